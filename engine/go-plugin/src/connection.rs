@@ -1,0 +1,237 @@
+//! One connection, whatever carries it, and gRPC over it with the settings that Go's side expects.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::Connected;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::handshake::Address;
+use crate::tls;
+
+/// The largest gRPC message that go-plugin lets through in either direction, in bytes.
+///
+/// It is the caller's to set on its own services and clients: tonic's default for what it receives is 4 MiB.
+pub const MESSAGE_SIZE_LIMIT: usize = i32::MAX as usize;
+
+/// Metadata and error texts travel in headers; this is what grpc-go accepts by default, in bytes.
+const HEADER_LIST_LIMIT: u32 = 16 << 20;
+
+/// Large enough that a response of usual size needs no round trip for flow control, in bytes.
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// How many requests the peer may cancel before we have looked at them. Hyper's default of 20 is a guard against
+/// strangers; our peer is the host, and its clients may well give up in a crowd.
+const CANCELLED_REQUESTS: usize = 100_000;
+
+/// Connections that wait to be served; the socket's own backlog holds the rest.
+const BACKLOG: usize = 16;
+
+/// How long to wait when the system has no file descriptor for a connection; the peer waits in the socket's backlog.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+/// A byte stream to the peer.
+pub(crate) struct Connection(Pin<Box<dyn Duplex>>);
+
+impl Connection {
+    pub(crate) fn new(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Self {
+        Self(Box::pin(stream))
+    }
+
+    /// Connects to an address that the peer announced.
+    pub(crate) async fn open(address: &Address) -> io::Result<Self> {
+        match address {
+            Address::Unix(path) => UnixStream::connect(path).await.map(Self::new),
+            Address::Tcp(address) => TcpStream::connect(address).await.map(Self::new),
+        }
+    }
+
+    /// Makes a gRPC channel of this connection. The channel neither idles nor connects again: when the connection is
+    /// lost, every call fails with `UNAVAILABLE`, because only a new announcement of the peer can replace it.
+    pub(crate) async fn into_channel(self) -> Result<Channel, tonic::transport::Error> {
+        let mut connection = Some(TokioIo::new(self));
+        Endpoint::from_static("http://localhost")
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .http2_max_header_list_size(HEADER_LIST_LIMIT)
+            .connect_with_connector(tower::service_fn(move |_| {
+                let connection = connection
+                    .take()
+                    .ok_or_else(|| io::Error::new(io::ErrorKind::NotConnected, "the connection was lost"));
+                std::future::ready(connection)
+            }))
+            .await
+    }
+}
+
+/// A gRPC server as both sides run it. No keepalive pings: Go's side closes a connection that pings more often than
+/// every five minutes.
+pub(crate) fn server() -> tonic::transport::Server {
+    tonic::transport::Server::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(u32::MAX)
+        .http2_max_header_list_size(HEADER_LIST_LIMIT)
+        .http2_max_pending_accept_reset_streams(Some(CANCELLED_REQUESTS))
+}
+
+/// The connections that arrive at `listener`, secured when there is a `tls`, until the stream is dropped.
+pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incoming {
+    let (arrivals, incoming) = arrivals(tls);
+    tokio::spawn(async move {
+        loop {
+            let accepted = tokio::select! {
+                () = arrivals.closed() => return,
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((socket, _)) => arrivals.add(Connection::new(socket)),
+                // Out of file descriptors or the like: the listener itself is sound, so wait for better times.
+                Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
+            }
+        }
+    });
+    incoming
+}
+
+/// A way to hand over connections to a server one by one.
+pub(crate) fn arrivals(tls: Option<TlsAcceptor>) -> (Arrivals, Incoming) {
+    let (queue, incoming) = mpsc::channel(BACKLOG);
+    (Arrivals { queue, tls }, ReceiverStream::new(incoming))
+}
+
+/// What tonic serves.
+pub(crate) type Incoming = ReceiverStream<io::Result<Connection>>;
+
+/// The giving end of [`Incoming`].
+pub(crate) struct Arrivals {
+    queue: mpsc::Sender<io::Result<Connection>>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Arrivals {
+    /// Adds a connection after its TLS handshake, which runs aside: a slow or foreign peer holds up nobody.
+    pub(crate) fn add(&self, socket: Connection) {
+        let queue = self.queue.clone();
+        let tls = self.tls.clone();
+        tokio::spawn(async move {
+            let secured = match tls {
+                Some(tls) => tls::accept(&tls, socket).await,
+                None => Ok(socket),
+            };
+            // Who fails the handshake is not served and learns it by the closed connection.
+            if let Ok(connection) = secured {
+                let _ = queue.send(Ok(connection)).await;
+            }
+        });
+    }
+
+    /// Waits until nobody takes connections any more.
+    pub(crate) async fn closed(&self) {
+        self.queue.closed().await;
+    }
+}
+
+trait Duplex: AsyncRead + AsyncWrite + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Send> Duplex for T {}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.0.as_mut().poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.0.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.as_mut().poll_shutdown(context)
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_stream::StreamExt;
+
+    use super::*;
+    use crate::identity::Identity;
+    use crate::socket;
+
+    #[tokio::test]
+    async fn a_peer_that_never_finishes_its_handshake_holds_up_nobody() {
+        let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let (listener, file) = socket::bind(directory.path(), "TMPDIR", None).unwrap();
+        let acceptor = tls::acceptor(&plugin, host.certificate().clone()).unwrap();
+        let mut incoming = accept(listener, Some(acceptor));
+
+        let address = Address::Unix(file.path().to_owned());
+        let mut silent = Vec::new();
+        for _ in 0..2 * BACKLOG {
+            silent.push(Connection::open(&address).await.unwrap());
+        }
+        let connector = tls::connector(&host, plugin.certificate().clone()).unwrap();
+        let socket = Connection::open(&address).await.unwrap();
+        let (connected, served) = tokio::join!(tls::connect(&connector, socket), incoming.next());
+        connected.unwrap();
+        served.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_speaks_no_tls_is_not_served() {
+        let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
+        let directory = tempfile::tempdir().unwrap();
+        let (listener, file) = socket::bind(directory.path(), "TMPDIR", None).unwrap();
+        let acceptor = tls::acceptor(&plugin, host.certificate().clone()).unwrap();
+        let incoming = accept(listener, Some(acceptor));
+
+        let mut plain = Connection::open(&Address::Unix(file.path().to_owned())).await.unwrap();
+        plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        plain.read_to_end(&mut answer).await.unwrap();
+        assert!(incoming.into_inner().is_empty());
+    }
+}

@@ -1,0 +1,122 @@
+//! The inputs that a host gives a plugin through its environment, as a value.
+
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use crate::handshake::parse_go_bool;
+
+pub(crate) const PROTOCOL_VERSIONS: &str = "PLUGIN_PROTOCOL_VERSIONS";
+pub(crate) const CLIENT_CERTIFICATE: &str = "PLUGIN_CLIENT_CERT";
+pub(crate) const MULTIPLEX: &str = "PLUGIN_MULTIPLEX_GRPC";
+pub(crate) const SOCKET_DIRECTORY: &str = "PLUGIN_UNIX_SOCKET_DIR";
+pub(crate) const SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
+pub(crate) const TEMPORARY_DIRECTORY: &str = "TMPDIR";
+
+/// A snapshot of the process environment; everything that [`crate::Server::start`] reads comes from here.
+///
+/// It has no `Debug`, because a host may put secrets into the environment.
+#[derive(Clone, Default)]
+pub struct Environment {
+    variables: HashMap<OsString, OsString>,
+}
+
+impl Environment {
+    /// Takes the environment of this process. Nothing else in this crate's plugin side looks at it.
+    #[must_use]
+    pub fn from_process() -> Self {
+        std::env::vars_os().collect()
+    }
+
+    /// Whether the host gave this cookie.
+    pub(crate) fn has_cookie(&self, key: &str, value: &str) -> bool {
+        self.get(key) == Some(OsStr::new(value))
+    }
+
+    /// The versions that the host offers; what is no number is passed over, as in Go.
+    pub(crate) fn offered_versions(&self) -> Vec<u32> {
+        let versions = self.get(PROTOCOL_VERSIONS).and_then(OsStr::to_str).unwrap_or_default();
+        versions.split(',').filter_map(|version| version.trim().parse().ok()).collect()
+    }
+
+    /// The certificate of an AutoMTLS host, in PEM.
+    pub(crate) fn client_certificate(&self) -> Option<&OsStr> {
+        self.get(CLIENT_CERTIFICATE).filter(|pem| !pem.is_empty())
+    }
+
+    /// Whether brokered connections are to share the main one.
+    pub(crate) fn multiplex(&self) -> bool {
+        self.get(MULTIPLEX).and_then(OsStr::to_str).and_then(parse_go_bool).unwrap_or_default()
+    }
+
+    /// The directory of the plugin's socket, and the variable that names it.
+    pub(crate) fn socket_directory(&self) -> (PathBuf, &'static str) {
+        for name in [SOCKET_DIRECTORY, TEMPORARY_DIRECTORY] {
+            if let Some(directory) = self.get(name).filter(|directory| !directory.is_empty()) {
+                return (directory.into(), name);
+            }
+        }
+        (PathBuf::from("/tmp"), TEMPORARY_DIRECTORY)
+    }
+
+    /// The group, by name or number, that may connect beside the owner.
+    pub(crate) fn socket_group(&self) -> Option<String> {
+        let group = self.get(SOCKET_GROUP).filter(|group| !group.is_empty())?;
+        Some(group.to_string_lossy().into_owned())
+    }
+
+    fn get(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+}
+
+impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(variables: I) -> Self {
+        Self { variables: variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().copied().collect()
+    }
+
+    #[test]
+    fn a_wrong_or_missing_cookie_is_no_cookie() {
+        assert!(environment(&[("COOKIE", "right")]).has_cookie("COOKIE", "right"));
+        assert!(!environment(&[("COOKIE", "wrong")]).has_cookie("COOKIE", "right"));
+        assert!(!environment(&[]).has_cookie("COOKIE", "right"));
+    }
+
+    #[test]
+    fn versions_come_in_any_order_and_rubbish_between_them_is_passed_over() {
+        assert_eq!(environment(&[(PROTOCOL_VERSIONS, "4,x, 3")]).offered_versions(), [4, 3]);
+        assert_eq!(environment(&[]).offered_versions(), [0_u32; 0]);
+    }
+
+    #[test]
+    fn the_socket_directory_of_the_host_comes_before_the_temporary_one() {
+        let both = environment(&[(SOCKET_DIRECTORY, "/sockets"), (TEMPORARY_DIRECTORY, "/scratch")]);
+        assert_eq!(both.socket_directory(), ("/sockets".into(), SOCKET_DIRECTORY));
+        let scratch = environment(&[(SOCKET_DIRECTORY, ""), (TEMPORARY_DIRECTORY, "/scratch")]);
+        assert_eq!(scratch.socket_directory(), ("/scratch".into(), TEMPORARY_DIRECTORY));
+        assert_eq!(environment(&[]).socket_directory(), ("/tmp".into(), TEMPORARY_DIRECTORY));
+    }
+
+    #[test]
+    fn only_a_true_word_asks_for_multiplexing() {
+        assert!(environment(&[(MULTIPLEX, "true")]).multiplex());
+        assert!(!environment(&[(MULTIPLEX, "false")]).multiplex());
+        assert!(!environment(&[(MULTIPLEX, "yes")]).multiplex());
+    }
+
+    #[test]
+    fn an_empty_certificate_or_group_is_none() {
+        let empty = environment(&[(CLIENT_CERTIFICATE, ""), (SOCKET_GROUP, "")]);
+        assert!(empty.client_certificate().is_none());
+        assert!(empty.socket_group().is_none());
+    }
+}

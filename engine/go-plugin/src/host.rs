@@ -1,0 +1,319 @@
+//! The host's side of a start: what Vault does to run a plugin, for probing a binary and for tests.
+
+mod error;
+mod process;
+mod tail;
+
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::CertificateDer;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
+use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::connection::{self, Connection};
+use crate::environment::{CLIENT_CERTIFICATE, PROTOCOL_VERSIONS, TEMPORARY_DIRECTORY};
+use crate::handshake::{Handshake, HandshakeLine, UnsupportedVersion};
+use crate::identity::Identity;
+use crate::socket;
+use crate::tls;
+use crate::wire::grpc_broker_client::GrpcBrokerClient;
+use crate::wire::grpc_controller_client::GrpcControllerClient;
+use crate::wire::grpc_stdio_client::GrpcStdioClient;
+use crate::wire::{ConnInfo, Empty};
+
+pub use error::{BrokeredError, LaunchError, ShutdownError};
+use process::Process;
+
+/// How long Vault waits for a plugin's handshake.
+pub const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How long Vault waits for a plugin to end by itself.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Announcements that wait for a slow plugin.
+const QUEUE: usize = 16;
+
+/// What to start, and how.
+///
+/// It has no `Debug`, because the environment may hold secrets.
+#[derive(Clone)]
+pub struct LaunchOptions {
+    /// The plugin's binary.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Variables added to the environment of this process; the handshake's own are added after them.
+    pub env: Vec<(OsString, OsString)>,
+    /// The cookie, and the versions to offer.
+    pub handshake: Handshake,
+    /// How to trust the plugin.
+    pub security: Security,
+    /// How long the handshake and the connection may take.
+    pub start_timeout: Duration,
+}
+
+impl LaunchOptions {
+    /// Starts `program` without arguments, secured, with Vault's time limit.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>, handshake: Handshake) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            handshake,
+            security: Security::AutoMtls,
+            start_timeout: START_TIMEOUT,
+        }
+    }
+}
+
+/// How host and plugin trust each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Security {
+    /// Certificates made for this start on both sides.
+    AutoMtls,
+    /// None: whoever may connect to the socket is trusted.
+    Plain,
+}
+
+/// How a plugin ended when it was told to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By itself, in time.
+    Graceful(ExitStatus),
+    /// It had to be killed.
+    Killed,
+}
+
+/// A plugin that is connected. Dropping it kills the process.
+pub struct Running {
+    channel: Channel,
+    line: HandshakeLine,
+    handshake_time: Duration,
+    announcements: mpsc::Sender<ConnInfo>,
+    tls: Option<TlsAcceptor>,
+    last_service: AtomicU32,
+    brokered: Mutex<JoinSet<()>>,
+    process: Process,
+}
+
+/// Starts a plugin as Vault would, and connects to it.
+///
+/// The process gets its own process group, no standard input, and a P-521 certificate that calls itself an authority,
+/// as Go's hosts make it. The broker's stream is opened at once and kept.
+///
+/// # Errors
+/// Says what was seen: why the program does not start, what it printed instead of a handshake, what the end of its
+/// standard error was.
+pub async fn launch(options: LaunchOptions) -> Result<Running, LaunchError> {
+    let identity = match options.security {
+        Security::AutoMtls => Some(Identity::host()?),
+        Security::Plain => None,
+    };
+    let offered = options.handshake.protocol_versions;
+    let versions: Vec<String> = offered.iter().map(u32::to_string).collect();
+    let mut variables: Vec<(&str, String)> = vec![
+        (options.handshake.cookie_key, options.handshake.cookie_value.to_owned()),
+        ("PLUGIN_MIN_PORT", "10000".to_owned()),
+        ("PLUGIN_MAX_PORT", "25000".to_owned()),
+        (PROTOCOL_VERSIONS, versions.join(",")),
+    ];
+    if let Some(identity) = &identity {
+        variables.push((CLIENT_CERTIFICATE, identity.certificate_pem()));
+    }
+
+    let started = Instant::now();
+    let mut process = Process::start(&options, variables)?;
+    let connecting = async {
+        let line = process.handshake().await?;
+        let handshake_time = started.elapsed();
+        if !offered.contains(&line.protocol_version) {
+            let refused = UnsupportedVersion { plugin: line.protocol_version, host: offered };
+            return Err(LaunchError::Version(refused));
+        }
+        let (channel, tls) = connect(&line, identity.as_ref()).await?;
+        greet(&channel).await?;
+        let announcements = open_broker(&channel);
+        Ok((line, handshake_time, channel, tls, announcements))
+    };
+    let after = options.start_timeout;
+    let (line, handshake_time, channel, tls, announcements) =
+        match tokio::time::timeout(after, connecting).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(LaunchError::Timeout { after, stderr: process.stderr_tail() }),
+        };
+    Ok(Running {
+        channel,
+        line,
+        handshake_time,
+        announcements,
+        tls,
+        last_service: AtomicU32::new(0),
+        brokered: Mutex::default(),
+        process,
+    })
+}
+
+impl Running {
+    /// The main connection, for the application's services.
+    #[must_use]
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    /// The version that the plugin chose.
+    #[must_use]
+    pub fn protocol_version(&self) -> u32 {
+        self.line.protocol_version
+    }
+
+    /// The time from the start of the process to its handshake line.
+    #[must_use]
+    pub fn handshake_time(&self) -> Duration {
+        self.handshake_time
+    }
+
+    /// The process; `None` when it has ended and was seen to.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// The last lines that the plugin wrote to standard error: its log.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        self.process.stderr_tail()
+    }
+
+    /// What the plugin wrote to its real standard output after the handshake. A sound plugin writes nothing there.
+    #[must_use]
+    pub fn stray_stdout(&self) -> String {
+        self.process.stdout_tail()
+    }
+
+    /// Listens to what the plugin's code prints. There is one listener at a time; what was printed before is not lost.
+    #[must_use]
+    pub fn output(&self) -> Output {
+        let mut client = GrpcStdioClient::new(self.channel());
+        let (printed, output) = mpsc::channel(QUEUE);
+        // Go's plugins answer the call only when there is something to say, so nobody can wait for it here.
+        tokio::spawn(async move {
+            let Ok(response) = client.stream_stdio(()).await else { return };
+            let mut stream = response.into_inner();
+            while let Ok(Some(message)) = stream.message().await {
+                if printed.send(message.data).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Output(output)
+    }
+
+    /// Serves `routes` to the plugin beside the main connection, and announces it. Ends with this value.
+    ///
+    /// # Errors
+    /// No socket can be bound in the temporary directory, or the plugin is gone.
+    pub async fn serve_brokered(&self, routes: Routes) -> Result<u32, BrokeredError> {
+        let service_id = self.last_service.fetch_add(1, Ordering::Relaxed) + 1;
+        let (listener, socket) = socket::bind(&std::env::temp_dir(), TEMPORARY_DIRECTORY, None)?;
+        let announcement = ConnInfo {
+            service_id,
+            network: "unix".to_owned(),
+            address: socket.path().to_string_lossy().into_owned(),
+            knock: None,
+        };
+        let incoming = connection::accept(listener, self.tls.clone());
+        let server = connection::server().add_routes(routes).serve_with_incoming(incoming);
+        self.brokered.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
+            let _socket = socket;
+            // A server on a bound socket ends only when it is dropped.
+            let _ = server.await;
+        });
+        self.announcements.send(announcement).await.map_err(|_| BrokeredError::PluginGone)?;
+        Ok(service_id)
+    }
+
+    /// Tells the plugin to end, waits two seconds, kills it, and reaps it.
+    ///
+    /// # Errors
+    /// The process cannot be waited for.
+    pub async fn shutdown(mut self) -> Result<Exit, ShutdownError> {
+        let asked = async {
+            // A plugin may end before it answers, as Go's do; what counts is whether it ends.
+            let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
+            self.process.wait().await
+        };
+        match tokio::time::timeout(SHUTDOWN_TIMEOUT, asked).await {
+            Ok(exited) => Ok(Exit::Graceful(exited.map_err(ShutdownError::Wait)?)),
+            Err(_) => {
+                self.process.kill();
+                self.process.wait().await.map_err(ShutdownError::Wait)?;
+                Ok(Exit::Killed)
+            }
+        }
+    }
+}
+
+/// What a plugin's code prints, as the plugin hands it on.
+pub struct Output(mpsc::Receiver<Vec<u8>>);
+
+impl Output {
+    /// Waits for the next piece of at most 1 KiB; `None` when the plugin has ended, or does not hand on its output.
+    pub async fn next(&mut self) -> Option<Vec<u8>> {
+        self.0.recv().await
+    }
+}
+
+async fn connect(
+    line: &HandshakeLine,
+    identity: Option<&Identity>,
+) -> Result<(Channel, Option<TlsAcceptor>), LaunchError> {
+    let unreachable = |source| LaunchError::Connect { address: line.address.clone(), source };
+    let mut connection = Connection::open(&line.address).await.map_err(unreachable)?;
+    let mut acceptor = None;
+    if let Some(identity) = identity {
+        let plugin = CertificateDer::from(line.certificate.clone().ok_or(LaunchError::NoCertificate)?);
+        let connector = tls::connector(identity, plugin.clone()).map_err(LaunchError::TlsSetup)?;
+        acceptor = Some(tls::acceptor(identity, plugin).map_err(LaunchError::TlsSetup)?);
+        connection = tls::connect(&connector, connection).await.map_err(LaunchError::Tls)?;
+    }
+    let channel = connection.into_channel().await.map_err(LaunchError::Channel)?;
+    Ok((channel, acceptor))
+}
+
+/// Makes sure that the plugin accepts us: in TLS 1.3 a client learns of its rejection only by the first answer.
+///
+/// Go's plugins have a health service; for others any answer will do.
+async fn greet(channel: &Channel) -> Result<(), LaunchError> {
+    let request = HealthCheckRequest { service: "plugin".to_owned() };
+    match HealthClient::new(channel.clone()).check(request).await {
+        Err(status) if status.source().is_some() => Err(LaunchError::Refused(status)),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+/// Opens the stream whose end tells a plugin that its host is gone.
+fn open_broker(channel: &Channel) -> mpsc::Sender<ConnInfo> {
+    let mut client = GrpcBrokerClient::new(channel.clone());
+    let (announcements, outgoing) = mpsc::channel(QUEUE);
+    // Go's plugins answer the call only when they announce something, so nobody can wait for it here.
+    tokio::spawn(async move {
+        let Ok(response) = client.start_stream(ReceiverStream::new(outgoing)).await else { return };
+        // What a plugin announces are services of its own, for which no prober asks.
+        let mut incoming = response.into_inner();
+        while let Ok(Some(_)) = incoming.message().await {}
+    });
+    announcements
+}

@@ -1,0 +1,159 @@
+//! What can be seen when a plugin does not come up.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::handshake::{Address, HandshakeLineError, UnsupportedVersion};
+use crate::identity::IdentityError;
+use crate::socket::SocketError;
+
+/// A plugin could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// There is no such file.
+    #[error("{} does not exist", .0.display())]
+    NotFound(PathBuf),
+    /// The file may not be executed, or lies on a file system mounted `noexec`.
+    #[error("{} is not executable", .0.display())]
+    NotExecutable(PathBuf),
+    /// The file is no program, or one for another architecture.
+    #[error("{} is no program for this machine (exec format error)", .0.display())]
+    ExecFormat(PathBuf),
+    /// The file is there, but not the dynamic loader or script interpreter that it names.
+    #[error("{} needs a dynamic loader or interpreter that does not exist here", .0.display())]
+    MissingInterpreter(PathBuf),
+    /// The system refuses to start it for another reason.
+    #[error("cannot start {}", program.display())]
+    Spawn {
+        /// The plugin's binary.
+        program: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The process ended before its handshake.
+    #[error("plugin ended before its handshake ({status}){}", said(stdout, stderr))]
+    Exited {
+        /// How it ended.
+        status: ExitStatus,
+        /// What it had written to standard output.
+        stdout: String,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// The process goes on, but without a standard output.
+    #[error("plugin closed its standard output before the handshake{}", said("", stderr))]
+    ClosedOutput {
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// The first line is no handshake that we understand.
+    #[error("first line of the plugin is not a handshake{}", said(line, stderr))]
+    Handshake {
+        /// The line.
+        line: String,
+        /// The end of its standard error.
+        stderr: String,
+        /// What is wrong with it.
+        #[source]
+        reason: HandshakeLineError,
+    },
+    /// No handshake or no connection in time.
+    #[error("plugin was not ready within {} s{}", after.as_secs_f32(), said("", stderr))]
+    Timeout {
+        /// The limit.
+        after: Duration,
+        /// The end of its standard error.
+        stderr: String,
+    },
+    /// The process cannot be read from or waited for.
+    #[error("cannot read from the plugin")]
+    Read(#[source] io::Error),
+    /// The plugin chose a version that was not offered.
+    #[error(transparent)]
+    Version(UnsupportedVersion),
+    /// The plugin ignored the certificate that it was given.
+    #[error("plugin does not offer AutoMTLS: its handshake has no certificate")]
+    NoCertificate,
+    /// The certificate of the host could not be made.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// The certificates are not usable for TLS.
+    #[error("cannot set up TLS with the plugin")]
+    TlsSetup(#[source] rustls::Error),
+    /// Nobody listens where the plugin says.
+    #[error("cannot connect to the plugin at {address}")]
+    Connect {
+        /// What the handshake says.
+        address: Address,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The plugin is not the one that made the handshake.
+    #[error("TLS handshake with the plugin failed")]
+    Tls(#[source] io::Error),
+    /// The connection was lost at once.
+    #[error("cannot open a channel to the plugin")]
+    Channel(#[source] tonic::transport::Error),
+    /// The plugin closes the connection: it does not trust us, or does not speak HTTP/2.
+    #[error("plugin refused the connection")]
+    Refused(#[source] tonic::Status),
+}
+
+impl LaunchError {
+    pub(super) fn from_spawn(program: &Path, source: io::Error) -> Self {
+        let program = program.to_owned();
+        match source.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::NOENT) if program.exists() => Self::MissingInterpreter(program),
+            Some(Errno::NOENT) => Self::NotFound(program),
+            Some(Errno::ACCESS | Errno::PERM) => Self::NotExecutable(program),
+            Some(Errno::NOEXEC) => Self::ExecFormat(program),
+            _ => Self::Spawn { program, source },
+        }
+    }
+}
+
+/// A service for the plugin could not be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokeredError {
+    /// No socket to serve on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The plugin has closed the broker's stream.
+    #[error("cannot announce a service: the plugin is gone")]
+    PluginGone,
+}
+
+/// A plugin could not be ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ShutdownError {
+    /// The process cannot be waited for.
+    #[error("cannot wait for the plugin to end")]
+    Wait(#[source] io::Error),
+}
+
+/// The plugin's own words, where there are any.
+fn said(stdout: &str, stderr: &str) -> String {
+    let mut text = String::new();
+    for (stream, words) in [("stdout", stdout), ("stderr", stderr)] {
+        let words = words.trim();
+        if !words.is_empty() {
+            text += &format!("; on {stream}: {words}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_the_plugin_are_part_of_the_message() {
+        assert_eq!(said("", "  \n"), "");
+        assert_eq!(said("Usage: x\n", "bad flag\n"), "; on stdout: Usage: x; on stderr: bad flag");
+    }
+}

@@ -1,0 +1,246 @@
+//! Log lines in hclog's JSON form on standard error, which go-plugin hosts merge into their own log.
+
+use std::fmt;
+use std::io::Write;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value};
+
+/// A host reads 64 KiB of a line as JSON and treats what is longer as raw text; newline included, in bytes.
+const LONGEST_LINE: usize = 64 * 1024 - 1;
+
+/// How much of a message or of all fields survives in a line that is too long, in bytes. JSON writes at most six bytes
+/// for one, so that message and fields stay below [`LONGEST_LINE`] together.
+const CUT: usize = 4 * 1024;
+
+/// How grave a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Every step.
+    Trace,
+    /// For those who look for a fault.
+    Debug,
+    /// What an operator wants to know.
+    Info,
+    /// Something is odd, and was dealt with.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        })
+    }
+}
+
+/// The word is no log level.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no log level: use trace, debug, info, warn or error")]
+pub struct UnknownLevel(String);
+
+impl FromStr for Level {
+    type Err = UnknownLevel;
+
+    /// Reads a level in any case; `warning` and `err` are understood too, as Vault does.
+    fn from_str(word: &str) -> Result<Self, UnknownLevel> {
+        match word.trim().to_ascii_lowercase().as_str() {
+            "trace" => Ok(Self::Trace),
+            "debug" => Ok(Self::Debug),
+            "info" => Ok(Self::Info),
+            "warn" | "warning" => Ok(Self::Warn),
+            "error" | "err" => Ok(Self::Error),
+            _ => Err(UnknownLevel(word.to_owned())),
+        }
+    }
+}
+
+/// Writes log lines. Clones are cheap and share everything.
+#[derive(Clone, Debug)]
+pub struct Logger {
+    name: Arc<str>,
+    level: Level,
+    fields: Arc<Map<String, Value>>,
+}
+
+impl Logger {
+    /// A logger whose lines carry `name` as their module, from `level` upwards.
+    #[must_use]
+    pub fn new(name: &str, level: Level) -> Self {
+        Self { name: name.into(), level, fields: Arc::default() }
+    }
+
+    /// The same logger with one more field on every line.
+    ///
+    /// Names that begin with `@` are hclog's own: a host crashes when it finds something else than text there. So the
+    /// `@` becomes `_`.
+    #[must_use]
+    pub fn with(&self, key: &str, value: impl Into<Value>) -> Self {
+        let key = if key.starts_with('@') { key.replacen('@', "_", 1) } else { key.to_owned() };
+        let mut fields = Map::clone(&self.fields);
+        fields.insert(key, value.into());
+        Self { fields: Arc::new(fields), ..self.clone() }
+    }
+
+    /// Whether a line of this level would be written; to save the work of making one.
+    #[must_use]
+    pub fn is_enabled(&self, level: Level) -> bool {
+        level >= self.level
+    }
+
+    /// Writes a line of level [`Level::Trace`].
+    pub fn trace(&self, message: impl AsRef<str>) {
+        self.log(Level::Trace, message.as_ref());
+    }
+
+    /// Writes a line of level [`Level::Debug`].
+    pub fn debug(&self, message: impl AsRef<str>) {
+        self.log(Level::Debug, message.as_ref());
+    }
+
+    /// Writes a line of level [`Level::Info`].
+    pub fn info(&self, message: impl AsRef<str>) {
+        self.log(Level::Info, message.as_ref());
+    }
+
+    /// Writes a line of level [`Level::Warn`].
+    pub fn warn(&self, message: impl AsRef<str>) {
+        self.log(Level::Warn, message.as_ref());
+    }
+
+    /// Writes a line of level [`Level::Error`].
+    pub fn error(&self, message: impl AsRef<str>) {
+        self.log(Level::Error, message.as_ref());
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the host reads the log from standard error")]
+    fn log(&self, level: Level, message: &str) {
+        if self.is_enabled(level) {
+            let line = self.render(Timestamp::now(), level, message);
+            // Without a standard error there is no place to complain.
+            let _ = std::io::stderr().lock().write_all(line.as_bytes());
+        }
+    }
+
+    fn render(&self, at: Timestamp, level: Level, message: &str) -> String {
+        let whole = self.line(at, level, message, Map::clone(&self.fields));
+        if whole.len() <= LONGEST_LINE {
+            return whole;
+        }
+        let mut left = CUT;
+        let mut fields = Map::clone(&self.fields);
+        fields.retain(|key, value| {
+            let size = key.len() + value.to_string().len();
+            let fits = size <= left;
+            left -= if fits { size } else { 0 };
+            fits
+        });
+        self.line(at, level, &shorten(message), fields)
+    }
+
+    fn line(&self, at: Timestamp, level: Level, message: &str, mut line: Map<String, Value>) -> String {
+        line.insert("@level".into(), level.to_string().into());
+        line.insert("@message".into(), message.into());
+        line.insert("@module".into(), (*self.name).into());
+        line.insert("@timestamp".into(), at.strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string().into());
+        format!("{}\n", Value::Object(line))
+    }
+}
+
+/// Reports every panic from now on as one line of level error, in place of Rust's own text.
+pub fn report_panics(logger: &Logger) {
+    let logger = logger.clone();
+    std::panic::set_hook(Box::new(move |panic| {
+        let payload = panic.payload();
+        let message = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("of an unknown kind");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        logger.with("location", location).with("thread", thread).error(format!("panicked: {message}"));
+    }));
+}
+
+/// The message, or as many whole characters of it as fit into [`CUT`].
+fn shorten(message: &str) -> String {
+    if message.len() <= CUT {
+        return message.to_owned();
+    }
+    let end = (0..=CUT).rev().find(|&end| message.is_char_boundary(end)).unwrap_or_default();
+    format!("{}...", &message[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn render(logger: &Logger, message: &str) -> String {
+        let at = Timestamp::new(1_700_000_000, 12_345_678).unwrap();
+        logger.render(at, Level::Warn, message)
+    }
+
+    fn parse(line: &str) -> Value {
+        assert!(line.ends_with('\n') && line.len() <= LONGEST_LINE, "{} bytes", line.len());
+        serde_json::from_str(line).unwrap()
+    }
+
+    #[test]
+    fn a_line_has_the_form_of_hclog() {
+        let logger = Logger::new("engine", Level::Info).with("mount", "custom/").with("attempt", 2);
+        assert_eq!(
+            render(&logger, "two\nlines"),
+            concat!(
+                r#"{"@level":"warn","@message":"two\nlines","@module":"engine","#,
+                r#""@timestamp":"2023-11-14T22:13:20.012345Z","attempt":2,"mount":"custom/"}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_field_cannot_take_a_name_of_hclog() {
+        let line = parse(&render(&Logger::new("engine", Level::Info).with("@level", 7), "x"));
+        assert_eq!(line["@level"], "warn");
+        assert_eq!(line["_level"], 7);
+    }
+
+    #[test]
+    fn a_message_too_long_is_cut_between_characters() {
+        for message in ["ä".repeat(LONGEST_LINE), "\u{1}".repeat(LONGEST_LINE)] {
+            let line = parse(&render(&Logger::new("engine", Level::Info).with("mount", "custom/"), &message));
+            assert!(line["@message"].as_str().unwrap().ends_with("..."));
+            assert_eq!(line["mount"], "custom/");
+        }
+    }
+
+    #[test]
+    fn a_field_too_long_is_left_out_and_the_message_stays() {
+        let logger = Logger::new("engine", Level::Info)
+            .with("body", "x".repeat(LONGEST_LINE))
+            .with("mount", "custom/");
+        let line = parse(&render(&logger, "kept"));
+        assert_eq!(line["@message"], "kept");
+        assert_eq!(line["mount"], "custom/");
+        assert!(line.get("body").is_none());
+    }
+
+    #[test]
+    fn levels_are_read_in_the_words_of_vault() {
+        for (word, level) in [("TRACE", Level::Trace), ("warning", Level::Warn), ("err", Level::Error)] {
+            assert_eq!(word.parse(), Ok(level));
+        }
+        assert!("loud".parse::<Level>().is_err());
+        assert!(Logger::new("engine", Level::Info).is_enabled(Level::Warn));
+        assert!(!Logger::new("engine", Level::Info).is_enabled(Level::Debug));
+    }
+}

@@ -1,0 +1,95 @@
+//! All connections over one socket, for hosts that can reach only one (`PLUGIN_MULTIPLEX_GRPC`).
+//!
+//! The plugin is the yamux server on the single connection that it accepts. Every stream that the host opens carries
+//! gRPC for the main server; the streams that we open carry brokered connections. TLS is inside each stream.
+
+use std::task::{Context, Poll};
+
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
+use yamux::{Config, Mode};
+
+use crate::connection::{Arrivals, Connection, Incoming, arrivals};
+
+/// Asks for outbound streams of the session.
+#[derive(Clone)]
+pub(crate) struct Opener(mpsc::Sender<oneshot::Sender<Connection>>);
+
+/// The other end of an [`Opener`].
+pub(crate) struct Openings(mpsc::Receiver<oneshot::Sender<Connection>>);
+
+/// Makes the two ends by which streams are asked for, before there is a session.
+pub(crate) fn openings() -> (Opener, Openings) {
+    let (wishes, openings) = mpsc::channel(1);
+    (Opener(wishes), Openings(openings))
+}
+
+impl Opener {
+    /// Opens a stream; `None` when the session has ended.
+    ///
+    /// The host learns of the stream by the first bytes that are written to it.
+    pub(crate) async fn open(&self) -> Option<Connection> {
+        let (wish, opened) = oneshot::channel();
+        self.0.send(wish).await.ok()?;
+        opened.await.ok()
+    }
+}
+
+/// The connections inside the first connection that arrives at `listener`.
+pub(crate) fn accept(listener: UnixListener, openings: Openings, tls: Option<TlsAcceptor>) -> Incoming {
+    let (arrivals, incoming) = arrivals(tls);
+    tokio::spawn(async move {
+        let accepted = tokio::select! {
+            () = arrivals.closed() => return,
+            accepted = listener.accept() => accepted,
+        };
+        if let Ok((socket, _)) = accepted {
+            let mut session = Session {
+                yamux: yamux::Connection::new(socket.compat(), Config::default(), Mode::Server),
+                openings: openings.0,
+                wish: None,
+                arrivals,
+            };
+            std::future::poll_fn(|context| session.poll(context)).await;
+        }
+    });
+    incoming
+}
+
+struct Session {
+    yamux: yamux::Connection<Compat<UnixStream>>,
+    openings: mpsc::Receiver<oneshot::Sender<Connection>>,
+    wish: Option<oneshot::Sender<Connection>>,
+    arrivals: Arrivals,
+}
+
+impl Session {
+    /// Ready when the session has ended. It goes on after the server has stopped taking streams, because the last
+    /// answers still have to get out.
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        loop {
+            if self.wish.is_none()
+                && let Poll::Ready(wish) = self.openings.poll_recv(context)
+            {
+                self.wish = wish;
+            }
+            if self.wish.is_some()
+                && let Poll::Ready(opened) = self.yamux.poll_new_outbound(context)
+            {
+                // Dropping the wish of a failed session tells the one who waits.
+                let wish = self.wish.take();
+                if let (Some(wish), Ok(stream)) = (wish, opened) {
+                    let _ = wish.send(Connection::new(stream.compat()));
+                }
+                continue;
+            }
+            match self.yamux.poll_next_inbound(context) {
+                Poll::Ready(Some(Ok(stream))) => self.arrivals.add(Connection::new(stream.compat())),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The services that go-plugin expects beside those of the application.
+
+use std::sync::Arc;
+
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::broker::Broker;
+use crate::stdout::Captured;
+use crate::wire::grpc_broker_server::GrpcBroker;
+use crate::wire::grpc_controller_server::GrpcController;
+use crate::wire::grpc_stdio_server::GrpcStdio;
+use crate::wire::stdio_data::Channel;
+use crate::wire::{ConnInfo, Empty, StdioData};
+
+/// Messages that wait for a slow host; more only wait with their senders.
+const QUEUE: usize = 16;
+
+/// Carries announcements. The host keeps its stream open for as long as it wants the plugin.
+pub(crate) struct BrokerService {
+    pub(crate) broker: Broker,
+    pub(crate) host_left: Arc<Notify>,
+}
+
+#[tonic::async_trait]
+impl GrpcBroker for BrokerService {
+    type StartStreamStream = ReceiverStream<Result<ConnInfo, Status>>;
+
+    async fn start_stream(
+        &self,
+        request: Request<Streaming<ConnInfo>>,
+    ) -> Result<Response<Self::StartStreamStream>, Status> {
+        let (to_host, outgoing) = mpsc::channel(QUEUE);
+        self.broker.attach(to_host);
+        let (broker, host_left) = (self.broker.clone(), Arc::clone(&self.host_left));
+        let mut incoming = request.into_inner();
+        tokio::spawn(async move {
+            while let Ok(Some(info)) = incoming.message().await {
+                broker.announce(info);
+            }
+            host_left.notify_one();
+        });
+        Ok(Response::new(ReceiverStream::new(outgoing)))
+    }
+}
+
+/// Lets the host end the plugin.
+pub(crate) struct ControllerService {
+    pub(crate) shutdown: Arc<Notify>,
+}
+
+#[tonic::async_trait]
+impl GrpcController for ControllerService {
+    async fn shutdown(&self, _request: Request<Empty>) -> Result<Response<Empty>, Status> {
+        self.shutdown.notify_one();
+        Ok(Response::new(Empty {}))
+    }
+}
+
+/// Hands on what the process writes to its standard output, until `stop`.
+pub(crate) struct StdioService {
+    pub(crate) captured: Captured,
+    pub(crate) stop: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl GrpcStdio for StdioService {
+    type StreamStdioStream = ReceiverStream<Result<StdioData, Status>>;
+
+    async fn stream_stdio(&self, _request: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
+        let (to_host, outgoing) = mpsc::channel(QUEUE);
+        let (captured, stop) = (self.captured.clone(), self.stop.clone());
+        tokio::spawn(async move {
+            loop {
+                let data = tokio::select! {
+                    // What was written before the end still goes out.
+                    biased;
+                    data = captured.next() => data,
+                    () = stop.cancelled() => return,
+                    () = to_host.closed() => return,
+                };
+                let Some(data) = data else { return };
+                let message = StdioData { channel: Channel::Stdout.into(), data };
+                if to_host.send(Ok(message)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(outgoing)))
+    }
+}

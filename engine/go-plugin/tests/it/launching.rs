@@ -1,0 +1,165 @@
+//! What a host says of a program that does not come up.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use go_plugin::host::{LaunchError, LaunchOptions, Security, launch};
+use go_plugin::{Handshake, HandshakeLineError};
+
+use crate::relay::{HANDSHAKE, options};
+
+async fn refused(options: LaunchOptions) -> LaunchError {
+    launch(options).await.err().expect("the launch should fail")
+}
+
+/// A plugin that is a shell script.
+fn script(script: &str) -> LaunchOptions {
+    LaunchOptions { args: vec!["-c".into(), script.into()], ..LaunchOptions::new("/bin/sh", HANDSHAKE) }
+}
+
+/// A file made by a process that has ended, so that nothing has it open for writing when it is started.
+fn file(directory: &Path, content: &str, mode: &str) -> PathBuf {
+    let path = directory.join("plugin");
+    let made = Command::new("/bin/sh")
+        .args(["-c", r#"printf %s "$1" > "$2" && chmod "$3" "$2""#, "sh", content])
+        .args([path.as_os_str(), mode.as_ref()])
+        .status();
+    assert!(made.unwrap().success());
+    path
+}
+
+#[tokio::test]
+async fn a_missing_file_is_not_found() {
+    let error = refused(LaunchOptions::new("/no/such/plugin", HANDSHAKE)).await;
+    assert_eq!(error.to_string(), "/no/such/plugin does not exist");
+}
+
+#[tokio::test]
+async fn a_file_without_the_permission_is_not_executable() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "#!/bin/sh\n", "644");
+    assert!(matches!(refused(LaunchOptions::new(path, HANDSHAKE)).await, LaunchError::NotExecutable(_)));
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_program_is_of_the_wrong_format() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "\u{7f}ELF, but for another machine", "755");
+    assert!(matches!(refused(LaunchOptions::new(path, HANDSHAKE)).await, LaunchError::ExecFormat(_)));
+}
+
+#[tokio::test]
+async fn a_missing_loader_is_not_taken_for_a_missing_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "#!/no/such/interpreter\n", "755");
+    assert!(matches!(refused(LaunchOptions::new(path, HANDSHAKE)).await, LaunchError::MissingInterpreter(_)));
+}
+
+#[tokio::test]
+async fn a_program_that_ends_is_quoted_with_its_exit_code() {
+    let error = refused(script("echo Usage: tool; echo no config >&2; exit 3")).await;
+    assert!(matches!(error, LaunchError::Handshake { .. }), "{error}");
+    let error = refused(script("echo no config >&2; exit 3")).await;
+    assert_eq!(error.to_string(), "plugin ended before its handshake (exit status: 3); on stderr: no config");
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_given_anothers_cookie_ends_with_one() {
+    let handshake = Handshake { cookie_value: "another", ..HANDSHAKE };
+    let error = refused(LaunchOptions { handshake, ..options() }).await;
+    let LaunchError::Exited { status, stderr, .. } = error else { panic!("{error}") };
+    assert_eq!(status.code(), Some(1));
+    assert!(stderr.contains("this is a plugin; a host starts it"), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_panic_is_one_line_of_the_log() {
+    let error = refused(LaunchOptions { args: vec!["--panic".into()], ..options() }).await;
+    let LaunchError::Exited { status, stderr, .. } = error else { panic!("{error}") };
+    assert_eq!(status.code(), Some(101));
+    let line: serde_json::Value = serde_json::from_str(&stderr).unwrap();
+    assert_eq!(line["@level"], "error");
+    assert_eq!(line["@message"], "panicked: told to\npanic");
+    assert!(line["location"].as_str().unwrap().contains("relay/main.rs"), "{line}");
+}
+
+#[tokio::test]
+async fn a_host_certificate_that_is_none_is_named() {
+    let env = vec![("PLUGIN_CLIENT_CERT".into(), "no certificate".into())];
+    let error = refused(LaunchOptions { env, security: Security::Plain, ..options() }).await.to_string();
+    assert!(error.contains("cannot read the host's certificate in PLUGIN_CLIENT_CERT"), "{error}");
+}
+
+#[tokio::test]
+async fn output_before_the_handshake_is_quoted() {
+    // Its socket stays: without a handshake nobody knows of it.
+    let directory = tempfile::tempdir().unwrap();
+    let env = vec![("TMPDIR".into(), directory.path().into())];
+    let error = refused(LaunchOptions { args: vec!["--print-first".into()], env, ..options() }).await;
+    let LaunchError::Handshake { line, reason, .. } = error else { panic!("{error}") };
+    assert_eq!((line.as_str(), reason), ("Welcome!", HandshakeLineError::NotAHandshake));
+}
+
+#[tokio::test]
+async fn an_endless_first_line_is_given_up() {
+    let error = refused(script("exec yes | tr -d '\\n'")).await;
+    assert!(matches!(error, LaunchError::Handshake { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_says_nothing_is_given_up_in_time() {
+    let start_timeout = Duration::from_millis(1500);
+    let error = refused(LaunchOptions { start_timeout, ..script("echo stuck >&2; sleep 60") }).await;
+    assert_eq!(error.to_string(), "plugin was not ready within 1.5 s; on stderr: stuck");
+}
+
+#[tokio::test]
+async fn a_plugin_of_other_versions_is_named_with_both_sides_versions() {
+    let handshake = Handshake { protocol_versions: &[8, 9], ..HANDSHAKE };
+    let error = refused(LaunchOptions { handshake, ..options() }).await;
+    assert_eq!(error.to_string(), "plugin speaks protocol version 4, the host [8, 9]");
+}
+
+#[tokio::test]
+async fn a_plugin_of_another_core_protocol_is_refused() {
+    let error = refused(script("echo '2|5|unix|/tmp/x|grpc|'; sleep 60")).await;
+    let LaunchError::Handshake { reason, .. } = error else { panic!("{error}") };
+    assert_eq!(reason, HandshakeLineError::CoreProtocol("2".to_owned()));
+}
+
+#[tokio::test]
+async fn a_plugin_that_ignores_our_certificate_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let error = refused(script(&format!("echo '1|5|unix|{}|grpc|'; sleep 60", socket.display()))).await;
+    assert!(matches!(error, LaunchError::NoCertificate), "{error}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_hangs_up_has_refused_us() {
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    std::thread::spawn(move || listener.accept().map(drop));
+    let plugin = script(&format!("echo '1|5|unix|{}|grpc|'; sleep 60", socket.display()));
+    let error = refused(LaunchOptions { security: Security::Plain, ..plugin }).await;
+    assert!(matches!(error, LaunchError::Refused(_) | LaunchError::Channel(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_plugin_that_listens_nowhere_is_named_with_its_address() {
+    let error = refused(script("echo '1|5|unix|/no/such/socket|grpc|'; sleep 60")).await;
+    assert_eq!(error.to_string(), "cannot connect to the plugin at unix|/no/such/socket");
+}
+
+#[tokio::test]
+async fn a_temporary_directory_too_long_for_a_socket_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let long = directory.path().join("d".repeat(100));
+    std::fs::create_dir(&long).unwrap();
+    let env = vec![("TMPDIR".into(), long.into())];
+    let error = refused(LaunchOptions { env, ..options() }).await.to_string();
+    assert!(error.contains("set TMPDIR to a shorter directory"), "{error}");
+}

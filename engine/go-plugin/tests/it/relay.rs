@@ -1,0 +1,66 @@
+//! The relay plugin under our own host.
+
+use std::path::PathBuf;
+
+use go_plugin::host::{LaunchOptions, Running, launch};
+use go_plugin::{Handshake, MESSAGE_SIZE_LIMIT};
+use tonic::service::Routes;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+#[path = "../../examples/relay/wire.rs"]
+mod wire;
+
+pub(crate) use wire::oracle_server::Oracle;
+use wire::oracle_server::OracleServer;
+use wire::relay_client::RelayClient;
+
+pub(crate) const HANDSHAKE: Handshake =
+    Handshake { cookie_key: "RELAY_PLUGIN", cookie_value: "relay", protocol_versions: &[5] };
+
+/// The binary that Cargo has built beside this test.
+pub(crate) fn binary() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/relay");
+    assert!(binary.exists(), "{} is missing: cargo build -p go-plugin --examples", binary.display());
+    binary
+}
+
+pub(crate) fn options() -> LaunchOptions {
+    LaunchOptions::new(binary(), HANDSHAKE)
+}
+
+pub(crate) fn client(running: &Running) -> RelayClient<Channel> {
+    RelayClient::new(running.channel()).max_decoding_message_size(MESSAGE_SIZE_LIMIT)
+}
+
+/// Starts the relay with an oracle of this name behind it.
+pub(crate) async fn connected(options: LaunchOptions, name: &'static str) -> Running {
+    let running = launch(options).await.unwrap();
+    connect(&running, name).await;
+    running
+}
+
+pub(crate) async fn connect(running: &Running, name: &'static str) {
+    connect_to(running, Named(name)).await;
+}
+
+pub(crate) async fn connect_to(running: &Running, oracle: impl Oracle) {
+    let oracle = OracleServer::new(oracle).max_decoding_message_size(MESSAGE_SIZE_LIMIT);
+    let service_id = running.serve_brokered(Routes::new(oracle)).await.unwrap();
+    client(running).connect(service_id.to_string()).await.unwrap();
+}
+
+pub(crate) async fn ask(running: &Running, question: &str) -> Result<String, Status> {
+    let answer = client(running).ask(question.as_bytes().to_vec()).await?.into_inner();
+    Ok(String::from_utf8(answer).unwrap())
+}
+
+struct Named(&'static str);
+
+#[tonic::async_trait]
+impl Oracle for Named {
+    async fn answer(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Status> {
+        Ok(Response::new([self.0.as_bytes(), b": ", request.get_ref()].concat()))
+    }
+}

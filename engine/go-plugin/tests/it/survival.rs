@@ -1,0 +1,191 @@
+//! When a plugin ends, and when it does not.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::Arc;
+
+use go_plugin::host::{Exit, LaunchOptions, launch};
+use go_plugin::{Address, parse_handshake_line};
+use hyper_util::rt::TokioIo;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Endpoint;
+use tonic::{Request, Response, Status};
+
+use crate::relay::{HANDSHAKE, Oracle, ask, binary, client, connect_to, connected, options};
+
+#[expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
+#[rustfmt::skip]
+#[path = "../../src/generated/plugin.rs"]
+mod wire;
+
+use wire::grpc_broker_client::GrpcBrokerClient;
+
+#[tokio::test]
+async fn a_plugin_ends_when_told_to_even_with_a_request_in_flight_and_leaves_no_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let env = vec![("TMPDIR".into(), directory.path().into())];
+    let running = launch(LaunchOptions { env, ..options() }).await.unwrap();
+    assert_eq!(entries(directory.path()), 1);
+
+    let mut hanging = client(&running);
+    let hanging = tokio::spawn(async move { hanging.hang(()).await });
+    let exit = running.shutdown().await.unwrap();
+    assert!(matches!(exit, Exit::Graceful(status) if status.success()), "{exit:?}");
+    assert!(hanging.await.unwrap().is_err());
+    assert_eq!(entries(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_before_the_plugin_ends() {
+    let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let running = launch(options()).await.unwrap();
+    let oracle = Thoughtful { asked: Arc::clone(&asked), answer: Arc::clone(&answer) };
+    connect_to(&running, oracle).await;
+
+    let mut relay = client(&running);
+    let question = tokio::spawn(async move { relay.ask(b"why".to_vec()).await });
+    asked.notified().await;
+    let mut output = running.output();
+    let shutdown = tokio::spawn(running.shutdown());
+    // The stream of the output ends when the plugin begins to stop.
+    while output.next().await.is_some() {}
+    answer.notify_one();
+
+    assert_eq!(question.await.unwrap().unwrap().into_inner(), b"because");
+    assert!(matches!(shutdown.await.unwrap().unwrap(), Exit::Graceful(_)));
+}
+
+/// Answers `why` only when it is let.
+struct Thoughtful {
+    asked: Arc<Notify>,
+    answer: Arc<Notify>,
+}
+
+#[tonic::async_trait]
+impl Oracle for Thoughtful {
+    async fn answer(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Status> {
+        if request.get_ref() == b"why" {
+            self.asked.notify_one();
+            self.answer.notified().await;
+        }
+        Ok(Response::new(b"because".to_vec()))
+    }
+}
+
+#[tokio::test]
+async fn an_interrupt_is_the_hosts_affair() {
+    let running = connected(options(), "host").await;
+    signal(running.pid(), Signal::INT);
+    assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
+    assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
+}
+
+#[tokio::test]
+async fn a_plugin_whose_launcher_lets_go_is_killed_and_leaves_no_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let env = vec![("TMPDIR".into(), directory.path().into())];
+    let running = launch(LaunchOptions { env, ..options() }).await.unwrap();
+    assert_eq!(entries(directory.path()), 1);
+    let pid = Pid::from_raw(running.pid().unwrap().cast_signed()).unwrap();
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    drop(running);
+    assert_eq!(entries(directory.path()), 0);
+    let ended = tokio::task::spawn_blocking(move || {
+        rustix::event::poll(&mut [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)], None)
+    });
+    assert_eq!(ended.await.unwrap().unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_terminated_plugin_ends_and_leaves_no_socket() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut orphanage = Parent::start(directory.path()).await;
+    signal(Some(orphanage.plugin), Signal::TERM);
+    assert!(orphanage.last_words().await.contains("ended: Shutdown"));
+    assert_eq!(entries(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn a_plugin_ends_when_its_host_is_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut parent = Parent::start(directory.path()).await;
+    signal(parent.process.id(), Signal::KILL);
+    assert!(parent.last_words().await.contains("ended: HostGone"));
+    assert_eq!(entries(directory.path()), 0);
+}
+
+#[tokio::test]
+async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut parent = Parent::start(directory.path()).await;
+    let Address::Unix(path) = parent.address.clone() else { panic!("{:?}", parent.address) };
+    let channel = Endpoint::from_static("http://localhost")
+        .connect_with_connector(tower::service_fn(move |_| {
+            let path = path.clone();
+            async move { UnixStream::connect(path).await.map(TokioIo::new) }
+        }))
+        .await
+        .unwrap();
+    let (announcements, outgoing) = mpsc::channel(1);
+    let request = ReceiverStream::new(outgoing);
+    let stream = GrpcBrokerClient::new(channel).start_stream(request).await.unwrap();
+    drop(announcements);
+    drop(stream);
+    assert!(parent.last_words().await.contains("ended: HostGone"));
+}
+
+/// A shell that has started the relay in the clear and waits for it.
+struct Parent {
+    process: Child,
+    plugin: u32,
+    address: Address,
+}
+
+impl Parent {
+    async fn start(temporary: &Path) -> Self {
+        let mut process = Command::new("/bin/sh")
+            .args(["-c", r#""$0" & echo $! >&2; wait"#])
+            .arg(binary())
+            .env(HANDSHAKE.cookie_key, HANDSHAKE.cookie_value)
+            .env("PLUGIN_PROTOCOL_VERSIONS", "5")
+            .env("TMPDIR", temporary)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
+        let address = parse_handshake_line(&line).unwrap().address;
+        let mut errors = BufReader::new(process.stderr.take().unwrap()).lines();
+        let plugin = loop {
+            // The shell and the plugin write to the same pipe; only the shell's line is a number.
+            if let Ok(pid) = errors.next_line().await.unwrap().unwrap().parse() {
+                break pid;
+            }
+        };
+        process.stderr = Some(errors.into_inner().into_inner());
+        Self { process, plugin, address }
+    }
+
+    /// What is written to standard error until nobody can write to it any more: until the plugin has ended.
+    async fn last_words(&mut self) -> String {
+        let mut words = String::new();
+        self.process.stderr.as_mut().unwrap().read_to_string(&mut words).await.unwrap();
+        words
+    }
+}
+
+fn signal(pid: Option<u32>, signal: Signal) {
+    let pid = Pid::from_raw(pid.unwrap().cast_signed()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+fn entries(directory: &Path) -> usize {
+    std::fs::read_dir(directory).unwrap().count()
+}

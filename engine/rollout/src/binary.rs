@@ -1,0 +1,244 @@
+//! What a plugin binary is: what its file says, and what it said when it was started.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use object::elf::{EM_386, EM_AARCH64, EM_ARM, EM_X86_64, FileHeader32, FileHeader64, PT_INTERP};
+use object::read::elf::{FileHeader, ProgramHeader};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use vault_api::catalog::PluginType;
+
+/// A plugin binary on this machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Binary {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// In bytes.
+    pub size: u64,
+    /// Hex sha256 of the whole file.
+    pub sha256: String,
+    /// Whether its owner may execute it.
+    pub executable: bool,
+    /// What kind of file it is.
+    pub format: Format,
+}
+
+/// What kind of file it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// A Linux executable.
+    Elf(Elf),
+    /// Anything else.
+    Other,
+}
+
+/// What an ELF header says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Elf {
+    /// What it runs on.
+    pub machine: Machine,
+    /// What it needs to be started.
+    pub linkage: Linkage,
+}
+
+/// A processor architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Machine {
+    /// amd64.
+    X86_64,
+    /// arm64.
+    Aarch64,
+    /// 32 bit ARM.
+    Arm,
+    /// 32 bit x86.
+    X86,
+    /// Another; the number of `e_machine`.
+    Other(u16),
+}
+
+/// What a binary needs to be started.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Linkage {
+    /// Nothing.
+    Static,
+    /// The dynamic linker.
+    Dynamic {
+        /// Path of the linker; where it is missing the kernel says that the binary itself does not exist.
+        interpreter: PathBuf,
+    },
+}
+
+/// What became of starting it as Vault would.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probed {
+    /// It is a plugin.
+    Ran(Probe),
+    /// It was started and is no plugin, or does not work.
+    Failed {
+        /// What it said.
+        said: String,
+    },
+    /// It was not started.
+    NotRun {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Probe {
+    /// As reported, with or without a `v`; `None` when it reports none.
+    pub version: Option<String>,
+    /// `None` when it does not tell before it is configured.
+    pub kind: Option<PluginType>,
+    /// Plugin protocol version.
+    pub protocol: u32,
+    /// Whether mounts can share its process.
+    pub multiplexing: bool,
+}
+
+/// A binary that could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read the plugin binary {path}")]
+pub struct BinaryError {
+    path: PathBuf,
+    #[source]
+    source: std::io::Error,
+}
+
+/// Bytes read at once.
+const CHUNK: usize = 256 * 1024;
+
+impl Binary {
+    /// Reads the whole file; `progress` is called with bytes done and bytes in all. Blocks.
+    pub fn read(path: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Self, BinaryError> {
+        let failed = |source| BinaryError { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() {
+            return Err(failed(std::io::Error::other("it is not a regular file")));
+        }
+        let mut content = Vec::new();
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let read = file.read(&mut chunk).map_err(failed)?;
+            if read == 0 {
+                break;
+            }
+            content.extend_from_slice(&chunk[..read]);
+            progress(content.len() as u64, metadata.len());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            size: content.len() as u64,
+            sha256: hex_sha256(&content),
+            executable: metadata.permissions().mode() & 0o100 != 0,
+            format: format(&content),
+        })
+    }
+}
+
+impl Machine {
+    /// What this process runs on.
+    pub fn of_this_process() -> Self {
+        match std::env::consts::ARCH {
+            "x86_64" => Self::X86_64,
+            "aarch64" => Self::Aarch64,
+            "arm" => Self::Arm,
+            "x86" => Self::X86,
+            _ => Self::Other(0),
+        }
+    }
+}
+
+impl std::fmt::Display for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::X86_64 => f.write_str("amd64"),
+            Self::Aarch64 => f.write_str("arm64"),
+            Self::Arm => f.write_str("arm"),
+            Self::X86 => f.write_str("386"),
+            Self::Other(number) => write!(f, "machine {number}"),
+        }
+    }
+}
+
+pub(crate) fn hex_sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn format(content: &[u8]) -> Format {
+    let elf = match content.get(..5) {
+        Some(b"\x7fELF\x01") => elf::<FileHeader32<object::Endianness>>(content),
+        Some(b"\x7fELF\x02") => elf::<FileHeader64<object::Endianness>>(content),
+        _ => None,
+    };
+    elf.map_or(Format::Other, Format::Elf)
+}
+
+fn elf<H: FileHeader<Endian = object::Endianness>>(content: &[u8]) -> Option<Elf> {
+    let header = H::parse(content).ok()?;
+    let endian = header.endian().ok()?;
+    let interpreter = header
+        .program_headers(endian, content)
+        .ok()?
+        .iter()
+        .filter(|segment| segment.p_type(endian) == PT_INTERP)
+        .find_map(|segment| segment.data(endian, content).ok());
+    let linkage = match interpreter {
+        None => Linkage::Static,
+        Some(path) => {
+            let text = String::from_utf8_lossy(path);
+            Linkage::Dynamic { interpreter: PathBuf::from(text.trim_end_matches('\0')) }
+        }
+    };
+    let machine = match header.e_machine(endian) {
+        EM_X86_64 => Machine::X86_64,
+        EM_AARCH64 => Machine::Aarch64,
+        EM_ARM => Machine::Arm,
+        EM_386 => Machine::X86,
+        other => Machine::Other(other.0),
+    };
+    Some(Elf { machine, linkage })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_test_is_an_executable_of_this_machine() {
+        let path = std::env::current_exe().expect("a path");
+        let mut seen = (0, 0);
+        let binary = Binary::read(&path, &mut |done, total| seen = (done, total)).expect("readable");
+        assert!(binary.executable);
+        let Format::Elf(elf) = binary.format else { panic!("not ELF") };
+        assert_eq!(elf.machine, Machine::of_this_process());
+        assert_eq!(seen, (binary.size, binary.size));
+    }
+
+    #[test]
+    fn what_is_no_executable_is_told() {
+        assert_eq!(format(b"#!/bin/sh\n"), Format::Other);
+        assert_eq!(format(b"\x7fELF\x02cut off"), Format::Other);
+        assert_eq!(format(b""), Format::Other);
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = Binary::read(Path::new("/nonexistent/plugin"), &mut |_, _| ()).expect_err("missing");
+        assert_eq!(error.to_string(), "could not read the plugin binary /nonexistent/plugin");
+    }
+}

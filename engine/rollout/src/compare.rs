@@ -1,0 +1,200 @@
+//! Whether what is read back is what is wanted.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::binary::hex_sha256;
+use crate::goal::Wanted;
+
+/// How a wanted field stands to what is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Comparison {
+    /// The same.
+    Equal,
+    /// Something else.
+    Differs,
+    /// The server does not show it, not even as a hash.
+    CannotBeRead,
+}
+
+/// Compares one field with what a path returned.
+///
+/// Servers show what was meant, not what was typed: `1h` comes back as `3600`, `a,b` as a list, `"5"` as a number. A secret that is
+/// shown as `<field>_sha256` is compared by its hash.
+pub(crate) fn compare(field: &str, wanted: &Wanted, shown: &Map<String, Value>) -> Comparison {
+    let value = wanted.value();
+    match shown.get(field) {
+        Some(there) if !is_masked(there) => {
+            if same(&value, there) {
+                Comparison::Equal
+            } else {
+                Comparison::Differs
+            }
+        }
+        _ => by_hash(field, &value, shown),
+    }
+}
+
+fn by_hash(field: &str, wanted: &Value, shown: &Map<String, Value>) -> Comparison {
+    let hash = shown.get(&format!("{field}_sha256")).and_then(Value::as_str);
+    match (hash.filter(|hash| !hash.is_empty()), text(wanted)) {
+        (Some(hash), Some(text)) if hash.eq_ignore_ascii_case(&hex_sha256(text.as_bytes())) => {
+            Comparison::Equal
+        }
+        (Some(_), Some(_)) => Comparison::Differs,
+        _ => Comparison::CannotBeRead,
+    }
+}
+
+fn same(wanted: &Value, there: &Value) -> bool {
+    if wanted == there {
+        return true;
+    }
+    match (wanted, there) {
+        (Value::Array(wanted), Value::Array(there)) => {
+            wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| same(wanted, there))
+        }
+        (Value::Object(wanted), Value::Object(there)) => {
+            wanted.len() == there.len()
+                && wanted.iter().all(|(key, wanted)| there.get(key).is_some_and(|there| same(wanted, there)))
+        }
+        (Value::String(listed), Value::Array(list)) | (Value::Array(list), Value::String(listed)) => {
+            let parts: Vec<&str> = listed.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+            parts.len() == list.len()
+                && parts.iter().zip(list).all(|(part, there)| text(there).as_deref() == Some(*part))
+        }
+        (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
+        (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => false,
+        _ => text(wanted) == text(there) || same_duration(wanted, there),
+    }
+}
+
+/// Two durations are only taken for the same when one is a plain number or both have a unit: `5m` and `300` as texts
+/// may be names.
+fn same_duration(wanted: &Value, there: &Value) -> bool {
+    let both_text = wanted.is_string() && there.is_string();
+    let comparable = !both_text || (has_unit(wanted) && has_unit(there));
+    comparable && milliseconds(wanted).is_some_and(|wanted| Some(wanted) == milliseconds(there))
+}
+
+fn has_unit(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.ends_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// A number means seconds; a text is Go's form (`1h30m`, `1.5h`) or, as Vault allows too, whole days (`1d`).
+fn milliseconds(value: &Value) -> Option<u64> {
+    let text = text(value)?;
+    if let Ok(seconds) = text.parse::<u64>() {
+        return seconds.checked_mul(1000);
+    }
+    let mut rest = text.as_str();
+    let mut total = 0.0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(digits);
+        let unit_end = after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let unit = match unit {
+            "ms" => 1.0,
+            "s" => 1000.0,
+            "m" => 60_000.0,
+            "h" => 3_600_000.0,
+            "d" => 86_400_000.0,
+            _ => return None,
+        };
+        total += number.parse::<f64>().ok()? * unit;
+        rest = after;
+    }
+    // Durations of leases are far below 2^53 ms, where a float is still exact.
+    (!text.is_empty() && total < 9.0e15).then_some(total.round() as u64)
+}
+
+/// A scalar as text: `5`, `"5"`; `true`, `"true"`.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(bool) => Some(bool.to_string()),
+        Value::Null => Some(String::new()),
+        Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// Some engines answer stars in place of a secret.
+fn is_masked(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| !text.is_empty() && text.chars().all(|c| c == '*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use vault_api::Secret;
+
+    #[track_caller]
+    fn check(wanted: Value, there: Value, expected: Comparison) {
+        let shown = json!({ "f": there });
+        let shown = shown.as_object().expect("an object");
+        assert_eq!(
+            compare("f", &Wanted::Plain(wanted.clone()), shown),
+            expected,
+            "{wanted} against {shown:?}"
+        );
+    }
+
+    #[test]
+    fn what_was_meant_counts_not_what_was_typed() {
+        for (wanted, there) in [
+            (json!("1h"), json!(3600)),
+            (json!(3600), json!("1h0m0s")),
+            (json!("90m"), json!("1h30m")),
+            (json!("1.5h"), json!(5400)),
+            (json!("1d"), json!(86400)),
+            (json!("5"), json!(5)),
+            (json!("true"), json!(true)),
+            (json!("read, write"), json!(["read", "write"])),
+            (json!(["read"]), json!(["read"])),
+            (json!(""), json!([])),
+            (json!([]), json!(null)),
+            (json!("1,2"), json!([1, 2])),
+            (json!({"ttl": "1h"}), json!({"ttl": 3600})),
+            (json!("https://a"), json!("https://a")),
+        ] {
+            check(wanted, there, Comparison::Equal);
+        }
+    }
+
+    #[test]
+    fn what_is_different_is_seen() {
+        for (wanted, there) in [
+            (json!("1h"), json!(60)),
+            (json!("5m"), json!("300")),
+            (json!("5"), json!(6)),
+            (json!("read"), json!(["read", "write"])),
+            (json!("write,read"), json!(["read", "write"])),
+            (json!("a"), json!("A")),
+            (json!({"a": 1}), json!({"a": 1, "b": 2})),
+            (json!("1h"), json!("")),
+            (json!(0), json!("")),
+            (json!(false), json!(null)),
+        ] {
+            check(wanted, there, Comparison::Differs);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_compared_by_its_hash() {
+        let shown = json!({ "api_key_sha256": hex_sha256(b"hunter2") });
+        let shown = shown.as_object().expect("an object");
+        let wanted = |text: &str| Wanted::Secret(Secret::new(text));
+        assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);
+        assert_eq!(compare("api_key", &wanted("hunter3"), shown), Comparison::Differs);
+        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::CannotBeRead);
+    }
+
+    #[test]
+    fn stars_cannot_be_compared() {
+        check(json!("hunter2"), json!("*****"), Comparison::CannotBeRead);
+    }
+}

@@ -1,0 +1,343 @@
+//! The next step, given what is seen and what is wanted. Pure: no clock, no client, nothing awaited.
+
+mod check;
+mod permission;
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+use vault_api::catalog::PluginType;
+
+use crate::binary::Probed;
+use crate::compare::Comparison;
+use crate::goal::{Goal, MountGoal, MountPath, Register, Reload, ReloadTarget, Rewrite, WriteGoal};
+use crate::observed::{MountObserved, Observed, PluginFile, ReadBack};
+use crate::refusal::Refusal;
+use crate::step::{Step, VersionFrom};
+
+pub(crate) use permission::paths as permission_paths;
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "a decision that nobody reads is not taken"]
+pub enum Decision {
+    /// This.
+    Do(Step),
+    /// Nothing yet.
+    Wait(WaitingOn),
+    /// Nothing any more.
+    Done,
+    /// Nothing at all.
+    Refuse(Refusal),
+}
+
+/// What a decision waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingOn {
+    /// After unsealing or a step-down it takes a while.
+    #[error("waiting for a node to become active")]
+    ActiveNode,
+}
+
+/// What will be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// Steps; empty when there is nothing to do.
+    pub steps: Vec<Step>,
+    /// What should be known before it is confirmed.
+    pub notices: Vec<Notice>,
+}
+
+/// Something that is not wrong and may surprise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "notice", rename_all = "snake_case")]
+pub enum Notice {
+    /// The binary was not started before it is registered.
+    NotProbed {
+        /// Why not.
+        why: String,
+    },
+    /// An entry without a version is what mounts without a version run.
+    UnversionedEntry {
+        /// Name of the plugin.
+        name: String,
+    },
+    /// Fields that the server does not show are neither compared nor written.
+    NotCompared {
+        /// Full path.
+        path: String,
+        /// Fields.
+        fields: Vec<String>,
+    },
+    /// Mounts that cannot go back, because "no version" cannot be configured again.
+    NoWayBack {
+        /// Where.
+        path: MountPath,
+    },
+}
+
+/// Why there is no plan.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Stop {
+    /// It is refused.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// It is too early.
+    #[error(transparent)]
+    Waiting(WaitingOn),
+}
+
+impl Plan {
+    /// True when there is nothing to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// The next step. Everything that would be refused later is refused now, before anything has changed.
+pub fn decide(observed: &Observed, goal: &Goal) -> Decision {
+    match next(observed, goal) {
+        Decision::Do(step) => match plan(observed, goal) {
+            Ok(_) => Decision::Do(step),
+            Err(Stop::Refused(refusal)) => Decision::Refuse(refusal),
+            Err(Stop::Waiting(on)) => Decision::Wait(on),
+        },
+        other => other,
+    }
+}
+
+/// All steps, found by deciding again on what each step would lead to.
+pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
+    let mut steps = Vec::new();
+    let mut then = observed.clone();
+    loop {
+        match next(&then, goal) {
+            Decision::Do(step) => {
+                then = then.after(&step);
+                steps.push(step);
+            }
+            Decision::Done => break,
+            Decision::Wait(on) => return Err(Stop::Waiting(on)),
+            Decision::Refuse(refusal) => return Err(Stop::Refused(refusal)),
+        }
+    }
+    if let Some(refusal) = permission::missing(observed, &steps) {
+        return Err(Stop::Refused(refusal));
+    }
+    let notices = notices(observed, goal, &steps);
+    Ok(Plan { steps, notices })
+}
+
+fn next(observed: &Observed, goal: &Goal) -> Decision {
+    if let Err(refusal) = check::server(observed) {
+        return Decision::Refuse(refusal);
+    }
+    if !observed.server.has_active_node {
+        return Decision::Wait(WaitingOn::ActiveNode);
+    }
+    if let Some(refusal) = permission::denied(observed, goal) {
+        return Decision::Refuse(refusal);
+    }
+    let step = match goal {
+        Goal::Register(register) => {
+            check::register(observed, register).map(|()| register_step(observed, register))
+        }
+        Goal::Reload(reload) => reload_step(observed, reload),
+    };
+    match step {
+        Ok(Some(step)) => Decision::Do(step),
+        Ok(None) => Decision::Done,
+        Err(refusal) => Decision::Refuse(refusal),
+    }
+}
+
+fn register_step(observed: &Observed, register: &Register) -> Option<Step> {
+    place(observed, register)
+        .or_else(|| catalog(observed, register))
+        .or_else(|| register.mounts.iter().find_map(|mount| enable(observed, register, mount)))
+        .or_else(|| register.mounts.iter().find_map(|mount| tune(observed, register, mount)))
+        .or_else(|| reload_stale(observed, register))
+        .or_else(|| {
+            register
+                .mounts
+                .iter()
+                .flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)))
+                .find_map(|(mount, write)| write_step(observed, register, mount, write))
+        })
+}
+
+fn place(observed: &Observed, register: &Register) -> Option<Step> {
+    let plugin = &register.plugin;
+    let site = observed.site.as_ref()?;
+    let file = plugin.file_name();
+    let in_place = site.files.iter().any(|there| there.name == file && is_fit(there));
+    (!in_place).then(|| Step::PlaceBinary {
+        directory: site.directory.clone(),
+        file,
+        sha256: plugin.binary.sha256.clone(),
+        size: plugin.binary.size,
+    })
+}
+
+/// Everybody may read and execute it, only its owner may change it: what Vault's own permission check asks for.
+fn is_fit(file: &PluginFile) -> bool {
+    file.mode & 0o555 == 0o555 && file.mode & 0o022 == 0
+}
+
+fn catalog(observed: &Observed, register: &Register) -> Option<Step> {
+    let plugin = &register.plugin;
+    let registered = observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_some();
+    (!registered).then(|| Step::RegisterVersion {
+        kind: plugin.kind,
+        name: plugin.name.clone(),
+        version: plugin.version.clone(),
+        sha256: plugin.binary.sha256.clone(),
+        command: plugin.file_name(),
+        args: plugin.args.clone(),
+    })
+}
+
+fn enable(observed: &Observed, register: &Register, mount: &MountGoal) -> Option<Step> {
+    let plugin = &register.plugin;
+    let pinned = observed.pinned(plugin.kind, &plugin.name).is_some();
+    (!observed.mounts.contains_key(mount.path.as_str())).then(|| Step::EnableMount {
+        path: mount.path.clone(),
+        plugin: plugin.name.clone(),
+        version: plugin.version.clone(),
+        version_from: if pinned { VersionFrom::Pin } else { VersionFrom::Mount },
+    })
+}
+
+/// A pin overrules the mount, and under one the server refuses to tune.
+fn tune(observed: &Observed, register: &Register, mount: &MountGoal) -> Option<Step> {
+    let plugin = &register.plugin;
+    if observed.pinned(plugin.kind, &plugin.name).is_some() {
+        return None;
+    }
+    let there = observed.mounts.get(mount.path.as_str())?;
+    (there.configured_version != plugin.version.tagged()).then(|| Step::TuneMount {
+        path: mount.path.clone(),
+        from: there.configured_version.clone(),
+        to: plugin.version.clone(),
+    })
+}
+
+fn reload_stale(observed: &Observed, register: &Register) -> Option<Step> {
+    let stale = |mount: &&MountGoal| {
+        observed.mounts.get(mount.path.as_str()).is_some_and(|there| !runs(there, register))
+    };
+    let paths: Vec<MountPath> =
+        register.mounts.iter().filter(stale).map(|mount| mount.path.clone()).collect();
+    (!paths.is_empty()).then_some(Step::ReloadMounts { paths })
+}
+
+/// The version alone proves nothing: an entry can have been registered again with another binary.
+fn runs(mount: &MountObserved, register: &Register) -> bool {
+    mount.running_version == register.plugin.version.tagged()
+        && (mount.running_sha256.is_empty() || mount.running_sha256 == register.plugin.binary.sha256)
+}
+
+fn write_step(
+    observed: &Observed,
+    register: &Register,
+    mount: &MountGoal,
+    write: &WriteGoal,
+) -> Option<Step> {
+    let path = mount.path.join(&write.path);
+    if observed.this_run.written.contains(&path) {
+        return None;
+    }
+    let there = observed.writes.iter().find(|there| there.path == path);
+    let has = |comparison| there.is_some_and(|there| there.fields.values().any(|field| *field == comparison));
+    let needed = match there.map(|there| there.read_back) {
+        None | Some(ReadBack::Absent | ReadBack::NotTried) => true,
+        Some(ReadBack::Present | ReadBack::CannotBeRead) => {
+            // What a mount answers that nobody has configured is a default, not a setting.
+            observed.this_run.enabled.contains(&mount.path)
+                || has(Comparison::Differs)
+                || (register.rewrite == Rewrite::Unreadable && has(Comparison::CannotBeRead))
+        }
+    };
+    needed.then(|| Step::Write { path, fields: write.data.keys().cloned().collect() })
+}
+
+fn reload_step(observed: &Observed, reload: &Reload) -> Result<Option<Step>, Refusal> {
+    let paths = match &reload.target {
+        ReloadTarget::Mounts(paths) => paths.clone(),
+        ReloadTarget::Plugin { kind, name } => {
+            let nothing = || Refusal::NoMountOfPlugin { kind: *kind, name: name.clone() };
+            let mounts = observed.mounts.iter().filter(|(_, mount)| mount.plugin == *name);
+            let paths: Vec<MountPath> = mounts.filter_map(|(path, _)| path.parse().ok()).collect();
+            if paths.is_empty() || *kind != PluginType::Secret {
+                return Err(nothing());
+            }
+            paths
+        }
+    };
+    for path in &paths {
+        check::reloaded(observed, path)?;
+    }
+    let left: Vec<MountPath> =
+        paths.into_iter().filter(|path| !observed.this_run.reloaded.contains(path)).collect();
+    Ok((!left.is_empty()).then_some(Step::ReloadMounts { paths: left }))
+}
+
+fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
+    let Goal::Register(register) = goal else { return Vec::new() };
+    let plugin = &register.plugin;
+    let mut notices = Vec::new();
+    if let Probed::NotRun { why } = &plugin.probed {
+        notices.push(Notice::NotProbed { why: why.clone() });
+    }
+    if observed.entry(plugin.kind, &plugin.name, "").is_some() {
+        notices.push(Notice::UnversionedEntry { name: plugin.name.clone() });
+    }
+    let written: BTreeSet<&str> = steps
+        .iter()
+        .filter_map(|step| if let Step::Write { path, .. } = step { Some(path.as_str()) } else { None })
+        .collect();
+    for write in observed.writes.iter().filter(|write| !written.contains(write.path.as_str())) {
+        let hidden = write.fields.iter().filter(|(_, field)| **field == Comparison::CannotBeRead);
+        let fields: Vec<String> = hidden.map(|(name, _)| name.clone()).collect();
+        if !fields.is_empty() {
+            notices.push(Notice::NotCompared { path: write.path.clone(), fields });
+        }
+    }
+    for step in steps {
+        if let Step::TuneMount { path, from, .. } = step
+            && from.is_empty()
+        {
+            notices.push(Notice::NoWayBack { path: path.clone() });
+        }
+    }
+    notices
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotProbed { why } => write!(f, "the binary was not started to check it: {why}"),
+            Self::UnversionedEntry { name } => write!(
+                f,
+                "{name} is also registered without a version; mounts that have none go on running that entry"
+            ),
+            Self::NotCompared { path, fields } => write!(
+                f,
+                "{path} does not show {}, so it was neither compared nor written",
+                fields.join(", ")
+            ),
+            Self::NoWayBack { path } => {
+                write!(f, "{path} has no version so far and cannot be given \"no version\" again")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What must hold before anything is changed.
+
+use vault_api::catalog::PluginType;
+
+use crate::binary::{Format, Linkage, Probed};
+use crate::goal::{Downgrade, MountGoal, MountPath, Plugin, Register};
+use crate::observed::{Observed, PluginDirectory, SiteObserved, SiteState};
+use crate::refusal::Refusal;
+use crate::version::Version;
+
+pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
+    let address = || observed.server.address.clone();
+    if !observed.server.initialized {
+        return Err(Refusal::NotInitialized { address: address() });
+    }
+    if observed.server.sealed {
+        return Err(Refusal::Sealed { address: address() });
+    }
+    Ok(())
+}
+
+pub(super) fn register(observed: &Observed, register: &Register) -> Result<(), Refusal> {
+    let plugin = &register.plugin;
+    let site = site(observed)?;
+    binary(plugin, site)?;
+    probed(plugin)?;
+    file(plugin, site)?;
+    catalog(observed, plugin)?;
+    pin(observed, plugin)?;
+    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
+}
+
+/// After its reload a mount must run what it is configured to run.
+pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+    let Some(mount) = observed.mounts.get(path.as_str()) else {
+        return Err(Refusal::NoSuchMount { path: path.clone() });
+    };
+    if !observed.this_run.reloaded.contains(path) {
+        return Ok(());
+    }
+    let expected = observed.would_run(mount);
+    let entry = observed.entry(PluginType::Secret, &mount.plugin, expected);
+    let other_version = !expected.is_empty() && mount.running_version != expected;
+    let other_binary = entry.is_some_and(|entry| {
+        !entry.sha256.is_empty() && !mount.running_sha256.is_empty() && entry.sha256 != mount.running_sha256
+    });
+    if other_version || other_binary {
+        return Err(Refusal::RunsSomethingElse {
+            path: path.clone(),
+            running: format!("{} {}", mount.running_version, mount.running_sha256).trim().to_owned(),
+            expected: expected.to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
+    if observed.plugin_directory == PluginDirectory::NotConfigured {
+        return Err(Refusal::NoPluginDirectory);
+    }
+    let Some(site) = &observed.site else { return Err(Refusal::NoSite) };
+    let directory = site.directory.clone();
+    Err(match &site.state {
+        SiteState::Usable => return Ok(site),
+        SiteState::Missing => Refusal::DirectoryMissing { directory },
+        SiteState::NotADirectory => Refusal::NotADirectory { directory },
+        SiteState::NotWritable => Refusal::DirectoryNotWritable { directory },
+        SiteState::WritableByEverybody => Refusal::DirectoryInsecure { directory },
+        SiteState::Symlinked { real } => Refusal::DirectorySymlinked { directory, real: real.clone() },
+        SiteState::NotTheServers { servers } => {
+            Refusal::NotTheServersDirectory { directory, servers: servers.clone() }
+        }
+    })
+}
+
+fn binary(plugin: &Plugin, site: &SiteObserved) -> Result<(), Refusal> {
+    let path = plugin.binary.path.clone();
+    let Format::Elf(elf) = &plugin.binary.format else { return Err(Refusal::NotExecutable { path }) };
+    if elf.machine != site.machine {
+        return Err(Refusal::WrongArchitecture { path, binary: elf.machine, site: site.machine });
+    }
+    match &elf.linkage {
+        Linkage::Dynamic { interpreter } if !site.interpreter_present => {
+            Err(Refusal::InterpreterMissing { path, interpreter: interpreter.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn probed(plugin: &Plugin) -> Result<(), Refusal> {
+    let path = plugin.binary.path.clone();
+    let probe = match &plugin.probed {
+        Probed::Ran(probe) => probe,
+        Probed::Failed { said } => return Err(Refusal::NotAPlugin { path, said: said.clone() }),
+        Probed::NotRun { .. } => return Ok(()),
+    };
+    if let Some(reported) = probe.version.as_deref().filter(|version| !version.is_empty())
+        && reported.parse::<Version>().ok().as_ref() != Some(&plugin.version)
+    {
+        let wanted = plugin.version.clone();
+        return Err(Refusal::ReportsAnotherVersion { path, reported: reported.to_owned(), wanted });
+    }
+    match probe.kind {
+        Some(reported) if reported != plugin.kind => {
+            Err(Refusal::ReportsAnotherType { path, reported, wanted: plugin.kind })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn file(plugin: &Plugin, site: &SiteObserved) -> Result<(), Refusal> {
+    let file = plugin.file_name();
+    let directory = site.directory.clone();
+    let wanted = &plugin.binary.sha256;
+    match site.files.iter().find(|there| there.name == file) {
+        Some(there) if there.sha256 != *wanted => {
+            Err(Refusal::FileTaken { directory, file, there: there.sha256.clone(), wanted: wanted.clone() })
+        }
+        Some(_) => Ok(()),
+        None => match site.free_bytes {
+            Some(free_bytes) if free_bytes < plugin.binary.size => {
+                Err(Refusal::NoSpace { directory, free_bytes, needed_bytes: plugin.binary.size })
+            }
+            _ => Ok(()),
+        },
+    }
+}
+
+fn catalog(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
+    let Some(entry) = observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()) else {
+        return Ok(());
+    };
+    let taken = |what, there: String, wanted: String| {
+        let entry = format!("{} {}", plugin.name, plugin.version.tagged());
+        Err(Refusal::VersionTaken { entry, what, there, wanted })
+    };
+    let file = plugin.file_name();
+    if entry.sha256 != plugin.binary.sha256 {
+        return taken("sha256", entry.sha256.clone(), plugin.binary.sha256.clone());
+    }
+    if let Some(command) = entry.command.as_ref().filter(|command| **command != file) {
+        return taken("command", command.clone(), file);
+    }
+    if let Some(args) = entry.args.as_ref().filter(|args| **args != plugin.args) {
+        return taken("list of arguments", format!("{args:?}"), format!("{:?}", plugin.args));
+    }
+    Ok(())
+}
+
+fn pin(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
+    match observed.pinned(plugin.kind, &plugin.name) {
+        Some(pinned) if pinned != plugin.version.tagged() => Err(Refusal::Pinned {
+            kind: plugin.kind,
+            name: plugin.name.clone(),
+            pinned: pinned.to_owned(),
+            wanted: plugin.version.clone(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn mount(observed: &Observed, register: &Register, goal: &MountGoal) -> Result<(), Refusal> {
+    let plugin = &register.plugin;
+    let path = goal.path.clone();
+    if plugin.kind != PluginType::Secret {
+        return Err(Refusal::CannotBeMounted { kind: plugin.kind, path });
+    }
+    if let Some(other) = observed.mounts.keys().find(|other| path.overlaps(other)) {
+        return Err(Refusal::MountsOverlap { path, other: other.clone() });
+    }
+    if let Some(other) = register.mounts.iter().find(|other| path.overlaps(other.path.as_str())) {
+        return Err(Refusal::MountsOverlap { path, other: other.path.to_string() });
+    }
+    let Some(there) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    if there.plugin != plugin.name {
+        return Err(Refusal::MountTaken { path, plugin: there.plugin.clone() });
+    }
+    let newer = [&there.configured_version, &there.running_version].into_iter().find(|version| {
+        version.parse::<Version>().is_ok_and(|version| !version.is_builtin() && version > plugin.version)
+    });
+    if let (Some(newer), Downgrade::Refuse) = (newer, register.downgrade) {
+        return Err(Refusal::Downgrade { path, there: newer.clone(), wanted: plugin.version.clone() });
+    }
+    reloaded(observed, &path)
+}

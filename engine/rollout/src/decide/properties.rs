@@ -1,0 +1,136 @@
+//! Whatever the world looks like.
+
+use proptest::prelude::*;
+use vault_api::catalog::PluginType;
+use vault_api::pins::Pin;
+
+use super::samples::{SHA, bare_server, goal, register, server_with};
+use super::*;
+use crate::goal::{Downgrade, Register};
+use crate::observed::{CatalogEntry, Pins};
+use crate::version::Version;
+
+const VERSIONS: [&str; 4] = ["1.0.0", "1.2.3", "1.3.0-rc.1", "2.0.0"];
+
+fn version() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(&VERSIONS[..])
+}
+
+fn comparison() -> impl Strategy<Value = Comparison> {
+    prop_oneof![Just(Comparison::Equal), Just(Comparison::Differs), Just(Comparison::CannotBeRead)]
+}
+
+fn read_back() -> impl Strategy<Value = ReadBack> {
+    prop_oneof![Just(ReadBack::Absent), Just(ReadBack::Present), Just(ReadBack::CannotBeRead)]
+}
+
+/// A server with any mixture of file, catalog, pin, mount and configuration.
+fn world() -> impl Strategy<Value = Observed> {
+    let mount = proptest::option::of((version(), version(), any::<bool>()));
+    let catalog = proptest::collection::btree_set(version(), 0..4);
+    (mount, catalog, proptest::option::of(version()), any::<bool>(), read_back(), comparison()).prop_map(
+        |(mount, catalog, pin, placed, read_back, comparison)| {
+            let sha =
+                |version: &str| if version == "1.2.3" { SHA.to_owned() } else { format!("sha-{version}") };
+            let mut observed = if placed { server_with("1.2.3", SHA) } else { bare_server() };
+            observed.catalog = catalog
+                .iter()
+                .map(|version| CatalogEntry {
+                    kind: PluginType::Secret,
+                    name: "custom".into(),
+                    version: format!("v{version}"),
+                    sha256: sha(version),
+                    command: None,
+                    args: None,
+                })
+                .collect();
+            observed.mounts.clear();
+            if let Some((configured, running, lying)) = mount {
+                let there = MountObserved {
+                    plugin: "custom".into(),
+                    configured_version: format!("v{configured}"),
+                    running_version: format!("v{running}"),
+                    running_sha256: if lying { "other".into() } else { sha(running) },
+                    ..MountObserved::default()
+                };
+                observed.mounts.insert("custom/".into(), there);
+                observed.writes[0].read_back = read_back;
+                observed.writes[0].fields.values_mut().for_each(|field| *field = comparison);
+            }
+            if let Some(version) = pin {
+                let pin =
+                    Pin { kind: PluginType::Secret, name: "custom".into(), version: format!("v{version}") };
+                observed.pins = Pins::Set(vec![pin]);
+            }
+            observed
+        },
+    )
+}
+
+fn wish() -> impl Strategy<Value = Register> {
+    (any::<bool>(), any::<bool>()).prop_map(|(downgrade, rewrite)| Register {
+        downgrade: if downgrade { Downgrade::Allow } else { Downgrade::Refuse },
+        rewrite: if rewrite { Rewrite::Unreadable } else { Rewrite::Never },
+        ..register()
+    })
+}
+
+/// The most that a goal with one mount and one write can need.
+const MOST_STEPS: usize = 6;
+
+proptest! {
+    #[test]
+    fn steps_end_and_lead_to_what_is_wanted(observed in world(), wish in wish()) {
+        let goal = goal(wish);
+        let mut then = observed;
+        for _ in 0..=MOST_STEPS {
+            match decide(&then, &goal) {
+                Decision::Do(step) => then = then.after(&step),
+                Decision::Done => {
+                    let mount = &then.mounts["custom/"];
+                    prop_assert_eq!(mount.running_version.as_str(), "v1.2.3");
+                    prop_assert_eq!(mount.running_sha256.as_str(), SHA);
+                    return Ok(());
+                }
+                Decision::Refuse(_) => return Ok(()),
+                Decision::Wait(on) => prop_assert!(false, "waits for {on}"),
+            }
+        }
+        prop_assert!(false, "no end");
+    }
+
+    #[test]
+    fn a_second_run_has_nothing_to_do(observed in world(), wish in wish()) {
+        let rewrites = wish.rewrite == Rewrite::Unreadable;
+        let goal = goal(wish);
+        if let Ok(made) = plan(&observed, &goal) {
+            let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
+            then.this_run = crate::observed::ThisRun::default();
+            let again = plan(&then, &goal).expect("what was possible stays possible");
+            prop_assert!(again.is_empty() || rewrites, "{again:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_refused_before_anything_is_done(observed in world(), wish in wish()) {
+        let goal = goal(wish);
+        if let Ok(made) = plan(&observed, &goal) {
+            let mut then = observed;
+            for step in made.steps {
+                prop_assert_eq!(decide(&then, &goal), Decision::Do(step.clone()));
+                then = then.after(&step);
+            }
+        }
+    }
+
+    #[test]
+    fn no_mount_goes_to_an_older_version_unless_allowed(observed in world()) {
+        if let Ok(made) = plan(&observed, &goal(register())) {
+            for step in made.steps {
+                if let Step::TuneMount { from, to, .. } = step {
+                    prop_assert!(from.parse::<Version>().expect("a version") <= to);
+                }
+            }
+        }
+    }
+}

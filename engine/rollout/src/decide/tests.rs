@@ -1,0 +1,250 @@
+use vault_api::capabilities::Capabilities;
+use vault_api::catalog::PluginType;
+use vault_api::pins::Pin;
+
+use super::samples::{SHA, bare_server, goal, register, server_with};
+use super::*;
+use crate::binary::{Elf, Format, Linkage, Machine, Probe};
+use crate::goal::{Downgrade, Register};
+use crate::observed::{CatalogEntry, Pins, PluginDirectory, SiteState};
+
+fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
+    plan(observed, goal).expect("a plan").steps.iter().map(ToString::to_string).collect()
+}
+
+fn pinned(observed: &mut Observed, version: &str) {
+    let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: version.into() };
+    observed.pins = Pins::Set(vec![pin]);
+}
+
+#[test]
+fn everything_from_nothing_in_order() {
+    assert_eq!(
+        shown(&bare_server(), &goal(register())),
+        [
+            "place custom-1.2.3 in /vault/plugins",
+            "register secret plugin custom v1.2.3",
+            "mount custom v1.2.3 at custom/",
+            "write custom/config (api_endpoint, api_key)",
+        ]
+    );
+}
+
+#[test]
+fn nothing_where_everything_is_as_wanted() {
+    assert_eq!(decide(&server_with("1.2.3", SHA), &goal(register())), Decision::Done);
+}
+
+#[test]
+fn a_mount_of_an_older_version_is_moved_and_reloaded() {
+    assert_eq!(
+        shown(&server_with("1.0.0", "bb"), &goal(register())),
+        [
+            "place custom-1.2.3 in /vault/plugins",
+            "register secret plugin custom v1.2.3",
+            "move custom/ from v1.0.0 to v1.2.3",
+            "reload custom/",
+        ]
+    );
+}
+
+#[test]
+fn a_mount_that_was_moved_and_not_reloaded_is_reloaded() {
+    let mut observed = server_with("1.2.3", SHA);
+    observed.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
+    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+}
+
+#[test]
+fn the_same_version_with_another_binary_is_reloaded() {
+    let mut observed = server_with("1.2.3", SHA);
+    observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = "cc".into();
+    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+}
+
+#[test]
+fn under_a_pin_to_the_wanted_version_mounts_are_not_given_one() {
+    let mut observed = bare_server();
+    pinned(&mut observed, "v1.2.3");
+    let steps = plan(&observed, &goal(register())).expect("a plan").steps;
+    assert!(
+        steps.iter().any(|step| matches!(step, Step::EnableMount { version_from: VersionFrom::Pin, .. }))
+    );
+    let mut observed = server_with("1.0.0", "bb");
+    pinned(&mut observed, "v1.2.3");
+    assert_eq!(
+        shown(&observed, &goal(register()))[2..],
+        ["reload custom/"],
+        "a tune would be refused by the server"
+    );
+}
+
+#[test]
+fn only_what_differs_is_written() {
+    let mut observed = server_with("1.2.3", SHA);
+    observed.writes[0].fields.insert("api_key".into(), Comparison::Differs);
+    assert_eq!(shown(&observed, &goal(register())), ["write custom/config (api_endpoint, api_key)"]);
+    observed.writes[0].fields.insert("api_key".into(), Comparison::CannotBeRead);
+    let made = plan(&observed, &goal(register())).expect("a plan");
+    assert!(made.is_empty());
+    assert_eq!(
+        made.notices,
+        [Notice::NotCompared { path: "custom/config".into(), fields: vec!["api_key".into()] }]
+    );
+    let rewrite = Register { rewrite: Rewrite::Unreadable, ..register() };
+    assert_eq!(shown(&observed, &goal(rewrite)).len(), 1);
+}
+
+#[test]
+fn a_plan_never_holds_a_secret() {
+    let made = plan(&bare_server(), &goal(register())).expect("a plan");
+    let text = format!("{made:?} {}", serde_json::to_string(&made).expect("serializes"));
+    assert!(text.contains("api_key") && !text.contains("hunter2"));
+}
+
+#[test]
+fn a_missing_permission_is_refused_first_with_a_policy() {
+    let mut observed = bare_server();
+    let held = [
+        ("sys/plugins/catalog/secret/custom", vec!["read", "update"]),
+        ("sys/mounts/custom", vec!["update"]),
+    ];
+    observed.caller.capabilities = Some(
+        held.into_iter()
+            .map(|(path, held)| (path.to_owned(), Capabilities(held.into_iter().map(String::from).collect())))
+            .collect(),
+    );
+    let Decision::Refuse(Refusal::NotPermitted { missing, policy }) = decide(&observed, &goal(register()))
+    else {
+        panic!("not refused");
+    };
+    assert_eq!(missing, ["read and update and sudo on sys/plugins/catalog/secret/custom"]);
+    assert_eq!(
+        policy,
+        "path \"sys/plugins/catalog/secret/custom\" {\n  capabilities = [\"create\", \"read\", \"update\", \"sudo\"]\n}\n"
+    );
+}
+
+#[test]
+fn without_an_active_node_it_waits() {
+    let mut observed = bare_server();
+    observed.server.has_active_node = false;
+    assert_eq!(decide(&observed, &goal(register())), Decision::Wait(WaitingOn::ActiveNode));
+}
+
+#[test]
+fn a_reload_happens_once_and_is_proven() {
+    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]) });
+    let observed = server_with("1.2.3", SHA);
+    let Decision::Do(step) = decide(&observed, &goal) else { panic!("nothing to do") };
+    let after = observed.after(&step);
+    assert_eq!(decide(&after, &goal), Decision::Done);
+    let mut old_one = after;
+    old_one.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
+    assert!(matches!(decide(&old_one, &goal), Decision::Refuse(Refusal::RunsSomethingElse { .. })));
+}
+
+/// Each row: what is refused, and what makes it so.
+#[test]
+fn refusals_name_what_is_wrong() {
+    type Change = fn(&mut Observed, &mut Register);
+    fn site(observed: &mut Observed) -> &mut crate::observed::SiteObserved {
+        observed.site.as_mut().expect("a site")
+    }
+    fn probe(register: &mut Register, version: &str, kind: PluginType) {
+        let probe =
+            Probe { version: Some(version.into()), kind: Some(kind), protocol: 5, multiplexing: true };
+        register.plugin.probed = Probed::Ran(probe);
+    }
+    let rows: &[(&str, Change)] = &[
+        ("is not initialized", |o, _| o.server.initialized = false),
+        ("is sealed", |o, _| o.server.sealed = true),
+        ("may not do", |o, _| {
+            o.caller.denied.insert("sys/mounts".into());
+        }),
+        ("has no plugin directory", |o, _| o.plugin_directory = PluginDirectory::NotConfigured),
+        ("not known where", |o, _| o.site = None),
+        ("does not exist", |o, _| site(o).state = SiteState::Missing),
+        ("is not a directory", |o, _| site(o).state = SiteState::NotADirectory),
+        ("symbolic link to /data", |o, _| site(o).state = SiteState::Symlinked { real: "/data".into() }),
+        ("looks for plugins in /other", |o, _| {
+            site(o).state = SiteState::NotTheServers { servers: "/other".into() };
+        }),
+        ("cannot be written", |o, _| site(o).state = SiteState::NotWritable),
+        ("everybody may write", |o, _| site(o).state = SiteState::WritableByEverybody),
+        ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
+        ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
+        ("built for arm64 and the server runs on amd64", |_, r| {
+            r.plugin.binary.format = Format::Elf(Elf { machine: Machine::Aarch64, linkage: Linkage::Static });
+        }),
+        ("needs the dynamic linker /lib64/ld.so", |o, r| {
+            site(o).interpreter_present = false;
+            let linkage = Linkage::Dynamic { interpreter: "/lib64/ld.so".into() };
+            r.plugin.binary.format = Format::Elf(Elf { machine: Machine::X86_64, linkage });
+        }),
+        ("not a plugin that works: usage", |_, r| {
+            r.plugin.probed = Probed::Failed { said: "usage".into() };
+        }),
+        ("reports version v9.9.9 and not 1.2.3", |_, r| probe(r, "v9.9.9", PluginType::Secret)),
+        ("of type auth and not secret", |_, r| probe(r, "1.2.3", PluginType::Auth)),
+        ("exists with another content", |o, _| {
+            *o = server_with("1.2.3", "bb");
+        }),
+        ("already registered with another sha256", |o, _| {
+            *o = server_with("1.2.3", SHA);
+            o.catalog[0].sha256 = "bb".into();
+        }),
+        ("already registered with another command", |o, _| {
+            *o = server_with("1.2.3", SHA);
+            o.catalog[0].command = Some("custom".into());
+        }),
+        ("already registered with another list of arguments", |o, r| {
+            *o = server_with("1.2.3", SHA);
+            r.plugin.args = vec!["serve".into()];
+        }),
+        ("custom/ is taken by kv", |o, _| {
+            *o = server_with("1.2.3", SHA);
+            o.mounts.get_mut("custom/").expect("a mount").plugin = "kv".into();
+        }),
+        ("beside custom/team/", |o, _| {
+            o.mounts.insert("custom/team/".into(), MountObserved::default());
+        }),
+        ("custom is pinned to v1.0.0", |o, _| pinned(o, "v1.0.0")),
+        ("is at v2.0.0, which is newer than 1.2.3", |o, _| *o = server_with("2.0.0", "bb")),
+        ("of type auth cannot be mounted", |_, r| {
+            r.plugin.kind = PluginType::Auth;
+            probe(r, "1.2.3", PluginType::Auth);
+        }),
+    ];
+    for (words, change) in rows {
+        let (mut observed, mut register) = (bare_server(), register());
+        change(&mut observed, &mut register);
+        let Decision::Refuse(refusal) = decide(&observed, &goal(register)) else {
+            panic!("not refused: {words}");
+        };
+        assert!(refusal.to_string().contains(words), "{words}: {refusal}");
+        assert!(refusal.cure().len() > 10, "{words}");
+    }
+}
+
+#[test]
+fn a_downgrade_can_be_allowed() {
+    let register = Register { downgrade: Downgrade::Allow, ..register() };
+    let steps = shown(&server_with("2.0.0", "bb"), &goal(register));
+    assert!(steps.contains(&"move custom/ from v2.0.0 to v1.2.3".to_owned()));
+}
+
+#[test]
+fn an_unversioned_entry_beside_it_is_said() {
+    let mut observed = bare_server();
+    observed.catalog.push(CatalogEntry {
+        kind: PluginType::Secret,
+        name: "custom".into(),
+        version: String::new(),
+        sha256: "bb".into(),
+        command: None,
+        args: None,
+    });
+    let notices = plan(&observed, &goal(register())).expect("a plan").notices;
+    assert_eq!(notices, [Notice::UnversionedEntry { name: "custom".into() }]);
+}

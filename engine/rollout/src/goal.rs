@@ -1,0 +1,226 @@
+//! What should be.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+use vault_api::Secret;
+use vault_api::catalog::PluginType;
+
+use crate::binary::{Binary, Probed};
+use crate::version::Version;
+
+/// What an operation wants to be true. It has no `Serialize`: values to be written may be secret.
+#[derive(Clone, Debug)]
+pub enum Goal {
+    /// A version in place, in the catalog, running at its mounts, configured.
+    Register(Box<Register>),
+    /// Mounts started anew, running what they are configured to run.
+    Reload(Reload),
+}
+
+/// Goal of `register`.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// The plugin.
+    pub plugin: Plugin,
+    /// Where it should be mounted; only for secrets engines.
+    pub mounts: Vec<MountGoal>,
+    /// Whether a mount may go to an older version.
+    pub downgrade: Downgrade,
+    /// What to do with values that cannot be compared.
+    pub rewrite: Rewrite,
+}
+
+/// A version of a plugin.
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    /// What it is for.
+    pub kind: PluginType,
+    /// Name in the catalog.
+    pub name: String,
+    /// Version.
+    pub version: Version,
+    /// Arguments that the server starts it with.
+    pub args: Vec<String>,
+    /// Environment as `KEY=value`. Servers never show it, so it is not compared.
+    pub env: Vec<Secret>,
+    /// The file.
+    pub binary: Binary,
+    /// What it said when it was started.
+    pub probed: Probed,
+}
+
+/// A mount that should be.
+#[derive(Clone, Debug)]
+pub struct MountGoal {
+    /// Where.
+    pub path: MountPath,
+    /// What should be written there, in this order.
+    pub writes: Vec<WriteGoal>,
+    /// Path below the mount that must return a lease or data when read; not part of the plan.
+    pub smoke: Option<String>,
+}
+
+/// Fields that should be at a path.
+#[derive(Clone, Debug)]
+pub struct WriteGoal {
+    /// Below the mount, for example `config`.
+    pub path: String,
+    /// Fields.
+    pub data: BTreeMap<String, Wanted>,
+}
+
+/// A wanted value.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// May be shown.
+    Plain(Value),
+    /// May not.
+    Secret(Secret),
+}
+
+/// Whether a mount may go to an older version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Downgrade {
+    /// No.
+    Refuse,
+    /// Yes.
+    Allow,
+}
+
+/// What to do with values that the server does not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// Leave them once they were written.
+    Never,
+    /// Write them in every run.
+    Unreadable,
+}
+
+/// Goal of `reload`.
+#[derive(Clone, Debug)]
+pub struct Reload {
+    /// Which mounts.
+    pub target: ReloadTarget,
+}
+
+/// Which mounts to reload.
+#[derive(Clone, Debug)]
+pub enum ReloadTarget {
+    /// Every mount of a plugin.
+    Plugin {
+        /// What it is for; only secrets engines have mounts here.
+        kind: PluginType,
+        /// Name in the catalog.
+        name: String,
+    },
+    /// These.
+    Mounts(Vec<MountPath>),
+}
+
+/// Path of a mount, with its trailing slash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MountPath(String);
+
+/// Not a mount path.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a mount path such as custom or team/custom")]
+pub struct MountPathError {
+    text: String,
+}
+
+impl Goal {
+    /// The mounts it names, with what is to be written there.
+    pub(crate) fn mounts(&self) -> &[MountGoal] {
+        match self {
+            Self::Register(register) => &register.mounts,
+            Self::Reload(_) => &[],
+        }
+    }
+}
+
+impl Plugin {
+    /// Name of its file on a node.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+}
+
+impl Wanted {
+    /// The value itself, for the request that writes it.
+    pub(crate) fn value(&self) -> Value {
+        match self {
+            Self::Plain(value) => value.clone(),
+            Self::Secret(secret) => Value::String(secret.expose().to_owned()),
+        }
+    }
+}
+
+impl MountPath {
+    /// With its trailing slash, as servers list it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// A path below the mount.
+    pub fn join(&self, below: &str) -> String {
+        format!("{}{}", self.0, below.trim_matches('/'))
+    }
+
+    /// True when one of the two lies below the other, which Vault does not allow.
+    pub(crate) fn overlaps(&self, other: &str) -> bool {
+        self.0 != other && (self.0.starts_with(other) || other.starts_with(&self.0))
+    }
+}
+
+impl FromStr for MountPath {
+    type Err = MountPathError;
+
+    fn from_str(text: &str) -> Result<Self, MountPathError> {
+        let bare = text.strip_suffix('/').unwrap_or(text);
+        let wrong = bare.is_empty()
+            || bare.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+            || bare.chars().any(|c| c.is_whitespace() || c.is_control());
+        if wrong { Err(MountPathError { text: text.to_owned() }) } else { Ok(Self(format!("{bare}/"))) }
+    }
+}
+
+impl fmt::Display for MountPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for MountPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mount_path_has_one_form() {
+        for text in ["custom", "custom/"] {
+            assert_eq!(text.parse::<MountPath>().expect("a path").as_str(), "custom/");
+        }
+        assert_eq!("a/b".parse::<MountPath>().expect("a path").join("/config"), "a/b/config");
+        for text in ["", "/", "/custom", "a//b", "a b", "../a"] {
+            assert!(text.parse::<MountPath>().is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_wanted_secret_is_not_shown() {
+        let write = WriteGoal {
+            path: "config".into(),
+            data: BTreeMap::from([("api_key".to_owned(), Wanted::Secret(Secret::new("hunter2")))]),
+        };
+        assert!(!format!("{write:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,338 @@
+//! Takes the snapshot. Changes nothing, except that a lease which a read turns out to issue is revoked at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use vault_api::catalog::{EntryName, Listed};
+use vault_api::config_state::ConfigState;
+use vault_api::health::Product;
+use vault_api::{
+    ApiError, CallError, Client, Endpoint, capabilities, catalog, config_state, health, leases, logical,
+    mounts, pins,
+};
+
+use crate::compare::{Comparison, compare};
+use crate::decide::permission_paths;
+use crate::goal::{Goal, MountGoal, WriteGoal};
+use crate::observed::{
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, SiteObserved,
+    ThisRun, WriteObserved,
+};
+use crate::site::local::{LocalSite, SiteError};
+
+/// What can be looked at and changed: a server and, where files matter, the place of its plugins.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The server.
+    pub client: Client,
+    /// The plugin directory.
+    pub site: Option<LocalSite>,
+}
+
+/// A snapshot that could not be taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ObserveError {
+    /// The server did not answer, or with an error that is no state.
+    #[error("could not observe {what}")]
+    Call {
+        /// What was asked for.
+        what: String,
+        /// Why not.
+        #[source]
+        source: CallError,
+    },
+    /// The plugin directory could not be read.
+    #[error("could not observe the plugin directory")]
+    Site(#[source] SiteError),
+}
+
+/// What a standby answers while no node is active (Vault's and OpenBao's words).
+const NO_ACTIVE_NODE: [&str; 2] = ["active cluster node not found", "local node not active"];
+
+/// Takes a snapshot of what concerns `goal`, or of everything.
+///
+/// A sealed server, a missing permission and a directory that is not there are part of the snapshot, not errors.
+pub async fn observe(
+    world: &World,
+    goal: Option<&Goal>,
+    this_run: &ThisRun,
+) -> Result<Observed, ObserveError> {
+    let health = world
+        .client
+        .send(&health::Read)
+        .await
+        .map_err(|source| ObserveError::Call { what: "the server's health".to_owned(), source })?;
+    let server = Server {
+        address: world.client.address().to_owned(),
+        product: health.product,
+        version: health.version,
+        initialized: health.initialized,
+        sealed: health.sealed,
+        standby: health.standby,
+        has_active_node: true,
+    };
+    let mut observer =
+        Observer { client: &world.client, goal, server, denied: BTreeSet::new(), this_run: this_run.clone() };
+    let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
+    let site = match &world.site {
+        Some(site) => Some(look_at(site, &seen.plugin_directory, goal).await.map_err(ObserveError::Site)?),
+        None => None,
+    };
+    seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
+    let caller = Caller { capabilities: seen.capabilities, denied: observer.denied };
+    Ok(Observed {
+        server: observer.server,
+        caller,
+        plugin_directory: seen.plugin_directory,
+        site,
+        catalog: seen.catalog,
+        pins: seen.pins,
+        mounts: seen.mounts,
+        writes: seen.writes,
+        this_run: observer.this_run,
+    })
+}
+
+struct Observer<'a> {
+    client: &'a Client,
+    goal: Option<&'a Goal>,
+    server: Server,
+    denied: BTreeSet<String>,
+    this_run: ThisRun,
+}
+
+struct Seen {
+    capabilities: Option<BTreeMap<String, capabilities::Capabilities>>,
+    plugin_directory: PluginDirectory,
+    catalog: Vec<CatalogEntry>,
+    pins: Pins,
+    mounts: BTreeMap<String, MountObserved>,
+    writes: Vec<WriteObserved>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            capabilities: None,
+            plugin_directory: PluginDirectory::NotShown,
+            catalog: Vec::new(),
+            pins: Pins::NotOffered,
+            mounts: BTreeMap::new(),
+            writes: Vec::new(),
+        }
+    }
+}
+
+impl Observer<'_> {
+    fn is_open(&self) -> bool {
+        self.server.initialized && !self.server.sealed
+    }
+
+    async fn look(&mut self) -> Result<Seen, ObserveError> {
+        let mut seen = Seen { mounts: self.mounts().await?, ..Seen::default() };
+        if !self.server.has_active_node {
+            return Ok(seen);
+        }
+        seen.plugin_directory = match self
+            .ask("sys/config/state/sanitized", &config_state::ReadSanitized)
+            .await?
+        {
+            Some(ConfigState::Shown(config)) if config.plugin_directory.is_empty() => {
+                PluginDirectory::NotConfigured
+            }
+            Some(ConfigState::Shown(config)) => PluginDirectory::At(PathBuf::from(config.plugin_directory)),
+            _ => PluginDirectory::NotShown,
+        };
+        seen.catalog = self.catalog().await?;
+        // OpenBao has no pins, and would answer a token that may not ask with "permission denied".
+        if self.server.product == Product::Vault
+            && let Some(Some(pins)) = self.ask("sys/plugins/pins", &pins::List).await?
+        {
+            seen.pins = Pins::Set(pins);
+        }
+        if let Some(goal) = self.goal {
+            let asked = capabilities::OfSelf { paths: permission_paths(goal) };
+            seen.capabilities = match self.client.send(&asked).await {
+                Ok(held) => Some(held),
+                Err(CallError::Api(_)) => None,
+                Err(source) => return Err(call("the token's capabilities", source)),
+            };
+            self.warnings(goal, &mut seen.mounts).await?;
+            for mount in goal.mounts() {
+                for write in &mount.writes {
+                    seen.writes.push(self.write(mount, write, &seen.mounts).await?);
+                }
+            }
+        }
+        Ok(seen)
+    }
+
+    async fn mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
+        let listed = self.ask("sys/mounts", &mounts::List).await?.unwrap_or_default();
+        Ok(listed.into_iter().map(|(path, mount)| (path, MountObserved::from(mount))).collect())
+    }
+
+    async fn catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
+        let listed = self.ask("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
+        let mut entries: Vec<CatalogEntry> =
+            listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
+        if let Some(Goal::Register(register)) = self.goal {
+            let plugin = &register.plugin;
+            let tagged = plugin.version.tagged();
+            let wanted = entries.iter_mut().find(|entry| {
+                entry.kind == plugin.kind && entry.name == plugin.name && entry.version == tagged
+            });
+            let name = EntryName { kind: plugin.kind, name: plugin.name.clone(), version: Some(tagged) };
+            let path = format!("sys/plugins/catalog/{}/{}", plugin.kind, plugin.name);
+            if let Some(entry) = wanted
+                && let Some(Some(detail)) = self.ask(&path, &catalog::Read(name)).await?
+            {
+                entry.sha256 = detail.sha256;
+                entry.command = Some(detail.command);
+                entry.args = Some(detail.args);
+            }
+        }
+        Ok(entries)
+    }
+
+    /// What the server says about the goal's mounts; a token that may list mounts but not read one goes without.
+    async fn warnings(
+        &self,
+        goal: &Goal,
+        mounts: &mut BTreeMap<String, MountObserved>,
+    ) -> Result<(), ObserveError> {
+        for mount in goal.mounts() {
+            let Some(there) = mounts.get_mut(mount.path.as_str()) else { continue };
+            match self.client.send(&mounts::Read { path: mount.path.to_string() }).await {
+                Ok(Some(shown)) => there.warnings = shown.warnings,
+                Ok(None) | Err(CallError::Api(_)) => {}
+                Err(source) => return Err(call(mount.path.as_str(), source)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        mount: &MountGoal,
+        write: &WriteGoal,
+        mounts: &BTreeMap<String, MountObserved>,
+    ) -> Result<WriteObserved, ObserveError> {
+        let path = mount.path.join(&write.path);
+        let all = |read_back, comparison| WriteObserved {
+            path: path.clone(),
+            read_back,
+            fields: write.data.keys().map(|field| (field.clone(), comparison)).collect(),
+        };
+        let Some(Goal::Register(register)) = self.goal else {
+            return Ok(all(ReadBack::NotTried, Comparison::CannotBeRead));
+        };
+        if mounts.get(mount.path.as_str()).is_none_or(|there| there.plugin != register.plugin.name) {
+            return Ok(all(ReadBack::NotTried, Comparison::CannotBeRead));
+        }
+        let reply = match self.client.send(&logical::Read { path: path.clone() }).await {
+            Ok(None) => return Ok(all(ReadBack::Absent, Comparison::Differs)),
+            Ok(Some(reply)) => reply,
+            // No read operation, no permission, or a plugin in trouble which the steps before may cure.
+            Err(CallError::Api(_)) => return Ok(all(ReadBack::CannotBeRead, Comparison::CannotBeRead)),
+            Err(source) => return Err(call(&path, source)),
+        };
+        if !reply.lease_id.is_empty() && self.gives_back(&path, reply.lease_id).await? {
+            return Ok(all(ReadBack::CannotBeRead, Comparison::CannotBeRead));
+        }
+        let fields = write
+            .data
+            .iter()
+            .map(|(field, wanted)| (field.clone(), compare(field, wanted, &reply.data.0)))
+            .collect();
+        Ok(WriteObserved { path, read_back: ReadBack::Present, fields })
+    }
+
+    /// Revokes what a read has issued. False when it was no credential: the server gives a lease to whatever a key-value
+    /// engine returns that is not named `kv`, and the engine then knows of nothing to revoke.
+    async fn gives_back(&self, path: &str, lease_id: String) -> Result<bool, ObserveError> {
+        match self.client.send(&leases::Revoke { lease_id }).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is(|answer| answer.says("secret is unsupported by this backend")) => {
+                Ok(false)
+            }
+            Err(source) => Err(call(path, source)),
+        }
+    }
+
+    /// `None` when the server is not in a state to answer, or may not answer this token; both are noted.
+    async fn ask<E: Endpoint>(
+        &mut self,
+        path: &str,
+        endpoint: &E,
+    ) -> Result<Option<E::Response>, ObserveError> {
+        match self.client.send(endpoint).await {
+            Ok(answer) => Ok(Some(answer)),
+            Err(CallError::Sealed { .. }) => {
+                self.server.sealed = true;
+                Ok(None)
+            }
+            Err(error) if error.is(ApiError::is_permission_denied) => {
+                self.denied.insert(path.to_owned());
+                Ok(None)
+            }
+            Err(error) if error.is(|answer| NO_ACTIVE_NODE.iter().any(|words| answer.says(words))) => {
+                self.server.has_active_node = false;
+                Ok(None)
+            }
+            Err(source) => Err(call(path, source)),
+        }
+    }
+}
+
+fn call(what: &str, source: CallError) -> ObserveError {
+    ObserveError::Call { what: what.to_owned(), source }
+}
+
+/// Hashing files would hold up everything else on this thread.
+async fn look_at(
+    site: &LocalSite,
+    servers: &PluginDirectory,
+    goal: Option<&Goal>,
+) -> Result<SiteObserved, SiteError> {
+    let (plugin, binary) = match goal {
+        Some(Goal::Register(register)) => {
+            (Some(register.plugin.name.clone()), Some(register.plugin.binary.clone()))
+        }
+        _ => (None, None),
+    };
+    let (site, servers) = (site.clone(), servers.clone());
+    let looking =
+        tokio::task::spawn_blocking(move || site.observe(&servers, plugin.as_deref(), binary.as_ref()));
+    looking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+impl From<mounts::Mount> for MountObserved {
+    fn from(mount: mounts::Mount) -> Self {
+        let mounts::Mount {
+            plugin,
+            description: _,
+            accessor,
+            uuid,
+            configured_version,
+            running_version,
+            running_sha256,
+        } = mount;
+        Self {
+            plugin,
+            configured_version,
+            running_version,
+            running_sha256,
+            accessor,
+            uuid,
+            warnings: Vec::new(),
+        }
+    }
+}
+
+impl From<Listed> for CatalogEntry {
+    fn from(Listed { kind, name, version, builtin: _, sha256 }: Listed) -> Self {
+        Self { kind, name, version, sha256, command: None, args: None }
+    }
+}

@@ -1,0 +1,329 @@
+//! What is: one snapshot, never changed, safe to show.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::Serialize;
+use vault_api::capabilities::Capabilities;
+use vault_api::catalog::PluginType;
+use vault_api::health::Product;
+use vault_api::pins::Pin;
+
+use crate::binary::Machine;
+use crate::compare::Comparison;
+use crate::goal::MountPath;
+use crate::step::Step;
+
+/// Everything that decisions rest on. What could not be seen (a sealed server, a missing permission) is empty here and said in
+/// [`Server`] or [`Caller`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Observed {
+    /// The server.
+    pub server: Server,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where the server looks for binaries.
+    pub plugin_directory: PluginDirectory,
+    /// Where we put them; `None` when no site was given.
+    pub site: Option<SiteObserved>,
+    /// Plugins of the catalog that do not come with the server.
+    pub catalog: Vec<CatalogEntry>,
+    /// Pins.
+    pub pins: Pins,
+    /// Every mount of the namespace.
+    pub mounts: BTreeMap<String, MountObserved>,
+    /// What stands at the paths that the goal writes to.
+    pub writes: Vec<WriteObserved>,
+    /// What this run has done already, as no server can tell it.
+    pub this_run: ThisRun,
+}
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Server {
+    /// As configured.
+    pub address: String,
+    /// Vault or OpenBao.
+    pub product: Product,
+    /// Its own version.
+    pub version: String,
+    /// False before `operator init`.
+    pub initialized: bool,
+    /// Sealed.
+    pub sealed: bool,
+    /// A standby, which forwards.
+    pub standby: bool,
+    /// False while no node is active, shortly after unsealing or a step-down.
+    pub has_active_node: bool,
+}
+
+/// Who asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Caller {
+    /// What the token may do on the paths that the goal needs; `None` when the server does not tell.
+    pub capabilities: Option<BTreeMap<String, Capabilities>>,
+    /// Paths that it was not allowed to read just now.
+    pub denied: BTreeSet<String>,
+}
+
+/// Where the server looks for binaries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PluginDirectory {
+    /// Here.
+    At(PathBuf),
+    /// Nowhere: external plugins are off.
+    NotConfigured,
+    /// The token may not see it, or the server does not show it.
+    NotShown,
+}
+
+/// The plugin directory as this side sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteObserved {
+    /// As given.
+    pub directory: PathBuf,
+    /// What it is.
+    pub state: SiteState,
+    /// What its machine is.
+    pub machine: Machine,
+    /// Free bytes for the caller; `None` where they could not be read.
+    pub free_bytes: Option<u64>,
+    /// False when the dynamic linker that the wanted binary asks for is not there.
+    pub interpreter_present: bool,
+    /// Files named `<name>-<semver>`, hashed.
+    pub files: Vec<PluginFile>,
+    /// Processes that run from the directory.
+    pub processes: Vec<Process>,
+}
+
+/// What a directory is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteState {
+    /// Fit for use.
+    Usable,
+    /// Not there.
+    Missing,
+    /// Something, but no directory.
+    NotADirectory,
+    /// The caller may not write there.
+    NotWritable,
+    /// Everybody may write there.
+    WritableByEverybody,
+    /// The server's own path to it leads over a symbolic link.
+    Symlinked {
+        /// Where it leads.
+        real: PathBuf,
+    },
+    /// The server looks elsewhere.
+    NotTheServers {
+        /// Where.
+        servers: PathBuf,
+    },
+}
+
+/// A binary in the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginFile {
+    /// File name.
+    pub name: String,
+    /// Hex sha256.
+    pub sha256: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A process that runs from the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// File name of its executable; ends in ` (deleted)` when the file was replaced or removed.
+    pub file: String,
+}
+
+/// One entry of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CatalogEntry {
+    /// What it is for.
+    #[serde(rename = "type")]
+    pub kind: PluginType,
+    /// Name.
+    pub name: String,
+    /// With its `v`; empty when unversioned.
+    pub version: String,
+    /// Hex sha256; empty where the server does not list it.
+    pub sha256: String,
+    /// File, relative to the plugin directory; only known for the wanted version.
+    pub command: Option<String>,
+    /// Arguments; only known for the wanted version.
+    pub args: Option<Vec<String>>,
+}
+
+/// Pins.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pins {
+    /// The server or the namespace has none.
+    NotOffered,
+    /// These.
+    Set(Vec<Pin>),
+}
+
+/// One mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct MountObserved {
+    /// Name of the plugin.
+    pub plugin: String,
+    /// What it is configured to run; empty when unversioned.
+    pub configured_version: String,
+    /// What runs; empty when unversioned.
+    pub running_version: String,
+    /// Hex sha256 of what runs; empty for what comes with the server.
+    pub running_sha256: String,
+    /// Identifies it across path changes.
+    pub accessor: String,
+    /// Identifies its storage.
+    pub uuid: String,
+    /// The server's warnings; only for mounts of the goal.
+    pub warnings: Vec<String>,
+}
+
+/// What stands at a path that the goal writes to. Values are compared when they are read and never kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WriteObserved {
+    /// Full path.
+    pub path: String,
+    /// What reading it gave.
+    pub read_back: ReadBack,
+    /// Wanted fields.
+    pub fields: BTreeMap<String, Comparison>,
+}
+
+/// What reading a path gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadBack {
+    /// Nothing is there.
+    Absent,
+    /// Something is there.
+    Present,
+    /// It cannot be read, or not by this token.
+    CannotBeRead,
+    /// Not read, because its mount is not ours or not there.
+    NotTried,
+}
+
+/// What a run has done.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ThisRun {
+    /// Mounts it made.
+    pub enabled: BTreeSet<MountPath>,
+    /// Mounts it reloaded.
+    pub reloaded: BTreeSet<MountPath>,
+    /// Full paths it wrote.
+    pub written: BTreeSet<String>,
+}
+
+impl ThisRun {
+    /// With one more step done.
+    #[must_use]
+    pub fn with(mut self, step: &Step) -> Self {
+        match step {
+            Step::EnableMount { path, .. } => {
+                self.enabled.insert(path.clone());
+            }
+            Step::ReloadMounts { paths } => self.reloaded.extend(paths.iter().cloned()),
+            Step::Write { path, .. } => {
+                self.written.insert(path.clone());
+            }
+            Step::PlaceBinary { .. } | Step::RegisterVersion { .. } | Step::TuneMount { .. } => {}
+        }
+        self
+    }
+}
+
+impl Observed {
+    /// The version that `plugin` is pinned to, with its `v`.
+    pub fn pinned(&self, kind: PluginType, plugin: &str) -> Option<&str> {
+        let Pins::Set(pins) = &self.pins else { return None };
+        pins.iter().find(|pin| pin.kind == kind && pin.name == plugin).map(|pin| pin.version.as_str())
+    }
+
+    /// The catalog entry; an empty version means the unversioned one.
+    pub fn entry(&self, kind: PluginType, name: &str, version: &str) -> Option<&CatalogEntry> {
+        self.catalog.iter().find(|entry| entry.kind == kind && entry.name == name && entry.version == version)
+    }
+
+    /// What would be seen when `step` has been done as it should.
+    #[must_use]
+    pub fn after(&self, step: &Step) -> Self {
+        let mut next = self.clone();
+        next.this_run = next.this_run.with(step);
+        match step {
+            Step::PlaceBinary { file, sha256, .. } => {
+                if let Some(site) = &mut next.site {
+                    site.files.retain(|known| known.name != *file);
+                    site.files.push(PluginFile {
+                        name: file.clone(),
+                        sha256: sha256.clone(),
+                        mode: crate::site::MODE,
+                    });
+                }
+            }
+            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
+                next.catalog.push(CatalogEntry {
+                    kind: *kind,
+                    name: name.clone(),
+                    version: version.tagged(),
+                    sha256: sha256.clone(),
+                    command: Some(command.clone()),
+                    args: Some(args.clone()),
+                });
+            }
+            Step::EnableMount { path, plugin, version, .. } => {
+                let mount = MountObserved {
+                    plugin: plugin.clone(),
+                    configured_version: version.tagged(),
+                    ..Default::default()
+                };
+                next.mounts.insert(path.to_string(), mount);
+                next.start(path);
+            }
+            Step::TuneMount { path, to, .. } => {
+                if let Some(mount) = next.mounts.get_mut(path.as_str()) {
+                    mount.configured_version = to.tagged();
+                }
+            }
+            Step::ReloadMounts { paths } => paths.iter().for_each(|path| next.start(path)),
+            Step::Write { path, .. } => {
+                for write in next.writes.iter_mut().filter(|write| write.path == *path) {
+                    write.read_back = ReadBack::Present;
+                    write.fields.values_mut().for_each(|field| *field = Comparison::Equal);
+                }
+            }
+        }
+        next
+    }
+
+    /// What a mount would run if it were started now: its pin, else what it is configured to run.
+    pub(crate) fn would_run<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
+        self.pinned(PluginType::Secret, &mount.plugin).unwrap_or(&mount.configured_version)
+    }
+
+    fn start(&mut self, path: &MountPath) {
+        let Some(mount) = self.mounts.get(path.as_str()) else { return };
+        let version = self.would_run(mount).to_owned();
+        let sha256 = self
+            .entry(PluginType::Secret, &mount.plugin, &version)
+            .map_or_else(|| mount.running_sha256.clone(), |entry| entry.sha256.clone());
+        if let Some(mount) = self.mounts.get_mut(path.as_str()) {
+            if !version.is_empty() {
+                mount.running_version = version;
+            }
+            mount.running_sha256 = sha256;
+            mount.warnings.clear();
+        }
+    }
+}

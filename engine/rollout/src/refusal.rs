@@ -1,0 +1,171 @@
+//! Why nothing is done: the cause, and what cures it.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use vault_api::catalog::PluginType;
+
+use crate::binary::Machine;
+use crate::goal::MountPath;
+use crate::version::Version;
+
+/// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Before `operator init`.
+    #[error("the server at {address} is not initialized")]
+    NotInitialized { address: String },
+    /// Sealed.
+    #[error("the server at {address} is sealed")]
+    Sealed { address: String },
+    /// The token lacks something that a planned step needs.
+    #[error("the token may not do what this needs: {}", missing.join(", "))]
+    NotPermitted { missing: Vec<String>, policy: String },
+    /// `plugin_directory` is empty.
+    #[error("the server has no plugin directory, so it runs no external plugins")]
+    NoPluginDirectory,
+    /// Nothing was said about where the server's directory lies.
+    #[error("it is not known where the plugin directory of the server lies")]
+    NoSite,
+    /// The server's directory is missing on this machine.
+    #[error("the plugin directory {directory} does not exist on this machine")]
+    DirectoryMissing { directory: PathBuf },
+    /// A file, a socket.
+    #[error("{directory} is not a directory")]
+    NotADirectory { directory: PathBuf },
+    /// Vault compares the real path of a plugin with the configured directory.
+    #[error("the server's plugin directory {directory} leads over a symbolic link to {real}")]
+    DirectorySymlinked { directory: PathBuf, real: PathBuf },
+    /// The server looks elsewhere.
+    #[error("the server looks for plugins in {servers}, not in {directory}")]
+    NotTheServersDirectory { directory: PathBuf, servers: PathBuf },
+    /// No write permission.
+    #[error("the plugin directory {directory} cannot be written to")]
+    DirectoryNotWritable { directory: PathBuf },
+    /// Anybody could exchange a plugin.
+    #[error("everybody may write to the plugin directory {directory}")]
+    DirectoryInsecure { directory: PathBuf },
+    /// The disk is full.
+    #[error("{directory} has {free_bytes} bytes free and the binary needs {needed_bytes}")]
+    NoSpace { directory: PathBuf, free_bytes: u64, needed_bytes: u64 },
+    /// Not ELF.
+    #[error("{path} is not a Linux executable")]
+    NotExecutable { path: PathBuf },
+    /// Built for another machine.
+    #[error("{path} is built for {binary} and the server runs on {site}")]
+    WrongArchitecture { path: PathBuf, binary: Machine, site: Machine },
+    /// Linked against another libc.
+    #[error("{path} needs the dynamic linker {interpreter}, which is not there")]
+    InterpreterMissing { path: PathBuf, interpreter: PathBuf },
+    /// Started, and no plugin.
+    #[error("{path} is not a plugin that works: {said}")]
+    NotAPlugin { path: PathBuf, said: String },
+    /// Vault refuses to register it.
+    #[error("{path} reports version {reported} and not {wanted}")]
+    ReportsAnotherVersion { path: PathBuf, reported: String, wanted: Version },
+    /// A secrets engine as auth method, or the other way round.
+    #[error("{path} is of type {reported} and not {wanted}")]
+    ReportsAnotherType { path: PathBuf, reported: PluginType, wanted: PluginType },
+    /// Only secrets engines are mounted here.
+    #[error("a plugin of type {kind} cannot be mounted at {path}")]
+    CannotBeMounted { kind: PluginType, path: MountPath },
+    /// The file name is taken by other content.
+    #[error("{directory}/{file} exists with another content (sha256 {there}, wanted {wanted})", directory = directory.display())]
+    FileTaken { directory: PathBuf, file: String, there: String, wanted: String },
+    /// The version is in the catalog with something else.
+    #[error("{entry} is already registered with another {what} ({there}, wanted {wanted})")]
+    VersionTaken { entry: String, what: &'static str, there: String, wanted: String },
+    /// Another plugin is mounted there.
+    #[error("{path} is taken by {plugin}")]
+    MountTaken { path: MountPath, plugin: String },
+    /// Mounts cannot lie in each other.
+    #[error("{path} cannot be mounted beside {other}, because one lies in the other")]
+    MountsOverlap { path: MountPath, other: String },
+    /// A pin overrules everything.
+    #[error("{name} is pinned to {pinned}")]
+    Pinned { kind: PluginType, name: String, pinned: String, wanted: Version },
+    /// Towards an older version.
+    #[error("{path} is at {there}, which is newer than {wanted}")]
+    Downgrade { path: MountPath, there: String, wanted: Version },
+    /// Started anew, and still not what it should be.
+    #[error("{path} runs {running:?} after its reload and not {expected:?}")]
+    RunsSomethingElse { path: MountPath, running: String, expected: String },
+    /// Nothing is mounted there.
+    #[error("nothing is mounted at {path}")]
+    NoSuchMount { path: MountPath },
+    /// No mount of this plugin.
+    #[error("no mount runs the {kind} plugin {name}")]
+    NoMountOfPlugin { kind: PluginType, name: String },
+}
+
+impl Refusal {
+    /// What to do about it, in one or two sentences.
+    pub fn cure(&self) -> String {
+        match self {
+            Self::NotInitialized { .. } => {
+                "Initialize it with `vault operator init`, unseal it, and run this again.".into()
+            }
+            Self::Sealed { .. } => "Unseal it with `vault operator unseal`, and run this again.".into(),
+            Self::NotPermitted { policy, .. } => format!("Use a token with this policy:\n{policy}"),
+            Self::NoPluginDirectory => {
+                "Set plugin_directory in the server's configuration to a real directory and restart the server.".into()
+            }
+            Self::NoSite => "Name the directory on this machine, for example with --plugin-dir.".into(),
+            Self::DirectoryMissing { directory } => {
+                format!("Create it (`mkdir -m 755 {}`), or run this where the server runs.", directory.display())
+            }
+            Self::NotADirectory { .. } => "Name the directory, not a file in it.".into(),
+            Self::DirectorySymlinked { real, .. } => {
+                format!("Set plugin_directory in the server's configuration to {} and restart the server.", real.display())
+            }
+            Self::NotTheServersDirectory { servers, .. } => {
+                format!("Name {}, or run this where the server runs.", servers.display())
+            }
+            Self::DirectoryNotWritable { .. } => {
+                "Run this as the directory's owner, or mount it writable.".into()
+            }
+            Self::DirectoryInsecure { directory } => format!("chmod go-w {}", directory.display()),
+            Self::NoSpace { directory, .. } => {
+                format!("Free some space in {}; versions that nothing runs can go.", directory.display())
+            }
+            Self::NotExecutable { .. } => {
+                "Name the plugin's binary itself: no archive, no script, no build for another system.".into()
+            }
+            Self::WrongArchitecture { site, .. } => format!("Take the build for linux/{site}."),
+            Self::InterpreterMissing { .. } => {
+                "Build it static (Go: CGO_ENABLED=0; Rust: a musl target), or for the libc of this machine.".into()
+            }
+            Self::NotAPlugin { .. } => {
+                "Start it by hand with the plugin's arguments and look at what it prints; it must print nothing before its handshake line.".into()
+            }
+            Self::ReportsAnotherVersion { reported, .. } => {
+                format!("Register it as {reported}, or take the right binary.")
+            }
+            Self::ReportsAnotherType { reported, .. } => format!("Register it as type {reported}."),
+            Self::CannotBeMounted { .. } => "Leave the mounts out, and enable it with the server's own command.".into(),
+            Self::FileTaken { file, .. } => {
+                format!("A version never changes its content: give this build another version, or remove {file} if nothing runs it.")
+            }
+            Self::VersionTaken { entry, .. } => {
+                format!("A registered version never changes: give this build another version, or deregister {entry} if nothing runs it.")
+            }
+            Self::MountTaken { .. } | Self::MountsOverlap { .. } => "Choose another path.".into(),
+            Self::Pinned { kind, name, wanted, .. } => format!(
+                "Pin it to {version} (`vault write sys/plugins/pins/{kind}/{name} version={version}`, after it is registered) or delete the pin.",
+                version = wanted.tagged()
+            ),
+            Self::Downgrade { .. } => {
+                "Allow the downgrade explicitly, if the older version can read what the newer one has stored.".into()
+            }
+            Self::RunsSomethingElse { .. } => {
+                "The wanted version did not start: look in the server's log for the plugin's own words.".into()
+            }
+            Self::NoSuchMount { .. } | Self::NoMountOfPlugin { .. } => {
+                "`vault secrets list -detailed` shows what is mounted.".into()
+            }
+        }
+    }
+}

@@ -1,0 +1,348 @@
+//! Site `local`: a directory of this machine.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, FlockOperation};
+use sha2::{Digest, Sha256};
+
+use super::MODE;
+use crate::binary::{Binary, Format, Linkage, Machine, hex};
+use crate::observed::{PluginDirectory, PluginFile, Process, SiteObserved, SiteState};
+use crate::version::Version;
+
+/// A plugin directory of this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalSite {
+    directory: PathBuf,
+}
+
+/// A file that could not be read or put in place.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// The file system said no.
+    #[error("could not {what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another run writes the same file.
+    #[error("another run is placing {path} at this moment")]
+    Busy {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// What was written is not what should have been.
+    #[error("{path} was read back with sha256 {read_back} and not {wanted}")]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// As read.
+        read_back: String,
+        /// As wanted.
+        wanted: String,
+    },
+    /// There is another file of that name.
+    #[error("{path} exists with another content")]
+    Taken {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+/// Bytes copied at once; also how often progress is told.
+const CHUNK: usize = 256 * 1024;
+
+impl LocalSite {
+    /// A site of this directory; nothing is looked at yet.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into() }
+    }
+
+    /// The directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Looks at the directory. Blocks: it reads every file whose name is that of `plugin`'s versions (of all plugins when `None`).
+    pub(crate) fn observe(
+        &self,
+        servers: &PluginDirectory,
+        plugin: Option<&str>,
+        binary: Option<&Binary>,
+    ) -> Result<SiteObserved, SiteError> {
+        let state = self.state(servers);
+        let readable = !matches!(state, SiteState::Missing | SiteState::NotADirectory);
+        let files = if readable { self.files(plugin)? } else { Vec::new() };
+        let free_bytes =
+            rustix::fs::statvfs(&self.directory).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        Ok(SiteObserved {
+            directory: self.directory.clone(),
+            state,
+            machine: Machine::of_this_process(),
+            free_bytes,
+            interpreter_present: binary.is_none_or(interpreter_present),
+            files,
+            processes: self.processes(),
+        })
+    }
+
+    /// Copies a binary into the directory: under a temporary name, read back, renamed. Blocks.
+    ///
+    /// Killed in between, it leaves a file whose name begins with a dot, which the next run overwrites. `progress` is called with bytes done
+    /// and bytes in all.
+    pub(crate) fn place(
+        &self,
+        binary: &Binary,
+        file: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), SiteError> {
+        let target = self.directory.join(file);
+        let temporary = self.directory.join(format!(".{file}.part"));
+        match hash(&target) {
+            Ok(there) if there != binary.sha256 => return Err(SiteError::Taken { path: target }),
+            Ok(_) => {}
+            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
+            Err(source) => return Err(SiteError::Io { what: "read", path: target, source }),
+        }
+        let failed = |what| {
+            let path = temporary.clone();
+            move |source: std::io::Error| SiteError::Io { what, path, source }
+        };
+        let mut out = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+            .open(&temporary)
+            .map_err(failed("create"))?;
+        rustix::fs::flock(&out, FlockOperation::NonBlockingLockExclusive)
+            .map_err(|_| SiteError::Busy { path: target.clone() })?;
+        out.set_len(0).map_err(failed("empty"))?;
+        copy(binary, &mut out, progress)
+            .and_then(|()| out.sync_all())
+            .map_err(failed("write"))
+            .inspect_err(|_| remove(&temporary))?;
+        out.set_permissions(fs::Permissions::from_mode(MODE)).map_err(failed("set the mode of"))?;
+        let read_back = hash(&temporary).map_err(failed("read back"))?;
+        if read_back != binary.sha256 {
+            remove(&temporary);
+            let wanted = binary.sha256.clone();
+            return Err(SiteError::Corrupt { path: temporary, read_back, wanted });
+        }
+        fs::rename(&temporary, &target).map_err(failed("rename"))?;
+        // The name lasts through a power failure only once the directory is on disk.
+        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(failed("sync"))
+    }
+
+    /// Takes away what [`LocalSite::place`] has put there.
+    pub(crate) fn take_away(&self, file: &str) -> Result<(), SiteError> {
+        let path = self.directory.join(file);
+        fs::remove_file(&path).map_err(|source| SiteError::Io { what: "remove", path, source })
+    }
+
+    fn state(&self, servers: &PluginDirectory) -> SiteState {
+        let Ok(metadata) = fs::metadata(&self.directory) else { return SiteState::Missing };
+        if !metadata.is_dir() {
+            return SiteState::NotADirectory;
+        }
+        if let PluginDirectory::At(servers) = servers {
+            let elsewhere = || SiteState::NotTheServers { servers: servers.clone() };
+            let (Ok(real), Ok(ours)) = (fs::canonicalize(servers), fs::canonicalize(&self.directory)) else {
+                return elsewhere();
+            };
+            if real != ours {
+                return elsewhere();
+            }
+            if real != *servers {
+                return SiteState::Symlinked { real };
+            }
+        }
+        if rustix::fs::access(&self.directory, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+            return SiteState::NotWritable;
+        }
+        if metadata.permissions().mode() & 0o002 != 0 {
+            return SiteState::WritableByEverybody;
+        }
+        SiteState::Usable
+    }
+
+    fn files(&self, plugin: Option<&str>) -> Result<Vec<PluginFile>, SiteError> {
+        let failed = |source| SiteError::Io { what: "list", path: self.directory.clone(), source };
+        let mut files = Vec::new();
+        for entry in fs::read_dir(&self.directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            let path = entry.path();
+            if !is_version_of(&name, plugin) || !path.is_file() {
+                continue;
+            }
+            let unreadable = |source| SiteError::Io { what: "read", path: path.clone(), source };
+            let mode = fs::metadata(&path).map_err(unreadable)?.permissions().mode() & 0o7777;
+            let sha256 = hash(&path).map_err(unreadable)?;
+            files.push(PluginFile { name, sha256, mode });
+        }
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    /// What runs from the directory, as far as this user may see it.
+    fn processes(&self) -> Vec<Process> {
+        let Ok(directory) = fs::canonicalize(&self.directory) else { return Vec::new() };
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let mut processes: Vec<Process> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let pid = entry.file_name().to_str()?.parse().ok()?;
+                let executable = fs::read_link(entry.path().join("exe")).ok()?;
+                let file = executable.strip_prefix(&directory).ok()?.to_str()?.to_owned();
+                Some(Process { pid, file })
+            })
+            .collect();
+        processes.sort_by_key(|process| process.pid);
+        processes
+    }
+}
+
+/// `<name>-<semver>`; a name may hold dashes itself.
+fn is_version_of(file: &str, plugin: Option<&str>) -> bool {
+    let is_bare = |text: &str| !text.starts_with('v') && text.parse::<Version>().is_ok();
+    match plugin {
+        Some(plugin) => {
+            file.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_bare)
+        }
+        None => file.match_indices('-').any(|(at, _)| at > 0 && is_bare(&file[at + 1..])),
+    }
+}
+
+fn interpreter_present(binary: &Binary) -> bool {
+    match &binary.format {
+        Format::Elf(elf) => match &elf.linkage {
+            Linkage::Dynamic { interpreter } => interpreter.exists(),
+            Linkage::Static => true,
+        },
+        Format::Other => true,
+    }
+}
+
+fn copy(binary: &Binary, out: &mut File, progress: &mut dyn FnMut(u64, u64)) -> std::io::Result<()> {
+    let mut from = File::open(&binary.path)?;
+    let mut chunk = vec![0; CHUNK];
+    let mut done = 0;
+    loop {
+        let read = from.read(&mut chunk)?;
+        if read == 0 {
+            return Ok(());
+        }
+        out.write_all(&chunk[..read])?;
+        done += read as u64;
+        progress(done, binary.size);
+    }
+}
+
+fn hash(path: &Path) -> std::io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut hasher)?;
+    Ok(hex(&hasher.finalize()))
+}
+
+/// What cannot be removed now is overwritten by the next run.
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn source(directory: &Path, content: &[u8]) -> Binary {
+        let path = directory.join("source");
+        fs::write(&path, content).expect("written");
+        Binary::read(&path, &mut |_, _| ()).expect("readable")
+    }
+
+    #[test]
+    fn a_binary_is_placed_and_nothing_else_is_left() {
+        let (from, to) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let binary = source(from.path(), &vec![7; CHUNK + 1]);
+        let site = LocalSite::new(to.path());
+        let mut told = Vec::new();
+        fs::write(to.path().join(".custom-1.2.3.part"), "left by a run that was killed").expect("written");
+        site.place(&binary, "custom-1.2.3", &mut |done, total| told.push((done, total))).expect("placed");
+        assert_eq!(told.last(), Some(&(binary.size, binary.size)));
+        let observed = site.observe(&PluginDirectory::NotShown, Some("custom"), None).expect("observed");
+        assert_eq!(
+            observed.files,
+            [PluginFile { name: "custom-1.2.3".into(), sha256: binary.sha256, mode: MODE }]
+        );
+        assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn an_existing_file_is_never_replaced_by_other_content() {
+        let (from, to) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let binary = source(from.path(), b"new");
+        fs::write(to.path().join("custom-1.2.3"), "old").expect("written");
+        let error = LocalSite::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
+        assert!(matches!(error, Err(SiteError::Taken { .. })));
+        assert_eq!(fs::read(to.path().join("custom-1.2.3")).expect("read"), b"old");
+    }
+
+    #[test]
+    fn a_source_that_changed_since_it_was_hashed_is_not_placed() {
+        let (from, to) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let binary = source(from.path(), b"hashed");
+        fs::write(&binary.path, "changed").expect("written");
+        let error = LocalSite::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
+        assert!(matches!(error, Err(SiteError::Corrupt { .. })));
+        assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn file_names_tell_plugin_and_version() {
+        for (file, plugin, is) in [
+            ("custom-1.2.3", Some("custom"), true),
+            ("custom-plugin-1.2.3-rc.1", Some("custom-plugin"), true),
+            ("custom-plugin-1.2.3", Some("custom"), false),
+            ("custom-v1.2.3", Some("custom"), false),
+            ("custom", Some("custom"), false),
+            ("custom-plugin-1.2.3", None, true),
+            ("README", None, false),
+        ] {
+            assert_eq!(is_version_of(file, plugin), is, "{file} {plugin:?}");
+        }
+    }
+
+    #[test]
+    fn the_directory_must_be_the_servers_own() {
+        let base = tempfile::tempdir().expect("a directory");
+        let base = fs::canonicalize(base.path()).expect("a path");
+        let (real, link) = (base.join("plugins"), base.join("link"));
+        fs::create_dir(&real).expect("made");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).expect("set");
+        std::os::unix::fs::symlink(&real, &link).expect("linked");
+        let state = |site: &Path, servers: &Path| {
+            LocalSite::new(site).state(&PluginDirectory::At(servers.to_owned()))
+        };
+        assert_eq!(state(&real, &real), SiteState::Usable);
+        assert_eq!(state(&link, &real), SiteState::Usable);
+        assert_eq!(state(&real, &link), SiteState::Symlinked { real: real.clone() });
+        assert_eq!(state(&real, &base), SiteState::NotTheServers { servers: base.clone() });
+        assert_eq!(state(&base.join("none"), &real), SiteState::Missing);
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o777)).expect("set");
+        assert_eq!(state(&real, &real), SiteState::WritableByEverybody);
+    }
+}

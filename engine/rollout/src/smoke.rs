@@ -1,0 +1,153 @@
+//! Tries a mount: issues a credential, looks at its lease, renews it, revokes it, and proves that it is gone.
+
+use serde::Serialize;
+use vault_api::leases::{Lookup, Renew, Revoke};
+use vault_api::{CallError, Client, logical};
+
+use crate::event::Event;
+
+/// What the trial showed. No value of the credential is in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SmokeReport {
+    /// Full path.
+    pub path: String,
+    /// Names of the fields that came back.
+    pub fields: Vec<String>,
+    /// The lease, where there was one.
+    pub lease: Option<SmokeLease>,
+}
+
+/// A lease that was issued and is revoked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct SmokeLease {
+    /// As the server knew it after it was issued.
+    pub ttl_seconds: u64,
+    /// After a renewal; `None` when it is not renewable.
+    pub renewed_seconds: Option<u64>,
+}
+
+/// A trial that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SmokeError {
+    /// Reading failed.
+    #[error("could not read {path}")]
+    Read {
+        /// Full path.
+        path: String,
+        /// Why not.
+        #[source]
+        source: CallError,
+    },
+    /// The path has neither a lease nor data.
+    #[error("{path} returned neither a lease nor data")]
+    NothingThere {
+        /// Full path.
+        path: String,
+    },
+    /// The server does not know the lease it gave.
+    #[error("the server does not know the lease that {path} returned")]
+    UnknownLease {
+        /// Full path.
+        path: String,
+    },
+    /// The lease could not be looked up or renewed. It is revoked.
+    #[error("could not {what} the lease that {path} returned")]
+    Lease {
+        /// What was tried.
+        what: &'static str,
+        /// Full path.
+        path: String,
+        /// Why not.
+        #[source]
+        source: CallError,
+    },
+    /// The lease could not be revoked and may live on.
+    #[error("could not revoke the lease {lease_id}")]
+    LeftBehind {
+        /// Which one.
+        lease_id: String,
+        /// Why not.
+        #[source]
+        source: CallError,
+    },
+    /// The server said that the lease is revoked, and still has it.
+    #[error("the lease {lease_id} is still there after it was revoked")]
+    StillThere {
+        /// Which one.
+        lease_id: String,
+    },
+}
+
+impl SmokeError {
+    /// The lease that may live on.
+    pub fn lease_left(&self) -> Option<&str> {
+        match self {
+            Self::LeftBehind { lease_id, .. } | Self::StillThere { lease_id } => Some(lease_id),
+            Self::Read { .. }
+            | Self::NothingThere { .. }
+            | Self::UnknownLease { .. }
+            | Self::Lease { .. } => None,
+        }
+    }
+}
+
+/// Reads `path` (a full path) and undoes what that does. The lease is revoked on every way out; do not drop the future before
+/// it ends.
+pub async fn smoke(
+    client: &Client,
+    path: &str,
+    listener: &mut dyn FnMut(&Event),
+) -> Result<SmokeReport, SmokeError> {
+    let reply = client
+        .send(&logical::Read { path: path.to_owned() })
+        .await
+        .map_err(|source| SmokeError::Read { path: path.to_owned(), source })?
+        .ok_or_else(|| SmokeError::NothingThere { path: path.to_owned() })?;
+    let fields: Vec<String> = reply.data.0.keys().cloned().collect();
+    let (lease_id, renewable) = (reply.lease_id, reply.renewable);
+    drop(reply.data);
+    if lease_id.is_empty() {
+        return if fields.is_empty() {
+            Err(SmokeError::NothingThere { path: path.to_owned() })
+        } else {
+            Ok(SmokeReport { path: path.to_owned(), fields, lease: None })
+        };
+    }
+    listener(&Event::SmokeIssued { path: path.to_owned() });
+    let tried = try_lease(client, path, &lease_id, renewable).await;
+    revoke(client, &lease_id).await?;
+    listener(&Event::SmokeRevoked { path: path.to_owned() });
+    Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(tried?) })
+}
+
+async fn try_lease(
+    client: &Client,
+    path: &str,
+    lease_id: &str,
+    renewable: bool,
+) -> Result<SmokeLease, SmokeError> {
+    let failed = |what| move |source| SmokeError::Lease { what, path: path.to_owned(), source };
+    let lease_id = lease_id.to_owned();
+    let lease = client
+        .send(&Lookup { lease_id: lease_id.clone() })
+        .await
+        .map_err(failed("look up"))?
+        .ok_or_else(|| SmokeError::UnknownLease { path: path.to_owned() })?;
+    let renewed_seconds = if renewable {
+        let renewed = client.send(&Renew { lease_id, increment: None }).await.map_err(failed("renew"))?;
+        Some(renewed.lease_duration.as_secs())
+    } else {
+        None
+    };
+    Ok(SmokeLease { ttl_seconds: lease.ttl.as_secs(), renewed_seconds })
+}
+
+async fn revoke(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+    let left = |source| SmokeError::LeftBehind { lease_id: lease_id.to_owned(), source };
+    client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(left)?;
+    match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(left)? {
+        None => Ok(()),
+        Some(_) => Err(SmokeError::StillThere { lease_id: lease_id.to_owned() }),
+    }
+}

@@ -1,0 +1,108 @@
+//! The steps that there are.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use serde::Serialize;
+use vault_api::catalog::PluginType;
+
+use crate::goal::MountPath;
+use crate::version::Version;
+
+/// One change. A step never holds a value that is written, so it can be shown and saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum Step {
+    /// Put the binary into the plugin directory.
+    PlaceBinary {
+        /// Directory.
+        directory: PathBuf,
+        /// File name.
+        file: String,
+        /// Hex sha256.
+        sha256: String,
+        /// In bytes.
+        size: u64,
+    },
+    /// Make the version known to the server.
+    RegisterVersion {
+        /// What it is for.
+        #[serde(rename = "type")]
+        kind: PluginType,
+        /// Name.
+        name: String,
+        /// Version.
+        version: Version,
+        /// Hex sha256.
+        sha256: String,
+        /// File, relative to the plugin directory.
+        command: String,
+        /// Arguments.
+        args: Vec<String>,
+    },
+    /// Mount the plugin.
+    EnableMount {
+        /// Where.
+        path: MountPath,
+        /// Name of the plugin.
+        plugin: String,
+        /// What will run there.
+        version: Version,
+        /// Whether the version comes from the mount or from a pin.
+        version_from: VersionFrom,
+    },
+    /// Say which version a mount starts next.
+    TuneMount {
+        /// Where.
+        path: MountPath,
+        /// With its `v`; empty when unversioned.
+        from: String,
+        /// Version.
+        to: Version,
+    },
+    /// Start the plugins of these mounts anew.
+    ReloadMounts {
+        /// Where.
+        paths: Vec<MountPath>,
+    },
+    /// Write fields.
+    Write {
+        /// Full path.
+        path: String,
+        /// Names of the fields.
+        fields: Vec<String>,
+    },
+}
+
+/// Who says which version a mount runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VersionFrom {
+    /// The mount itself.
+    Mount,
+    /// A pin; then the mount must not be given one.
+    Pin,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::PlaceBinary { directory, file, .. } => write!(f, "place {file} in {}", directory.display()),
+            Self::RegisterVersion { kind, name, version, .. } => {
+                write!(f, "register {kind} plugin {name} {}", version.tagged())
+            }
+            Self::EnableMount { path, plugin, version, .. } => {
+                write!(f, "mount {plugin} {} at {path}", version.tagged())
+            }
+            Self::TuneMount { path, from, to } if from.is_empty() => {
+                write!(f, "move {path} to {}", to.tagged())
+            }
+            Self::TuneMount { path, from, to } => write!(f, "move {path} from {from} to {}", to.tagged()),
+            Self::ReloadMounts { paths } => {
+                let paths: Vec<&str> = paths.iter().map(MountPath::as_str).collect();
+                write!(f, "reload {}", paths.join(", "))
+            }
+            Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
+        }
+    }
+}

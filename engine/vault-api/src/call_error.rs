@@ -1,0 +1,75 @@
+//! Why a call brought no answer.
+
+use crate::ApiError;
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The server answered, and the answer is an error.
+    #[error(transparent)]
+    Api(ApiError),
+    /// The server answered that it is sealed.
+    #[error("the server at {address} is sealed")]
+    Sealed {
+        /// Address that was called.
+        address: String,
+        /// Its words.
+        #[source]
+        answer: Box<ApiError>,
+    },
+    /// There was no answer.
+    #[error("could not call {address}: {trouble}")]
+    Transport {
+        /// Address that was called.
+        address: String,
+        /// What happened.
+        trouble: Trouble,
+        /// The transport's own error.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+/// What happened on the way to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Trouble {
+    /// No connection: wrong address or port, nobody listens, a firewall.
+    #[error("no connection")]
+    NoConnection,
+    /// The certificate is not trusted, is for another name, or the server wants a client certificate.
+    #[error("the TLS certificate was not accepted")]
+    Certificate,
+    /// An `https` address at which plain HTTP is spoken, or TLS failed otherwise.
+    #[error("the server does not speak TLS as expected")]
+    NotTls,
+    /// No answer in time. A request that changes something may have been carried out.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection broke before the answer was complete. The request may have been carried out.
+    #[error("the connection broke before the answer was complete")]
+    Broken,
+    /// Redirected from https to plain http; not followed, because the token would be readable on the way.
+    #[error("the server redirects to an address that is not protected by TLS")]
+    InsecureRedirect,
+    /// Redirected too often, or to something that is no address.
+    #[error("the server redirects in a circle or to no address")]
+    RedirectLoop,
+}
+
+impl CallError {
+    /// The server's answer, where there was one.
+    pub fn answer(&self) -> Option<&ApiError> {
+        match self {
+            Self::Api(answer) => Some(answer),
+            Self::Sealed { answer, .. } => Some(answer),
+            Self::Transport { .. } => None,
+        }
+    }
+
+    /// True when the answer satisfies `test`, for example [`ApiError::is_not_found`].
+    pub fn is(&self, test: impl FnOnce(&ApiError) -> bool) -> bool {
+        self.answer().is_some_and(test)
+    }
+}

@@ -1,0 +1,267 @@
+//! The plugin catalog: which binaries the server may run, under which names and versions.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::endpoint::{self, Endpoint, Repeat, encoded};
+use crate::{ApiError, Secret};
+
+/// What a plugin is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PluginType {
+    /// Secrets engine.
+    Secret,
+    /// Auth method.
+    Auth,
+    /// Database engine.
+    Database,
+}
+
+impl PluginType {
+    /// The word in paths: `secret`, `auth`, `database`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Auth => "auth",
+            Self::Database => "database",
+        }
+    }
+}
+
+impl std::fmt::Display for PluginType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for PluginType {
+    type Err = UnknownPluginType;
+
+    fn from_str(text: &str) -> Result<Self, UnknownPluginType> {
+        [Self::Secret, Self::Auth, Self::Database]
+            .into_iter()
+            .find(|known| known.as_str() == text)
+            .ok_or_else(|| UnknownPluginType(text.to_owned()))
+    }
+}
+
+/// A word that is none of the three.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no plugin type; there are secret, auth and database")]
+pub struct UnknownPluginType(String);
+
+/// One line of the catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// What it is for.
+    #[serde(rename = "type")]
+    pub kind: PluginType,
+    /// Name.
+    pub name: String,
+    /// With its `v`; empty for an unversioned entry.
+    #[serde(default)]
+    pub version: String,
+    /// Comes with the server.
+    #[serde(default)]
+    pub builtin: bool,
+    /// Hex sha256 of the binary; empty for builtins, and on servers that do not list it.
+    #[serde(default)]
+    pub sha256: String,
+}
+
+/// `GET sys/plugins/catalog`: every plugin with every version (the plain lists leave versioned ones out).
+#[derive(Clone, Copy, Debug)]
+pub struct List;
+
+/// Names one entry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntryName {
+    /// What it is for.
+    #[serde(rename = "type")]
+    pub kind: PluginType,
+    /// Name.
+    pub name: String,
+    /// With its `v`; `None` for the unversioned entry.
+    pub version: Option<String>,
+}
+
+/// `GET sys/plugins/catalog/:type/:name`.
+#[derive(Clone, Debug)]
+pub struct Read(pub EntryName);
+
+/// An entry with what the list leaves out. The environment of a registration is never shown by the server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    /// Name.
+    pub name: String,
+    /// With its `v`; empty when unversioned.
+    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    pub version: String,
+    /// File, relative to the plugin directory.
+    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    pub command: String,
+    /// Arguments.
+    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    pub args: Vec<String>,
+    /// Hex sha256 of the binary.
+    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    pub sha256: String,
+    /// Comes with the server.
+    pub builtin: bool,
+}
+
+/// `POST sys/plugins/catalog/:type/:name`. Needs sudo. Returns the server's warnings.
+///
+/// Success does not mean that the binary works: the server only logs when it cannot start it.
+#[derive(Clone, Debug)]
+pub struct Register {
+    /// Which entry.
+    pub entry: EntryName,
+    /// Hex sha256 of the binary.
+    pub sha256: String,
+    /// File, relative to the plugin directory.
+    pub command: String,
+    /// Arguments.
+    pub args: Vec<String>,
+    /// Environment as `KEY=value`.
+    pub env: Vec<Secret>,
+}
+
+/// `DELETE sys/plugins/catalog/:type/:name`. Needs sudo; succeeds when there is no such entry.
+#[derive(Clone, Debug)]
+pub struct Deregister(pub EntryName);
+
+#[derive(Deserialize)]
+struct Detailed {
+    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    detailed: Vec<Listed>,
+}
+
+impl Endpoint for List {
+    type Response = Vec<Listed>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get("sys/plugins/catalog")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        Ok(endpoint::data::<Detailed>(reply)?.detailed)
+    }
+}
+
+impl Endpoint for Read {
+    /// `None` when there is no such entry.
+    type Response = Option<Entry>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get(&with_query(&self.0))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        if reply.status().as_u16() == 404 {
+            let error = ApiError::from_reply(&reply);
+            return if error.is_absent() { Ok(None) } else { Err(error) };
+        }
+        endpoint::data(reply).map(Some)
+    }
+}
+
+impl Endpoint for Register {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        let env: Vec<&str> = self.env.iter().map(Secret::expose).collect();
+        let mut body =
+            json!({ "sha256": self.sha256, "command": self.command, "args": self.args, "env": env });
+        if let Some(version) = &self.entry.version {
+            body["version"] = json!(version);
+        }
+        endpoint::with_json(Method::POST, &at(&self.entry), &body)
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
+impl Endpoint for Deregister {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::bare(Method::DELETE, &with_query(&self.0))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
+fn at(entry: &EntryName) -> String {
+    format!("sys/plugins/catalog/{}/{}", entry.kind, encoded(&entry.name))
+}
+
+fn with_query(entry: &EntryName) -> String {
+    match &entry.version {
+        // A plus sign in a query would be read as a space.
+        Some(version) => format!("{}?version={}", at(entry), encoded(version).replace('+', "%2B")),
+        None => at(entry),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::{line, reply};
+
+    fn entry(version: &str) -> EntryName {
+        EntryName { kind: PluginType::Secret, name: "custom".into(), version: Some(version.into()) }
+    }
+
+    #[test]
+    fn build_metadata_survives_the_query() {
+        let line = line(&Read(entry("v1.2.3+build.5")).request());
+        assert_eq!(line, "GET /v1/sys/plugins/catalog/secret/custom?version=v1.2.3%2Bbuild.5");
+    }
+
+    #[test]
+    fn registering_says_everything_and_debug_hides_the_environment() {
+        let register = Register {
+            entry: entry("v1.2.3"),
+            sha256: "ab".into(),
+            command: "custom-1.2.3".into(),
+            args: vec!["serve".into()],
+            env: vec![Secret::new("KEY=hunter2")],
+        };
+        assert_eq!(
+            line(&register.request()),
+            r#"POST /v1/sys/plugins/catalog/secret/custom {"args":["serve"],"command":"custom-1.2.3","env":["KEY=hunter2"],"sha256":"ab","version":"v1.2.3"}"#
+        );
+        assert!(!format!("{register:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_detailed_list_is_read_and_unknown_keys_do_not_matter() {
+        let body = r#"{"data":{"secret":["kv"],"detailed":[
+            {"type":"secret","name":"kv","version":"v0.25.0+builtin","builtin":true,"deprecation_status":"supported"},
+            {"type":"secret","name":"custom","version":"v1.2.3","builtin":false,"sha256":"ab"}]}}"#;
+        let all = List::response(reply(200, body)).expect("an answer");
+        assert_eq!(all.len(), 2);
+        assert_eq!(all[1].sha256, "ab");
+    }
+
+    #[test]
+    fn an_entry_that_is_not_there_is_none() {
+        assert_eq!(Read::response(reply(404, r#"{"errors":[]}"#)).expect("an answer"), None);
+        let args = r#"{"data":{"name":"custom","args":null,"command":"c","sha256":"ab","builtin":false}}"#;
+        let entry = Read::response(reply(200, args)).expect("an answer").expect("an entry");
+        assert!(entry.args.is_empty() && entry.version.is_empty());
+    }
+}

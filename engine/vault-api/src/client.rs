@@ -1,0 +1,412 @@
+//! Sends endpoints to a server; the only place that knows the network.
+
+use std::error::Error;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use reqwest::Url;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::client_config::{ClientConfig, ClientError, Verification};
+use crate::{CallError, Endpoint, Repeat, Secret, Trouble};
+
+/// Sends endpoints. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    address: String,
+    base: Url,
+    headers: HeaderMap,
+    max_retries: u32,
+}
+
+/// First pause before another attempt; doubled each time, half of it random so that many callers spread.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Longest pause, also when the server asks for more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A standby sends us to the active node; more than a second hop means that nodes disagree.
+const MAX_REDIRECTS: u32 = 3;
+
+impl Client {
+    /// Reads the files that `config` names and sets up TLS; connects to nothing yet.
+    pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
+        let mut base = address(&config.address)?;
+        let mut http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .timeout(config.timeout);
+        let authorities = authorities(config)?;
+        if !authorities.is_empty() {
+            http = http.tls_certs_only(authorities);
+        }
+        if let Some(identity) = identity(config)? {
+            http = http.identity(identity);
+        }
+        if config.verification == Verification::Skip {
+            http = http.tls_danger_accept_invalid_certs(true);
+        }
+        let mut headers = headers(config)?;
+        if let Some(server_name) = &config.tls_server_name {
+            let host = base.host_str().unwrap_or_default().to_owned();
+            headers.insert(http::header::HOST, authority(&base)?);
+            base.set_host(Some(server_name))
+                .map_err(|_| ClientError::Unsendable { what: "TLS server name" })?;
+            http = http.dns_resolver(Alias { host });
+        }
+        let http = http.build().map_err(|error| ClientError::Tls(Box::new(error)))?;
+        let address = config.address.trim_end_matches('/').to_owned();
+        Ok(Self { http, address, base, headers, max_retries: config.max_retries })
+    }
+
+    /// The address as it was configured.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The same server asked with another token.
+    pub fn with_token(&self, token: &Secret) -> Result<Self, ClientError> {
+        let mut other = self.clone();
+        other.headers.insert(TOKEN, sendable_token(token)?);
+        Ok(other)
+    }
+
+    /// Sends one endpoint and reads the answer.
+    ///
+    /// Tries again where that cannot do harm: when there was no connection, on 412 and 429, and, for endpoints that
+    /// may be repeated, on 502, 503 (not when sealed) and 504. A request that was cut off may have been carried out.
+    pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
+        let request = endpoint.request();
+        let mut attempt = 0;
+        loop {
+            let outcome = self.attempt(&request).await;
+            let pause = match &outcome {
+                Ok(reply) => pause_after_reply(reply, E::REPEAT),
+                Err(CallError::Transport { trouble: Trouble::NoConnection, .. }) => Some(Duration::ZERO),
+                Err(_) => None,
+            };
+            match pause {
+                Some(asked) if attempt < self.max_retries => {
+                    tokio::time::sleep(backoff(attempt).max(asked).min(LONGEST_PAUSE)).await;
+                    attempt += 1;
+                }
+                _ => return self.understood::<E>(&request, outcome?),
+            }
+        }
+    }
+
+    fn understood<E: Endpoint>(
+        &self,
+        request: &Request<Bytes>,
+        reply: Response<Bytes>,
+    ) -> Result<E::Response, CallError> {
+        E::response(reply).map_err(|error| {
+            let answer = error.asked(request.method().clone(), request.uri().path());
+            if answer.is_sealed() {
+                CallError::Sealed { address: self.address.clone(), answer: Box::new(answer) }
+            } else {
+                CallError::Api(answer)
+            }
+        })
+    }
+
+    /// One exchange, redirects of a standby included.
+    async fn attempt(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, CallError> {
+        let mut url = self.url(request);
+        let mut headers = self.headers.clone();
+        headers.extend(request.headers().clone());
+        for _ in 0..=MAX_REDIRECTS {
+            let reply = self.exchange(request.method(), url.clone(), headers.clone(), request.body()).await?;
+            let Some(location) = redirected(&reply) else { return Ok(reply) };
+            let next = next_hop(&url, location).map_err(|trouble| self.trouble(trouble))?;
+            headers.remove(http::header::HOST);
+            url = next;
+        }
+        Err(self.trouble(Trouble::RedirectLoop))
+    }
+
+    async fn exchange(
+        &self,
+        method: &Method,
+        url: Url,
+        headers: HeaderMap,
+        body: &Bytes,
+    ) -> Result<Response<Bytes>, CallError> {
+        let sent = self.http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
+        let mut answer = sent.map_err(|error| self.failed(error))?;
+        let status = answer.status();
+        let headers = std::mem::take(answer.headers_mut());
+        let body = answer.bytes().await.map_err(|error| self.failed(error))?;
+        let mut reply = Response::new(body);
+        *reply.status_mut() = status;
+        *reply.headers_mut() = headers;
+        Ok(reply)
+    }
+
+    fn url(&self, request: &Request<Bytes>) -> Url {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{}", self.base.path().trim_end_matches('/'), request.uri().path()));
+        url.set_query(request.uri().query());
+        url
+    }
+
+    fn trouble(&self, trouble: Trouble) -> CallError {
+        CallError::Transport { address: self.address.clone(), trouble, source: None }
+    }
+
+    fn failed(&self, error: reqwest::Error) -> CallError {
+        // The URL can hold what was asked for; the address is named already.
+        let error = error.without_url();
+        let trouble = what_happened(&error);
+        CallError::Transport { address: self.address.clone(), trouble, source: Some(Box::new(error)) }
+    }
+}
+
+const TOKEN: HeaderName = HeaderName::from_static("x-vault-token");
+const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
+const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
+
+/// Looks up `host` whatever name is asked for: the address is reached, the other name is in the TLS handshake.
+struct Alias {
+    host: String,
+}
+
+impl Resolve for Alias {
+    fn resolve(&self, _asked: Name) -> Resolving {
+        let host = self.host.trim_matches(['[', ']']).to_owned();
+        Box::pin(async move {
+            let found: Vec<SocketAddr> = tokio::net::lookup_host((host, 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn address(text: &str) -> Result<Url, ClientError> {
+    let wrong = || ClientError::Address { address: text.to_owned() };
+    let url = Url::parse(text.trim()).map_err(|_| wrong())?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err(wrong());
+    }
+    Ok(url)
+}
+
+fn authority(url: &Url) -> Result<HeaderValue, ClientError> {
+    let host = url.host_str().unwrap_or_default();
+    let text = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    HeaderValue::from_str(&text).map_err(|_| ClientError::Unsendable { what: "address" })
+}
+
+fn headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
+    let mut headers = HeaderMap::new();
+    // Without it Vault's agent and proxy, when told to, take the request for a forged one.
+    headers.insert(REQUEST, HeaderValue::from_static("true"));
+    if let Some(token) = &config.token {
+        headers.insert(TOKEN, sendable_token(token)?);
+    }
+    if let Some(namespace) = config.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
+        let value =
+            HeaderValue::from_str(namespace).map_err(|_| ClientError::Unsendable { what: "namespace" })?;
+        headers.insert(NAMESPACE, value);
+    }
+    Ok(headers)
+}
+
+fn sendable_token(token: &Secret) -> Result<HeaderValue, ClientError> {
+    let mut value =
+        HeaderValue::from_str(token.expose()).map_err(|_| ClientError::Unsendable { what: "token" })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn authorities(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, ClientError> {
+    if let Some(path) = &config.ca_cert {
+        return certificates(path);
+    }
+    let Some(directory) = &config.ca_path else { return Ok(Vec::new()) };
+    let unreadable = |source| ClientError::File { path: directory.clone(), source };
+    let mut all = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        if path.is_file() {
+            all.extend(certificates(&path)?);
+        }
+    }
+    if all.is_empty() {
+        return Err(ClientError::Pem { path: directory.clone(), what: "certificate", source: None });
+    }
+    Ok(all)
+}
+
+fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
+    let unusable = |source| ClientError::Pem { path: path.to_owned(), what: "certificate", source };
+    let found = reqwest::Certificate::from_pem_bundle(&file(path)?)
+        .map_err(|error| unusable(Some(Box::new(error) as Box<dyn Error + Send + Sync>)))?;
+    if found.is_empty() { Err(unusable(None)) } else { Ok(found) }
+}
+
+fn identity(config: &ClientConfig) -> Result<Option<reqwest::Identity>, ClientError> {
+    let (certificate, key) = match (&config.client_cert, &config.client_key) {
+        (None, None) => return Ok(None),
+        (Some(certificate), Some(key)) => (certificate, key),
+        _ => return Err(ClientError::HalfIdentity),
+    };
+    let mut pem = zeroize::Zeroizing::new(file(certificate)?);
+    pem.push(b'\n');
+    pem.extend_from_slice(&zeroize::Zeroizing::new(file(key)?));
+    let identity = reqwest::Identity::from_pem(&pem).map_err(|error| ClientError::Pem {
+        path: certificate.clone(),
+        what: "certificate and key",
+        source: Some(Box::new(error)),
+    })?;
+    Ok(Some(identity))
+}
+
+fn file(path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path).map_err(|source| ClientError::File { path: path.to_owned(), source })
+}
+
+fn redirected(reply: &Response<Bytes>) -> Option<&HeaderValue> {
+    let moved = matches!(reply.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    moved.then(|| reply.headers().get(LOCATION)).flatten()
+}
+
+/// Where a redirect leads. The token goes along, so never from https to anything else.
+fn next_hop(from: &Url, location: &HeaderValue) -> Result<Url, Trouble> {
+    let next = location.to_str().ok().and_then(|location| from.join(location).ok());
+    let next = next.ok_or(Trouble::RedirectLoop)?;
+    if next.scheme() == from.scheme() || next.scheme() == "https" {
+        Ok(next)
+    } else {
+        Err(Trouble::InsecureRedirect)
+    }
+}
+
+/// The least pause before the request may be sent again, if it may.
+fn pause_after_reply(reply: &Response<Bytes>, repeat: Repeat) -> Option<Duration> {
+    let again = match reply.status() {
+        StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::SERVICE_UNAVAILABLE => {
+            repeat == Repeat::Safe && !crate::ApiError::from_reply(reply).is_sealed()
+        }
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => repeat == Repeat::Safe,
+        _ => false,
+    };
+    let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    again.then(|| asked.map_or(Duration::ZERO, Duration::from_secs))
+}
+
+fn backoff(attempt: u32) -> Duration {
+    let full = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
+    full.mul_f64(rand::random_range(0.5..=1.0))
+}
+
+fn what_happened(error: &reqwest::Error) -> Trouble {
+    if let Some(tls) = find_tls(error) {
+        return match tls {
+            rustls::Error::InvalidMessage(_) => Trouble::NotTls,
+            rustls::Error::InvalidCertificate(_)
+            | rustls::Error::NoCertificatesPresented
+            | rustls::Error::AlertReceived(_) => Trouble::Certificate,
+            _ => Trouble::NotTls,
+        };
+    }
+    match () {
+        () if error.is_timeout() => Trouble::TimedOut,
+        () if error.is_connect() => Trouble::NoConnection,
+        () => Trouble::Broken,
+    }
+}
+
+/// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.
+fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(tls) = cause.downcast_ref() {
+            return Some(tls);
+        }
+        next = match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::reply;
+
+    fn client(address: &str) -> Client {
+        Client::new(&ClientConfig::new(address)).expect("a client")
+    }
+
+    #[test]
+    fn a_path_in_the_address_is_kept() {
+        let request = crate::endpoint::get("sys/health?standbycode=200");
+        let url = client("https://example.com/vault/").url(&request);
+        assert_eq!(url.as_str(), "https://example.com/vault/v1/sys/health?standbycode=200");
+    }
+
+    #[test]
+    fn encoded_paths_are_not_encoded_again() {
+        let request = crate::endpoint::get(&crate::endpoint::encoded("custom/a b%"));
+        assert_eq!(client("http://h:8200").url(&request).as_str(), "http://h:8200/v1/custom/a%20b%25");
+    }
+
+    #[test]
+    fn bad_settings_are_named_and_the_token_is_not_shown() {
+        for address in ["", "vault:8200", "ftp://h", "https://"] {
+            assert!(
+                matches!(Client::new(&ClientConfig::new(address)), Err(ClientError::Address { .. })),
+                "{address}"
+            );
+        }
+        let mut config = ClientConfig::new("http://h");
+        config.token = Some(Secret::new("hunter2\n"));
+        let error = Client::new(&config).expect_err("a line break cannot be sent");
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+        config.token = Some(Secret::new("hunter2"));
+        let client = Client::new(&config).expect("a client");
+        assert!(!format!("{client:?} {config:?}").contains("hunter2"));
+        config.client_cert = Some("c.pem".into());
+        assert!(matches!(Client::new(&config), Err(ClientError::HalfIdentity)));
+    }
+
+    #[test]
+    fn a_redirect_is_followed_but_never_out_of_tls() {
+        let hop = |from: &str, location: &'static str| {
+            let from = Url::parse(from).expect("an address");
+            next_hop(&from, &HeaderValue::from_static(location)).map(String::from)
+        };
+        let active = "https://active:8200/v1/a";
+        assert_eq!(hop("https://standby:8200/v1/a", active), Ok(active.to_owned()));
+        assert_eq!(hop("http://standby:8200/v1/a", active), Ok(active.to_owned()));
+        assert_eq!(hop("https://standby:8200/v1/a", "/v1/b"), Ok("https://standby:8200/v1/b".to_owned()));
+        assert_eq!(hop("https://standby/v1/a", "http://active/v1/a"), Err(Trouble::InsecureRedirect));
+        assert_eq!(hop("http://standby/v1/a", "ftp://active/v1/a"), Err(Trouble::InsecureRedirect));
+        assert_eq!(hop("http://standby/v1/a", "http://"), Err(Trouble::RedirectLoop));
+    }
+
+    #[test]
+    fn what_may_be_sent_again() {
+        use Repeat::{OnlyIfUnsent, Safe};
+        let sealed = r#"{"errors":["Vault is sealed"]}"#;
+        let may = |status, body, repeat| pause_after_reply(&reply(status, body), repeat).is_some();
+        assert!(may(412, "", OnlyIfUnsent) && may(429, "", OnlyIfUnsent));
+        assert!(may(502, "", Safe) && may(503, "", Safe) && may(504, "", Safe));
+        assert!(!may(502, "", OnlyIfUnsent) && !may(503, "", OnlyIfUnsent) && !may(504, "", OnlyIfUnsent));
+        assert!(!may(503, sealed, Safe) && !may(500, "", Safe) && !may(400, "", Safe));
+    }
+
+    #[test]
+    fn pauses_grow_and_stay_bounded() {
+        assert!(backoff(0) <= FIRST_PAUSE && backoff(0) >= FIRST_PAUSE / 2);
+        assert!(backoff(30) <= LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,131 @@
+//! Whether a node is there, sealed, and what it is.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::ApiError;
+use crate::endpoint::{self, Endpoint, Repeat};
+
+/// `GET sys/health`: needs no token. Every state of a node is an answer here, not an error.
+#[derive(Clone, Copy, Debug)]
+pub struct Read;
+
+/// What `sys/health` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Health {
+    /// Vault or OpenBao.
+    pub product: Product,
+    /// As the server writes it, for example `1.21.4` or `1.21.4+ent`.
+    pub version: String,
+    /// False before `operator init`.
+    pub initialized: bool,
+    /// Sealed.
+    pub sealed: bool,
+    /// Not the active node.
+    pub standby: bool,
+    /// A standby that serves reads itself (and therefore runs plugins).
+    pub performance_standby: bool,
+    /// Present once initialized and unsealed.
+    pub cluster_name: Option<String>,
+}
+
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Product {
+    /// HashiCorp Vault.
+    Vault,
+    /// OpenBao.
+    OpenBao,
+}
+
+impl std::fmt::Display for Product {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Vault => "Vault",
+            Self::OpenBao => "OpenBao",
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct Body {
+    initialized: bool,
+    sealed: bool,
+    standby: bool,
+    #[serde(default)]
+    performance_standby: bool,
+    version: String,
+    enterprise: Option<bool>,
+    cluster_name: Option<String>,
+}
+
+impl Endpoint for Read {
+    type Response = Health;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        // Without these a sealed or standby node answers with a status that looks like a failure.
+        endpoint::get(
+            "sys/health?standbycode=200&performancestandbycode=200&sealedcode=200&uninitcode=200\
+             &drsecondarycode=200&haunhealthycode=200&removedcode=200",
+        )
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Health, ApiError> {
+        let Ok(body) = serde_json::from_slice::<Body>(reply.body()) else {
+            return Err(ApiError::from_reply(&reply));
+        };
+        Ok(Health {
+            product: product(&body),
+            version: body.version,
+            initialized: body.initialized,
+            sealed: body.sealed,
+            standby: body.standby,
+            performance_standby: body.performance_standby,
+            cluster_name: body.cluster_name,
+        })
+    }
+}
+
+/// OpenBao counts from 2.0 and has no `enterprise`; Vault 2 and later always says whether it is.
+fn product(body: &Body) -> Product {
+    let major = body.version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match (major, body.enterprise) {
+        (Some(2..), None) => Product::OpenBao,
+        _ => Product::Vault,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::reply;
+
+    const VAULT: &str = r#"{"initialized":true,"sealed":false,"standby":true,"performance_standby":false,
+        "version":"1.21.4","enterprise":false,"cluster_name":"vault-cluster-1","echo_duration_ms":0}"#;
+    const BAO: &str = r#"{"initialized":true,"sealed":true,"standby":true,"performance_standby":false,
+        "replication_dr_mode":"disabled","version":"2.6.2"}"#;
+
+    #[test]
+    fn every_state_is_an_answer_whatever_the_status() {
+        for status in [200, 429, 472, 473, 501, 503] {
+            assert!(Read::response(reply(status, VAULT)).expect("an answer").standby, "{status}");
+        }
+    }
+
+    #[test]
+    fn openbao_is_told_from_vault() {
+        assert_eq!(Read::response(reply(200, VAULT)).expect("an answer").product, Product::Vault);
+        assert_eq!(Read::response(reply(200, BAO)).expect("an answer").product, Product::OpenBao);
+        let later = VAULT.replace("1.21.4", "2.1.0");
+        assert_eq!(Read::response(reply(200, &later)).expect("an answer").product, Product::Vault);
+    }
+
+    #[test]
+    fn a_proxy_that_answers_instead_is_an_error() {
+        let error = Read::response(reply(502, "bad gateway")).expect_err("no answer of a server");
+        assert_eq!(error.errors, ["bad gateway"]);
+    }
+}

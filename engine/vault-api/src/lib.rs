@@ -1,0 +1,29 @@
+//! The HTTP API of Vault and OpenBao as values: an [`Endpoint`] makes a request and reads its reply, [`Client`] sends.
+//!
+//! Everything except [`Client`] is pure, so what is asked and how an answer is understood can be tested without a
+//! server. Paths are relative to `v1/`; durations are [`std::time::Duration`] and travel as whole seconds.
+
+pub mod capabilities;
+pub mod catalog;
+pub mod config_state;
+pub mod health;
+pub mod leases;
+pub mod logical;
+pub mod mounts;
+pub mod pins;
+pub mod reload;
+pub mod token;
+
+mod call_error;
+mod client;
+mod client_config;
+mod endpoint;
+mod error;
+mod secret;
+
+pub use call_error::{CallError, Trouble};
+pub use client::Client;
+pub use client_config::{ClientConfig, ClientError, Verification};
+pub use endpoint::{Endpoint, Repeat};
+pub use error::ApiError;
+pub use secret::Secret;

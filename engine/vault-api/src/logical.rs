@@ -1,0 +1,206 @@
+//! Any path of any engine: read, list, write, delete.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::ApiError;
+use crate::endpoint::{self, Endpoint, Envelope, Repeat, encoded};
+
+/// Fields of a request or a reply. They may hold secrets, so `Debug` shows the names only.
+#[derive(Clone, Default, PartialEq)]
+pub struct Data(pub Map<String, Value>);
+
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// What a path answered.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reply {
+    /// Fields; empty where the path returns none.
+    pub data: Data,
+    /// Empty where there is no lease.
+    pub lease_id: String,
+    /// Zero where there is no lease.
+    pub lease_duration: Duration,
+    /// Whether the lease can be renewed.
+    pub renewable: bool,
+    /// The server's warnings, verbatim.
+    pub warnings: Vec<String>,
+    /// Finds the request in the audit log.
+    pub request_id: String,
+}
+
+/// Reads a path. A read can issue a credential, so it is not sent twice.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// Path without `v1/`.
+    pub path: String,
+}
+
+/// Lists a path.
+#[derive(Clone, Debug)]
+pub struct List {
+    /// Path without `v1/`.
+    pub path: String,
+}
+
+/// Writes fields to a path.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Path without `v1/`.
+    pub path: String,
+    /// Fields.
+    pub data: Data,
+}
+
+/// Deletes a path.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// Path without `v1/`.
+    pub path: String,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    data: Option<Map<String, Value>>,
+    #[serde(default)]
+    lease_id: String,
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+    warnings: Option<Vec<String>>,
+    #[serde(default)]
+    request_id: String,
+}
+
+#[derive(Deserialize)]
+struct Keys {
+    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    keys: Vec<String>,
+}
+
+impl Endpoint for Read {
+    /// `None` when nothing is there.
+    type Response = Option<Reply>;
+    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get(&at(&self.path))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        if reply.status().as_u16() == 404 {
+            let error = ApiError::from_reply(&reply);
+            return if error.is_absent() { Ok(None) } else { Err(error) };
+        }
+        whole(reply).map(Some)
+    }
+}
+
+impl Endpoint for List {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get(&format!("{}/?list=true", at(&self.path)))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        if reply.status().as_u16() == 404 {
+            let error = ApiError::from_reply(&reply);
+            return if error.is_absent() { Ok(Vec::new()) } else { Err(error) };
+        }
+        let reply = endpoint::accepted(reply)?;
+        Ok(endpoint::json::<Envelope<Keys>>(&reply)?.data.map(|data| data.keys).unwrap_or_default())
+    }
+}
+
+impl Endpoint for Write {
+    type Response = Reply;
+    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::with_json(Method::PUT, &at(&self.path), &self.data.0)
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Reply, ApiError> {
+        whole(reply)
+    }
+}
+
+impl Endpoint for Delete {
+    type Response = Reply;
+    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::bare(Method::DELETE, &at(&self.path))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Reply, ApiError> {
+        whole(reply)
+    }
+}
+
+fn whole(reply: Response<Bytes>) -> Result<Reply, ApiError> {
+    let reply = endpoint::accepted(reply)?;
+    if reply.body().is_empty() {
+        return Ok(Reply::default());
+    }
+    let Body { data, lease_id, lease_duration, renewable, warnings, request_id } = endpoint::json(&reply)?;
+    Ok(Reply {
+        data: Data(data.unwrap_or_default()),
+        lease_id,
+        lease_duration: Duration::from_secs(lease_duration),
+        renewable,
+        warnings: warnings.unwrap_or_default(),
+        request_id,
+    })
+}
+
+fn at(path: &str) -> String {
+    encoded(path.trim_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::{line, reply};
+
+    const CREDS: &str = r#"{"request_id":"r","lease_id":"custom/creds/dev/1","renewable":true,"lease_duration":3600,
+        "data":{"token":"hunter2","permissions":["read"]},"wrap_info":null,"warnings":null,"auth":null}"#;
+
+    #[test]
+    fn a_credential_is_read_and_debug_hides_it() {
+        let reply = Read::response(reply(200, CREDS)).expect("an answer").expect("a credential");
+        assert_eq!(reply.lease_duration, Duration::from_secs(3600));
+        assert_eq!(reply.data.0["token"], "hunter2");
+        let shown = format!("{reply:?}");
+        assert!(shown.contains("token") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn nothing_there_and_no_mount_are_different() {
+        assert_eq!(Read::response(reply(404, r#"{"errors":[]}"#)).expect("an answer"), None);
+        let no_route = r#"{"errors":["no handler for route \"x/y\". route entry not found."]}"#;
+        assert!(Read::response(reply(404, no_route)).expect_err("no mount").is_no_route());
+    }
+
+    #[test]
+    fn an_empty_list_is_empty() {
+        assert_eq!(List::response(reply(404, r#"{"errors":[]}"#)).expect("an answer"), Vec::<String>::new());
+        assert_eq!(line(&List { path: "custom/roles".into() }.request()), "GET /v1/custom/roles/?list=true");
+    }
+
+    #[test]
+    fn a_write_without_an_answer_succeeds() {
+        assert_eq!(Write::response(reply(204, "")).expect("success"), Reply::default());
+    }
+}

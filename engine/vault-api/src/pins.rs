@@ -1,0 +1,158 @@
+//! Pinned versions: they overrule what a mount is configured to run (Vault 1.16 and later, root namespace only).
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::ApiError;
+use crate::catalog::PluginType;
+use crate::endpoint::{self, Endpoint, Repeat, encoded};
+
+/// A pin.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// What the plugin is for.
+    #[serde(rename = "type")]
+    pub kind: PluginType,
+    /// Name of the plugin.
+    pub name: String,
+    /// With its `v`.
+    pub version: String,
+}
+
+/// `GET sys/plugins/pins`.
+#[derive(Clone, Copy, Debug)]
+pub struct List;
+
+/// `GET sys/plugins/pins/:type/:name`.
+#[derive(Clone, Debug)]
+pub struct Read {
+    /// What the plugin is for.
+    pub kind: PluginType,
+    /// Name of the plugin.
+    pub name: String,
+}
+
+/// `POST sys/plugins/pins/:type/:name`. The version must be in the catalog.
+#[derive(Clone, Debug)]
+pub struct Set(pub Pin);
+
+/// `DELETE sys/plugins/pins/:type/:name`; succeeds when there is no pin.
+#[derive(Clone, Debug)]
+pub struct Delete {
+    /// What the plugin is for.
+    pub kind: PluginType,
+    /// Name of the plugin.
+    pub name: String,
+}
+
+#[derive(Deserialize)]
+struct Pinned {
+    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    pinned_versions: Vec<Pin>,
+}
+
+impl Endpoint for List {
+    /// `None` where the server or the namespace has no pins at all.
+    type Response = Option<Vec<Pin>>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get("sys/plugins/pins")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        match reply.status().as_u16() {
+            404 => none_offered(&reply),
+            _ => Ok(Some(endpoint::data::<Pinned>(reply)?.pinned_versions)),
+        }
+    }
+}
+
+impl Endpoint for Read {
+    /// `None` when the plugin is not pinned, or cannot be.
+    type Response = Option<Pin>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get(&at(self.kind, &self.name))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
+        match reply.status().as_u16() {
+            404 => none_offered(&reply),
+            _ => endpoint::data(reply).map(Some),
+        }
+    }
+}
+
+impl Endpoint for Set {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        let Pin { kind, name, version } = &self.0;
+        endpoint::with_json(Method::POST, &at(*kind, name), &json!({ "version": version }))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
+impl Endpoint for Delete {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::bare(Method::DELETE, &at(self.kind, &self.name))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
+fn none_offered<T>(reply: &Response<Bytes>) -> Result<Option<T>, ApiError> {
+    let error = ApiError::from_reply(reply);
+    let nothing = error.is_absent() || error.is_unsupported_path() || error.says("no pinned version");
+    if nothing { Ok(None) } else { Err(error) }
+}
+
+fn at(kind: PluginType, name: &str) -> String {
+    format!("sys/plugins/pins/{kind}/{}", encoded(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::{line, reply};
+
+    #[test]
+    fn no_pin_and_no_pins_at_all_are_both_none() {
+        for body in [
+            r#"{"errors":["no pinned version for this plugin"]}"#,
+            r#"{"errors":["1 error occurred:\n\t* unsupported path\n\n"]}"#,
+            r#"{"errors":[]}"#,
+        ] {
+            assert_eq!(Read::response(reply(404, body)).expect("an answer"), None, "{body}");
+        }
+        assert!(Read::response(reply(404, r#"{"errors":["something else"]}"#)).is_err());
+    }
+
+    #[test]
+    fn all_pins_are_a_plain_read() {
+        assert_eq!(line(&List.request()), "GET /v1/sys/plugins/pins");
+        let body = r#"{"data":{"pinned_versions":[{"name":"custom","type":"secret","version":"v1.0.0"}]}}"#;
+        assert_eq!(List::response(reply(200, body)).expect("an answer").map(|pins| pins.len()), Some(1));
+        assert!(List::response(reply(405, r#"{"errors":["unsupported operation"]}"#)).is_err());
+    }
+
+    #[test]
+    fn a_pin_is_read() {
+        let body = r#"{"data":{"name":"custom","type":"secret","version":"v1.0.0"}}"#;
+        let pin = Read::response(reply(200, body)).expect("an answer").expect("a pin");
+        assert_eq!(pin, Pin { kind: PluginType::Secret, name: "custom".into(), version: "v1.0.0".into() });
+    }
+}

@@ -1,0 +1,20 @@
+//! Real servers for the tests: a [`VaultServer`], an [`Upstream`] token service, and the [`Program`]s under test.
+//!
+//! A server is ready when its `start` returns, and gone with everything it started when it is dropped. What cannot be
+//! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
+
+pub mod build;
+mod process;
+mod program;
+mod secret_scan;
+mod tls;
+mod upstream;
+mod vault;
+mod wait;
+
+pub use program::{Output, Program};
+pub use secret_scan::SecretScan;
+pub use tls::Certificate;
+pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};
+pub use vault::{Reply, Storage, VaultServer, VaultServerBuilder};
+pub use wait::eventually;

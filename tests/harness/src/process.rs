@@ -1,0 +1,96 @@
+//! A server process that cannot outlive the test that started it.
+
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use tokio::process::{Child, Command};
+
+/// A process in a group of its own, with a guard beside it.
+///
+/// Dropping it kills the group and reaps the process. Should the test be killed before it can drop anything, the guard
+/// sees its pipe close and kills the group in its place. (A parent death signal would need code between fork and exec,
+/// and fires when the thread that forked ends, which under tokio need not be the end of the test.)
+pub(crate) struct Process {
+    child: Child,
+    pid: Pid,
+    guard: Child,
+}
+
+impl Process {
+    /// Starts `command`; the caller has set up its arguments, environment and streams.
+    pub(crate) fn spawn(command: &mut Command) -> Process {
+        let child = command
+            .process_group(0)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {:?}: {error}", command.as_std().get_program()));
+        let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("a new child has an id");
+        let guard = Command::new("sh")
+            .args(["-c", r#"read -r _; kill -s KILL -- "-$1""#, "guard", &pid.to_string()])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("sh is on every machine that runs the tests");
+        Process { child, pid, guard }
+    }
+
+    /// Process id, as the kernel counts.
+    pub(crate) fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().cast_unsigned()
+    }
+
+    /// The exit status if the process has ended.
+    pub(crate) fn exited(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("our own child can be waited for")
+    }
+
+    /// Sends `signal` to the process alone, not to its children, and waits for its end.
+    pub(crate) async fn end(mut self, signal: Signal) -> ExitStatus {
+        if self.exited().is_none() {
+            kill_process(self.pid, signal).expect("our own child can be signalled");
+        }
+        self.child.wait().await.expect("our own child can be waited for")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // The guard first: once the process is reaped, its id may belong to somebody else.
+        kill_and_reap(&mut self.guard);
+        // Nor may the group be signalled by the id of a leader that has been reaped. For one that has ended but not been
+        // reaped, it fails if nobody else is left, which is what is wanted.
+        if self.child.id().is_some() {
+            let _ = kill_process_group(self.pid, Signal::KILL);
+        }
+        kill_and_reap(&mut self.child);
+    }
+}
+
+fn kill_and_reap(child: &mut Child) {
+    // Fails only for a child that has been reaped already.
+    if child.start_kill().is_err() {
+        return;
+    }
+    while let Ok(None) = child.try_wait() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_ends_when_the_pipe_of_the_test_closes() {
+        let mut process = Process::spawn(Command::new("sleep").arg("1000"));
+        drop(process.guard.stdin.take());
+        let status = process.child.wait().await.expect("our own child can be waited for");
+        assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));
+    }
+}

@@ -1,0 +1,128 @@
+//! Runs a program under test, or the official CLI, cut off from everything of the machine it runs on.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::{Child, Command};
+
+use crate::VaultServer;
+
+/// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
+pub struct Program {
+    binary: PathBuf,
+    home: TempDir,
+    environment: Vec<(String, String)>,
+}
+
+/// What a finished program left: its exit code and both streams.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "assert the exit code, or take stdout with `success`"]
+pub struct Output {
+    /// Exit code; `None` if a signal ended the program.
+    pub code: Option<i32>,
+    /// Standard output, invalid UTF-8 replaced.
+    pub stdout: String,
+    /// Standard error, invalid UTF-8 replaced.
+    pub stderr: String,
+}
+
+impl Program {
+    /// `binary` is a path; tests of this repository's own pass `env!("CARGO_BIN_EXE_vault-token-plugin")`.
+    pub fn new(binary: impl Into<PathBuf>) -> Program {
+        Program {
+            binary: binary.into(),
+            home: tempfile::tempdir().expect("the temporary directory is writable"),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Points the program at `vault`, with its root token.
+    pub fn vault(self, vault: &VaultServer) -> Program {
+        let program = self.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
+        match vault.ca_file() {
+            Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
+            None => program,
+        }
+    }
+
+    /// Sets a variable; a later value for the same name wins.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Program {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The program's home, which is also its working directory. It goes with the `Program`.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    /// Runs the program to its end, with nothing on standard input.
+    pub async fn run<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Output {
+        self.run_with_input(args, "").await
+    }
+
+    /// Runs the program to its end, with `input` on standard input.
+    pub async fn run_with_input<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+        input: impl AsRef<[u8]>,
+    ) -> Output {
+        let mut child = self.spawn(args);
+        let mut stdin = child.stdin.take().expect("standard input is piped");
+        // A program may end, or close its input, without reading all of it.
+        let write = async move {
+            let _ = stdin.write_all(input.as_ref()).await;
+        };
+        let (finished, ()) = tokio::join!(child.wait_with_output(), write);
+        let finished = finished.expect("our own child can be waited for");
+        Output {
+            code: finished.status.code(),
+            stdout: String::from_utf8_lossy(&finished.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&finished.stderr).into_owned(),
+        }
+    }
+
+    /// Starts the program with all three streams piped. It is killed when the child is dropped.
+    pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
+        Command::new(&self.binary)
+            .args(args)
+            .env_clear()
+            .env("HOME", self.home.path())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()))
+    }
+}
+
+impl Output {
+    /// Standard output of a program that must have ended with exit code 0.
+    ///
+    /// # Panics
+    ///
+    /// When it has not; the message shows both streams.
+    #[track_caller]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self.stdout
+    }
+
+    /// Standard output of a program that must have ended with exit code 0, read as one JSON document.
+    ///
+    /// # Panics
+    ///
+    /// When it has not, or its output is not JSON.
+    #[track_caller]
+    pub fn json(self) -> serde_json::Value {
+        let stdout = self.success();
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {stdout}"))
+    }
+}

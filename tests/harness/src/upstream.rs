@@ -1,0 +1,218 @@
+//! A token service over real HTTP: the upstream contract that the README documents, and its bad days.
+
+mod serve;
+mod state;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
+
+pub use self::state::{Fault, Issued, Moment, Operation, Recorded};
+
+use self::state::{Expiry, Renewal, State};
+use crate::tls::{Certificate, Identity};
+
+/// How long a wait for the upstream's state lasts before the test is given up. A lease that Vault retries to revoke
+/// comes back with growing pauses, hence more than a few seconds.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running token service on a free loopback port. Dropping it closes the port and every connection.
+pub struct Upstream {
+    state: watch::Sender<State>,
+    address: SocketAddr,
+    tls: Option<Identity>,
+    server: Option<JoinHandle<()>>,
+}
+
+/// Choices to make before an [`Upstream`] starts.
+pub struct UpstreamBuilder {
+    api_key: String,
+    certificate: Option<Certificate>,
+    renewal: Renewal,
+    expiry: Expiry,
+}
+
+impl UpstreamBuilder {
+    /// Serves HTTPS with this certificate, signed by an authority of its own; see [`Upstream::ca_pem`].
+    pub fn tls(mut self, certificate: Certificate) -> UpstreamBuilder {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// Has no renew endpoint: it answers with a 404, as for any unknown path.
+    pub fn without_renew(mut self) -> UpstreamBuilder {
+        self.renewal = Renewal::Absent;
+        self
+    }
+
+    /// Leaves `expires_at` out of its answers.
+    pub fn without_expires_at(mut self) -> UpstreamBuilder {
+        self.expiry = Expiry::Unsaid;
+        self
+    }
+
+    /// Starts the service on the runtime of the caller.
+    pub async fn start(self) -> Upstream {
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let mut upstream = Upstream {
+            state: watch::Sender::new(State::new(self.api_key, self.renewal, self.expiry)),
+            address,
+            tls: self.certificate.map(Identity::new),
+            server: None,
+        };
+        upstream.serve(listener);
+        upstream
+    }
+}
+
+impl Upstream {
+    /// A service that takes a random API key, speaks plain HTTP, renews, and says `expires_at`.
+    pub fn builder() -> UpstreamBuilder {
+        UpstreamBuilder {
+            api_key: format!("key-{}", uuid::Uuid::new_v4().simple()),
+            certificate: None,
+            renewal: Renewal::Supported,
+            expiry: Expiry::Said,
+        }
+    }
+
+    /// Starts a service as [`Upstream::builder`] describes it.
+    pub async fn start() -> Upstream {
+        Upstream::builder().start().await
+    }
+
+    /// The `api_endpoint` of this service, without a trailing slash.
+    pub fn endpoint(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// The key it takes now.
+    pub fn api_key(&self) -> String {
+        self.state.borrow().api_key.clone()
+    }
+
+    /// Takes another key from now on, and the old one no more.
+    pub fn rotate_api_key(&self, api_key: impl Into<String>) {
+        self.state.send_modify(|state| state.api_key = api_key.into());
+    }
+
+    /// The authority that signed the certificate, in PEM.
+    ///
+    /// # Panics
+    ///
+    /// When the service speaks plain HTTP.
+    pub fn ca_pem(&self) -> &str {
+        &self.tls.as_ref().expect("this upstream was started without TLS").authority
+    }
+
+    /// Treats the next `count` requests for `operation` with `fault`, after those that wait already.
+    pub fn fail_next(&self, operation: Operation, count: usize, fault: Fault) {
+        self.state.send_modify(|state| state.faults.add(operation, count, fault));
+    }
+
+    /// Treats every further request for `operation` with `fault`, until [`Upstream::heal`].
+    pub fn fail(&self, operation: Operation, fault: Fault) {
+        self.fail_next(operation, usize::MAX, fault);
+    }
+
+    /// Forgets all faults.
+    pub fn heal(&self) {
+        self.state.send_modify(|state| state.faults.clear());
+    }
+
+    /// Closes the port and every connection: the next client is refused.
+    pub async fn go_down(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.abort();
+            // An aborted task says so; what counts is that it has let go of the port.
+            let _ = server.await;
+        }
+    }
+
+    /// Listens on the same port again, and still knows every token.
+    pub async fn come_back(&mut self) {
+        self.go_down().await;
+        let listener = listen(self.address).await;
+        self.serve(listener);
+    }
+
+    /// Every token issued so far, oldest first.
+    pub fn issued(&self) -> Vec<Issued> {
+        self.state.borrow().issued.clone()
+    }
+
+    /// The tokens that are issued and not revoked.
+    pub fn live(&self) -> Vec<Issued> {
+        self.state.borrow().issued.iter().filter(|token| !token.revoked).cloned().collect()
+    }
+
+    /// Every request that arrived so far, oldest first, answered or not.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.state.borrow().requests.clone()
+    }
+
+    /// The requests for `operation` that arrived so far, oldest first.
+    pub fn requests_for(&self, operation: Operation) -> Vec<Recorded> {
+        self.requests().into_iter().filter(|request| request.operation == Some(operation)).collect()
+    }
+
+    /// Waits until `count` tokens have been issued, and returns all of them.
+    ///
+    /// # Panics
+    ///
+    /// When it takes longer than a minute and a half; so do all waits here.
+    pub async fn wait_issued(&self, count: usize) -> Vec<Issued> {
+        self.wait(&format!("{count} issued tokens"), |state| state.issued.len() >= count).await;
+        self.issued()
+    }
+
+    /// Waits until `count` requests for `operation` have arrived, answered or not.
+    pub async fn wait_requests(&self, operation: Operation, count: usize) {
+        let arrived = |state: &State| {
+            state.requests.iter().filter(|request| request.operation == Some(operation)).count() >= count
+        };
+        self.wait(&format!("{count} requests for {operation:?}"), arrived).await;
+    }
+
+    /// Waits until the token with this id is revoked.
+    pub async fn wait_revoked(&self, id: &str) {
+        let revoked = |state: &State| state.issued.iter().any(|token| token.id == id && token.revoked);
+        self.wait(&format!("revocation of {id}"), revoked).await;
+    }
+
+    /// Waits until no issued token is live.
+    pub async fn wait_all_revoked(&self) {
+        self.wait("revocation of all tokens", |state| state.issued.iter().all(|token| token.revoked)).await;
+    }
+
+    async fn wait(&self, what: &str, condition: impl Fn(&State) -> bool) {
+        let mut state = self.state.subscribe();
+        let reached = timeout(PATIENCE, state.wait_for(|state| condition(state))).await;
+        assert!(reached.is_ok(), "waited {PATIENCE:?} in vain: {what}");
+    }
+
+    fn serve(&mut self, listener: TcpListener) {
+        let acceptor = self.tls.as_ref().map(|identity| TlsAcceptor::from(identity.server_config()));
+        self.server =
+            Some(tokio::spawn(serve::accept(listener, acceptor, self.endpoint(), self.state.clone())));
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.abort();
+        }
+    }
+}
+
+async fn listen(address: SocketAddr) -> TcpListener {
+    TcpListener::bind(address).await.unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"))
+}

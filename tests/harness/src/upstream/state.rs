@@ -1,0 +1,164 @@
+//! What the token service knows: its tokens, the requests it saw, the faults that wait.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+
+/// One of the three things a token service is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// `POST /tokens`
+    Mint,
+    /// `POST /tokens/{id}/renew`
+    Renew,
+    /// `DELETE /tokens/{id}`
+    Revoke,
+}
+
+/// What goes wrong with a request. Unless it says otherwise, the work is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// This status, with a JSON error.
+    Status(u16),
+    /// This status and `Retry-After` in whole seconds.
+    StatusWithRetryAfter(u16, Duration),
+    /// The right answer, this much later.
+    Slow(Duration),
+    /// The work is done; the answer is a 200 whose JSON breaks off.
+    BrokenJson,
+    /// A 307 to `/elsewhere` of the same service.
+    Redirect,
+    /// The connection closes without an answer.
+    DropConnection(Moment),
+    /// The 404 of a proxy that does not know the service: an HTML page.
+    HtmlNotFound,
+    /// The 404 of the service itself: a JSON error.
+    JsonNotFound,
+}
+
+/// When a connection breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// Before anything was done.
+    BeforeWork,
+    /// After the work was done, so that only the answer is lost.
+    AfterWork,
+}
+
+/// A token that the service issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// Identity to revoke and renew it by.
+    pub id: String,
+    /// The credential.
+    pub token: String,
+    /// `name` of the request.
+    pub name: String,
+    /// `permissions` of the request.
+    pub permissions: Vec<String>,
+    /// Lifetime last asked for, at mint or renewal.
+    pub ttl: Duration,
+    /// How often it was renewed.
+    pub renewals: usize,
+    /// Whether it was revoked.
+    pub revoked: bool,
+}
+
+/// A request as it arrived.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// What it asked for; `None` for a path that the service does not have.
+    pub operation: Option<Operation>,
+    /// HTTP method.
+    pub method: Method,
+    /// Path without the query.
+    pub path: String,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body, whole.
+    pub body: Bytes,
+}
+
+/// Whether the service has a renew endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    Supported,
+    Absent,
+}
+
+/// Whether answers hold `expires_at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expiry {
+    Said,
+    Unsaid,
+}
+
+pub(super) struct State {
+    pub(super) api_key: String,
+    pub(super) renewal: Renewal,
+    pub(super) expiry: Expiry,
+    pub(super) issued: Vec<Issued>,
+    pub(super) requests: Vec<Recorded>,
+    pub(super) faults: Faults,
+    /// The body that came with each `Idempotency-Key`, and the index of the token it got.
+    pub(super) answered: HashMap<String, (Bytes, usize)>,
+}
+
+impl State {
+    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry) -> State {
+        State {
+            api_key,
+            renewal,
+            expiry,
+            issued: Vec::new(),
+            requests: Vec::new(),
+            faults: Faults::default(),
+            answered: HashMap::new(),
+        }
+    }
+}
+
+/// Faults that wait for requests, in the order in which they were asked for.
+#[derive(Default)]
+pub(super) struct Faults {
+    waiting: Vec<(Operation, usize, Fault)>,
+}
+
+impl Faults {
+    pub(super) fn add(&mut self, operation: Operation, count: usize, fault: Fault) {
+        self.waiting.push((operation, count, fault));
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// The fault of this request, which is used up by it.
+    pub(super) fn take(&mut self, operation: Operation) -> Option<Fault> {
+        self.waiting.retain(|(_, count, _)| *count > 0);
+        let (_, count, fault) = self.waiting.iter_mut().find(|(waiting, _, _)| *waiting == operation)?;
+        *count -= 1;
+        Some(fault.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_are_used_up_in_order_and_by_their_own_operation() {
+        let mut faults = Faults::default();
+        faults.add(Operation::Mint, 2, Fault::Status(503));
+        faults.add(Operation::Revoke, 0, Fault::Redirect);
+        faults.add(Operation::Mint, 1, Fault::BrokenJson);
+
+        assert_eq!(faults.take(Operation::Revoke), None);
+        assert_eq!(faults.take(Operation::Mint), Some(Fault::Status(503)));
+        assert_eq!(faults.take(Operation::Mint), Some(Fault::Status(503)));
+        assert_eq!(faults.take(Operation::Mint), Some(Fault::BrokenJson));
+        assert_eq!(faults.take(Operation::Mint), None);
+    }
+}

@@ -1,0 +1,303 @@
+//! A real Vault on a free loopback port, with its own storage, plugin directory, logs and process group.
+
+mod configuration;
+mod plugin_processes;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use reqwest::Client;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+pub use self::configuration::{Storage, VaultServerBuilder};
+
+use crate::process::Process;
+use crate::{Output, Program, eventually};
+
+/// A Vault that was initialised with one key, unsealed and active when it started.
+///
+/// Dropping it kills Vault and every plugin process, and removes its files.
+pub struct VaultServer {
+    binary: PathBuf,
+    directory: TempDir,
+    address: String,
+    storage: Storage,
+    plugin_directory: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    environment: Vec<(String, String)>,
+    client: Client,
+    unseal_key: String,
+    root_token: String,
+    process: Option<Process>,
+}
+
+/// What Vault answered to a request of [`VaultServer::api`].
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "assert the status, or take the body with `success`"]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// The JSON document; `Null` for an empty body.
+    pub body: Value,
+}
+
+impl VaultServer {
+    /// In-memory storage, a plugin directory of its own, plain HTTP, no audit device.
+    pub fn builder() -> VaultServerBuilder {
+        VaultServerBuilder::default()
+    }
+
+    /// Starts a Vault as [`VaultServer::builder`] describes it.
+    pub async fn start_new() -> VaultServer {
+        VaultServer::builder().start().await
+    }
+
+    /// Its URL, without a trailing slash; the same after every start.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The root token.
+    pub fn root_token(&self) -> &str {
+        &self.root_token
+    }
+
+    /// The one key that unseals it.
+    pub fn unseal_key(&self) -> &str {
+        &self.unseal_key
+    }
+
+    /// The authority of its certificate, if it speaks TLS.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
+    /// The directory that holds everything it writes: storage, logs, audit log, plugins.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Its plugin directory.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without one.
+    pub fn plugin_directory(&self) -> &Path {
+        self.plugin_directory.as_deref().expect("this Vault was started without a plugin directory")
+    }
+
+    /// Everything it and its plugins have logged since the first start.
+    pub fn logs(&self) -> String {
+        fs::read_to_string(self.log_file()).expect("the log was opened when Vault was started")
+    }
+
+    /// The entries of the audit log, oldest first; empty without an audit device.
+    ///
+    /// # Panics
+    ///
+    /// When an entry is not JSON.
+    pub fn audit_log(&self) -> Vec<Value> {
+        let content = fs::read_to_string(self.audit_file()).unwrap_or_default();
+        // What follows the last line feed is still being written.
+        let complete = content.rfind('\n').map_or("", |end| &content[..end]);
+        complete.lines().map(|line| serde_json::from_str(line).expect("an audit entry is JSON")).collect()
+    }
+
+    /// Sends a request with the root token; `path` is what follows `/v1/`.
+    ///
+    /// # Panics
+    ///
+    /// When no answer comes back.
+    pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.send(method, path, body)
+            .await
+            .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.logs()))
+    }
+
+    /// Runs the official `vault` CLI against this server, with the root token.
+    pub async fn cli<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Output {
+        Program::new(&self.binary).vault(self).run(args).await
+    }
+
+    /// Path of the official CLI, for a [`Program`] with another environment.
+    pub fn cli_binary(&self) -> &Path {
+        &self.binary
+    }
+
+    /// Process id of Vault.
+    ///
+    /// # Panics
+    ///
+    /// When it is not running.
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("Vault is running").id()
+    }
+
+    /// The processes whose executable lies in the plugin directory, whoever their parent is: also those that a killed
+    /// Vault left behind.
+    pub fn child_plugin_pids(&self) -> Vec<u32> {
+        self.plugin_directory.as_deref().map(plugin_processes::below).unwrap_or_default()
+    }
+
+    /// Waits until no process runs from the plugin directory.
+    pub async fn wait_no_plugins(&self) {
+        eventually("no plugin process is left", async || self.child_plugin_pids().is_empty().then_some(()))
+            .await;
+    }
+
+    /// Seals it, and waits until it says so.
+    pub async fn seal(&self) {
+        self.api("PUT", "sys/seal", None).await.success();
+        self.wait_health(503, "Vault is sealed").await;
+    }
+
+    /// Unseals it, and waits until it is active.
+    pub async fn unseal(&self) {
+        self.api("PUT", "sys/unseal", Some(json!({"key": self.unseal_key}))).await.success();
+        self.wait_health(200, "Vault is unsealed and active").await;
+    }
+
+    /// Ends it as a service manager does, with SIGTERM, and waits for its end.
+    pub async fn stop(&mut self) {
+        self.end(Signal::TERM).await;
+    }
+
+    /// Ends it, and it alone, with SIGKILL: its plugins are left to themselves.
+    pub async fn kill(&mut self) {
+        self.end(Signal::KILL).await;
+    }
+
+    /// Starts it again after [`VaultServer::stop`] or [`VaultServer::kill`], on the same address, and unseals it.
+    ///
+    /// # Panics
+    ///
+    /// When its storage did not survive, or when it runs already.
+    pub async fn start(&mut self) {
+        assert_ne!(self.storage, Storage::Memory, "what is in memory does not survive a restart");
+        assert!(self.process.is_none(), "Vault runs already");
+        self.spawn().await;
+        self.unseal().await;
+    }
+
+    /// Stops it with SIGTERM, starts it again and unseals it.
+    pub async fn restart(&mut self) {
+        self.stop().await;
+        self.start().await;
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> reqwest::Result<Reply> {
+        let method = method.parse().expect("tests use valid methods");
+        let mut request = self.client.request(method, format!("{}/v1/{path}", self.address));
+        if !self.root_token.is_empty() {
+            request = request.header("X-Vault-Token", &self.root_token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let body = response.bytes().await?;
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
+        };
+        Ok(Reply { status, body })
+    }
+
+    /// Starts the process, and waits until it answers.
+    async fn spawn(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_file())
+            .expect("the server's own directory is writable");
+        let mut command = Command::new(&self.binary);
+        command
+            .arg("server")
+            .arg("-config")
+            .arg(self.configuration_file())
+            .env_clear()
+            .env("HOME", self.directory())
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            // Where plugins put their sockets: what they leave behind goes with the directory.
+            .env("TMPDIR", self.directory().join("tmp"))
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("an open file can be cloned"))
+            .stderr(log);
+        let mut process = Process::spawn(&mut command);
+        eventually("Vault answers", async || {
+            if let Some(status) = process.exited() {
+                panic!("Vault ended ({status}) before it answered:\n{}", self.logs());
+            }
+            self.send("GET", "sys/health", None).await.ok().map(|_| ())
+        })
+        .await;
+        self.process = Some(process);
+    }
+
+    async fn initialise(&mut self) {
+        let request = json!({"secret_shares": 1, "secret_threshold": 1});
+        let answer = self.api("PUT", "sys/init", Some(request)).await.success();
+        let text = |value: &Value| value.as_str().expect("sys/init answers with strings").to_owned();
+        self.unseal_key = text(&answer["keys"][0]);
+        self.root_token = text(&answer["root_token"]);
+    }
+
+    async fn end(&mut self, signal: Signal) {
+        self.process.take().expect("Vault is running").end(signal).await;
+    }
+
+    async fn wait_health(&self, status: u16, what: &str) {
+        eventually(what, async || {
+            let health = self.send("GET", "sys/health", None).await.ok()?;
+            (health.status == status).then_some(())
+        })
+        .await;
+    }
+
+    fn configuration_file(&self) -> PathBuf {
+        self.directory().join("vault.json")
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.directory().join("vault.log")
+    }
+
+    fn audit_file(&self) -> PathBuf {
+        self.directory().join("audit.log")
+    }
+}
+
+impl Drop for VaultServer {
+    fn drop(&mut self) {
+        drop(self.process.take());
+        // Plugins that outlived a Vault which the test killed.
+        for pid in self.child_plugin_pids() {
+            if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
+                // Fails when the plugin has ended meanwhile.
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+    }
+}
+
+impl Reply {
+    /// The body of an answer that must be a success.
+    ///
+    /// # Panics
+    ///
+    /// When it is not; the message shows the answer.
+    #[track_caller]
+    pub fn success(self) -> Value {
+        assert!((200..300).contains(&self.status), "Vault answered {}: {}", self.status, self.body);
+        self.body
+    }
+}

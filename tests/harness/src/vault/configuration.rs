@@ -1,0 +1,196 @@
+//! The choices to make before a Vault starts, and the configuration file that says them to it.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::PathBuf;
+
+use reqwest::Client;
+use serde_json::json;
+
+use super::VaultServer;
+use crate::build;
+use crate::tls::{Certificate, Identity};
+
+/// Where Vault keeps its data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Storage {
+    /// In the process: gone when it ends.
+    Memory,
+    /// A raft cluster of one, in files: survives a restart. (The minimal build of Vault has no other such storage.)
+    Raft,
+}
+
+/// Choices to make before a [`VaultServer`] starts.
+#[must_use = "call `start`"]
+pub struct VaultServerBuilder {
+    storage: Storage,
+    plugin_directory: PluginDirectory,
+    audit: Audit,
+    transport: Transport,
+    environment: Vec<(String, String)>,
+}
+
+enum PluginDirectory {
+    Own,
+    At(PathBuf),
+    Absent,
+}
+
+#[derive(PartialEq)]
+enum Audit {
+    ToFile,
+    Absent,
+}
+
+#[derive(PartialEq)]
+enum Transport {
+    Plain,
+    Tls,
+}
+
+impl Default for VaultServerBuilder {
+    fn default() -> VaultServerBuilder {
+        VaultServerBuilder {
+            storage: Storage::Memory,
+            plugin_directory: PluginDirectory::Own,
+            audit: Audit::Absent,
+            transport: Transport::Plain,
+            environment: Vec::new(),
+        }
+    }
+}
+
+impl VaultServerBuilder {
+    /// Keeps its data there.
+    pub fn storage(mut self, storage: Storage) -> VaultServerBuilder {
+        self.storage = storage;
+        self
+    }
+
+    /// Has this plugin directory instead of its own, as it is: it may be a link, missing, or not writable.
+    pub fn plugin_directory(mut self, path: impl Into<PathBuf>) -> VaultServerBuilder {
+        self.plugin_directory = PluginDirectory::At(path.into());
+        self
+    }
+
+    /// Has no plugin directory configured.
+    pub fn without_plugin_directory(mut self) -> VaultServerBuilder {
+        self.plugin_directory = PluginDirectory::Absent;
+        self
+    }
+
+    /// Has a file audit device from the first request on; see [`VaultServer::audit_log`].
+    pub fn audit_log(mut self) -> VaultServerBuilder {
+        self.audit = Audit::ToFile;
+        self
+    }
+
+    /// Speaks TLS with a certificate for the loopback address; see [`VaultServer::ca_file`].
+    pub fn tls(mut self) -> VaultServerBuilder {
+        self.transport = Transport::Tls;
+        self
+    }
+
+    /// Sets a variable in the environment of Vault, and so of its plugins.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> VaultServerBuilder {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts Vault, initialises it with one key, and unseals it.
+    ///
+    /// # Panics
+    ///
+    /// When Vault cannot be built or does not start; the message holds its log.
+    pub async fn start(self) -> VaultServer {
+        let binary = build::vault().await;
+        let directory =
+            tempfile::Builder::new().prefix("vault-").tempdir().expect("the temporary directory is writable");
+        let root = directory.path();
+        for name in ["data", "plugins", "tmp"] {
+            fs::create_dir(root.join(name)).expect("a new directory is writable");
+        }
+
+        let identity = (self.transport == Transport::Tls).then(|| Identity::new(Certificate::Valid));
+        let ca_file = identity.as_ref().map(|_| root.join("ca.pem"));
+        let plugin_directory = match self.plugin_directory {
+            PluginDirectory::Own => Some(root.join("plugins")),
+            PluginDirectory::At(path) => Some(path),
+            PluginDirectory::Absent => None,
+        };
+
+        let host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
+        let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
+        let address = format!("{}://{host}", if identity.is_some() { "https" } else { "http" });
+        let mut listener = json!({"address": host, "cluster_address": cluster_host});
+        let mut client = Client::builder().no_proxy();
+        match identity {
+            None => listener["tls_disable"] = json!(true),
+            Some(identity) => {
+                let files = [
+                    ("ca.pem", &identity.authority),
+                    ("cert.pem", &identity.certificate),
+                    ("key.pem", &identity.key),
+                ];
+                for (name, content) in files {
+                    fs::write(root.join(name), content).expect("a new directory is writable");
+                }
+                listener["tls_cert_file"] = json!(root.join("cert.pem"));
+                listener["tls_key_file"] = json!(root.join("key.pem"));
+                let authority =
+                    reqwest::Certificate::from_pem(identity.authority.as_bytes()).expect("rcgen writes PEM");
+                client = client.tls_certs_only([authority]);
+            }
+        }
+        let storage = match self.storage {
+            Storage::Memory => json!({"inmem": {}}),
+            Storage::Raft => json!({"raft": {"path": root.join("data"), "node_id": "only"}}),
+        };
+        let mut configuration = json!({
+            "api_addr": address,
+            "cluster_addr": format!("https://{cluster_host}"),
+            "disable_mlock": true,
+            "listener": {"tcp": listener},
+            "log_level": "debug",
+            "storage": storage,
+        });
+        if let Some(plugin_directory) = &plugin_directory {
+            configuration["plugin_directory"] = json!(plugin_directory);
+        }
+
+        let mut server = VaultServer {
+            binary,
+            address,
+            storage: self.storage,
+            plugin_directory,
+            ca_file,
+            environment: self.environment,
+            client: client.build().expect("the client's configuration is valid"),
+            unseal_key: String::new(),
+            root_token: String::new(),
+            process: None,
+            directory,
+        };
+        fs::write(server.configuration_file(), configuration.to_string())
+            .expect("a new directory is writable");
+        server.spawn().await;
+        server.initialise().await;
+        server.unseal().await;
+        if self.audit == Audit::ToFile {
+            let device = json!({"type": "file", "options": {"file_path": server.audit_file()}});
+            server.api("PUT", "sys/audit/file", Some(device)).await.success();
+        }
+        server
+    }
+}
+
+/// A port that nothing listens on. It is picked below the range from which the kernel gives ports to clients, so that it
+/// stays free while Vault restarts, and at random, so that test processes do not meet.
+fn free_port() -> u16 {
+    loop {
+        let port = rand::random_range(10_000..32_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}

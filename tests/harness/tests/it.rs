@@ -1,0 +1,148 @@
+//! The harness without a Vault: the upstream, programs and the secret scan.
+
+use std::time::Duration;
+
+use harness::{Certificate, Fault, Moment, Operation, Program, SecretScan, Upstream};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_token_is_issued_renewed_and_revoked_once() {
+    let upstream = Upstream::start().await;
+
+    let (status, minted) = mint(&upstream, "first").await.expect("the upstream answers");
+    assert_eq!(status, 201);
+    let id = minted["id"].as_str().expect("an id");
+    assert_eq!(upstream.live()[0].token, minted["token"]);
+    assert!(minted["expires_at"].is_string());
+
+    let renewed = call(&upstream, "POST", &format!("/tokens/{id}/renew"), json!({"ttl": 90}), None).await;
+    assert_eq!(renewed.expect("the upstream answers").0, 200);
+    assert_eq!(upstream.issued()[0].ttl, Duration::from_secs(90));
+
+    let path = format!("/tokens/{id}");
+    assert_eq!(call(&upstream, "DELETE", &path, Value::Null, None).await.expect("an answer").0, 204);
+    upstream.wait_revoked(id).await;
+    assert_eq!(call(&upstream, "DELETE", &path, Value::Null, None).await.expect("an answer").0, 404);
+    assert!(upstream.live().is_empty());
+}
+
+#[tokio::test]
+async fn the_same_idempotency_key_gets_the_same_token_even_if_the_first_answer_was_lost() {
+    let upstream = Upstream::start().await;
+    upstream.fail_next(Operation::Mint, 1, Fault::DropConnection(Moment::AfterWork));
+
+    assert!(mint(&upstream, "key").await.is_none(), "the connection was dropped");
+    let (status, minted) = mint(&upstream, "key").await.expect("the upstream answers");
+
+    assert_eq!(status, 201);
+    assert_eq!(upstream.issued().len(), 1);
+    assert_eq!(upstream.issued()[0].id, minted["id"]);
+    assert_eq!(upstream.requests_for(Operation::Mint).len(), 2);
+}
+
+#[tokio::test]
+async fn faults_do_no_work_and_end_when_they_are_used_up() {
+    let upstream = Upstream::start().await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
+    upstream.fail_next(Operation::Mint, 1, Fault::DropConnection(Moment::BeforeWork));
+    upstream.fail_next(Operation::Mint, 1, Fault::HtmlNotFound);
+
+    assert_eq!(mint(&upstream, "a").await.expect("an answer").0, 503);
+    assert!(mint(&upstream, "b").await.is_none());
+    assert_eq!(mint(&upstream, "c").await.expect("an answer"), (404, Value::Null));
+    assert!(upstream.issued().is_empty());
+    assert_eq!(mint(&upstream, "d").await.expect("an answer").0, 201);
+}
+
+#[tokio::test]
+async fn an_upstream_that_went_down_refuses_and_comes_back_with_its_tokens() {
+    let mut upstream = Upstream::start().await;
+    mint(&upstream, "a").await.expect("an answer");
+
+    upstream.go_down().await;
+    assert!(mint(&upstream, "b").await.is_none());
+    upstream.come_back().await;
+
+    assert_eq!(mint(&upstream, "b").await.expect("an answer").0, 201);
+    assert_eq!(upstream.live().len(), 2);
+}
+
+#[tokio::test]
+async fn a_wrong_api_key_is_refused() {
+    let upstream = Upstream::start().await;
+    let client = reqwest::Client::new();
+    let request = client.post(format!("{}/tokens", upstream.endpoint())).bearer_auth("wrong");
+    assert_eq!(request.send().await.expect("an answer").status(), 401);
+}
+
+#[tokio::test]
+async fn only_a_valid_certificate_is_good_for_whoever_trusts_its_authority() {
+    for (certificate, good) in
+        [(Certificate::Valid, true), (Certificate::WrongName, false), (Certificate::Expired, false)]
+    {
+        let upstream = Upstream::builder().tls(certificate).start().await;
+        let url = upstream.endpoint();
+
+        let stranger = reqwest::Client::new();
+        assert!(stranger.get(&url).send().await.is_err(), "{certificate:?} is trusted by a stranger");
+
+        let authority = reqwest::Certificate::from_pem(upstream.ca_pem().as_bytes()).expect("PEM");
+        let client = reqwest::Client::builder().tls_certs_only([authority]).build().expect("a client");
+        assert_eq!(client.get(&url).send().await.is_ok(), good, "{certificate:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_sees_only_the_environment_it_was_given() {
+    let program = Program::new("/usr/bin/env").env("GIVEN", "yes");
+    let stdout = program.run::<&str>([]).await.success();
+    let mut names: Vec<&str> = stdout.lines().filter_map(|line| line.split('=').next()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["GIVEN", "HOME", "PATH"]);
+}
+
+#[tokio::test]
+async fn a_program_reads_its_input_and_reports_its_exit_code() {
+    let output = Program::new("/bin/sh").run_with_input(["-c", "cat; echo talk >&2; exit 3"], "data").await;
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(3), "data", "talk\n"));
+}
+
+#[test]
+#[should_panic(expected = "api key was written to")]
+fn a_secret_in_a_file_below_the_directory_is_found() {
+    let directory = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(directory.path().join("logs")).expect("a directory");
+    std::fs::write(directory.path().join("logs/log"), "before key-12345 after").expect("a file");
+    SecretScan::new().secret("api key", "key-12345").path(directory.path());
+}
+
+#[test]
+fn text_without_the_secret_passes() {
+    SecretScan::new().secret("api key", "key-12345").content("a log", "key-1234");
+}
+
+async fn mint(upstream: &Upstream, key: &str) -> Option<(u16, Value)> {
+    let body = json!({"name": "developer", "permissions": ["read", "write"], "ttl": 60});
+    call(upstream, "POST", "/tokens", body, Some(key)).await
+}
+
+/// Status and JSON body (`Null` if it is none) of the answer; `None` if there was no answer.
+async fn call(
+    upstream: &Upstream,
+    method: &str,
+    path: &str,
+    body: Value,
+    key: Option<&str>,
+) -> Option<(u16, Value)> {
+    let client = reqwest::Client::new();
+    let mut request = client
+        .request(method.parse().expect("a method"), format!("{}{path}", upstream.endpoint()))
+        .bearer_auth(upstream.api_key())
+        .json(&body);
+    if let Some(key) = key {
+        request = request.header("Idempotency-Key", key);
+    }
+    let response = request.send().await.ok()?;
+    let status = response.status().as_u16();
+    Some((status, response.json().await.unwrap_or(Value::Null)))
+}
