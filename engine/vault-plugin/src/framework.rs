@@ -1,0 +1,29 @@
+//! Paths, fields, secrets and write-ahead entries on top of [`crate::logical`]: an engine as a declaration.
+//!
+//! Behaviour follows `sdk/framework`; what differs is that a handler is given a struct of its fields instead of a map.
+
+mod engine;
+mod path;
+
+mod context;
+mod response;
+mod secret;
+
+pub mod field;
+pub mod pattern;
+
+mod coerce;
+mod help;
+mod input;
+mod instance;
+mod openapi;
+mod wal;
+
+pub use coerce::{DurationError, parse_duration};
+pub use context::Context;
+pub use engine::{Declaration, DeclarationError, Engine};
+pub use field::{DisplayAttributes, Field};
+pub use openapi::{OperationStatus, ResponseDoc};
+pub use path::Path;
+pub use response::{Data, IntoResponse, Issued, Names, NoFields};
+pub use secret::{Lease, SecretType};

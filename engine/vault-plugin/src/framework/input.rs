@@ -1,0 +1,117 @@
+//! From what a caller sent to the struct that a handler is given.
+
+use std::collections::BTreeMap;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::coerce::coerce;
+use super::field::Field;
+use crate::logical::{Error, Map, Operation};
+
+/// The fields of a request after coercion, and the remarks that the answer carries.
+pub(crate) struct Input {
+    pub(crate) fields: Map,
+    /// Parameters that no field takes, sorted.
+    pub(crate) ignored: Vec<String>,
+    /// Fields that came from the path although the body had them too.
+    pub(crate) replaced: Vec<String>,
+}
+
+/// Joins body and path (the path wins) and coerces every declared field, as `FieldData.Validate` does in Go. The
+/// error is Go's text.
+pub(crate) fn validate(
+    schema: &BTreeMap<String, Field>,
+    operation: &Operation,
+    data: &Map,
+    captures: &[(&str, &str)],
+) -> Result<Input, String> {
+    let ignored = data.keys().filter(|name| !schema.contains_key(*name)).cloned().collect();
+    let replaced = captures.iter().filter(|(name, _)| data.get(*name).is_some_and(|value| !value.is_null()));
+    let replaced = replaced.map(|(name, _)| (*name).to_owned()).collect();
+
+    let mut raw = data.clone();
+    for (name, value) in captures {
+        raw.insert((*name).to_owned(), Value::String((*value).to_owned()));
+    }
+    let patch = *operation == Operation::Patch;
+    let mut fields = Map::new();
+    for (name, field) in schema {
+        match raw.remove(name) {
+            Some(Value::Null) if patch => {
+                fields.insert(name.clone(), Value::Null);
+            }
+            Some(value) if !value.is_null() => {
+                let value = coerce(field.kind(), &value)
+                    .map_err(|error| format!("error converting input for field {name:?}: {error}"))?;
+                if let Some(value) = value {
+                    fields.insert(name.clone(), value);
+                }
+            }
+            _ => {}
+        }
+        if !patch
+            && !fields.contains_key(name)
+            && let Some(default) = field.default_or_none()
+        {
+            fields.insert(name.clone(), default);
+        }
+    }
+    // What no field declares is handed on as it came: paths with arbitrary input read it.
+    fields.extend(raw);
+    Ok(Input { fields, ignored, replaced })
+}
+
+/// The handler's struct. What does not fit is the caller's fault: a field missing that the handler cannot do without.
+pub(crate) fn read<T: DeserializeOwned>(fields: Map) -> Result<T, Error> {
+    serde_json::from_value(Value::Object(fields)).map_err(|error| Error::invalid(format!("{error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn schema() -> BTreeMap<String, Field> {
+        BTreeMap::from([
+            ("name".to_owned(), Field::string()),
+            ("ttl".to_owned(), Field::duration().default("1h")),
+            ("permissions".to_owned(), Field::comma_strings()),
+        ])
+    }
+
+    fn object(value: Value) -> Map {
+        value.as_object().cloned().unwrap()
+    }
+
+    #[test]
+    fn a_field_not_given_has_its_default_and_one_given_is_coerced() {
+        let data = object(json!({"permissions": "read, write"}));
+        let input = validate(&schema(), &Operation::Update, &data, &[("name", "dev")]).unwrap();
+        let expected = json!({"name": "dev", "ttl": 3600, "permissions": ["read", "write"]});
+        assert_eq!(Value::Object(input.fields), expected);
+    }
+
+    #[test]
+    fn a_patch_has_no_defaults_and_keeps_null_apart_from_nothing() {
+        let data = object(json!({"permissions": null}));
+        let input = validate(&schema(), &Operation::Patch, &data, &[]).unwrap();
+        assert_eq!(Value::Object(input.fields), json!({"permissions": null}));
+    }
+
+    #[test]
+    fn the_path_wins_over_the_body_and_says_so() {
+        let data = object(json!({"name": "other", "surprise": 1}));
+        let input = validate(&schema(), &Operation::Update, &data, &[("name", "dev")]).unwrap();
+        assert_eq!(input.fields["name"], "dev");
+        assert_eq!(input.replaced, ["name"]);
+        assert_eq!(input.ignored, ["surprise"]);
+    }
+
+    #[test]
+    fn input_of_the_wrong_type_is_refused_with_the_name_of_the_field() {
+        let data = object(json!({"ttl": "soon"}));
+        let error = validate(&schema(), &Operation::Update, &data, &[]).err().unwrap();
+        assert!(error.starts_with("error converting input for field \"ttl\": "), "{error}");
+    }
+}

@@ -1,0 +1,259 @@
+//! One mount at work: routes a request to its handler in the order of `sdk/framework`'s `HandleRequest`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+
+use super::context::{Context, Mounted};
+use super::engine::{Compiled, Rollback};
+use super::help::{PathHelp, root_help};
+use super::input::{self, Input};
+use super::openapi::{self, EngineDoc};
+use super::path::Route;
+use super::secret::secret_type;
+use super::wal;
+use crate::logical::{
+    Backend, BackendConfig, BackendType, Error, Map, Operation, ReplicationState, Request, Response,
+    SpecialPaths, SystemViewError,
+};
+
+type Captures<'a> = Vec<(&'a str, &'a str)>;
+
+pub(crate) struct Instance<S> {
+    engine: Arc<Compiled<S>>,
+    mount: Arc<Mounted<S>>,
+}
+
+impl<S: Send + Sync + 'static> Instance<S> {
+    pub(crate) fn new(engine: Arc<Compiled<S>>, config: BackendConfig) -> Instance<S> {
+        let state = (engine.state)();
+        Instance { engine, mount: Arc::new(Mounted { state, config }) }
+    }
+
+    fn context(&self, request: Request) -> Context<S> {
+        Context::new(Arc::clone(&self.mount), Arc::new(request))
+    }
+
+    fn own_context(&self) -> Context<S> {
+        self.context(Request::new(Operation::Other(String::new()), "", Map::new()))
+    }
+
+    fn route<'a>(&'a self, path: &'a str) -> Option<(&'a Route<S>, Captures<'a>)> {
+        self.engine.routes.iter().find_map(|route| Some((route, route.pattern.captures(path)?)))
+    }
+
+    async fn routed(&self, request: Request) -> Result<Option<Response>, Error> {
+        if request.operation == Operation::Help && request.path.is_empty() {
+            return self.root_help(&request).await.map(Some);
+        }
+        let path = request.path.clone();
+        let operation = request.operation.clone();
+        let (route, captures) = self.route(&path).ok_or(Error::UnsupportedPath)?;
+        if !route.supports(&operation) {
+            return match operation {
+                Operation::Help => self.path_help(route, &path).await.map(Some),
+                _ => Err(Error::UnsupportedOperation),
+            };
+        }
+        if route.is_forwarded(&operation) {
+            let state = self.mount.config.system.replication_state().await?;
+            if state.has(ReplicationState::PERFORMANCE_STANDBY) {
+                return Err(Error::ReadOnly);
+            }
+        }
+        let Input { fields, ignored, replaced } =
+            match input::validate(route.fields(), &operation, &request.data, &captures) {
+                Ok(input) => input,
+                Err(text) => return Ok(Some(Response::error(format!("Field validation failed: {text}")))),
+            };
+        let mut response = route.handle(&operation, self.context(request), fields).await?;
+        if let Some(response) = &mut response {
+            if !ignored.is_empty() && !route.takes_arbitrary_input() {
+                let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
+                response.warnings.push(text);
+            }
+            if !replaced.is_empty() {
+                response.warnings.push(format!(
+                    "Endpoint replaced the value of these parameters with the values captured from the endpoint's path: [{}]",
+                    replaced.join(" ")
+                ));
+            }
+        }
+        Ok(response)
+    }
+
+    async fn leased(&self, request: Request) -> Result<Option<Response>, Error> {
+        let Some(secret) = request.secret.clone() else {
+            return Err(Error::internal("request has no secret"));
+        };
+        let declared = secret_type(&secret.internal_data)
+            .and_then(|name| self.engine.secrets.iter().find(|declared| declared.name == name))
+            .ok_or_else(|| Error::internal("secret is unsupported by this backend"))?;
+        if request.operation == Operation::Renew {
+            declared.renew(self.context(request), secret).await
+        } else {
+            declared.revoke(self.context(request), secret).await
+        }
+    }
+
+    /// Periodic work, then write-ahead entries; one's failure does not keep the other from its turn. A node that
+    /// cannot write leaves both to the one that can.
+    async fn rolled_back(&self, request: Request) -> Result<Option<Response>, Error> {
+        if self.engine.periodic.is_none() && self.engine.rollback.is_none() {
+            return Err(Error::UnsupportedOperation);
+        }
+        let immediate = request.data.contains_key("immediate");
+        let cx = self.context(request);
+        if let Err(error) = cx.require_writable().await {
+            return if error.is_read_only() { Ok(None) } else { Err(error) };
+        }
+        let worked = match &self.engine.periodic {
+            Some(work) => work(cx.clone()).await,
+            None => Ok(()),
+        };
+        let undone = match &self.engine.rollback {
+            Some(rollback) => undo_all(rollback, &cx, immediate).await,
+            None => Ok(()),
+        };
+        worked?;
+        match undone {
+            Ok(()) => Ok(None),
+            Err(error) if error.is_read_only() => Err(error),
+            Err(error) => Ok(Some(Response::error(error.to_string()))),
+        }
+    }
+
+    async fn root_help(&self, request: &Request) -> Result<Response, Error> {
+        let mut paths: Vec<_> =
+            self.engine.routes.iter().map(|route| (route.pattern.as_str(), route.synopsis())).collect();
+        paths.sort_unstable();
+        let help = root_help(&self.engine.description, paths);
+        let prefix = request.data.get("requestResponsePrefix").and_then(Value::as_str).unwrap_or_default();
+        let documents: Vec<_> = self.engine.routes.iter().map(Route::document).collect();
+        self.help(help, &documents, prefix).await
+    }
+
+    async fn path_help(&self, route: &Route<S>, path: &str) -> Result<Response, Error> {
+        let help = PathHelp {
+            request: path,
+            pattern: route.pattern.as_str(),
+            synopsis: route.synopsis(),
+            description: route.description(),
+            fields: route.fields(),
+        };
+        self.help(help.render(), &[route.document()], "").await
+    }
+
+    async fn help(
+        &self,
+        text: String,
+        paths: &[openapi::PathDoc<'_>],
+        operation_prefix: &str,
+    ) -> Result<Response, Error> {
+        let version = match self.mount.config.system.plugin_env().await {
+            Ok(host) => host.version,
+            Err(SystemViewError::Unsupported(_)) => "unknown".to_owned(),
+            Err(error) => return Err(error.into()),
+        };
+        let engine = EngineDoc {
+            kind: Compiled::<S>::KIND,
+            special: &self.engine.special,
+            host_version: &version,
+            operation_prefix,
+        };
+        let document = openapi::document(paths, &engine);
+        let data = json!({"help": text, "see_also": null, "openapi": document});
+        Ok(Response { data: data.as_object().cloned(), ..Response::default() })
+    }
+}
+
+async fn undo_all<S: Send + Sync + 'static>(
+    rollback: &Rollback<S>,
+    cx: &Context<S>,
+    immediate: bool,
+) -> Result<(), Error> {
+    let age = if immediate { None } else { Some(rollback.min_age) };
+    let mut failed = Vec::new();
+    for id in wal::list(cx.storage()).await? {
+        if let Err(error) = undo_one(rollback, cx, &id, age).await {
+            if error.is_read_only() {
+                return Err(error);
+            }
+            failed.push(format!("write-ahead entry {id}: {error}"));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Error::internal(failed.join("; "))) }
+}
+
+async fn undo_one<S: Send + Sync + 'static>(
+    rollback: &Rollback<S>,
+    cx: &Context<S>,
+    id: &str,
+    age: Option<Duration>,
+) -> Result<(), Error> {
+    let Some(entry) = wal::get(cx.storage(), id).await? else { return Ok(()) };
+    if age.is_some_and(|age| !entry.is_older_than(age)) {
+        return Ok(());
+    }
+    (rollback.undo)(cx.clone(), entry.kind, entry.data).await?;
+    wal::delete(cx.storage(), id).await?;
+    Ok(())
+}
+
+#[async_trait]
+impl<S: Send + Sync + 'static> Backend for Instance<S> {
+    fn kind(&self) -> BackendType {
+        Compiled::<S>::KIND
+    }
+
+    fn special_paths(&self) -> SpecialPaths {
+        self.engine.special.clone()
+    }
+
+    async fn initialize(&self) -> Result<(), Error> {
+        match &self.engine.initialize {
+            Some(work) => work(self.own_context()).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error> {
+        let answer = match request.operation {
+            Operation::Renew | Operation::Revoke => return self.leased(request).await,
+            Operation::Rollback => return self.rolled_back(request).await,
+            Operation::Rotate => return Err(Error::UnsupportedOperation),
+            _ => self.routed(request).await,
+        };
+        match answer {
+            Err(Error::Invalid(text)) => Ok(Some(Response::error(text))),
+            other => other,
+        }
+    }
+
+    async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error> {
+        let path = request.path.clone();
+        let Some((route, captures)) = self.route(&path) else { return Ok(None) };
+        if !route.has_existence_check() {
+            return Ok(None);
+        }
+        let input = input::validate(route.fields(), &request.operation, &request.data, &captures);
+        let fields = input.map_err(Error::User)?.fields;
+        route.exists(self.context(request), fields).await
+    }
+
+    async fn invalidate_key(&self, key: &str) {
+        if let Some(forget) = &self.engine.invalidate {
+            forget(&self.mount.state, key);
+        }
+    }
+
+    async fn cleanup(&self) {
+        if let Some(work) = &self.engine.cleanup
+            && let Err(error) = work(self.own_context()).await
+        {
+            self.mount.config.logger.warn(format!("clean-up failed: {error}"));
+        }
+    }
+}

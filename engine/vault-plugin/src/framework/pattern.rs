@@ -1,0 +1,181 @@
+//! Matches request paths against the patterns of an engine, in the regular expressions of Go's RE2.
+
+mod translate;
+
+use std::fmt;
+
+use regex::Regex;
+
+use self::translate::translate;
+
+/// Returns a pattern for one URL segment captured as `name`: word characters, with `-` and `.` inside.
+pub fn generic_name(name: &str) -> String {
+    format!(r"(?P<{name}>\w(([\w-.]+)?\w)?)")
+}
+
+/// Returns a pattern for one URL segment captured as `name`: as [`generic_name`], with `@` inside too.
+pub fn generic_name_with_at(name: &str) -> String {
+    format!(r"(?P<{name}>\w(([\w-.@]+)?\w)?)")
+}
+
+/// Returns a pattern for a slash and a [`generic_name`], which may be absent; `name` is then captured as empty.
+pub fn optional_generic_name(name: &str) -> String {
+    format!("(/{})?", generic_name(name))
+}
+
+/// Returns a pattern for a slash and the rest of the path, which may be absent; `name` is then captured as empty.
+pub fn optional_param(name: &str) -> String {
+    format!("(/(?P<{name}>.+))?")
+}
+
+/// Returns a pattern for the rest of the path, slashes included, captured as `name`.
+pub fn match_all(name: &str) -> String {
+    format!("(?P<{name}>.*)")
+}
+
+/// A compiled pattern which covers a whole path.
+///
+/// Written as for `sdk/framework`: the classes `\w`, `\d`, `\s` and `\b` are ASCII, `.` is one code point.
+#[derive(Clone)]
+pub(crate) struct Pattern {
+    anchored: String,
+    regex: Regex,
+}
+
+impl Pattern {
+    /// Compiles `pattern`, with `^` before and `$` after it where they are absent.
+    ///
+    /// As in Go only the last character is looked at: after `\$` there is no end anchor.
+    pub(crate) fn compile(pattern: &str) -> Result<Self, PatternError> {
+        if pattern.is_empty() {
+            return Err(PatternError::Blank);
+        }
+        let start = if pattern.starts_with('^') { "" } else { "^" };
+        let end = if pattern.ends_with('$') { "" } else { "$" };
+        let anchored = format!("{start}{pattern}{end}");
+        let translated = translate(&anchored)?;
+        let regex = Regex::new(&translated).map_err(|source| PatternError::Rejected {
+            pattern: anchored.clone(),
+            source: Box::new(source),
+        })?;
+        Ok(Self { anchored, regex })
+    }
+
+    /// Returns the named captures if the pattern matches `path`; a group that took no part captures an empty text.
+    pub(crate) fn captures<'a>(&'a self, path: &'a str) -> Option<Vec<(&'a str, &'a str)>> {
+        let captures = self.regex.captures(path)?;
+        let named = self.regex.capture_names().enumerate().filter_map(|(group, name)| {
+            let text = captures.get(group).map_or("", |found| found.as_str());
+            Some((name?, text))
+        });
+        Some(named.collect())
+    }
+
+    /// Returns the pattern in the syntax of the `regex` crate, anchored.
+    pub(crate) fn translated(&self) -> &str {
+        self.regex.as_str()
+    }
+
+    /// Returns the pattern as declared, anchored: what help texts show.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.anchored
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.anchored).finish()
+    }
+}
+
+/// Why a pattern does not compile.
+#[derive(Debug, thiserror::Error)]
+pub enum PatternError {
+    /// The pattern is empty.
+    #[error("a path pattern cannot be blank")]
+    Blank,
+    /// The pattern uses what has no equal here.
+    #[error("path pattern {pattern:?} has {found}, which is not supported")]
+    Unsupported {
+        /// The whole pattern.
+        pattern: String,
+        /// The part at fault.
+        found: String,
+    },
+    /// The pattern is no regular expression.
+    #[error("path pattern {pattern:?} does not compile")]
+    Rejected {
+        /// The whole pattern.
+        pattern: String,
+        /// What the compiler says.
+        source: Box<regex::Error>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(pattern: &str, path: &str, expected: Option<&[(&str, &str)]>) {
+        let compiled = Pattern::compile(pattern).unwrap();
+        assert_eq!(compiled.captures(path).as_deref(), expected, "{pattern} on {path:?}");
+    }
+
+    #[test]
+    fn a_pattern_covers_the_whole_path() {
+        check("config", "config", Some(&[]));
+        check("config", "config/", None);
+        check("config", "a/config", None);
+        check("config/?", "config/", Some(&[]));
+        assert_eq!(Pattern::compile("config").unwrap().as_str(), "^config$");
+        assert_eq!(Pattern::compile("^config$").unwrap().as_str(), "^config$");
+    }
+
+    #[test]
+    fn the_anchors_bind_to_the_outer_alternatives_only_as_in_go() {
+        check("a|b", "ax", Some(&[]));
+        check("a|b", "xb", Some(&[]));
+        check("(a|b)", "ax", None);
+    }
+
+    #[test]
+    fn a_generic_name_is_one_ascii_segment() {
+        let pattern = format!("roles/{}", generic_name("name"));
+        for name in ["a", "_", "a-b", "a.b", "a-._b", "0"] {
+            check(&pattern, &format!("roles/{name}"), Some(&[("name", name)]));
+        }
+        for name in ["", "-a", "a-", "a/b", "é", "a@b", "a b"] {
+            check(&pattern, &format!("roles/{name}"), None);
+        }
+        check(&generic_name_with_at("name"), "a@b", Some(&[("name", "a@b")]));
+        check(&generic_name_with_at("name"), "@b", None);
+    }
+
+    #[test]
+    fn a_group_that_takes_no_part_captures_an_empty_text() {
+        let pattern = format!("creds{}", optional_param("name"));
+        check(&pattern, "creds", Some(&[("name", "")]));
+        check(&pattern, "creds/a/b", Some(&[("name", "a/b")]));
+        let pattern = format!("creds{}", optional_generic_name("name"));
+        check(&pattern, "creds", Some(&[("name", "")]));
+        check(&pattern, "creds/a", Some(&[("name", "a")]));
+        check(&pattern, "creds/a/b", None);
+        check(&format!("data/{}", match_all("path")), "data/", Some(&[("path", "")]));
+    }
+
+    #[test]
+    fn a_dot_is_one_code_point_but_no_line_feed() {
+        check("(?P<x>.)", "é", Some(&[("x", "é")]));
+        check("(?P<x>..)", "é", None);
+        check("(?P<x>.)", "\n", None);
+        check("(?P<x>[^a])", "\n", Some(&[("x", "\n")]));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_refused() {
+        assert!(matches!(Pattern::compile(""), Err(PatternError::Blank)));
+        assert!(matches!(Pattern::compile("a("), Err(PatternError::Rejected { .. })));
+        let refusal = Pattern::compile(r"a\Bb").unwrap_err();
+        assert_eq!(refusal.to_string(), r#"path pattern "^a\\Bb$" has \B, which is not supported"#);
+    }
+}

@@ -1,0 +1,13 @@
+//! An SDK for HashiCorp Vault and OpenBao plugins: what Go authors have in `vault/sdk`, with a typed face.
+//!
+//! An engine is a declaration: paths with fields and operations, secrets with renew and revoke, what to do with a
+//! write-ahead entry. [`framework`] routes requests to handlers, [`serve`] speaks the plugin protocol, [`testing`] runs
+//! the same engine on storage in memory. The README of this crate shows a whole engine on one page.
+
+pub mod framework;
+pub mod logical;
+mod serve;
+pub mod testing;
+mod wire;
+
+pub use serve::{ProbeError, ProbeReport, ServeError, probe, serve};

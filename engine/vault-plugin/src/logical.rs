@@ -1,0 +1,22 @@
+//! The vocabulary that a host and an engine share: requests, responses, leases, storage, the host's settings.
+//!
+//! It knows neither paths (see [`crate::framework`]) nor the wire. Names follow `sdk/logical`.
+
+mod backend;
+mod error;
+mod lease;
+mod request;
+mod response;
+mod storage;
+mod system_view;
+
+pub use backend::{Backend, BackendConfig, BackendType, Factory, SpecialPaths};
+pub use error::{Error, READ_ONLY};
+pub use lease::{LeaseOptions, Secret};
+pub use request::{Connection, Operation, Request, WrapInfo};
+pub use response::Response;
+pub use storage::{Access, Storage, StorageEntry, StorageError, Transaction, list_all_pages};
+pub use system_view::{PluginEnvironment, ReplicationState, SystemView, SystemViewError};
+
+/// A JSON object: the data of a request or a response.
+pub type Map = serde_json::Map<String, serde_json::Value>;

@@ -1,0 +1,79 @@
+//! What a host needs of an engine: the face that [`crate::framework`] implements and the wire serves.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use go_plugin::log::Logger;
+
+use super::{Error, Request, Response, Storage, SystemView};
+
+/// One mounted engine.
+#[async_trait]
+pub trait Backend: Send + Sync {
+    /// Secrets engine or auth method.
+    fn kind(&self) -> BackendType;
+    /// Paths that the host treats in a special way.
+    fn special_paths(&self) -> SpecialPaths;
+    /// Called once after the mount is in place and storage can be written.
+    async fn initialize(&self) -> Result<(), Error>;
+    /// Handles a request. `None` is no content.
+    async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error>;
+    /// Whether something exists at the path, or `None` where the path has no existence check (the host then takes a
+    /// write for an update).
+    async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error>;
+    /// Something under `key` was changed by another node: caches of it are stale.
+    async fn invalidate_key(&self, key: &str);
+    /// The mount is going away from this process.
+    async fn cleanup(&self);
+}
+
+/// What kind of mount an engine makes; the numbers are the wire's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BackendType {
+    /// A secrets engine.
+    Secrets = 1,
+    /// An auth method.
+    Credential = 2,
+}
+
+/// Paths that the host treats in a special way. A path matches exactly, or as a prefix when it ends in `*`; in
+/// `unauthenticated`, `+` stands for one segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpecialPaths {
+    /// Paths that need the `sudo` capability.
+    pub root: Vec<String>,
+    /// Paths open to callers without a token.
+    pub unauthenticated: Vec<String>,
+    /// Storage prefixes that are not replicated to other clusters.
+    pub local_storage: Vec<String>,
+    /// Storage keys (or prefixes, ending in `/`) that a capable seal wraps once more.
+    pub seal_wrap_storage: Vec<String>,
+    /// Storage keys that a secondary writes through the primary (Vault Enterprise).
+    pub write_forwarded_storage: Vec<String>,
+    /// Paths under the host's own request limiter.
+    pub limited: Vec<String>,
+    /// Paths that can be read from a loaded snapshot (Vault Enterprise).
+    pub allow_snapshot_read: Vec<String>,
+}
+
+/// What a mount is given when it is set up.
+///
+/// While a host registers a plugin it sets one up without storage or settings: calls to them fail then, so an engine
+/// asks neither before it is initialised.
+#[derive(Clone)]
+pub struct BackendConfig {
+    /// The mount's storage.
+    pub storage: Arc<dyn Storage>,
+    /// The host's settings.
+    pub system: Arc<dyn SystemView>,
+    /// Where the engine logs.
+    pub logger: Logger,
+    /// The mount's options with the host's additions (`plugin_name`, `plugin_version`, …).
+    pub options: BTreeMap<String, String>,
+    /// The mount's unique id.
+    pub backend_uuid: String,
+}
+
+/// Makes an engine for a mount.
+pub type Factory = Arc<dyn Fn(BackendConfig) -> Arc<dyn Backend> + Send + Sync>;

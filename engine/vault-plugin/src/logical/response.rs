@@ -1,0 +1,73 @@
+//! What an engine answers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::Value;
+
+use super::{Map, Secret};
+
+/// An answer with data, perhaps under a lease.
+///
+/// No answer at all (`None` where an `Option<Response>` is asked for) is something else: a read of it is 404, a write
+/// 204. `Debug` shows names of fields only, since credentials travel here.
+#[derive(Clone, Default, PartialEq)]
+pub struct Response {
+    /// What the caller gets; `None` is JSON `null`, which differs from an empty object for the host.
+    pub data: Option<Map>,
+    /// The lease, if the data is a secret to be renewed and revoked.
+    pub secret: Option<Secret>,
+    /// Remarks that do not make the request fail.
+    pub warnings: Vec<String>,
+    /// HTTP headers; the host passes on those in the mount's `allowed_response_headers`.
+    pub headers: BTreeMap<String, Vec<String>>,
+}
+
+impl Response {
+    /// An answer with data.
+    #[must_use]
+    pub fn data(data: Map) -> Response {
+        Response { data: Some(data), ..Response::default() }
+    }
+
+    /// The answer to a list: `keys`, and `key_info` where there is something to say of them.
+    ///
+    /// An empty list has no `keys`, which makes the host answer 404, as Go's `ListResponseWithInfo` does.
+    #[must_use]
+    pub fn list(keys: Vec<String>, key_info: Map) -> Response {
+        let mut data = Map::new();
+        if !keys.is_empty() {
+            data.insert("keys".to_owned(), keys.into());
+        }
+        if !key_info.is_empty() {
+            data.insert("key_info".to_owned(), Value::Object(key_info));
+        }
+        Response::data(data)
+    }
+
+    /// The answer that the host turns into status 400 with this text.
+    #[must_use]
+    pub fn error(message: impl Into<String>) -> Response {
+        let mut data = Map::new();
+        data.insert("error".to_owned(), Value::String(message.into()));
+        Response::data(data)
+    }
+
+    /// The text of an answer made by [`Response::error`], if it is one.
+    #[must_use]
+    pub fn error_text(&self) -> Option<&str> {
+        let data = self.data.as_ref()?;
+        let only_known = data.keys().all(|key| key == "error" || key == "data");
+        if only_known { data.get("error")?.as_str() } else { None }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("fields", &self.data.as_ref().map(|data| data.keys().collect::<Vec<_>>()))
+            .field("secret", &self.secret)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,174 @@
+//! The mount's own part of the host's storage.
+
+use async_trait::async_trait;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::READ_ONLY;
+
+/// One stored value.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StorageEntry {
+    /// Where it lies, relative to the mount.
+    pub key: String,
+    /// What lies there.
+    pub value: Vec<u8>,
+    /// Whether the host shall wrap it once more with its seal, where its seal can.
+    pub seal_wrap: bool,
+}
+
+impl std::fmt::Debug for StorageEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StorageEntry").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// What a transaction may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read a consistent state.
+    Read,
+    /// Read and write, all or nothing.
+    ReadWrite,
+}
+
+/// Storage of one mount. Every call goes to the host.
+#[async_trait]
+pub trait Storage: Send + Sync {
+    /// The entry at `key`.
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError>;
+    /// Stores an entry, over whatever was at its key.
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError>;
+    /// Removes what is at `key`; nothing there is no error.
+    async fn delete(&self, key: &str) -> Result<(), StorageError>;
+    /// The names directly below `prefix`, sorted; folders end in a slash.
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError>;
+    /// At most `limit` names that come after `after` (all of them where `limit` is 0).
+    ///
+    /// Where the host has no paged lists (Vault), the whole list is cut to measure.
+    async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        Ok(cut_page(self.list(prefix).await?, after, limit))
+    }
+    /// A transaction, or `None` where the host has none (Vault has none, OpenBao on raft has).
+    async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError>;
+}
+
+/// Storage in which nothing is visible to others before `commit`. Dropped without `commit`, it is rolled back when
+/// the host notices; say `rollback` to have it at once.
+#[async_trait]
+pub trait Transaction: Storage {
+    /// Makes all writes visible at once.
+    async fn commit(self: Box<Self>) -> Result<(), StorageError>;
+    /// Forgets all writes.
+    async fn rollback(self: Box<Self>) -> Result<(), StorageError>;
+    /// The same as storage, for helpers that take any.
+    fn as_storage(&self) -> &dyn Storage;
+}
+
+impl dyn Storage + '_ {
+    /// The JSON value at `key`.
+    ///
+    /// # Errors
+    /// Fails when the host does or when the value is not of the type.
+    pub async fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StorageError> {
+        let Some(entry) = self.get(key).await? else { return Ok(None) };
+        serde_json::from_slice(&entry.value).map(Some).map_err(|error| StorageError::Decode {
+            key: key.to_owned(),
+            line: error.line(),
+            column: error.column(),
+        })
+    }
+
+    /// Stores a value as JSON.
+    ///
+    /// # Errors
+    /// Fails when the host does.
+    pub async fn write<T: Serialize + Sync>(&self, key: &str, value: &T) -> Result<(), StorageError> {
+        let value = serde_json::to_vec(value).map_err(|_| StorageError::Encode { key: key.to_owned() })?;
+        self.put(StorageEntry { key: key.to_owned(), value, seal_wrap: false }).await
+    }
+}
+
+/// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message.
+///
+/// # Errors
+/// Fails when the host does.
+pub async fn list_all_pages(
+    storage: &dyn Storage,
+    prefix: &str,
+    page: usize,
+) -> Result<Vec<String>, StorageError> {
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let after = names.last().cloned().unwrap_or_default();
+        let more = storage.list_page(prefix, &after, page).await?;
+        let last = more.len() < page;
+        names.extend(more);
+        if last {
+            return Ok(names);
+        }
+    }
+}
+
+pub(crate) fn cut_page(mut names: Vec<String>, after: &str, limit: usize) -> Vec<String> {
+    names.sort_unstable();
+    let start = if after.is_empty() { 0 } else { names.partition_point(|name| name.as_str() <= after) };
+    let wanted = if limit == 0 { usize::MAX } else { limit };
+    names.into_iter().skip(start).take(wanted).collect()
+}
+
+/// Why storage failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// The host refused or failed; its own words, which the host compares with its own texts when they come back.
+    #[error("{0}")]
+    Host(String),
+    /// The host could not be reached: it is going away, or the mount is.
+    #[error("storage is out of reach: {0}")]
+    Unreachable(String),
+    /// Something that is not JSON of the expected form lies there. Its content is not shown.
+    #[error("stored value {key:?} cannot be read: unexpected content at line {line} column {column}")]
+    Decode {
+        /// Where it lies.
+        key: String,
+        /// Line of the fault.
+        line: usize,
+        /// Column of the fault.
+        column: usize,
+    },
+    /// A value has no JSON form.
+    #[error("value for {key:?} cannot be stored")]
+    Encode {
+        /// Where it was to lie.
+        key: String,
+    },
+}
+
+impl StorageError {
+    /// Whether this node cannot write.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, StorageError::Host(text) if text.contains(READ_ONLY))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(after: &str, limit: usize, expected: &[&str]) {
+        let names = ["c", "a", "d/", "b"].map(str::to_owned).to_vec();
+        assert_eq!(cut_page(names, after, limit), expected);
+    }
+
+    #[test]
+    fn a_page_starts_after_the_given_name_and_ends_at_the_limit() {
+        check("", 0, &["a", "b", "c", "d/"]);
+        check("", 2, &["a", "b"]);
+        check("b", 0, &["c", "d/"]);
+        check("b", 1, &["c"]);
+        check("bb", 5, &["c", "d/"]);
+        check("d/", 5, &[]);
+    }
+}

@@ -1,0 +1,120 @@
+//! What a host tells an engine about itself and the mount.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+/// The host's settings. Every call goes to the host.
+#[async_trait]
+pub trait SystemView: Send + Sync {
+    /// The lease duration that the mount gives where an engine asks for none.
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError>;
+    /// The longest lease that the mount allows.
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError>;
+    /// Whether the mount is being removed.
+    async fn tainted(&self) -> Result<bool, SystemViewError>;
+    /// Whether nothing may be cached.
+    async fn caching_disabled(&self) -> Result<bool, SystemViewError>;
+    /// The replication state of the node. It changes when a standby is promoted: ask anew for every decision.
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError>;
+    /// Whether the mount is local to the cluster.
+    async fn local_mount(&self) -> Result<bool, SystemViewError>;
+    /// The version of the host.
+    async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError>;
+    /// A password made after a policy of the host.
+    async fn generate_password(&self, policy: &str) -> Result<String, SystemViewError>;
+}
+
+/// The host, as it describes itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PluginEnvironment {
+    /// For example `1.21.4`.
+    pub version: String,
+    /// For example `rc1`.
+    pub prerelease: String,
+    /// For example `ent`.
+    pub metadata: String,
+}
+
+/// The bits of `sdk/helper/consts/replication.go`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ReplicationState(u32);
+
+impl ReplicationState {
+    /// Neither standby nor secondary.
+    pub const ACTIVE: ReplicationState = ReplicationState(0);
+    /// A secondary cluster of performance replication.
+    pub const PERFORMANCE_SECONDARY: ReplicationState = ReplicationState(1 << 6);
+    /// A secondary cluster of disaster recovery.
+    pub const DR_SECONDARY: ReplicationState = ReplicationState(1 << 9);
+    /// A standby node that serves reads (Vault Enterprise, OpenBao 2.5 and later).
+    pub const PERFORMANCE_STANDBY: ReplicationState = ReplicationState(1 << 14);
+
+    /// From the number that hosts send.
+    #[must_use]
+    pub fn from_bits(bits: u32) -> ReplicationState {
+        ReplicationState(bits)
+    }
+
+    /// The number that hosts send.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// Whether all bits of `state` are set.
+    #[must_use]
+    pub fn has(self, state: ReplicationState) -> bool {
+        self.0 & state.0 == state.0
+    }
+
+    /// Whether a mount on this node can write to its storage (`WriteSafeReplicationState` of `sdk/framework`).
+    #[must_use]
+    pub fn is_write_safe(self, local_mount: bool) -> bool {
+        (local_mount || !self.has(ReplicationState::PERFORMANCE_SECONDARY))
+            && !self.has(ReplicationState::DR_SECONDARY)
+            && !self.has(ReplicationState::PERFORMANCE_STANDBY)
+    }
+}
+
+impl fmt::Debug for ReplicationState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ReplicationState({:#b})", self.0)
+    }
+}
+
+/// Why the host's settings could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemViewError {
+    /// The host refused; its own words.
+    #[error("{0}")]
+    Host(String),
+    /// The host has no such call.
+    #[error("the host does not offer {0}")]
+    Unsupported(&'static str),
+    /// The host could not be reached.
+    #[error("the host's settings are out of reach: {0}")]
+    Unreachable(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bits_are_those_that_hosts_send() {
+        assert_eq!(ReplicationState::PERFORMANCE_SECONDARY.bits(), 64);
+        assert_eq!(ReplicationState::DR_SECONDARY.bits(), 512);
+        assert_eq!(ReplicationState::PERFORMANCE_STANDBY.bits(), 16384);
+    }
+
+    #[test]
+    fn a_standby_and_a_secondary_cannot_write_but_a_local_mount_of_a_secondary_can() {
+        assert!(ReplicationState::ACTIVE.is_write_safe(false));
+        assert!(!ReplicationState::PERFORMANCE_STANDBY.is_write_safe(true));
+        assert!(!ReplicationState::DR_SECONDARY.is_write_safe(true));
+        assert!(!ReplicationState::PERFORMANCE_SECONDARY.is_write_safe(false));
+        assert!(ReplicationState::PERFORMANCE_SECONDARY.is_write_safe(true));
+    }
+}

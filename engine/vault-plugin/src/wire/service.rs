@@ -1,0 +1,180 @@
+//! The services of a plugin process. Many mounts share one process: a request names its mount in the metadata.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use go_plugin::log::Logger;
+use go_plugin::{Broker, MESSAGE_SIZE_LIMIT};
+use tonic::metadata::MetadataMap;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+use super::multiplexing::plugin_multiplexing_server::{PluginMultiplexing, PluginMultiplexingServer};
+use super::multiplexing::{MultiplexingSupportRequest, MultiplexingSupportResponse};
+use super::pb::backend_server::BackendServer;
+use super::remote::{RemoteStorage, RemoteSystemView};
+use super::version::VersionReply;
+use super::version::plugin_version_server::{PluginVersion, PluginVersionServer};
+use super::{from_wire, pb, to_wire, version};
+use crate::logical::{Backend, BackendConfig, Error, Factory};
+
+/// Everything that a host calls.
+pub(crate) fn routes(factory: Factory, version: String, broker: Broker, logger: Logger) -> Routes {
+    let backend = BackendServer::new(Mounts { factory, broker, logger, mounts: RwLock::default() })
+        .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
+        .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
+    let mut routes = tonic::service::RoutesBuilder::default();
+    routes.add_service(backend);
+    routes.add_service(PluginVersionServer::new(Version(version)));
+    routes.add_service(PluginMultiplexingServer::new(Multiplexing));
+    routes.routes()
+}
+
+/// The mounts of this process. The lock is held to look up or change the table, never while an engine works: a slow
+/// mount stalls no other.
+struct Mounts {
+    factory: Factory,
+    broker: Broker,
+    logger: Logger,
+    mounts: RwLock<HashMap<String, Arc<dyn Backend>>>,
+}
+
+impl Mounts {
+    fn mount(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
+        let id = multiplex_id(metadata)?;
+        let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
+        mounts.get(id).map(Arc::clone).ok_or_else(|| Status::not_found("no backend instance found"))
+    }
+}
+
+/// Exactly one id, as the Go SDK demands.
+fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
+    let mut ids = metadata.get_all("multiplex_id").iter();
+    match (ids.next().map(|id| id.to_str()), ids.next()) {
+        (Some(Ok(id)), None) if !id.is_empty() => Ok(id),
+        _ => Err(Status::invalid_argument("exactly one multiplex_id is needed in the metadata")),
+    }
+}
+
+#[tonic::async_trait]
+impl pb::backend_server::Backend for Mounts {
+    async fn setup(&self, request: Request<pb::SetupArgs>) -> Result<Response<pb::SetupReply>, Status> {
+        let id = multiplex_id(request.metadata())?.to_owned();
+        let args = request.into_inner();
+        let channel = match self.broker.dial(args.broker_id).await {
+            Ok(channel) => channel,
+            Err(error) => {
+                let err = format!("cannot reach the host's storage: {error}");
+                return Ok(Response::new(pb::SetupReply { err }));
+            }
+        };
+        let config = BackendConfig {
+            storage: Arc::new(RemoteStorage::new(channel.clone())),
+            system: Arc::new(RemoteSystemView::new(channel)),
+            logger: self.logger.clone(),
+            options: args.config.into_iter().collect(),
+            backend_uuid: args.backend_uuid,
+        };
+        let backend = (self.factory)(config);
+        self.mounts.write().unwrap_or_else(PoisonError::into_inner).insert(id, backend);
+        Ok(Response::new(pb::SetupReply::default()))
+    }
+
+    async fn initialize(
+        &self,
+        request: Request<pb::InitializeArgs>,
+    ) -> Result<Response<pb::InitializeReply>, Status> {
+        let mount = self.mount(request.metadata())?;
+        let err = mount.initialize().await.err();
+        Ok(Response::new(pb::InitializeReply { err: err.as_ref().map(to_wire::error) }))
+    }
+
+    async fn handle_request(
+        &self,
+        request: Request<pb::HandleRequestArgs>,
+    ) -> Result<Response<pb::HandleRequestReply>, Status> {
+        let mount = self.mount(request.metadata())?;
+        let answer = match from_wire::request(request.into_inner().request) {
+            Ok(request) => mount.handle_request(request).await,
+            Err(error) => Err(Error::internal(error.to_string())),
+        };
+        Ok(Response::new(match answer {
+            Ok(response) => pb::HandleRequestReply { response: response.map(to_wire::response), err: None },
+            Err(error) => pb::HandleRequestReply { response: None, err: Some(to_wire::error(&error)) },
+        }))
+    }
+
+    async fn handle_existence_check(
+        &self,
+        request: Request<pb::HandleExistenceCheckArgs>,
+    ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
+        let mount = self.mount(request.metadata())?;
+        let found = match from_wire::request(request.into_inner().request) {
+            Ok(request) => mount.handle_existence_check(request).await,
+            Err(error) => Err(Error::internal(error.to_string())),
+        };
+        Ok(Response::new(match found {
+            Ok(found) => pb::HandleExistenceCheckReply {
+                check_found: found.is_some(),
+                exists: found.unwrap_or_default(),
+                err: None,
+            },
+            Err(error) => {
+                pb::HandleExistenceCheckReply { err: Some(to_wire::error(&error)), ..Default::default() }
+            }
+        }))
+    }
+
+    async fn special_paths(
+        &self,
+        request: Request<pb::Empty>,
+    ) -> Result<Response<pb::SpecialPathsReply>, Status> {
+        let paths = self.mount(request.metadata())?.special_paths();
+        Ok(Response::new(pb::SpecialPathsReply { paths: Some(to_wire::special_paths(paths)) }))
+    }
+
+    async fn r#type(&self, request: Request<pb::Empty>) -> Result<Response<pb::TypeReply>, Status> {
+        let kind = self.mount(request.metadata())?.kind();
+        Ok(Response::new(pb::TypeReply { r#type: kind as u32 }))
+    }
+
+    async fn invalidate_key(
+        &self,
+        request: Request<pb::InvalidateKeyArgs>,
+    ) -> Result<Response<pb::Empty>, Status> {
+        let mount = self.mount(request.metadata())?;
+        mount.invalidate_key(&request.into_inner().key).await;
+        Ok(Response::new(pb::Empty {}))
+    }
+
+    /// Forgets the mount, and with it the connection to the host's storage, which the host waits for.
+    async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
+        let id = multiplex_id(request.metadata())?;
+        let mount = self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(mount) = mount {
+            mount.cleanup().await;
+        }
+        Ok(Response::new(pb::Empty {}))
+    }
+}
+
+struct Version(String);
+
+#[tonic::async_trait]
+impl PluginVersion for Version {
+    async fn version(&self, _request: Request<version::Empty>) -> Result<Response<VersionReply>, Status> {
+        Ok(Response::new(VersionReply { plugin_version: self.0.clone() }))
+    }
+}
+
+struct Multiplexing;
+
+#[tonic::async_trait]
+impl PluginMultiplexing for Multiplexing {
+    async fn multiplexing_support(
+        &self,
+        _request: Request<MultiplexingSupportRequest>,
+    ) -> Result<Response<MultiplexingSupportResponse>, Status> {
+        Ok(Response::new(MultiplexingSupportResponse { supported: true }))
+    }
+}

@@ -1,0 +1,5 @@
+//! The SDK from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+
+mod generated;
