@@ -2,7 +2,8 @@
 //!
 //! An engine is a declaration: paths with fields and operations, secrets with renew and revoke, what to do with a
 //! write-ahead entry. [`framework`] routes requests to handlers, [`serve`] speaks the plugin protocol, [`testing`] runs
-//! the same engine on storage in memory. The README of this crate shows a whole engine on one page.
+//! the same engine on storage in memory.
+#![doc = include_str!("../README.md")]
 
 pub mod framework;
 pub mod logical;

@@ -1,0 +1,284 @@
+//! `config`: where the token service is and with which key it is asked.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
+use vault_plugin::logical::{Error, Operation, Storage, StorageEntry, StorageError};
+
+use crate::TokenEngine;
+use crate::change::Change;
+use crate::endpoint::Endpoint;
+use crate::sensitive::{self, Secret};
+
+/// Where the configuration is stored.
+pub(crate) const KEY: &str = "config";
+
+const DEFAULT_REQUEST_TIMEOUT: u64 = 30;
+
+/// A call with its retries must end before the host gives up on the request that waits for it (90 seconds).
+const LONGEST_REQUEST_TIMEOUT: u64 = 60;
+
+/// How the token service is reached, as stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) api_endpoint: Endpoint,
+    #[serde(serialize_with = "sensitive::in_clear")]
+    pub(crate) api_key: Secret,
+    /// Authorities to trust instead of the system's, in PEM; empty for the system's.
+    #[serde(default)]
+    pub(crate) ca_cert: String,
+    #[serde(default)]
+    pub(crate) tls_skip_verify: bool,
+    /// Seconds that one request to the service may take.
+    pub(crate) request_timeout: u64,
+    #[serde(default)]
+    pub(crate) renew_upstream: bool,
+}
+
+impl Config {
+    /// How long one request to the service may take.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout)
+    }
+}
+
+/// The stored configuration.
+pub(crate) async fn stored(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
+    storage.read(KEY).await
+}
+
+pub(crate) fn path() -> Path<TokenEngine> {
+    Path::new(KEY)
+        .help(
+            "Configure the token service.",
+            "Holds the address of the token service and the key with which this mount asks it for tokens. A write \
+             changes the fields it names and keeps the others. The key is never shown; api_key_sha256 tells which one \
+             is stored.",
+        )
+        .field(
+            "api_endpoint",
+            Field::string()
+                .required()
+                .describe("Address of the token service, http or https; /tokens is added to it."),
+        )
+        .field(
+            "api_key",
+            Field::string().required().sensitive().describe("Key sent to the service as bearer token. Never shown."),
+        )
+        .field(
+            "ca_cert",
+            Field::string().describe("Authorities to trust instead of the system's, in PEM. Empty for the system's."),
+        )
+        .field(
+            "tls_skip_verify",
+            Field::bool().describe("Whether any certificate of the service is accepted. For tests only. Default false."),
+        )
+        .field(
+            "request_timeout",
+            Field::duration().describe("Time that one request to the service may take, 1s to 60s. Default 30s."),
+        )
+        .field(
+            "renew_upstream",
+            Field::bool().describe(
+                "Whether the service renews tokens (POST tokens/ID/renew). If so a token is minted for the role's ttl \
+                 and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
+            ),
+        )
+        .exists(exists)
+        .on(Operation::Create, "Configure the token service.", write)
+        .on(Operation::Update, "Change the configuration.", write)
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", patch)
+        .on(Operation::Read, "Show the configuration without the key.", read)
+        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", delete)
+}
+
+/// The fields of a write.
+#[derive(Deserialize)]
+struct Changes {
+    #[serde(default)]
+    api_endpoint: Change<String>,
+    #[serde(default)]
+    api_key: Change<Secret>,
+    #[serde(default)]
+    ca_cert: Change<String>,
+    #[serde(default)]
+    tls_skip_verify: Change<bool>,
+    #[serde(default)]
+    request_timeout: Change<u64>,
+    #[serde(default)]
+    renew_upstream: Change<bool>,
+}
+
+/// What a read shows.
+#[derive(Serialize)]
+struct Shown {
+    api_endpoint: Endpoint,
+    api_key_sha256: String,
+    ca_cert: String,
+    tls_skip_verify: bool,
+    request_timeout: u64,
+    renew_upstream: bool,
+}
+
+async fn exists(context: Context<TokenEngine>, _: NoFields) -> Result<bool, Error> {
+    Ok(context.storage().get(KEY).await?.is_some())
+}
+
+async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<Shown>>, Error> {
+    let config = stored(context.storage()).await?;
+    Ok(config.map(|config| {
+        Data(Shown {
+            api_key_sha256: config.api_key.sha256(),
+            api_endpoint: config.api_endpoint,
+            ca_cert: config.ca_cert,
+            tls_skip_verify: config.tls_skip_verify,
+            request_timeout: config.request_timeout,
+            renew_upstream: config.renew_upstream,
+        })
+    }))
+}
+
+async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+    let before = stored(context.storage()).await?;
+    store(&context, changed(before, changes)?).await
+}
+
+async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+    let Some(before) = stored(context.storage()).await? else {
+        let mount = &context.request().mount_point;
+        let message =
+            format!("there is no configuration to patch; write it first: vault write {mount}config …");
+        return Err(Error::Coded { status: 404, message });
+    };
+    store(&context, changed(Some(before), changes)?).await
+}
+
+async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error> {
+    context.storage().delete(KEY).await?;
+    context.engine().disconnect();
+    Ok(())
+}
+
+async fn store(context: &Context<TokenEngine>, config: Config) -> Result<(), Error> {
+    // Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
+    context.engine().upstream(&config).map_err(|error| Error::invalid(error.to_string()))?;
+    let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: KEY.to_owned() })?;
+    let stored = context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
+    if stored.is_err() {
+        context.engine().disconnect();
+    }
+    Ok(stored?)
+}
+
+fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
+    let mut config = match before {
+        Some(config) => config,
+        None => match &changes.api_endpoint {
+            Change::Set(text) => unset(endpoint(text)?),
+            Change::Keep | Change::Clear => return Err(missing("api_endpoint")),
+        },
+    };
+    match changes.api_endpoint {
+        Change::Keep => {}
+        Change::Clear => return Err(missing("api_endpoint")),
+        Change::Set(text) => config.api_endpoint = endpoint(&text)?,
+    }
+    changes.api_key.apply(&mut config.api_key, Secret::default());
+    changes.ca_cert.apply(&mut config.ca_cert, String::new());
+    changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
+    changes.request_timeout.apply(&mut config.request_timeout, DEFAULT_REQUEST_TIMEOUT);
+    changes.renew_upstream.apply(&mut config.renew_upstream, false);
+
+    if config.api_key.is_empty() {
+        return Err(missing("api_key"));
+    }
+    if config.api_key.expose().chars().any(|letter| !letter.is_ascii_graphic()) {
+        return Err(Error::invalid(
+            "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
+        ));
+    }
+    if !(1..=LONGEST_REQUEST_TIMEOUT).contains(&config.request_timeout) {
+        return Err(Error::invalid(format!(
+            "request_timeout must be between 1s and {LONGEST_REQUEST_TIMEOUT}s, not {}s",
+            config.request_timeout
+        )));
+    }
+    Ok(config)
+}
+
+fn unset(api_endpoint: Endpoint) -> Config {
+    Config {
+        api_endpoint,
+        api_key: Secret::default(),
+        ca_cert: String::new(),
+        tls_skip_verify: false,
+        request_timeout: DEFAULT_REQUEST_TIMEOUT,
+        renew_upstream: false,
+    }
+}
+
+fn endpoint(text: &str) -> Result<Endpoint, Error> {
+    if text.trim().is_empty() { Err(missing("api_endpoint")) } else { Endpoint::parse(text).map_err(invalid) }
+}
+
+fn invalid(error: impl std::fmt::Display) -> Error {
+    Error::invalid(error.to_string())
+}
+
+fn missing(field: &str) -> Error {
+    Error::invalid(format!("{field} is required"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn write(before: Option<Config>, given: Value) -> Result<Config, String> {
+        changed(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
+    }
+
+    fn configured() -> Config {
+        let given = json!({"api_endpoint": "https://t.example.com/", "api_key": "k-1", "request_timeout": 5});
+        write(None, given).ok().unwrap()
+    }
+
+    #[track_caller]
+    fn check_refused(before: Option<Config>, given: Value, expected: &str) {
+        let error = write(before, given.clone()).err().unwrap_or_default();
+        assert!(error.contains(expected), "{given}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn a_write_keeps_what_it_does_not_name() {
+        let config = write(Some(configured()), json!({"api_key": "k-2"})).ok().unwrap();
+        assert_eq!(config.api_endpoint.to_string(), "https://t.example.com");
+        assert_eq!((config.api_key.expose(), config.request_timeout), ("k-2", 5));
+    }
+
+    #[test]
+    fn null_takes_a_field_back_to_its_default_but_not_a_required_one() {
+        let config = write(Some(configured()), json!({"request_timeout": null})).ok().unwrap();
+        assert_eq!(config.request_timeout, 30);
+        check_refused(Some(configured()), json!({"api_key": null}), "api_key is required");
+        check_refused(Some(configured()), json!({"api_endpoint": null}), "api_endpoint is required");
+    }
+
+    #[test]
+    fn bad_input_is_refused_without_showing_the_key() {
+        check_refused(None, json!({"api_key": "hunter2"}), "api_endpoint is required");
+        check_refused(None, json!({"api_endpoint": "http://h"}), "api_key is required");
+        check_refused(None, json!({"api_endpoint": "", "api_key": "hunter2"}), "api_endpoint is required");
+        check_refused(
+            None,
+            json!({"api_endpoint": "http://u:hunter2@h", "api_key": "k"}),
+            "user or password",
+        );
+        check_refused(None, json!({"api_endpoint": "http://h", "api_key": "hunter2\n"}), "line break");
+        check_refused(Some(configured()), json!({"request_timeout": 0}), "request_timeout");
+        check_refused(Some(configured()), json!({"request_timeout": 61}), "request_timeout");
+    }
+}

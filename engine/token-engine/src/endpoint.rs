@@ -1,0 +1,124 @@
+//! The address of a token service, checked once and always in the same form.
+
+use std::fmt;
+
+use reqwest::Url;
+use serde::{Deserialize, Serialize};
+
+/// An absolute `http` or `https` URL without a trailing slash, user, query or fragment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Endpoint(Url);
+
+/// Why a text is no address of a token service. None of them shows the text: it may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum EndpointError {
+    #[error("api_endpoint must be an absolute URL such as https://tokens.example.com/api")]
+    NotAbsolute,
+    #[error("api_endpoint must begin with http:// or https://")]
+    Scheme,
+    #[error("api_endpoint must not hold a user or password; the service's key goes into api_key")]
+    UserInfo,
+    #[error(
+        "api_endpoint must not hold a query (?…) or fragment (#…); paths such as /tokens are added to it"
+    )]
+    QueryOrFragment,
+}
+
+impl Endpoint {
+    /// Reads an address as a user writes it.
+    pub(crate) fn parse(text: &str) -> Result<Endpoint, EndpointError> {
+        let mut url = Url::parse(text.trim()).map_err(|_| EndpointError::NotAbsolute)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(EndpointError::Scheme);
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::UserInfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(EndpointError::QueryOrFragment);
+        }
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Endpoint(url))
+    }
+
+    /// The address of something below the endpoint, each segment percent-encoded.
+    ///
+    /// A segment must not be `.` or `..`: a URL cannot hold them as names.
+    pub(crate) fn below(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url
+    }
+
+    /// Whether connections to it are encrypted.
+    pub(crate) fn is_https(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A URL without a path is written with a slash at its end.
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = EndpointError;
+
+    fn try_from(text: String) -> Result<Endpoint, EndpointError> {
+        Endpoint::parse(&text)
+    }
+}
+
+impl From<Endpoint> for String {
+    fn from(endpoint: Endpoint) -> String {
+        endpoint.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: Result<&str, EndpointError>) {
+        let parsed = Endpoint::parse(text).map(|endpoint| endpoint.to_string());
+        assert_eq!(parsed.as_deref().map_err(|error| *error), expected, "{text}");
+    }
+
+    #[test]
+    fn an_address_is_brought_to_one_form() {
+        check("https://tokens.example.com", Ok("https://tokens.example.com"));
+        check("https://tokens.example.com/", Ok("https://tokens.example.com"));
+        check(" HTTPS://Tokens.Example.com:443/api// ", Ok("https://tokens.example.com/api"));
+        check("http://127.0.0.1:8080/v1/", Ok("http://127.0.0.1:8080/v1"));
+        check("http://[::1]:8080", Ok("http://[::1]:8080"));
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused_with_the_reason() {
+        for text in ["", "tokens", "/tokens", "https://", "http://:80"] {
+            check(text, Err(EndpointError::NotAbsolute));
+        }
+        check("tokens.example.com:443", Err(EndpointError::Scheme));
+        check("ftp://tokens.example.com", Err(EndpointError::Scheme));
+        check("https://admin:hunter2@tokens.example.com", Err(EndpointError::UserInfo));
+        check("https://tokens.example.com/?v=1", Err(EndpointError::QueryOrFragment));
+        check("https://tokens.example.com/#top", Err(EndpointError::QueryOrFragment));
+    }
+
+    #[test]
+    fn an_id_with_slashes_stays_one_segment() {
+        let endpoint = Endpoint::parse("http://h/api/").unwrap();
+        assert_eq!(
+            endpoint.below(&["tokens", "a/b c?d%é"]).as_str(),
+            "http://h/api/tokens/a%2Fb%20c%3Fd%25%C3%A9"
+        );
+        assert_eq!(Endpoint::parse("http://h").unwrap().below(&["tokens"]).as_str(), "http://h/tokens");
+    }
+}

@@ -1,0 +1,83 @@
+//! A secrets engine that leases the tokens of an HTTP token service.
+//!
+//! Every token is minted with a role's permissions, known to the host by a lease, and revoked at the service when the
+//! lease ends. What was minted for nothing (a crash, a lost answer) is found again in the write-ahead log.
+
+mod change;
+mod config;
+mod creds;
+mod endpoint;
+mod roles;
+mod sensitive;
+mod terms;
+mod token;
+mod upstream;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use vault_plugin::framework::Engine;
+
+use crate::config::Config;
+use crate::upstream::{Upstream, UpstreamError};
+
+/// A write-ahead entry younger than this may belong to a request that is still at work: it mints for at most 75 seconds
+/// and gives back what it cannot hand out for as long again (see [`Upstream`]).
+const ROLLBACK_MIN_AGE: Duration = Duration::from_secs(180);
+
+/// The engine, ready to be served or tested.
+#[must_use]
+pub fn engine() -> Engine<TokenEngine> {
+    Engine::new(TokenEngine::default)
+        .description(
+            "Leases tokens of an HTTP token service. Write the service's address and key to config, permissions to \
+             roles/NAME, and read a token from creds/NAME; it is revoked at the service when its lease ends.",
+        )
+        .version(env!("CARGO_PKG_VERSION"))
+        .path(config::path())
+        .path(roles::list_path())
+        .path(roles::path())
+        .path(creds::path())
+        .secret(token::secret_type())
+        .seal_wrap(config::KEY)
+        .on_rollback(ROLLBACK_MIN_AGE, creds::roll_back)
+        .on_invalidate(invalidate)
+}
+
+/// What one mount keeps in memory: the connection to its token service.
+#[derive(Default)]
+pub struct TokenEngine {
+    connected: Mutex<Option<Connected>>,
+}
+
+struct Connected {
+    config: Config,
+    upstream: Arc<Upstream>,
+}
+
+impl TokenEngine {
+    /// The client for a configuration, shared by all requests that read the same one.
+    ///
+    /// The configuration is compared, not trusted to be the newest: a request that read the old one while another
+    /// wrote a new one must not leave the old client behind.
+    fn upstream(&self, config: &Config) -> Result<Arc<Upstream>, UpstreamError> {
+        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connected) = connected.as_ref().filter(|connected| connected.config == *config) {
+            return Ok(Arc::clone(&connected.upstream));
+        }
+        let upstream = Arc::new(Upstream::new(config)?);
+        *connected = Some(Connected { config: config.clone(), upstream: Arc::clone(&upstream) });
+        Ok(upstream)
+    }
+
+    /// Closes idle connections and wipes the key from memory.
+    fn disconnect(&self) {
+        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+fn invalidate(engine: &TokenEngine, key: &str) {
+    if key == config::KEY {
+        engine.disconnect();
+    }
+}

@@ -1,0 +1,205 @@
+//! `roles/`: which permissions a token gets, and for how long.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use vault_plugin::framework::{Context, Data, Field, Names, Path, pattern};
+use vault_plugin::logical::{Error, Operation, Storage, StorageError};
+
+use crate::TokenEngine;
+use crate::change::Change;
+use crate::terms::Terms;
+
+const PREFIX: &str = "roles/";
+
+const DEFAULT_TTL: u64 = 3600;
+
+/// A role, as stored and as shown. Durations are in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Role {
+    pub(crate) permissions: Vec<String>,
+    ttl: u64,
+    /// Zero leaves it to the mount.
+    max_ttl: u64,
+}
+
+impl Role {
+    /// How long a token of this role lives on a mount with this longest lease.
+    pub(crate) fn terms(&self, mount_max: Duration) -> Terms {
+        Terms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
+    }
+}
+
+/// The stored role of this name.
+pub(crate) async fn stored(storage: &dyn Storage, name: &str) -> Result<Option<Role>, StorageError> {
+    storage.read(&key(name)).await
+}
+
+pub(crate) fn list_path() -> Path<TokenEngine> {
+    Path::new("roles/?")
+        .help("List the roles.", "Lists the names of the roles, in pages if asked for.")
+        .field("after", Field::string().query().describe("Name after which the list begins."))
+        .field("limit", Field::int().query().describe("How many names to return at most. Default all."))
+        .on(Operation::List, "List the roles.", list)
+}
+
+pub(crate) fn path() -> Path<TokenEngine> {
+    Path::new(format!("roles/{}", pattern::generic_name("name")))
+        .help(
+            "Manage a role.",
+            "A role says which permissions the tokens read from creds/NAME have and how long they live. A write changes \
+             the fields it names and keeps the others. Tokens already leased keep the terms they were leased under.",
+        )
+        .field("name", Field::string().required().describe("Name of the role."))
+        .field(
+            "permissions",
+            Field::comma_strings().required().describe("Permissions of the tokens: a list, or text split at commas."),
+        )
+        .field("ttl", Field::duration().describe("How long a lease runs until it is renewed. Default 1h (3600)."))
+        .field(
+            "max_ttl",
+            Field::duration().describe("How long a lease can be renewed to. Default 0: as long as the mount allows."),
+        )
+        .exists(exists)
+        .on(Operation::Create, "Create the role.", write)
+        .on(Operation::Update, "Change the role.", write)
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", patch)
+        .on(Operation::Read, "Show the role.", read)
+        .on(Operation::Delete, "Delete the role. Its leases live on.", delete)
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(default)]
+    after: Option<String>,
+    #[serde(default)]
+    limit: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+/// The fields of a write.
+#[derive(Deserialize)]
+struct Changes {
+    name: String,
+    #[serde(default)]
+    permissions: Change<Vec<String>>,
+    #[serde(default)]
+    ttl: Change<u64>,
+    #[serde(default)]
+    max_ttl: Change<u64>,
+}
+
+async fn list(context: Context<TokenEngine>, page: Page) -> Result<Names, Error> {
+    // A negative limit is none, as for the host's own lists.
+    let limit = page.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
+    let after = page.after.unwrap_or_default();
+    Ok(Names(context.storage().list_page(PREFIX, &after, limit).await?))
+}
+
+async fn exists(context: Context<TokenEngine>, named: Named) -> Result<bool, Error> {
+    Ok(context.storage().get(&key(&named.name)).await?.is_some())
+}
+
+async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data<Role>>, Error> {
+    Ok(stored(context.storage(), &named.name).await?.map(Data))
+}
+
+async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+    let before = stored(context.storage(), &changes.name).await?;
+    store(&context, before, changes).await
+}
+
+async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+    let before = stored(context.storage(), &changes.name).await?;
+    if before.is_none() {
+        let message = format!("there is no role {:?} to patch; write it first", changes.name);
+        return Err(Error::Coded { status: 404, message });
+    }
+    store(&context, before, changes).await
+}
+
+async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error> {
+    Ok(context.storage().delete(&key(&named.name)).await?)
+}
+
+async fn store(context: &Context<TokenEngine>, before: Option<Role>, changes: Changes) -> Result<(), Error> {
+    let key = key(&changes.name);
+    let role = changed(before, changes)?;
+    Ok(context.storage().write(&key, &role).await?)
+}
+
+fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {
+    let mut role = before.unwrap_or(Role { permissions: Vec::new(), ttl: DEFAULT_TTL, max_ttl: 0 });
+    changes.permissions.apply(&mut role.permissions, Vec::new());
+    changes.ttl.apply(&mut role.ttl, DEFAULT_TTL);
+    changes.max_ttl.apply(&mut role.max_ttl, 0);
+
+    role.permissions = role.permissions.iter().map(|entry| entry.trim().to_owned()).collect();
+    role.permissions.retain(|entry| !entry.is_empty());
+    if role.permissions.is_empty() {
+        return Err(Error::invalid(
+            "permissions is required: name at least one, such as permissions=read,list",
+        ));
+    }
+    if role.ttl == 0 {
+        return Err(Error::invalid("ttl must be longer than zero"));
+    }
+    if role.max_ttl != 0 && role.ttl > role.max_ttl {
+        return Err(Error::invalid(format!(
+            "ttl ({}s) must not be longer than max_ttl ({}s)",
+            role.ttl, role.max_ttl
+        )));
+    }
+    Ok(role)
+}
+
+fn key(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn write(before: Option<Role>, mut given: Value) -> Result<Role, String> {
+        given["name"] = "developer".into();
+        changed(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_role_lives_an_hour_unless_it_says_otherwise() {
+        let role = write(None, json!({"permissions": [" read ", "", "write"]})).unwrap();
+        assert_eq!(role, Role { permissions: vec!["read".into(), "write".into()], ttl: 3600, max_ttl: 0 });
+    }
+
+    #[test]
+    fn a_write_keeps_what_it_does_not_name_and_null_clears() {
+        let before = write(None, json!({"permissions": ["read"], "ttl": 60, "max_ttl": 120})).unwrap();
+        assert_eq!(
+            write(Some(before.clone()), json!({"ttl": 90})).unwrap(),
+            Role { ttl: 90, ..before.clone() }
+        );
+        let cleared = write(Some(before.clone()), json!({"max_ttl": null})).unwrap();
+        assert_eq!(cleared, Role { max_ttl: 0, ..before.clone() });
+        assert!(
+            write(Some(before), json!({"permissions": null}))
+                .unwrap_err()
+                .contains("permissions is required")
+        );
+    }
+
+    #[test]
+    fn a_ttl_is_longer_than_zero_and_not_longer_than_max_ttl() {
+        let refused = |given| write(None, given).unwrap_err();
+        assert!(refused(json!({"permissions": ["r"], "ttl": 0})).contains("longer than zero"));
+        assert!(refused(json!({"permissions": ["r"], "ttl": 61, "max_ttl": 60})).contains("ttl (61s)"));
+        assert!(refused(json!({"permissions": ["r"], "max_ttl": 60})).contains("ttl (3600s)"));
+        assert!(write(None, json!({"permissions": ["r"], "ttl": 60, "max_ttl": 60})).is_ok());
+    }
+}

@@ -1,0 +1,73 @@
+//! The leased token: what its lease remembers, and how it is renewed and revoked.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use vault_plugin::framework::{Context, Field, Lease, SecretType};
+use vault_plugin::logical::Error;
+
+use crate::TokenEngine;
+use crate::config::{self, Config};
+use crate::endpoint::Endpoint;
+use crate::terms::{self, Terms};
+
+/// The name of the secret type.
+pub(crate) const NAME: &str = "token";
+
+/// What a lease remembers of its token. Role and configuration may change; a lease keeps the terms it was made under.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Leased {
+    /// The token's identity at the service.
+    pub(crate) id: String,
+    /// Where it was minted.
+    pub(crate) api_endpoint: Endpoint,
+    /// In seconds.
+    pub(crate) ttl: u64,
+    /// In seconds.
+    pub(crate) max_ttl: u64,
+    /// Whether the token was minted for `ttl` only and lives on by being renewed at the service.
+    pub(crate) renew_upstream: bool,
+    /// The role it was read from.
+    pub(crate) role: String,
+    /// Its name at the service.
+    pub(crate) name: String,
+}
+
+pub(crate) fn secret_type() -> SecretType<TokenEngine> {
+    SecretType::new(NAME)
+        .field("token", Field::string().describe("The token."))
+        .on_renew(renew)
+        .on_revoke(revoke)
+}
+
+async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, Error> {
+    let mut terms =
+        Terms { ttl: Duration::from_secs(leased.ttl), max_ttl: Duration::from_secs(leased.max_ttl) };
+    if leased.renew_upstream {
+        let config = configured(&context, "renewed").await?;
+        let upstream = context.engine().upstream(&config)?;
+        let expires_at = upstream.renew(&leased.id, terms.ttl).await?;
+        if let Some(remaining) = terms::remaining(&expires_at, Timestamp::now())? {
+            terms.ttl = terms.ttl.min(remaining);
+        }
+    }
+    Ok(terms.into())
+}
+
+/// Revokes at the service. A token that is gone already is as good as revoked, since a host may ask twice.
+async fn revoke(context: Context<TokenEngine>, leased: Leased) -> Result<(), Error> {
+    let config = configured(&context, "revoked").await?;
+    let upstream = context.engine().upstream(&config)?;
+    upstream.revoke(&leased.id, &leased.api_endpoint).await.map_err(Error::from)
+}
+
+async fn configured(context: &Context<TokenEngine>, to_be: &str) -> Result<Config, Error> {
+    config::stored(context.storage()).await?.ok_or_else(|| {
+        Error::internal(format!(
+            "the token cannot be {to_be} since the configuration of its service is gone; its lease stays until it is \
+             written again: vault write {}config api_endpoint=… api_key=…",
+            context.request().mount_point
+        ))
+    })
+}

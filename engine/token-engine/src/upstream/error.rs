@@ -1,0 +1,187 @@
+//! Why the token service did not do what it was asked, said without the key, a token or the answer's text.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::LOCATION;
+use reqwest::Url;
+use vault_plugin::logical;
+
+use super::send::{Reply, retry_after};
+
+/// A call that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} at {endpoint}: {trouble}")]
+pub(crate) struct UpstreamError {
+    pub(super) action: &'static str,
+    pub(super) endpoint: String,
+    pub(super) trouble: Trouble,
+    pub(super) effect: Effect,
+}
+
+/// What a failed call may have done all the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Effect {
+    /// Nothing.
+    None,
+    /// Perhaps what was asked.
+    Possible,
+}
+
+/// What went wrong, and what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Trouble {
+    #[error("api_key cannot be sent in an HTTP header")]
+    Key,
+    #[error("ca_cert holds no certificate in PEM")]
+    Authorities,
+    #[error("TLS cannot be set up ({0}); where the system has no authorities to trust, set ca_cert")]
+    Tls(String),
+    #[error("no connection ({0}); check api_endpoint and whether the service runs")]
+    NoConnection(String),
+    #[error(
+        "its certificate is not trusted ({0}); set ca_cert to the authority that signed it, or check api_endpoint"
+    )]
+    Certificate(String),
+    #[error("no TLS ({0}); check whether api_endpoint is to begin with http://")]
+    NotTls(String),
+    #[error("no answer in time; check the service, or set a longer request_timeout")]
+    TimedOut,
+    #[error("the connection broke ({0})")]
+    Broken(String),
+    #[error("the answer is longer than 1 MiB; check that api_endpoint is the token service")]
+    TooLarge,
+    #[error("the answer is not the JSON a token service gives; check that api_endpoint is the token service")]
+    Malformed,
+    #[error("it redirects to {0}, which is not followed with the key; set api_endpoint to where it leads")]
+    Redirect(String),
+    #[error("the key is refused (status {0}); set a valid api_key with the permissions for this")]
+    Key4xx(StatusCode),
+    #[error("too many requests (status 429){0}")]
+    TooMany(Wait),
+    #[error("not found (status 404); check that api_endpoint is the token service and that it can do this")]
+    NotFound,
+    #[error("status {0} comes from something before the service, such as a proxy; check api_endpoint")]
+    NotTheService(StatusCode),
+    #[error("it does not know the token, which was minted at {0}; configure that address to revoke it")]
+    OtherService(String),
+    #[error("the service refused the request (status {0}); check the role's permissions and ttl")]
+    Refused(StatusCode),
+    #[error("the service failed (status {0}); see its logs")]
+    Failed(StatusCode),
+}
+
+/// How long the service asks to wait.
+#[derive(Debug)]
+pub(super) struct Wait(Option<Duration>);
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(wait) => write!(f, "; it asks to wait {}s", wait.as_secs()),
+            None => f.write_str("; try again later"),
+        }
+    }
+}
+
+impl UpstreamError {
+    /// Whether the service certainly did nothing.
+    pub(crate) fn nothing_done(&self) -> bool {
+        self.effect == Effect::None
+    }
+
+    /// Whether the service looked at the order itself and refused it, as it would have the first time.
+    ///
+    /// A refused key or an unknown path says nothing of what happened before they were.
+    pub(crate) fn order_refused(&self) -> bool {
+        self.nothing_done()
+            && matches!(
+                self.trouble,
+                Trouble::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY)
+            )
+    }
+}
+
+impl From<UpstreamError> for logical::Error {
+    fn from(error: UpstreamError) -> logical::Error {
+        logical::Error::internal(error.to_string())
+    }
+}
+
+impl Effect {
+    /// A refusal does nothing; whoever answers 5xx, or that it waited too long for the request, may have done it.
+    pub(super) fn of_status(status: StatusCode) -> Effect {
+        let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
+        if refused || status.is_redirection() { Effect::None } else { Effect::Possible }
+    }
+}
+
+impl Trouble {
+    /// What an answer other than 2xx means.
+    pub(super) fn of_reply(reply: &Reply) -> Trouble {
+        match reply.status {
+            status if status.is_redirection() => Trouble::Redirect(location_host(reply)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Key4xx(reply.status),
+            StatusCode::NOT_FOUND => Trouble::NotFound,
+            StatusCode::TOO_MANY_REQUESTS => Trouble::TooMany(Wait(retry_after(&reply.headers))),
+            status if status.is_client_error() => Trouble::Refused(status),
+            status => Trouble::Failed(status),
+        }
+    }
+
+    /// What the end of an exchange without an answer means, and whether the request may have arrived.
+    pub(super) fn of_exchange(error: &reqwest::Error) -> (Trouble, Effect) {
+        let cause = root_cause(error);
+        let unsent = error.is_connect();
+        let effect = if unsent { Effect::None } else { Effect::Possible };
+        let trouble = match find_tls(error) {
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+                Trouble::Certificate(cause)
+            }
+            Some(_) if unsent => Trouble::NotTls(cause),
+            _ if error.is_timeout() => Trouble::TimedOut,
+            _ if unsent => Trouble::NoConnection(cause),
+            _ => Trouble::Broken(cause),
+        };
+        (trouble, effect)
+    }
+}
+
+/// The innermost cause, which says most. Errors of the transport hold no header and no body.
+pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
+
+/// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.
+fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(tls) = cause.downcast_ref() {
+            return Some(tls);
+        }
+        next = match cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+            Some(inner) => Some(inner),
+            None => cause.source(),
+        };
+    }
+    None
+}
+
+/// Host and port that a redirect leads to; the rest of the address may hold secrets.
+fn location_host(reply: &Reply) -> String {
+    let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    match location.map(Url::parse) {
+        Some(Ok(url)) => match (url.host_str(), url.port()) {
+            (Some(host), Some(port)) => format!("{host}:{port}"),
+            (Some(host), None) => host.to_owned(),
+            (None, _) => "an address without a host".to_owned(),
+        },
+        Some(Err(_)) => "another path of the same host".to_owned(),
+        None => "nowhere".to_owned(),
+    }
+}

@@ -1,0 +1,118 @@
+//! Which commands there are, and who runs them.
+
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::commands::{completions, creds, register, reload, serve, status, version};
+use crate::context::{Context, GlobalArgs};
+use crate::error::{CommandError, Kind};
+use crate::ui::{Report, Ui};
+
+/// A token secrets engine for Vault and OpenBao, and the tool that brings plugins to a server.
+#[derive(Debug, Parser)]
+#[command(name = "vault-token-plugin", version, max_term_width = 100)]
+pub struct App {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Be the plugin; Vault and OpenBao start this, people do not
+    Serve(serve::ServeArgs),
+    /// Place a plugin, register it, mount it, configure it and try it; does only what is missing
+    Register(Box<register::RegisterArgs>),
+    /// Reload a plugin on its mounts, and prove what runs
+    Reload(reload::ReloadArgs),
+    /// Show what is on disk, in the catalog, configured and running
+    Status(status::StatusArgs),
+    /// Get, renew and revoke credentials
+    #[command(subcommand)]
+    Creds(creds::CredsCommand),
+    /// Print the completion script of a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the version and what the plugin speaks
+    Version(version::VersionArgs),
+}
+
+/// Runs the process.
+///
+/// Without arguments it is the plugin when a host's cookie is in the environment, because a catalog entry may have no
+/// arguments, and prints its help otherwise.
+pub fn main() -> ExitCode {
+    let app = match App::try_parse() {
+        Ok(app) => app,
+        Err(stop) => {
+            let ended = stop.print();
+            let talk = matches!(stop.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if talk && ended.is_ok() { ExitCode::SUCCESS } else { Kind::Usage.exit_code() };
+        }
+    };
+    let App { global, command } = app;
+    let mut ui = Ui::new(global.output, global.verbosity());
+    let command = match command {
+        Some(command) => command,
+        None if serve::started_by_a_host() => Command::Serve(serve::ServeArgs {}),
+        None => {
+            ui.say(&App::command().render_help().to_string());
+            return Kind::Usage.exit_code();
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(source) => {
+            return fail(&mut ui, &CommandError::failed("could not start the runtime").because(source));
+        }
+    };
+    let ended = runtime.block_on(dispatch(command, &Context::new(global), &mut ui));
+    // What still reads a terminal or waits for a server does not hold the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode {
+    match command {
+        Command::Serve(args) => finish(serve::run(args).await, ui),
+        Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
+        Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
+        Command::Status(args) => finish(status::run(args, context).await, ui),
+        Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
+        Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
+        Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
+        Command::Completions(args) => finish(completions::run(args), ui),
+        Command::Version(args) => finish(version::run(args), ui),
+    }
+}
+
+fn finish<R: Report>(ended: Result<R, CommandError>, ui: &mut Ui) -> ExitCode {
+    match ended.and_then(|report| ui.report(&report).map(|()| report.exit_code())) {
+        Ok(code) => code,
+        Err(error) => fail(ui, &error),
+    }
+}
+
+fn fail(ui: &mut Ui, error: &CommandError) -> ExitCode {
+    ui.error(error);
+    error.kind().exit_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        App::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_are_understood_before_and_after_the_command() {
+        for line in [["x", "--output", "json", "version"], ["x", "version", "--output", "json"]] {
+            assert!(App::try_parse_from(line).is_ok(), "{line:?}");
+        }
+    }
+}

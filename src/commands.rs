@@ -1,0 +1,12 @@
+//! One module per command, and what several of them need.
+
+pub mod completions;
+pub mod creds;
+pub mod register;
+pub mod reload;
+pub mod serve;
+pub mod status;
+pub mod version;
+
+mod carry_out;
+mod probe;

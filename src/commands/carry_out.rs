@@ -1,0 +1,131 @@
+//! From a goal to its end: look, plan, show, ask, do.
+
+use clap::{ArgAction, Args};
+use rollout::{CancelFlag, Goal, Observed, Outcome, Plan, Step, ThisRun, World, apply, observe, plan};
+use serde::Serialize;
+use tokio::task::JoinHandle;
+
+use crate::error::{CommandError, Kind};
+use crate::ui::Ui;
+
+/// Who agrees with a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consent {
+    /// Somebody at the terminal; without one, starting the command was the consent.
+    Ask,
+    /// Given beforehand.
+    Given,
+    /// Nobody: only the plan is wanted.
+    DryRun,
+}
+
+/// What became of the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ended {
+    /// It was empty.
+    NothingToDo,
+    /// It was only shown.
+    DryRun,
+    /// It was carried out.
+    Done,
+}
+
+/// A plan and what became of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Carried {
+    pub(crate) result: Ended,
+    pub(crate) plan: Plan,
+    pub(crate) done: Vec<Step>,
+    #[serde(skip)]
+    pub(crate) observed: Observed,
+}
+
+/// The flags of every command that changes something.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ConsentArgs {
+    /// Do not ask
+    #[arg(short, long, action = ArgAction::SetTrue)]
+    yes: bool,
+    /// Only show what would be done; exit code 3 when that is something
+    #[arg(long, action = ArgAction::SetTrue)]
+    dry_run: bool,
+}
+
+impl ConsentArgs {
+    /// Who agrees.
+    pub(crate) fn consent(self) -> Consent {
+        match self {
+            Self { yes: _, dry_run: true } => Consent::DryRun,
+            Self { yes: true, dry_run: false } => Consent::Given,
+            Self { yes: false, dry_run: false } => Consent::Ask,
+        }
+    }
+}
+
+/// Pursues a goal.
+pub(crate) async fn carry_out(
+    world: &World,
+    goal: &Goal,
+    consent: Consent,
+    ui: &mut Ui,
+) -> Result<Carried, CommandError> {
+    let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+    let plan = plan(&observed, goal)?;
+    plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
+    let ended = |result, plan, done, observed| Ok(Carried { result, plan, done, observed });
+    if plan.is_empty() {
+        return ended(Ended::NothingToDo, plan, Vec::new(), observed);
+    }
+    ui.say(&render(&plan));
+    if consent == Consent::DryRun {
+        return ended(Ended::DryRun, plan, Vec::new(), observed);
+    }
+    if consent == Consent::Ask && ui.can_ask() && !ui.confirm("Do this?")? {
+        return Err(CommandError::failed("nothing was done, as answered"));
+    }
+    let cancel = CancelFlag::new();
+    let watch = Interrupts::watch(cancel.clone());
+    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &cancel).await;
+    drop(watch);
+    ui.end_progress();
+    match outcome {
+        Outcome::Done { done } => {
+            let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+            ended(Ended::Done, plan, done, observed)
+        }
+        other => match CommandError::from_outcome(other) {
+            Some(error) => Err(error),
+            None => ended(Ended::Done, plan, Vec::new(), observed),
+        },
+    }
+}
+
+fn render(plan: &Plan) -> String {
+    let steps: Vec<String> =
+        plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
+    format!("Plan:\n{}", steps.join("\n"))
+}
+
+/// The first interrupt asks for a stop after the step, the second leaves at once.
+pub(crate) struct Interrupts(JoinHandle<()>);
+
+impl Interrupts {
+    /// Watches until it is dropped.
+    pub(crate) fn watch(cancel: CancelFlag) -> Self {
+        Self(tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                cancel.cancel();
+                if tokio::signal::ctrl_c().await.is_ok() {
+                    std::process::exit(Kind::Interrupted.code().into());
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}

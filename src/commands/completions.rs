@@ -1,0 +1,86 @@
+//! `completions`: what a shell needs to complete the command line.
+
+use clap::{Args, CommandFactory, ValueEnum};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::error::CommandError;
+use crate::ui::Report;
+
+/// For which shell.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// Shell
+    shell: Shell,
+}
+
+/// Shells that are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
+}
+
+/// A completion script.
+#[derive(Debug, Serialize)]
+pub struct Script {
+    script: String,
+}
+
+/// Makes the script.
+///
+/// # Errors
+/// Never; the result is that of every command.
+pub fn run(args: CompletionsArgs) -> Result<Script, CommandError> {
+    let CompletionsArgs { shell } = args;
+    Ok(Script { script: script(shell) })
+}
+
+impl Report for Script {
+    fn render(&self) -> String {
+        self.script.clone()
+    }
+
+    fn is_bare(&self) -> bool {
+        true
+    }
+}
+
+fn script(shell: Shell) -> String {
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut App::command(), "vault-token-plugin", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn the_committed_scripts_are_what_the_command_prints() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("completions");
+        for (shell, name) in [
+            (Shell::Bash, "vault-token-plugin.bash"),
+            (Shell::Zsh, "_vault-token-plugin"),
+            (Shell::Fish, "vault-token-plugin.fish"),
+        ] {
+            let path = directory.join(name);
+            if std::env::var_os("UPDATE_GENERATED").is_some() {
+                std::fs::write(&path, script(shell)).expect("writable");
+            }
+            let committed = std::fs::read_to_string(&path).expect("run this with UPDATE_GENERATED=1");
+            assert!(committed == script(shell), "{name} is old: run this with UPDATE_GENERATED=1");
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! `creds`: credentials of any secrets engine, and their leases.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use vault_api::{leases, logical};
+
+use crate::context::Context;
+use crate::duration;
+use crate::error::CommandError;
+use crate::ui::{Report, Ui};
+
+/// What to do with credentials.
+#[derive(Debug, Subcommand)]
+pub enum CredsCommand {
+    /// Get a credential; takes the full path, as `vault read` does
+    Get(GetArgs),
+    /// Renew a lease
+    Renew(RenewArgs),
+    /// Revoke a lease, and wait until that is done
+    Revoke(RevokeArgs),
+}
+
+/// Which credential.
+#[derive(Debug, Args)]
+pub struct GetArgs {
+    /// Full path, such as custom/creds/developer
+    path: String,
+    /// Print only this field, bare
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
+}
+
+/// Which lease, and for how long.
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    /// Lease
+    lease_id: String,
+    /// Time that is wished for, from now; the server decides
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    increment: Option<Duration>,
+}
+
+/// Which lease.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// Lease
+    lease_id: String,
+}
+
+/// A credential.
+#[derive(Serialize)]
+pub struct Credential {
+    path: String,
+    data: Map<String, Value>,
+    lease_id: String,
+    lease_duration_seconds: u64,
+    renewable: bool,
+    #[serde(skip)]
+    field: Option<String>,
+}
+
+/// A lease that lives on.
+#[derive(Debug, Serialize)]
+pub struct RenewReport {
+    lease_id: String,
+    lease_duration_seconds: u64,
+    renewable: bool,
+}
+
+/// A lease that is gone.
+#[derive(Debug, Serialize)]
+pub struct RevokeReport {
+    lease_id: String,
+    revoked: bool,
+}
+
+/// Gets a credential.
+///
+/// # Errors
+/// When the server refuses, and when there is nothing at the path or no such field.
+pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Credential, CommandError> {
+    let GetArgs { path, field } = args;
+    let client = context.client()?;
+    let reply = client
+        .send(&logical::Read { path: path.clone() })
+        .await
+        .map_err(|error| CommandError::failed(format!("could not read {path}")).because(error))?
+        .ok_or_else(|| {
+            CommandError::failed(format!("there is nothing at {path}"))
+                .hint("The path begins with the mount, as for `vault read`: custom/creds/developer.")
+        })?;
+    reply.warnings.iter().for_each(|warning| ui.warn(warning));
+    let data = reply.data.0;
+    let field = match field {
+        Some(name) => match data.get(&name).map(bare) {
+            Some(value) => Some(value),
+            None => {
+                let names: Vec<&str> = data.keys().map(String::as_str).collect();
+                let mut error = CommandError::failed(format!("{path} has no field {name}"))
+                    .hint(format!("It has: {}.", names.join(", ")));
+                if !reply.lease_id.is_empty() {
+                    let revoke = leases::Revoke { lease_id: reply.lease_id.clone() };
+                    error = error.hint(match client.send(&revoke).await {
+                        Ok(_) => "What was issued is revoked again.".to_owned(),
+                        Err(failed) => format!("The lease {} lives on: {failed}", reply.lease_id),
+                    });
+                }
+                return Err(error);
+            }
+        },
+        None => None,
+    };
+    Ok(Credential {
+        path,
+        data,
+        lease_id: reply.lease_id,
+        lease_duration_seconds: reply.lease_duration.as_secs(),
+        renewable: reply.renewable,
+        field,
+    })
+}
+
+/// Renews a lease.
+///
+/// # Errors
+/// When the server refuses.
+pub async fn renew(args: RenewArgs, context: &Context, ui: &mut Ui) -> Result<RenewReport, CommandError> {
+    let RenewArgs { lease_id, increment } = args;
+    let renewed = context
+        .client()?
+        .send(&leases::Renew { lease_id: lease_id.clone(), increment })
+        .await
+        .map_err(|error| CommandError::failed(format!("could not renew {lease_id}")).because(error))?;
+    renewed.warnings.iter().for_each(|warning| ui.warn(warning));
+    Ok(RenewReport {
+        lease_id: renewed.lease_id,
+        lease_duration_seconds: renewed.lease_duration.as_secs(),
+        renewable: renewed.renewable,
+    })
+}
+
+/// Revokes a lease.
+///
+/// # Errors
+/// When the server refuses, or the plugin could not revoke.
+pub async fn revoke(args: RevokeArgs, context: &Context) -> Result<RevokeReport, CommandError> {
+    let RevokeArgs { lease_id } = args;
+    context
+        .client()?
+        .send(&leases::Revoke { lease_id: lease_id.clone() })
+        .await
+        .map_err(|error| CommandError::failed(format!("could not revoke {lease_id}")).because(error))?;
+    Ok(RevokeReport { lease_id, revoked: true })
+}
+
+impl Report for Credential {
+    fn render(&self) -> String {
+        if let Some(field) = &self.field {
+            return field.clone();
+        }
+        let mut rows: Vec<(&str, String)> =
+            self.data.iter().map(|(key, value)| (key.as_str(), bare(value))).collect();
+        if !self.lease_id.is_empty() {
+            rows.push(("lease_id", self.lease_id.clone()));
+            rows.push(("lease_duration", format!("{}s", self.lease_duration_seconds)));
+            rows.push(("lease_renewable", self.renewable.to_string()));
+        }
+        let width = rows.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+        rows.iter().fold(String::new(), |mut text, (key, value)| {
+            let _ = writeln!(text, "{key:width$}  {value}");
+            text
+        })
+    }
+
+    fn is_bare(&self) -> bool {
+        self.field.is_some()
+    }
+}
+
+impl Report for RenewReport {
+    fn render(&self) -> String {
+        format!("Renewed {} for {}s\n", self.lease_id, self.lease_duration_seconds)
+    }
+}
+
+impl Report for RevokeReport {
+    fn render(&self) -> String {
+        format!("Revoked {}\n", self.lease_id)
+    }
+}
+
+fn bare(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}

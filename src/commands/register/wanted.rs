@@ -1,0 +1,309 @@
+//! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rollout::{
+    Binary, Downgrade, LocalSite, MountGoal, MountPath, Observed, Plugin, PluginDirectory, Probed, Register,
+    Rewrite, ThisRun, Version, Wanted, World, WriteGoal, observe,
+};
+use serde_json::Value;
+use vault_api::Secret;
+use vault_api::catalog::PluginType;
+
+use crate::commands::probe::probe;
+use crate::config::PluginYaml;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::pairs;
+use crate::ui::Ui;
+
+/// The flags of `register` that say what is wanted.
+pub(super) struct Flags {
+    pub(super) name: Option<String>,
+    pub(super) kind: Option<PluginType>,
+    pub(super) version: Option<Version>,
+    pub(super) binary: Option<PathBuf>,
+    pub(super) args: Vec<String>,
+    pub(super) env: Vec<String>,
+    pub(super) mount: Option<MountPath>,
+    pub(super) plugin_dir: Option<PathBuf>,
+    pub(super) config: Vec<String>,
+    pub(super) role: Vec<String>,
+    pub(super) write: Vec<String>,
+    pub(super) smoke: Option<String>,
+    pub(super) downgrade: Downgrade,
+    pub(super) rewrite: Rewrite,
+}
+
+/// Mount-relative path to data.
+type Writes = BTreeMap<String, BTreeMap<String, Wanted>>;
+
+const DEFAULT_NAME: &str = "custom-plugin";
+const DEFAULT_MOUNT: &str = "custom";
+
+/// Puts everything together. Nothing is changed; the binary is started and ended.
+pub(super) async fn gather(
+    flags: Flags,
+    file: Option<&Path>,
+    context: &Context,
+    ui: &mut Ui,
+) -> Result<(World, Register), CommandError> {
+    let yaml = file.map(PluginYaml::read).transpose()?.unwrap_or_default();
+    let mut writes = writes(&flags.config, &flags.role, &flags.write)?;
+    let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
+    let program = program(flags.binary, &yaml)?;
+    let client = context.client()?;
+    let mut world = World { client, site: None };
+    let observed = observe(&world, None, &ThisRun::default()).await?;
+
+    let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
+        Some(name) => name,
+        None if ui.can_ask() => ui.ask("Name of the plugin", Some(DEFAULT_NAME))?,
+        None => return Err(missing("the name of the plugin", "--name")),
+    };
+    let kind = kind(flags.kind, &yaml)?;
+    let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
+    let env = environment(&flags.env, &yaml)?;
+    let binary = read(&program, ui)?;
+    let probed = probe(&program, &args, &env).await;
+    let version = version(flags.version, &yaml, &probed, own)?;
+
+    let mut mounts = from_file(&yaml)?;
+    let has_data = !writes.is_empty() || flags.smoke.is_some();
+    let mount = match flags.mount {
+        Some(mount) => Some(mount),
+        None if mounts.is_empty() && kind == PluginType::Secret && ui.can_ask() => {
+            Some(parse_mount(&ui.ask("Where to mount it", Some(&default_mount(&observed, &name)))?)?)
+        }
+        None if has_data && mounts.len() == 1 => mounts.first().map(|mount| mount.path.clone()),
+        None if has_data => return Err(missing("the mount that the data is for", "--mount")),
+        None => None,
+    };
+    if let Some(path) = mount {
+        if own && !mounts.iter().any(|mount| mount.path == path) {
+            ask_for_config(&observed, &path, &mut writes, ui)?;
+        }
+        merge(&mut mounts, path, writes, flags.smoke);
+    }
+
+    let directory = match (flags.plugin_dir, &yaml.site) {
+        (Some(directory), _) => Some(directory),
+        (None, Some(site)) => Some(yaml.resolve(&site.local.plugin_dir)),
+        (None, None) => match observed.plugin_directory {
+            PluginDirectory::At(directory) => Some(directory),
+            PluginDirectory::NotShown if ui.can_ask() => {
+                Some(PathBuf::from(ui.ask("Plugin directory of the server on this machine", None)?))
+            }
+            PluginDirectory::NotConfigured | PluginDirectory::NotShown => None,
+        },
+    };
+    world.site = directory.map(LocalSite::new);
+    let plugin = Plugin { kind, name, version, args, env, binary, probed };
+    Ok((world, Register { plugin, mounts, downgrade: flags.downgrade, rewrite: flags.rewrite }))
+}
+
+fn program(flag: Option<PathBuf>, yaml: &PluginYaml) -> Result<PathBuf, CommandError> {
+    match flag.or_else(|| yaml.plugin.binary.as_deref().map(|path| yaml.resolve(path))) {
+        Some(path) => std::path::absolute(&path).map_err(|error| {
+            CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+        }),
+        None => std::env::current_exe().map_err(|error| {
+            CommandError::failed("could not find this program").because(error).hint("Name it with --binary.")
+        }),
+    }
+}
+
+fn read(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
+    let binary = Binary::read(program, &mut |done, total| ui.progress("hashing", done, total));
+    ui.end_progress();
+    binary.map_err(|error| CommandError::usage("there is no plugin to register").because(error))
+}
+
+fn kind(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, CommandError> {
+    match (flag, &yaml.plugin.kind) {
+        (Some(kind), _) => Ok(kind),
+        (None, Some(text)) => text.parse().map_err(|error| {
+            CommandError::usage("could not understand plugin.type of the file").because(error)
+        }),
+        (None, None) => Ok(PluginType::Secret),
+    }
+}
+
+fn version(
+    flag: Option<Version>,
+    yaml: &PluginYaml,
+    probed: &Probed,
+    own: bool,
+) -> Result<Version, CommandError> {
+    let reported = match probed {
+        Probed::Ran(probe) => probe.version.clone().filter(|text| !text.is_empty()),
+        Probed::Failed { .. } | Probed::NotRun { .. } => None,
+    };
+    let own = own.then(|| env!("CARGO_PKG_VERSION").to_owned());
+    let text = match flag {
+        Some(version) => return Ok(version),
+        None => yaml.plugin.version.clone().or(reported).or(own),
+    };
+    let text = text.ok_or_else(|| match probed {
+        Probed::Failed { said } => {
+            CommandError::failed(format!("the binary is not a plugin that works: {said}"))
+                .hint("Is --binary right, and is it built for this machine?")
+        }
+        Probed::Ran(_) | Probed::NotRun { .. } => {
+            missing("the version, which the binary does not report", "--version")
+        }
+    })?;
+    text.parse().map_err(|error| CommandError::usage(format!("{text:?} cannot be registered")).because(error))
+}
+
+fn environment(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secret>, CommandError> {
+    let mut variables = BTreeMap::new();
+    for (key, value) in &yaml.plugin.env {
+        variables.insert(key.clone(), yaml.value(key, value)?);
+    }
+    for flag in flags {
+        let (key, value) = pair("--env", flag)?;
+        variables.insert(key, value);
+    }
+    let line = |(key, value): (String, Wanted)| match value {
+        Wanted::Secret(secret) => Secret::new(format!("{key}={}", secret.expose())),
+        Wanted::Plain(Value::String(text)) => Secret::new(format!("{key}={text}")),
+        Wanted::Plain(other) => Secret::new(format!("{key}={other}")),
+    };
+    Ok(variables.into_iter().map(line).collect())
+}
+
+fn writes(config: &[String], roles: &[String], others: &[String]) -> Result<Writes, CommandError> {
+    let mut writes = Writes::new();
+    let mut add = |path: String, (key, value)| {
+        writes.entry(path).or_default().insert(key, value);
+    };
+    for flag in config {
+        add("config".to_owned(), pair("--config", flag)?);
+    }
+    for flag in roles {
+        let (name, data) = flag
+            .split_once(':')
+            .filter(|(name, _)| !name.is_empty() && !name.contains('='))
+            .ok_or_else(|| CommandError::usage("--role is given as name:key=value"))?;
+        add(format!("roles/{name}"), pair("--role", data)?);
+    }
+    for flag in others.chunks_exact(2) {
+        add(flag[0].trim_matches('/').to_owned(), pair("--write", &flag[1])?);
+    }
+    Ok(writes)
+}
+
+fn pair(flag: &str, text: &str) -> Result<(String, Wanted), CommandError> {
+    pairs::parse(text).map_err(|error| CommandError::usage(format!("could not use {flag}")).because(error))
+}
+
+fn from_file(yaml: &PluginYaml) -> Result<Vec<MountGoal>, CommandError> {
+    let mut mounts = Vec::new();
+    for section in &yaml.mounts {
+        let mut writes = Vec::new();
+        for (path, fields) in &section.write {
+            let mut data = BTreeMap::new();
+            for (key, value) in fields {
+                data.insert(key.clone(), yaml.value(key, value)?);
+            }
+            writes.push(WriteGoal { path: path.trim_matches('/').to_owned(), data });
+        }
+        let smoke = section.smoke.as_ref().map(|smoke| smoke.read.clone());
+        mounts.push(MountGoal { path: parse_mount(&section.path)?, writes, smoke });
+    }
+    Ok(mounts)
+}
+
+/// Flags change single fields of what the file says about the same path.
+fn merge(mounts: &mut Vec<MountGoal>, path: MountPath, writes: Writes, smoke: Option<String>) {
+    let at = mounts.iter().position(|mount| mount.path == path).unwrap_or_else(|| {
+        mounts.push(MountGoal { path, writes: Vec::new(), smoke: None });
+        mounts.len() - 1
+    });
+    let mount = &mut mounts[at];
+    for (path, data) in writes {
+        match mount.writes.iter_mut().find(|write| write.path == path) {
+            Some(write) => write.data.extend(data),
+            None => mount.writes.push(WriteGoal { path, data }),
+        }
+    }
+    mount.smoke = smoke.or(mount.smoke.take());
+}
+
+/// This plugin does nothing without a configuration, so a new mount of it gets one.
+fn ask_for_config(
+    observed: &Observed,
+    path: &MountPath,
+    writes: &mut Writes,
+    ui: &mut Ui,
+) -> Result<(), CommandError> {
+    if !ui.can_ask() || observed.mounts.contains_key(path.as_str()) {
+        return Ok(());
+    }
+    let config = writes.entry("config".to_owned()).or_default();
+    if !config.contains_key("api_endpoint") {
+        let answer = ui.ask("Address of the upstream API (api_endpoint)", None)?;
+        config.insert("api_endpoint".to_owned(), pairs::text("api_endpoint", &answer));
+    }
+    if !config.contains_key("api_key") {
+        config.insert(
+            "api_key".to_owned(),
+            Wanted::Secret(ui.ask_secret("Key of the upstream API (api_key)")?),
+        );
+    }
+    Ok(())
+}
+
+fn default_mount(observed: &Observed, plugin: &str) -> String {
+    let there = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
+    there.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
+}
+
+fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+    text.parse().map_err(|error| CommandError::usage("could not use a mount").because(error))
+}
+
+fn missing(what: &str, flag: &str) -> CommandError {
+    CommandError::usage(format!("{what} is missing"))
+        .hint(format!("Give it with {flag} or in the file of -f; on a terminal it is asked for."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn flags_of_one_role_come_together() {
+        let roles = texts(&["dev:permissions=read,write", "dev:ttl=1h", "ops:ttl=5m"]);
+        let writes = writes(&texts(&["api_endpoint=http://a:1"]), &roles, &texts(&["extra/path", "a=b"]))
+            .expect("writes");
+        assert_eq!(writes.keys().collect::<Vec<_>>(), ["config", "extra/path", "roles/dev", "roles/ops"]);
+        assert_eq!(writes["roles/dev"].len(), 2);
+    }
+
+    #[test]
+    fn a_role_without_its_name_is_refused() {
+        assert!(writes(&[], &texts(&["ttl=1h"]), &[]).is_err());
+        assert!(writes(&[], &texts(&["url=http://x"]), &[]).is_err());
+    }
+
+    #[test]
+    fn a_flag_changes_one_field_of_the_file() {
+        let path: MountPath = "custom".parse().expect("a path");
+        let data = BTreeMap::from([("ttl".to_owned(), pairs::text("ttl", "1h"))]);
+        let there = WriteGoal { path: "roles/dev".into(), data };
+        let mut mounts =
+            vec![MountGoal { path: path.clone(), writes: vec![there], smoke: Some("creds/dev".into()) }];
+        let flags = writes(&[], &texts(&["dev:permissions=read"]), &[]).expect("writes");
+        merge(&mut mounts, path, flags, None);
+        assert_eq!(mounts.len(), 1);
+        assert_eq!(mounts[0].writes[0].data.len(), 2);
+        assert_eq!(mounts[0].smoke.as_deref(), Some("creds/dev"));
+    }
+}

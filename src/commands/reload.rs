@@ -1,0 +1,72 @@
+//! `reload`: the same version again, or the one that is configured, on mounts.
+
+use clap::{ArgGroup, Args};
+use rollout::{Goal, MountPath, Reload, ReloadTarget, World};
+use serde::Serialize;
+use vault_api::catalog::PluginType;
+
+use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out};
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::ui::{Report, Ui};
+
+/// What to reload.
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("target").required(true)))]
+pub struct ReloadArgs {
+    /// Mount; can be given more than once
+    #[arg(long = "mount", value_name = "PATH", group = "target")]
+    mounts: Vec<MountPath>,
+    /// Plugin: all its mounts
+    #[arg(long, value_name = "NAME", group = "target")]
+    plugin: Option<String>,
+    /// Type of the plugin
+    #[arg(long = "type", value_name = "TYPE", default_value = "secret")]
+    kind: PluginType,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+/// What was reloaded.
+#[derive(Debug, Serialize)]
+pub struct ReloadReport {
+    #[serde(flatten)]
+    carried: Carried,
+}
+
+/// Reloads.
+///
+/// # Errors
+/// When it is refused, fails, or is interrupted.
+pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<ReloadReport, CommandError> {
+    let ReloadArgs { mounts, plugin, kind, consent } = args;
+    let target = match plugin {
+        Some(name) => ReloadTarget::Plugin { kind, name },
+        None => ReloadTarget::Mounts(mounts),
+    };
+    let world = World { client: context.client()?, site: None };
+    let goal = Goal::Reload(Reload { target });
+    let carried = carry_out(&world, &goal, consent.consent(), ui).await?;
+    Ok(ReloadReport { carried })
+}
+
+impl Report for ReloadReport {
+    fn render(&self) -> String {
+        match self.carried.result {
+            Ended::NothingToDo => "Nothing to do\n".to_owned(),
+            Ended::DryRun => "Nothing was done: this was a dry run\n".to_owned(),
+            Ended::Done => {
+                let done: Vec<String> =
+                    self.carried.done.iter().map(|step| format!("Done: {step}\n")).collect();
+                done.concat()
+            }
+        }
+    }
+
+    fn exit_code(&self) -> std::process::ExitCode {
+        match self.carried.result {
+            Ended::DryRun => Kind::Drift.exit_code(),
+            Ended::NothingToDo | Ended::Done => std::process::ExitCode::SUCCESS,
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! `-f plugin.yaml`: the whole of a registration in one file, for CI.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rollout::Wanted;
+use serde::Deserialize;
+use serde_json::Value;
+use vault_api::Secret;
+
+use crate::error::CommandError;
+use crate::pairs;
+
+/// The file. Relative paths in it start at its directory. Flags come before it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginYaml {
+    /// What is registered.
+    #[serde(default)]
+    pub plugin: PluginSection,
+    /// Where it is mounted, and with what.
+    #[serde(default)]
+    pub mounts: Vec<MountSection>,
+    /// Where the server's plugin directory lies.
+    pub site: Option<SiteSection>,
+    #[serde(skip)]
+    directory: PathBuf,
+}
+
+/// What is registered.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PluginSection {
+    /// Name in the catalog.
+    pub name: Option<String>,
+    /// `secret`, `auth` or `database`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Version; what the binary reports when it is missing.
+    pub version: Option<String>,
+    /// The binary.
+    pub binary: Option<PathBuf>,
+    /// Its arguments.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Its environment: texts, or references.
+    #[serde(default)]
+    pub env: BTreeMap<String, Value>,
+}
+
+/// One mount.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MountSection {
+    /// As in `vault secrets enable -path`.
+    pub path: String,
+    /// Mount-relative path to data.
+    #[serde(default)]
+    pub write: BTreeMap<String, BTreeMap<String, Value>>,
+    /// How it is tried.
+    pub smoke: Option<SmokeSection>,
+}
+
+/// How a mount is tried.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmokeSection {
+    /// Mount-relative path that returns a lease or data.
+    pub read: String,
+}
+
+/// Where the server's plugin directory lies.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSection {
+    /// On this machine.
+    pub local: LocalSection,
+}
+
+/// A plugin directory of this machine.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LocalSection {
+    /// The directory.
+    pub plugin_dir: PathBuf,
+}
+
+/// A reference to a secret.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Reference {
+    File(PathBuf),
+    Env(String),
+}
+
+impl PluginYaml {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, is no YAML, or has a key that is not known.
+    pub fn read(path: &Path) -> Result<Self, CommandError> {
+        let text = fs::read_to_string(path).map_err(|source| {
+            CommandError::usage(format!("could not read {}", path.display())).because(source)
+        })?;
+        let directory = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self::parse(&text, directory).map_err(|source| {
+            CommandError::usage(format!("could not understand {}", path.display())).because(source)
+        })
+    }
+
+    /// A path of the file, as seen from here.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// A value of the file: itself, or what it refers to.
+    ///
+    /// # Errors
+    /// When a reference leads nowhere, and when a secret is written out.
+    pub fn value(&self, key: &str, value: &Value) -> Result<Wanted, CommandError> {
+        let is_reference = value
+            .as_object()
+            .is_some_and(|map| map.len() == 1 && (map.contains_key("file") || map.contains_key("env")));
+        if !is_reference {
+            return if pairs::is_secret(key) {
+                Err(CommandError::usage(format!("{key} is written out in the file"))
+                    .hint(format!("Refer to it: {key}: {{file: ./path}} or {key}: {{env: NAME}}.")))
+            } else {
+                Ok(Wanted::Plain(value.clone()))
+            };
+        }
+        let reference = serde_json::from_value(value.clone()).map_err(|source| {
+            CommandError::usage(format!("could not understand the reference for {key}")).because(source)
+        })?;
+        match reference {
+            Reference::File(path) => pairs::from_file(key, &self.resolve(&path))
+                .map(Wanted::Secret)
+                .map_err(|source| CommandError::usage("could not follow a reference").because(source)),
+            Reference::Env(name) => std::env::var(&name)
+                .map(|text| Wanted::Secret(Secret::new(text)))
+                .map_err(|_| CommandError::usage(format!("the variable {name} for {key} is not set"))),
+        }
+    }
+
+    fn parse(text: &str, directory: PathBuf) -> Result<Self, serde_norway::Error> {
+        let yaml: Self = serde_norway::from_str(text)?;
+        Ok(Self { directory, ..yaml })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: &str = r#"
+plugin: {name: custom-plugin, type: secret, version: 1.2.3, binary: ./vault-token-plugin, args: [serve], env: {}}
+mounts:
+- path: custom
+  write:
+    config: {api_endpoint: "https://api.example.com", api_key: {file: ./api-key}}
+    roles/developer: {permissions: "read,write", ttl: 1h}
+  smoke: {read: creds/developer}
+site: {local: {plugin_dir: /vault/plugins}}
+"#;
+
+    #[test]
+    fn the_file_of_the_manual_is_understood() {
+        let yaml = PluginYaml::parse(WHOLE, PathBuf::from("deploy")).expect("the file");
+        assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
+        assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
+        assert_eq!(yaml.mounts[0].smoke.as_ref().expect("a trial").read, "creds/developer");
+        assert_eq!(yaml.resolve(Path::new("./api-key")), Path::new("deploy/./api-key"));
+        assert_eq!(yaml.site.expect("a site").local.plugin_dir, Path::new("/vault/plugins"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        for text in
+            ["plugins: {}", "plugin: {nmae: x}", "mounts: [{path: a, writes: {}}]", "site: {docker: {}}"]
+        {
+            assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_followed_and_never_written_out() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::write(directory.path().join("api-key"), "hunter2\n").expect("a file");
+        let yaml = PluginYaml::parse(WHOLE, directory.path().to_owned()).expect("the file");
+        let wanted = yaml.value("api_key", &yaml.mounts[0].write["config"]["api_key"]).expect("a value");
+        assert!(matches!(wanted, Wanted::Secret(secret) if secret.expose() == "hunter2"));
+        let error = yaml.value("api_key", &Value::from("hunter2")).expect_err("written out");
+        assert!(!error.render().contains("hunter2"));
+    }
+}

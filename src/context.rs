@@ -1,0 +1,194 @@
+//! Which server is meant and who asks: flags, then the environment, then the token file.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use vault_api::{Client, ClientConfig, Secret, Verification};
+
+use crate::duration;
+use crate::error::CommandError;
+use crate::ui::{Format, Verbosity};
+
+/// Flags of every command. The names are those of Vault's own command line.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Address of the server [env: BAO_ADDR, VAULT_ADDR]
+    #[arg(long, global = true, value_name = "URL")]
+    pub address: Option<String>,
+    /// Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]
+    #[arg(long, global = true)]
+    pub namespace: Option<String>,
+    /// PEM file of the authority that signed the server's certificate [env: BAO_CACERT, VAULT_CACERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_cert: Option<PathBuf>,
+    /// Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub ca_path: Option<PathBuf>,
+    /// PEM file of the client's certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of the client's key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub client_key: Option<PathBuf>,
+    /// Name to expect in the server's certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub tls_server_name: Option<String>,
+    /// Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]
+    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    pub tls_skip_verify: bool,
+    /// Time that one request may take
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+    /// Format of what is printed on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub output: Format,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, action = ArgAction::SetTrue)]
+    pub quiet: bool,
+}
+
+impl GlobalArgs {
+    /// How much is said on standard error.
+    pub fn verbosity(&self) -> Verbosity {
+        if self.quiet { Verbosity::Quiet } else { Verbosity::Normal }
+    }
+}
+
+/// What every command knows.
+#[derive(Debug)]
+pub struct Context {
+    global: GlobalArgs,
+}
+
+const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
+
+impl Context {
+    /// From the flags; the environment is read when a client is asked for.
+    pub fn new(global: GlobalArgs) -> Self {
+        Self { global }
+    }
+
+    /// A client with the caller's token.
+    ///
+    /// # Errors
+    /// When a setting cannot be used, and when there is no token.
+    pub fn client(&self) -> Result<Client, CommandError> {
+        let variable = |name: &str| std::env::var(name).ok();
+        let mut config = self.configure(&variable)?;
+        if config.token.is_none() {
+            config.token = token_file(&variable)?;
+        }
+        if config.token.is_none() {
+            return Err(CommandError::usage("there is no token to ask the server with")
+                .hint("Set VAULT_TOKEN, or log in with `vault login`, which writes ~/.vault-token."));
+        }
+        Client::new(&config)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    fn configure(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<ClientConfig, CommandError> {
+        let GlobalArgs {
+            address,
+            namespace,
+            ca_cert,
+            ca_path,
+            client_cert,
+            client_key,
+            tls_server_name,
+            tls_skip_verify,
+            timeout,
+            output: _,
+            quiet: _,
+        } = self.global.clone();
+        let setting = |name: &str| setting(variable, name);
+        let path = |name: &str| setting(name).map(PathBuf::from);
+        let address = address.or_else(|| setting("ADDR")).unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
+        let mut config = ClientConfig::new(address);
+        config.token = setting("TOKEN").map(Secret::new);
+        config.namespace = namespace.or_else(|| setting("NAMESPACE"));
+        config.ca_cert = ca_cert.or_else(|| path("CACERT"));
+        config.ca_path = ca_path.or_else(|| path("CAPATH"));
+        config.client_cert = client_cert.or_else(|| path("CLIENT_CERT"));
+        config.client_key = client_key.or_else(|| path("CLIENT_KEY"));
+        config.tls_server_name = tls_server_name.or_else(|| setting("TLS_SERVER_NAME"));
+        if tls_skip_verify || setting("SKIP_VERIFY").is_some_and(|text| is_true(&text)) {
+            config.verification = Verification::Skip;
+        }
+        if let Some(text) = setting("CLIENT_TIMEOUT") {
+            config.timeout = duration::parse(&text)
+                .map_err(|error| CommandError::usage("could not read VAULT_CLIENT_TIMEOUT").because(error))?;
+        }
+        config.timeout = timeout.unwrap_or(config.timeout);
+        Ok(config)
+    }
+}
+
+/// OpenBao's name first, as its own command line does. Empty is unset.
+fn setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+    ["BAO", "VAULT"]
+        .iter()
+        .filter_map(|product| variable(&format!("{product}_{name}")))
+        .find(|text| !text.is_empty())
+}
+
+/// As Go's `strconv.ParseBool`, which Vault reads it with.
+fn is_true(text: &str) -> bool {
+    ["1", "t", "T", "TRUE", "true", "True"].contains(&text)
+}
+
+fn token_file(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>, CommandError> {
+    let Some(home) = variable("HOME") else { return Ok(None) };
+    let path = PathBuf::from(home).join(".vault-token");
+    match fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => Ok(None),
+        Ok(text) => Ok(Some(Secret::new(text.trim()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CommandError::failed(format!("could not read {}", path.display())).because(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        let value = match name {
+            "BAO_ADDR" => "http://bao:8200",
+            "VAULT_ADDR" => "http://vault:8200",
+            "VAULT_NAMESPACE" => "team",
+            "VAULT_SKIP_VERIFY" => "true",
+            "VAULT_CACERT" => "",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_environment() {
+        let global = GlobalArgs { address: Some("http://flag:8200".into()), ..GlobalArgs::default() };
+        let config = Context::new(global).configure(&environment).expect("a configuration");
+        assert_eq!(config.address, "http://flag:8200");
+        assert_eq!(config.namespace.as_deref(), Some("team"));
+    }
+
+    #[test]
+    fn openbaos_variables_come_first_and_empty_is_unset() {
+        let config = Context::new(GlobalArgs::default()).configure(&environment).expect("a configuration");
+        assert_eq!(config.address, "http://bao:8200");
+        assert_eq!(config.ca_cert, None);
+        assert_eq!(config.verification, Verification::Skip);
+    }
+
+    #[test]
+    fn a_token_is_read_from_the_home_directory() {
+        let home = tempfile::tempdir().expect("a directory");
+        fs::write(home.path().join(".vault-token"), "s.abc\n").expect("a file");
+        let variable = |_: &str| Some(home.path().display().to_string());
+        let token = token_file(&variable).expect("readable").expect("a token");
+        assert_eq!(token.expose(), "s.abc");
+    }
+}

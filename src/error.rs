@@ -1,0 +1,278 @@
+//! How a command fails: what, why, what cures it, and with which exit code.
+
+use std::error::Error;
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use rollout::{ObserveError, Outcome, Refusal, Stop};
+use serde::Serialize;
+use vault_api::{CallError, Trouble};
+
+/// What an exit code tells the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// It failed and nothing is left half done.
+    Failed,
+    /// The command line or the file is wrong.
+    Usage,
+    /// `--dry-run` found something to do.
+    Drift,
+    /// It failed and was undone.
+    RolledBack,
+    /// It failed and somebody has to look.
+    NeedsPerson,
+    /// It was interrupted and can be run again.
+    Interrupted,
+}
+
+impl Kind {
+    /// The number of the exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Drift => 3,
+            Self::RolledBack => 4,
+            Self::NeedsPerson => 5,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The exit code.
+    pub fn exit_code(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+}
+
+/// A command that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct CommandError {
+    kind: Kind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    hints: Vec<String>,
+}
+
+impl CommandError {
+    /// A failure after which nothing is half done.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// A command line or file that cannot be used.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// A failure of any kind.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None, hints: Vec::new() }
+    }
+
+    /// The cause. What is known to cure a failed call is added to the hints.
+    #[must_use]
+    pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        let call = chain(&source).find_map(|cause| cause.downcast_ref::<CallError>());
+        self.hints.extend(call.and_then(cure).map(str::to_owned));
+        self.source = Some(Box::new(source));
+        self
+    }
+
+    /// What cures it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// What the exit code tells.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The message and its causes, one line each, then the hints.
+    pub fn render(&self) -> String {
+        let mut text = format!("Error: {}\n", self.message);
+        for cause in self.causes() {
+            let _ = writeln!(text, "  because: {cause}");
+        }
+        for hint in &self.hints {
+            let _ = writeln!(text, "\n{hint}");
+        }
+        text
+    }
+
+    /// The document that JSON and YAML callers get.
+    pub fn document(&self) -> impl Serialize {
+        #[derive(Serialize)]
+        struct Document {
+            error: Kind,
+            exit_code: u8,
+            message: String,
+            causes: Vec<String>,
+            hints: Vec<String>,
+        }
+        Document {
+            error: self.kind,
+            exit_code: self.kind.code(),
+            message: self.message.clone(),
+            causes: self.causes(),
+            hints: self.hints.clone(),
+        }
+    }
+
+    /// The run of a plan that did not end well; `None` for one that did.
+    pub fn from_outcome(outcome: Outcome) -> Option<Self> {
+        let at = |step: Option<rollout::Step>| {
+            step.map_or_else(|| "could not look at the server".to_owned(), |step| format!("could not {step}"))
+        };
+        match outcome {
+            Outcome::Done { done: _ } => None,
+            Outcome::Refused { refusal } => Some(refusal.into()),
+            Outcome::Interrupted { done, left } => Some(
+                Self::new(
+                    Kind::Interrupted,
+                    format!("interrupted after {} of {} steps", done.len(), done.len() + left.len()),
+                )
+                .hint("Run the same command again to go on."),
+            ),
+            Outcome::Changed { done, expected, found } => {
+                let expected = expected.map_or_else(|| "the end".to_owned(), |step| format!("to {step}"));
+                Some(
+                    Self::failed(format!(
+                        "something changed in between: after {} steps the next was {expected}, now it is to {found}",
+                        done.len()
+                    ))
+                    .hint("Run the same command again to see the new plan."),
+                )
+            }
+            Outcome::Failed { done: _, step, error } => {
+                Some(Self::failed(at(step)).because(Told(error)).hint(
+                    "No mount runs anything that it did not run before. Run the same command again when it is cured.",
+                ))
+            }
+            Outcome::RolledBack { done: _, step, error, mounts } => {
+                let mounts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
+                Some(
+                    Self::new(Kind::RolledBack, at(step))
+                        .because(Told(error))
+                        .hint(format!("Moved back to the version before: {}", mounts.join(", "))),
+                )
+            }
+            Outcome::NeedsPerson { done: _, step, error, left } => {
+                let error = Self::new(Kind::NeedsPerson, at(step)).because(Told(error));
+                Some(left.into_iter().fold(error, Self::hint))
+            }
+        }
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let first = self.source.as_deref().map(|source| source as &(dyn Error + 'static));
+        first.into_iter().flat_map(chain).map(ToString::to_string).collect()
+    }
+}
+
+impl From<Refusal> for CommandError {
+    fn from(refusal: Refusal) -> Self {
+        Self::failed(refusal.to_string()).hint(refusal.cure())
+    }
+}
+
+impl From<Stop> for CommandError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => refusal.into(),
+            Stop::Waiting(on) => Self::failed(on.to_string()).hint("Run this again in a moment."),
+        }
+    }
+}
+
+impl From<ObserveError> for CommandError {
+    fn from(error: ObserveError) -> Self {
+        Self::failed("could not find out what is there").because(error)
+    }
+}
+
+/// A cause that is only known as text.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
+
+fn chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(first), |error| (*error).source())
+}
+
+fn cure(error: &CallError) -> Option<&'static str> {
+    match error {
+        CallError::Sealed { .. } => Some("Unseal it with `vault operator unseal`, and run this again."),
+        CallError::Api(answer) if answer.is_permission_denied() => Some(
+            "Is the token valid, and does its policy allow this path? It is taken from VAULT_TOKEN, else from ~/.vault-token.",
+        ),
+        CallError::Api(answer) if answer.is_no_route() => {
+            Some("Nothing is mounted there. `vault-token-plugin status` shows what is mounted.")
+        }
+        CallError::Api(_) => None,
+        CallError::Transport { trouble: Trouble::NoConnection, .. } => {
+            Some("Does the server run, and is the address right? Give it with --address or VAULT_ADDR.")
+        }
+        CallError::Transport { trouble: Trouble::Certificate, .. } => {
+            Some("Name the authority that signed the server's certificate with --ca-cert or VAULT_CACERT.")
+        }
+        CallError::Transport { trouble: Trouble::NotTls, .. } => {
+            Some("Does the address begin with http:// where it should? A development server speaks no TLS.")
+        }
+        CallError::Transport { trouble: Trouble::TimedOut, .. } => {
+            Some("Allow more time with --timeout. What was asked may have been done.")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_codes_are_what_the_manual_says() {
+        let kinds =
+            [Kind::Failed, Kind::Usage, Kind::Drift, Kind::RolledBack, Kind::NeedsPerson, Kind::Interrupted];
+        assert_eq!(kinds.map(Kind::code), [1, 2, 3, 4, 5, 130]);
+    }
+
+    #[test]
+    fn a_run_that_needs_a_person_says_what_is_where() {
+        let outcome = Outcome::NeedsPerson {
+            done: vec![],
+            step: None,
+            error: "permission denied".into(),
+            left: vec!["custom/ runs v1.0.0".into()],
+        };
+        let error = CommandError::from_outcome(outcome).expect("an error");
+        assert_eq!(error.kind(), Kind::NeedsPerson);
+        assert!(error.render().contains("because: permission denied"), "{}", error.render());
+        assert!(error.render().contains("custom/ runs v1.0.0"), "{}", error.render());
+    }
+
+    #[test]
+    fn a_refusal_tells_cause_and_cure() {
+        let refusal = Refusal::NoPluginDirectory;
+        let error = CommandError::from(refusal.clone());
+        assert_eq!(error.kind(), Kind::Failed);
+        assert!(error.render().contains(&refusal.to_string()));
+        assert!(error.render().contains(&refusal.cure()));
+    }
+
+    #[test]
+    fn a_server_that_is_not_there_is_answered_with_its_cure() {
+        let source = CallError::Transport {
+            address: "http://127.0.0.1:1".into(),
+            trouble: Trouble::NoConnection,
+            source: None,
+        };
+        let text = CommandError::failed("could not read creds/a").because(source).render();
+        assert!(text.contains("because: could not call http://127.0.0.1:1: no connection"), "{text}");
+        assert!(text.contains("VAULT_ADDR"), "{text}");
+    }
+}

@@ -1,0 +1,10 @@
+//! The command line around both halves: `serve` is the plugin, everything else brings a plugin to a server.
+
+pub mod app;
+pub mod commands;
+pub mod config;
+pub mod context;
+pub mod duration;
+pub mod error;
+pub mod pairs;
+pub mod ui;

@@ -1,0 +1,137 @@
+//! `key=value`, `key=@file` and `key=-`, as Vault's own command line takes data.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use rollout::Wanted;
+use serde_json::Value;
+use vault_api::Secret;
+
+/// A pair that cannot be used. Values are not repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum PairError {
+    /// No `=`, or nothing before it. The text may be a secret, so only its place is known.
+    #[error("data is given as key=value, key=@file or key=-")]
+    NotAPair,
+    /// The file of `key=@file`.
+    #[error("could not read {path} for {key}")]
+    File {
+        /// Before the `=`.
+        key: String,
+        /// After the `@`.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// Standard input, for `key=-`.
+    #[error("could not read {key} from standard input")]
+    Input {
+        /// Before the `=`.
+        key: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Fields that are secrets wherever their value comes from.
+const SECRET_FIELDS: [&str; 1] = ["api_key"];
+
+/// Reads one pair. What comes from a file or standard input is a secret and loses one line break at its end.
+///
+/// # Errors
+/// When it is no pair or its source cannot be read.
+pub fn parse(pair: &str) -> Result<(String, Wanted), PairError> {
+    let (key, value) = pair.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or(PairError::NotAPair)?;
+    let wanted = match value.strip_prefix('@') {
+        Some(path) => Wanted::Secret(from_file(key, Path::new(path))?),
+        None if value == "-" => Wanted::Secret(from_input(key)?),
+        None => text(key, value),
+    };
+    Ok((key.to_owned(), wanted))
+}
+
+/// A value that was typed.
+pub fn text(key: &str, value: &str) -> Wanted {
+    if is_secret(key) {
+        Wanted::Secret(Secret::new(value))
+    } else {
+        Wanted::Plain(Value::String(value.to_owned()))
+    }
+}
+
+/// Whether a field of this name never appears as text in a file or on a screen.
+pub fn is_secret(key: &str) -> bool {
+    SECRET_FIELDS.contains(&key)
+}
+
+/// The secret in a file, without one line break at its end.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn from_file(key: &str, path: &Path) -> Result<Secret, PairError> {
+    let content = fs::read_to_string(path).map_err(|source| PairError::File {
+        key: key.to_owned(),
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(without_line_break(content))
+}
+
+fn from_input(key: &str) -> Result<Secret, PairError> {
+    let mut content = String::new();
+    io::stdin()
+        .read_to_string(&mut content)
+        .map_err(|source| PairError::Input { key: key.to_owned(), source })?;
+    Ok(without_line_break(content))
+}
+
+fn without_line_break(mut content: String) -> Secret {
+    if content.ends_with('\n') {
+        content.pop();
+        if content.ends_with('\r') {
+            content.pop();
+        }
+    }
+    Secret::new(content)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_may_hold_equal_signs_and_be_empty() {
+        let (key, value) = parse("filter=a=b").expect("a pair");
+        assert_eq!(key, "filter");
+        assert!(matches!(value, Wanted::Plain(Value::String(text)) if text == "a=b"));
+        assert!(
+            matches!(parse("x=").expect("a pair").1, Wanted::Plain(Value::String(text)) if text.is_empty())
+        );
+    }
+
+    #[test]
+    fn a_file_is_a_secret_without_its_last_line_break() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("key");
+        fs::write(&path, "hunter2\n").expect("a file");
+        let (_, value) = parse(&format!("password=@{}", path.display())).expect("a pair");
+        assert!(matches!(value, Wanted::Secret(secret) if secret.expose() == "hunter2"));
+    }
+
+    #[test]
+    fn an_api_key_is_a_secret_however_it_is_given() {
+        assert!(matches!(parse("api_key=hunter2").expect("a pair").1, Wanted::Secret(_)));
+    }
+
+    #[test]
+    fn what_is_no_pair_is_refused_without_repeating_it() {
+        for text in ["hunter2", "=hunter2"] {
+            let error = parse(text).expect_err("no pair").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(matches!(parse("a=@/nonexistent/file"), Err(PairError::File { .. })));
+    }
+}

@@ -1,0 +1,232 @@
+//! The only printer: data on standard output, talk on standard error.
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use dialoguer::{Confirm, Input, Password};
+use indicatif::{ProgressBar, ProgressStyle};
+use rollout::Event;
+use serde::Serialize;
+use vault_api::Secret;
+
+use crate::error::CommandError;
+
+/// Format of the data.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    #[default]
+    Human,
+    /// One JSON document.
+    Json,
+    /// One YAML document.
+    Yaml,
+}
+
+/// How much is said beside the data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verbosity {
+    /// What is done.
+    Normal,
+    /// Only what went wrong.
+    Quiet,
+}
+
+/// What a command found out or did.
+pub trait Report: Serialize {
+    /// For people; ends with a line break unless it is empty.
+    fn render(&self) -> String;
+
+    /// What the caller is told by number.
+    fn exit_code(&self) -> ExitCode {
+        ExitCode::SUCCESS
+    }
+
+    /// Whether it is a text of its own, for which JSON makes no sense (a completion script, a bare field).
+    fn is_bare(&self) -> bool {
+        false
+    }
+}
+
+/// The printer.
+#[derive(Debug)]
+pub struct Ui {
+    format: Format,
+    verbosity: Verbosity,
+    terminal: bool,
+    bar: Option<ProgressBar>,
+}
+
+#[derive(Serialize)]
+struct Document<'a, T> {
+    schema_version: u32,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
+impl Ui {
+    /// Looks at the terminal once. Under `CI` nothing is asked and nothing moves, as without a terminal.
+    pub fn new(format: Format, verbosity: Verbosity) -> Self {
+        let terminal =
+            io::stdin().is_terminal() && stderr().is_terminal() && std::env::var_os("CI").is_none();
+        Self { format, verbosity, terminal, bar: None }
+    }
+
+    /// Whether somebody is there who can be asked.
+    pub fn can_ask(&self) -> bool {
+        self.terminal
+    }
+
+    /// Prints what a command found out.
+    ///
+    /// # Errors
+    /// When standard output takes nothing; a reader that has gone away is no error.
+    pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        let unprintable = |error: Box<dyn std::error::Error + Send + Sync>| {
+            CommandError::failed(format!("could not make the document: {error}"))
+        };
+        let document = Document { schema_version: 1, content: report };
+        let text = match self.format {
+            _ if report.is_bare() => report.render(),
+            Format::Human => report.render(),
+            Format::Json => {
+                serde_json::to_string_pretty(&document).map_err(|error| unprintable(error.into()))? + "\n"
+            }
+            Format::Yaml => serde_norway::to_string(&document).map_err(|error| unprintable(error.into()))?,
+        };
+        let text = if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') {
+            text + "\n"
+        } else {
+            text
+        };
+        match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(CommandError::failed("could not write to standard output").because(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Says something beside the data.
+    pub fn say(&mut self, text: &str) {
+        if self.verbosity == Verbosity::Normal {
+            self.talk(text);
+        }
+    }
+
+    /// Says what should not be missed.
+    pub fn warn(&mut self, text: &str) {
+        self.talk(&format!("Warning: {text}"));
+    }
+
+    /// Says why a command failed.
+    pub fn error(&mut self, error: &CommandError) {
+        self.end_progress();
+        let document = error.document();
+        let document = Document { schema_version: 1, content: &document };
+        let text = match self.format {
+            Format::Human => error.render(),
+            Format::Json => serde_json::to_string_pretty(&document).unwrap_or_else(|_| error.render()),
+            Format::Yaml => serde_norway::to_string(&document).unwrap_or_else(|_| error.render()),
+        };
+        self.talk(text.trim_end());
+    }
+
+    /// Shows what happens in a run.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::StepStarted { number, of, step } => self.say(&format!("[{number}/{of}] {step}")),
+            Event::Bytes { done, total } => self.progress("copying", *done, *total),
+            Event::StepDone { number: _, of: _, step: _, warnings } => {
+                self.end_progress();
+                warnings.iter().for_each(|warning| self.warn(warning));
+            }
+            Event::Waiting { on } => self.say(&on.to_string()),
+            Event::RollingBack { mounts, because } => {
+                let mounts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
+                self.warn(&format!("moving {} back: {because}", mounts.join(", ")));
+            }
+            Event::ReadsBackDifferently { path, fields } => {
+                self.warn(&format!("{path} was written and reads back differently: {}", fields.join(", ")));
+            }
+            Event::SmokeIssued { path } => self.say(&format!("issued a credential from {path}")),
+            Event::SmokeRevoked { path } => self.say(&format!("revoked the credential from {path}")),
+            _ => {}
+        }
+    }
+
+    /// Shows how far something is, on a terminal.
+    pub fn progress(&mut self, what: &'static str, done: u64, total: u64) {
+        if !self.terminal || self.verbosity == Verbosity::Quiet || std::env::var_os("NO_COLOR").is_some() {
+            return;
+        }
+        let bar = self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::new(total);
+            if let Ok(style) = ProgressStyle::with_template("  {msg} [{bar:30}] {bytes}/{total_bytes}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.with_message(what)
+        });
+        bar.set_position(done);
+    }
+
+    /// Takes the progress away.
+    pub fn end_progress(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Asks for a yes.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    pub fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
+        Confirm::new().with_prompt(question).default(true).interact().map_err(unread)
+    }
+
+    /// Asks for a text.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    pub fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, CommandError> {
+        let input = Input::<String>::new().with_prompt(question);
+        let input = match default {
+            Some(default) => input.default(default.to_owned()),
+            None => input,
+        };
+        input.interact_text().map_err(unread)
+    }
+
+    /// Asks for a secret, without echo.
+    ///
+    /// # Errors
+    /// When the terminal cannot be read.
+    pub fn ask_secret(&mut self, question: &str) -> Result<Secret, CommandError> {
+        Password::new().with_prompt(question).interact().map(Secret::new).map_err(unread)
+    }
+
+    fn talk(&mut self, text: &str) {
+        // A closed standard error is nobody who listens.
+        let line = || writeln!(stderr(), "{text}").ok();
+        match &self.bar {
+            Some(bar) => bar.suspend(line),
+            None => line(),
+        };
+    }
+}
+
+fn unread(error: dialoguer::Error) -> CommandError {
+    CommandError::usage("could not read the answer from the terminal").because(error)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the printer that standard output belongs to")]
+fn stdout() -> io::Stdout {
+    io::stdout()
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the printer that standard error belongs to")]
+fn stderr() -> io::Stderr {
+    io::stderr()
+}

@@ -1,0 +1,89 @@
+//! A real Vault, an upstream that issues tokens, and our binary to bring the two together.
+
+use std::fs;
+use std::path::PathBuf;
+
+use harness::{Output, Program, Storage, Upstream, VaultServer};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const NAME: &str = "custom-plugin";
+
+pub(crate) struct Lab {
+    pub(crate) vault: VaultServer,
+    pub(crate) upstream: Upstream,
+    pub(crate) program: Program,
+    folder: TempDir,
+}
+
+impl Lab {
+    /// A Vault that forgets everything when it ends.
+    pub(crate) async fn new() -> Lab {
+        Lab::on(Storage::Memory).await
+    }
+
+    pub(crate) async fn on(storage: Storage) -> Lab {
+        let vault = VaultServer::builder().storage(storage).audit_log().start().await;
+        let upstream = Upstream::start().await;
+        let program = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin")).vault(&vault);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
+        Lab { vault, upstream, program, folder }
+    }
+
+    /// A Vault with our plugin registered on `mounts`, each with a role `developer` whose leases live for `ttl`.
+    pub(crate) async fn registered(mounts: &[&str], ttl: &str) -> Lab {
+        let lab = Lab::new().await;
+        lab.register(&lab.description(mounts, ttl)).await.success();
+        lab
+    }
+
+    /// The description of the plugin as a user writes it.
+    pub(crate) fn description(&self, mounts: &[&str], ttl: &str) -> String {
+        let binary = env!("CARGO_BIN_EXE_vault-token-plugin");
+        let key = self.folder.path().join("api-key");
+        let mut text =
+            format!("plugin: {{name: {NAME}, type: secret, binary: {binary}, args: [serve]}}\nmounts:\n");
+        for mount in mounts {
+            let mount = format!(
+                "- path: {mount}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: {}}}}}\n    \
+                 roles/developer: {{permissions: \"read,write\", ttl: {ttl}, max_ttl: 24h}}\n  \
+                 smoke: {{read: creds/developer}}\n",
+                self.upstream.endpoint(),
+                key.display(),
+            );
+            text.push_str(&mount);
+        }
+        text.push_str(&format!(
+            "site: {{local: {{plugin_dir: {}}}}}\n",
+            self.vault.plugin_directory().display()
+        ));
+        text
+    }
+
+    pub(crate) async fn register(&self, description: &str) -> Output {
+        let file = self.file("plugin.yaml", description);
+        self.program.run(["register", "-f", file.to_str().unwrap(), "--yes", "--output", "json"]).await
+    }
+
+    pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// One credential, read by the official CLI.
+    pub(crate) async fn read_credential(&self, mount: &str) -> Value {
+        self.vault.cli(["read", "-format=json", &format!("{mount}/creds/developer")]).await.json()
+    }
+
+    /// The upstream's id of a token.
+    pub(crate) fn upstream_id(&self, credential: &Value) -> String {
+        let token = credential["data"]["token"].as_str().unwrap();
+        self.upstream.issued().into_iter().find(|issued| issued.token == token).unwrap().id
+    }
+
+    pub(crate) fn is_live(&self, id: &str) -> bool {
+        self.upstream.live().iter().any(|issued| issued.id == id)
+    }
+}

@@ -1,0 +1,62 @@
+//! What happens when something ends that should not.
+
+use harness::{Storage, eventually};
+
+use crate::lab::Lab;
+
+#[tokio::test]
+async fn a_server_that_is_sealed_and_unsealed_serves_on() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let id = lab.upstream_id(&lab.read_credential("custom").await);
+    lab.vault.seal().await;
+    lab.vault.wait_no_plugins().await;
+    lab.vault.unseal().await;
+    lab.read_credential("custom").await;
+    assert!(lab.is_live(&id));
+}
+
+#[tokio::test]
+async fn a_server_that_is_restarted_revokes_what_it_issued_before() {
+    let mut lab = Lab::on(Storage::Raft).await;
+    lab.register(&lab.description(&["custom"], "1h")).await.success();
+    let before = lab.read_credential("custom").await;
+    lab.vault.restart().await;
+    lab.read_credential("custom").await;
+    lab.vault.cli(["lease", "revoke", "-sync", before["lease_id"].as_str().unwrap()]).await.success();
+    assert!(!lab.is_live(&lab.upstream_id(&before)));
+}
+
+#[tokio::test]
+async fn a_killed_plugin_is_started_again_by_the_next_request() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    lab.read_credential("custom").await;
+    let killed = lab.vault.child_plugin_pids();
+    assert_eq!(killed.len(), 1);
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(killed[0].cast_signed()).unwrap(),
+        rustix::process::Signal::KILL,
+    )
+    .unwrap();
+    eventually("a credential after the kill", async || {
+        let reply = lab.vault.api("GET", "custom/creds/developer", None).await;
+        (reply.status == 200).then_some(())
+    })
+    .await;
+    assert_ne!(lab.vault.child_plugin_pids(), killed);
+}
+
+#[tokio::test]
+async fn two_mounts_share_one_process() {
+    let lab = Lab::registered(&["first", "second"], "1h").await;
+    lab.read_credential("first").await;
+    lab.read_credential("second").await;
+    assert_eq!(lab.vault.child_plugin_pids().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_leaves_no_plugin_behind() {
+    let mut lab = Lab::registered(&["custom"], "1h").await;
+    assert_eq!(lab.vault.child_plugin_pids().len(), 1);
+    lab.vault.kill().await;
+    lab.vault.wait_no_plugins().await;
+}
