@@ -1,0 +1,90 @@
+//! The command that is run against the host, and the interrupts that end one or the other.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+
+use tokio::process::Command;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::server::Server;
+use crate::error::CommandError;
+
+/// A running command. It is killed if we end before it does.
+pub(super) struct Child {
+    process: tokio::process::Child,
+    name: String,
+}
+
+/// What the command finds in its environment, beside ours: how to reach the host.
+const ADDRESS: &str = "VAULT_ADDR";
+const TOKEN: &str = "VAULT_TOKEN";
+/// What would lead the command, or the CLI that it calls, to another server.
+const ELSEWHERE: [&str; 6] =
+    ["BAO_ADDR", "BAO_TOKEN", "BAO_NAMESPACE", "VAULT_NAMESPACE", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"];
+
+impl Child {
+    pub(super) fn start(program: &OsStr, args: &[OsString], server: &Server) -> Result<Child, CommandError> {
+        let mut command = Command::new(program);
+        command.args(args).env(ADDRESS, server.address()).env(TOKEN, server.token().expose());
+        for variable in ELSEWHERE {
+            command.env_remove(variable);
+        }
+        let name = program.to_string_lossy().into_owned();
+        match command.kill_on_drop(true).spawn() {
+            Ok(process) => Ok(Child { process, name }),
+            Err(error) => Err(CommandError::usage(format!("could not start {name}")).because(error)),
+        }
+    }
+
+    /// Asks it to end; one that has ended already is not asked.
+    pub(super) fn terminate(&self) {
+        let pid = self.process.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        if let Some(pid) = pid {
+            // Fails when it ends at this moment.
+            let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+/// Waits for the end of the command: for ever if there is none. As in a shell, a signal is 128 and its number.
+pub(super) async fn ended(child: &mut Option<Child>) -> Result<ExitCode, CommandError> {
+    let Some(Child { process, name }) = child else { return std::future::pending().await };
+    let status = process
+        .wait()
+        .await
+        .map_err(|error| CommandError::failed(format!("could not wait for {name}")).because(error))?;
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
+    Ok(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX)))
+}
+
+/// What somebody wants who stops us.
+pub(super) enum Interrupt {
+    /// Ctrl-C: the terminal has sent it to the command as well.
+    Terminal,
+    /// A supervisor, which knows only us.
+    Supervisor,
+}
+
+/// Interrupts from a terminal and from a supervisor.
+pub(super) struct Interrupts {
+    terminal: Signal,
+    supervisor: Signal,
+}
+
+impl Interrupts {
+    pub(super) fn new() -> Result<Interrupts, CommandError> {
+        let catch = |kind| -> io::Result<Signal> { signal(kind) };
+        let caught = catch(SignalKind::interrupt())
+            .and_then(|terminal| Ok(Interrupts { terminal, supervisor: catch(SignalKind::terminate())? }));
+        caught.map_err(|error| CommandError::failed("could not listen for interrupts").because(error))
+    }
+
+    pub(super) async fn next(&mut self) -> Interrupt {
+        tokio::select! {
+            _ = self.terminal.recv() => Interrupt::Terminal,
+            _ = self.supervisor.recv() => Interrupt::Supervisor,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The host of a plugin in development: embedded, or a real server in its development mode.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dev_vault::{DevVault, Options};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::mpsc::UnboundedSender;
+use vault_api::{Client, ClientConfig, Secret, health};
+
+use crate::error::CommandError;
+
+/// Which server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum ServerChoice {
+    /// Ours.
+    Embedded,
+    /// This binary, of Vault or OpenBao: a name to be found in `PATH`, or a path.
+    Program(PathBuf),
+}
+
+impl FromStr for ServerChoice {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text {
+            "embedded" => ServerChoice::Embedded,
+            program => ServerChoice::Program(program.into()),
+        })
+    }
+}
+
+/// Where `vault server -dev` listens, so that what people have in their environment or history fits.
+const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8200);
+const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// A real server unseals itself and mounts its defaults first; on a busy machine that takes seconds.
+const START_TIME: Duration = Duration::from_secs(60);
+const END_TIME: Duration = Duration::from_secs(10);
+
+/// For whom the host is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Audience {
+    /// Somebody who pastes commands.
+    Person,
+    /// A command that is told the address; two of them may run at once.
+    Command,
+}
+
+impl Audience {
+    pub(super) fn default_address(self) -> SocketAddr {
+        match self {
+            Audience::Person => USUAL,
+            Audience::Command => ANY_PORT,
+        }
+    }
+}
+
+/// A running host; what it holds in memory or in a directory of its own goes with it.
+pub(super) struct Server {
+    kind: Kind,
+    address: String,
+    token: Secret,
+    plugin_directory: PathBuf,
+    _scratch: Option<TempDir>,
+}
+
+enum Kind {
+    Embedded(DevVault),
+    Program(Child),
+}
+
+impl Server {
+    /// Starts one, which logs to `lines`.
+    pub(super) async fn start(
+        choice: ServerChoice,
+        listen: SocketAddr,
+        data: Option<PathBuf>,
+        lines: UnboundedSender<String>,
+    ) -> Result<Server, CommandError> {
+        let scratch = tempfile::Builder::new().prefix("vault-token-plugin-dev-").tempdir().map_err(|error| {
+            CommandError::failed("could not make a directory for plugins").because(error)
+        })?;
+        // A kept catalog names files that have to be there again tomorrow.
+        let plugin_directory = data.as_deref().unwrap_or(scratch.path()).join("plugins");
+        std::fs::create_dir_all(&plugin_directory).map_err(|error| {
+            CommandError::failed(format!("could not make {}", plugin_directory.display())).because(error)
+        })?;
+        match choice {
+            ServerChoice::Embedded => {
+                let log = lines.clone();
+                let options = Options {
+                    listen,
+                    data,
+                    plugin_directory: plugin_directory.clone(),
+                    log: Arc::new(move |line: &dev_vault::LogLine| drop(log.send(line.to_string()))),
+                    ..Options::default()
+                };
+                let vault = DevVault::start(options)
+                    .await
+                    .map_err(|error| CommandError::failed("could not start the development host").because(error))?;
+                Ok(Server {
+                    address: vault.address().to_owned(),
+                    token: Secret::new(vault.root_token()),
+                    kind: Kind::Embedded(vault),
+                    plugin_directory,
+                    _scratch: Some(scratch),
+                })
+            }
+            ServerChoice::Program(program) => {
+                if data.is_some() {
+                    return Err(CommandError::usage(format!(
+                        "{} forgets everything in its development mode, so --data cannot be kept",
+                        program.display()
+                    )));
+                }
+                Server::spawn(&program, listen, plugin_directory, scratch, lines).await
+            }
+        }
+    }
+
+    async fn spawn(
+        program: &Path,
+        listen: SocketAddr,
+        plugin_directory: PathBuf,
+        scratch: TempDir,
+        lines: UnboundedSender<String>,
+    ) -> Result<Server, CommandError> {
+        let listen = if listen.port() == 0 { free(listen)? } else { listen };
+        let token = Secret::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
+        let mut command = Command::new(program);
+        command
+            .args(["server", "-dev", "-dev-no-store-token"])
+            .arg(format!("-dev-listen-address={listen}"))
+            .arg(format!("-dev-plugin-dir={}", plugin_directory.display()))
+            .env("VAULT_DEV_ROOT_TOKEN_ID", token.expose())
+            .env("BAO_DEV_ROOT_TOKEN_ID", token.expose())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| {
+            CommandError::usage(format!("could not start the server {}", program.display()))
+                .because(error)
+                .hint("Without --server the embedded host is used, which needs no server.")
+        })?;
+        forward(child.stdout.take(), lines.clone());
+        forward(child.stderr.take(), lines);
+        let mut server = Server {
+            kind: Kind::Program(child),
+            address: format!("http://{listen}"),
+            token,
+            plugin_directory,
+            _scratch: Some(scratch),
+        };
+        server.wait_active().await?;
+        Ok(server)
+    }
+
+    /// Its URL.
+    pub(super) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its root token.
+    pub(super) fn token(&self) -> &Secret {
+        &self.token
+    }
+
+    /// Where it takes plugins from.
+    pub(super) fn plugin_directory(&self) -> &Path {
+        &self.plugin_directory
+    }
+
+    /// Waits until it ends by itself, which only a real server does.
+    pub(super) async fn ended(&mut self) -> CommandError {
+        match &mut self.kind {
+            Kind::Embedded(_) => std::future::pending().await,
+            Kind::Program(child) => match child.wait().await {
+                Ok(status) => CommandError::failed(format!("the server ended: {status}"))
+                    .hint("Its last lines above say why."),
+                Err(error) => CommandError::failed("could not wait for the server").because(error),
+            },
+        }
+    }
+
+    /// Ends it, and its plugins with it.
+    pub(super) async fn stop(self) {
+        match self.kind {
+            Kind::Embedded(vault) => vault.stop().await,
+            Kind::Program(mut child) => {
+                let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+                if let Some(pid) = pid {
+                    // Fails when it has ended already.
+                    let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+                }
+                if tokio::time::timeout(END_TIME, child.wait()).await.is_err() {
+                    let _gone = child.kill().await;
+                }
+            }
+        }
+    }
+
+    async fn wait_active(&mut self) -> Result<(), CommandError> {
+        let mut config = ClientConfig::new(self.address.clone());
+        config.token = Some(self.token.clone());
+        let client = Client::new(&config)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))?;
+        let active = async {
+            loop {
+                if let Ok(health) = client.send(&health::Read).await
+                    && !health.sealed
+                {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::select! {
+            () = active => Ok(()),
+            gone = self.ended() => Err(gone),
+            () = tokio::time::sleep(START_TIME) => Err(CommandError::failed(format!(
+                "the server does not answer at {} after {} s", self.address, START_TIME.as_secs()
+            ))),
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+fn free(listen: SocketAddr) -> Result<SocketAddr, CommandError> {
+    std::net::TcpListener::bind(listen)
+        .and_then(|listener| listener.local_addr())
+        .map_err(|error| CommandError::failed(format!("could not listen on {listen}")).because(error))
+}
+
+/// The banner of a real server shows its unseal key and root token: only what follows a time is a log line.
+fn forward(stream: Option<impl AsyncRead + Send + Unpin + 'static>, lines: UnboundedSender<String>) {
+    let Some(stream) = stream else { return };
+    tokio::spawn(async move {
+        let mut read = BufReader::new(stream).lines();
+        while let Ok(Some(line)) = read.next_line().await {
+            if line.starts_with(|first: char| first.is_ascii_digit()) && lines.send(line).is_err() {
+                return;
+            }
+        }
+    });
+}

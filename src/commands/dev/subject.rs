@@ -1,0 +1,175 @@
+//! Which plugin is brought to work, and with what.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgAction, Args};
+use dev_vault::TokenService;
+use rollout::{
+    Binary, Downgrade, MountGoal, MountPath, Plugin, Probed, Register, Rewrite, Version, Wanted, WriteGoal,
+};
+use vault_api::Secret;
+use vault_api::catalog::PluginType;
+
+use crate::commands::probe::probe;
+use crate::commands::register::wanted::{environment, writes};
+use crate::error::CommandError;
+use crate::pairs;
+use crate::ui::Ui;
+
+/// The plugin, and what it is given.
+#[derive(Debug, Args)]
+pub struct SubjectArgs {
+    /// The plugin's binary, in any language [default: this program, with a sample token service to work against]
+    #[arg(long, value_name = "FILE")]
+    plugin: Option<PathBuf>,
+    /// Name in the catalog [default: that of the file]
+    #[arg(long)]
+    name: Option<String>,
+    /// Argument of the plugin; can be given more than once
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Environment of the plugin; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    env: Vec<String>,
+    /// Where to mount it [default: custom for this program, or the name of the plugin]
+    #[arg(long, value_name = "PATH")]
+    mount: Option<MountPath>,
+    /// Data of a path of the mount; the value can be @FILE or - (standard input)
+    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append)]
+    write: Vec<String>,
+    /// Path of the mount to read as proof; a lease is revoked again
+    #[arg(long, value_name = "PATH")]
+    read: Option<String>,
+}
+
+/// What is registered, and the service that it works against if it is our own engine.
+pub(super) struct Subject {
+    register: Register,
+    sample: Option<TokenService>,
+}
+
+/// Where a plugin of ours is mounted, and what is read from it.
+const OWN_MOUNT: &str = "custom";
+const OWN_ROLE: &str = "roles/developer";
+const OWN_CREDENTIAL: &str = "creds/developer";
+
+impl Subject {
+    /// Reads the binary and starts it once, as Vault would, to learn its version.
+    pub(super) async fn find(args: SubjectArgs, ui: &mut Ui) -> Result<Subject, CommandError> {
+        let SubjectArgs { plugin, name, mut args, env, mount, write, read } = args;
+        let own = plugin.is_none();
+        let program = match plugin {
+            Some(path) => std::path::absolute(&path).map_err(|error| {
+                CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+            })?,
+            None => std::env::current_exe()
+                .map_err(|error| CommandError::failed("could not find this program").because(error))?,
+        };
+        if own && args.is_empty() {
+            args.push("serve".to_owned());
+        }
+        let env = environment(&env)?;
+        let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
+        ui.end_progress();
+        let binary =
+            binary.map_err(|error| CommandError::usage("there is no plugin to start").because(error))?;
+        let probed = probe(&program, &args, &env).await;
+        let version = version(&probed, &program)?;
+        let name = name.unwrap_or_else(|| catalog_name(&program, &version));
+        let path = match mount {
+            Some(path) => path,
+            None => parse_mount(if own { OWN_MOUNT } else { default_mount(&name) })?,
+        };
+
+        let mut data = writes(&[], &[], &write)?;
+        let sample = if own && data.is_empty() {
+            let sample = TokenService::start()
+                .await
+                .map_err(|error| CommandError::failed("could not start the sample token service").because(error))?;
+            let config = data.entry("config".to_owned()).or_default();
+            config.insert("api_endpoint".to_owned(), Wanted::Plain(sample.endpoint().into()));
+            config.insert("api_key".to_owned(), Wanted::Secret(Secret::new(sample.api_key())));
+            let role = data.entry(OWN_ROLE.to_owned()).or_default();
+            role.insert("permissions".to_owned(), pairs::text("permissions", "read,write"));
+            role.insert("ttl".to_owned(), pairs::text("ttl", "1h"));
+            Some(sample)
+        } else {
+            None
+        };
+        let smoke = read.or_else(|| sample.as_ref().map(|_| OWN_CREDENTIAL.to_owned()));
+        let writes = data.into_iter().map(|(path, data)| WriteGoal { path, data }).collect();
+        let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probed };
+        let register = Register {
+            plugin,
+            mounts: vec![MountGoal { path, writes, smoke }],
+            // With kept data the binary of yesterday may be the newer one: a developer goes back and forth.
+            downgrade: Downgrade::Allow,
+            rewrite: Rewrite::Unreadable,
+        };
+        Ok(Subject { register, sample })
+    }
+
+    pub(super) fn register(&self) -> &Register {
+        &self.register
+    }
+
+    /// Where the sample token service is, if the plugin works against it.
+    pub(super) fn sample_endpoint(&self) -> Option<String> {
+        self.sample.as_ref().map(TokenService::endpoint)
+    }
+}
+
+fn version(probed: &Probed, program: &Path) -> Result<Version, CommandError> {
+    let reported = match probed {
+        Probed::Ran(probe) => probe.version.as_deref(),
+        Probed::Failed { said } => {
+            return Err(CommandError::failed(format!("{} is no plugin that works: {said}", program.display()))
+                .hint("`vault-token-plugin inspect FILE` shows what was seen of it."));
+        }
+        Probed::NotRun { why } => return Err(CommandError::failed(why.clone())),
+    };
+    // A plugin may report none: Vault takes that too.
+    let text = reported.unwrap_or("0.0.0");
+    text.parse().map_err(|error| {
+        CommandError::failed(format!("{} reports the version {text:?}", program.display())).because(error)
+    })
+}
+
+/// `kv-1.2.3` and `kv` are files of the plugin `kv`.
+fn catalog_name(program: &Path, version: &Version) -> String {
+    let file = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    match file.strip_suffix(&format!("-{version}")) {
+        Some(name) if !name.is_empty() => name.to_owned(),
+        _ => file,
+    }
+}
+
+/// The part that people mount it by: `kv` for `vault-plugin-secrets-kv`.
+fn default_mount(name: &str) -> &str {
+    ["vault-plugin-secrets-", "openbao-plugin-secrets-", "vault-plugin-"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix))
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(name)
+}
+
+fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+    text.parse()
+        .map_err(|error| CommandError::usage("could not use a mount").because(error).hint("Name one with --mount."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plugin_is_called_and_mounted_as_people_call_it() {
+        let version: Version = "0.25.0".parse().expect("a version");
+        let name = |file: &str| catalog_name(Path::new(file), &version);
+        assert_eq!(name("/tmp/vault-plugin-secrets-kv-0.25.0"), "vault-plugin-secrets-kv");
+        assert_eq!(name("/tmp/engine"), "engine");
+        assert_eq!(default_mount("vault-plugin-secrets-kv"), "kv");
+        assert_eq!(default_mount("vault-plugin-"), "vault-plugin-");
+        assert_eq!(default_mount("engine"), "engine");
+    }
+}
