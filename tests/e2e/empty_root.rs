@@ -15,13 +15,10 @@ async fn the_static_binary_needs_nothing_but_itself() {
     // Both halves of it run there: the tool that registers, and the plugin.
     let program = Program::new("/vault-token-plugin").root(root).vault(&vault);
     let endpoint = format!("api_endpoint={}", upstream.endpoint());
-    let arguments = ["register", "--mount", "custom", "--smoke", "creds/developer", "--yes"];
+    let plugin = ["register", "--name", "custom-plugin", "--mount", "custom", "--smoke", "creds/developer"];
     let config = ["--config", &endpoint, "--config", "api_key=@/api-key"];
     let role = ["--role", "developer:permissions=read"];
-    program
-        .run(["--name", "custom-plugin"].iter().chain(&arguments).chain(&config).chain(&role))
-        .await
-        .success();
+    program.run(plugin.iter().chain(&config).chain(&role)).await.success();
 
     let token = program.run(["creds", "get", "custom/creds/developer", "--field", "token"]).await.success();
     assert_eq!(upstream.live()[0].token, token.trim());

@@ -31,27 +31,43 @@ async fn two_versions_run_side_by_side() {
 #[tokio::test]
 async fn a_go_plugin_is_registered_like_ours_and_once() {
     let lab = Lab::new().await;
-    let binary = build::go_kv("v0.25.0").await;
-    let plugin = format!(
-        "plugin: {{name: kv, type: secret, binary: {}}}\nsite: {{local: {{plugin_dir: {}}}}}\n",
-        binary.display(),
-        lab.vault.plugin_directory().display(),
+    let description = format!(
+        "{}mounts: [{{path: notes, write: {{one: {{text: kept}}}}}}]\n",
+        go_plugin(&lab, "go-kv").await
     );
-    // Vault runs another than its own kv only where that is pinned.
-    let report = lab.register(&plugin).await.json();
-    assert_eq!(report["version"], "0.25.0");
+    let report = lab.register(&description).await.json();
+    assert_eq!((&report["result"], &report["version"]), (&json!("done"), &json!("0.25.0")), "{report}");
+
+    assert_eq!(lab.vault.cli(["read", "-field=text", "notes/one"]).await.success(), "kept");
+    let running: Vec<String> = lab.vault.child_plugin_pids().into_iter().map(executable).collect();
+    assert_eq!(running, ["go-kv-0.25.0"]);
+
+    let again = lab.register(&description).await.json();
+    assert_eq!(again["result"], "nothing_to_do", "{again}");
+}
+
+#[tokio::test]
+async fn a_builtin_that_runs_under_the_name_and_version_of_a_plugin_is_not_taken_for_it() {
+    let lab = Lab::new().await;
+    let plugin = go_plugin(&lab, "kv").await;
+    lab.register(&plugin).await.success();
     let pin = json!({"version": "v0.25.0"});
     lab.vault.api("PUT", "sys/plugins/pins/secret/kv", Some(pin)).await.success();
 
-    let mounted = format!("{plugin}mounts: [{{path: notes, write: {{one: {{text: kept}}}}}}]\n");
-    let report = lab.register(&mounted).await.json();
-    assert_eq!(report["result"], "done", "{report}");
-    assert_eq!(lab.vault.cli(["read", "-field=text", "notes/one"]).await.success(), "kept");
-    let running: Vec<String> = lab.vault.child_plugin_pids().into_iter().map(executable).collect();
-    assert_eq!(running, ["kv-0.25.0"]);
+    // Vault says that the mount runs v0.25.0, and runs its own kv; only the checksum is missing.
+    let output = lab.register(&format!("{plugin}mounts: [{{path: notes}}]\n")).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("notes/ does not run what was mounted there"), "{}", output.stderr);
+    assert_eq!(lab.vault.api("GET", "sys/mounts/notes", None).await.status, 400);
+}
 
-    let again = lab.register(&mounted).await.json();
-    assert_eq!(again["result"], "nothing_to_do", "{again}");
+/// The description of a real Go plugin, without mounts.
+async fn go_plugin(lab: &Lab, name: &str) -> String {
+    format!(
+        "plugin: {{name: {name}, type: secret, binary: {}}}\nsite: {{local: {{plugin_dir: {}}}}}\n",
+        build::go_kv("v0.25.0").await.display(),
+        lab.vault.plugin_directory().display(),
+    )
 }
 
 /// Name of the file that a process runs.
