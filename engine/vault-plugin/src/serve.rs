@@ -19,6 +19,11 @@ const HANDSHAKE: Handshake = Handshake {
     protocol_versions: &[5],
 };
 
+/// What Vault says of the connection to every plugin of protocol version 5 (`sdk/helper/pluginutil/run_config.go`). A Go
+/// plugin that is not told of the mutual TLS asks for a token with which to fetch certificates, and ends.
+const AS_VAULT: [(&str, &str); 2] =
+    [("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"), ("VAULT_PLUGIN_METADATA_MODE", "false")];
+
 /// Serves an engine to the host that started this process, until the host says stop or is gone.
 ///
 /// Standard output belongs to the protocol from here on.
@@ -83,6 +88,7 @@ pub async fn probe(
     let mut options = LaunchOptions::new(program.into(), HANDSHAKE);
     options.args = args;
     options.env = env;
+    options.env.extend(AS_VAULT.map(|(name, value)| (name.into(), value.into())));
     let running = host::launch(options).await?;
     let report = wire::probe(&running).await;
     let ended = running.shutdown().await;

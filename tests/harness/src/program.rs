@@ -13,6 +13,7 @@ use crate::VaultServer;
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
     binary: PathBuf,
+    root: Option<PathBuf>,
     home: TempDir,
     environment: Vec<(String, String)>,
 }
@@ -34,9 +35,17 @@ impl Program {
     pub fn new(binary: impl Into<PathBuf>) -> Program {
         Program {
             binary: binary.into(),
+            root: None,
             home: tempfile::tempdir().expect("the temporary directory is writable"),
             environment: Vec::new(),
         }
+    }
+
+    /// Runs it in this root, as a container does; its path and everything else that it is given are below that. Its home
+    /// is the root.
+    pub fn root(mut self, root: impl Into<PathBuf>) -> Program {
+        self.root = Some(root.into());
+        self
     }
 
     /// Points the program at `vault`, with its root token.
@@ -87,10 +96,14 @@ impl Program {
 
     /// Starts the program with all three streams piped. It is killed when the child is dropped.
     pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
-        Command::new(&self.binary)
+        let (mut command, home) = match &self.root {
+            None => (Command::new(&self.binary), self.home.path()),
+            Some(root) => (in_root(root, &self.binary), Path::new("/")),
+        };
+        command
             .args(args)
             .env_clear()
-            .env("HOME", self.home.path())
+            .env("HOME", home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
@@ -101,6 +114,19 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()))
     }
+}
+
+/// A command that runs `binary`, a path in `root`, with `root` as its root directory.
+pub(crate) fn in_root(root: &Path, binary: &Path) -> Command {
+    let mut command = if rustix::process::geteuid().is_root() {
+        Command::new("/usr/sbin/chroot")
+    } else {
+        let mut command = Command::new("/usr/bin/unshare");
+        command.args(["--map-root-user", "--root"]);
+        command
+    };
+    command.arg(root).arg(binary);
+    command
 }
 
 impl Output {

@@ -41,9 +41,8 @@ pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refu
     let expected = observed.would_run(mount);
     let entry = observed.entry(PluginType::Secret, &mount.plugin, expected);
     let other_version = !expected.is_empty() && mount.running_version != expected;
-    let other_binary = entry.is_some_and(|entry| {
-        !entry.sha256.is_empty() && !mount.running_sha256.is_empty() && entry.sha256 != mount.running_sha256
-    });
+    let other_binary =
+        entry.is_some_and(|entry| !entry.sha256.is_empty() && entry.sha256 != mount.running_sha256);
     if other_version || other_binary {
         return Err(Refusal::RunsSomethingElse {
             path: path.clone(),

@@ -106,6 +106,11 @@ async fn handle(
             tokio::time::sleep(delay).await;
             Ok(work())
         }
+        Some(Fault::Withheld) => {
+            let answer = work();
+            Withheld::until_healed(state).await;
+            Ok(answer)
+        }
         Some(Fault::Status(status)) => Ok(refusal(status, "told to fail")),
         Some(Fault::StatusWithRetryAfter(status, delay)) => {
             let mut answer = refusal(status, "told to fail");
@@ -131,6 +136,25 @@ async fn handle(
             Ok(answer(404, "text/html", "<html><body><h1>404 Not Found</h1></body></html>"))
         }
         Some(Fault::JsonNotFound) => Ok(refusal(404, "no such token")),
+    }
+}
+
+/// A request whose answer is held back. It is counted until it is answered or its client hangs up.
+struct Withheld<'a>(&'a watch::Sender<State>);
+
+impl Withheld<'_> {
+    async fn until_healed(state: &watch::Sender<State>) {
+        let heals = state.borrow().heals;
+        state.send_modify(|state| state.withheld += 1);
+        let _counted = Withheld(state);
+        // Cannot fail: this holds a sender.
+        let _ = state.subscribe().wait_for(|state| state.heals > heals).await;
+    }
+}
+
+impl Drop for Withheld<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.withheld -= 1);
     }
 }
 
@@ -186,7 +210,7 @@ fn mint(state: &mut State, request: &Recorded) -> Answer {
         return refusal(400, "name, permissions (strings) and ttl (seconds) are required");
     };
     let id = Uuid::new_v4().simple().to_string();
-    let token = format!("tok_{}", Uuid::new_v4().simple());
+    let token = format!("tok_{}{}", Uuid::new_v4().simple(), "x".repeat(state.padding));
     let issued = Issued { id, token, name, permissions, ttl, renewals: 0, revoked: false };
     let answer = document(201, &shown(&issued, state.expiry));
     state.issued.push(issued);
