@@ -45,10 +45,12 @@ impl Process {
             command.env_remove(inherited);
         }
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // An input at its end, as /dev/null would be, which a root without devices lacks.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0).kill_on_drop(true);
         let mut child =
             command.spawn().map_err(|source| LaunchError::from_spawn(&options.program, source))?;
+        drop(child.stdin.take());
         Ok(Self {
             stdout: child.stdout.take().map(BufReader::new),
             stderr: child.stderr.take().map(Tail::of),
