@@ -16,9 +16,11 @@ async fn the_static_binary_needs_nothing_but_itself() {
     let program = Program::new("/vault-token-plugin").root(root).vault(&vault);
     let endpoint = format!("api_endpoint={}", upstream.endpoint());
     let plugin = ["register", "--name", "custom-plugin", "--mount", "custom", "--smoke", "creds/developer"];
+    // Without /proc a program cannot find itself.
+    let binary = ["--binary", "/vault-token-plugin"];
     let config = ["--config", &endpoint, "--config", "api_key=@/api-key"];
     let role = ["--role", "developer:permissions=read"];
-    program.run(plugin.iter().chain(&config).chain(&role)).await.success();
+    program.run(plugin.iter().chain(&binary).chain(&config).chain(&role)).await.success();
 
     let token = program.run(["creds", "get", "custom/creds/developer", "--field", "token"]).await.success();
     assert_eq!(upstream.live()[0].token, token.trim());

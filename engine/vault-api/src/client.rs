@@ -37,29 +37,21 @@ impl Client {
     /// Reads the files that `config` names and sets up TLS; connects to nothing yet.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         let mut base = address(&config.address)?;
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(config.timeout);
-        let authorities = authorities(config)?;
-        if !authorities.is_empty() {
-            http = http.tls_certs_only(authorities);
-        }
-        if let Some(identity) = identity(config)? {
-            http = http.identity(identity);
-        }
-        if config.verification == Verification::Skip {
-            http = http.tls_danger_accept_invalid_certs(true);
-        }
         let mut headers = headers(config)?;
+        let mut alias = None;
         if let Some(server_name) = &config.tls_server_name {
-            let host = base.host_str().unwrap_or_default().to_owned();
+            alias = base.host_str().map(str::to_owned);
             headers.insert(http::header::HOST, authority(&base)?);
             base.set_host(Some(server_name))
                 .map_err(|_| ClientError::Unsendable { what: "TLS server name" })?;
-            http = http.dns_resolver(Alias { host });
         }
-        let http = http.build().map_err(|error| ClientError::Tls(Box::new(error)))?;
+        let needs_no_authority = base.scheme() == "http" || config.verification == Verification::Skip;
+        let http = match transport(config, alias.clone(), Trust::AsConfigured)?.build() {
+            // The system's are loaded whether they are needed or not, and an image may have none.
+            Err(_) if needs_no_authority => transport(config, alias, Trust::Nobody)?.build(),
+            built => built,
+        };
+        let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
         let address = config.address.trim_end_matches('/').to_owned();
         Ok(Self { http, address, base, headers, max_retries: config.max_retries })
     }
@@ -221,6 +213,39 @@ fn sendable_token(token: &Secret) -> Result<HeaderValue, ClientError> {
         HeaderValue::from_str(token.expose()).map_err(|_| ClientError::Unsendable { what: "token" })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Whom TLS trusts.
+#[derive(PartialEq)]
+enum Trust {
+    /// The authorities of the configuration; where it names none, the system's.
+    AsConfigured,
+    Nobody,
+}
+
+fn transport(
+    config: &ClientConfig,
+    alias: Option<String>,
+    trust: Trust,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    let mut http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .timeout(config.timeout);
+    let authorities = authorities(config)?;
+    if trust == Trust::Nobody || !authorities.is_empty() {
+        http = http.tls_certs_only(authorities);
+    }
+    if let Some(identity) = identity(config)? {
+        http = http.identity(identity);
+    }
+    if config.verification == Verification::Skip {
+        http = http.tls_danger_accept_invalid_certs(true);
+    }
+    if let Some(host) = alias {
+        http = http.dns_resolver(Alias { host });
+    }
+    Ok(http)
 }
 
 fn authorities(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, ClientError> {

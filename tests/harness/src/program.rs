@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::VaultServer;
+use crate::{VaultServer, root};
 
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
@@ -98,7 +98,7 @@ impl Program {
     pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
         let (mut command, home) = match &self.root {
             None => (Command::new(&self.binary), self.home.path()),
-            Some(root) => (in_root(root, &self.binary), Path::new("/")),
+            Some(root) => (root::command(root, &self.binary), Path::new("/")),
         };
         command
             .args(args)
@@ -114,19 +114,6 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()))
     }
-}
-
-/// A command that runs `binary`, a path in `root`, with `root` as its root directory.
-pub(crate) fn in_root(root: &Path, binary: &Path) -> Command {
-    let mut command = if rustix::process::geteuid().is_root() {
-        Command::new("/usr/sbin/chroot")
-    } else {
-        let mut command = Command::new("/usr/bin/unshare");
-        command.args(["--map-root-user", "--root"]);
-        command
-    };
-    command.arg(root).arg(binary);
-    command
 }
 
 impl Output {

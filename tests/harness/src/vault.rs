@@ -16,7 +16,7 @@ use tokio::process::Command;
 pub use self::configuration::{Storage, VaultServerBuilder};
 
 use crate::process::Process;
-use crate::{Output, Program, eventually, program};
+use crate::{Output, Program, eventually, root};
 
 /// A Vault that was initialised with one key, unsealed and active when it started.
 ///
@@ -254,7 +254,7 @@ impl VaultServer {
             .expect("the server's own directory is writable");
         let mut command = match &self.root {
             None => Command::new(&self.binary),
-            Some(root) => program::in_root(root, Path::new("/vault")),
+            Some(root) => root::command(root, Path::new("/vault")),
         };
         command
             .arg("server")

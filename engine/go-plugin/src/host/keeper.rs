@@ -104,6 +104,7 @@ fn keep(mut command: Command, started: oneshot::Sender<io::Result<Kept>>) {
             return;
         }
     };
+    drop(child.stdin.take());
     let pid = Pid::from_child(&child);
     let group = Arc::new(Group(Mutex::new(Some(pid))));
     let (tell, outcome) = watch::channel(None);

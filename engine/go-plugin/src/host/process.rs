@@ -46,7 +46,8 @@ impl Process {
             command.env_remove(inherited);
         }
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        // The keeper closes the input: at its end, as /dev/null would be, which a root without devices lacks.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut kept = keeper::start(command)
             .await
             .map_err(|source| LaunchError::from_spawn(&options.program, source))?;

@@ -8,8 +8,8 @@ use reqwest::Client;
 use serde_json::json;
 
 use super::VaultServer;
-use crate::build;
 use crate::tls::{Certificate, Identity};
+use crate::{build, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,7 +122,8 @@ impl VaultServerBuilder {
     }
 
     /// Runs it in a root of its own, as a container does: [`VaultServer::directory`], which holds Vault's binary, what
-    /// Vault writes, and nothing else. Its plugins find neither a dynamic linker nor a library, nor /proc, nor /etc.
+    /// Vault writes, three devices, and nothing else. Its plugins find neither a dynamic linker nor a
+    /// library, nor certificates, nor /proc.
     ///
     /// Needs root, or a kernel that lets users have namespaces.
     pub fn own_root(mut self) -> VaultServerBuilder {
@@ -152,6 +153,7 @@ impl VaultServerBuilder {
         let root = (self.root == Root::Own).then(|| folder.to_owned());
         if root.is_some() {
             fs::copy(&binary, folder.join("vault")).expect("a new directory is writable");
+            root::furnish(folder);
         }
         // Where Vault's own files are for Vault.
         let home = if root.is_some() { Path::new("/") } else { folder };
