@@ -1,9 +1,9 @@
 //! A real Vault, an upstream that issues tokens, and our binary to bring the two together.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use harness::{Output, Program, Storage, Upstream, VaultServer};
+use harness::{Output, Program, Storage, Upstream, VaultServer, VaultServerBuilder};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -23,7 +23,11 @@ impl Lab {
     }
 
     pub(crate) async fn on(storage: Storage) -> Lab {
-        let vault = VaultServer::builder().storage(storage).audit_log().start().await;
+        Lab::with(VaultServer::builder().storage(storage)).await
+    }
+
+    pub(crate) async fn with(vault: VaultServerBuilder) -> Lab {
+        let vault = vault.audit_log().start().await;
         let upstream = Upstream::start().await;
         let program = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin")).vault(&vault);
         let folder = tempfile::tempdir().unwrap();
@@ -64,6 +68,22 @@ impl Lab {
     pub(crate) async fn register(&self, description: &str) -> Output {
         let file = self.file("plugin.yaml", description);
         self.program.run(["register", "-f", file.to_str().unwrap(), "--yes", "--output", "json"]).await
+    }
+
+    /// Where the test may put files of its own.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The requests that changed something so far; a question about capabilities is a POST and changes nothing.
+    pub(crate) fn writes(&self) -> usize {
+        let log = self.vault.audit_log();
+        let written = log.iter().filter(|line| line["type"] == "request").filter(|line| {
+            let operation = line["request"]["operation"].as_str().unwrap_or_default();
+            let asks_only = line["request"]["path"] == "sys/capabilities-self";
+            ["create", "update", "delete", "patch"].contains(&operation) && !asks_only
+        });
+        written.count()
     }
 
     pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {

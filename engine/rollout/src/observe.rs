@@ -42,6 +42,20 @@ pub enum ObserveError {
         #[source]
         source: CallError,
     },
+    /// The server does not know the token, so it shows nothing.
+    #[error("the server at {address} does not accept the token")]
+    InvalidToken {
+        /// Of the server.
+        address: String,
+    },
+    /// A namespace was named to a server that has none, and would act on the only one it has.
+    #[error("the server at {address} has no namespaces, so it would ignore {namespace:?}")]
+    NoNamespaces {
+        /// Of the server.
+        address: String,
+        /// As named.
+        namespace: String,
+    },
     /// The plugin directory could not be read.
     #[error("could not observe the plugin directory")]
     Site(#[source] SiteError),
@@ -63,6 +77,12 @@ pub async fn observe(
         .send(&health::Read)
         .await
         .map_err(|source| ObserveError::Call { what: "the server's health".to_owned(), source })?;
+    if let Some(namespace) = world.client.namespace()
+        && !health.has_namespaces
+    {
+        let address = world.client.address().to_owned();
+        return Err(ObserveError::NoNamespaces { address, namespace: namespace.to_owned() });
+    }
     let server = Server {
         address: world.client.address().to_owned(),
         product: health.product,
@@ -272,6 +292,9 @@ impl Observer<'_> {
             Err(CallError::Sealed { .. }) => {
                 self.server.sealed = true;
                 Ok(None)
+            }
+            Err(error) if error.is(ApiError::is_invalid_token) => {
+                Err(ObserveError::InvalidToken { address: self.client.address().to_owned() })
             }
             Err(error) if error.is(ApiError::is_permission_denied) => {
                 self.denied.insert(path.to_owned());

@@ -83,6 +83,8 @@ pub async fn probe(
     let mut options = LaunchOptions::new(program.into(), HANDSHAKE);
     options.args = args;
     options.env = env;
+    // Without it a Go plugin looks for the wrapped token of hosts from before mutual TLS.
+    options.env.push(("VAULT_PLUGIN_AUTOMTLS_ENABLED".into(), "true".into()));
     let running = host::launch(options).await?;
     let report = wire::probe(&running).await;
     let ended = running.shutdown().await;
