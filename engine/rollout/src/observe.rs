@@ -19,6 +19,7 @@ use crate::observed::{
     ThisRun, WriteObserved,
 };
 use crate::site::local::{LocalSite, SiteError};
+use crate::smoke::is_of_data;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
 #[derive(Clone, Debug)]
@@ -269,14 +270,11 @@ impl Observer<'_> {
         Ok(WriteObserved { path, read_back: ReadBack::Present, fields })
     }
 
-    /// Revokes what a read has issued. False when it was no credential: the server gives a lease to whatever a key-value
-    /// engine returns that is not named `kv`, and the engine then knows of nothing to revoke.
+    /// Revokes what a read has issued. False when it was no credential.
     async fn gives_back(&self, path: &str, lease_id: String) -> Result<bool, ObserveError> {
         match self.client.send(&leases::Revoke { lease_id }).await {
             Ok(_) => Ok(true),
-            Err(error) if error.is(|answer| answer.says("secret is unsupported by this backend")) => {
-                Ok(false)
-            }
+            Err(error) if is_of_data(&error) => Ok(false),
             Err(source) => Err(call(path, source)),
         }
     }
