@@ -3,7 +3,6 @@
 mod wanted;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -24,9 +23,6 @@ use crate::ui::{Report, Ui};
 pub struct RegisterArgs {
     #[command(flatten)]
     wanted: wanted::Flags,
-    /// All of the above in a file; flags come before it
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -48,8 +44,8 @@ pub struct RegisterReport {
 /// # Errors
 /// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
-    let RegisterArgs { wanted, file, consent } = args;
-    let (world, register) = unless_interrupted(wanted::gather(wanted, file.as_deref(), context, ui)).await?;
+    let RegisterArgs { wanted, consent } = args;
+    let (world, register) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let carried = carry_out(&world, &goal, consent.consent(), ui).await?;
     let smoke = match carried.result {

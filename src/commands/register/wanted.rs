@@ -58,6 +58,9 @@ pub(super) struct Flags {
     /// Path of the mount to try at the end, such as creds/developer; a lease is revoked again
     #[arg(long, value_name = "PATH")]
     smoke: Option<String>,
+    /// All of the above in a file; flags come before it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
     /// Move mounts to an older version
     #[arg(long, action = ArgAction::SetTrue)]
     allow_downgrade: bool,
@@ -75,11 +78,10 @@ const DEFAULT_MOUNT: &str = "custom";
 /// Puts everything together. Nothing is changed; the binary is started and ended.
 pub(super) async fn gather(
     flags: Flags,
-    file: Option<&Path>,
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(World, Register), CommandError> {
-    let yaml = file.map(PluginYaml::read).transpose()?.unwrap_or_default();
+    let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
     let mut writes = writes(&flags.config, &flags.role, &flags.write)?;
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
