@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use crate::error::{CommandError, Kind};
-use crate::ui::Ui;
+use crate::ui::{Aside, Ui};
 
 /// Who agrees with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,8 @@ pub(crate) async fn carry_out(
     consent: Consent,
     ui: &mut Ui,
 ) -> Result<Carried, CommandError> {
-    let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+    let observed =
+        unless_interrupted(async { Ok(observe(world, Some(goal), &ThisRun::default()).await?) }).await?;
     let plan = plan(&observed, goal)?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
     let ended = |result, plan, done, observed| Ok(Carried { result, plan, done, observed });
@@ -85,7 +86,7 @@ pub(crate) async fn carry_out(
         return Err(CommandError::failed("nothing was done, as answered"));
     }
     let cancel = CancelFlag::new();
-    let watch = Interrupts::watch(cancel.clone());
+    let watch = Interrupts::watch(cancel.clone(), ui.aside());
     let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &cancel).await;
     drop(watch);
     ui.end_progress();
@@ -107,15 +108,26 @@ fn render(plan: &Plan) -> String {
     format!("Plan:\n{}", steps.join("\n"))
 }
 
+/// Does what changes nothing; an interrupt ends it at once, with all that it has started.
+pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    tokio::select! {
+        ended = work => ended,
+        Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::interrupted("before anything was changed")),
+    }
+}
+
 /// The first interrupt asks for a stop after the step, the second leaves at once.
 pub(crate) struct Interrupts(JoinHandle<()>);
 
 impl Interrupts {
     /// Watches until it is dropped.
-    pub(crate) fn watch(cancel: CancelFlag) -> Self {
+    pub(crate) fn watch(cancel: CancelFlag, aside: Aside) -> Self {
         Self(tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 cancel.cancel();
+                aside.say("Stopping after this step; interrupt again to leave at once.");
                 if tokio::signal::ctrl_c().await.is_ok() {
                     std::process::exit(Kind::Interrupted.code().into());
                 }

@@ -25,7 +25,11 @@ impl Lab {
     }
 
     pub(crate) async fn on(storage: Storage) -> Lab {
-        Lab::of(VaultServer::builder().storage(storage), Upstream::start().await).await
+        Lab::with(VaultServer::builder().storage(storage)).await
+    }
+
+    pub(crate) async fn with(vault: VaultServerBuilder) -> Lab {
+        Lab::of(vault, Upstream::start().await).await
     }
 
     /// Any Vault, with an audit log and its storage in view.
@@ -85,6 +89,17 @@ impl Lab {
     /// A folder that goes with the lab.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// The requests that changed something so far; a question about capabilities is a POST and changes nothing.
+    pub(crate) fn writes(&self) -> usize {
+        let log = self.vault.audit_log();
+        let written = log.iter().filter(|line| line["type"] == "request").filter(|line| {
+            let operation = line["request"]["operation"].as_str().unwrap_or_default();
+            let asks_only = line["request"]["path"] == "sys/capabilities-self";
+            ["create", "update", "delete", "patch"].contains(&operation) && !asks_only
+        });
+        written.count()
     }
 
     pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use vault_plugin::framework::{Context, Field, Issued, Path, pattern};
+use vault_plugin::framework::{Context, Field, Issued, Path};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::config;
 use crate::endpoint::Endpoint;
+use crate::role_name::{self, RoleName};
 use crate::roles;
 use crate::sensitive::{self, Secret};
 use crate::terms::{self, Terms};
@@ -20,7 +21,7 @@ use crate::upstream::{Minted, Order, Upstream};
 const MINT: &str = "mint";
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(format!("creds/{}", pattern::generic_name("name")))
+    Path::new(format!("creds/{}", role_name::PATTERN))
         .help(
             "Read a token of a role.",
             "Each read mints a token with the permissions of the role, under a renewable lease. It is revoked at the \
@@ -32,7 +33,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
 
 #[derive(Deserialize)]
 struct Named {
-    name: String,
+    name: RoleName,
 }
 
 /// What the caller gets.
@@ -60,7 +61,7 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
     };
     let Some(role) = roles::stored(context.storage(), &named.name).await? else {
         return Err(Error::invalid(format!(
-            "there is no role {:?}; write it first, or list those that exist: vault list {}roles",
+            "there is no role \"{}\"; write it first, or list those that exist: vault list {}roles",
             named.name,
             context.request().mount_point
         )));
@@ -111,7 +112,7 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         ttl: terms.ttl.as_secs(),
         max_ttl: terms.max_ttl.as_secs(),
         renew_upstream: config.renew_upstream,
-        role: named.name,
+        role: named.name.to_string(),
         name: order.name,
     };
     let credentials = Credentials { token: minted.token, permissions: order.permissions };

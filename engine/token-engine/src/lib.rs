@@ -7,6 +7,7 @@ mod change;
 mod config;
 mod creds;
 mod endpoint;
+mod role_name;
 mod roles;
 mod sensitive;
 mod terms;

@@ -61,6 +61,11 @@ impl Client {
         &self.address
     }
 
+    /// The namespace that every request names.
+    pub fn namespace(&self) -> Option<&str> {
+        self.headers.get(NAMESPACE).and_then(|value| value.to_str().ok())
+    }
+
     /// The same server asked with another token.
     pub fn with_token(&self, token: &Secret) -> Result<Self, ClientError> {
         let mut other = self.clone();
@@ -148,14 +153,12 @@ impl Client {
     }
 
     fn trouble(&self, trouble: Trouble) -> CallError {
-        CallError::Transport { address: self.address.clone(), trouble, source: None }
+        CallError::Transport { address: self.address.clone(), trouble, cause: None }
     }
 
     fn failed(&self, error: reqwest::Error) -> CallError {
-        // The URL can hold what was asked for; the address is named already.
-        let error = error.without_url();
         let trouble = what_happened(&error);
-        CallError::Transport { address: self.address.clone(), trouble, source: Some(Box::new(error)) }
+        CallError::Transport { address: self.address.clone(), trouble, cause: innermost(&error) }
     }
 }
 
@@ -345,6 +348,11 @@ fn what_happened(error: &reqwest::Error) -> Trouble {
         () if error.is_connect() => Trouble::NoConnection,
         () => Trouble::Broken,
     }
+}
+
+/// The end of a chain, if there is more of it than the error itself, which shows the URL and so what was asked for.
+fn innermost(error: &reqwest::Error) -> Option<String> {
+    std::iter::successors(error.source(), |cause| (*cause).source()).last().map(ToString::to_string)
 }
 
 /// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.

@@ -4,5 +4,5 @@
 mod memory;
 mod mount;
 
-pub use memory::{MemoryStorage, StaticSystemView, StorageCall};
+pub use memory::{Lasting, MemoryStorage, StaticSystemView, StorageCall};
 pub use mount::{Mount, MountError};

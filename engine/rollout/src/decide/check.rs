@@ -2,7 +2,7 @@
 
 use vault_api::catalog::PluginType;
 
-use crate::binary::{Format, Linkage, Probed};
+use crate::binary::{Linkage, Probed};
 use crate::goal::{Downgrade, MountGoal, MountPath, Plugin, Register};
 use crate::observed::{Observed, PluginDirectory, SiteObserved, SiteState};
 use crate::refusal::Refusal;
@@ -73,13 +73,10 @@ fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
 }
 
 fn binary(plugin: &Plugin, site: &SiteObserved) -> Result<(), Refusal> {
+    plugin.binary.fit_for(site.machine)?;
     let path = plugin.binary.path.clone();
-    let Format::Elf(elf) = &plugin.binary.format else { return Err(Refusal::NotExecutable { path }) };
-    if elf.machine != site.machine {
-        return Err(Refusal::WrongArchitecture { path, binary: elf.machine, site: site.machine });
-    }
-    match &elf.linkage {
-        Linkage::Dynamic { interpreter } if !site.interpreter_present => {
+    match plugin.binary.format.linkage() {
+        Some(Linkage::Dynamic { interpreter }) if !site.interpreter_present => {
             Err(Refusal::InterpreterMissing { path, interpreter: interpreter.clone() })
         }
         _ => Ok(()),

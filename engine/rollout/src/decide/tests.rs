@@ -174,6 +174,7 @@ fn refusals_name_what_is_wrong() {
         ("everybody may write", |o, _| site(o).state = SiteState::WritableByEverybody),
         ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
         ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
+        ("./custom is not executable", |_, r| r.plugin.binary.executable = false),
         ("built for arm64 and the server runs on amd64", |_, r| {
             r.plugin.binary.format = Format::Elf(Elf { machine: Machine::Aarch64, linkage: Linkage::Static });
         }),

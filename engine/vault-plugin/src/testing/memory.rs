@@ -32,6 +32,25 @@ pub struct MemoryStorage(Mutex<Inside>);
 struct Inside {
     entries: BTreeMap<String, StorageEntry>,
     failing: Vec<(StorageCall, String, String)>,
+    counted: Option<Counted>,
+}
+
+/// Calls that fail by their place in a row.
+struct Counted {
+    /// Calls until the first that fails.
+    left: usize,
+    has_begun: bool,
+    lasting: Lasting,
+    text: String,
+}
+
+/// How long a failure of storage lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// For one call.
+    Once,
+    /// Until [`MemoryStorage::heal`].
+    UntilHealed,
 }
 
 impl MemoryStorage {
@@ -40,9 +59,23 @@ impl MemoryStorage {
         self.inside().failing.push((call, prefix.to_owned(), text.to_owned()));
     }
 
+    /// Lets `calls` further calls succeed, whatever they are, and makes the next one fail with the host's text.
+    pub fn fail_after(&self, calls: usize, lasting: Lasting, text: &str) {
+        self.inside().counted =
+            Some(Counted { left: calls, has_begun: false, lasting, text: text.to_owned() });
+    }
+
+    /// Whether a failure that [`MemoryStorage::fail_after`] asked for is still to come.
+    #[must_use]
+    pub fn has_yet_to_fail(&self) -> bool {
+        self.inside().counted.as_ref().is_some_and(|counted| !counted.has_begun)
+    }
+
     /// Lets every call succeed again.
     pub fn heal(&self) {
-        self.inside().failing.clear();
+        let mut inside = self.inside();
+        inside.failing.clear();
+        inside.counted = None;
     }
 
     /// Every key, sorted.
@@ -62,13 +95,29 @@ impl MemoryStorage {
     }
 
     fn checked(&self, call: StorageCall, key: &str) -> Result<MutexGuard<'_, Inside>, StorageError> {
-        let inside = self.inside();
+        let mut inside = self.inside();
+        if let Some(text) = inside.counted.as_mut().and_then(Counted::failure) {
+            return Err(StorageError::Host(text));
+        }
         let fault =
             inside.failing.iter().find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
         match fault {
             Some((_, _, text)) => Err(StorageError::Host(text.clone())),
             None => Ok(inside),
         }
+    }
+}
+
+impl Counted {
+    /// The host's text, if this call fails.
+    fn failure(&mut self) -> Option<String> {
+        if self.left > 0 {
+            self.left -= 1;
+            return None;
+        }
+        let fails = !self.has_begun || self.lasting == Lasting::UntilHealed;
+        self.has_begun = true;
+        fails.then(|| self.text.clone())
     }
 }
 

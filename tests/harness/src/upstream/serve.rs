@@ -117,10 +117,21 @@ async fn handle(
             answer.headers_mut().insert(RETRY_AFTER, delay.as_secs().into());
             Ok(answer)
         }
+        Some(Fault::StatusWithRetryDate(status, delay)) => {
+            let mut answer = refusal(status, "told to fail");
+            let date = (Timestamp::now() + delay).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            answer.headers_mut().insert(RETRY_AFTER, date.parse().expect("a date is a header value"));
+            Ok(answer)
+        }
         Some(Fault::BrokenJson) => {
             work();
             Ok(answer(200, "application/json", r#"{"id": "tok"#))
         }
+        Some(Fault::LongAnswer) => {
+            work();
+            Ok(document(200, &json!({"id": "tok", "token": "t".repeat(2 << 20)})))
+        }
+        Some(Fault::ExpiresAt(expires_at)) => Ok(with_expires_at(work(), expires_at).await),
         Some(Fault::Redirect) => {
             let mut answer = refusal(307, "moved");
             let location = format!("{endpoint}/elsewhere").parse().expect("an address is a header value");
@@ -156,6 +167,13 @@ impl Drop for Withheld<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|state| state.withheld -= 1);
     }
+}
+
+async fn with_expires_at(answer: Answer, expires_at: String) -> Answer {
+    let Ok(body) = answer.into_body().collect().await;
+    let mut body: Value = serde_json::from_slice(&body.to_bytes()).expect("the service answers with JSON");
+    body["expires_at"] = Value::String(expires_at);
+    document(200, &body)
 }
 
 /// A request by what it is for, with the id it names.

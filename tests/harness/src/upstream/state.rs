@@ -24,12 +24,18 @@ pub enum Fault {
     Status(u16),
     /// This status and `Retry-After` in whole seconds.
     StatusWithRetryAfter(u16, Duration),
+    /// This status and `Retry-After` as a date, this far from now.
+    StatusWithRetryDate(u16, Duration),
     /// The right answer, this much later.
     Slow(Duration),
     /// The work is done at once; the right answer is held back until [`Upstream::heal`](super::Upstream::heal).
     Withheld,
     /// The work is done; the answer is a 200 whose JSON breaks off.
     BrokenJson,
+    /// The work is done; the answer is a 200 of two mebibytes.
+    LongAnswer,
+    /// The work is done; this is the `expires_at` of the answer.
+    ExpiresAt(String),
     /// A 307 to `/elsewhere` of the same service.
     Redirect,
     /// The connection closes without an answer.
