@@ -6,7 +6,12 @@ mod from_wire;
 mod to_wire;
 
 mod probe;
-mod remote;
+mod remote_events;
+mod remote_storage;
+mod remote_system;
+
+#[cfg(test)]
+mod in_process;
 
 pub(crate) use probe::probe;
 pub(crate) use service::routes;

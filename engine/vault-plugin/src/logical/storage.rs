@@ -6,6 +6,9 @@ use serde::de::DeserializeOwned;
 
 use super::READ_ONLY;
 
+/// The text by which a conflict of transactions is known (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
+pub(crate) const CONFLICT: &str = "transaction commit failed";
+
 /// One stored value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StorageEntry {
@@ -53,11 +56,16 @@ pub trait Storage: Send + Sync {
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError>;
 }
 
-/// Storage in which nothing is visible to others before `commit`. Dropped without `commit`, it is rolled back when
-/// the host notices; say `rollback` to have it at once.
+/// Storage in which nothing is visible to others before `commit`. Dropped without `commit`, it is rolled back; say
+/// `rollback` to know when.
+///
+/// A transaction holds resources of the host until it ends, so it must not wait for anything but storage.
 #[async_trait]
 pub trait Transaction: Storage {
     /// Makes all writes visible at once.
+    ///
+    /// Fails with [`StorageError::is_conflict`] where somebody else changed what was read or written here; nothing is
+    /// changed then, and the work can be done again.
     async fn commit(self: Box<Self>) -> Result<(), StorageError>;
     /// Forgets all writes.
     async fn rollback(self: Box<Self>) -> Result<(), StorageError>;
@@ -86,6 +94,31 @@ impl dyn Storage + '_ {
     pub async fn write<T: Serialize + Sync>(&self, key: &str, value: &T) -> Result<(), StorageError> {
         let value = serde_json::to_vec(value).map_err(|_| StorageError::Encode { key: key.to_owned() })?;
         self.put(StorageEntry { key: key.to_owned(), value, seal_wrap: false }).await
+    }
+}
+
+/// Does `work` in a transaction, and commits it if the work succeeds; as `WithTransaction` of OpenBao's SDK.
+///
+/// On a host without transactions the work is done on `storage` itself: each write is visible at once, and those before
+/// a failure stay.
+///
+/// # Errors
+/// Fails as `work` does, or when the host cannot begin or commit ([`StorageError::is_conflict`]).
+pub async fn with_transaction<T, E: From<StorageError>>(
+    storage: &dyn Storage,
+    work: impl AsyncFnOnce(&dyn Storage) -> Result<T, E>,
+) -> Result<T, E> {
+    let Some(transaction) = storage.begin(Access::ReadWrite).await? else { return work(storage).await };
+    match work(transaction.as_storage()).await {
+        Ok(done) => {
+            transaction.commit().await?;
+            Ok(done)
+        }
+        Err(error) => {
+            // The work has failed already, and a transaction that is not rolled back here is when it is dropped.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
     }
 }
 
@@ -149,6 +182,12 @@ impl StorageError {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         matches!(self, StorageError::Host(text) if text.contains(READ_ONLY))
+    }
+
+    /// Whether a transaction was refused since another one changed what it had seen.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, StorageError::Host(text) if text.contains(CONFLICT))
     }
 }
 

@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use super::pb;
-use crate::logical::{Connection, LeaseOptions, Map, Operation, Request, Secret, WrapInfo};
+use crate::logical::{
+    Alias, Connection, Entity, Group, LeaseOptions, Map, Operation, Request, Secret, WrapInfo, Wrapped,
+};
 
 /// A message that makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +58,49 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
 /// Nanoseconds; what is below zero counts as none.
 pub(crate) fn duration(nanoseconds: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+}
+
+pub(crate) fn entity(message: pb::Entity) -> Entity {
+    Entity {
+        id: message.id,
+        name: message.name,
+        aliases: message.aliases.into_iter().map(alias).collect(),
+        metadata: message.metadata.into_iter().collect(),
+        disabled: message.disabled,
+        namespace_id: message.namespace_id,
+    }
+}
+
+fn alias(message: pb::Alias) -> Alias {
+    Alias {
+        id: message.id,
+        name: message.name,
+        mount_type: message.mount_type,
+        mount_accessor: message.mount_accessor,
+        metadata: message.metadata.into_iter().collect(),
+        custom_metadata: message.custom_metadata.into_iter().collect(),
+        namespace_id: message.namespace_id,
+        local: message.local,
+    }
+}
+
+pub(crate) fn group(message: pb::Group) -> Group {
+    Group {
+        id: message.id,
+        name: message.name,
+        metadata: message.metadata.into_iter().collect(),
+        namespace_id: message.namespace_id,
+    }
+}
+
+pub(crate) fn wrapped(message: pb::ResponseWrapInfo) -> Wrapped {
+    Wrapped {
+        token: message.token.into(),
+        accessor: message.accessor,
+        ttl: duration(message.ttl),
+        creation_time: message.creation_time.and_then(|time| SystemTime::try_from(time).ok()),
+        creation_path: message.creation_path,
+    }
 }
 
 fn secret(message: pb::Secret) -> Result<Secret, WireError> {

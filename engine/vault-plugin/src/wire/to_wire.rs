@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use super::pb;
-use crate::logical::{Error, LeaseOptions, Map, Response, Secret, SpecialPaths};
+use crate::logical::{Error, LeaseOptions, Map, Response, Secret, SpecialPaths, WrapInfo};
 
 /// Go's zero time in Unix seconds: hosts refuse a lease without a time of issue.
 const GO_ZERO_TIME: i64 = -62_135_596_800;
@@ -25,6 +25,7 @@ pub(crate) fn response(response: Response) -> pb::Response {
         secret: response.secret.map(secret),
         data: json(response.data.as_ref()),
         warnings: response.warnings,
+        wrap_info: response.wrap_info.map(wrap_info),
         headers: response.headers.into_iter().map(|(name, header)| (name, pb::Header { header })).collect(),
     }
 }
@@ -41,9 +42,12 @@ pub(crate) fn error(error: &Error) -> pb::ProtoError {
             code = i64::from(*status);
             ErrorKind::Coded
         }
-        Error::Invalid(_) | Error::ReadOnly | Error::Internal(_) | Error::Storage(_) | Error::System(_) => {
-            ErrorKind::Unknown
-        }
+        Error::Invalid(_)
+        | Error::ReadOnly
+        | Error::Internal(_)
+        | Error::Storage(_)
+        | Error::System(_)
+        | Error::Event(_) => ErrorKind::Unknown,
     };
     pb::ProtoError { err_type: kind as u32, err_msg: error.to_string(), err_code: code }
 }
@@ -57,6 +61,16 @@ pub(crate) fn special_paths(paths: SpecialPaths) -> pb::Paths {
         write_forwarded_storage: paths.write_forwarded_storage,
         limited: paths.limited,
         allow_snapshot_read: paths.allow_snapshot_read,
+    }
+}
+
+fn wrap_info(wrap: WrapInfo) -> pb::ResponseWrapInfo {
+    pb::ResponseWrapInfo {
+        ttl: nanoseconds(wrap.ttl),
+        format: wrap.format,
+        seal_wrap: wrap.seal_wrap,
+        creation_time: Some(timestamp(None)),
+        ..pb::ResponseWrapInfo::default()
     }
 }
 
