@@ -24,7 +24,7 @@ pub use response::Response;
 pub use rotation::{RotationInformation, RotationJob, RotationTime};
 pub use sensitive::Sensitive;
 pub use storage::{
-    Access, Storage, StorageEntry, StorageError, Transaction, list_all_pages, with_transaction,
+    Access, Storage, StorageEntry, StorageError, Transaction, Work, list_all_pages, with_transaction,
 };
 pub(crate) use storage::{CONFLICT, cut_page};
 pub(crate) use system_view::{

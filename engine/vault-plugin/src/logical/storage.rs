@@ -1,5 +1,8 @@
 //! The mount's own part of the host's storage.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -69,8 +72,6 @@ pub trait Transaction: Storage {
     async fn commit(self: Box<Self>) -> Result<(), StorageError>;
     /// Forgets all writes.
     async fn rollback(self: Box<Self>) -> Result<(), StorageError>;
-    /// The same as storage, for helpers that take any.
-    fn as_storage(&self) -> &dyn Storage;
 }
 
 impl dyn Storage + '_ {
@@ -97,19 +98,37 @@ impl dyn Storage + '_ {
     }
 }
 
+/// What is to be done with storage.
+pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
 /// Does `work` in a transaction, and commits it if the work succeeds; as `WithTransaction` of OpenBao's SDK.
 ///
 /// On a host without transactions the work is done on `storage` itself: each write is visible at once, and those before
 /// a failure stay.
 ///
+/// ```
+/// # use vault_plugin::logical::{Storage, StorageError, with_transaction};
+/// # async fn rename(storage: &dyn Storage, from: &str, to: &str) -> Result<(), StorageError> {
+/// with_transaction(storage, |storage| {
+///     Box::pin(async move {
+///         let value: Option<String> = storage.read(from).await?;
+///         storage.write(to, &value).await?;
+///         storage.delete(from).await
+///     })
+/// })
+/// .await
+/// # }
+/// ```
+///
 /// # Errors
 /// Fails as `work` does, or when the host cannot begin or commit ([`StorageError::is_conflict`]).
-pub async fn with_transaction<T, E: From<StorageError>>(
-    storage: &dyn Storage,
-    work: impl AsyncFnOnce(&dyn Storage) -> Result<T, E>,
+pub async fn with_transaction<'s, T, E: From<StorageError>>(
+    storage: &'s dyn Storage,
+    // That `'s` outlives `'a` lets the work borrow what is around it.
+    work: impl for<'a> FnOnce(&'a (dyn Storage + 's)) -> Work<'a, T, E> + Send,
 ) -> Result<T, E> {
     let Some(transaction) = storage.begin(Access::ReadWrite).await? else { return work(storage).await };
-    match work(transaction.as_storage()).await {
+    match work(&*transaction).await {
         Ok(done) => {
             transaction.commit().await?;
             Ok(done)

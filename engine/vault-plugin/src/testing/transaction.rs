@@ -112,10 +112,6 @@ impl Transaction for MemoryTransaction {
     async fn rollback(self: Box<Self>) -> Result<(), StorageError> {
         Ok(())
     }
-
-    fn as_storage(&self) -> &dyn Storage {
-        self
-    }
 }
 
 impl Drop for MemoryTransaction {
@@ -144,8 +140,8 @@ mod tests {
     async fn nothing_is_seen_before_commit_and_everything_after() {
         let storage = MemoryStorage::default();
         let transaction = begun(&storage).await;
-        count(transaction.as_storage(), "a").await.unwrap();
-        count(transaction.as_storage(), "b").await.unwrap();
+        count(&*transaction, "a").await.unwrap();
+        count(&*transaction, "b").await.unwrap();
         assert_eq!((storage.keys().len(), storage.open_transactions()), (0, 1));
         transaction.commit().await.unwrap();
         assert_eq!((storage.keys().len(), storage.open_transactions()), (2, 0));
@@ -155,7 +151,7 @@ mod tests {
     async fn a_transaction_that_is_dropped_has_changed_nothing_and_is_over() {
         let storage = MemoryStorage::default();
         let transaction = begun(&storage).await;
-        count(transaction.as_storage(), "a").await.unwrap();
+        count(&*transaction, "a").await.unwrap();
         drop(transaction);
         assert_eq!((storage.keys().len(), storage.open_transactions()), (0, 0));
     }
@@ -164,8 +160,8 @@ mod tests {
     async fn of_two_transactions_on_one_key_the_second_to_commit_is_refused() {
         let storage = MemoryStorage::default();
         let (first, second) = (begun(&storage).await, begun(&storage).await);
-        count(first.as_storage(), "a").await.unwrap();
-        count(second.as_storage(), "a").await.unwrap();
+        count(&*first, "a").await.unwrap();
+        count(&*second, "a").await.unwrap();
         first.commit().await.unwrap();
         assert!(second.commit().await.unwrap_err().is_conflict());
         assert_eq!((&storage as &dyn Storage).read::<u32>("a").await.unwrap(), Some(1));
@@ -177,7 +173,7 @@ mod tests {
         let reading = storage.begin(Access::Read).await.unwrap().unwrap();
         count(&storage, "a").await.unwrap();
         assert_eq!(reading.get("a").await.unwrap(), None);
-        assert!(count(reading.as_storage(), "b").await.is_err());
+        assert!(count(&*reading, "b").await.is_err());
         reading.commit().await.unwrap();
     }
 
@@ -188,9 +184,11 @@ mod tests {
             if !transactions {
                 storage.withhold_transactions();
             }
-            let failed = with_transaction(&storage, async |storage| {
-                count(storage, "a").await?;
-                Err::<(), _>(StorageError::Host("no".to_owned()))
+            let failed = with_transaction(&storage, |storage| {
+                Box::pin(async move {
+                    count(storage, "a").await?;
+                    Err::<(), _>(StorageError::Host("no".to_owned()))
+                })
             });
             assert_eq!(failed.await.unwrap_err().to_string(), "no");
             assert_eq!((storage.keys().len(), storage.open_transactions()), (left, 0));

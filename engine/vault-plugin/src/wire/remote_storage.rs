@@ -139,10 +139,6 @@ impl Transaction for RemoteTransaction {
         self.open = false;
         accepted(reply.into_inner().err)
     }
-
-    fn as_storage(&self) -> &dyn Storage {
-        self
-    }
 }
 
 impl Drop for RemoteTransaction {

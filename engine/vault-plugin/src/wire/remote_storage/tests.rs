@@ -59,7 +59,8 @@ impl StorageService for Host {
     ) -> Result<Response<pb::StorageGetReply>, Status> {
         let args = request.into_inner();
         let begun = self.begun.lock().await;
-        let inside = begun.as_ref().filter(|_| args.txn == "t1").map(|transaction| transaction.as_storage());
+        let inside =
+            begun.as_ref().filter(|_| args.txn == "t1").map(|transaction| &**transaction as &dyn Storage);
         let entry = inside.unwrap_or(&*self.storage).get(&args.key).await.unwrap();
         let entry =
             entry.map(|entry| pb::StorageEntry { key: entry.key, value: entry.value, seal_wrap: false });
@@ -74,7 +75,8 @@ impl StorageService for Host {
         let entry = args.entry.unwrap();
         let entry = StorageEntry { key: entry.key, value: entry.value, seal_wrap: false };
         let begun = self.begun.lock().await;
-        let inside = begun.as_ref().filter(|_| args.txn == "t1").map(|transaction| transaction.as_storage());
+        let inside =
+            begun.as_ref().filter(|_| args.txn == "t1").map(|transaction| &**transaction as &dyn Storage);
         let err = inside.unwrap_or(&*self.storage).put(entry).await.err();
         Ok(Response::new(pb::StoragePutReply { err: err.map(|err| err.to_string()).unwrap_or_default() }))
     }
@@ -152,7 +154,7 @@ async fn a_transaction_of_the_host_holds_writes_back_until_it_is_committed() {
     let host = Host::openbao();
     let storage = host.storage().await;
     let transaction = storage.begin(Access::ReadWrite).await.unwrap().expect("OpenBao has transactions");
-    write(transaction.as_storage(), "a").await.unwrap();
+    write(&*transaction, "a").await.unwrap();
     assert!(transaction.get("a").await.unwrap().is_some());
     assert!(storage.get("a").await.unwrap().is_none());
     transaction.commit().await.unwrap();
@@ -164,7 +166,7 @@ async fn a_transaction_that_is_dropped_is_rolled_back_at_the_host() {
     let host = Host::openbao();
     let storage = host.storage().await;
     let transaction = storage.begin(Access::ReadWrite).await.unwrap().unwrap();
-    write(transaction.as_storage(), "a").await.unwrap();
+    write(&*transaction, "a").await.unwrap();
     drop(transaction);
     host.rolled_back.notified().await;
     assert_eq!((host.storage.keys().len(), host.storage.open_transactions()), (0, 0));
@@ -181,10 +183,13 @@ async fn a_host_that_refuses_to_begin_is_heard() {
 async fn a_conflict_is_known_as_one() {
     let host = Host::openbao();
     let storage = host.storage().await;
-    let conflict = with_transaction(&storage, async |inside| {
-        write(inside, "a").await?;
-        // Somebody else, at the same time.
-        host.storage.put(StorageEntry { key: "a".to_owned(), value: Vec::new(), seal_wrap: false }).await
+    let entry = StorageEntry { key: "a".to_owned(), value: Vec::new(), seal_wrap: false };
+    let conflict = with_transaction(&storage, |inside| {
+        Box::pin(async {
+            write(inside, "a").await?;
+            // Somebody else, at the same time.
+            host.storage.put(entry).await
+        })
     });
     assert!(conflict.await.unwrap_err().is_conflict());
 }
@@ -193,7 +198,7 @@ async fn a_conflict_is_known_as_one() {
 async fn a_transaction_for_reading_refuses_to_write() {
     let storage = Host::openbao().storage().await;
     let reading = storage.begin(Access::Read).await.unwrap().unwrap();
-    let refused = write(reading.as_storage(), "a").await.unwrap_err();
+    let refused = write(&*reading, "a").await.unwrap_err();
     assert_eq!(refused.to_string(), "transaction is read-only");
 }
 
@@ -202,7 +207,7 @@ async fn vault_is_asked_for_transactions_once_and_works_without() {
     let host = Host::default();
     let storage = host.storage().await;
     for key in ["a", "b"] {
-        with_transaction(&storage, async |storage| write(storage, key).await).await.unwrap();
+        with_transaction(&storage, |storage| Box::pin(write(storage, key))).await.unwrap();
     }
     assert_eq!(host.storage.keys(), ["a", "b"]);
     assert_eq!(host.asked.load(Ordering::Relaxed), 1);
