@@ -82,7 +82,7 @@ struct Named {
 }
 
 /// The fields of a write.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Changes {
     name: String,
     #[serde(default)]
@@ -111,6 +111,7 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data
 /// In a transaction, so that of two writes at once none undoes what the other says of fields that it does not name.
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
     with_transaction(context.storage(), |storage| {
+        let changes = changes.clone();
         Box::pin(async move {
             let before = stored(storage, &changes.name).await?;
             store(storage, before, changes).await
@@ -121,6 +122,7 @@ async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Er
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
     with_transaction(context.storage(), |storage| {
+        let changes = changes.clone();
         Box::pin(async move {
             let before = stored(storage, &changes.name).await?;
             if before.is_none() {

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -98,13 +99,25 @@ impl dyn Storage + '_ {
     }
 }
 
+/// How often work is done in a transaction that loses against others.
+const ATTEMPTS: u32 = 12;
+
+/// The first pause is at most this, the time of a few commits to a raft log, and each further one at most twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Where pauses stop growing: twenty clients that write one key have passed in this time.
+const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+
 /// What is to be done with storage.
 pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
-/// Does `work` in a transaction, and commits it if the work succeeds; as `WithTransaction` of OpenBao's SDK.
+/// Does `work` in a transaction, and commits it if the work succeeds.
 ///
-/// On a host without transactions the work is done on `storage` itself: each write is visible at once, and those before
-/// a failure stay.
+/// Work that loses against another transaction is done again, up to twelve times in all: what it changes beside storage
+/// it may change more than once. (`WithTransaction` of OpenBao's SDK hands the conflict to the caller instead.)
+///
+/// On a host without transactions the work is done once, on `storage` itself: each write is visible at once, and those
+/// before a failure stay.
 ///
 /// ```
 /// # use vault_plugin::logical::{Storage, StorageError, with_transaction};
@@ -121,24 +134,34 @@ pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>
 /// ```
 ///
 /// # Errors
-/// Fails as `work` does, or when the host cannot begin or commit ([`StorageError::is_conflict`]).
+/// Fails as `work` does, or when the host cannot begin or commit; with [`StorageError::is_conflict`] when the work lost
+/// every time.
 pub async fn with_transaction<'s, T, E: From<StorageError>>(
     storage: &'s dyn Storage,
     // That `'s` outlives `'a` lets the work borrow what is around it.
-    work: impl for<'a> FnOnce(&'a (dyn Storage + 's)) -> Work<'a, T, E> + Send,
+    work: impl for<'a> Fn(&'a (dyn Storage + 's)) -> Work<'a, T, E> + Send,
 ) -> Result<T, E> {
-    let Some(transaction) = storage.begin(Access::ReadWrite).await? else { return work(storage).await };
-    match work(&*transaction).await {
-        Ok(done) => {
-            transaction.commit().await?;
-            Ok(done)
-        }
-        Err(error) => {
-            // The work has failed already, and a transaction that is not rolled back here is when it is dropped.
-            let _ = transaction.rollback().await;
-            Err(error)
+    for attempt in 1..=ATTEMPTS {
+        let Some(transaction) = storage.begin(Access::ReadWrite).await? else { break };
+        let done = match work(&*transaction).await {
+            Ok(done) => done,
+            Err(error) => {
+                // The work has failed already, and a transaction that is not rolled back here is when it is dropped.
+                let _ = transaction.rollback().await;
+                return Err(error);
+            }
+        };
+        match transaction.commit().await {
+            Ok(()) => return Ok(done),
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
+                // Those who lost together do not meet again.
+                let longest = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(attempt - 1));
+                tokio::time::sleep(longest.mul_f64(rand::random())).await;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
+    work(storage).await
 }
 
 /// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message.

@@ -122,6 +122,8 @@ impl Drop for MemoryTransaction {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
     use crate::logical::with_transaction;
     use crate::testing::MemoryStorage;
@@ -192,6 +194,30 @@ mod tests {
             });
             assert_eq!(failed.await.unwrap_err().to_string(), "no");
             assert_eq!((storage.keys().len(), storage.open_transactions()), (left, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_loses_against_others_is_done_again_until_it_always_lost() {
+        for (others, wins, expected) in [(3, true, 4), (99, false, 12)] {
+            let (storage, attempts) = (MemoryStorage::default(), AtomicUsize::new(0));
+            let outside = &storage;
+            let answer = with_transaction(&storage, |inside| {
+                let attempt = attempts.fetch_add(1, Ordering::Relaxed);
+                Box::pin(async move {
+                    let counted = count(inside, "a").await?;
+                    if attempt < others {
+                        // Somebody else, at the same time.
+                        count(outside, "a").await?;
+                    }
+                    Ok::<_, StorageError>(counted)
+                })
+            });
+            match answer.await {
+                Ok(counted) => assert!(wins && counted == 4, "{counted}"),
+                Err(error) => assert!(!wins && error.is_conflict(), "{error}"),
+            }
+            assert_eq!(attempts.load(Ordering::Relaxed), expected);
         }
     }
 }

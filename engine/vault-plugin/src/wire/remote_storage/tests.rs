@@ -182,16 +182,11 @@ async fn a_host_that_refuses_to_begin_is_heard() {
 #[tokio::test]
 async fn a_conflict_is_known_as_one() {
     let host = Host::openbao();
-    let storage = host.storage().await;
-    let entry = StorageEntry { key: "a".to_owned(), value: Vec::new(), seal_wrap: false };
-    let conflict = with_transaction(&storage, |inside| {
-        Box::pin(async {
-            write(inside, "a").await?;
-            // Somebody else, at the same time.
-            host.storage.put(entry).await
-        })
-    });
-    assert!(conflict.await.unwrap_err().is_conflict());
+    let transaction = host.storage().await.begin(Access::ReadWrite).await.unwrap().unwrap();
+    write(&*transaction, "a").await.unwrap();
+    // Somebody else, at the same time.
+    write(&*host.storage, "a").await.unwrap();
+    assert!(transaction.commit().await.unwrap_err().is_conflict());
 }
 
 #[tokio::test]
