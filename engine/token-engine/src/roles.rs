@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, Names, Path};
-use vault_plugin::logical::{Error, Operation, Storage, StorageError};
+use vault_plugin::logical::{Error, Operation, Storage, StorageError, with_transaction};
 
 use crate::TokenEngine;
 use crate::change::Change;
@@ -89,7 +89,7 @@ struct Named {
 }
 
 /// The fields of a write.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Changes {
     name: RoleName,
     #[serde(default)]
@@ -117,28 +117,41 @@ async fn read(context: Context<TokenEngine>, role: ByName) -> Result<Option<Data
     Ok(stored(context.storage(), &role.name).await?.map(Data))
 }
 
+/// In a transaction, so that of two writes at once none undoes what the other says of fields that it does not name.
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    let before = stored(context.storage(), &changes.name).await?;
-    store(&context, before, changes).await
+    with_transaction(context.storage(), |storage| {
+        let changes = changes.clone();
+        Box::pin(async move {
+            let before = stored(storage, &changes.name).await?;
+            store(storage, before, changes).await
+        })
+    })
+    .await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    let before = stored(context.storage(), &changes.name).await?;
-    if before.is_none() {
-        let message = format!("there is no role \"{}\" to patch; write it first", changes.name);
-        return Err(Error::Coded { status: 404, message });
-    }
-    store(&context, before, changes).await
+    with_transaction(context.storage(), |storage| {
+        let changes = changes.clone();
+        Box::pin(async move {
+            let before = stored(storage, &changes.name).await?;
+            if before.is_none() {
+                let message = format!("there is no role \"{}\" to patch; write it first", changes.name);
+                return Err(Error::Coded { status: 404, message });
+            }
+            store(storage, before, changes).await
+        })
+    })
+    .await
 }
 
 async fn delete(context: Context<TokenEngine>, role: ByName) -> Result<(), Error> {
     Ok(context.storage().delete(&key(&role.name)).await?)
 }
 
-async fn store(context: &Context<TokenEngine>, before: Option<Role>, changes: Changes) -> Result<(), Error> {
+async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<(), Error> {
     let key = key(&changes.name);
     let role = changed(before, changes)?;
-    Ok(context.storage().write(&key, &role).await?)
+    Ok(storage.write(&key, &role).await?)
 }
 
 fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {

@@ -4,6 +4,7 @@ use go_plugin::log::{Level, Logger, report_panics};
 use go_plugin::{Environment, Handshake, Server, StartError};
 
 use crate::framework::{DeclarationError, Engine};
+use crate::logical::Product;
 use crate::wire;
 
 /// What Vault and OpenBao put into a backend plugin's environment (`sdk/plugin/serve.go`), and the one protocol
@@ -23,13 +24,16 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
 pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> Result<(), ServeError> {
     let logger = Logger::new("plugin", Level::Trace);
     report_panics(&logger);
-    let server = match Server::start(&HANDSHAKE, Environment::from_process()).await {
+    let environment = Environment::from_process();
+    // Both hosts set the variables of Vault, for plugins that know no other.
+    let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
+    let server = match Server::start(&HANDSHAKE, environment).await {
         Err(StartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
         other => other.map_err(ServeError::Start)?,
     };
     let declaration = declare().declare().map_err(ServeError::Declaration)?;
     let version = declaration.version().to_owned();
-    let routes = wire::routes(declaration.factory(), version, server.broker(), logger);
+    let routes = wire::routes(declaration.factory(), version, product, server.broker(), logger);
     server.serve(routes).await.map_err(ServeError::Serve)?;
     Ok(())
 }

@@ -7,7 +7,12 @@ mod to_wire;
 
 mod backend;
 mod offered;
-mod remote;
+mod remote_events;
+mod remote_storage;
+mod remote_system;
+
+#[cfg(test)]
+mod in_process;
 
 pub(crate) use backend::{RemoteBackend, supports_multiplexing};
 pub(crate) use from_wire::WireError;

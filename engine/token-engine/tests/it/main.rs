@@ -9,8 +9,8 @@ use std::time::Duration;
 use harness::{Operation, Upstream};
 use serde_json::{Value, json};
 use token_engine::engine;
-use vault_plugin::logical::{Error, ReplicationState, Response};
-use vault_plugin::testing::Mount;
+use vault_plugin::logical::{Error, Product, ReplicationState, Response};
+use vault_plugin::testing::{Mount, StorageCall};
 
 /// A mount configured for a service, with the role `developer`.
 async fn mounted(upstream: &Upstream, more: Value) -> Mount {
@@ -232,6 +232,23 @@ async fn what_is_missing_is_named_with_its_cure() {
     configure(&mount, &upstream, json!({})).await;
     assert!(refused(&mount, "creds/nobody").await.contains("\"nobody\""));
     assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions() {
+    for product in [Product::Vault, Product::OpenBao] {
+        let mount = Mount::on(product, engine()).await.unwrap();
+        accepted(mount.write("roles/developer", json!({"permissions": "read"})).await);
+        accepted(mount.patch("roles/developer", json!({"ttl": 60})).await);
+        let role = data(mount.read("roles/developer").await.unwrap());
+        assert_eq!(role, json!({"permissions": ["read"], "ttl": 60, "max_ttl": 0}));
+
+        refusal(mount.write("roles/developer", json!({"ttl": 0})).await);
+        mount.storage().fail_on(StorageCall::Put, "roles/", "disk full");
+        assert!(refusal(mount.patch("roles/developer", json!({"ttl": 90})).await).contains("disk full"));
+        assert_eq!(data(mount.read("roles/developer").await.unwrap()), role);
+        assert_eq!(mount.storage().open_transactions(), 0);
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use go_plugin::log::Logger;
 use serde::Serialize;
 
 use super::wal;
-use crate::logical::{BackendConfig, Error, Request, Storage, SystemView};
+use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
 pub struct Context<S> {
@@ -46,6 +46,18 @@ impl<S> Context<S> {
     #[must_use]
     pub fn system(&self) -> &dyn SystemView {
         &*self.mount.config.system
+    }
+
+    /// Where events and observations go.
+    #[must_use]
+    pub fn events(&self) -> &dyn EventSender {
+        &*self.mount.config.events
+    }
+
+    /// Which program the host is. To be shown to people; what a host can do is found out by asking.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.mount.config.product
     }
 
     /// The request as it came.

@@ -10,7 +10,7 @@ use go_plugin::host::ShutdownError;
 
 use super::{Launch, LaunchError, MountConfig, MountError, Plugin, launch};
 use crate::logical::{
-    Access, BackendType, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError,
+    Access, BackendType, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError,
     SystemView, SystemViewError, Transaction,
 };
 
@@ -137,7 +137,7 @@ impl SystemView for Absent {
         no_settings()
     }
 
-    async fn generate_password(&self, _policy: &str) -> Result<String, SystemViewError> {
+    async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
         no_settings()
     }
 }

@@ -1,6 +1,6 @@
 //! Why a request failed, in the kinds that hosts tell apart.
 
-use super::{StorageError, SystemViewError};
+use super::{EventError, StorageError, SystemViewError};
 
 /// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
 /// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
@@ -53,6 +53,9 @@ pub enum Error {
     /// The host's settings could not be asked.
     #[error("{0}")]
     System(#[from] SystemViewError),
+    /// The host could not be told what happened.
+    #[error("{0}")]
+    Event(#[from] EventError),
 }
 
 impl Error {

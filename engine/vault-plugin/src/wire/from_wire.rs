@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{ErrorKind, GO_ZERO_TIME, pb};
 use crate::logical::{
-    Connection, Error, LeaseOptions, Map, Operation, READ_ONLY, Request, Response, Secret, SpecialPaths,
-    WrapInfo,
+    Alias, Connection, Entity, Error, Group, LeaseOptions, Map, Operation, READ_ONLY, Request, Response,
+    Secret, SpecialPaths, WrapInfo, Wrapped,
 };
 
 /// A message that makes no sense.
@@ -84,6 +84,11 @@ pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
         secret: message.secret.map(secret).transpose()?,
         warnings: message.warnings,
         headers: headers(message.headers),
+        wrap_info: message.wrap_info.map(|wrap| WrapInfo {
+            ttl: duration(wrap.ttl),
+            format: wrap.format,
+            seal_wrap: wrap.seal_wrap,
+        }),
     })
 }
 
@@ -127,6 +132,49 @@ pub(crate) fn special_paths(message: pb::Paths) -> SpecialPaths {
 /// Nanoseconds; what is below zero counts as none.
 pub(crate) fn duration(nanoseconds: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
+}
+
+pub(crate) fn entity(message: pb::Entity) -> Entity {
+    Entity {
+        id: message.id,
+        name: message.name,
+        aliases: message.aliases.into_iter().map(alias).collect(),
+        metadata: message.metadata.into_iter().collect(),
+        disabled: message.disabled,
+        namespace_id: message.namespace_id,
+    }
+}
+
+fn alias(message: pb::Alias) -> Alias {
+    Alias {
+        id: message.id,
+        name: message.name,
+        mount_type: message.mount_type,
+        mount_accessor: message.mount_accessor,
+        metadata: message.metadata.into_iter().collect(),
+        custom_metadata: message.custom_metadata.into_iter().collect(),
+        namespace_id: message.namespace_id,
+        local: message.local,
+    }
+}
+
+pub(crate) fn group(message: pb::Group) -> Group {
+    Group {
+        id: message.id,
+        name: message.name,
+        metadata: message.metadata.into_iter().collect(),
+        namespace_id: message.namespace_id,
+    }
+}
+
+pub(crate) fn wrapped(message: pb::ResponseWrapInfo) -> Wrapped {
+    Wrapped {
+        token: message.token.into(),
+        accessor: message.accessor,
+        ttl: duration(message.ttl),
+        creation_time: message.creation_time.and_then(|time| SystemTime::try_from(time).ok()),
+        creation_path: message.creation_path,
+    }
 }
 
 fn secret(message: pb::Secret) -> Result<Secret, WireError> {
@@ -244,6 +292,7 @@ mod tests {
             }),
             warnings: vec!["careful".to_owned()],
             headers: BTreeMap::from([("X-A".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
+            wrap_info: Some(WrapInfo { ttl: Duration::from_secs(5), ..WrapInfo::default() }),
         };
         assert_eq!(response(to_wire::response(sent.clone())).unwrap(), sent);
 

@@ -142,6 +142,7 @@ impl SystemViewService for Offered<dyn SystemView> {
             return Err(Status::invalid_argument("no password policy specified"));
         }
         let password = self.0.generate_password(&policy).await.map_err(refused)?;
+        let password = password.expose().to_owned();
         Ok(Response::new(pb::GeneratePasswordFromPolicyReply { password }))
     }
 

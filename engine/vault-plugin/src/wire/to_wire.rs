@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use super::pb;
 use super::{ErrorKind, GO_ZERO_TIME};
 use crate::logical::{
-    Connection, Error, LeaseOptions, Map, Operation, Request, Response, Secret, SpecialPaths,
+    Connection, Error, LeaseOptions, Map, Operation, Request, Response, Secret, SpecialPaths, WrapInfo,
 };
 
 pub(crate) fn request(request: Request) -> pb::Request {
@@ -43,7 +43,7 @@ pub(crate) fn response(response: Response) -> pb::Response {
         secret: response.secret.map(secret),
         data: json(response.data.as_ref()),
         warnings: response.warnings,
-        wrap_info: None,
+        wrap_info: response.wrap_info.map(wrap_info),
         headers: headers(response.headers),
     }
 }
@@ -62,9 +62,12 @@ pub(crate) fn error(error: &Error) -> pb::ProtoError {
             code = i64::from(*status);
             ErrorKind::Coded
         }
-        Error::Invalid(_) | Error::ReadOnly | Error::Internal(_) | Error::Storage(_) | Error::System(_) => {
-            ErrorKind::Unknown
-        }
+        Error::Invalid(_)
+        | Error::ReadOnly
+        | Error::Internal(_)
+        | Error::Storage(_)
+        | Error::System(_)
+        | Error::Event(_) => ErrorKind::Unknown,
     };
     pb::ProtoError { err_type: kind as u32, err_msg: error.to_string(), err_code: code }
 }
@@ -103,6 +106,16 @@ fn connection(connection: Connection) -> pb::Connection {
         remote_addr: connection.remote_addr,
         remote_port: connection.remote_port,
         connection_state: chain.map(|chain| pb::ConnectionState { peer_certificates: Some(chain) }),
+    }
+}
+
+fn wrap_info(wrap: WrapInfo) -> pb::ResponseWrapInfo {
+    pb::ResponseWrapInfo {
+        ttl: nanoseconds(wrap.ttl),
+        format: wrap.format,
+        seal_wrap: wrap.seal_wrap,
+        creation_time: Some(timestamp(None)),
+        ..pb::ResponseWrapInfo::default()
     }
 }
 
