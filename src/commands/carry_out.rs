@@ -68,6 +68,7 @@ pub(crate) async fn carry_out(
     world: &World,
     goal: &Goal,
     consent: Consent,
+    interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<Carried, CommandError> {
     let observed =
@@ -85,10 +86,8 @@ pub(crate) async fn carry_out(
     if consent == Consent::Ask && ui.can_ask() && !ui.confirm("Do this?")? {
         return Err(CommandError::failed("nothing was done, as answered"));
     }
-    let cancel = CancelFlag::new();
-    let watch = Interrupts::watch(cancel.clone(), ui.aside());
-    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &cancel).await;
-    drop(watch);
+    interrupts.watch(ui.aside());
+    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &interrupts.cancel).await;
     ui.end_progress();
     match outcome {
         Outcome::Done { done } => {
@@ -118,13 +117,23 @@ pub(crate) async fn unless_interrupted<T>(
     }
 }
 
-/// The first interrupt asks for a stop after the step, the second leaves at once.
-pub(crate) struct Interrupts(JoinHandle<()>);
+/// From the first change on: the first interrupt asks for a stop after the step, the second leaves at once.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupts {
+    cancel: CancelFlag,
+    watching: Option<JoinHandle<()>>,
+}
 
 impl Interrupts {
-    /// Watches until it is dropped.
-    pub(crate) fn watch(cancel: CancelFlag, aside: Aside) -> Self {
-        Self(tokio::spawn(async move {
+    /// Whether the stop was asked for.
+    pub(crate) fn ask_to_stop(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Watches from now on, until it is dropped.
+    fn watch(&mut self, aside: Aside) {
+        let cancel = self.cancel.clone();
+        self.watching = Some(tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 cancel.cancel();
                 aside.say("Stopping after this step; interrupt again to leave at once.");
@@ -132,12 +141,14 @@ impl Interrupts {
                     std::process::exit(Kind::Interrupted.code().into());
                 }
             }
-        }))
+        }));
     }
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(watching) = &self.watching {
+            watching.abort();
+        }
     }
 }

@@ -7,8 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    CancelFlag, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version, roll_back,
-    smoke,
+    Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version, roll_back, smoke,
 };
 use serde::Serialize;
 use vault_api::Client;
@@ -47,9 +46,10 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     let RegisterArgs { wanted, consent } = args;
     let (world, register) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
-    let carried = carry_out(&world, &goal, consent.consent(), ui).await?;
+    let mut interrupts = Interrupts::default();
+    let carried = carry_out(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world.client, &register, &carried.done, ui).await?,
+        Ended::Done => try_mounts(&world.client, &register, &carried.done, &interrupts, ui).await?,
         Ended::DryRun | Ended::NothingToDo => Vec::new(),
     };
     let mut mounts = carried.observed.mounts.clone();
@@ -69,14 +69,13 @@ async fn try_mounts(
     client: &Client,
     register: &Register,
     done: &[Step],
+    interrupts: &Interrupts,
     ui: &mut Ui,
 ) -> Result<Vec<SmokeReport>, CommandError> {
-    let cancel = CancelFlag::new();
-    let _watch = Interrupts::watch(cancel.clone(), ui.aside());
     let mut reports = Vec::new();
     for mount in &register.mounts {
         let Some(below) = &mount.smoke else { continue };
-        if cancel.is_cancelled() {
+        if interrupts.ask_to_stop() {
             return Err(CommandError::interrupted("after everything was done, before it was tried"));
         }
         let path = mount.path.join(below);

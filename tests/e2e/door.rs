@@ -1,12 +1,19 @@
 //! A way to the server on which one request waits until it is let through.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long a request may take to come before the test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Requests that begin with the given text wait at the door; all others pass.
 pub(crate) struct Door {
     address: String,
+    request: &'static str,
     state: watch::Sender<State>,
 }
 
@@ -30,7 +37,7 @@ impl Door {
                 tokio::spawn(pass(client, server.clone(), request, keeper.clone()));
             }
         });
-        Door { address, state }
+        Door { address, request, state }
     }
 
     /// Its side of the server.
@@ -40,7 +47,9 @@ impl Door {
 
     /// Waits until a request waits.
     pub(crate) async fn knocked(&self) {
-        self.state.subscribe().wait_for(|state| *state == State::Knocked).await.unwrap();
+        let mut state = self.state.subscribe();
+        let knocked = timeout(PATIENCE, state.wait_for(|state| *state == State::Knocked)).await;
+        assert!(knocked.is_ok(), "waited {PATIENCE:?} in vain for {:?}", self.request);
     }
 
     /// Lets the request through, and all after it.

@@ -140,6 +140,45 @@ async fn an_interrupt_while_a_mount_is_tried_revokes_what_was_issued() {
 }
 
 #[tokio::test]
+async fn an_interrupt_never_leaves_a_mount_between_two_versions() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    let door = door(&lab, "POST /v1/sys/mounts/custom/tune").await;
+    let mut run = Running::start(&lab, &door, &[plugin(&new), vec!["--smoke", "missing"]].concat());
+    door.knocked().await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    door.open();
+    run.ends(130, &["] reload custom/", "Error: interrupted after everything was done, before it was tried"])
+        .await;
+    let mount = mount(&lab).await;
+    assert_eq!(
+        (&mount["plugin_version"], &mount["running_plugin_version"]),
+        (&"v2.0.0".into(), &"v2.0.0".into())
+    );
+}
+
+#[tokio::test]
+async fn a_switch_that_fails_is_undone_by_itself() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    let door = door(&lab, "POST /v1/sys/plugins/reload/backend").await;
+    let run = Running::start(&lab, &door, &plugin(&new));
+    door.knocked().await;
+    std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-2.0.0"))).unwrap();
+    door.open();
+    run.ends(4, &["Error: could not reload custom/", "Moved back to the version before: custom/"]).await;
+    let mount = mount(&lab).await;
+    assert_eq!(
+        (&mount["plugin_version"], &mount["running_plugin_version"]),
+        (&"v1.0.0".into(), &"v1.0.0".into())
+    );
+    lab.program.run(plugin(&new)).await.success();
+}
+
+#[tokio::test]
 async fn a_dry_run_says_by_number_whether_there_is_something_to_do() {
     let lab = Lab::new().await;
     let command = ["register", "--name", NAME, "--mount", "custom", "--dry-run"];

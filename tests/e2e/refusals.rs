@@ -56,6 +56,7 @@ fn check(output: &Output, code: i32, says: &[&str]) {
     assert_eq!(output.code, Some(code), "{says:?}: {output:?}");
     assert_eq!(output.stdout, "");
     assert!(output.stderr.starts_with("Error: "), "{}", output.stderr);
+    assert!(!output.stderr.contains("hunter2"), "a value that may be secret is repeated");
     for words in says {
         assert!(output.stderr.contains(words), "{words:?} is not in: {}", output.stderr);
     }

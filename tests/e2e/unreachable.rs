@@ -80,6 +80,7 @@ async fn a_namespace_is_refused_by_a_server_that_would_ignore_it() {
         check(&lab.program.run(command).await, 1, &expected);
     }
     assert_eq!(lab.writes(), writes);
+    lab.program.run(["status", "--namespace", "root/"]).await.success();
 }
 
 #[tokio::test]

@@ -62,6 +62,9 @@ pub enum ObserveError {
     Site(#[source] SiteError),
 }
 
+/// The names of the one namespace that every server has.
+const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
+
 /// What a standby answers while no node is active (Vault's and OpenBao's words).
 const NO_ACTIVE_NODE: [&str; 2] = ["active cluster node not found", "local node not active"];
 
@@ -80,6 +83,7 @@ pub async fn observe(
         .map_err(|source| ObserveError::Call { what: "the server's health".to_owned(), source })?;
     if let Some(namespace) = world.client.namespace()
         && !health.has_namespaces
+        && !ROOT_NAMESPACE.contains(&namespace.trim_matches('/'))
     {
         let address = world.client.address().to_owned();
         return Err(ObserveError::NoNamespaces { address, namespace: namespace.to_owned() });
