@@ -5,8 +5,9 @@ use std::sync::Arc;
 use go_plugin::log::Logger;
 use serde::Serialize;
 
-use super::wal;
-use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Storage, SystemView};
+use super::response::IntoResponse;
+use super::{raw, wal};
+use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
 pub struct Context<S> {
@@ -83,6 +84,14 @@ impl<S> Context<S> {
         let safe =
             state.is_write_safe(false) || (state.is_write_safe(true) && self.system().local_mount().await?);
         if safe { Ok(()) } else { Err(Error::ReadOnly) }
+    }
+
+    /// The answer under an HTTP status other than the host's own (`RespondWithStatusCode` of `sdk/logical`).
+    ///
+    /// # Errors
+    /// Fails when the answer does, or is leased.
+    pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
+        raw::with_status(self.product(), &self.request.id, status, answer.into_response()?)
     }
 
     /// Announces something that must be undone if nobody comes back to finish it, and returns the entry's id.

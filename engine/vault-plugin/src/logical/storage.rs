@@ -75,6 +75,14 @@ pub trait Transaction: Storage {
     async fn rollback(self: Box<Self>) -> Result<(), StorageError>;
 }
 
+impl dyn Transaction + '_ {
+    /// What is read and written in the transaction, for everything that takes storage.
+    #[must_use]
+    pub fn storage(&self) -> &dyn Storage {
+        self
+    }
+}
+
 impl dyn Storage + '_ {
     /// The JSON value at `key`.
     ///

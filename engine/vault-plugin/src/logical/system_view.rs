@@ -42,11 +42,14 @@ pub trait SystemView: Send + Sync {
         Err(SystemViewError::Unsupported(GROUPS))
     }
     /// Keeps data for somebody who will unwrap it, at most for `ttl`.
+    ///
+    /// Vault 1.21 and OpenBao 2.6 refuse it to plugins outside of their process (`no namespace`), whatever these are
+    /// written in. To have an answer wrapped, set [`Response::wrap_info`](super::Response::wrap_info), which works.
     async fn wrap(&self, data: Map, ttl: Duration) -> Result<Wrapped, SystemViewError> {
         let _ = (data, ttl);
         Err(SystemViewError::Unsupported(WRAPPING))
     }
-    /// The name and the id of the cluster.
+    /// The name and the id of the cluster; Vault 1.21 and OpenBao 2.6 leave the name out.
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
         Err(SystemViewError::Unsupported(CLUSTER))
     }

@@ -16,8 +16,8 @@ use crate::logical::{
     SystemView, SystemViewError, WRAPPING, Wrapped,
 };
 
-/// What Vault without a licence says instead of leaving the call out (`rotation_stubs_oss.go`).
-const NO_ROTATION_MANAGER: &str = "rotation manager capabilities not supported";
+/// What Vault without a licence says of identity tokens and rotation instead of leaving the calls out.
+const UNLICENSED: &str = "not supported in Vault community edition";
 
 /// Settings at the other end of a brokered connection.
 pub(crate) struct RemoteSystemView(SystemViewClient<Channel>);
@@ -123,7 +123,7 @@ impl SystemView for RemoteSystemView {
 
     async fn rotation_information(&self, path: &str) -> Result<RotationInformation, SystemViewError> {
         let request = pb::RotationInfoRequest { mount_path: path.to_owned() };
-        let reply = rotated(self.client().get_rotation_information(request).await)?;
+        let reply = answered(ROTATION, self.client().get_rotation_information(request).await)?;
         Ok(RotationInformation {
             last: unix_time(reply.issue_time),
             next: unix_time(reply.expire_time),
@@ -146,7 +146,7 @@ impl SystemView for RemoteSystemView {
             rotation_policy: job.policy,
         };
         let request = pb::RegisterRotationJobRequest { job: Some(input) };
-        let reply = rotated(self.client().register_rotation_job(request).await)?;
+        let reply = answered(ROTATION, self.client().register_rotation_job(request).await)?;
         accepted(reply.err)?;
         Ok(reply.rotation_id)
     }
@@ -157,25 +157,18 @@ impl SystemView for RemoteSystemView {
             req_path: path.to_owned(),
         };
         let request = pb::DeregisterRotationJobRequest { req: Some(input) };
-        rotated(self.client().deregister_rotation_job(request).await).map(|_| ())
+        answered(ROTATION, self.client().deregister_rotation_job(request).await).map(|_| ())
     }
 }
 
 fn answered<T>(what: &'static str, reply: Result<tonic::Response<T>, Status>) -> Result<T, SystemViewError> {
     match reply {
         Ok(reply) => Ok(reply.into_inner()),
-        Err(status) if status.code() == Code::Unimplemented => Err(SystemViewError::Unsupported(what)),
+        Err(status) if status.code() == Code::Unimplemented || status.message().contains(UNLICENSED) => {
+            Err(SystemViewError::Unsupported(what))
+        }
         Err(status) if is_of_host(&status) => Err(SystemViewError::Host(status.message().to_owned())),
         Err(status) => Err(SystemViewError::Unreachable(status.message().to_owned())),
-    }
-}
-
-fn rotated<T>(reply: Result<tonic::Response<T>, Status>) -> Result<T, SystemViewError> {
-    match answered(ROTATION, reply) {
-        Err(SystemViewError::Host(text)) if text.contains(NO_ROTATION_MANAGER) => {
-            Err(SystemViewError::Unsupported(ROTATION))
-        }
-        other => other,
     }
 }
 

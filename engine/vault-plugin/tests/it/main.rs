@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod framework;
 mod generated;
 mod go_plugins;
 mod host;
