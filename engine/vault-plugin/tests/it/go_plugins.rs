@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vault_plugin::host::{Brokering, CallError, Exit, Launch, Mount, Plugin, launch};
+use vault_plugin::host::{Brokering, CallError, Exit, Launch, Mount, Plugin, Verb, compare, inspect, launch};
 use vault_plugin::logical::{BackendType, Error, Operation};
 
 use crate::host::{ask, data, kill, mount, request};
@@ -90,4 +90,23 @@ async fn a_killed_go_plugin_is_noticed() {
     plugin.exited().await;
     let lost = ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap_err();
     assert!(matches!(lost, CallError::Gone), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_go_plugin_is_inspected_in_either_of_its_versions_and_they_differ() {
+    let inspected = async |version: &str| {
+        let options = [("version".to_owned(), version.to_owned())].into();
+        inspect(Launch::new(harness::build::go_kv("v0.25.0").await), options).await.unwrap()
+    };
+    let (first, second) = (inspected("1").await, inspected("2").await);
+    let verbs: Vec<_> = second.paths["data/{path}"].operations.keys().copied().collect();
+    assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete]);
+    let config = &second.paths["config"].operations[&Verb::Write].fields;
+    assert_eq!(config["max_versions"].kind, "integer");
+    assert!(second.paths["data/{path}"].operations[&Verb::Read].answers.contains_key("metadata"));
+
+    let differences = compare(&first, &second);
+    let broken: Vec<_> = differences.iter().filter(|difference| difference.breaks_clients()).collect();
+    assert!(broken.iter().any(|difference| difference.to_string() == "{path}: removed"), "{broken:?}");
+    assert!(compare(&second, &second).is_empty());
 }
