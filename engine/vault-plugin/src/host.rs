@@ -19,6 +19,7 @@
 
 mod call;
 mod compare;
+mod difference;
 mod document;
 mod inspect;
 mod launch;
@@ -26,7 +27,8 @@ mod mount;
 mod probe;
 
 pub use call::{CallError, Refusal};
-pub use compare::{Change, Difference, compare};
+pub use compare::compare;
+pub use difference::{Change, Difference};
 pub use go_plugin::host::{BrokeredError, ShutdownError};
 pub use go_plugin::host::{Brokering, Exit, Exited, LaunchError as StartError, LogLine, LogSink, Origin};
 pub use go_plugin::log::Level;

@@ -1,183 +1,9 @@
 //! What changes for clients from one version of a plugin to another.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
+use super::difference::{Change, Difference};
 use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
-use crate::logical::BackendType;
-
-/// One difference between two plugins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// The path; empty for what concerns the whole plugin.
-    pub path: String,
-    /// The operation on the path, where it is one of an operation.
-    pub verb: Option<Verb>,
-    /// What is different.
-    pub change: Change,
-}
-
-/// What is different.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The version that the plugin reports.
-    Version {
-        /// Before.
-        from: String,
-        /// After.
-        to: String,
-    },
-    /// A secrets engine has become an auth method, or the reverse.
-    Kind {
-        /// Before.
-        from: BackendType,
-        /// After.
-        to: BackendType,
-    },
-    /// Mounts share the process now, or no longer.
-    Multiplexed {
-        /// Whether they do after.
-        after: bool,
-    },
-    /// The path or the operation is new.
-    Added,
-    /// The path or the operation is gone.
-    Removed,
-    /// The path needs the `sudo` capability now, or no longer.
-    Sudo {
-        /// Whether it does after.
-        after: bool,
-    },
-    /// The path is open to callers without a token now, or no longer.
-    Unauthenticated {
-        /// Whether it is after.
-        after: bool,
-    },
-    /// The path, the operation or a field is one to avoid now.
-    Deprecated {
-        /// The field; `None` for the operation itself.
-        field: Option<String>,
-    },
-    /// A field can be sent now.
-    FieldAdded {
-        /// Its name.
-        field: String,
-        /// Whether it must be sent.
-        required: bool,
-    },
-    /// A field is not understood any more.
-    FieldRemoved {
-        /// Its name.
-        field: String,
-    },
-    /// A field that could be left out must be sent now.
-    FieldRequired {
-        /// Its name.
-        field: String,
-    },
-    /// A field has another type.
-    FieldKind {
-        /// Its name.
-        field: String,
-        /// Before.
-        from: String,
-        /// After.
-        to: String,
-    },
-    /// Some values of a field are not taken any more.
-    ValuesRemoved {
-        /// Its name.
-        field: String,
-        /// The values.
-        values: Vec<String>,
-    },
-    /// A field is in the answer now.
-    AnswerAdded {
-        /// Its name.
-        field: String,
-    },
-    /// A field is not in the answer any more.
-    AnswerRemoved {
-        /// Its name.
-        field: String,
-    },
-    /// A field of the answer has another type.
-    AnswerKind {
-        /// Its name.
-        field: String,
-        /// Before.
-        from: String,
-        /// After.
-        to: String,
-    },
-}
-
-impl Difference {
-    /// Whether a client that works with the first plugin may fail with the second.
-    #[must_use]
-    pub fn breaks_clients(&self) -> bool {
-        match &self.change {
-            Change::Kind { .. }
-            | Change::Removed
-            | Change::FieldRemoved { .. }
-            | Change::FieldRequired { .. }
-            | Change::FieldKind { .. }
-            | Change::ValuesRemoved { .. }
-            | Change::AnswerRemoved { .. }
-            | Change::AnswerKind { .. } => true,
-            Change::Sudo { after } => *after,
-            Change::Unauthenticated { after } => !after,
-            Change::FieldAdded { required, .. } => *required,
-            Change::Version { .. }
-            | Change::Multiplexed { .. }
-            | Change::Added
-            | Change::Deprecated { .. }
-            | Change::AnswerAdded { .. } => false,
-        }
-    }
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            if let Some(verb) = self.verb {
-                write!(f, "{verb} ")?;
-            }
-            write!(f, "{}: ", self.path)?;
-        }
-        write!(f, "{}", self.change)
-    }
-}
-
-impl fmt::Display for Change {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let no = |after: &bool| if *after { "now" } else { "no longer" };
-        match self {
-            Change::Version { from, to } => write!(f, "version {from} becomes {to}"),
-            Change::Kind { from, to } => write!(f, "{} becomes {}", kind(*from), kind(*to)),
-            Change::Multiplexed { after } => write!(f, "mounts share a process {}", no(after)),
-            Change::Added => f.write_str("added"),
-            Change::Removed => f.write_str("removed"),
-            Change::Sudo { after } => write!(f, "needs sudo {}", no(after)),
-            Change::Unauthenticated { after } => write!(f, "is open without a token {}", no(after)),
-            Change::Deprecated { field: None } => f.write_str("deprecated"),
-            Change::Deprecated { field: Some(field) } => write!(f, "field {field} deprecated"),
-            Change::FieldAdded { field, required: false } => write!(f, "field {field} added"),
-            Change::FieldAdded { field, required: true } => write!(f, "field {field} added, and required"),
-            Change::FieldRemoved { field } => write!(f, "field {field} removed"),
-            Change::FieldRequired { field } => write!(f, "field {field} is required now"),
-            Change::FieldKind { field, from, to } => write!(f, "field {field} changes from {from} to {to}"),
-            Change::ValuesRemoved { field, values } => {
-                write!(f, "field {field} no longer takes {}", values.join(", "))
-            }
-            Change::AnswerAdded { field } => write!(f, "answer has {field} now"),
-            Change::AnswerRemoved { field } => write!(f, "answer has no {field} any more"),
-            Change::AnswerKind { field, from, to } => {
-                write!(f, "{field} of the answer changes from {from} to {to}")
-            }
-        }
-    }
-}
 
 /// Every difference, those of the whole plugin first, then path by path.
 ///
@@ -322,20 +148,13 @@ fn by_shape(paths: &BTreeMap<String, PathInfo>) -> BTreeMap<String, (&str, &Path
     paths.iter().map(|(path, info)| (shape(path), (path.as_str(), info))).collect()
 }
 
-fn kind(kind: BackendType) -> &'static str {
-    match kind {
-        BackendType::Secrets => "secrets engine",
-        BackendType::Credential => "auth method",
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
     use crate::host::document;
-    use crate::logical::SpecialPaths;
+    use crate::logical::{BackendType, SpecialPaths};
 
     fn inspection(paths: serde_json::Value) -> Inspection {
         Inspection {
@@ -401,8 +220,8 @@ mod tests {
             serde_json::json!({"/a": {"x-vault-sudo": true}}),
             serde_json::json!({"/a": {"x-vault-unauthenticated": true}}),
         );
-        check(lax.clone(), strict.clone(), &["!a: needs sudo now", "!a: is open without a token no longer"]);
-        check(strict, lax, &["a: needs sudo no longer", "a: is open without a token now"]);
+        check(lax.clone(), strict.clone(), &["!a: needs sudo now", "!a: no longer open without a token"]);
+        check(strict, lax, &["a: no longer needs sudo", "a: open without a token now"]);
     }
 
     #[test]
@@ -430,7 +249,7 @@ mod tests {
             [
                 "version v1.0.0 becomes v2.0.0",
                 "secrets engine becomes auth method",
-                "mounts share a process no longer",
+                "mounts no longer share a process",
                 "a: added",
             ]
         );

@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vault_plugin::host::{Brokering, CallError, Exit, Launch, Mount, Plugin, Verb, compare, inspect, launch};
+use vault_plugin::host::{
+    Brokering, CallError, Exit, Launch, Mount, MountConfig, MountError, Plugin, Verb, compare, inspect,
+    launch,
+};
 use vault_plugin::logical::{BackendType, Error, Operation};
+use vault_plugin::testing::{MemoryStorage, StaticSystemView};
 
 use crate::host::{ask, data, kill, mount, request};
 
@@ -80,6 +84,23 @@ async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_contain
     let (one, _two) = tokio::join!(ready(&plugin), ready(&plugin));
     let written = ask(&one, Operation::Update, "data/app", json!({"data": {"a": 1}})).await;
     assert_eq!(data(written)["version"], 1);
+}
+
+#[tokio::test]
+async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
+    let program = harness::build::go_kv("v0.25.0").await;
+    let env = vec![("GO_KV_MULTIPLEXED".into(), "false".into())];
+    let plugin = launch(Launch { env, ..Launch::new(program) }).await.unwrap();
+    assert!(!plugin.is_multiplexed());
+    let first = ready(&plugin).await;
+    let config = MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
+    let refused = plugin.mount(config).await.err().unwrap();
+    assert!(matches!(refused, MountError::Occupied), "{refused}");
+    ask(&first, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
+
+    first.cleanup().await.unwrap();
+    let second = ready(&plugin).await;
+    assert_eq!(ask(&second, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
 }
 
 #[tokio::test]
