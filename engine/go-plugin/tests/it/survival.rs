@@ -118,6 +118,7 @@ async fn a_go_plugin_is_killed_with_its_host() {
     let mut host = Command::new(std::env::current_exe().unwrap())
         .args(["survival::a_go_plugin_is_killed_with_its_host", "--exact"])
         .env(HOST, &socket)
+        .env("TMPDIR", directory.path())
         .stdout(Stdio::null())
         .kill_on_drop(true)
         .spawn()

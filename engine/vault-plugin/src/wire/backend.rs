@@ -140,3 +140,80 @@ fn failed(status: Status) -> CallError {
     }
     CallError::Rpc { code: format!("{:?}", status.code()), message: status.message().to_owned() }
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::Response as Answer;
+    use tonic::transport::server::TcpIncoming;
+    use tonic::transport::{Endpoint, Server};
+
+    use super::super::pb::backend_server::{Backend, BackendServer};
+    use super::*;
+    use crate::logical::{Map, Operation};
+
+    /// Answers with what is not an answer.
+    struct Broken;
+
+    #[tonic::async_trait]
+    impl Backend for Broken {
+        async fn handle_request(
+            &self,
+            request: Request<pb::HandleRequestArgs>,
+        ) -> Result<Answer<pb::HandleRequestReply>, Status> {
+            let path = request.into_inner().request.unwrap_or_default().path;
+            let response = |data: &str| pb::Response { data: data.to_owned(), ..Default::default() };
+            Ok(Answer::new(match path.as_str() {
+                "empty" => pb::HandleRequestReply { response: Some(response("")), err: None },
+                "text" => pb::HandleRequestReply { response: Some(response("{hunter2}")), err: None },
+                "both" => pb::HandleRequestReply {
+                    response: Some(response(r#"{"error":"no such thing"}"#)),
+                    err: Some(pb::ProtoError { err_type: 7, ..Default::default() }),
+                },
+                _ => return Err(Status::unknown("no backend instance found")),
+            }))
+        }
+
+        async fn r#type(&self, _request: Request<pb::Empty>) -> Result<Answer<pb::TypeReply>, Status> {
+            Ok(Answer::new(pb::TypeReply { r#type: 7 }))
+        }
+    }
+
+    async fn ask(path: &str) -> CallError {
+        let asked = Asked::new(Operation::Read, path, Map::new());
+        remote().await.handle_request(asked).await.unwrap_err()
+    }
+
+    async fn remote() -> RemoteBackend {
+        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = format!("http://{}", incoming.local_addr().unwrap());
+        tokio::spawn(Server::builder().add_service(BackendServer::new(Broken)).serve_with_incoming(incoming));
+        RemoteBackend::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_none_is_named_without_being_repeated() {
+        assert_eq!(
+            ask("empty").await.to_string(),
+            "the plugin's answer cannot be understood: response data is the empty text instead of JSON, which Vault \
+             refuses: send null"
+        );
+        let text = ask("text").await.to_string();
+        assert!(text.contains("response data is not a JSON object") && !text.contains("hunter2"), "{text}");
+        assert_eq!(remote().await.kind().await.unwrap(), Err(7));
+    }
+
+    #[tokio::test]
+    async fn an_error_and_its_response_arrive_together() {
+        let CallError::Refused(refusal) = ask("both").await else { panic!("it should be refused") };
+        assert!(matches!(refusal.error, crate::logical::Error::InvalidRequest));
+        assert_eq!(refusal.response.unwrap().error_text(), Some("no such thing"));
+    }
+
+    #[tokio::test]
+    async fn a_status_has_the_words_of_go() {
+        assert_eq!(
+            ask("nowhere").await.to_string(),
+            "rpc error: code = Unknown desc = no backend instance found"
+        );
+    }
+}

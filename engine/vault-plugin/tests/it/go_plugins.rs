@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vault_plugin::host::{Brokering, CallError, Exit, Launch, Mount, Plugin, launch};
+use vault_plugin::host::{
+    Brokering, CallError, Exit, Launch, Mount, MountConfig, MountError, Plugin, Verb, compare, inspect,
+    launch,
+};
 use vault_plugin::logical::{BackendType, Error, Operation};
+use vault_plugin::testing::{MemoryStorage, StaticSystemView};
 
 use crate::host::{ask, data, kill, mount, request};
 
@@ -83,6 +87,23 @@ async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_contain
 }
 
 #[tokio::test]
+async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
+    let program = harness::build::go_kv("v0.25.0").await;
+    let env = vec![("GO_KV_MULTIPLEXED".into(), "false".into())];
+    let plugin = launch(Launch { env, ..Launch::new(program) }).await.unwrap();
+    assert!(!plugin.is_multiplexed());
+    let first = ready(&plugin).await;
+    let config = MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
+    let refused = plugin.mount(config).await.err().unwrap();
+    assert!(matches!(refused, MountError::Occupied), "{refused}");
+    ask(&first, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
+
+    first.cleanup().await.unwrap();
+    let second = ready(&plugin).await;
+    assert_eq!(ask(&second, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_killed_go_plugin_is_noticed() {
     let plugin = started().await;
     let mount = ready(&plugin).await;
@@ -90,4 +111,23 @@ async fn a_killed_go_plugin_is_noticed() {
     plugin.exited().await;
     let lost = ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap_err();
     assert!(matches!(lost, CallError::Gone), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_go_plugin_is_inspected_in_either_of_its_versions_and_they_differ() {
+    let inspected = async |version: &str| {
+        let options = [("version".to_owned(), version.to_owned())].into();
+        inspect(Launch::new(harness::build::go_kv("v0.25.0").await), options).await.unwrap()
+    };
+    let (first, second) = (inspected("1").await, inspected("2").await);
+    let verbs: Vec<_> = second.paths["data/{path}"].operations.keys().copied().collect();
+    assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete]);
+    let config = &second.paths["config"].operations[&Verb::Write].fields;
+    assert_eq!(config["max_versions"].kind, "integer");
+    assert!(second.paths["data/{path}"].operations[&Verb::Read].answers.contains_key("metadata"));
+
+    let differences = compare(&first, &second);
+    let broken: Vec<_> = differences.iter().filter(|difference| difference.breaks_clients()).collect();
+    assert!(broken.iter().any(|difference| difference.to_string() == "{path}: removed"), "{broken:?}");
+    assert!(compare(&second, &second).is_empty());
 }

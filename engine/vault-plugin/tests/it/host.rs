@@ -1,12 +1,14 @@
 //! A plugin of ours under our own host.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use vault_plugin::host::{
-    Brokering, CallError, Exit, Launch, Level, LogLine, Mount, MountConfig, Origin, Plugin, launch, probe,
+    Brokering, CallError, Exit, Launch, Level, LogLine, Mount, MountConfig, Origin, Plugin, Verb, compare,
+    inspect, launch, probe,
 };
 use vault_plugin::logical::{BackendType, Error, Map, Operation, Request, Response, Storage, StorageEntry};
 use vault_plugin::testing::{MemoryStorage, StaticSystemView, StorageCall};
@@ -206,6 +208,25 @@ async fn a_plugin_is_asked_what_it_is_without_storage() {
     let report = probe(greeter(), Vec::new(), Vec::new()).await.unwrap();
     assert_eq!((report.version.as_str(), report.kind), ("v1.2.3", BackendType::Secrets));
     assert!(report.multiplexed);
+}
+
+#[tokio::test]
+async fn a_plugin_is_inspected_with_its_paths_and_fields() {
+    let seen = inspect(Launch::new(greeter()), BTreeMap::new()).await.unwrap();
+    assert_eq!(
+        (seen.version.as_str(), seen.kind, seen.protocol_version),
+        ("v1.2.3", BackendType::Secrets, 5)
+    );
+    assert!(seen.help.contains("Greets people."), "{}", seen.help);
+    let paths: Vec<_> = seen.paths.keys().map(String::as_str).collect();
+    assert_eq!(paths, ["errors/{name}", "greetings", "greetings/{name}", "issue/{name}"]);
+    assert!(seen.paths["errors/{name}"].sudo);
+    assert!(seen.paths["greetings"].operations.contains_key(&Verb::List));
+    let greeting = &seen.paths["greetings/{name}"];
+    let verbs: Vec<_> = greeting.operations.keys().copied().collect();
+    assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Delete]);
+    assert_eq!(greeting.operations[&Verb::Write].fields["text"].kind, "string");
+    assert_eq!(compare(&seen, &seen), []);
 }
 
 pub(crate) fn kill(plugin: &Plugin) {

@@ -23,7 +23,7 @@ async fn a_program_that_is_no_plugin_is_quoted() {
 async fn a_plugin_from_before_mutual_tls_is_told_what_to_rebuild() {
     let error = launch(script("echo '1|4|unix|/tmp/x|grpc|'; sleep 60")).await.err().unwrap();
     assert!(matches!(error, LaunchError::OldProtocol { version: 4 }), "{error}");
-    assert!(error.to_string().contains("rebuild it with vault/sdk 0.6 or later"), "{error}");
+    assert!(error.to_string().contains("rebuild it with vault/sdk 0.7 or later"), "{error}");
 }
 
 #[tokio::test]
