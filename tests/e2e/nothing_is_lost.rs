@@ -143,29 +143,3 @@ async fn client(lab: Arc<Lab>, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) 
     }
     own
 }
-
-// TEMPORARY
-#[tokio::test]
-async fn tmp_random() {
-    for storage in [Storage::Memory, Storage::Raft] {
-        let lab = Lab::on(storage).await;
-        lab.register(&lab.description(&["custom"], "1h")).await.success();
-        let lab = Arc::new(lab);
-        let mut lost = 0;
-        for round in 0..12 {
-            let load = Load::start(&lab);
-            load.wait_served(3 * CLIENTS + round).await;
-            lab.kill_plugin().await;
-            load.wait_served(CLIENTS).await;
-            load.stop().await;
-            let known = &lab.leased("custom").await | &lab.announced("custom").await;
-            let now = lab.live().difference(&known).count();
-            eprintln!(
-                "{storage:?} round {round}: lost {} announced {}",
-                now - lost,
-                lab.announced("custom").await.len()
-            );
-            lost = now;
-        }
-    }
-}

@@ -11,6 +11,7 @@ mod roles;
 mod sensitive;
 mod terms;
 mod token;
+mod unclaimed;
 mod upstream;
 
 use std::sync::{Arc, Mutex, PoisonError};

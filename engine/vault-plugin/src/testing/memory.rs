@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::task::yield_now;
 
 use crate::logical::{
     Access, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError, SystemView,
@@ -24,7 +25,8 @@ pub enum StorageCall {
     List,
 }
 
-/// Storage in memory.
+/// Storage in memory. What a call has done is there before its caller goes on, as on a host: a request that is dropped in
+/// between does not learn of it.
 #[derive(Default)]
 pub struct MemoryStorage(Mutex<Inside>);
 
@@ -75,17 +77,25 @@ impl MemoryStorage {
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        Ok(self.checked(StorageCall::Get, key)?.entries.get(key).cloned())
+        let found = self.checked(StorageCall::Get, key).map(|inside| inside.entries.get(key).cloned());
+        yield_now().await;
+        found
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.checked(StorageCall::Put, &entry.key)?.entries.insert(entry.key.clone(), entry);
-        Ok(())
+        let done = self.checked(StorageCall::Put, &entry.key).map(|mut inside| {
+            inside.entries.insert(entry.key.clone(), entry.clone());
+        });
+        yield_now().await;
+        done
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.checked(StorageCall::Delete, key)?.entries.remove(key);
-        Ok(())
+        let done = self.checked(StorageCall::Delete, key).map(|mut inside| {
+            inside.entries.remove(key);
+        });
+        yield_now().await;
+        done
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
