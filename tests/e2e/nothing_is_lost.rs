@@ -1,5 +1,6 @@
-//! Every token that is live at the upstream belongs to a lease, or is announced in the write-ahead log: whatever ends between
-//! the upstream's answer and the lease.
+//! Every token that is live at the upstream belongs to a lease, or is announced in the write-ahead log: whatever ends before
+//! the plugin answers Vault. While that answer travels nothing is on record, see `token-engine/src/unclaimed.rs`; so these
+//! tests choose the moment, by holding back the answer of the upstream.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

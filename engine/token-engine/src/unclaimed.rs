@@ -1,4 +1,8 @@
 //! A token between its mint and the answer that hands it out.
+//!
+//! The write-ahead entry is taken back before the answer, as there is no word from the host that it has stored the lease. What
+//! ends while the answer travels, the process or the request, so leaves a token that nobody got and nobody revokes; it ends
+//! with its own life. The other order would revoke, at the next rollback, tokens whose lease the host has stored.
 
 use std::sync::Arc;
 
