@@ -1,5 +1,6 @@
-//! Every token that is live at the upstream belongs to a lease, or is announced in the write-ahead log: whatever ends between
-//! the upstream's answer and the lease.
+//! Every token that is live at the upstream belongs to a lease, or is announced in the write-ahead log: whatever ends before
+//! the plugin answers Vault. While that answer travels nothing is on record, see `token-engine/src/unclaimed.rs`; so these
+//! tests choose the moment, by holding back the answer of the upstream.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -142,30 +143,4 @@ async fn client(lab: Arc<Lab>, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) 
         }
     }
     own
-}
-
-// TEMPORARY
-#[tokio::test]
-async fn tmp_random() {
-    for storage in [Storage::Memory, Storage::Raft] {
-        let lab = Lab::on(storage).await;
-        lab.register(&lab.description(&["custom"], "1h")).await.success();
-        let lab = Arc::new(lab);
-        let mut lost = 0;
-        for round in 0..12 {
-            let load = Load::start(&lab);
-            load.wait_served(3 * CLIENTS + round).await;
-            lab.kill_plugin().await;
-            load.wait_served(CLIENTS).await;
-            load.stop().await;
-            let known = &lab.leased("custom").await | &lab.announced("custom").await;
-            let now = lab.live().difference(&known).count();
-            eprintln!(
-                "{storage:?} round {round}: lost {} announced {}",
-                now - lost,
-                lab.announced("custom").await.len()
-            );
-            lost = now;
-        }
-    }
 }

@@ -11,7 +11,7 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[tokio::test]
 async fn two_versions_run_side_by_side() {
-    let next = VERSION.replace('.', "").chars().map(|_| "9").collect::<Vec<_>>().join(".");
+    let next: String = VERSION.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect();
     let lab = Lab::registered(&["old"], "1h").await;
     let binary = build::another_version(BINARY.as_ref(), VERSION, &next, lab.folder());
     let report = lab.register(&lab.description_of(&binary, &["new"], "1h")).await.json();

@@ -12,6 +12,7 @@ mod roles;
 mod sensitive;
 mod terms;
 mod token;
+mod unclaimed;
 mod upstream;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -36,6 +36,13 @@ fn nothing_where_everything_is_as_wanted() {
 }
 
 #[test]
+fn a_mount_that_shows_no_checksum_may_be_a_builtin_and_proves_nothing() {
+    let mut observed = server_with("1.2.3", SHA);
+    observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = String::new();
+    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+}
+
+#[test]
 fn a_mount_of_an_older_version_is_moved_and_reloaded() {
     assert_eq!(
         shown(&server_with("1.0.0", "bb"), &goal(register())),

@@ -4,6 +4,7 @@ mod certificates;
 mod service_faults;
 mod storage_faults;
 
+use std::task::Poll;
 use std::time::Duration;
 
 use harness::{Operation, Upstream};
@@ -281,4 +282,33 @@ async fn a_new_key_is_used_at_once() {
     assert!(refused(&mount, "creds/developer").await.contains("api_key"));
     mount.write("config", json!({"api_key": "key-2"})).await.unwrap();
     creds(&mount).await;
+}
+
+#[tokio::test]
+async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    for steps in 0.. {
+        if steps_of(steps, mount.read("creds/developer")).await.is_some() {
+            assert_eq!(upstream.live().len(), 1);
+            return;
+        }
+        // Either it was announced, or it is being given back.
+        mount.rollback().await.expect("the log is rolled back");
+        harness::eventually("no token is live", async || upstream.live().is_empty().then_some(())).await;
+    }
+}
+
+/// What a future answers if it does so within so many steps; it is dropped after them.
+async fn steps_of<T>(steps: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut left = steps;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
 }

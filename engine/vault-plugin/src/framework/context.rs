@@ -102,6 +102,19 @@ impl<S> Context<S> {
         Ok(wal::put(self.storage(), kind, data).await?)
     }
 
+    /// Writes an announcement under the id that it had, where it may have been taken back too early.
+    ///
+    /// # Errors
+    /// Fails when storage does; the entry is there if it was there before.
+    pub async fn wal_put_again<T: Serialize + Sync>(
+        &self,
+        id: &str,
+        kind: &str,
+        data: &T,
+    ) -> Result<(), Error> {
+        Ok(wal::put_at(self.storage(), id, kind, data).await?)
+    }
+
     /// Takes back an announcement: it is finished, or undone.
     ///
     /// # Errors

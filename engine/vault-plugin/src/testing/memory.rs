@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::task::yield_now;
 
 use super::transaction::MemoryTransaction;
 use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction};
@@ -25,7 +26,8 @@ pub enum StorageCall {
     Commit,
 }
 
-/// Storage in memory, with transactions as OpenBao has them.
+/// Storage in memory, with transactions as OpenBao has them. What a call has done is there before its caller goes on, as on a
+/// host: a request that is dropped in between does not learn of it.
 #[derive(Default)]
 pub struct MemoryStorage(Shared);
 
@@ -169,21 +171,30 @@ impl Entries {
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        Ok(self.0.call(StorageCall::Get, key)?.entries.get(key))
+        let found = self.0.call(StorageCall::Get, key).map(|inside| inside.entries.get(key));
+        yield_now().await;
+        found
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.0.call(StorageCall::Put, &entry.key)?.entries.set(entry);
-        Ok(())
+        let key = entry.key.clone();
+        let done = self.0.call(StorageCall::Put, &key).map(|mut inside| inside.entries.set(entry));
+        yield_now().await;
+        done
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.0.call(StorageCall::Delete, key)?.entries.0.remove(key);
-        Ok(())
+        let done = self.0.call(StorageCall::Delete, key).map(|mut inside| {
+            inside.entries.0.remove(key);
+        });
+        yield_now().await;
+        done
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        Ok(self.0.call(StorageCall::List, prefix)?.entries.list(prefix))
+        let names = self.0.call(StorageCall::List, prefix).map(|inside| inside.entries.list(prefix));
+        yield_now().await;
+        names
     }
 
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
