@@ -10,7 +10,7 @@ use go_plugin::host::{Exit, LaunchOptions, launch};
 use go_plugin::{Address, parse_handshake_line};
 use hyper_util::rt::TokioIo;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
@@ -161,6 +161,9 @@ async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
 async fn a_plugin_that_does_not_end_is_killed() {
     let running = launch(LaunchOptions::new(go_host(), HANDSHAKE)).await.unwrap();
     signal(Some(running.pid()), Signal::STOP);
+    let plugin = WaitId::Pid(Pid::from_raw(running.pid().cast_signed()).unwrap());
+    let stopped = move || waitid(plugin, WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT);
+    tokio::task::spawn_blocking(stopped).await.unwrap().unwrap();
     assert_eq!(running.shutdown().await.unwrap(), Exit::Killed);
     assert!(!running.is_running());
 }

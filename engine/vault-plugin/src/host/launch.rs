@@ -179,6 +179,12 @@ pub enum LaunchError {
         /// The plugin's choice.
         version: u32,
     },
+    /// The plugin made its handshake and answers nothing.
+    #[error("the plugin does not answer its first call within {} s", after.as_secs_f32())]
+    Silent {
+        /// The limit.
+        after: Duration,
+    },
     /// The plugin does not say whether mounts can share it.
     #[error("the plugin does not say whether mounts can share its process")]
     Multiplexing(#[source] CallError),

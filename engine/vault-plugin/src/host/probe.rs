@@ -64,7 +64,7 @@ pub enum ProbeError {
     #[error("the plugin does not start")]
     Launch(#[from] LaunchError),
     /// It could not be set up, or answered with an error, or not at all.
-    #[error("the plugin gives no answer")]
+    #[error("the plugin cannot be asked what it is")]
     Mount(#[from] MountError),
     /// It did not end.
     #[error("the plugin cannot be ended")]
