@@ -26,7 +26,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if files.is_empty() {
         files.push(env!("CARGO_BIN_EXE_vault-token-plugin").into());
     }
-    say("| plugin | size | handshake, median | memory, mounted | memory, 10,000 creds later | creds per second through Vault |")?;
+    say(
+        "| plugin | size | handshake, median | memory, mounted | memory, 10,000 creds later | creds per second through Vault |",
+    )?;
     say("|---|---|---|---|---|---|")?;
     for file in files {
         say(Footprint::of(&file.canonicalize()?).await?.row(&file))?;

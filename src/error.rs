@@ -66,6 +66,12 @@ impl CommandError {
         Self::new(Kind::Usage, message)
     }
 
+    /// An interrupt, and when it came.
+    pub fn interrupted(when: &str) -> Self {
+        Self::new(Kind::Interrupted, format!("interrupted {when}"))
+            .hint("Run the same command again to go on.")
+    }
+
     /// A failure of any kind.
     pub fn new(kind: Kind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None, hints: Vec::new() }
@@ -131,13 +137,9 @@ impl CommandError {
         match outcome {
             Outcome::Done { done: _ } => None,
             Outcome::Refused { refusal } => Some(refusal.into()),
-            Outcome::Interrupted { done, left } => Some(
-                Self::new(
-                    Kind::Interrupted,
-                    format!("interrupted after {} of {} steps", done.len(), done.len() + left.len()),
-                )
-                .hint("Run the same command again to go on."),
-            ),
+            Outcome::Interrupted { done, left } => {
+                Some(Self::interrupted(&format!("after {} of {} steps", done.len(), done.len() + left.len())))
+            }
             Outcome::Changed { done, expected, found } => {
                 let expected = expected.map_or_else(|| "the end".to_owned(), |step| format!("to {step}"));
                 Some(
@@ -191,7 +193,18 @@ impl From<Stop> for CommandError {
 
 impl From<ObserveError> for CommandError {
     fn from(error: ObserveError) -> Self {
-        Self::failed("could not find out what is there").because(error)
+        let text = error.to_string();
+        match error {
+            ObserveError::Call { what: _, source } => Self::failed(text).because(source),
+            ObserveError::Site(source) => Self::failed(text).because(source),
+            ObserveError::InvalidToken { address: _ } => Self::failed(text).hint(
+                "It is wrong, expired or revoked, or of another server: log in again with `vault login`. It is taken from \
+                 VAULT_TOKEN, else from ~/.vault-token.",
+            ),
+            ObserveError::NoNamespaces { address: _, namespace: _ } => Self::failed(text)
+                .hint("Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server."),
+            _ => Self::failed(text),
+        }
     }
 }
 
@@ -269,10 +282,13 @@ mod tests {
         let source = CallError::Transport {
             address: "http://127.0.0.1:1".into(),
             trouble: Trouble::NoConnection,
-            source: None,
+            cause: Some("Connection refused".into()),
         };
-        let text = CommandError::failed("could not read creds/a").because(source).render();
-        assert!(text.contains("because: could not call http://127.0.0.1:1: no connection"), "{text}");
-        assert!(text.contains("VAULT_ADDR"), "{text}");
+        assert_eq!(
+            CommandError::failed("could not read creds/a").because(source).render(),
+            "Error: could not read creds/a\n  \
+             because: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
+             Does the server run, and is the address right? Give it with --address or VAULT_ADDR.\n"
+        );
     }
 }

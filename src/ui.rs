@@ -33,6 +33,20 @@ pub enum Verbosity {
     Quiet,
 }
 
+/// A second voice, for what runs beside a command. It says what it has to say below what is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Aside(Verbosity);
+
+impl Aside {
+    /// Says something beside the data.
+    pub fn say(self, text: &str) {
+        if self.0 == Verbosity::Normal {
+            // A closed standard error is nobody who listens.
+            let _ = writeln!(stderr(), "{text}");
+        }
+    }
+}
+
 /// What a command found out or did.
 pub trait Report: Serialize {
     /// For people; ends with a line break unless it is empty.
@@ -113,6 +127,11 @@ impl Ui {
         if self.verbosity == Verbosity::Normal {
             self.talk(text);
         }
+    }
+
+    /// A voice that another task can have.
+    pub fn aside(&self) -> Aside {
+        Aside(self.verbosity)
     }
 
     /// Says what should not be missed.
@@ -218,6 +237,10 @@ impl Ui {
 }
 
 fn unread(error: dialoguer::Error) -> CommandError {
+    let dialoguer::Error::IO(io) = &error;
+    if io.kind() == io::ErrorKind::Interrupted {
+        return CommandError::interrupted("before anything was changed");
+    }
     CommandError::usage("could not read the answer from the terminal").because(error)
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use crate::error::{CommandError, Kind};
-use crate::ui::Ui;
+use crate::ui::{Aside, Ui};
 
 /// Who agrees with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,9 +68,11 @@ pub(crate) async fn carry_out(
     world: &World,
     goal: &Goal,
     consent: Consent,
+    interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<Carried, CommandError> {
-    let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+    let observed =
+        unless_interrupted(async { Ok(observe(world, Some(goal), &ThisRun::default()).await?) }).await?;
     let plan = plan(&observed, goal)?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
     let ended = |result, plan, done, observed| Ok(Carried { result, plan, done, observed });
@@ -84,10 +86,8 @@ pub(crate) async fn carry_out(
     if consent == Consent::Ask && ui.can_ask() && !ui.confirm("Do this?")? {
         return Err(CommandError::failed("nothing was done, as answered"));
     }
-    let cancel = CancelFlag::new();
-    let watch = Interrupts::watch(cancel.clone());
-    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &cancel).await;
-    drop(watch);
+    interrupts.watch(ui.aside());
+    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &interrupts.cancel).await;
     ui.end_progress();
     match outcome {
         Outcome::Done { done } => {
@@ -107,25 +107,48 @@ fn render(plan: &Plan) -> String {
     format!("Plan:\n{}", steps.join("\n"))
 }
 
-/// The first interrupt asks for a stop after the step, the second leaves at once.
-pub(crate) struct Interrupts(JoinHandle<()>);
+/// Does what changes nothing; an interrupt ends it at once, with all that it has started.
+pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    tokio::select! {
+        ended = work => ended,
+        Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::interrupted("before anything was changed")),
+    }
+}
+
+/// From the first change on: the first interrupt asks for a stop after the step, the second leaves at once.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupts {
+    cancel: CancelFlag,
+    watching: Option<JoinHandle<()>>,
+}
 
 impl Interrupts {
-    /// Watches until it is dropped.
-    pub(crate) fn watch(cancel: CancelFlag) -> Self {
-        Self(tokio::spawn(async move {
+    /// Whether the stop was asked for.
+    pub(crate) fn ask_to_stop(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Watches from now on, until it is dropped.
+    fn watch(&mut self, aside: Aside) {
+        let cancel = self.cancel.clone();
+        self.watching = Some(tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 cancel.cancel();
+                aside.say("Stopping after this step; interrupt again to leave at once.");
                 if tokio::signal::ctrl_c().await.is_ok() {
                     std::process::exit(Kind::Interrupted.code().into());
                 }
             }
-        }))
+        }));
     }
 }
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        self.0.abort();
+        if let Some(watching) = &self.watching {
+            watching.abort();
+        }
     }
 }

@@ -3,17 +3,16 @@
 mod wanted;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args};
+use clap::Args;
 use rollout::{
-    CancelFlag, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Version, smoke,
+    Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version, roll_back, smoke,
 };
 use serde::Serialize;
-use vault_api::catalog::PluginType;
+use vault_api::Client;
 
-use crate::commands::carry_out::{Carried, ConsentArgs, Ended, Interrupts, carry_out};
+use crate::commands::carry_out::{Carried, ConsentArgs, Ended, Interrupts, carry_out, unless_interrupted};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -21,51 +20,8 @@ use crate::ui::{Report, Ui};
 /// What to register, and what to do with it.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
-    /// Name in the catalog
-    #[arg(long)]
-    name: Option<String>,
-    /// Type of the plugin: secret, auth or database [default: secret]
-    #[arg(long = "type", value_name = "TYPE")]
-    kind: Option<PluginType>,
-    /// Version [default: what the binary reports]
-    #[arg(long)]
-    version: Option<Version>,
-    /// The plugin's binary [default: this program]
-    #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
-    /// Where to mount it
-    #[arg(long, value_name = "PATH")]
-    mount: Option<MountPath>,
-    /// Plugin directory of the server on this machine [default: what the server says]
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// Data of `config`; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    config: Vec<String>,
-    /// Data of `roles/NAME`
-    #[arg(long, value_name = "NAME:KEY=VALUE")]
-    role: Vec<String>,
-    /// Data of any other path of the mount
-    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append)]
-    write: Vec<String>,
-    /// Path of the mount to try at the end, such as creds/developer; a lease is revoked again
-    #[arg(long, value_name = "PATH")]
-    smoke: Option<String>,
-    /// All of the above in a file; flags come before it
-    #[arg(short, long, value_name = "FILE")]
-    file: Option<PathBuf>,
-    /// Move mounts to an older version
-    #[arg(long, action = ArgAction::SetTrue)]
-    allow_downgrade: bool,
-    /// Write again what cannot be read back
-    #[arg(long, action = ArgAction::SetTrue)]
-    rewrite: bool,
+    #[command(flatten)]
+    wanted: wanted::Flags,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -87,45 +43,13 @@ pub struct RegisterReport {
 /// # Errors
 /// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
-    let RegisterArgs {
-        name,
-        kind,
-        version,
-        binary,
-        args,
-        env,
-        mount,
-        plugin_dir,
-        config,
-        role,
-        write,
-        smoke,
-        file,
-        allow_downgrade,
-        rewrite,
-        consent,
-    } = args;
-    let flags = wanted::Flags {
-        name,
-        kind,
-        version,
-        binary,
-        args,
-        env,
-        mount,
-        plugin_dir,
-        config,
-        role,
-        write,
-        smoke,
-        downgrade: if allow_downgrade { rollout::Downgrade::Allow } else { rollout::Downgrade::Refuse },
-        rewrite: if rewrite { rollout::Rewrite::Unreadable } else { rollout::Rewrite::Never },
-    };
-    let (world, register) = wanted::gather(flags, file.as_deref(), context, ui).await?;
+    let RegisterArgs { wanted, consent } = args;
+    let (world, register) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
-    let carried = carry_out(&world, &goal, consent.consent(), ui).await?;
+    let mut interrupts = Interrupts::default();
+    let carried = carry_out(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world.client, &register, ui).await?,
+        Ended::Done => try_mounts(&world.client, &register, &carried.done, &interrupts, ui).await?,
         Ended::DryRun | Ended::NothingToDo => Vec::new(),
     };
     let mut mounts = carried.observed.mounts.clone();
@@ -142,39 +66,56 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
 }
 
 async fn try_mounts(
-    client: &vault_api::Client,
+    client: &Client,
     register: &Register,
+    done: &[Step],
+    interrupts: &Interrupts,
     ui: &mut Ui,
 ) -> Result<Vec<SmokeReport>, CommandError> {
-    let cancel = CancelFlag::new();
-    let _watch = Interrupts::watch(cancel.clone());
     let mut reports = Vec::new();
     for mount in &register.mounts {
-        if cancel.is_cancelled() {
-            return Err(CommandError::new(
-                Kind::Interrupted,
-                "interrupted after everything was done, before it was tried",
-            ));
+        let Some(below) = &mount.smoke else { continue };
+        if interrupts.ask_to_stop() {
+            return Err(CommandError::interrupted("after everything was done, before it was tried"));
         }
-        if let Some(below) = &mount.smoke {
-            let path = mount.path.join(below);
-            let ended = smoke(client, &path, &mut |event| ui.event(event)).await;
-            reports.push(ended.map_err(|error| not_working(&path, error))?);
+        let path = mount.path.join(below);
+        match smoke(client, &path, &mut |event| ui.event(event)).await {
+            Ok(report) => reports.push(report),
+            Err(error) => return Err(undone(client, &path, error, done, ui).await),
         }
     }
     Ok(reports)
 }
 
-fn not_working(path: &str, error: SmokeError) -> CommandError {
-    let message = format!("the plugin is registered and mounted, and {path} does not work");
-    match error.lease_left().map(str::to_owned) {
-        Some(lease) => CommandError::new(Kind::NeedsPerson, message).because(error).hint(format!(
-            "A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`."
-        )),
-        None => CommandError::failed(message)
-            .because(error)
-            .hint(format!("Try it again with `vault-token-plugin creds get {path}`.")),
-    }
+/// Moves back what was moved to a version that does not do its work.
+async fn undone(client: &Client, path: &str, error: SmokeError, done: &[Step], ui: &mut Ui) -> CommandError {
+    let message = format!("{path} does not work");
+    let back = roll_back(client, done, &message, &mut |event| ui.event(event)).await;
+    let lease = error.lease_left().map(str::to_owned);
+    let (kind, hints) = match back {
+        Ok(mounts) if mounts.is_empty() => (
+            Kind::Failed,
+            vec![format!(
+                "The plugin is registered and mounted. Try it again with `vault-token-plugin creds get {path}`."
+            )],
+        ),
+        Ok(mounts) => {
+            let mounts: Vec<&str> = mounts.iter().map(MountPath::as_str).collect();
+            let written = done.iter().filter_map(|step| match step {
+                Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
+                _ => None,
+            });
+            let moved = format!("Moved back to the version before: {}", mounts.join(", "));
+            (Kind::RolledBack, std::iter::once(moved).chain(written).collect())
+        }
+        Err(left) => (Kind::NeedsPerson, left),
+    };
+    let kind = if lease.is_some() { Kind::NeedsPerson } else { kind };
+    let failed = CommandError::new(kind, message).because(error);
+    let left = lease.map(|lease| {
+        format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+    });
+    hints.into_iter().chain(left).fold(failed, CommandError::hint)
 }
 
 impl Report for RegisterReport {

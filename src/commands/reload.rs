@@ -5,7 +5,7 @@ use rollout::{Goal, MountPath, Reload, ReloadTarget, World};
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out};
+use crate::commands::carry_out::{Carried, ConsentArgs, Ended, Interrupts, carry_out};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -46,7 +46,7 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Rel
     };
     let world = World { client: context.client()?, site: None };
     let goal = Goal::Reload(Reload { target });
-    let carried = carry_out(&world, &goal, consent.consent(), ui).await?;
+    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(ReloadReport { carried })
 }
 

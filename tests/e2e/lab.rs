@@ -1,13 +1,15 @@
 //! A real Vault, an upstream that issues tokens, and our binary to bring the two together.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use harness::{Output, Program, Storage, Upstream, VaultServer};
+use harness::{Issued, Output, Program, Storage, Upstream, VaultServer, VaultServerBuilder, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
 pub(crate) const NAME: &str = "custom-plugin";
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
 pub(crate) struct Lab {
     pub(crate) vault: VaultServer,
@@ -23,9 +25,17 @@ impl Lab {
     }
 
     pub(crate) async fn on(storage: Storage) -> Lab {
-        let vault = VaultServer::builder().storage(storage).audit_log().start().await;
-        let upstream = Upstream::start().await;
-        let program = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin")).vault(&vault);
+        Lab::with(VaultServer::builder().storage(storage)).await
+    }
+
+    pub(crate) async fn with(vault: VaultServerBuilder) -> Lab {
+        Lab::of(vault, Upstream::start().await).await
+    }
+
+    /// Any Vault, with an audit log and its storage in view.
+    pub(crate) async fn of(vault: VaultServerBuilder, upstream: Upstream) -> Lab {
+        let vault = vault.audit_log().raw_storage().start().await;
+        let program = Program::new(BINARY).vault(&vault);
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
         Lab { vault, upstream, program, folder }
@@ -40,8 +50,13 @@ impl Lab {
 
     /// The description of the plugin as a user writes it.
     pub(crate) fn description(&self, mounts: &[&str], ttl: &str) -> String {
-        let binary = env!("CARGO_BIN_EXE_vault-token-plugin");
-        let key = self.folder.path().join("api-key");
+        self.description_of(Path::new(BINARY), mounts, ttl)
+    }
+
+    /// The same with another binary.
+    pub(crate) fn description_of(&self, binary: &Path, mounts: &[&str], ttl: &str) -> String {
+        let binary = binary.display();
+        let key = self.api_key_file();
         let mut text =
             format!("plugin: {{name: {NAME}, type: secret, binary: {binary}, args: [serve]}}\nmounts:\n");
         for mount in mounts {
@@ -50,7 +65,7 @@ impl Lab {
                  roles/developer: {{permissions: \"read,write\", ttl: {ttl}, max_ttl: 24h}}\n  \
                  smoke: {{read: creds/developer}}\n",
                 self.upstream.endpoint(),
-                key.display(),
+                key.display()
             );
             text.push_str(&mount);
         }
@@ -66,6 +81,27 @@ impl Lab {
         self.program.run(["register", "-f", file.to_str().unwrap(), "--yes", "--output", "json"]).await
     }
 
+    /// Where the key of the upstream is, for whoever must not have it on a command line.
+    pub(crate) fn api_key_file(&self) -> PathBuf {
+        self.folder.path().join("api-key")
+    }
+
+    /// A folder that goes with the lab.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The requests that changed something so far; a question about capabilities is a POST and changes nothing.
+    pub(crate) fn writes(&self) -> usize {
+        let log = self.vault.audit_log();
+        let written = log.iter().filter(|line| line["type"] == "request").filter(|line| {
+            let operation = line["request"]["operation"].as_str().unwrap_or_default();
+            let asks_only = line["request"]["path"] == "sys/capabilities-self";
+            ["create", "update", "delete", "patch"].contains(&operation) && !asks_only
+        });
+        written.count()
+    }
+
     pub(crate) fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         fs::write(&path, content).unwrap();
@@ -79,8 +115,24 @@ impl Lab {
 
     /// The upstream's id of a token.
     pub(crate) fn upstream_id(&self, credential: &Value) -> String {
-        let token = credential["data"]["token"].as_str().unwrap();
-        self.upstream.issued().into_iter().find(|issued| issued.token == token).unwrap().id
+        self.issued(credential["data"]["token"].as_str().unwrap()).id
+    }
+
+    /// What the upstream knows of a token.
+    pub(crate) fn issued(&self, token: &str) -> Issued {
+        self.upstream.issued().into_iter().find(|issued| issued.token == token).unwrap()
+    }
+
+    /// Kills the one plugin process, and waits until it is gone. Returns its id.
+    pub(crate) async fn kill_plugin(&self) -> u32 {
+        let running = self.vault.child_plugin_pids();
+        let [plugin] = running[..] else { panic!("not one plugin process but {running:?}") };
+        kill_process(Pid::from_raw(plugin.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        eventually("the killed plugin is gone", async || {
+            (!self.vault.child_plugin_pids().contains(&plugin)).then_some(())
+        })
+        .await;
+        plugin
     }
 
     pub(crate) fn is_live(&self, id: &str) -> bool {

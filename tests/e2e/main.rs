@@ -2,8 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod accounts;
+mod door;
 mod lab;
 
 mod credentials;
+mod empty_root;
+mod inputs;
+mod interrupts;
+mod nothing_is_lost;
+mod refusals;
 mod register;
+mod secrecy;
 mod survival;
+mod unreachable;
+mod versions;

@@ -30,19 +30,13 @@ async fn a_server_that_is_restarted_revokes_what_it_issued_before() {
 async fn a_killed_plugin_is_started_again_by_the_next_request() {
     let lab = Lab::registered(&["custom"], "1h").await;
     lab.read_credential("custom").await;
-    let killed = lab.vault.child_plugin_pids();
-    assert_eq!(killed.len(), 1);
-    rustix::process::kill_process(
-        rustix::process::Pid::from_raw(killed[0].cast_signed()).unwrap(),
-        rustix::process::Signal::KILL,
-    )
-    .unwrap();
+    let killed = lab.kill_plugin().await;
     eventually("a credential after the kill", async || {
         let reply = lab.vault.api("GET", "custom/creds/developer", None).await;
         (reply.status == 200).then_some(())
     })
     .await;
-    assert_ne!(lab.vault.child_plugin_pids(), killed);
+    assert_ne!(lab.vault.child_plugin_pids(), [killed]);
 }
 
 #[tokio::test]

@@ -8,10 +8,12 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::connection::Connection;
 use crate::handshake::Address;
@@ -34,7 +36,8 @@ pub struct Broker {
 
 struct Shared {
     announcements: Mutex<HashMap<u32, Announcement>>,
-    to_host: Mutex<Option<ToHost>>,
+    /// The host opens the stream at about the time of its first request, which may come first.
+    to_host: watch::Sender<Stream>,
     tls: Option<TlsConnector>,
     /// Present when all connections share one socket.
     opener: Option<Opener>,
@@ -45,6 +48,12 @@ struct Shared {
 /// The sending half of the broker's stream.
 pub(crate) type ToHost = mpsc::Sender<Result<ConnInfo, Status>>;
 
+enum Stream {
+    Awaited,
+    Open(ToHost),
+    Ended,
+}
+
 enum Announcement {
     Awaited(oneshot::Sender<ConnInfo>),
     Arrived(ConnInfo, Instant),
@@ -54,7 +63,7 @@ impl Broker {
     pub(crate) fn new(tls: Option<TlsConnector>, opener: Option<Opener>) -> Self {
         let shared = Shared {
             announcements: Mutex::default(),
-            to_host: Mutex::default(),
+            to_host: watch::Sender::new(Stream::Awaited),
             tls,
             opener,
             turn: tokio::sync::Mutex::default(),
@@ -82,23 +91,28 @@ impl Broker {
                 self.secure(service_id, connection).await
             }
             Some(opener) => {
-                // Held until the first bytes are through, because only they show the stream to the host.
+                // Held until the host has answered on the stream, which shows that it was given to the right service.
                 let _turn = self.shared.turn.lock().await;
                 self.knock(service_id).await?;
                 let connection = opener.open().await.ok_or(DialError::HostGone { service_id })?;
-                self.secure(service_id, Ok(connection)).await
+                let channel = self.secure(service_id, Ok(connection)).await?;
+                if self.shared.tls.is_none() {
+                    // Nothing was answered yet, so the host may not have seen the stream. Any answer will do.
+                    let _ = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
+                }
+                Ok(channel)
             }
         }
     }
 
     /// Sends what is to be sent to the host on this stream from now on.
     pub(crate) fn attach(&self, to_host: ToHost) {
-        *lock(&self.shared.to_host) = Some(to_host);
+        self.shared.to_host.send_replace(Stream::Open(to_host));
     }
 
     /// Ends the stream to the host.
     pub(crate) fn detach(&self) {
-        *lock(&self.shared.to_host) = None;
+        self.shared.to_host.send_replace(Stream::Ended);
     }
 
     /// Takes in what the host sent.
@@ -144,7 +158,7 @@ impl Broker {
         loop {
             let knock = Knock { knock: true, ..Knock::default() };
             let asked = ConnInfo { service_id, knock: Some(knock), ..ConnInfo::default() };
-            let to_host = lock(&self.shared.to_host).clone().ok_or(DialError::HostGone { service_id })?;
+            let to_host = self.to_host().await.ok_or(DialError::HostGone { service_id })?;
             to_host.send(Ok(asked)).await.map_err(|_| DialError::HostGone { service_id })?;
 
             let answer = self.announcement(service_id).await?.knock.unwrap_or_default();
@@ -153,6 +167,16 @@ impl Broker {
                 reason if Instant::now() > deadline => return Err(DialError::Refused { service_id, reason }),
                 _ => tokio::time::sleep(KNOCK_AGAIN).await,
             }
+        }
+    }
+
+    /// The stream to the host; `None` when it has ended or does not come.
+    async fn to_host(&self) -> Option<ToHost> {
+        let mut stream = self.shared.to_host.subscribe();
+        let opened = stream.wait_for(|stream| !matches!(stream, Stream::Awaited));
+        match &*tokio::time::timeout(PATIENCE, opened).await.ok()?.ok()? {
+            Stream::Open(to_host) => Some(to_host.clone()),
+            Stream::Awaited | Stream::Ended => None,
         }
     }
 
@@ -255,6 +279,27 @@ mod tests {
         };
         let (found, ()) = tokio::join!(dialer, announcer);
         assert_eq!(found.unwrap(), info(7, "/seven"));
+    }
+
+    #[tokio::test]
+    async fn a_dialer_waits_for_the_stream_on_which_it_knocks() {
+        let (opener, _openings) = crate::multiplex::openings();
+        let broker = Broker::new(None, Some(opener));
+        let (to_host, mut knocks) = mpsc::channel(1);
+        let host = async {
+            tokio::task::yield_now().await;
+            broker.attach(to_host);
+            let knocked = knocks.recv().await.unwrap().unwrap();
+            broker.detach();
+            knocked.service_id
+        };
+        let knock = broker.knock(7);
+        tokio::select! {
+            _ = knock => panic!("nobody has answered"),
+            service_id = host => assert_eq!(service_id, 7),
+        }
+        let refused = broker.dial(7).await.err().unwrap();
+        assert!(matches!(refused, DialError::HostGone { service_id: 7 }), "{refused}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,6 +28,12 @@ impl Environment {
         std::env::vars_os().collect()
     }
 
+    /// Whether the host set this variable, be it to nothing.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
     /// Whether the host gave this cookie.
     pub(crate) fn has_cookie(&self, key: &str, value: &str) -> bool {
         self.get(key) == Some(OsStr::new(value))

@@ -263,10 +263,8 @@ impl Run<'_> {
     async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
         (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
-        if let Step::TuneMount { path, from, .. } = step {
-            // Noted before it is done: a call that was cut off may have been carried out.
-            self.switched.push(Switched { path: path.clone(), from: from.clone() });
-        }
+        // Noted before it is done: a call that was cut off may have been carried out.
+        self.switched.extend(Switched::by(step));
         let warnings = self.send(step).await?;
         self.left.pop_front();
         self.this_run = std::mem::take(&mut self.this_run).with(step);

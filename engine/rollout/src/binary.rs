@@ -11,6 +11,8 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use vault_api::catalog::PluginType;
 
+use crate::refusal::Refusal;
+
 /// A plugin binary on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Binary {
@@ -143,6 +145,29 @@ impl Binary {
             executable: metadata.permissions().mode() & 0o100 != 0,
             format: format(&content),
         })
+    }
+
+    /// Whether it can be started on this machine at all, as far as its file tells.
+    ///
+    /// # Errors
+    /// [`Refusal::NotExecutable`], [`Refusal::WrongArchitecture`] or [`Refusal::NoExecutePermission`].
+    pub fn fit_for(&self, site: Machine) -> Result<(), Refusal> {
+        let path = self.path.clone();
+        let Format::Elf(elf) = &self.format else { return Err(Refusal::NotExecutable { path }) };
+        if elf.machine != site {
+            return Err(Refusal::WrongArchitecture { path, binary: elf.machine, site });
+        }
+        if self.executable { Ok(()) } else { Err(Refusal::NoExecutePermission { path }) }
+    }
+}
+
+impl Format {
+    /// What an executable needs to be started.
+    pub(crate) fn linkage(&self) -> Option<&Linkage> {
+        match self {
+            Self::Elf(elf) => Some(&elf.linkage),
+            Self::Other => None,
+        }
     }
 }
 

@@ -236,7 +236,7 @@ fn reload_stale(observed: &Observed, register: &Register) -> Option<Step> {
 /// The version alone proves nothing: an entry can have been registered again with another binary.
 fn runs(mount: &MountObserved, register: &Register) -> bool {
     mount.running_version == register.plugin.version.tagged()
-        && (mount.running_sha256.is_empty() || mount.running_sha256 == register.plugin.binary.sha256)
+        && mount.running_sha256 == register.plugin.binary.sha256
 }
 
 fn write_step(

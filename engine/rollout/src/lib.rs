@@ -36,4 +36,5 @@ pub use refusal::Refusal;
 pub use site::local::{LocalSite, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
+pub use switch_back::roll_back;
 pub use version::{Version, VersionError};

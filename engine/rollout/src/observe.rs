@@ -19,6 +19,7 @@ use crate::observed::{
     ThisRun, WriteObserved,
 };
 use crate::site::local::{LocalSite, SiteError};
+use crate::smoke::is_of_data;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
 #[derive(Clone, Debug)]
@@ -42,10 +43,27 @@ pub enum ObserveError {
         #[source]
         source: CallError,
     },
+    /// The server does not know the token, so it shows nothing.
+    #[error("the server at {address} does not accept the token")]
+    InvalidToken {
+        /// Of the server.
+        address: String,
+    },
+    /// A namespace was named to a server that has none, and would act on the only one it has.
+    #[error("the server at {address} has no namespaces, so it would ignore {namespace:?}")]
+    NoNamespaces {
+        /// Of the server.
+        address: String,
+        /// As named.
+        namespace: String,
+    },
     /// The plugin directory could not be read.
     #[error("could not observe the plugin directory")]
     Site(#[source] SiteError),
 }
+
+/// The names of the one namespace that every server has.
+const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 
 /// What a standby answers while no node is active (Vault's and OpenBao's words).
 const NO_ACTIVE_NODE: [&str; 2] = ["active cluster node not found", "local node not active"];
@@ -63,6 +81,13 @@ pub async fn observe(
         .send(&health::Read)
         .await
         .map_err(|source| ObserveError::Call { what: "the server's health".to_owned(), source })?;
+    if let Some(namespace) = world.client.namespace()
+        && !health.has_namespaces
+        && !ROOT_NAMESPACE.contains(&namespace.trim_matches('/'))
+    {
+        let address = world.client.address().to_owned();
+        return Err(ObserveError::NoNamespaces { address, namespace: namespace.to_owned() });
+    }
     let server = Server {
         address: world.client.address().to_owned(),
         product: health.product,
@@ -249,14 +274,11 @@ impl Observer<'_> {
         Ok(WriteObserved { path, read_back: ReadBack::Present, fields })
     }
 
-    /// Revokes what a read has issued. False when it was no credential: the server gives a lease to whatever a key-value
-    /// engine returns that is not named `kv`, and the engine then knows of nothing to revoke.
+    /// Revokes what a read has issued. False when it was no credential.
     async fn gives_back(&self, path: &str, lease_id: String) -> Result<bool, ObserveError> {
         match self.client.send(&leases::Revoke { lease_id }).await {
             Ok(_) => Ok(true),
-            Err(error) if error.is(|answer| answer.says("secret is unsupported by this backend")) => {
-                Ok(false)
-            }
+            Err(error) if is_of_data(&error) => Ok(false),
             Err(source) => Err(call(path, source)),
         }
     }
@@ -272,6 +294,9 @@ impl Observer<'_> {
             Err(CallError::Sealed { .. }) => {
                 self.server.sealed = true;
                 Ok(None)
+            }
+            Err(error) if error.is(ApiError::is_invalid_token) => {
+                Err(ObserveError::InvalidToken { address: self.client.address().to_owned() })
             }
             Err(error) if error.is(ApiError::is_permission_denied) => {
                 self.denied.insert(path.to_owned());

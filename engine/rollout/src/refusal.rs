@@ -54,6 +54,9 @@ pub enum Refusal {
     /// Not ELF.
     #[error("{path} is not a Linux executable")]
     NotExecutable { path: PathBuf },
+    /// Its owner may not execute it.
+    #[error("{path} is not executable")]
+    NoExecutePermission { path: PathBuf },
     /// Built for another machine.
     #[error("{path} is built for {binary} and the server runs on {site}")]
     WrongArchitecture { path: PathBuf, binary: Machine, site: Machine },
@@ -134,6 +137,7 @@ impl Refusal {
             Self::NotExecutable { .. } => {
                 "Name the plugin's binary itself: no archive, no script, no build for another system.".into()
             }
+            Self::NoExecutePermission { path } => format!("chmod +x {}", path.display()),
             Self::WrongArchitecture { site, .. } => format!("Take the build for linux/{site}."),
             Self::InterpreterMissing { .. } => {
                 "Build it static (Go: CGO_ENABLED=0; Rust: a musl target), or for the libc of this machine.".into()
@@ -154,11 +158,11 @@ impl Refusal {
             }
             Self::MountTaken { .. } | Self::MountsOverlap { .. } => "Choose another path.".into(),
             Self::Pinned { kind, name, wanted, .. } => format!(
-                "Pin it to {version} (`vault write sys/plugins/pins/{kind}/{name} version={version}`, after it is registered) or delete the pin.",
+                "A pin overrules every mount. Delete it with `vault delete sys/plugins/pins/{kind}/{name}`, or pin {version} with `vault write sys/plugins/pins/{kind}/{name} version={version}` once that is registered.",
                 version = wanted.tagged()
             ),
             Self::Downgrade { .. } => {
-                "Allow the downgrade explicitly, if the older version can read what the newer one has stored.".into()
+                "Allow it with --allow-downgrade, if the older version can read what the newer one has stored.".into()
             }
             Self::RunsSomethingElse { .. } => {
                 "The wanted version did not start: look in the server's log for the plugin's own words.".into()

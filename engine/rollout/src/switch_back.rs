@@ -5,13 +5,44 @@ use vault_api::mounts::{Read, TuneVersion};
 use vault_api::reload;
 
 use crate::apply::chain;
+use crate::event::Event;
 use crate::goal::MountPath;
+use crate::step::Step;
 
 /// A mount that was moved.
 pub(crate) struct Switched {
     pub(crate) path: MountPath,
     /// With its `v`; empty when it had none.
     pub(crate) from: String,
+}
+
+/// Moves back every mount that `done` has moved, because a version that runs turned out not to do its work. Returns the
+/// mounts, none if none was moved; on failure what is where, a sentence each.
+///
+/// Do not drop the future before it ends.
+pub async fn roll_back(
+    client: &Client,
+    done: &[Step],
+    because: &str,
+    listener: &mut dyn FnMut(&Event),
+) -> Result<Vec<MountPath>, Vec<String>> {
+    let switched: Vec<Switched> = done.iter().filter_map(Switched::by).collect();
+    let mounts: Vec<MountPath> = switched.iter().map(|switched| switched.path.clone()).collect();
+    if !mounts.is_empty() {
+        listener(&Event::RollingBack { mounts: mounts.clone(), because: because.to_owned() });
+        switch_back(client, &switched).await?;
+    }
+    Ok(mounts)
+}
+
+impl Switched {
+    /// What a step moves.
+    pub(crate) fn by(step: &Step) -> Option<Switched> {
+        match step {
+            Step::TuneMount { path, from, .. } => Some(Switched { path: path.clone(), from: from.clone() }),
+            _ => None,
+        }
+    }
 }
 
 /// Moves every mount back, reloads them, and reads back what runs. On failure: what is where, a sentence each.

@@ -4,23 +4,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use vault_plugin::framework::{Context, Field, Issued, Path, pattern};
+use vault_plugin::framework::{Context, Field, Issued, Path};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::config;
-use crate::endpoint::Endpoint;
+use crate::role_name::{self, RoleName};
 use crate::roles;
 use crate::sensitive::{self, Secret};
 use crate::terms::{self, Terms};
 use crate::token::{self, Leased};
-use crate::upstream::{Minted, Order, Upstream};
-
-/// The kind of the write-ahead entries that precede a mint.
-const MINT: &str = "mint";
+use crate::unclaimed::{Intent, MINT, Minting, Unclaimed};
+use crate::upstream::{Minted, Order};
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(format!("creds/{}", pattern::generic_name("name")))
+    Path::new(format!("creds/{}", role_name::PATTERN))
         .help(
             "Read a token of a role.",
             "Each read mints a token with the permissions of the role, under a renewable lease. It is revoked at the \
@@ -32,7 +30,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
 
 #[derive(Deserialize)]
 struct Named {
-    name: String,
+    name: RoleName,
 }
 
 /// What the caller gets.
@@ -41,13 +39,6 @@ struct Credentials {
     #[serde(serialize_with = "sensitive::in_clear")]
     token: Secret,
     permissions: Vec<String>,
-}
-
-/// A write-ahead entry: all that is needed to ask for the same token again.
-#[derive(Serialize, Deserialize)]
-struct Intent {
-    api_endpoint: Endpoint,
-    order: Order,
 }
 
 async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Error> {
@@ -60,7 +51,7 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
     };
     let Some(role) = roles::stored(context.storage(), &named.name).await? else {
         return Err(Error::invalid(format!(
-            "there is no role {:?}; write it first, or list those that exist: vault list {}roles",
+            "there is no role \"{}\"; write it first, or list those that exist: vault list {}roles",
             named.name,
             context.request().mount_point
         )));
@@ -91,54 +82,43 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
             return Err(error.into());
         }
     };
+    let Minted { id, token, expires_at } = minted;
+    let unclaimed = Unclaimed::new(Minting { context, upstream, id, entry, intent });
     let handed_out = async {
-        let terms = limited(terms, &minted, config.renew_upstream)?;
-        context.wal_delete(&entry).await?;
+        let terms = limited(terms, &expires_at, config.renew_upstream)?;
+        unclaimed.minting.context.wal_delete(&unclaimed.minting.entry).await?;
         Ok::<_, Error>(terms)
     };
     let terms = match handed_out.await {
         Ok(terms) => terms,
         Err(error) => {
-            give_back(&context, &upstream, &minted.id, &entry).await;
+            unclaimed.give_back().await;
             return Err(error);
         }
     };
 
-    let Intent { api_endpoint, order } = intent;
+    let minting = unclaimed.claim();
+    let order = &minting.intent.order;
     let leased = Leased {
-        id: minted.id,
-        api_endpoint,
+        id: minting.id.clone(),
+        api_endpoint: minting.intent.api_endpoint.clone(),
         ttl: terms.ttl.as_secs(),
         max_ttl: terms.max_ttl.as_secs(),
         renew_upstream: config.renew_upstream,
-        role: named.name,
-        name: order.name,
+        role: named.name.to_string(),
+        name: order.name.clone(),
     };
-    let credentials = Credentials { token: minted.token, permissions: order.permissions };
+    let credentials = Credentials { token, permissions: order.permissions.clone() };
     Ok(Issued::new(token::NAME, credentials, leased, terms.into()))
 }
 
 /// The terms as far as the service lets the token live.
-fn limited(terms: Terms, minted: &Minted, renew_upstream: bool) -> Result<Terms, Error> {
-    let Some(remaining) = terms::remaining(&minted.expires_at, Timestamp::now())? else { return Ok(terms) };
+fn limited(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Result<Terms, Error> {
+    let Some(remaining) = terms::remaining(expires_at, Timestamp::now())? else { return Ok(terms) };
     if renew_upstream {
         return Ok(Terms { ttl: terms.ttl.min(remaining), ..terms });
     }
     Ok(terms.ending_within(remaining))
-}
-
-/// Revokes a token that cannot be handed out. Where that fails, the write-ahead entry is left to do it.
-async fn give_back(context: &Context<TokenEngine>, upstream: &Upstream, id: &str, entry: &str) {
-    match upstream.revoke(id, upstream.endpoint()).await {
-        Ok(()) => {
-            if let Err(error) = context.wal_delete(entry).await {
-                context.logger().warn(format!("the write-ahead entry of a revoked token is left: {error}"));
-            }
-        }
-        Err(error) => {
-            context.logger().error(format!("a token that was not handed out is left to rollback: {error}"));
-        }
-    }
 }
 
 /// Revokes what a mint without a known end may have left at the service.

@@ -7,10 +7,12 @@ mod change;
 mod config;
 mod creds;
 mod endpoint;
+mod role_name;
 mod roles;
 mod sensitive;
 mod terms;
 mod token;
+mod unclaimed;
 mod upstream;
 
 use std::sync::{Arc, Mutex, PoisonError};

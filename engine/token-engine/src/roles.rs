@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, Names, Path, pattern};
-use vault_plugin::logical::{Error, Operation, Storage, StorageError};
+use vault_plugin::framework::{Context, Data, Field, Names, Path};
+use vault_plugin::logical::{Error, Operation, Storage, StorageError, with_transaction};
 
 use crate::TokenEngine;
 use crate::change::Change;
+use crate::role_name::{self, RoleName};
 use crate::terms::Terms;
 
 const PREFIX: &str = "roles/";
@@ -31,7 +32,7 @@ impl Role {
 }
 
 /// The stored role of this name.
-pub(crate) async fn stored(storage: &dyn Storage, name: &str) -> Result<Option<Role>, StorageError> {
+pub(crate) async fn stored(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
     storage.read(&key(name)).await
 }
 
@@ -44,7 +45,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(format!("roles/{}", pattern::generic_name("name")))
+    Path::new(format!("roles/{}", role_name::PATTERN))
         .help(
             "Manage a role.",
             "A role says which permissions the tokens read from creds/NAME have and how long they live. A write changes \
@@ -77,14 +78,20 @@ struct Page {
 }
 
 #[derive(Deserialize)]
+struct ByName {
+    name: RoleName,
+}
+
+/// A name that may be none.
+#[derive(Deserialize)]
 struct Named {
     name: String,
 }
 
 /// The fields of a write.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 struct Changes {
-    name: String,
+    name: RoleName,
     #[serde(default)]
     permissions: Change<Vec<String>>,
     #[serde(default)]
@@ -101,35 +108,50 @@ async fn list(context: Context<TokenEngine>, page: Page) -> Result<Names, Error>
 }
 
 async fn exists(context: Context<TokenEngine>, named: Named) -> Result<bool, Error> {
-    Ok(context.storage().get(&key(&named.name)).await?.is_some())
+    // A host takes an error of this check for one of its own; the write itself says what is wrong with the name.
+    let Ok(name) = RoleName::try_from(named.name) else { return Ok(false) };
+    Ok(context.storage().get(&key(&name)).await?.is_some())
 }
 
-async fn read(context: Context<TokenEngine>, named: Named) -> Result<Option<Data<Role>>, Error> {
-    Ok(stored(context.storage(), &named.name).await?.map(Data))
+async fn read(context: Context<TokenEngine>, role: ByName) -> Result<Option<Data<Role>>, Error> {
+    Ok(stored(context.storage(), &role.name).await?.map(Data))
 }
 
+/// In a transaction, so that of two writes at once none undoes what the other says of fields that it does not name.
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    let before = stored(context.storage(), &changes.name).await?;
-    store(&context, before, changes).await
+    with_transaction(context.storage(), |storage| {
+        let changes = changes.clone();
+        Box::pin(async move {
+            let before = stored(storage, &changes.name).await?;
+            store(storage, before, changes).await
+        })
+    })
+    .await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    let before = stored(context.storage(), &changes.name).await?;
-    if before.is_none() {
-        let message = format!("there is no role {:?} to patch; write it first", changes.name);
-        return Err(Error::Coded { status: 404, message });
-    }
-    store(&context, before, changes).await
+    with_transaction(context.storage(), |storage| {
+        let changes = changes.clone();
+        Box::pin(async move {
+            let before = stored(storage, &changes.name).await?;
+            if before.is_none() {
+                let message = format!("there is no role \"{}\" to patch; write it first", changes.name);
+                return Err(Error::Coded { status: 404, message });
+            }
+            store(storage, before, changes).await
+        })
+    })
+    .await
 }
 
-async fn delete(context: Context<TokenEngine>, named: Named) -> Result<(), Error> {
-    Ok(context.storage().delete(&key(&named.name)).await?)
+async fn delete(context: Context<TokenEngine>, role: ByName) -> Result<(), Error> {
+    Ok(context.storage().delete(&key(&role.name)).await?)
 }
 
-async fn store(context: &Context<TokenEngine>, before: Option<Role>, changes: Changes) -> Result<(), Error> {
+async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<(), Error> {
     let key = key(&changes.name);
     let role = changed(before, changes)?;
-    Ok(context.storage().write(&key, &role).await?)
+    Ok(storage.write(&key, &role).await?)
 }
 
 fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {
@@ -157,7 +179,7 @@ fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {
     Ok(role)
 }
 
-fn key(name: &str) -> String {
+fn key(name: &RoleName) -> String {
     format!("{PREFIX}{name}")
 }
 

@@ -72,7 +72,7 @@ impl Upstream {
             let authorities = reqwest::Certificate::from_pem_bundle(config.ca_cert.as_bytes());
             let authorities = authorities.ok().filter(|found| !found.is_empty());
             http = http.tls_certs_only(authorities.ok_or_else(|| failed(Trouble::Authorities))?);
-        } else if !config.api_endpoint.is_https() {
+        } else if config.tls_skip_verify || !config.api_endpoint.is_https() {
             // Trusts nobody, instead of failing where the system has no authorities; redirects are not followed.
             http = http.tls_certs_only([]);
         }

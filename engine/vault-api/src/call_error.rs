@@ -19,15 +19,14 @@ pub enum CallError {
         answer: Box<ApiError>,
     },
     /// There was no answer.
-    #[error("could not call {address}: {trouble}")]
+    #[error("could not call {address}: {trouble}{}", in_brackets(cause.as_deref()))]
     Transport {
         /// Address that was called.
         address: String,
         /// What happened.
         trouble: Trouble,
-        /// The transport's own error.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        /// The innermost cause in the transport's words, where there is one: the layers above it say nothing more.
+        cause: Option<String>,
     },
 }
 
@@ -72,4 +71,8 @@ impl CallError {
     pub fn is(&self, test: impl FnOnce(&ApiError) -> bool) -> bool {
         self.answer().is_some_and(test)
     }
+}
+
+fn in_brackets(cause: Option<&str>) -> String {
+    cause.map(|cause| format!(" ({cause})")).unwrap_or_default()
 }

@@ -37,29 +37,21 @@ impl Client {
     /// Reads the files that `config` names and sets up TLS; connects to nothing yet.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         let mut base = address(&config.address)?;
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .timeout(config.timeout);
-        let authorities = authorities(config)?;
-        if !authorities.is_empty() {
-            http = http.tls_certs_only(authorities);
-        }
-        if let Some(identity) = identity(config)? {
-            http = http.identity(identity);
-        }
-        if config.verification == Verification::Skip {
-            http = http.tls_danger_accept_invalid_certs(true);
-        }
         let mut headers = headers(config)?;
+        let mut alias = None;
         if let Some(server_name) = &config.tls_server_name {
-            let host = base.host_str().unwrap_or_default().to_owned();
+            alias = base.host_str().map(str::to_owned);
             headers.insert(http::header::HOST, authority(&base)?);
             base.set_host(Some(server_name))
                 .map_err(|_| ClientError::Unsendable { what: "TLS server name" })?;
-            http = http.dns_resolver(Alias { host });
         }
-        let http = http.build().map_err(|error| ClientError::Tls(Box::new(error)))?;
+        let needs_no_authority = base.scheme() == "http" || config.verification == Verification::Skip;
+        let http = match transport(config, alias.clone(), Trust::AsConfigured)?.build() {
+            // The system's are loaded whether they are needed or not, and an image may have none.
+            Err(_) if needs_no_authority => transport(config, alias, Trust::Nobody)?.build(),
+            built => built,
+        };
+        let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
         let address = config.address.trim_end_matches('/').to_owned();
         Ok(Self { http, address, base, headers, max_retries: config.max_retries })
     }
@@ -67,6 +59,11 @@ impl Client {
     /// The address as it was configured.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// The namespace that every request names.
+    pub fn namespace(&self) -> Option<&str> {
+        self.headers.get(NAMESPACE).and_then(|value| value.to_str().ok())
     }
 
     /// The same server asked with another token.
@@ -156,14 +153,12 @@ impl Client {
     }
 
     fn trouble(&self, trouble: Trouble) -> CallError {
-        CallError::Transport { address: self.address.clone(), trouble, source: None }
+        CallError::Transport { address: self.address.clone(), trouble, cause: None }
     }
 
     fn failed(&self, error: reqwest::Error) -> CallError {
-        // The URL can hold what was asked for; the address is named already.
-        let error = error.without_url();
         let trouble = what_happened(&error);
-        CallError::Transport { address: self.address.clone(), trouble, source: Some(Box::new(error)) }
+        CallError::Transport { address: self.address.clone(), trouble, cause: innermost(&error) }
     }
 }
 
@@ -221,6 +216,39 @@ fn sendable_token(token: &Secret) -> Result<HeaderValue, ClientError> {
         HeaderValue::from_str(token.expose()).map_err(|_| ClientError::Unsendable { what: "token" })?;
     value.set_sensitive(true);
     Ok(value)
+}
+
+/// Whom TLS trusts.
+#[derive(PartialEq)]
+enum Trust {
+    /// The authorities of the configuration; where it names none, the system's.
+    AsConfigured,
+    Nobody,
+}
+
+fn transport(
+    config: &ClientConfig,
+    alias: Option<String>,
+    trust: Trust,
+) -> Result<reqwest::ClientBuilder, ClientError> {
+    let mut http = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .timeout(config.timeout);
+    let authorities = authorities(config)?;
+    if trust == Trust::Nobody || !authorities.is_empty() {
+        http = http.tls_certs_only(authorities);
+    }
+    if let Some(identity) = identity(config)? {
+        http = http.identity(identity);
+    }
+    if config.verification == Verification::Skip {
+        http = http.tls_danger_accept_invalid_certs(true);
+    }
+    if let Some(host) = alias {
+        http = http.dns_resolver(Alias { host });
+    }
+    Ok(http)
 }
 
 fn authorities(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, ClientError> {
@@ -320,6 +348,11 @@ fn what_happened(error: &reqwest::Error) -> Trouble {
         () if error.is_connect() => Trouble::NoConnection,
         () => Trouble::Broken,
     }
+}
+
+/// The end of a chain, if there is more of it than the error itself, which shows the URL and so what was asked for.
+fn innermost(error: &reqwest::Error) -> Option<String> {
+    std::iter::successors(error.source(), |cause| (*cause).source()).last().map(ToString::to_string)
 }
 
 /// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.

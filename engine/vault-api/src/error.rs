@@ -71,6 +71,11 @@ impl ApiError {
         self.status == StatusCode::FORBIDDEN
     }
 
+    /// The server does not know the token: it is wrong, expired or revoked.
+    pub fn is_invalid_token(&self) -> bool {
+        self.is_permission_denied() && self.says("invalid token")
+    }
+
     /// The server is sealed or not yet initialized.
     pub fn is_sealed(&self) -> bool {
         self.status == StatusCode::SERVICE_UNAVAILABLE
@@ -149,6 +154,13 @@ mod tests {
         let of = |status, body: &str| ApiError::from_reply(&reply(status, body));
         assert!(of(503, r#"{"errors":["Vault is sealed"]}"#).is_sealed());
         assert!(!of(503, r#"{"errors":["plugin is shut down"]}"#).is_sealed());
+        assert!(
+            of(403, r#"{"errors":["2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"]}"#)
+                .is_invalid_token()
+        );
+        assert!(
+            !of(403, r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#).is_invalid_token()
+        );
         assert!(of(404, r#"{"errors":[]}"#).is_absent());
         let unsupported = of(404, r#"{"errors":["1 error occurred:\n\t* unsupported path\n\n"]}"#);
         assert!(unsupported.is_unsupported_path() && !unsupported.is_absent());

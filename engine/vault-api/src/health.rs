@@ -26,6 +26,8 @@ pub struct Health {
     pub standby: bool,
     /// A standby that serves reads itself (and therefore runs plugins).
     pub performance_standby: bool,
+    /// Whether it has namespaces: Vault has them as Enterprise, and else ignores which one is named.
+    pub has_namespaces: bool,
     /// Present once initialized and unsealed.
     pub cluster_name: Option<String>,
 }
@@ -77,8 +79,11 @@ impl Endpoint for Read {
         let Ok(body) = serde_json::from_slice::<Body>(reply.body()) else {
             return Err(ApiError::from_reply(&reply));
         };
+        let product = product(&body);
+        let enterprise = body.enterprise.unwrap_or_else(|| body.version.contains("+ent"));
         Ok(Health {
-            product: product(&body),
+            product,
+            has_namespaces: product == Product::OpenBao || enterprise,
             version: body.version,
             initialized: body.initialized,
             sealed: body.sealed,
@@ -117,8 +122,12 @@ mod tests {
 
     #[test]
     fn openbao_is_told_from_vault() {
-        assert_eq!(Read::response(reply(200, VAULT)).expect("an answer").product, Product::Vault);
-        assert_eq!(Read::response(reply(200, BAO)).expect("an answer").product, Product::OpenBao);
+        let vault = Read::response(reply(200, VAULT)).expect("an answer");
+        let bao = Read::response(reply(200, BAO)).expect("an answer");
+        assert_eq!((vault.product, vault.has_namespaces), (Product::Vault, false));
+        assert_eq!((bao.product, bao.has_namespaces), (Product::OpenBao, true));
+        let enterprise = VAULT.replace(r#""enterprise":false"#, r#""enterprise":true"#);
+        assert!(Read::response(reply(200, &enterprise)).expect("an answer").has_namespaces);
         let later = VAULT.replace("1.21.4", "2.1.0");
         assert_eq!(Read::response(reply(200, &later)).expect("an answer").product, Product::Vault);
     }

@@ -17,6 +17,8 @@ mod help;
 mod input;
 mod instance;
 mod openapi;
+mod patch;
+mod raw;
 mod wal;
 
 pub use coerce::{DurationError, parse_duration};
@@ -24,6 +26,8 @@ pub use context::Context;
 pub use engine::{Declaration, DeclarationError, Engine};
 pub use field::{DisplayAttributes, Field};
 pub use openapi::{OperationStatus, ResponseDoc};
+pub use patch::merge_patch;
 pub use path::Path;
-pub use response::{Data, IntoResponse, Issued, Names, NoFields};
+pub use raw::Raw;
+pub use response::{Data, IntoResponse, Issued, Names, NamesWithInfo, NoFields};
 pub use secret::{Lease, SecretType};

@@ -4,19 +4,33 @@
 
 mod backend;
 mod error;
+mod event;
+mod identity;
 mod lease;
 mod request;
 mod response;
+mod rotation;
+mod sensitive;
 mod storage;
 mod system_view;
 
 pub use backend::{Backend, BackendConfig, BackendType, Factory, SpecialPaths};
 pub use error::{Error, READ_ONLY};
+pub use event::{Event, EventError, EventSender};
+pub use identity::{Alias, Entity, Group, IdentityToken, Wrapped};
 pub use lease::{LeaseOptions, Secret};
 pub use request::{Connection, Operation, Request, WrapInfo};
 pub use response::Response;
-pub use storage::{Access, Storage, StorageEntry, StorageError, Transaction, list_all_pages};
-pub use system_view::{PluginEnvironment, ReplicationState, SystemView, SystemViewError};
+pub use rotation::{RotationInformation, RotationJob, RotationTime};
+pub use sensitive::Sensitive;
+pub use storage::{
+    Access, Storage, StorageEntry, StorageError, Transaction, Work, list_all_pages, with_transaction,
+};
+pub(crate) use storage::{CONFLICT, cut_page};
+pub(crate) use system_view::{
+    CLUSTER, ENTITIES, GROUPS, IDENTITY_TOKENS, MLOCK, PASSWORDS, ROTATION, WRAPPING,
+};
+pub use system_view::{Cluster, PluginEnvironment, Product, ReplicationState, SystemView, SystemViewError};
 
 /// A JSON object: the data of a request or a response.
 pub type Map = serde_json::Map<String, serde_json::Value>;

@@ -1,8 +1,14 @@
-//! Runs an engine without a host: storage in memory that can be made to fail, settings that can be set, and a mount
-//! that keeps to the host's rules (existence check before a write, leases handed back as they were stored).
+//! Runs an engine without a host: storage in memory that can be made to fail, settings that can be set, events that are
+//! kept, and a mount that keeps to the host's rules (existence check before a write, leases handed back as they were
+//! stored).
 
+mod events;
 mod memory;
 mod mount;
+mod system;
+mod transaction;
 
-pub use memory::{MemoryStorage, StaticSystemView, StorageCall};
+pub use events::RecordedEvents;
+pub use memory::{Lasting, MemoryStorage, StorageCall};
 pub use mount::{Mount, MountError};
+pub use system::{HostAnswers, StaticSystemView};

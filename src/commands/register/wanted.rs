@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use clap::{ArgAction, Args};
 use rollout::{
-    Binary, Downgrade, LocalSite, MountGoal, MountPath, Observed, Plugin, PluginDirectory, Probed, Register,
-    Rewrite, ThisRun, Version, Wanted, World, WriteGoal, observe,
+    Binary, Downgrade, LocalSite, Machine, MountGoal, MountPath, Observed, Plugin, PluginDirectory, Probed,
+    Refusal, Register, Rewrite, ThisRun, Version, Wanted, World, WriteGoal, observe,
 };
 use serde_json::Value;
 use vault_api::Secret;
@@ -19,21 +20,53 @@ use crate::pairs;
 use crate::ui::Ui;
 
 /// The flags of `register` that say what is wanted.
+#[derive(Debug, Args)]
 pub(super) struct Flags {
-    pub(super) name: Option<String>,
-    pub(super) kind: Option<PluginType>,
-    pub(super) version: Option<Version>,
-    pub(super) binary: Option<PathBuf>,
-    pub(super) args: Vec<String>,
-    pub(super) env: Vec<String>,
-    pub(super) mount: Option<MountPath>,
-    pub(super) plugin_dir: Option<PathBuf>,
-    pub(super) config: Vec<String>,
-    pub(super) role: Vec<String>,
-    pub(super) write: Vec<String>,
-    pub(super) smoke: Option<String>,
-    pub(super) downgrade: Downgrade,
-    pub(super) rewrite: Rewrite,
+    /// Name in the catalog
+    #[arg(long)]
+    name: Option<String>,
+    /// Type of the plugin: secret, auth or database [default: secret]
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Option<PluginType>,
+    /// Version [default: what the binary reports]
+    #[arg(long)]
+    version: Option<Version>,
+    /// The plugin's binary [default: this program]
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Argument of the plugin; can be given more than once
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Environment of the plugin; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    env: Vec<String>,
+    /// Where to mount it
+    #[arg(long, value_name = "PATH")]
+    mount: Option<MountPath>,
+    /// Plugin directory of the server on this machine [default: what the server says]
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// Data of `config`; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    config: Vec<String>,
+    /// Data of `roles/NAME`
+    #[arg(long, value_name = "NAME:KEY=VALUE")]
+    role: Vec<String>,
+    /// Data of any other path of the mount
+    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append)]
+    write: Vec<String>,
+    /// Path of the mount to try at the end, such as creds/developer; a lease is revoked again
+    #[arg(long, value_name = "PATH")]
+    smoke: Option<String>,
+    /// All of the above in a file; flags come before it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Move mounts to an older version
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_downgrade: bool,
+    /// Write again what cannot be read back
+    #[arg(long, action = ArgAction::SetTrue)]
+    rewrite: bool,
 }
 
 /// Mount-relative path to data.
@@ -45,11 +78,10 @@ const DEFAULT_MOUNT: &str = "custom";
 /// Puts everything together. Nothing is changed; the binary is started and ended.
 pub(super) async fn gather(
     flags: Flags,
-    file: Option<&Path>,
     context: &Context,
     ui: &mut Ui,
 ) -> Result<(World, Register), CommandError> {
-    let yaml = file.map(PluginYaml::read).transpose()?.unwrap_or_default();
+    let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
     let mut writes = writes(&flags.config, &flags.role, &flags.write)?;
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
@@ -66,8 +98,9 @@ pub(super) async fn gather(
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
+    binary.fit_for(Machine::of_this_process())?;
     let probed = probe(&program, &args, &env).await;
-    let version = version(flags.version, &yaml, &probed, own)?;
+    let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;
     let has_data = !writes.is_empty() || flags.smoke.is_some();
@@ -100,7 +133,9 @@ pub(super) async fn gather(
     };
     world.site = directory.map(LocalSite::new);
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
-    Ok((world, Register { plugin, mounts, downgrade: flags.downgrade, rewrite: flags.rewrite }))
+    let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
+    let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
+    Ok((world, Register { plugin, mounts, downgrade, rewrite }))
 }
 
 fn program(flag: Option<PathBuf>, yaml: &PluginYaml) -> Result<PathBuf, CommandError> {
@@ -133,6 +168,7 @@ fn kind(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, Comma
 fn version(
     flag: Option<Version>,
     yaml: &PluginYaml,
+    program: &Path,
     probed: &Probed,
     own: bool,
 ) -> Result<Version, CommandError> {
@@ -147,8 +183,7 @@ fn version(
     };
     let text = text.ok_or_else(|| match probed {
         Probed::Failed { said } => {
-            CommandError::failed(format!("the binary is not a plugin that works: {said}"))
-                .hint("Is --binary right, and is it built for this machine?")
+            Refusal::NotAPlugin { path: program.to_owned(), said: said.clone() }.into()
         }
         Probed::Ran(_) | Probed::NotRun { .. } => {
             missing("the version, which the binary does not report", "--version")

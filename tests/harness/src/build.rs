@@ -1,6 +1,8 @@
 //! Builds the third-party binaries of `tests/servers` on first use, and finds them in the cache after that.
 
 use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -28,6 +30,65 @@ pub async fn vault() -> PathBuf {
 /// When the build fails; its output went to standard error.
 pub async fn go_kv(version: &str) -> PathBuf {
     built("go-kv", &[version]).await
+}
+
+/// Path of a binary of this workspace, linked statically, in the debug profile: it runs where nothing else is.
+///
+/// It is built for the machine's own architecture in a folder of its own below `target`, dependencies and all.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn static_binary(package: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = workspace.join("target/static");
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--locked",
+            "--quiet",
+            "--target",
+            "host-tuple",
+            "--package",
+            package,
+            "--bin",
+            package,
+        ])
+        .arg("--target-dir")
+        .arg(&folder)
+        .env("RUSTFLAGS", "-C target-feature=+crt-static")
+        .current_dir(&workspace)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .await
+        .expect("cargo built this test");
+    assert!(status.success(), "cargo build of a static {package} failed: {status}");
+    // Named after the target when one is given.
+    let built = fs::read_dir(&folder).expect("cargo made it").filter_map(|entry| Some(entry.ok()?.path()));
+    let binaries = built.map(|target| target.join("debug").join(package));
+    binaries.into_iter().find(|binary| binary.exists()).expect("cargo built it")
+}
+
+/// A copy of `binary` in `directory`, in which every version number `from` is `to`, of the same length: another release of
+/// the same program, as far as anybody can tell.
+///
+/// # Panics
+///
+/// When the version number is not in the binary.
+pub fn another_version(binary: &Path, from: &str, to: &str, directory: &Path) -> PathBuf {
+    assert_eq!(from.len(), to.len(), "everything behind it has to stay where it is");
+    let mut content = fs::read(binary).expect("the binary is there");
+    let places: Vec<usize> =
+        (0..content.len()).filter(|place| content[*place..].starts_with(from.as_bytes())).collect();
+    assert!(!places.is_empty(), "{} does not hold {from}", binary.display());
+    for place in places {
+        content[place..place + to.len()].copy_from_slice(to.as_bytes());
+    }
+    let copy = directory.join(format!("release-{to}"));
+    fs::write(&copy, content).expect("the directory is writable");
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("it is our own file");
+    copy
 }
 
 /// Runs a build script once in this process for each set of arguments.

@@ -6,6 +6,7 @@
 pub mod build;
 mod process;
 mod program;
+mod root;
 mod secret_scan;
 mod tls;
 mod upstream;

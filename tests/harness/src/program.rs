@@ -8,11 +8,12 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::VaultServer;
+use crate::{VaultServer, root};
 
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
     binary: PathBuf,
+    root: Option<PathBuf>,
     home: TempDir,
     environment: Vec<(String, String)>,
 }
@@ -34,9 +35,17 @@ impl Program {
     pub fn new(binary: impl Into<PathBuf>) -> Program {
         Program {
             binary: binary.into(),
+            root: None,
             home: tempfile::tempdir().expect("the temporary directory is writable"),
             environment: Vec::new(),
         }
+    }
+
+    /// Runs it in this root, as a container does; its path and everything else that it is given are below that. Its home
+    /// is the root.
+    pub fn root(mut self, root: impl Into<PathBuf>) -> Program {
+        self.root = Some(root.into());
+        self
     }
 
     /// Points the program at `vault`, with its root token.
@@ -87,10 +96,14 @@ impl Program {
 
     /// Starts the program with all three streams piped. It is killed when the child is dropped.
     pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
-        Command::new(&self.binary)
+        let (mut command, home) = match &self.root {
+            None => (Command::new(&self.binary), self.home.path()),
+            Some(root) => (root::command(root, &self.binary), Path::new("/")),
+        };
+        command
             .args(args)
             .env_clear()
-            .env("HOME", self.home.path())
+            .env("HOME", home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())

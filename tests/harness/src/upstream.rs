@@ -35,6 +35,7 @@ pub struct UpstreamBuilder {
     certificate: Option<Certificate>,
     renewal: Renewal,
     expiry: Expiry,
+    padding: usize,
 }
 
 impl UpstreamBuilder {
@@ -56,12 +57,18 @@ impl UpstreamBuilder {
         self
     }
 
+    /// Issues tokens that are this many characters longer than they need to be.
+    pub fn padded_tokens(mut self, characters: usize) -> UpstreamBuilder {
+        self.padding = characters;
+        self
+    }
+
     /// Starts the service on the runtime of the caller.
     pub async fn start(self) -> Upstream {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
         let address = listener.local_addr().expect("a bound socket has an address");
         let mut upstream = Upstream {
-            state: watch::Sender::new(State::new(self.api_key, self.renewal, self.expiry)),
+            state: watch::Sender::new(State::new(self.api_key, self.renewal, self.expiry, self.padding)),
             address,
             tls: self.certificate.map(Identity::new),
             server: None,
@@ -79,6 +86,7 @@ impl Upstream {
             certificate: None,
             renewal: Renewal::Supported,
             expiry: Expiry::Said,
+            padding: 0,
         }
     }
 
@@ -122,9 +130,12 @@ impl Upstream {
         self.fail_next(operation, usize::MAX, fault);
     }
 
-    /// Forgets all faults.
+    /// Forgets all faults, and answers what was withheld.
     pub fn heal(&self) {
-        self.state.send_modify(|state| state.faults.clear());
+        self.state.send_modify(|state| {
+            state.faults.clear();
+            state.heals += 1;
+        });
     }
 
     /// Closes the port and every connection: the next client is refused.
@@ -179,6 +190,11 @@ impl Upstream {
             state.requests.iter().filter(|request| request.operation == Some(operation)).count() >= count
         };
         self.wait(&format!("{count} requests for {operation:?}"), arrived).await;
+    }
+
+    /// Waits until the answers to `count` requests are held back by [`Fault::Withheld`].
+    pub async fn wait_withheld(&self, count: usize) {
+        self.wait(&format!("{count} withheld answers"), |state| state.withheld == count).await;
     }
 
     /// Waits until the token with this id is revoked.

@@ -16,7 +16,7 @@ use tokio::process::Command;
 pub use self::configuration::{Storage, VaultServerBuilder};
 
 use crate::process::Process;
-use crate::{Output, Program, eventually};
+use crate::{Output, Program, eventually, root};
 
 /// A Vault that was initialised with one key, unsealed and active when it started.
 ///
@@ -24,6 +24,8 @@ use crate::{Output, Program, eventually};
 pub struct VaultServer {
     binary: PathBuf,
     directory: TempDir,
+    /// The root it runs in, if not the machine's.
+    root: Option<PathBuf>,
     address: String,
     storage: Storage,
     plugin_directory: Option<PathBuf>,
@@ -116,6 +118,39 @@ impl VaultServer {
         self.send(method, path, body)
             .await
             .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.logs()))
+    }
+
+    /// Names of what is stored directly below a path of its storage; folders end in `/`. Needs
+    /// [`VaultServerBuilder::raw_storage`].
+    pub async fn stored_below(&self, path: &str) -> Vec<String> {
+        let reply = self.api("LIST", &format!("sys/raw/{path}"), None).await;
+        if reply.status == 404 {
+            return Vec::new();
+        }
+        let keys = reply.success()["data"]["keys"].take();
+        serde_json::from_value(keys).expect("a list answers with names")
+    }
+
+    /// The JSON document at a path of its storage, decrypted; `None` if nothing is there. Needs
+    /// [`VaultServerBuilder::raw_storage`].
+    ///
+    /// # Panics
+    ///
+    /// When something else than JSON is there.
+    pub async fn stored(&self, path: &str) -> Option<Value> {
+        let reply = self.api("GET", &format!("sys/raw/{path}"), None).await;
+        if reply.status == 404 {
+            return None;
+        }
+        let answer = reply.success();
+        let text = answer["data"]["value"].as_str().expect("sys/raw answers with a text");
+        Some(serde_json::from_str(text).unwrap_or_else(|error| panic!("{path} holds no JSON: {error}")))
+    }
+
+    /// Replaces the document at a path of its storage. Needs [`VaultServerBuilder::raw_storage`].
+    pub async fn store(&self, path: &str, document: &Value) {
+        let body = json!({"value": document.to_string()});
+        self.api("PUT", &format!("sys/raw/{path}"), Some(body)).await.success();
     }
 
     /// Runs the official `vault` CLI against this server, with the root token.
@@ -217,16 +252,19 @@ impl VaultServer {
             .append(true)
             .open(self.log_file())
             .expect("the server's own directory is writable");
-        let mut command = Command::new(&self.binary);
+        let mut command = match &self.root {
+            None => Command::new(&self.binary),
+            Some(root) => root::command(root, Path::new("/vault")),
+        };
         command
             .arg("server")
             .arg("-config")
-            .arg(self.configuration_file())
+            .arg(self.inside(self.configuration_file()))
             .env_clear()
-            .env("HOME", self.directory())
+            .env("HOME", self.inside(self.directory().to_owned()))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             // Where plugins put their sockets: what they leave behind goes with the directory.
-            .env("TMPDIR", self.directory().join("tmp"))
+            .env("TMPDIR", self.inside(self.directory().join("tmp")))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.directory())
             .stdin(Stdio::null())
@@ -261,6 +299,14 @@ impl VaultServer {
             (health.status == status).then_some(())
         })
         .await;
+    }
+
+    /// A path as Vault sees it.
+    fn inside(&self, path: PathBuf) -> PathBuf {
+        match self.root.as_deref().and_then(|root| path.strip_prefix(root).ok()) {
+            Some(below) => Path::new("/").join(below),
+            None => path,
+        }
     }
 
     fn configuration_file(&self) -> PathBuf {

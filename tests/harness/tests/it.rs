@@ -55,6 +55,21 @@ async fn faults_do_no_work_and_end_when_they_are_used_up() {
 }
 
 #[tokio::test]
+async fn a_withheld_answer_is_of_work_that_is_done_and_comes_when_the_upstream_is_healed() {
+    let upstream = Upstream::start().await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Withheld);
+
+    let healing = async {
+        upstream.wait_withheld(1).await;
+        assert_eq!(upstream.live().len(), 1);
+        upstream.heal();
+    };
+    let (minted, ()) = tokio::join!(mint(&upstream, "a"), healing);
+    assert_eq!(minted.expect("an answer").0, 201);
+    upstream.wait_withheld(0).await;
+}
+
+#[tokio::test]
 async fn an_upstream_that_went_down_refuses_and_comes_back_with_its_tokens() {
     let mut upstream = Upstream::start().await;
     mint(&upstream, "a").await.expect("an answer");

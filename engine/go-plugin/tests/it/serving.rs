@@ -38,7 +38,7 @@ async fn a_service_that_the_host_does_not_announce_is_an_error() {
 #[tokio::test]
 async fn messages_may_be_larger_than_four_mebibytes() {
     let running = connected(options(), "host").await;
-    let question = "x".repeat(16 << 20);
+    let question = "x".repeat(40 << 20);
     assert_eq!(ask(&running, &question).await.unwrap().len(), "host: ".len() + question.len());
 }
 

@@ -2,7 +2,7 @@
 
 use vault_api::catalog::PluginType;
 
-use crate::binary::{Format, Linkage, Probed};
+use crate::binary::{Linkage, Probed};
 use crate::goal::{Downgrade, MountGoal, MountPath, Plugin, Register};
 use crate::observed::{Observed, PluginDirectory, SiteObserved, SiteState};
 use crate::refusal::Refusal;
@@ -41,9 +41,8 @@ pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refu
     let expected = observed.would_run(mount);
     let entry = observed.entry(PluginType::Secret, &mount.plugin, expected);
     let other_version = !expected.is_empty() && mount.running_version != expected;
-    let other_binary = entry.is_some_and(|entry| {
-        !entry.sha256.is_empty() && !mount.running_sha256.is_empty() && entry.sha256 != mount.running_sha256
-    });
+    let other_binary =
+        entry.is_some_and(|entry| !entry.sha256.is_empty() && entry.sha256 != mount.running_sha256);
     if other_version || other_binary {
         return Err(Refusal::RunsSomethingElse {
             path: path.clone(),
@@ -74,13 +73,10 @@ fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
 }
 
 fn binary(plugin: &Plugin, site: &SiteObserved) -> Result<(), Refusal> {
+    plugin.binary.fit_for(site.machine)?;
     let path = plugin.binary.path.clone();
-    let Format::Elf(elf) = &plugin.binary.format else { return Err(Refusal::NotExecutable { path }) };
-    if elf.machine != site.machine {
-        return Err(Refusal::WrongArchitecture { path, binary: elf.machine, site: site.machine });
-    }
-    match &elf.linkage {
-        Linkage::Dynamic { interpreter } if !site.interpreter_present => {
+    match plugin.binary.format.linkage() {
+        Some(Linkage::Dynamic { interpreter }) if !site.interpreter_present => {
             Err(Refusal::InterpreterMissing { path, interpreter: interpreter.clone() })
         }
         _ => Ok(()),

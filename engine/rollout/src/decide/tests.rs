@@ -36,6 +36,13 @@ fn nothing_where_everything_is_as_wanted() {
 }
 
 #[test]
+fn a_mount_that_shows_no_checksum_may_be_a_builtin_and_proves_nothing() {
+    let mut observed = server_with("1.2.3", SHA);
+    observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = String::new();
+    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+}
+
+#[test]
 fn a_mount_of_an_older_version_is_moved_and_reloaded() {
     assert_eq!(
         shown(&server_with("1.0.0", "bb"), &goal(register())),
@@ -174,6 +181,7 @@ fn refusals_name_what_is_wrong() {
         ("everybody may write", |o, _| site(o).state = SiteState::WritableByEverybody),
         ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
         ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
+        ("./custom is not executable", |_, r| r.plugin.binary.executable = false),
         ("built for arm64 and the server runs on amd64", |_, r| {
             r.plugin.binary.format = Format::Elf(Elf { machine: Machine::Aarch64, linkage: Linkage::Static });
         }),

@@ -1,7 +1,7 @@
 //! Why the token service did not do what it was asked, said without the key, a token or the answer's text.
 
 use std::error::Error as StdError;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::StatusCode;
 use http::header::LOCATION;
@@ -124,7 +124,9 @@ impl Trouble {
             status if status.is_redirection() => Trouble::Redirect(location_host(reply)),
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Key4xx(reply.status),
             StatusCode::NOT_FOUND => Trouble::NotFound,
-            StatusCode::TOO_MANY_REQUESTS => Trouble::TooMany(Wait(retry_after(&reply.headers))),
+            StatusCode::TOO_MANY_REQUESTS => {
+                Trouble::TooMany(Wait(retry_after(&reply.headers, SystemTime::now())))
+            }
             status if status.is_client_error() => Trouble::Refused(status),
             status => Trouble::Failed(status),
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use go_plugin::log::Logger;
 use serde::Serialize;
 
-use super::wal;
-use crate::logical::{BackendConfig, Error, Request, Storage, SystemView};
+use super::response::IntoResponse;
+use super::{raw, wal};
+use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
 pub struct Context<S> {
@@ -48,6 +49,18 @@ impl<S> Context<S> {
         &*self.mount.config.system
     }
 
+    /// Where events and observations go.
+    #[must_use]
+    pub fn events(&self) -> &dyn EventSender {
+        &*self.mount.config.events
+    }
+
+    /// Which program the host is. To be shown to people; what a host can do is found out by asking.
+    #[must_use]
+    pub fn product(&self) -> Product {
+        self.mount.config.product
+    }
+
     /// The request as it came.
     #[must_use]
     pub fn request(&self) -> &Request {
@@ -73,12 +86,33 @@ impl<S> Context<S> {
         if safe { Ok(()) } else { Err(Error::ReadOnly) }
     }
 
+    /// The answer under an HTTP status other than the host's own (`RespondWithStatusCode` of `sdk/logical`).
+    ///
+    /// # Errors
+    /// Fails when the answer does, or is leased.
+    pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
+        raw::with_status(self.product(), &self.request.id, status, answer.into_response()?)
+    }
+
     /// Announces something that must be undone if nobody comes back to finish it, and returns the entry's id.
     ///
     /// # Errors
     /// Fails when storage does; nothing may be begun then.
     pub async fn wal_put<T: Serialize + Sync>(&self, kind: &str, data: &T) -> Result<String, Error> {
         Ok(wal::put(self.storage(), kind, data).await?)
+    }
+
+    /// Writes an announcement under the id that it had, where it may have been taken back too early.
+    ///
+    /// # Errors
+    /// Fails when storage does; the entry is there if it was there before.
+    pub async fn wal_put_again<T: Serialize + Sync>(
+        &self,
+        id: &str,
+        kind: &str,
+        data: &T,
+    ) -> Result<(), Error> {
+        Ok(wal::put_at(self.storage(), id, kind, data).await?)
     }
 
     /// Takes back an announcement: it is finished, or undone.

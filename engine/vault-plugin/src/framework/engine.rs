@@ -25,6 +25,7 @@ pub struct Engine<S> {
     secrets: Vec<SecretType<S>>,
     special: SpecialPaths,
     rollback: Option<Rollback<S>>,
+    rotate: Option<ContextWork<S>>,
     periodic: Option<ContextWork<S>>,
     initialize: Option<ContextWork<S>>,
     cleanup: Option<ContextWork<S>>,
@@ -51,6 +52,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
             secrets: Vec::new(),
             special: SpecialPaths::default(),
             rollback: None,
+            rotate: None,
             periodic: None,
             initialize: None,
             cleanup: None,
@@ -87,6 +89,34 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
+    /// Has a path (or, ending in `*`, every path that begins so) need the `sudo` capability.
+    #[must_use]
+    pub fn root_path(mut self, path: impl Into<String>) -> Self {
+        self.special.root.push(path.into());
+        self
+    }
+
+    /// Opens a path to callers without a token. It may end in `*`, and `+` stands for one segment.
+    #[must_use]
+    pub fn unauthenticated_path(mut self, path: impl Into<String>) -> Self {
+        self.special.unauthenticated.push(path.into());
+        self
+    }
+
+    /// Puts a path under the host's own request limiter (Vault).
+    #[must_use]
+    pub fn limited_path(mut self, path: impl Into<String>) -> Self {
+        self.special.limited.push(path.into());
+        self
+    }
+
+    /// Keeps what is stored below a prefix in this cluster: it is not replicated.
+    #[must_use]
+    pub fn local_storage(mut self, prefix: impl Into<String>) -> Self {
+        self.special.local_storage.push(prefix.into());
+        self
+    }
+
     /// Has what is stored at `key` (or below it, when it ends in `/`) wrapped once more by a seal that can.
     #[must_use]
     pub fn seal_wrap(mut self, key: impl Into<String>) -> Self {
@@ -94,7 +124,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         self
     }
 
-    /// Sets every special path at once.
+    /// Sets every special path at once, over those declared before.
     #[must_use]
     pub fn special_paths(mut self, special: SpecialPaths) -> Self {
         self.special = special;
@@ -114,6 +144,17 @@ impl<S: Send + Sync + 'static> Engine<S> {
     {
         self.rollback =
             Some(Rollback { min_age, undo: Box::new(move |cx, kind, data| Box::pin(undo(cx, kind, data))) });
+        self
+    }
+
+    /// Rotates the credential of which [`SystemView::register_rotation_job`](crate::logical::SystemView) told the host,
+    /// when the host says so. Not asked on a node that cannot write.
+    #[must_use]
+    pub fn on_rotate<F>(mut self, rotate: impl Fn(Context<S>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<(), Error>> + Send + 'static,
+    {
+        self.rotate = Some(Box::new(move |cx| Box::pin(rotate(cx))));
         self
     }
 
@@ -167,6 +208,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
             secrets: self.secrets,
             special: self.special,
             rollback: self.rollback,
+            rotate: self.rotate,
             periodic: self.periodic,
             initialize: self.initialize,
             cleanup: self.cleanup,
@@ -207,6 +249,7 @@ pub(crate) struct Compiled<S> {
     pub(crate) secrets: Vec<SecretType<S>>,
     pub(crate) special: SpecialPaths,
     pub(crate) rollback: Option<Rollback<S>>,
+    pub(crate) rotate: Option<ContextWork<S>>,
     pub(crate) periodic: Option<ContextWork<S>>,
     pub(crate) initialize: Option<ContextWork<S>>,
     pub(crate) cleanup: Option<ContextWork<S>>,

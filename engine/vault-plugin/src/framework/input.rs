@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::coerce::coerce;
 use super::field::Field;
+use super::openapi::PathInput;
 use crate::logical::{Error, Map, Operation};
 
 /// The fields of a request after coercion, and the remarks that the answer carries.
@@ -22,6 +23,7 @@ pub(crate) struct Input {
 /// error is Go's text.
 pub(crate) fn validate(
     schema: &BTreeMap<String, Field>,
+    input: PathInput,
     operation: &Operation,
     data: &Map,
     captures: &[(&str, &str)],
@@ -57,8 +59,9 @@ pub(crate) fn validate(
             fields.insert(name.clone(), default);
         }
     }
-    // What no field declares is handed on as it came: paths with arbitrary input read it.
-    fields.extend(raw);
+    if input == PathInput::Arbitrary {
+        fields.extend(raw);
+    }
     Ok(Input { fields, ignored, replaced })
 }
 
@@ -80,6 +83,17 @@ mod tests {
         ])
     }
 
+    fn declared(operation: &Operation, data: &Map, captures: &[(&str, &str)]) -> Result<Input, String> {
+        validate(&schema(), PathInput::Declared, operation, data, captures)
+    }
+
+    #[test]
+    fn what_no_field_takes_reaches_only_a_path_that_takes_anything() {
+        let data = object(json!({"surprise": 1}));
+        let input = validate(&schema(), PathInput::Arbitrary, &Operation::Update, &data, &[]).unwrap();
+        assert_eq!(input.fields["surprise"], 1);
+    }
+
     fn object(value: Value) -> Map {
         value.as_object().cloned().unwrap()
     }
@@ -87,7 +101,7 @@ mod tests {
     #[test]
     fn a_field_not_given_has_its_default_and_one_given_is_coerced() {
         let data = object(json!({"permissions": "read, write"}));
-        let input = validate(&schema(), &Operation::Update, &data, &[("name", "dev")]).unwrap();
+        let input = declared(&Operation::Update, &data, &[("name", "dev")]).unwrap();
         let expected = json!({"name": "dev", "ttl": 3600, "permissions": ["read", "write"]});
         assert_eq!(Value::Object(input.fields), expected);
     }
@@ -95,15 +109,16 @@ mod tests {
     #[test]
     fn a_patch_has_no_defaults_and_keeps_null_apart_from_nothing() {
         let data = object(json!({"permissions": null}));
-        let input = validate(&schema(), &Operation::Patch, &data, &[]).unwrap();
+        let input = declared(&Operation::Patch, &data, &[]).unwrap();
         assert_eq!(Value::Object(input.fields), json!({"permissions": null}));
     }
 
     #[test]
     fn the_path_wins_over_the_body_and_says_so() {
         let data = object(json!({"name": "other", "surprise": 1}));
-        let input = validate(&schema(), &Operation::Update, &data, &[("name", "dev")]).unwrap();
+        let input = declared(&Operation::Update, &data, &[("name", "dev")]).unwrap();
         assert_eq!(input.fields["name"], "dev");
+        assert!(!input.fields.contains_key("surprise"));
         assert_eq!(input.replaced, ["name"]);
         assert_eq!(input.ignored, ["surprise"]);
     }
@@ -111,7 +126,7 @@ mod tests {
     #[test]
     fn input_of_the_wrong_type_is_refused_with_the_name_of_the_field() {
         let data = object(json!({"ttl": "soon"}));
-        let error = validate(&schema(), &Operation::Update, &data, &[]).err().unwrap();
+        let error = declared(&Operation::Update, &data, &[]).err().unwrap();
         assert!(error.starts_with("error converting input for field \"ttl\": "), "{error}");
     }
 }

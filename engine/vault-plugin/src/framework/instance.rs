@@ -10,8 +10,8 @@ use super::context::{Context, Mounted};
 use super::engine::{Compiled, Rollback};
 use super::help::{PathHelp, root_help};
 use super::input::{self, Input};
-use super::openapi::{self, EngineDoc};
-use super::path::Route;
+use super::openapi::{self, EngineDoc, PathInput};
+use super::path::{Forward, Route};
 use super::secret::secret_type;
 use super::wal;
 use crate::logical::{
@@ -57,20 +57,17 @@ impl<S: Send + Sync + 'static> Instance<S> {
                 _ => Err(Error::UnsupportedOperation),
             };
         }
-        if route.is_forwarded(&operation) {
-            let state = self.mount.config.system.replication_state().await?;
-            if state.has(ReplicationState::PERFORMANCE_STANDBY) {
-                return Err(Error::ReadOnly);
-            }
+        if self.leaves_to_another_node(route.forward(&operation)).await? {
+            return Err(Error::ReadOnly);
         }
         let Input { fields, ignored, replaced } =
-            match input::validate(route.fields(), &operation, &request.data, &captures) {
+            match input::validate(route.fields(), route.input(), &operation, &request.data, &captures) {
                 Ok(input) => input,
                 Err(text) => return Ok(Some(Response::error(format!("Field validation failed: {text}")))),
             };
         let mut response = route.handle(&operation, self.context(request), fields).await?;
         if let Some(response) = &mut response {
-            if !ignored.is_empty() && !route.takes_arbitrary_input() {
+            if !ignored.is_empty() && route.input() == PathInput::Declared {
                 let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
                 response.warnings.push(text);
             }
@@ -82,6 +79,18 @@ impl<S: Send + Sync + 'static> Instance<S> {
             }
         }
         Ok(response)
+    }
+
+    /// Asks the host only for operations that are to be forwarded.
+    async fn leaves_to_another_node(&self, forward: Forward) -> Result<bool, Error> {
+        if forward == Forward::default() {
+            return Ok(false);
+        }
+        let system = &self.mount.config.system;
+        let state = system.replication_state().await?;
+        let standby = forward.from_standby && state.has(ReplicationState::PERFORMANCE_STANDBY);
+        let secondary = forward.from_secondary && state.has(ReplicationState::PERFORMANCE_SECONDARY);
+        Ok(standby || secondary && !system.local_mount().await?)
     }
 
     async fn leased(&self, request: Request) -> Result<Option<Response>, Error> {
@@ -125,6 +134,14 @@ impl<S: Send + Sync + 'static> Instance<S> {
         }
     }
 
+    async fn rotated(&self, request: Request) -> Result<Response, Error> {
+        let Some(rotate) = &self.engine.rotate else { return Err(Error::UnsupportedOperation) };
+        let cx = self.context(request);
+        cx.require_writable().await?;
+        rotate(cx).await?;
+        Ok(Response::default())
+    }
+
     async fn root_help(&self, request: &Request) -> Result<Response, Error> {
         let mut paths: Vec<_> =
             self.engine.routes.iter().map(|route| (route.pattern.as_str(), route.synopsis())).collect();
@@ -159,6 +176,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
         };
         let engine = EngineDoc {
             kind: Compiled::<S>::KIND,
+            product: self.mount.config.product,
             special: &self.engine.special,
             host_version: &version,
             operation_prefix,
@@ -223,7 +241,7 @@ impl<S: Send + Sync + 'static> Backend for Instance<S> {
         let answer = match request.operation {
             Operation::Renew | Operation::Revoke => return self.leased(request).await,
             Operation::Rollback => return self.rolled_back(request).await,
-            Operation::Rotate => return Err(Error::UnsupportedOperation),
+            Operation::Rotate => return self.rotated(request).await.map(Some),
             _ => self.routed(request).await,
         };
         match answer {
@@ -238,9 +256,14 @@ impl<S: Send + Sync + 'static> Backend for Instance<S> {
         if !route.has_existence_check() {
             return Ok(None);
         }
-        let input = input::validate(route.fields(), &request.operation, &request.data, &captures);
+        let input =
+            input::validate(route.fields(), route.input(), &request.operation, &request.data, &captures);
         let fields = input.map_err(Error::User)?.fields;
-        route.exists(self.context(request), fields).await
+        match route.exists(self.context(request), fields).await {
+            // Only from an existence check is this kind status 400.
+            Err(Error::Invalid(text)) => Err(Error::User(text)),
+            other => other,
+        }
     }
 
     async fn invalidate_key(&self, key: &str) {

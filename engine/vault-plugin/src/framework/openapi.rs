@@ -20,11 +20,12 @@ use self::model::{Document, Info, Location, Parameter, PathItem};
 use self::special::is_special;
 use super::field::{DisplayAttributes, Field};
 use super::pattern::Pattern;
-use crate::logical::{BackendType, Operation, SpecialPaths};
+use crate::logical::{BackendType, Operation, Product, SpecialPaths};
 
 /// The engine that is described.
 pub(crate) struct EngineDoc<'a> {
     pub(crate) kind: BackendType,
+    pub(crate) product: Product,
     pub(crate) special: &'a SpecialPaths,
     /// The version of the host; `unknown` where it does not tell.
     pub(crate) host_version: &'a str,
@@ -111,7 +112,10 @@ impl ResponseDoc {
 /// Returns the document: `openapi`, `info`, `paths` and empty `components`.
 pub(crate) fn document(paths: &[PathDoc<'_>], engine: &EngineDoc<'_>) -> Value {
     let info = Info {
-        title: "HashiCorp Vault API",
+        title: match engine.product {
+            Product::Vault => "HashiCorp Vault API",
+            Product::OpenBao => "OpenBao API",
+        },
         description: "The HTTP API of a plugin. Its routes begin with `/v1/` and the path of the mount.",
         version: engine.host_version,
     };

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::context::Context;
 use super::engine::DeclarationError;
@@ -35,15 +36,20 @@ pub struct Path<S> {
 struct OperationEntry<S> {
     operation: Operation,
     summary: String,
+    description: String,
+    example: Option<Value>,
     responses: Vec<ResponseDoc>,
+    status: OperationStatus,
+    display: Option<DisplayAttributes>,
     forward: Forward,
     handler: Handler<S>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Forward {
-    No,
-    FromStandby,
+/// From which nodes an operation is left to another one.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Forward {
+    pub(crate) from_standby: bool,
+    pub(crate) from_secondary: bool,
 }
 
 impl<S: Send + Sync + 'static> Path<S> {
@@ -128,27 +134,66 @@ impl<S: Send + Sync + 'static> Path<S> {
         self.operations.push(OperationEntry {
             operation,
             summary: summary.into(),
+            description: String::new(),
+            example: None,
             responses: Vec::new(),
-            forward: Forward::No,
+            status: OperationStatus::Published,
+            display: None,
+            forward: Forward::default(),
             handler,
         });
         self
     }
 
-    /// Describes an answer of the operation added last.
-    #[must_use]
-    pub fn answers(mut self, response: ResponseDoc) -> Self {
-        if let Some(last) = self.operations.last_mut() {
-            last.responses.push(response);
-        }
-        self
-    }
-
     /// Has the operation added last done on the active node only (`ForwardPerformanceStandby` in Go).
     #[must_use]
-    pub fn forwarded(mut self) -> Self {
+    pub fn forwarded(self) -> Self {
+        self.last(|operation| operation.forward.from_standby = true)
+    }
+
+    /// Has the operation added last done on the primary cluster, unless the mount is local
+    /// (`ForwardPerformanceSecondary` in Go).
+    #[must_use]
+    pub fn forwarded_from_secondary(self) -> Self {
+        self.last(|operation| operation.forward.from_secondary = true)
+    }
+}
+
+/// What documentation says of the operation added last.
+impl<S: Send + Sync + 'static> Path<S> {
+    /// Describes an answer.
+    #[must_use]
+    pub fn answers(self, response: ResponseDoc) -> Self {
+        self.last(|operation| operation.responses.push(response))
+    }
+
+    /// Says more than the summary.
+    #[must_use]
+    pub fn describe(self, description: impl Into<String>) -> Self {
+        self.last(|operation| operation.description = description.into())
+    }
+
+    /// Gives an example of the body of a request.
+    #[must_use]
+    pub fn example(self, body: impl Into<Value>) -> Self {
+        self.last(|operation| operation.example = Some(body.into()))
+    }
+
+    /// Documents it as one to avoid, or not at all.
+    #[must_use]
+    pub fn status(self, status: OperationStatus) -> Self {
+        self.last(|operation| operation.status = status)
+    }
+
+    /// How documentation and user interfaces show it, where that differs from the path.
+    #[must_use]
+    pub fn operation_display(self, display: DisplayAttributes) -> Self {
+        self.last(|operation| operation.display = Some(display))
+    }
+
+    fn last(mut self, change: impl FnOnce(&mut OperationEntry<S>)) -> Self {
         if let Some(last) = self.operations.last_mut() {
-            last.forward = Forward::FromStandby;
+            change(last);
         }
         self
     }
@@ -176,8 +221,8 @@ impl<S: Send + Sync + 'static> Route<S> {
         &self.path.fields
     }
 
-    pub(crate) fn takes_arbitrary_input(&self) -> bool {
-        self.path.input == PathInput::Arbitrary
+    pub(crate) fn input(&self) -> PathInput {
+        self.path.input
     }
 
     pub(crate) fn synopsis(&self) -> &str {
@@ -192,9 +237,9 @@ impl<S: Send + Sync + 'static> Route<S> {
         self.entry(operation).is_some()
     }
 
-    /// Whether a standby must leave the operation to the active node.
-    pub(crate) fn is_forwarded(&self, operation: &Operation) -> bool {
-        self.entry(operation).is_some_and(|entry| entry.forward == Forward::FromStandby)
+    /// From which nodes the operation is left to another one.
+    pub(crate) fn forward(&self, operation: &Operation) -> Forward {
+        self.entry(operation).map(|entry| entry.forward).unwrap_or_default()
     }
 
     pub(crate) async fn handle(
@@ -223,11 +268,11 @@ impl<S: Send + Sync + 'static> Route<S> {
         let operations = self.path.operations.iter().map(|entry| OperationDoc {
             operation: entry.operation.clone(),
             summary: &entry.summary,
-            description: "",
-            example: None,
+            description: &entry.description,
+            example: entry.example.as_ref(),
             responses: &entry.responses,
-            status: OperationStatus::Published,
-            display: None,
+            status: entry.status,
+            display: entry.display.as_ref(),
         });
         PathDoc {
             pattern: &self.pattern,

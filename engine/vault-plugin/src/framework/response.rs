@@ -27,6 +27,10 @@ pub struct Data<T>(pub T);
 #[derive(Debug)]
 pub struct Names(pub Vec<String>);
 
+/// The names that a list answers with, and what there is to say of each.
+#[derive(Debug)]
+pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
+
 /// A secret under a lease.
 pub struct Issued {
     secret_type: &'static str,
@@ -68,6 +72,18 @@ impl<T: Serialize> IntoResponse for Data<T> {
 impl IntoResponse for Names {
     fn into_response(self) -> Result<Option<Response>, Error> {
         Ok(Some(Response::list(self.0, Map::new())))
+    }
+}
+
+impl<T: Serialize> IntoResponse for NamesWithInfo<T> {
+    fn into_response(self) -> Result<Option<Response>, Error> {
+        let mut names = Vec::with_capacity(self.0.len());
+        let mut info = Map::new();
+        for (name, about) in self.0 {
+            info.insert(name.clone(), Value::Object(object(about)?));
+            names.push(name);
+        }
+        Ok(Some(Response::list(names, info)))
     }
 }
 

@@ -42,8 +42,17 @@ pub(crate) async fn put<T: Serialize + Sync>(
     data: &T,
 ) -> Result<String, StorageError> {
     let id = uuid::Uuid::new_v4().to_string();
-    storage.write(&format!("{PREFIX}{id}"), &NewEntry { kind, data, created_at: unix_now() }).await?;
+    put_at(storage, &id, kind, data).await?;
     Ok(id)
+}
+
+pub(crate) async fn put_at<T: Serialize + Sync>(
+    storage: &dyn Storage,
+    id: &str,
+    kind: &str,
+    data: &T,
+) -> Result<(), StorageError> {
+    storage.write(&format!("{PREFIX}{id}"), &NewEntry { kind, data, created_at: unix_now() }).await
 }
 
 pub(crate) async fn get(storage: &dyn Storage, id: &str) -> Result<Option<Entry>, StorageError> {

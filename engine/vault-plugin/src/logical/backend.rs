@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use go_plugin::log::Logger;
 
-use super::{Error, Request, Response, Storage, SystemView};
+use super::{Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One mounted engine.
 #[async_trait]
@@ -67,6 +67,10 @@ pub struct BackendConfig {
     pub storage: Arc<dyn Storage>,
     /// The host's settings.
     pub system: Arc<dyn SystemView>,
+    /// Where events and observations go.
+    pub events: Arc<dyn EventSender>,
+    /// Which program the host is.
+    pub product: Product,
     /// Where the engine logs.
     pub logger: Logger,
     /// The mount's options with the host's additions (`plugin_name`, `plugin_version`, …).

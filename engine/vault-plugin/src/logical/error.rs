@@ -1,6 +1,6 @@
 //! Why a request failed, in the kinds that hosts tell apart.
 
-use super::{StorageError, SystemViewError};
+use super::{EventError, StorageError, SystemViewError};
 
 /// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
 /// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
@@ -24,6 +24,12 @@ pub enum Error {
     /// The request makes no sense to the engine: status 400, the host's own text.
     #[error("invalid request")]
     InvalidRequest,
+    /// The request makes no sense to the engine: status 400 with this text.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Trying again will not help: a host gives up revoking the lease at once.
+    #[error("unrecoverable error")]
+    Unrecoverable,
     /// The caller may not do this: status 403, the host's own text.
     #[error("permission denied")]
     PermissionDenied,
@@ -47,6 +53,9 @@ pub enum Error {
     /// The host's settings could not be asked.
     #[error("{0}")]
     System(#[from] SystemViewError),
+    /// The host could not be told what happened.
+    #[error("{0}")]
+    Event(#[from] EventError),
 }
 
 impl Error {

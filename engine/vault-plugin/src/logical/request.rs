@@ -190,8 +190,8 @@ impl fmt::Debug for Request {
     }
 }
 
-/// Response wrapping that a caller asked for.
-#[derive(Clone, Debug)]
+/// Response wrapping that a caller asked for, or that an engine demands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrapInfo {
     /// How long the wrapping token lives.
     pub ttl: Duration,

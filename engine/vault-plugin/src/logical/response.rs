@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Map, Secret};
+use super::{Map, Secret, WrapInfo};
 
 /// An answer with data, perhaps under a lease.
 ///
@@ -21,6 +21,9 @@ pub struct Response {
     pub warnings: Vec<String>,
     /// HTTP headers; the host passes on those in the mount's `allowed_response_headers`.
     pub headers: BTreeMap<String, Vec<String>>,
+    /// Has the host wrap the answer, so that the caller gets a token that unwraps it once. A caller who asked for a
+    /// shorter time gets that.
+    pub wrap_info: Option<WrapInfo>,
 }
 
 impl Response {

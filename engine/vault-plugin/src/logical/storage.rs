@@ -1,10 +1,17 @@
 //! The mount's own part of the host's storage.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::READ_ONLY;
+
+/// The text by which a conflict of transactions is known (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
+pub(crate) const CONFLICT: &str = "transaction commit failed";
 
 /// One stored value.
 #[derive(Clone, PartialEq, Eq)]
@@ -53,16 +60,27 @@ pub trait Storage: Send + Sync {
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError>;
 }
 
-/// Storage in which nothing is visible to others before `commit`. Dropped without `commit`, it is rolled back when
-/// the host notices; say `rollback` to have it at once.
+/// Storage in which nothing is visible to others before `commit`. Dropped without `commit`, it is rolled back; say
+/// `rollback` to know when.
+///
+/// A transaction holds resources of the host until it ends, so it must not wait for anything but storage.
 #[async_trait]
 pub trait Transaction: Storage {
     /// Makes all writes visible at once.
+    ///
+    /// Fails with [`StorageError::is_conflict`] where somebody else changed what was read or written here; nothing is
+    /// changed then, and the work can be done again.
     async fn commit(self: Box<Self>) -> Result<(), StorageError>;
     /// Forgets all writes.
     async fn rollback(self: Box<Self>) -> Result<(), StorageError>;
-    /// The same as storage, for helpers that take any.
-    fn as_storage(&self) -> &dyn Storage;
+}
+
+impl dyn Transaction + '_ {
+    /// What is read and written in the transaction, for everything that takes storage.
+    #[must_use]
+    pub fn storage(&self) -> &dyn Storage {
+        self
+    }
 }
 
 impl dyn Storage + '_ {
@@ -87,6 +105,71 @@ impl dyn Storage + '_ {
         let value = serde_json::to_vec(value).map_err(|_| StorageError::Encode { key: key.to_owned() })?;
         self.put(StorageEntry { key: key.to_owned(), value, seal_wrap: false }).await
     }
+}
+
+/// How often work is done in a transaction that loses against others.
+const ATTEMPTS: u32 = 12;
+
+/// The first pause is at most this, the time of a few commits to a raft log, and each further one at most twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
+/// Where pauses stop growing: twenty clients that write one key have passed in this time.
+const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+
+/// What is to be done with storage.
+pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+
+/// Does `work` in a transaction, and commits it if the work succeeds.
+///
+/// Work that loses against another transaction is done again, up to twelve times in all: what it changes beside storage
+/// it may change more than once. (`WithTransaction` of OpenBao's SDK hands the conflict to the caller instead.)
+///
+/// On a host without transactions the work is done once, on `storage` itself: each write is visible at once, and those
+/// before a failure stay.
+///
+/// ```
+/// # use vault_plugin::logical::{Storage, StorageError, with_transaction};
+/// # async fn rename(storage: &dyn Storage, from: &str, to: &str) -> Result<(), StorageError> {
+/// with_transaction(storage, |storage| {
+///     Box::pin(async move {
+///         let value: Option<String> = storage.read(from).await?;
+///         storage.write(to, &value).await?;
+///         storage.delete(from).await
+///     })
+/// })
+/// .await
+/// # }
+/// ```
+///
+/// # Errors
+/// Fails as `work` does, or when the host cannot begin or commit; with [`StorageError::is_conflict`] when the work lost
+/// every time.
+pub async fn with_transaction<'s, T, E: From<StorageError>>(
+    storage: &'s dyn Storage,
+    // That `'s` outlives `'a` lets the work borrow what is around it.
+    work: impl for<'a> Fn(&'a (dyn Storage + 's)) -> Work<'a, T, E> + Send,
+) -> Result<T, E> {
+    for attempt in 1..=ATTEMPTS {
+        let Some(transaction) = storage.begin(Access::ReadWrite).await? else { break };
+        let done = match work(&*transaction).await {
+            Ok(done) => done,
+            Err(error) => {
+                // The work has failed already, and a transaction that is not rolled back here is when it is dropped.
+                let _ = transaction.rollback().await;
+                return Err(error);
+            }
+        };
+        match transaction.commit().await {
+            Ok(()) => return Ok(done),
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
+                // Those who lost together do not meet again.
+                let longest = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(attempt - 1));
+                tokio::time::sleep(longest.mul_f64(rand::random())).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    work(storage).await
 }
 
 /// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message.
@@ -149,6 +232,12 @@ impl StorageError {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         matches!(self, StorageError::Host(text) if text.contains(READ_ONLY))
+    }
+
+    /// Whether a transaction was refused since another one changed what it had seen.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, StorageError::Host(text) if text.contains(CONFLICT))
     }
 }
 

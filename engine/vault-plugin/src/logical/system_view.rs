@@ -5,7 +5,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-/// The host's settings. Every call goes to the host.
+use super::{Entity, Group, IdentityToken, Map, RotationInformation, RotationJob, Sensitive, Wrapped};
+
+/// The host's settings, and what else it does for its mounts. Every call goes to the host.
+///
+/// Not every host can everything: those that lack a call answer [`SystemViewError::Unsupported`], which is also what a
+/// method does that an implementation leaves out. Starting or looking up other plugins is possible inside of a host only,
+/// and so is asking for its licensed features.
 #[async_trait]
 pub trait SystemView: Send + Sync {
     /// The lease duration that the mount gives where an engine asks for none.
@@ -23,7 +29,82 @@ pub trait SystemView: Send + Sync {
     /// The version of the host.
     async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError>;
     /// A password made after a policy of the host.
-    async fn generate_password(&self, policy: &str) -> Result<String, SystemViewError>;
+    async fn generate_password(&self, policy: &str) -> Result<Sensitive, SystemViewError>;
+
+    /// The entity with this id, as in [`Request::entity_id`](super::Request::entity_id); `None` where there is none.
+    async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
+        let _ = entity_id;
+        Err(SystemViewError::Unsupported(ENTITIES))
+    }
+    /// The groups that an entity is a member of, by itself or through other groups.
+    async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
+        let _ = entity_id;
+        Err(SystemViewError::Unsupported(GROUPS))
+    }
+    /// Keeps data for somebody who will unwrap it, at most for `ttl`.
+    ///
+    /// Vault 1.21 and OpenBao 2.6 refuse it to plugins outside of their process (`no namespace`), whatever these are
+    /// written in. To have an answer wrapped, set [`Response::wrap_info`](super::Response::wrap_info), which works.
+    async fn wrap(&self, data: Map, ttl: Duration) -> Result<Wrapped, SystemViewError> {
+        let _ = (data, ttl);
+        Err(SystemViewError::Unsupported(WRAPPING))
+    }
+    /// The name and the id of the cluster; Vault 1.21 and OpenBao 2.6 leave the name out.
+    async fn cluster(&self) -> Result<Cluster, SystemViewError> {
+        Err(SystemViewError::Unsupported(CLUSTER))
+    }
+    /// Whether plugins are to lock their memory.
+    async fn mlock_enabled(&self) -> Result<bool, SystemViewError> {
+        Err(SystemViewError::Unsupported(MLOCK))
+    }
+    /// A token that proves to `audience` which mount is asking, valid for `ttl` in whole seconds (Vault Enterprise).
+    async fn identity_token(&self, audience: &str, ttl: Duration) -> Result<IdentityToken, SystemViewError> {
+        let _ = (audience, ttl);
+        Err(SystemViewError::Unsupported(IDENTITY_TOKENS))
+    }
+    /// When the credential at a path of the API, mount included, was and will be rotated (Vault Enterprise 1.21).
+    async fn rotation_information(&self, path: &str) -> Result<RotationInformation, SystemViewError> {
+        let _ = path;
+        Err(SystemViewError::Unsupported(ROTATION))
+    }
+    /// Has a credential rotated by the host, and returns the id of the job (Vault Enterprise 1.19).
+    async fn register_rotation_job(&self, job: RotationJob) -> Result<String, SystemViewError> {
+        let _ = job;
+        Err(SystemViewError::Unsupported(ROTATION))
+    }
+    /// Ends the rotation of the credential at a path, relative to the mount at `mount_point`.
+    async fn deregister_rotation_job(&self, mount_point: &str, path: &str) -> Result<(), SystemViewError> {
+        let _ = (mount_point, path);
+        Err(SystemViewError::Unsupported(ROTATION))
+    }
+}
+
+pub(crate) const PASSWORDS: &str = "passwords from policies";
+pub(crate) const ENTITIES: &str = "entities";
+pub(crate) const GROUPS: &str = "groups of entities";
+pub(crate) const WRAPPING: &str = "wrapping of data";
+pub(crate) const CLUSTER: &str = "the name of its cluster";
+pub(crate) const MLOCK: &str = "its setting of memory locks";
+pub(crate) const IDENTITY_TOKENS: &str = "identity tokens";
+pub(crate) const ROTATION: &str = "rotation of credentials";
+
+/// Which program the host is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Product {
+    /// HashiCorp Vault.
+    #[default]
+    Vault,
+    /// OpenBao.
+    OpenBao,
+}
+
+/// The cluster that the host is a node of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name.
+    pub name: String,
+    /// Its id.
+    pub id: String,
 }
 
 /// The host, as it describes itself.

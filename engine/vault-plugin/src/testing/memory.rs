@@ -1,15 +1,13 @@
-//! Storage and settings of a host that is not there.
+//! Storage of a host that is not there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::task::yield_now;
 
-use crate::logical::{
-    Access, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError, SystemView,
-    SystemViewError, Transaction,
-};
+use super::transaction::MemoryTransaction;
+use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction};
 
 /// A call of storage that can be made to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,47 +20,109 @@ pub enum StorageCall {
     Delete,
     /// Listing names.
     List,
+    /// Beginning a transaction; its key is the empty text.
+    Begin,
+    /// Committing a transaction; its key is the empty text.
+    Commit,
 }
 
-/// Storage in memory.
+/// Storage in memory, with transactions as OpenBao has them. What a call has done is there before its caller goes on, as on a
+/// host: a request that is dropped in between does not learn of it.
 #[derive(Default)]
-pub struct MemoryStorage(Mutex<Inside>);
+pub struct MemoryStorage(Shared);
+
+/// The entries, shared with the transactions on them.
+#[derive(Clone, Default)]
+pub(super) struct Shared(Arc<Mutex<Inside>>);
 
 #[derive(Default)]
-struct Inside {
-    entries: BTreeMap<String, StorageEntry>,
+pub(super) struct Inside {
+    pub(super) entries: Entries,
     failing: Vec<(StorageCall, String, String)>,
+    counted: Option<Counted>,
+    /// How many transactions have not ended.
+    pub(super) open_transactions: usize,
+    no_transactions: bool,
+}
+
+/// Calls that fail by their place in a row.
+struct Counted {
+    /// Calls until the first that fails.
+    left: usize,
+    has_begun: bool,
+    lasting: Lasting,
+    text: String,
+}
+
+/// How long a failure of storage lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lasting {
+    /// For one call.
+    Once,
+    /// Until [`MemoryStorage::heal`].
+    UntilHealed,
 }
 
 impl MemoryStorage {
     /// Makes every such call on a key with this prefix fail with the host's text, until [`MemoryStorage::heal`].
     pub fn fail_on(&self, call: StorageCall, prefix: &str, text: &str) {
-        self.inside().failing.push((call, prefix.to_owned(), text.to_owned()));
+        self.0.lock().failing.push((call, prefix.to_owned(), text.to_owned()));
+    }
+
+    /// Lets `calls` further calls succeed, whatever they are, and makes the next one fail with the host's text.
+    pub fn fail_after(&self, calls: usize, lasting: Lasting, text: &str) {
+        self.0.lock().counted =
+            Some(Counted { left: calls, has_begun: false, lasting, text: text.to_owned() });
+    }
+
+    /// Whether a failure that [`MemoryStorage::fail_after`] asked for is still to come.
+    #[must_use]
+    pub fn has_yet_to_fail(&self) -> bool {
+        self.0.lock().counted.as_ref().is_some_and(|counted| !counted.has_begun)
     }
 
     /// Lets every call succeed again.
     pub fn heal(&self) {
-        self.inside().failing.clear();
+        let mut inside = self.0.lock();
+        inside.failing.clear();
+        inside.counted = None;
+    }
+
+    /// Begins no transactions from now on, as a host that has none.
+    pub fn withhold_transactions(&self) {
+        self.0.lock().no_transactions = true;
+    }
+
+    /// How many transactions were begun and neither committed nor rolled back.
+    #[must_use]
+    pub fn open_transactions(&self) -> usize {
+        self.0.lock().open_transactions
     }
 
     /// Every key, sorted.
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
-        self.inside().entries.keys().cloned().collect()
+        self.0.lock().entries.0.keys().cloned().collect()
     }
 
     /// The entry at a key.
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<StorageEntry> {
-        self.inside().entries.get(key).cloned()
+        self.0.lock().entries.get(key)
     }
+}
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn checked(&self, call: StorageCall, key: &str) -> Result<MutexGuard<'_, Inside>, StorageError> {
-        let inside = self.inside();
+    /// Locks for a call, unless it is to fail.
+    pub(super) fn call(&self, call: StorageCall, key: &str) -> Result<MutexGuard<'_, Inside>, StorageError> {
+        let mut inside = self.lock();
+        if let Some(text) = inside.counted.as_mut().and_then(Counted::failure) {
+            return Err(StorageError::Host(text));
+        }
         let fault =
             inside.failing.iter().find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
         match fault {
@@ -72,87 +132,79 @@ impl MemoryStorage {
     }
 }
 
-#[async_trait]
-impl Storage for MemoryStorage {
-    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        Ok(self.checked(StorageCall::Get, key)?.entries.get(key).cloned())
+impl Counted {
+    /// The host's text, if this call fails.
+    fn failure(&mut self) -> Option<String> {
+        if self.left > 0 {
+            self.left -= 1;
+            return None;
+        }
+        let fails = !self.has_begun || self.lasting == Lasting::UntilHealed;
+        self.has_begun = true;
+        fails.then(|| self.text.clone())
+    }
+}
+
+/// What is stored.
+#[derive(Clone, Default)]
+pub(super) struct Entries(pub(super) BTreeMap<String, StorageEntry>);
+
+impl Entries {
+    pub(super) fn get(&self, key: &str) -> Option<StorageEntry> {
+        self.0.get(key).cloned()
     }
 
-    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.checked(StorageCall::Put, &entry.key)?.entries.insert(entry.key.clone(), entry);
-        Ok(())
+    pub(super) fn set(&mut self, entry: StorageEntry) {
+        self.0.insert(entry.key.clone(), entry);
     }
 
-    async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.checked(StorageCall::Delete, key)?.entries.remove(key);
-        Ok(())
-    }
-
-    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let inside = self.checked(StorageCall::List, prefix)?;
-        let below = inside.entries.keys().filter_map(|key| key.strip_prefix(prefix));
+    pub(super) fn list(&self, prefix: &str) -> Vec<String> {
+        let below = self.0.keys().filter_map(|key| key.strip_prefix(prefix));
         let names: BTreeSet<&str> = below
             .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
             .filter(|name| !name.is_empty())
             .collect();
-        Ok(names.into_iter().map(str::to_owned).collect())
-    }
-
-    async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        Ok(None)
-    }
-}
-
-/// Settings of a host: leases of a day, a month at most, an active node.
-pub struct StaticSystemView {
-    state: Mutex<ReplicationState>,
-}
-
-impl Default for StaticSystemView {
-    fn default() -> Self {
-        StaticSystemView { state: Mutex::new(ReplicationState::ACTIVE) }
-    }
-}
-
-impl StaticSystemView {
-    /// Makes the node a standby, or active again.
-    pub fn set_replication_state(&self, state: ReplicationState) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        names.into_iter().map(str::to_owned).collect()
     }
 }
 
 #[async_trait]
-impl SystemView for StaticSystemView {
-    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok(Duration::from_hours(24))
+impl Storage for MemoryStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        let found = self.0.call(StorageCall::Get, key).map(|inside| inside.entries.get(key));
+        yield_now().await;
+        found
     }
 
-    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok(Duration::from_hours(32 * 24))
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        let key = entry.key.clone();
+        let done = self.0.call(StorageCall::Put, &key).map(|mut inside| inside.entries.set(entry));
+        yield_now().await;
+        done
     }
 
-    async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let done = self.0.call(StorageCall::Delete, key).map(|mut inside| {
+            inside.entries.0.remove(key);
+        });
+        yield_now().await;
+        done
     }
 
-    async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let names = self.0.call(StorageCall::List, prefix).map(|inside| inside.entries.list(prefix));
+        yield_now().await;
+        names
     }
 
-    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(*self.state.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
-    }
-
-    async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
-        Ok(PluginEnvironment { version: "0.0.0".to_owned(), ..PluginEnvironment::default() })
-    }
-
-    async fn generate_password(&self, _policy: &str) -> Result<String, SystemViewError> {
-        Err(SystemViewError::Unsupported("passwords from policies"))
+    async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        let mut inside = self.0.call(StorageCall::Begin, "")?;
+        if inside.no_transactions {
+            return Ok(None);
+        }
+        inside.open_transactions += 1;
+        let transaction = MemoryTransaction::new(self.0.clone(), access, inside.entries.clone());
+        Ok(Some(Box::new(transaction)))
     }
 }
 

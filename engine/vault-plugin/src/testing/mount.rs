@@ -7,35 +7,56 @@ use std::time::SystemTime;
 use go_plugin::log::{Level, Logger};
 use serde_json::{Value, json};
 
-use super::{MemoryStorage, StaticSystemView};
+use super::{MemoryStorage, RecordedEvents, StaticSystemView};
 use crate::framework::{DeclarationError, Engine};
-use crate::logical::{Backend, BackendConfig, Error, Map, Operation, Request, Response};
+use crate::logical::{
+    Backend, BackendConfig, Error, Map, Operation, Product, Request, Response, SpecialPaths,
+};
 
 /// One engine, mounted on storage in memory.
 pub struct Mount {
     backend: Arc<dyn Backend>,
     storage: Arc<MemoryStorage>,
     system: Arc<StaticSystemView>,
+    events: Arc<RecordedEvents>,
 }
 
 impl Mount {
-    /// Mounts an engine.
+    /// Mounts an engine as on Vault: without transactions, with events.
     ///
     /// # Errors
     /// Fails when the declaration is wrong or the engine refuses to be initialised.
     pub async fn new<S: Send + Sync + 'static>(engine: Engine<S>) -> Result<Mount, MountError> {
+        Mount::on(Product::Vault, engine).await
+    }
+
+    /// Mounts an engine as on this host: OpenBao has transactions and no events, Vault has events and no transactions.
+    ///
+    /// # Errors
+    /// As [`Mount::new`].
+    pub async fn on<S: Send + Sync + 'static>(
+        product: Product,
+        engine: Engine<S>,
+    ) -> Result<Mount, MountError> {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(StaticSystemView::default());
+        let events = Arc::new(RecordedEvents::default());
+        match product {
+            Product::Vault => storage.withhold_transactions(),
+            Product::OpenBao => events.withhold(),
+        }
         let config = BackendConfig {
             storage: storage.clone(),
             system: system.clone(),
+            events: events.clone(),
+            product,
             logger: Logger::new("test", Level::Error),
             options: BTreeMap::new(),
             backend_uuid: "test".to_owned(),
         };
         let backend = engine.declare()?.mount(config);
         backend.initialize().await?;
-        Ok(Mount { backend, storage, system })
+        Ok(Mount { backend, storage, system, events })
     }
 
     /// The storage under the mount.
@@ -48,6 +69,18 @@ impl Mount {
     #[must_use]
     pub fn system(&self) -> &StaticSystemView {
         &self.system
+    }
+
+    /// What the engine told the world.
+    #[must_use]
+    pub fn events(&self) -> &RecordedEvents {
+        &self.events
+    }
+
+    /// The special paths that the engine declares.
+    #[must_use]
+    pub fn special_paths(&self) -> SpecialPaths {
+        self.backend.special_paths()
     }
 
     /// Writes: create or update, as the existence check says.

@@ -12,15 +12,23 @@ use tonic::{Request, Response, Status};
 use super::multiplexing::plugin_multiplexing_server::{PluginMultiplexing, PluginMultiplexingServer};
 use super::multiplexing::{MultiplexingSupportRequest, MultiplexingSupportResponse};
 use super::pb::backend_server::BackendServer;
-use super::remote::{RemoteStorage, RemoteSystemView};
+use super::remote_events::RemoteEvents;
+use super::remote_storage::RemoteStorage;
+use super::remote_system::RemoteSystemView;
 use super::version::VersionReply;
 use super::version::plugin_version_server::{PluginVersion, PluginVersionServer};
 use super::{from_wire, pb, to_wire, version};
-use crate::logical::{Backend, BackendConfig, Error, Factory};
+use crate::logical::{Backend, BackendConfig, Error, Factory, Product};
 
 /// Everything that a host calls.
-pub(crate) fn routes(factory: Factory, version: String, broker: Broker, logger: Logger) -> Routes {
-    let backend = BackendServer::new(Mounts { factory, broker, logger, mounts: RwLock::default() })
+pub(crate) fn routes(
+    factory: Factory,
+    version: String,
+    product: Product,
+    broker: Broker,
+    logger: Logger,
+) -> Routes {
+    let backend = BackendServer::new(Mounts { factory, product, broker, logger, mounts: RwLock::default() })
         .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
         .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
     let mut routes = tonic::service::RoutesBuilder::default();
@@ -34,6 +42,7 @@ pub(crate) fn routes(factory: Factory, version: String, broker: Broker, logger: 
 /// mount stalls no other.
 struct Mounts {
     factory: Factory,
+    product: Product,
     broker: Broker,
     logger: Logger,
     mounts: RwLock<HashMap<String, Arc<dyn Backend>>>,
@@ -70,7 +79,9 @@ impl pb::backend_server::Backend for Mounts {
         };
         let config = BackendConfig {
             storage: Arc::new(RemoteStorage::new(channel.clone())),
-            system: Arc::new(RemoteSystemView::new(channel)),
+            system: Arc::new(RemoteSystemView::new(channel.clone())),
+            events: Arc::new(RemoteEvents::new(channel)),
+            product: self.product,
             logger: self.logger.clone(),
             options: args.config.into_iter().collect(),
             backend_uuid: args.backend_uuid,

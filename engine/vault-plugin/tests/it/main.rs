@@ -2,4 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod framework;
 mod generated;
+mod go_plugins;
+mod host;
+mod trouble;

@@ -106,16 +106,32 @@ async fn handle(
             tokio::time::sleep(delay).await;
             Ok(work())
         }
+        Some(Fault::Withheld) => {
+            let answer = work();
+            Withheld::until_healed(state).await;
+            Ok(answer)
+        }
         Some(Fault::Status(status)) => Ok(refusal(status, "told to fail")),
         Some(Fault::StatusWithRetryAfter(status, delay)) => {
             let mut answer = refusal(status, "told to fail");
             answer.headers_mut().insert(RETRY_AFTER, delay.as_secs().into());
             Ok(answer)
         }
+        Some(Fault::StatusWithRetryDate(status, delay)) => {
+            let mut answer = refusal(status, "told to fail");
+            let date = (Timestamp::now() + delay).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+            answer.headers_mut().insert(RETRY_AFTER, date.parse().expect("a date is a header value"));
+            Ok(answer)
+        }
         Some(Fault::BrokenJson) => {
             work();
             Ok(answer(200, "application/json", r#"{"id": "tok"#))
         }
+        Some(Fault::LongAnswer) => {
+            work();
+            Ok(document(200, &json!({"id": "tok", "token": "t".repeat(2 << 20)})))
+        }
+        Some(Fault::ExpiresAt(expires_at)) => Ok(with_expires_at(work(), expires_at).await),
         Some(Fault::Redirect) => {
             let mut answer = refusal(307, "moved");
             let location = format!("{endpoint}/elsewhere").parse().expect("an address is a header value");
@@ -132,6 +148,32 @@ async fn handle(
         }
         Some(Fault::JsonNotFound) => Ok(refusal(404, "no such token")),
     }
+}
+
+/// A request whose answer is held back. It is counted until it is answered or its client hangs up.
+struct Withheld<'a>(&'a watch::Sender<State>);
+
+impl Withheld<'_> {
+    async fn until_healed(state: &watch::Sender<State>) {
+        let heals = state.borrow().heals;
+        state.send_modify(|state| state.withheld += 1);
+        let _counted = Withheld(state);
+        // Cannot fail: this holds a sender.
+        let _ = state.subscribe().wait_for(|state| state.heals > heals).await;
+    }
+}
+
+impl Drop for Withheld<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|state| state.withheld -= 1);
+    }
+}
+
+async fn with_expires_at(answer: Answer, expires_at: String) -> Answer {
+    let Ok(body) = answer.into_body().collect().await;
+    let mut body: Value = serde_json::from_slice(&body.to_bytes()).expect("the service answers with JSON");
+    body["expires_at"] = Value::String(expires_at);
+    document(200, &body)
 }
 
 /// A request by what it is for, with the id it names.
@@ -186,7 +228,7 @@ fn mint(state: &mut State, request: &Recorded) -> Answer {
         return refusal(400, "name, permissions (strings) and ttl (seconds) are required");
     };
     let id = Uuid::new_v4().simple().to_string();
-    let token = format!("tok_{}", Uuid::new_v4().simple());
+    let token = format!("tok_{}{}", Uuid::new_v4().simple(), "x".repeat(state.padding));
     let issued = Issued { id, token, name, permissions, ttl, renewals: 0, revoked: false };
     let answer = document(201, &shown(&issued, state.expiry));
     state.issued.push(issued);

@@ -24,10 +24,18 @@ pub enum Fault {
     Status(u16),
     /// This status and `Retry-After` in whole seconds.
     StatusWithRetryAfter(u16, Duration),
+    /// This status and `Retry-After` as a date, this far from now.
+    StatusWithRetryDate(u16, Duration),
     /// The right answer, this much later.
     Slow(Duration),
+    /// The work is done at once; the right answer is held back until [`Upstream::heal`](super::Upstream::heal).
+    Withheld,
     /// The work is done; the answer is a 200 whose JSON breaks off.
     BrokenJson,
+    /// The work is done; the answer is a 200 of two mebibytes.
+    LongAnswer,
+    /// The work is done; this is the `expires_at` of the answer.
+    ExpiresAt(String),
     /// A 307 to `/elsewhere` of the same service.
     Redirect,
     /// The connection closes without an answer.
@@ -102,12 +110,18 @@ pub(super) struct State {
     pub(super) issued: Vec<Issued>,
     pub(super) requests: Vec<Recorded>,
     pub(super) faults: Faults,
+    /// How often the faults were forgotten.
+    pub(super) heals: usize,
+    /// Requests whose answer is held back now.
+    pub(super) withheld: usize,
+    /// How many characters a token has beyond those that make it unique.
+    pub(super) padding: usize,
     /// The body that came with each `Idempotency-Key`, and the index of the token it got.
     pub(super) answered: HashMap<String, (Bytes, usize)>,
 }
 
 impl State {
-    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry) -> State {
+    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry, padding: usize) -> State {
         State {
             api_key,
             renewal,
@@ -115,6 +129,9 @@ impl State {
             issued: Vec::new(),
             requests: Vec::new(),
             faults: Faults::default(),
+            heals: 0,
+            withheld: 0,
+            padding,
             answered: HashMap::new(),
         }
     }

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use reqwest::Client;
 use serde_json::json;
 
 use super::VaultServer;
-use crate::build;
 use crate::tls::{Certificate, Identity};
+use crate::{build, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +27,22 @@ pub struct VaultServerBuilder {
     plugin_directory: PluginDirectory,
     audit: Audit,
     transport: Transport,
+    raw_storage: RawStorage,
+    largest_value: Option<usize>,
+    root: Root,
     environment: Vec<(String, String)>,
+}
+
+#[derive(PartialEq)]
+enum RawStorage {
+    Open,
+    Closed,
+}
+
+#[derive(PartialEq)]
+enum Root {
+    OfTheMachine,
+    Own,
 }
 
 enum PluginDirectory {
@@ -55,6 +70,9 @@ impl Default for VaultServerBuilder {
             plugin_directory: PluginDirectory::Own,
             audit: Audit::Absent,
             transport: Transport::Plain,
+            raw_storage: RawStorage::Closed,
+            largest_value: None,
+            root: Root::OfTheMachine,
             environment: Vec::new(),
         }
     }
@@ -91,6 +109,28 @@ impl VaultServerBuilder {
         self
     }
 
+    /// Shows and changes what it has stored at `sys/raw`; see [`VaultServer::stored`].
+    pub fn raw_storage(mut self) -> VaultServerBuilder {
+        self.raw_storage = RawStorage::Open;
+        self
+    }
+
+    /// Refuses to store a value of more bytes than this, encrypted. Only [`Storage::Memory`] can.
+    pub fn largest_value(mut self, bytes: usize) -> VaultServerBuilder {
+        self.largest_value = Some(bytes);
+        self
+    }
+
+    /// Runs it in a root of its own, as a container does: [`VaultServer::directory`], which holds Vault's binary, what
+    /// Vault writes, three devices, and nothing else. Its plugins find neither a dynamic linker nor a
+    /// library, nor certificates, nor /proc.
+    ///
+    /// Needs root, or a kernel that lets users have namespaces.
+    pub fn own_root(mut self) -> VaultServerBuilder {
+        self.root = Root::Own;
+        self
+    }
+
     /// Sets a variable in the environment of Vault, and so of its plugins.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> VaultServerBuilder {
         self.environment.push((name.into(), value.into()));
@@ -106,17 +146,24 @@ impl VaultServerBuilder {
         let binary = build::vault().await;
         let directory =
             tempfile::Builder::new().prefix("vault-").tempdir().expect("the temporary directory is writable");
-        let root = directory.path();
+        let folder = directory.path();
         for name in ["data", "plugins", "tmp"] {
-            fs::create_dir(root.join(name)).expect("a new directory is writable");
+            fs::create_dir(folder.join(name)).expect("a new directory is writable");
         }
+        let root = (self.root == Root::Own).then(|| folder.to_owned());
+        if root.is_some() {
+            fs::copy(&binary, folder.join("vault")).expect("a new directory is writable");
+            root::furnish(folder);
+        }
+        // Where Vault's own files are for Vault.
+        let home = if root.is_some() { Path::new("/") } else { folder };
 
         let identity = (self.transport == Transport::Tls).then(|| Identity::new(Certificate::Valid));
-        let ca_file = identity.as_ref().map(|_| root.join("ca.pem"));
-        let plugin_directory = match self.plugin_directory {
-            PluginDirectory::Own => Some(root.join("plugins")),
-            PluginDirectory::At(path) => Some(path),
-            PluginDirectory::Absent => None,
+        let ca_file = identity.as_ref().map(|_| folder.join("ca.pem"));
+        let (plugin_directory, its_plugin_directory) = match self.plugin_directory {
+            PluginDirectory::Own => (Some(folder.join("plugins")), Some(home.join("plugins"))),
+            PluginDirectory::At(path) => (Some(path.clone()), Some(path)),
+            PluginDirectory::Absent => (None, None),
         };
 
         let host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
@@ -133,18 +180,22 @@ impl VaultServerBuilder {
                     ("key.pem", &identity.key),
                 ];
                 for (name, content) in files {
-                    fs::write(root.join(name), content).expect("a new directory is writable");
+                    fs::write(folder.join(name), content).expect("a new directory is writable");
                 }
-                listener["tls_cert_file"] = json!(root.join("cert.pem"));
-                listener["tls_key_file"] = json!(root.join("key.pem"));
+                listener["tls_cert_file"] = json!(home.join("cert.pem"));
+                listener["tls_key_file"] = json!(home.join("key.pem"));
                 let authority =
                     reqwest::Certificate::from_pem(identity.authority.as_bytes()).expect("rcgen writes PEM");
                 client = client.tls_certs_only([authority]);
             }
         }
-        let storage = match self.storage {
-            Storage::Memory => json!({"inmem": {}}),
-            Storage::Raft => json!({"raft": {"path": root.join("data"), "node_id": "only"}}),
+        let storage = match (self.storage, self.largest_value) {
+            (Storage::Memory, None) => json!({"inmem": {}}),
+            (Storage::Memory, Some(bytes)) => json!({"inmem": {"max_value_size": bytes.to_string()}}),
+            // Elects itself after a second instead of five: there is nobody to wait for.
+            (Storage::Raft, _) => json!({"raft": {
+                "path": home.join("data"), "node_id": "only", "performance_multiplier": "1",
+            }}),
         };
         let mut configuration = json!({
             "api_addr": address,
@@ -152,14 +203,16 @@ impl VaultServerBuilder {
             "disable_mlock": true,
             "listener": {"tcp": listener},
             "log_level": "debug",
+            "raw_storage_endpoint": self.raw_storage == RawStorage::Open,
             "storage": storage,
         });
-        if let Some(plugin_directory) = &plugin_directory {
+        if let Some(plugin_directory) = its_plugin_directory {
             configuration["plugin_directory"] = json!(plugin_directory);
         }
 
         let mut server = VaultServer {
             binary,
+            root,
             address,
             storage: self.storage,
             plugin_directory,
@@ -177,7 +230,8 @@ impl VaultServerBuilder {
         server.initialise().await;
         server.unseal().await;
         if self.audit == Audit::ToFile {
-            let device = json!({"type": "file", "options": {"file_path": server.audit_file()}});
+            let device =
+                json!({"type": "file", "options": {"file_path": server.inside(server.audit_file())}});
             server.api("PUT", "sys/audit/file", Some(device)).await.success();
         }
         server

@@ -52,6 +52,7 @@ impl Fixture {
         };
         let engine = EngineDoc {
             kind: BackendType::Secrets,
+            product: Product::Vault,
             special: &self.special,
             host_version: "1.21.4",
             operation_prefix: "token",

@@ -1,11 +1,16 @@
 //! The engine on storage in memory, against a token service over real HTTP.
 
+mod certificates;
+mod service_faults;
+mod storage_faults;
+
+use std::task::Poll;
 use std::time::Duration;
 
-use harness::{Certificate, Fault, Moment, Operation, Upstream};
+use harness::{Operation, Upstream};
 use serde_json::{Value, json};
 use token_engine::engine;
-use vault_plugin::logical::{Error, ReplicationState, Response};
+use vault_plugin::logical::{Error, Product, ReplicationState, Response};
 use vault_plugin::testing::{Mount, StorageCall};
 
 /// A mount configured for a service, with the role `developer`.
@@ -92,6 +97,36 @@ async fn a_service_that_renews_is_asked_to() {
 }
 
 #[tokio::test]
+async fn a_configuration_that_cannot_be_used_is_refused_and_the_one_before_stays() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    let before = data(mount.read("config").await.unwrap());
+    for (given, expected) in [
+        (json!({"api_endpoint": ""}), "api_endpoint is required"),
+        (json!({"api_endpoint": "tokens"}), "absolute URL"),
+        (json!({"api_endpoint": "ftp://tokens.example.com"}), "http:// or https://"),
+        (json!({"api_endpoint": "https://u:hunter2@tokens.example.com"}), "user or password"),
+        (json!({"api_endpoint": ["https://a", "https://b"]}), "api_endpoint"),
+        (json!({"api_endpoint": {"url": "https://a"}}), "api_endpoint"),
+        (json!({"api_key": ""}), "api_key is required"),
+        (json!({"api_key": "hunter2\n"}), "line break"),
+        (json!({"api_key": ["hunter2"]}), "api_key"),
+        (json!({"tls_skip_verify": "perhaps"}), "tls_skip_verify"),
+        (json!({"request_timeout": "0s"}), "request_timeout"),
+        (json!({"request_timeout": "2m"}), "request_timeout"),
+        (json!({"request_timeout": -1}), "request_timeout"),
+        (json!({"request_timeout": "soon"}), "request_timeout"),
+        (json!({"ca_cert": "no pem"}), "ca_cert holds no certificate"),
+    ] {
+        let error = refusal(mount.write("config", given.clone()).await);
+        assert!(error.contains(expected), "{given}: {error}");
+        assert!(!error.contains("hunter2"), "{error}");
+        assert_eq!(data(mount.read("config").await.unwrap()), before, "{given}");
+    }
+    creds(&mount).await;
+}
+
+#[tokio::test]
 async fn a_lease_keeps_its_terms_when_the_role_changes() {
     let upstream = Upstream::start().await;
     let mount = mounted(&upstream, json!({})).await;
@@ -153,19 +188,41 @@ async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
         assert!(error.contains(field), "{given}: {error}");
     }
     assert!(mount.read("roles/new").await.unwrap().is_none(), "a refused write changes nothing");
-    assert!(matches!(mount.read("roles/a/b").await, Err(Error::UnsupportedPath)));
+    for name in ["a/b", "../config", "entwickler-ö", "-a", "a b"] {
+        let role = json!({"permissions": "read"});
+        for answer in
+            [mount.write(&format!("roles/{name}"), role).await, mount.read(&format!("creds/{name}")).await]
+        {
+            assert!(refusal(answer).contains("cannot be the name of a role"), "{name}");
+        }
+    }
+    assert_eq!(mount.storage().keys(), ["roles/r"], "a refused write changes nothing");
 }
 
 #[tokio::test]
-async fn a_slow_service_is_given_up_and_its_token_revoked_by_rollback() {
-    let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"request_timeout": "1s"})).await;
-    upstream.fail_next(Operation::Mint, 1, Fault::Slow(Duration::from_secs(2)));
-    let error = refused(&mount, "creds/developer").await;
-    assert!(error.contains("request_timeout"), "{error}");
-    assert_eq!(wal(&mount).len(), 1);
-    mount.rollback().await.unwrap();
-    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+async fn roles_are_listed_in_pages() {
+    let mount = Mount::new(engine()).await.unwrap();
+    for name in ["a", "b", "c", "d"] {
+        accepted(mount.write(&format!("roles/{name}"), json!({"permissions": "read"})).await);
+    }
+    for (page, expected) in [
+        (json!({"limit": 2}), json!(["a", "b"])),
+        (json!({"limit": "2", "after": "b"}), json!(["c", "d"])),
+        (json!({"after": "bb"}), json!(["c", "d"])),
+        (json!({"after": "c", "limit": 5}), json!(["d"])),
+        (json!({"limit": 0}), json!(["a", "b", "c", "d"])),
+        (json!({"limit": -1}), json!(["a", "b", "c", "d"])),
+    ] {
+        let fields = page.as_object().unwrap().clone();
+        let listed = mount.request(vault_plugin::logical::Operation::List, "roles/", fields).await.unwrap();
+        assert_eq!(data(listed)["keys"], expected, "{page}");
+    }
+    let fields = json!({"limit": "many"}).as_object().unwrap().clone();
+    let answer = mount.request(vault_plugin::logical::Operation::List, "roles/", fields).await;
+    assert!(refusal(answer).contains("limit"));
+    let past_the_end = json!({"after": "d"}).as_object().unwrap().clone();
+    let listed = mount.request(vault_plugin::logical::Operation::List, "roles/", past_the_end).await.unwrap();
+    assert_eq!(listed.unwrap().data.unwrap_or_default().get("keys"), None);
 }
 
 #[tokio::test]
@@ -179,138 +236,29 @@ async fn what_is_missing_is_named_with_its_cure() {
 }
 
 #[tokio::test]
+async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions() {
+    for product in [Product::Vault, Product::OpenBao] {
+        let mount = Mount::on(product, engine()).await.unwrap();
+        accepted(mount.write("roles/developer", json!({"permissions": "read"})).await);
+        accepted(mount.patch("roles/developer", json!({"ttl": 60})).await);
+        let role = data(mount.read("roles/developer").await.unwrap());
+        assert_eq!(role, json!({"permissions": ["read"], "ttl": 60, "max_ttl": 0}));
+
+        refusal(mount.write("roles/developer", json!({"ttl": 0})).await);
+        mount.storage().fail_on(StorageCall::Put, "roles/", "disk full");
+        assert!(refusal(mount.patch("roles/developer", json!({"ttl": 90})).await).contains("disk full"));
+        assert_eq!(data(mount.read("roles/developer").await.unwrap()), role);
+        assert_eq!(mount.storage().open_transactions(), 0);
+    }
+}
+
+#[tokio::test]
 async fn a_standby_refuses_before_the_service_is_asked() {
     let upstream = Upstream::start().await;
     let mount = mounted(&upstream, json!({})).await;
     mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     assert_eq!(refused(&mount, "creds/developer").await, "cannot write to readonly storage");
     assert!(upstream.requests().is_empty());
-}
-
-#[tokio::test]
-async fn whatever_storage_call_fails_no_token_is_left_unknown() {
-    for call in [StorageCall::Get, StorageCall::Put, StorageCall::Delete] {
-        for prefix in ["config", "roles/", "wal/"] {
-            let upstream = Upstream::start().await;
-            let mount = mounted(&upstream, json!({})).await;
-            mount.storage().fail_on(call, prefix, "disk full");
-            let answered = mount.read("creds/developer").await;
-            mount.storage().heal();
-            match answered {
-                Ok(leased) => mount.revoke(&leased.unwrap()).await.map(drop).unwrap(),
-                Err(error) => assert!(error.to_string().contains("disk full"), "{error}"),
-            }
-            assert!(upstream.live().is_empty(), "{call:?} of {prefix}");
-            mount.rollback().await.unwrap();
-            assert_eq!(wal(&mount), Vec::<String>::new(), "{call:?} of {prefix}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_token_that_can_neither_be_leased_nor_revoked_is_left_to_rollback() {
-    let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    mount.storage().fail_on(StorageCall::Delete, "wal/", "disk full");
-    upstream.fail(Operation::Revoke, Fault::Status(500));
-    refused(&mount, "creds/developer").await;
-    assert_eq!((upstream.live().len(), wal(&mount).len()), (1, 1));
-
-    mount.storage().heal();
-    upstream.heal();
-    mount.rollback().await.unwrap();
-    assert_eq!((upstream.live().len(), upstream.issued().len(), wal(&mount).len()), (0, 1, 0));
-}
-
-#[tokio::test]
-async fn a_mint_whose_answer_is_lost_is_revoked_by_rollback() {
-    for fault in [Fault::BrokenJson, Fault::DropConnection(Moment::AfterWork)] {
-        let upstream = Upstream::start().await;
-        let mount = mounted(&upstream, json!({})).await;
-        upstream.fail(Operation::Mint, fault.clone());
-        let error = refused(&mount, "creds/developer").await;
-        assert_eq!((upstream.live().len(), wal(&mount).len()), (1, 1), "{fault:?}");
-        assert!(!error.contains(&upstream.issued()[0].token), "{error}");
-        upstream.heal();
-        mount.rollback().await.unwrap();
-        assert_eq!(
-            (upstream.live().len(), upstream.issued().len(), wal(&mount).len()),
-            (0, 1, 0),
-            "{fault:?}"
-        );
-    }
-}
-
-#[tokio::test]
-async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
-    let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    for (fault, expected) in [
-        (Fault::Status(401), "api_key"),
-        (Fault::Status(403), "api_key"),
-        (Fault::Status(400), "status 400"),
-        (Fault::HtmlNotFound, "api_endpoint"),
-        (Fault::Redirect, "redirects to 127.0.0.1:"),
-    ] {
-        upstream.fail_next(Operation::Mint, 1, fault.clone());
-        let error = refused(&mount, "creds/developer").await;
-        assert!(error.contains(expected), "{fault:?}: {error}");
-        assert!(!error.contains(&upstream.api_key()) && !error.contains("elsewhere"), "{error}");
-        assert_eq!(wal(&mount).len(), 0, "{fault:?}");
-    }
-    assert!(upstream.issued().is_empty());
-}
-
-#[tokio::test]
-async fn a_failure_that_may_have_minted_keeps_its_entry() {
-    let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
-    assert!(refused(&mount, "creds/developer").await.contains("status 500"));
-    assert_eq!(wal(&mount).len(), 1);
-
-    // A key that is refused now says nothing of what was done before.
-    upstream.fail_next(Operation::Mint, 1, Fault::Status(401));
-    let _ = mount.rollback().await;
-    assert_eq!(wal(&mount).len(), 1);
-    mount.rollback().await.unwrap();
-    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
-}
-
-#[tokio::test]
-async fn a_busy_service_is_asked_again_with_the_same_key() {
-    let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_secs(1)));
-    upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
-    creds(&mount).await;
-    let requests = upstream.requests_for(Operation::Mint);
-    let keys: Vec<_> = requests.iter().map(|request| request.headers["idempotency-key"].clone()).collect();
-    assert_eq!(keys.len(), 3);
-    assert!(keys.iter().all(|key| *key == keys[0]));
-
-    upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_hours(1)));
-    assert!(refused(&mount, "creds/developer").await.contains("asks to wait 3600s"));
-}
-
-#[tokio::test]
-async fn only_the_service_itself_can_say_that_a_token_is_gone() {
-    let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    let leased = creds(&mount).await;
-
-    upstream.fail_next(Operation::Revoke, 1, Fault::HtmlNotFound);
-    let error = mount.revoke(&leased).await.unwrap_err().to_string();
-    assert!(error.contains("proxy"), "{error}");
-
-    let other = Upstream::start().await;
-    configure(&mount, &other, json!({})).await;
-    let error = mount.revoke(&leased).await.unwrap_err().to_string();
-    assert!(error.contains(&upstream.endpoint()), "{error}");
-
-    configure(&mount, &upstream, json!({})).await;
-    upstream.fail_next(Operation::Revoke, 1, Fault::JsonNotFound);
-    mount.revoke(&leased).await.unwrap();
 }
 
 #[tokio::test]
@@ -337,27 +285,30 @@ async fn a_new_key_is_used_at_once() {
 }
 
 #[tokio::test]
-async fn a_certificate_is_checked_against_ca_cert() {
-    let upstream = Upstream::builder().tls(Certificate::Valid).start().await;
-    let mount = mounted(&upstream, json!({"ca_cert": upstream.ca_pem()})).await;
-    creds(&mount).await;
-
-    let stranger = Upstream::builder().tls(Certificate::Valid).start().await;
-    configure(&mount, &upstream, json!({"ca_cert": stranger.ca_pem()})).await;
-    let error = refused(&mount, "creds/developer").await;
-    assert!(error.contains("certificate is not trusted"), "{error}");
-    assert_eq!(wal(&mount).len(), 0);
-
-    let error = refusal(mount.write("config", json!({"ca_cert": "no pem"})).await);
-    assert!(error.contains("ca_cert holds no certificate"), "{error}");
+async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    for steps in 0.. {
+        if steps_of(steps, mount.read("creds/developer")).await.is_some() {
+            assert_eq!(upstream.live().len(), 1);
+            return;
+        }
+        // Either it was announced, or it is being given back.
+        mount.rollback().await.expect("the log is rolled back");
+        harness::eventually("no token is live", async || upstream.live().is_empty().then_some(())).await;
+    }
 }
 
-#[tokio::test]
-async fn a_service_that_is_down_is_named_and_leaves_no_entry() {
-    let mut upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    upstream.go_down().await;
-    let error = refused(&mount, "creds/developer").await;
-    assert!(error.contains(&upstream.endpoint()) && error.contains("no connection"), "{error}");
-    assert_eq!(wal(&mount).len(), 0);
+/// What a future answers if it does so within so many steps; it is dropped after them.
+async fn steps_of<T>(steps: usize, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = std::pin::pin!(future);
+    let mut left = steps;
+    std::future::poll_fn(|context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        future.as_mut().poll(context).map(Some)
+    })
+    .await
 }

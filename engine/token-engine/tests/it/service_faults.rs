@@ -1,0 +1,212 @@
+//! A token service on its bad days.
+
+use std::time::Duration;
+
+use harness::{Fault, Moment, Operation, Upstream};
+use serde_json::json;
+
+use crate::{configure, creds, mounted, refused, wal};
+
+#[tokio::test]
+async fn a_slow_service_is_given_up_and_its_token_revoked_by_rollback() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({"request_timeout": "1s"})).await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Slow(Duration::from_secs(2)));
+    let error = refused(&mount, "creds/developer").await;
+    assert!(error.contains("request_timeout"), "{error}");
+    assert_eq!(wal(&mount).len(), 1);
+    mount.rollback().await.unwrap();
+    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_mint_whose_answer_is_lost_is_revoked_by_rollback() {
+    for fault in [Fault::BrokenJson, Fault::LongAnswer, Fault::DropConnection(Moment::AfterWork)] {
+        let upstream = Upstream::start().await;
+        let mount = mounted(&upstream, json!({})).await;
+        upstream.fail(Operation::Mint, fault.clone());
+        let error = refused(&mount, "creds/developer").await;
+        assert_eq!((upstream.live().len(), wal(&mount).len()), (1, 1), "{fault:?}");
+        assert!(!error.contains(&upstream.issued()[0].token), "{error}");
+        upstream.heal();
+        mount.rollback().await.unwrap();
+        assert_eq!(
+            (upstream.live().len(), upstream.issued().len(), wal(&mount).len()),
+            (0, 1, 0),
+            "{fault:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    for (fault, expected) in [
+        (Fault::Status(401), "api_key"),
+        (Fault::Status(403), "api_key"),
+        (Fault::Status(400), "status 400"),
+        (Fault::HtmlNotFound, "api_endpoint"),
+        (Fault::Redirect, "redirects to 127.0.0.1:"),
+    ] {
+        upstream.fail_next(Operation::Mint, 1, fault.clone());
+        let error = refused(&mount, "creds/developer").await;
+        assert!(error.contains(expected), "{fault:?}: {error}");
+        assert!(!error.contains(&upstream.api_key()) && !error.contains("elsewhere"), "{error}");
+        assert_eq!(wal(&mount).len(), 0, "{fault:?}");
+    }
+    assert!(upstream.issued().is_empty());
+}
+
+#[tokio::test]
+async fn a_failure_that_may_have_minted_keeps_its_entry() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
+    assert!(refused(&mount, "creds/developer").await.contains("status 500"));
+    assert_eq!(wal(&mount).len(), 1);
+
+    // A key that is refused now says nothing of what was done before.
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(401));
+    let _ = mount.rollback().await;
+    assert_eq!(wal(&mount).len(), 1);
+    mount.rollback().await.unwrap();
+    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_busy_service_is_asked_again_with_the_same_key() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_secs(1)));
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
+    creds(&mount).await;
+    let requests = upstream.requests_for(Operation::Mint);
+    let keys: Vec<_> = requests.iter().map(|request| request.headers["idempotency-key"].clone()).collect();
+    assert_eq!(keys.len(), 3);
+    assert!(keys.iter().all(|key| *key == keys[0]));
+
+    upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_hours(1)));
+    assert!(refused(&mount, "creds/developer").await.contains("asks to wait 3600s"));
+}
+
+#[tokio::test]
+async fn only_the_service_itself_can_say_that_a_token_is_gone() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    let leased = creds(&mount).await;
+
+    upstream.fail_next(Operation::Revoke, 1, Fault::HtmlNotFound);
+    let error = mount.revoke(&leased).await.unwrap_err().to_string();
+    assert!(error.contains("proxy"), "{error}");
+
+    let other = Upstream::start().await;
+    configure(&mount, &other, json!({})).await;
+    let error = mount.revoke(&leased).await.unwrap_err().to_string();
+    assert!(error.contains(&upstream.endpoint()), "{error}");
+
+    configure(&mount, &upstream, json!({})).await;
+    upstream.fail_next(Operation::Revoke, 1, Fault::JsonNotFound);
+    mount.revoke(&leased).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_service_that_is_down_is_named_and_leaves_no_entry() {
+    let mut upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    upstream.go_down().await;
+    let error = refused(&mount, "creds/developer").await;
+    assert!(error.contains(&upstream.endpoint()) && error.contains("no connection"), "{error}");
+    assert_eq!(wal(&mount).len(), 0);
+}
+
+#[tokio::test]
+async fn a_wait_that_is_longer_than_the_request_may_take_is_told_and_not_waited_for() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    for fault in [
+        Fault::StatusWithRetryAfter(429, Duration::MAX),
+        Fault::StatusWithRetryDate(429, Duration::from_hours(1)),
+    ] {
+        let asked = upstream.requests().len();
+        upstream.fail_next(Operation::Mint, 1, fault.clone());
+        let error = refused(&mount, "creds/developer").await;
+        assert!(error.contains("it asks to wait"), "{fault:?}: {error}");
+        assert_eq!(upstream.requests().len(), asked + 1, "{fault:?}");
+        assert_eq!(wal(&mount).len(), 0, "{fault:?}");
+    }
+    upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryDate(429, Duration::ZERO));
+    creds(&mount).await;
+}
+
+#[tokio::test]
+async fn a_revocation_that_fails_is_never_taken_for_success() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({"request_timeout": "1s"})).await;
+    let leased = creds(&mount).await;
+    for (fault, expected) in [
+        (Fault::Status(400), "status 400"),
+        (Fault::Status(401), "set a valid api_key"),
+        (Fault::Status(403), "set a valid api_key"),
+        (Fault::HtmlNotFound, "such as a proxy"),
+        (Fault::StatusWithRetryAfter(429, Duration::from_hours(1)), "it asks to wait 3600s"),
+        (Fault::Status(500), "see its logs"),
+        (Fault::Redirect, "set api_endpoint to where it leads"),
+        (Fault::DropConnection(Moment::BeforeWork), "the connection broke"),
+        (Fault::Slow(Duration::from_secs(2)), "request_timeout"),
+    ] {
+        upstream.fail_next(Operation::Revoke, 1, fault.clone());
+        let error = mount.revoke(&leased).await.unwrap_err().to_string();
+        assert!(error.contains("cannot revoke a token at http://127.0.0.1:"), "{fault:?}: {error}");
+        assert!(error.contains(expected), "{fault:?}: {error}");
+        assert!(!error.contains(&upstream.api_key()), "{error}");
+    }
+    mount.revoke(&leased).await.unwrap();
+    assert!(upstream.live().is_empty());
+}
+
+#[tokio::test]
+async fn a_renewal_that_the_service_refuses_is_an_error_with_its_cause() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let leased = creds(&mount).await;
+    for (fault, expected) in [
+        (Fault::Status(401), "set a valid api_key"),
+        (Fault::JsonNotFound, "status 404"),
+        (Fault::Status(500), "see its logs"),
+        (Fault::BrokenJson, "not the JSON a token service gives"),
+        (Fault::ExpiresAt("tomorrow".to_owned()), "not an RFC 3339 time"),
+    ] {
+        upstream.fail_next(Operation::Renew, 1, fault.clone());
+        let error = mount.renew(&leased).await.unwrap_err().to_string();
+        assert!(error.contains(expected), "{fault:?}: {error}");
+    }
+    mount.renew(&leased).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_ends_no_later_than_the_service_lets_its_token_live() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    let soon = (jiff::Timestamp::now() + Duration::from_mins(10)).to_string();
+    upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt(soon));
+    let lease = creds(&mount).await.secret.unwrap().lease;
+    for limit in [lease.ttl, lease.max_ttl] {
+        assert!(limit <= Duration::from_mins(10) && limit > Duration::from_mins(5), "{limit:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_whose_end_makes_no_sense_is_given_back() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    for (expires_at, expected) in
+        [("tomorrow", "not an RFC 3339 time"), ("2001-01-01T00:00:00Z", "compare its clock")]
+    {
+        upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt(expires_at.to_owned()));
+        let error = refused(&mount, "creds/developer").await;
+        assert!(error.contains(expected), "{error}");
+        assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+    }
+    assert_eq!(upstream.issued().len(), 2);
+}

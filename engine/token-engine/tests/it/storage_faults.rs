@@ -1,0 +1,128 @@
+//! Storage that fails, at every call there is.
+
+use harness::{Fault, Operation, Upstream};
+use serde_json::json;
+use vault_plugin::testing::{Lasting, Mount, StorageCall};
+
+use crate::{creds, mounted, refused, wal};
+
+/// More calls than any request makes.
+const CALLS: usize = 30;
+
+/// Every token that is live is one that somebody can still revoke.
+#[track_caller]
+fn assert_known(upstream: &Upstream, mount: &Mount, what: &str) {
+    assert!(upstream.live().len() <= wal(mount).len(), "{what}: a token is live and nobody knows of it");
+}
+
+#[tokio::test]
+async fn whichever_storage_call_of_a_mint_fails_the_token_is_leased_or_revoked_or_in_the_log() {
+    for lasting in [Lasting::Once, Lasting::UntilHealed] {
+        for revoking in [None, Some(Fault::Status(500))] {
+            let mut failed = 0;
+            for call in 0..CALLS {
+                let what = format!("call {call}, {lasting:?}, revoke {revoking:?}");
+                let upstream = Upstream::start().await;
+                let mount = mounted(&upstream, json!({})).await;
+                if let Some(fault) = &revoking {
+                    upstream.fail(Operation::Revoke, fault.clone());
+                }
+                mount.storage().fail_after(call, lasting, "disk full");
+                let answered = mount.read("creds/developer").await;
+                if mount.storage().has_yet_to_fail() {
+                    assert!(answered.is_ok(), "{what}");
+                    break;
+                }
+                failed += 1;
+                mount.storage().heal();
+                match answered {
+                    Ok(leased) => {
+                        upstream.heal();
+                        mount.revoke(&leased.unwrap()).await.map(drop).unwrap();
+                    }
+                    Err(error) => assert!(error.to_string().contains("disk full"), "{what}: {error}"),
+                }
+                assert_known(&upstream, &mount, &what);
+                upstream.heal();
+                mount.rollback().await.unwrap();
+                assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0), "{what}");
+            }
+            assert!((4..CALLS).contains(&failed), "configuration, role, and the log twice, not {failed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whichever_storage_call_of_a_rollback_fails_the_next_one_ends_it() {
+    for lasting in [Lasting::Once, Lasting::UntilHealed] {
+        let mut failed = 0;
+        for call in 0..CALLS {
+            let what = format!("call {call}, {lasting:?}");
+            let upstream = Upstream::start().await;
+            let mount = mounted(&upstream, json!({})).await;
+            upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
+            refused(&mount, "creds/developer").await;
+            mount.storage().fail_after(call, lasting, "disk full");
+            let _ = mount.rollback().await;
+            if mount.storage().has_yet_to_fail() {
+                break;
+            }
+            failed += 1;
+            mount.storage().heal();
+            assert_known(&upstream, &mount, &what);
+            mount.rollback().await.unwrap();
+            assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0), "{what}");
+        }
+        assert!((3..CALLS).contains(&failed), "the list, the entry, the configuration, not {failed}");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repeated() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let leased = creds(&mount).await;
+    mount.storage().fail_on(StorageCall::Get, "config", "disk full");
+    for answer in [mount.renew(&leased).await, mount.revoke(&leased).await] {
+        assert!(answer.unwrap_err().to_string().contains("disk full"));
+    }
+    assert_eq!(upstream.live().len(), 1);
+    mount.storage().heal();
+    mount.renew(&leased).await.unwrap();
+    mount.revoke(&leased).await.unwrap();
+    assert!(upstream.live().is_empty());
+}
+
+#[tokio::test]
+async fn a_write_that_storage_refuses_changes_nothing() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    let stored = |key: &str| mount.storage().entry(key).map(|entry| entry.value);
+    let before = (stored("config"), stored("roles/developer"));
+    mount.storage().fail_on(StorageCall::Put, "", "disk full");
+    for (path, data) in [
+        ("config", json!({"api_key": "another"})),
+        ("roles/developer", json!({"ttl": 60})),
+        ("roles/new", json!({"permissions": "read"})),
+    ] {
+        assert!(mount.write(path, data).await.unwrap_err().to_string().contains("disk full"), "{path}");
+    }
+    mount.storage().heal();
+    assert_eq!((stored("config"), stored("roles/developer")), before);
+    creds(&mount).await;
+}
+
+#[tokio::test]
+async fn a_token_that_can_neither_be_leased_nor_revoked_is_left_to_rollback() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    mount.storage().fail_on(StorageCall::Delete, "wal/", "disk full");
+    upstream.fail(Operation::Revoke, Fault::Status(500));
+    refused(&mount, "creds/developer").await;
+    assert_eq!((upstream.live().len(), wal(&mount).len()), (1, 1));
+
+    mount.storage().heal();
+    upstream.heal();
+    mount.rollback().await.unwrap();
+    assert_eq!((upstream.live().len(), upstream.issued().len(), wal(&mount).len()), (0, 1, 0));
+}

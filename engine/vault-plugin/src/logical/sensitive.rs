@@ -1,0 +1,39 @@
+//! Text that must not be seen.
+
+use std::fmt;
+
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// A secret text: a password, a token. It is shown by [`Sensitive::expose`] alone, and wiped from memory when dropped.
+#[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Sensitive(String);
+
+impl Sensitive {
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Sensitive {
+    fn from(text: String) -> Sensitive {
+        Sensitive(text)
+    }
+}
+
+impl fmt::Debug for Sensitive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sensitive(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_does_not_show_the_text() {
+        assert_eq!(format!("{:?}", Sensitive::from("hunter2".to_owned())), "Sensitive(..)");
+    }
+}

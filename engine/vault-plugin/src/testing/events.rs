@@ -1,0 +1,62 @@
+//! Events and observations of a host that is not there.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::logical::{Event, EventError, EventSender, Map};
+
+/// Keeps what it is told.
+#[derive(Default)]
+pub struct RecordedEvents(Mutex<Told>);
+
+#[derive(Default)]
+struct Told {
+    events: Vec<Event>,
+    observations: Vec<(String, Map)>,
+    unsupported: bool,
+}
+
+impl RecordedEvents {
+    /// The events so far.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        self.lock().events.clone()
+    }
+
+    /// The observations so far, each with its kind.
+    #[must_use]
+    pub fn observations(&self) -> Vec<(String, Map)> {
+        self.lock().observations.clone()
+    }
+
+    /// Refuses both from now on, as a host that has neither.
+    pub fn withhold(&self) {
+        self.lock().unsupported = true;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl EventSender for RecordedEvents {
+    async fn send_event(&self, event: Event) -> Result<(), EventError> {
+        let mut told = self.lock();
+        if told.unsupported {
+            return Err(EventError::Unsupported("events"));
+        }
+        told.events.push(event);
+        Ok(())
+    }
+
+    async fn record_observation(&self, kind: &str, data: Map) -> Result<(), EventError> {
+        let mut told = self.lock();
+        if told.unsupported {
+            return Err(EventError::Unsupported("observations"));
+        }
+        told.observations.push((kind.to_owned(), data));
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Settings of a host that is not there.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::logical::{
+    CLUSTER, Cluster, ENTITIES, Entity, GROUPS, Group, IDENTITY_TOKENS, IdentityToken, Map, PASSWORDS,
+    PluginEnvironment, ROTATION, ReplicationState, RotationInformation, RotationJob, Sensitive, SystemView,
+    SystemViewError, WRAPPING, Wrapped,
+};
+
+/// What a host answers. `None` stands for a host that lacks the call.
+#[derive(Clone)]
+pub struct HostAnswers {
+    /// Where an engine asks for no other lease. A day.
+    pub default_lease_ttl: Duration,
+    /// The longest lease. 32 days.
+    pub max_lease_ttl: Duration,
+    /// Whether the mount is being removed. No.
+    pub tainted: bool,
+    /// Whether nothing may be cached. No.
+    pub caching_disabled: bool,
+    /// Of the node. Active.
+    pub replication_state: ReplicationState,
+    /// Whether the mount is local. No.
+    pub local_mount: bool,
+    /// The host. Version 0.0.0.
+    pub plugin_env: PluginEnvironment,
+    /// Whether memory is to be locked. No.
+    pub mlock_enabled: bool,
+    /// The password that every policy makes. None.
+    pub password: Option<String>,
+    /// The entities by their ids. None.
+    pub entities: Option<BTreeMap<String, Entity>>,
+    /// The groups by the ids of their entities. None.
+    pub groups: Option<BTreeMap<String, Vec<Group>>>,
+    /// What data is wrapped into. None.
+    pub wrapped: Option<Wrapped>,
+    /// The cluster. None.
+    pub cluster: Option<Cluster>,
+    /// The token for every audience. None.
+    pub identity_token: Option<IdentityToken>,
+    /// What is said of every rotated credential. None.
+    pub rotation: Option<RotationInformation>,
+    /// The jobs that were registered. None.
+    pub rotation_jobs: Option<Vec<RotationJob>>,
+}
+
+impl Default for HostAnswers {
+    fn default() -> Self {
+        HostAnswers {
+            default_lease_ttl: Duration::from_hours(24),
+            max_lease_ttl: Duration::from_hours(32 * 24),
+            tainted: false,
+            caching_disabled: false,
+            replication_state: ReplicationState::ACTIVE,
+            local_mount: false,
+            plugin_env: PluginEnvironment { version: "0.0.0".to_owned(), ..PluginEnvironment::default() },
+            mlock_enabled: false,
+            password: None,
+            entities: None,
+            groups: None,
+            wrapped: None,
+            cluster: None,
+            identity_token: None,
+            rotation: None,
+            rotation_jobs: None,
+        }
+    }
+}
+
+/// Settings of a host that answers what it was told to.
+#[derive(Default)]
+pub struct StaticSystemView(Mutex<HostAnswers>);
+
+impl StaticSystemView {
+    /// Changes what the host answers from now on.
+    ///
+    /// ```
+    /// # let system = vault_plugin::testing::StaticSystemView::default();
+    /// system.answer(|host| host.tainted = true);
+    /// ```
+    pub fn answer(&self, change: impl FnOnce(&mut HostAnswers)) {
+        change(&mut self.lock());
+    }
+
+    /// What the host answers now.
+    #[must_use]
+    pub fn answers(&self) -> HostAnswers {
+        self.lock().clone()
+    }
+
+    /// Makes the node a standby, or active again.
+    pub fn set_replication_state(&self, state: ReplicationState) {
+        self.answer(|host| host.replication_state = state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HostAnswers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl SystemView for StaticSystemView {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.lock().default_lease_ttl)
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.lock().max_lease_ttl)
+    }
+
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(self.lock().tainted)
+    }
+
+    async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
+        Ok(self.lock().caching_disabled)
+    }
+
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(self.lock().replication_state)
+    }
+
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(self.lock().local_mount)
+    }
+
+    async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
+        Ok(self.lock().plugin_env.clone())
+    }
+
+    async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
+        offered(PASSWORDS, self.lock().password.clone().map(Sensitive::from))
+    }
+
+    async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
+        offered(ENTITIES, self.lock().entities.as_ref().map(|known| known.get(entity_id).cloned()))
+    }
+
+    async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
+        let host = self.lock();
+        offered(GROUPS, host.groups.as_ref().map(|known| known.get(entity_id).cloned().unwrap_or_default()))
+    }
+
+    async fn wrap(&self, _data: Map, ttl: Duration) -> Result<Wrapped, SystemViewError> {
+        offered(WRAPPING, self.lock().wrapped.clone().map(|wrapped| Wrapped { ttl, ..wrapped }))
+    }
+
+    async fn cluster(&self) -> Result<Cluster, SystemViewError> {
+        offered(CLUSTER, self.lock().cluster.clone())
+    }
+
+    async fn mlock_enabled(&self) -> Result<bool, SystemViewError> {
+        Ok(self.lock().mlock_enabled)
+    }
+
+    async fn identity_token(&self, _audience: &str, ttl: Duration) -> Result<IdentityToken, SystemViewError> {
+        offered(
+            IDENTITY_TOKENS,
+            self.lock().identity_token.clone().map(|token| IdentityToken { ttl, ..token }),
+        )
+    }
+
+    async fn rotation_information(&self, _path: &str) -> Result<RotationInformation, SystemViewError> {
+        offered(ROTATION, self.lock().rotation.clone())
+    }
+
+    async fn register_rotation_job(&self, job: RotationJob) -> Result<String, SystemViewError> {
+        let mut host = self.lock();
+        let jobs = host.rotation_jobs.as_mut().ok_or(SystemViewError::Unsupported(ROTATION))?;
+        jobs.push(job);
+        Ok(format!("job-{}", jobs.len()))
+    }
+
+    async fn deregister_rotation_job(&self, mount_point: &str, path: &str) -> Result<(), SystemViewError> {
+        let mut host = self.lock();
+        let jobs = host.rotation_jobs.as_mut().ok_or(SystemViewError::Unsupported(ROTATION))?;
+        jobs.retain(|job| job.mount_point != mount_point || job.path != path);
+        Ok(())
+    }
+}
+
+fn offered<T>(what: &'static str, answer: Option<T>) -> Result<T, SystemViewError> {
+    answer.ok_or(SystemViewError::Unsupported(what))
+}

@@ -1,0 +1,223 @@
+//! Transactions in memory, with the conflicts of OpenBao's raft storage.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+use super::memory::{Entries, Shared, StorageCall};
+use crate::logical::{Access, CONFLICT, Storage, StorageEntry, StorageError, Transaction};
+
+/// Works on a copy of the entries and remembers what it saw of them.
+pub(super) struct MemoryTransaction {
+    shared: Shared,
+    access: Access,
+    /// The entries at the beginning.
+    before: Entries,
+    work: Mutex<Work>,
+}
+
+struct Work {
+    entries: Entries,
+    /// Keys that were read or written.
+    touched: BTreeSet<String>,
+    /// Keys that were written.
+    changed: BTreeSet<String>,
+    /// Prefixes that were listed.
+    listed: BTreeSet<String>,
+}
+
+impl MemoryTransaction {
+    /// The caller has counted it as open.
+    pub(super) fn new(shared: Shared, access: Access, before: Entries) -> MemoryTransaction {
+        let work = Work {
+            entries: before.clone(),
+            touched: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            listed: BTreeSet::new(),
+        };
+        MemoryTransaction { shared, access, before, work: Mutex::new(work) }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self, call: StorageCall, key: &str) -> Result<MutexGuard<'_, Work>, StorageError> {
+        drop(self.shared.call(call, key)?);
+        if self.access == Access::Read {
+            return Err(StorageError::Host("transaction is read-only".to_owned()));
+        }
+        let mut work = self.work();
+        work.touched.insert(key.to_owned());
+        work.changed.insert(key.to_owned());
+        Ok(work)
+    }
+}
+
+#[async_trait]
+impl Storage for MemoryTransaction {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        drop(self.shared.call(StorageCall::Get, key)?);
+        let mut work = self.work();
+        work.touched.insert(key.to_owned());
+        Ok(work.entries.get(key))
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.written(StorageCall::Put, &entry.key)?.entries.set(entry);
+        Ok(())
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.written(StorageCall::Delete, key)?.entries.0.remove(key);
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        drop(self.shared.call(StorageCall::List, prefix)?);
+        let mut work = self.work();
+        work.listed.insert(prefix.to_owned());
+        Ok(work.entries.list(prefix))
+    }
+
+    async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Transaction for MemoryTransaction {
+    async fn commit(self: Box<Self>) -> Result<(), StorageError> {
+        let work = self.work();
+        let mut inside = self.shared.call(StorageCall::Commit, "")?;
+        if work.changed.is_empty() {
+            return Ok(());
+        }
+        let (now, before) = (&inside.entries, &self.before);
+        let same = work.touched.iter().all(|key| now.0.get(key) == before.0.get(key))
+            && work.listed.iter().all(|prefix| now.list(prefix) == before.list(prefix));
+        if !same {
+            return Err(StorageError::Host(CONFLICT.to_owned()));
+        }
+        for key in &work.changed {
+            match work.entries.get(key) {
+                Some(entry) => inside.entries.set(entry),
+                None => drop(inside.entries.0.remove(key)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<(), StorageError> {
+        Ok(())
+    }
+}
+
+impl Drop for MemoryTransaction {
+    fn drop(&mut self) {
+        self.shared.lock().open_transactions -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::logical::with_transaction;
+    use crate::testing::MemoryStorage;
+
+    async fn begun(storage: &MemoryStorage) -> Box<dyn Transaction> {
+        storage.begin(Access::ReadWrite).await.unwrap().unwrap()
+    }
+
+    async fn count(storage: &dyn Storage, key: &str) -> Result<u32, StorageError> {
+        let count = storage.read(key).await?.unwrap_or(0) + 1;
+        storage.write(key, &count).await?;
+        Ok(count)
+    }
+
+    #[tokio::test]
+    async fn nothing_is_seen_before_commit_and_everything_after() {
+        let storage = MemoryStorage::default();
+        let transaction = begun(&storage).await;
+        count(&*transaction, "a").await.unwrap();
+        count(&*transaction, "b").await.unwrap();
+        assert_eq!((storage.keys().len(), storage.open_transactions()), (0, 1));
+        transaction.commit().await.unwrap();
+        assert_eq!((storage.keys().len(), storage.open_transactions()), (2, 0));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_is_dropped_has_changed_nothing_and_is_over() {
+        let storage = MemoryStorage::default();
+        let transaction = begun(&storage).await;
+        count(&*transaction, "a").await.unwrap();
+        drop(transaction);
+        assert_eq!((storage.keys().len(), storage.open_transactions()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn of_two_transactions_on_one_key_the_second_to_commit_is_refused() {
+        let storage = MemoryStorage::default();
+        let (first, second) = (begun(&storage).await, begun(&storage).await);
+        count(&*first, "a").await.unwrap();
+        count(&*second, "a").await.unwrap();
+        first.commit().await.unwrap();
+        assert!(second.commit().await.unwrap_err().is_conflict());
+        assert_eq!((&storage as &dyn Storage).read::<u32>("a").await.unwrap(), Some(1));
+    }
+
+    #[tokio::test]
+    async fn a_transaction_for_reading_sees_one_state_and_writes_nothing() {
+        let storage = MemoryStorage::default();
+        let reading = storage.begin(Access::Read).await.unwrap().unwrap();
+        count(&storage, "a").await.unwrap();
+        assert_eq!(reading.get("a").await.unwrap(), None);
+        assert!(count(&*reading, "b").await.is_err());
+        reading.commit().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_leaves_nothing_where_there_are_transactions() {
+        let storage = MemoryStorage::default();
+        for (transactions, left) in [(true, 0), (false, 1)] {
+            if !transactions {
+                storage.withhold_transactions();
+            }
+            let failed = with_transaction(&storage, |storage| {
+                Box::pin(async move {
+                    count(storage, "a").await?;
+                    Err::<(), _>(StorageError::Host("no".to_owned()))
+                })
+            });
+            assert_eq!(failed.await.unwrap_err().to_string(), "no");
+            assert_eq!((storage.keys().len(), storage.open_transactions()), (left, 0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_that_loses_against_others_is_done_again_until_it_always_lost() {
+        for (others, wins, expected) in [(3, true, 4), (99, false, 12)] {
+            let (storage, attempts) = (MemoryStorage::default(), AtomicUsize::new(0));
+            let outside = &storage;
+            let answer = with_transaction(&storage, |inside| {
+                let attempt = attempts.fetch_add(1, Ordering::Relaxed);
+                Box::pin(async move {
+                    let counted = count(inside, "a").await?;
+                    if attempt < others {
+                        // Somebody else, at the same time.
+                        count(outside, "a").await?;
+                    }
+                    Ok::<_, StorageError>(counted)
+                })
+            });
+            match answer.await {
+                Ok(counted) => assert!(wins && counted == 4, "{counted}"),
+                Err(error) => assert!(!wins && error.is_conflict(), "{error}"),
+            }
+            assert_eq!(attempts.load(Ordering::Relaxed), expected);
+        }
+    }
+}

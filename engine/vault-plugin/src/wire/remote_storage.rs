@@ -1,0 +1,232 @@
+//! The host's storage as an engine sees it, with OpenBao's transactions and paged lists where the host has them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use go_plugin::MESSAGE_SIZE_LIMIT;
+use tokio::runtime::Handle;
+use tokio::sync::OnceCell;
+use tonic::transport::Channel;
+use tonic::{Code, Status};
+
+use super::pb;
+use super::pb::storage_client::StorageClient;
+use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction, cut_page};
+
+/// Storage at the other end of a brokered connection.
+pub(crate) struct RemoteStorage {
+    calls: Calls,
+    /// Asked once for an instance: where a mount is stored does not change under it.
+    transactional: OnceCell<bool>,
+}
+
+impl RemoteStorage {
+    pub(crate) fn new(channel: Channel) -> RemoteStorage {
+        let client = StorageClient::new(channel)
+            .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
+            .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
+        let calls = Calls { client, txn: String::new(), unpaged: Arc::default() };
+        RemoteStorage { calls, transactional: OnceCell::new() }
+    }
+
+    /// A failure is not remembered: while a plugin is set up there may be no storage yet to ask about.
+    async fn is_transactional(&self) -> Result<bool, StorageError> {
+        let ask = async || match self.calls.client().is_transactional(pb::Empty {}).await {
+            Ok(reply) => Ok(reply.into_inner().transactional),
+            Err(status) if status.code() == Code::Unimplemented => Ok(false),
+            Err(status) => Err(unreachable(&status)),
+        };
+        self.transactional.get_or_try_init(ask).await.copied()
+    }
+}
+
+#[async_trait]
+impl Storage for RemoteStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.calls.get(key).await
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.calls.put(entry).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.calls.delete(key).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.calls.list(prefix).await
+    }
+
+    async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        self.calls.list_page(prefix, after, limit).await
+    }
+
+    async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        if !self.is_transactional().await? {
+            return Ok(None);
+        }
+        // A task of its own: whoever gives up waiting for the host's answer must not leave a transaction open there.
+        let begun = tokio::spawn(RemoteTransaction::begin(self.calls.clone(), access));
+        let transaction = begun.await.map_err(|error| StorageError::Unreachable(error.to_string()))??;
+        Ok(Some(Box::new(transaction)))
+    }
+}
+
+/// A transaction that the host holds open.
+struct RemoteTransaction {
+    calls: Calls,
+    open: bool,
+}
+
+impl RemoteTransaction {
+    async fn begin(calls: Calls, access: Access) -> Result<RemoteTransaction, StorageError> {
+        let reply = match access {
+            Access::Read => calls.client().begin_read_only_tx(pb::Empty {}).await,
+            Access::ReadWrite => calls.client().begin_tx(pb::Empty {}).await,
+        };
+        let reply = reply.map_err(|status| unreachable(&status))?.into_inner();
+        accepted(reply.err)?;
+        if reply.txn.is_empty() {
+            // Calls without a name are outside of every transaction: better none than writes that are not held back.
+            return Err(StorageError::Host("the host began a transaction without a name".to_owned()));
+        }
+        Ok(RemoteTransaction { calls: Calls { txn: reply.txn, ..calls }, open: true })
+    }
+}
+
+#[async_trait]
+impl Storage for RemoteTransaction {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        self.calls.get(key).await
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        self.calls.put(entry).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.calls.delete(key).await
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        self.calls.list(prefix).await
+    }
+
+    async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        self.calls.list_page(prefix, after, limit).await
+    }
+
+    /// No host has transactions in transactions.
+    async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl Transaction for RemoteTransaction {
+    async fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
+        let args = pb::StorageCommitTxArgs { txn: self.calls.txn.clone() };
+        let reply = self.calls.client().commit(args).await.map_err(|status| unreachable(&status))?;
+        self.open = false;
+        accepted(reply.into_inner().err)
+    }
+
+    async fn rollback(mut self: Box<Self>) -> Result<(), StorageError> {
+        let args = pb::StorageRollbackTxArgs { txn: self.calls.txn.clone() };
+        let reply = self.calls.client().rollback(args).await.map_err(|status| unreachable(&status))?;
+        self.open = false;
+        accepted(reply.into_inner().err)
+    }
+}
+
+impl Drop for RemoteTransaction {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        // Without a runtime the process is ending, and the host forgets the transaction with the connection.
+        if let Ok(runtime) = Handle::try_current() {
+            let (mut client, txn) = (self.calls.client(), std::mem::take(&mut self.calls.txn));
+            runtime.spawn(async move { client.rollback(pb::StorageRollbackTxArgs { txn }).await });
+        }
+    }
+}
+
+/// The calls that are the same inside and outside of a transaction.
+#[derive(Clone)]
+struct Calls {
+    client: StorageClient<Channel>,
+    /// The host's name of the transaction; empty outside of one.
+    txn: String,
+    /// Whether the host has said that it has no paged lists.
+    unpaged: Arc<AtomicBool>,
+}
+
+impl Calls {
+    fn client(&self) -> StorageClient<Channel> {
+        self.client.clone()
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        let args = pb::StorageGetArgs { key: key.to_owned(), txn: self.txn.clone() };
+        let reply = self.client().get(args).await.map_err(|status| unreachable(&status))?.into_inner();
+        accepted(reply.err)?;
+        let entry = reply.entry;
+        Ok(entry.map(|entry| StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap }))
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        let entry = pb::StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap };
+        let args = pb::StoragePutArgs { entry: Some(entry), txn: self.txn.clone() };
+        accepted(self.client().put(args).await.map_err(|status| unreachable(&status))?.into_inner().err)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        let args = pb::StorageDeleteArgs { key: key.to_owned(), txn: self.txn.clone() };
+        accepted(self.client().delete(args).await.map_err(|status| unreachable(&status))?.into_inner().err)
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        let args = pb::StorageListArgs { prefix: prefix.to_owned(), txn: self.txn.clone() };
+        let reply = self.client().list(args).await.map_err(|status| unreachable(&status))?.into_inner();
+        accepted(reply.err)?;
+        Ok(reply.keys)
+    }
+
+    async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
+        if !self.unpaged.load(Ordering::Relaxed) {
+            let args = pb::StorageListPageArgs {
+                prefix: prefix.to_owned(),
+                after: after.to_owned(),
+                // Zero and below are no limit for the host.
+                limit: i32::try_from(limit).unwrap_or_default(),
+                txn: self.txn.clone(),
+            };
+            match self.client().list_page(args).await {
+                Ok(reply) => {
+                    let reply = reply.into_inner();
+                    accepted(reply.err)?;
+                    return Ok(reply.keys);
+                }
+                Err(status) if status.code() == Code::Unimplemented => {
+                    self.unpaged.store(true, Ordering::Relaxed);
+                }
+                Err(status) => return Err(unreachable(&status)),
+            }
+        }
+        Ok(cut_page(self.list(prefix).await?, after, limit))
+    }
+}
+
+fn accepted(error: String) -> Result<(), StorageError> {
+    if error.is_empty() { Ok(()) } else { Err(StorageError::Host(error)) }
+}
+
+fn unreachable(status: &Status) -> StorageError {
+    StorageError::Unreachable(status.message().to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,232 @@
+//! An engine that uses what the framework offers, on a host in memory.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vault_plugin::framework::{
+    Context, Data, Engine, Field, NamesWithInfo, NoFields, OperationStatus, Path, Raw, merge_patch, pattern,
+};
+use vault_plugin::logical::{
+    Error, Event, EventError, Map, Operation, Product, ReplicationState, Response, WrapInfo,
+};
+use vault_plugin::testing::Mount;
+
+struct Library;
+
+#[derive(Serialize, Deserialize)]
+struct Book {
+    title: String,
+    pages: u32,
+    note: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
+fn engine() -> Engine<Library> {
+    Engine::new(|| Library)
+        .root_path("purge")
+        .unauthenticated_path("books/+/cover")
+        .limited_path("orders")
+        .local_storage("counters/")
+        .seal_wrap("keys/")
+        .on_rotate(rotate)
+        .path(Path::new("books/?").on(Operation::List, "List the books.", list))
+        .path(
+            Path::new(format!("books/{}", pattern::generic_name("name")))
+                .field("name", Field::string())
+                .field("title", Field::string())
+                .field("pages", Field::int())
+                .field("note", Field::string())
+                .exists(exists)
+                .on(Operation::Create, "Add a book.", write)
+                .on(Operation::Update, "Replace a book.", write)
+                .describe("Nothing of the old one is kept.")
+                .example(json!({"title": "Emma", "pages": 474}))
+                .on(Operation::Patch, "Change a book.", patch)
+                .forwarded()
+                .forwarded_from_secondary()
+                .on(Operation::Read, "Show a book.", read)
+                .on(Operation::Delete, "Lose a book.", lose)
+                .status(OperationStatus::Unpublished),
+        )
+        .path(
+            Path::new(format!("books/{}/cover", pattern::generic_name("name")))
+                .field("name", Field::string())
+                .on(Operation::Read, "Show a cover.", cover),
+        )
+        .path(Path::new("orders").on(Operation::Update, "Order.", order))
+}
+
+fn key(name: &str) -> String {
+    format!("books/{name}")
+}
+
+async fn list(cx: Context<Library>, _: NoFields) -> Result<NamesWithInfo<Map>, Error> {
+    let mut found = Vec::new();
+    for name in cx.storage().list_page("books/", "", 0).await? {
+        if let Some(book) = cx.storage().read::<Book>(&key(&name)).await? {
+            found.push((name, Map::from_iter([("pages".to_owned(), book.pages.into())])));
+        }
+    }
+    Ok(NamesWithInfo(found))
+}
+
+async fn exists(cx: Context<Library>, wanted: Named) -> Result<bool, Error> {
+    if wanted.name == "forbidden" {
+        return Err(Error::invalid("not that one"));
+    }
+    Ok(cx.storage().get(&key(&wanted.name)).await?.is_some())
+}
+
+async fn write(cx: Context<Library>, fields: Book) -> Result<(), Error> {
+    let path = cx.request().path.clone();
+    cx.storage().write(&path, &fields).await?;
+    let event = Event::new("library/write").path(&path).data_path(&path).operation("update").modified();
+    match cx.events().send_event(event).await {
+        Ok(()) | Err(EventError::Unsupported(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn patch(cx: Context<Library>, changes: Map) -> Result<(), Error> {
+    let name = changes["name"].as_str().unwrap_or_default().to_owned();
+    let Some(book) = cx.storage().read::<Book>(&key(&name)).await? else {
+        return Err(Error::Coded { status: 404, message: "no such book".to_owned() });
+    };
+    Ok(cx.storage().write(&key(&name), &merge_patch(&book, changes)?).await?)
+}
+
+async fn read(cx: Context<Library>, wanted: Named) -> Result<Option<Data<Book>>, Error> {
+    Ok(cx.storage().read(&key(&wanted.name)).await?.map(Data))
+}
+
+async fn lose(cx: Context<Library>, wanted: Named) -> Result<(), Error> {
+    Ok(cx.storage().delete(&key(&wanted.name)).await?)
+}
+
+async fn cover(_cx: Context<Library>, wanted: Named) -> Result<Raw, Error> {
+    Ok(Raw { content_type: "text/plain".to_owned(), ..Raw::new(200, wanted.name) })
+}
+
+async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
+    let wrap_info = Some(WrapInfo { ttl: std::time::Duration::from_secs(60), ..WrapInfo::default() });
+    let accepted = Data(json!({"number": 7}));
+    Ok(Response { wrap_info, ..cx.with_status(202, accepted)? })
+}
+
+async fn rotate(cx: Context<Library>) -> Result<(), Error> {
+    Ok(cx.storage().write("keys/current", &"new").await?)
+}
+
+async fn library() -> Mount {
+    let mount = Mount::new(engine()).await.unwrap();
+    mount.write("books/emma", json!({"title": "Emma", "pages": 474})).await.unwrap();
+    mount
+}
+
+fn data(response: Option<Response>) -> Value {
+    Value::Object(response.unwrap().data.unwrap())
+}
+
+#[tokio::test]
+async fn special_paths_reach_the_host_as_they_were_declared() {
+    let special = library().await.special_paths();
+    assert_eq!(special.root, ["purge"]);
+    assert_eq!(special.unauthenticated, ["books/+/cover"]);
+    assert_eq!(special.limited, ["orders"]);
+    assert_eq!(special.local_storage, ["counters/"]);
+    assert_eq!(special.seal_wrap_storage, ["keys/"]);
+}
+
+#[tokio::test]
+async fn a_list_can_say_something_of_each_name() {
+    let listed = data(library().await.list("books/").await.unwrap());
+    assert_eq!(listed, json!({"keys": ["emma"], "key_info": {"emma": {"pages": 474}}}));
+}
+
+#[tokio::test]
+async fn a_patch_changes_declared_fields_only_and_null_takes_one_away() {
+    let mount = library().await;
+    let changes = json!({"pages": "480", "note": "worn", "colour": "red"});
+    mount.patch("books/emma", changes).await.unwrap();
+    let emma = data(mount.read("books/emma").await.unwrap());
+    assert_eq!(emma, json!({"title": "Emma", "pages": 480, "note": "worn"}));
+    mount.patch("books/emma", json!({"note": null})).await.unwrap();
+    assert_eq!(data(mount.read("books/emma").await.unwrap())["note"], Value::Null);
+    let refused = mount.patch("books/emma", json!({"title": null})).await.unwrap().unwrap();
+    assert!(refused.error_text().unwrap().contains("title"));
+}
+
+#[tokio::test]
+async fn an_operation_is_left_to_the_node_it_was_declared_for() {
+    let mount = library().await;
+    let patch = async || mount.patch("books/emma", json!({"pages": 1})).await;
+    for state in [ReplicationState::PERFORMANCE_STANDBY, ReplicationState::PERFORMANCE_SECONDARY] {
+        mount.system().set_replication_state(state);
+        assert!(patch().await.unwrap_err().is_read_only());
+        mount.read("books/emma").await.unwrap();
+    }
+    mount.system().answer(|host| host.local_mount = true);
+    patch().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_existence_check_that_refuses_is_the_fault_of_the_caller() {
+    let error = library().await.write("books/forbidden", json!({})).await.unwrap_err();
+    assert!(matches!(&error, Error::User(text) if text == "not that one"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_raw_answer_has_its_own_body_and_an_accepted_one_its_own_status() {
+    let mount = library().await;
+    let cover = data(mount.read("books/emma/cover").await.unwrap());
+    assert_eq!(
+        (&cover["http_content_type"], &cover["http_raw_body"]),
+        (&json!("text/plain"), &json!("ZW1tYQ=="))
+    );
+    let ordered = mount.write("orders", json!({})).await.unwrap().unwrap();
+    assert_eq!(ordered.wrap_info.as_ref().unwrap().ttl.as_secs(), 60);
+    assert_eq!(data(Some(ordered))["http_status_code"], 202);
+}
+
+#[tokio::test]
+async fn the_host_has_a_credential_rotated_by_a_node_that_can_write() {
+    let mount = library().await;
+    let rotate = async || mount.request(Operation::Rotate, "", Map::new()).await;
+    mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+    assert!(rotate().await.unwrap_err().is_read_only());
+    mount.system().set_replication_state(ReplicationState::ACTIVE);
+    assert_eq!(rotate().await.unwrap(), Some(Response::default()));
+    assert!(mount.storage().entry("keys/current").is_some());
+}
+
+#[tokio::test]
+async fn an_event_says_what_was_changed_and_a_host_without_events_does_not_mind() {
+    let mount = library().await;
+    let [event] = &mount.events().events()[..] else { panic!("one event") };
+    let path = "books/emma";
+    let expected = json!({"path": path, "data_path": path, "operation": "update", "modified": "true"});
+    assert_eq!((event.event_type.as_str(), json!(event.metadata)), ("library/write", expected));
+
+    let openbao = Mount::on(Product::OpenBao, engine()).await.unwrap();
+    openbao.write("books/emma", json!({"title": "Emma", "pages": 474})).await.unwrap();
+    assert!(openbao.events().events().is_empty());
+}
+
+#[tokio::test]
+async fn the_document_is_named_after_the_host_and_shows_what_is_published() {
+    for (product, title) in [(Product::Vault, "HashiCorp Vault API"), (Product::OpenBao, "OpenBao API")] {
+        let mount = Mount::on(product, engine()).await.unwrap();
+        let help = data(mount.request(Operation::Help, "", Map::new()).await.unwrap());
+        let document = &help["openapi"];
+        assert_eq!(document["info"]["title"], title);
+        let book = &document["paths"]["/books/{name}"];
+        assert!(book["delete"].is_null() && book["patch"].is_object(), "{book}");
+        assert_eq!(book["post"]["description"], "Nothing of the old one is kept.");
+        let body = &book["post"]["requestBody"]["content"]["application/json"]["schema"];
+        assert_eq!(body["example"]["title"], "Emma");
+        assert_eq!(document["paths"]["/books/{name}/cover"]["x-vault-unauthenticated"], true);
+    }
+}

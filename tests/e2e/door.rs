@@ -1,0 +1,91 @@
+//! A way to the server on which one request waits until it is let through.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+/// How long a request may take to come before the test is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Requests that begin with the given text wait at the door; all others pass.
+pub(crate) struct Door {
+    address: String,
+    request: &'static str,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Closed,
+    Knocked,
+    Open,
+}
+
+impl Door {
+    /// A door before `server` (an `http` address) that is closed to `request`, such as `GET /v1/sys/mounts `.
+    pub(crate) async fn closed_to(request: &'static str, server: &str) -> Door {
+        let server = server.strip_prefix("http://").unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let state = watch::Sender::new(State::Closed);
+        let keeper = state.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(pass(client, server.clone(), request, keeper.clone()));
+            }
+        });
+        Door { address, request, state }
+    }
+
+    /// Its side of the server.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Waits until a request waits.
+    pub(crate) async fn knocked(&self) {
+        let mut state = self.state.subscribe();
+        let knocked = timeout(PATIENCE, state.wait_for(|state| *state == State::Knocked)).await;
+        assert!(knocked.is_ok(), "waited {PATIENCE:?} in vain for {:?}", self.request);
+    }
+
+    /// Lets the request through, and all after it.
+    pub(crate) fn open(&self) {
+        self.state.send_replace(State::Open);
+    }
+}
+
+/// One connection. Its requests come one after the other, and each begins with a packet of its own.
+async fn pass(mut client: TcpStream, server: String, held: &'static str, state: watch::Sender<State>) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let (mut from_client, mut to_client) = client.split();
+    let (mut from_server, mut to_server) = server.split();
+    let there = async {
+        let mut packet = vec![0; 64 << 10];
+        while let Ok(length) = from_client.read(&mut packet).await
+            && length > 0
+        {
+            if packet[..length].starts_with(held.as_bytes()) {
+                state.send_if_modified(|state| {
+                    let closed = *state == State::Closed;
+                    if closed {
+                        *state = State::Knocked;
+                    }
+                    closed
+                });
+                state.subscribe().wait_for(|state| *state == State::Open).await.unwrap();
+            }
+            if to_server.write_all(&packet[..length]).await.is_err() {
+                return;
+            }
+        }
+    };
+    // Either side may hang up; the other is then done too.
+    tokio::select! {
+        () = there => {}
+        _ = tokio::io::copy(&mut from_server, &mut to_client) => {}
+    }
+}

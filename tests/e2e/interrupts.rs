@@ -1,0 +1,291 @@
+//! Runs that stop half way: interrupted, undone, or left to a person. The exit code says which.
+
+use std::path::Path;
+
+use harness::{Fault, Operation, Program, build};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr};
+
+use crate::door::Door;
+use crate::lab::{Lab, NAME};
+
+const STOPPING: &str = "Stopping after this step; interrupt again to leave at once.";
+const GO_ON: &str = "Run the same command again to go on.";
+
+/// A program that runs, and what it has said so far.
+struct Running {
+    child: Child,
+    stderr: Lines<BufReader<ChildStderr>>,
+    said: String,
+}
+
+impl Running {
+    /// Starts our binary behind the door.
+    fn start(lab: &Lab, door: &Door, args: &[&str]) -> Running {
+        let mut child = behind(lab, door).spawn(args);
+        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
+        Running { child, stderr, said: String::new() }
+    }
+
+    /// Waits until it says a line with these words.
+    async fn says(&mut self, words: &str) {
+        while let Some(line) = self.stderr.next_line().await.unwrap() {
+            self.said = format!("{}{line}\n", self.said);
+            if line.contains(words) {
+                return;
+            }
+        }
+        panic!("ended without {words:?}: {}", self.said);
+    }
+
+    fn interrupt(&self) {
+        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
+        kill_process(pid, Signal::INT).unwrap();
+    }
+
+    /// Its end, with this exit code and these words among the last.
+    async fn ends(mut self, code: i32, words: &[&str]) {
+        while let Some(line) = self.stderr.next_line().await.unwrap() {
+            self.said = format!("{}{line}\n", self.said);
+        }
+        assert_eq!(self.child.wait().await.unwrap().code(), Some(code), "{}", self.said);
+        for words in words {
+            assert!(self.said.contains(words), "{words:?} is not in: {}", self.said);
+        }
+    }
+}
+
+/// Our binary, which reaches the server through the door alone.
+fn behind(lab: &Lab, door: &Door) -> Program {
+    Program::new(env!("CARGO_BIN_EXE_vault-token-plugin"))
+        .env("VAULT_ADDR", door.address())
+        .env("VAULT_TOKEN", lab.vault.root_token())
+}
+
+async fn door(lab: &Lab, request: &'static str) -> Door {
+    Door::closed_to(request, lab.vault.address()).await
+}
+
+/// The flags that register a binary at `custom/`.
+fn plugin(binary: &Path) -> Vec<&str> {
+    vec!["register", "--name", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()]
+}
+
+async fn mount(lab: &Lab) -> Value {
+    lab.vault.api("GET", "sys/mounts/custom", None).await.success()["data"].clone()
+}
+
+#[tokio::test]
+async fn an_interrupt_before_the_first_step_changes_nothing() {
+    let lab = Lab::new().await;
+    let writes = lab.writes();
+    let door = door(&lab, "GET /v1/sys/plugins/catalog ").await;
+    let run = Running::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    door.knocked().await;
+    run.interrupt();
+    run.ends(130, &["Error: interrupted before anything was changed", GO_ON]).await;
+    assert_eq!(lab.writes(), writes);
+}
+
+#[tokio::test]
+async fn an_interrupt_lets_the_step_end_and_the_same_command_goes_on() {
+    let lab = Lab::new().await;
+    let door = door(&lab, "POST /v1/sys/plugins/catalog/secret/").await;
+    let command = ["register", "--name", NAME, "--mount", "custom"];
+    let mut run = Running::start(&lab, &door, &command);
+    run.says("[2/3] register secret plugin").await;
+    door.knocked().await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    door.open();
+    run.ends(130, &["Error: interrupted after 2 of 3 steps", GO_ON]).await;
+    assert_eq!(lab.vault.api("GET", "sys/mounts/custom", None).await.status, 400, "nothing is mounted yet");
+
+    let output = behind(&lab, &door).run(command).await;
+    assert!(output.stderr.contains("[1/1] mount"), "{}", output.stderr);
+    output.success();
+}
+
+#[tokio::test]
+async fn a_second_interrupt_leaves_at_once_and_the_same_command_goes_on() {
+    let lab = Lab::new().await;
+    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
+    let command = ["register", "--name", NAME, "--mount", "custom"];
+    let mut run = Running::start(&lab, &door, &command);
+    door.knocked().await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    run.interrupt();
+    run.ends(130, &[]).await;
+    door.open();
+    behind(&lab, &door).run(command).await.success();
+    let again = behind(&lab, &door).run(command).await;
+    assert!(again.success().starts_with("Nothing to do"));
+}
+
+#[tokio::test]
+async fn an_interrupt_while_a_mount_is_tried_revokes_what_was_issued() {
+    let lab = Lab::new().await;
+    let door = door(&lab, "GET /v1/first/creds/developer").await;
+    let description = lab.file("plugin.yaml", &lab.description(&["first", "second"], "1h"));
+    let mut run = Running::start(&lab, &door, &["register", "-f", description.to_str().unwrap()]);
+    door.knocked().await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    door.open();
+    run.ends(130, &["Error: interrupted after everything was done, before it was tried"]).await;
+    assert_eq!((lab.upstream.issued().len(), lab.upstream.live().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn an_interrupt_never_leaves_a_mount_between_two_versions() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    let door = door(&lab, "POST /v1/sys/mounts/custom/tune").await;
+    let mut run = Running::start(&lab, &door, &[plugin(&new), vec!["--smoke", "missing"]].concat());
+    door.knocked().await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    door.open();
+    run.ends(130, &["] reload custom/", "Error: interrupted after everything was done, before it was tried"])
+        .await;
+    let mount = mount(&lab).await;
+    assert_eq!(
+        (&mount["plugin_version"], &mount["running_plugin_version"]),
+        (&"v2.0.0".into(), &"v2.0.0".into())
+    );
+}
+
+#[tokio::test]
+async fn a_switch_that_fails_is_undone_by_itself() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    let door = door(&lab, "POST /v1/sys/plugins/reload/backend").await;
+    let run = Running::start(&lab, &door, &plugin(&new));
+    door.knocked().await;
+    std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-2.0.0"))).unwrap();
+    door.open();
+    run.ends(4, &["Error: could not reload custom/", "Moved back to the version before: custom/"]).await;
+    let mount = mount(&lab).await;
+    assert_eq!(
+        (&mount["plugin_version"], &mount["running_plugin_version"]),
+        (&"v1.0.0".into(), &"v1.0.0".into())
+    );
+    lab.program.run(plugin(&new)).await.success();
+}
+
+#[tokio::test]
+async fn a_dry_run_says_by_number_whether_there_is_something_to_do() {
+    let lab = Lab::new().await;
+    let command = ["register", "--name", NAME, "--mount", "custom", "--dry-run"];
+    let writes = lab.writes();
+    let output = lab.program.run(command).await;
+    assert_eq!(output.code, Some(3), "{output:?}");
+    assert!(output.stderr.contains("Plan:\n  1. place "), "{}", output.stderr);
+    assert_eq!(lab.writes(), writes);
+    assert_eq!(std::fs::read_dir(lab.vault.plugin_directory()).unwrap().count(), 0);
+    lab.program.run(&command[..5]).await.success();
+    lab.program.run(command).await.success();
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_on_the_command_line_is_usage() {
+    let program = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin"));
+    for line in [
+        &["register", "--nmae", "x"][..],
+        &["register", "--version", "1.2"],
+        &["register", "--mount", "a b"],
+        &["reload"],
+        &["creds"],
+        &["unregister"],
+        &[],
+    ] {
+        let output = program.run(line).await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{line:?}");
+        assert!(
+            output.stderr.contains("Usage: vault-token-plugin") || output.stderr.contains("--help"),
+            "{}",
+            output.stderr
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_that_does_not_work_is_taken_back() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    lab.vault.api("POST", "custom/kept", Some(serde_json::json!({"a": "b"}))).await.success();
+
+    let output = lab.program.run([plugin(&new), vec!["--smoke", "missing"]].concat()).await;
+    assert_eq!(output.code, Some(4), "{output:?}");
+    for words in [
+        "Error: custom/missing does not work",
+        "because: custom/missing returned neither a lease nor data",
+        "Moved back to the version before: custom/",
+    ] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+    let mount = mount(&lab).await;
+    assert_eq!(
+        (&mount["plugin_version"], &mount["running_plugin_version"]),
+        (&"v1.0.0".into(), &"v1.0.0".into())
+    );
+    let kept = lab.vault.api("GET", "custom/kept", None).await.success();
+    assert_eq!(kept["data"]["a"], "b");
+
+    lab.program.run([plugin(&new), vec!["--smoke", "kept"]].concat()).await.success();
+    assert_eq!(self::mount(&lab).await["running_plugin_version"], "v2.0.0");
+}
+
+#[tokio::test]
+async fn a_version_that_can_neither_work_nor_be_taken_back_is_left_to_a_person() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    let door = door(&lab, "GET /v1/custom/missing").await;
+    let run = Running::start(&lab, &door, &[plugin(&new), vec!["--smoke", "missing"]].concat());
+    door.knocked().await;
+    lab.vault.seal().await;
+    door.open();
+    run.ends(
+        5,
+        &["custom/missing does not work", "custom/ could not be moved back to v1.0.0 (", "is sealed"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_first_version_that_does_not_work_says_why_and_stays_to_be_cured() {
+    let lab = Lab::new().await;
+    lab.upstream.fail(Operation::Mint, Fault::Status(401));
+    let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
+    let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    for words in
+        ["custom/creds/developer does not work", "set a valid api_key", "creds get custom/creds/developer"]
+    {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+    lab.upstream.heal();
+    lab.program.run(["creds", "get", "custom/creds/developer"]).await.success();
+}
+
+#[tokio::test]
+async fn a_credential_that_could_not_be_revoked_is_left_to_a_person_by_name() {
+    let lab = Lab::new().await;
+    lab.upstream.fail(Operation::Revoke, Fault::Status(500));
+    let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
+    let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
+    assert_eq!(output.code, Some(5), "{output:?}");
+    let cure = output.stderr.split("`vault-token-plugin creds revoke ").nth(1).unwrap();
+    let lease = cure.split('`').next().unwrap();
+    assert_eq!(lab.upstream.live().len(), 1);
+    lab.upstream.heal();
+    lab.program.run(["creds", "revoke", lease]).await.success();
+    assert!(lab.upstream.live().is_empty());
+}
