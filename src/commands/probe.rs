@@ -7,6 +7,7 @@ use std::path::Path;
 use rollout::{Probe, Probed};
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
+use vault_plugin::logical::BackendType;
 
 /// Starts `program`, asks what it is, and ends it.
 pub(crate) async fn probe(program: &Path, args: &[String], env: &[Secret]) -> Probed {
@@ -17,11 +18,10 @@ pub(crate) async fn probe(program: &Path, args: &[String], env: &[Secret]) -> Pr
     match vault_plugin::probe(program, args, env).await {
         Ok(report) => Probed::Ran(Probe {
             version: Some(report.version).filter(|version| !version.is_empty()),
-            kind: match report.kind {
-                1 => Some(PluginType::Secret),
-                2 => Some(PluginType::Auth),
-                _ => None,
-            },
+            kind: Some(match report.kind {
+                BackendType::Secrets => PluginType::Secret,
+                BackendType::Credential => PluginType::Auth,
+            }),
             protocol: report.protocol_version,
             multiplexing: report.multiplexed,
         }),

@@ -1,6 +1,9 @@
-//! The host's side of a start: what Vault does to run a plugin, for probing a binary and for tests.
+//! The host's side: starts a plugin as Vault does, trusts it, serves it, listens to it, and ends it.
 
+mod brokered;
 mod error;
+mod keeper;
+mod log_line;
 mod process;
 mod tail;
 
@@ -8,32 +11,32 @@ use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitStatus;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::connection::{self, Connection};
-use crate::environment::{CLIENT_CERTIFICATE, PROTOCOL_VERSIONS, TEMPORARY_DIRECTORY};
+use crate::connection::Connection;
+use crate::environment::{CLIENT_CERTIFICATE, MULTIPLEX, PROTOCOL_VERSIONS};
 use crate::handshake::{Handshake, HandshakeLine, UnsupportedVersion};
 use crate::identity::Identity;
-use crate::socket;
+use crate::multiplex::{self, Opener};
 use crate::tls;
-use crate::wire::grpc_broker_client::GrpcBrokerClient;
+use crate::wire::Empty;
 use crate::wire::grpc_controller_client::GrpcControllerClient;
 use crate::wire::grpc_stdio_client::GrpcStdioClient;
-use crate::wire::{ConnInfo, Empty};
 
+pub use brokered::Brokering;
+use brokered::{Brokered, Doors};
 pub use error::{BrokeredError, LaunchError, ShutdownError};
+use log_line::Lines;
+pub use log_line::{LogLine, LogSink, Origin};
 use process::Process;
 
 /// How long Vault waits for a plugin's handshake.
@@ -42,7 +45,7 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long Vault waits for a plugin to end by itself.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Announcements that wait for a slow plugin.
+/// Pieces of output that wait for a slow listener.
 const QUEUE: usize = 16;
 
 /// What to start, and how.
@@ -60,12 +63,16 @@ pub struct LaunchOptions {
     pub handshake: Handshake,
     /// How to trust the plugin.
     pub security: Security,
+    /// How the plugin reaches the host's services.
+    pub brokering: Brokering,
+    /// Takes the lines of the plugin's standard error as they come.
+    pub log: LogSink,
     /// How long the handshake and the connection may take.
     pub start_timeout: Duration,
 }
 
 impl LaunchOptions {
-    /// Starts `program` without arguments, secured, with Vault's time limit.
+    /// Starts `program` without arguments, secured, with Vault's time limit, and listens to nothing of what it says.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, handshake: Handshake) -> Self {
         Self {
@@ -74,6 +81,8 @@ impl LaunchOptions {
             env: Vec::new(),
             handshake,
             security: Security::AutoMtls,
+            brokering: Brokering::Sockets,
+            log: Arc::new(|_| {}),
             start_timeout: START_TIMEOUT,
         }
     }
@@ -97,22 +106,29 @@ pub enum Exit {
     Killed,
 }
 
+/// The end of a plugin.
+#[derive(Clone, Debug)]
+pub struct Exited {
+    /// How it ended; `None` when the system does not tell.
+    pub status: Option<ExitStatus>,
+    /// The end of its standard error.
+    pub stderr: String,
+}
+
 /// A plugin that is connected. Dropping it kills the process.
 pub struct Running {
     channel: Channel,
     line: HandshakeLine,
     handshake_time: Duration,
-    announcements: mpsc::Sender<ConnInfo>,
-    tls: Option<TlsAcceptor>,
-    last_service: AtomicU32,
-    brokered: Mutex<JoinSet<()>>,
+    brokered: Brokered,
     process: Process,
 }
 
 /// Starts a plugin as Vault would, and connects to it.
 ///
 /// The process gets its own process group, no standard input, and a P-521 certificate that calls itself an authority,
-/// as Go's hosts make it. The broker's stream is opened at once and kept.
+/// as Go's hosts make it. It is killed when this process dies, whatever the cause. The broker's stream is opened at once
+/// and kept.
 ///
 /// # Errors
 /// Says what was seen: why the program does not start, what it printed instead of a handshake, what the end of its
@@ -122,48 +138,32 @@ pub async fn launch(options: LaunchOptions) -> Result<Running, LaunchError> {
         Security::AutoMtls => Some(Identity::host()?),
         Security::Plain => None,
     };
-    let offered = options.handshake.protocol_versions;
-    let versions: Vec<String> = offered.iter().map(u32::to_string).collect();
-    let mut variables: Vec<(&str, String)> = vec![
-        (options.handshake.cookie_key, options.handshake.cookie_value.to_owned()),
-        ("PLUGIN_MIN_PORT", "10000".to_owned()),
-        ("PLUGIN_MAX_PORT", "25000".to_owned()),
-        (PROTOCOL_VERSIONS, versions.join(",")),
-    ];
-    if let Some(identity) = &identity {
-        variables.push((CLIENT_CERTIFICATE, identity.certificate_pem()));
-    }
-
     let started = Instant::now();
-    let mut process = Process::start(&options, variables)?;
+    let mut process = Process::start(&options, variables(&options, identity.as_ref())).await?;
     let connecting = async {
         let line = process.handshake().await?;
         let handshake_time = started.elapsed();
+        let offered = options.handshake.protocol_versions;
         if !offered.contains(&line.protocol_version) {
             let refused = UnsupportedVersion { plugin: line.protocol_version, host: offered };
             return Err(LaunchError::Version(refused));
         }
-        let (channel, tls) = connect(&line, identity.as_ref()).await?;
+        let doors = match options.brokering {
+            Brokering::Sockets => None,
+            Brokering::Multiplexed if !line.multiplexed => return Err(LaunchError::NoMultiplexing),
+            Brokering::Multiplexed => Some(Doors::default()),
+        };
+        let (channel, tls) = connect(&line, identity.as_ref(), doors.as_ref()).await?;
         greet(&channel).await?;
-        let announcements = open_broker(&channel);
-        Ok((line, handshake_time, channel, tls, announcements))
+        let brokered = Brokered::open(&channel, tls, doors);
+        Ok((line, handshake_time, channel, brokered))
     };
     let after = options.start_timeout;
-    let (line, handshake_time, channel, tls, announcements) =
-        match tokio::time::timeout(after, connecting).await {
-            Ok(connected) => connected?,
-            Err(_) => return Err(LaunchError::Timeout { after, stderr: process.stderr_tail() }),
-        };
-    Ok(Running {
-        channel,
-        line,
-        handshake_time,
-        announcements,
-        tls,
-        last_service: AtomicU32::new(0),
-        brokered: Mutex::default(),
-        process,
-    })
+    let (line, handshake_time, channel, brokered) = match tokio::time::timeout(after, connecting).await {
+        Ok(connected) => connected?,
+        Err(_) => return Err(LaunchError::Timeout { after, stderr: process.stderr().text() }),
+    };
+    Ok(Running { channel, line, handshake_time, brokered, process })
 }
 
 impl Running {
@@ -185,16 +185,32 @@ impl Running {
         self.handshake_time
     }
 
-    /// The process; `None` when it has ended and was seen to.
+    /// The process. The number may be another's when the plugin has ended.
     #[must_use]
-    pub fn pid(&self) -> Option<u32> {
+    pub fn pid(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Waits until the process has ended, by itself or not. May be asked at any time, by any number of callers.
+    pub fn exited(&self) -> impl Future<Output = Exited> + Send + 'static + use<> {
+        let (ended, stderr) = (self.process.ended(), Arc::clone(self.process.stderr()));
+        async move {
+            let status = ended.await.ok();
+            stderr.settle().await;
+            Exited { status, stderr: stderr.text() }
+        }
+    }
+
+    /// Whether the process has not ended yet.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.is_running()
     }
 
     /// The last lines that the plugin wrote to standard error: its log.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
-        self.process.stderr_tail()
+        self.process.stderr().text()
     }
 
     /// What the plugin wrote to its real standard output after the handshake. A sound plugin writes nothing there.
@@ -221,45 +237,35 @@ impl Running {
         Output(output)
     }
 
-    /// Serves `routes` to the plugin beside the main connection, and announces it. Ends with this value.
+    /// Serves `routes` to the plugin beside the main connection, and announces it. Ends with this value, or with
+    /// [`Running::withdraw`].
     ///
     /// # Errors
     /// No socket can be bound in the temporary directory, or the plugin is gone.
     pub async fn serve_brokered(&self, routes: Routes) -> Result<u32, BrokeredError> {
-        let service_id = self.last_service.fetch_add(1, Ordering::Relaxed) + 1;
-        let (listener, socket) = socket::bind(&std::env::temp_dir(), TEMPORARY_DIRECTORY, None)?;
-        let announcement = ConnInfo {
-            service_id,
-            network: "unix".to_owned(),
-            address: socket.path().to_string_lossy().into_owned(),
-            knock: None,
-        };
-        let incoming = connection::accept(listener, self.tls.clone());
-        let server = connection::server().add_routes(routes).serve_with_incoming(incoming);
-        self.brokered.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
-            let _socket = socket;
-            // A server on a bound socket ends only when it is dropped.
-            let _ = server.await;
-        });
-        self.announcements.send(announcement).await.map_err(|_| BrokeredError::PluginGone)?;
-        Ok(service_id)
+        self.brokered.serve(routes).await
     }
 
-    /// Tells the plugin to end, waits two seconds, kills it, and reaps it.
+    /// Ends the service with this number and its connections; nothing happens when there is none.
+    pub fn withdraw(&self, service_id: u32) {
+        self.brokered.withdraw(service_id);
+    }
+
+    /// Tells the plugin to end, waits two seconds, kills it, and waits until it is gone.
     ///
     /// # Errors
     /// The process cannot be waited for.
-    pub async fn shutdown(mut self) -> Result<Exit, ShutdownError> {
+    pub async fn shutdown(&self) -> Result<Exit, ShutdownError> {
         let asked = async {
             // A plugin may end before it answers, as Go's do; what counts is whether it ends.
             let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
-            self.process.wait().await
+            self.process.ended().await
         };
         match tokio::time::timeout(SHUTDOWN_TIMEOUT, asked).await {
             Ok(exited) => Ok(Exit::Graceful(exited.map_err(ShutdownError::Wait)?)),
             Err(_) => {
                 self.process.kill();
-                self.process.wait().await.map_err(ShutdownError::Wait)?;
+                self.process.ended().await.map_err(ShutdownError::Wait)?;
                 Ok(Exit::Killed)
             }
         }
@@ -274,14 +280,48 @@ impl Output {
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         self.0.recv().await
     }
+
+    /// Hands every line to `log` until the plugin has ended.
+    pub async fn forward(mut self, log: LogSink) {
+        let mut lines = Lines::new(Origin::Printed, log);
+        while let Some(piece) = self.next().await {
+            lines.push(&piece);
+        }
+        lines.end();
+    }
+}
+
+/// What go-plugin puts into the environment.
+fn variables(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&'static str, String)> {
+    let Handshake { cookie_key, cookie_value, protocol_versions } = options.handshake;
+    let versions: Vec<String> = protocol_versions.iter().map(u32::to_string).collect();
+    let mut variables = vec![
+        (cookie_key, cookie_value.to_owned()),
+        ("PLUGIN_MIN_PORT", "10000".to_owned()),
+        ("PLUGIN_MAX_PORT", "25000".to_owned()),
+        (PROTOCOL_VERSIONS, versions.join(",")),
+    ];
+    if let Some(identity) = identity {
+        variables.push((CLIENT_CERTIFICATE, identity.certificate_pem()));
+    }
+    if options.brokering == Brokering::Multiplexed {
+        variables.push((MULTIPLEX, "true".to_owned()));
+    }
+    variables
 }
 
 async fn connect(
     line: &HandshakeLine,
     identity: Option<&Identity>,
+    doors: Option<&Doors>,
 ) -> Result<(Channel, Option<TlsAcceptor>), LaunchError> {
     let unreachable = |source| LaunchError::Connect { address: line.address.clone(), source };
     let mut connection = Connection::open(&line.address).await.map_err(unreachable)?;
+    if let Some(doors) = doors.cloned() {
+        let session: Opener = multiplex::connect(connection, move |stream| doors.enter(stream));
+        let lost = || std::io::Error::new(std::io::ErrorKind::NotConnected, "the session has ended");
+        connection = session.open().await.ok_or_else(lost).map_err(unreachable)?;
+    }
     let mut acceptor = None;
     if let Some(identity) = identity {
         let plugin = CertificateDer::from(line.certificate.clone().ok_or(LaunchError::NoCertificate)?);
@@ -302,18 +342,4 @@ async fn greet(channel: &Channel) -> Result<(), LaunchError> {
         Err(status) if status.source().is_some() => Err(LaunchError::Refused(status)),
         Ok(_) | Err(_) => Ok(()),
     }
-}
-
-/// Opens the stream whose end tells a plugin that its host is gone.
-fn open_broker(channel: &Channel) -> mpsc::Sender<ConnInfo> {
-    let mut client = GrpcBrokerClient::new(channel.clone());
-    let (announcements, outgoing) = mpsc::channel(QUEUE);
-    // Go's plugins answer the call only when they announce something, so nobody can wait for it here.
-    tokio::spawn(async move {
-        let Ok(response) = client.start_stream(ReceiverStream::new(outgoing)).await else { return };
-        // What a plugin announces are services of its own, for which no prober asks.
-        let mut incoming = response.into_inner();
-        while let Ok(Some(_)) = incoming.message().await {}
-    });
-    announcements
 }

@@ -1,17 +1,17 @@
 //! All connections over one socket, for hosts that can reach only one (`PLUGIN_MULTIPLEX_GRPC`).
 //!
-//! The plugin is the yamux server on the single connection that it accepts. Every stream that the host opens carries
-//! gRPC for the main server; the streams that we open carry brokered connections. TLS is inside each stream.
+//! The host connects once and is the yamux client, the plugin is the server. Every stream that the host opens carries
+//! gRPC for the main server; the streams that the plugin opens carry brokered connections. TLS is inside each stream.
 
 use std::task::{Context, Poll};
 
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 use yamux::{Config, Mode};
 
-use crate::connection::{Arrivals, Connection, Incoming, arrivals};
+use crate::connection::{Connection, Incoming, arrivals};
 
 /// Asks for outbound streams of the session.
 #[derive(Clone)]
@@ -29,7 +29,7 @@ pub(crate) fn openings() -> (Opener, Openings) {
 impl Opener {
     /// Opens a stream; `None` when the session has ended.
     ///
-    /// The host learns of the stream by the first bytes that are written to it.
+    /// The peer learns of the stream by the first bytes that are written to it.
     pub(crate) async fn open(&self) -> Option<Connection> {
         let (wish, opened) = oneshot::channel();
         self.0.send(wish).await.ok()?;
@@ -37,7 +37,7 @@ impl Opener {
     }
 }
 
-/// The connections inside the first connection that arrives at `listener`.
+/// The plugin's side: the connections inside the first connection that arrives at `listener`.
 pub(crate) fn accept(listener: UnixListener, openings: Openings, tls: Option<TlsAcceptor>) -> Incoming {
     let (arrivals, incoming) = arrivals(tls);
     tokio::spawn(async move {
@@ -46,27 +46,34 @@ pub(crate) fn accept(listener: UnixListener, openings: Openings, tls: Option<Tls
             accepted = listener.accept() => accepted,
         };
         if let Ok((socket, _)) = accepted {
-            let mut session = Session {
-                yamux: yamux::Connection::new(socket.compat(), Config::default(), Mode::Server),
-                openings: openings.0,
-                wish: None,
-                arrivals,
-            };
-            std::future::poll_fn(|context| session.poll(context)).await;
+            run(Connection::new(socket), Mode::Server, openings, move |stream| arrivals.add(stream)).await;
         }
     });
     incoming
 }
 
-struct Session {
-    yamux: yamux::Connection<Compat<UnixStream>>,
-    openings: mpsc::Receiver<oneshot::Sender<Connection>>,
-    wish: Option<oneshot::Sender<Connection>>,
-    arrivals: Arrivals,
+/// The host's side: makes a session of `socket` and hands every stream that the plugin opens to `inbound`.
+pub(crate) fn connect(socket: Connection, inbound: impl FnMut(Connection) + Send + 'static) -> Opener {
+    let (opener, openings) = openings();
+    tokio::spawn(run(socket, Mode::Client, openings, inbound));
+    opener
 }
 
-impl Session {
-    /// Ready when the session has ended. It goes on after the server has stopped taking streams, because the last
+async fn run(socket: Connection, mode: Mode, openings: Openings, inbound: impl FnMut(Connection) + Send) {
+    let yamux = yamux::Connection::new(socket.compat(), Config::default(), mode);
+    let mut session = Session { yamux, openings: openings.0, wish: None, inbound };
+    std::future::poll_fn(|context| session.poll(context)).await;
+}
+
+struct Session<F> {
+    yamux: yamux::Connection<Compat<Connection>>,
+    openings: mpsc::Receiver<oneshot::Sender<Connection>>,
+    wish: Option<oneshot::Sender<Connection>>,
+    inbound: F,
+}
+
+impl<F: FnMut(Connection)> Session<F> {
+    /// Ready when the session has ended. It goes on after a server has stopped taking streams, because the last
     /// answers still have to get out.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
@@ -86,7 +93,7 @@ impl Session {
                 continue;
             }
             match self.yamux.poll_next_inbound(context) {
-                Poll::Ready(Some(Ok(stream))) => self.arrivals.add(Connection::new(stream.compat())),
+                Poll::Ready(Some(Ok(stream))) => (self.inbound)(Connection::new(stream.compat())),
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }

@@ -2,13 +2,15 @@
 //!
 //! An engine is a declaration: paths with fields and operations, secrets with renew and revoke, what to do with a
 //! write-ahead entry. [`framework`] routes requests to handlers, [`serve`] speaks the plugin protocol, [`testing`] runs
-//! the same engine on storage in memory.
+//! the same engine on storage in memory, and [`host`] runs any plugin as Vault does.
 #![doc = include_str!("../README.md")]
 
 pub mod framework;
+pub mod host;
 pub mod logical;
 mod serve;
 pub mod testing;
 mod wire;
 
-pub use serve::{ProbeError, ProbeReport, ServeError, probe, serve};
+pub use host::{ProbeError, ProbeReport, probe};
+pub use serve::{ServeError, serve};

@@ -1,10 +1,5 @@
-//! The plugin process, from its first line to its end; and the same seen by somebody who wants to know what it is.
+//! The plugin process, from its first line to its end.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::time::Duration;
-
-use go_plugin::host::{self, BrokeredError, LaunchError, LaunchOptions};
 use go_plugin::log::{Level, Logger, report_panics};
 use go_plugin::{Environment, Handshake, Server, StartError};
 
@@ -13,7 +8,7 @@ use crate::wire;
 
 /// What Vault and OpenBao put into a backend plugin's environment (`sdk/plugin/serve.go`), and the one protocol
 /// version with which plugins of many mounts and mutual TLS run.
-const HANDSHAKE: Handshake = Handshake {
+pub(crate) const HANDSHAKE: Handshake = Handshake {
     cookie_key: "VAULT_BACKEND_PLUGIN",
     cookie_value: "6669da05-b1c8-4f49-97d9-c8e5bed98e20",
     protocol_versions: &[5],
@@ -54,59 +49,4 @@ pub enum ServeError {
     /// Serving failed.
     #[error("the plugin ended")]
     Serve(#[source] go_plugin::ServeError),
-}
-
-/// What a plugin says of itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeReport {
-    /// The version it reports, with a leading `v`; empty where it reports none.
-    pub version: String,
-    /// 1 for a secrets engine, 2 for an auth method, as on the wire.
-    pub kind: u32,
-    /// Whether many mounts may share one process.
-    pub multiplexed: bool,
-    /// The protocol version agreed on.
-    pub protocol_version: u32,
-    /// From the start of the process to its handshake line.
-    pub handshake_time: Duration,
-}
-
-/// Starts any plugin as Vault would when it registers one, asks what it is, and ends it.
-///
-/// # Errors
-/// Fails when it does not start, or answers like no backend plugin.
-pub async fn probe(
-    program: impl Into<PathBuf>,
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-) -> Result<ProbeReport, ProbeError> {
-    let mut options = LaunchOptions::new(program.into(), HANDSHAKE);
-    options.args = args;
-    options.env = env;
-    let running = host::launch(options).await?;
-    let report = wire::probe(&running).await;
-    let ended = running.shutdown().await;
-    let report = report?;
-    ended?;
-    Ok(report)
-}
-
-/// Why a plugin could not be asked.
-#[derive(Debug, thiserror::Error)]
-pub enum ProbeError {
-    /// It did not start.
-    #[error("the plugin does not start")]
-    Launch(#[from] LaunchError),
-    /// It refused to be set up.
-    #[error("the plugin refuses its set-up: {0}")]
-    Setup(String),
-    /// It answered with an error, or not at all.
-    #[error("the plugin gives no answer: {}", .0.message())]
-    Call(#[from] tonic::Status),
-    /// It could not be offered storage.
-    #[error("the plugin cannot be connected")]
-    Broker(#[from] BrokeredError),
-    /// It did not end.
-    #[error("the plugin cannot be ended")]
-    Shutdown(#[from] host::ShutdownError),
 }

@@ -5,11 +5,53 @@ mod service;
 mod from_wire;
 mod to_wire;
 
-mod probe;
+mod backend;
+mod offered;
 mod remote;
 
-pub(crate) use probe::probe;
+pub(crate) use backend::{RemoteBackend, supports_multiplexing};
+pub(crate) use from_wire::WireError;
+pub(crate) use offered::offered;
 pub(crate) use service::routes;
+
+/// Go's zero time in Unix seconds: hosts refuse a lease without a time of issue.
+const GO_ZERO_TIME: i64 = -62_135_596_800;
+
+/// The numbers of error kinds that hosts decode; an unknown one would be taken for success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum ErrorKind {
+    Unknown = 0,
+    User = 1,
+    Internal = 2,
+    Coded = 3,
+    BadRequest = 4,
+    UnsupportedOperation = 5,
+    UnsupportedPath = 6,
+    InvalidRequest = 7,
+    PermissionDenied = 8,
+    ApprovalPending = 9,
+    Unrecoverable = 10,
+}
+
+impl ErrorKind {
+    const ALL: [ErrorKind; 11] = [
+        ErrorKind::Unknown,
+        ErrorKind::User,
+        ErrorKind::Internal,
+        ErrorKind::Coded,
+        ErrorKind::BadRequest,
+        ErrorKind::UnsupportedOperation,
+        ErrorKind::UnsupportedPath,
+        ErrorKind::InvalidRequest,
+        ErrorKind::PermissionDenied,
+        ErrorKind::ApprovalPending,
+        ErrorKind::Unrecoverable,
+    ];
+
+    fn from_number(number: u32) -> Option<ErrorKind> {
+        ErrorKind::ALL.into_iter().find(|kind| *kind as u32 == number)
+    }
+}
 
 /// The wire package `pb`.
 mod pb {

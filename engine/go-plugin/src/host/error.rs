@@ -75,6 +75,11 @@ pub enum LaunchError {
     /// The plugin chose a version that was not offered.
     #[error(transparent)]
     Version(UnsupportedVersion),
+    /// The plugin ignored the wish to have all connections in one.
+    #[error(
+        "plugin does not multiplex its connections, as plugins in containers must: build it with go-plugin 1.6 or later"
+    )]
+    NoMultiplexing,
     /// The plugin ignored the certificate that it was given.
     #[error("plugin does not offer AutoMTLS: its handshake has no certificate")]
     NoCertificate,

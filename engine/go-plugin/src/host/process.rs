@@ -1,18 +1,19 @@
 //! The plugin's process, from its start to its handshake line and its end.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::FileTypeExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{ChildStderr, ChildStdout};
 
 use super::LaunchOptions;
 use super::error::LaunchError;
+use super::keeper::{self, Ended, Kept};
+use super::log_line::{Lines, Origin};
 use super::tail::Tail;
 use crate::environment::{CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP};
 use crate::handshake::{Address, HandshakeLine, parse_handshake_line};
@@ -25,20 +26,20 @@ const EXIT_DELAY: Duration = Duration::from_secs(1);
 
 /// A child in its own process group; the group is killed on drop.
 pub(crate) struct Process {
-    child: Child,
+    kept: Kept,
     /// What a killed plugin leaves behind.
     socket: Option<PathBuf>,
     stdout: Option<BufReader<ChildStdout>>,
     stray: Option<Tail>,
-    stderr: Option<Tail>,
+    stderr: Arc<Tail>,
 }
 
 impl Process {
-    pub(crate) fn start(
+    pub(crate) async fn start(
         options: &LaunchOptions,
         variables: Vec<(&str, String)>,
     ) -> Result<Self, LaunchError> {
-        let mut command = Command::new(&options.program);
+        let mut command = std::process::Command::new(&options.program);
         command.args(&options.args);
         // What another host gave to this process is not for the plugin.
         for inherited in [CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP] {
@@ -46,15 +47,23 @@ impl Process {
         }
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.process_group(0).kill_on_drop(true);
-        let mut child =
-            command.spawn().map_err(|source| LaunchError::from_spawn(&options.program, source))?;
+        let mut kept = keeper::start(command)
+            .await
+            .map_err(|source| LaunchError::from_spawn(&options.program, source))?;
+
+        let stdout = kept.stdout.take().map(ChildStdout::from_std).transpose().map_err(LaunchError::Read)?;
+        let stderr = kept.stderr.take().map(ChildStderr::from_std).transpose().map_err(LaunchError::Read)?;
+        let lines = Lines::new(Origin::Log, Arc::clone(&options.log));
+        let stderr = match stderr {
+            Some(stderr) => Tail::of(stderr, Some(lines)),
+            None => Tail::of(tokio::io::empty(), None),
+        };
         Ok(Self {
-            stdout: child.stdout.take().map(BufReader::new),
-            stderr: child.stderr.take().map(Tail::of),
-            stray: None,
+            kept,
             socket: None,
-            child,
+            stdout: stdout.map(BufReader::new),
+            stray: None,
+            stderr: Arc::new(stderr),
         })
     }
 
@@ -64,11 +73,10 @@ impl Process {
         if let Some(mut stdout) = self.stdout.take() {
             let read = (&mut stdout).take(LONGEST_LINE).read_until(b'\n', &mut first).await;
             read.map_err(LaunchError::Read)?;
-            self.stray = Some(Tail::of(stdout));
+            self.stray = Some(Tail::of(stdout, None));
         }
         let text = String::from_utf8_lossy(&first).trim_end().to_owned();
-        let parsed = parse_handshake_line(&text);
-        match parsed {
+        match parse_handshake_line(&text) {
             Ok(line) => {
                 if let Address::Unix(path) = &line.address {
                     self.socket = Some(path.clone());
@@ -76,7 +84,7 @@ impl Process {
                 Ok(line)
             }
             Err(_) if first.last() != Some(&b'\n') && (first.len() as u64) < LONGEST_LINE => {
-                let status = tokio::time::timeout(EXIT_DELAY, self.child.wait()).await;
+                let status = tokio::time::timeout(EXIT_DELAY, self.kept.ended()).await;
                 let stderr = self.last_words().await;
                 match status {
                     Ok(Ok(status)) => Err(LaunchError::Exited { status, stdout: text, stderr }),
@@ -91,36 +99,35 @@ impl Process {
         }
     }
 
-    pub(crate) fn id(&self) -> Option<u32> {
-        self.child.id()
+    pub(crate) fn id(&self) -> u32 {
+        self.kept.id()
     }
 
-    pub(crate) fn stderr_tail(&self) -> String {
-        self.stderr.as_ref().map(Tail::text).unwrap_or_default()
+    /// Waits for the end; resolves at once when it has come.
+    pub(crate) fn ended(&self) -> Ended {
+        self.kept.ended()
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.kept.is_running()
+    }
+
+    pub(crate) fn stderr(&self) -> &Arc<Tail> {
+        &self.stderr
     }
 
     pub(crate) fn stdout_tail(&self) -> String {
         self.stray.as_ref().map(Tail::text).unwrap_or_default()
     }
 
-    pub(crate) async fn wait(&mut self) -> io::Result<ExitStatus> {
-        self.child.wait().await
-    }
-
-    /// Kills the process and what it has started, unless it was reaped.
+    /// Kills the process and what it has started, unless it has ended.
     pub(crate) fn kill(&self) {
-        let group = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-        if let Some(group) = group {
-            // It may have ended by itself just now.
-            let _ = kill_process_group(group, Signal::KILL);
-        }
+        self.kept.kill();
     }
 
-    async fn last_words(&mut self) -> String {
-        match self.stderr.take() {
-            Some(stderr) => stderr.into_text().await,
-            None => String::new(),
-        }
+    async fn last_words(&self) -> String {
+        self.stderr.settle().await;
+        self.stderr.text()
     }
 }
 

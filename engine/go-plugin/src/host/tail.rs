@@ -1,11 +1,14 @@
-//! The end of what a process writes, for error messages.
+//! The end of what a process writes, for error messages, and its lines for whoever listens.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use super::log_line::Lines;
 
 /// Enough for a stack trace, in bytes.
 const KEPT: usize = 16 * 1024;
@@ -17,22 +20,36 @@ const LAST_WORDS: Duration = Duration::from_millis(200);
 pub(crate) struct Tail {
     kept: Arc<Mutex<VecDeque<u8>>>,
     reader: JoinHandle<()>,
+    /// Closed when everything is read.
+    reading: watch::Receiver<()>,
 }
 
 impl Tail {
-    pub(crate) fn of(mut stream: impl AsyncRead + Send + Unpin + 'static) -> Self {
+    /// Reads `stream`, and makes `lines` of it where there are any to make.
+    pub(crate) fn of(mut stream: impl AsyncRead + Send + Unpin + 'static, mut lines: Option<Lines>) -> Self {
         let kept = Arc::new(Mutex::new(VecDeque::new()));
         let shared = Arc::clone(&kept);
+        let (open, reading) = watch::channel(());
         let reader = tokio::spawn(async move {
+            let _open = open;
             let mut chunk = [0; 4096];
             while let Ok(length @ 1..) = stream.read(&mut chunk).await {
-                let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                kept.extend(&chunk[..length]);
-                let excess = kept.len().saturating_sub(KEPT);
-                kept.drain(..excess);
+                let chunk = &chunk[..length];
+                {
+                    let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    kept.extend(chunk);
+                    let excess = kept.len().saturating_sub(KEPT);
+                    kept.drain(..excess);
+                }
+                if let Some(lines) = &mut lines {
+                    lines.push(chunk);
+                }
+            }
+            if let Some(lines) = &mut lines {
+                lines.end();
             }
         });
-        Self { kept, reader }
+        Self { kept, reader, reading }
     }
 
     /// What has been read so far.
@@ -41,10 +58,11 @@ impl Tail {
         String::from_utf8_lossy(kept.make_contiguous()).into_owned()
     }
 
-    /// What there is when the writer has ended.
-    pub(crate) async fn into_text(mut self) -> String {
-        let _ = tokio::time::timeout(LAST_WORDS, &mut self.reader).await;
-        self.text()
+    /// Waits a moment for what a writer that has ended said last.
+    pub(crate) async fn settle(&self) {
+        let mut reading = self.reading.clone();
+        // The channel never changes; it only closes.
+        let _ = tokio::time::timeout(LAST_WORDS, reading.changed()).await;
     }
 }
 
@@ -62,10 +80,11 @@ mod tests {
     async fn only_the_end_of_a_long_text_is_kept() {
         let text = format!("{}the end", "x".repeat(3 * KEPT));
         let (mut writer, reader) = tokio::io::duplex(64);
-        let tail = Tail::of(reader);
+        let tail = Tail::of(reader, None);
         tokio::io::AsyncWriteExt::write_all(&mut writer, text.as_bytes()).await.unwrap();
         drop(writer);
-        let kept = tail.into_text().await;
+        tail.settle().await;
+        let kept = tail.text();
         assert_eq!(kept.len(), KEPT);
         assert!(kept.ends_with("xthe end"));
     }

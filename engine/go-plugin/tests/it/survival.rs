@@ -51,7 +51,7 @@ async fn a_request_in_flight_is_answered_before_the_plugin_ends() {
     let question = tokio::spawn(async move { relay.ask(b"why".to_vec()).await });
     asked.notified().await;
     let mut output = running.output();
-    let shutdown = tokio::spawn(running.shutdown());
+    let shutdown = tokio::spawn(async move { running.shutdown().await });
     // The stream of the output ends when the plugin begins to stop.
     while output.next().await.is_some() {}
     answer.notify_one();
@@ -80,7 +80,7 @@ impl Oracle for Thoughtful {
 #[tokio::test]
 async fn an_interrupt_is_the_hosts_affair() {
     let running = connected(options(), "host").await;
-    signal(running.pid(), Signal::INT);
+    signal(Some(running.pid()), Signal::INT);
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
     assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
 }
@@ -91,7 +91,7 @@ async fn a_plugin_whose_launcher_lets_go_is_killed_and_leaves_no_socket() {
     let env = vec![("TMPDIR".into(), directory.path().into())];
     let running = launch(LaunchOptions { env, ..options() }).await.unwrap();
     assert_eq!(entries(directory.path()), 1);
-    let pid = Pid::from_raw(running.pid().unwrap().cast_signed()).unwrap();
+    let pid = Pid::from_raw(running.pid().cast_signed()).unwrap();
     let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
     drop(running);
     assert_eq!(entries(directory.path()), 0);

@@ -24,6 +24,12 @@ pub enum Error {
     /// The request makes no sense to the engine: status 400, the host's own text.
     #[error("invalid request")]
     InvalidRequest,
+    /// The request makes no sense to the engine: status 400 with this text.
+    #[error("{0}")]
+    BadRequest(String),
+    /// Trying again will not help: a host gives up revoking the lease at once.
+    #[error("unrecoverable error")]
+    Unrecoverable,
     /// The caller may not do this: status 403, the host's own text.
     #[error("permission denied")]
     PermissionDenied,

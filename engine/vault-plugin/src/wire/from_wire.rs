@@ -1,9 +1,13 @@
-//! Messages of the host into [`crate::logical`].
+//! Messages of the other side into [`crate::logical`].
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use super::pb;
-use crate::logical::{Connection, LeaseOptions, Map, Operation, Request, Secret, WrapInfo};
+use super::{ErrorKind, GO_ZERO_TIME, pb};
+use crate::logical::{
+    Connection, Error, LeaseOptions, Map, Operation, READ_ONLY, Request, Response, Secret, SpecialPaths,
+    WrapInfo,
+};
 
 /// A message that makes no sense.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +25,20 @@ pub(crate) enum WireError {
         /// Column of the fault.
         column: usize,
     },
+    /// Text that must be JSON is empty.
+    #[error("{0} is the empty text instead of JSON, which Vault refuses: send null")]
+    EmptyJson(&'static str),
+    /// Vault refuses a lease without a time of issue.
+    #[error("the lease has no time of issue, without which Vault refuses it: send Go's zero time")]
+    NoIssueTime,
+    /// Vault takes an error of a kind it does not know for success.
+    #[error("error of kind {kind}, which Vault does not know and takes for success: {message}")]
+    ErrorKind {
+        /// The number.
+        kind: u32,
+        /// The text.
+        message: String,
+    },
 }
 
 pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError> {
@@ -31,7 +49,7 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
         path: message.path,
         data: object("request data", &message.data)?,
         secret: message.secret.map(secret).transpose()?,
-        headers: message.headers.into_iter().map(|(name, values)| (name, values.header)).collect(),
+        headers: headers(message.headers),
         client_token: message.client_token,
         client_token_accessor: message.client_token_accessor,
         display_name: message.display_name,
@@ -53,6 +71,59 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
     })
 }
 
+/// As strict as Vault, so that an author learns here what would fail there.
+pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
+    if let Some(secret) = &message.secret {
+        strict("internal data of the lease", &secret.internal_data)?;
+        if secret.lease_options.as_ref().is_some_and(|lease| lease.issue_time.is_none()) {
+            return Err(WireError::NoIssueTime);
+        }
+    }
+    Ok(Response {
+        data: strict("response data", &message.data)?,
+        secret: message.secret.map(secret).transpose()?,
+        warnings: message.warnings,
+        headers: headers(message.headers),
+    })
+}
+
+/// The inner error is what the plugin says, the outer one that it cannot be understood.
+pub(crate) fn error(message: pb::ProtoError) -> Result<Error, WireError> {
+    let text = message.err_msg;
+    let kind = match ErrorKind::from_number(message.err_type) {
+        Some(kind) => kind,
+        None => return Err(WireError::ErrorKind { kind: message.err_type, message: text }),
+    };
+    Ok(match kind {
+        ErrorKind::Unknown if text == READ_ONLY => Error::ReadOnly,
+        ErrorKind::Unknown | ErrorKind::Internal => Error::Internal(text),
+        ErrorKind::User => Error::User(text),
+        ErrorKind::Coded => match u16::try_from(message.err_code) {
+            Ok(status) => Error::Coded { status, message: text },
+            Err(_) => Error::Internal(text),
+        },
+        ErrorKind::BadRequest => Error::BadRequest(text),
+        ErrorKind::UnsupportedOperation => Error::UnsupportedOperation,
+        ErrorKind::UnsupportedPath => Error::UnsupportedPath,
+        ErrorKind::InvalidRequest => Error::InvalidRequest,
+        ErrorKind::PermissionDenied => Error::PermissionDenied,
+        ErrorKind::ApprovalPending => Error::Internal("request needs further approval".to_owned()),
+        ErrorKind::Unrecoverable => Error::Unrecoverable,
+    })
+}
+
+pub(crate) fn special_paths(message: pb::Paths) -> SpecialPaths {
+    SpecialPaths {
+        root: message.root,
+        unauthenticated: message.unauthenticated,
+        local_storage: message.local_storage,
+        seal_wrap_storage: message.seal_wrap_storage,
+        write_forwarded_storage: message.write_forwarded_storage,
+        limited: message.limited,
+        allow_snapshot_read: message.allow_snapshot_read,
+    }
+}
+
 /// Nanoseconds; what is below zero counts as none.
 pub(crate) fn duration(nanoseconds: i64) -> Duration {
     Duration::from_nanos(u64::try_from(nanoseconds).unwrap_or(0))
@@ -60,7 +131,8 @@ pub(crate) fn duration(nanoseconds: i64) -> Duration {
 
 fn secret(message: pb::Secret) -> Result<Secret, WireError> {
     let lease = message.lease_options.unwrap_or_default();
-    let issue_time = lease.issue_time.and_then(|time| SystemTime::try_from(time).ok());
+    let issued = lease.issue_time.filter(|time| time.seconds != GO_ZERO_TIME);
+    let issue_time = issued.and_then(|time| SystemTime::try_from(time).ok());
     Ok(Secret {
         lease: LeaseOptions {
             ttl: duration(lease.ttl),
@@ -84,20 +156,38 @@ fn connection(message: pb::Connection) -> Connection {
     }
 }
 
+fn headers(headers: HashMap<String, pb::Header>) -> BTreeMap<String, Vec<String>> {
+    headers.into_iter().map(|(name, values)| (name, values.header)).collect()
+}
+
+/// `null` is no object, which differs from an empty one.
+fn strict(part: &'static str, text: &str) -> Result<Option<Map>, WireError> {
+    if text.is_empty() {
+        return Err(WireError::EmptyJson(part));
+    }
+    parse(part, text)
+}
+
 /// `null`, and the empty text that no host sends, are the empty object.
 fn object(part: &'static str, text: &str) -> Result<Map, WireError> {
     if text.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_str::<Option<Map>>(text) {
-        Ok(map) => Ok(map.unwrap_or_default()),
-        Err(error) => Err(WireError::Json { part, line: error.line(), column: error.column() }),
-    }
+    parse(part, text).map(Option::unwrap_or_default)
+}
+
+fn parse(part: &'static str, text: &str) -> Result<Option<Map>, WireError> {
+    serde_json::from_str(text).map_err(|error| WireError::Json {
+        part,
+        line: error.line(),
+        column: error.column(),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::to_wire;
 
     #[test]
     fn null_data_is_an_empty_object_and_rubbish_is_refused_without_being_repeated() {
@@ -105,6 +195,72 @@ mod tests {
         assert_eq!(object("data", r#"{"a":1}"#).unwrap()["a"], 1);
         let error = object("data", r#"{"api_key": hunter2}"#).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_a_plugin_answers_is_held_to_vaults_rules() {
+        let empty = pb::Response::default();
+        assert!(matches!(response(empty), Err(WireError::EmptyJson("response data"))));
+        let absent = pb::Response { data: "null".to_owned(), ..pb::Response::default() };
+        assert_eq!(response(absent).unwrap(), Response::default());
+        let lease = Some(pb::LeaseOptions::default());
+        let secret =
+            pb::Secret { lease_options: lease, internal_data: "{}".to_owned(), ..Default::default() };
+        let timeless = pb::Response { data: "{}".to_owned(), secret: Some(secret), ..Default::default() };
+        assert!(matches!(response(timeless), Err(WireError::NoIssueTime)));
+        let unknown = pb::ProtoError { err_type: 11, err_msg: "new".to_owned(), err_code: 0 };
+        assert!(matches!(error(unknown), Err(WireError::ErrorKind { kind: 11, .. })));
+    }
+
+    #[test]
+    fn every_error_survives_the_way_to_the_host() {
+        let errors = [
+            Error::ReadOnly,
+            Error::UnsupportedOperation,
+            Error::UnsupportedPath,
+            Error::InvalidRequest,
+            Error::PermissionDenied,
+            Error::Unrecoverable,
+            Error::BadRequest("bad".to_owned()),
+            Error::User("input".to_owned()),
+            Error::Internal("inside".to_owned()),
+            Error::Coded { status: 418, message: "teapot".to_owned() },
+        ];
+        for sent in errors {
+            let received = error(to_wire::error(&sent)).unwrap();
+            assert_eq!(format!("{received:?}"), format!("{sent:?}"));
+        }
+    }
+
+    #[test]
+    fn a_request_and_a_response_survive_the_way() {
+        let data = serde_json::json!({"n": 1, "s": "x"}).as_object().unwrap().clone();
+        let sent = Response {
+            data: Some(data.clone()),
+            secret: Some(Secret {
+                lease: LeaseOptions { ttl: Duration::from_secs(60), renewable: true, ..Default::default() },
+                internal_data: data.clone(),
+                lease_id: "id".to_owned(),
+            }),
+            warnings: vec!["careful".to_owned()],
+            headers: BTreeMap::from([("X-A".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
+        };
+        assert_eq!(response(to_wire::response(sent.clone())).unwrap(), sent);
+
+        let mut asked = Request::new(Operation::Renew, "creds/x", data);
+        asked.secret = sent.secret;
+        asked.headers = sent.headers;
+        asked.mount_point = "kv/".to_owned();
+        asked.entity_id = "e".to_owned();
+        asked.connection = Some(Connection {
+            remote_addr: "127.0.0.1".to_owned(),
+            remote_port: 0,
+            peer_certificates: vec![vec![1, 2]],
+        });
+        let received = request(Some(to_wire::request(asked.clone()))).unwrap();
+        assert_eq!((received.data, received.secret), (asked.data, asked.secret));
+        assert_eq!((received.headers, received.mount_point), (asked.headers, asked.mount_point));
+        assert_eq!(received.connection.unwrap().peer_certificates, [[1, 2]]);
     }
 
     #[test]

@@ -1,23 +1,41 @@
 //! [`crate::logical`] into messages for the host.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use super::pb;
-use crate::logical::{Error, LeaseOptions, Map, Response, Secret, SpecialPaths};
+use super::{ErrorKind, GO_ZERO_TIME};
+use crate::logical::{
+    Connection, Error, LeaseOptions, Map, Operation, Request, Response, Secret, SpecialPaths,
+};
 
-/// Go's zero time in Unix seconds: hosts refuse a lease without a time of issue.
-const GO_ZERO_TIME: i64 = -62_135_596_800;
-
-/// The numbers of error kinds that hosts decode; an unknown one would be taken for success.
-#[derive(Clone, Copy)]
-enum ErrorKind {
-    Unknown = 0,
-    User = 1,
-    Coded = 3,
-    UnsupportedOperation = 5,
-    UnsupportedPath = 6,
-    InvalidRequest = 7,
-    PermissionDenied = 8,
+pub(crate) fn request(request: Request) -> pb::Request {
+    pb::Request {
+        data: request_data(&request.operation, &request.data),
+        operation: request.operation.as_str().to_owned(),
+        id: request.id,
+        replication_cluster: request.replication_cluster,
+        path: request.path,
+        secret: request.secret.map(secret),
+        headers: headers(request.headers),
+        client_token: request.client_token,
+        client_token_accessor: request.client_token_accessor,
+        display_name: request.display_name,
+        mount_point: request.mount_point,
+        mount_type: request.mount_type,
+        mount_accessor: request.mount_accessor,
+        wrap_info: request.wrap_info.map(|wrap| pb::RequestWrapInfo {
+            ttl: nanoseconds(wrap.ttl),
+            format: wrap.format,
+            seal_wrap: wrap.seal_wrap,
+        }),
+        entity_id: request.entity_id,
+        policy_override: request.policy_override,
+        unauthenticated: request.unauthenticated,
+        connection: request.connection.map(connection),
+        requires_snapshot_id: request.requires_snapshot_id,
+        recover_source_path: request.recover_source_path,
+    }
 }
 
 pub(crate) fn response(response: Response) -> pb::Response {
@@ -25,7 +43,7 @@ pub(crate) fn response(response: Response) -> pb::Response {
         secret: response.secret.map(secret),
         data: json(response.data.as_ref()),
         warnings: response.warnings,
-        headers: response.headers.into_iter().map(|(name, header)| (name, pb::Header { header })).collect(),
+        headers: headers(response.headers),
     }
 }
 
@@ -35,6 +53,8 @@ pub(crate) fn error(error: &Error) -> pb::ProtoError {
         Error::UnsupportedOperation => ErrorKind::UnsupportedOperation,
         Error::UnsupportedPath => ErrorKind::UnsupportedPath,
         Error::InvalidRequest => ErrorKind::InvalidRequest,
+        Error::BadRequest(_) => ErrorKind::BadRequest,
+        Error::Unrecoverable => ErrorKind::Unrecoverable,
         Error::PermissionDenied => ErrorKind::PermissionDenied,
         Error::User(_) => ErrorKind::User,
         Error::Coded { status, .. } => {
@@ -60,6 +80,31 @@ pub(crate) fn special_paths(paths: SpecialPaths) -> pb::Paths {
     }
 }
 
+/// Vault's router has no data for what has neither body nor query, and an empty object for an empty body.
+fn request_data(operation: &Operation, data: &Map) -> String {
+    let has_body = matches!(operation, Operation::Create | Operation::Update | Operation::Patch);
+    json(Some(data).filter(|data| has_body || !data.is_empty()))
+}
+
+fn headers(headers: BTreeMap<String, Vec<String>>) -> HashMap<String, pb::Header> {
+    headers.into_iter().map(|(name, header)| (name, pb::Header { header })).collect()
+}
+
+fn connection(connection: Connection) -> pb::Connection {
+    let chain = (!connection.peer_certificates.is_empty()).then(|| pb::CertificateChain {
+        certificates: connection
+            .peer_certificates
+            .into_iter()
+            .map(|asn1_data| pb::Certificate { asn1_data })
+            .collect(),
+    });
+    pb::Connection {
+        remote_addr: connection.remote_addr,
+        remote_port: connection.remote_port,
+        connection_state: chain.map(|chain| pb::ConnectionState { peer_certificates: Some(chain) }),
+    }
+}
+
 fn secret(secret: Secret) -> pb::Secret {
     pb::Secret {
         lease_options: Some(lease(&secret.lease)),
@@ -82,7 +127,7 @@ fn timestamp(time: Option<SystemTime>) -> prost_types::Timestamp {
     time.map_or(prost_types::Timestamp { seconds: GO_ZERO_TIME, nanos: 0 }, prost_types::Timestamp::from)
 }
 
-fn nanoseconds(duration: Duration) -> i64 {
+pub(crate) fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 

@@ -1,0 +1,142 @@
+//! A thread for each plugin that starts it, dies no earlier than it, and reaps it.
+//!
+//! The kernel kills a child with `PR_SET_PDEATHSIG` when the *thread* ends that started it, so that thread must be one
+//! that lives as long as the child or the whole host: not one of a runtime's. It waits for the end without reaping at
+//! first, which keeps the process id and that of its group from being given to another process while they are signalled.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::pin::Pin;
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, waitid,
+};
+use tokio::sync::{oneshot, watch};
+
+/// The end of a process, for whoever waits.
+pub(crate) type Ended = Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>;
+
+/// The exit status, or the number of the error with which waiting failed.
+type Outcome = Result<ExitStatus, i32>;
+
+/// A running child. Dropping it kills its process group.
+pub(crate) struct Kept {
+    pub(crate) stdout: Option<ChildStdout>,
+    pub(crate) stderr: Option<ChildStderr>,
+    id: u32,
+    group: Arc<Group>,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+/// Starts `command` as the leader of a new process group, to be killed with this process whatever ends it.
+pub(crate) async fn start(mut command: Command) -> io::Result<Kept> {
+    command.process_group(0);
+    die_with_this_process(&mut command);
+    let (started, child) = oneshot::channel();
+    std::thread::Builder::new().name("plugin".to_owned()).spawn(move || keep(command, started))?;
+    child.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the plugin has failed")))
+}
+
+impl Kept {
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    pub(crate) fn ended(&self) -> Ended {
+        let mut outcome = self.outcome.clone();
+        Box::pin(async move {
+            match outcome.wait_for(Option::is_some).await.as_deref() {
+                Ok(Some(Ok(status))) => Ok(*status),
+                Ok(Some(Err(code))) => Err(io::Error::from_raw_os_error(*code)),
+                Ok(None) | Err(_) => Err(io::Error::other("nobody waits for the process")),
+            }
+        })
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        self.outcome.borrow().is_none()
+    }
+
+    pub(crate) fn kill(&self) {
+        self.group.kill();
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The process group of a child, until the child is reaped.
+struct Group(Mutex<Option<Pid>>);
+
+impl Group {
+    fn kill(&self) {
+        if let Some(group) = *self.lock() {
+            // It may have ended by itself just now.
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Pid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn keep(mut command: Command, started: oneshot::Sender<io::Result<Kept>>) {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // Without a listener nothing was started and nobody has to know.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let pid = Pid::from_child(&child);
+    let group = Arc::new(Group(Mutex::new(Some(pid))));
+    let (tell, outcome) = watch::channel(None);
+    let kept = Kept {
+        stdout: child.stdout.take(),
+        stderr: child.stderr.take(),
+        id: child.id(),
+        group: Arc::clone(&group),
+        outcome,
+    };
+    // Who gave up meanwhile gets nothing, and the process is killed by the drop.
+    drop(started.send(Ok(kept)));
+
+    let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    while matches!(waitid(WaitId::Pid(pid), exited), Err(Errno::INTR)) {}
+    tell.send_replace(Some(reap(&mut child, &group)));
+}
+
+/// Ends what the plugin has started and left behind, and gives its process id back.
+fn reap(child: &mut Child, group: &Group) -> Outcome {
+    group.kill();
+    let mut leader = group.lock();
+    *leader = None;
+    child.wait().map_err(|error| error.raw_os_error().unwrap_or(0))
+}
+
+/// Go's plugins do not notice the death of their host, so the kernel has to end them.
+#[expect(unsafe_code, reason = "the setting must be made in the child, between fork and exec")]
+fn die_with_this_process(command: &mut Command) {
+    let host = rustix::process::getpid();
+    let prepare = move || {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        // Had the host died before the setting, it would never take effect.
+        if getppid() == Some(host) {
+            Ok(())
+        } else {
+            Err(io::Error::from_raw_os_error(Errno::SRCH.raw_os_error()))
+        }
+    };
+    // SAFETY: between fork and exec the closure makes two system calls, and it neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(prepare);
+    }
+}

@@ -1,0 +1,44 @@
+//! How a call to an engine in another process can fail.
+
+use crate::logical::{Error, Response};
+use crate::wire::WireError;
+
+/// A call did not give what was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The engine answered with an error.
+    #[error(transparent)]
+    Refused(Box<Refusal>),
+    /// The process has ended or its connection is lost, for good: launch it anew, mount, initialise, and ask once more,
+    /// as Vault does.
+    #[error("plugin is shut down")]
+    Gone,
+    /// The plugin answered with a status of gRPC in place of the engine; in the words of Go, which Vault shows.
+    #[error("rpc error: code = {code} desc = {message}")]
+    Rpc {
+        /// The name of the status.
+        code: String,
+        /// Its text.
+        message: String,
+    },
+    /// Vault would not understand the answer.
+    #[error("the plugin's answer cannot be understood: {0}")]
+    Answer(String),
+}
+
+impl From<WireError> for CallError {
+    fn from(error: WireError) -> CallError {
+        CallError::Answer(error.to_string())
+    }
+}
+
+/// An engine's error. Engines of the Go SDK often return an error response with it: then the error gives the HTTP
+/// status, and the response the text.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Refusal {
+    /// The kind, and the text where the kind has one.
+    pub error: Error,
+    /// What came with it.
+    pub response: Option<Response>,
+}

@@ -1,0 +1,185 @@
+//! A plugin process, from its start to its end.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use go_plugin::UnsupportedVersion;
+use go_plugin::host::{
+    self, Brokering, Exit, Exited, LaunchOptions, LogSink, Running, START_TIMEOUT, ShutdownError,
+};
+
+use super::CallError;
+use crate::serve::HANDSHAKE;
+use crate::wire;
+
+/// What plugins see as the version of their host unless the caller says otherwise.
+const HOST_VERSION: &str = "1.21.4";
+
+/// What to start, and how.
+///
+/// It has no `Debug`, because the environment may hold secrets.
+#[derive(Clone)]
+pub struct Launch {
+    /// The plugin's binary.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub args: Vec<OsString>,
+    /// Variables added to the environment of this process; Vault's own are added after them.
+    pub env: Vec<(OsString, OsString)>,
+    /// The version of Vault that the plugin is told, without a leading `v`.
+    pub host_version: String,
+    /// Takes what the plugin says, line by line: its log, other text on standard error, and what its code prints.
+    pub log: LogSink,
+    /// How the plugin reaches the storage.
+    pub brokering: Brokering,
+    /// How long the handshake and the connection may take.
+    pub start_timeout: Duration,
+}
+
+impl Launch {
+    /// Starts `program` without arguments, as Vault 1.21 would, and listens to nothing of what it says.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Launch {
+        Launch {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+            host_version: HOST_VERSION.to_owned(),
+            log: Arc::new(|_| {}),
+            brokering: Brokering::Sockets,
+            start_timeout: START_TIMEOUT,
+        }
+    }
+}
+
+/// Starts a plugin as Vault does: protocol version 5, mutual TLS, a process group of its own. It dies with this process.
+///
+/// # Errors
+/// Says what was seen: why the program does not start, what it printed instead of a handshake, what it said last.
+pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
+    let mut options = LaunchOptions::new(launch.program, HANDSHAKE);
+    options.args = launch.args;
+    options.env = launch.env;
+    // The variables of `sdk/helper/pluginutil/run_config.go`.
+    options.env.extend(
+        [
+            ("VAULT_VERSION", launch.host_version.as_str()),
+            ("VAULT_PLUGIN_METADATA_MODE", "false"),
+            ("VAULT_PLUGIN_AUTOMTLS_ENABLED", "true"),
+        ]
+        .map(|(name, value)| (name.into(), value.into())),
+    );
+    options.log = Arc::clone(&launch.log);
+    options.brokering = launch.brokering;
+    options.start_timeout = launch.start_timeout;
+
+    let running = host::launch(options).await.map_err(|error| match error {
+        host::LaunchError::Version(UnsupportedVersion { plugin, .. }) => {
+            LaunchError::OldProtocol { version: plugin }
+        }
+        other => LaunchError::Start(other),
+    })?;
+    tokio::spawn(running.output().forward(launch.log));
+    let multiplexed =
+        wire::supports_multiplexing(running.channel()).await.map_err(LaunchError::Multiplexing)?;
+    Ok(Plugin(Arc::new(Process { running, multiplexed, mounted: AtomicBool::new(false) })))
+}
+
+/// A plugin process. It is killed when the last clone of this and the last [`Mount`](super::Mount) in it are dropped.
+#[derive(Clone)]
+pub struct Plugin(Arc<Process>);
+
+struct Process {
+    running: Running,
+    multiplexed: bool,
+    /// Whether the one mount is there of a plugin that can have only one.
+    mounted: AtomicBool,
+}
+
+impl Plugin {
+    /// The process id. It may be another's when the plugin has ended.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.0.running.pid()
+    }
+
+    /// The time from the start of the process to its handshake line.
+    #[must_use]
+    pub fn handshake_time(&self) -> Duration {
+        self.0.running.handshake_time()
+    }
+
+    /// The protocol version agreed on.
+    #[must_use]
+    pub fn protocol_version(&self) -> u32 {
+        self.0.running.protocol_version()
+    }
+
+    /// Whether many mounts may share the process. If not, each needs a process of its own.
+    #[must_use]
+    pub fn is_multiplexed(&self) -> bool {
+        self.0.multiplexed
+    }
+
+    /// Whether the process has not ended yet.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.0.running.is_running()
+    }
+
+    /// Waits until the process has ended, by itself or not. May be asked at any time, by any number of callers; it does
+    /// not keep the process alive.
+    pub fn exited(&self) -> impl Future<Output = Exited> + Send + 'static + use<> {
+        self.0.running.exited()
+    }
+
+    /// The last lines that the plugin wrote to standard error.
+    #[must_use]
+    pub fn stderr_tail(&self) -> String {
+        self.0.running.stderr_tail()
+    }
+
+    /// Tells the plugin to end, kills it after two seconds, and waits until it is gone. Its mounts are gone with it.
+    ///
+    /// # Errors
+    /// The process cannot be waited for.
+    pub async fn shutdown(&self) -> Result<Exit, ShutdownError> {
+        self.0.running.shutdown().await
+    }
+
+    pub(super) fn running(&self) -> &Running {
+        &self.0.running
+    }
+
+    /// Takes the place of a mount; `false` when there is none left.
+    pub(super) fn enter(&self) -> bool {
+        self.0.multiplexed || !self.0.mounted.swap(true, Ordering::AcqRel)
+    }
+
+    pub(super) fn leave(&self) {
+        self.0.mounted.store(false, Ordering::Release);
+    }
+}
+
+/// A plugin could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// The process did not become a plugin.
+    #[error(transparent)]
+    Start(host::LaunchError),
+    /// The plugin was built before there was AutoMTLS for engines.
+    #[error(
+        "the plugin speaks protocol version {version}, which is not supported: rebuild it with vault/sdk 0.6 or later, \
+         which speaks version 5"
+    )]
+    OldProtocol {
+        /// The plugin's choice.
+        version: u32,
+    },
+    /// The plugin does not say whether mounts can share it.
+    #[error("the plugin does not say whether mounts can share its process")]
+    Multiplexing(#[source] CallError),
+}

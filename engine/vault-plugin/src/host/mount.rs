@@ -1,0 +1,165 @@
+//! One mount of an engine that runs in another process.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use go_plugin::host::BrokeredError;
+
+use super::{CallError, Plugin};
+use crate::logical::{BackendType, Request, Response, SpecialPaths, Storage, SystemView};
+use crate::wire::{self, RemoteBackend};
+
+/// What a mount is given when it is set up.
+#[derive(Clone)]
+pub struct MountConfig {
+    /// The mount's storage.
+    pub storage: Arc<dyn Storage>,
+    /// The host's settings.
+    pub system: Arc<dyn SystemView>,
+    /// The mount's options, with what Vault adds: `plugin_name`, `plugin_type`, `plugin_version`.
+    pub options: BTreeMap<String, String>,
+    /// The mount's unique id.
+    pub backend_uuid: String,
+}
+
+impl MountConfig {
+    /// A mount without options, with a new id.
+    #[must_use]
+    pub fn new(storage: Arc<dyn Storage>, system: Arc<dyn SystemView>) -> MountConfig {
+        let backend_uuid = uuid::Uuid::new_v4().to_string();
+        MountConfig { storage, system, options: BTreeMap::new(), backend_uuid }
+    }
+}
+
+impl Plugin {
+    /// Sets the engine up on storage and settings, and asks what it is. It wants [`Mount::initialize`] next.
+    ///
+    /// # Errors
+    /// The engine refuses, is of no kind that Vault knows, or the process has its one mount already.
+    pub async fn mount(&self, config: MountConfig) -> Result<Mount, MountError> {
+        if !self.enter() {
+            return Err(MountError::Occupied);
+        }
+        let mut place = Place { plugin: self.clone(), service_id: None };
+        let services = wire::offered(config.storage, config.system);
+        let service_id = self.running().serve_brokered(services).await?;
+        place.service_id = Some(service_id);
+
+        let engine = RemoteBackend::new(self.running().channel());
+        engine.setup(service_id, config.options, config.backend_uuid).await?.map_err(MountError::Setup)?;
+        let kind = engine.kind().await?.map_err(MountError::Kind)?;
+        let version = engine.version().await?;
+        let special_paths = engine.special_paths().await?;
+        Ok(Mount { engine, kind, version, special_paths, place })
+    }
+}
+
+/// One instance of an engine. Dropped without [`Mount::cleanup`], it only loses its storage.
+pub struct Mount {
+    engine: RemoteBackend,
+    kind: BackendType,
+    version: String,
+    special_paths: SpecialPaths,
+    place: Place,
+}
+
+impl Mount {
+    /// Secrets engine or auth method.
+    #[must_use]
+    pub fn kind(&self) -> BackendType {
+        self.kind
+    }
+
+    /// The version that the plugin reports, with a leading `v`; empty where it reports none.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// Paths that want special treatment.
+    #[must_use]
+    pub fn special_paths(&self) -> &SpecialPaths {
+        &self.special_paths
+    }
+
+    /// The process that the engine runs in.
+    #[must_use]
+    pub fn plugin(&self) -> &Plugin {
+        &self.place.plugin
+    }
+
+    /// Lets the engine do what it does once, when its storage can be written.
+    ///
+    /// # Errors
+    /// Fails as the engine does, or as the call. That an engine does not know the call is no failure.
+    pub async fn initialize(&self) -> Result<(), CallError> {
+        self.engine.initialize().await
+    }
+
+    /// Handles a request. `None` is no content.
+    ///
+    /// # Errors
+    /// Fails as the engine does, or as the call.
+    pub async fn handle_request(&self, request: Request) -> Result<Option<Response>, CallError> {
+        self.engine.handle_request(request).await
+    }
+
+    /// Whether something exists at the path, or `None` where the path has no existence check: a write is an update then.
+    ///
+    /// # Errors
+    /// Fails as the engine does, or as the call.
+    pub async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, CallError> {
+        self.engine.handle_existence_check(request).await
+    }
+
+    /// Tells that something under the storage key was changed by somebody else.
+    ///
+    /// # Errors
+    /// Fails as the call.
+    pub async fn invalidate_key(&self, key: &str) -> Result<(), CallError> {
+        self.engine.invalidate_key(key).await
+    }
+
+    /// Removes the mount from the process. As in Vault there is no limit to how long an engine may take for it.
+    ///
+    /// # Errors
+    /// Fails as the call; the storage is taken away nevertheless.
+    pub async fn cleanup(self) -> Result<(), CallError> {
+        self.engine.cleanup().await
+    }
+}
+
+/// The place that a mount has in a process, given back on drop.
+struct Place {
+    plugin: Plugin,
+    service_id: Option<u32>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(service_id) = self.service_id {
+            self.plugin.running().withdraw(service_id);
+        }
+        self.plugin.leave();
+    }
+}
+
+/// An engine could not be mounted.
+#[derive(Debug, thiserror::Error)]
+pub enum MountError {
+    /// The plugin takes one mount for each process, and has it.
+    #[error("the plugin does not share its process among mounts: launch it once more for another mount")]
+    Occupied,
+    /// The engine refused, in its own words.
+    #[error("the plugin refuses its set-up: {0}")]
+    Setup(String),
+    /// Neither a secrets engine nor an auth method.
+    #[error("the plugin is of type {0}, and neither a secrets engine (1) nor an auth method (2)")]
+    Kind(u32),
+    /// The storage could not be offered.
+    #[error(transparent)]
+    Broker(#[from] BrokeredError),
+    /// A call failed.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}

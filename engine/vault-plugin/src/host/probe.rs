@@ -1,0 +1,143 @@
+//! What a plugin is, asked as Vault asks when it registers one: set up without storage or settings.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use go_plugin::host::ShutdownError;
+
+use super::{Launch, LaunchError, MountConfig, MountError, Plugin, launch};
+use crate::logical::{
+    Access, BackendType, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError,
+    SystemView, SystemViewError, Transaction,
+};
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeReport {
+    /// The version it reports, with a leading `v`; empty where it reports none.
+    pub version: String,
+    /// Secrets engine or auth method.
+    pub kind: BackendType,
+    /// Whether many mounts may share one process.
+    pub multiplexed: bool,
+    /// The protocol version agreed on.
+    pub protocol_version: u32,
+    /// From the start of the process to its handshake line.
+    pub handshake_time: Duration,
+}
+
+/// Starts any plugin as Vault would when it registers one, asks what it is, and ends it.
+///
+/// # Errors
+/// Fails when it does not start, or answers like no backend plugin.
+pub async fn probe(
+    program: impl Into<PathBuf>,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+) -> Result<ProbeReport, ProbeError> {
+    let plugin = launch(Launch { args, env, ..Launch::new(program) }).await?;
+    let report = ask(&plugin).await;
+    let ended = plugin.shutdown().await;
+    let report = report?;
+    ended?;
+    Ok(report)
+}
+
+async fn ask(plugin: &Plugin) -> Result<ProbeReport, MountError> {
+    let mount = plugin.mount(MountConfig::new(Arc::new(Absent), Arc::new(Absent))).await?;
+    Ok(ProbeReport {
+        version: mount.version().to_owned(),
+        kind: mount.kind(),
+        multiplexed: plugin.is_multiplexed(),
+        protocol_version: plugin.protocol_version(),
+        handshake_time: plugin.handshake_time(),
+    })
+}
+
+/// Why a plugin could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// It did not start.
+    #[error("the plugin does not start")]
+    Launch(#[from] LaunchError),
+    /// It could not be set up, or answered with an error, or not at all.
+    #[error("the plugin gives no answer")]
+    Mount(#[from] MountError),
+    /// It did not end.
+    #[error("the plugin cannot be ended")]
+    Shutdown(#[from] ShutdownError),
+}
+
+/// The storage and settings of a host that registers a plugin: there are none.
+struct Absent;
+
+fn no_storage<T>() -> Result<T, StorageError> {
+    let text = "missing storage implementation: there is none while a plugin is registered";
+    Err(StorageError::Unreachable(text.to_owned()))
+}
+
+fn no_settings<T>() -> Result<T, SystemViewError> {
+    let text = "missing system view implementation: there is none while a plugin is registered";
+    Err(SystemViewError::Unreachable(text.to_owned()))
+}
+
+#[async_trait]
+impl Storage for Absent {
+    async fn get(&self, _key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        no_storage()
+    }
+
+    async fn put(&self, _entry: StorageEntry) -> Result<(), StorageError> {
+        no_storage()
+    }
+
+    async fn delete(&self, _key: &str) -> Result<(), StorageError> {
+        no_storage()
+    }
+
+    async fn list(&self, _prefix: &str) -> Result<Vec<String>, StorageError> {
+        no_storage()
+    }
+
+    async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        no_storage()
+    }
+}
+
+#[async_trait]
+impl SystemView for Absent {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        no_settings()
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        no_settings()
+    }
+
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        no_settings()
+    }
+
+    async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
+        no_settings()
+    }
+
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        no_settings()
+    }
+
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        no_settings()
+    }
+
+    async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
+        no_settings()
+    }
+
+    async fn generate_password(&self, _policy: &str) -> Result<String, SystemViewError> {
+        no_settings()
+    }
+}

@@ -1,0 +1,142 @@
+//! An engine in another process, as its host calls it.
+
+use std::error::Error as _;
+
+use go_plugin::MESSAGE_SIZE_LIMIT;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use super::multiplexing::MultiplexingSupportRequest;
+use super::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
+use super::pb::backend_client::BackendClient;
+use super::version::plugin_version_client::PluginVersionClient;
+use super::{from_wire, pb, to_wire, version};
+use crate::host::{CallError, Refusal};
+use crate::logical::{BackendType, Request as Asked, Response, SpecialPaths};
+
+/// Whether many mounts may share the process; one that has never heard of it says no.
+pub(crate) async fn supports_multiplexing(channel: Channel) -> Result<bool, CallError> {
+    let mut request = Request::new(MultiplexingSupportRequest {});
+    // The Go SDK wants an id on every call, whatever it is.
+    request.metadata_mut().insert("multiplex_id", MetadataValue::from_static("host"));
+    match PluginMultiplexingClient::new(channel).multiplexing_support(request).await {
+        Ok(reply) => Ok(reply.into_inner().supported),
+        Err(status) if status.code() == Code::Unimplemented => Ok(false),
+        Err(status) => Err(failed(status)),
+    }
+}
+
+/// One instance of an engine, named by an id in the metadata of every call.
+pub(crate) struct RemoteBackend {
+    client: BackendClient<Channel>,
+    versions: PluginVersionClient<Channel>,
+    id: MetadataValue<Ascii>,
+}
+
+impl RemoteBackend {
+    /// A new instance, which is not there before [`RemoteBackend::setup`].
+    pub(crate) fn new(channel: Channel) -> RemoteBackend {
+        let id = MetadataValue::from(rand::random::<u64>());
+        let client = BackendClient::new(channel.clone())
+            .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
+            .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
+        RemoteBackend { client, versions: PluginVersionClient::new(channel), id }
+    }
+
+    /// Makes the instance. The inner error is the engine's refusal.
+    pub(crate) async fn setup(
+        &self,
+        broker_id: u32,
+        options: impl IntoIterator<Item = (String, String)>,
+        backend_uuid: String,
+    ) -> Result<Result<(), String>, CallError> {
+        let args = pb::SetupArgs { broker_id, config: options.into_iter().collect(), backend_uuid };
+        let refused = self.client().setup(self.named(args)).await.map_err(failed)?.into_inner().err;
+        Ok(if refused.is_empty() { Ok(()) } else { Err(refused) })
+    }
+
+    /// Secrets engine or auth method; the inner error is a number that is neither.
+    pub(crate) async fn kind(&self) -> Result<Result<BackendType, u32>, CallError> {
+        let reply = self.client().r#type(self.named(pb::Empty {})).await.map_err(failed)?;
+        let kinds = [BackendType::Secrets, BackendType::Credential];
+        let number = reply.into_inner().r#type;
+        Ok(kinds.into_iter().find(|kind| *kind as u32 == number).ok_or(number))
+    }
+
+    /// The version that the plugin reports; empty where it reports none.
+    pub(crate) async fn version(&self) -> Result<String, CallError> {
+        match self.versions.clone().version(self.named(version::Empty {})).await {
+            Ok(reply) => Ok(reply.into_inner().plugin_version),
+            Err(status) if status.code() == Code::Unimplemented => Ok(String::new()),
+            Err(status) => Err(failed(status)),
+        }
+    }
+
+    pub(crate) async fn special_paths(&self) -> Result<SpecialPaths, CallError> {
+        let reply = self.client().special_paths(self.named(pb::Empty {})).await.map_err(failed)?;
+        Ok(from_wire::special_paths(reply.into_inner().paths.unwrap_or_default()))
+    }
+
+    /// An engine that has nothing to initialise need not know the call.
+    pub(crate) async fn initialize(&self) -> Result<(), CallError> {
+        match self.client().initialize(self.named(pb::InitializeArgs {})).await {
+            Ok(reply) => answered((), None, reply.into_inner().err),
+            Err(status) if status.code() == Code::Unimplemented => Ok(()),
+            Err(status) => Err(failed(status)),
+        }
+    }
+
+    pub(crate) async fn handle_request(&self, asked: Asked) -> Result<Option<Response>, CallError> {
+        let args = pb::HandleRequestArgs { request: Some(to_wire::request(asked)) };
+        let reply = self.client().handle_request(self.named(args)).await.map_err(failed)?.into_inner();
+        let response = reply.response.map(from_wire::response).transpose()?;
+        answered(response.clone(), response, reply.err)
+    }
+
+    pub(crate) async fn handle_existence_check(&self, asked: Asked) -> Result<Option<bool>, CallError> {
+        let args = pb::HandleExistenceCheckArgs { request: Some(to_wire::request(asked)) };
+        let reply = self.client().handle_existence_check(self.named(args)).await;
+        let reply = reply.map_err(failed)?.into_inner();
+        answered(reply.check_found.then_some(reply.exists), None, reply.err)
+    }
+
+    pub(crate) async fn invalidate_key(&self, key: &str) -> Result<(), CallError> {
+        let args = pb::InvalidateKeyArgs { key: key.to_owned() };
+        self.client().invalidate_key(self.named(args)).await.map_err(failed)?;
+        Ok(())
+    }
+
+    pub(crate) async fn cleanup(&self) -> Result<(), CallError> {
+        self.client().cleanup(self.named(pb::Empty {})).await.map_err(failed)?;
+        Ok(())
+    }
+
+    fn client(&self) -> BackendClient<Channel> {
+        self.client.clone()
+    }
+
+    fn named<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.metadata_mut().insert("multiplex_id", self.id.clone());
+        request
+    }
+}
+
+fn answered<T>(answer: T, response: Option<Response>, error: Option<pb::ProtoError>) -> Result<T, CallError> {
+    match error {
+        None => Ok(answer),
+        Some(error) => {
+            let error = from_wire::error(error)?;
+            Err(CallError::Refused(Box::new(Refusal { error, response })))
+        }
+    }
+}
+
+/// A status with a source comes from our side: the connection is lost, and for good.
+fn failed(status: Status) -> CallError {
+    if status.source().is_some() {
+        return CallError::Gone;
+    }
+    CallError::Rpc { code: format!("{:?}", status.code()), message: status.message().to_owned() }
+}
