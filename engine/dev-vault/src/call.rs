@@ -120,7 +120,10 @@ impl<'a> Fields<'a> {
     pub(crate) fn texts(self, name: &str) -> Result<Option<BTreeMap<String, String>>, Failure> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let Value::Object(map) = raw else { return Err(unexpected(name, "map", raw)) };
-        map.keys().map(|key| Ok((key.clone(), Fields(Some(map)).text(key)?))).collect::<Result<_, _>>().map(Some)
+        map.keys()
+            .map(|key| Ok((key.clone(), Fields(Some(map)).text(key)?)))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// A map of anything.

@@ -103,9 +103,9 @@ impl Core {
         secret: Secret,
     ) -> Result<Reply, Failure> {
         let limits = self.lease_limits(path);
-        let wanted =
-            Wanted { ttl: secret.lease.ttl, max_ttl: secret.lease.max_ttl, ..Wanted::default() };
-        let granted = ttl::calculate(limits, &wanted, SystemTime::now()).map_err(|text| Failure::listed(500, &[text]))?;
+        let wanted = Wanted { ttl: secret.lease.ttl, max_ttl: secret.lease.max_ttl, ..Wanted::default() };
+        let granted = ttl::calculate(limits, &wanted, SystemTime::now())
+            .map_err(|text| Failure::listed(500, &[text]))?;
         let issued = SystemTime::now();
         let lease = Lease {
             id: format!("{path}/{}", random_id()),

@@ -3,11 +3,10 @@
 pub(crate) mod engine;
 pub(crate) mod process;
 pub(crate) mod settings;
-mod table;
+pub(crate) mod table;
 mod view;
 
 use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
 
 use vault_plugin::logical::{Request, Response};
 
@@ -38,11 +37,7 @@ impl Mount {
 
     /// How long its leases live.
     pub(crate) fn limits(&self, core: &Core) -> Limits {
-        let config = self.settings().config;
-        let system = core.options().limits;
-        let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
-        let max = set(config.max_lease_ttl, system.max);
-        Limits { default: set(config.default_lease_ttl, system.default).min(max), max }
+        self.settings().config.limits(core.options().limits)
     }
 
     /// Hands a request to the mount's plugin.

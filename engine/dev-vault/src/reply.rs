@@ -30,6 +30,8 @@ pub(crate) enum Body {
     /// The envelope with `data` in it.
     #[default]
     Envelope,
+    /// `data` alone, without an envelope, as for help.
+    Bare,
     /// This text as it is, as for an unwrapped response.
     Text(String),
     /// `data` is a raw answer: status, type and body of the engine's choice.
@@ -74,6 +76,11 @@ pub(crate) struct Wrapped {
 impl Reply {
     pub(crate) fn data(data: Map) -> Reply {
         Reply { data: Some(data), ..Reply::default() }
+    }
+
+    /// An answer that is this document and nothing else.
+    pub(crate) fn bare(data: Map) -> Reply {
+        Reply { body: Body::Bare, ..Reply::data(data) }
     }
 
     /// An answer with a warning and no data.
@@ -146,6 +153,12 @@ impl Failure {
             source = error.source();
         }
         Failure::listed(500, &[&text])
+    }
+
+    /// Whether the plugin is the matter, and not what was asked of it.
+    pub(crate) fn is_about_plugins(&self) -> bool {
+        let text = self.text.as_deref().unwrap_or_default();
+        text.contains("plugin is shut down") || text.contains("checksum") || text.contains("rpc error")
     }
 
     pub(crate) fn permission_denied() -> Failure {

@@ -34,11 +34,7 @@ pub(crate) struct Granted {
 pub(crate) const PAST_THE_MAXIMUM: &str = "past the max TTL, cannot renew";
 
 /// Grants a duration, in whole seconds.
-pub(crate) fn calculate(
-    limits: Limits,
-    wanted: &Wanted,
-    now: SystemTime,
-) -> Result<Granted, &'static str> {
+pub(crate) fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Granted, &'static str> {
     let set = |duration: Duration| (!duration.is_zero()).then_some(duration);
     let now = whole_second(now);
     let issued = wanted.issued.map_or(now, whole_second);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
 use crate::reply::object;
+use crate::ttl::Limits;
 
 /// The settings of a mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,6 +46,13 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// The lease durations, with the system's where the mount has none.
+    pub(crate) fn limits(&self, system: Limits) -> Limits {
+        let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
+        let max = set(self.max_lease_ttl, system.max);
+        Limits { default: set(self.default_lease_ttl, system.default).min(max), max }
+    }
+
     /// The settings that are shown only where they are set, by their names in the API.
     pub(crate) fn lists(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
         [

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use std::time::Duration;
 use vault_plugin::logical::{
     Access, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError, SystemView,
     SystemViewError, Transaction,
 };
 
+use super::{Settings, table};
+use crate::core::Core;
 use crate::store::{Change, Store};
 use crate::ttl::Limits;
 
@@ -81,20 +83,40 @@ impl Storage for MountStorage {
     }
 }
 
-/// The host's settings, as they are for one mount at the time of its set-up or last reload.
+/// The host's settings for one mount. Those that are tuned later are read where they are kept.
 pub(super) struct MountSystem {
-    pub(super) limits: Arc<dyn Fn() -> Limits + Send + Sync>,
-    pub(super) local: bool,
+    store: Arc<Store>,
+    key: String,
+    system: Limits,
+    local: bool,
+}
+
+impl MountSystem {
+    pub(super) fn new(core: &Core, settings: &Settings) -> MountSystem {
+        MountSystem {
+            store: core.store().clone(),
+            key: table::key(&settings.uuid),
+            system: core.options().limits,
+            local: settings.local,
+        }
+    }
+
+    fn limits(&self) -> Result<Limits, SystemViewError> {
+        let settings: Option<Settings> =
+            self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))?;
+        // A mount is kept only when its engine runs.
+        Ok(settings.map_or(self.system, |settings| settings.config.limits(self.system)))
+    }
 }
 
 #[async_trait]
 impl SystemView for MountSystem {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok((self.limits)().default)
+        Ok(self.limits()?.default)
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok((self.limits)().max)
+        Ok(self.limits()?.max)
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {
@@ -130,8 +152,7 @@ mod tests {
     async fn a_mount_cannot_write_before_it_is_set_up_nor_leave_its_prefix() {
         let store = Arc::new(Store::in_memory());
         let storage = MountStorage::new(store.clone(), "u");
-        let entry =
-            |key: &str| StorageEntry { key: key.to_owned(), value: b"v".to_vec(), seal_wrap: false };
+        let entry = |key: &str| StorageEntry { key: key.to_owned(), value: b"v".to_vec(), seal_wrap: false };
         let refused = storage.put(entry("k")).await.unwrap_err();
         assert_eq!(refused.to_string(), "cannot write to storage during setup");
         storage.open();

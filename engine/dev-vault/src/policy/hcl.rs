@@ -83,8 +83,14 @@ fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
             ("capabilities" | "policy", _) => return Err(PolicyError::Form { path, key }),
             // To take these for granted would allow what the policy forbids.
             (
-                "allowed_parameters" | "denied_parameters" | "required_parameters" | "min_wrapping_ttl"
-                | "max_wrapping_ttl" | "mfa_methods" | "control_group" | "subscribe_event_types",
+                "allowed_parameters"
+                | "denied_parameters"
+                | "required_parameters"
+                | "min_wrapping_ttl"
+                | "max_wrapping_ttl"
+                | "mfa_methods"
+                | "control_group"
+                | "subscribe_event_types",
                 _,
             ) => return Err(PolicyError::Unsupported { path, key }),
             _ => return Err(PolicyError::UnknownKey(key)),
@@ -262,10 +268,7 @@ mod tests {
     fn a_wrong_text_is_refused_with_its_place() {
         refused("path kv { ", "At 1:11: object expected closing RBRACE got: EOF");
         refused("x", "At 1:2: key 'x' expected start of object ('{') or assignment ('=')");
-        refused(
-            r#"path "kv/*" { capabilities = ["bad"] }"#,
-            r#"path "kv/*": invalid capability "bad""#,
-        );
+        refused(r#"path "kv/*" { capabilities = ["bad"] }"#, r#"path "kv/*": invalid capability "bad""#);
     }
 
     #[test]
