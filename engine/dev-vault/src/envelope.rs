@@ -6,9 +6,8 @@ use std::time::SystemTime;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use vault_plugin::logical::{Map, Operation};
+use vault_plugin::logical::Map;
 
-use crate::call::Call;
 use crate::reply::{Auth, Body, Reply, Wrapped};
 
 /// Paths whose data stands beside the envelope as well as in it, as it did before there was an envelope.
@@ -31,6 +30,8 @@ const ALSO_AT_THE_TOP: &[&str] = &[
 
 #[derive(Serialize)]
 struct Envelope<'a> {
+    #[serde(flatten)]
+    top: Option<&'a Map>,
     request_id: &'a str,
     lease_id: &'a str,
     renewable: bool,
@@ -69,14 +70,33 @@ struct AuthInfo<'a> {
     num_uses: i64,
 }
 
+/// Whether the data stands beside the envelope too.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Top {
+    Envelope,
+    DataToo,
+}
+
+impl Top {
+    /// What clients of this path expect.
+    pub(crate) fn of(path: &str) -> Top {
+        let is_listed = ALSO_AT_THE_TOP.iter().any(|listed| match listed.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => path == *listed,
+        });
+        if is_listed { Top::DataToo } else { Top::Envelope }
+    }
+}
+
 /// The body of an answer that is JSON.
-pub(crate) fn document(reply: &Reply, request_id: &str, call: &Call) -> Value {
+pub(crate) fn text(reply: &Reply, request_id: &str, top: Top) -> String {
     if matches!(reply.body, Body::Bare) {
-        return Value::Object(reply.data.clone().unwrap_or_default());
+        return Value::Object(reply.data.clone().unwrap_or_default()).to_string();
     }
     // An answer that was put away tells nothing of itself.
     let wrap = reply.wrap.as_ref();
     let envelope = Envelope {
+        top: reply.data.as_ref().filter(|_| top == Top::DataToo),
         request_id: if wrap.is_some() { "" } else { request_id },
         lease_id: reply.lease.as_ref().map_or("", |lease| &lease.id),
         renewable: reply.lease.as_ref().is_some_and(|lease| lease.renewable),
@@ -88,29 +108,12 @@ pub(crate) fn document(reply: &Reply, request_id: &str, call: &Call) -> Value {
         mount_type: if wrap.is_some() || reply.status == Some(202) { "" } else { &reply.mount_type },
     };
     // An envelope has text keys and finite numbers only.
-    let mut document = serde_json::to_value(&envelope).unwrap_or_default();
-    if let (Some(document), Some(data)) = (document.as_object_mut(), &reply.data)
-        && call.operation != Operation::Help
-        && wrap.is_none()
-        && is_also_at_the_top(&call.path)
-    {
-        for (key, value) in data {
-            document.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-    }
-    document
+    serde_json::to_string(&envelope).unwrap_or_default()
 }
 
 /// RFC 3339 in UTC with as many digits as it takes, as Go writes times.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     Timestamp::try_from(time).map(|time| time.to_string()).unwrap_or_default()
-}
-
-fn is_also_at_the_top(path: &str) -> bool {
-    ALSO_AT_THE_TOP.iter().any(|listed| match listed.strip_suffix('*') {
-        Some(prefix) => path.starts_with(prefix),
-        None => path == *listed,
-    })
 }
 
 impl WrapInfo<'_> {

@@ -15,9 +15,8 @@ use axum::response::Response;
 use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
-use crate::call::Call;
 use crate::core::Core;
-use crate::envelope;
+use crate::envelope::{self, Top};
 use crate::reply::{Body, Failure, Outcome, Reply};
 
 /// The longest body that is read, as Vault's default.
@@ -61,7 +60,8 @@ async fn answer(
     }
     match parse::call(head, path, body, remote) {
         Ok(call) => {
-            let about = About::of(&call);
+            let about =
+                About { id: call.id.clone(), operation: call.operation.clone(), top: Top::of(&call.path) };
             respond(core.handle(call).await, &about)
         }
         Err(failure) => failed(&failure),
@@ -69,35 +69,22 @@ async fn answer(
 }
 
 /// What is still needed of a call when its answer is there.
-struct About(Call);
-
-impl About {
-    /// The call without what was sent and who sent it.
-    fn of(call: &Call) -> About {
-        About(Call {
-            id: call.id.clone(),
-            operation: call.operation.clone(),
-            path: call.path.clone(),
-            data: None,
-            headers: std::collections::BTreeMap::new(),
-            token: None,
-            wrap_ttl: None,
-            remote: call.remote,
-        })
-    }
+struct About {
+    id: String,
+    operation: Operation,
+    top: Top,
 }
 
 fn respond(outcome: Outcome, about: &About) -> Response {
-    let call = &about.0;
     let reply = match outcome {
         Err(failure) => return failed(&failure),
-        Ok(None) if matches!(call.operation, Operation::Read | Operation::List | Operation::Header) => {
+        Ok(None) if matches!(about.operation, Operation::Read | Operation::List | Operation::Header) => {
             return failed(&Failure::not_found());
         }
         Ok(None) => return empty(StatusCode::NO_CONTENT),
         Ok(Some(reply)) => reply,
     };
-    if call.operation == Operation::List && is_nothing(&reply) {
+    if about.operation == Operation::List && is_nothing(&reply) {
         return failed(&Failure::not_found());
     }
     let mut response = match &reply.body {
@@ -105,10 +92,7 @@ fn respond(outcome: Outcome, about: &About) -> Response {
         Body::Text(text) => json_text(StatusCode::OK, text.clone()),
         Body::Envelope | Body::Bare => {
             let status = reply.status.and_then(|status| StatusCode::from_u16(status).ok());
-            json_text(
-                status.unwrap_or(StatusCode::OK),
-                envelope::document(&reply, &call.id, call).to_string(),
-            )
+            json_text(status.unwrap_or(StatusCode::OK), envelope::text(&reply, &about.id, about.top))
         }
     };
     copy_headers(&reply, response.headers_mut());

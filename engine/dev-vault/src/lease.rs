@@ -40,7 +40,7 @@ pub(crate) struct Lease {
 /// What ends with the lease.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) enum Kind {
-    Token { hash: String },
+    Token { hash: String, ttl: Duration },
     Secret { data: Option<Map>, internal_data: Map, ttl: Duration, max_ttl: Duration, renewable: bool },
 }
 
@@ -189,7 +189,7 @@ impl Core {
     pub(crate) async fn revoke_lease(&self, id: &str) -> Result<(), Failure> {
         let _alone = self.lease_lock(id).await;
         let Some(lease) = self.lease(id)? else { return Ok(()) };
-        if let Kind::Token { hash } = &lease.kind {
+        if let Kind::Token { hash, .. } = &lease.kind {
             return Ok(self.revoke_token_tree(hash)?);
         }
         self.revoke_secret(&lease).await?;
@@ -269,7 +269,7 @@ impl Core {
                 response.error_text().unwrap_or_default()
             )),
             Ok(response) => Ok(response),
-            Err(failure) => Err(without_answer(failure.text.as_deref().unwrap_or_default())),
+            Err(failure) => Err(without_answer(failure.plain())),
         }
     }
 

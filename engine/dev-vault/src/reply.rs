@@ -144,6 +144,13 @@ impl Failure {
         Failure::new(status, format!("{count} {noun} occurred:\n{items}\n"))
     }
 
+    /// What went wrong, without the list that the core puts around it.
+    pub(crate) fn plain(&self) -> &str {
+        let text = self.text.as_deref().unwrap_or_default();
+        let listed = text.strip_prefix("1 error occurred:\n\t* ");
+        listed.and_then(|text| text.strip_suffix("\n\n")).unwrap_or(text)
+    }
+
     pub(crate) fn internal(error: &dyn std::error::Error) -> Failure {
         let mut text = error.to_string();
         let mut source = error.source();

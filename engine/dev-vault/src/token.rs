@@ -116,7 +116,7 @@ impl Core {
                 id: token.lease_id(),
                 path: token.path.clone(),
                 token: None,
-                kind: Kind::Token { hash: token.hash.clone() },
+                kind: Kind::Token { hash: token.hash.clone(), ttl: token.ttl },
                 issued: token.created,
                 expires: Some(token.created + token.ttl),
                 renewed: None,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 use crate::core::Core;
-use crate::envelope;
+use crate::envelope::{self, Top};
 use crate::reply::{Failure, Outcome, Reply, Wrapped, object};
 use crate::token::{Token, Use, random_id, random_token};
 
@@ -28,7 +28,7 @@ pub(crate) fn check(core: &Core, call: &Call) -> Result<(), Failure> {
 /// Puts an answer away, and answers with the token under which it lies.
 pub(crate) fn wrap(core: &Core, call: &Call, reply: Reply, ttl: Duration) -> Result<Reply, Failure> {
     let wrapped_accessor = reply.auth.as_ref().map(|auth| auth.accessor.clone()).unwrap_or_default();
-    let text = envelope::document(&reply, &call.id, call).to_string();
+    let text = envelope::text(&reply, &call.id, Top::Envelope);
     put_away(core, text, ttl, &call.path, wrapped_accessor)
 }
 

@@ -31,12 +31,7 @@ pub(super) fn call(head: &Parts, path: &str, body: &[u8], remote: SocketAddr) ->
             _ => (Operation::Read, given(query)),
         },
         "LIST" => (Operation::List, given(query)),
-        "DELETE" => {
-            // A body is no part of the method, but Vault's own client sends one to deregister plugins.
-            let mut data = query;
-            data.extend(object(body).ok().flatten().unwrap_or_default());
-            (Operation::Delete, given(data))
-        }
+        "DELETE" => (Operation::Delete, given(query)),
         "POST" | "PUT" if content_type.is_some_and(|kind| kind.starts_with(FORM)) && !is_json(body) => {
             (Operation::Update, given(form(body)))
         }

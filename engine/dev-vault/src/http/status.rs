@@ -65,7 +65,7 @@ fn health(core: &Core, head: &Parts) -> Response {
         None => usual,
         Some(Ok(code)) => code,
         Some(Err(_)) => {
-            return failed(&Failure::invalid("invalid status code"));
+            return failed(&Failure { status: 400, text: None, data: None });
         }
     };
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);

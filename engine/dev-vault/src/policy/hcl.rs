@@ -235,7 +235,9 @@ impl<'a> Parser<'a> {
     fn wrong(&self, what: &str) -> PolicyError {
         let before = &self.text[..self.at];
         let line = before.matches('\n').count() + 1;
-        let column = self.at - before.rfind('\n').map_or(0, |end| end + 1) + 1;
+        // The end of the file is a place of its own behind the last letter.
+        let at_end = usize::from(self.at == self.text.len());
+        let column = self.at - before.rfind('\n').map_or(0, |end| end + 1) + 1 + at_end;
         PolicyError::Syntax { line, column, what: what.to_owned() }
     }
 }
@@ -266,8 +268,8 @@ mod tests {
 
     #[test]
     fn a_wrong_text_is_refused_with_its_place() {
-        refused("path kv { ", "At 1:11: object expected closing RBRACE got: EOF");
-        refused("x", "At 1:2: key 'x' expected start of object ('{') or assignment ('=')");
+        refused("path kv { ", "At 1:12: object expected closing RBRACE got: EOF");
+        refused("x", "At 1:3: key 'x' expected start of object ('{') or assignment ('=')");
         refused(r#"path "kv/*" { capabilities = ["bad"] }"#, r#"path "kv/*": invalid capability "bad""#);
     }
 

@@ -15,13 +15,14 @@ pub(super) fn of_caller(caller: &Caller, call: &Call) -> Outcome {
 
 pub(super) fn of_token(core: &Core, call: &Call) -> Outcome {
     let text = call.fields().text("token")?;
-    let token = core.find_token(&text)?.ok_or_else(|| Failure::invalid("invalid token"))?;
+    let token = core.find_token(&text)?.ok_or_else(|| Failure::listed(400, &["invalid token"]))?;
     of(&core.acl(&token)?, call)
 }
 
 pub(super) fn of_accessor(core: &Core, call: &Call) -> Outcome {
     let accessor = call.fields().text("accessor")?;
-    let token = core.token_by_accessor(&accessor)?.ok_or_else(|| Failure::invalid("invalid accessor"))?;
+    let token =
+        core.token_by_accessor(&accessor)?.ok_or_else(|| Failure::listed(400, &["invalid accessor"]))?;
     of(&core.acl(&token)?, call)
 }
 

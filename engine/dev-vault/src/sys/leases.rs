@@ -127,6 +127,9 @@ enum Show {
 
 fn irrevocable(core: &Core, call: &Call, show: Show) -> Outcome {
     let kind = call.fields().text("type")?;
+    if kind.is_empty() {
+        return Ok(None);
+    }
     if kind != "irrevocable" {
         return Err(Failure::invalid("invalid lease type; only irrevocable leases can be counted or listed"));
     }

@@ -26,6 +26,7 @@ pub(super) async fn handle(core: &Arc<Core>, call: &Call, operation: &Operation,
                 _ => Err(Failure::unsupported_operation()),
             }
         }
+        (["catalog", kind], _) if KINDS.contains(kind) => Err(Failure::unsupported_operation()),
         // Before plugins had types, the type was a field.
         (["catalog", name @ ..], Update) if !name.is_empty() => {
             let kind = call.fields().text("type")?;

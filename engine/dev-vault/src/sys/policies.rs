@@ -56,9 +56,8 @@ fn change(core: &Core, call: &Call, operation: &Operation, name: &str) -> Outcom
             Ok(None)
         }
         Operation::Delete => match name {
-            "default" | "root" | "response-wrapping" => {
-                Err(Failure::invalid(format!("cannot delete {name} policy")))
-            }
+            "default" => Err(Failure::invalid("cannot delete default policy")),
+            "root" | "response-wrapping" => Err(Failure::invalid(format!("cannot delete \"{name}\" policy"))),
             _ => {
                 core.store().delete(&key)?;
                 Ok(None)

@@ -10,7 +10,7 @@ use super::{Token, random_id, random_token};
 use crate::call::Call;
 use crate::core::Core;
 use crate::envelope::timestamp;
-use crate::lease::Lease;
+use crate::lease::{Kind, Lease};
 use crate::pipeline::Caller;
 use crate::reply::{Auth, Failure, Outcome, Reply, object};
 use crate::ttl::{self, Wanted};
@@ -29,7 +29,8 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
         ("lookup-self", Operation::Read) => look_up(core, own, call.token.as_deref()),
         ("lookup-self", _) if write => look_up(core, own, call.token.as_deref()),
         ("lookup-accessor", _) if write => {
-            let token = by_accessor(core, call)?.ok_or_else(|| Failure::new(403, "invalid accessor"))?;
+            let token =
+                by_accessor(core, call)?.ok_or_else(|| Failure::listed(400, &["invalid accessor"]))?;
             look_up(core, &token, Some(""))
         }
         ("renew", _) if write => {
@@ -38,7 +39,8 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
         }
         ("renew-self", _) if write => renew(core, own, call.token.clone().unwrap_or_default(), call).await,
         ("renew-accessor", _) if write => {
-            let token = by_accessor(core, call)?.ok_or_else(|| Failure::new(403, "invalid accessor"))?;
+            let token =
+                by_accessor(core, call)?.ok_or_else(|| Failure::listed(400, &["invalid accessor"]))?;
             renew(core, &token, String::new(), call).await
         }
         ("revoke", _) if write => {
@@ -257,13 +259,13 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> Outcome {
 async fn renew(core: &Core, token: &Token, text: String, call: &Call) -> Outcome {
     let id = token.lease_id();
     let _alone = core.lease_lock(&id).await;
-    let lease = core.lease(&id)?.filter(|_| token.renewable);
-    let Some(lease) = lease else {
-        return Err(Failure::invalid("lease is not renewable"));
-    };
+    let not_renewable = || Failure::invalid("lease is not renewable");
+    let lease = core.lease(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
+    let Kind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
     let wanted = Wanted {
         increment: call.fields().duration("increment")?.unwrap_or_default(),
-        ttl: token.ttl,
+        // What was granted last is what is granted again.
+        ttl: *ttl,
         period: token.period,
         explicit_max_ttl: token.explicit_max_ttl,
         issued: Some(token.created),
@@ -272,10 +274,9 @@ async fn renew(core: &Core, token: &Token, text: String, call: &Call) -> Outcome
     let now = SystemTime::now();
     let limits = core.lease_limits(&token.path);
     let granted = ttl::calculate(limits, &wanted, now).map_err(Failure::invalid)?;
-    core.keep_lease_with(
-        Lease { expires: Some(now + granted.ttl), renewed: Some(now), ..lease },
-        Vec::new(),
-    )?;
+    let kind = Kind::Token { hash: hash.clone(), ttl: granted.ttl };
+    let (expires, renewed) = (Some(now + granted.ttl), Some(now));
+    core.keep_lease_with(Lease { kind, expires, renewed, ..lease.clone() }, Vec::new())?;
     let auth = auth(token, text, granted.ttl);
     Ok(Some(Reply { auth: Some(auth), warnings: granted.warnings, ..Reply::default() }))
 }
