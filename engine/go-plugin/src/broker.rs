@@ -12,6 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
 use tonic::transport::Channel;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::connection::Connection;
 use crate::handshake::Address;
@@ -82,11 +84,16 @@ impl Broker {
                 self.secure(service_id, connection).await
             }
             Some(opener) => {
-                // Held until the first bytes are through, because only they show the stream to the host.
+                // Held until the host has answered on the stream, which shows that it was given to the right service.
                 let _turn = self.shared.turn.lock().await;
                 self.knock(service_id).await?;
                 let connection = opener.open().await.ok_or(DialError::HostGone { service_id })?;
-                self.secure(service_id, Ok(connection)).await
+                let channel = self.secure(service_id, Ok(connection)).await?;
+                if self.shared.tls.is_none() {
+                    // Nothing was answered yet, so the host may not have seen the stream. Any answer will do.
+                    let _ = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
+                }
+                Ok(channel)
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod brokered;
 mod error;
+mod executable;
 mod keeper;
 mod log_line;
 mod process;

@@ -18,14 +18,21 @@
 //! ```
 
 mod call;
+mod compare;
+mod difference;
+mod document;
+mod inspect;
 mod launch;
 mod mount;
 mod probe;
 
 pub use call::{CallError, Refusal};
+pub use compare::compare;
+pub use difference::{Change, Difference};
 pub use go_plugin::host::{BrokeredError, ShutdownError};
 pub use go_plugin::host::{Brokering, Exit, Exited, LaunchError as StartError, LogLine, LogSink, Origin};
 pub use go_plugin::log::Level;
+pub use inspect::{FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, Verb, inspect};
 pub use launch::{Launch, LaunchError, Plugin, launch};
 pub use mount::{Mount, MountConfig, MountError};
 pub use probe::{ProbeError, ProbeReport, probe};

@@ -1,7 +1,8 @@
 // Command go-kv is a real Go plugin for the tests: HashiCorp's key/value
 // secrets engine behind the official SDK, served as a multiplexed external
-// plugin. Unlike the published one it reports a version of its own, so that
-// tests can tell two builds apart.
+// plugin, or with GO_KV_MULTIPLEXED=false as one of the older kind. Unlike the
+// published one it reports a version of its own, so that tests can tell two
+// builds apart.
 package main
 
 import (
@@ -43,7 +44,11 @@ func main() {
 		logger.Error("cannot parse the arguments", "error", err)
 		os.Exit(1)
 	}
-	err := plugin.ServeMultiplex(&plugin.ServeOpts{
+	serve := plugin.ServeMultiplex
+	if os.Getenv("GO_KV_MULTIPLEXED") == "false" {
+		serve = plugin.Serve
+	}
+	err := serve(&plugin.ServeOpts{
 		BackendFactoryFunc: factory,
 		TLSProviderFunc:    api.VaultPluginTLSProvider(meta.GetTLSConfig()),
 	})

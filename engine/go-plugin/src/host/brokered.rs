@@ -1,6 +1,6 @@
 //! The services that the host offers to a plugin beside the main connection, and how the plugin finds them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -113,21 +113,21 @@ async fn run(routes: Routes, incoming: Incoming, stop: CancellationToken) {
     let _ = server.serve_with_incoming_shutdown(incoming, stop.cancelled_owned()).await;
 }
 
-/// Which service gets the next stream that the plugin opens: the one that it knocked for last.
+/// Which service gets the next stream that the plugin opens: the one that it knocked for first.
 #[derive(Clone, Default)]
 pub(super) struct Doors(Arc<Mutex<Inside>>);
 
 #[derive(Default)]
 struct Inside {
     services: HashMap<u32, Arrivals>,
-    knocked: Option<u32>,
+    knocked: VecDeque<u32>,
 }
 
 impl Doors {
     /// Gives a stream of the plugin to the service it is for; one that nobody knocked for is dropped.
     pub(super) fn enter(&self, stream: Connection) {
         let mut inside = lock(&self.0);
-        if let Some(service) = inside.knocked.take().and_then(|id| inside.services.get(&id)) {
+        if let Some(service) = inside.knocked.pop_front().and_then(|id| inside.services.get(&id)) {
             service.add(stream);
         }
     }
@@ -146,7 +146,7 @@ impl Doors {
         let service_id = message.service_id;
         let mut inside = lock(&self.0);
         let error = if inside.services.contains_key(&service_id) {
-            inside.knocked = Some(service_id);
+            inside.knocked.push_back(service_id);
             String::new()
         } else {
             format!("no listener for id {service_id}")

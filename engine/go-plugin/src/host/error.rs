@@ -7,9 +7,15 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::executable::Executable;
+use super::log_line::LogLine;
 use crate::handshake::{Address, HandshakeLineError, UnsupportedVersion};
 use crate::identity::IdentityError;
 use crate::socket::SocketError;
+
+/// How much of a plugin's words is shown: the lines of its log, and the characters of either stream.
+const SHOWN_LINES: usize = 20;
+const SHOWN_CHARACTERS: usize = 2000;
 
 /// A plugin could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -18,14 +24,27 @@ pub enum LaunchError {
     #[error("{} does not exist", .0.display())]
     NotFound(PathBuf),
     /// The file may not be executed, or lies on a file system mounted `noexec`.
-    #[error("{} is not executable", .0.display())]
+    #[error("{} is not executable: set its permission (chmod +x), or move it if its file system is mounted noexec", .0.display())]
     NotExecutable(PathBuf),
     /// The file is no program, or one for another architecture.
-    #[error("{} is no program for this machine (exec format error)", .0.display())]
-    ExecFormat(PathBuf),
+    #[error("{} is {found}, which this machine ({}) does not run (exec format error)", program.display(), std::env::consts::ARCH)]
+    ExecFormat {
+        /// The plugin's binary.
+        program: PathBuf,
+        /// What the file is.
+        found: String,
+    },
     /// The file is there, but not the dynamic loader or script interpreter that it names.
-    #[error("{} needs a dynamic loader or interpreter that does not exist here", .0.display())]
-    MissingInterpreter(PathBuf),
+    #[error(
+        "{} needs {interpreter}, which does not exist here: install it, or build a static binary",
+        program.display()
+    )]
+    MissingInterpreter {
+        /// The plugin's binary.
+        program: PathBuf,
+        /// What it names.
+        interpreter: String,
+    },
     /// The system refuses to start it for another reason.
     #[error("cannot start {}", program.display())]
     Spawn {
@@ -112,10 +131,16 @@ impl LaunchError {
     pub(super) fn from_spawn(program: &Path, source: io::Error) -> Self {
         let program = program.to_owned();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::NOENT) if program.exists() => Self::MissingInterpreter(program),
+            Some(Errno::NOENT) if program.exists() => {
+                let named = Executable::read(&program).interpreter;
+                let interpreter = named.unwrap_or_else(|| "a dynamic loader or interpreter".to_owned());
+                Self::MissingInterpreter { program, interpreter }
+            }
             Some(Errno::NOENT) => Self::NotFound(program),
             Some(Errno::ACCESS | Errno::PERM) => Self::NotExecutable(program),
-            Some(Errno::NOEXEC) => Self::ExecFormat(program),
+            Some(Errno::NOEXEC) => {
+                Self::ExecFormat { found: Executable::read(&program).to_string(), program }
+            }
             _ => Self::Spawn { program, source },
         }
     }
@@ -140,16 +165,25 @@ pub enum ShutdownError {
     Wait(#[source] io::Error),
 }
 
-/// The plugin's own words, where there are any.
+/// The plugin's own words, where there are any: of a log the end of it, and without what only machines read.
 fn said(stdout: &str, stderr: &str) -> String {
+    let log: Vec<String> = stderr.lines().map(|line| LogLine::parse(line).to_string()).collect();
+    let last = log[log.len().saturating_sub(SHOWN_LINES)..].join("\n");
     let mut text = String::new();
-    for (stream, words) in [("stdout", stdout), ("stderr", stderr)] {
+    for (stream, words) in [("stdout", stdout), ("stderr", last.as_str())] {
         let words = words.trim();
         if !words.is_empty() {
-            text += &format!("; on {stream}: {words}");
+            text += &format!("; on {stream}: {}", shorten(words));
         }
     }
     text
+}
+
+fn shorten(words: &str) -> String {
+    match words.char_indices().nth(SHOWN_CHARACTERS) {
+        None => words.to_owned(),
+        Some((end, _)) => format!("{}...", &words[..end]),
+    }
 }
 
 #[cfg(test)]
@@ -160,5 +194,14 @@ mod tests {
     fn the_words_of_the_plugin_are_part_of_the_message() {
         assert_eq!(said("", "  \n"), "");
         assert_eq!(said("Usage: x\n", "bad flag\n"), "; on stdout: Usage: x; on stderr: bad flag");
+    }
+
+    #[test]
+    fn a_log_is_shown_as_people_read_it_and_only_its_end() {
+        let line = r#"{"@level":"error","@message":"cannot start","error":"no config"}"#;
+        assert_eq!(said("", line), r#"; on stderr: cannot start error="no config""#);
+        let long: String = (0..100).map(|number| format!("line {number}\n")).collect();
+        assert!(said("", &long).starts_with("; on stderr: line 80\nline 81\n"));
+        assert!(said(&"x".repeat(1 << 20), "").len() < 3000);
     }
 }

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::pin::Pin;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,8 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, waitid,
 };
 use tokio::sync::{oneshot, watch};
+
+use super::executable::Executable;
 
 /// The end of a process, for whoever waits.
 pub(crate) type Ended = Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>;
@@ -32,9 +35,14 @@ pub(crate) struct Kept {
 }
 
 /// Starts `command` as the leader of a new process group, to be killed with this process whatever ends it.
+///
+/// Only what the kernel itself can run may be prepared for that: the C library that starts a prepared program takes any
+/// other file for a shell script. What is left to the kernel's own interpreters (`binfmt_misc`) is not killed.
 pub(crate) async fn start(mut command: Command) -> io::Result<Kept> {
     command.process_group(0);
-    die_with_this_process(&mut command);
+    if Executable::read(Path::new(command.get_program())).is_native() {
+        die_with_this_process(&mut command);
+    }
     let (started, child) = oneshot::channel();
     std::thread::Builder::new().name("plugin".to_owned()).spawn(move || keep(command, started))?;
     child.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the plugin has failed")))

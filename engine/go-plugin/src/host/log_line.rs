@@ -150,8 +150,7 @@ mod tests {
             lines.push(piece.as_bytes());
         }
         lines.end();
-        let read = seen.lock().unwrap().clone();
-        read
+        std::mem::take(&mut *seen.lock().unwrap())
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use go_plugin::host::{Exit, LaunchOptions, Security};
+use go_plugin::host::{Brokering, Exit, LaunchOptions, Security};
 use serde_json::Value;
 
 use crate::relay::{HANDSHAKE, ask, binary, client, connect, connected};
@@ -64,6 +64,35 @@ async fn our_host_talks_to_a_go_plugin_in_the_clear() {
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
 }
 
+#[tokio::test]
+async fn our_host_multiplexes_with_a_go_plugin_and_with_ours() {
+    for program in [go_host().to_owned(), binary()] {
+        for security in [Security::AutoMtls, Security::Plain] {
+            let brokering = Brokering::Multiplexed;
+            let options = LaunchOptions { security, brokering, ..LaunchOptions::new(&program, HANDSHAKE) };
+            let running = connected(options, "first").await;
+            for number in 0..20 {
+                connect(&running, if number % 2 == 0 { "even" } else { "odd" }).await;
+            }
+            let question = "x".repeat(16 << 20);
+            assert_eq!(ask(&running, &question).await.unwrap().len(), "odd: ".len() + question.len());
+            assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_withdrawn_service_is_not_there_any_more() {
+    for brokering in [Brokering::Sockets, Brokering::Multiplexed] {
+        let options = LaunchOptions { brokering, ..LaunchOptions::new(go_host(), HANDSHAKE) };
+        let running = connected(options, "host").await;
+        running.withdraw(1);
+        assert!(ask(&running, "hello").await.is_err());
+        connect(&running, "next").await;
+        assert_eq!(ask(&running, "hello").await.unwrap(), "next: hello");
+    }
+}
+
 /// Lets the host use everything that the plugin offers, and compares what it saw.
 fn check(flags: &[&str], version: u64) {
     let services = flags.iter().find_map(|flag| flag.strip_prefix("-services=")).unwrap_or("3");
@@ -86,7 +115,7 @@ fn check(flags: &[&str], version: u64) {
 }
 
 /// Builds the host when its sources have changed. Without Go this fails: interoperation is not to be skipped.
-fn go_host() -> &'static Path {
+pub(crate) fn go_host() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/go-host/build");

@@ -22,7 +22,7 @@ fn script(script: &str) -> LaunchOptions {
 fn file(directory: &Path, content: &str, mode: &str) -> PathBuf {
     let path = directory.join("plugin");
     let made = Command::new("/bin/sh")
-        .args(["-c", r#"printf %s "$1" > "$2" && chmod "$3" "$2""#, "sh", content])
+        .args(["-c", r#"printf %b "$1" > "$2" && chmod "$3" "$2""#, "sh", content])
         .args([path.as_os_str(), mode.as_ref()])
         .status();
     assert!(made.unwrap().success());
@@ -46,14 +46,34 @@ async fn a_file_without_the_permission_is_not_executable() {
 async fn a_file_that_is_no_program_is_of_the_wrong_format() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "\u{7f}ELF, but for another machine", "755");
-    assert!(matches!(refused(LaunchOptions::new(path, HANDSHAKE)).await, LaunchError::ExecFormat(_)));
+    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await;
+    assert!(matches!(error, LaunchError::ExecFormat { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_text_is_not_run_as_a_shell_script() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "echo '1|5|unix|/tmp/x|grpc|'", "755");
+    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    assert!(error.contains("is neither a program nor a script, which this machine"), "{error}");
+}
+
+#[tokio::test]
+async fn a_program_for_another_machine_is_named_with_both_machines() {
+    let directory = tempfile::tempdir().unwrap();
+    // The head of an ELF file with the machine at 18, and nothing behind it.
+    let path = file(directory.path(), "\u{7f}ELF\u{2}\u{1}\u{1}.........\u{2}.\u{16}\\000.....", "755");
+    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    let expected = format!("is a program for s390x, which this machine ({})", std::env::consts::ARCH);
+    assert!(error.contains(&expected), "{error}");
 }
 
 #[tokio::test]
 async fn a_missing_loader_is_not_taken_for_a_missing_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/no/such/interpreter\n", "755");
-    assert!(matches!(refused(LaunchOptions::new(path, HANDSHAKE)).await, LaunchError::MissingInterpreter(_)));
+    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    assert!(error.contains("needs /no/such/interpreter, which does not exist here"), "{error}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! When a plugin ends, and when it does not.
 
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -7,15 +9,17 @@ use std::sync::Arc;
 use go_plugin::host::{Exit, LaunchOptions, launch};
 use go_plugin::{Address, parse_handshake_line};
 use hyper_util::rt::TokioIo;
-use rustix::process::{Pid, Signal, kill_process};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::net::UnixStream;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
+use crate::interop::go_host;
 use crate::relay::{HANDSHAKE, Oracle, ask, binary, client, connect_to, connected, options};
 
 #[expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
@@ -91,14 +95,74 @@ async fn a_plugin_whose_launcher_lets_go_is_killed_and_leaves_no_socket() {
     let env = vec![("TMPDIR".into(), directory.path().into())];
     let running = launch(LaunchOptions { env, ..options() }).await.unwrap();
     assert_eq!(entries(directory.path()), 1);
-    let pid = Pid::from_raw(running.pid().cast_signed()).unwrap();
-    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+    let ended = Pidfd::of(running.pid());
     drop(running);
     assert_eq!(entries(directory.path()), 0);
-    let ended = tokio::task::spawn_blocking(move || {
-        rustix::event::poll(&mut [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)], None)
-    });
-    assert_eq!(ended.await.unwrap().unwrap(), 1);
+    ended.wait().await;
+}
+
+/// Go's plugins do not notice that their host is gone, so this is for the kernel to do.
+#[tokio::test]
+async fn a_go_plugin_is_killed_with_its_host() {
+    const HOST: &str = "RELAY_TEST_HOST";
+    if let Some(socket) = std::env::var_os(HOST) {
+        // This is the host: it tells the plugin's id and waits for its own end.
+        let running = launch(LaunchOptions::new(go_host(), HANDSHAKE)).await.unwrap();
+        let mut test = UnixStream::connect(socket).await.unwrap();
+        test.write_u32(running.pid()).await.unwrap();
+        std::future::pending::<()>().await;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let socket = directory.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut host = Command::new(std::env::current_exe().unwrap())
+        .args(["survival::a_go_plugin_is_killed_with_its_host", "--exact"])
+        .env(HOST, &socket)
+        .env("TMPDIR", directory.path())
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let plugin = listener.accept().await.unwrap().0.read_u32().await.unwrap();
+    let ended = Pidfd::of(plugin);
+    host.kill().await.unwrap();
+    ended.wait().await;
+}
+
+#[tokio::test]
+async fn what_a_plugin_has_started_does_not_outlive_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let child = directory.path().join("child");
+    let script = format!("sleep 600 & echo $! > {}; exit 3", child.display());
+    let options =
+        LaunchOptions { args: vec!["-c".into(), script.into()], ..LaunchOptions::new("/bin/sh", HANDSHAKE) };
+    let error = launch(options).await.err().unwrap();
+    assert!(error.to_string().contains("exit status: 3"), "{error}");
+    let child = std::fs::read_to_string(child).unwrap().trim().parse().unwrap();
+    // It may be gone already, and then there is nothing to wait for.
+    if let Some(ended) = Pidfd::open(child) {
+        ended.wait().await;
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
+    let running = launch(options()).await.unwrap();
+    let (one, two) = (running.exited(), running.exited());
+    signal(Some(running.pid()), Signal::KILL);
+    for exited in [one.await, two.await, running.exited().await] {
+        assert_eq!(exited.status.and_then(|status| status.signal()), Some(Signal::KILL.as_raw()));
+        assert!(exited.stderr.contains("starting"), "{}", exited.stderr);
+    }
+    assert!(!running.is_running());
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_end_is_killed() {
+    let running = launch(LaunchOptions::new(go_host(), HANDSHAKE)).await.unwrap();
+    signal(Some(running.pid()), Signal::STOP);
+    assert_eq!(running.shutdown().await.unwrap(), Exit::Killed);
+    assert!(!running.is_running());
 }
 
 #[tokio::test]
@@ -178,6 +242,27 @@ impl Parent {
         let mut words = String::new();
         self.process.stderr.as_mut().unwrap().read_to_string(&mut words).await.unwrap();
         words
+    }
+}
+
+/// A process, as long as it is not reaped or after that.
+struct Pidfd(OwnedFd);
+
+impl Pidfd {
+    fn of(pid: u32) -> Self {
+        Self::open(pid).unwrap()
+    }
+
+    fn open(pid: u32) -> Option<Self> {
+        let pid = Pid::from_raw(pid.cast_signed()).unwrap();
+        pidfd_open(pid, PidfdFlags::empty()).ok().map(Self)
+    }
+
+    /// Waits until the process has ended.
+    async fn wait(self) {
+        let ended =
+            tokio::task::spawn_blocking(move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None));
+        assert_eq!(ended.await.unwrap().unwrap(), 1);
     }
 }
 

@@ -172,7 +172,7 @@ pub enum LaunchError {
     Start(host::LaunchError),
     /// The plugin was built before there was AutoMTLS for engines.
     #[error(
-        "the plugin speaks protocol version {version}, which is not supported: rebuild it with vault/sdk 0.6 or later, \
+        "the plugin speaks protocol version {version}, which is not supported: rebuild it with vault/sdk 0.7 or later, \
          which speaks version 5"
     )]
     OldProtocol {

@@ -46,7 +46,8 @@ impl Plugin {
         place.service_id = Some(service_id);
 
         let engine = RemoteBackend::new(self.running().channel());
-        engine.setup(service_id, config.options, config.backend_uuid).await?.map_err(MountError::Setup)?;
+        let setup = engine.setup(service_id, config.options, config.backend_uuid).await;
+        setup.map_err(MountError::from_setup)?.map_err(MountError::Setup)?;
         let kind = engine.kind().await?.map_err(MountError::Kind)?;
         let version = engine.version().await?;
         let special_paths = engine.special_paths().await?;
@@ -153,6 +154,12 @@ pub enum MountError {
     /// The engine refused, in its own words.
     #[error("the plugin refuses its set-up: {0}")]
     Setup(String),
+    /// Its go-plugin looks for a name in our certificate that no host has there, and trusts none of our kind.
+    #[error(
+        "the plugin cannot reach its storage with mutual TLS, because it was built with go-plugin before 1.4.4: rebuild \
+         it with vault/sdk 0.7 or later"
+    )]
+    OldGoPlugin,
     /// Neither a secrets engine nor an auth method.
     #[error("the plugin is of type {0}, and neither a secrets engine (1) nor an auth method (2)")]
     Kind(u32),
@@ -162,4 +169,29 @@ pub enum MountError {
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
+}
+
+impl MountError {
+    fn from_setup(error: CallError) -> MountError {
+        match error {
+            CallError::Rpc { message, .. } if message.contains("valid for localhost, not unused") => {
+                MountError::OldGoPlugin
+            }
+            other => MountError::Call(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_old_go_plugin_says_of_our_certificate_is_put_into_words() {
+        let message = "connection error: desc = \"transport: authentication handshake failed: tls: failed to verify \
+                       certificate: x509: certificate is valid for localhost, not unused\"";
+        let said = CallError::Rpc { code: "Unavailable".to_owned(), message: message.to_owned() };
+        assert!(matches!(MountError::from_setup(said), MountError::OldGoPlugin));
+        assert!(matches!(MountError::from_setup(CallError::Gone), MountError::Call(CallError::Gone)));
+    }
 }

@@ -43,6 +43,7 @@ pub(crate) fn response(response: Response) -> pb::Response {
         secret: response.secret.map(secret),
         data: json(response.data.as_ref()),
         warnings: response.warnings,
+        wrap_info: None,
         headers: headers(response.headers),
     }
 }

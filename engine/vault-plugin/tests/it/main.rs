@@ -3,3 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
 mod generated;
+mod go_plugins;
+mod host;
+mod trouble;

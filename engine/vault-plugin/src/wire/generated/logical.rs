@@ -125,7 +125,9 @@ pub mod plugin_version_server {
         async fn version(
             &self,
             request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::VersionReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::VersionReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct PluginVersionServer<T> {

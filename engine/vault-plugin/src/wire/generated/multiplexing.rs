@@ -136,7 +136,9 @@ pub mod plugin_multiplexing_server {
         ) -> std::result::Result<
             tonic::Response<super::MultiplexingSupportResponse>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct PluginMultiplexingServer<T> {

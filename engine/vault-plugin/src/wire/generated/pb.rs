@@ -67,6 +67,28 @@ pub struct RequestWrapInfo {
     #[prost(bool, tag = "3")]
     pub seal_wrap: bool,
 }
+/// The duration is nanoseconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResponseWrapInfo {
+    #[prost(int64, tag = "1")]
+    pub ttl: i64,
+    #[prost(string, tag = "2")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub accessor: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "4")]
+    pub creation_time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(string, tag = "5")]
+    pub wrapped_accessor: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub wrapped_entity_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub format: ::prost::alloc::string::String,
+    #[prost(string, tag = "8")]
+    pub creation_path: ::prost::alloc::string::String,
+    #[prost(bool, tag = "9")]
+    pub seal_wrap: bool,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Certificate {
     #[prost(bytes = "vec", tag = "1")]
@@ -143,6 +165,8 @@ pub struct Response {
     pub data: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "5")]
     pub warnings: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "6")]
+    pub wrap_info: ::core::option::Option<ResponseWrapInfo>,
     #[prost(map = "string, message", tag = "7")]
     pub headers: ::std::collections::HashMap<::prost::alloc::string::String, Header>,
 }
@@ -228,6 +252,17 @@ pub struct StorageListArgs {
     pub txn: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageListPageArgs {
+    #[prost(string, tag = "1")]
+    pub prefix: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub after: ::prost::alloc::string::String,
+    #[prost(int32, tag = "3")]
+    pub limit: i32,
+    #[prost(string, tag = "4")]
+    pub txn: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StorageListReply {
     #[prost(string, repeated, tag = "1")]
     pub keys: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
@@ -269,6 +304,38 @@ pub struct StorageDeleteArgs {
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct StorageDeleteReply {
+    #[prost(string, tag = "1")]
+    pub err: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageIsTransactionalReply {
+    #[prost(bool, tag = "1")]
+    pub transactional: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageBeginTxReply {
+    #[prost(string, tag = "1")]
+    pub txn: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub err: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageCommitTxArgs {
+    #[prost(string, tag = "1")]
+    pub txn: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageCommitTxReply {
+    #[prost(string, tag = "1")]
+    pub err: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageRollbackTxArgs {
+    #[prost(string, tag = "1")]
+    pub txn: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StorageRollbackTxReply {
     #[prost(string, tag = "1")]
     pub err: ::prost::alloc::string::String,
 }
@@ -324,46 +391,206 @@ pub struct GeneratePasswordFromPolicyReply {
     #[prost(string, tag = "1")]
     pub password: ::prost::alloc::string::String,
 }
+/// `data` is a JSON text, the duration nanoseconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResponseWrapDataArgs {
+    #[prost(string, tag = "1")]
+    pub data: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub ttl: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResponseWrapDataReply {
+    #[prost(message, optional, tag = "1")]
+    pub wrap_info: ::core::option::Option<ResponseWrapInfo>,
+    #[prost(string, tag = "2")]
+    pub err: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MlockEnabledReply {
     #[prost(bool, tag = "1")]
     pub enabled: bool,
 }
-/// Without the entity or the groups: there are none.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Alias {
+    #[prost(string, tag = "1")]
+    pub mount_type: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub mount_accessor: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(map = "string, string", tag = "4")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(string, tag = "5")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub namespace_id: ::prost::alloc::string::String,
+    #[prost(map = "string, string", tag = "7")]
+    pub custom_metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(bool, tag = "8")]
+    pub local: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Entity {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "3")]
+    pub aliases: ::prost::alloc::vec::Vec<Alias>,
+    #[prost(map = "string, string", tag = "4")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(bool, tag = "5")]
+    pub disabled: bool,
+    #[prost(string, tag = "6")]
+    pub namespace_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Group {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(map = "string, string", tag = "3")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(string, tag = "4")]
+    pub namespace_id: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct EntityInfoArgs {
     #[prost(string, tag = "1")]
     pub entity_id: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EntityInfoReply {
+    #[prost(message, optional, tag = "1")]
+    pub entity: ::core::option::Option<Entity>,
+    #[prost(string, tag = "2")]
+    pub err: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GroupsForEntityReply {
+    #[prost(message, repeated, tag = "1")]
+    pub groups: ::prost::alloc::vec::Vec<Group>,
     #[prost(string, tag = "2")]
     pub err: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GroupsForEntityReply {
+pub struct ClusterInfoReply {
+    #[prost(string, tag = "1")]
+    pub cluster_name: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
+    pub cluster_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
     pub err: ::prost::alloc::string::String,
 }
-/// What a plugin wants to have rotated is of no interest to a host that rotates nothing.
+/// Seconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GenerateIdentityTokenRequest {
+    #[prost(string, tag = "1")]
+    pub audience: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub ttl: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GenerateIdentityTokenResponse {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    #[prost(int64, tag = "2")]
+    pub ttl: i64,
+}
+/// Unix times and seconds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotationInfoRequest {
+    #[prost(string, tag = "1")]
+    pub mount_path: ::prost::alloc::string::String,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RegisterRotationJobRequest {}
+pub struct RotationInfoReply {
+    #[prost(int64, tag = "1")]
+    pub issue_time: i64,
+    #[prost(int64, tag = "2")]
+    pub expire_time: i64,
+    #[prost(int64, tag = "3")]
+    pub ttl: i64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotationJobInput {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub mount_point: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub rotation_schedule: ::prost::alloc::string::String,
+    #[prost(int64, tag = "5")]
+    pub rotation_window: i64,
+    #[prost(int64, tag = "6")]
+    pub rotation_period: i64,
+    #[prost(string, tag = "7")]
+    pub rotation_policy: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RegisterRotationJobRequest {
+    #[prost(message, optional, tag = "1")]
+    pub job: ::core::option::Option<RotationJobInput>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RegisterRotationJobResponse {
     #[prost(string, tag = "1")]
     pub rotation_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub err: ::prost::alloc::string::String,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DeregisterRotationJobRequest {}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeregisterRotationRequestInput {
+    #[prost(string, tag = "1")]
+    pub mount_point: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub req_path: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeregisterRotationJobRequest {
+    #[prost(message, optional, tag = "1")]
+    pub req: ::core::option::Option<DeregisterRotationRequestInput>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventData {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub metadata: ::core::option::Option<::prost_types::Struct>,
+    #[prost(string, repeated, tag = "3")]
+    pub entity_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, tag = "4")]
+    pub note: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SendEventRequest {
     #[prost(string, tag = "1")]
     pub event_type: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub event: ::core::option::Option<EventData>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordObservationRequest {
     #[prost(string, tag = "1")]
     pub observation_type: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub data: ::core::option::Option<::prost_types::Struct>,
 }
 /// Generated client implementations.
 pub mod backend_client {
@@ -625,41 +852,60 @@ pub mod backend_server {
         ) -> std::result::Result<
             tonic::Response<super::HandleRequestReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn special_paths(
             &self,
             request: tonic::Request<super::Empty>,
         ) -> std::result::Result<
             tonic::Response<super::SpecialPathsReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn handle_existence_check(
             &self,
             request: tonic::Request<super::HandleExistenceCheckArgs>,
         ) -> std::result::Result<
             tonic::Response<super::HandleExistenceCheckReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn cleanup(
             &self,
             request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn invalidate_key(
             &self,
             request: tonic::Request<super::InvalidateKeyArgs>,
-        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn setup(
             &self,
             request: tonic::Request<super::SetupArgs>,
-        ) -> std::result::Result<tonic::Response<super::SetupReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::SetupReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn initialize(
             &self,
             request: tonic::Request<super::InitializeArgs>,
-        ) -> std::result::Result<tonic::Response<super::InitializeReply>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::InitializeReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn r#type(
             &self,
             request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::TypeReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::TypeReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct BackendServer<T> {
@@ -1229,6 +1475,27 @@ pub mod storage_client {
             req.extensions_mut().insert(GrpcMethod::new("pb.Storage", "List"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn list_page(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StorageListPageArgs>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageListReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/pb.Storage/ListPage");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.Storage", "ListPage"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn get(
             &mut self,
             request: impl tonic::IntoRequest<super::StorageGetArgs>,
@@ -1292,6 +1559,117 @@ pub mod storage_client {
             req.extensions_mut().insert(GrpcMethod::new("pb.Storage", "Delete"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn is_transactional(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageIsTransactionalReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pb.Storage/IsTransactional",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pb.Storage", "IsTransactional"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn begin_read_only_tx(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageBeginTxReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pb.Storage/BeginReadOnlyTx",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pb.Storage", "BeginReadOnlyTx"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn begin_tx(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageBeginTxReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/pb.Storage/BeginTx");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.Storage", "BeginTx"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn commit(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StorageCommitTxArgs>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageCommitTxReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/pb.Storage/Commit");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.Storage", "Commit"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn rollback(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StorageRollbackTxArgs>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageRollbackTxReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/pb.Storage/Rollback");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.Storage", "Rollback"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1313,22 +1691,90 @@ pub mod storage_server {
         ) -> std::result::Result<
             tonic::Response<super::StorageListReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn list_page(
+            &self,
+            request: tonic::Request<super::StorageListPageArgs>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageListReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn get(
             &self,
             request: tonic::Request<super::StorageGetArgs>,
-        ) -> std::result::Result<tonic::Response<super::StorageGetReply>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::StorageGetReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn put(
             &self,
             request: tonic::Request<super::StoragePutArgs>,
-        ) -> std::result::Result<tonic::Response<super::StoragePutReply>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::StoragePutReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn delete(
             &self,
             request: tonic::Request<super::StorageDeleteArgs>,
         ) -> std::result::Result<
             tonic::Response<super::StorageDeleteReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn is_transactional(
+            &self,
+            request: tonic::Request<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageIsTransactionalReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn begin_read_only_tx(
+            &self,
+            request: tonic::Request<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageBeginTxReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn begin_tx(
+            &self,
+            request: tonic::Request<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageBeginTxReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn commit(
+            &self,
+            request: tonic::Request<super::StorageCommitTxArgs>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageCommitTxReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn rollback(
+            &self,
+            request: tonic::Request<super::StorageRollbackTxArgs>,
+        ) -> std::result::Result<
+            tonic::Response<super::StorageRollbackTxReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct StorageServer<T> {
@@ -1434,6 +1880,51 @@ pub mod storage_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.Storage/ListPage" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListPageSvc<T: Storage>(pub Arc<T>);
+                    impl<
+                        T: Storage,
+                    > tonic::server::UnaryService<super::StorageListPageArgs>
+                    for ListPageSvc<T> {
+                        type Response = super::StorageListReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StorageListPageArgs>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::list_page(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListPageSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1565,6 +2056,225 @@ pub mod storage_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DeleteSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.Storage/IsTransactional" => {
+                    #[allow(non_camel_case_types)]
+                    struct IsTransactionalSvc<T: Storage>(pub Arc<T>);
+                    impl<T: Storage> tonic::server::UnaryService<super::Empty>
+                    for IsTransactionalSvc<T> {
+                        type Response = super::StorageIsTransactionalReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Empty>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::is_transactional(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = IsTransactionalSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.Storage/BeginReadOnlyTx" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginReadOnlyTxSvc<T: Storage>(pub Arc<T>);
+                    impl<T: Storage> tonic::server::UnaryService<super::Empty>
+                    for BeginReadOnlyTxSvc<T> {
+                        type Response = super::StorageBeginTxReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Empty>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::begin_read_only_tx(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginReadOnlyTxSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.Storage/BeginTx" => {
+                    #[allow(non_camel_case_types)]
+                    struct BeginTxSvc<T: Storage>(pub Arc<T>);
+                    impl<T: Storage> tonic::server::UnaryService<super::Empty>
+                    for BeginTxSvc<T> {
+                        type Response = super::StorageBeginTxReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Empty>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::begin_tx(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BeginTxSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.Storage/Commit" => {
+                    #[allow(non_camel_case_types)]
+                    struct CommitSvc<T: Storage>(pub Arc<T>);
+                    impl<
+                        T: Storage,
+                    > tonic::server::UnaryService<super::StorageCommitTxArgs>
+                    for CommitSvc<T> {
+                        type Response = super::StorageCommitTxReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StorageCommitTxArgs>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::commit(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CommitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.Storage/Rollback" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollbackSvc<T: Storage>(pub Arc<T>);
+                    impl<
+                        T: Storage,
+                    > tonic::server::UnaryService<super::StorageRollbackTxArgs>
+                    for RollbackSvc<T> {
+                        type Response = super::StorageRollbackTxReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StorageRollbackTxArgs>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Storage>::rollback(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollbackSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1807,50 +2517,11 @@ pub mod system_view_client {
                 .insert(GrpcMethod::new("pb.SystemView", "ReplicationState"));
             self.inner.unary(req, path, codec).await
         }
-        pub async fn local_mount(
+        pub async fn response_wrap_data(
             &mut self,
-            request: impl tonic::IntoRequest<super::Empty>,
+            request: impl tonic::IntoRequest<super::ResponseWrapDataArgs>,
         ) -> std::result::Result<
-            tonic::Response<super::LocalMountReply>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/pb.SystemView/LocalMount");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("pb.SystemView", "LocalMount"));
-            self.inner.unary(req, path, codec).await
-        }
-        pub async fn plugin_env(
-            &mut self,
-            request: impl tonic::IntoRequest<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::PluginEnvReply>, tonic::Status> {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static("/pb.SystemView/PluginEnv");
-            let mut req = request.into_request();
-            req.extensions_mut().insert(GrpcMethod::new("pb.SystemView", "PluginEnv"));
-            self.inner.unary(req, path, codec).await
-        }
-        pub async fn generate_password_from_policy(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GeneratePasswordFromPolicyRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GeneratePasswordFromPolicyReply>,
+            tonic::Response<super::ResponseWrapDataReply>,
             tonic::Status,
         > {
             self.inner
@@ -1863,11 +2534,11 @@ pub mod system_view_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/pb.SystemView/GeneratePasswordFromPolicy",
+                "/pb.SystemView/ResponseWrapData",
             );
             let mut req = request.into_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("pb.SystemView", "GeneratePasswordFromPolicy"));
+                .insert(GrpcMethod::new("pb.SystemView", "ResponseWrapData"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn mlock_enabled(
@@ -1894,6 +2565,27 @@ pub mod system_view_client {
                 .insert(GrpcMethod::new("pb.SystemView", "MlockEnabled"));
             self.inner.unary(req, path, codec).await
         }
+        pub async fn local_mount(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::LocalMountReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/pb.SystemView/LocalMount");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.SystemView", "LocalMount"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn entity_info(
             &mut self,
             request: impl tonic::IntoRequest<super::EntityInfoArgs>,
@@ -1913,6 +2605,24 @@ pub mod system_view_client {
             let path = http::uri::PathAndQuery::from_static("/pb.SystemView/EntityInfo");
             let mut req = request.into_request();
             req.extensions_mut().insert(GrpcMethod::new("pb.SystemView", "EntityInfo"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn plugin_env(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Empty>,
+        ) -> std::result::Result<tonic::Response<super::PluginEnvReply>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static("/pb.SystemView/PluginEnv");
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.SystemView", "PluginEnv"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn groups_for_entity(
@@ -1937,6 +2647,101 @@ pub mod system_view_client {
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(GrpcMethod::new("pb.SystemView", "GroupsForEntity"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn generate_password_from_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GeneratePasswordFromPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GeneratePasswordFromPolicyReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pb.SystemView/GeneratePasswordFromPolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pb.SystemView", "GeneratePasswordFromPolicy"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn cluster_info(
+            &mut self,
+            request: impl tonic::IntoRequest<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClusterInfoReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pb.SystemView/ClusterInfo",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut().insert(GrpcMethod::new("pb.SystemView", "ClusterInfo"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn generate_identity_token(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GenerateIdentityTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GenerateIdentityTokenResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pb.SystemView/GenerateIdentityToken",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pb.SystemView", "GenerateIdentityToken"));
+            self.inner.unary(req, path, codec).await
+        }
+        pub async fn get_rotation_information(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotationInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotationInfoReply>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/pb.SystemView/GetRotationInformation",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("pb.SystemView", "GetRotationInformation"));
             self.inner.unary(req, path, codec).await
         }
         pub async fn register_rotation_job(
@@ -2002,73 +2807,141 @@ pub mod system_view_server {
         async fn default_lease_ttl(
             &self,
             request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::TtlReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::TtlReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn max_lease_ttl(
             &self,
             request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::TtlReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::TtlReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn tainted(
             &self,
             request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::TaintedReply>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::TaintedReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn caching_disabled(
             &self,
             request: tonic::Request<super::Empty>,
         ) -> std::result::Result<
             tonic::Response<super::CachingDisabledReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn replication_state(
             &self,
             request: tonic::Request<super::Empty>,
         ) -> std::result::Result<
             tonic::Response<super::ReplicationStateReply>,
             tonic::Status,
-        >;
-        async fn local_mount(
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn response_wrap_data(
             &self,
-            request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::LocalMountReply>, tonic::Status>;
-        async fn plugin_env(
-            &self,
-            request: tonic::Request<super::Empty>,
-        ) -> std::result::Result<tonic::Response<super::PluginEnvReply>, tonic::Status>;
-        async fn generate_password_from_policy(
-            &self,
-            request: tonic::Request<super::GeneratePasswordFromPolicyRequest>,
+            request: tonic::Request<super::ResponseWrapDataArgs>,
         ) -> std::result::Result<
-            tonic::Response<super::GeneratePasswordFromPolicyReply>,
+            tonic::Response<super::ResponseWrapDataReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn mlock_enabled(
             &self,
             request: tonic::Request<super::Empty>,
         ) -> std::result::Result<
             tonic::Response<super::MlockEnabledReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn local_mount(
+            &self,
+            request: tonic::Request<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::LocalMountReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn entity_info(
             &self,
             request: tonic::Request<super::EntityInfoArgs>,
-        ) -> std::result::Result<tonic::Response<super::EntityInfoReply>, tonic::Status>;
+        ) -> std::result::Result<
+            tonic::Response<super::EntityInfoReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn plugin_env(
+            &self,
+            request: tonic::Request<super::Empty>,
+        ) -> std::result::Result<tonic::Response<super::PluginEnvReply>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn groups_for_entity(
             &self,
             request: tonic::Request<super::EntityInfoArgs>,
         ) -> std::result::Result<
             tonic::Response<super::GroupsForEntityReply>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn generate_password_from_policy(
+            &self,
+            request: tonic::Request<super::GeneratePasswordFromPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GeneratePasswordFromPolicyReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn cluster_info(
+            &self,
+            request: tonic::Request<super::Empty>,
+        ) -> std::result::Result<
+            tonic::Response<super::ClusterInfoReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn generate_identity_token(
+            &self,
+            request: tonic::Request<super::GenerateIdentityTokenRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GenerateIdentityTokenResponse>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
+        async fn get_rotation_information(
+            &self,
+            request: tonic::Request<super::RotationInfoRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RotationInfoReply>,
+            tonic::Status,
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn register_rotation_job(
             &self,
             request: tonic::Request<super::RegisterRotationJobRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RegisterRotationJobResponse>,
             tonic::Status,
-        >;
+        > {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
         async fn deregister_rotation_job(
             &self,
             request: tonic::Request<super::DeregisterRotationJobRequest>,
-        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct SystemViewServer<T> {
@@ -2361,6 +3234,94 @@ pub mod system_view_server {
                     };
                     Box::pin(fut)
                 }
+                "/pb.SystemView/ResponseWrapData" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResponseWrapDataSvc<T: SystemView>(pub Arc<T>);
+                    impl<
+                        T: SystemView,
+                    > tonic::server::UnaryService<super::ResponseWrapDataArgs>
+                    for ResponseWrapDataSvc<T> {
+                        type Response = super::ResponseWrapDataReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResponseWrapDataArgs>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SystemView>::response_wrap_data(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResponseWrapDataSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.SystemView/MlockEnabled" => {
+                    #[allow(non_camel_case_types)]
+                    struct MlockEnabledSvc<T: SystemView>(pub Arc<T>);
+                    impl<T: SystemView> tonic::server::UnaryService<super::Empty>
+                    for MlockEnabledSvc<T> {
+                        type Response = super::MlockEnabledReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::Empty>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SystemView>::mlock_enabled(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MlockEnabledSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/pb.SystemView/LocalMount" => {
                     #[allow(non_camel_case_types)]
                     struct LocalMountSvc<T: SystemView>(pub Arc<T>);
@@ -2404,6 +3365,51 @@ pub mod system_view_server {
                     };
                     Box::pin(fut)
                 }
+                "/pb.SystemView/EntityInfo" => {
+                    #[allow(non_camel_case_types)]
+                    struct EntityInfoSvc<T: SystemView>(pub Arc<T>);
+                    impl<
+                        T: SystemView,
+                    > tonic::server::UnaryService<super::EntityInfoArgs>
+                    for EntityInfoSvc<T> {
+                        type Response = super::EntityInfoReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EntityInfoArgs>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SystemView>::entity_info(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EntityInfoSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/pb.SystemView/PluginEnv" => {
                     #[allow(non_camel_case_types)]
                     struct PluginEnvSvc<T: SystemView>(pub Arc<T>);
@@ -2432,6 +3438,51 @@ pub mod system_view_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PluginEnvSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/pb.SystemView/GroupsForEntity" => {
+                    #[allow(non_camel_case_types)]
+                    struct GroupsForEntitySvc<T: SystemView>(pub Arc<T>);
+                    impl<
+                        T: SystemView,
+                    > tonic::server::UnaryService<super::EntityInfoArgs>
+                    for GroupsForEntitySvc<T> {
+                        type Response = super::GroupsForEntityReply;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EntityInfoArgs>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SystemView>::groups_for_entity(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GroupsForEntitySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2499,12 +3550,12 @@ pub mod system_view_server {
                     };
                     Box::pin(fut)
                 }
-                "/pb.SystemView/MlockEnabled" => {
+                "/pb.SystemView/ClusterInfo" => {
                     #[allow(non_camel_case_types)]
-                    struct MlockEnabledSvc<T: SystemView>(pub Arc<T>);
+                    struct ClusterInfoSvc<T: SystemView>(pub Arc<T>);
                     impl<T: SystemView> tonic::server::UnaryService<super::Empty>
-                    for MlockEnabledSvc<T> {
-                        type Response = super::MlockEnabledReply;
+                    for ClusterInfoSvc<T> {
+                        type Response = super::ClusterInfoReply;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
@@ -2515,7 +3566,7 @@ pub mod system_view_server {
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as SystemView>::mlock_enabled(&inner, request).await
+                                <T as SystemView>::cluster_info(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -2526,7 +3577,7 @@ pub mod system_view_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = MlockEnabledSvc(inner);
+                        let method = ClusterInfoSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2542,25 +3593,26 @@ pub mod system_view_server {
                     };
                     Box::pin(fut)
                 }
-                "/pb.SystemView/EntityInfo" => {
+                "/pb.SystemView/GenerateIdentityToken" => {
                     #[allow(non_camel_case_types)]
-                    struct EntityInfoSvc<T: SystemView>(pub Arc<T>);
+                    struct GenerateIdentityTokenSvc<T: SystemView>(pub Arc<T>);
                     impl<
                         T: SystemView,
-                    > tonic::server::UnaryService<super::EntityInfoArgs>
-                    for EntityInfoSvc<T> {
-                        type Response = super::EntityInfoReply;
+                    > tonic::server::UnaryService<super::GenerateIdentityTokenRequest>
+                    for GenerateIdentityTokenSvc<T> {
+                        type Response = super::GenerateIdentityTokenResponse;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::EntityInfoArgs>,
+                            request: tonic::Request<super::GenerateIdentityTokenRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as SystemView>::entity_info(&inner, request).await
+                                <T as SystemView>::generate_identity_token(&inner, request)
+                                    .await
                             };
                             Box::pin(fut)
                         }
@@ -2571,7 +3623,7 @@ pub mod system_view_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = EntityInfoSvc(inner);
+                        let method = GenerateIdentityTokenSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2587,25 +3639,26 @@ pub mod system_view_server {
                     };
                     Box::pin(fut)
                 }
-                "/pb.SystemView/GroupsForEntity" => {
+                "/pb.SystemView/GetRotationInformation" => {
                     #[allow(non_camel_case_types)]
-                    struct GroupsForEntitySvc<T: SystemView>(pub Arc<T>);
+                    struct GetRotationInformationSvc<T: SystemView>(pub Arc<T>);
                     impl<
                         T: SystemView,
-                    > tonic::server::UnaryService<super::EntityInfoArgs>
-                    for GroupsForEntitySvc<T> {
-                        type Response = super::GroupsForEntityReply;
+                    > tonic::server::UnaryService<super::RotationInfoRequest>
+                    for GetRotationInformationSvc<T> {
+                        type Response = super::RotationInfoReply;
                         type Future = BoxFuture<
                             tonic::Response<Self::Response>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::EntityInfoArgs>,
+                            request: tonic::Request<super::RotationInfoRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as SystemView>::groups_for_entity(&inner, request).await
+                                <T as SystemView>::get_rotation_information(&inner, request)
+                                    .await
                             };
                             Box::pin(fut)
                         }
@@ -2616,7 +3669,7 @@ pub mod system_view_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = GroupsForEntitySvc(inner);
+                        let method = GetRotationInformationSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2880,7 +3933,9 @@ pub mod events_server {
         async fn send_event(
             &self,
             request: tonic::Request<super::SendEventRequest>,
-        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct EventsServer<T> {
@@ -3160,7 +4215,9 @@ pub mod observations_server {
         async fn record_observation(
             &self,
             request: tonic::Request<super::RecordObservationRequest>,
-        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status>;
+        ) -> std::result::Result<tonic::Response<super::Empty>, tonic::Status> {
+            Err(tonic::Status::unimplemented("Not yet implemented"))
+        }
     }
     #[derive(Debug)]
     pub struct ObservationsServer<T> {

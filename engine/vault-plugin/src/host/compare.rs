@@ -1,0 +1,257 @@
+//! What changes for clients from one version of a plugin to another.
+
+use std::collections::BTreeMap;
+
+use super::difference::{Change, Difference};
+use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
+
+/// Every difference, those of the whole plugin first, then path by path.
+///
+/// A part of a path that a caller fills in may have another name: a client does not see it.
+#[must_use]
+pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
+    let mut found = Found { path: String::new(), verb: None, differences: Vec::new() };
+    if before.version != after.version {
+        found.add(Change::Version { from: before.version.clone(), to: after.version.clone() });
+    }
+    if before.kind != after.kind {
+        found.add(Change::Kind { from: before.kind, to: after.kind });
+    }
+    if before.multiplexed != after.multiplexed {
+        found.add(Change::Multiplexed { after: after.multiplexed });
+    }
+    let (before, after) = (by_shape(&before.paths), by_shape(&after.paths));
+    for (_, pair) in pairs(&before, &after) {
+        match pair {
+            Pair::Both((name, before), (_, after)) => found.at(name).path(before, after),
+            Pair::Before((name, _)) => found.at(name).add(Change::Removed),
+            Pair::After((name, _)) => found.at(name).add(Change::Added),
+        }
+    }
+    found.differences
+}
+
+struct Found {
+    path: String,
+    verb: Option<Verb>,
+    differences: Vec<Difference>,
+}
+
+impl Found {
+    fn at(&mut self, path: &str) -> &mut Self {
+        path.clone_into(&mut self.path);
+        self.verb = None;
+        self
+    }
+
+    fn add(&mut self, change: Change) {
+        self.differences.push(Difference { path: self.path.clone(), verb: self.verb, change });
+    }
+
+    fn path(&mut self, before: &PathInfo, after: &PathInfo) {
+        if before.sudo != after.sudo {
+            self.add(Change::Sudo { after: after.sudo });
+        }
+        if before.unauthenticated != after.unauthenticated {
+            self.add(Change::Unauthenticated { after: after.unauthenticated });
+        }
+        for (verb, pair) in pairs(&before.operations, &after.operations) {
+            self.verb = Some(*verb);
+            match pair {
+                Pair::Both(before, after) => self.operation(before, after),
+                Pair::Before(_) => self.add(Change::Removed),
+                Pair::After(_) => self.add(Change::Added),
+            }
+        }
+    }
+
+    fn operation(&mut self, before: &OperationInfo, after: &OperationInfo) {
+        if after.deprecated && !before.deprecated {
+            self.add(Change::Deprecated { field: None });
+        }
+        for (name, pair) in pairs(&before.fields, &after.fields) {
+            let field = name.clone();
+            match pair {
+                Pair::Both(before, after) => self.field(name, before, after),
+                Pair::Before(_) => self.add(Change::FieldRemoved { field }),
+                Pair::After(after) => self.add(Change::FieldAdded { field, required: after.required }),
+            }
+        }
+        // An engine that says nothing of its answers has not removed what it answered before.
+        if before.answers.is_empty() || after.answers.is_empty() {
+            return;
+        }
+        for (name, pair) in pairs(&before.answers, &after.answers) {
+            let field = name.clone();
+            match pair {
+                Pair::Both(before, after) if before.kind != after.kind => {
+                    self.add(Change::AnswerKind { field, from: before.kind.clone(), to: after.kind.clone() });
+                }
+                Pair::Both(..) => {}
+                Pair::Before(_) => self.add(Change::AnswerRemoved { field }),
+                Pair::After(_) => self.add(Change::AnswerAdded { field }),
+            }
+        }
+    }
+
+    fn field(&mut self, name: &str, before: &FieldInfo, after: &FieldInfo) {
+        let field = name.to_owned();
+        if before.kind != after.kind {
+            let (from, to) = (before.kind.clone(), after.kind.clone());
+            self.add(Change::FieldKind { field: field.clone(), from, to });
+        }
+        if after.required && !before.required {
+            self.add(Change::FieldRequired { field: field.clone() });
+        }
+        if after.deprecated && !before.deprecated {
+            self.add(Change::Deprecated { field: Some(field.clone()) });
+        }
+        // No list means any value.
+        let values: Vec<String> = match (before.values.is_empty(), after.values.is_empty()) {
+            (false, false) => before.values.difference(&after.values).cloned().collect(),
+            _ => Vec::new(),
+        };
+        if !values.is_empty() {
+            self.add(Change::ValuesRemoved { field, values });
+        }
+    }
+}
+
+/// An entry of two maps.
+enum Pair<'a, V> {
+    Both(&'a V, &'a V),
+    Before(&'a V),
+    After(&'a V),
+}
+
+fn pairs<'a, K: Ord, V>(
+    before: &'a BTreeMap<K, V>,
+    after: &'a BTreeMap<K, V>,
+) -> BTreeMap<&'a K, Pair<'a, V>> {
+    let mut pairs: BTreeMap<_, _> = before.iter().map(|(key, value)| (key, Pair::Before(value))).collect();
+    for (key, value) in after {
+        let pair = match before.get(key) {
+            Some(old) => Pair::Both(old, value),
+            None => Pair::After(value),
+        };
+        pairs.insert(key, pair);
+    }
+    pairs
+}
+
+/// The paths by what they are without the names of what a caller fills in.
+fn by_shape(paths: &BTreeMap<String, PathInfo>) -> BTreeMap<String, (&str, &PathInfo)> {
+    let shape = |path: &str| {
+        let parts = path.split('/').map(|part| if part.starts_with('{') { "{}" } else { part });
+        parts.collect::<Vec<_>>().join("/")
+    };
+    paths.iter().map(|(path, info)| (shape(path), (path.as_str(), info))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::host::document;
+    use crate::logical::{BackendType, SpecialPaths};
+
+    fn inspection(paths: serde_json::Value) -> Inspection {
+        Inspection {
+            version: "v1.0.0".to_owned(),
+            kind: BackendType::Secrets,
+            multiplexed: true,
+            protocol_version: 5,
+            handshake_time: Duration::ZERO,
+            special_paths: SpecialPaths::default(),
+            help: String::new(),
+            paths: document::paths(&serde_json::json!({ "paths": paths })),
+        }
+    }
+
+    fn body(properties: serde_json::Value) -> serde_json::Value {
+        let schema = serde_json::json!({"properties": properties, "required": ["must"]});
+        serde_json::json!({"requestBody": {"content": {"application/json": {"schema": schema}}}})
+    }
+
+    /// Compares, and writes each difference down, with `!` before what breaks clients.
+    #[track_caller]
+    fn check(before: serde_json::Value, after: serde_json::Value, expected: &[&str]) {
+        let differences = compare(&inspection(before), &inspection(after));
+        let said: Vec<_> = differences
+            .iter()
+            .map(|difference| format!("{}{difference}", if difference.breaks_clients() { "!" } else { "" }))
+            .collect();
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn what_is_gone_breaks_clients_and_what_is_new_does_not() {
+        check(
+            serde_json::json!({"/a": {"get": {}, "delete": {}}, "/b": {"get": {}}}),
+            serde_json::json!({"/a": {"get": {}, "patch": {}}, "/c": {"get": {}}}),
+            &["patch a: added", "!delete a: removed", "!b: removed", "c: added"],
+        );
+    }
+
+    #[test]
+    fn a_field_that_changes_breaks_clients() {
+        check(
+            serde_json::json!({"/a": {"post": body(serde_json::json!({
+                "gone": {"type": "string"}, "other": {"type": "string"}, "mode": {"enum": ["a", "b"]},
+            }))}}),
+            serde_json::json!({"/a": {"post": body(serde_json::json!({
+                "other": {"type": "integer"}, "mode": {"enum": ["b", "c"]}, "must": {"type": "string"},
+                "may": {"type": "string"},
+            }))}}),
+            &[
+                "!write a: field gone removed",
+                "write a: field may added",
+                "!write a: field mode no longer takes a",
+                "!write a: field must added, and required",
+                "!write a: field other changes from string to integer",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_stricter_path_breaks_clients_and_a_laxer_one_does_not() {
+        let (strict, lax) = (
+            serde_json::json!({"/a": {"x-vault-sudo": true}}),
+            serde_json::json!({"/a": {"x-vault-unauthenticated": true}}),
+        );
+        check(lax.clone(), strict.clone(), &["!a: needs sudo now", "!a: no longer open without a token"]);
+        check(strict, lax, &["a: no longer needs sudo", "a: open without a token now"]);
+    }
+
+    #[test]
+    fn the_name_of_a_part_that_callers_fill_in_is_no_difference() {
+        let (before, after) = (
+            serde_json::json!({"/roles/{name}": {"get": {}}}),
+            serde_json::json!({"/roles/{role}": {"get": {}}}),
+        );
+        check(before, after, &[]);
+    }
+
+    #[test]
+    fn the_plugin_itself_comes_first() {
+        let before = inspection(serde_json::json!({}));
+        let after = Inspection {
+            version: "v2.0.0".to_owned(),
+            kind: BackendType::Credential,
+            multiplexed: false,
+            ..inspection(serde_json::json!({"/a": {}}))
+        };
+        let differences = compare(&before, &after);
+        let said: Vec<_> = differences.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            [
+                "version v1.0.0 becomes v2.0.0",
+                "secrets engine becomes auth method",
+                "mounts no longer share a process",
+                "a: added",
+            ]
+        );
+    }
+}

@@ -1,0 +1,159 @@
+//! What a plugin offers to its clients: started as Vault would start it, asked for its help, and ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use go_plugin::host::ShutdownError;
+use serde::Serialize;
+use serde_json::json;
+
+use super::document;
+use super::{CallError, Launch, LaunchError, MountConfig, MountError, Plugin, launch};
+use crate::logical::{BackendType, Operation, Request, SpecialPaths};
+use crate::testing::{MemoryStorage, StaticSystemView};
+
+/// Everything that can be seen of a plugin without using it.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    /// The version it reports, with a leading `v`; empty where it reports none.
+    pub version: String,
+    /// Secrets engine or auth method.
+    pub kind: BackendType,
+    /// Whether many mounts may share one process.
+    pub multiplexed: bool,
+    /// The protocol version agreed on.
+    pub protocol_version: u32,
+    /// From the start of the process to its handshake line.
+    pub handshake_time: Duration,
+    /// Paths that the host treats in a special way.
+    pub special_paths: SpecialPaths,
+    /// The engine's help on itself.
+    pub help: String,
+    /// Its paths below the mount, with `{name}` for each part that a caller fills in; no slash at either end.
+    pub paths: BTreeMap<String, PathInfo>,
+}
+
+/// One path.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PathInfo {
+    /// What it is for, in one line.
+    pub synopsis: String,
+    /// Whether it needs the `sudo` capability.
+    pub sudo: bool,
+    /// Whether it is open to callers without a token.
+    pub unauthenticated: bool,
+    /// The parts that a caller fills in.
+    pub parameters: BTreeMap<String, FieldInfo>,
+    /// What can be done there.
+    pub operations: BTreeMap<Verb, OperationInfo>,
+}
+
+/// What a client does at a path, in the words of Vault's command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verb {
+    /// HTTP GET.
+    Read,
+    /// HTTP LIST, or GET with `list=true`.
+    List,
+    /// HTTP POST or PUT.
+    Write,
+    /// HTTP PATCH.
+    Patch,
+    /// HTTP DELETE.
+    Delete,
+}
+
+impl std::fmt::Display for Verb {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Verb::Read => "read",
+            Verb::List => "list",
+            Verb::Write => "write",
+            Verb::Patch => "patch",
+            Verb::Delete => "delete",
+        })
+    }
+}
+
+/// One operation on a path.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct OperationInfo {
+    /// What it does, in one line.
+    pub summary: String,
+    /// Whether it is one to avoid.
+    pub deprecated: bool,
+    /// What a caller may send, in the body or the query.
+    pub fields: BTreeMap<String, FieldInfo>,
+    /// What the engine says it answers; empty where it does not say.
+    pub answers: BTreeMap<String, FieldInfo>,
+}
+
+/// One field of a request or an answer.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct FieldInfo {
+    /// The type in JSON, for example `string`, `integer (seconds)` or `array of string`.
+    pub kind: String,
+    /// What it is for.
+    pub description: String,
+    /// Whether it must be sent, as far as the engine says.
+    pub required: bool,
+    /// Whether it is one to avoid.
+    pub deprecated: bool,
+    /// The only values, where there is a list of them.
+    pub values: BTreeSet<String>,
+}
+
+/// Starts any plugin as Vault would, asks what it offers, and ends it.
+///
+/// `options` are those of the mount: some engines choose their paths by them (`version=2` of the key/value engine).
+///
+/// # Errors
+/// Fails when it does not start, or answers like no backend plugin.
+pub async fn inspect(plugin: Launch, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
+    let plugin = launch(plugin).await?;
+    let inspection = ask(&plugin, options).await;
+    let ended = plugin.shutdown().await;
+    let inspection = inspection?;
+    ended?;
+    Ok(inspection)
+}
+
+async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
+    let storage = Arc::new(MemoryStorage::default());
+    let config = MountConfig { options, ..MountConfig::new(storage, Arc::new(StaticSystemView::default())) };
+    let mount = plugin.mount(config).await?;
+    // What Vault sends for its own document of the whole API.
+    let prefix = json!({"requestResponsePrefix": "plugin"}).as_object().cloned().unwrap_or_default();
+    let answer = mount.handle_request(Request::new(Operation::Help, "", prefix)).await;
+    let help = answer.map_err(InspectError::Help)?.and_then(|answer| answer.data).unwrap_or_default();
+    let text = help.get("help").and_then(|help| help.as_str()).unwrap_or_default().trim();
+    Ok(Inspection {
+        version: mount.version().to_owned(),
+        kind: mount.kind(),
+        multiplexed: plugin.is_multiplexed(),
+        protocol_version: plugin.protocol_version(),
+        handshake_time: plugin.handshake_time(),
+        special_paths: mount.special_paths().clone(),
+        help: text.to_owned(),
+        paths: help.get("openapi").map(document::paths).unwrap_or_default(),
+    })
+}
+
+/// Why a plugin could not be inspected.
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    /// It did not start.
+    #[error("the plugin does not start")]
+    Launch(#[from] LaunchError),
+    /// It could not be mounted.
+    #[error("the plugin cannot be mounted")]
+    Mount(#[from] MountError),
+    /// It does not describe itself.
+    #[error("the plugin does not answer to a request for help")]
+    Help(#[source] CallError),
+    /// It did not end.
+    #[error("the plugin cannot be ended")]
+    Shutdown(#[from] ShutdownError),
+}

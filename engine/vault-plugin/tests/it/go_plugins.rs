@@ -1,0 +1,133 @@
+//! A real Go plugin under our host: HashiCorp's key/value engine, version 2 of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vault_plugin::host::{
+    Brokering, CallError, Exit, Launch, Mount, MountConfig, MountError, Plugin, Verb, compare, inspect,
+    launch,
+};
+use vault_plugin::logical::{BackendType, Error, Operation};
+use vault_plugin::testing::{MemoryStorage, StaticSystemView};
+
+use crate::host::{ask, data, kill, mount, request};
+
+async fn started() -> Plugin {
+    launch(Launch::new(harness::build::go_kv("v0.25.0").await)).await.unwrap()
+}
+
+/// Mounts, and waits until the engine has set up its storage, which it does aside.
+async fn ready(plugin: &Plugin) -> Mount {
+    let mount = mount(plugin, &Arc::default()).await;
+    let written = async {
+        while let Err(error) = ask(&mount, Operation::Update, "config", json!({"max_versions": 4})).await {
+            assert!(error.to_string().contains("upgrad"), "{error}");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+    mount
+}
+
+#[tokio::test]
+async fn a_go_engine_is_written_read_patched_listed_and_deleted() {
+    let plugin = started().await;
+    let mount = ready(&plugin).await;
+    assert_eq!((mount.version(), mount.kind()), ("v0.25.0", BackendType::Secrets));
+    assert!(mount.special_paths().seal_wrap_storage.iter().any(|path| path.contains("policy")));
+
+    let write = request(Operation::Create, "data/app", json!({"data": {"user": "ann", "word": "x"}}));
+    assert_eq!(mount.handle_existence_check(write.clone()).await.unwrap(), Some(false));
+    let written = mount.handle_request(write.clone()).await;
+    assert_eq!(data(written)["version"], 1);
+    assert_eq!(mount.handle_existence_check(write).await.unwrap(), Some(true));
+
+    let patched = ask(&mount, Operation::Patch, "data/app", json!({"data": {"word": "y"}})).await;
+    assert_eq!(data(patched)["version"], 2);
+    let read = data(ask(&mount, Operation::Read, "data/app", Value::Null).await);
+    assert_eq!(read["data"], json!({"user": "ann", "word": "y"}));
+    let listed = data(ask(&mount, Operation::List, "metadata/", Value::Null).await);
+    assert_eq!(listed["keys"], json!(["app"]));
+
+    ask(&mount, Operation::Delete, "metadata/app", Value::Null).await.unwrap();
+    assert_eq!(ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
+    assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)));
+}
+
+#[tokio::test]
+async fn a_go_engines_error_comes_with_its_response() {
+    let plugin = started().await;
+    let mount = ready(&plugin).await;
+    let refused = ask(&mount, Operation::Update, "data/app", json!({"options": {"cas": 0}})).await;
+    let Err(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    assert!(matches!(refusal.error, Error::InvalidRequest), "{refusal:?}");
+    let response = refusal.response.unwrap();
+    assert!(response.error_text().unwrap().contains("no data provided"), "{response:?}");
+}
+
+#[tokio::test]
+async fn two_mounts_share_a_go_process_and_end_one_by_one() {
+    let plugin = started().await;
+    assert!(plugin.is_multiplexed());
+    let (one, two) = tokio::join!(ready(&plugin), ready(&plugin));
+    ask(&one, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
+    assert_eq!(ask(&two, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
+    one.cleanup().await.unwrap();
+    ask(&two, Operation::Update, "data/app", json!({"data": {"a": 2}})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_container() {
+    let program = harness::build::go_kv("v0.25.0").await;
+    let plugin = launch(Launch { brokering: Brokering::Multiplexed, ..Launch::new(program) }).await.unwrap();
+    let (one, _two) = tokio::join!(ready(&plugin), ready(&plugin));
+    let written = ask(&one, Operation::Update, "data/app", json!({"data": {"a": 1}})).await;
+    assert_eq!(data(written)["version"], 1);
+}
+
+#[tokio::test]
+async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
+    let program = harness::build::go_kv("v0.25.0").await;
+    let env = vec![("GO_KV_MULTIPLEXED".into(), "false".into())];
+    let plugin = launch(Launch { env, ..Launch::new(program) }).await.unwrap();
+    assert!(!plugin.is_multiplexed());
+    let first = ready(&plugin).await;
+    let config = MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
+    let refused = plugin.mount(config).await.err().unwrap();
+    assert!(matches!(refused, MountError::Occupied), "{refused}");
+    ask(&first, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
+
+    first.cleanup().await.unwrap();
+    let second = ready(&plugin).await;
+    assert_eq!(ask(&second, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_killed_go_plugin_is_noticed() {
+    let plugin = started().await;
+    let mount = ready(&plugin).await;
+    kill(&plugin);
+    plugin.exited().await;
+    let lost = ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap_err();
+    assert!(matches!(lost, CallError::Gone), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_go_plugin_is_inspected_in_either_of_its_versions_and_they_differ() {
+    let inspected = async |version: &str| {
+        let options = [("version".to_owned(), version.to_owned())].into();
+        inspect(Launch::new(harness::build::go_kv("v0.25.0").await), options).await.unwrap()
+    };
+    let (first, second) = (inspected("1").await, inspected("2").await);
+    let verbs: Vec<_> = second.paths["data/{path}"].operations.keys().copied().collect();
+    assert_eq!(verbs, [Verb::Read, Verb::Write, Verb::Patch, Verb::Delete]);
+    let config = &second.paths["config"].operations[&Verb::Write].fields;
+    assert_eq!(config["max_versions"].kind, "integer");
+    assert!(second.paths["data/{path}"].operations[&Verb::Read].answers.contains_key("metadata"));
+
+    let differences = compare(&first, &second);
+    let broken: Vec<_> = differences.iter().filter(|difference| difference.breaks_clients()).collect();
+    assert!(broken.iter().any(|difference| difference.to_string() == "{path}: removed"), "{broken:?}");
+    assert!(compare(&second, &second).is_empty());
+}
