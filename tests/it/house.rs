@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault-plugin", &["go-plugin"]),
     ("token-engine", &["vault-plugin"]),
     ("vault-api", &[]),
+    ("dev-vault", &["go-plugin", "vault-plugin"]),
     ("rollout", &["vault-api"]),
     (HARNESS, &[]),
     (ROOT, &["rollout", "token-engine", "vault-api", "vault-plugin"]),

@@ -1,0 +1,262 @@
+//! The plugin catalog, and which version of a plugin a mount gets (`vault/logical_system.go`).
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Component, Path};
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use vault_plugin::host::probe;
+
+use crate::StoreError;
+use crate::core::Core;
+use crate::mount::process::SpawnError;
+use crate::reply::Failure;
+
+const CATALOG: &str = "core/catalog/";
+const PINS: &str = "core/pins/";
+/// Stands for no version in a key.
+const UNVERSIONED: &str = "-";
+
+/// The kinds of plugins that Vault knows, in the order in which it lists them.
+pub(crate) const KINDS: [&str; 3] = ["auth", "database", "secret"];
+/// The one that can be mounted here.
+pub(crate) const SECRET: &str = "secret";
+
+/// What is registered. No `Debug`: the environment may hold secrets.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    /// With a leading `v`; empty for an unversioned plugin.
+    pub(crate) version: String,
+    /// The file, below the plugin directory.
+    pub(crate) command: String,
+    pub(crate) args: Vec<String>,
+    /// `NAME=value` each.
+    pub(crate) env: Vec<String>,
+    /// In hex.
+    pub(crate) sha256: String,
+}
+
+impl Entry {
+    pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
+        let pairs = self.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.map(|(name, value)| (name.into(), value.into())).collect()
+    }
+}
+
+/// The version that all mounts of a plugin run, whatever they are set to.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Pin {
+    pub(crate) name: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) version: String,
+}
+
+impl Core {
+    /// Every registered plugin, by kind, name and version.
+    pub(crate) fn catalog(&self) -> Result<Vec<Entry>, StoreError> {
+        let keys = self.store().keys(CATALOG);
+        let mut entries: Vec<Entry> =
+            keys.iter().filter_map(|key| self.store().read(key).transpose()).collect::<Result<_, _>>()?;
+        entries.sort_by(|a, b| {
+            (&a.kind, &a.name, order(&a.version)).cmp(&(&b.kind, &b.name, order(&b.version)))
+        });
+        Ok(entries)
+    }
+
+    /// The names of the plugins of a kind that have an unversioned entry, as Vault's plain list shows them.
+    pub(crate) fn unversioned_names(&self, kind: &str) -> Result<BTreeSet<String>, StoreError> {
+        let entries = self.catalog()?.into_iter();
+        Ok(entries
+            .filter(|entry| entry.kind == kind && entry.version.is_empty())
+            .map(|entry| entry.name)
+            .collect())
+    }
+
+    pub(crate) fn registered(
+        &self,
+        kind: &str,
+        name: &str,
+        version: &str,
+    ) -> Result<Option<Entry>, StoreError> {
+        self.store().read(&key(kind, name, version))
+    }
+
+    /// A secrets engine in the catalog.
+    pub(crate) fn catalog_entry(&self, name: &str, version: &str) -> Result<Option<Entry>, StoreError> {
+        self.registered(SECRET, name, version)
+    }
+
+    /// Registers a plugin after it was started once, as Vault does: a version that it reports must be the one asked
+    /// for, and becomes the entry's where none was; that it does not start is no reason to refuse it.
+    pub(crate) async fn register(&self, mut entry: Entry) -> Result<(), Failure> {
+        let directory = self.options().plugin_directory.as_deref();
+        let directory = directory.ok_or_else(|| Failure::internal(&SpawnError::NoDirectory))?;
+        check_command(directory, &entry.command)?;
+        match self.reported_version(&entry, directory).await {
+            Ok(reported) if reported.is_empty() => {}
+            Ok(reported) if entry.version.is_empty() => entry.version = reported,
+            Ok(reported) if normalized(&reported).as_deref() != Some(&entry.version) => {
+                return Err(Failure::invalid(format!(
+                    "plugin version mismatch: {} reported version ({reported}) did not match requested version ({})",
+                    entry.name, entry.version
+                )));
+            }
+            Ok(_) => {}
+            Err(why) => {
+                self.log_error("Error determining plugin version", Some(&format!("{}: {why}", entry.name)));
+            }
+        }
+        Ok(self.store().write(&key(&entry.kind, &entry.name, &entry.version), &entry)?)
+    }
+
+    pub(crate) fn deregister(&self, kind: &str, name: &str, version: &str) -> Result<(), StoreError> {
+        self.store().delete(&key(kind, name, version))
+    }
+
+    pub(crate) fn pins(&self) -> Result<Vec<Pin>, StoreError> {
+        self.store().keys(PINS).iter().filter_map(|key| self.store().read(key).transpose()).collect()
+    }
+
+    pub(crate) fn pin(&self, kind: &str, name: &str) -> Result<Option<Pin>, StoreError> {
+        self.store().read(&format!("{PINS}{kind}/{name}"))
+    }
+
+    pub(crate) fn set_pin(&self, pin: &Pin) -> Result<(), StoreError> {
+        self.store().write(&format!("{PINS}{}/{}", pin.kind, pin.name), pin)
+    }
+
+    pub(crate) fn delete_pin(&self, kind: &str, name: &str) -> Result<(), StoreError> {
+        self.store().delete(&format!("{PINS}{kind}/{name}"))
+    }
+
+    /// The version that a new mount is set to: the pinned one, the one asked for, the unversioned plugin, or the newest.
+    pub(crate) fn select_version(&self, name: &str, wanted: &str) -> Result<String, Failure> {
+        if let Some(pin) = self.pin(SECRET, name)? {
+            if !wanted.is_empty() {
+                return Err(Failure::invalid(format!(
+                    "cannot specify plugin_version for secret plugin \"{name}\", as it is pinned to version {}",
+                    pin.version
+                )));
+            }
+            return Ok(pin.version);
+        }
+        if !wanted.is_empty() {
+            let version = checked_version(wanted)?;
+            self.catalog_entry(name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
+            return Ok(version);
+        }
+        let entries = self.catalog()?.into_iter();
+        let versions: Vec<String> = entries
+            .filter(|entry| entry.kind == SECRET && entry.name == name)
+            .map(|entry| entry.version)
+            .collect();
+        if versions.iter().any(String::is_empty) {
+            return Ok(String::new());
+        }
+        versions.last().cloned().ok_or_else(|| not_in_catalog(name, ""))
+    }
+
+    async fn reported_version(&self, entry: &Entry, directory: &Path) -> Result<String, String> {
+        let program = directory.join(&entry.command);
+        match self.processes().sha256(&program) {
+            Ok(found) if found == entry.sha256 => {}
+            Ok(_) => return Err(SpawnError::Mismatch.to_string()),
+            Err(source) => return Err(SpawnError::Checksum { source }.to_string()),
+        }
+        let args = entry.args.iter().map(OsString::from).collect();
+        match probe(program, args, entry.environment()).await {
+            Ok(report) => Ok(report.version),
+            Err(error) => Err(Failure::internal(&error).text.unwrap_or_default()),
+        }
+    }
+}
+
+/// That a plugin is not registered, with its version where one was asked for.
+pub(crate) fn not_in_catalog(name: &str, version: &str) -> Failure {
+    let version = if version.is_empty() { String::new() } else { format!(", version={version}") };
+    Failure::invalid(format!("plugin not found in the catalog: {name}{version}"))
+}
+
+/// A version as it is kept, with a leading `v`, or Vault's refusal of it.
+pub(crate) fn checked_version(text: &str) -> Result<String, Failure> {
+    normalized(text).ok_or_else(|| {
+        Failure::invalid(format!(
+            "version \"{text}\" is not a valid semantic version: Malformed version: {text}"
+        ))
+    })
+}
+
+/// Missing numbers are zero, as in hashicorp/go-version.
+fn normalized(text: &str) -> Option<String> {
+    let bare = text.strip_prefix('v').unwrap_or(text);
+    let end = bare.find(['-', '+']).unwrap_or(bare.len());
+    let (numbers, rest) = bare.split_at(end);
+    let missing = 2usize.saturating_sub(numbers.matches('.').count());
+    let padded = format!("{numbers}{}{rest}", ".0".repeat(missing));
+    Version::parse(&padded).ok().map(|version| format!("v{version}"))
+}
+
+fn order(version: &str) -> Option<Version> {
+    Version::parse(version.strip_prefix('v')?).ok()
+}
+
+fn key(kind: &str, name: &str, version: &str) -> String {
+    let version = if version.is_empty() { UNVERSIONED } else { version };
+    format!("{CATALOG}{kind}/{version}/{name}")
+}
+
+/// The file must lie in the plugin directory, also after links are followed.
+fn check_command(directory: &Path, command: &str) -> Result<(), Failure> {
+    let refused = |text: String| Failure::listed(500, &[&text]);
+    if Path::new(command).components().any(|part| part == Component::ParentDir) {
+        return Err(refused("path cannot contain parent references".to_owned()));
+    }
+    let path = directory.join(command);
+    let real = path.canonicalize().map_err(|error| {
+        // Go names the call and has no code at the end.
+        let text = error.to_string().to_lowercase();
+        let text = text.split(" (os error").next().unwrap_or_default();
+        refused(format!("error while validating the command path: lstat {}: {text}", path.display()))
+    })?;
+    let directory = directory.canonicalize().map_err(|error| refused(error.to_string()))?;
+    if real.starts_with(&directory) {
+        Ok(())
+    } else {
+        Err(refused("cannot execute files outside of configured plugin directory".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_kept_with_a_v_and_three_numbers() {
+        assert_eq!(normalized("1.2.3").as_deref(), Some("v1.2.3"));
+        assert_eq!(normalized("v1.2").as_deref(), Some("v1.2.0"));
+        assert_eq!(normalized("1.2.3-rc1+b").as_deref(), Some("v1.2.3-rc1+b"));
+        assert_eq!(normalized("xx"), None);
+        let text = checked_version("xx").unwrap_err().text.unwrap();
+        assert_eq!(text, "version \"xx\" is not a valid semantic version: Malformed version: xx");
+    }
+
+    #[test]
+    fn a_newer_version_is_newer_by_its_numbers_not_its_letters() {
+        assert!(order("v1.10.0") > order("v1.9.0"));
+        assert!(order("v1.0.0") > order(""));
+    }
+
+    #[test]
+    fn a_command_outside_the_plugin_directory_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/bin/sh", directory.path().join("link")).unwrap();
+        let text = |command| check_command(directory.path(), command).unwrap_err().text.unwrap();
+        assert!(text("../x").contains("path cannot contain parent references"));
+        assert!(text("link").contains("cannot execute files outside of configured plugin directory"));
+        assert!(text("missing").contains("missing: no such file or directory\n"));
+    }
+}

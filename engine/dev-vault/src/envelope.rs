@@ -1,0 +1,149 @@
+//! The JSON around an answer, as every client of Vault knows it.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use vault_plugin::logical::Map;
+
+use crate::reply::{Auth, Body, Reply, Wrapped};
+
+/// Paths whose data stands beside the envelope as well as in it, as it did before there was an envelope.
+const ALSO_AT_THE_TOP: &[&str] = &[
+    "sys/audit",
+    "sys/audit/*",
+    "sys/audit-hash/*",
+    "sys/auth",
+    "sys/auth/*",
+    "sys/capabilities",
+    "sys/capabilities-accessor",
+    "sys/capabilities-self",
+    "sys/ha-status",
+    "sys/mounts",
+    "sys/mounts/*",
+    "sys/policy",
+    "sys/policy/*",
+    "sys/wrapping/wrap",
+];
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    #[serde(flatten)]
+    top: Option<&'a Map>,
+    request_id: &'a str,
+    lease_id: &'a str,
+    renewable: bool,
+    lease_duration: u64,
+    data: &'a Option<Map>,
+    wrap_info: Option<WrapInfo<'a>>,
+    warnings: Option<&'a [String]>,
+    auth: Option<AuthInfo<'a>>,
+    mount_type: &'a str,
+}
+
+#[derive(Serialize)]
+struct WrapInfo<'a> {
+    token: &'a str,
+    accessor: &'a str,
+    ttl: u64,
+    creation_time: String,
+    creation_path: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    wrapped_accessor: &'a str,
+}
+
+#[derive(Serialize)]
+struct AuthInfo<'a> {
+    client_token: &'a str,
+    accessor: &'a str,
+    policies: &'a [String],
+    token_policies: &'a [String],
+    metadata: Option<&'a BTreeMap<String, String>>,
+    lease_duration: u64,
+    renewable: bool,
+    entity_id: &'static str,
+    token_type: &'static str,
+    orphan: bool,
+    mfa_requirement: Option<Value>,
+    num_uses: i64,
+}
+
+/// Whether the data stands beside the envelope too.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Top {
+    Envelope,
+    DataToo,
+}
+
+impl Top {
+    /// What clients of this path expect.
+    pub(crate) fn of(path: &str) -> Top {
+        let is_listed = ALSO_AT_THE_TOP.iter().any(|listed| match listed.strip_suffix('*') {
+            Some(prefix) => path.starts_with(prefix),
+            None => path == *listed,
+        });
+        if is_listed { Top::DataToo } else { Top::Envelope }
+    }
+}
+
+/// The body of an answer that is JSON.
+pub(crate) fn text(reply: &Reply, request_id: &str, top: Top) -> String {
+    if matches!(reply.body, Body::Bare) {
+        return Value::Object(reply.data.clone().unwrap_or_default()).to_string();
+    }
+    // An answer that was put away tells nothing of itself.
+    let wrap = reply.wrap.as_ref();
+    let envelope = Envelope {
+        top: reply.data.as_ref().filter(|_| top == Top::DataToo),
+        request_id: if wrap.is_some() { "" } else { request_id },
+        lease_id: reply.lease.as_ref().map_or("", |lease| &lease.id),
+        renewable: reply.lease.as_ref().is_some_and(|lease| lease.renewable),
+        lease_duration: reply.lease.as_ref().map_or(0, |lease| lease.duration),
+        data: &reply.data,
+        wrap_info: wrap.map(WrapInfo::of),
+        warnings: (!reply.warnings.is_empty()).then_some(reply.warnings.as_slice()),
+        auth: reply.auth.as_ref().map(AuthInfo::of),
+        mount_type: if wrap.is_some() || reply.status == Some(202) { "" } else { &reply.mount_type },
+    };
+    // An envelope has text keys and finite numbers only.
+    serde_json::to_string(&envelope).unwrap_or_default()
+}
+
+/// RFC 3339 in UTC with as many digits as it takes, as Go writes times.
+pub(crate) fn timestamp(time: SystemTime) -> String {
+    Timestamp::try_from(time).map(|time| time.to_string()).unwrap_or_default()
+}
+
+impl WrapInfo<'_> {
+    fn of(wrapped: &Wrapped) -> WrapInfo<'_> {
+        WrapInfo {
+            token: &wrapped.token,
+            accessor: &wrapped.accessor,
+            ttl: wrapped.ttl,
+            creation_time: timestamp(wrapped.creation_time),
+            creation_path: &wrapped.creation_path,
+            wrapped_accessor: &wrapped.wrapped_accessor,
+        }
+    }
+}
+
+impl AuthInfo<'_> {
+    fn of(auth: &Auth) -> AuthInfo<'_> {
+        AuthInfo {
+            client_token: &auth.client_token,
+            accessor: &auth.accessor,
+            policies: &auth.policies,
+            token_policies: &auth.policies,
+            metadata: (!auth.metadata.is_empty()).then_some(&auth.metadata),
+            lease_duration: auth.lease_duration,
+            renewable: auth.renewable,
+            entity_id: "",
+            token_type: "service",
+            orphan: auth.orphan,
+            mfa_requirement: None,
+            num_uses: auth.num_uses,
+        }
+    }
+}

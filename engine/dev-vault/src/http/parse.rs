@@ -1,0 +1,224 @@
+//! From an HTTP request to a call, by the rules of `http/logical.go`.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use uuid::Uuid;
+use vault_plugin::framework::parse_duration;
+use vault_plugin::logical::{Map, Operation};
+
+use crate::call::Call;
+use crate::reply::Failure;
+
+const MERGE_PATCH: &str = "application/merge-patch+json";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// What a request asks for; `path` is what follows `/v1/`.
+pub(super) fn call(head: &Parts, path: &str, body: &[u8], remote: SocketAddr) -> Result<Call, Failure> {
+    let mut path = percent_decode_str(path).decode_utf8_lossy().into_owned();
+    let mut query = query(head.uri.query().unwrap_or_default());
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let (operation, data) = match head.method.as_str() {
+        "GET" if query.contains_key("help") => (Operation::Help, None),
+        "GET" => match query.remove("list") {
+            Some(list) if is_true(&list)? => (Operation::List, given(query)),
+            _ => (Operation::Read, given(query)),
+        },
+        "LIST" => (Operation::List, given(query)),
+        "DELETE" => (Operation::Delete, given(query)),
+        "POST" | "PUT" if content_type.is_some_and(|kind| kind.starts_with(FORM)) && !is_json(body) => {
+            (Operation::Update, given(form(body)))
+        }
+        "POST" | "PUT" => (Operation::Update, object(body).map_err(|why| wrong_json(&why))?),
+        "PATCH" => {
+            let kind = content_type.ok_or_else(|| Failure::invalid("mime: no media type"))?;
+            let kind = kind.split(';').next().unwrap_or_default().trim();
+            if kind != MERGE_PATCH {
+                let text = format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {kind}");
+                return Err(Failure::new(415, text));
+            }
+            (Operation::Patch, object(body).map_err(|_| Failure::invalid("error parsing JSON"))?)
+        }
+        "HEAD" => (Operation::Header, given(query)),
+        "OPTIONS" => (Operation::Other(String::new()), None),
+        _ => return Err(Failure { status: 405, text: None, data: None }),
+    };
+    if operation == Operation::List && !path.ends_with('/') {
+        path.push('/');
+    }
+    Ok(Call {
+        id: Uuid::new_v4().to_string(),
+        operation,
+        path,
+        data,
+        headers: headers(&head.headers),
+        token: token(&head.headers),
+        wrap_ttl: wrap_ttl(&head.headers)?,
+        remote,
+    })
+}
+
+/// The token of a request: Vault's own header, or the common one.
+fn token(headers: &HeaderMap) -> Option<String> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let own = text("x-vault-token").map(str::to_owned);
+    let common = || text("authorization")?.strip_prefix("Bearer ").map(|token| token.trim().to_owned());
+    own.or_else(common).filter(|token| !token.is_empty())
+}
+
+fn wrap_ttl(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+    let Some(text) = headers.get("x-vault-wrap-ttl").and_then(|value| value.to_str().ok()) else {
+        return Ok(None);
+    };
+    let wrong = |why: String| Failure::invalid(format!("error parsing X-Vault-Wrap-TTL header: {why}"));
+    let seconds = parse_duration(text).map_err(|error| wrong(error.to_string()))?;
+    let seconds =
+        u64::try_from(seconds).map_err(|_| wrong("requested wrap ttl cannot be negative".to_owned()))?;
+    Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
+}
+
+fn headers(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
+    let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, value) in headers {
+        all.entry(canonical(name.as_str()))
+            .or_default()
+            .push(String::from_utf8_lossy(value.as_bytes()).into_owned());
+    }
+    all
+}
+
+/// A header's name as Go writes it, which is what engines look for.
+fn canonical(name: &str) -> String {
+    let words = name.split('-').map(|word| {
+        let mut letters = word.chars();
+        letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
+    });
+    words.collect::<Vec<_>>().join("-")
+}
+
+/// The parameters of a query: a text each, or a list where one is given more than once.
+fn query(text: &str) -> Map {
+    fields(form_urlencoded::parse(text.as_bytes()))
+}
+
+fn form(body: &[u8]) -> Map {
+    fields(form_urlencoded::parse(body))
+}
+
+fn fields<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Map {
+    let mut fields = Map::new();
+    for (name, value) in pairs {
+        let value = Value::String(value.into_owned());
+        match fields.get_mut(name.as_ref()) {
+            Some(Value::Array(values)) => values.push(value),
+            Some(first) => *first = Value::Array(vec![first.take(), value]),
+            None => drop(fields.insert(name.into_owned(), value)),
+        }
+    }
+    fields
+}
+
+fn given(fields: Map) -> Option<Map> {
+    (!fields.is_empty()).then_some(fields)
+}
+
+fn is_true(value: &Value) -> Result<bool, Failure> {
+    match value.as_str() {
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
+        Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
+        _ => Err(Failure { status: 400, text: None, data: None }),
+    }
+}
+
+fn is_json(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{")
+}
+
+fn object(body: &[u8]) -> Result<Option<Map>, String> {
+    if body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    match serde_json::from_slice(body) {
+        Ok(Value::Object(map)) => Ok(Some(map)),
+        Ok(Value::Null) => Ok(None),
+        Ok(other) => {
+            let kind = match other {
+                Value::Array(_) => "array",
+                Value::String(_) => "string",
+                Value::Bool(_) => "bool",
+                _ => "number",
+            };
+            Err(format!("json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}"))
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn wrong_json(why: &str) -> Failure {
+    Failure::invalid(format!("error parsing JSON: failed to parse JSON input: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn parsed(request: axum::http::request::Builder, body: &str) -> Result<Call, Failure> {
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let path = head.uri.path().strip_prefix("/v1/").unwrap().to_owned();
+        call(&head, &path, body.as_bytes(), SocketAddr::from(([127, 0, 0, 1], 1)))
+    }
+
+    #[test]
+    fn a_list_ends_in_a_slash_however_it_is_asked_for() {
+        let listed = parsed(Request::get("/v1/kv/a?list=true&x=1&x=2"), "").unwrap();
+        assert_eq!((listed.operation, listed.path.as_str()), (Operation::List, "kv/a/"));
+        assert_eq!(Value::Object(listed.data.unwrap()), json!({"x": ["1", "2"]}));
+        let listed = parsed(Request::builder().method("LIST").uri("/v1/kv/a"), "").unwrap();
+        assert_eq!((listed.operation, listed.path.as_str()), (Operation::List, "kv/a/"));
+        assert!(parsed(Request::get("/v1/kv?list=maybe"), "").is_err());
+    }
+
+    #[test]
+    fn a_patch_must_say_that_it_is_one() {
+        let patch = || Request::patch("/v1/kv/a");
+        assert_eq!(parsed(patch(), "{}").err().unwrap().status, 400);
+        let wrong = patch().header("content-type", "application/json");
+        assert_eq!(parsed(wrong, "{}").err().unwrap().status, 415);
+        let right = patch().header("content-type", MERGE_PATCH);
+        assert_eq!(parsed(right, "{}").unwrap().operation, Operation::Patch);
+    }
+
+    #[test]
+    fn a_body_that_is_no_object_is_refused() {
+        let text = parsed(Request::post("/v1/kv/a"), "[1]").err().unwrap().text.unwrap();
+        assert_eq!(
+            text,
+            "error parsing JSON: failed to parse JSON input: json: cannot unmarshal array into Go value of type \
+             map[string]interface {}"
+        );
+        assert!(parsed(Request::post("/v1/kv/a"), "").unwrap().data.is_none());
+    }
+
+    #[test]
+    fn the_token_is_in_either_header_and_the_path_may_be_encoded() {
+        let own = parsed(Request::get("/v1/kv/a%20b").header("x-vault-token", "t"), "").unwrap();
+        assert_eq!((own.token.as_deref(), own.path.as_str()), (Some("t"), "kv/a b"));
+        let common = parsed(Request::get("/v1/kv/a").header("authorization", "Bearer t"), "").unwrap();
+        assert_eq!(common.token.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn headers_have_the_names_that_go_gives_them() {
+        assert_eq!(canonical("x-forwarded-for"), "X-Forwarded-For");
+    }
+}

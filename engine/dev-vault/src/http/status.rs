@@ -1,0 +1,139 @@
+//! What a server says of itself to anybody, sealed or not: health, seal status, initialisation, leader; and the seal.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::{empty, failed, json_text};
+use crate::core::{Core, hex};
+use crate::reply::{Failure, object};
+
+/// Answers what is the status' to answer, and leaves the rest.
+pub(super) async fn answer(core: &Arc<Core>, head: &Parts, path: &str, body: &[u8]) -> Option<Response> {
+    let method = head.method.as_str();
+    let is_write = matches!(method, "PUT" | "POST");
+    let response = match (path, method) {
+        ("sys/health", "GET" | "HEAD") => health(core, head),
+        ("sys/seal-status", "GET") => ok(&seal_status(core)),
+        ("sys/init", "GET") => ok(&json!({"initialized": true})),
+        ("sys/init", _) if is_write => failed(&Failure::invalid("Vault is already initialized")),
+        ("sys/leader", "GET") => ok(&leader()),
+        ("sys/unseal", _) if is_write => unseal(core, body).await,
+        ("sys/health" | "sys/seal-status" | "sys/init" | "sys/leader" | "sys/unseal", _) => {
+            failed(&Failure { status: 405, text: None, data: None })
+        }
+        _ => return None,
+    };
+    Some(response)
+}
+
+fn ok(document: &Value) -> Response {
+    json_text(StatusCode::OK, document.to_string())
+}
+
+fn health(core: &Core, head: &Parts) -> Response {
+    let sealed = core.is_sealed();
+    let mode = if sealed { "unknown" } else { "disabled" };
+    let mut document = json!({
+        "initialized": true,
+        "sealed": sealed,
+        "standby": sealed,
+        "performance_standby": false,
+        "replication_performance_mode": mode,
+        "replication_dr_mode": mode,
+        "server_time_utc": Timestamp::now().as_second(),
+        "version": crate::VERSION,
+        "enterprise": false,
+        "echo_duration_ms": 0,
+        "clock_skew_ms": 0,
+        "replication_primary_canary_age_ms": 0,
+    });
+    if !sealed {
+        document["cluster_name"] = json!(core.identity().cluster_name);
+        document["cluster_id"] = json!(core.identity().cluster_id);
+    }
+    let (name, usual) = if sealed { ("sealedcode", 503) } else { ("activecode", 200) };
+    let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
+    let asked = query.into_iter().find(|(key, _)| key == name).map(|(_, code)| code.parse::<u16>());
+    let code = match asked {
+        None => usual,
+        Some(Ok(code)) => code,
+        Some(Err(_)) => {
+            return failed(&Failure { status: 400, text: None, data: None });
+        }
+    };
+    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+    if head.method.as_str() == "HEAD" {
+        return empty(status);
+    }
+    json_text(status, document.to_string())
+}
+
+fn seal_status(core: &Core) -> Value {
+    let sealed = core.is_sealed();
+    let mut document = json!({
+        "type": "shamir",
+        "initialized": true,
+        "sealed": sealed,
+        "t": 1,
+        "n": 1,
+        "progress": 0,
+        "nonce": "",
+        "version": crate::VERSION,
+        "build_date": crate::BUILD_DATE,
+        "migration": false,
+        "recovery_seal": false,
+        "storage_type": core.options().storage_type,
+    });
+    if !sealed {
+        document["cluster_name"] = json!(core.identity().cluster_name);
+        document["cluster_id"] = json!(core.identity().cluster_id);
+    }
+    document
+}
+
+fn leader() -> Value {
+    json!({
+        "ha_enabled": false,
+        "is_self": false,
+        "active_time": "0001-01-01T00:00:00Z",
+        "leader_address": "",
+        "leader_cluster_address": "",
+        "performance_standby": false,
+        "performance_standby_last_remote_wal": 0,
+    })
+}
+
+async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
+    let data = object(serde_json::from_slice(body).unwrap_or_default());
+    let key = data.get("key").and_then(Value::as_str).unwrap_or_default();
+    let reset = data.get("reset").and_then(Value::as_bool).unwrap_or_default();
+    if key.is_empty() && !reset {
+        return failed(&Failure::invalid(
+            "'key' must be specified in request body as JSON, or 'reset' set to true",
+        ));
+    }
+    if reset || !core.is_sealed() {
+        return ok(&seal_status(core));
+    }
+    let own = core.identity().unseal_key.as_str();
+    let own_in_hex = STANDARD.decode(own).map(|bytes| hex(&bytes)).unwrap_or_default();
+    if key != own && key != own_in_hex {
+        let is_encoded = STANDARD.decode(key).is_ok_and(|bytes| bytes.len() >= 16);
+        return failed(&Failure::invalid(if is_encoded {
+            "failed to setup unseal key: cipher: message authentication failed"
+        } else {
+            "'key' must be a valid hex or base64 string"
+        }));
+    }
+    match core.unseal().await {
+        Ok(()) => ok(&seal_status(core)),
+        Err(error) => failed(&error.into()),
+    }
+}

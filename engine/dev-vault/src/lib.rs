@@ -1,0 +1,37 @@
+//! An embedded, Vault-compatible host for plugin development, and the stateful fake that tests stand on.
+//!
+//! It answers the part of Vault's HTTP API that plugin work needs with Vault 1.21.4's status codes, bodies, warnings and
+//! error texts, and runs any plugin as Vault runs it. It is for development: what it stores lies in the clear, and it
+//! listens on loopback unless it is told otherwise.
+
+mod audit;
+mod call;
+mod catalog;
+mod core;
+mod cubbyhole;
+mod envelope;
+mod expiration;
+mod http;
+mod lease;
+mod log;
+mod mount;
+mod pipeline;
+mod policy;
+mod reply;
+mod rollback;
+mod server;
+mod store;
+mod sys;
+mod token;
+mod ttl;
+mod wrapping;
+
+pub use log::{LogEvent, LogLine, LogSink};
+pub use server::{DevVault, Options, Reach, StartError};
+pub use store::StoreError;
+
+/// The version of Vault that it answers as.
+pub const VERSION: &str = "1.21.4";
+
+/// What Vault's build date is shown as.
+const BUILD_DATE: &str = "2026-02-04T00:00:00Z";

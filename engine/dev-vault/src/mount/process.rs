@@ -1,0 +1,139 @@
+//! Plugin processes: one for all mounts of the same plugin, version and binary, as Vault runs them.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use sha2::{Digest, Sha256};
+use vault_plugin::host::{self, CallError, Launch, LaunchError, MountConfig, MountError, Plugin};
+
+use crate::catalog::Entry;
+use crate::core::hex;
+use crate::log::{LogEvent, LogSink};
+
+/// The processes that run, by what they were started from.
+pub(crate) struct Processes {
+    log: LogSink,
+    running: tokio::sync::Mutex<HashMap<Entry, Weak<Process>>>,
+    hashes: Mutex<HashMap<PathBuf, (Stamp, String)>>,
+}
+
+/// A process, for as long as a mount is in it.
+pub(crate) struct Process {
+    entry: Entry,
+    plugin: Plugin,
+}
+
+/// What changes when the content of a file does.
+type Stamp = (u64, u64, i64, i64);
+
+impl Processes {
+    pub(crate) fn new(log: LogSink) -> Processes {
+        Processes { log, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
+    }
+
+    /// Sets up a mount in the process of its plugin, which is started where there is none.
+    pub(super) async fn mount(
+        &self,
+        entry: &Entry,
+        directory: &Path,
+        config: MountConfig,
+    ) -> Result<(Arc<Process>, host::Mount), SpawnError> {
+        let mut running = self.running.lock().await;
+        if let Some(process) = running.get(entry).and_then(Weak::upgrade)
+            && process.plugin.is_running()
+            && process.plugin.is_multiplexed()
+        {
+            drop(running);
+            let mount = process.plugin.mount(config).await?;
+            return Ok((process, mount));
+        }
+        let plugin = self.launch(entry, directory).await?;
+        let process = Arc::new(Process { entry: entry.clone(), plugin });
+        running.insert(entry.clone(), Arc::downgrade(&process));
+        drop(running);
+        let mount = process.plugin.mount(config).await?;
+        Ok((process, mount))
+    }
+
+    /// Ends a process though mounts may be in it: a reload wants a new one. They notice at their next request.
+    pub(super) async fn end(&self, process: &Process) {
+        self.running.lock().await.remove(&process.entry);
+        // It has been sent SIGKILL, which is all that can be done.
+        let _ = process.plugin.shutdown().await;
+    }
+
+    /// Gives a process back; the last one to do so ends it.
+    pub(super) async fn release(&self, process: Arc<Process>) {
+        let running = self.running.lock().await;
+        if Arc::strong_count(&process) == 1 {
+            drop(running);
+            self.end(&process).await;
+        }
+    }
+
+    /// What the file of an entry hashes to, in hex. A file that has not changed is not read again.
+    pub(crate) fn sha256(&self, file: &Path) -> io::Result<String> {
+        let metadata = fs::metadata(file)?;
+        let stamp = (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, hash)) = hashes.get(file)
+            && *known == stamp
+        {
+            return Ok(hash.clone());
+        }
+        let mut hasher = Sha256::new();
+        io::copy(&mut File::open(file)?, &mut hasher)?;
+        let hash = hex(&hasher.finalize());
+        hashes.insert(file.to_owned(), (stamp, hash.clone()));
+        Ok(hash)
+    }
+
+    async fn launch(&self, entry: &Entry, directory: &Path) -> Result<Plugin, SpawnError> {
+        let program = directory.join(&entry.command);
+        let found = self.sha256(&program).map_err(|source| SpawnError::Checksum { source })?;
+        if found != entry.sha256 {
+            return Err(SpawnError::Mismatch);
+        }
+        let mut launch = Launch::new(program);
+        launch.args = entry.args.iter().map(OsString::from).collect();
+        launch.env = entry.environment();
+        crate::VERSION.clone_into(&mut launch.host_version);
+        let (log, plugin) = (self.log.clone(), entry.name.clone());
+        launch.log = Arc::new(move |line| log(LogEvent::Plugin { plugin: plugin.clone(), line }));
+        let plugin = host::launch(launch).await?;
+        (self.log)(LogEvent::Started {
+            plugin: entry.name.clone(),
+            version: entry.version.clone(),
+            pid: plugin.pid(),
+        });
+        Ok(plugin)
+    }
+}
+
+/// Why a plugin does not run. The first texts are Vault's.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpawnError {
+    #[error("checksums did not match")]
+    Mismatch,
+    #[error("error verifying checksum: {source}")]
+    Checksum { source: io::Error },
+    #[error("plugin not found in the catalog: {0}")]
+    NotInCatalog(String),
+    #[error("could not set plugin, plugin directory is not configured")]
+    NoDirectory,
+    #[error("plugin {name:?} is an auth method, and cannot be mounted as a secrets engine")]
+    NotASecretsEngine { name: String },
+    #[error("{0}")]
+    Launch(#[from] LaunchError),
+    #[error("{0}")]
+    Mount(#[from] MountError),
+    #[error("{0}")]
+    Initialize(#[source] CallError),
+    #[error("{0}")]
+    Catalog(#[from] crate::StoreError),
+}

@@ -1,0 +1,164 @@
+//! What a mount is set to, as it is kept and as it is shown.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use vault_plugin::logical::Map;
+
+use crate::reply::object;
+use crate::ttl::Limits;
+
+/// The settings of a mount.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    /// With a trailing slash.
+    pub(crate) path: String,
+    /// The name of the plugin, or the kind of a mount of the server itself.
+    pub(crate) kind: String,
+    pub(crate) uuid: String,
+    pub(crate) accessor: String,
+    pub(crate) description: String,
+    pub(crate) config: Config,
+    pub(crate) options: Option<BTreeMap<String, String>>,
+    pub(crate) local: bool,
+    pub(crate) seal_wrap: bool,
+    pub(crate) external_entropy_access: bool,
+    /// Empty for an unversioned plugin.
+    pub(crate) plugin_version: String,
+    pub(crate) running_version: String,
+    pub(crate) running_sha256: String,
+}
+
+/// The part of the settings that can be tuned. A zero duration is the system's.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) default_lease_ttl: Duration,
+    pub(crate) max_lease_ttl: Duration,
+    pub(crate) force_no_cache: bool,
+    pub(crate) listing_visibility: String,
+    pub(crate) token_type: String,
+    pub(crate) audit_non_hmac_request_keys: Option<Vec<String>>,
+    pub(crate) audit_non_hmac_response_keys: Option<Vec<String>>,
+    pub(crate) passthrough_request_headers: Option<Vec<String>>,
+    pub(crate) allowed_response_headers: Option<Vec<String>>,
+}
+
+impl Config {
+    /// The lease durations, with the system's where the mount has none.
+    pub(crate) fn limits(&self, system: Limits) -> Limits {
+        let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
+        let max = set(self.max_lease_ttl, system.max);
+        Limits { default: set(self.default_lease_ttl, system.default).min(max), max }
+    }
+
+    /// The settings that are shown only where they are set, by their names in the API.
+    pub(crate) fn lists(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
+        [
+            ("audit_non_hmac_request_keys", &self.audit_non_hmac_request_keys),
+            ("audit_non_hmac_response_keys", &self.audit_non_hmac_response_keys),
+            ("passthrough_request_headers", &self.passthrough_request_headers),
+            ("allowed_response_headers", &self.allowed_response_headers),
+        ]
+    }
+
+    /// What is shown of it where it is set.
+    pub(crate) fn describe_set(&self, into: &mut Map) {
+        for (name, list) in self.lists() {
+            if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
+                into.insert(name.to_owned(), json!(list));
+            }
+        }
+        for (name, text) in
+            [("listing_visibility", &self.listing_visibility), ("token_type", &self.token_type)]
+        {
+            if !text.is_empty() {
+                into.insert(name.to_owned(), json!(text));
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// The mount as `sys/mounts` shows it.
+    pub(crate) fn describe(&self) -> Map {
+        self.describe_with(self.config.default_lease_ttl, self.config.max_lease_ttl)
+    }
+
+    /// The mount with these durations, as `sys/internal/ui/mounts` shows it.
+    pub(crate) fn describe_with(&self, default: Duration, max: Duration) -> Map {
+        let mut config = object(json!({
+            "default_lease_ttl": default.as_secs(),
+            "max_lease_ttl": max.as_secs(),
+            "force_no_cache": self.config.force_no_cache,
+        }));
+        self.config.describe_set(&mut config);
+        object(json!({
+            "type": self.kind,
+            "description": self.description,
+            "accessor": self.accessor,
+            "uuid": self.uuid,
+            "config": config,
+            "options": self.options,
+            "local": self.local,
+            "seal_wrap": self.seal_wrap,
+            "external_entropy_access": self.external_entropy_access,
+            "plugin_version": self.plugin_version,
+            "running_plugin_version": self.running_version,
+            "running_sha256": self.running_sha256,
+        }))
+    }
+
+    /// What `sys/mounts/:path` remarks about versions.
+    pub(crate) fn version_warning(&self) -> Option<String> {
+        let (configured, running) = (&self.plugin_version, &self.running_version);
+        (configured != running && !configured.is_empty()).then(|| {
+            format!(
+                "Plugin version is configured as \"{configured}\", but running \"{running}\" either due to a pinned \
+                 version or because the plugin was upgraded and not yet reloaded"
+            )
+        })
+    }
+
+    /// Headers of a request that the engine may see.
+    pub(crate) fn pass_through(
+        &self,
+        headers: &BTreeMap<String, Vec<String>>,
+    ) -> BTreeMap<String, Vec<String>> {
+        chosen(headers, self.config.passthrough_request_headers.as_deref())
+    }
+
+    /// Headers of an engine's answer that the client may see.
+    pub(crate) fn let_out(&self, headers: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+        chosen(headers, self.config.allowed_response_headers.as_deref())
+    }
+
+    /// Whether a value of a request or response is shown as it is in the audit log.
+    pub(crate) fn unhashed_request_keys(&self) -> &[String] {
+        self.config.audit_non_hmac_request_keys.as_deref().unwrap_or_default()
+    }
+
+    /// As [`Settings::unhashed_request_keys`], for responses.
+    pub(crate) fn unhashed_response_keys(&self) -> &[String] {
+        self.config.audit_non_hmac_response_keys.as_deref().unwrap_or_default()
+    }
+}
+
+fn chosen(
+    headers: &BTreeMap<String, Vec<String>>,
+    allowed: Option<&[String]>,
+) -> BTreeMap<String, Vec<String>> {
+    let allowed = allowed.unwrap_or_default();
+    let is_allowed = |name: &str| allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(name));
+    headers
+        .iter()
+        .filter(|(name, _)| is_allowed(name))
+        .map(|(name, values)| (name.clone(), values.clone()))
+        .collect()
+}
+
+/// What `sys/mounts` shows, keyed by path.
+pub(crate) fn by_path(mounts: impl IntoIterator<Item = Settings>) -> Map {
+    mounts.into_iter().map(|mount| (mount.path.clone(), Value::Object(mount.describe()))).collect()
+}

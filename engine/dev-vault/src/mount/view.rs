@@ -1,0 +1,164 @@
+//! A mount's own storage and its view of the host's settings, as its plugin is given them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use vault_plugin::logical::{
+    Access, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError, SystemView,
+    SystemViewError, Transaction,
+};
+
+use super::{Settings, table};
+use crate::core::Core;
+use crate::store::{Change, Store};
+use crate::ttl::Limits;
+
+/// Storage below a prefix. Until it is opened it can be read only, as a mount's is during its set-up.
+pub(super) struct MountStorage {
+    store: Arc<Store>,
+    prefix: String,
+    open: AtomicBool,
+}
+
+impl MountStorage {
+    pub(super) fn new(store: Arc<Store>, uuid: &str) -> MountStorage {
+        MountStorage { store, prefix: prefix(uuid), open: AtomicBool::new(false) }
+    }
+
+    /// Lets it be written.
+    pub(super) fn open(&self) {
+        self.open.store(true, Ordering::Release);
+    }
+
+    fn key(&self, key: &str) -> Result<String, StorageError> {
+        if key.split('/').any(|segment| segment == "..") {
+            return Err(StorageError::Host("relative paths not supported".to_owned()));
+        }
+        Ok(format!("{}{key}", self.prefix))
+    }
+
+    fn writable_key(&self, key: &str) -> Result<String, StorageError> {
+        if self.open.load(Ordering::Acquire) {
+            self.key(key)
+        } else {
+            Err(StorageError::Host("cannot write to storage during setup".to_owned()))
+        }
+    }
+}
+
+/// Where the values of a mount lie.
+pub(super) fn prefix(uuid: &str) -> String {
+    format!("logical/{uuid}/")
+}
+
+fn host(error: crate::StoreError) -> StorageError {
+    StorageError::Host(error.to_string())
+}
+
+#[async_trait]
+impl Storage for MountStorage {
+    async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
+        let value = self.store.get(&self.key(key)?);
+        Ok(value.map(|value| StorageEntry { key: key.to_owned(), value, seal_wrap: false }))
+    }
+
+    async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
+        let key = self.writable_key(&entry.key)?;
+        self.store.apply(vec![Change::Put(key, entry.value)]).map_err(host)
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.store.delete(&self.writable_key(key)?).map_err(host)
+    }
+
+    async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
+        Ok(self.store.list(&self.key(prefix)?))
+    }
+
+    async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
+        // Vault has none.
+        Ok(None)
+    }
+}
+
+/// The host's settings for one mount. Those that are tuned later are read where they are kept.
+pub(super) struct MountSystem {
+    store: Arc<Store>,
+    key: String,
+    system: Limits,
+    local: bool,
+}
+
+impl MountSystem {
+    pub(super) fn new(core: &Core, settings: &Settings) -> MountSystem {
+        MountSystem {
+            store: core.store().clone(),
+            key: table::key(&settings.uuid),
+            system: core.options().limits,
+            local: settings.local,
+        }
+    }
+
+    fn limits(&self) -> Result<Limits, SystemViewError> {
+        let settings: Option<Settings> =
+            self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))?;
+        // A mount is kept only when its engine runs.
+        Ok(settings.map_or(self.system, |settings| settings.config.limits(self.system)))
+    }
+}
+
+#[async_trait]
+impl SystemView for MountSystem {
+    async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.limits()?.default)
+    }
+
+    async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
+        Ok(self.limits()?.max)
+    }
+
+    async fn tainted(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+
+    async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
+        Ok(false)
+    }
+
+    async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
+        Ok(ReplicationState::ACTIVE)
+    }
+
+    async fn local_mount(&self) -> Result<bool, SystemViewError> {
+        Ok(self.local)
+    }
+
+    async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
+        Ok(PluginEnvironment { version: crate::VERSION.to_owned(), ..PluginEnvironment::default() })
+    }
+
+    async fn generate_password(&self, policy: &str) -> Result<String, SystemViewError> {
+        Err(SystemViewError::Host(format!("no password policy found with name {policy:?}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_mount_cannot_write_before_it_is_set_up_nor_leave_its_prefix() {
+        let store = Arc::new(Store::in_memory());
+        let storage = MountStorage::new(store.clone(), "u");
+        let entry = |key: &str| StorageEntry { key: key.to_owned(), value: b"v".to_vec(), seal_wrap: false };
+        let refused = storage.put(entry("k")).await.unwrap_err();
+        assert_eq!(refused.to_string(), "cannot write to storage during setup");
+        storage.open();
+        storage.put(entry("k")).await.unwrap();
+        assert_eq!(store.keys(""), ["logical/u/k"]);
+        assert!(storage.put(entry("../x")).await.is_err());
+        assert_eq!(storage.get("k").await.unwrap(), Some(entry("k")));
+    }
+}

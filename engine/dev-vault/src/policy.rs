@@ -1,0 +1,263 @@
+//! Policies: what a token may do at which path, with Vault's order of precedence (`vault/acl.go`).
+
+pub(crate) mod default;
+mod hcl;
+
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
+
+use vault_plugin::logical::Operation;
+
+pub(crate) use hcl::parse;
+
+/// What a rule allows. The order is the one in which Vault prints them when it sorts by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Capability {
+    Create,
+    Delete,
+    Deny,
+    List,
+    Patch,
+    Read,
+    Recover,
+    Root,
+    Subscribe,
+    Sudo,
+    Update,
+}
+
+impl Capability {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Capability::Create => "create",
+            Capability::Delete => "delete",
+            Capability::Deny => "deny",
+            Capability::List => "list",
+            Capability::Patch => "patch",
+            Capability::Read => "read",
+            Capability::Recover => "recover",
+            Capability::Root => "root",
+            Capability::Subscribe => "subscribe",
+            Capability::Sudo => "sudo",
+            Capability::Update => "update",
+        }
+    }
+
+    fn named(name: &str) -> Option<Capability> {
+        use Capability::{Create, Delete, Deny, List, Patch, Read, Recover, Subscribe, Sudo, Update};
+        [Create, Delete, Deny, List, Patch, Read, Recover, Subscribe, Sudo, Update]
+            .into_iter()
+            .find(|capability| capability.as_str() == name)
+    }
+
+    fn needed_for(operation: &Operation) -> Option<Capability> {
+        Some(match operation {
+            Operation::Create => Capability::Create,
+            Operation::Read => Capability::Read,
+            Operation::Update | Operation::Renew | Operation::Revoke | Operation::Rollback => {
+                Capability::Update
+            }
+            Operation::Patch => Capability::Patch,
+            Operation::Delete => Capability::Delete,
+            Operation::List => Capability::List,
+            _ => return None,
+        })
+    }
+}
+
+/// One `path` of a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    /// Without a leading slash; may end in `*`, and have `+` for a whole segment.
+    pub(crate) path: String,
+    pub(crate) capabilities: BTreeSet<Capability>,
+}
+
+/// The rules of all policies of a token.
+pub(crate) enum Acl {
+    /// The `root` policy: everything.
+    Root,
+    Rules(Vec<Rule>),
+}
+
+impl Acl {
+    /// Whether `operation` is allowed at `path`; help always is.
+    pub(crate) fn allows(&self, operation: &Operation, path: &str) -> bool {
+        match self {
+            Acl::Root => true,
+            Acl::Rules(_) if *operation == Operation::Help => true,
+            Acl::Rules(_) => Capability::needed_for(operation)
+                .is_some_and(|needed| self.at(path, *operation == Operation::List).contains(&needed)),
+        }
+    }
+
+    /// Whether `path` may be used though it is protected.
+    pub(crate) fn allows_sudo(&self, operation: &Operation, path: &str) -> bool {
+        match self {
+            Acl::Root => true,
+            Acl::Rules(_) => self.at(path, *operation == Operation::List).contains(&Capability::Sudo),
+        }
+    }
+
+    /// What `sys/capabilities` says of `path`.
+    pub(crate) fn capabilities(&self, path: &str) -> Vec<&'static str> {
+        if let Acl::Root = self {
+            return vec![Capability::Root.as_str()];
+        }
+        let capabilities = self.at(path, true);
+        if capabilities.is_empty() || capabilities.contains(&Capability::Deny) {
+            return vec![Capability::Deny.as_str()];
+        }
+        capabilities.into_iter().map(Capability::as_str).collect()
+    }
+
+    /// Whether anything at or below `mount` is allowed, so that its name may be shown.
+    pub(crate) fn reaches(&self, mount: &str) -> bool {
+        match self {
+            Acl::Root => true,
+            Acl::Rules(rules) => rules.iter().any(|rule| {
+                let reach = rule.path.trim_end_matches('*');
+                !rule.capabilities.contains(&Capability::Deny)
+                    && !rule.capabilities.is_empty()
+                    && (reach.starts_with(mount)
+                        || rule.path.ends_with('*') && mount.starts_with(reach)
+                        || matches_segments(&first_segments(&rule.path, mount), mount))
+            }),
+        }
+    }
+
+    /// The capabilities of the most specific rule that matches: exact before everything, then the longest prefix,
+    /// where `+` and `*` count from the place of the first of them.
+    fn at(&self, path: &str, list: bool) -> BTreeSet<Capability> {
+        let Acl::Rules(rules) = self else { return BTreeSet::new() };
+        let bare = path.strip_suffix('/').filter(|_| list);
+        let exact = |path: &str| merged(rules.iter().filter(|rule| rule.path == path && is_exact(rule)));
+        let best = |path: &str| {
+            let matching: Vec<&Rule> =
+                rules.iter().filter(|rule| !is_exact(rule) && matches_segments(&rule.path, path)).collect();
+            let top = matching.iter().map(|rule| specificity(&rule.path)).max()?;
+            merged(matching.into_iter().filter(|rule| specificity(&rule.path) == top))
+        };
+        exact(path)
+            .or_else(|| bare.and_then(exact))
+            .or_else(|| bare.and_then(best))
+            .or_else(|| best(path))
+            .unwrap_or_default()
+    }
+}
+
+/// The union of equal rules of several policies; a denial in one of them stands alone.
+fn merged<'a>(rules: impl Iterator<Item = &'a Rule>) -> Option<BTreeSet<Capability>> {
+    let mut found = None;
+    for rule in rules {
+        found.get_or_insert_with(BTreeSet::new).extend(rule.capabilities.iter().copied());
+    }
+    match found {
+        Some(all) if all.contains(&Capability::Deny) => Some(BTreeSet::from([Capability::Deny])),
+        found => found,
+    }
+}
+
+fn is_exact(rule: &Rule) -> bool {
+    !rule.path.ends_with('*') && !rule.path.split('/').any(|segment| segment == "+")
+}
+
+fn specificity(path: &str) -> (usize, bool, Reverse<usize>, usize, &str) {
+    let plus = path.split('/').scan(0, |at, segment| {
+        let start = *at;
+        *at += segment.len() + 1;
+        Some((start, segment))
+    });
+    let first_plus = plus.clone().find(|(_, segment)| *segment == "+").map(|(start, _)| start);
+    let is_prefix = path.ends_with('*');
+    let bare = path.trim_end_matches('*');
+    let wildcards = plus.filter(|(_, segment)| *segment == "+").count();
+    (first_plus.unwrap_or(bare.len()), !is_prefix, Reverse(wildcards), bare.len(), bare)
+}
+
+fn matches_segments(pattern: &str, path: &str) -> bool {
+    let (pattern, is_prefix) = match pattern.strip_suffix('*') {
+        Some(prefix) => (prefix, true),
+        None => (pattern, false),
+    };
+    let mut wanted = pattern.split('/').peekable();
+    let mut given = path.split('/');
+    while let Some(segment) = wanted.next() {
+        let Some(found) = given.next() else { return false };
+        let last = wanted.peek().is_none();
+        let fits = segment == "+" || segment == found || (last && is_prefix && found.starts_with(segment));
+        if !fits {
+            return false;
+        }
+    }
+    is_prefix || given.next().is_none()
+}
+
+fn first_segments(pattern: &str, mount: &str) -> String {
+    let count = mount.matches('/').count();
+    let mut first: String = pattern.split('/').take(count).collect::<Vec<_>>().join("/");
+    first.push('/');
+    first
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(text: &str) -> Acl {
+        Acl::Rules(parse(text).unwrap())
+    }
+
+    #[track_caller]
+    fn check(policy: &str, path: &str, expected: &[&str]) {
+        assert_eq!(acl(policy).capabilities(path), expected);
+    }
+
+    #[test]
+    fn an_exact_path_wins_over_a_prefix_and_a_longer_prefix_over_a_shorter() {
+        let policy = r#"
+            path "kv/*" { capabilities = ["read", "list"] }
+            path "kv/team/*" { capabilities = ["update"] }
+            path "kv/team/own" { capabilities = ["delete"] }
+        "#;
+        check(policy, "kv/x", &["list", "read"]);
+        check(policy, "kv/team/x", &["update"]);
+        check(policy, "kv/team/own", &["delete"]);
+        check(policy, "other", &["deny"]);
+    }
+
+    #[test]
+    fn a_plus_stands_for_one_segment_and_yields_to_a_later_wildcard() {
+        let policy = r#"
+            path "kv/+/secret" { capabilities = ["read"] }
+            path "kv/a/*" { capabilities = ["update"] }
+        "#;
+        check(policy, "kv/b/secret", &["read"]);
+        check(policy, "kv/b/c/secret", &["deny"]);
+        check(policy, "kv/a/secret", &["update"]);
+    }
+
+    #[test]
+    fn a_denial_of_one_policy_overrides_what_another_allows_on_the_same_path() {
+        let policy = r#"
+            path "kv/*" { capabilities = ["read"] }
+            path "kv/*" { capabilities = ["deny"] }
+        "#;
+        check(policy, "kv/x", &["deny"]);
+    }
+
+    #[test]
+    fn a_list_needs_no_trailing_slash_in_the_rule() {
+        let acl = acl(r#"path "kv/roles" { capabilities = ["list"] }"#);
+        assert!(acl.allows(&Operation::List, "kv/roles/"));
+        assert!(!acl.allows(&Operation::Read, "kv/roles/"));
+        assert!(acl.allows(&Operation::Help, "anything"));
+    }
+
+    #[test]
+    fn a_mount_is_shown_to_those_who_can_reach_something_below_it() {
+        let acl = acl(r#"path "custom/creds/+" { capabilities = ["read"] }"#);
+        assert!(acl.reaches("custom/"));
+        assert!(!acl.reaches("other/"));
+    }
+}

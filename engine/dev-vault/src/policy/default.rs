@@ -1,0 +1,30 @@
+//! The policies that a server has from the start.
+
+/// What every token may do that does not say `no_default_policy`: the rules of Vault's own.
+pub(crate) const DEFAULT: &str = r#"
+# What every token may do: look at itself, end itself, keep and wrap things of its own.
+path "auth/token/lookup-self" { capabilities = ["read"] }
+path "auth/token/renew-self" { capabilities = ["update"] }
+path "auth/token/revoke-self" { capabilities = ["update"] }
+path "sys/capabilities-self" { capabilities = ["update"] }
+path "identity/entity/id/{{identity.entity.id}}" { capabilities = ["read"] }
+path "identity/entity/name/{{identity.entity.name}}" { capabilities = ["read"] }
+path "sys/internal/ui/resultant-acl" { capabilities = ["read"] }
+path "sys/renew" { capabilities = ["update"] }
+path "sys/leases/renew" { capabilities = ["update"] }
+path "sys/leases/lookup" { capabilities = ["update"] }
+path "cubbyhole/*" { capabilities = ["create", "read", "update", "delete", "list"] }
+path "sys/wrapping/wrap" { capabilities = ["update"] }
+path "sys/wrapping/lookup" { capabilities = ["update"] }
+path "sys/wrapping/unwrap" { capabilities = ["update"] }
+path "sys/tools/hash" { capabilities = ["update"] }
+path "sys/tools/hash/*" { capabilities = ["update"] }
+path "sys/control-group/request" { capabilities = ["update"] }
+path "identity/oidc/provider/+/authorize" { capabilities = ["read", "update"] }
+"#;
+
+/// What a wrapping token may do: be looked up, and be unwrapped.
+pub(crate) const RESPONSE_WRAPPING: &str = r#"
+path "cubbyhole/response" { capabilities = ["create", "read"] }
+path "sys/wrapping/unwrap" { capabilities = ["update"] }
+"#;

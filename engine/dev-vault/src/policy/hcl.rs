@@ -1,0 +1,283 @@
+//! The text of a policy: the part of HCL, and its JSON form, that Vault's own examples use.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::{Capability, Rule};
+
+/// Why a text is no policy. `Display` is what comes after `failed to parse policy: `.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum PolicyError {
+    #[error("At {line}:{column}: {what}")]
+    Syntax { line: usize, column: usize, what: String },
+    #[error("invalid key {0:?}")]
+    UnknownKey(String),
+    #[error("path {path:?}: invalid capability {capability:?}")]
+    Capability { path: String, capability: String },
+    #[error("path {path:?}: invalid policy {policy:?}")]
+    Shorthand { path: String, policy: String },
+    #[error("path {path:?}: {key:?} is not supported by a development server")]
+    Unsupported { path: String, key: String },
+    #[error("path {path:?}: {key:?} is not of the expected form")]
+    Form { path: String, key: String },
+}
+
+/// The rules of a policy. A path with `{{..}}` is about an identity, which nobody has here: it matches nothing.
+pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, PolicyError> {
+    let paths = match serde_json::from_str(text) {
+        Ok(document) => from_json(document)?,
+        Err(_) => Parser::new(text).document()?,
+    };
+    let rules = paths.into_iter().map(|(path, entries)| rule(path, entries));
+    rules.filter(|rule| !rule.as_ref().is_ok_and(|rule| rule.path.contains("{{"))).collect()
+}
+
+type Entries = Vec<(String, Value)>;
+
+fn from_json(document: Value) -> Result<Vec<(String, Entries)>, PolicyError> {
+    let mut paths = Vec::new();
+    let Value::Object(document) = document else {
+        return Err(PolicyError::Syntax { line: 1, column: 1, what: "expected an object".to_owned() });
+    };
+    for (key, value) in document {
+        match (key.as_str(), value) {
+            ("path", Value::Object(rules)) => {
+                for (path, entries) in rules {
+                    let Value::Object(entries) = entries else {
+                        return Err(PolicyError::Form { path, key });
+                    };
+                    paths.push((path, entries.into_iter().collect()));
+                }
+            }
+            ("name", _) => {}
+            _ => return Err(PolicyError::UnknownKey(key)),
+        }
+    }
+    Ok(paths)
+}
+
+fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
+    use Capability::{Create, Delete, Deny, List, Read, Sudo, Update};
+    let mut capabilities = BTreeSet::new();
+    for (key, value) in entries {
+        match (key.as_str(), value) {
+            ("capabilities", Value::Array(names)) => {
+                for name in names {
+                    let name = name.as_str().unwrap_or_default();
+                    let capability = Capability::named(name).ok_or_else(|| PolicyError::Capability {
+                        path: path.clone(),
+                        capability: name.to_owned(),
+                    })?;
+                    capabilities.insert(capability);
+                }
+            }
+            ("policy", Value::String(policy)) => match policy.as_str() {
+                "deny" => capabilities.extend([Deny]),
+                "read" => capabilities.extend([Read, List]),
+                "write" => capabilities.extend([Create, Read, Update, Delete, List]),
+                "sudo" => capabilities.extend([Create, Read, Update, Delete, List, Sudo]),
+                _ => return Err(PolicyError::Shorthand { path, policy }),
+            },
+            ("comment", _) => {}
+            ("capabilities" | "policy", _) => return Err(PolicyError::Form { path, key }),
+            // To take these for granted would allow what the policy forbids.
+            (
+                "allowed_parameters"
+                | "denied_parameters"
+                | "required_parameters"
+                | "min_wrapping_ttl"
+                | "max_wrapping_ttl"
+                | "mfa_methods"
+                | "control_group"
+                | "subscribe_event_types",
+                _,
+            ) => return Err(PolicyError::Unsupported { path, key }),
+            _ => return Err(PolicyError::UnknownKey(key)),
+        }
+    }
+    if capabilities.contains(&Deny) {
+        capabilities = BTreeSet::from([Deny]);
+    }
+    Ok(Rule { path: path.strip_prefix('/').unwrap_or(&path).to_owned(), capabilities })
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Parser<'a> {
+        Parser { text, at: 0 }
+    }
+
+    fn document(mut self) -> Result<Vec<(String, Entries)>, PolicyError> {
+        let mut paths = Vec::new();
+        while self.peek().is_some() {
+            let key = self.word()?;
+            match key.as_str() {
+                "path" => {
+                    let path = self.word()?;
+                    self.take('=');
+                    paths.push((path, self.block()?));
+                }
+                "name" => {
+                    self.expect('=', "expected start of object ('{') or assignment ('=')")?;
+                    self.value()?;
+                }
+                _ if matches!(self.peek(), Some('{' | '=' | '"')) => {
+                    return Err(PolicyError::UnknownKey(key));
+                }
+                _ => {
+                    let what = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
+                    return Err(self.wrong(&what));
+                }
+            }
+        }
+        Ok(paths)
+    }
+
+    fn block(&mut self) -> Result<Entries, PolicyError> {
+        self.expect('{', "expected start of object ('{')")?;
+        let mut entries = Vec::new();
+        while !self.take('}') {
+            if self.peek().is_none() {
+                return Err(self.wrong("object expected closing RBRACE got: EOF"));
+            }
+            let key = self.word()?;
+            let assigned = self.take('=');
+            if !assigned && self.peek() != Some('{') {
+                let what = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
+                return Err(self.wrong(&what));
+            }
+            entries.push((key, self.value()?));
+            self.take(',');
+        }
+        Ok(entries)
+    }
+
+    fn value(&mut self) -> Result<Value, PolicyError> {
+        match self.peek() {
+            Some('[') => {
+                self.take('[');
+                let mut items = Vec::new();
+                while !self.take(']') {
+                    items.push(self.value()?);
+                    if !self.take(',') && self.peek() != Some(']') {
+                        return Err(self.wrong("error parsing list, expected comma or list end"));
+                    }
+                }
+                Ok(Value::Array(items))
+            }
+            Some('{') => Ok(Value::Object(self.block()?.into_iter().collect())),
+            Some(_) => self.word().map(Value::String),
+            None => Err(self.wrong("unexpected end of file")),
+        }
+    }
+
+    /// A name, a number or a quoted text.
+    fn word(&mut self) -> Result<String, PolicyError> {
+        self.skip();
+        let rest = &self.text[self.at..];
+        if rest.starts_with('"') {
+            let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<String>();
+            let Some(Ok(text)) = strings.next() else { return Err(self.wrong("literal not terminated")) };
+            self.at += strings.byte_offset();
+            return Ok(text);
+        }
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || "_-.".contains(c))).unwrap_or(rest.len());
+        if end == 0 {
+            return Err(self.wrong("illegal character"));
+        }
+        self.at += end;
+        Ok(rest[..end].to_owned())
+    }
+
+    fn expect(&mut self, wanted: char, otherwise: &str) -> Result<(), PolicyError> {
+        if self.take(wanted) { Ok(()) } else { Err(self.wrong(otherwise)) }
+    }
+
+    fn take(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.at += wanted.len_utf8();
+        }
+        found
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        self.skip();
+        self.text[self.at..].chars().next()
+    }
+
+    /// Skips white space and comments.
+    fn skip(&mut self) {
+        loop {
+            let rest = &self.text[self.at..];
+            let blank = rest.len() - rest.trim_start().len();
+            let comment = match &rest[blank..] {
+                line if line.starts_with('#') || line.starts_with("//") => {
+                    line.find('\n').unwrap_or(line.len())
+                }
+                block if block.starts_with("/*") => {
+                    block.find("*/").map_or(block.len(), |end| end + "*/".len())
+                }
+                _ => 0,
+            };
+            if blank + comment == 0 {
+                return;
+            }
+            self.at += blank + comment;
+        }
+    }
+
+    fn wrong(&self, what: &str) -> PolicyError {
+        let before = &self.text[..self.at];
+        let line = before.matches('\n').count() + 1;
+        // The end of the file is a place of its own behind the last letter.
+        let at_end = usize::from(self.at == self.text.len());
+        let column = self.at - before.rfind('\n').map_or(0, |end| end + 1) + 1 + at_end;
+        PolicyError::Syntax { line, column, what: what.to_owned() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn refused(text: &str, why: &str) {
+        assert_eq!(parse(text).unwrap_err().to_string(), why);
+    }
+
+    #[test]
+    fn the_default_policy_is_read_and_its_templates_match_nothing() {
+        let rules = parse(super::super::default::DEFAULT).unwrap();
+        assert!(rules.iter().any(|rule| rule.path == "cubbyhole/*"));
+        assert!(!rules.iter().any(|rule| rule.path.contains("identity.entity")));
+    }
+
+    #[test]
+    fn hcl_and_json_say_the_same() {
+        let hcl = "# a comment\npath \"/kv/*\" { /* x */ capabilities = [\"read\", \"list\",] } // end";
+        let json = r#"{"path": {"kv/*": {"capabilities": ["list", "read"]}}}"#;
+        assert_eq!(parse(hcl).unwrap(), parse(json).unwrap());
+        assert_eq!(parse("path \"kv/*\" { policy = \"read\" }").unwrap(), parse(hcl).unwrap());
+    }
+
+    #[test]
+    fn a_wrong_text_is_refused_with_its_place() {
+        refused("path kv { ", "At 1:12: object expected closing RBRACE got: EOF");
+        refused("x", "At 1:3: key 'x' expected start of object ('{') or assignment ('=')");
+        refused(r#"path "kv/*" { capabilities = ["bad"] }"#, r#"path "kv/*": invalid capability "bad""#);
+    }
+
+    #[test]
+    fn a_restriction_that_would_not_be_enforced_is_refused() {
+        refused(
+            r#"path "kv/*" { capabilities = ["read"] allowed_parameters = { "a" = [] } }"#,
+            r#"path "kv/*": "allowed_parameters" is not supported by a development server"#,
+        );
+    }
+}

@@ -1,0 +1,212 @@
+//! What the host answers, before it is HTTP.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use serde_json::Value;
+use vault_plugin::logical::{Map, Response};
+
+/// An answer; none at all is 204, or 404 for a read.
+pub(crate) type Outcome = Result<Option<Reply>, Failure>;
+
+/// A successful answer.
+#[derive(Clone, Default)]
+pub(crate) struct Reply {
+    pub(crate) data: Option<Map>,
+    pub(crate) lease: Option<Leased>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) wrap: Option<Wrapped>,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) headers: BTreeMap<String, Vec<String>>,
+    /// Where it is not the operation's usual one.
+    pub(crate) status: Option<u16>,
+    pub(crate) mount_type: String,
+    pub(crate) body: Body,
+}
+
+/// Where the answer's JSON comes from.
+#[derive(Clone, Default)]
+pub(crate) enum Body {
+    /// The envelope with `data` in it.
+    #[default]
+    Envelope,
+    /// `data` alone, without an envelope, as for help.
+    Bare,
+    /// This text as it is, as for an unwrapped response.
+    Text(String),
+    /// `data` is a raw answer: status, type and body of the engine's choice.
+    Raw,
+}
+
+/// The lease of a secret, as a client sees it.
+#[derive(Clone, Default)]
+pub(crate) struct Leased {
+    pub(crate) id: String,
+    /// In seconds.
+    pub(crate) duration: u64,
+    pub(crate) renewable: bool,
+}
+
+/// A token, as its creator sees it. No `Debug`: it holds the token.
+#[derive(Clone)]
+pub(crate) struct Auth {
+    pub(crate) client_token: String,
+    pub(crate) accessor: String,
+    pub(crate) policies: Vec<String>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    /// In seconds.
+    pub(crate) lease_duration: u64,
+    pub(crate) renewable: bool,
+    pub(crate) orphan: bool,
+    pub(crate) num_uses: i64,
+}
+
+/// A response that was put away. No `Debug`: it holds the wrapping token.
+#[derive(Clone)]
+pub(crate) struct Wrapped {
+    pub(crate) token: String,
+    pub(crate) accessor: String,
+    /// In seconds.
+    pub(crate) ttl: u64,
+    pub(crate) creation_time: SystemTime,
+    pub(crate) creation_path: String,
+    pub(crate) wrapped_accessor: String,
+}
+
+impl Reply {
+    pub(crate) fn data(data: Map) -> Reply {
+        Reply { data: Some(data), ..Reply::default() }
+    }
+
+    /// An answer that is this document and nothing else.
+    pub(crate) fn bare(data: Map) -> Reply {
+        Reply { body: Body::Bare, ..Reply::data(data) }
+    }
+
+    /// An answer with a warning and no data.
+    pub(crate) fn warning(text: impl Into<String>) -> Reply {
+        Reply { warnings: vec![text.into()], ..Reply::default() }
+    }
+
+    /// The answer to a list; nobody there is 404.
+    pub(crate) fn keys(keys: Vec<String>) -> Reply {
+        let mut data = Map::new();
+        if !keys.is_empty() {
+            data.insert("keys".to_owned(), keys.into());
+        }
+        Reply::data(data)
+    }
+
+    /// An answer of an engine, its lease aside.
+    pub(crate) fn of_engine(response: Response) -> Reply {
+        let raw = response.data.as_ref().is_some_and(|data| data.contains_key("http_status_code"));
+        Reply {
+            data: response.data,
+            warnings: response.warnings,
+            headers: response.headers,
+            body: if raw { Body::Raw } else { Body::Envelope },
+            ..Reply::default()
+        }
+    }
+}
+
+/// `json!({..})` as the object it is.
+pub(crate) fn object(value: Value) -> Map {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// An answer that is an error.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) status: u16,
+    /// `None` is an empty list of errors.
+    pub(crate) text: Option<String>,
+    pub(crate) data: Option<Value>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: u16, text: impl Into<String>) -> Failure {
+        Failure { status, text: Some(text.into()), data: None }
+    }
+
+    /// The caller's input is wrong.
+    pub(crate) fn invalid(text: impl Into<String>) -> Failure {
+        Failure::new(400, text)
+    }
+
+    /// The error of a handler, in the list into which Vault's core puts it.
+    pub(crate) fn listed(status: u16, texts: &[&str]) -> Failure {
+        let (count, noun) = (texts.len(), if texts.len() == 1 { "error" } else { "errors" });
+        let items: String = texts.iter().map(|text| format!("\t* {text}\n")).collect();
+        Failure::new(status, format!("{count} {noun} occurred:\n{items}\n"))
+    }
+
+    /// What went wrong, without the list that the core puts around it.
+    pub(crate) fn plain(&self) -> &str {
+        let text = self.text.as_deref().unwrap_or_default();
+        let listed = text.strip_prefix("1 error occurred:\n\t* ");
+        listed.and_then(|text| text.strip_suffix("\n\n")).unwrap_or(text)
+    }
+
+    pub(crate) fn internal(error: &dyn std::error::Error) -> Failure {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            source = error.source();
+        }
+        Failure::listed(500, &[&text])
+    }
+
+    /// Whether the plugin is the matter, and not what was asked of it.
+    pub(crate) fn is_about_plugins(&self) -> bool {
+        let text = self.text.as_deref().unwrap_or_default();
+        text.contains("plugin is shut down") || text.contains("checksum") || text.contains("rpc error")
+    }
+
+    pub(crate) fn permission_denied() -> Failure {
+        Failure::listed(403, &["permission denied"])
+    }
+
+    pub(crate) fn unsupported_operation() -> Failure {
+        Failure::listed(405, &["unsupported operation"])
+    }
+
+    pub(crate) fn unsupported_path() -> Failure {
+        Failure::listed(404, &["unsupported path"])
+    }
+
+    pub(crate) fn not_found() -> Failure {
+        Failure { status: 404, text: None, data: None }
+    }
+
+    pub(crate) fn sealed() -> Failure {
+        Failure::new(503, "Vault is sealed")
+    }
+}
+
+impl From<crate::StoreError> for Failure {
+    fn from(error: crate::StoreError) -> Failure {
+        Failure::internal(&error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_listed_as_gos_multierror_lists_them() {
+        let one = Failure::permission_denied();
+        assert_eq!(one.text.as_deref(), Some("1 error occurred:\n\t* permission denied\n\n"));
+        let two = Failure::listed(403, &["permission denied", "invalid token"]);
+        assert_eq!(
+            two.text.as_deref(),
+            Some("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")
+        );
+    }
+}

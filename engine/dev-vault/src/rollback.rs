@@ -1,0 +1,38 @@
+//! The server's timer: every mount is asked to roll back what was left half done, as Vault asks every minute.
+
+use std::sync::Weak;
+
+use vault_plugin::logical::{Map, Operation, Request};
+
+use crate::core::Core;
+use crate::mount::Mount;
+use crate::mount::engine::Engine;
+
+/// Asks all mounts again and again for as long as the server lives.
+pub(crate) async fn run(core: Weak<Core>) {
+    loop {
+        let Some(period) = core.upgrade().map(|core| core.options().rollback_period) else { return };
+        tokio::time::sleep(period).await;
+        let Some(core) = core.upgrade() else { return };
+        for mount in core.all_mounts() {
+            roll_back(&core, &mount).await;
+        }
+    }
+}
+
+/// Asks one mount. That it does not know how is no trouble.
+pub(crate) async fn roll_back(core: &Core, mount: &Mount) {
+    if !matches!(mount.engine(), Engine::Plugin(_)) {
+        return;
+    }
+    let request = Request::new(Operation::Rollback, "", Map::new());
+    let answer = mount.ask_engine(core, request).await;
+    let trouble = match answer {
+        Ok(response) => response.and_then(|response| response.error_text().map(str::to_owned)),
+        Err(failure) if failure.status == 405 => None,
+        Err(failure) => failure.text,
+    };
+    if let Some(trouble) = trouble {
+        core.log_error("error rolling back", Some(&format!("{}: {trouble}", mount.settings().path)));
+    }
+}

@@ -1,0 +1,232 @@
+//! The server as its owner has it: started with options, reached at an address, stopped.
+
+use std::future::IntoFuture;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::audit::Audit;
+use crate::core::{Core, Settings};
+use crate::log::LogSink;
+use crate::store::Store;
+use crate::token::random_token;
+use crate::ttl::Limits;
+use crate::{StoreError, expiration, http, rollback};
+
+/// How long requests in flight may take when the server is stopped.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long what was written may wait for the disk. It is safe from the end of this process at once, and from that of the
+/// machine after this.
+const SYNC_PERIOD: Duration = Duration::from_secs(1);
+
+/// How a server is started. It has no `Debug`, because the root token may be given.
+#[derive(Clone)]
+pub struct Options {
+    /// The address to listen on; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who may reach it.
+    pub reach: Reach,
+    /// The root token; a new one where none is given.
+    pub root_token: Option<String>,
+    /// The directory to keep everything in; in memory where none is given.
+    pub data: Option<PathBuf>,
+    /// The directory that plugins are registered from; none can be where it is not given.
+    pub plugin_directory: Option<PathBuf>,
+    /// The file to append the audit log to.
+    pub audit: Option<PathBuf>,
+    /// Where events go.
+    pub log: LogSink,
+    /// How long leases live where neither mount nor engine says; 768 hours in Vault.
+    pub default_lease_ttl: Duration,
+    /// How long leases live at most where the mount does not say; 768 hours in Vault.
+    pub max_lease_ttl: Duration,
+    /// How long the first repetition of a revocation waits, more or less; each further one twice as long; 10 s in Vault.
+    pub revoke_retry_base: Duration,
+    /// How often engines are asked to roll back what was left half done; 1 min in Vault.
+    pub rollback_period: Duration,
+}
+
+impl Default for Options {
+    /// In memory, on a free port of this machine's loopback, with Vault's own durations, without a plugin directory.
+    fn default() -> Options {
+        let day = Duration::from_hours(24);
+        Options {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            reach: Reach::Loopback,
+            root_token: None,
+            data: None,
+            plugin_directory: None,
+            audit: None,
+            log: Arc::new(|_| {}),
+            default_lease_ttl: 32 * day,
+            max_lease_ttl: 32 * day,
+            revoke_retry_base: Duration::from_secs(10),
+            rollback_period: Duration::from_mins(1),
+        }
+    }
+}
+
+/// From where a server can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This machine alone: another address to listen on is refused.
+    Loopback,
+    /// Wherever the address to listen on can be reached from.
+    Network,
+}
+
+/// A server that runs. Dropping it ends it at once; [`DevVault::stop`] lets requests finish.
+pub struct DevVault {
+    core: Arc<Core>,
+    address: SocketAddr,
+    root_token: String,
+    stopping: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<io::Result<()>>,
+    timers: Vec<JoinHandle<()>>,
+}
+
+impl DevVault {
+    /// Starts a server; when this returns it is unsealed, its mounts are up, and it listens.
+    ///
+    /// A mount whose plugin does not start is there without an engine, as in Vault; the log says why.
+    ///
+    /// # Errors
+    /// The address is taken or reaches too far, or the data or the audit log cannot be used.
+    pub async fn start(options: Options) -> Result<DevVault, StartError> {
+        let address = options.listen;
+        if options.reach == Reach::Loopback && !address.ip().is_loopback() {
+            return Err(StartError::NotLoopback { address });
+        }
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
+        let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
+
+        let store = match &options.data {
+            Some(directory) => Store::open(directory)?,
+            None => Store::in_memory(),
+        };
+        let audit = match &options.audit {
+            Some(path) => {
+                let opened = Audit::open(path, random_token());
+                Some(opened.map_err(|source| StartError::Audit { path: path.clone(), source })?)
+            }
+            None => None,
+        };
+        let settings = Settings {
+            plugin_directory: options.plugin_directory,
+            limits: Limits {
+                default: options.default_lease_ttl.min(options.max_lease_ttl),
+                max: options.max_lease_ttl,
+            },
+            revoke_retry_base: options.revoke_retry_base,
+            rollback_period: options.rollback_period,
+            storage_type: if options.data.is_some() { "file" } else { "inmem" },
+        };
+        let core = Arc::new(Core::new(settings, Arc::new(store), audit, options.log)?);
+        let root_token = options.root_token.unwrap_or_else(random_token);
+        core.keep_root_token(&root_token)?;
+        core.unseal().await?;
+
+        let (stopping, stopped) = oneshot::channel::<()>();
+        let service = http::router(core.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let serving = tokio::spawn(
+            axum::serve(listener, service)
+                .with_graceful_shutdown(async {
+                    // Also when the sender is dropped.
+                    let _ = stopped.await;
+                })
+                .into_future(),
+        );
+        let timers = vec![
+            tokio::spawn(expiration::run(Arc::downgrade(&core))),
+            tokio::spawn(rollback::run(Arc::downgrade(&core))),
+            tokio::spawn(sync(core.clone())),
+        ];
+        Ok(DevVault { core, address, root_token, stopping: Some(stopping), serving, timers })
+    }
+
+    /// Its URL, without a trailing slash.
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// A token that may do everything.
+    #[must_use]
+    pub fn root_token(&self) -> &str {
+        &self.root_token
+    }
+
+    /// The key that unseals it.
+    #[must_use]
+    pub fn unseal_key(&self) -> &str {
+        &self.core.identity().unseal_key
+    }
+
+    /// Takes no more requests, lets those in flight finish, and ends the plugins.
+    ///
+    /// # Errors
+    /// What was written is not on the disk yet, only with the kernel.
+    pub async fn stop(mut self) -> Result<(), StoreError> {
+        drop(self.stopping.take());
+        // A client that keeps its connection must not keep the server.
+        let _ = tokio::time::timeout(GRACE, &mut self.serving).await;
+        self.core.seal().await;
+        self.core.store().sync()
+    }
+}
+
+impl Drop for DevVault {
+    fn drop(&mut self) {
+        self.serving.abort();
+        for timer in &self.timers {
+            timer.abort();
+        }
+    }
+}
+
+async fn sync(core: Arc<Core>) {
+    loop {
+        tokio::time::sleep(SYNC_PERIOD).await;
+        if let Err(error) = core.store().sync() {
+            core.log_error("cannot write the data to the disk", Some(&error.to_string()));
+        }
+    }
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is not this machine's own, which was not allowed.
+    #[error("{address} can be reached from other machines, and a development server protects nothing")]
+    NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The address is taken, or not this machine's.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The audit log cannot be written.
+    #[error("cannot write the audit log {}", .path.display())]
+    Audit {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] StoreError),
+}

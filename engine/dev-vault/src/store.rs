@@ -1,0 +1,211 @@
+//! Everything that outlives a request: one ordered map from keys to values, in memory, and in a file where asked for.
+//!
+//! The host and the mounts keep nothing beside it, so what was acknowledged is what is here.
+
+mod file;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use file::DataFile;
+
+type Entries = BTreeMap<String, Vec<u8>>;
+
+/// One step of a change; the steps of one [`Store::apply`] are all there after a crash, or none is.
+#[derive(Clone)]
+pub(crate) enum Change {
+    Put(String, Vec<u8>),
+    Delete(String),
+}
+
+impl Change {
+    /// Puts a value as JSON.
+    pub(crate) fn put<T: Serialize>(key: impl Into<String>, value: &T) -> Result<Change, StoreError> {
+        let key = key.into();
+        match serde_json::to_vec(value) {
+            Ok(value) => Ok(Change::Put(key, value)),
+            Err(source) => Err(StoreError::Encode { key, source }),
+        }
+    }
+}
+
+pub(crate) struct Store(Mutex<Inside>);
+
+struct Inside {
+    entries: Entries,
+    file: Option<DataFile>,
+}
+
+impl Store {
+    /// A store that forgets everything when it is dropped.
+    pub(crate) fn in_memory() -> Store {
+        Store(Mutex::new(Inside { entries: Entries::new(), file: None }))
+    }
+
+    /// The store kept in `directory`, which is made when it is missing.
+    pub(crate) fn open(directory: &Path) -> Result<Store, StoreError> {
+        let (file, entries) = DataFile::open(directory)?;
+        Ok(Store(Mutex::new(Inside { entries, file: Some(file) })))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
+        self.inside().entries.get(key).cloned()
+    }
+
+    /// The JSON value at `key`.
+    pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
+        let inside = self.inside();
+        let Some(value) = inside.entries.get(key) else { return Ok(None) };
+        serde_json::from_slice(value)
+            .map(Some)
+            .map_err(|source| StoreError::Decode { key: key.to_owned(), source })
+    }
+
+    pub(crate) fn write<T: Serialize>(&self, key: &str, value: &T) -> Result<(), StoreError> {
+        self.apply(vec![Change::put(key, value)?])
+    }
+
+    pub(crate) fn delete(&self, key: &str) -> Result<(), StoreError> {
+        if self.inside().entries.contains_key(key) {
+            self.apply(vec![Change::Delete(key.to_owned())])?;
+        }
+        Ok(())
+    }
+
+    /// Makes all changes, in order, visible and durable at once.
+    pub(crate) fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut inside = self.inside();
+        let Inside { entries, file } = &mut *inside;
+        if let Some(file) = file {
+            file.append(&changes)?;
+        }
+        for change in changes {
+            match change {
+                Change::Put(key, value) => drop(entries.insert(key, value)),
+                Change::Delete(key) => drop(entries.remove(&key)),
+            }
+        }
+        if let Some(file) = file {
+            file.compact_if_worth_it(entries)?;
+        }
+        Ok(())
+    }
+
+    /// The names directly below `prefix`, sorted; folders end in a slash.
+    pub(crate) fn list(&self, prefix: &str) -> Vec<String> {
+        let inside = self.inside();
+        let below = below(&inside.entries, prefix).filter_map(|key| key.strip_prefix(prefix));
+        let names: BTreeSet<&str> = below
+            .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
+            .filter(|name| !name.is_empty())
+            .collect();
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Every key that starts with `prefix`, sorted and whole.
+    pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
+        below(&self.inside().entries, prefix).map(str::to_owned).collect()
+    }
+
+    /// Waits until what was written is on the disk, not only with the kernel.
+    pub(crate) fn sync(&self) -> Result<(), StoreError> {
+        match &mut self.inside().file {
+            Some(file) => file.sync(),
+            None => Ok(()),
+        }
+    }
+
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn below<'a>(entries: &'a Entries, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+    entries
+        .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
+        .map(|(key, _)| key.as_str())
+        .take_while(move |key| key.starts_with(prefix))
+}
+
+/// Why something could not be kept or found again.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The directory or its file cannot be used.
+    #[error("cannot {action} {}", .path.display())]
+    File {
+        /// What was attempted.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another process works on the directory.
+    #[error("{} is in use by another process", .directory.display())]
+    InUse {
+        /// The directory.
+        directory: PathBuf,
+    },
+    /// The file is not one of ours, or of another version.
+    #[error(
+        "{} is not a data file of this version: it was left as it is; move it away to start empty",
+        .path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file was changed by something else than its writer.
+    #[error(
+        "{} is damaged at byte {offset}: it was left as it is; restore it from a copy, or move it away to start empty",
+        .path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where the record begins that does not match its checksum.
+        offset: u64,
+    },
+    /// An earlier write failed half way and could not be taken back.
+    #[error("{} takes no more writes since one of them failed", .path.display())]
+    Broken {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A value has no JSON form.
+    #[error("value for {key:?} cannot be stored")]
+    Encode {
+        /// Where it was to lie.
+        key: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// What lies there is not what was put there. Its content is not shown.
+    #[error("stored value {key:?} cannot be read")]
+    Decode {
+        /// Where it lies.
+        key: String,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_names_what_lies_directly_below_and_folders_once() {
+        let store = Store::in_memory();
+        for key in ["a/x", "a/y/1", "a/y/2", "ab", "a/"] {
+            store.write(key, &1).unwrap();
+        }
+        assert_eq!(store.list("a/"), ["x", "y/"]);
+        assert_eq!(store.keys("a/y"), ["a/y/1", "a/y/2"]);
+        assert_eq!(store.list("nothing"), Vec::<String>::new());
+    }
+}

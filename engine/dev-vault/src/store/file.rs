@@ -1,0 +1,281 @@
+//! The file behind a store: a log of changes, each under a checksum.
+//!
+//! A record is `length`, a checksum of the length, a checksum of the payload, the payload. A process that is killed
+//! leaves at most one record that is shorter than its length says, at the end; it was never acknowledged and is dropped.
+//! Anything else that does not match was done by somebody else, and is refused: with the length under a checksum of
+//! its own, a damaged length cannot pass for a torn end.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use super::{Change, Entries, StoreError};
+
+const FILE: &str = "dev-vault.data";
+const REWRITTEN: &str = "dev-vault.data.new";
+const LOCK: &str = "lock";
+/// The last number is the version of the format.
+const MAGIC: &[u8] = b"dev-vault data 1\n";
+const HEADER: usize = 8 + 8 + 8;
+const PUT: u8 = 1;
+const DELETE: u8 = 2;
+/// A log of less is not worth a rewrite, however little of it still counts.
+const SMALL: u64 = 16 << 20;
+
+/// The log, open for appending, and the lock that keeps others out.
+pub(super) struct DataFile {
+    path: PathBuf,
+    file: File,
+    length: u64,
+    live_at_rewrite: u64,
+    broken: bool,
+    _lock: File,
+}
+
+impl DataFile {
+    pub(super) fn open(directory: &Path) -> Result<(DataFile, Entries), StoreError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed("create", directory))?;
+        let lock = lock(directory)?;
+        let path = directory.join(FILE);
+        let mut file = private().read(true).create(true).open(&path).map_err(failed("open", &path))?;
+        let mut content = Vec::new();
+        file.read_to_end(&mut content).map_err(failed("read", &path))?;
+
+        let mut entries = Entries::new();
+        let length = if is_beginning_of_magic(&content) {
+            file.set_len(0).map_err(failed("write", &path))?;
+            file.write_all(MAGIC).map_err(failed("write", &path))?;
+            MAGIC.len()
+        } else {
+            replay(&content, &path, &mut entries)?
+        };
+        let length = length as u64;
+        file.set_len(length).map_err(failed("write", &path))?;
+        file.seek(SeekFrom::End(0)).map_err(failed("write", &path))?;
+        let mut this =
+            DataFile { path, file, length, live_at_rewrite: live(&entries), broken: false, _lock: lock };
+        this.compact_if_worth_it(&entries)?;
+        Ok((this, entries))
+    }
+
+    /// Hands the changes to the kernel: from then on they survive the end of this process.
+    pub(super) fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+        if self.broken {
+            return Err(StoreError::Broken { path: self.path.clone() });
+        }
+        let record = record(changes);
+        if let Err(source) = self.file.write_all(&record) {
+            // Half a record in the middle would make the file unreadable.
+            let undone = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
+            self.broken = undone.is_err();
+            return Err(StoreError::File { action: "write", path: self.path.clone(), source });
+        }
+        self.length += record.len() as u64;
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(failed("write", &self.path))
+    }
+
+    /// Writes the log anew when most of it is history.
+    pub(super) fn compact_if_worth_it(&mut self, entries: &Entries) -> Result<(), StoreError> {
+        if self.length < SMALL || self.length / 4 < self.live_at_rewrite {
+            return Ok(());
+        }
+        let next = self.path.with_file_name(REWRITTEN);
+        let mut file = private().create(true).truncate(true).open(&next).map_err(failed("create", &next))?;
+        let mut length = MAGIC.len() as u64;
+        file.write_all(MAGIC).map_err(failed("write", &next))?;
+        for (key, value) in entries {
+            let record = record(&[Change::Put(key.clone(), value.clone())]);
+            file.write_all(&record).map_err(failed("write", &next))?;
+            length += record.len() as u64;
+        }
+        file.sync_all().map_err(failed("write", &next))?;
+        fs::rename(&next, &self.path).map_err(failed("replace", &self.path))?;
+        (self.file, self.length, self.live_at_rewrite) = (file, length, length);
+        Ok(())
+    }
+}
+
+fn lock(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK);
+    let lock = private().create(true).open(&path).map_err(failed("open", &path))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { directory: directory.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(StoreError::File { action: "lock", path, source }),
+    }
+}
+
+/// What lies there are secrets in the clear: for the owner alone.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).mode(0o600);
+    options
+}
+
+/// Nothing, or what a process that was killed while it made the file left.
+fn is_beginning_of_magic(content: &[u8]) -> bool {
+    content.len() < MAGIC.len() && MAGIC.starts_with(content)
+}
+
+/// Reads all records into `entries`, and returns where the last whole one ends.
+fn replay(content: &[u8], path: &Path, entries: &mut Entries) -> Result<usize, StoreError> {
+    if !content.starts_with(MAGIC) {
+        return Err(StoreError::Foreign { path: path.to_owned() });
+    }
+    let mut offset = MAGIC.len();
+    while let Some(header) = content.get(offset..offset + HEADER) {
+        let damaged = || StoreError::Damaged { path: path.to_owned(), offset: offset as u64 };
+        let (length, checks) = header.split_at(8);
+        if checksum(length) != checks[..8] {
+            return Err(damaged());
+        }
+        let start = offset + HEADER;
+        let length = length.try_into().map(u64::from_le_bytes).map_err(|_| damaged())?;
+        let end = usize::try_from(length).ok().and_then(|length| start.checked_add(length));
+        let end = end.ok_or_else(damaged)?;
+        let Some(payload) = content.get(start..end) else { return Ok(offset) };
+        if checksum(payload) != checks[8..] {
+            return Err(damaged());
+        }
+        apply(payload, entries).ok_or_else(damaged)?;
+        offset = end;
+    }
+    Ok(offset)
+}
+
+fn record(changes: &[Change]) -> Vec<u8> {
+    let mut payload = Vec::new();
+    for change in changes {
+        match change {
+            Change::Put(key, value) => {
+                payload.push(PUT);
+                push(&mut payload, key.as_bytes());
+                push(&mut payload, value);
+            }
+            Change::Delete(key) => {
+                payload.push(DELETE);
+                push(&mut payload, key.as_bytes());
+            }
+        }
+    }
+    let length = (payload.len() as u64).to_le_bytes();
+    [&length[..], &checksum(&length), &checksum(&payload), &payload].concat()
+}
+
+fn apply(mut payload: &[u8], entries: &mut Entries) -> Option<()> {
+    while let Some((&kind, rest)) = payload.split_first() {
+        payload = rest;
+        let key = String::from_utf8(pull(&mut payload)?.to_vec()).ok()?;
+        match kind {
+            PUT => drop(entries.insert(key, pull(&mut payload)?.to_vec())),
+            DELETE => drop(entries.remove(&key)),
+            _ => return None,
+        }
+    }
+    Some(())
+}
+
+fn push(payload: &mut Vec<u8>, bytes: &[u8]) {
+    payload.extend((bytes.len() as u64).to_le_bytes());
+    payload.extend(bytes);
+}
+
+fn pull<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, rest) = payload.split_first_chunk::<8>()?;
+    let (bytes, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
+    *payload = rest;
+    Some(bytes)
+}
+
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let mut short = [0; 8];
+    short.copy_from_slice(&Sha256::digest(bytes)[..8]);
+    short
+}
+
+fn live(entries: &Entries) -> u64 {
+    entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum()
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    move |source| StoreError::File { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Store;
+    use super::*;
+
+    fn written(directory: &Path) -> Vec<u8> {
+        let store = Store::open(directory).unwrap();
+        store.write("a", &"first").unwrap();
+        store.apply(vec![Change::Put("b".into(), b"1".to_vec()), Change::Delete("a".into())]).unwrap();
+        drop(store);
+        fs::read(directory.join(FILE)).unwrap()
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        written(directory.path());
+        let store = Store::open(directory.path()).unwrap();
+        assert_eq!(store.keys(""), ["b"]);
+    }
+
+    #[test]
+    fn a_process_killed_in_the_middle_of_a_write_loses_that_write_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = written(directory.path());
+        for length in 0..whole.len() {
+            fs::write(directory.path().join(FILE), &whole[..length]).unwrap();
+            let keys = Store::open(directory.path()).unwrap().keys("");
+            assert!(keys.is_empty() || keys == ["a"], "cut to {length} bytes: {keys:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_with_any_bit_turned_is_refused_by_name_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let whole = written(directory.path());
+        for at in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 0x10;
+            fs::write(directory.path().join(FILE), &damaged).unwrap();
+            let refused = Store::open(directory.path()).err().expect("damaged").to_string();
+            assert!(refused.contains(FILE), "{refused}");
+            assert_eq!(fs::read(directory.path().join(FILE)).unwrap(), damaged);
+        }
+    }
+
+    #[test]
+    fn a_second_process_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let _first = Store::open(directory.path()).unwrap();
+        assert!(matches!(Store::open(directory.path()), Err(StoreError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_log_that_is_mostly_history_is_written_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        let value = "x".repeat(1 << 20);
+        for _ in 0..20 {
+            store.write("key", &value).unwrap();
+        }
+        drop(store);
+        assert!(fs::metadata(directory.path().join(FILE)).unwrap().len() < SMALL);
+        let store = Store::open(directory.path()).unwrap();
+        assert_eq!(store.read::<String>("key").unwrap().as_deref(), Some(value.as_str()));
+    }
+}

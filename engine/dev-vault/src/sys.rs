@@ -1,0 +1,122 @@
+//! `sys/`: the server's own paths, one file an area.
+
+mod audit;
+mod capabilities;
+mod leases;
+mod mounts;
+mod plugins;
+mod policies;
+mod specs;
+mod state;
+mod tune;
+mod ui;
+
+use std::sync::Arc;
+
+use vault_plugin::logical::Operation;
+
+use crate::call::Call;
+use crate::core::Core;
+use crate::pipeline::Caller;
+use crate::reply::{Failure, Outcome};
+use crate::wrapping;
+
+/// Paths that need no token.
+pub(crate) const OPEN_TO_ALL: &[&str] =
+    &["wrapping/lookup", "internal/specs/openapi", "internal/ui/mounts", "internal/ui/mounts/*"];
+
+/// Paths that need `sudo` beside the capability of the operation (`vault/logical_system.go`).
+pub(crate) const NEEDS_SUDO: &[&str] = &[
+    "audit",
+    "audit/*",
+    "auth/*",
+    "leases/lookup/*",
+    "leases/revoke-force/*",
+    "leases/revoke-prefix/*",
+    "plugins/catalog/*",
+    "plugins/catalog",
+    "revoke-force/*",
+    "revoke-prefix/*",
+    "seal",
+];
+
+/// Answers below `sys/`.
+pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path: &str) -> Outcome {
+    use Operation::{Delete, List, Patch, Read};
+    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    let write = matches!(call.operation, Operation::Create | Operation::Update);
+    let operation = if write { &Operation::Update } else { &call.operation };
+    match (segments.as_slice(), operation) {
+        (_, Operation::Help) => specs::help(path),
+
+        (["mounts"], Read) => Ok(Some(mounts::list(core))),
+        (["mounts", at @ .., "tune"], Read) if !at.is_empty() => tune::read(core, &mounts::path(at)),
+        (["mounts", at @ .., "tune"], Operation::Update) if !at.is_empty() => {
+            tune::write(core, &mounts::path(at), call)
+        }
+        (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(core, &mounts::path(at)),
+        (["mounts", at @ ..], Operation::Update) if !at.is_empty() => {
+            mounts::enable(core, &mounts::path(at), call).await
+        }
+        (["mounts", at @ ..], Delete) if !at.is_empty() => mounts::disable(core, &mounts::path(at)).await,
+        (["auth"], Read) => Ok(Some(mounts::list_auth(core))),
+        (["auth", ..], Operation::Update) => {
+            Err(Failure::invalid("a development server mounts secrets engines only, no auth methods"))
+        }
+
+        (["plugins", rest @ ..], _) => plugins::handle(core, call, operation, rest).await,
+        (["leases", rest @ ..], _) => leases::handle(core, call, operation, rest).await,
+        (["renew" | "revoke" | "revoke-prefix" | "revoke-force", ..], Operation::Update) => {
+            leases::handle(core, call, operation, &segments).await
+        }
+        (["policies", "acl", rest @ ..], _) => policies::acl(core, call, operation, rest),
+        (["policy", rest @ ..], _) => policies::legacy(core, call, operation, rest),
+        (["capabilities"], Operation::Update) => capabilities::of_token(core, call),
+        (["capabilities-accessor"], Operation::Update) => capabilities::of_accessor(core, call),
+        (["capabilities-self"], Operation::Update) => capabilities::of_caller(caller, call),
+
+        (["wrapping", "wrap"], Operation::Update) => wrapping::wrap_data(call),
+        (["wrapping", "lookup"], Read | Operation::Update) => wrapping::look_up(core, call),
+        (["wrapping", "unwrap"], Operation::Update) => wrapping::unwrap(core, call),
+        (["wrapping", "rewrap"], Operation::Update) => wrapping::rewrap(core, call),
+
+        (["audit"], Read) => audit::list(core),
+        (["audit-hash", device], Operation::Update) => audit::hash(core, device, call),
+        (["internal", "ui", "mounts"], Read) => ui::mounts(core, caller),
+        (["internal", "ui", "mounts", at @ ..], Read) => ui::mount(core, caller, call, &mounts::path(at)),
+        (["internal", "ui", "resultant-acl"], Read) => ui::resultant_acl(caller),
+        (["internal", "specs", "openapi"], Read | Operation::Update) => specs::openapi(core, caller).await,
+        (["config", "state", "sanitized"], Read) => state::sanitized(core),
+        (["host-info"], Read) => state::host_info(),
+        (["ha-status"], Read) => state::ha_status(call),
+        (["version-history"], List) => state::version_history(),
+        (["seal"], Operation::Update) => {
+            let core = core.clone();
+            // It waits for the requests in flight, of which this is one.
+            tokio::spawn(async move { core.seal().await });
+            Ok(None)
+        }
+
+        (segments, Read | List | Delete | Patch | Operation::Update) if is_known(segments) => {
+            Err(Failure::unsupported_operation())
+        }
+        (segments, _) if is_known(segments) => Err(Failure::unsupported_operation()),
+        _ => Err(Failure::unsupported_path()),
+    }
+}
+
+/// Whether another operation would have found something.
+fn is_known(segments: &[&str]) -> bool {
+    matches!(
+        segments,
+        ["mounts" | "auth" | "audit", ..]
+            | ["capabilities" | "capabilities-accessor" | "capabilities-self"]
+            | ["wrapping", "wrap" | "lookup" | "unwrap" | "rewrap"]
+            | ["audit-hash", _]
+            | ["internal", "ui", "mounts" | "resultant-acl", ..]
+            | ["internal", "specs", "openapi"]
+            | ["config", "state", "sanitized"]
+            | ["host-info" | "ha-status" | "version-history" | "seal"]
+            | ["renew" | "revoke" | "revoke-prefix" | "revoke-force", ..]
+    )
+}

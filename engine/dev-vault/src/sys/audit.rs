@@ -1,0 +1,34 @@
+//! `sys/audit` and `sys/audit-hash`: the audit log that the server was started with.
+
+use serde_json::json;
+use vault_plugin::logical::Map;
+
+use crate::call::Call;
+use crate::core::Core;
+use crate::reply::{Failure, Outcome, Reply, object};
+
+/// The one device that there can be.
+const DEVICE: &str = "file";
+
+pub(super) fn list(core: &Core) -> Outcome {
+    let Some(audit) = core.audit() else { return Ok(Some(Reply::data(Map::new()))) };
+    let device = json!({
+        "type": DEVICE,
+        "path": format!("{DEVICE}/"),
+        "description": "",
+        "local": false,
+        "options": {"file_path": audit.path()},
+    });
+    Ok(Some(Reply::data(object(json!({format!("{DEVICE}/"): device})))))
+}
+
+/// The hash under which a text is found in the log.
+pub(super) fn hash(core: &Core, device: &str, call: &Call) -> Outcome {
+    let input = call.fields().text("input")?;
+    if input.is_empty() {
+        return Err(Failure::invalid("the \"input\" parameter is empty"));
+    }
+    let audit = core.audit().filter(|_| device == DEVICE);
+    let audit = audit.ok_or_else(|| Failure::invalid(format!("unknown audit backend \"{device}/\"")))?;
+    Ok(Some(Reply::data(object(json!({"hash": audit.hash(&input)})))))
+}

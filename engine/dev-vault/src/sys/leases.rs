@@ -1,0 +1,169 @@
+//! `sys/leases`: looked up, listed, renewed, revoked. Also the old paths `sys/renew` and `sys/revoke`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+use vault_plugin::logical::Operation;
+
+use crate::call::Call;
+use crate::core::Core;
+use crate::envelope::timestamp;
+use crate::lease::Lease;
+use crate::reply::{Failure, Outcome, Reply, object};
+
+/// Leases shown in one answer, as many as Vault's default.
+const SHOWN: usize = 10_000;
+
+pub(super) async fn handle(core: &Arc<Core>, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+    use Operation::{List, Read, Update};
+    match (path, operation) {
+        (["lookup"], Update) => look_up(core, call),
+        (["lookup", prefix @ ..], List) => Ok(Some(Reply::keys(core.list_leases(&folder(prefix))))),
+        (["renew", id @ ..], Update) => renew(core, call, id).await,
+        (["revoke", id @ ..], Update) => revoke(core, call, id).await,
+        (["revoke-prefix", prefix @ ..], Update) if !prefix.is_empty() => {
+            revoke_prefix(core, call, &prefix.join("/")).await
+        }
+        (["revoke-force", prefix @ ..], Update) if !prefix.is_empty() => {
+            for id in core.lease_ids(&folder(prefix)) {
+                core.revoke_lease_by_force(&id).await?;
+            }
+            core.revoke_lease_by_force(&prefix.join("/")).await?;
+            Ok(None)
+        }
+        (["count"], Read) => irrevocable(core, call, Show::Count),
+        ([], Read) => irrevocable(core, call, Show::Leases),
+        (["tidy"], Update) => {
+            let mut reply = Reply::warning(
+                "Tidy operation successfully started. Any information from the operation will be printed to Vault's \
+                 server logs.",
+            );
+            reply.status = Some(202);
+            Ok(Some(reply))
+        }
+        (
+            ["lookup" | "renew" | "revoke" | "revoke-prefix" | "revoke-force" | "count" | "tidy", ..] | [],
+            _,
+        ) => Err(Failure::unsupported_operation()),
+        _ => Err(Failure::unsupported_path()),
+    }
+}
+
+impl Core {
+    /// Revokes everything below `prefix` now, and stops at the first failure.
+    pub(crate) async fn revoke_prefix_now(&self, prefix: &str) -> Result<(), Failure> {
+        let ids = self.lease_ids(prefix);
+        for (index, id) in ids.iter().enumerate() {
+            self.revoke_lease(id).await.map_err(|failure| {
+                let text = failure.text.unwrap_or_default();
+                let place = format!("({} / {})", index + 1, ids.len());
+                Failure::invalid(format!("failed to revoke \"{id}\" {place}: {text}"))
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn look_up(core: &Core, call: &Call) -> Outcome {
+    let id = lease_id(call, &[])?;
+    let lease = core.lease(&id)?.ok_or_else(|| Failure::invalid("invalid lease"))?;
+    Ok(Some(Reply::data(object(json!({
+        "id": lease.id,
+        "issue_time": timestamp(lease.issued),
+        "expire_time": lease.expires.map(timestamp),
+        "last_renewal": lease.renewed.map(timestamp),
+        "renewable": lease.is_renewable(),
+        "ttl": seconds_left(&lease),
+    })))))
+}
+
+async fn renew(core: &Core, call: &Call, path: &[&str]) -> Outcome {
+    let id = lease_id(call, path)?;
+    let increment = call.fields().duration("increment")?.unwrap_or_default();
+    core.renew_lease(&id, increment).await
+}
+
+async fn revoke(core: &Core, call: &Call, path: &[&str]) -> Outcome {
+    let id = lease_id(call, path)?;
+    if call.fields().flag("sync")? {
+        core.revoke_lease(&id).await?;
+        return Ok(None);
+    }
+    // Vault tries it once in the foreground too, so that the caller is told.
+    match core.revoke_lease(&id).await {
+        Ok(()) => Ok(None),
+        Err(failure) => {
+            core.expire_now(&id)?;
+            Err(failure)
+        }
+    }
+}
+
+async fn revoke_prefix(core: &Core, call: &Call, prefix: &str) -> Outcome {
+    let one = core.lease(prefix)?.map(|lease| lease.id);
+    let ids = one.map_or_else(|| core.lease_ids(&format!("{prefix}/")), |id| vec![id]);
+    if call.fields().optional_flag("sync")?.unwrap_or(true) {
+        core.revoke_prefix_now(
+            &ids.first().filter(|_| ids.len() == 1).cloned().unwrap_or(format!("{prefix}/")),
+        )
+        .await?;
+        return Ok(None);
+    }
+    for id in &ids {
+        core.expire_now(id)?;
+    }
+    let mut reply = Reply::default();
+    reply.status = Some(202);
+    Ok(Some(reply))
+}
+
+#[derive(PartialEq)]
+enum Show {
+    Count,
+    Leases,
+}
+
+fn irrevocable(core: &Core, call: &Call, show: Show) -> Outcome {
+    let kind = call.fields().text("type")?;
+    if kind.is_empty() {
+        return Ok(None);
+    }
+    if kind != "irrevocable" {
+        return Err(Failure::invalid("invalid lease type; only irrevocable leases can be counted or listed"));
+    }
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut leases = Vec::new();
+    for id in core.lease_ids("") {
+        let Some(lease) = core.lease(&id)?.filter(Lease::is_irrevocable) else { continue };
+        let mount = core.mount_of(&lease.path).map(|(mount, _)| mount.settings());
+        *counts.entry(mount.map(|mount| mount.accessor).unwrap_or_default()).or_default() += 1;
+        if leases.len() < SHOWN {
+            leases.push(json!({"lease_id": lease.id, "error": lease.error}));
+        }
+    }
+    let total: usize = counts.values().sum();
+    let data = match show {
+        Show::Count => json!({"lease_count": total, "counts": counts}),
+        Show::Leases => json!({"lease_count": total, "leases": Value::Array(leases)}),
+    };
+    Ok(Some(Reply::data(object(data))))
+}
+
+fn seconds_left(lease: &Lease) -> u64 {
+    let left = lease.expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok());
+    // Vault rounds to the nearest second.
+    left.map_or(0, |left| (left + std::time::Duration::from_millis(500)).as_secs())
+}
+
+fn lease_id(call: &Call, path: &[&str]) -> Result<String, Failure> {
+    let fields = call.fields();
+    let id = [fields.text("lease_id")?, fields.text("url_lease_id")?, path.join("/")];
+    let id = id.into_iter().find(|id| !id.is_empty());
+    id.ok_or_else(|| Failure::invalid("lease_id must be specified"))
+}
+
+fn folder(segments: &[&str]) -> String {
+    if segments.is_empty() { String::new() } else { format!("{}/", segments.join("/")) }
+}

@@ -1,0 +1,119 @@
+//! `sys/mounts`: secrets engines listed, shown, enabled and disabled.
+
+use serde_json::Value;
+
+use crate::call::{Call, Fields};
+use crate::core::Core;
+use crate::mount::settings::by_path;
+use crate::mount::table::new_settings;
+use crate::mount::{Config, Settings};
+use crate::reply::{Failure, Outcome, Reply};
+
+const AUTH: &str = "auth/";
+
+/// The path of a mount from the segments of a request, with the slash at its end.
+pub(super) fn path(segments: &[&str]) -> String {
+    format!("{}/", segments.join("/"))
+}
+
+pub(super) fn list(core: &Core) -> Reply {
+    let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(mounts.filter(|mount| !mount.path.starts_with(AUTH))))
+}
+
+/// Auth methods, by their paths below `auth/`.
+pub(super) fn list_auth(core: &Core) -> Reply {
+    let below = |mut settings: Settings| {
+        settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
+        Some(settings)
+    };
+    let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(mounts.filter_map(below)))
+}
+
+pub(super) fn read(core: &Core, path: &str) -> Outcome {
+    let mount =
+        core.mount_at(path).ok_or_else(|| Failure::invalid(format!("No secret engine mount at {path}")))?;
+    let settings = mount.settings();
+    let mut reply = Reply::data(settings.describe());
+    reply.warnings.extend(settings.version_warning());
+    Ok(Some(reply))
+}
+
+pub(super) async fn enable(core: &Core, path: &str, call: &Call) -> Outcome {
+    let fields = call.fields();
+    let mut kind = fields.text("type")?;
+    if kind.is_empty() {
+        return Err(Failure::invalid("backend type must be specified as a string"));
+    }
+    let config = Fields(fields.map("config")?);
+    if kind == "plugin" {
+        // The form of clients before plugins had types of their own.
+        let name = fields.text("plugin_name")?;
+        kind = if name.is_empty() { config.text("plugin_name")? } else { name };
+    }
+    let options = fields.texts("options")?.unwrap_or_default();
+    if options.contains_key("version") && kind != "kv" {
+        return Err(Failure::invalid(format!("secrets engine \"{kind}\" does not allow setting a version")));
+    }
+    let mut settings = new_settings(path, &kind);
+    settings.description = fields.text("description")?;
+    settings.options = Some(options);
+    settings.local = fields.flag("local")?;
+    settings.seal_wrap = fields.flag("seal_wrap")?;
+    settings.external_entropy_access = fields.flag("external_entropy_access")?;
+    settings.plugin_version = match config.text("plugin_version")? {
+        version if version.is_empty() => fields.text("plugin_version")?,
+        version => version,
+    };
+    settings.config = read_config(config)?;
+    let limits = core.options().limits;
+    let Config { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
+    if !max.is_zero() && default > max {
+        return Err(Failure::invalid("given default lease TTL greater than given max lease TTL"));
+    }
+    if max.is_zero() && default > limits.max {
+        let text =
+            format!("given default lease TTL greater than system max lease TTL of {}", limits.max.as_secs());
+        return Err(Failure::invalid(text));
+    }
+    core.enable(settings).await?;
+    Ok(None)
+}
+
+pub(super) async fn disable(core: &Core, path: &str) -> Outcome {
+    core.disable(path).await?;
+    Ok(None)
+}
+
+/// Refuses what is no kind of visibility.
+pub(super) fn check_visibility(visibility: &str) -> Result<(), Failure> {
+    match visibility {
+        "" | "hidden" | "unauth" => Ok(()),
+        other => Err(Failure::invalid(format!("invalid listing_visibility {other}"))),
+    }
+}
+
+fn read_config(config: Fields<'_>) -> Result<Config, Failure> {
+    let listing_visibility = config.text("listing_visibility")?;
+    check_visibility(&listing_visibility)?;
+    Ok(Config {
+        default_lease_ttl: duration(config, "default_lease_ttl")?,
+        max_lease_ttl: duration(config, "max_lease_ttl")?,
+        force_no_cache: config.flag("force_no_cache")?,
+        listing_visibility,
+        token_type: String::new(),
+        audit_non_hmac_request_keys: config.list("audit_non_hmac_request_keys")?,
+        audit_non_hmac_response_keys: config.list("audit_non_hmac_response_keys")?,
+        passthrough_request_headers: config.list("passthrough_request_headers")?,
+        allowed_response_headers: config.list("allowed_response_headers")?,
+    })
+}
+
+/// A duration of a mount's settings; `system` is the system's own, which is zero here.
+pub(super) fn duration(fields: Fields<'_>, name: &str) -> Result<std::time::Duration, Failure> {
+    if matches!(fields.raw(name), Some(Value::String(text)) if text == "system") {
+        return Ok(std::time::Duration::ZERO);
+    }
+    Ok(fields.duration(name)?.unwrap_or_default())
+}

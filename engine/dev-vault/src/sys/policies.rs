@@ -1,0 +1,82 @@
+//! `sys/policies/acl` and its older form `sys/policy`.
+
+use serde_json::json;
+use vault_plugin::logical::Operation;
+
+use crate::call::Call;
+use crate::core::{Core, POLICIES};
+use crate::policy;
+use crate::reply::{Failure, Outcome, Reply, object};
+
+pub(super) fn acl(core: &Core, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+    let name = name(path);
+    match (path, operation) {
+        ([], Operation::List) => Ok(Some(Reply::keys(names(core)))),
+        ([], _) => Err(Failure::unsupported_operation()),
+        (_, Operation::Read) => {
+            Ok(core.policy(&name)?.map(|text| Reply::data(object(json!({"name": name, "policy": text})))))
+        }
+        _ => change(core, call, operation, &name),
+    }
+}
+
+pub(super) fn legacy(core: &Core, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+    let name = name(path);
+    match (path, operation) {
+        ([], Operation::Read | Operation::List) => {
+            let names = names(core);
+            Ok(Some(Reply::data(object(json!({"keys": names, "policies": names})))))
+        }
+        ([], _) => Err(Failure::unsupported_operation()),
+        (_, Operation::Read) => {
+            Ok(core.policy(&name)?.map(|text| Reply::data(object(json!({"name": name, "rules": text})))))
+        }
+        _ => change(core, call, operation, &name),
+    }
+}
+
+fn change(core: &Core, call: &Call, operation: &Operation, name: &str) -> Outcome {
+    let key = format!("{POLICIES}{name}");
+    match operation {
+        Operation::Update => {
+            let fields = call.fields();
+            let mut text = fields.text("policy")?;
+            if text.is_empty() {
+                text = fields.text("rules")?;
+            }
+            if text.is_empty() {
+                return Err(Failure::invalid("'policy' parameter not supplied or empty"));
+            }
+            policy::parse(&text)
+                .map_err(|error| Failure::invalid(format!("failed to parse policy: {error}")))?;
+            if name == "root" {
+                return Err(Failure::invalid("cannot update \"root\" policy"));
+            }
+            core.store().write(&key, &text)?;
+            Ok(None)
+        }
+        Operation::Delete => match name {
+            "default" => Err(Failure::invalid("cannot delete default policy")),
+            "root" | "response-wrapping" => Err(Failure::invalid(format!("cannot delete \"{name}\" policy"))),
+            _ => {
+                core.store().delete(&key)?;
+                Ok(None)
+            }
+        },
+        _ => Err(Failure::unsupported_operation()),
+    }
+}
+
+/// Names are kept in small letters.
+fn name(path: &[&str]) -> String {
+    path.join("/").to_lowercase()
+}
+
+/// The policy of wrapping tokens is the server's own affair.
+fn names(core: &Core) -> Vec<String> {
+    let mut names = core.store().list(POLICIES);
+    names.retain(|name| name != "response-wrapping");
+    names.push("root".to_owned());
+    names.sort_unstable();
+    names
+}

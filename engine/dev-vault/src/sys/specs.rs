@@ -1,0 +1,63 @@
+//! What the API looks like: help, and the OpenAPI document of the mounts.
+
+use serde_json::{Value, json};
+use vault_plugin::logical::{Map, Operation, Request};
+
+use crate::core::Core;
+use crate::mount::engine::Engine;
+use crate::pipeline::Caller;
+use crate::reply::{Failure, Outcome, Reply, object};
+
+/// Help on the server's own paths is Vault's to give; engines give their own.
+pub(super) fn help(path: &str) -> Outcome {
+    Ok(Some(Reply::bare(object(json!({
+        "help": format!("Request:        {path}\n\nThis path of a development server works as Vault documents it."),
+        "see_also": null,
+        "openapi": null,
+    })))))
+}
+
+/// The document of all engines that the caller can reach, each path below its mount.
+pub(super) async fn openapi(core: &Core, caller: &Caller) -> Outcome {
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    for mount in core.all_mounts() {
+        let settings = mount.settings();
+        let is_plugin = matches!(mount.engine(), Engine::Plugin(_));
+        if !is_plugin || (!caller.is_root() && !caller.acl.reaches(&settings.path)) {
+            continue;
+        }
+        let mut request = Request::new(Operation::Help, "", Map::new());
+        request.data.insert("requestResponsePrefix".to_owned(), json!(settings.path.trim_end_matches('/')));
+        request.mount_point.clone_from(&settings.path);
+        let response = match mount.ask_engine(core, request).await {
+            Ok(response) => response,
+            // The document of the others is worth having.
+            Err(Failure { text, .. }) => {
+                core.log_error("no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
+                continue;
+            }
+        };
+        let document =
+            response.and_then(|response| response.data).and_then(|mut data| data.remove("openapi"));
+        let Some(Value::Object(mut document)) = document else { continue };
+        if let Some(Value::Object(own)) = document.remove("paths") {
+            let below = |(path, item)| (format!("/{}{}", settings.path.trim_end_matches('/'), path), item);
+            paths.extend(own.into_iter().map(below));
+        }
+        if let Some(Value::Object(own)) = document["components"].get_mut("schemas").map(Value::take) {
+            schemas.extend(own);
+        }
+    }
+    Ok(Some(Reply::bare(object(json!({
+        "openapi": "3.0.2",
+        "info": {
+            "title": "HashiCorp Vault API",
+            "description":
+                "HTTP API that gives you full access to Vault. All API routes are prefixed with `/v1/`.",
+            "version": crate::VERSION,
+            "license": {"name": "Mozilla Public License 2.0", "url": "https://www.mozilla.org/en-US/MPL/2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": schemas},
+    })))))
+}

@@ -1,0 +1,60 @@
+//! What the server is and how it was started.
+
+use serde_json::json;
+
+use crate::call::Call;
+use crate::core::Core;
+use crate::reply::{Outcome, Reply, object};
+
+/// The settings that matter to whoever puts plugins onto a server, by the names of Vault's configuration.
+pub(super) fn sanitized(core: &Core) -> Outcome {
+    let options = core.options();
+    let directory = options.plugin_directory.as_deref().map(|path| path.display().to_string());
+    Ok(Some(Reply::data(object(json!({
+        "api_addr": "",
+        "cluster_addr": "",
+        "cluster_name": core.identity().cluster_name,
+        "default_lease_ttl": 0,
+        "max_lease_ttl": 0,
+        "disable_mlock": true,
+        "enable_ui": false,
+        "plugin_directory": directory.unwrap_or_default(),
+        "plugin_file_permissions": 0,
+        "plugin_file_uid": 0,
+        "plugin_tmpdir": "",
+        "seals": [{"disabled": false, "name": "shamir", "priority": 1, "type": "shamir"}],
+        "storage": {"type": options.storage_type},
+    })))))
+}
+
+pub(super) fn host_info() -> Outcome {
+    let host = json!({"os": std::env::consts::OS, "kernelArch": std::env::consts::ARCH});
+    Ok(Some(Reply::data(object(json!({"host": host, "timestamp": jiff::Timestamp::now().to_string()})))))
+}
+
+/// A cluster of one.
+pub(super) fn ha_status(call: &Call) -> Outcome {
+    let host = call.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
+    let node = json!({
+        "hostname": host.split(':').next().unwrap_or_default(),
+        "api_address": format!("http://{host}"),
+        "cluster_address": "",
+        "active_node": true,
+        "last_echo": null,
+        "version": crate::VERSION,
+        "echo_duration_ms": 0,
+        "clock_skew_ms": 0,
+        "replication_primary_canary_age_ms": 0,
+    });
+    Ok(Some(Reply::data(object(json!({"nodes": [node]})))))
+}
+
+pub(super) fn version_history() -> Outcome {
+    let version = crate::VERSION;
+    let info = json!({version: {
+        "build_date": crate::BUILD_DATE,
+        "previous_version": null,
+        "timestamp_installed": crate::BUILD_DATE,
+    }});
+    Ok(Some(Reply::data(object(json!({"keys": [version], "key_info": info})))))
+}

@@ -1,0 +1,92 @@
+//! `sys/mounts/:path/tune`: the settings of a mount that may change while it is in use.
+
+use serde_json::json;
+
+use super::mounts::{check_visibility, duration};
+use crate::call::Call;
+use crate::catalog::SECRET;
+use crate::core::Core;
+use crate::reply::{Failure, Outcome, Reply, object};
+
+pub(super) fn read(core: &Core, path: &str) -> Outcome {
+    let mount = core
+        .mount_at(path)
+        .ok_or_else(|| Failure::invalid(format!("cannot fetch sysview for path \"{path}\"")))?;
+    let (settings, limits) = (mount.settings(), mount.limits(core));
+    let mut data = object(json!({
+        "default_lease_ttl": limits.default.as_secs(),
+        "max_lease_ttl": limits.max.as_secs(),
+        "force_no_cache": settings.config.force_no_cache,
+        "description": settings.description,
+    }));
+    settings.config.describe_set(&mut data);
+    if let Some(options) = settings.options.as_ref().filter(|options| !options.is_empty()) {
+        data.insert("options".to_owned(), json!(options));
+    }
+    if !settings.plugin_version.is_empty() {
+        data.insert("plugin_version".to_owned(), json!(settings.plugin_version));
+    }
+    let mut reply = Reply::data(data);
+    if let Some(pin) = core.pin(SECRET, &settings.kind)?
+        && pin.version != settings.plugin_version
+    {
+        reply.warnings.push(format!(
+            "plugin_version is configured as {} but a version pin for {} is in effect",
+            settings.plugin_version, pin.version
+        ));
+    }
+    Ok(Some(reply))
+}
+
+pub(super) fn write(core: &Core, path: &str, call: &Call) -> Outcome {
+    let mount = core
+        .mount_at(path)
+        .ok_or_else(|| Failure::invalid(format!("tune of path \"{path}\" failed: no mount entry found")))?;
+    let fields = call.fields();
+    let before = mount.settings();
+    let mut after = before.clone();
+    if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {
+        after.plugin_version = core.check_tuned_version(&before.kind, &version)?;
+    }
+    if fields.raw("default_lease_ttl").is_some() {
+        after.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
+    }
+    if fields.raw("max_lease_ttl").is_some() {
+        after.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
+    }
+    let limits = core.options().limits;
+    let max = match after.config.max_lease_ttl {
+        max if max.is_zero() => limits.max,
+        max => max,
+    };
+    if after.config.default_lease_ttl > max {
+        return Err(Failure::invalid(format!(
+            "backend max lease TTL of {} is less than the requested default of {}",
+            max.as_secs(),
+            after.config.default_lease_ttl.as_secs()
+        )));
+    }
+    if let Some(description) = fields.optional_text("description")? {
+        after.description = description;
+    }
+    if let Some(visibility) = fields.optional_text("listing_visibility")? {
+        check_visibility(&visibility)?;
+        after.config.listing_visibility = visibility;
+    }
+    let config = &mut after.config;
+    for (name, kept) in [
+        ("audit_non_hmac_request_keys", &mut config.audit_non_hmac_request_keys),
+        ("audit_non_hmac_response_keys", &mut config.audit_non_hmac_response_keys),
+        ("passthrough_request_headers", &mut config.passthrough_request_headers),
+        ("allowed_response_headers", &mut config.allowed_response_headers),
+    ] {
+        if let Some(list) = fields.list(name)? {
+            *kept = Some(list);
+        }
+    }
+    if let Some(options) = fields.texts("options")? {
+        after.options.get_or_insert_default().extend(options);
+    }
+    core.change_mount(&mount, |settings| *settings = after)?;
+    Ok(None)
+}

@@ -1,0 +1,83 @@
+//! `sys/internal/ui`: what clients ask before they know what they may do.
+
+use serde_json::{Value, json};
+use vault_plugin::logical::Map;
+
+use crate::call::Call;
+use crate::core::Core;
+use crate::mount::Mount;
+use crate::pipeline::Caller;
+use crate::policy::Acl;
+use crate::reply::{Failure, Outcome, Reply, object};
+
+/// The mounts that the caller can reach; without a token, those that are open to see.
+pub(super) fn mounts(core: &Core, caller: &Caller) -> Outcome {
+    let (mut secret, mut auth) = (Map::new(), Map::new());
+    for mount in core.all_mounts() {
+        let settings = mount.settings();
+        let is_open = settings.config.listing_visibility == "unauth";
+        if caller.token.is_none() && is_open {
+            let shown = json!({
+                "type": settings.kind, "description": settings.description, "options": settings.options
+            });
+            secret.insert(settings.path, shown);
+        } else if caller.token.is_some() && (is_open || caller.acl.reaches(&settings.path)) {
+            let shown = Value::Object(described(core, &mount));
+            match settings.path.strip_prefix("auth/") {
+                Some(path) => auth.insert(path.to_owned(), shown),
+                None => secret.insert(settings.path, shown),
+            };
+        }
+    }
+    Ok(Some(Reply::data(object(json!({"secret": secret, "auth": auth})))))
+}
+
+/// The mount below which a path lies.
+pub(super) fn mount(core: &Core, caller: &Caller, call: &Call, path: &str) -> Outcome {
+    if caller.token.is_none() {
+        return Err(Failure::new(403, "permission denied"));
+    }
+    let asked = call.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
+    let found = core.mount_of(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
+    let (mount, _) = found.ok_or_else(|| {
+        Failure::new(
+            403,
+            format!(
+                "preflight capability check returned 403, please ensure client's policies grant access to path \
+                 \"{asked}/\""
+            ),
+        )
+    })?;
+    let mut data = described(core, &mount);
+    data.insert("path".to_owned(), json!(mount.settings().path));
+    Ok(Some(Reply::data(data)))
+}
+
+pub(super) fn resultant_acl(caller: &Caller) -> Outcome {
+    let data = match &caller.acl {
+        Acl::Root => json!({"root": true, "chroot_namespace": ""}),
+        Acl::Rules(rules) => {
+            let shown = |is_prefix: bool| -> Map {
+                let rules = rules.iter().filter(|rule| rule.path.ends_with('*') == is_prefix);
+                rules
+                    .map(|rule| {
+                        let names: Vec<_> = rule.capabilities.iter().map(|name| name.as_str()).collect();
+                        (rule.path.trim_end_matches('*').to_owned(), json!({"capabilities": names}))
+                    })
+                    .collect()
+            };
+            json!({
+                "root": false,
+                "chroot_namespace": "",
+                "exact_paths": shown(false),
+                "glob_paths": shown(true),
+            })
+        }
+    };
+    Ok(Some(Reply::data(object(data))))
+}
+
+fn described(core: &Core, mount: &Mount) -> Map {
+    let limits = mount.limits(core);
+    mount.settings().describe_with(limits.default, limits.max)
+}

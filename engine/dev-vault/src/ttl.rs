@@ -1,0 +1,162 @@
+//! How long a lease may live: `CalculateTTL` of `sdk/framework`.
+
+use std::time::{Duration, SystemTime};
+
+/// What limits and extends a lease. A zero duration is not set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) increment: Duration,
+    /// What the engine asks for.
+    pub(crate) ttl: Duration,
+    pub(crate) period: Duration,
+    /// What the engine allows at most.
+    pub(crate) max_ttl: Duration,
+    pub(crate) explicit_max_ttl: Duration,
+    /// From when the maximum counts; `None` is now.
+    pub(crate) issued: Option<SystemTime>,
+}
+
+/// The mount's own limits, never zero.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) default: Duration,
+    pub(crate) max: Duration,
+}
+
+/// The duration granted, and what has to be said about it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Granted {
+    pub(crate) ttl: Duration,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The text with which Vault refuses a renewal past the maximum.
+pub(crate) const PAST_THE_MAXIMUM: &str = "past the max TTL, cannot renew";
+
+/// Grants a duration, in whole seconds.
+pub(crate) fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Granted, &'static str> {
+    let set = |duration: Duration| (!duration.is_zero()).then_some(duration);
+    let now = whole_second(now);
+    let issued = wanted.issued.map_or(now, whole_second);
+    let max = [Some(limits.max), set(wanted.max_ttl), set(wanted.explicit_max_ttl)];
+    let max = max.into_iter().flatten().min().unwrap_or(limits.max);
+    let mut warnings = Vec::new();
+
+    let (mut ttl, deadline) = match set(wanted.period) {
+        Some(period) => {
+            if period > max {
+                warnings.push(format!(
+                    "period of \"{}\" exceeded the effective max_ttl of \"{}\"; period value is capped accordingly",
+                    human(period),
+                    human(max)
+                ));
+            }
+            (period.min(max), set(wanted.explicit_max_ttl).map(|max| issued + max))
+        }
+        None => {
+            let ttl = set(wanted.increment).or(set(wanted.ttl)).unwrap_or(limits.default);
+            (ttl, Some(issued + max))
+        }
+    };
+    if let Some(deadline) = deadline {
+        let left = deadline.duration_since(now).unwrap_or_default();
+        if left.is_zero() {
+            return Err(PAST_THE_MAXIMUM);
+        }
+        if ttl > left {
+            warnings.push(format!(
+                "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
+                human(ttl),
+                human(left)
+            ));
+            ttl = left;
+        }
+    }
+    Ok(Granted { ttl, warnings })
+}
+
+fn whole_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
+}
+
+/// Go's text of a duration without the parts that are zero at its end: `1h30m`, `90s` is `1m30s`.
+fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    if seconds == 0 {
+        return "0s".to_owned();
+    }
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let mut text = String::new();
+    if hours > 0 {
+        text.push_str(&format!("{hours}h"));
+    }
+    if minutes > 0 || (hours > 0 && seconds > 0) {
+        text.push_str(&format!("{minutes}m"));
+    }
+    if seconds > 0 {
+        text.push_str(&format!("{seconds}s"));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_hours(1);
+
+    fn limits() -> Limits {
+        Limits { default: HOUR, max: 10 * HOUR }
+    }
+
+    #[track_caller]
+    fn granted(wanted: Wanted, ttl: Duration, warning: Option<&str>) {
+        let granted = calculate(limits(), &wanted, SystemTime::now()).unwrap();
+        assert_eq!(granted.ttl, ttl);
+        assert_eq!(granted.warnings.first().map(String::as_str), warning);
+    }
+
+    #[test]
+    fn an_increment_wins_over_the_engine_and_the_engine_over_the_mount() {
+        granted(Wanted::default(), HOUR, None);
+        granted(Wanted { ttl: 2 * HOUR, ..Wanted::default() }, 2 * HOUR, None);
+        granted(Wanted { ttl: 2 * HOUR, increment: 3 * HOUR, ..Wanted::default() }, 3 * HOUR, None);
+    }
+
+    #[test]
+    fn the_smallest_maximum_counts_from_the_issue_and_caps_with_a_warning() {
+        granted(
+            Wanted { ttl: 11 * HOUR, ..Wanted::default() },
+            10 * HOUR,
+            Some("TTL of \"11h\" exceeded the effective max_ttl of \"10h\"; TTL value is capped accordingly"),
+        );
+        let issued = SystemTime::now() - 2 * HOUR;
+        let wanted = Wanted { increment: 2 * HOUR, max_ttl: 3 * HOUR, ..Wanted::default() };
+        granted(
+            Wanted { issued: Some(issued), ..wanted.clone() },
+            HOUR,
+            Some("TTL of \"2h\" exceeded the effective max_ttl of \"1h\"; TTL value is capped accordingly"),
+        );
+        let past = Wanted { issued: Some(issued - 2 * HOUR), ..wanted };
+        assert_eq!(calculate(limits(), &past, SystemTime::now()), Err(PAST_THE_MAXIMUM));
+    }
+
+    #[test]
+    fn a_period_ends_only_with_an_explicit_maximum() {
+        let long_ago = Some(SystemTime::now() - 100 * HOUR);
+        granted(Wanted { period: HOUR, issued: long_ago, ..Wanted::default() }, HOUR, None);
+        let ended =
+            Wanted { period: HOUR, explicit_max_ttl: 5 * HOUR, issued: long_ago, ..Wanted::default() };
+        assert_eq!(calculate(limits(), &ended, SystemTime::now()), Err(PAST_THE_MAXIMUM));
+    }
+
+    #[test]
+    fn durations_are_written_as_go_writes_them() {
+        for (seconds, text) in
+            [(0, "0s"), (59, "59s"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (3601, "1h0m1s")]
+        {
+            assert_eq!(human(Duration::from_secs(seconds)), text);
+        }
+    }
+}
