@@ -2,6 +2,8 @@
 
 pub mod completions;
 pub mod creds;
+pub mod dev;
+pub mod inspect;
 pub mod register;
 pub mod reload;
 pub mod serve;
@@ -9,4 +11,5 @@ pub mod status;
 pub mod version;
 
 mod carry_out;
+mod data;
 mod probe;

@@ -90,6 +90,18 @@ impl Context {
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
     }
 
+    /// A client of a server that this process has started, whatever the environment says.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn client_of(&self, address: &str, token: &Secret) -> Result<Client, CommandError> {
+        let mut config = ClientConfig::new(address);
+        config.token = Some(token.clone());
+        config.timeout = self.global.timeout.unwrap_or(config.timeout);
+        Client::new(&config)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
     fn configure(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<ClientConfig, CommandError> {
         let GlobalArgs {
             address,

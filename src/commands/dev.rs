@@ -1,5 +1,6 @@
 //! `dev`: a plugin at work in a development host: registered, mounted, configured, and tried.
 
+mod bring_up;
 mod child;
 mod ready;
 mod server;
@@ -13,13 +14,14 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{ArgAction, Args};
-use rollout::{Goal, LocalSite, MountPath, World};
-use tokio::sync::mpsc;
+use rollout::{LocalSite, World};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use self::server::{Server, ServerChoice};
+use self::child::{Child, Interrupt, Interrupts};
+use self::ready::Ready;
+use self::server::{Door, Server, ServerChoice};
+use self::subject::Subject;
 use self::watch::Watch;
-use crate::commands::carry_out::{Consent, carry_out};
-use crate::commands::register::try_mounts;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
@@ -53,53 +55,85 @@ pub struct DevArgs {
 pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended, CommandError> {
     let started = Instant::now();
     let DevArgs { subject, listen, data, server, watch, command } = args;
-    let (lines, mut logged) = mpsc::unbounded_channel();
-    let mut subject = subject::Subject::find(subject, ui).await?;
-    let listen = server::listen(listen, !command.is_empty());
-    let mut server = Server::start(server, listen, data, lines).await?;
+    let mut interrupts = Interrupts::new()?;
+    let subject = Subject::find(subject, ui).await?;
+    let door = match listen {
+        Some(address) => Door::at(address),
+        None if command.is_empty() => Door::usual(),
+        None => Door::any_port(),
+    };
+    let (lines, mut log) = mpsc::unbounded_channel();
+    let mut server = Server::start(server, door, data, lines).await?;
+    let stay = Stay { context, subject: &subject, started, watch, command: &command };
+    let ended = stay.until_the_end(&mut server, &mut interrupts, &mut log, ui).await;
+    let stopped = server.stop().await;
+    while let Ok(line) = log.try_recv() {
+        ui.say(&line);
+    }
+    let code = ended?;
+    stopped?;
+    Ok(Ended { code })
+}
 
-    let ended = async {
-        let client = context.client_of(server.address(), server.token())?;
-        let site = Some(LocalSite::new(server.plugin_directory().to_owned()));
-        let world = World { client, site };
-        let register = subject.register();
-        let goal = Goal::Register(Box::new(register.clone()));
-        let carried = carry_out(&world, &goal, Consent::Given, ui).await?;
-        let proof = try_mounts(&world.client, &register, ui).await?;
-        if command.is_empty() {
-            ui.report(&ready::Ready::new(&server, &register, &carried, proof, started.elapsed()))?;
-        }
-        let mut watch = if watch { Some(Watch::new(&world, &register)?) } else { None };
-        let mut child = match command.split_first() {
-            Some((program, args)) => Some(child::Child::start(program, args, &server)?),
-            None => None,
+struct Stay<'a> {
+    context: &'a Context,
+    subject: &'a Subject,
+    started: Instant,
+    watch: bool,
+    command: &'a [OsString],
+}
+
+impl Stay<'_> {
+    async fn until_the_end(
+        &self,
+        server: &mut Server,
+        interrupts: &mut Interrupts,
+        log: &mut UnboundedReceiver<String>,
+        ui: &mut Ui,
+    ) -> Result<ExitCode, CommandError> {
+        let client = self.context.client_of(server.address(), server.token())?;
+        let world = World { client, site: Some(LocalSite::new(server.plugin_directory().to_owned())) };
+        let proof = tokio::select! {
+            proof = bring_up::bring_up(&world, self.subject.register()) => proof?,
+            gone = server.ended() => return Err(gone),
+            _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was at work")),
         };
-        let mut interrupts = child::Interrupts::new()?;
+        while let Ok(line) = log.try_recv() {
+            ui.say(&line);
+        }
+        let mut child = match self.command.split_first() {
+            Some((program, args)) => Some(Child::start(program, args, server)?),
+            None => {
+                ui.report(&Ready::new(server, self.subject, proof, self.started.elapsed()))?;
+                None
+            }
+        };
+        let mut watch = match self.watch {
+            true => Some(Watch::new(&world, self.subject.register()).await?),
+            false => None,
+        };
         loop {
             tokio::select! {
-                Some(line) = logged.recv() => ui.say(&line),
-                () = interrupts.next() => match &child {
-                    // A terminal interrupts the command as well; how it ends is its affair.
-                    Some(child) => child.interrupt(),
-                    None => return Ok(Ended(ExitCode::SUCCESS)),
+                Some(line) = log.recv() => ui.say(&line),
+                interrupt = interrupts.next() => match (&child, interrupt) {
+                    (None, _) => return Ok(ExitCode::SUCCESS),
+                    (Some(child), Interrupt::Supervisor) => child.terminate(),
+                    (Some(_), Interrupt::Terminal) => {}
                 },
-                code = child::ended(&mut child) => return Ok(Ended(code?)),
+                code = child::ended(&mut child) => return code,
                 gone = server.ended() => return Err(gone),
-                change = watch::changed(&mut watch) => ui.say(&change),
+                change = watch::change(&mut watch) => ui.say(&change),
             }
         }
     }
-    .await;
-    server.stop().await;
-    while let Ok(line) = logged.try_recv() {
-        ui.say(&line);
-    }
-    ended
 }
 
-/// How it ended; what there is to show was shown when the plugin was at work.
+/// How it ended; what there was to show was shown when the plugin was at work.
 #[derive(Debug, serde::Serialize)]
-pub struct Ended(#[serde(skip)] ExitCode);
+pub struct Ended {
+    #[serde(skip)]
+    code: ExitCode,
+}
 
 impl Report for Ended {
     fn render(&self) -> String {
@@ -107,7 +141,7 @@ impl Report for Ended {
     }
 
     fn exit_code(&self) -> ExitCode {
-        self.0
+        self.code
     }
 
     fn is_bare(&self) -> bool {

@@ -23,12 +23,14 @@ mod server;
 mod store;
 mod sys;
 mod token;
+mod token_service;
 mod ttl;
 mod wrapping;
 
 pub use log::{LogEvent, LogLine, LogSink};
 pub use server::{DevVault, Options, Reach, StartError};
 pub use store::StoreError;
+pub use token_service::TokenService;
 
 /// The version of Vault that it answers as.
 pub const VERSION: &str = "1.21.4";

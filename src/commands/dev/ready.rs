@@ -3,10 +3,11 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use rollout::{Register, SmokeReport};
+use rollout::SmokeReport;
 use serde::Serialize;
 
 use super::server::Server;
+use super::subject::Subject;
 use crate::ui::Report;
 
 /// A plugin at work, and how to reach it.
@@ -27,22 +28,18 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn new(
-        server: &Server,
-        register: &Register,
-        upstream: Option<String>,
-        smoke: Vec<SmokeReport>,
-        after: Duration,
-    ) -> Ready {
+    pub(super) fn new(server: &Server, subject: &Subject, smoke: Vec<SmokeReport>, after: Duration) -> Ready {
+        let register = subject.register();
         let mount = register.mounts.first().map_or_else(String::new, |mount| mount.path.to_string());
-        let read = register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
+        let read =
+            register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
         Ready {
             address: server.address().to_owned(),
             // Everybody who can reach a development host is told its token: that is what it is for.
             token: server.token().expose().to_owned(),
             plugin: register.plugin.name.clone(),
             version: register.plugin.version.to_string(),
-            upstream,
+            upstream: subject.sample_endpoint(),
             smoke,
             ready_milliseconds: after.as_millis(),
             commands: vec![
@@ -60,8 +57,17 @@ impl Ready {
 
 impl Report for Ready {
     fn render(&self) -> String {
-        let Ready { address, mount, plugin, version, upstream, smoke, ready_milliseconds, commands, token: _ } =
-            self;
+        let Ready {
+            address,
+            mount,
+            plugin,
+            version,
+            upstream,
+            smoke,
+            ready_milliseconds,
+            commands,
+            token: _,
+        } = self;
         let mut text = String::new();
         for trial in smoke {
             let _ = match &trial.lease {
@@ -69,7 +75,8 @@ impl Report for Ready {
                 None => writeln!(text, "{} works: {}", trial.path, trial.fields.join(", ")),
             };
         }
-        let _ = writeln!(text, "{plugin} {version} is at {mount} of {address} after {ready_milliseconds} ms.");
+        let _ =
+            writeln!(text, "{plugin} {version} is at {mount} of {address} after {ready_milliseconds} ms.");
         if let Some(upstream) = upstream {
             let _ = writeln!(text, "Its tokens come from a sample service at {upstream}.");
         }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dev_vault::{DevVault, Options};
+use dev_vault::{DevVault, LogEvent, Options, Reach, StartError};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -45,21 +45,27 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 const START_TIME: Duration = Duration::from_secs(60);
 const END_TIME: Duration = Duration::from_secs(10);
 
-/// For whom the host is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
-    /// Somebody who pastes commands.
-    Person,
-    /// A command that is told the address; two of them may run at once.
-    Command,
+/// Where the host listens.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Door {
+    listen: SocketAddr,
+    reach: Reach,
 }
 
-impl Audience {
-    pub(super) fn default_address(self) -> SocketAddr {
-        match self {
-            Audience::Person => USUAL,
-            Audience::Command => ANY_PORT,
-        }
+impl Door {
+    /// As `vault server -dev` does.
+    pub(super) fn usual() -> Door {
+        Door { listen: USUAL, reach: Reach::Loopback }
+    }
+
+    /// On a port of its own, so that several can run at once.
+    pub(super) fn any_port() -> Door {
+        Door { listen: ANY_PORT, reach: Reach::Loopback }
+    }
+
+    /// Where somebody said, even where others can reach it.
+    pub(super) fn at(listen: SocketAddr) -> Door {
+        Door { listen, reach: Reach::Network }
     }
 }
 
@@ -81,13 +87,14 @@ impl Server {
     /// Starts one, which logs to `lines`.
     pub(super) async fn start(
         choice: ServerChoice,
-        listen: SocketAddr,
+        Door { listen, reach }: Door,
         data: Option<PathBuf>,
         lines: UnboundedSender<String>,
     ) -> Result<Server, CommandError> {
-        let scratch = tempfile::Builder::new().prefix("vault-token-plugin-dev-").tempdir().map_err(|error| {
-            CommandError::failed("could not make a directory for plugins").because(error)
-        })?;
+        let scratch = tempfile::Builder::new()
+            .prefix("vault-token-plugin-dev-")
+            .tempdir()
+            .map_err(|error| CommandError::failed("could not make a directory for plugins").because(error))?;
         // A kept catalog names files that have to be there again tomorrow.
         let plugin_directory = data.as_deref().unwrap_or(scratch.path()).join("plugins");
         std::fs::create_dir_all(&plugin_directory).map_err(|error| {
@@ -95,19 +102,18 @@ impl Server {
         })?;
         match choice {
             ServerChoice::Embedded => {
-                let log = lines.clone();
                 let options = Options {
                     listen,
+                    reach,
                     data,
-                    plugin_directory: plugin_directory.clone(),
-                    log: Arc::new(move |line: &dev_vault::LogLine| drop(log.send(line.to_string()))),
+                    plugin_directory: Some(plugin_directory.clone()),
+                    // Fails when nobody listens any more.
+                    log: Arc::new(move |event| drop(lines.send(log_line(&event)))),
                     ..Options::default()
                 };
-                let vault = DevVault::start(options)
-                    .await
-                    .map_err(|error| CommandError::failed("could not start the development host").because(error))?;
+                let vault = DevVault::start(options).await.map_err(not_started)?;
                 Ok(Server {
-                    address: vault.address().to_owned(),
+                    address: vault.address(),
                     token: Secret::new(vault.root_token()),
                     kind: Kind::Embedded(vault),
                     plugin_directory,
@@ -192,9 +198,13 @@ impl Server {
     }
 
     /// Ends it, and its plugins with it.
-    pub(super) async fn stop(self) {
+    pub(super) async fn stop(self) -> Result<(), CommandError> {
         match self.kind {
-            Kind::Embedded(vault) => vault.stop().await,
+            Kind::Embedded(vault) => {
+                return vault.stop().await.map_err(|error| {
+                    CommandError::failed("not everything that was stored is safe on the disk").because(error)
+                });
+            }
             Kind::Program(mut child) => {
                 let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
                 if let Some(pid) = pid {
@@ -204,6 +214,7 @@ impl Server {
                 if tokio::time::timeout(END_TIME, child.wait()).await.is_err() {
                     let _gone = child.kill().await;
                 }
+                Ok(())
             }
         }
     }
@@ -230,6 +241,26 @@ impl Server {
                 "the server does not answer at {} after {} s", self.address, START_TIME.as_secs()
             ))),
         }
+    }
+}
+
+fn not_started(error: StartError) -> CommandError {
+    let hint = match &error {
+        StartError::Listen { .. } => {
+            Some("Is another one running? `--listen 127.0.0.1:0` takes any free port.")
+        }
+        _ => None,
+    };
+    let failed = CommandError::failed("could not start the development host").because(error);
+    hint.into_iter().fold(failed, CommandError::hint)
+}
+
+/// One line of what the host and its plugins say, for people.
+fn log_line(event: &LogEvent) -> String {
+    match event {
+        LogEvent::Plugin { plugin, line } => format!("{plugin}: {line}"),
+        LogEvent::Started { plugin, version, pid } => format!("started {plugin} {version} as process {pid}"),
+        LogEvent::Trouble { message, detail } => format!("Warning: {message}: {detail}"),
     }
 }
 

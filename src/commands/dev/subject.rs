@@ -1,5 +1,6 @@
 //! Which plugin is brought to work, and with what.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
@@ -10,15 +11,15 @@ use rollout::{
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
 
+use crate::commands::data::{self, writes};
 use crate::commands::probe::probe;
-use crate::commands::register::wanted::{environment, writes};
 use crate::error::CommandError;
 use crate::pairs;
 use crate::ui::Ui;
 
 /// The plugin, and what it is given.
 #[derive(Debug, Args)]
-pub struct SubjectArgs {
+pub(super) struct SubjectArgs {
     /// The plugin's binary, in any language [default: this program, with a sample token service to work against]
     #[arg(long, value_name = "FILE")]
     plugin: Option<PathBuf>,
@@ -68,7 +69,7 @@ impl Subject {
         if own && args.is_empty() {
             args.push("serve".to_owned());
         }
-        let env = environment(&env)?;
+        let env = data::environment(BTreeMap::new(), &env)?;
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
         let binary =
@@ -83,9 +84,9 @@ impl Subject {
 
         let mut data = writes(&[], &[], &write)?;
         let sample = if own && data.is_empty() {
-            let sample = TokenService::start()
-                .await
-                .map_err(|error| CommandError::failed("could not start the sample token service").because(error))?;
+            let sample = TokenService::start().await.map_err(|error| {
+                CommandError::failed("could not start the sample token service").because(error)
+            })?;
             let config = data.entry("config".to_owned()).or_default();
             config.insert("api_endpoint".to_owned(), Wanted::Plain(sample.endpoint().into()));
             config.insert("api_key".to_owned(), Wanted::Secret(Secret::new(sample.api_key())));
@@ -123,8 +124,11 @@ fn version(probed: &Probed, program: &Path) -> Result<Version, CommandError> {
     let reported = match probed {
         Probed::Ran(probe) => probe.version.as_deref(),
         Probed::Failed { said } => {
-            return Err(CommandError::failed(format!("{} is no plugin that works: {said}", program.display()))
-                .hint("`vault-token-plugin inspect FILE` shows what was seen of it."));
+            return Err(CommandError::failed(format!(
+                "{} is no plugin that works: {said}",
+                program.display()
+            ))
+            .hint("`vault-token-plugin inspect FILE` shows what was seen of it."));
         }
         Probed::NotRun { why } => return Err(CommandError::failed(why.clone())),
     };
@@ -154,8 +158,9 @@ fn default_mount(name: &str) -> &str {
 }
 
 fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
-    text.parse()
-        .map_err(|error| CommandError::usage("could not use a mount").because(error).hint("Name one with --mount."))
+    text.parse().map_err(|error| {
+        CommandError::usage("could not use a mount").because(error).hint("Name one with --mount.")
+    })
 }
 
 #[cfg(test)]

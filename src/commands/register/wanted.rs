@@ -8,10 +8,10 @@ use rollout::{
     Binary, Downgrade, LocalSite, Machine, MountGoal, MountPath, Observed, Plugin, PluginDirectory, Probed,
     Refusal, Register, Rewrite, ThisRun, Version, Wanted, World, WriteGoal, observe,
 };
-use serde_json::Value;
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
 
+use crate::commands::data::{self, Writes, writes};
 use crate::commands::probe::probe;
 use crate::config::PluginYaml;
 use crate::context::Context;
@@ -68,9 +68,6 @@ pub(super) struct Flags {
     #[arg(long, action = ArgAction::SetTrue)]
     rewrite: bool,
 }
-
-/// Mount-relative path to data.
-type Writes = BTreeMap<String, BTreeMap<String, Wanted>>;
 
 const DEFAULT_NAME: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
@@ -197,41 +194,7 @@ fn environment(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secret>, Comma
     for (key, value) in &yaml.plugin.env {
         variables.insert(key.clone(), yaml.value(key, value)?);
     }
-    for flag in flags {
-        let (key, value) = pair("--env", flag)?;
-        variables.insert(key, value);
-    }
-    let line = |(key, value): (String, Wanted)| match value {
-        Wanted::Secret(secret) => Secret::new(format!("{key}={}", secret.expose())),
-        Wanted::Plain(Value::String(text)) => Secret::new(format!("{key}={text}")),
-        Wanted::Plain(other) => Secret::new(format!("{key}={other}")),
-    };
-    Ok(variables.into_iter().map(line).collect())
-}
-
-fn writes(config: &[String], roles: &[String], others: &[String]) -> Result<Writes, CommandError> {
-    let mut writes = Writes::new();
-    let mut add = |path: String, (key, value)| {
-        writes.entry(path).or_default().insert(key, value);
-    };
-    for flag in config {
-        add("config".to_owned(), pair("--config", flag)?);
-    }
-    for flag in roles {
-        let (name, data) = flag
-            .split_once(':')
-            .filter(|(name, _)| !name.is_empty() && !name.contains('='))
-            .ok_or_else(|| CommandError::usage("--role is given as name:key=value"))?;
-        add(format!("roles/{name}"), pair("--role", data)?);
-    }
-    for flag in others.chunks_exact(2) {
-        add(flag[0].trim_matches('/').to_owned(), pair("--write", &flag[1])?);
-    }
-    Ok(writes)
-}
-
-fn pair(flag: &str, text: &str) -> Result<(String, Wanted), CommandError> {
-    pairs::parse(text).map_err(|error| CommandError::usage(format!("could not use {flag}")).because(error))
+    data::environment(variables, flags)
 }
 
 fn from_file(yaml: &PluginYaml) -> Result<Vec<MountGoal>, CommandError> {
@@ -311,21 +274,6 @@ mod tests {
 
     fn texts(list: &[&str]) -> Vec<String> {
         list.iter().map(|&text| text.to_owned()).collect()
-    }
-
-    #[test]
-    fn flags_of_one_role_come_together() {
-        let roles = texts(&["dev:permissions=read,write", "dev:ttl=1h", "ops:ttl=5m"]);
-        let writes = writes(&texts(&["api_endpoint=http://a:1"]), &roles, &texts(&["extra/path", "a=b"]))
-            .expect("writes");
-        assert_eq!(writes.keys().collect::<Vec<_>>(), ["config", "extra/path", "roles/dev", "roles/ops"]);
-        assert_eq!(writes["roles/dev"].len(), 2);
-    }
-
-    #[test]
-    fn a_role_without_its_name_is_refused() {
-        assert!(writes(&[], &texts(&["ttl=1h"]), &[]).is_err());
-        assert!(writes(&[], &texts(&["url=http://x"]), &[]).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vault_plugin::logical::{
-    Access, PluginEnvironment, ReplicationState, Storage, StorageEntry, StorageError, SystemView,
+    Access, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError, SystemView,
     SystemViewError, Transaction,
 };
 
@@ -139,7 +139,7 @@ impl SystemView for MountSystem {
         Ok(PluginEnvironment { version: crate::VERSION.to_owned(), ..PluginEnvironment::default() })
     }
 
-    async fn generate_password(&self, policy: &str) -> Result<String, SystemViewError> {
+    async fn generate_password(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
         Err(SystemViewError::Host(format!("no password policy found with name {policy:?}")))
     }
 }

@@ -99,7 +99,10 @@ impl LocalSite {
     ///
     /// Killed in between, it leaves a file whose name begins with a dot, which the next run overwrites. `progress` is called with bytes done
     /// and bytes in all.
-    pub(crate) fn place(
+    ///
+    /// # Errors
+    /// Something of that name has another content, another run writes it, or the file system says no.
+    pub fn place(
         &self,
         binary: &Binary,
         file: &str,

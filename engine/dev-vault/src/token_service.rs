@@ -1,0 +1,205 @@
+//! A sample upstream: the token service that the token engine's default contract asks for, in memory, on loopback.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, post};
+use axum::{Json, Router};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use uuid::Uuid;
+
+/// A running token service; it ends, and forgets its tokens, when it is dropped.
+pub struct TokenService {
+    address: SocketAddr,
+    api_key: String,
+    task: JoinHandle<()>,
+}
+
+impl TokenService {
+    /// Starts one on a free loopback port, with an API key of its own.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start() -> io::Result<TokenService> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        let api_key = format!("sample-{}", Uuid::new_v4().simple());
+        let service =
+            Arc::new(Service { authorization: format!("Bearer {api_key}"), tokens: Mutex::default() });
+        let router = Router::new()
+            .route("/tokens", post(mint))
+            .route("/tokens/{id}/renew", post(renew))
+            .route("/tokens/{id}", delete(revoke))
+            .with_state(service);
+        let task = tokio::spawn(async move {
+            // Accepting never ends in an error: axum waits and tries again.
+            let _never = axum::serve(listener, router).await;
+        });
+        Ok(TokenService { address, api_key, task })
+    }
+
+    /// What to give as `api_endpoint`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What to give as `api_key`.
+    pub fn api_key(&self) -> &str {
+        &self.api_key
+    }
+}
+
+impl Drop for TokenService {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for TokenService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenService").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+struct Service {
+    authorization: String,
+    tokens: Mutex<Tokens>,
+}
+
+#[derive(Default)]
+struct Tokens {
+    live: BTreeMap<String, Token>,
+    /// Which request each idempotency key stood for, and the token that answered it.
+    answered: BTreeMap<String, (Wanted, String)>,
+}
+
+#[derive(Clone)]
+struct Token {
+    token: String,
+    expires: Timestamp,
+}
+
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+struct Wanted {
+    name: String,
+    permissions: Vec<String>,
+    /// Seconds.
+    ttl: u64,
+}
+
+#[derive(Deserialize)]
+struct Extension {
+    /// Seconds.
+    ttl: u64,
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+    expires_at: String,
+}
+
+async fn mint(
+    State(service): State<Arc<Service>>,
+    headers: HeaderMap,
+    Json(wanted): Json<Wanted>,
+) -> Response {
+    let mut tokens = match service.admit(&headers) {
+        Ok(tokens) => tokens,
+        Err(refused) => return refused,
+    };
+    let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
+    let before = key.and_then(|key| tokens.answered.get(key));
+    let id = match before {
+        Some((same, _)) if *same != wanted => {
+            return refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "the idempotency key stands for another request",
+            );
+        }
+        Some((_, id)) => id.clone(),
+        None => {
+            let id = Uuid::new_v4().simple().to_string();
+            let token = format!("tok_{}", Uuid::new_v4().simple());
+            tokens.live.insert(id.clone(), Token { token, expires: from_now(wanted.ttl) });
+            if let Some(key) = key {
+                tokens.answered.insert(key.to_owned(), (wanted, id.clone()));
+            }
+            id
+        }
+    };
+    match tokens.live.get(&id) {
+        Some(Token { token, expires }) => {
+            let shown = Shown { id: &id, token: Some(token), expires_at: expires.to_string() };
+            (StatusCode::CREATED, Json(shown)).into_response()
+        }
+        None => refusal(StatusCode::GONE, "the token of this idempotency key was revoked"),
+    }
+}
+
+async fn renew(
+    State(service): State<Arc<Service>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Json(Extension { ttl }): Json<Extension>,
+) -> Response {
+    let mut tokens = match service.admit(&headers) {
+        Ok(tokens) => tokens,
+        Err(refused) => return refused,
+    };
+    match tokens.live.get_mut(&id) {
+        Some(token) => {
+            token.expires = from_now(ttl);
+            Json(Shown { id: &id, token: None, expires_at: token.expires.to_string() }).into_response()
+        }
+        None => refusal(StatusCode::NOT_FOUND, "no such token"),
+    }
+}
+
+async fn revoke(State(service): State<Arc<Service>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
+    let mut tokens = match service.admit(&headers) {
+        Ok(tokens) => tokens,
+        Err(refused) => return refused,
+    };
+    match tokens.live.remove(&id) {
+        Some(_) => StatusCode::NO_CONTENT.into_response(),
+        None => refusal(StatusCode::NOT_FOUND, "no such token"),
+    }
+}
+
+impl Service {
+    /// The tokens, without those that have run out, for a caller with the API key.
+    #[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
+    fn admit(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, Tokens>, Response> {
+        let given = headers.get("authorization").map(|value| value.as_bytes());
+        if given != Some(self.authorization.as_bytes()) {
+            return Err(refusal(StatusCode::UNAUTHORIZED, "invalid api key"));
+        }
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Timestamp::now();
+        tokens.live.retain(|_, token| token.expires > now);
+        Ok(tokens)
+    }
+}
+
+/// What would lie beyond the end of time ends there.
+fn from_now(seconds: u64) -> Timestamp {
+    Timestamp::now().checked_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}
+
+fn refusal(status: StatusCode, error: &str) -> Response {
+    (status, Json(json!({"error": error}))).into_response()
+}

@@ -1,0 +1,138 @@
+//! Puts a changed binary to work in place of the one before.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use rollout::{Binary, LocalSite, Plugin, Register, World};
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use vault_api::{catalog, reload};
+use vault_plugin::host::{self, Inspection, Launch};
+
+use crate::error::CommandError;
+
+/// A linker writes a file in several goes; what is whole stays as it is for so long.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// A binary that is looked after.
+pub(super) struct Watch {
+    world: World,
+    plugin: Plugin,
+    mounts: Vec<String>,
+    running: Inspection,
+    changes: UnboundedReceiver<()>,
+    /// Reports as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+/// Waits for a change and puts it to work; for ever if nothing is watched. The answer says what became of it.
+pub(super) async fn change(watch: &mut Option<Watch>) -> String {
+    let Some(watch) = watch else { return std::future::pending().await };
+    watch.next().await;
+    match watch.replace().await {
+        Ok(what) => what,
+        Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+    }
+}
+
+impl Watch {
+    pub(super) async fn new(world: &World, register: &Register) -> Result<Watch, CommandError> {
+        let plugin = register.plugin.clone();
+        let unwatched = |error: notify::Error| {
+            CommandError::failed(format!("could not watch {}", plugin.binary.path.display())).because(error)
+        };
+        let (sender, changes) = mpsc::unbounded_channel();
+        let path = plugin.binary.path.clone();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.contains(&path)) {
+                // Fails when nobody watches any more.
+                let _ended = sender.send(());
+            }
+        })
+        .map_err(unwatched)?;
+        // Builds replace the file, so what is watched is the directory it lies in.
+        let directory = plugin.binary.path.parent().unwrap_or(Path::new("/"));
+        watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
+        let running = inspect(&plugin).await?;
+        Ok(Watch {
+            world: World { client: world.client.clone(), site: world.site.clone() },
+            plugin,
+            mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
+            running,
+            changes,
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits until the binary has changed and stays as it is.
+    async fn next(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending().await
+        }
+        while let Ok(Some(())) = tokio::time::timeout(SETTLED, self.changes.recv()).await {}
+    }
+
+    /// The catalog's entry of the same version gets another file: the host of a developer need not keep the one before.
+    async fn replace(&mut self) -> Result<String, CommandError> {
+        let binary = Binary::read(&self.plugin.binary.path, &mut |_, _| {})
+            .map_err(|error| CommandError::failed("the binary cannot be read").because(error))?;
+        if binary.sha256 == self.plugin.binary.sha256 {
+            return Ok("The binary was written again and is the same.".to_owned());
+        }
+        let changed = Plugin { binary, ..self.plugin.clone() };
+        let inspection = inspect(&changed).await?;
+        let Some(site) = &self.world.site else {
+            return Err(CommandError::failed("there is no plugin directory"));
+        };
+        let file = place(site, &changed)?;
+        let register = catalog::Register {
+            entry: catalog::EntryName {
+                kind: changed.kind,
+                name: changed.name.clone(),
+                version: Some(changed.version.tagged()),
+            },
+            sha256: changed.binary.sha256.clone(),
+            command: file,
+            args: changed.args.clone(),
+            env: changed.env.clone(),
+        };
+        let client = &self.world.client;
+        client
+            .send(&register)
+            .await
+            .map_err(|error| CommandError::failed("the catalog does not take it").because(error))?;
+        client
+            .send(&reload::Mounts { paths: self.mounts.clone() })
+            .await
+            .map_err(|error| CommandError::failed("it could not be reloaded").because(error))?;
+        let differences: Vec<String> =
+            host::compare(&self.running, &inspection).iter().map(|line| format!("\n  {line}")).collect();
+        self.running = inspection;
+        self.plugin = changed;
+        let sha256 = self.plugin.binary.sha256.get(..12).unwrap_or_default();
+        let offers = if differences.is_empty() { " It offers the same." } else { " What it offers differs:" };
+        Ok(format!("Reloaded: the binary has changed (sha256 {sha256}…).{offers}{}", differences.concat()))
+    }
+}
+
+async fn inspect(plugin: &Plugin) -> Result<Inspection, CommandError> {
+    let env = plugin.env.iter().filter_map(|line| line.expose().split_once('='));
+    let launch = Launch {
+        args: plugin.args.iter().map(OsString::from).collect(),
+        env: env.map(|(key, value)| (key.into(), value.into())).collect(),
+        ..Launch::new(PathBuf::from(&plugin.binary.path))
+    };
+    host::inspect(launch, Default::default())
+        .await
+        .map_err(|error| CommandError::failed("it does not start").because(error))
+}
+
+/// Beside the files of versions, under a name that its content gives it.
+fn place(site: &LocalSite, plugin: &Plugin) -> Result<String, CommandError> {
+    let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
+    let name = format!("{}-{}.{short}", plugin.name, plugin.version);
+    site.place(&plugin.binary, &name, &mut |_, _| {})
+        .map_err(|error| CommandError::failed("it cannot be placed").because(error))?;
+    Ok(name)
+}

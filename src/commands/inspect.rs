@@ -1,0 +1,245 @@
+//! `inspect`: what a plugin is and offers, or what differs between two of them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use rollout::{Binary, Format, Linkage};
+use serde::Serialize;
+use vault_plugin::host::{self, Difference, Inspection, Launch, PathInfo};
+use vault_plugin::logical::BackendType;
+
+use crate::commands::data;
+use crate::error::{CommandError, Kind};
+use crate::ui::{Report, Ui};
+
+/// Which plugin, and how it is started.
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The plugin's binary, in any language
+    binary: PathBuf,
+    /// Another one, for example the next version: what differs is shown
+    other: Option<PathBuf>,
+    /// Argument of the plugin; can be given more than once
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Environment of the plugin; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    env: Vec<String>,
+    /// Option of the mount, by which some engines choose their paths, such as version=2
+    #[arg(long = "option", value_name = "KEY=VALUE")]
+    options: Vec<String>,
+}
+
+/// What was seen: of one plugin, or of two and between them.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum InspectReport {
+    /// One.
+    One(Box<Seen>),
+    /// Two.
+    Two {
+        /// The first.
+        before: Box<Seen>,
+        /// The second.
+        after: Box<Seen>,
+        /// Everything that differs in what they offer.
+        differences: Vec<Line>,
+        /// Whether clients of the first would fail with the second.
+        breaks_clients: bool,
+    },
+}
+
+/// A file and the plugin in it.
+#[derive(Debug, Serialize)]
+pub struct Seen {
+    #[serde(flatten)]
+    binary: Binary,
+    version: String,
+    kind: &'static str,
+    protocol_version: u32,
+    multiplexed: bool,
+    handshake_milliseconds: f64,
+    help: String,
+    paths: BTreeMap<String, PathInfo>,
+}
+
+/// A difference, in words.
+#[derive(Debug, Serialize)]
+pub struct Line {
+    text: String,
+    breaks_clients: bool,
+}
+
+/// Starts the plugin as Vault would, asks it, and ends it. No server is needed, and nothing stays behind.
+///
+/// # Errors
+/// When a file cannot be read, or is no plugin that starts.
+pub async fn run(args: InspectArgs, ui: &mut Ui) -> Result<InspectReport, CommandError> {
+    let InspectArgs { binary, other, args, env, options } = args;
+    let env = data::environment(BTreeMap::new(), &env)?;
+    let env = env.iter().filter_map(|line| line.expose().split_once('='));
+    let start = Start {
+        args: args.into_iter().map(OsString::from).collect(),
+        env: env.map(|(key, value)| (key.into(), value.into())).collect(),
+        options: options.iter().map(|text| option(text)).collect::<Result<_, _>>()?,
+    };
+    let (binary, inspection) = start.inspect(&binary, ui).await?;
+    let Some(other) = other else { return Ok(InspectReport::One(Box::new(Seen::new(binary, inspection)))) };
+    let (other, next) = start.inspect(&other, ui).await?;
+    let differences = host::compare(&inspection, &next);
+    Ok(InspectReport::Two {
+        breaks_clients: differences.iter().any(Difference::breaks_clients),
+        differences: differences.iter().map(Line::from).collect(),
+        before: Box::new(Seen::new(binary, inspection)),
+        after: Box::new(Seen::new(other, next)),
+    })
+}
+
+/// How plugins are started.
+struct Start {
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    options: BTreeMap<String, String>,
+}
+
+impl Start {
+    async fn inspect(&self, path: &Path, ui: &mut Ui) -> Result<(Binary, Inspection), CommandError> {
+        let path = std::path::absolute(path).map_err(|error| {
+            CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+        })?;
+        let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
+        ui.end_progress();
+        let binary =
+            binary.map_err(|error| CommandError::usage("there is no plugin to inspect").because(error))?;
+        // Where it puts its socket: a plugin that has to be killed leaves it there.
+        let scratch = tempfile::tempdir()
+            .map_err(|error| CommandError::failed("could not make a temporary directory").because(error))?;
+        let mut env = self.env.clone();
+        env.push(("TMPDIR".into(), scratch.path().into()));
+        let launch = Launch { args: self.args.clone(), env, ..Launch::new(&path) };
+        match host::inspect(launch, self.options.clone()).await {
+            Ok(inspection) => Ok((binary, inspection)),
+            Err(error) => {
+                Err(CommandError::failed(format!("{} could not be inspected", path.display())).because(error))
+            }
+        }
+    }
+}
+
+fn option(text: &str) -> Result<(String, String), CommandError> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(CommandError::usage(format!("--option {text:?} is not KEY=VALUE"))),
+    }
+}
+
+impl Seen {
+    fn new(binary: Binary, inspection: Inspection) -> Seen {
+        let Inspection {
+            version,
+            kind,
+            multiplexed,
+            protocol_version,
+            handshake_time,
+            special_paths: _,
+            help,
+            paths,
+        } = inspection;
+        let kind = match kind {
+            BackendType::Secrets => "secret",
+            BackendType::Credential => "auth",
+        };
+        let handshake_milliseconds = (handshake_time.as_secs_f64() * 1e4).round() / 10.0;
+        Seen { binary, version, kind, protocol_version, multiplexed, handshake_milliseconds, help, paths }
+    }
+
+    fn render(&self) -> String {
+        let Seen {
+            binary,
+            version,
+            kind,
+            protocol_version,
+            multiplexed,
+            handshake_milliseconds,
+            help: _,
+            paths,
+        } = self;
+        let mut text = format!("{}\n", binary.path.display());
+        let mut row = |name: &str, value: &dyn std::fmt::Display| {
+            let _ = writeln!(text, "  {name:<10} {value}");
+        };
+        row("version", if version.is_empty() { &"reports none" } else { version });
+        row("type", kind);
+        let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
+        row("protocol", &format_args!("{protocol_version}, {sharing}"));
+        row("handshake", &format_args!("{handshake_milliseconds} ms"));
+        if let Format::Elf(elf) = &binary.format {
+            match &elf.linkage {
+                Linkage::Static => row("runs on", &format_args!("{}, static: any image", elf.machine)),
+                Linkage::Dynamic { interpreter } => {
+                    row("runs on", &format_args!("{}, needs {}", elf.machine, interpreter.display()));
+                }
+            }
+        }
+        row("size", &indicatif::HumanBytes(binary.size));
+        row("sha256", &binary.sha256);
+        text.push_str("  paths\n");
+        for (path, info) in paths {
+            let verbs: Vec<String> = info.operations.keys().map(ToString::to_string).collect();
+            let path = if path.is_empty() { "(the mount itself)" } else { path };
+            let _ = writeln!(text, "    {path:<28} {}", verbs.join(", "));
+            let fields: Vec<&str> = info
+                .operations
+                .values()
+                .flat_map(|operation| operation.fields.keys())
+                .map(String::as_str)
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect();
+            if !fields.is_empty() {
+                let _ = writeln!(text, "      fields: {}", fields.join(", "));
+            }
+        }
+        text
+    }
+}
+
+impl From<&Difference> for Line {
+    fn from(difference: &Difference) -> Line {
+        Line { text: difference.to_string(), breaks_clients: difference.breaks_clients() }
+    }
+}
+
+impl Report for InspectReport {
+    fn render(&self) -> String {
+        match self {
+            InspectReport::One(seen) => seen.render(),
+            InspectReport::Two { before, after, differences, breaks_clients } => {
+                let mut text = before.render() + &after.render();
+                if differences.is_empty() {
+                    return text + "They offer the same.\n";
+                }
+                text.push_str("What differs\n");
+                for line in differences {
+                    let mark = if line.breaks_clients { "breaks clients" } else { "" };
+                    let _ = writeln!(text, "  {mark:<14}  {}", line.text);
+                }
+                if *breaks_clients {
+                    text.push_str("Clients of the first would fail with the second.\n");
+                }
+                text
+            }
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            InspectReport::Two { breaks_clients: true, .. } => Kind::Drift.exit_code(),
+            InspectReport::One(_) | InspectReport::Two { .. } => ExitCode::SUCCESS,
+        }
+    }
+}
