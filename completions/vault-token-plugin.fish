@@ -40,6 +40,8 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -s q
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -s V -l version -d 'Print version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
@@ -61,6 +63,48 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand serve" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand serve" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l plugin -d 'The plugin\'s binary, in any language [default: this program, with a sample token service to work against]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l name -d 'Name in the catalog [default: that of the file]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l arg -d 'Argument of the plugin; can be given more than once' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l env -d 'Environment of the plugin; the value can be @FILE or - (standard input)' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l mount -d 'Where to mount it [default: custom for this program, or the name of the plugin]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l write -d 'Data of a path of the mount; the value can be @FILE or - (standard input)' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l read -d 'Path of the mount to read as proof; a lease is revoked again' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l listen -d 'Where to listen [default: 127.0.0.1:8200, and any free port when a command is run]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l data -d 'Keep what is stored in this directory; without it everything is forgotten' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l server -d 'The server: embedded, or a real one in its development mode: vault, bao or the path of its binary' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l watch -d 'Reload when the binary changes, and say what differs'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand dev" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l arg -d 'Argument of the plugin; can be given more than once' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l env -d 'Environment of the plugin; the value can be @FILE or - (standard input)' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l option -d 'Option of the mount, by which some engines choose their paths, such as version=2' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l name -d 'Name in the catalog' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l type -d 'Type of the plugin: secret, auth or database [default: secret]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l version -d 'Version [default: what the binary reports]' -r
@@ -221,14 +265,16 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
