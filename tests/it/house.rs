@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("dev-vault", &["go-plugin", "vault-plugin"]),
     ("rollout", &["vault-api"]),
     (HARNESS, &[]),
-    (ROOT, &["rollout", "token-engine", "vault-api", "vault-plugin"]),
+    (ROOT, &["dev-vault", "rollout", "token-engine", "vault-api", "vault-plugin"]),
 ];
 
 /// Foreign crate, and who may name it as a dependency of any kind.
