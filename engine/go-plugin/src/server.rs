@@ -150,7 +150,8 @@ impl Server {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status(HEALTH_SERVICE, ServingStatus::Serving).await;
-        let broker_service = BrokerService { broker: broker.clone(), host_left: Arc::clone(&host_left) };
+        let broker_service =
+            BrokerService { broker: broker.clone(), host_left: Arc::clone(&host_left), stop: stop.clone() };
         let routes = application
             .add_service(health_service)
             .add_service(GrpcBrokerServer::new(broker_service))

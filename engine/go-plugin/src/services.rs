@@ -22,6 +22,7 @@ const QUEUE: usize = 16;
 pub(crate) struct BrokerService {
     pub(crate) broker: Broker,
     pub(crate) host_left: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
@@ -35,12 +36,18 @@ impl GrpcBroker for BrokerService {
         let (to_host, outgoing) = mpsc::channel(QUEUE);
         self.broker.attach(to_host);
         let (broker, host_left) = (self.broker.clone(), Arc::clone(&self.host_left));
+        let stop = self.stop.clone();
         let mut incoming = request.into_inner();
         tokio::spawn(async move {
-            while let Ok(Some(info)) = incoming.message().await {
-                broker.announce(info);
+            // A host that does not end its half would keep the connection from closing.
+            let heard = stop.run_until_cancelled(async {
+                while let Ok(Some(info)) = incoming.message().await {
+                    broker.announce(info);
+                }
+            });
+            if heard.await.is_some() {
+                host_left.notify_one();
             }
-            host_left.notify_one();
         });
         Ok(Response::new(ReceiverStream::new(outgoing)))
     }

@@ -141,11 +141,17 @@ impl Server {
     ) -> Result<Server, CommandError> {
         let listen = if listen.port() == 0 { free(listen)? } else { listen };
         let token = Secret::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
+        // By `-dev-plugin-dir` it would use the directory too, and not tell anybody that it does.
+        let configuration = scratch.path().join("server.json");
+        let content = serde_json::json!({"plugin_directory": plugin_directory}).to_string();
+        std::fs::write(&configuration, content).map_err(|error| {
+            CommandError::failed(format!("could not write {}", configuration.display())).because(error)
+        })?;
         let mut command = Command::new(program);
         command
             .args(["server", "-dev", "-dev-no-store-token"])
             .arg(format!("-dev-listen-address={listen}"))
-            .arg(format!("-dev-plugin-dir={}", plugin_directory.display()))
+            .arg(format!("-config={}", configuration.display()))
             .env("VAULT_DEV_ROOT_TOKEN_ID", token.expose())
             .env("BAO_DEV_ROOT_TOKEN_ID", token.expose())
             .stdin(Stdio::null())
