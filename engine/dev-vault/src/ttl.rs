@@ -134,7 +134,7 @@ mod tests {
         let issued = SystemTime::now() - 2 * HOUR;
         let wanted = Wanted { increment: 2 * HOUR, max_ttl: 3 * HOUR, ..Wanted::default() };
         granted(
-            Wanted { issued: Some(issued), ..wanted.clone() },
+            Wanted { issued: Some(issued), ..wanted },
             HOUR,
             Some("TTL of \"2h\" exceeded the effective max_ttl of \"1h\"; TTL value is capped accordingly"),
         );

@@ -206,11 +206,9 @@ impl Server {
     /// Ends it, and its plugins with it.
     pub(super) async fn stop(self) -> Result<(), CommandError> {
         match self.kind {
-            Kind::Embedded(vault) => {
-                return vault.stop().await.map_err(|error| {
-                    CommandError::failed("not everything that was stored is safe on the disk").because(error)
-                });
-            }
+            Kind::Embedded(vault) => vault.stop().await.map_err(|error| {
+                CommandError::failed("not everything that was stored is safe on the disk").because(error)
+            }),
             Kind::Program(mut child) => {
                 let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
                 if let Some(pid) = pid {

@@ -68,7 +68,7 @@ impl Watch {
     /// Waits until the binary has changed and stays as it is.
     async fn next(&mut self) {
         if self.changes.recv().await.is_none() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         while let Ok(Some(())) = tokio::time::timeout(SETTLED, self.changes.recv()).await {}
     }

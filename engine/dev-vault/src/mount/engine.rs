@@ -20,7 +20,7 @@ pub(crate) enum Engine {
     System,
     Token,
     Cubbyhole,
-    Plugin(PluginEngine),
+    Plugin(Box<PluginEngine>),
 }
 
 /// A plugin behind a mount.

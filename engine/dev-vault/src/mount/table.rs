@@ -79,7 +79,7 @@ impl Core {
                         let detail = format!("{}: {error}", settings.path);
                         self.log_error("skipping plugin-based mount entry", Some(&detail));
                     }
-                    Engine::Plugin(engine)
+                    Engine::Plugin(Box::new(engine))
                 }
             };
             self.put_mount(settings, engine);
@@ -109,7 +109,7 @@ impl Core {
             return Err(Failure::invalid(format!("invalid backend version: {text}")));
         }
         self.store().write(&key(&settings.uuid), &settings)?;
-        self.put_mount(settings, Engine::Plugin(engine));
+        self.put_mount(settings, Engine::Plugin(Box::new(engine)));
         Ok(())
     }
 

@@ -114,9 +114,7 @@ async fn revoke_prefix(core: &Core, call: &Call, prefix: &str) -> Outcome {
     for id in &ids {
         core.expire_now(id)?;
     }
-    let mut reply = Reply::default();
-    reply.status = Some(202);
-    Ok(Some(reply))
+    Ok(Some(Reply { status: Some(202), ..Reply::default() }))
 }
 
 #[derive(PartialEq)]
