@@ -13,6 +13,7 @@ mod interrupts;
 mod nothing_is_lost;
 mod refusals;
 mod register;
+mod same_as_vault;
 mod secrecy;
 mod survival;
 mod unreachable;

@@ -40,6 +40,11 @@ impl<'a> Fields<'a> {
         self.0?.get(name).filter(|value| !value.is_null())
     }
 
+    /// Whether it was given as null, which some handlers of Vault's keep apart from not at all.
+    pub(crate) fn is_null(self, name: &str) -> bool {
+        self.0.and_then(|fields| fields.get(name)).is_some_and(Value::is_null)
+    }
+
     /// A text, empty when it is not given.
     pub(crate) fn text(self, name: &str) -> Result<String, Failure> {
         Ok(self.optional_text(name)?.unwrap_or_default())

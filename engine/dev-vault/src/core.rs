@@ -23,7 +23,7 @@ use crate::mount::Mount;
 use crate::mount::process::Processes;
 use crate::policy::default::{DEFAULT, RESPONSE_WRAPPING};
 use crate::store::Store;
-use crate::token::{Token, random_id};
+use crate::token::{ROOT_TOKEN_PATH, Token, random_id};
 use crate::ttl::Limits;
 
 const IDENTITY: &str = "core/identity";
@@ -173,9 +173,9 @@ impl Core {
             accessor: random_id(),
             parent: None,
             policies: vec!["root".to_owned()],
-            path: "auth/token/create".to_owned(),
+            path: ROOT_TOKEN_PATH.to_owned(),
             meta: BTreeMap::new(),
-            display_name: "token".to_owned(),
+            display_name: "root".to_owned(),
             num_uses: 0,
             created: std::time::SystemTime::now(),
             ttl: Duration::ZERO,

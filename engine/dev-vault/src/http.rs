@@ -90,13 +90,17 @@ fn respond(outcome: Outcome, about: &About) -> Response {
     let mut response = match &reply.body {
         Body::Raw => raw::respond(&reply),
         Body::Text(text) => json_text(StatusCode::OK, text.clone()),
+        Body::Nothing => empty(status_of(&reply)),
         Body::Envelope | Body::Bare => {
-            let status = reply.status.and_then(|status| StatusCode::from_u16(status).ok());
-            json_text(status.unwrap_or(StatusCode::OK), envelope::text(&reply, &about.id, about.top))
+            json_text(status_of(&reply), envelope::text(&reply, &about.id, about.top))
         }
     };
     copy_headers(&reply, response.headers_mut());
     response
+}
+
+fn status_of(reply: &Reply) -> StatusCode {
+    reply.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK)
 }
 
 /// A list without keys is not found, unless there is something else to say.

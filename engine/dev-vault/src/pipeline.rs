@@ -169,8 +169,8 @@ impl Core {
                 match engine.exists(self, mount, self.request(call, caller, mount, path)).await {
                     // The request itself will say that there is no such path, or that it takes no writes.
                     Err(Failure { status: 404 | 405, .. }) => Ok(None),
-                    Err(failure) if failure.status == 500 && !failure.is_about_plugins() => {
-                        Err(Failure { status: 400, ..failure })
+                    Err(failure) if !failure.is_about_plugins() => {
+                        Err(Failure::new(400, failure.plain().to_owned()))
                     }
                     other => other,
                 }

@@ -34,6 +34,8 @@ pub(crate) enum Body {
     Bare,
     /// This text as it is, as for an unwrapped response.
     Text(String),
+    /// None at all.
+    Nothing,
     /// `data` is a raw answer: status, type and body of the engine's choice.
     Raw,
 }
@@ -86,6 +88,11 @@ impl Reply {
     /// An answer with a warning and no data.
     pub(crate) fn warning(text: impl Into<String>) -> Reply {
         Reply { warnings: vec![text.into()], ..Reply::default() }
+    }
+
+    /// 202 without a body: it will be done.
+    pub(crate) fn accepted() -> Reply {
+        Reply { status: Some(202), body: Body::Nothing, ..Reply::default() }
     }
 
     /// The answer to a list; nobody there is 404.

@@ -16,6 +16,9 @@ use crate::policy::{self, Acl};
 use crate::reply::Failure;
 use crate::store::Change;
 
+/// Where the root token of a new server comes from.
+pub(crate) const ROOT_TOKEN_PATH: &str = "auth/token/root";
+
 const BY_HASH: &str = "sys/token/id/";
 const BY_ACCESSOR: &str = "sys/token/accessor/";
 const BY_PARENT: &str = "sys/token/parent/";

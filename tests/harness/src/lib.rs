@@ -6,6 +6,7 @@
 pub mod build;
 mod process;
 mod program;
+mod recorder;
 mod root;
 mod secret_scan;
 mod tls;
@@ -14,6 +15,7 @@ mod vault;
 mod wait;
 
 pub use program::{Output, Program};
+pub use recorder::{Exchange, Recorder};
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
 pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};

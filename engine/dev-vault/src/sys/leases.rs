@@ -87,18 +87,12 @@ async fn renew(core: &Core, call: &Call, path: &[&str]) -> Outcome {
 
 async fn revoke(core: &Core, call: &Call, path: &[&str]) -> Outcome {
     let id = lease_id(call, path)?;
-    if call.fields().flag("sync")? {
+    if call.fields().optional_flag("sync")?.unwrap_or(true) {
         core.revoke_lease(&id).await?;
         return Ok(None);
     }
-    // Vault tries it once in the foreground too, so that the caller is told.
-    match core.revoke_lease(&id).await {
-        Ok(()) => Ok(None),
-        Err(failure) => {
-            core.expire_now(&id)?;
-            Err(failure)
-        }
-    }
+    core.expire_now(&id)?;
+    Ok(Some(Reply::accepted()))
 }
 
 async fn revoke_prefix(core: &Core, call: &Call, prefix: &str) -> Outcome {
@@ -114,7 +108,7 @@ async fn revoke_prefix(core: &Core, call: &Call, prefix: &str) -> Outcome {
     for id in &ids {
         core.expire_now(id)?;
     }
-    Ok(Some(Reply { status: Some(202), ..Reply::default() }))
+    Ok(Some(Reply::accepted()))
 }
 
 #[derive(PartialEq)]

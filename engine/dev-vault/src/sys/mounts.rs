@@ -52,13 +52,16 @@ pub(super) async fn enable(core: &Core, path: &str, call: &Call) -> Outcome {
         let name = fields.text("plugin_name")?;
         kind = if name.is_empty() { config.text("plugin_name")? } else { name };
     }
-    let options = fields.texts("options")?.unwrap_or_default();
-    if options.contains_key("version") && kind != "kv" {
+    let options = match fields.texts("options")? {
+        None if fields.is_null("options") => None,
+        given => Some(given.unwrap_or_default()),
+    };
+    if options.as_ref().is_some_and(|options| options.contains_key("version")) && kind != "kv" {
         return Err(Failure::invalid(format!("secrets engine \"{kind}\" does not allow setting a version")));
     }
     let mut settings = new_settings(path, &kind);
     settings.description = fields.text("description")?;
-    settings.options = Some(options);
+    settings.options = options;
     settings.local = fields.flag("local")?;
     settings.seal_wrap = fields.flag("seal_wrap")?;
     settings.external_entropy_access = fields.flag("external_entropy_access")?;

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
-use super::{Token, random_id, random_token};
+use super::{ROOT_TOKEN_PATH, Token, random_id, random_token};
 use crate::call::Call;
 use crate::core::Core;
 use crate::envelope::timestamp;
@@ -235,17 +235,20 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> Outcome {
         "expire_time": expires.map(timestamp),
         "explicit_max_ttl": token.explicit_max_ttl.as_secs(),
         "id": text.unwrap_or_default(),
-        "issue_time": timestamp(token.created),
         "meta": (!token.meta.is_empty()).then_some(&token.meta),
         "num_uses": token.num_uses.max(0),
         "orphan": token.parent.is_none(),
         "path": token.path,
         "policies": token.policies,
-        "renewable": token.renewable,
         // Vault rounds to the nearest second.
         "ttl": (left + Duration::from_millis(500)).as_secs(),
         "type": "service",
     }));
+    // What `operator init` makes has no lease to say this.
+    if token.path != ROOT_TOKEN_PATH {
+        data.insert("issue_time".to_owned(), Value::String(timestamp(token.created)));
+        data.insert("renewable".to_owned(), token.renewable.into());
+    }
     if let Some(renewed) = lease.and_then(|lease| lease.renewed) {
         data.insert("last_renewal".to_owned(), Value::String(timestamp(renewed)));
         data.insert("last_renewal_time".to_owned(), json!(seconds(renewed)));
