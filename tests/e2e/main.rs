@@ -8,8 +8,10 @@ mod lab;
 
 mod credentials;
 mod empty_root;
+mod exec;
 mod inputs;
 mod interrupts;
+mod metrics;
 mod nothing_is_lost;
 mod refusals;
 mod register;

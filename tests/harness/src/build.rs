@@ -21,6 +21,17 @@ pub async fn vault() -> PathBuf {
     built("vault", &[]).await
 }
 
+/// Path of a real Prometheus; `promtool` lies beside it.
+///
+/// Debian's package is fetched when neither is there.
+///
+/// # Panics
+///
+/// When that fails; its output went to standard error.
+pub async fn prometheus() -> PathBuf {
+    built("prometheus", &[]).await
+}
+
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.
 ///
 /// Two versions are two binaries with two checksums.

@@ -7,6 +7,7 @@ pub mod build;
 mod kubernetes_auth;
 mod process;
 mod program;
+mod prometheus;
 mod recorder;
 mod root;
 mod secret_scan;
@@ -17,6 +18,7 @@ mod wait;
 
 pub use kubernetes_auth::KubernetesAuth;
 pub use program::{Output, Program};
+pub use prometheus::{Prometheus, Target};
 pub use recorder::{Exchange, Recorder};
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
