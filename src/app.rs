@@ -82,7 +82,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
     match command {
         Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
-        Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
+        Command::Inspect(args) => finish(inspect::run(args, context, ui).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
         Command::Status(args) => finish(status::run(args, context).await, ui),
