@@ -7,6 +7,7 @@ mod door;
 mod lab;
 
 mod credentials;
+mod dev;
 mod empty_root;
 mod inputs;
 mod interrupts;
