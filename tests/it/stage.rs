@@ -1,7 +1,7 @@
 //! `dev` as a process, with a place of its own in which to look for what stays behind.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use harness::{Output, Program};
 use rustix::process::{Pid, Signal, kill_process};
@@ -59,8 +59,9 @@ impl Stage {
     }
 
     /// What it left in its temporary directory.
-    pub(crate) fn left(&self) -> Vec<PathBuf> {
-        fs::read_dir(self.scratch.path()).unwrap().map(|entry| entry.unwrap().path()).collect()
+    pub(crate) fn left(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.scratch.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path().display().to_string()).collect()
     }
 }
 
