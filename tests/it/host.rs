@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dev_vault::Options;
-use harness::{Fault, Operation, Upstream, eventually};
+use harness::{Fault, Operation, SecretScan, Upstream, eventually};
 use serde_json::{Value, json};
 use vault_api::logical::{Data, Read, Reply, Write};
 use vault_api::{CallError, Client};
@@ -78,4 +78,37 @@ async fn a_policy_grants_its_paths_and_no_more() {
     assert_seen("status of one who may not ask", &lab.seen(&program.run(["status"]).await));
     let reload = program.run(["reload", "--mount", "custom"]).await;
     assert_seen("reload by one who may not do it", &lab.seen(&reload));
+}
+
+#[tokio::test]
+async fn the_audit_log_shows_every_request_and_no_secret() {
+    let (upstream, directory) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let audit = directory.path().join("audit.log");
+    let options = Options { audit: Some(audit.clone()), ..Options::default() };
+    let lab = Lab::on(options, upstream.endpoint(), &upstream.api_key()).await;
+    lab.program.run(["register", "-f", "plugin.yaml"]).await.success();
+    let got = lab.program.run(["creds", "get", "custom/creds/developer", "--output", "json"]).await.json();
+
+    let lines = std::fs::read_to_string(&audit).unwrap();
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |kind: &str, path: &str| {
+        lines
+            .iter()
+            .filter(|line| line["type"] == kind && line["request"]["path"] == path)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    // One is that of the smoke test.
+    for path in ["custom/creds/developer", "custom/config"] {
+        assert!(!of("request", path).is_empty(), "{path}");
+        assert_eq!(of("request", path).len(), of("response", path).len(), "{path}");
+    }
+    let last = of("response", "custom/creds/developer").pop().unwrap();
+    assert_eq!(last["response"]["secret"]["lease_id"], got["lease_id"]);
+    assert!(last["response"]["data"]["token"].as_str().unwrap().starts_with("hmac-sha256:"), "{last}");
+    let issued = upstream.issued().into_iter();
+    let scan = SecretScan::new()
+        .secret("the api key", upstream.api_key())
+        .secret("the root token", lab.vault.root_token());
+    issued.fold(scan, |scan, token| scan.secret("a token", token.token)).path(&audit);
 }
