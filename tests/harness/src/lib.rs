@@ -4,9 +4,11 @@
 //! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
 
 pub mod build;
+mod port;
 mod process;
 mod program;
 mod recorder;
+mod registry;
 mod root;
 mod secret_scan;
 mod tls;
@@ -16,6 +18,7 @@ mod wait;
 
 pub use program::{Output, Program};
 pub use recorder::{Exchange, Recorder};
+pub use registry::Registry;
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
 pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};
