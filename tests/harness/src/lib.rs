@@ -5,10 +5,12 @@
 
 pub mod build;
 mod kubernetes_auth;
+mod port;
 mod process;
 mod program;
 mod prometheus;
 mod recorder;
+mod registry;
 mod root;
 mod secret_scan;
 mod tls;
@@ -20,6 +22,7 @@ pub use kubernetes_auth::KubernetesAuth;
 pub use program::{Output, Program};
 pub use prometheus::{Prometheus, Target};
 pub use recorder::{Exchange, Recorder};
+pub use registry::Registry;
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
 pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};

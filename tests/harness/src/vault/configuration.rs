@@ -1,7 +1,7 @@
 //! The choices to make before a Vault starts, and the configuration file that says them to it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use reqwest::Client;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::VaultServer;
 use crate::tls::{Certificate, Identity};
-use crate::{build, root};
+use crate::{build, port, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,8 +166,8 @@ impl VaultServerBuilder {
             PluginDirectory::Absent => (None, None),
         };
 
-        let host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
-        let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
+        let host = format!("{}:{}", Ipv4Addr::LOCALHOST, port::free());
+        let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, port::free());
         let address = format!("{}://{host}", if identity.is_some() { "https" } else { "http" });
         let mut listener = json!({"address": host, "cluster_address": cluster_host});
         let mut client = Client::builder().no_proxy();
@@ -235,16 +235,5 @@ impl VaultServerBuilder {
             server.api("PUT", "sys/audit/file", Some(device)).await.success();
         }
         server
-    }
-}
-
-/// A port that nothing listens on. It is picked below the range from which the kernel gives ports to clients, so that it
-/// stays free while Vault restarts, and at random, so that test processes do not meet.
-fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(10_000..32_000);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }
