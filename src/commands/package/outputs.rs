@@ -55,7 +55,7 @@ pub(super) struct Outputs {
 
 struct Push {
     image: String,
-    plain_http: Transport,
+    transport: Transport,
     docker_config: Option<PathBuf>,
     authority: Option<PathBuf>,
 }
@@ -73,7 +73,7 @@ impl Outputs {
         let archive = args.archive.as_ref().map(absolute).transpose()?;
         let push = args.push.as_ref().map(|image| Push {
             image: image.clone(),
-            plain_http: if args.plain_http { Transport::Http } else { Transport::Https },
+            transport: if args.plain_http { Transport::Http } else { Transport::Https },
             docker_config: context.docker_config(),
             authority: args.registry_ca.clone(),
         });
@@ -142,7 +142,7 @@ impl Push {
             let cure = error.cure();
             CommandError::failed("could not find out who pushes").because(error).hint(cure)
         })?;
-        let transport = if target.is_loopback() { Transport::Http } else { self.plain_http };
+        let transport = if target.is_loopback() { Transport::Http } else { self.transport };
         let authorities = self.authority.iter().cloned().chain(certificates(target.registry())).collect();
         let access = Access { credentials, transport, authorities, patience: Patience::default() };
         let sent = unless_interrupted(async {
