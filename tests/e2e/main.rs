@@ -8,6 +8,7 @@ mod lab;
 mod mounts;
 
 mod credentials;
+mod dev;
 mod empty_root;
 mod inputs;
 mod interrupts;
