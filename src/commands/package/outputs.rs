@@ -71,12 +71,18 @@ impl Outputs {
         };
         let layout = args.layout.as_ref().map(absolute).transpose()?;
         let archive = args.archive.as_ref().map(absolute).transpose()?;
-        let push = args.push.as_ref().map(|image| Push {
-            image: image.clone(),
-            transport: if args.plain_http { Transport::Http } else { Transport::Https },
-            docker_config: context.docker_config(),
-            authority: args.registry_ca.clone(),
-        });
+        let push = match &args.push {
+            // Said before anything is built or packed.
+            Some(image) => target(image, "latest").map(|_| {
+                Some(Push {
+                    image: image.clone(),
+                    transport: if args.plain_http { Transport::Http } else { Transport::Https },
+                    docker_config: context.docker_config(),
+                    authority: args.registry_ca.clone(),
+                })
+            })?,
+            None => None,
+        };
         let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("/")).to_owned();
         // Beside the layout it can be renamed; beside the archive there is room for it, as far as anybody knows.
         let place = layout.as_ref().or(archive.as_ref()).map_or_else(std::env::temp_dir, beside);
