@@ -158,7 +158,7 @@ impl VaultPods {
         standbys
     }
 
-    /// Waits until every pod is ready, one Vault is active, and all others stand by.
+    /// Waits until every pod is ready, one Vault is active, and all others stand by and can take its place.
     pub async fn wait_whole(&self) {
         for member in &self.members {
             self.wait_ready(&member.name).await;
@@ -168,7 +168,14 @@ impl VaultPods {
             (self.standbys().await.len() == others).then_some(())
         })
         .await;
-        self.active().await;
+        let active = self.active().await;
+        eventually("all pods have a vote", async || {
+            let reply = self.send(active, "GET", "sys/storage/raft/configuration", None).await.ok()?;
+            let servers = reply.body["data"]["config"]["servers"].as_array()?;
+            let votes = |pod: &str| servers.iter().any(|it| it["node_id"] == pod && it["voter"] == true);
+            self.names().into_iter().all(votes).then_some(())
+        })
+        .await;
     }
 
     /// Waits until a pod is ready, that is unsealed.
