@@ -4,6 +4,8 @@ pub mod completions;
 pub mod creds;
 pub mod dev;
 pub mod inspect;
+pub mod loader;
+pub mod package;
 pub mod register;
 pub mod reload;
 pub mod serve;
@@ -12,4 +14,5 @@ pub mod version;
 
 mod carry_out;
 mod data;
+mod owner;
 mod probe;

@@ -5,16 +5,21 @@
 mod accounts;
 mod door;
 mod lab;
+mod mounts;
 
 mod credentials;
+mod dev;
 mod empty_root;
 mod inputs;
 mod interrupts;
+mod loader;
 mod nothing_is_lost;
+mod package;
 mod refusals;
 mod register;
 mod same_as_vault;
 mod secrecy;
 mod survival;
+mod unpackable;
 mod unreachable;
 mod versions;

@@ -16,9 +16,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("token-engine", &["vault-plugin"]),
     ("vault-api", &[]),
     ("dev-vault", &["go-plugin", "vault-plugin"]),
+    ("oci-image", &[]),
     ("rollout", &["vault-api"]),
     (HARNESS, &[]),
-    (ROOT, &["dev-vault", "rollout", "token-engine", "vault-api", "vault-plugin"]),
+    (ROOT, &["dev-vault", "oci-image", "rollout", "token-engine", "vault-api", "vault-plugin"]),
 ];
 
 /// Foreign crate, and who may name it as a dependency of any kind.
@@ -28,7 +29,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("console", &[ROOT]),
     ("dialoguer", &[ROOT]),
     ("indicatif", &[ROOT]),
+    ("docker_credential", &["oci-image"]),
     ("kube", &["rollout", HARNESS]),
+    ("oci-client", &["oci-image"]),
     ("prost", &["go-plugin", "vault-plugin"]),
     ("prost-types", &["go-plugin", "vault-plugin"]),
     ("reqwest", &["vault-api", "token-engine", HARNESS]),

@@ -7,9 +7,11 @@
 pub mod build;
 mod cluster;
 mod network;
+mod port;
 mod process;
 mod program;
 mod recorder;
+mod registry;
 mod root;
 mod secret_scan;
 mod tls;
@@ -24,6 +26,7 @@ pub use cluster::{
 pub use network::Forward;
 pub use program::{Output, Program};
 pub use recorder::{Exchange, Recorder};
+pub use registry::Registry;
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
 pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};

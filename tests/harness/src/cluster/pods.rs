@@ -187,13 +187,23 @@ impl VaultPods {
         .await;
     }
 
-    /// Makes the active Vault step down, and waits until another is active; returns its pod.
+    /// Makes the active Vault step down, and waits until another is active and all know it; returns its pod.
     pub async fn step_down(&self) -> &str {
         let before = self.active().await;
         self.api(before, "PUT", "sys/step-down", None).await.success();
-        eventually("another pod is active", async || {
+        eventually("another pod is active and all know it", async || {
             let now = self.active().await;
-            (now != before).then_some(now)
+            if now == before {
+                return None;
+            }
+            let leader = self.url_in_network(now);
+            for member in &self.members {
+                let reply = self.send(&member.name, "GET", "sys/leader", None).await.ok()?;
+                if reply.body["leader_address"] != leader.as_str() {
+                    return None;
+                }
+            }
+            Some(now)
         })
         .await
     }

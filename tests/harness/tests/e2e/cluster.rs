@@ -35,7 +35,12 @@ async fn three_pods_come_up_and_one_that_is_deleted_comes_back_unsealed() {
 
     let next = pods.step_down().await;
     assert_ne!(next, active);
-    let read = pods.api(standby, "GET", "notes/one", None).await.success();
+    // For a moment after a change, a request may still be answered by nobody in charge.
+    let read = eventually("the note is read", async || {
+        let reply = pods.api(standby, "GET", "notes/one", None).await;
+        (reply.status == 200).then_some(reply.body)
+    })
+    .await;
     assert_eq!(read["data"]["text"], "kept");
 
     let said = pods.exec(standby, &["sh", "-c", "vault status >/dev/null; echo $?; exit 3"]).await;
