@@ -34,7 +34,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("dialoguer", &[ROOT]),
     ("indicatif", &[ROOT]),
     ("docker_credential", &["oci-image"]),
-    ("kube", &["rollout"]),
+    ("kube", &["rollout", HARNESS]),
     ("oci-client", &["oci-image"]),
     ("prost", &["go-plugin", "vault-plugin"]),
     ("prost-types", &["go-plugin", "vault-plugin"]),
