@@ -156,7 +156,7 @@ impl Ui {
     pub fn event(&mut self, event: &Event) {
         match event {
             Event::StepStarted { number, of, step } => self.say(&format!("[{number}/{of}] {step}")),
-            Event::Bytes { done, total } => self.progress("copying", *done, *total),
+            Event::Bytes { node: _, done, total } => self.progress("copying", *done, *total),
             Event::StepDone { number: _, of: _, step: _, warnings } => {
                 self.end_progress();
                 warnings.iter().for_each(|warning| self.warn(warning));

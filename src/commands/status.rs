@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
-use rollout::{LocalSite, Observed, Pins, PluginDirectory, ThisRun, World, observe};
+use rollout::{LocalSite, Observed, Pins, PluginDirectory, Site, ThisRun, World, observe};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -35,12 +36,12 @@ pub struct StatusReport {
 /// When the server does not answer or the directory cannot be read.
 pub async fn run(args: StatusArgs, context: &Context) -> Result<StatusReport, CommandError> {
     let StatusArgs { plugin_dir, plugin } = args;
-    let mut world = World { client: context.client()?, site: plugin_dir.map(LocalSite::new) };
+    let mut world = World { client: context.client()?, site: plugin_dir.map(local) };
     let mut observed = observe(&world, None, &ThisRun::default()).await?;
     if let (None, PluginDirectory::At(directory)) = (&world.site, &observed.plugin_directory)
         && directory.is_dir()
     {
-        world.site = Some(LocalSite::new(directory.clone()));
+        world.site = Some(local(directory.clone()));
         observed = observe(&world, None, &ThisRun::default()).await?;
     }
     if let Some(name) = plugin {
@@ -49,13 +50,17 @@ pub async fn run(args: StatusArgs, context: &Context) -> Result<StatusReport, Co
     Ok(StatusReport { observed })
 }
 
+fn local(directory: PathBuf) -> Arc<dyn Site> {
+    Arc::new(LocalSite::new(directory))
+}
+
 fn keep_only(observed: &mut Observed, name: &str) {
     observed.catalog.retain(|entry| entry.name == name);
     observed.mounts.retain(|_, mount| mount.plugin == name);
     let files = format!("{name}-");
-    if let Some(site) = &mut observed.site {
-        site.files.retain(|file| file.name.starts_with(&files));
-        site.processes.retain(|process| process.file.starts_with(&files));
+    for node in observed.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+        node.files.retain(|file| file.name.starts_with(&files));
+        node.processes.retain(|process| process.file.starts_with(&files));
     }
 }
 
@@ -86,9 +91,10 @@ impl Report for StatusReport {
                 pins.iter().map(|pin| vec![pin.kind.to_string(), pin.name.clone(), pin.version.clone()]);
             text += &table("\nPins", &["TYPE", "NAME", "VERSION"], rows.collect());
         }
-        if let Some(site) = &observed.site {
-            let rows = site.files.iter().map(|file| {
-                let pids: Vec<String> = site
+        for (name, node) in observed.site.iter().flat_map(|site| &site.nodes) {
+            let title = if name.is_local() { "\nFiles".to_owned() } else { format!("\nFiles on {name}") };
+            let rows = node.files.iter().map(|file| {
+                let pids: Vec<String> = node
                     .processes
                     .iter()
                     .filter(|process| process.file == file.name)
@@ -96,7 +102,7 @@ impl Report for StatusReport {
                     .collect();
                 vec![file.name.clone(), short(&file.sha256), pids.join(",")]
             });
-            text += &table("\nFiles", &["FILE", "SHA256", "PROCESSES"], rows.collect());
+            text += &table(&title, &["FILE", "SHA256", "PROCESSES"], rows.collect());
         }
         text
     }

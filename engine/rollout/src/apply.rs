@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::mpsc;
 use vault_api::catalog::{EntryName, Register as RegisterEntry};
 use vault_api::logical::{Data, Write};
 use vault_api::mounts::{Disable, Enable, TuneVersion};
@@ -16,9 +17,10 @@ use crate::decide::{Decision, Plan, decide};
 use crate::event::Event;
 use crate::goal::{Goal, MountPath};
 use crate::observe::{World, observe};
+use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::refusal::Refusal;
-use crate::site::local::SiteError;
+use crate::site::{Copied, SiteError};
 use crate::step::{Step, VersionFrom};
 use crate::switch_back::{Switched, switch_back};
 
@@ -276,14 +278,8 @@ impl Run<'_> {
     async fn send(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
         let client = &self.world.client;
         Ok(match step {
-            Step::PlaceBinary { file, .. } => {
-                let (Some(site), Goal::Register(register)) = (&self.world.site, self.goal) else {
-                    return Err(StepError::NoSite);
-                };
-                let listener = &mut *self.listener;
-                site.place(&register.plugin.binary, file, &mut |done, total| {
-                    listener(&Event::Bytes { done, total });
-                })?;
+            Step::PlaceBinary { nodes, file, .. } => {
+                self.place(nodes, file).await?;
                 Vec::new()
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {
@@ -310,6 +306,22 @@ impl Run<'_> {
                 client.send(&Write { path: path.clone(), data: self.data(path) }).await?.warnings
             }
         })
+    }
+
+    /// Tells how far it is while it goes on.
+    async fn place(&mut self, nodes: &[NodeName], file: &str) -> Result<(), StepError> {
+        let (Some(site), Goal::Register(register)) = (&self.world.site, self.goal) else {
+            return Err(StepError::NoSite);
+        };
+        let (progress, mut told) = mpsc::unbounded_channel();
+        let placing = site.place(&register.plugin.binary, file, nodes, progress);
+        let telling = async {
+            while let Some(Copied { node, done, total }) = told.recv().await {
+                (self.listener)(&Event::Bytes { node, done, total });
+            }
+        };
+        let (placed, ()) = tokio::join!(placing, telling);
+        Ok(placed?)
     }
 
     fn data(&self, path: &str) -> Data {
@@ -343,7 +355,7 @@ impl Run<'_> {
                     ));
                     Outcome::NeedsPerson { left: left.collect(), done: self.done, step, error }
                 }
-                Some(Step::RegisterVersion { .. }) => self.nothing_registered(step, error),
+                Some(Step::RegisterVersion { .. }) => self.nothing_registered(step, error).await,
                 _ => Outcome::Failed { done: self.done, step, error },
             };
         }
@@ -357,9 +369,11 @@ impl Run<'_> {
     }
 
     /// A binary that the server refuses to know must not keep its file name from the right one.
-    fn nothing_registered(mut self, step: Option<Step>, error: String) -> Outcome {
-        if let (Some(Step::PlaceBinary { file, .. }), Some(site)) = (self.done.last(), &self.world.site) {
-            if let Err(cause) = site.take_away(file) {
+    async fn nothing_registered(mut self, step: Option<Step>, error: String) -> Outcome {
+        if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(site)) =
+            (self.done.last(), &self.world.site)
+        {
+            if let Err(cause) = site.take_away(file, nodes).await {
                 let left = vec![format!(
                     "{file} is in the plugin directory and is not registered ({})",
                     chain(&cause)

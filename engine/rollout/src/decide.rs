@@ -12,7 +12,8 @@ use vault_api::catalog::PluginType;
 use crate::binary::Probed;
 use crate::compare::Comparison;
 use crate::goal::{Goal, MountGoal, MountPath, Register, Reload, ReloadTarget, Rewrite, WriteGoal};
-use crate::observed::{MountObserved, Observed, PluginFile, ReadBack};
+use crate::observed::site::PluginFile;
+use crate::observed::{MountObserved, Observed, ReadBack};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 
@@ -172,8 +173,9 @@ fn place(observed: &Observed, register: &Register) -> Option<Step> {
     let plugin = &register.plugin;
     let site = observed.site.as_ref()?;
     let file = plugin.file_name();
-    let in_place = site.files.iter().any(|there| there.name == file && is_fit(there));
-    (!in_place).then(|| Step::PlaceBinary {
+    let nodes = site.lacking(&file, is_fit);
+    (!nodes.is_empty()).then(|| Step::PlaceBinary {
+        nodes,
         directory: site.directory.clone(),
         file,
         sha256: plugin.binary.sha256.clone(),

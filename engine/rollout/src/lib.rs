@@ -28,12 +28,18 @@ pub use goal::{
     Wanted, WriteGoal,
 };
 pub use observe::{ObserveError, World, observe};
+pub use observed::site::{
+    Keeping, NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Restarts, Role,
+    RunningVersion, SiteKind, SiteObserved, SiteState,
+};
 pub use observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, PluginFile, Process, ReadBack,
-    Server, SiteObserved, SiteState, ThisRun, WriteObserved,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
 };
 pub use refusal::Refusal;
-pub use site::local::{LocalSite, SiteError};
+pub use site::held::HeldLease;
+pub use site::local::LocalSite;
+pub use site::{Copied, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
 pub use switch_back::roll_back;

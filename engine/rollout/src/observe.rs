@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use vault_api::catalog::{EntryName, Listed};
 use vault_api::config_state::ConfigState;
@@ -15,10 +16,10 @@ use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, WriteGoal};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, SiteObserved,
-    ThisRun, WriteObserved,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
 };
-use crate::site::local::{LocalSite, SiteError};
+use crate::site::{Question, Site, SiteError};
 use crate::smoke::is_of_data;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
@@ -27,7 +28,7 @@ pub struct World {
     /// The server.
     pub client: Client,
     /// The plugin directory.
-    pub site: Option<LocalSite>,
+    pub site: Option<Arc<dyn Site>>,
 }
 
 /// A snapshot that could not be taken.
@@ -101,7 +102,10 @@ pub async fn observe(
         Observer { client: &world.client, goal, server, denied: BTreeSet::new(), this_run: this_run.clone() };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
     let site = match &world.site {
-        Some(site) => Some(look_at(site, &seen.plugin_directory, goal).await.map_err(ObserveError::Site)?),
+        Some(site) => {
+            let question = question(&seen.plugin_directory, goal);
+            Some(site.observe(&question).await.map_err(ObserveError::Site)?)
+        }
         None => None,
     };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
@@ -315,22 +319,16 @@ fn call(what: &str, source: CallError) -> ObserveError {
     ObserveError::Call { what: what.to_owned(), source }
 }
 
-/// Hashing files would hold up everything else on this thread.
-async fn look_at(
-    site: &LocalSite,
-    servers: &PluginDirectory,
-    goal: Option<&Goal>,
-) -> Result<SiteObserved, SiteError> {
-    let (plugin, binary) = match goal {
-        Some(Goal::Register(register)) => {
-            (Some(register.plugin.name.clone()), Some(register.plugin.binary.clone()))
-        }
-        _ => (None, None),
+fn question(servers: &PluginDirectory, goal: Option<&Goal>) -> Question {
+    let plugin = match goal {
+        Some(Goal::Register(register)) => Some(&register.plugin),
+        _ => None,
     };
-    let (site, servers) = (site.clone(), servers.clone());
-    let looking =
-        tokio::task::spawn_blocking(move || site.observe(&servers, plugin.as_deref(), binary.as_ref()));
-    looking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    Question {
+        servers: servers.clone(),
+        plugin: plugin.map(|plugin| plugin.name.clone()),
+        binary: plugin.map(|plugin| plugin.binary.clone()),
+    }
 }
 
 impl From<mounts::Mount> for MountObserved {

@@ -1,5 +1,7 @@
 //! What is: one snapshot, never changed, safe to show.
 
+pub(crate) mod site;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -9,10 +11,10 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use crate::binary::Machine;
 use crate::compare::Comparison;
 use crate::goal::MountPath;
 use crate::step::Step;
+use site::{PluginFile, SiteObserved};
 
 /// Everything that decisions rest on. What could not be seen (a sealed server, a missing permission) is empty here and said in
 /// [`Server`] or [`Caller`].
@@ -76,71 +78,6 @@ pub enum PluginDirectory {
     NotConfigured,
     /// The token may not see it, or the server does not show it.
     NotShown,
-}
-
-/// The plugin directory as this side sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SiteObserved {
-    /// As given.
-    pub directory: PathBuf,
-    /// What it is.
-    pub state: SiteState,
-    /// What its machine is.
-    pub machine: Machine,
-    /// Free bytes for the caller; `None` where they could not be read.
-    pub free_bytes: Option<u64>,
-    /// False when the dynamic linker that the wanted binary asks for is not there.
-    pub interpreter_present: bool,
-    /// Files named `<name>-<semver>`, hashed.
-    pub files: Vec<PluginFile>,
-    /// Processes that run from the directory.
-    pub processes: Vec<Process>,
-}
-
-/// What a directory is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SiteState {
-    /// Fit for use.
-    Usable,
-    /// Not there.
-    Missing,
-    /// Something, but no directory.
-    NotADirectory,
-    /// The caller may not write there.
-    NotWritable,
-    /// Everybody may write there.
-    WritableByEverybody,
-    /// The server's own path to it leads over a symbolic link.
-    Symlinked {
-        /// Where it leads.
-        real: PathBuf,
-    },
-    /// The server looks elsewhere.
-    NotTheServers {
-        /// Where.
-        servers: PathBuf,
-    },
-}
-
-/// A binary in the directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PluginFile {
-    /// File name.
-    pub name: String,
-    /// Hex sha256.
-    pub sha256: String,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-/// A process that runs from the directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Process {
-    /// Process id.
-    pub pid: u32,
-    /// File name of its executable; ends in ` (deleted)` when the file was replaced or removed.
-    pub file: String,
 }
 
 /// One entry of the catalog.
@@ -262,14 +199,12 @@ impl Observed {
         let mut next = self.clone();
         next.this_run = next.this_run.with(step);
         match step {
-            Step::PlaceBinary { file, sha256, .. } => {
-                if let Some(site) = &mut next.site {
-                    site.files.retain(|known| known.name != *file);
-                    site.files.push(PluginFile {
-                        name: file.clone(),
-                        sha256: sha256.clone(),
-                        mode: crate::site::MODE,
-                    });
+            Step::PlaceBinary { nodes, file, sha256, .. } => {
+                let site = next.site.iter_mut().flat_map(|site| &mut site.nodes);
+                for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
+                    node.files.retain(|known| known.name != *file);
+                    let (name, sha256) = (file.clone(), sha256.clone());
+                    node.files.push(PluginFile { name, sha256, mode: crate::site::MODE });
                 }
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {

@@ -7,6 +7,7 @@ use vault_api::catalog::PluginType;
 
 use crate::binary::Machine;
 use crate::goal::MountPath;
+use crate::observed::site::NodeName;
 use crate::version::Version;
 
 /// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
@@ -30,6 +31,15 @@ pub enum Refusal {
     /// Nothing was said about where the server's directory lies.
     #[error("it is not known where the plugin directory of the server lies")]
     NoSite,
+    /// Somebody else is at it.
+    #[error("{holder} is changing plugins here at this moment")]
+    Held { holder: String },
+    /// What is refused on one node.
+    #[error("on {node}: {why}")]
+    OnNode { node: NodeName, why: Box<Refusal> },
+    /// Every node needs the binary, and this one cannot be given it.
+    #[error("the node is not ready: {why}")]
+    NodeNotReady { why: String },
     /// The server's directory is missing on this machine.
     #[error("the plugin directory {directory} does not exist on this machine")]
     DirectoryMissing { directory: PathBuf },
@@ -45,6 +55,12 @@ pub enum Refusal {
     /// No write permission.
     #[error("the plugin directory {directory} cannot be written to")]
     DirectoryNotWritable { directory: PathBuf },
+    /// Mounted read-only.
+    #[error("the plugin directory {directory} is mounted read-only")]
+    DirectoryReadOnly { directory: PathBuf },
+    /// Mounted without execution.
+    #[error("the plugin directory {directory} is mounted noexec, so nothing in it can be started")]
+    DirectoryNoExec { directory: PathBuf },
     /// Anybody could exchange a plugin.
     #[error("everybody may write to the plugin directory {directory}")]
     DirectoryInsecure { directory: PathBuf },
@@ -105,6 +121,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// The same, said of one node. This machine needs no name.
+    pub(crate) fn on(self, node: &NodeName) -> Self {
+        if node.is_local() { self } else { Self::OnNode { node: node.clone(), why: Box::new(self) } }
+    }
+
     /// What to do about it, in one or two sentences.
     pub fn cure(&self) -> String {
         match self {
@@ -117,6 +138,11 @@ impl Refusal {
                 "Set plugin_directory in the server's configuration to a real directory and restart the server.".into()
             }
             Self::NoSite => "Name the directory on this machine, for example with --plugin-dir.".into(),
+            Self::Held { .. } => "Wait until that is done, and run this again.".into(),
+            Self::OnNode { why, .. } => why.cure(),
+            Self::NodeNotReady { .. } => {
+                "Every node that may become active needs the binary: wait until this one is ready, or remove it.".into()
+            }
             Self::DirectoryMissing { directory } => {
                 format!("Create it (`mkdir -m 755 {}`), or run this where the server runs.", directory.display())
             }
@@ -130,6 +156,10 @@ impl Refusal {
             Self::DirectoryNotWritable { .. } => {
                 "Run this as the directory's owner, or mount it writable.".into()
             }
+            Self::DirectoryReadOnly { .. } => {
+                "Mount it writable, or bring the binary with the image that fills it.".into()
+            }
+            Self::DirectoryNoExec { .. } => "Mount it without noexec.".into(),
             Self::DirectoryInsecure { directory } => format!("chmod go-w {}", directory.display()),
             Self::NoSpace { directory, .. } => {
                 format!("Free some space in {}; versions that nothing runs can go.", directory.display())

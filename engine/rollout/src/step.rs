@@ -7,14 +7,17 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::goal::MountPath;
+use crate::observed::site::NodeName;
 use crate::version::Version;
 
 /// One change. A step never holds a value that is written, so it can be shown and saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// Put the binary into the plugin directory.
+    /// Put the binary into the plugin directory of nodes.
     PlaceBinary {
+        /// Those that lack it.
+        nodes: Vec<NodeName>,
         /// Directory.
         directory: PathBuf,
         /// File name.
@@ -87,7 +90,9 @@ pub enum VersionFrom {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PlaceBinary { directory, file, .. } => write!(f, "place {file} in {}", directory.display()),
+            Self::PlaceBinary { nodes, directory, file, .. } => {
+                write!(f, "place {file} in {}{}", directory.display(), on(nodes))
+            }
             Self::RegisterVersion { kind, name, version, .. } => {
                 write!(f, "register {kind} plugin {name} {}", version.tagged())
             }
@@ -105,4 +110,10 @@ impl fmt::Display for Step {
             Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
         }
     }
+}
+
+/// Where, unless it is this machine.
+fn on(nodes: &[NodeName]) -> String {
+    let named: Vec<&str> = nodes.iter().filter(|node| !node.is_local()).map(NodeName::as_str).collect();
+    if named.is_empty() { String::new() } else { format!(" on {}", named.join(", ")) }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::{ArgAction, Args};
 use rollout::{
     Binary, Downgrade, LocalSite, Machine, MountGoal, MountPath, Observed, Plugin, PluginDirectory, Probed,
-    Refusal, Register, Rewrite, ThisRun, Version, Wanted, World, WriteGoal, observe,
+    Refusal, Register, Rewrite, Site, ThisRun, Version, Wanted, World, WriteGoal, observe,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -128,7 +129,7 @@ pub(super) async fn gather(
             PluginDirectory::NotConfigured | PluginDirectory::NotShown => None,
         },
     };
-    world.site = directory.map(LocalSite::new);
+    world.site = directory.map(|directory| Arc::new(LocalSite::new(directory)) as Arc<dyn Site>);
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };

@@ -1,7 +1,7 @@
 //! A world and a goal to vary in tests.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use vault_api::Secret;
@@ -11,9 +11,10 @@ use vault_api::health::Product;
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
 use crate::goal::{Downgrade, Goal, MountGoal, Plugin, Register, Rewrite, Wanted, WriteGoal};
+use crate::observed::site::{NodeObserved, PluginFile, Presence, SiteObserved, SiteState};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, PluginFile, ReadBack, Server,
-    SiteObserved, SiteState, ThisRun, WriteObserved,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
 };
 
 pub(crate) const SHA: &str = "aa";
@@ -32,15 +33,7 @@ pub(crate) fn bare_server() -> Observed {
         },
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
-        site: Some(SiteObserved {
-            directory: "/vault/plugins".into(),
-            state: SiteState::Usable,
-            machine: Machine::X86_64,
-            free_bytes: Some(1 << 30),
-            interpreter_present: true,
-            files: Vec::new(),
-            processes: Vec::new(),
-        }),
+        site: Some(SiteObserved::local(Path::new("/vault/plugins"), empty_node())),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
@@ -56,22 +49,36 @@ pub(crate) fn bare_server() -> Observed {
     }
 }
 
+/// A node on which nothing was placed.
+pub(crate) fn empty_node() -> NodeObserved {
+    NodeObserved {
+        presence: Presence::Ready,
+        directory: SiteState::Usable,
+        machine: Machine::X86_64,
+        free_bytes: Some(1 << 30),
+        interpreter_present: true,
+        files: Vec::new(),
+        processes: Vec::new(),
+        vault: None,
+    }
+}
+
 /// A server where `version` is in place, registered, mounted at `custom/` and configured.
 pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     let mut observed = bare_server();
     let tagged = format!("v{version}");
-    if let Some(site) = &mut observed.site {
-        let name = format!("custom-{version}");
-        site.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
-        observed.catalog.push(CatalogEntry {
-            kind: PluginType::Secret,
-            name: "custom".into(),
-            version: tagged.clone(),
-            sha256: sha256.into(),
-            command: Some(name),
-            args: Some(Vec::new()),
-        });
+    let name = format!("custom-{version}");
+    for node in observed.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+        node.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
     }
+    observed.catalog.push(CatalogEntry {
+        kind: PluginType::Secret,
+        name: "custom".into(),
+        version: tagged.clone(),
+        sha256: sha256.into(),
+        command: Some(name),
+        args: Some(Vec::new()),
+    });
     let mount = MountObserved {
         plugin: "custom".into(),
         configured_version: tagged.clone(),
