@@ -12,6 +12,7 @@ pub mod logical;
 pub mod mounts;
 pub mod pins;
 pub mod reload;
+pub mod step_down;
 pub mod token;
 
 mod call_error;

@@ -1,0 +1,160 @@
+//! Which versions nothing needs, and the next step that takes one away.
+
+use std::collections::BTreeSet;
+
+use vault_api::catalog::PluginType;
+
+use crate::goal::{Collect, Deregister, Versions};
+use crate::observed::{CatalogEntry, Observed};
+use crate::refusal::{Need, Refusal};
+use crate::step::Step;
+use crate::version::Version;
+
+/// One version of one plugin; the text has its `v`, and is empty for the unversioned entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    kind: PluginType,
+    name: String,
+    version: String,
+}
+
+pub(super) fn deregister_step(observed: &Observed, goal: &Deregister) -> Result<Option<Step>, Refusal> {
+    let Deregister { kind, name, versions } = goal;
+    // Only secrets engines are listed with what they run.
+    if *kind != PluginType::Secret {
+        return Err(Refusal::UseNotSeen { kind: *kind, name: name.clone() });
+    }
+    let known = known(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
+    let doomed: Vec<Named> = match versions {
+        Versions::All => known.collect(),
+        Versions::These(versions) => {
+            let these: BTreeSet<String> = versions.iter().map(Version::tagged).collect();
+            known.filter(|known| these.contains(&known.version)).collect()
+        }
+    };
+    for doomed in &doomed {
+        if let Some(need) = need(observed, doomed) {
+            let Named { name, version, .. } = doomed.clone();
+            return Err(Refusal::StillNeeded { name, version, need });
+        }
+    }
+    Ok(removal(observed, &doomed))
+}
+
+pub(super) fn collect_step(observed: &Observed, goal: &Collect) -> Option<Step> {
+    let names: BTreeSet<String> = known(observed)
+        .into_iter()
+        .filter(|known| known.kind == PluginType::Secret)
+        .map(|known| known.name)
+        .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
+        .collect();
+    let doomed: Vec<Named> = names.iter().flat_map(|name| garbage(observed, name, goal.keep)).collect();
+    removal(observed, &doomed)
+}
+
+/// The versions of a secrets engine that nothing can need: older than what is needed, and not among the `keep` before it.
+///
+/// What is newer than everything in use may be on its way, so it stays; so does a plugin that nothing runs, which may have
+/// been registered for tomorrow, and what has no version, which cannot be told from another.
+fn garbage(observed: &Observed, name: &str, keep: usize) -> Vec<Named> {
+    let known =
+        known(observed).into_iter().filter(|known| known.kind == PluginType::Secret && known.name == name);
+    let (needed, free): (Vec<_>, Vec<_>) = known.partition(|known| need(observed, known).is_some());
+    let version = |named: &Named| named.version.parse::<Version>().ok();
+    let Some(newest) = needed.iter().filter_map(version).max() else { return Vec::new() };
+    let mut older: Vec<(Version, Named)> = free
+        .into_iter()
+        .filter_map(|named| version(&named).map(|version| (version, named)))
+        .filter(|(version, _)| *version < newest)
+        .collect();
+    older.sort();
+    let registered = |(version, _): &(Version, Named)| {
+        observed.entry(PluginType::Secret, name, &version.tagged()).is_some()
+    };
+    // Only what is registered can be gone back to, so that a stray file does not count as the one before.
+    let mut kept = 0;
+    let mut doomed = Vec::new();
+    for candidate in older.into_iter().rev() {
+        if kept < keep && registered(&candidate) {
+            kept += 1;
+        } else {
+            doomed.push(candidate.1);
+        }
+    }
+    doomed
+}
+
+/// The catalog before the files: what is registered must be there.
+fn removal(observed: &Observed, doomed: &[Named]) -> Option<Step> {
+    let entry = doomed.iter().find_map(|Named { kind, name, version }| observed.entry(*kind, name, version));
+    if let Some(CatalogEntry { kind, name, version, .. }) = entry {
+        let (kind, name, version) = (*kind, name.clone(), version.clone());
+        return Some(Step::DeregisterVersion { kind, name, version });
+    }
+    let file = |doomed: &Named| {
+        let version = doomed.version.parse::<Version>().ok()?;
+        let file = format!("{}-{version}", doomed.name);
+        let spoken_for = observed.catalog.iter().any(|entry| entry.file_name() == file);
+        (!spoken_for).then(|| remove_file(observed, &file)).flatten()
+    };
+    doomed.iter().find_map(file)
+}
+
+fn remove_file(observed: &Observed, file: &str) -> Option<Step> {
+    let site = observed.site.as_ref()?;
+    let nodes = observed.nodes_with(file);
+    let (directory, file) = (site.directory.clone(), file.to_owned());
+    (!nodes.is_empty()).then_some(Step::RemoveFile { nodes, directory, file })
+}
+
+/// Every version that is in the catalog or on a node.
+fn known(observed: &Observed) -> BTreeSet<Named> {
+    let registered = observed.catalog.iter().map(|entry| Named {
+        kind: entry.kind,
+        name: entry.name.clone(),
+        version: entry.version.clone(),
+    });
+    let files = observed.file_names().into_iter().flat_map(|file| {
+        // A name may hold dashes, and so may a version.
+        let splits: Vec<(String, Version)> = file
+            .match_indices('-')
+            .filter_map(|(at, _)| Some((file[..at].to_owned(), file[at + 1..].parse().ok()?)))
+            .collect();
+        splits.into_iter().take(1).map(|(name, version)| Named {
+            kind: PluginType::Secret,
+            name,
+            version: version.tagged(),
+        })
+    });
+    // A file of a plugin that is registered as something else is that plugin's.
+    let others: BTreeSet<&str> = observed
+        .catalog
+        .iter()
+        .filter(|entry| entry.kind != PluginType::Secret)
+        .map(|entry| entry.name.as_str())
+        .collect();
+    let files: Vec<Named> = files.filter(|named| !others.contains(named.name.as_str())).collect();
+    registered.chain(files).collect()
+}
+
+/// Who needs a version.
+fn need(observed: &Observed, named: &Named) -> Option<Need> {
+    let Named { kind, name, version } = named;
+    let mount = |wanted: &dyn Fn(&crate::observed::MountObserved) -> bool| {
+        let mut mounts = observed.mounts.iter().filter(|(_, mount)| mount.plugin == *name);
+        mounts.find(|(_, mount)| wanted(mount)).map(|(path, _)| path.clone())
+    };
+    if *kind == PluginType::Secret {
+        if let Some(path) = mount(&|mount| mount.running_version == *version) {
+            return Some(Need::RunningAt { path });
+        }
+        if let Some(path) = mount(&|mount| mount.configured_version == *version) {
+            return Some(Need::ConfiguredAt { path });
+        }
+    }
+    if observed.pinned(*kind, name) == Some(version) {
+        return Some(Need::Pinned);
+    }
+    let file = version.parse::<Version>().ok().map(|version| format!("{name}-{version}"))?;
+    observed.process_of(&file).map(|(node, pid)| Need::Process { node, pid })
+}
