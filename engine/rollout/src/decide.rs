@@ -382,6 +382,8 @@ impl fmt::Display for Notice {
 }
 
 #[cfg(test)]
+mod fleet_properties;
+#[cfg(test)]
 mod properties;
 #[cfg(test)]
 pub(crate) mod samples;

@@ -158,3 +158,128 @@ fn need(observed: &Observed, named: &Named) -> Option<Need> {
     let file = version.parse::<Version>().ok().map(|version| format!("{name}-{version}"))?;
     observed.process_of(&file).map(|(node, pid)| Need::Process { node, pid })
 }
+
+#[cfg(test)]
+mod tests {
+    use vault_api::pins::Pin;
+
+    use super::super::samples::old_fleet;
+    use super::*;
+    use crate::decide::{Decision, decide, plan};
+    use crate::goal::Goal;
+    use crate::observed::Pins;
+    use crate::observed::site::{PluginFile, Process};
+
+    /// The fleet, which runs 1.0.0, with other versions registered and in place.
+    fn fleet_with(versions: &[&str]) -> Observed {
+        let mut observed = old_fleet();
+        for version in versions {
+            let entry =
+                CatalogEntry { version: format!("v{version}"), command: None, ..observed.catalog[0].clone() };
+            observed.catalog.push(entry);
+            place(&mut observed, &format!("custom-{version}"));
+        }
+        observed
+    }
+
+    fn place(observed: &mut Observed, name: &str) {
+        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+            node.files.push(PluginFile { name: name.into(), sha256: "bb".into(), mode: 0o755 });
+        }
+    }
+
+    fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
+        plan(observed, goal).expect("a plan").steps.iter().map(ToString::to_string).collect()
+    }
+
+    fn gc(keep: usize) -> Goal {
+        Goal::Collect(Collect { name: None, keep })
+    }
+
+    fn deregister(versions: Versions) -> Goal {
+        Goal::Deregister(Deregister { kind: PluginType::Secret, name: "custom".into(), versions })
+    }
+
+    #[test]
+    fn what_runs_the_one_before_and_what_is_to_come_are_kept() {
+        let observed = fleet_with(&["0.7.0", "0.9.0", "0.8.0", "1.1.0"]);
+        assert_eq!(
+            shown(&observed, &gc(1)),
+            [
+                "deregister secret plugin custom v0.8.0",
+                "deregister secret plugin custom v0.7.0",
+                "remove custom-0.8.0 from /vault/plugins on vault-0, vault-1, vault-2",
+                "remove custom-0.7.0 from /vault/plugins on vault-0, vault-1, vault-2",
+            ]
+        );
+        assert_eq!(shown(&observed, &gc(2)).len(), 2);
+        assert_eq!(decide(&observed, &gc(3)), Decision::Done);
+    }
+
+    #[test]
+    fn a_file_without_an_entry_goes_and_does_not_count_as_the_one_before() {
+        let mut observed = fleet_with(&["0.7.0"]);
+        place(&mut observed, "custom-0.9.0");
+        assert_eq!(
+            shown(&observed, &gc(1)),
+            ["remove custom-0.9.0 from /vault/plugins on vault-0, vault-1, vault-2"]
+        );
+    }
+
+    #[test]
+    fn what_is_pinned_configured_or_executed_is_kept_however_old() {
+        let mut observed = fleet_with(&["0.6.0", "0.7.0", "0.8.0", "0.9.0"]);
+        let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: "v0.6.0".into() };
+        observed.pins = Pins::Set(vec![pin]);
+        observed.mounts.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
+        let nodes = &mut observed.site.as_mut().expect("a site").nodes;
+        let node = nodes.values_mut().last().expect("a node");
+        node.processes.push(Process { pid: 9, file: "custom-0.8.0 (deleted)".into(), sha256: None });
+        assert_eq!(
+            shown(&observed, &gc(0)),
+            [
+                "deregister secret plugin custom v0.9.0",
+                "remove custom-0.9.0 from /vault/plugins on vault-0, vault-1, vault-2",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
+        let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
+        observed.mounts.clear();
+        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+            node.processes.clear();
+        }
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+        let mut observed = fleet_with(&["0.9.0"]);
+        observed.catalog.iter_mut().for_each(|entry| entry.kind = PluginType::Auth);
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+    }
+
+    #[test]
+    fn a_file_that_another_entry_starts_stays() {
+        let mut observed = fleet_with(&["0.9.0"]);
+        let other = CatalogEntry {
+            name: "other".into(),
+            command: Some("custom-0.9.0".into()),
+            ..observed.catalog[0].clone()
+        };
+        observed.catalog.push(other);
+        assert_eq!(shown(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
+    }
+
+    #[test]
+    fn nothing_is_deregistered_that_is_needed() {
+        let observed = fleet_with(&["0.9.0"]);
+        let these = Versions::These(vec!["0.9.0".parse().expect("a version")]);
+        assert_eq!(shown(&observed, &deregister(these)).len(), 2);
+        let Decision::Refuse(refusal) = decide(&observed, &deregister(Versions::All)) else {
+            panic!("not refused");
+        };
+        assert_eq!(refusal.to_string(), "custom v1.0.0 is still needed: custom/ runs it");
+        let auth = Deregister { kind: PluginType::Auth, name: "custom".into(), versions: Versions::All };
+        let decision = decide(&observed, &Goal::Deregister(auth));
+        assert!(matches!(decision, Decision::Refuse(Refusal::UseNotSeen { .. })));
+    }
+}

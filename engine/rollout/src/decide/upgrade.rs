@@ -281,3 +281,6 @@ impl<'a> View<'a> {
         self.mounts().any(|(_, mount)| !self.is_told(mount) || !self.runs(mount))
     }
 }
+
+#[cfg(test)]
+mod tests;
