@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{LocalSite, PluginDirectory, Site};
+use rollout::{LocalSite, PluginDirectory, Site, ThisRun, World, observe};
+use vault_api::Client;
 
 use crate::config::PluginYaml;
 use crate::error::CommandError;
@@ -29,6 +30,25 @@ pub(crate) fn directory(
             }
             PluginDirectory::NotConfigured | PluginDirectory::NotShown => None,
         },
+    })
+}
+
+/// The flag, else what the server says where that is a directory of this machine; else the catalog alone has to do.
+///
+/// # Errors
+/// When the server does not answer.
+pub(crate) async fn found(
+    client: &Client,
+    flag: Option<PathBuf>,
+) -> Result<Option<Arc<dyn Site>>, CommandError> {
+    if flag.is_some() {
+        return Ok(local(flag));
+    }
+    let world = World { client: client.clone(), site: None };
+    let observed = observe(&world, None, &ThisRun::default()).await?;
+    Ok(match observed.plugin_directory {
+        PluginDirectory::At(directory) if directory.is_dir() => local(Some(directory)),
+        _ => None,
     })
 }
 
