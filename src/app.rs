@@ -100,7 +100,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Deregister(args) => finish(deregister::run(args, context, ui).await, ui),
         Command::Gc(args) => finish(gc::run(args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
-        Command::Status(args) => finish(status::run(args, context).await, ui),
+        Command::Status(args) => finish(status::run(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),

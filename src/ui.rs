@@ -152,6 +152,22 @@ impl Ui {
         }
     }
 
+    /// Prints a report in place of the one before, on a terminal; else below it.
+    ///
+    /// # Errors
+    /// When standard output takes nothing.
+    pub fn frame(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        if self.format == Format::Human && stdout().is_terminal() {
+            // To the upper left, and everything gone from there on.
+            let _ = stdout().write_all(b"\x1b[H\x1b[J");
+        }
+        if self.stream {
+            self.line(&Line { schema_version: 1, event: "observed", content: report });
+            return Ok(());
+        }
+        self.report(report)
+    }
+
     /// Says something beside the data.
     pub fn say(&mut self, text: &str) {
         if self.verbosity == Verbosity::Normal {
