@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, creds, dev, inspect, register, reload, serve, status, version};
+use crate::commands::{
+    completions, creds, deregister, dev, gc, inspect, register, reload, rollback, serve, status, upgrade,
+    version,
+};
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -30,6 +33,14 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Place a plugin, register it, mount it, configure it and try it; does only what is missing
     Register(Box<register::RegisterArgs>),
+    /// Move every mount of a plugin to another version; what fails is undone by itself
+    Upgrade(Box<upgrade::UpgradeArgs>),
+    /// Move every mount of a plugin back to the version before
+    Rollback(rollback::RollbackArgs),
+    /// Remove versions that nothing needs
+    Deregister(deregister::DeregisterArgs),
+    /// Remove every version that nothing can need any more
+    Gc(gc::GcArgs),
     /// Reload a plugin on its mounts, and prove what runs
     Reload(reload::ReloadArgs),
     /// Show what is on disk, in the catalog, configured and running
@@ -84,8 +95,12 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
         Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
+        Command::Upgrade(args) => finish(upgrade::run(*args, context, ui).await, ui),
+        Command::Rollback(args) => finish(rollback::run(args, context, ui).await, ui),
+        Command::Deregister(args) => finish(deregister::run(args, context, ui).await, ui),
+        Command::Gc(args) => finish(gc::run(args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
-        Command::Status(args) => finish(status::run(args, context).await, ui),
+        Command::Status(args) => finish(status::run(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),

@@ -2,14 +2,20 @@
 
 pub mod completions;
 pub mod creds;
+pub mod deregister;
 pub mod dev;
+pub mod gc;
 pub mod inspect;
 pub mod register;
 pub mod reload;
+pub mod rollback;
 pub mod serve;
 pub mod status;
+pub mod upgrade;
 pub mod version;
 
+mod brought;
 mod carry_out;
 mod data;
+mod place;
 mod probe;

@@ -53,6 +53,11 @@ pub enum Event {
         /// Why.
         because: String,
     },
+    /// A step was taken back.
+    Undone {
+        /// Which one.
+        step: Step,
+    },
     /// Written, and the server shows something else than was written.
     ReadsBackDifferently {
         /// Full path.

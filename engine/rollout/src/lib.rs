@@ -15,17 +15,17 @@ mod refusal;
 mod site;
 mod smoke;
 mod step;
-mod switch_back;
+mod undo;
 mod version;
 
 pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use compare::Comparison;
-pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan};
+pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use event::Event;
 pub use goal::{
-    Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register, Reload, ReloadTarget, Rewrite,
-    Wanted, WriteGoal,
+    Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
+    Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
 pub use observe::{ObserveError, World, observe};
 pub use observed::site::{
@@ -36,7 +36,7 @@ pub use observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
     WriteObserved,
 };
-pub use refusal::Refusal;
+pub use refusal::{Need, Refusal};
 pub use site::held::HeldLease;
 pub use site::kubernetes::cluster::ClusterChoice;
 pub use site::kubernetes::error::KubernetesError;
@@ -47,5 +47,5 @@ pub use site::local::LocalSite;
 pub use site::{Copied, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
-pub use switch_back::roll_back;
+pub use undo::roll_back;
 pub use version::{Version, VersionError};

@@ -184,7 +184,7 @@ impl Observer<'_> {
             seen.pins = Pins::Set(pins);
         }
         if let Some(goal) = self.goal {
-            let asked = capabilities::OfSelf { paths: permission_paths(goal) };
+            let asked = capabilities::OfSelf { paths: permission_paths(goal, &seen.mounts) };
             seen.capabilities = match self.client.send(&asked).await {
                 Ok(held) => Some(held),
                 Err(CallError::Api(_)) => None,
@@ -209,17 +209,12 @@ impl Observer<'_> {
         let listed = self.ask("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
         let mut entries: Vec<CatalogEntry> =
             listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
-        if let Some(Goal::Register(register)) = self.goal {
-            let plugin = &register.plugin;
-            let tagged = plugin.version.tagged();
-            let wanted = entries.iter_mut().find(|entry| {
-                entry.kind == plugin.kind && entry.name == plugin.name && entry.version == tagged
-            });
-            let name = EntryName { kind: plugin.kind, name: plugin.name.clone(), version: Some(tagged) };
-            let path = format!("sys/plugins/catalog/{}/{}", plugin.kind, plugin.name);
-            if let Some(entry) = wanted
-                && let Some(Some(detail)) = self.ask(&path, &catalog::Read(name)).await?
-            {
+        let Some(goal) = self.goal else { return Ok(entries) };
+        for entry in entries.iter_mut().filter(|entry| matters(goal, entry)) {
+            let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
+            let name = EntryName { kind: entry.kind, name: entry.name.clone(), version };
+            let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
+            if let Some(Some(detail)) = self.ask(&path, &catalog::Read(name)).await? {
                 entry.sha256 = detail.sha256;
                 entry.command = Some(detail.command);
                 entry.args = Some(detail.args);
@@ -323,14 +318,24 @@ fn call(what: &str, source: CallError) -> ObserveError {
 }
 
 fn question(servers: &PluginDirectory, goal: Option<&Goal>) -> Question {
-    let plugin = match goal {
-        Some(Goal::Register(register)) => Some(&register.plugin),
-        _ => None,
-    };
     Question {
         servers: servers.clone(),
-        plugin: plugin.map(|plugin| plugin.name.clone()),
-        binary: plugin.map(|plugin| plugin.binary.clone()),
+        plugin: goal.and_then(Goal::plugin_name).map(str::to_owned),
+        binary: goal.and_then(Goal::brought).map(|plugin| plugin.binary.clone()),
+    }
+}
+
+/// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
+fn matters(goal: &Goal, entry: &CatalogEntry) -> bool {
+    match goal {
+        Goal::Register(register) => {
+            let plugin = &register.plugin;
+            let wanted = plugin.version.tagged();
+            entry.kind == plugin.kind && entry.name == plugin.name && entry.version == wanted
+        }
+        Goal::Upgrade(upgrade) => entry.kind == upgrade.kind() && entry.name == upgrade.name(),
+        Goal::Reload(_) => false,
+        Goal::Deregister(_) | Goal::Collect(_) => true,
     }
 }
 

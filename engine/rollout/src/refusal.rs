@@ -118,6 +118,60 @@ pub enum Refusal {
     /// No mount of this plugin.
     #[error("no mount runs the {kind} plugin {name}")]
     NoMountOfPlugin { kind: PluginType, name: String },
+    /// A version that nobody has registered.
+    #[error("{name} {version} is not registered")]
+    NotRegistered { name: String, version: Version },
+    /// Registered, and a node has not the file.
+    #[error("{name} {version} is registered and its file is not in place on {node}")]
+    NotInPlace { name: String, version: Version, node: NodeName },
+    /// Nothing to go back to.
+    #[error("there is no version of {name} before {running} that is registered and in place on every node")]
+    NoVersionBefore { name: String, running: String },
+    /// Paths or fields are gone.
+    #[error("clients of {name} would fail with this version: {}", breaks.join("; "))]
+    BreaksClients { name: String, breaks: Vec<String> },
+    /// A pin holds every mount of a plugin.
+    #[error("{name} is pinned to {pinned}, so that {path} would be moved too")]
+    PinMovesAll { name: String, pinned: String, path: MountPath },
+    /// Nothing can be seen of a sealed server.
+    #[error("its server is sealed")]
+    NodeSealed,
+    /// A restart of a node would lose it.
+    #[error("{file} would be gone when a node is started anew: {what}")]
+    NotKept { file: String, what: String },
+    /// Nobody has agreed to restarts.
+    #[error(
+        "another image of the init container {container} would restart the nodes at once (RollingUpdate)"
+    )]
+    WouldRestart { container: String },
+    /// Started anew, and no process of it can be seen.
+    #[error("no process of {file} is to be seen, though {path} is said to run it")]
+    NotProven { path: MountPath, file: String },
+    /// Nobody can say whether it is in use.
+    #[error("it cannot be seen who uses the {kind} plugin {name}")]
+    UseNotSeen { kind: PluginType, name: String },
+    /// In use.
+    #[error("{name} {version} is still needed: {need}")]
+    StillNeeded { name: String, version: String, need: Need },
+}
+
+/// Who needs a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+pub enum Need {
+    /// It serves.
+    #[error("{path} runs it")]
+    RunningAt { path: String },
+    /// It will serve after the next restart.
+    #[error("{path} is configured to run it")]
+    ConfiguredAt { path: String },
+    /// It is pinned.
+    #[error("it is pinned")]
+    Pinned,
+    /// It runs, for whomever.
+    #[error("process {pid} on {node} runs it")]
+    Process { node: NodeName, pid: u32 },
 }
 
 impl Refusal {
@@ -196,6 +250,35 @@ impl Refusal {
             }
             Self::RunsSomethingElse { .. } => {
                 "The wanted version did not start: look in the server's log for the plugin's own words.".into()
+            }
+            Self::NotRegistered { .. } => {
+                "`vault-token-plugin status` shows what is; `upgrade BINARY` brings a new one.".into()
+            }
+            Self::NotInPlace { .. } => {
+                "Put it there with `upgrade BINARY` or `register`, or name another version with --to.".into()
+            }
+            Self::NoVersionBefore { .. } => {
+                "Bring the version to go to: `vault-token-plugin upgrade BINARY --allow-downgrade`.".into()
+            }
+            Self::BreaksClients { .. } => {
+                "Change the clients first; then do it with --allow-breaking.".into()
+            }
+            Self::PinMovesAll { name, .. } => format!(
+                "Leave --mount out, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
+            ),
+            Self::NodeSealed => "Unseal it, or take the node away.".into(),
+            Self::NotKept { .. } => {
+                "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()
+            }
+            Self::WouldRestart { .. } => {
+                "Set updateStrategy.type of the StatefulSet to OnDelete first; then nodes are started anew when you say so.".into()
+            }
+            Self::NotProven { .. } => "Look in the server's log for the plugin's own words.".into(),
+            Self::UseNotSeen { kind, name } => {
+                format!("Make sure that nothing uses it, then: `vault plugin deregister {kind} {name}`.")
+            }
+            Self::StillNeeded { .. } => {
+                "Move the mounts to another version first (`upgrade`, `rollback`), or disable them.".into()
             }
             Self::NoSuchMount { .. } | Self::NoMountOfPlugin { .. } => {
                 "`vault secrets list -detailed` shows what is mounted.".into()

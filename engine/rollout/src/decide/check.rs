@@ -22,14 +22,56 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
 
 pub(super) fn register(observed: &Observed, register: &Register) -> Result<(), Refusal> {
     let plugin = &register.plugin;
+    brought(observed, plugin)?;
+    pin(observed, plugin)?;
+    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
+}
+
+/// A binary that the caller brings fits every node, and takes no other's place.
+pub(super) fn brought(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
     let site = site(observed)?;
     probed(plugin)?;
     for (name, node) in &site.nodes {
         self::node(plugin, site, node).map_err(|refusal| refusal.on(name))?;
     }
-    catalog(observed, plugin)?;
-    pin(observed, plugin)?;
-    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
+    catalog(observed, plugin)
+}
+
+/// What this run has mounted for a trial must run what it was mounted for.
+pub(super) fn canary(
+    observed: &Observed,
+    path: &MountPath,
+    tagged: &str,
+    sha256: &str,
+) -> Result<(), Refusal> {
+    let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    let runs = mount.running_version == tagged && mount.running_sha256 == sha256;
+    if runs || !observed.this_run.enabled.contains(path) {
+        return Ok(());
+    }
+    Err(Refusal::RunsSomethingElse {
+        path: path.clone(),
+        running: format!("{} {}", mount.running_version, mount.running_sha256).trim().to_owned(),
+        expected: tagged.to_owned(),
+    })
+}
+
+/// After its reload a mount's version has a process that executes the file of the catalog, where processes can be seen.
+pub(super) fn process(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+    let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    let entry = observed.entry(PluginType::Secret, &mount.plugin, &mount.running_version);
+    let (true, Some(entry)) = (observed.this_run.reloaded.contains(path), entry) else { return Ok(()) };
+    let mut processes =
+        observed.site.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.processes);
+    if processes.next().is_none() {
+        return Ok(());
+    }
+    let file = entry.file_name();
+    if observed.executes(&file, &entry.sha256) {
+        Ok(())
+    } else {
+        Err(Refusal::NotProven { path: path.clone(), file })
+    }
 }
 
 /// After its reload a mount must run what it is configured to run.

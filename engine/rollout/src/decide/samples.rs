@@ -10,8 +10,14 @@ use vault_api::health::Product;
 
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
-use crate::goal::{Downgrade, Goal, MountGoal, Plugin, Register, Rewrite, Wanted, WriteGoal};
-use crate::observed::site::{NodeObserved, PluginFile, Presence, SiteObserved, SiteState};
+use crate::goal::{
+    Canary, Downgrade, Goal, MountGoal, Plugin, Register, Rehearsal, Rewrite, Survival, Target, Upgrade,
+    Wanted, WriteGoal,
+};
+use crate::observed::site::{
+    NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Role, RunningVersion, SiteObserved,
+    SiteState,
+};
 use crate::observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
     WriteObserved,
@@ -133,4 +139,39 @@ pub(crate) fn register() -> Register {
 
 pub(crate) fn goal(register: Register) -> Goal {
     Goal::Register(Box::new(register))
+}
+
+/// Three nodes on which `custom` 1.0.0 runs, at `custom/` and `team/`.
+pub(crate) fn old_fleet() -> Observed {
+    let mut observed = server_with("1.0.0", "bb");
+    let mount = observed.mounts["custom/"].clone();
+    observed.mounts.insert("team/".into(), mount.clone());
+    let site = observed.site.as_mut().expect("a site");
+    let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
+    let running = BTreeMap::from(["custom/", "team/"].map(|path| (path.to_owned(), running.clone())));
+    let local = site.nodes.remove(&NodeName::local()).expect("a node");
+    for (name, role) in [("vault-0", Role::Active), ("vault-1", Role::Standby), ("vault-2", Role::Standby)] {
+        let processes = match role {
+            Role::Active => vec![Process { pid: 7, file: "custom-1.0.0".into(), sha256: Some("bb".into()) }],
+            Role::Standby => Vec::new(),
+        };
+        let vault = NodeServer { role, sealed: false, version: "1.21.4".into(), running: running.clone() };
+        let node = NodeObserved { processes, vault: Some(vault), ..local.clone() };
+        site.nodes.insert(NodeName::new(name), node);
+    }
+    observed
+}
+
+/// Every mount of `custom` to 1.2.3, after a canary.
+pub(crate) fn upgrade() -> Upgrade {
+    Upgrade {
+        target: Target::Brought(Box::new(register().plugin)),
+        only: Vec::new(),
+        downgrade: Downgrade::Refuse,
+        canary: Canary::Mount { writes: Vec::new(), read: None },
+        trials: Vec::new(),
+        breaks: Vec::new(),
+        survival: Survival::Needed,
+        rehearsal: Rehearsal::None,
+    }
 }
