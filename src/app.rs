@@ -6,8 +6,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, creds, deregister, dev, gc, inspect, register, reload, rollback, serve, status, upgrade,
-    version,
+    completions, creds, deregister, dev, gc, inspect, node, register, reload, rollback, serve, status,
+    upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
@@ -48,6 +48,9 @@ enum Command {
     /// Get, renew and revoke credentials
     #[command(subcommand)]
     Creds(creds::CredsCommand),
+    /// Work on a node, for this program itself
+    #[command(subcommand, hide = true)]
+    Node(node::NodeCommand),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Print the version and what the plugin speaks
@@ -104,6 +107,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
+        Command::Node(command) => finish(node::run(command).await, ui),
         Command::Completions(args) => finish(completions::run(args), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Args};
-use rollout::{Deregister, Goal, Version, Versions, World};
+use rollout::{Deregister, Goal, Version, Versions};
 use vault_api::catalog::PluginType;
 
 use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
@@ -44,9 +44,7 @@ pub async fn run(
     ui: &mut Ui,
 ) -> Result<CarriedReport, CommandError> {
     let DeregisterArgs { name, versions, all, kind, plugin_dir, consent } = args;
-    let client = context.client()?;
-    let site = place::found(&client, plugin_dir).await?;
-    let world = World { client, site };
+    let world = place::found(context, plugin_dir).await?;
     let versions = if all { Versions::All } else { Versions::These(versions) };
     let goal = Goal::Deregister(Deregister { kind, name, versions });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;

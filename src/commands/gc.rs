@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rollout::{Collect, Goal, World};
+use rollout::{Collect, Goal};
 
 use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
 use crate::commands::place;
@@ -33,9 +33,7 @@ pub struct GcArgs {
 /// When it is refused, fails, or is interrupted.
 pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
     let GcArgs { plugin, keep, plugin_dir, consent } = args;
-    let client = context.client()?;
-    let site = place::found(&client, plugin_dir).await?;
-    let world = World { client, site };
+    let world = place::found(context, plugin_dir).await?;
     let goal = Goal::Collect(Collect { name: plugin, keep });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(CarriedReport::new(carried))

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rollout::{LocalSite, PluginDirectory, Site, ThisRun, World, observe};
-use vault_api::Client;
 
+use crate::commands::site;
 use crate::config::PluginYaml;
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -20,9 +21,9 @@ pub(crate) fn directory(
     servers: &PluginDirectory,
     ui: &mut Ui,
 ) -> Result<Option<PathBuf>, CommandError> {
-    Ok(match (flag, &yaml.site) {
+    Ok(match (flag, yaml.plugin_dir()) {
         (Some(directory), _) => Some(directory),
-        (None, Some(site)) => Some(yaml.resolve(&site.local.plugin_dir)),
+        (None, Some(directory)) => Some(directory),
         (None, None) => match servers {
             PluginDirectory::At(directory) => Some(directory.clone()),
             PluginDirectory::NotShown if ui.can_ask() => {
@@ -33,23 +34,26 @@ pub(crate) fn directory(
     })
 }
 
-/// The flag, else what the server says where that is a directory of this machine; else the catalog alone has to do.
+/// The server and its plugins: the pods that were spoken of; else the directory of the flag, else what the server says where that is a
+/// directory of this machine; else the catalog alone has to do.
 ///
 /// # Errors
-/// When the server does not answer.
-pub(crate) async fn found(
-    client: &Client,
-    flag: Option<PathBuf>,
-) -> Result<Option<Arc<dyn Site>>, CommandError> {
-    if flag.is_some() {
-        return Ok(local(flag));
+/// When the server does not answer, or the cluster does not.
+pub(crate) async fn found(context: &Context, flag: Option<PathBuf>) -> Result<World, CommandError> {
+    let mut world = site::reach(context, None, flag.as_ref()).await?;
+    if world.site.is_none() {
+        world.site = match flag {
+            Some(directory) => local(Some(directory)),
+            None => {
+                let observed = observe(&world, None, &ThisRun::default()).await?;
+                match observed.plugin_directory {
+                    PluginDirectory::At(directory) if directory.is_dir() => local(Some(directory)),
+                    _ => None,
+                }
+            }
+        };
     }
-    let world = World { client: client.clone(), site: None };
-    let observed = observe(&world, None, &ThisRun::default()).await?;
-    Ok(match observed.plugin_directory {
-        PluginDirectory::At(directory) if directory.is_dir() => local(Some(directory)),
-        _ => None,
-    })
+    Ok(world)
 }
 
 /// A directory of this machine as a site.

@@ -1,10 +1,11 @@
 //! `reload`: the same version again, or the one that is configured, on mounts.
 
 use clap::{ArgGroup, Args};
-use rollout::{Goal, MountPath, Reload, ReloadTarget, World};
+use rollout::{Goal, MountPath, Reload, ReloadTarget};
 use vault_api::catalog::PluginType;
 
 use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
+use crate::commands::site;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -36,7 +37,7 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Car
         Some(name) => ReloadTarget::Plugin { kind, name },
         None => ReloadTarget::Mounts(mounts),
     };
-    let world = World { client: context.client()?, site: None };
+    let world = site::reach(context, None, None).await?;
     let goal = Goal::Reload(Reload { target });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(CarriedReport::new(carried))

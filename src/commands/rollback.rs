@@ -59,9 +59,7 @@ pub async fn run(args: RollbackArgs, context: &Context, ui: &mut Ui) -> Result<M
 
 async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade), CommandError> {
     let RollbackArgs { name, to, mounts, smoke, plugin_dir, allow_ephemeral, consent: _ } = args;
-    let client = context.client()?;
-    let site = place::found(&client, plugin_dir).await?;
-    let world = World { client, site };
+    let world = place::found(context, plugin_dir).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
     let name = match name {
         Some(name) => name,

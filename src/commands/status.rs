@@ -44,9 +44,7 @@ const EVERY: Duration = Duration::from_secs(2);
 /// When the server does not answer or the directory cannot be read. A watcher says so and looks again.
 pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<StatusReport, CommandError> {
     let StatusArgs { plugin_dir, plugin, watch } = args;
-    let client = context.client()?;
-    let site = place::found(&client, plugin_dir).await?;
-    let world = World { client, site };
+    let world = place::found(context, plugin_dir).await?;
     let mut report = look(&world, plugin.as_deref()).await?;
     if !watch {
         return Ok(report);

@@ -28,7 +28,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("console", &[ROOT]),
     ("dialoguer", &[ROOT]),
     ("indicatif", &[ROOT]),
-    ("kube", &["rollout"]),
+    ("kube", &["rollout", HARNESS]),
     ("prost", &["go-plugin", "vault-plugin"]),
     ("prost-types", &["go-plugin", "vault-plugin"]),
     ("reqwest", &["vault-api", "token-engine", HARNESS]),

@@ -38,6 +38,11 @@ pub use observed::{
 };
 pub use refusal::{Need, Refusal};
 pub use site::held::HeldLease;
+pub use site::kubernetes::cluster::ClusterChoice;
+pub use site::kubernetes::error::KubernetesError;
+pub use site::kubernetes::find::PodChoice;
+pub use site::kubernetes::node::{NodeError, node_facts, node_place, node_remove};
+pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
 pub use site::local::LocalSite;
 pub use site::{Copied, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};

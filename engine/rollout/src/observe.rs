@@ -77,6 +77,9 @@ pub async fn observe(
     goal: Option<&Goal>,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
+    if let Some(site) = &world.site {
+        site.find_active().await.map_err(ObserveError::Site)?;
+    }
     let health = world
         .client
         .send(&health::Read)

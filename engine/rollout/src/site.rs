@@ -1,6 +1,7 @@
 //! Where plugin binaries live: one directory on every node.
 
 pub(crate) mod held;
+pub(crate) mod kubernetes;
 pub(crate) mod local;
 
 use std::fmt::Debug;
@@ -14,6 +15,7 @@ use crate::binary::Binary;
 use crate::observed::PluginDirectory;
 use crate::observed::site::{NodeName, SiteObserved};
 use held::HeldLease;
+use kubernetes::error::KubernetesError;
 
 /// Permission bits of a placed binary: the server's user may differ from ours and must be able to start it.
 pub(crate) const MODE: u32 = 0o755;
@@ -21,6 +23,9 @@ pub(crate) const MODE: u32 = 0o755;
 /// A place of plugins that can be looked at and changed.
 #[async_trait]
 pub trait Site: Debug + Send + Sync {
+    /// Finds the active node anew, where the way to the server is the site's.
+    async fn find_active(&self) -> Result<(), SiteError>;
+
     /// Looks at every node. What a node lacks is part of the answer; an error means that the site itself cannot be looked at.
     async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError>;
 
@@ -109,6 +114,9 @@ pub enum SiteError {
         /// Which file.
         path: PathBuf,
     },
+    /// A cluster said no.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
     /// This kind of site has no such thing.
     #[error("a directory of this machine cannot {what}")]
     NotOffered {

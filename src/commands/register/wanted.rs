@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Downgrade, Machine, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, Survival, ThisRun,
-    Version, Wanted, World, WriteGoal, observe,
+    Downgrade, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, Survival, ThisRun, Version, Wanted,
+    World, WriteGoal, observe,
 };
 use vault_api::catalog::PluginType;
 
 use crate::commands::brought::{environment, kind, missing, parse_mount, program, read, version};
 use crate::commands::data::{Writes, writes};
-use crate::commands::place;
-use crate::commands::probe::probe;
+use crate::commands::probe::probe_for;
+use crate::commands::{place, site};
 use crate::config::PluginYaml;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -86,8 +86,7 @@ pub(super) async fn gather(
     let mut writes = writes(&flags.config, &flags.role, &flags.write)?;
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
-    let client = context.client()?;
-    let mut world = World { client, site: None };
+    let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
 
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
@@ -99,8 +98,7 @@ pub(super) async fn gather(
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
-    binary.fit_for(Machine::of_this_process())?;
-    let probed = probe(&program, &args, &env).await;
+    let probed = probe_for(&world, &binary, &args, &env).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;
@@ -121,7 +119,9 @@ pub(super) async fn gather(
         merge(&mut mounts, path, writes, flags.smoke);
     }
 
-    world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+    if world.site.is_none() {
+        world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+    }
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };

@@ -4,17 +4,17 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Canary, Downgrade, Machine, MountGoal, MountPath, Observed, Plugin, Rehearsal, Survival, Target, ThisRun,
-    Trial, Upgrade, Version, World, WriteGoal, observe,
+    Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Survival, Target, ThisRun, Trial,
+    Upgrade, Version, World, WriteGoal, observe,
 };
 use vault_api::catalog::{self, EntryName, PluginType};
 
 use super::compatible::breaking;
 use crate::commands::brought::{environment, missing, program, read, version};
 use crate::commands::data::writes;
-use crate::commands::place;
-use crate::commands::probe::probe;
+use crate::commands::probe::probe_for;
 use crate::commands::register::from_file;
+use crate::commands::{place, site};
 use crate::config::PluginYaml;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -88,7 +88,7 @@ pub(super) async fn gather(
     let flagged = writes(&flags.config, &flags.role, &flags.write)?;
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
-    let mut world = World { client: context.client()?, site: None };
+    let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
         Some(name) => name,
@@ -105,8 +105,7 @@ pub(super) async fn gather(
     };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
-    binary.fit_for(Machine::of_this_process())?;
-    let probed = probe(&program, &args, &env).await;
+    let probed = probe_for(&world, &binary, &args, &env).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
     let breaks = match running {
         Some((path, mount)) if !flags.allow_breaking && mount.running_version != version.tagged() => {
@@ -114,7 +113,9 @@ pub(super) async fn gather(
         }
         _ => Vec::new(),
     };
-    world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+    if world.site.is_none() {
+        world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+    }
 
     let mounts = from_file(&yaml)?;
     let trials = trials(&observed, &name, &flags.mounts, &mounts, flags.smoke.as_deref());

@@ -186,6 +186,10 @@ impl LocalSite {
 
 #[async_trait]
 impl Site for LocalSite {
+    async fn find_active(&self) -> Result<(), SiteError> {
+        Ok(())
+    }
+
     async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError> {
         let question = question.clone();
         let node = self.aside(move |site| site.look(&question)).await?;
@@ -237,7 +241,7 @@ impl Site for LocalSite {
 }
 
 /// `<name>-<semver>`; a name may hold dashes itself.
-fn is_version_of(file: &str, plugin: Option<&str>) -> bool {
+pub(super) fn is_version_of(file: &str, plugin: Option<&str>) -> bool {
     let is_bare = |text: &str| !text.starts_with('v') && text.parse::<Version>().is_ok();
     match plugin {
         Some(plugin) => {
@@ -272,7 +276,7 @@ fn copy(binary: &Binary, out: &mut File, progress: &mut dyn FnMut(u64, u64)) -> 
     }
 }
 
-fn hash(path: &Path) -> std::io::Result<String> {
+pub(super) fn hash(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher)?;
