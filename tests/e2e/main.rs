@@ -18,4 +18,5 @@ mod secrecy;
 mod survival;
 mod unreachable;
 mod upgrade;
+mod upgrade_pods;
 mod versions;

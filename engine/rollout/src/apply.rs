@@ -347,13 +347,6 @@ impl Run<'_> {
         }
     }
 
-    /// Looks again without deciding; what cannot be seen stays as it was.
-    async fn look(&mut self) {
-        if let Ok(observed) = observe(self.world, Some(self.goal), &self.this_run).await {
-            self.seen = Some(observed);
-        }
-    }
-
     fn tell_what_reads_back_differently(&mut self, observed: &Observed) {
         let Some(Step::Write { path, .. }) = self.done.last() else { return };
         let Some(write) = observed.writes.iter().find(|write| write.path == *path) else { return };
