@@ -24,4 +24,6 @@ mod secrecy;
 mod survival;
 mod unpackable;
 mod unreachable;
+mod upgrade;
+mod upgrade_pods;
 mod versions;

@@ -10,7 +10,8 @@ use serde::Serialize;
 
 use crate::binary::{Binary, BinaryError, Format};
 use crate::site::MODE;
-use crate::site::local::{LocalSite, Owner, SiteError, file_version};
+use crate::site::SiteError;
+use crate::site::local::{LocalSite, Owner, file_version};
 use crate::sums::{Sums, SumsError};
 
 /// A directory of versions, with their `SHA256SUMS`.
