@@ -95,14 +95,19 @@ fn every_test_binary_is_one_that_the_test_command_runs() {
     let mut found = 0;
     for package in metadata().workspace_packages() {
         for target in package.targets.iter().filter(|target| target.kind.contains(&TargetKind::Test)) {
-            assert!(["it", "e2e"].contains(&&*target.name), "{} has tests in {}", package.name, target.name);
+            assert!(
+                ["it", "e2e", "faults"].contains(&&*target.name),
+                "{} has tests in {}",
+                package.name,
+                target.name
+            );
             found += 1;
         }
     }
     assert!(found > 0);
 
     let command = read(&repository().join("tests/run"));
-    for selection in ["--lib --bins --test it", "Executable tests/e2e"] {
+    for selection in ["--lib --bins --test it", "Executable tests/e2e", "Executable tests/faults"] {
         assert!(command.contains(selection), "tests/run does not say {selection}");
     }
 }

@@ -7,6 +7,7 @@
 pub mod build;
 mod cluster;
 mod kubernetes_auth;
+mod load;
 mod network;
 mod port;
 mod process;
@@ -26,6 +27,7 @@ pub use cluster::{
     VaultPods, VaultPodsBuilder,
 };
 pub use kubernetes_auth::KubernetesAuth;
+pub use load::{Account, FailedRequest, Load, Retries};
 pub use network::Forward;
 pub use program::{Output, Program};
 pub use prometheus::{Prometheus, Target};

@@ -179,6 +179,12 @@ impl Upstream {
         self.state.borrow().issued.iter().filter(|token| !token.revoked).cloned().collect()
     }
 
+    /// Whether it takes this token now.
+    pub fn takes(&self, token: &str) -> bool {
+        // The latest are asked for most.
+        self.state.borrow().issued.iter().rev().any(|issued| issued.token == token && !issued.revoked)
+    }
+
     /// Every request that arrived so far, oldest first, answered or not.
     pub fn requests(&self) -> Vec<Recorded> {
         self.state.borrow().requests.clone()

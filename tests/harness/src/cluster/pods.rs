@@ -297,14 +297,57 @@ impl VaultPods {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).expect("root may");
     }
 
+    /// Covers the plugin directory of a pod with a file system that is as good as full. What is in it stays readable.
+    ///
+    /// # Panics
+    ///
+    /// When the pod's image has no busybox.
+    pub async fn fill_plugin_directory(&self, pod: &str) {
+        let folder = self.plugin_directory(pod).await;
+        let sizes = fs::read_dir(&folder).expect("it is there").filter_map(|file| file.ok()?.metadata().ok());
+        let used: u64 = sizes.map(|metadata| metadata.len()).sum();
+        let saved = "/tmp/plugins";
+        let script = format!("cp -a {PLUGIN_DIRECTORY} {saved}");
+        self.exec(pod, &["sh", "-c", &script]).await.success();
+        // A mebibyte for what a file system needs itself.
+        let options = format!("size={}k,mode=755", used / 1024 + 1024);
+        self.in_mounts_of(pod, &["mount", "-t", "tmpfs", "-o", &options, "tmpfs", PLUGIN_DIRECTORY]).await;
+        let script = format!("cp -a {saved}/. {PLUGIN_DIRECTORY}/ && rm -r {saved}");
+        self.exec(pod, &["sh", "-c", &script]).await.success();
+    }
+
+    /// Takes that cover away.
+    pub async fn free_plugin_directory(&self, pod: &str) {
+        // A process that was started from it holds it.
+        self.in_mounts_of(pod, &["umount", "-l", PLUGIN_DIRECTORY]).await;
+    }
+
+    /// Runs a tool of busybox with the mounts of a pod and the rights of this machine's root.
+    async fn in_mounts_of(&self, pod: &str, command: &[&str]) {
+        let ids = self.container_ids(pod).await;
+        let process = processes::first_of_containers(&ids).expect("a running pod has a process");
+        let output = tokio::process::Command::new("/usr/bin/nsenter")
+            .arg(format!("--mount=/proc/{process}/ns/mnt"))
+            .arg("/bin/busybox")
+            .args(command)
+            .output()
+            .await
+            .expect("nsenter is part of util-linux");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?} in {pod}: {stderr}");
+    }
+
     /// Counts the processes of a pod by the name of their program.
     pub async fn processes(&self, pod: &str) -> BTreeMap<String, usize> {
+        processes::of_containers(&self.container_ids(pod).await)
+    }
+
+    async fn container_ids(&self, pod: &str) -> Vec<String> {
         let pod = self.pods().get(pod).await.expect("the pod is there");
         let statuses = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
         let ids = statuses.into_iter().filter_map(|status| status.container_id);
         // "containerd://<id>"
-        let ids: Vec<String> = ids.filter_map(|id| Some(id.rsplit_once('/')?.1.to_owned())).collect();
-        processes::of_containers(&ids)
+        ids.filter_map(|id| Some(id.rsplit_once('/')?.1.to_owned())).collect()
     }
 
     /// The pods of this namespace.

@@ -92,6 +92,13 @@ pub struct VaultPodsBuilder {
     pub(super) init_containers: Vec<Container>,
     pub(super) sidecars: Vec<Container>,
     audit: Audit,
+    raw_storage: RawStorage,
+}
+
+#[derive(PartialEq)]
+enum RawStorage {
+    Exposed,
+    Hidden,
 }
 
 #[derive(PartialEq)]
@@ -114,6 +121,7 @@ impl VaultPodsBuilder {
             init_containers: Vec::new(),
             sidecars: Vec::new(),
             audit: Audit::Absent,
+            raw_storage: RawStorage::Hidden,
         }
     }
 
@@ -178,6 +186,12 @@ impl VaultPodsBuilder {
         self
     }
 
+    /// Has its storage at `sys/raw`, decrypted.
+    pub fn raw_storage(mut self) -> VaultPodsBuilder {
+        self.raw_storage = RawStorage::Exposed;
+        self
+    }
+
     /// Starts the pods all at once, initialises the first, and waits until all are unsealed and one is active.
     ///
     /// # Panics
@@ -222,7 +236,11 @@ impl VaultPodsBuilder {
             pods.ca_file = Some(file);
         }
 
-        let secret = manifests::secret(&manifests::configuration(&pods), identity.as_ref());
+        let mut configuration = manifests::configuration(&pods);
+        if self.raw_storage == RawStorage::Exposed {
+            configuration["raw_storage_endpoint"] = json!(true);
+        }
+        let secret = manifests::secret(&configuration, identity.as_ref());
         create::<Secret>(&client, &pods.namespace, secret).await;
         create::<Service>(&client, &pods.namespace, manifests::service()).await;
         create::<StatefulSet>(&client, &pods.namespace, manifests::stateful_set(&self)).await;

@@ -2,21 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Processes by the name of their program, for the containers with these ids.
 pub(super) fn of_containers(ids: &[String]) -> BTreeMap<String, usize> {
-    let processes = fs::read_dir("/proc").expect("/proc is mounted");
     let mut counts = BTreeMap::new();
-    for process in processes.filter_map(|entry| Some(entry.ok()?.path())) {
-        // A process may end while it is looked at, and not everything there is a process.
-        let Ok(cgroups) = fs::read_to_string(process.join("cgroup")) else { continue };
-        let ours = cgroups.lines().any(|line| ids.iter().any(|id| line.ends_with(id.as_str())));
-        if ours && let Ok(program) = fs::read_link(process.join("exe")) {
+    for process in all_of(ids) {
+        // It may end while it is looked at.
+        if let Ok(program) = fs::read_link(process.join("exe")) {
             *counts.entry(name(&program)).or_default() += 1;
         }
     }
     counts
+}
+
+/// The id of one process of these containers, as this machine counts.
+pub(super) fn first_of_containers(ids: &[String]) -> Option<String> {
+    Some(all_of(ids).next()?.file_name()?.to_string_lossy().into_owned())
+}
+
+fn all_of(ids: &[String]) -> impl Iterator<Item = PathBuf> {
+    let processes = fs::read_dir("/proc").expect("/proc is mounted");
+    processes.filter_map(|entry| Some(entry.ok()?.path())).filter(|process| {
+        // Not everything there is a process.
+        let Ok(cgroups) = fs::read_to_string(process.join("cgroup")) else { return false };
+        cgroups.lines().any(|line| ids.iter().any(|id| line.ends_with(id.as_str())))
+    })
 }
 
 fn name(program: &Path) -> String {

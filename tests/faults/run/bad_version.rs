@@ -1,0 +1,105 @@
+//! Versions that do not work, here or only in a pod. None of them ever reaches a mount that people use.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use harness::build;
+use serde_json::json;
+
+use super::Ended;
+use crate::lab::{BINARY, Lab, NAME, OLD, new, sha256};
+use crate::point::BadVersion;
+
+/// A program that can be anything: it is linked statically, and the pods have it too.
+const BUSYBOX: &str = "/bin/busybox";
+
+/// A second binary in the plugin directory of the pods.
+const HELPER: &str = "helper";
+
+/// Runs the upgrade to it, which must fail and leave nothing.
+pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
+    let only_in_the_pod =
+        |there: &str| format!("[ -d /vault/config ] && {{ {there}; }}; exec {} serve", lab.new.display());
+    let shell = |script: String| (BUSYBOX.into(), vec!["sh".to_owned(), "-c".to_owned(), script]);
+    let serve = |binary: PathBuf| (binary, vec!["serve".to_owned()]);
+    let mut flags = vec!["--version".to_owned(), new()];
+    let (binary, args): (PathBuf, Vec<String>) = match what {
+        BadVersion::DoesNotStart => (BUSYBOX.into(), vec!["false".to_owned()]),
+        BadVersion::HangsAtStart => (BUSYBOX.into(), vec!["sleep".to_owned(), "100000".to_owned()]),
+        BadVersion::CrashesAtSetup => {
+            flags.extend(["--allow-breaking", "--env", "GO_SDK_FAULT=crash"].map(str::to_owned));
+            (build::go_sdk("v0.25.0").await, Vec::new())
+        }
+        BadVersion::DoesNotStartInThePod => shell(only_in_the_pod("exit 1")),
+        BadVersion::HangsInThePod => shell(only_in_the_pod("exec /bin/sleep 100000")),
+        BadVersion::DiesSoonInThePod => {
+            for pod in lab.pods.names() {
+                lab.pods.place(pod, &lab.new, HELPER).await;
+            }
+            let dies = format!("/vault/plugins/{HELPER} serve & /bin/sleep 0.2; kill -9 $!; exit 1");
+            shell(only_in_the_pod(&dies))
+        }
+        BadVersion::LiesAboutItsVersion => {
+            flags[1] = "8.0.0".to_owned();
+            serve(lab.new.clone())
+        }
+        BadVersion::LiesInThePod => {
+            shell(only_in_the_pod(&format!("exec /vault/plugins/{NAME}-{OLD} serve")))
+        }
+        BadVersion::DroppedAField => {
+            serve(build::another_version(&lab.new, "max_ttl", "max_tll", lab.folder.path()))
+        }
+        // In ELF the machine stands at byte 18: 183 is arm64.
+        BadVersion::OtherArchitecture => serve(changed(lab, "arm64", |content| content[18] = 183)),
+        BadVersion::Truncated => serve(changed(lab, "cut", |content| content.truncate(1 << 20))),
+        BadVersion::Dynamic => {
+            let folder = lab.folder.path().join("dynamic");
+            fs::create_dir_all(&folder).unwrap();
+            serve(build::another_version(BINARY.as_ref(), OLD, &new(), &folder))
+        }
+        BadVersion::RegisteredWithAnotherChecksum => {
+            let other = build::another_version(&lab.new, "max_ttl", "max_tlx", lab.folder.path());
+            for pod in lab.pods.names() {
+                lab.pods.place(pod, &other, HELPER).await;
+            }
+            let entry = json!({
+                "version": format!("v{}", new()), "command": HELPER, "args": ["serve"], "sha256": sha256(&other),
+            });
+            lab.send("PUT", &format!("sys/plugins/catalog/secret/{NAME}"), Some(entry)).await;
+            serve(lab.new.clone())
+        }
+    };
+    let ended = upgrade(lab, &binary, &args, flags).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    if what == BadVersion::RegisteredWithAnotherChecksum {
+        let entry = format!("sys/plugins/catalog/secret/{NAME}?version=v{}", new());
+        lab.send("DELETE", &entry, None).await;
+    }
+    for pod in lab.pods.names() {
+        // Only some have one.
+        let _ = fs::remove_file(lab.pods.plugin_directory(pod).await.join(HELPER));
+    }
+    lab.assert_all_on(OLD).await;
+    lab.assert_nothing_is_left_but(&[OLD]).await;
+    ended
+}
+
+/// An upgrade by flags alone.
+pub(super) async fn upgrade(lab: &Lab, binary: &Path, args: &[String], flags: Vec<String>) -> Ended {
+    let mut line = vec!["upgrade".to_owned(), binary.display().to_string()];
+    line.extend(["--name", NAME, "--statefulset", "vault", "-n", lab.pods.namespace()].map(str::to_owned));
+    line.extend(args.iter().map(|arg| format!("--args={arg}")));
+    line.extend(flags);
+    let output = lab.program().run(line).await;
+    Ended { code: output.code, said: output.stderr }
+}
+
+fn changed(lab: &Lab, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+    let mut content = fs::read(&lab.new).unwrap();
+    change(&mut content);
+    let path = lab.folder.path().join(name);
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}

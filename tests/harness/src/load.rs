@@ -1,0 +1,235 @@
+//! Clients of Vaults in pods that get, renew and revoke credentials all the time, and an account of what became of each
+//! request and each lease.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use rand::Rng;
+use reqwest::Client as HttpClient;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use crate::{Reply, Upstream, VaultPods, eventually};
+
+/// Of each kind.
+const CLIENTS: usize = 8;
+
+/// Pause of a client between two requests. All of them together ask some sixty times a second, which two cores
+/// bear beside three Vaults.
+const PACE: Duration = Duration::from_millis(250);
+
+/// What a client does after an answer that is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retries {
+    /// Two more tries, a second or two apart, as Vault's own client: when the connection fails, and on 412, 429 and all
+    /// from 500 on but 501.
+    Official,
+    /// It gives up.
+    Never,
+}
+
+/// Clients at work: eight of each kind, spread over the pods and the mounts. A client whose pod does not answer asks the
+/// next one, as behind a service.
+#[must_use = "stop it, and look at its account"]
+pub struct Load {
+    clients: JoinSet<Account>,
+    served: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+/// A request that failed, with all its retries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedRequest {
+    /// Who asked.
+    pub retries: Retries,
+    /// Method and path.
+    pub request: String,
+    /// What came instead of an answer.
+    pub got: String,
+}
+
+/// What came of a load.
+#[derive(Debug, Default)]
+pub struct Account {
+    /// Requests, retries not counted.
+    pub requests: usize,
+    /// Those without a good answer.
+    pub failed: Vec<FailedRequest>,
+    /// Answers that said something else than they should have: a sentence each.
+    pub wrong: Vec<String>,
+    /// From the first try to the answer of the slowest one that got one.
+    pub longest: Duration,
+    /// Leases that are still in somebody's hands, and their tokens.
+    pub kept: BTreeMap<String, String>,
+}
+
+impl Load {
+    /// Starts the clients. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
+    pub fn start(pods: &VaultPods, upstream: &Arc<Upstream>, mounts: &[&str]) -> Load {
+        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
+        let urls: Vec<String> = pods.names().into_iter().map(|pod| pods.url(pod)).collect();
+        for number in 0..2 * CLIENTS {
+            let client = Client {
+                http: HttpClient::new(),
+                token: pods.root_token().to_owned(),
+                pod: number % urls.len(),
+                pods: urls.clone(),
+                mount: mounts[number / 2 % mounts.len()].to_owned(),
+                retries: if number % 2 == 0 { Retries::Official } else { Retries::Never },
+                upstream: Arc::clone(upstream),
+                account: Account::default(),
+            };
+            load.clients.spawn(client.work(Arc::clone(&load.served), Arc::clone(&load.stop)));
+        }
+        load
+    }
+
+    /// Waits until every client could have got another credential: until all together have got as many as they are.
+    pub async fn goes_on(&self) {
+        let enough = self.served.load(Ordering::Relaxed) + 2 * CLIENTS;
+        let what = "every client gets another credential";
+        eventually(what, async || (self.served.load(Ordering::Relaxed) >= enough).then_some(())).await;
+    }
+
+    /// Ends the load, once each client has done what it was at.
+    pub async fn stop(self) -> Account {
+        self.stop.store(true, Ordering::Relaxed);
+        let accounts = self.clients.join_all().await;
+        accounts.into_iter().fold(Account::default(), Account::and)
+    }
+}
+
+impl Account {
+    fn and(mut self, other: Account) -> Account {
+        self.requests += other.requests;
+        self.failed.extend(other.failed);
+        self.wrong.extend(other.wrong);
+        self.longest = self.longest.max(other.longest);
+        self.kept.extend(other.kept);
+        self
+    }
+}
+
+struct Client {
+    http: HttpClient,
+    token: String,
+    pods: Vec<String>,
+    /// Whom it asks.
+    pod: usize,
+    mount: String,
+    retries: Retries,
+    upstream: Arc<Upstream>,
+    account: Account,
+}
+
+impl Client {
+    async fn work(mut self, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Account {
+        for round in 0_usize.. {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            if let Some((lease, token)) = self.get().await {
+                served.fetch_add(1, Ordering::Relaxed);
+                self.account.kept.insert(lease.clone(), token.clone());
+                // Every fourth is kept, half of those renewed.
+                if round % 2 == 0 {
+                    self.renew(&lease).await;
+                }
+                if round % 4 != 3 {
+                    self.revoke(&lease, &token).await;
+                }
+            }
+        }
+        self.account
+    }
+
+    async fn get(&mut self) -> Option<(String, String)> {
+        let path = format!("{}/creds/developer", self.mount);
+        let answer = self.ask("GET", &path, None).await?;
+        let token = answer["data"]["token"].as_str().unwrap_or_default().to_owned();
+        let lease = answer["lease_id"].as_str().unwrap_or_default().to_owned();
+        let whole = answer["renewable"] == true
+            && answer["lease_duration"].as_u64().is_some_and(|seconds| seconds > 0)
+            && answer["data"]["permissions"].is_array()
+            && lease.starts_with(&path);
+        if !whole {
+            self.wrong(format!("{path} answered without a lease or without a field"));
+        }
+        if !self.upstream.takes(&token) {
+            self.wrong(format!("{path} answered with a token that the upstream does not take"));
+        }
+        Some((lease, token))
+    }
+
+    async fn renew(&mut self, lease: &str) {
+        let body = json!({"lease_id": lease});
+        if let Some(answer) = self.ask("PUT", "sys/leases/renew", Some(body)).await
+            && answer["lease_id"] != lease
+        {
+            self.wrong("a renewal answered with another lease".to_owned());
+        }
+    }
+
+    async fn revoke(&mut self, lease: &str, token: &str) {
+        // Whether one that failed was carried out is not known, so it is in nobody's hands any more.
+        self.account.kept.remove(lease);
+        let body = json!({"lease_id": lease, "sync": true});
+        let revoked = self.ask("PUT", "sys/leases/revoke", Some(body)).await.is_some();
+        if revoked && self.upstream.takes(token) {
+            self.wrong("the upstream takes a token whose lease is revoked".to_owned());
+        }
+    }
+
+    fn wrong(&mut self, sentence: String) {
+        self.account.wrong.push(sentence);
+    }
+
+    /// One request, with its retries; nothing when it failed.
+    async fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<Value> {
+        tokio::time::sleep(PACE).await;
+        self.account.requests += 1;
+        let started = Instant::now();
+        let tries = if self.retries == Retries::Official { 3 } else { 1 };
+        let mut got = String::new();
+        for number in 1..=tries {
+            let again = match self.send(method, path, body.as_ref()).await {
+                Ok(reply) if reply.status < 300 => {
+                    self.account.longest = self.account.longest.max(started.elapsed());
+                    return Some(reply.body);
+                }
+                Ok(reply) => {
+                    got = format!("{} {}", reply.status, reply.body);
+                    matches!(reply.status, 412 | 429) || reply.status >= 500 && reply.status != 501
+                }
+                Err(error) => {
+                    got = format!("{:#}", error.without_url());
+                    true
+                }
+            };
+            self.pod = (self.pod + 1) % self.pods.len();
+            if !again {
+                break;
+            }
+            if number < tries {
+                let second = rand::rng().random_range(1.0..1.5);
+                tokio::time::sleep(Duration::from_secs_f64(second * f64::from(number))).await;
+            }
+        }
+        let request = format!("{method} {path}");
+        self.account.failed.push(FailedRequest { retries: self.retries, request, got });
+        None
+    }
+
+    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<Reply> {
+        let method = method.parse().expect("these are methods");
+        let request = self.http.request(method, format!("{}/v1/{path}", self.pods[self.pod]));
+        let request = request.header("X-Vault-Token", &self.token);
+        let request = match body {
+            Some(body) => request.json(body),
+            None => request,
+        };
+        Reply::read(request.send().await?).await
+    }
+}
