@@ -36,8 +36,8 @@ impl Lab {
     pub(crate) async fn start() -> Lab {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
-        let pods =
-            VaultPods::builder(cluster).plugin_volume(PluginVolume::Persistent).raw_storage().start().await;
+        let pods = VaultPods::builder(cluster).plugin_volume(PluginVolume::Persistent).raw_storage();
+        let pods = pods.elections_as_by_default().start().await;
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
         let old = stripped(&build::static_binary("vault-token-plugin").await, folder.path());
@@ -84,6 +84,13 @@ impl Lab {
 
     pub(crate) fn load(&self) -> Load {
         Load::start(&self.pods, &self.upstream, &MOUNTS)
+    }
+
+    /// Who is active, and since when.
+    pub(crate) async fn leadership(&self) -> String {
+        let active = self.pods.active().await;
+        let leader = self.pods.api(active, "GET", "sys/leader", None).await.success();
+        format!("{active} since {}", leader["active_time"])
     }
 
     /// What the mounts run.

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 use reqwest::Client as HttpClient;
+use reqwest::header::LOCATION;
+use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -69,10 +71,17 @@ impl Load {
     /// Starts the clients. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
     pub fn start(pods: &VaultPods, upstream: &Arc<Upstream>, mounts: &[&str]) -> Load {
         let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
-        let urls: Vec<String> = pods.names().into_iter().map(|pod| pods.url(pod)).collect();
+        let names = pods.names().into_iter();
+        let urls: Vec<Urls> =
+            names.map(|pod| Urls { here: pods.url(pod), in_network: pods.url_in_network(pod) }).collect();
         for number in 0..2 * CLIENTS {
             let client = Client {
-                http: HttpClient::new(),
+                http: HttpClient::builder()
+                    .no_proxy()
+                    // It would lead to the network of the cluster, which this machine is not in.
+                    .redirect(Policy::none())
+                    .build()
+                    .expect("the client's configuration is valid"),
                 token: pods.root_token().to_owned(),
                 pod: number % urls.len(),
                 pods: urls.clone(),
@@ -112,10 +121,17 @@ impl Account {
     }
 }
 
+/// Of the Vault in a pod.
+#[derive(Clone)]
+struct Urls {
+    here: String,
+    in_network: String,
+}
+
 struct Client {
     http: HttpClient,
     token: String,
-    pods: Vec<String>,
+    pods: Vec<Urls>,
     /// Whom it asks.
     pod: usize,
     mount: String,
@@ -201,7 +217,7 @@ impl Client {
                 }
                 Ok(reply) => {
                     got = format!("{} {}", reply.status, reply.body);
-                    matches!(reply.status, 412 | 429) || reply.status >= 500 && reply.status != 501
+                    matches!(reply.status, 307 | 412 | 429) || reply.status >= 500 && reply.status != 501
                 }
                 Err(error) => {
                     got = format!("{:#}", error.without_url());
@@ -222,14 +238,32 @@ impl Client {
         None
     }
 
+    /// One try. A standby that cannot pass it on says who can.
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<Reply> {
+        let answer = self.send_to(&self.pods[self.pod], method, path, body).await?;
+        let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        let leader = location.and_then(|to| self.pods.iter().find(|pod| to.starts_with(&pod.in_network)));
+        let answer = match leader {
+            Some(leader) => self.send_to(leader, method, path, body).await?,
+            None => answer,
+        };
+        Reply::read(answer).await
+    }
+
+    async fn send_to(
+        &self,
+        pod: &Urls,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> reqwest::Result<reqwest::Response> {
         let method = method.parse().expect("these are methods");
-        let request = self.http.request(method, format!("{}/v1/{path}", self.pods[self.pod]));
+        let request = self.http.request(method, format!("{}/v1/{path}", pod.here));
         let request = request.header("X-Vault-Token", &self.token);
         let request = match body {
             Some(body) => request.json(body),
             None => request,
         };
-        Reply::read(request.send().await?).await
+        request.send().await
     }
 }

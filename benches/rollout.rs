@@ -1,0 +1,117 @@
+//! How long an upgrade takes on three pods and on nine, beside the shell script that does the same job right.
+//!
+//! `cargo bench --bench rollout`. Needs root, as every test on Kubernetes, and kubectl.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use harness::{Cluster, PluginVolume, Program, VaultPods, build};
+use rand::RngCore;
+use serde_json::json;
+use tempfile::TempDir;
+
+/// What a plugin with Go's SDK weighs.
+const SIZE: usize = 25_000_000;
+const MOUNTS: [&str; 2] = ["first", "second"];
+const NAME: &str = "go-kv";
+
+/// Each way does this many upgrades, in turn with the other.
+const ROUNDS: usize = 3;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let three = measure(3).await?;
+    let nine = measure(9).await?;
+    say("| | 3 pods | 9 pods | ratio |")?;
+    say("|---|---|---|---|")?;
+    for (name, of) in [("`upgrade`", 0), ("the shell script", 1)] {
+        let (few, many) = (three[of].as_secs_f64(), nine[of].as_secs_f64());
+        say(&format!("| {name} | {few:.1} s | {many:.1} s | {:.2} |", many / few))?;
+    }
+    let ratio = |times: &[Duration; 2]| times[0].as_secs_f64() / times[1].as_secs_f64();
+    say(&format!("| ratio | {:.2} | {:.2} | |", ratio(&three), ratio(&nine)))
+}
+
+/// The medians of our time and of the script's.
+async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
+    let cluster = Cluster::shared().await;
+    let pods =
+        VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent).start().await;
+    let folder = tempfile::tempdir()?;
+    let ours = program(env!("CARGO_BIN_EXE_vault-token-plugin").into(), &pods);
+    let script = program(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rollout.sh"), &pods);
+
+    let first = binary("1.0.0", &folder).await?;
+    for mount in MOUNTS {
+        let line = format!(
+            "register --name {NAME} --mount {mount} --binary {} -n {} --statefulset vault",
+            first.display(),
+            pods.namespace()
+        );
+        ours.run(line.split(' ')).await.success();
+    }
+    let mut times: [Vec<Duration>; 2] = Default::default();
+    for round in 0..ROUNDS {
+        for (way, took) in times.iter_mut().enumerate() {
+            let version = format!("1.{}.0", 1 + 2 * round + way);
+            let file = binary(&version, &folder).await?;
+            let started = Instant::now();
+            if way == 0 {
+                let line = format!(
+                    "upgrade {} --name {NAME} -n {} --statefulset vault",
+                    file.display(),
+                    pods.namespace()
+                );
+                ours.run(line.split(' ')).await.success();
+            } else {
+                let file = file.display().to_string();
+                let line = [&[pods.namespace(), NAME, &version, &file][..], &MOUNTS].concat();
+                script.run(line).await.success();
+            }
+            took.push(started.elapsed());
+            check(&pods, &version).await?;
+        }
+    }
+    Ok(times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2]
+    }))
+}
+
+fn program(binary: PathBuf, pods: &VaultPods) -> Program {
+    Program::new(binary)
+        .env("KUBECONFIG", pods.cluster().kubeconfig().display().to_string())
+        .env("VAULT_TOKEN", pods.root_token())
+}
+
+/// A version of a Go plugin, made as large as one with more in it: what is behind the end of an executable does no harm.
+async fn binary(version: &str, folder: &TempDir) -> Result<PathBuf, Box<dyn Error>> {
+    let mut content = fs::read(build::go_kv(&format!("v{version}")).await)?;
+    let length = content.len();
+    if length < SIZE {
+        content.resize(SIZE, 0);
+        rand::rng().fill_bytes(&mut content[length..]);
+    }
+    let path = folder.path().join(format!("{NAME}-{version}"));
+    fs::write(&path, content)?;
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(path)
+}
+
+async fn check(pods: &VaultPods, version: &str) -> Result<(), Box<dyn Error>> {
+    let active = pods.active().await;
+    for mount in MOUNTS {
+        let reply = pods.api(active, "GET", &format!("sys/mounts/{mount}"), None).await.success();
+        if reply["running_plugin_version"] != json!(format!("v{version}")) {
+            return Err(format!("{mount} runs {}", reply["running_plugin_version"]).into());
+        }
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> Result<(), Box<dyn Error>> {
+    Ok(writeln!(std::io::stdout().lock(), "{line}")?)
+}
