@@ -52,6 +52,9 @@ pub enum Trouble {
     /// Redirected from https to plain http; not followed, because the token would be readable on the way.
     #[error("the server redirects to an address that is not protected by TLS")]
     InsecureRedirect,
+    /// Redirected to another server, which is not known by that address here; not followed. Nothing was carried out.
+    #[error("it stands by and cannot pass requests on to the active one")]
+    Standby,
     /// Redirected too often, or to something that is no address.
     #[error("the server redirects in a circle or to no address")]
     RedirectLoop,

@@ -11,7 +11,7 @@ use http::{Method, Request, Response, StatusCode};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::client_config::{ClientConfig, ClientError, Verification};
+use crate::client_config::{ClientConfig, ClientError, Redirects, Verification};
 use crate::{CallError, Endpoint, Repeat, Secret, Trouble};
 
 /// Sends endpoints. Cheap to clone.
@@ -22,6 +22,7 @@ pub struct Client {
     base: Url,
     headers: HeaderMap,
     max_retries: u32,
+    redirects: Redirects,
 }
 
 /// First pause before another attempt; doubled each time, half of it random so that many callers spread.
@@ -53,7 +54,8 @@ impl Client {
         };
         let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
         let address = config.address.trim_end_matches('/').to_owned();
-        Ok(Self { http, address, base, headers, max_retries: config.max_retries })
+        let ClientConfig { max_retries, redirects, .. } = *config;
+        Ok(Self { http, address, base, headers, max_retries, redirects })
     }
 
     /// The address as it was configured.
@@ -75,7 +77,7 @@ impl Client {
 
     /// Sends one endpoint and reads the answer.
     ///
-    /// Tries again where that cannot do harm: when there was no connection, on 412 and 429, and, for endpoints that
+    /// Tries again where that cannot do harm: when there was no connection, on a redirect that is not followed, on 412 and 429, and, for endpoints that
     /// may be repeated, on 502, 503 (not when sealed) and 504. A request that was cut off may have been carried out.
     pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
         let request = endpoint.request();
@@ -84,7 +86,9 @@ impl Client {
             let outcome = self.attempt(&request).await;
             let pause = match &outcome {
                 Ok(reply) => pause_after_reply(reply, E::REPEAT),
-                Err(CallError::Transport { trouble: Trouble::NoConnection, .. }) => Some(Duration::ZERO),
+                Err(CallError::Transport { trouble: Trouble::NoConnection | Trouble::Standby, .. }) => {
+                    Some(Duration::ZERO)
+                }
                 Err(_) => None,
             };
             match pause {
@@ -120,6 +124,9 @@ impl Client {
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.exchange(request.method(), url.clone(), headers.clone(), request.body()).await?;
             let Some(location) = redirected(&reply) else { return Ok(reply) };
+            if self.redirects == Redirects::Refuse {
+                return Err(self.trouble(Trouble::Standby));
+            }
             let next = next_hop(&url, location).map_err(|trouble| self.trouble(trouble))?;
             headers.remove(http::header::HOST);
             url = next;

@@ -31,6 +31,19 @@ pub struct ClientConfig {
     pub timeout: Duration,
     /// Attempts after the first.
     pub max_retries: u32,
+    /// Whether a standby may send a request on to another address.
+    pub redirects: Redirects,
+}
+
+/// Whether a standby may send a request on to another address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Redirects {
+    /// As Vault's own client.
+    #[default]
+    Follow,
+    /// Where the server is reached by a tunnel, its own name for the active one means something else at this end, and the
+    /// token would go there.
+    Refuse,
 }
 
 /// Whether the server's certificate is looked at.
@@ -102,6 +115,7 @@ impl ClientConfig {
             verification: Verification::Full,
             timeout: Duration::from_secs(60),
             max_retries: 2,
+            redirects: Redirects::Follow,
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use vault_api::config_state::{ConfigState, ReadSanitized};
 use vault_api::health::{Health, Product};
-use vault_api::{Client, ClientConfig, health, mounts};
+use vault_api::{Client, ClientConfig, Redirects, health, mounts};
 
 use super::cluster::Cluster;
 use super::error::{Asked, KubernetesError};
@@ -141,8 +141,11 @@ async fn way(
     pod: Option<String>,
 ) -> Result<Way, KubernetesError> {
     let forward = Forward::open(cluster.clone(), door.port, pod).await?;
-    let config =
-        ClientConfig { address: format!("{}://{}", door.scheme, forward.address()), ..vault.clone() };
+    let config = ClientConfig {
+        address: format!("{}://{}", door.scheme, forward.address()),
+        redirects: Redirects::Refuse,
+        ..vault.clone()
+    };
     let client = Client::new(&config).map_err(KubernetesError::Client)?;
     Ok(Way { forward: Arc::new(forward), client })
 }

@@ -1,0 +1,57 @@
+//! The client and real connections.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use vault_api::{CallError, Client, ClientConfig, Redirects, Trouble, health};
+
+/// Gives the same answer to every connection. Returns its address and how often it was asked.
+async fn server(answer: String) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            // A request without a body is one packet.
+            let _ = client.read(&mut [0; 4096]).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            let _ = client.write_all(answer.as_bytes()).await;
+        }
+    });
+    (address, asked)
+}
+
+async fn ask_a_standby(redirects: Redirects) -> (Result<health::Health, CallError>, usize) {
+    let body = r#"{"initialized":true,"sealed":false,"standby":false,"version":"1.21.4"}"#;
+    let active =
+        format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+    let (active, asked) = server(active).await;
+    let standby = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: {active}/v1/sys/health\r\nconnection: close\r\n\
+         content-length: 0\r\n\r\n"
+    );
+    let (standby, _) = server(standby).await;
+    let config = ClientConfig { redirects, max_retries: 1, ..ClientConfig::new(standby) };
+    let answer = Client::new(&config).unwrap().send(&health::Read).await;
+    (answer, asked.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_standby_may_send_a_request_on() {
+    let (answer, asked) = ask_a_standby(Redirects::Follow).await;
+    assert_eq!(answer.unwrap().version, "1.21.4");
+    assert_eq!(asked, 1);
+}
+
+#[tokio::test]
+async fn behind_a_tunnel_the_token_goes_nowhere_else() {
+    let (answer, asked) = ask_a_standby(Redirects::Refuse).await;
+    let trouble = answer.unwrap_err();
+    assert!(matches!(trouble, CallError::Transport { trouble: Trouble::Standby, .. }), "{trouble}");
+    assert_eq!(asked, 0);
+}
