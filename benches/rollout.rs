@@ -1,6 +1,6 @@
-//! How long an upgrade takes on three pods and on nine, beside the shell script that does the same job right.
+//! How long an upgrade takes on three pods and on nine, or on as many as are named, beside the shell script that does the same job right.
 //!
-//! `cargo bench --bench rollout`. Needs root, as every test on Kubernetes, and kubectl.
+//! `cargo bench --bench rollout -- [PODS...]`. Needs root, as every test on Kubernetes, and kubectl.
 
 use std::error::Error;
 use std::fs;
@@ -23,16 +23,19 @@ const ROUNDS: usize = 3;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let three = measure(3).await?;
-    let nine = measure(9).await?;
-    say("| | 3 pods | 9 pods | ratio |")?;
-    say("|---|---|---|---|")?;
-    for (name, of) in [("`upgrade`", 0), ("the shell script", 1)] {
-        let (few, many) = (three[of].as_secs_f64(), nine[of].as_secs_f64());
-        say(&format!("| {name} | {few:.1} s | {many:.1} s | {:.2} |", many / few))?;
+    // Cargo itself passes `--bench`.
+    let numbers = std::env::args().skip(1).filter(|arg| arg != "--bench").map(|arg| arg.parse());
+    let mut sizes: Vec<usize> = numbers.collect::<Result<_, _>>()?;
+    if sizes.is_empty() {
+        sizes = vec![3, 9];
     }
-    let ratio = |times: &[Duration; 2]| times[0].as_secs_f64() / times[1].as_secs_f64();
-    say(&format!("| ratio | {:.2} | {:.2} | |", ratio(&three), ratio(&nine)))
+    say("| pods | `upgrade` | the shell script | ratio |")?;
+    say("|---|---|---|---|")?;
+    for replicas in sizes {
+        let [ours, script] = measure(replicas).await?.map(|time| time.as_secs_f64());
+        say(&format!("| {replicas} | {ours:.1} s | {script:.1} s | {:.2} |", ours / script))?;
+    }
+    Ok(())
 }
 
 /// The medians of our time and of the script's.

@@ -45,6 +45,8 @@ fn main() -> ExitCode {
         println!("{} faults", all.len());
         return ExitCode::SUCCESS;
     }
+    // What does not hold is said once, in the list.
+    std::panic::set_hook(Box::new(|_| {}));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let failed = if args.is_empty() {
         let turn = Turn::next(all.len());
@@ -74,14 +76,14 @@ async fn run_all(points: &[FaultPoint], turn: Option<Duration>) -> (usize, usize
         if turn.is_some_and(|turn| done > 0 && started.elapsed() >= turn) {
             break;
         }
-        let whole = match lab.take() {
-            Some(lab) => lab,
-            None => Lab::start().await,
-        };
         let begun = Instant::now();
+        let whole = lab.take();
         // In a task of its own, so that one that does not hold does not end the others; it takes its pods with it.
         let ended = tokio::task::spawn_local(async move {
-            let mut lab = whole;
+            let mut lab = match whole {
+                Some(lab) => lab,
+                None => Lab::start().await,
+            };
             let result = run::run(&mut lab, point).await;
             (lab, result)
         });

@@ -216,8 +216,7 @@ impl Run<'_> {
         let mut waited = Duration::ZERO;
         let mut told = None;
         loop {
-            let observed = observe(self.world, Some(self.goal), &self.this_run).await;
-            let observed = observed.map_err(|error| chain(&error))?;
+            let observed = self.look().await?;
             if let (Goal::Upgrade(upgrade), true) = (self.goal, self.done.is_empty()) {
                 self.switched = Switched::half(&observed, upgrade);
             }
@@ -235,6 +234,43 @@ impl Run<'_> {
                 }
                 decision => return Ok(decision),
             }
+        }
+    }
+
+    /// A look at the world. Where there are other nodes, one of them takes over from one that is lost, so it is waited for.
+    async fn look(&mut self) -> Result<Observed, String> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let error = match observe(self.world, Some(self.goal), &self.this_run).await {
+                Ok(observed) => return Ok(observed),
+                Err(error) => error,
+            };
+            if !error.may_pass() || !self.has_other_nodes() || waited >= LONGEST_WAIT {
+                return Err(chain(&error));
+            }
+            if waited.is_zero() {
+                (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            waited += LOOK_AGAIN;
+        }
+    }
+
+    fn has_other_nodes(&self) -> bool {
+        let site = self.seen.as_ref().and_then(|seen| seen.site.as_ref());
+        site.is_some_and(|site| site.nodes.len() > 1)
+    }
+
+    /// Nothing can be undone on a node that is lost; another takes over in seconds.
+    async fn wait_for_active(&mut self) {
+        let mut waited = Duration::ZERO;
+        while self.has_other_nodes() && waited < LONGEST_WAIT {
+            match self.look().await {
+                Ok(seen) if !seen.server.has_active_node => {}
+                Ok(_) | Err(_) => return,
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+            waited += LOOK_AGAIN;
         }
     }
 
@@ -357,7 +393,8 @@ impl Run<'_> {
         }
     }
 
-    async fn failed(self, step: Option<Step>, error: String) -> Outcome {
+    async fn failed(mut self, step: Option<Step>, error: String) -> Outcome {
+        self.wait_for_active().await;
         if let Goal::Upgrade(_) = self.goal {
             return self.undo(step, error).await;
         }

@@ -8,8 +8,8 @@ use vault_api::catalog::{EntryName, Listed};
 use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
-    ApiError, CallError, Client, Endpoint, capabilities, catalog, config_state, health, leases, logical,
-    mounts, pins,
+    ApiError, CallError, Client, Endpoint, Trouble, capabilities, catalog, config_state, health, leases,
+    logical, mounts, pins,
 };
 
 use crate::compare::{Comparison, compare};
@@ -61,6 +61,21 @@ pub enum ObserveError {
     /// The plugin directory could not be read.
     #[error("could not observe the plugin directory")]
     Site(#[source] SiteError),
+}
+
+impl ObserveError {
+    /// Whether it may be of a node that is about to be replaced by another.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Call { source: CallError::Api(answer), .. } => answer.status.is_server_error(),
+            Self::Call { source: CallError::Transport { trouble, .. }, .. } => matches!(
+                trouble,
+                Trouble::NoConnection | Trouble::Broken | Trouble::TimedOut | Trouble::Standby
+            ),
+            Self::Site(_) => true,
+            Self::Call { .. } | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
+        }
+    }
 }
 
 /// The names of the one namespace that every server has.
