@@ -2,11 +2,7 @@
 
 use std::fs;
 
-use harness::{build, eventually};
-use k8s_openapi::api::core::v1::Node;
-use kube::Api;
-use kube::api::{Patch, PatchParams};
-use serde_json::json;
+use harness::build;
 
 use super::bad_version::upgrade;
 use super::{Ended, args};
@@ -17,11 +13,11 @@ use crate::point::{Command, Obstacle};
 pub(super) async fn meet(lab: &Lab, what: Obstacle) -> Ended {
     match what {
         Obstacle::PodPending => {
-            cordon(lab, true).await;
+            lab.pods.cordon().await;
             let pod = lab.pods.standbys().await[0].to_owned();
             lab.pods.delete(&pod).await;
             let ended = refused(lab).await;
-            cordon(lab, false).await;
+            lab.pods.uncordon().await;
             lab.pods.wait_ready(&pod).await;
             ended
         }
@@ -71,13 +67,4 @@ async fn refused(lab: &Lab) -> Ended {
 async fn unchanged(lab: &Lab) {
     lab.assert_all_on(OLD).await;
     lab.assert_nothing_is_left_but(&[OLD]).await;
-}
-
-async fn cordon(lab: &Lab, unschedulable: bool) {
-    let nodes: Api<Node> = Api::all(lab.pods.client());
-    let patch = Patch::Merge(json!({"spec": {"unschedulable": unschedulable}}));
-    eventually("the node takes it", async || {
-        nodes.patch("node", &PatchParams::default(), &patch).await.ok().map(|_| ())
-    })
-    .await;
 }

@@ -1,7 +1,6 @@
 //! What happens while a command is at work.
 
 use harness::{Fault, Operation};
-use kube::api::DeleteParams;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::process::Child;
@@ -66,11 +65,11 @@ pub(super) async fn strike(
         }
         Disturbance::ActiveKilled => {
             let active = lab.pods.active().await;
-            lab.pods.pods().delete(active, &DeleteParams::default().grace_period(0)).await.unwrap();
+            lab.pods.kill(active).await;
         }
         Disturbance::StandbyDeleted => {
             let standby = lab.pods.standbys().await[0];
-            lab.pods.pods().delete(standby, &DeleteParams::default()).await.unwrap();
+            lab.pods.start_to_delete(standby).await;
         }
         Disturbance::ApiServerAway => lab.gate.shut_for(AWAY),
         Disturbance::ConnectionsCut => lab.gate.cut(),

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
+use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -223,6 +223,33 @@ impl VaultPods {
             (now.is_some() && now != before).then_some(())
         })
         .await;
+    }
+
+    /// Deletes a pod as [`VaultPods::delete`] does, and waits for nothing.
+    pub async fn start_to_delete(&self, pod: &str) {
+        self.pods().delete(pod, &DeleteParams::default()).await.expect("a pod can be deleted");
+    }
+
+    /// Kills a pod, as when its machine is lost; waits for nothing.
+    pub async fn kill(&self, pod: &str) {
+        let now = DeleteParams::default().grace_period(0);
+        self.pods().delete(pod, &now).await.expect("a pod can be deleted");
+    }
+
+    /// Has the node take no pod any more that is made from now on, of any test that shares the cluster.
+    pub async fn cordon(&self) {
+        self.make_unschedulable(json!(true)).await;
+    }
+
+    /// Has it take pods again.
+    pub async fn uncordon(&self) {
+        self.make_unschedulable(json!(null)).await;
+    }
+
+    async fn make_unschedulable(&self, whether: Value) {
+        let patch = Patch::Merge(json!({"spec": {"unschedulable": whether}}));
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        nodes.patch("node", &PatchParams::default(), &patch).await.expect("a node can be patched");
     }
 
     /// The uid of a pod, if it is there.
