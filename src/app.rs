@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, creds, dev, inspect, register, reload, serve, status, version};
+use crate::commands::{completions, creds, dev, inspect, manifests, register, reload, serve, status, version};
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -28,6 +28,8 @@ enum Command {
     Dev(Box<dev::DevArgs>),
     /// Show what a plugin is and offers, or what differs between two; needs no server
     Inspect(inspect::InspectArgs),
+    /// Print what a cluster needs: init container, Helm values, access, alerts, an application
+    Manifests(Box<manifests::ManifestsArgs>),
     /// Place a plugin, register it, mount it, configure it and try it; does only what is missing
     Register(Box<register::RegisterArgs>),
     /// Reload a plugin on its mounts, and prove what runs
@@ -83,6 +85,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
         Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
+        Command::Manifests(args) => finish(manifests::run(*args).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
         Command::Status(args) => finish(status::run(args, context).await, ui),

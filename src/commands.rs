@@ -4,6 +4,7 @@ pub mod completions;
 pub mod creds;
 pub mod dev;
 pub mod inspect;
+pub mod manifests;
 pub mod register;
 pub mod reload;
 pub mod serve;

@@ -7,11 +7,13 @@ mod apply;
 mod binary;
 mod compare;
 mod decide;
+mod drift;
 mod event;
 mod goal;
 mod observe;
 mod observed;
 mod refusal;
+mod rights;
 mod site;
 mod smoke;
 mod step;
@@ -22,6 +24,9 @@ pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan};
+pub use drift::{
+    ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster,
+};
 pub use event::Event;
 pub use goal::{
     Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register, Reload, ReloadTarget, Rewrite,
@@ -33,6 +38,7 @@ pub use observed::{
     Server, SiteObserved, SiteState, ThisRun, WriteObserved,
 };
 pub use refusal::Refusal;
+pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
 pub use site::local::{LocalSite, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
