@@ -1,4 +1,4 @@
-//! Names that a cluster takes, and references to images. A manifest holds nothing that was not checked here.
+//! Names that a cluster and Prometheus take, and references to images. A manifest holds nothing that was not checked here.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,6 +25,9 @@ pub(crate) enum NameError {
     /// Relative, or with a part that leads elsewhere.
     #[error("{text:?} is no absolute path of a directory")]
     NotADirectory { text: String },
+    /// Prometheus would not read it.
+    #[error("{text:?} is no name of a metric: letters, digits and underscores, and no digit first")]
+    NotAMetric { text: String },
 }
 
 /// The name of an object: a DNS label, which every kind of object accepts.
@@ -44,6 +47,10 @@ pub(crate) struct Image(String);
 /// An absolute path of a directory in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Directory(String);
+
+/// The first part of a metric's name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MetricsPrefix(String);
 
 /// The longest label of RFC 1123.
 const LONGEST: usize = 63;
@@ -133,6 +140,23 @@ impl FromStr for Directory {
             // A colon ends a path where container runtimes read mounts.
             && !bare.chars().any(|c| c.is_control() || c == ':');
         if right { Ok(Self(bare.to_owned())) } else { Err(NameError::NotADirectory { text: text.to_owned() }) }
+    }
+}
+
+impl FromStr for MetricsPrefix {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        let right = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if right { Ok(Self(text.to_owned())) } else { Err(NameError::NotAMetric { text: text.to_owned() }) }
+    }
+}
+
+impl MetricsPrefix {
+    /// As text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 }
 

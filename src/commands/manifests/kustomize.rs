@@ -89,9 +89,11 @@ pub(super) fn write(
     Ok(Written { directory: directory.to_owned(), files, removed, component })
 }
 
-/// With something to build on it stands alone; without, it is a component of the kustomization that has the servers.
+/// It stands alone unless it patches something that it does not have: then it is a component of the kustomization that does.
 fn kustomization(bases: &[String], documents: &[Document]) -> Value {
-    let alone = !bases.is_empty() || documents.iter().any(|document| document.part == Part::Server);
+    let patches_only = documents.iter().any(|document| matches!(document.content, Content::Patch(_)))
+        && !documents.iter().any(|document| document.part == Part::Server);
+    let alone = !bases.is_empty() || !patches_only;
     let (version, kind) = match alone {
         true => ("kustomize.config.k8s.io/v1beta1", "Kustomization"),
         false => ("kustomize.config.k8s.io/v1alpha1", "Component"),
@@ -254,8 +256,10 @@ mod tests {
     }
 
     #[test]
-    fn without_servers_it_is_a_component() {
-        let documents = [document("a.yaml", "A")];
+    fn a_patch_without_servers_makes_it_a_component() {
+        let mut documents = vec![document("a.yaml", "A")];
+        assert_eq!(kustomization(&[], &documents)["kind"], "Kustomization");
+        documents.push(Document { content: Content::Patch(json!({})), ..document("b.yaml", "B") });
         assert_eq!(kustomization(&[], &documents)["kind"], "Component");
         let on_a_base = kustomization(&["../vault".to_owned()], &documents);
         assert_eq!(on_a_base["kind"], "Kustomization");

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use rollout::MountPath;
 use vault_api::catalog::PluginType;
 
-use super::kubernetes_name::{Directory, Image, Label, Selector};
+use super::kubernetes_name::{Directory, Image, Label, MetricsPrefix, Selector};
 use crate::config::PluginYaml;
 use crate::error::CommandError;
 
@@ -58,6 +58,9 @@ pub(super) struct Flags {
     /// Namespace of Prometheus
     #[arg(long, value_name = "NAME", default_value = "monitoring")]
     monitoring_namespace: Label,
+    /// What the plugin's metrics are called: the metrics_prefix of its config
+    #[arg(long, value_name = "NAME", default_value = "custom_plugin")]
+    metrics_prefix: MetricsPrefix,
     #[command(flatten)]
     application: ApplicationFlags,
     /// The description of the plugin that `register` takes; flags come before it
@@ -117,6 +120,7 @@ pub(crate) struct Names {
     pub(crate) server_address: Address,
     pub(crate) ca_secret: Option<Label>,
     pub(crate) monitoring_namespace: Label,
+    pub(crate) metrics_prefix: MetricsPrefix,
     pub(crate) application: Application,
 }
 
@@ -239,6 +243,7 @@ pub(super) fn gather(flags: Flags) -> Result<Names, CommandError> {
         server_address: self::address(&address)?,
         ca_secret: flags.ca_secret,
         monitoring_namespace: flags.monitoring_namespace,
+        metrics_prefix: flags.metrics_prefix,
         namespace,
         statefulset,
         mounts,

@@ -1,7 +1,8 @@
 //! What the StatefulSet of the servers gets in addition, so that every pod starts with every version of the plugin.
 
-use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy};
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec};
 use k8s_openapi::api::core::v1::{Container, PodSpec, PodTemplateSpec};
+use serde_json::json;
 
 use super::document::{Content, Document, value};
 use super::hcl;
@@ -29,10 +30,6 @@ pub(super) fn patch(names: &Names) -> Result<Vec<Document>, CommandError> {
         metadata: bare(&names.statefulset, &names.namespace),
         spec: Some(StatefulSetSpec {
             template: PodTemplateSpec { spec: Some(pod), ..PodTemplateSpec::default() },
-            update_strategy: Some(StatefulSetUpdateStrategy {
-                type_: Some("OnDelete".to_owned()),
-                ..StatefulSetUpdateStrategy::default()
-            }),
             ..StatefulSetSpec::default()
         }),
         status: None,
@@ -42,6 +39,8 @@ pub(super) fn patch(names: &Names) -> Result<Vec<Document>, CommandError> {
     if let Some(spec) = patch.pointer_mut("/spec").and_then(|spec| spec.as_object_mut()) {
         spec.remove("selector");
         spec.remove("serviceName");
+        // What a cluster fills in for a rolling update is refused beside OnDelete, and goes only when told to.
+        spec.insert("updateStrategy".to_owned(), json!({"type": "OnDelete", "rollingUpdate": null}));
     }
     Ok(vec![Document {
         part: Part::Statefulset,

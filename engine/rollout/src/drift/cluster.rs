@@ -39,7 +39,15 @@ pub async fn compare_with_cluster(
             kinds.insert(types.clone(), resource(&client, &types).await?);
         }
         let (resource, capabilities) = &kinds[&types];
-        compared.push(compare(&client, resource, capabilities, &object).await?);
+        let next = compare(&client, resource, capabilities, &object).await;
+        // What is added to an object that would itself be created cannot be tried without it.
+        let is_new = |of: &str| {
+            compared.iter().any(|one: &ObjectDrift| one.object == of && one.drift == Drift::Missing)
+        };
+        match next {
+            Err(ClusterError::Refused { object, code: 422, .. }) if is_new(&object) => {}
+            next => compared.push(next?),
+        }
     }
     Ok(compared)
 }
