@@ -36,7 +36,7 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Show what is on disk, in the catalog, configured and running
     Status(status::StatusArgs),
-    /// Get, renew and revoke credentials
+    /// Get, renew and revoke credentials, or keep one for a command or in a file
     #[command(subcommand)]
     Creds(creds::CredsCommand),
     /// Print the completion script of a shell
@@ -92,6 +92,9 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
+        Command::Creds(creds::CredsCommand::Exec(args)) => finish(creds::exec(*args, context, ui).await, ui),
+        Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
+        Command::Creds(creds::CredsCommand::ExecChild(args)) => finish(creds::become_command(args, ui), ui),
         Command::Completions(args) => finish(completions::run(args), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }

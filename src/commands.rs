@@ -13,4 +13,5 @@ pub mod version;
 
 mod carry_out;
 mod data;
+mod ended;
 mod probe;

@@ -90,6 +90,17 @@ impl Context {
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
     }
 
+    /// A client without a token, for a login.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn client_without_token(&self) -> Result<Client, CommandError> {
+        let mut config = self.configure(&|name: &str| std::env::var(name).ok())?;
+        config.token = None;
+        Client::new(&config)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
     /// A client of a server that this process has started, whatever the environment says.
     ///
     /// # Errors

@@ -97,28 +97,32 @@ impl Ui {
     /// # Errors
     /// When standard output takes nothing; a reader that has gone away is no error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
-        let unprintable = |error: Box<dyn std::error::Error + Send + Sync>| {
-            CommandError::failed(format!("could not make the document: {error}"))
-        };
         let document = Document { schema_version: 1, content: report };
         let text = match self.format {
             _ if report.is_bare() => report.render(),
             Format::Human => report.render(),
-            Format::Json => {
-                serde_json::to_string_pretty(&document).map_err(|error| unprintable(error.into()))? + "\n"
-            }
-            Format::Yaml => serde_norway::to_string(&document).map_err(|error| unprintable(error.into()))?,
+            Format::Json => serde_json::to_string_pretty(&document).map_err(unprintable)? + "\n",
+            Format::Yaml => serde_norway::to_string(&document).map_err(unprintable)?,
         };
-        let text = if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') {
-            text + "\n"
-        } else {
-            text
-        };
-        match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(CommandError::failed("could not write to standard output").because(error))
+        print(text)
+    }
+
+    /// Prints one of many things that a command finds out one after the other: a line of JSON, or a document of YAML. To people it
+    /// is said.
+    ///
+    /// # Errors
+    /// As [`Ui::report`].
+    pub fn line(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        let document = Document { schema_version: 1, content: report };
+        match self.format {
+            Format::Human => {
+                self.say(report.render().trim_end());
+                Ok(())
             }
-            _ => Ok(()),
+            Format::Json => print(serde_json::to_string(&document).map_err(unprintable)? + "\n"),
+            Format::Yaml => {
+                print(format!("---\n{}", serde_norway::to_string(&document).map_err(unprintable)?))
+            }
         }
     }
 
@@ -234,6 +238,21 @@ impl Ui {
             None => line(),
         };
     }
+}
+
+fn print(text: String) -> Result<(), CommandError> {
+    let text =
+        if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text };
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::failed("could not write to standard output").because(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unprintable(error: impl std::fmt::Display) -> CommandError {
+    CommandError::failed(format!("could not make the document: {error}"))
 }
 
 fn unread(error: dialoguer::Error) -> CommandError {

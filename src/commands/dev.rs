@@ -22,9 +22,10 @@ use self::ready::Ready;
 use self::server::{Door, Server, ServerChoice};
 use self::subject::Subject;
 use self::watch::Watch;
+use crate::commands::ended::Ended;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::ui::{Report, Ui};
+use crate::ui::Ui;
 
 /// Which plugin, where, and for whom.
 #[derive(Debug, Args)]
@@ -72,7 +73,7 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended,
     }
     let code = ended?;
     stopped?;
-    Ok(Ended { code })
+    Ok(Ended::with(code))
 }
 
 struct Stay<'a> {
@@ -125,26 +126,5 @@ impl Stay<'_> {
                 change = watch::change(&mut watch) => ui.say(&change),
             }
         }
-    }
-}
-
-/// How it ended; what there was to show was shown when the plugin was at work.
-#[derive(Debug, serde::Serialize)]
-pub struct Ended {
-    #[serde(skip)]
-    code: ExitCode,
-}
-
-impl Report for Ended {
-    fn render(&self) -> String {
-        String::new()
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        self.code
-    }
-
-    fn is_bare(&self) -> bool {
-        true
     }
 }

@@ -15,10 +15,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault-plugin", &["go-plugin"]),
     ("token-engine", &["vault-plugin"]),
     ("vault-api", &[]),
+    ("lease-keeper", &["vault-api"]),
     ("dev-vault", &["go-plugin", "vault-plugin"]),
     ("rollout", &["vault-api"]),
     (HARNESS, &[]),
-    (ROOT, &["dev-vault", "rollout", "token-engine", "vault-api", "vault-plugin"]),
+    (ROOT, &["dev-vault", "lease-keeper", "rollout", "token-engine", "vault-api", "vault-plugin"]),
 ];
 
 /// Foreign crate, and who may name it as a dependency of any kind.

@@ -1,4 +1,10 @@
 //! Rung 3: the repository as a whole, and the binary that users run.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+
+mod creds_exec;
+mod creds_login;
+mod creds_watch;
 mod house;
 mod manifests;
+mod stage;

@@ -7,6 +7,7 @@ pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
 pub mod health;
+pub mod kubernetes;
 pub mod leases;
 pub mod logical;
 pub mod mounts;

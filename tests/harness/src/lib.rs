@@ -4,6 +4,7 @@
 //! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
 
 pub mod build;
+mod kubernetes_auth;
 mod process;
 mod program;
 mod recorder;
@@ -14,6 +15,7 @@ mod upstream;
 mod vault;
 mod wait;
 
+pub use kubernetes_auth::KubernetesAuth;
 pub use program::{Output, Program};
 pub use recorder::{Exchange, Recorder};
 pub use secret_scan::SecretScan;
