@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, creds, dev, inspect, manifests, register, reload, serve, status, version};
+use crate::commands::{
+    completions, creds, dev, inspect, loader, manifests, package, register, reload, serve, status, version,
+};
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -30,6 +32,11 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// Print what a cluster needs: init container, Helm values, access, alerts, an application
     Manifests(Box<manifests::ManifestsArgs>),
+    /// Make a container image of plugins, and the checksums that registration needs; needs no container engine
+    Package(Box<package::PackageArgs>),
+    /// Copy the plugins that an image carries into the plugin directory; such images start this
+    #[command(hide = true)]
+    Loader(loader::LoaderArgs),
     /// Place a plugin, register it, mount it, configure it and try it; does only what is missing
     Register(Box<register::RegisterArgs>),
     /// Reload a plugin on its mounts, and prove what runs
@@ -86,6 +93,8 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
         Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
         Command::Manifests(args) => finish(manifests::run(*args).await, ui),
+        Command::Package(args) => finish(package::run(*args, context, ui).await, ui),
+        Command::Loader(args) => finish(loader::run(args, ui).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
         Command::Status(args) => finish(status::run(args, context).await, ui),

@@ -113,6 +113,12 @@ impl Context {
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
     }
 
+    /// Where `docker login` keeps the credentials of registries, if anything says so.
+    pub fn docker_config(&self) -> Option<PathBuf> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")))
+    }
+
     fn configure(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<ClientConfig, CommandError> {
         let GlobalArgs {
             address,

@@ -17,9 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("vault-api", &[]),
     ("lease-keeper", &["vault-api"]),
     ("dev-vault", &["go-plugin", "vault-plugin"]),
+    ("oci-image", &[]),
     ("rollout", &["vault-api"]),
     (HARNESS, &[]),
-    (ROOT, &["dev-vault", "lease-keeper", "rollout", "token-engine", "vault-api", "vault-plugin"]),
+    (ROOT, &["dev-vault", "lease-keeper", "oci-image", "rollout", "token-engine", "vault-api", "vault-plugin"]),
 ];
 
 /// Foreign crate, and who may name it as a dependency of any kind.
@@ -29,7 +30,9 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("console", &[ROOT]),
     ("dialoguer", &[ROOT]),
     ("indicatif", &[ROOT]),
+    ("docker_credential", &["oci-image"]),
     ("kube", &["rollout"]),
+    ("oci-client", &["oci-image"]),
     ("prost", &["go-plugin", "vault-plugin"]),
     ("prost-types", &["go-plugin", "vault-plugin"]),
     ("reqwest", &["vault-api", "token-engine", HARNESS]),

@@ -5,6 +5,7 @@
 
 mod apply;
 mod binary;
+mod carried;
 mod compare;
 mod decide;
 mod drift;
@@ -17,11 +18,13 @@ mod rights;
 mod site;
 mod smoke;
 mod step;
+mod sums;
 mod switch_back;
 mod version;
 
 pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
+pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan};
 pub use drift::{
@@ -39,8 +42,9 @@ pub use observed::{
 };
 pub use refusal::Refusal;
 pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
-pub use site::local::{LocalSite, SiteError};
+pub use site::local::{LocalSite, Owner, SiteError, file_version};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
+pub use sums::{Sums, SumsError};
 pub use switch_back::roll_back;
 pub use version::{Version, VersionError};

@@ -95,7 +95,7 @@ fn deployment(names: &Names) -> Result<Deployment, CommandError> {
     let mut brings = loader(names, &beside(&names.prefix, "tools")?, &tools, TOOLS)?;
     if let Some(command) = &mut brings.command {
         // Of all that the image holds, only the program itself.
-        command.push("--self".to_owned());
+        command.push("--itself".to_owned());
     }
     let container = Container {
         name: application.name.to_string(),

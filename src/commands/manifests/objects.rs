@@ -104,14 +104,14 @@ pub(super) fn confined() -> SecurityContext {
     }
 }
 
-/// Copying files and hashing them takes little; a limit of memory is what some namespaces ask for.
+/// A binary is held in memory while it is checked, and some are large; a limit is what some namespaces ask for.
 fn small() -> ResourceRequirements {
     let quantities = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(key, amount)| ((*key).to_owned(), Quantity((*amount).to_owned()))).collect())
     };
     ResourceRequirements {
-        requests: quantities(&[("cpu", "50m"), ("memory", "32Mi")]),
-        limits: quantities(&[("memory", "128Mi")]),
+        requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
+        limits: quantities(&[("memory", "512Mi")]),
         ..ResourceRequirements::default()
     }
 }

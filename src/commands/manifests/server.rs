@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetSpec, StatefulSetUpdate
 use k8s_openapi::api::core::v1::{
     ConfigMap, ConfigMapVolumeSource, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
     ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, Service, ServiceAccount,
-    ServicePort, ServiceSpec, Volume,
+    ServicePort, ServiceSpec, TCPSocketAction, Volume,
 };
 use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::document::{Content, Document, value};
 use super::hcl;
 use super::kubernetes_name::Label;
-use super::names::{Names, beside};
+use super::names::{Names, Product, beside};
 use super::objects::{
     confined, empty, metadata, mounted, plugin_volume, read_only, servers, variable, with_labels,
 };
@@ -65,16 +65,16 @@ pub(super) fn documents(names: &Names) -> Result<Vec<Document>, CommandError> {
 }
 
 fn settings(names: &Names) -> String {
-    // Memory is not locked: a pod may not, and raft maps its files into memory.
     let listener = format!(
         "listener \"tcp\" {{\n  address = \"0.0.0.0:{API}\"\n  cluster_address = \"0.0.0.0:{CLUSTER}\"\n  \
          tls_disable = true\n}}\n"
     );
     let storage = format!("storage \"raft\" {{\n  path = {}\n}}\n", hcl::quoted(DATA));
     let telemetry = "telemetry {\n  prometheus_retention_time = \"1h\"\n  disable_hostname = true\n}\n";
+    // Memory is not locked: a pod may not, and raft maps its files into memory. OpenBao never locks any.
     let lock = match names.product {
-        super::names::Product::Vault => "disable_mlock = true\n",
-        super::names::Product::OpenBao => "",
+        Product::Vault => "disable_mlock = true\n",
+        Product::OpenBao => "",
     };
     format!("{lock}{}{listener}{storage}{telemetry}", plugin_directory(names))
 }
@@ -145,6 +145,7 @@ fn stateful_set(names: &Names, config: &Label, internal: &Label) -> Result<State
         ]),
         env: Some(environment(names)),
         ports: Some(vec![port("http", API), port("https-internal", CLUSTER)]),
+        startup_probe: Some(started()),
         readiness_probe: Some(ready()),
         volume_mounts: Some(vec![
             read_only(&settings, CONFIG),
@@ -216,6 +217,16 @@ fn environment(names: &Names) -> Vec<EnvVar> {
         variable(product.variable("ADDR"), format!("http://127.0.0.1:{API}")),
         variable("HOME", "/tmp"),
     ]
+}
+
+/// It listens, sealed or not: then it can be initialised.
+fn started() -> Probe {
+    Probe {
+        tcp_socket: Some(TCPSocketAction { port: IntOrString::Int(API), host: None }),
+        period_seconds: Some(1),
+        failure_threshold: Some(60),
+        ..Probe::default()
+    }
 }
 
 fn ready() -> Probe {
