@@ -6,10 +6,13 @@ mod accounts;
 mod door;
 mod lab;
 
+mod alerts;
 mod credentials;
 mod empty_root;
 mod inputs;
 mod interrupts;
+mod manifests;
+mod newcomer;
 mod nothing_is_lost;
 mod refusals;
 mod register;

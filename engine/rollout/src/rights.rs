@@ -53,6 +53,13 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
         on: Objects::All,
         reason: "find the servers, and see what state they are in",
     },
+    ClusterRight {
+        group: "",
+        resource: "pods",
+        verbs: &["delete"],
+        on: Objects::All,
+        reason: "start a standby anew that goes on with the old version, as OpenBao's do",
+    },
     // A websocket starts with a GET, which servers before 1.35 take for the verb; later ones ask for `create` as well.
     ClusterRight {
         group: "",
@@ -92,7 +99,7 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
     ClusterRight {
         group: "coordination.k8s.io",
         resource: "leases",
-        verbs: &["create", "get", "update", "patch", "delete"],
+        verbs: &["create", "get", "update"],
         on: Objects::All,
         reason: "hold off a second operator",
     },

@@ -21,6 +21,35 @@ pub async fn vault() -> PathBuf {
     built("vault", &[]).await
 }
 
+/// Path of a real Kubernetes and etcd: all components in one binary, which its first argument chooses from.
+///
+/// About eight minutes of two cores when it is not cached yet.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn kubernetes() -> PathBuf {
+    built("kubernetes", &[]).await
+}
+
+/// Path of the official kubectl.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn kubectl() -> PathBuf {
+    built("kubectl", &[]).await
+}
+
+/// Directory of a real Prometheus and its promtool.
+///
+/// # Panics
+///
+/// When they cannot be had; the reason went to standard error.
+pub async fn prometheus() -> PathBuf {
+    built("prometheus", &[]).await
+}
+
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.
 ///
 /// Two versions are two binaries with two checksums.

@@ -1,4 +1,4 @@
-module vault-token-plugin.test/servers/kubectl
+module kubectl
 
 go 1.24.0
 

@@ -1,0 +1,4 @@
+//! The harness with real servers and a real Go plugin.
+
+mod cluster;
+mod vault;
