@@ -6,7 +6,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, creds, dev, inspect, loader, manifests, package, register, reload, serve, status, version,
+    completions, creds, deregister, dev, gc, inspect, loader, manifests, node, package, register, reload, rollback, serve, status,
+    upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
@@ -39,6 +40,14 @@ enum Command {
     Loader(loader::LoaderArgs),
     /// Place a plugin, register it, mount it, configure it and try it; does only what is missing
     Register(Box<register::RegisterArgs>),
+    /// Move every mount of a plugin to another version; what fails is undone by itself
+    Upgrade(Box<upgrade::UpgradeArgs>),
+    /// Move every mount of a plugin back to the version before
+    Rollback(rollback::RollbackArgs),
+    /// Remove versions that nothing needs
+    Deregister(deregister::DeregisterArgs),
+    /// Remove every version that nothing can need any more
+    Gc(gc::GcArgs),
     /// Reload a plugin on its mounts, and prove what runs
     Reload(reload::ReloadArgs),
     /// Show what is on disk, in the catalog, configured and running
@@ -46,6 +55,9 @@ enum Command {
     /// Get, renew and revoke credentials, or keep one for a command or in a file
     #[command(subcommand)]
     Creds(creds::CredsCommand),
+    /// Work on a node, for this program itself
+    #[command(subcommand, hide = true)]
+    Node(node::NodeCommand),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Print the version and what the plugin speaks
@@ -92,18 +104,23 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
         Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
-        Command::Manifests(args) => finish(manifests::run(*args).await, ui),
+        Command::Manifests(args) => finish(manifests::run(*args, context).await, ui),
         Command::Package(args) => finish(package::run(*args, context, ui).await, ui),
         Command::Loader(args) => finish(loader::run(args, ui).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
+        Command::Upgrade(args) => finish(upgrade::run(*args, context, ui).await, ui),
+        Command::Rollback(args) => finish(rollback::run(args, context, ui).await, ui),
+        Command::Deregister(args) => finish(deregister::run(args, context, ui).await, ui),
+        Command::Gc(args) => finish(gc::run(args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
-        Command::Status(args) => finish(status::run(args, context).await, ui),
+        Command::Status(args) => finish(status::run(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
         Command::Creds(creds::CredsCommand::Exec(args)) => finish(creds::exec(*args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::ExecChild(args)) => finish(creds::become_command(args, ui), ui),
+        Command::Node(command) => finish(node::run(command).await, ui),
         Command::Completions(args) => finish(completions::run(args), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use vault_api::{Client, ClientConfig, Secret, Verification};
 
+use crate::commands::site::KubernetesArgs;
 use crate::duration;
 use crate::error::CommandError;
 use crate::ui::{Format, Verbosity};
@@ -49,6 +50,9 @@ pub struct GlobalArgs {
     /// Say only what went wrong
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub quiet: bool,
+    /// Pods of a cluster.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
 }
 
 impl GlobalArgs {
@@ -72,11 +76,30 @@ impl Context {
         Self { global }
     }
 
+    /// What was said about pods of a cluster.
+    pub fn kubernetes(&self) -> &KubernetesArgs {
+        &self.global.kubernetes
+    }
+
+    /// Whether an address was given, by a flag or the environment.
+    pub fn has_address(&self) -> bool {
+        self.global.address.is_some() || setting(&|name| std::env::var(name).ok(), "ADDR").is_some()
+    }
+
     /// A client with the caller's token.
     ///
     /// # Errors
     /// When a setting cannot be used, and when there is no token.
     pub fn client(&self) -> Result<Client, CommandError> {
+        Client::new(&self.client_config()?)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    /// How to talk to the server, with the caller's token.
+    ///
+    /// # Errors
+    /// When a setting cannot be read, and when there is no token.
+    pub fn client_config(&self) -> Result<ClientConfig, CommandError> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut config = self.configure(&variable)?;
         if config.token.is_none() {
@@ -86,8 +109,7 @@ impl Context {
             return Err(CommandError::usage("there is no token to ask the server with")
                 .hint("Set VAULT_TOKEN, or log in with `vault login`, which writes ~/.vault-token."));
         }
-        Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+        Ok(config)
     }
 
     /// A client without a token, for a login.
@@ -132,6 +154,7 @@ impl Context {
             timeout,
             output: _,
             quiet: _,
+            kubernetes: _,
         } = self.global.clone();
         let setting = |name: &str| setting(variable, name);
         let path = |name: &str| setting(name).map(PathBuf::from);

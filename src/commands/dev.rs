@@ -11,6 +11,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgAction, Args};
@@ -93,7 +94,8 @@ impl Stay<'_> {
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
         let client = self.context.client_of(server.address(), server.token())?;
-        let world = World { client, site: Some(LocalSite::new(server.plugin_directory().to_owned())) };
+        let site = LocalSite::new(server.plugin_directory().to_owned());
+        let world = World { client, site: Some(Arc::new(site)) };
         let proof = tokio::select! {
             proof = bring_up::bring_up(&world, self.subject.register()) => proof?,
             gone = server.ended() => return Err(gone),

@@ -23,6 +23,7 @@ use clap::{ArgAction, Args};
 use rollout::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
 use serde::Serialize;
 
+use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::Report;
 use document::Document;
@@ -49,12 +50,6 @@ pub struct ManifestsArgs {
     /// Show what they would change in the cluster; exit code 3 when that is something
     #[arg(long, action = ArgAction::SetTrue)]
     diff: bool,
-    /// File that says how to reach the cluster, for --diff [env: KUBECONFIG]
-    #[arg(long, value_name = "FILE", requires = "diff")]
-    kubeconfig: Option<PathBuf>,
-    /// Entry of that file
-    #[arg(long, value_name = "NAME", requires = "diff")]
-    context: Option<String>,
 }
 
 /// What was made of it.
@@ -82,9 +77,10 @@ pub enum ManifestsReport {
 ///
 /// # Errors
 /// When a name cannot be used, a file is in the way, or the cluster does not answer.
-pub async fn run(args: ManifestsArgs) -> Result<ManifestsReport, CommandError> {
-    let ManifestsArgs { parts, names, kustomize, base, force, diff, kubeconfig, context } = args;
-    let names = names::gather(names)?;
+pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsReport, CommandError> {
+    let ManifestsArgs { parts, names, kustomize, base, force, diff } = args;
+    let cluster = context.kubernetes();
+    let names = names::gather(names, cluster)?;
     let mut documents = Vec::new();
     for part in Part::chosen(&parts) {
         documents.extend(part.documents(&names)?);
@@ -96,7 +92,8 @@ pub async fn run(args: ManifestsArgs) -> Result<ManifestsReport, CommandError> {
     if diff {
         let objects: Vec<_> =
             documents.iter().flat_map(Document::objects).cloned().collect();
-        let connection = ClusterConnection { kubeconfig, context };
+        let connection =
+            ClusterConnection { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() };
         let objects = compare_with_cluster(&connection, objects).await.map_err(|error| {
             let hint = error.cure();
             CommandError::failed("could not compare with the cluster").because(error).hint(hint)

@@ -4,10 +4,30 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
 
-use rollout::{Probe, Probed};
+use rollout::{Binary, Machine, Probe, Probed, Refusal, World};
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
 use vault_plugin::logical::BackendType;
+
+/// Starts a binary that is to run at a site, if this machine is one that can.
+///
+/// # Errors
+/// When it could not run at the site either.
+pub(crate) async fn probe_for(
+    world: &World,
+    binary: &Binary,
+    args: &[String],
+    env: &[Secret],
+) -> Result<Probed, Refusal> {
+    match binary.fit_for(Machine::of_this_process()) {
+        Ok(()) => Ok(probe(&binary.path, args, env).await),
+        // The nodes of a cluster say themselves what they are.
+        Err(Refusal::WrongArchitecture { binary, site, .. }) if world.site.is_some() => {
+            Ok(Probed::NotRun { why: format!("it is built for {binary} and this machine is {site}") })
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
 
 /// Starts `program`, asks what it is, and ends it.
 pub(crate) async fn probe(program: &Path, args: &[String], env: &[Secret]) -> Probed {

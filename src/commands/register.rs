@@ -2,6 +2,8 @@
 
 mod wanted;
 
+pub(crate) use wanted::from_file;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 

@@ -20,4 +20,5 @@ mod same_as_vault;
 mod secrecy;
 mod survival;
 mod unreachable;
+mod upgrade;
 mod versions;

@@ -66,7 +66,7 @@ async fn file_alone(file: &str) -> String {
 async fn names_of_ones_own_reach_every_file() {
     let output = manifests(&[
         "all", "--image", IMAGE, "--product", "openbao", "--name", "my_plugin", "--prefix", "mine",
-        "-n", "secrets", "--statefulset", "bao", "--container", "server", "--selector", "app=bao,tier=secrets",
+        "-n", "secrets", "--statefulset", "bao", "--container", "server", "--pod-labels", "app=bao,tier=secrets",
         "--plugin-dir", "/openbao/plugins", "--mount", "team/mine", "--mount", "other",
         "--service-account", "ci", "--server-address", "https://bao.example.com:8200", "--ca-secret", "bao-ca",
         "--monitoring-namespace", "watch", "--app", "shop", "--app-namespace", "front", "--app-image", "shop:7",

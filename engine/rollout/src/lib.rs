@@ -19,32 +19,43 @@ mod site;
 mod smoke;
 mod step;
 mod sums;
-mod switch_back;
+mod undo;
 mod version;
 
 pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
-pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan};
 pub use drift::{
     ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster,
 };
+pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use event::Event;
 pub use goal::{
-    Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register, Reload, ReloadTarget, Rewrite,
-    Wanted, WriteGoal,
+    Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
+    Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
 pub use observe::{ObserveError, World, observe};
-pub use observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, PluginFile, Process, ReadBack,
-    Server, SiteObserved, SiteState, ThisRun, WriteObserved,
+pub use observed::site::{
+    Keeping, NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Restarts, Role,
+    RunningVersion, SiteKind, SiteObserved, SiteState,
 };
-pub use refusal::Refusal;
 pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
-pub use site::local::{LocalSite, Owner, SiteError, file_version};
+pub use observed::{
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
+};
+pub use refusal::{Need, Refusal};
+pub use site::held::HeldLease;
+pub use site::kubernetes::cluster::ClusterChoice;
+pub use site::kubernetes::error::KubernetesError;
+pub use site::kubernetes::find::PodChoice;
+pub use site::kubernetes::node::{NodeError, node_facts, node_place, node_remove};
+pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
+pub use site::local::{LocalSite, Owner, file_version};
+pub use site::{Copied, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
 pub use sums::{Sums, SumsError};
-pub use switch_back::roll_back;
+pub use undo::roll_back;
 pub use version::{Version, VersionError};

@@ -6,7 +6,7 @@
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::goal::MountPath;
+use crate::goal::{CANARIES, CANARY_NAME, MountPath};
 
 /// What an account of the cluster may do in the namespace of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -126,6 +126,18 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
             "move a pin that is there",
         ),
         right("sys/plugins/reload/backend", &["create", "update", "sudo"], "start the new version"),
+        right(
+            &format!("sys/plugins/catalog/{kind}/{name}{CANARY_NAME}"),
+            &["create", "read", "update", "delete", "sudo"],
+            "try a new version on a mount of its own, while a pin keeps the others where they are",
+        ),
+        right(
+            &format!("sys/mounts/{CANARIES}{name}-*"),
+            &["create", "read", "update", "delete"],
+            "make that mount, and remove it",
+        ),
+        right(&format!("{CANARIES}{name}-*"), &["create", "read", "update", "list"], "try it"),
+        right("sys/step-down", &["create", "update", "sudo"], "rehearse a failover, when asked to"),
         right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
         right("sys/leases/revoke", &["create", "update"], "take the trial credential back"),
     ];

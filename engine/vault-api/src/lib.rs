@@ -8,11 +8,13 @@ pub mod catalog;
 pub mod config_state;
 pub mod health;
 pub mod kubernetes;
+pub mod help;
 pub mod leases;
 pub mod logical;
 pub mod mounts;
 pub mod pins;
 pub mod reload;
+pub mod step_down;
 pub mod token;
 
 mod call_error;

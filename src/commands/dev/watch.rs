@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use rollout::{Binary, LocalSite, Plugin, Register, World};
+use rollout::{Binary, NodeName, Plugin, Register, Site, World};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use vault_api::{catalog, reload};
 use vault_plugin::host::{self, Inspection, Launch};
@@ -56,7 +56,7 @@ impl Watch {
         watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
         let running = inspect(&plugin).await?;
         Ok(Watch {
-            world: World { client: world.client.clone(), site: world.site.clone() },
+            world: world.clone(),
             plugin,
             mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
             running,
@@ -85,7 +85,7 @@ impl Watch {
         let Some(site) = &self.world.site else {
             return Err(CommandError::failed("there is no plugin directory"));
         };
-        let file = place(site, &changed)?;
+        let file = place(site.as_ref(), &changed).await?;
         let register = catalog::Register {
             entry: catalog::EntryName {
                 kind: changed.kind,
@@ -129,10 +129,12 @@ async fn inspect(plugin: &Plugin) -> Result<Inspection, CommandError> {
 }
 
 /// Beside the files of versions, under a name that its content gives it.
-fn place(site: &LocalSite, plugin: &Plugin) -> Result<String, CommandError> {
+async fn place(site: &dyn Site, plugin: &Plugin) -> Result<String, CommandError> {
     let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
     let name = format!("{}-{}.{short}", plugin.name, plugin.version);
-    site.place(&plugin.binary, &name, &mut |_, _| {})
+    let (progress, _nobody_listens) = mpsc::unbounded_channel();
+    site.place(&plugin.binary, &name, &[NodeName::local()], progress)
+        .await
         .map_err(|error| CommandError::failed("it cannot be placed").because(error))?;
     Ok(name)
 }

@@ -7,6 +7,7 @@ use rollout::MountPath;
 use vault_api::catalog::PluginType;
 
 use super::kubernetes_name::{Directory, Image, Label, MetricsPrefix, Selector};
+use crate::commands::site::KubernetesArgs;
 use crate::config::PluginYaml;
 use crate::error::CommandError;
 
@@ -25,18 +26,9 @@ pub(super) struct Flags {
     /// The servers
     #[arg(long, value_enum, default_value_t = Product::Vault)]
     product: Product,
-    /// Namespace of the servers [default: vault, openbao]
-    #[arg(short = 'n', long, value_name = "NAME")]
-    kube_namespace: Option<Label>,
-    /// StatefulSet of the servers [default: vault, openbao]
-    #[arg(long, value_name = "NAME")]
-    statefulset: Option<Label>,
-    /// Container of the server in its pods [default: vault, openbao]
-    #[arg(long, value_name = "NAME")]
-    container: Option<Label>,
     /// Labels of the servers' pods [default: those of the official chart]
     #[arg(long, value_name = "KEY=VALUE,...")]
-    selector: Option<Selector>,
+    pod_labels: Option<Selector>,
     /// Image of the servers, for the part `server` [default: hashicorp/vault:1.21.4, openbao/openbao:2.6.2]
     #[arg(long, value_name = "REF")]
     server_image: Option<Image>,
@@ -193,7 +185,10 @@ impl Names {
 }
 
 /// Puts the names together.
-pub(super) fn gather(flags: Flags) -> Result<Names, CommandError> {
+///
+/// Namespace, StatefulSet and container are those of the flags that every command has for a cluster; what they leave open is
+/// called as the official chart calls it.
+pub(super) fn gather(flags: Flags, cluster: &KubernetesArgs) -> Result<Names, CommandError> {
     let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
     let product = flags.product;
     let plugin = flags.name.or(yaml.plugin.name).unwrap_or_else(|| DEFAULT_PLUGIN.to_owned());
@@ -213,9 +208,12 @@ pub(super) fn gather(flags: Flags) -> Result<Names, CommandError> {
         None => PluginType::Secret,
     };
     let mounts = mounts(flags.mount, yaml.mounts.iter().map(|mount| mount.path.as_str()))?;
-    let word = |flag: Option<Label>| flag.map_or_else(|| parsed(product.word()), Ok);
-    let namespace = word(flags.kube_namespace)?;
-    let statefulset = word(flags.statefulset)?;
+    let file = yaml.site.and_then(|site| site.kubernetes).unwrap_or_default();
+    let word = |flag: &Option<String>, file: Option<String>| -> Result<Label, CommandError> {
+        parsed(flag.as_deref().or(file.as_deref()).unwrap_or(product.word()))
+    };
+    let namespace = word(&cluster.kube_namespace, file.namespace)?;
+    let statefulset = word(&cluster.statefulset, file.statefulset)?;
     let address = match flags.server_address {
         Some(address) => address,
         None => format!("https://{statefulset}.{namespace}.svc:8200"),
@@ -226,10 +224,11 @@ pub(super) fn gather(flags: Flags) -> Result<Names, CommandError> {
         kind,
         plugin,
         image: flags.image,
-        container: word(flags.container)?,
-        selector: match flags.selector {
-            Some(selector) => selector,
-            None => parsed(&format!("app.kubernetes.io/name={},component=server", product.word()))?,
+        container: word(&cluster.container, file.container)?,
+        selector: match (flags.pod_labels, cluster.selector.as_ref().or(file.selector.as_ref())) {
+            (Some(labels), _) => labels,
+            (None, Some(selector)) => parsed(selector)?,
+            (None, None) => parsed(&format!("app.kubernetes.io/name={},component=server", product.word()))?,
         },
         server_image: match flags.server_image {
             Some(image) => image,
