@@ -103,8 +103,8 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
     match command {
         Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
-        Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
         Command::Manifests(args) => finish(manifests::run(*args, context).await, ui),
+        Command::Inspect(args) => finish(inspect::run(args, context, ui).await, ui),
         Command::Package(args) => finish(package::run(*args, context, ui).await, ui),
         Command::Loader(args) => finish(loader::run(args, ui).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),

@@ -123,6 +123,11 @@ impl Context {
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
     }
 
+    /// How long one request may take, if the caller has said.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.global.timeout
+    }
+
     /// A client of a server that this process has started, whatever the environment says.
     ///
     /// # Errors

@@ -5,20 +5,25 @@
 mod accounts;
 mod door;
 mod lab;
+mod mounts;
 
 mod alerts;
 mod credentials;
+mod dev;
 mod empty_root;
 mod inputs;
 mod interrupts;
 mod manifests;
 mod newcomer;
+mod loader;
 mod nothing_is_lost;
+mod package;
 mod refusals;
 mod register;
 mod same_as_vault;
 mod secrecy;
 mod survival;
+mod unpackable;
 mod unreachable;
 mod upgrade;
 mod versions;

@@ -2,9 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod lab;
+mod mounted;
+mod stage;
+
 mod creds_exec;
 mod creds_login;
 mod creds_watch;
+mod dev;
+mod host;
 mod house;
+mod inspect;
+mod install;
+mod load;
 mod manifests;
-mod stage;
+mod operate;
+mod plain;

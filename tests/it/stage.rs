@@ -1,90 +1,107 @@
-//! The embedded host with our plugin mounted at `custom/`, an upstream that issues tokens, and our binary.
+//! `dev` as a process, with a place of its own in which to look for what stays behind.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use dev_vault::{DevVault, Options};
-use harness::{Program, Upstream, eventually};
+use harness::{Output, Program};
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tempfile::TempDir;
-use tokio::process::Child;
-use vault_api::logical::{Data, Write};
-use vault_api::{Client, ClientConfig, Secret};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, ChildStdout};
 
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
-pub(crate) const PATH: &str = "custom/creds/developer";
+use crate::lab::{BINARY, seen};
 
+/// A program with a temporary directory of its own, in which to look for what stays behind.
 pub(crate) struct Stage {
-    pub(crate) vault: DevVault,
-    pub(crate) upstream: Upstream,
     pub(crate) program: Program,
-    pub(crate) client: Client,
-    _plugins: TempDir,
+    scratch: TempDir,
 }
 
 impl Stage {
-    /// Leases of the role `developer` live for `ttl`, and for `max_ttl` at most.
-    pub(crate) async fn new(ttl: &str, max_ttl: &str) -> Stage {
-        let plugins = tempfile::tempdir().unwrap();
-        let name = "custom-plugin";
-        fs::copy(BINARY, plugins.path().join(name)).unwrap();
-        let options = Options { plugin_directory: Some(plugins.path().to_owned()), ..Options::default() };
-        let vault = DevVault::start(options).await.unwrap();
-        let upstream = Upstream::start().await;
-        let mut config = ClientConfig::new(vault.address());
-        config.token = Some(Secret::new(vault.root_token()));
-        let program =
-            Program::new(BINARY).env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
-        let stage =
-            Stage { upstream, program, client: Client::new(&config).unwrap(), vault, _plugins: plugins };
-        let sha256 = sha256(Path::new(BINARY)).await;
-        let plugin = json!({"command": name, "args": ["serve"], "sha256": sha256});
-        stage.write("sys/plugins/catalog/secret/custom-plugin", plugin).await;
-        stage.write("sys/mounts/custom", json!({"type": name})).await;
-        let (endpoint, key) = (stage.upstream.endpoint(), stage.upstream.api_key());
-        let config = json!({"api_endpoint": endpoint, "api_key": key, "renew_upstream": true});
-        stage.write("custom/config", config).await;
-        let role = json!({"permissions": "read,write", "ttl": ttl, "max_ttl": max_ttl});
-        stage.write("custom/roles/developer", role).await;
-        stage
+    pub(crate) fn new() -> Stage {
+        let scratch = tempfile::tempdir().unwrap();
+        let program = Program::new(BINARY).env("TMPDIR", scratch.path().display().to_string());
+        Stage { program, scratch }
     }
 
-    pub(crate) async fn write(&self, path: &str, data: Value) {
-        let data = Data(data.as_object().unwrap().clone());
-        self.client.send(&Write { path: path.to_owned(), data }).await.unwrap();
+    pub(crate) async fn run(&self, args: &[&str]) -> Output {
+        self.program.run([&["dev"], args].concat()).await
     }
 
-    /// A file in the working directory of the program.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.program.home().join(name)
+    pub(crate) fn seen(&self, output: &Output) -> String {
+        let own = [
+            (self.scratch.path().display().to_string(), "<scratch>"),
+            (self.program.home().display().to_string(), "<home>"),
+        ];
+        seen(output, &own)
     }
 
-    /// The text of a file, once it is not empty.
-    pub(crate) async fn text(&self, name: &str) -> String {
-        let path = self.file(name);
-        eventually(name, async || fs::read_to_string(&path).ok().filter(|text| !text.is_empty())).await
+    /// Starts it, and waits until the plugin is at work.
+    pub(crate) async fn at_work(&self, args: &[&str]) -> AtWork {
+        let all = [&["dev", "--listen", "127.0.0.1:0", "--output", "json"], args].concat();
+        let mut child = self.program.spawn(all);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut document = String::new();
+        while !document.ends_with("\n}\n") {
+            if stdout.read_line(&mut document).await.unwrap() == 0 {
+                child.stderr.take().unwrap().read_to_string(&mut document).await.unwrap();
+                panic!("dev ended: {document}");
+            }
+        }
+        let ready: Value = serde_json::from_str(&document).unwrap();
+        AtWork { child, ready, stdout }
     }
 
-    /// `creds exec` of a shell script.
-    pub(crate) fn exec(&self, options: &[&str], script: &str) -> Child {
-        let args = ["creds", "exec", PATH].into_iter().chain(options.iter().copied());
-        self.program.spawn(args.chain(["--", "sh", "-c", script]))
+    /// The plugins that it has started, which lie in its temporary directory or with its data.
+    pub(crate) fn plugins(&self) -> Vec<Pid> {
+        processes_below(&[self.scratch.path(), self.program.home()])
+    }
+
+    /// What it left in its temporary directory.
+    pub(crate) fn left(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.scratch.path()).unwrap();
+        entries.map(|entry| entry.unwrap().path().display().to_string()).collect()
     }
 }
 
-pub(crate) fn send(child: &Child, signal: Signal) {
-    let pid = Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
-    kill_process(pid, signal).unwrap();
+pub(crate) struct AtWork {
+    pub(crate) child: Child,
+    pub(crate) ready: Value,
+    pub(crate) stdout: BufReader<ChildStdout>,
 }
 
-/// How a program ended, and what it said.
-pub(crate) async fn ended(child: Child) -> (Option<i32>, String) {
-    let output = child.wait_with_output().await.unwrap();
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+impl AtWork {
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.ready[name].as_str().unwrap()
+    }
+
+    /// Our own binary as a client of it.
+    pub(crate) fn client(&self) -> Program {
+        Program::new(BINARY).env("VAULT_ADDR", self.field("address")).env("VAULT_TOKEN", self.field("token"))
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap()
+    }
+
+    /// Ends it with a signal; its exit code and the rest of what it said.
+    pub(crate) async fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        kill_process(self.pid(), signal).unwrap();
+        let mut said = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
+        (self.child.wait().await.unwrap().code(), said)
+    }
 }
 
-async fn sha256(file: &Path) -> String {
-    let output = tokio::process::Command::new("sha256sum").arg(file).output().await.unwrap();
-    String::from_utf8(output.stdout).unwrap().split(' ').next().unwrap().to_owned()
+/// What is under way of the programs that lie below some directories.
+fn processes_below(directories: &[&Path]) -> Vec<Pid> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(program) = fs::read_link(entry.path().join("exe")) else { continue };
+        if directories.iter().any(|directory| program.starts_with(directory)) {
+            found.extend(entry.file_name().to_str().and_then(|name| Pid::from_raw(name.parse().ok()?)));
+        }
+    }
+    found
 }

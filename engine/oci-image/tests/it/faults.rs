@@ -60,18 +60,28 @@ async fn several_platforms_are_one_name_even_where_answers_have_no_location() {
 
 #[tokio::test]
 async fn what_passes_is_waited_for() {
-    let (registry, place) = (Registry::start(None).await, tempfile::tempdir().unwrap());
-    registry.fail([
-        Fault::Answer(Method::HEAD, StatusCode::SERVICE_UNAVAILABLE),
-        Fault::Answer(Method::POST, StatusCode::TOO_MANY_REQUESTS),
-        Fault::Answer(Method::POST, StatusCode::INTERNAL_SERVER_ERROR),
-        Fault::Dies,
-        Fault::Answer(Method::PUT, StatusCode::NOT_FOUND),
-    ]);
+    let place = tempfile::tempdir().unwrap();
     let layout = layout(place.path(), &["1.2.3"]);
-    let report = pushed(&layout, &registry).await.unwrap();
-    assert_eq!((report.digest, report.sent), (layout.digest().clone(), 2));
-    assert!(registry.kept.lock().unwrap().faults.is_empty());
+    let answer = Fault::Answer;
+    for faults in [
+        vec![
+            answer(Method::HEAD, StatusCode::SERVICE_UNAVAILABLE),
+            answer(Method::PUT, StatusCode::BAD_GATEWAY),
+        ],
+        vec![
+            answer(Method::POST, StatusCode::TOO_MANY_REQUESTS),
+            answer(Method::POST, StatusCode::INTERNAL_SERVER_ERROR),
+        ],
+        // A restart in the middle of an upload, which knows nothing of the session.
+        vec![Fault::Dies, answer(Method::PUT, StatusCode::NOT_FOUND)],
+        vec![answer(Method::GET, StatusCode::INTERNAL_SERVER_ERROR)],
+    ] {
+        let registry = Registry::start(None).await;
+        registry.fail(faults.clone());
+        let report = pushed(&layout, &registry).await.unwrap_or_else(|error| panic!("{faults:?}: {error}"));
+        assert_eq!((report.digest, report.sent), (layout.digest().clone(), 2));
+        assert!(registry.kept.lock().unwrap().faults.is_empty(), "{faults:?}");
+    }
 }
 
 #[tokio::test]
