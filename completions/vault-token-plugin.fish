@@ -45,7 +45,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "creds" -d 'Get, renew and revoke credentials'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "creds" -d 'Get, renew and revoke credentials, or keep one for a command or in a file'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "version" -d 'Print the version and what the plugin speaks'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -171,24 +171,27 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l timeout -d 'Time that one request may take' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
 json\t'One JSON document'
 yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -s q -l quiet -d 'Say only what went wrong'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "renew" -d 'Renew a lease'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "renew" -d 'Renew a lease'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "exec" -d 'Run a command with a credential that is kept alive as long as it runs, and revoked when it ends'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "watch" -d 'Keep a credential in a file fresh, until an interrupt'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "exec-child" -d 'Become the command of `creds exec`'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from get" -l field -d 'Print only this field, bare' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from get" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from get" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
@@ -233,9 +236,71 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from revoke" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l env -d 'Put this field into this variable; may be repeated [default: every field, as its name in capital letters, unless there is a --file]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l file -d 'Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l on-change -d 'What the command is told when there is another credential: restart, none, or a signal such as HUP' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l grace -d 'Time that the command has to end when it is asked to, before it is killed' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth -d 'With the token of VAULT_TOKEN or ~/.vault-token, or by Vault\'s Kubernetes auth method' -r -f -a "token\t''
+kubernetes\t''"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth-role -d 'Role of the auth method' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth-mount -d 'Where the auth method is mounted' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth-token-path -d 'The service account\'s token; it is read at each login' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l keep-vault-token -d 'Leave VAULT_TOKEN and BAO_TOKEN in the command\'s environment'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l file -d 'Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth -d 'With the token of VAULT_TOKEN or ~/.vault-token, or by Vault\'s Kubernetes auth method' -r -f -a "token\t''
+kubernetes\t''"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth-role -d 'Role of the auth method' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth-mount -d 'Where the auth method is mounted' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth-token-path -d 'The service account\'s token; it is read at each login' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l parent -d 'Process that started this' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command with a credential that is kept alive as long as it runs, and revoked when it ends'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "watch" -d 'Keep a credential in a file fresh, until an interrupt'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "exec-child" -d 'Become the command of `creds exec`'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand completions" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand completions" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
@@ -271,10 +336,13 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand he
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials, or keep one for a command or in a file'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "exec" -d 'Run a command with a credential that is kept alive as long as it runs, and revoked when it ends'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "watch" -d 'Keep a credential in a file fresh, until an interrupt'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "exec-child" -d 'Become the command of `creds exec`'

@@ -19,7 +19,7 @@ impl Made {
         let mut args = vec!["manifests", "rules", "prometheus-rule", "scrape", "--output", "json"];
         args.extend(mounts.iter().flat_map(|mount| ["--mount", mount]));
         let made = Program::new(BINARY).run(args).await.json();
-        let promtool = Program::new(build::prometheus().await.join("promtool"));
+        let promtool = Program::new(build::prometheus().await.with_file_name("promtool"));
         Made { promtool, documents: made["documents"].as_array().unwrap().clone() }
     }
 

@@ -13,7 +13,7 @@ use crate::login::OwnToken;
 
 /// How long revoking may take in all. Orchestrators give thirty seconds to end, of which the user of the credential has had
 /// some.
-pub(crate) const TIME_TO_REVOKE: Duration = Duration::from_secs(15);
+pub(crate) const TIME_TO_REVOKE: Duration = Duration::from_secs(12);
 
 /// What the server says to a lease that it was to revoke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -70,11 +70,12 @@ pub enum Why {
     EndOfLogin,
 }
 
+/// What servers say of a lease or a token of which no further attempt makes anything. A plugin that fails to renew is answered
+/// with 400 as well, and may do better the next time.
+const GONE: [&str; 5] =
+    ["lease not found", "invalid lease", "not renewable", "lease expired", "token not found"];
+
 /// Whether a failed call would fail again in the same way: the server looked at it and said no.
 pub(crate) fn is_refusal(error: &CallError) -> bool {
-    error.is(|answer| {
-        matches!(answer.status.as_u16(), 400 | 403 | 404)
-            && !answer.says("context deadline")
-            && !answer.is_sealed()
-    })
+    error.is(|answer| answer.is_permission_denied() || GONE.iter().any(|text| answer.says(text)))
 }

@@ -66,7 +66,6 @@ impl Auth {
         let Auth::Kubernetes { mount, role, token_path } = self else { return Ok(None) };
         let read = tokio::fs::read_to_string(token_path).await;
         let jwt = read.map_err(|source| LoginError::ServiceAccount { path: token_path.clone(), source })?;
-        // Trimmed in place of the file's own text, which is wiped with it.
         let jwt = Secret::new(jwt);
         let login = kubernetes::Login {
             mount: mount.clone(),

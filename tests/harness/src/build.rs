@@ -41,11 +41,13 @@ pub async fn kubectl() -> PathBuf {
     built("kubectl", &[]).await
 }
 
-/// Directory of a real Prometheus and its promtool.
+/// Path of a real Prometheus; `promtool` lies beside it.
+///
+/// Debian's package is fetched when neither is there.
 ///
 /// # Panics
 ///
-/// When they cannot be had; the reason went to standard error.
+/// When that fails; its output went to standard error.
 pub async fn prometheus() -> PathBuf {
     built("prometheus", &[]).await
 }

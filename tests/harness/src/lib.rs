@@ -11,6 +11,7 @@ mod network;
 mod port;
 mod process;
 mod program;
+mod prometheus;
 mod recorder;
 mod registry;
 mod root;
@@ -27,6 +28,7 @@ pub use cluster::{
 pub use kubernetes_auth::KubernetesAuth;
 pub use network::Forward;
 pub use program::{Output, Program};
+pub use prometheus::{Prometheus, Target};
 pub use recorder::{Exchange, Recorder};
 pub use registry::Registry;
 pub use secret_scan::SecretScan;
