@@ -6,8 +6,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, creds, deregister, dev, gc, inspect, loader, manifests, node, package, register, reload, rollback, serve, status,
-    upgrade, version,
+    completions, creds, deregister, dev, gc, inspect, loader, manifests, node, package, register, reload,
+    rollback, serve, status, upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};

@@ -90,8 +90,7 @@ pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsRepo
         return Ok(ManifestsReport::Written(kustomize::write(&directory, &base, &documents, existing)?));
     }
     if diff {
-        let objects: Vec<_> =
-            documents.iter().flat_map(Document::objects).cloned().collect();
+        let objects: Vec<_> = documents.iter().flat_map(Document::objects).cloned().collect();
         let connection =
             ClusterConnection { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() };
         let objects = compare_with_cluster(&connection, objects).await.map_err(|error| {
@@ -138,7 +137,9 @@ fn render_written(written: &Written) -> String {
     }
     let directory = directory.display();
     let _ = match component {
-        true => writeln!(text, "Name {directory} under `components` of the kustomization that has the servers."),
+        true => {
+            writeln!(text, "Name {directory} under `components` of the kustomization that has the servers.")
+        }
         false => writeln!(text, "Apply it with `kubectl apply -k {directory}`."),
     };
     text

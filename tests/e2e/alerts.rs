@@ -54,7 +54,12 @@ async fn prometheus_takes_the_alerts_and_the_jobs() {
 }
 
 /// An alert, when it is looked at, numbers by which it is quiet, and numbers by which it fires; one a minute.
-type Case = (&'static str, &'static str, &'static [(&'static str, &'static str)], &'static [(&'static str, &'static str)]);
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+    &'static [(&'static str, &'static str)],
+);
 
 const CASES: &[Case] = &[
     (
@@ -67,33 +72,78 @@ const CASES: &[Case] = &[
         "TokenEngineSlow",
         "20m",
         &[
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='0.5'}", "0+60x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='1'}", "0+60x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='2.5'}", "0+60x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='+Inf'}", "0+60x30"),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='0.5'}",
+                "0+60x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='1'}",
+                "0+60x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='2.5'}",
+                "0+60x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='+Inf'}",
+                "0+60x30",
+            ),
             // Something else may take its time.
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='config_write',result='ok',le='1'}", "0+0x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='config_write',result='ok',le='+Inf'}", "0+60x30"),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='config_write',result='ok',le='1'}",
+                "0+0x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='config_write',result='ok',le='+Inf'}",
+                "0+60x30",
+            ),
         ],
         &[
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='0.5'}", "0+50x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='1'}", "0+50x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='2.5'}", "0+60x30"),
-            ("custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='+Inf'}", "0+60x30"),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='0.5'}",
+                "0+50x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='1'}",
+                "0+50x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='2.5'}",
+                "0+60x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_bucket{JOB,operation='creds_read',result='ok',le='+Inf'}",
+                "0+60x30",
+            ),
         ],
     ),
     (
         "TokenEngineFailing",
         "20m",
         &[
-            ("custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='ok'}", "0+99x30"),
-            ("custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='failed'}", "0+1x30"),
+            (
+                "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='ok'}",
+                "0+99x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='failed'}",
+                "0+1x30",
+            ),
             // Whoever asks for what he may not have is no failure.
-            ("custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='refused'}", "0+99x30"),
+            (
+                "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='refused'}",
+                "0+99x30",
+            ),
         ],
         &[
-            ("custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='ok'}", "0+90x30"),
-            ("custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='failed'}", "0+10x30"),
+            (
+                "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='ok'}",
+                "0+90x30",
+            ),
+            (
+                "custom_plugin_request_duration_seconds_count{JOB,operation='creds_read',result='failed'}",
+                "0+10x30",
+            ),
         ],
     ),
     (
@@ -120,7 +170,10 @@ const CASES: &[Case] = &[
         // Three at work at every scrape, and three entries: each is of a request that runs.
         &[
             ("custom_plugin_wal_entries{JOB}", "3+0x60"),
-            ("custom_plugin_request_duration_seconds_sum{JOB,operation='creds_read',result='ok'}", "0+181x60"),
+            (
+                "custom_plugin_request_duration_seconds_sum{JOB,operation='creds_read',result='ok'}",
+                "0+181x60",
+            ),
         ],
         &[
             ("custom_plugin_wal_entries{JOB}", "3+0x60"),

@@ -31,7 +31,13 @@ impl Hands {
     }
 
     async fn apply(&self, object: &Value) {
-        self.kubectl(&["apply", "--server-side", "--filename", &self.file("object.json", &object.to_string())]).await;
+        self.kubectl(&[
+            "apply",
+            "--server-side",
+            "--filename",
+            &self.file("object.json", &object.to_string()),
+        ])
+        .await;
     }
 
     async fn kubectl(&self, args: &[&str]) {
@@ -56,7 +62,14 @@ async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs
 
     let manifests = async |args: &[&str]| {
         let names = [
-            "manifests", "all", "-n", "taken", "--app-namespace", "taken-front", "--monitoring-namespace", "taken-watch",
+            "manifests",
+            "all",
+            "-n",
+            "taken",
+            "--app-namespace",
+            "taken-front",
+            "--monitoring-namespace",
+            "taken-watch",
         ];
         hands.program.run(names.iter().chain(args)).await
     };
@@ -124,7 +137,9 @@ async fn a_patch_is_taken_by_a_stateful_set_that_was_updated_otherwise() {
         assert!(compared.stdout.contains(line), "{line} is not in:\n{}", compared.stdout);
     }
     let patch = hands.file("patch.yaml", &hands.program.run(names).await.success());
-    hands.kubectl(&["apply", "--server-side", "--force-conflicts", "--validate=strict", "--filename", &patch]).await;
+    hands
+        .kubectl(&["apply", "--server-side", "--force-conflicts", "--validate=strict", "--filename", &patch])
+        .await;
     let again = hands.program.run(names.iter().chain(&["--diff"])).await;
     assert_eq!(again.code, Some(0), "{again:?}");
 }

@@ -27,7 +27,8 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
     let document = Document::read();
     assert!(document.names("IMAGE") && document.names("SERVERS"), "the document begins with what is yours");
     let shown = run(&shell, &document.commands(..document.place("## The end of it"))).await;
-    let token = shown.lines().find_map(|line| line.strip_prefix("the token is ")).expect("it is printed last");
+    let token =
+        shown.lines().find_map(|line| line.strip_prefix("the token is ")).expect("it is printed last");
     let live = upstream.live();
     assert_eq!(live.len(), 1, "the trial credential of `register` is revoked, the application's lives");
     assert_eq!(live[0].token, token);

@@ -20,7 +20,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oci-image", &[]),
     ("rollout", &["vault-api"]),
     (HARNESS, &[]),
-    (ROOT, &["dev-vault", "lease-keeper", "oci-image", "rollout", "token-engine", "vault-api", "vault-plugin"]),
+    (
+        ROOT,
+        &["dev-vault", "lease-keeper", "oci-image", "rollout", "token-engine", "vault-api", "vault-plugin"],
+    ),
 ];
 
 /// Foreign crate, and who may name it as a dependency of any kind.

@@ -65,12 +65,53 @@ async fn file_alone(file: &str) -> String {
 #[tokio::test]
 async fn names_of_ones_own_reach_every_file() {
     let output = manifests(&[
-        "all", "--image", IMAGE, "--product", "openbao", "--name", "my_plugin", "--prefix", "mine",
-        "-n", "secrets", "--statefulset", "bao", "--container", "server", "--pod-labels", "app=bao,tier=secrets",
-        "--plugin-dir", "/openbao/plugins", "--mount", "team/mine", "--mount", "other",
-        "--service-account", "ci", "--server-address", "https://bao.example.com:8200", "--ca-secret", "bao-ca",
-        "--monitoring-namespace", "watch", "--app", "shop", "--app-namespace", "front", "--app-image", "shop:7",
-        "--creds", "team/mine/creds/shop", "--auth-mount", "k8s", "--", "/shop", "--port", "80",
+        "all",
+        "--image",
+        IMAGE,
+        "--product",
+        "openbao",
+        "--name",
+        "my_plugin",
+        "--prefix",
+        "mine",
+        "-n",
+        "secrets",
+        "--statefulset",
+        "bao",
+        "--container",
+        "server",
+        "--pod-labels",
+        "app=bao,tier=secrets",
+        "--plugin-dir",
+        "/openbao/plugins",
+        "--mount",
+        "team/mine",
+        "--mount",
+        "other",
+        "--service-account",
+        "ci",
+        "--server-address",
+        "https://bao.example.com:8200",
+        "--ca-secret",
+        "bao-ca",
+        "--monitoring-namespace",
+        "watch",
+        "--metrics-prefix",
+        "mine",
+        "--app",
+        "shop",
+        "--app-namespace",
+        "front",
+        "--app-image",
+        "shop:7",
+        "--creds",
+        "team/mine/creds/shop",
+        "--auth-mount",
+        "k8s",
+        "--",
+        "/shop",
+        "--port",
+        "80",
     ])
     .await;
     let stdout = output.success();
@@ -140,9 +181,7 @@ async fn what_cannot_be_used_is_refused_with_its_cure() {
 async fn a_kustomization_is_made_again_and_keeps_what_is_not_its_own() {
     let program = program();
     let run = async |args: &[&str]| {
-        program
-            .run(["manifests", "rbac", "statefulset", "--kustomize", "plugin"].iter().chain(args))
-            .await
+        program.run(["manifests", "rbac", "statefulset", "--kustomize", "plugin"].iter().chain(args)).await
     };
     insta::assert_snapshot!("kustomize_first", shown(&run(&["--image", IMAGE]).await));
     let file = |name: &str| -> PathBuf { program.home().join("plugin").join(name) };

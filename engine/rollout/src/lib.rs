@@ -26,10 +26,8 @@ pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
-pub use drift::{
-    ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster,
-};
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
+pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
 pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
@@ -40,12 +38,12 @@ pub use observed::site::{
     Keeping, NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Restarts, Role,
     RunningVersion, SiteKind, SiteObserved, SiteState,
 };
-pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
 pub use observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
     WriteObserved,
 };
 pub use refusal::{Need, Refusal};
+pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
 pub use site::held::HeldLease;
 pub use site::kubernetes::cluster::ClusterChoice;
 pub use site::kubernetes::error::KubernetesError;

@@ -108,10 +108,15 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
 /// What `register`, `upgrade`, `rollback`, `gc` and `status` ask of a server about one plugin on its mounts, and nothing
 /// else.
 pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<ServerRight> {
-    let right = |path: &str, capabilities, reason| ServerRight { path: path.to_owned(), capabilities, reason };
+    let right =
+        |path: &str, capabilities, reason| ServerRight { path: path.to_owned(), capabilities, reason };
     let mut rights = vec![
         right("sys/config/state/sanitized", &["read"], "where the servers look for plugins"),
-        right("sys/capabilities-self", &["update"], "whether the rest of this is there, before anything changes"),
+        right(
+            "sys/capabilities-self",
+            &["update"],
+            "whether the rest of this is there, before anything changes",
+        ),
         right("sys/mounts", &["read"], "what is mounted, and what runs"),
         right("sys/plugins/catalog", &["read"], "what is registered"),
         right(
@@ -148,7 +153,11 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
             &["create", "read", "update"],
             "mount the plugin; unmounting is not needed and not allowed",
         ));
-        rights.push(right(&format!("sys/mounts/{path}/tune"), &["create", "read", "update"], "move the mount"));
+        rights.push(right(
+            &format!("sys/mounts/{path}/tune"),
+            &["create", "read", "update"],
+            "move the mount",
+        ));
         rights.push(right(
             &format!("{path}/*"),
             &["create", "read", "update", "list"],

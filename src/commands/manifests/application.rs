@@ -70,7 +70,8 @@ pub(super) fn documents(names: &Names) -> Result<Vec<Document>, CommandError> {
 }
 
 fn rights(creds: &str) -> Vec<ServerRight> {
-    let right = |path: &str, capabilities, reason| ServerRight { path: path.to_owned(), capabilities, reason };
+    let right =
+        |path: &str, capabilities, reason| ServerRight { path: path.to_owned(), capabilities, reason };
     vec![
         right(creds, &["read"], "get the credential"),
         right("sys/leases/renew", &["create", "update"], "keep it"),
@@ -166,8 +167,7 @@ fn identity(name: &str) -> Volume {
 }
 
 fn authority(name: &str, secret: &str) -> Volume {
-    let file =
-        KeyToPath { key: AUTHORITY_FILE.to_owned(), path: AUTHORITY_FILE.to_owned(), mode: None };
+    let file = KeyToPath { key: AUTHORITY_FILE.to_owned(), path: AUTHORITY_FILE.to_owned(), mode: None };
     Volume {
         name: name.to_owned(),
         secret: Some(SecretVolumeSource {

@@ -94,7 +94,8 @@ pub(crate) fn yaml(value: &Value) -> Result<String, CommandError> {
 /// # Errors
 /// Never for values that this program makes.
 pub(crate) fn value(object: &impl Serialize) -> Result<Value, CommandError> {
-    serde_json::to_value(object).map_err(|error| CommandError::failed("could not make a manifest").because(error))
+    serde_json::to_value(object)
+        .map_err(|error| CommandError::failed("could not make a manifest").because(error))
 }
 
 fn json(value: &Value) -> Result<String, CommandError> {
@@ -144,7 +145,8 @@ mod tests {
     #[test]
     fn what_yaml_would_take_for_something_else_stays_text() {
         for text in ["no", "1.0", "null", "a: b", "# c", "{{ x }}", "2026-01-01", "0x1"] {
-            let read: Value = serde_norway::from_str(&yaml(&json!({"k": text})).expect("yaml")).expect("a value");
+            let read: Value =
+                serde_norway::from_str(&yaml(&json!({"k": text})).expect("yaml")).expect("a value");
             assert_eq!(read, json!({"k": text}));
         }
     }

@@ -139,7 +139,11 @@ impl FromStr for Directory {
         let right = parts.is_some_and(|mut parts| parts.all(|part| !["", ".", ".."].contains(&part)))
             // A colon ends a path where container runtimes read mounts.
             && !bare.chars().any(|c| c.is_control() || c == ':');
-        if right { Ok(Self(bare.to_owned())) } else { Err(NameError::NotADirectory { text: text.to_owned() }) }
+        if right {
+            Ok(Self(bare.to_owned()))
+        } else {
+            Err(NameError::NotADirectory { text: text.to_owned() })
+        }
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) fn scrape(names: &Names) -> Result<Vec<Document>, CommandError> {
         let path = mount.as_str().trim_end_matches('/');
         job(names, &alerts::job(names, mount), &format!("/v1/{path}/metrics"), json!({}))
     });
-    let servers = job(names, alerts::SERVERS, "/v1/sys/metrics", json!({"format": ["prometheus"]}));
+    let servers = job(names, alerts::servers(names), "/v1/sys/metrics", json!({"format": ["prometheus"]}));
     let jobs: Vec<Value> = own.chain([servers]).collect();
     let rights: Vec<ServerRight> = names
         .mounts

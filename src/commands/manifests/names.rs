@@ -308,7 +308,8 @@ fn writable(what: &str, text: &str) -> Result<(), CommandError> {
 }
 
 fn address(text: &str) -> Result<Address, CommandError> {
-    let wrong = || CommandError::usage(format!("{text:?} is no address such as https://vault.example.com:8200"));
+    let wrong =
+        || CommandError::usage(format!("{text:?} is no address such as https://vault.example.com:8200"));
     let (scheme, rest) = match text.split_once("://").ok_or_else(wrong)? {
         ("https", rest) => ("https", rest),
         ("http", rest) => ("http", rest),

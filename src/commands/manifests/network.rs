@@ -25,10 +25,8 @@ const NAMESPACE: &str = "kubernetes.io/metadata.name";
 
 /// The network policy.
 pub(super) fn policy(names: &Names) -> Result<Vec<Document>, CommandError> {
-    let peers = NetworkPolicyPeer {
-        pod_selector: Some(with_labels(servers(names))),
-        ..NetworkPolicyPeer::default()
-    };
+    let peers =
+        NetworkPolicyPeer { pod_selector: Some(with_labels(servers(names))), ..NetworkPolicyPeer::default() };
     let policy = NetworkPolicy {
         metadata: metadata(names, &names.statefulset, &names.namespace),
         spec: Some(NetworkPolicySpec {

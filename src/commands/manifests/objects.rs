@@ -54,11 +54,7 @@ pub(super) fn plugin_volume(names: &Names) -> Result<Volume, CommandError> {
 
 /// A directory that lives as long as the pod.
 pub(super) fn empty(name: &Label) -> Volume {
-    Volume {
-        name: name.to_string(),
-        empty_dir: Some(EmptyDirVolumeSource::default()),
-        ..Volume::default()
-    }
+    Volume { name: name.to_string(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
 }
 
 /// A volume at a path.

@@ -131,7 +131,10 @@ fn stateful_set(names: &Names, config: &Label, internal: &Label) -> Result<State
     let data = empty(&"data".parse().map_err(|error| CommandError::usage("no name").because(error))?);
     let settings = Volume {
         name: "config".to_owned(),
-        config_map: Some(ConfigMapVolumeSource { name: config.to_string(), ..ConfigMapVolumeSource::default() }),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config.to_string(),
+            ..ConfigMapVolumeSource::default()
+        }),
         ..Volume::default()
     };
     let plugins = plugin_volume(names)?;

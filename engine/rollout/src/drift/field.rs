@@ -30,7 +30,9 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, found: &
     }
     let empty = Value::Null;
     match (before.unwrap_or(&empty), after.unwrap_or(&empty)) {
-        (Value::Object(_) | Value::Null, Value::Object(_) | Value::Null) if is_map(before) || is_map(after) => {
+        (Value::Object(_) | Value::Null, Value::Object(_) | Value::Null)
+            if is_map(before) || is_map(after) =>
+        {
             let keys = |value: Option<&Value>| -> BTreeSet<String> {
                 value.and_then(Value::as_object).map(|map| map.keys().cloned().collect()).unwrap_or_default()
             };
@@ -41,11 +43,15 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, found: &
                 compare(path, member(before).as_ref(), member(after).as_ref(), found);
             }
         }
-        (Value::Array(_) | Value::Null, Value::Array(_) | Value::Null) if is_list(before) || is_list(after) => {
+        (Value::Array(_) | Value::Null, Value::Array(_) | Value::Null)
+            if is_list(before) || is_list(after) =>
+        {
             let members = |value: Option<&Value>| members(value);
             let (before, after) = (members(before), members(after));
             let mut names: Vec<&String> = before.iter().map(|(name, _)| name).collect();
-            names.extend(after.iter().map(|(name, _)| name).filter(|name| !before.iter().any(|(n, _)| n == *name)));
+            names.extend(
+                after.iter().map(|(name, _)| name).filter(|name| !before.iter().any(|(n, _)| n == *name)),
+            );
             for name in names {
                 let member = |list: &[(String, Value)]| {
                     list.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())

@@ -7,9 +7,6 @@ use serde::Serialize;
 
 use crate::commands::manifests::names::Names;
 
-/// The job of the servers' own numbers.
-pub(super) const SERVERS: &str = "vault";
-
 /// A file of rules.
 #[derive(Debug, Serialize)]
 pub(super) struct Groups {
@@ -37,6 +34,11 @@ pub(super) fn job(names: &Names, mount: &MountPath) -> String {
     format!("{}-{}", names.prefix, mount.as_str().trim_end_matches('/').replace('/', "-"))
 }
 
+/// The job of the servers' own numbers.
+pub(super) fn servers(names: &Names) -> &'static str {
+    names.product.word()
+}
+
 /// Everything that wakes somebody.
 pub(super) fn groups(names: &Names) -> Groups {
     let jobs: Vec<String> = names.mounts.iter().map(|mount| job(names, mount)).collect();
@@ -44,7 +46,7 @@ pub(super) fn groups(names: &Names) -> Groups {
     Groups {
         groups: vec![
             Group { name: names.prefix.to_string(), rules: plugin.rules() },
-            Group { name: SERVERS.to_owned(), rules: of_the_servers() },
+            Group { name: servers(names).to_owned(), rules: of_the_servers(servers(names)) },
         ],
     }
 }
@@ -71,9 +73,14 @@ impl Plugin<'_> {
         let own = &self.jobs;
         let creds = "operation=\"creds_read\"";
         let slowest = self.rate("request_duration_seconds_bucket", creds, "job, le", "5m");
-        let failed = self.rate("request_duration_seconds_count", &format!("{creds}, result=\"failed\""), "job", "5m");
-        let tried =
-            self.rate("request_duration_seconds_count", &format!("{creds}, result=~\"ok|failed\""), "job", "5m");
+        let failed =
+            self.rate("request_duration_seconds_count", &format!("{creds}, result=\"failed\""), "job", "5m");
+        let tried = self.rate(
+            "request_duration_seconds_count",
+            &format!("{creds}, result=~\"ok|failed\""),
+            "job",
+            "5m",
+        );
         // The time that requests took, in seconds a second: as many as were at work at once, on average.
         let at_work = self.rate("request_duration_seconds_sum", creds, "job", "30m");
         let wal = format!("min by (job) (min_over_time({}_wal_entries{{{own}}}[30m]))", self.prefix);
@@ -140,11 +147,11 @@ impl Plugin<'_> {
     }
 }
 
-fn of_the_servers() -> Vec<Rule> {
+fn of_the_servers(job: &str) -> Vec<Rule> {
     vec![
         rule(
             "VaultNotAnswering",
-            format!("up{{job=\"{SERVERS}\"}} == 0"),
+            format!("up{{job=\"{job}\"}} == 0"),
             "5m",
             "critical",
             "no active server answers",
@@ -152,7 +159,7 @@ fn of_the_servers() -> Vec<Rule> {
         ),
         rule(
             "VaultNoSpareServer",
-            format!("vault_autopilot_failure_tolerance{{job=\"{SERVERS}\"}} < 1"),
+            format!("vault_autopilot_failure_tolerance{{job=\"{job}\"}} < 1"),
             "10m",
             "warning",
             "the loss of one more server stops all of them",
@@ -160,7 +167,7 @@ fn of_the_servers() -> Vec<Rule> {
         ),
         rule(
             "VaultIrrevocableLeases",
-            format!("vault_expire_num_irrevocable_leases{{job=\"{SERVERS}\"}} > 0"),
+            format!("vault_expire_num_irrevocable_leases{{job=\"{job}\"}} > 0"),
             "5m",
             "warning",
             "{{ $value }} leases could not be revoked in six attempts",
