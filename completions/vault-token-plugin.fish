@@ -42,10 +42,12 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -s V
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "package" -d 'Make a container image of plugins, and the checksums that registration needs; needs no container engine'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "loader" -d 'Copy the plugins that an image carries into the plugin directory; such images start this'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "creds" -d 'Get, renew and revoke credentials, or keep one for a command or in a file'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "creds" -d 'Get, renew and revoke credentials'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "version" -d 'Print the version and what the plugin speaks'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -105,6 +107,55 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l build -d 'Build the Rust package in DIR [default: .] as a static release, and take its binary' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l bin -d 'Which binary of the package, if it has several' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l name -d 'Name of the plugin [default: that of the file, without its version]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l arg -d 'Argument of the plugins when they are started to be looked at' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l platform -d 'Platform to make an image for [default: those of the binaries that can be started here]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l loader -d 'Static build of this program, which loads the plugins in the image; one for each platform [default: this program]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l layout -d 'Write the image as an OCI layout' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l archive -d 'Write the image as one file, for docker load or ctr images import' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l push -d 'Push the image to a registry, such as registry.example.com/team/custom-plugin:1.2.3' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l tag -d 'Tag of the image [default: the highest version in it]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l label -d 'Label of the image' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l user -d 'Whom the image runs as; this is Vault\'s own user in its images' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l sums -d 'Where to write the checksums of the binaries' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l registry-ca -d 'PEM file of the authority that signed the registry\'s certificate, beside those in /etc/docker/certs.d' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l plain-http -d 'Speak to the registry without TLS, as is done anyway where it is on this machine'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l dry-run -d 'Check everything and show what would be made; nothing is written or pushed'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l from -d 'Directory of the versions and their SHA256SUMS' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l to -d 'The server\'s plugin directory' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l owner -d 'Whose the files shall be [default: whoever runs this]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l replace -d 'Replace a file of the same name that is another build, too'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l watch -d 'Stay, and put back what is removed or changed'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l name -d 'Name in the catalog' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l type -d 'Type of the plugin: secret, auth or database [default: secret]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l version -d 'Version [default: what the binary reports]' -r
@@ -171,27 +222,24 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l timeout -d 'Time that one request may take' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
 json\t'One JSON document'
 yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -s q -l quiet -d 'Say only what went wrong'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "renew" -d 'Renew a lease'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "exec" -d 'Run a command with a credential that is kept alive as long as it runs, and revoked when it ends'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "watch" -d 'Keep a credential in a file fresh, until an interrupt'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "exec-child" -d 'Become the command of `creds exec`'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke exec watch exec-child help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "renew" -d 'Renew a lease'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and not __fish_seen_subcommand_from get renew revoke help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from get" -l field -d 'Print only this field, bare' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from get" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from get" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
@@ -236,71 +284,9 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from revoke" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from revoke" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from revoke" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l env -d 'Put this field into this variable; may be repeated [default: every field, as its name in capital letters, unless there is a --file]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l file -d 'Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l on-change -d 'What the command is told when there is another credential: restart, none, or a signal such as HUP' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l grace -d 'Time that the command has to end when it is asked to, before it is killed' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth -d 'With the token of VAULT_TOKEN or ~/.vault-token, or by Vault\'s Kubernetes auth method' -r -f -a "token\t''
-kubernetes\t''"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth-role -d 'Role of the auth method' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth-mount -d 'Where the auth method is mounted' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l auth-token-path -d 'The service account\'s token; it is read at each login' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l timeout -d 'Time that one request may take' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
-json\t'One JSON document'
-yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l keep-vault-token -d 'Leave VAULT_TOKEN and BAO_TOKEN in the command\'s environment'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -s q -l quiet -d 'Say only what went wrong'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l file -d 'Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth -d 'With the token of VAULT_TOKEN or ~/.vault-token, or by Vault\'s Kubernetes auth method' -r -f -a "token\t''
-kubernetes\t''"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth-role -d 'Role of the auth method' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth-mount -d 'Where the auth method is mounted' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l auth-token-path -d 'The service account\'s token; it is read at each login' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l timeout -d 'Time that one request may take' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
-json\t'One JSON document'
-yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -s q -l quiet -d 'Say only what went wrong'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from watch" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l parent -d 'Process that started this' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l timeout -d 'Time that one request may take' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
-json\t'One JSON document'
-yaml\t'One YAML document'"
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -s q -l quiet -d 'Say only what went wrong'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from exec-child" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "exec" -d 'Run a command with a credential that is kept alive as long as it runs, and revoked when it ends'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "watch" -d 'Keep a credential in a file fresh, until an interrupt'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "exec-child" -d 'Become the command of `creds exec`'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand creds; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand completions" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand completions" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
@@ -330,19 +316,18 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials, or keep one for a command or in a file'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "package" -d 'Make a container image of plugins, and the checksums that registration needs; needs no container engine'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "loader" -d 'Copy the plugins that an image carries into the plugin directory; such images start this'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "exec" -d 'Run a command with a credential that is kept alive as long as it runs, and revoked when it ends'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "watch" -d 'Keep a credential in a file fresh, until an interrupt'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "exec-child" -d 'Become the command of `creds exec`'

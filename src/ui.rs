@@ -112,7 +112,7 @@ impl Ui {
 
     /// Shows what will be done.
     pub fn planned(&mut self, plan: &Plan) {
-        self.line(&Line { schema_version: 1, event: "planned", content: plan });
+        self.event_line(&Line { schema_version: 1, event: "planned", content: plan });
         let steps: Vec<String> =
             plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
         self.say(&format!("Plan:\n{}", steps.join("\n")));
@@ -124,7 +124,7 @@ impl Ui {
     /// When standard output takes nothing; a reader that has gone away is no error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
         if self.stream {
-            self.line(&Line { schema_version: 1, event: "finished", content: report });
+            self.event_line(&Line { schema_version: 1, event: "finished", content: report });
             return Ok(());
         }
         let document = Document { schema_version: 1, content: report };
@@ -166,7 +166,7 @@ impl Ui {
             let _ = stdout().write_all(b"\x1b[H\x1b[J");
         }
         if self.stream {
-            self.line(&Line { schema_version: 1, event: "observed", content: report });
+            self.event_line(&Line { schema_version: 1, event: "observed", content: report });
             return Ok(());
         }
         self.report(report)
@@ -193,7 +193,7 @@ impl Ui {
     pub fn error(&mut self, error: &CommandError) {
         self.end_progress();
         let document = error.document();
-        self.line(&Line { schema_version: 1, event: "failed", content: &document });
+        self.event_line(&Line { schema_version: 1, event: "failed", content: &document });
         let document = Document { schema_version: 1, content: &document };
         let text = match self.format {
             Format::Human => error.render(),
@@ -205,7 +205,7 @@ impl Ui {
 
     /// Shows what happens in a run.
     pub fn event(&mut self, event: &Event) {
-        self.line(&Document { schema_version: 1, content: event });
+        self.event_line(&Document { schema_version: 1, content: event });
         match event {
             Event::StepStarted { number, of, step } => {
                 let text = format!("[{number}/{of}] {step}");
@@ -267,7 +267,7 @@ impl Ui {
     }
 
     /// One line for a reader of events, who is there or not.
-    fn line(&mut self, document: &impl Serialize) {
+    fn event_line(&mut self, document: &impl Serialize) {
         if !self.stream {
             return;
         }

@@ -89,11 +89,11 @@ const LOADER: &str = "vault-token-plugin";
 /// When a binary would not run where the image runs, or something cannot be written or pushed.
 pub async fn run(args: PackageArgs, context: &Context, ui: &mut Ui) -> Result<PackageReport, CommandError> {
     let labels = labels(&args.labels)?;
+    let outputs = Outputs::choose(&args, context)?;
     let built = match &args.build {
         Some(directory) => Some(build::build(directory, args.bin.as_deref(), ui).await?),
         None => None,
     };
-    let outputs = Outputs::choose(&args, context)?;
     let inputs = Inputs::check(&args, built, !outputs.is_empty(), ui).await?;
     let name = outputs.name(inputs.image_name(args.tag.as_deref()))?;
     let sums = inputs.sums();

@@ -28,4 +28,5 @@ mod survival;
 mod unpackable;
 mod unreachable;
 mod upgrade;
+mod upgrade_pods;
 mod versions;

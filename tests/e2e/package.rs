@@ -213,7 +213,7 @@ async fn log_in(registry: &Registry, config: &Path) {
         "--username",
         Registry::USER,
     ];
-    let login = login.iter().chain([&registry.address()]);
+    let login = login.into_iter().chain([registry.address()]);
     tool("skopeo").run_with_input(login, Registry::PASSWORD).await.success();
 }
 

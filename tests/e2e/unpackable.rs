@@ -73,14 +73,9 @@ async fn checksums_alone_need_no_image_and_a_dry_run_writes_nothing() {
     assert!(!sums.exists());
     package(folder.path(), &[&kv]).await.success();
     fs::rename(&file, folder.path().join("kv-1.0.0")).unwrap();
-    let check = Program::new("/usr/bin/env").run([
-        "-C",
-        &folder.path().display().to_string(),
-        "sha256sum",
-        "-c",
-        "SHA256SUMS",
-    ]);
-    assert_eq!(check.await.success(), "kv-1.0.0: OK\n");
+    let at = folder.path().display().to_string();
+    let checked = Program::new("/usr/bin/env").run(["-C", &at, "sha256sum", "-c", "SHA256SUMS"]).await;
+    assert_eq!(checked.success(), "kv-1.0.0: OK\n");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use harness::{Fault, Operation, Program, SecretScan, eventually};
 use rustix::process::{Signal, geteuid};
 
-use crate::mounted::{BINARY, PATH, Stage, ended, send};
+use crate::creds_stage::{BINARY, PATH, Stage, ended, send};
 
 /// A command that says that it runs, and stays until a signal.
 const STAY: &str = "trap 'exit 3' TERM INT; echo $$ > ready; while :; do sleep 0.05; done";

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use serde_json::json;
 use tokio::process::Child;
 
-use crate::mounted::{BINARY, PATH, Stage, ended, send};
+use crate::creds_stage::{BINARY, PATH, Stage, ended, send};
 
 const JWT: &str = "eyJhbGciOi.service-account";
 

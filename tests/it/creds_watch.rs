@@ -7,7 +7,7 @@ use harness::{SecretScan, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::mounted::{PATH, Stage, send};
+use crate::creds_stage::{PATH, Stage, send};
 
 #[tokio::test]
 async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines() {

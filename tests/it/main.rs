@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod creds_stage;
 mod lab;
-mod mounted;
 mod stage;
 
 mod creds_exec;

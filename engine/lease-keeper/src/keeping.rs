@@ -277,9 +277,9 @@ impl Keeper {
             }
             Ok(Err(source)) => {
                 if is_refusal(&source) {
-                    term.refused()
+                    term.refused();
                 } else {
-                    term.failed(now, spread())
+                    term.failed(now, spread());
                 }
                 KeepError::Call { what: "renew the token".to_owned(), source }
             }
@@ -306,9 +306,9 @@ impl Keeper {
             }
             Ok(Err(source)) => {
                 if is_refusal(&source) {
-                    term.refused()
+                    term.refused();
                 } else {
-                    term.failed(now, spread())
+                    term.failed(now, spread());
                 }
                 KeepError::Call { what: what(), source }
             }

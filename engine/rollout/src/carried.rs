@@ -9,7 +9,8 @@ use rustix::fs::{Access, StatVfs, StatVfsMountFlags};
 use serde::Serialize;
 
 use crate::binary::{Binary, BinaryError, Format};
-use crate::site::{MODE, SiteError};
+use crate::site::MODE;
+use crate::site::SiteError;
 use crate::site::local::{LocalSite, Owner, file_version};
 use crate::sums::{Sums, SumsError};
 

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Plugin, Probed, Register, Rewrite, Version, Wanted, WriteGoal,
+    Binary, Downgrade, MountGoal, MountPath, Plugin, Probed, Register, Rewrite, Survival, Version, Wanted,
+    WriteGoal,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -120,6 +121,7 @@ impl Subject {
             // With kept data the binary of yesterday may be the newer one: a developer goes back and forth.
             downgrade: Downgrade::Allow,
             rewrite: Rewrite::Unreadable,
+            survival: Survival::NotNeeded,
         };
         Ok(Subject { register, sample })
     }

@@ -55,7 +55,7 @@ pub(super) struct Outputs {
 
 struct Push {
     image: String,
-    plain_http: Transport,
+    transport: Transport,
     docker_config: Option<PathBuf>,
     authority: Option<PathBuf>,
 }
@@ -71,12 +71,18 @@ impl Outputs {
         };
         let layout = args.layout.as_ref().map(absolute).transpose()?;
         let archive = args.archive.as_ref().map(absolute).transpose()?;
-        let push = args.push.as_ref().map(|image| Push {
-            image: image.clone(),
-            plain_http: if args.plain_http { Transport::Http } else { Transport::Https },
-            docker_config: context.docker_config(),
-            authority: args.registry_ca.clone(),
-        });
+        let push = match &args.push {
+            // Said before anything is built or packed.
+            Some(image) => target(image, "latest").map(|_| {
+                Some(Push {
+                    image: image.clone(),
+                    transport: if args.plain_http { Transport::Http } else { Transport::Https },
+                    docker_config: context.docker_config(),
+                    authority: args.registry_ca.clone(),
+                })
+            })?,
+            None => None,
+        };
         let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("/")).to_owned();
         // Beside the layout it can be renamed; beside the archive there is room for it, as far as anybody knows.
         let place = layout.as_ref().or(archive.as_ref()).map_or_else(std::env::temp_dir, beside);
@@ -142,7 +148,7 @@ impl Push {
             let cure = error.cure();
             CommandError::failed("could not find out who pushes").because(error).hint(cure)
         })?;
-        let transport = if target.is_loopback() { Transport::Http } else { self.plain_http };
+        let transport = if target.is_loopback() { Transport::Http } else { self.transport };
         let authorities = self.authority.iter().cloned().chain(certificates(target.registry())).collect();
         let access = Access { credentials, transport, authorities, patience: Patience::default() };
         let sent = unless_interrupted(async {

@@ -21,6 +21,17 @@ pub async fn vault() -> PathBuf {
     built("vault", &[]).await
 }
 
+/// Path of a real Prometheus; `promtool` lies beside it.
+///
+/// Debian's package is fetched when neither is there.
+///
+/// # Panics
+///
+/// When that fails; its output went to standard error.
+pub async fn prometheus() -> PathBuf {
+    built("prometheus", &[]).await
+}
+
 /// Path of a real Kubernetes and etcd: all components in one binary, which its first argument chooses from.
 ///
 /// About eight minutes of two cores when it is not cached yet.
@@ -39,17 +50,6 @@ pub async fn kubernetes() -> PathBuf {
 /// When the build fails; its output went to standard error.
 pub async fn kubectl() -> PathBuf {
     built("kubectl", &[]).await
-}
-
-/// Path of a real Prometheus; `promtool` lies beside it.
-///
-/// Debian's package is fetched when neither is there.
-///
-/// # Panics
-///
-/// When that fails; its output went to standard error.
-pub async fn prometheus() -> PathBuf {
-    built("prometheus", &[]).await
 }
 
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.

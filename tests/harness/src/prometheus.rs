@@ -1,7 +1,6 @@
 //! A real Prometheus on a free loopback port, that scrapes one target every second.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::Stdio;
 
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::process::Process;
-use crate::{Program, build, eventually};
+use crate::{Program, build, eventually, port};
 
 /// Dropping it kills it, and removes its files.
 pub struct Prometheus {
@@ -53,7 +52,7 @@ impl Prometheus {
             }],
         });
         let configuration = file("prometheus.yaml", &configuration.to_string());
-        let address = free_address();
+        let address = format!("127.0.0.1:{}", port::free());
         let log = fs::File::create(directory.path().join("log")).expect("a new directory is writable");
         let mut command = Command::new(build::prometheus().await);
         command
@@ -115,10 +114,4 @@ impl Prometheus {
         let answer = self.client.get(format!("{}/api/v1/{what}", self.address)).send().await.ok()?;
         answer.json().await.ok()
     }
-}
-
-/// One that was free a moment ago: Prometheus takes no listener from another.
-fn free_address() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
-    listener.local_addr().expect("a bound socket has an address").to_string()
 }
