@@ -1,4 +1,4 @@
-//! docs/kubernetes.md, command by command, on a real cluster.
+//! docs/first-credential.md, command by command, on a real cluster.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -113,7 +113,7 @@ struct Document(String);
 
 impl Document {
     fn read() -> Document {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/kubernetes.md");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/first-credential.md");
         Document(fs::read_to_string(path).unwrap())
     }
 
