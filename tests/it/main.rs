@@ -17,3 +17,4 @@ mod install;
 mod load;
 mod operate;
 mod plain;
+mod upgrade;
