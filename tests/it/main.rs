@@ -18,3 +18,4 @@ mod load;
 mod manifests;
 mod operate;
 mod plain;
+mod upgrade;
