@@ -42,6 +42,8 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -s V
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "package" -d 'Make a container image of plugins, and the checksums that registration needs; needs no container engine'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "loader" -d 'Copy the plugins that an image carries into the plugin directory; such images start this'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_needs_command" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
@@ -105,6 +107,55 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l build -d 'Build the Rust package in DIR [default: .] as a static release, and take its binary' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l bin -d 'Which binary of the package, if it has several' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l name -d 'Name of the plugin [default: that of the file, without its version]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l arg -d 'Argument of the plugins when they are started to be looked at' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l platform -d 'Platform to make an image for [default: those of the binaries that can be started here]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l loader -d 'Static build of this program, which loads the plugins in the image; one for each platform [default: this program]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l layout -d 'Write the image as an OCI layout' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l archive -d 'Write the image as one file, for docker load or ctr images import' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l push -d 'Push the image to a registry, such as registry.example.com/team/custom-plugin:1.2.3' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l tag -d 'Tag of the image [default: the highest version in it]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l label -d 'Label of the image' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l user -d 'Whom the image runs as; this is Vault\'s own user in its images' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l sums -d 'Where to write the checksums of the binaries' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l registry-ca -d 'PEM file of the authority that signed the registry\'s certificate, beside those in /etc/docker/certs.d' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l plain-http -d 'Speak to the registry without TLS, as is done anyway where it is on this machine'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l dry-run -d 'Check everything and show what would be made; nothing is written or pushed'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l from -d 'Directory of the versions and their SHA256SUMS' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l to -d 'The server\'s plugin directory' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l owner -d 'Whose the files shall be [default: whoever runs this]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l ca-path -d 'Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l client-cert -d 'PEM file of the client\'s certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l client-key -d 'PEM file of the client\'s key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l tls-server-name -d 'Name to expect in the server\'s certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l timeout -d 'Time that one request may take' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l output -d 'Format of what is printed on standard output' -r -f -a "human\t'For people'
+json\t'One JSON document'
+yaml\t'One YAML document'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l replace -d 'Replace a file of the same name that is another build, too'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l watch -d 'Stay, and put back what is removed or changed'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -s q -l quiet -d 'Say only what went wrong'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand loader" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l name -d 'Name in the catalog' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l type -d 'Type of the plugin: secret, auth or database [default: secret]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l version -d 'Version [default: what the binary reports]' -r
@@ -265,16 +316,18 @@ yaml\t'One YAML document'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand version" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "serve" -d 'Be the plugin; Vault and OpenBao start this, people do not'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "dev" -d 'Run a plugin in a development host, registered, mounted and tried; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "inspect" -d 'Show what a plugin is and offers, or what differs between two; needs no server'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "package" -d 'Make a container image of plugins, and the checksums that registration needs; needs no container engine'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "loader" -d 'Copy the plugins that an image carries into the plugin directory; such images start this'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "register" -d 'Place a plugin, register it, mount it, configure it and try it; does only what is missing'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "reload" -d 'Reload a plugin on its mounts, and prove what runs'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "status" -d 'Show what is on disk, in the catalog, configured and running'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "creds" -d 'Get, renew and revoke credentials'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "version" -d 'Print the version and what the plugin speaks'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and not __fish_seen_subcommand_from serve dev inspect package loader register reload status creds completions version help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "get" -d 'Get a credential; takes the full path, as `vault read` does'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "renew" -d 'Renew a lease'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand help; and __fish_seen_subcommand_from creds" -f -a "revoke" -d 'Revoke a lease, and wait until that is done'

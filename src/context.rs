@@ -112,6 +112,22 @@ impl Context {
         Ok(config)
     }
 
+    /// A client without a token, for a login.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn client_without_token(&self) -> Result<Client, CommandError> {
+        let mut config = self.configure(&|name: &str| std::env::var(name).ok())?;
+        config.token = None;
+        Client::new(&config)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    /// How long one request may take, if the caller has said.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.global.timeout
+    }
+
     /// A client of a server that this process has started, whatever the environment says.
     ///
     /// # Errors
@@ -122,6 +138,12 @@ impl Context {
         config.timeout = self.global.timeout.unwrap_or(config.timeout);
         Client::new(&config)
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    /// Where `docker login` keeps the credentials of registries, if anything says so.
+    pub fn docker_config(&self) -> Option<PathBuf> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")))
     }
 
     fn configure(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<ClientConfig, CommandError> {

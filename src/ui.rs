@@ -112,7 +112,7 @@ impl Ui {
 
     /// Shows what will be done.
     pub fn planned(&mut self, plan: &Plan) {
-        self.line(&Line { schema_version: 1, event: "planned", content: plan });
+        self.event_line(&Line { schema_version: 1, event: "planned", content: plan });
         let steps: Vec<String> =
             plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
         self.say(&format!("Plan:\n{}", steps.join("\n")));
@@ -123,32 +123,36 @@ impl Ui {
     /// # Errors
     /// When standard output takes nothing; a reader that has gone away is no error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
-        let unprintable = |error: Box<dyn std::error::Error + Send + Sync>| {
-            CommandError::failed(format!("could not make the document: {error}"))
-        };
         if self.stream {
-            self.line(&Line { schema_version: 1, event: "finished", content: report });
+            self.event_line(&Line { schema_version: 1, event: "finished", content: report });
             return Ok(());
         }
         let document = Document { schema_version: 1, content: report };
         let text = match self.format {
             _ if report.is_bare() => report.render(),
             Format::Human => report.render(),
-            Format::Json => {
-                serde_json::to_string_pretty(&document).map_err(|error| unprintable(error.into()))? + "\n"
-            }
-            Format::Yaml => serde_norway::to_string(&document).map_err(|error| unprintable(error.into()))?,
+            Format::Json => serde_json::to_string_pretty(&document).map_err(unprintable)? + "\n",
+            Format::Yaml => serde_norway::to_string(&document).map_err(unprintable)?,
         };
-        let text = if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') {
-            text + "\n"
-        } else {
-            text
-        };
-        match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(CommandError::failed("could not write to standard output").because(error))
+        print(text)
+    }
+
+    /// Prints one of many things that a command finds out one after the other: a line of JSON, or a document of YAML. To people it
+    /// is said.
+    ///
+    /// # Errors
+    /// As [`Ui::report`].
+    pub fn line(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        let document = Document { schema_version: 1, content: report };
+        match self.format {
+            Format::Human => {
+                self.say(report.render().trim_end());
+                Ok(())
             }
-            _ => Ok(()),
+            Format::Json => print(serde_json::to_string(&document).map_err(unprintable)? + "\n"),
+            Format::Yaml => {
+                print(format!("---\n{}", serde_norway::to_string(&document).map_err(unprintable)?))
+            }
         }
     }
 
@@ -162,7 +166,7 @@ impl Ui {
             let _ = stdout().write_all(b"\x1b[H\x1b[J");
         }
         if self.stream {
-            self.line(&Line { schema_version: 1, event: "observed", content: report });
+            self.event_line(&Line { schema_version: 1, event: "observed", content: report });
             return Ok(());
         }
         self.report(report)
@@ -189,7 +193,7 @@ impl Ui {
     pub fn error(&mut self, error: &CommandError) {
         self.end_progress();
         let document = error.document();
-        self.line(&Line { schema_version: 1, event: "failed", content: &document });
+        self.event_line(&Line { schema_version: 1, event: "failed", content: &document });
         let document = Document { schema_version: 1, content: &document };
         let text = match self.format {
             Format::Human => error.render(),
@@ -201,7 +205,7 @@ impl Ui {
 
     /// Shows what happens in a run.
     pub fn event(&mut self, event: &Event) {
-        self.line(&Document { schema_version: 1, content: event });
+        self.event_line(&Document { schema_version: 1, content: event });
         match event {
             Event::StepStarted { number, of, step } => {
                 let text = format!("[{number}/{of}] {step}");
@@ -263,7 +267,7 @@ impl Ui {
     }
 
     /// One line for a reader of events, who is there or not.
-    fn line(&mut self, document: &impl Serialize) {
+    fn event_line(&mut self, document: &impl Serialize) {
         if !self.stream {
             return;
         }
@@ -311,6 +315,21 @@ impl Ui {
             None => self.live.above(line),
         };
     }
+}
+
+fn print(text: String) -> Result<(), CommandError> {
+    let text =
+        if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text };
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::failed("could not write to standard output").because(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unprintable(error: impl std::fmt::Display) -> CommandError {
+    CommandError::failed(format!("could not make the document: {error}"))
 }
 
 fn unread(error: dialoguer::Error) -> CommandError {

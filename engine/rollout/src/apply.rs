@@ -18,6 +18,7 @@ use crate::observe::{World, observe};
 use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::refusal::Refusal;
+use crate::site::held::HeldLease;
 use crate::step::Step;
 use crate::undo::{Switched, clear, moved, switch_back};
 use act::StepError;
@@ -117,6 +118,16 @@ pub async fn apply(
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
+    // Before the first look: what another operator does until then is seen.
+    let held = match &world.site {
+        Some(site) => match site.hold().await {
+            Ok(held) => Some(held),
+            Err(error) => {
+                return Outcome::Failed { done: Vec::new(), step: None, error: chain(&error) };
+            }
+        },
+        None => None,
+    };
     let run = Run {
         world,
         goal,
@@ -129,8 +140,13 @@ pub async fn apply(
         seen: None,
         led: BTreeSet::new(),
         leases: Vec::new(),
+        held: held.as_ref(),
     };
-    run.carry_out(cancel).await
+    let outcome = run.carry_out(cancel).await;
+    if let Some(held) = held {
+        held.release().await;
+    }
+    outcome
 }
 
 /// How long no node may be active before it is an error: failovers take seconds.
@@ -155,6 +171,8 @@ struct Run<'a> {
     led: BTreeSet<NodeName>,
     /// Leases of trials that may live on.
     leases: Vec<String>,
+    /// The right to change the site.
+    held: Option<&'a HeldLease>,
 }
 
 impl Run<'_> {
@@ -182,6 +200,10 @@ impl Run<'_> {
             }
             if cancel.is_cancelled() && !self.is_amid() {
                 return Outcome::Interrupted { done: self.done, left: self.left.into() };
+            }
+            if let Some(holder) = self.held.and_then(HeldLease::lost) {
+                let refusal = Refusal::Held { holder };
+                return self.failed(None, refusal.to_string()).await;
             }
             if let Err(error) = self.do_step(&step).await {
                 return self.failed(Some(step), chain(&error)).await;
@@ -322,13 +344,6 @@ impl Run<'_> {
                 seen.mounts_of(*kind, name).map(|(path, _)| path).collect()
             }
             _ => Vec::new(),
-        }
-    }
-
-    /// Looks again without deciding; what cannot be seen stays as it was.
-    async fn look(&mut self) {
-        if let Ok(observed) = observe(self.world, Some(self.goal), &self.this_run).await {
-            self.seen = Some(observed);
         }
     }
 

@@ -44,6 +44,8 @@ pub struct Register {
     pub downgrade: Downgrade,
     /// What to do with values that cannot be compared.
     pub rewrite: Rewrite,
+    /// Whether the version must still be there when a node is started anew.
+    pub survival: Survival,
 }
 
 /// A version of a plugin.

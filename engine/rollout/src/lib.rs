@@ -5,6 +5,7 @@
 
 mod apply;
 mod binary;
+mod carried;
 mod compare;
 mod decide;
 mod event;
@@ -15,11 +16,13 @@ mod refusal;
 mod site;
 mod smoke;
 mod step;
+mod sums;
 mod undo;
 mod version;
 
 pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
+pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use event::Event;
@@ -43,9 +46,10 @@ pub use site::kubernetes::error::KubernetesError;
 pub use site::kubernetes::find::PodChoice;
 pub use site::kubernetes::node::{NodeError, node_facts, node_place, node_remove};
 pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
-pub use site::local::LocalSite;
+pub use site::local::{LocalSite, Owner, file_version};
 pub use site::{Copied, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
+pub use sums::{Sums, SumsError};
 pub use undo::roll_back;
 pub use version::{Version, VersionError};

@@ -248,7 +248,8 @@ impl Observed {
                     args: Some(args.clone()),
                 });
             }
-            Step::EnableMount { path, plugin, version, .. } | Step::MountCanary { path, plugin, version } => {
+            Step::EnableMount { path, plugin, version, .. }
+            | Step::MountCanary { path, plugin, version, .. } => {
                 let mount = MountObserved {
                     plugin: plugin.clone(),
                     configured_version: version.tagged(),

@@ -129,7 +129,7 @@ pub enum Refusal {
     NoVersionBefore { name: String, running: String },
     /// Paths or fields are gone.
     #[error("clients of {name} would fail with this version: {}", breaks.join("; "))]
-    BreaksClients { name: String, breaks: Vec<String> },
+    Breaking { name: String, breaks: Vec<String> },
     /// A pin holds every mount of a plugin.
     #[error("{name} is pinned to {pinned}, so that {path} would be moved too")]
     PinMovesAll { name: String, pinned: String, path: MountPath },
@@ -260,7 +260,7 @@ impl Refusal {
             Self::NoVersionBefore { .. } => {
                 "Bring the version to go to: `vault-token-plugin upgrade BINARY --allow-downgrade`.".into()
             }
-            Self::BreaksClients { .. } => {
+            Self::Breaking { .. } => {
                 "Change the clients first; then do it with --allow-breaking.".into()
             }
             Self::PinMovesAll { name, .. } => format!(

@@ -83,6 +83,8 @@ pub enum Step {
         plugin: String,
         /// What will run there.
         version: Version,
+        /// Whether the version comes from the mount or from a pin.
+        version_from: VersionFrom,
     },
     /// Write and read there.
     TryCanary {
@@ -186,7 +188,7 @@ impl fmt::Display for Step {
             Self::SetPin { name, from, to, .. } => {
                 write!(f, "pin {name} to {} instead of {from}", to.tagged())
             }
-            Self::MountCanary { path, plugin, version } => {
+            Self::MountCanary { path, plugin, version, .. } => {
                 write!(f, "mount {plugin} {} for a trial at {path}", version.tagged())
             }
             Self::TryCanary { path, read: None, writes } if writes.is_empty() => write!(f, "prove {path}"),

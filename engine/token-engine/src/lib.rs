@@ -7,6 +7,8 @@ mod change;
 mod config;
 mod creds;
 mod endpoint;
+mod measure;
+mod metrics;
 mod role_name;
 mod roles;
 mod sensitive;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use vault_plugin::framework::Engine;
 
 use crate::config::Config;
+use crate::measure::{Measures, Operation, timed};
 use crate::upstream::{Upstream, UpstreamError};
 
 /// A write-ahead entry younger than this may belong to a request that is still at work: it mints for at most 75 seconds
@@ -40,16 +43,28 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(roles::list_path())
         .path(roles::path())
         .path(creds::path())
+        .path(metrics::path())
         .secret(token::secret_type())
         .seal_wrap(config::KEY)
-        .on_rollback(ROLLBACK_MIN_AGE, creds::roll_back)
+        .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
+            timed(context.clone(), Operation::Rollback, creds::roll_back(context, kind, data))
+        })
         .on_invalidate(invalidate)
 }
 
-/// What one mount keeps in memory: the connection to its token service.
-#[derive(Default)]
+/// What one mount keeps in memory: the connection to its token service, and what it measures of itself.
 pub struct TokenEngine {
     connected: Mutex<Option<Connected>>,
+    measures: Arc<Measures>,
+    /// By which it knows the leases that it has issued itself.
+    run: String,
+}
+
+impl Default for TokenEngine {
+    fn default() -> TokenEngine {
+        let run = uuid::Uuid::new_v4().to_string();
+        TokenEngine { connected: Mutex::default(), measures: Arc::default(), run }
+    }
 }
 
 struct Connected {
@@ -67,9 +82,14 @@ impl TokenEngine {
         if let Some(connected) = connected.as_ref().filter(|connected| connected.config == *config) {
             return Ok(Arc::clone(&connected.upstream));
         }
-        let upstream = Arc::new(Upstream::new(config)?);
+        let upstream = Arc::new(Upstream::new(config, Arc::clone(&self.measures))?);
         *connected = Some(Connected { config: config.clone(), upstream: Arc::clone(&upstream) });
         Ok(upstream)
+    }
+
+    /// What this mount counts and times.
+    fn measures(&self) -> &Measures {
+        &self.measures
     }
 
     /// Closes idle connections and wipes the key from memory.

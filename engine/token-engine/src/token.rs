@@ -10,6 +10,7 @@ use vault_plugin::logical::Error;
 use crate::TokenEngine;
 use crate::config::{self, Config};
 use crate::endpoint::Endpoint;
+use crate::measure::{Issuer, Operation, measured};
 use crate::terms::{self, Terms};
 
 /// The name of the secret type.
@@ -32,13 +33,16 @@ pub(crate) struct Leased {
     pub(crate) role: String,
     /// Its name at the service.
     pub(crate) name: String,
+    /// The run of the engine that issued it.
+    #[serde(default)]
+    pub(crate) run: String,
 }
 
 pub(crate) fn secret_type() -> SecretType<TokenEngine> {
     SecretType::new(NAME)
         .field("token", Field::string().describe("The token."))
-        .on_renew(renew)
-        .on_revoke(revoke)
+        .on_renew(measured(Operation::TokenRenew, renew))
+        .on_revoke(measured(Operation::TokenRevoke, revoke))
 }
 
 async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, Error> {
@@ -59,7 +63,10 @@ async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, E
 async fn revoke(context: Context<TokenEngine>, leased: Leased) -> Result<(), Error> {
     let config = configured(&context, "revoked").await?;
     let upstream = context.engine().upstream(&config)?;
-    upstream.revoke(&leased.id, &leased.api_endpoint).await.map_err(Error::from)
+    upstream.revoke(&leased.id, &leased.api_endpoint).await?;
+    let engine = context.engine();
+    engine.measures().revoked(if leased.run == engine.run { Issuer::ThisEngine } else { Issuer::Another });
+    Ok(())
 }
 
 async fn configured(context: &Context<TokenEngine>, to_be: &str) -> Result<Config, Error> {

@@ -8,6 +8,7 @@ pub mod catalog;
 pub mod config_state;
 pub mod health;
 pub mod help;
+pub mod kubernetes;
 pub mod leases;
 pub mod logical;
 pub mod mounts;

@@ -1,12 +1,13 @@
 //! Puts a changed binary to work in place of the one before.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use rollout::{Binary, NodeName, Plugin, Register, Site, World};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use vault_api::{catalog, reload};
 use vault_plugin::host::{self, Inspection, Launch};
 
@@ -26,13 +27,19 @@ pub(super) struct Watch {
     _watcher: RecommendedWatcher,
 }
 
-/// Waits for a change and puts it to work; for ever if nothing is watched. The answer says what became of it.
-pub(super) async fn change(watch: &mut Option<Watch>) -> String {
-    let Some(watch) = watch else { return std::future::pending().await };
-    watch.next().await;
-    match watch.replace().await {
-        Ok(what) => what,
-        Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+/// Puts every change to work, and says to `lines` what became of it; does nothing, for ever, if nothing is watched.
+///
+/// It must not be dropped before the end: a change would be lost, or half done.
+pub(super) async fn put_to_work(watch: Option<Watch>, lines: UnboundedSender<String>) -> Infallible {
+    let Some(mut watch) = watch else { return std::future::pending().await };
+    loop {
+        watch.next().await;
+        let what = match watch.replace().await {
+            Ok(what) => what,
+            Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+        };
+        // Fails when nobody listens any more.
+        let _ended = lines.send(what);
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Downgrade, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, ThisRun, Version, Wanted, World,
-    WriteGoal, observe,
+    Downgrade, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, Survival, ThisRun, Version, Wanted,
+    World, WriteGoal, observe,
 };
 use vault_api::catalog::PluginType;
 
@@ -65,6 +65,9 @@ pub(super) struct Flags {
     /// Move mounts to an older version
     #[arg(long, action = ArgAction::SetTrue)]
     allow_downgrade: bool,
+    /// Register though a node that is started anew loses the version
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_ephemeral: bool,
     /// Write again what cannot be read back
     #[arg(long, action = ArgAction::SetTrue)]
     rewrite: bool,
@@ -122,7 +125,8 @@ pub(super) async fn gather(
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
-    Ok((world, Register { plugin, mounts, downgrade, rewrite }))
+    let survival = if flags.allow_ephemeral { Survival::NotNeeded } else { Survival::Needed };
+    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival }))
 }
 
 pub(crate) fn from_file(yaml: &PluginYaml) -> Result<Vec<MountGoal>, CommandError> {

@@ -20,8 +20,8 @@ pub use self::pods::{
     ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPods, VaultPodsBuilder,
 };
 
-use crate::build;
-use crate::network::{Forward, Network, free_listener};
+use crate::network::{Forward, Network};
+use crate::{build, port};
 
 /// The node's address in the network of the cluster: what listens there is reached by every pod.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -65,7 +65,7 @@ impl Cluster {
 
     fn start_blocking() -> Cluster {
         // The same number inside and outside, so that one kubeconfig serves both.
-        let listener = free_listener();
+        let listener = port::listener();
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../servers/kubernetes/run");
         let mut keeper = Command::new(&script)

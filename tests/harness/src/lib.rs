@@ -6,10 +6,14 @@
 
 pub mod build;
 mod cluster;
+mod kubernetes_auth;
 mod network;
+mod port;
 mod process;
 mod program;
+mod prometheus;
 mod recorder;
+mod registry;
 mod root;
 mod secret_scan;
 mod tls;
@@ -21,9 +25,12 @@ pub use cluster::{
     Cluster, Content, ImageArchive, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
 };
+pub use kubernetes_auth::KubernetesAuth;
 pub use network::Forward;
 pub use program::{Output, Program};
+pub use prometheus::{Prometheus, Target};
 pub use recorder::{Exchange, Recorder};
+pub use registry::Registry;
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
 pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};

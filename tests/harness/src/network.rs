@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
@@ -17,6 +17,8 @@ use tokio::process::Command;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
+
+use crate::port;
 
 /// A thread of ours in the namespace. A socket belongs for good to the namespace in which it was made, whichever thread
 /// uses it later; so whatever is to happen there is begun on that thread.
@@ -79,7 +81,7 @@ impl Network {
 
     /// Leads a free port on this machine's loopback to `target` inside.
     pub(crate) fn forward(&self, target: SocketAddr) -> Forward {
-        self.forward_from(free_listener(), target)
+        self.forward_from(port::listener(), target)
     }
 
     /// Leads what arrives at `listener` to `target` inside.
@@ -132,15 +134,4 @@ pub(crate) fn command(namespace: &Path, program: &Command) -> Command {
     let mut command = Command::new("/usr/bin/nsenter");
     command.arg(option).arg("--").arg(program.as_std().get_program()).args(program.as_std().get_args());
     command
-}
-
-/// A listener on a free loopback port. It is picked below the range from which the kernel gives ports to clients, so that
-/// it is free as well in a namespace where the same number is wanted, and at random, so that test processes do not meet.
-pub(crate) fn free_listener() -> std::net::TcpListener {
-    loop {
-        let port = rand::random_range(10_000..32_000);
-        if let Ok(listener) = std::net::TcpListener::bind((IpAddr::from(Ipv4Addr::LOCALHOST), port)) {
-            return listener;
-        }
-    }
 }

@@ -13,6 +13,7 @@ use vault_api::{CallError, reload};
 use super::Run;
 use crate::event::Event;
 use crate::goal::{Canary, Goal, MountPath, WriteGoal};
+use crate::observe::{ObserveError, observe};
 use crate::observed::site::{NodeName, Role};
 use crate::site::{Copied, SiteError};
 use crate::smoke::{SmokeError, smoke};
@@ -31,6 +32,8 @@ pub(super) enum StepError {
     Smoke(#[from] SmokeError),
     #[error("no other node became active")]
     NobodyElse,
+    #[error("the nodes cannot be looked at")]
+    Observe(#[from] ObserveError),
 }
 
 impl StepError {
@@ -64,12 +67,9 @@ impl Run<'_> {
                 let (sha256, command, args) = (sha256.clone(), command.clone(), args.clone());
                 client.send(&RegisterEntry { entry, sha256, command, args, env }).await?
             }
-            Step::EnableMount { path, plugin, version, version_from } => {
+            Step::EnableMount { path, plugin, version, version_from }
+            | Step::MountCanary { path, plugin, version, version_from } => {
                 let version = (*version_from == VersionFrom::Mount).then(|| version.tagged());
-                client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
-            }
-            Step::MountCanary { path, plugin, version } => {
-                let version = Some(version.tagged());
                 client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
             }
             Step::TryCanary { path, read, .. } => {
@@ -159,7 +159,6 @@ impl Run<'_> {
                 .is_none_or(|site| site.nodes.len() < 2);
             self.world.client.send(&StepDown).await?;
             self.wait_for_active_node().await?;
-            self.look().await;
             let everybody_has = self.everybody_has_led();
             let now = self.active_node();
             if alone || everybody_has || now.as_ref().is_some_and(|now| !self.led.contains(now)) {
@@ -184,12 +183,17 @@ impl Run<'_> {
     }
 
     /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
-    async fn wait_for_active_node(&self) -> Result<(), StepError> {
+    async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
         let mut waited = Duration::ZERO;
         loop {
-            let asked = self.world.client.send(&vault_api::mounts::List).await;
-            match asked {
-                Ok(_) => return Ok(()),
+            // Connections may be refused as well while the way to the active node changes.
+            match observe(self.world, Some(self.goal), &self.this_run).await {
+                Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
+                    self.seen = Some(observed);
+                    return Ok(());
+                }
+                Ok(_) if waited < ELECTION => {}
+                Ok(_) => return Err(StepError::NobodyElse),
                 Err(_) if waited < ELECTION => {}
                 Err(error) => return Err(error.into()),
             }

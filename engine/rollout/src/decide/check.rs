@@ -2,6 +2,7 @@
 
 use vault_api::catalog::PluginType;
 
+use super::nodes;
 use crate::binary::{Linkage, Probed};
 use crate::goal::{Downgrade, MountGoal, MountPath, Plugin, Register};
 use crate::observed::site::{NodeObserved, Presence, SiteObserved, SiteState};
@@ -23,6 +24,10 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
 pub(super) fn register(observed: &Observed, register: &Register) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     brought(observed, plugin)?;
+    // What is registered already is not made worse.
+    if observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_none() {
+        nodes::kept(observed, &plugin.file_name(), &register.survival)?;
+    }
     pin(observed, plugin)?;
     register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
 }

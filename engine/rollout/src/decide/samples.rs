@@ -134,6 +134,7 @@ pub(crate) fn register() -> Register {
         }],
         downgrade: Downgrade::Refuse,
         rewrite: Rewrite::Never,
+        survival: Survival::Needed,
     }
 }
 

@@ -6,7 +6,7 @@ use super::{check, nodes};
 use crate::goal::{Canary, Downgrade, MountPath, Target, Upgrade};
 use crate::observed::{CatalogEntry, MountObserved, Observed};
 use crate::refusal::Refusal;
-use crate::step::Step;
+use crate::step::{Step, VersionFrom};
 use crate::version::Version;
 
 /// What a goal means for what is there.
@@ -66,7 +66,7 @@ impl<'a> View<'a> {
             Target::Registered { .. } => self.check_registered()?,
         }
         if !upgrade.breaks.is_empty() && self.needs_switch() {
-            return Err(Refusal::BreaksClients {
+            return Err(Refusal::Breaking {
                 name: upgrade.name().to_owned(),
                 breaks: upgrade.breaks.clone(),
             });
@@ -169,13 +169,20 @@ impl<'a> View<'a> {
             return Some(Step::TryCanary { path, writes, read: read.clone() });
         }
         let version = self.upgrade.version().clone();
-        // A pin holds every mount of a name, so that a canary needs a name of its own.
-        if !self.is_pinned_elsewhere() {
-            return Some(Step::MountCanary { path, plugin: self.upgrade.name().to_owned(), version });
+        let mount = |plugin: String, version_from| {
+            Some(Step::MountCanary { path, plugin, version: version.clone(), version_from })
+        };
+        // A pin holds every mount of a name, so that a canary of another version needs a name of its own.
+        match self.pinned() {
+            None => return mount(self.upgrade.name().to_owned(), VersionFrom::Mount),
+            Some(pinned) if pinned == self.tagged => {
+                return mount(self.upgrade.name().to_owned(), VersionFrom::Pin);
+            }
+            Some(_) => {}
         }
         let alias = self.upgrade.canary_name();
         if self.observed.entry(self.upgrade.kind(), &alias, &self.tagged).is_some() {
-            return Some(Step::MountCanary { path, plugin: alias, version });
+            return mount(alias, VersionFrom::Mount);
         }
         let entry = self.observed.entry(self.upgrade.kind(), self.upgrade.name(), &self.tagged)?;
         Some(Step::RegisterVersion {
@@ -242,10 +249,6 @@ impl<'a> View<'a> {
 
     fn pinned(&self) -> Option<&'a str> {
         self.observed.pinned(self.upgrade.kind(), self.upgrade.name())
-    }
-
-    fn is_pinned_elsewhere(&self) -> bool {
-        self.pinned().is_some_and(|pinned| pinned != self.tagged)
     }
 
     fn file_name(&self) -> String {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use rustix::fs::{Access, FlockOperation};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::Client;
@@ -22,6 +23,16 @@ use crate::version::Version;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalSite {
     directory: PathBuf,
+    owner: Option<Owner>,
+}
+
+/// Whose a placed file is, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// The user.
+    pub user: u32,
+    /// The group; that of whoever places it when there is none.
+    pub group: Option<u32>,
 }
 
 /// Bytes copied at once; also how often progress is told.
@@ -30,7 +41,18 @@ const CHUNK: usize = 256 * 1024;
 impl LocalSite {
     /// A site of this directory; nothing is looked at yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), owner: None }
+    }
+
+    /// The same directory, in which files are placed for `owner` instead of for ourselves.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
+    /// Whose placed files are, unless they are ours.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.owner
     }
 
     /// The directory.
@@ -71,13 +93,27 @@ impl LocalSite {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), SiteError> {
         let target = self.directory.join(file);
-        let temporary = self.directory.join(format!(".{file}.part"));
         match hash(&target) {
-            Ok(there) if there != binary.sha256 => return Err(SiteError::Taken { path: target }),
-            Ok(_) => {}
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(SiteError::Io { what: "read", path: target, source }),
+            Ok(there) if there != binary.sha256 => Err(SiteError::Taken { path: target }),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(SiteError::Io { what: "read", path: target, source })
+            }
+            Ok(_) | Err(_) => self.replace(binary, file, progress),
         }
+    }
+
+    /// As [`LocalSite::place`], over whatever has that name: for what is known to be damaged.
+    ///
+    /// # Errors
+    /// Another run writes the file, or the file system says no. What was there is still there then.
+    pub(crate) fn replace(
+        &self,
+        binary: &Binary,
+        file: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), SiteError> {
+        let target = self.directory.join(file);
+        let temporary = self.directory.join(format!(".{file}.part"));
         let failed = |what| {
             let path = temporary.clone();
             move |source: std::io::Error| SiteError::Io { what, path, source }
@@ -103,6 +139,11 @@ impl LocalSite {
             remove(&temporary);
             let wanted = binary.sha256.clone();
             return Err(SiteError::Corrupt { path: temporary, read_back, wanted });
+        }
+        if let Some(Owner { user, group }) = self.owner {
+            std::os::unix::fs::fchown(&out, Some(user), group)
+                .map_err(failed("change the owner of"))
+                .inspect_err(|_| remove(&temporary))?;
         }
         fs::rename(&temporary, &target).map_err(failed("rename"))?;
         // The name lasts through a power failure only once the directory is on disk.
@@ -247,8 +288,16 @@ pub(super) fn is_version_of(file: &str, plugin: Option<&str>) -> bool {
         Some(plugin) => {
             file.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_bare)
         }
-        None => file.match_indices('-').any(|(at, _)| at > 0 && is_bare(&file[at + 1..])),
+        None => file_version(file).is_some(),
     }
+}
+
+/// Name and version of a file that is called `<name>-<semver>`.
+pub fn file_version(file: &str) -> Option<(&str, Version)> {
+    file.match_indices('-').filter(|(at, _)| *at > 0).find_map(|(at, _)| {
+        let version = file[at + 1..].parse().ok().filter(|_| !file[at + 1..].starts_with('v'))?;
+        Some((&file[..at], version))
+    })
 }
 
 fn interpreter_present(binary: &Binary) -> bool {

@@ -168,7 +168,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::host::document;
+    use crate::host::{Ending, document};
     use crate::logical::{BackendType, SpecialPaths};
 
     fn inspection(paths: serde_json::Value) -> Inspection {
@@ -180,6 +180,7 @@ mod tests {
             handshake_time: Duration::ZERO,
             special_paths: SpecialPaths::default(),
             help: String::new(),
+            ending: Ending::WhenTold,
             paths: document::paths(&serde_json::json!({ "paths": paths })),
         }
     }

@@ -158,7 +158,7 @@ impl VaultPods {
         standbys
     }
 
-    /// Waits until every pod is ready, one Vault is active, and all others stand by.
+    /// Waits until every pod is ready, one Vault is active, and all others stand by and can take its place.
     pub async fn wait_whole(&self) {
         for member in &self.members {
             self.wait_ready(&member.name).await;
@@ -168,7 +168,14 @@ impl VaultPods {
             (self.standbys().await.len() == others).then_some(())
         })
         .await;
-        self.active().await;
+        let active = self.active().await;
+        eventually("all pods have a vote", async || {
+            let reply = self.send(active, "GET", "sys/storage/raft/configuration", None).await.ok()?;
+            let servers = reply.body["data"]["config"]["servers"].as_array()?;
+            let votes = |pod: &str| servers.iter().any(|it| it["node_id"] == pod && it["voter"] == true);
+            self.names().into_iter().all(votes).then_some(())
+        })
+        .await;
     }
 
     /// Waits until a pod is ready, that is unsealed.
@@ -180,13 +187,23 @@ impl VaultPods {
         .await;
     }
 
-    /// Makes the active Vault step down, and waits until another is active; returns its pod.
+    /// Makes the active Vault step down, and waits until another is active and all know it; returns its pod.
     pub async fn step_down(&self) -> &str {
         let before = self.active().await;
         self.api(before, "PUT", "sys/step-down", None).await.success();
-        eventually("another pod is active", async || {
+        eventually("another pod is active and all know it", async || {
             let now = self.active().await;
-            (now != before).then_some(now)
+            if now == before {
+                return None;
+            }
+            let leader = self.url_in_network(now);
+            for member in &self.members {
+                let reply = self.send(&member.name, "GET", "sys/leader", None).await.ok()?;
+                if reply.body["leader_address"] != leader.as_str() {
+                    return None;
+                }
+            }
+            Some(now)
         })
         .await
     }

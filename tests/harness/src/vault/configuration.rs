@@ -9,9 +9,9 @@ use reqwest::Client;
 use serde_json::json;
 
 use super::VaultServer;
-use crate::network::{Network, free_listener};
+use crate::network::Network;
 use crate::tls::{Certificate, Identity};
-use crate::{Cluster, build, root};
+use crate::{Cluster, build, port, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,7 +177,7 @@ impl VaultServerBuilder {
             PluginDirectory::Absent => (None, None),
         };
 
-        let listener = free_listener();
+        let listener = port::listener();
         let host = listener.local_addr().expect("a bound socket has an address");
         // Elsewhere it has the same number, and is open to all of its network.
         let (network, listens_on) = match self.network {
@@ -190,7 +190,7 @@ impl VaultServerBuilder {
                 (Some((network, forward)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, host.port())))
             }
         };
-        let cluster_host = free_listener().local_addr().expect("a bound socket has an address").to_string();
+        let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, port::free());
         let address = format!("{}://{host}", if identity.is_some() { "https" } else { "http" });
         let mut listener = json!({"address": listens_on, "cluster_address": cluster_host});
         let mut client = Client::builder().no_proxy();

@@ -88,6 +88,17 @@ fn a_pin_is_moved_and_its_canary_has_a_name_of_its_own() {
 }
 
 #[test]
+fn under_a_pin_that_a_killed_run_has_moved_the_canary_is_given_no_version() {
+    let mut observed = server_with("1.2.3", SHA);
+    let mount = observed.mounts.get_mut("custom/").expect("a mount");
+    (mount.configured_version, mount.running_version) = ("v1.0.0".into(), "v1.0.0".into());
+    pinned(&mut observed, "v1.2.3");
+    let steps = plan(&observed, &goal(upgrade())).expect("a plan").steps;
+    assert!(matches!(steps[0], Step::MountCanary { version_from: VersionFrom::Pin, .. }), "{steps:?}");
+    assert_eq!(half_switched(&observed, &upgrade()), [(path("custom"), "v1.0.0".to_owned())]);
+}
+
+#[test]
 fn what_runs_already_is_nothing_to_do() {
     let observed = server_with("1.2.3", SHA);
     assert_eq!(decide(&observed, &goal(upgrade())), Decision::Done);

@@ -330,6 +330,10 @@ impl VaultPods {
         let request = json!({"recovery_shares": 1, "recovery_threshold": 1});
         let answer = self.api(&first, "PUT", "sys/init", Some(request)).await.success();
         self.root_token = answer["root_token"].as_str().expect("sys/init answers with a token").to_owned();
+        // Else a pod that has joined has no vote for ten seconds, and cannot become active.
+        let first = self.active().await;
+        let autopilot = Some(json!({"server_stabilization_time": "1s"}));
+        self.api(first, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
         self.wait_whole().await;
     }
 }
