@@ -1,6 +1,6 @@
 //! How long an upgrade takes on three pods and on nine, or on as many as are named, beside the shell script that does the same job right.
 //!
-//! `cargo bench --bench rollout -- [PODS...]`. Needs root, as every test on Kubernetes, and kubectl.
+//! `cargo bench --bench rollout -- [PODS...]`. Needs root, as every test on Kubernetes.
 
 use std::error::Error;
 use std::fs;
@@ -45,7 +45,8 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
         VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent).start().await;
     let folder = tempfile::tempdir()?;
     let ours = program(env!("CARGO_BIN_EXE_vault-token-plugin").into(), &pods);
-    let script = program(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rollout.sh"), &pods);
+    let script = program(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rollout.sh"), &pods)
+        .env("KUBECTL", build::kubectl().await.display().to_string());
 
     let first = binary("1.0.0", &folder).await?;
     for mount in MOUNTS {

@@ -1,6 +1,7 @@
 #!/bin/sh
 # What `upgrade` is measured against: a shell script that does the same job right, with kubectl and Vault's own CLI in the
-# pods. Usage: rollout.sh NAMESPACE NAME VERSION FILE MOUNT...   Needs KUBECONFIG, VAULT_TOKEN and kubectl.
+# pods. Usage: rollout.sh NAMESPACE NAME VERSION FILE MOUNT...   Needs KUBECONFIG and VAULT_TOKEN;
+# KUBECTL is the path of kubectl.
 
 set -eu
 
@@ -10,7 +11,7 @@ directory=/vault/plugins
 target=$name-$version
 sum=$(sha256sum "$file" | cut -d ' ' -f 1)
 
-k() { kubectl --namespace "$namespace" "$@"; }
+k() { "${KUBECTL:-kubectl}" --namespace "$namespace" "$@"; }
 vault() {
     printf '%s' "$VAULT_TOKEN" | k exec -i "$active" --container vault -- \
         sh -c 'VAULT_TOKEN=$(cat) exec vault "$@"' sh "$@"
@@ -36,9 +37,8 @@ vault plugin register -sha256 "$sum" -command "$target" -version "v$version" sec
 for mount in "$@"; do
     vault secrets tune -plugin-version "v$version" "$mount/"
 done
-for mount in "$@"; do
-    vault plugin reload -mounts "$mount/"
-done
+mounts=$(printf '%s/,' "$@")
+vault write sys/plugins/reload/backend "mounts=${mounts%,}"
 for mount in "$@"; do
     running=$(vault read -field running_plugin_version "sys/mounts/$mount")
     [ "$running" = "v$version" ] || { echo "$mount runs $running" >&2; exit 1; }
