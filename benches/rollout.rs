@@ -41,8 +41,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
 /// The medians of our time and of the script's.
 async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     let cluster = Cluster::shared().await;
-    let pods =
-        VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent).start().await;
+    let pods = VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent);
+    let pods = pods.elections_as_by_default().start().await;
     let folder = tempfile::tempdir()?;
     let ours = program(env!("CARGO_BIN_EXE_vault-token-plugin").into(), &pods);
     let script = program(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rollout.sh"), &pods)
