@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let failed = if args.is_empty() {
         let turn = Turn::next(all.len());
         println!("from fault {} of {}, for {TURN:?}", turn.first + 1, all.len());
-        let mut points = all.clone();
+        let mut points = all;
         points.rotate_left(turn.first);
         let (done, failed) = runtime.block_on(LocalSet::new().run_until(run_all(&points, Some(TURN))));
         turn.ended(done);
