@@ -48,7 +48,7 @@ async fn without_a_policy_the_metrics_are_refused() {
     let wanted = json!({"policies": ["default"], "no_parent": true});
     let token = lab.vault.api("POST", "auth/token/create", Some(wanted)).await.success();
     let token = token["auth"]["client_token"].as_str().unwrap().to_owned();
-    let cli = harness::Program::new(lab.vault.cli_binary()).vault(&lab.vault).env("VAULT_TOKEN", token);
+    let cli = Program::new(lab.vault.cli_binary()).vault(&lab.vault).env("VAULT_TOKEN", token);
     let output = cli.run(["read", "-format=raw", "custom/metrics"]).await;
     assert!(output.code != Some(0) && output.stderr.contains("permission denied"), "{output:?}");
 }

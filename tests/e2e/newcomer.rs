@@ -46,7 +46,7 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
 async fn import_images(cluster: &Cluster) {
     let vault = build::vault().await;
     let server = ImageArchive::new(VAULT_IMAGE, "/bin/vault", &[("bin/vault", Content::Program(vault))]);
-    cluster.import(server.path()).await;
+    cluster.import(&server.path()).await;
     let busybox = Path::new("/bin/busybox").to_owned();
     let shell = ImageArchive::new(
         SHELL_IMAGE,
@@ -57,7 +57,7 @@ async fn import_images(cluster: &Cluster) {
             ("bin/sleep", Content::Link("busybox".to_owned())),
         ],
     );
-    cluster.import(shell.path()).await;
+    cluster.import(&shell.path()).await;
 }
 
 /// Debian's registry, for whoever is in the cluster's network.
