@@ -94,6 +94,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 		return nil, err
 	}
 	terms, err = limited(terms, minted.ExpiresAt, c.RenewUpstream)
+	announcedStill := err != nil
 	if err == nil {
 		err = framework.DeleteWAL(ctx, req.Storage, entry)
 	}
@@ -102,7 +103,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 		err = ctx.Err()
 	}
 	if err != nil {
-		b.giveBack(context.WithoutCancel(ctx), req.Storage, upstream, minted.ID, entry, announced)
+		b.giveBack(context.WithoutCancel(ctx), req.Storage, upstream, minted.ID, entry, announced, announcedStill)
 		return nil, err
 	}
 
@@ -137,10 +138,13 @@ func limited(t terms, expiresAt json.RawMessage, renewUpstream bool) (terms, err
 }
 
 // giveBack revokes a token that is not handed out. Where that fails, the write-ahead entry is left to do it.
-func (b *backend) giveBack(ctx context.Context, storage logical.Storage, u *upstream, id, entry string, announced intent) {
+func (b *backend) giveBack(ctx context.Context, storage logical.Storage, u *upstream, id, entry string, announced intent, announcedStill bool) {
 	if err := u.revoke(ctx, id, u.endpoint); err != nil {
 		b.Logger().Error("a token that was not handed out is left to rollback", "error", err)
-		// It may have been taken back already.
+		if announcedStill {
+			return
+		}
+		// It has been taken back already, or may have been.
 		if _, err := framework.PutWAL(ctx, storage, walMint, announced); err != nil {
 			b.Logger().Error("a token may be live and not in the write-ahead log", "name", announced.Order.Name, "error", err)
 		}

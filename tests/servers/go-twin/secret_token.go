@@ -39,7 +39,7 @@ func leasedOf(req *logical.Request) (*leased, error) {
 		return nil, err
 	}
 	l := &leased{}
-	if json.Unmarshal(text, l) != nil || l.ID == "" || l.APIEndpoint == "" {
+	if json.Unmarshal(text, l) != nil || !addressable(l.ID) || l.APIEndpoint == "" {
 		return nil, errors.New("the lease holds internal data that this version cannot read")
 	}
 	return l, nil

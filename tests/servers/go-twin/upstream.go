@@ -110,11 +110,14 @@ func (u *upstream) mint(ctx context.Context, o *order) (*minted, error) {
 		return nil, err
 	}
 	answer := &minted{}
-	if err := json.Unmarshal(r.body, answer); err != nil || answer.Token == "" || answer.ID == "" || answer.ID == "." || answer.ID == ".." {
+	if err := json.Unmarshal(r.body, answer); err != nil || answer.Token == "" || !addressable(answer.ID) {
 		return nil, u.failed(action, malformed, 0, false)
 	}
 	return answer, nil
 }
+
+// addressable says whether a token with this id has an address of its own.
+func addressable(id string) bool { return id != "" && id != "." && id != ".." }
 
 func (u *upstream) renew(ctx context.Context, id string, ttl int64) (json.RawMessage, error) {
 	const action = "renew a token"
@@ -203,6 +206,8 @@ func (u *upstream) attempt(ctx context.Context, c call) (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
+	// With it net/http would send a request with an idempotency key again by itself, past all that is decided here.
+	req.GetBody = nil
 	req.Header.Set("Authorization", u.bearer)
 	if c.idempotencyKey != "" {
 		req.Header.Set("Idempotency-Key", c.idempotencyKey)
