@@ -17,7 +17,7 @@ use super::remote_storage::RemoteStorage;
 use super::remote_system::RemoteSystemView;
 use super::version::VersionReply;
 use super::version::plugin_version_server::{PluginVersion, PluginVersionServer};
-use super::{from_wire, pb, to_wire, version};
+use super::{from_wire, pb, snapshot, to_wire, version};
 use crate::logical::{Backend, BackendConfig, Error, Factory, Product};
 
 /// Everything that a host calls.
@@ -105,8 +105,9 @@ impl pb::backend_server::Backend for Mounts {
         request: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
         let mount = self.mount(request.metadata())?;
+        let snapshot = snapshot::named(request.metadata());
         let answer = match from_wire::request(request.into_inner().request) {
-            Ok(request) => mount.handle_request(request).await,
+            Ok(request) => snapshot::within(snapshot, mount.handle_request(request)).await,
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match answer {
