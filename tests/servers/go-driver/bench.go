@@ -45,6 +45,8 @@ type load struct {
 	P999Us    float64 `json:"p999_us"`
 	PluginUs  float64 `json:"plugin_us"`
 	HostUs    float64 `json:"host_us"`
+	// HostCalls are what a request asked of the host: storage and settings.
+	HostCalls float64 `json:"host_calls"`
 }
 
 func bench(arguments []string) error {
@@ -135,7 +137,7 @@ type benchmark struct {
 type mounted struct {
 	host    *host
 	backend logical.Backend
-	storage logical.Storage
+	storage *counted
 }
 
 func (b *benchmark) engine() (*mounted, error) {
@@ -143,8 +145,11 @@ func (b *benchmark) engine() (*mounted, error) {
 	if err != nil {
 		return nil, err
 	}
-	storage := &logical.InmemStorage{}
-	backend, err := host.mount(context.Background(), settings(storage, hclog.NewNullLogger()))
+	storage := &counted{}
+	config := settings(storage, hclog.NewNullLogger())
+	storage.StaticSystemView = *config.System.(*logical.StaticSystemView)
+	config.System = storage
+	backend, err := host.mount(context.Background(), config)
 	if err == nil {
 		err = backend.Initialize(context.Background(), &logical.InitializationRequest{Storage: storage})
 	}
@@ -190,7 +195,7 @@ func (b *benchmark) manyMounts(count int) (int, error) {
 	}
 	defer host.client.Kill()
 	for range count {
-		storage := &logical.InmemStorage{}
+		storage := &counted{}
 		backend, err := host.mount(context.Background(), settings(storage, hclog.NewNullLogger()))
 		if err != nil {
 			return 0, err
@@ -213,7 +218,7 @@ func (b *benchmark) load(m *mounted, callers int, lasting time.Duration) (load, 
 	if err != nil {
 		return load{}, 0, err
 	}
-	hostBefore := ownProcessor()
+	hostBefore, callsBefore := ownProcessor(), m.storage.calls.Load()
 	began := time.Now()
 	for caller := range callers {
 		waiting.Go(func() {
@@ -257,6 +262,7 @@ func (b *benchmark) load(m *mounted, callers int, lasting time.Duration) (load, 
 		P999Us:    at(0.999),
 		PluginUs:  each(pluginAfter - pluginBefore),
 		HostUs:    each(hostTime),
+		HostCalls: float64(m.storage.calls.Load()-callsBefore) / float64(count),
 	}, count, nil
 }
 

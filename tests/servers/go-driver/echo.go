@@ -81,7 +81,14 @@ func echo(arguments []string) error {
 			return float64(all[min(int(share*float64(len(all))), len(all)-1)].Nanoseconds()) / 1e3
 		}
 		each := func(total time.Duration) float64 { return float64(total.Nanoseconds()) / 1e3 / float64(len(all)) }
-		return load{float64(len(all)) / elapsed.Seconds(), at(0.5), at(0.99), at(0.999), each(after - before), each(hostTime)}, nil
+		return load{
+			PerSecond: float64(len(all)) / elapsed.Seconds(),
+			P50Us:     at(0.5),
+			P99Us:     at(0.99),
+			P999Us:    at(0.999),
+			PluginUs:  each(after - before),
+			HostUs:    each(hostTime),
+		}, nil
 	}
 	if _, err := run(time.Second); err != nil {
 		return err
