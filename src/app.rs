@@ -5,7 +5,10 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::commands::{completions, creds, dev, inspect, register, reload, serve, status, version};
+use crate::commands::{
+    completions, creds, deregister, dev, gc, inspect, loader, node, package, register, reload, rollback,
+    serve, status, upgrade, version,
+};
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -28,15 +31,31 @@ enum Command {
     Dev(Box<dev::DevArgs>),
     /// Show what a plugin is and offers, or what differs between two; needs no server
     Inspect(inspect::InspectArgs),
+    /// Make a container image of plugins, and the checksums that registration needs; needs no container engine
+    Package(Box<package::PackageArgs>),
+    /// Copy the plugins that an image carries into the plugin directory; such images start this
+    #[command(hide = true)]
+    Loader(loader::LoaderArgs),
     /// Place a plugin, register it, mount it, configure it and try it; does only what is missing
     Register(Box<register::RegisterArgs>),
+    /// Move every mount of a plugin to another version; what fails is undone by itself
+    Upgrade(Box<upgrade::UpgradeArgs>),
+    /// Move every mount of a plugin back to the version before
+    Rollback(rollback::RollbackArgs),
+    /// Remove versions that nothing needs
+    Deregister(deregister::DeregisterArgs),
+    /// Remove every version that nothing can need any more
+    Gc(gc::GcArgs),
     /// Reload a plugin on its mounts, and prove what runs
     Reload(reload::ReloadArgs),
     /// Show what is on disk, in the catalog, configured and running
     Status(status::StatusArgs),
-    /// Get, renew and revoke credentials
+    /// Get, renew and revoke credentials, or keep one for a command or in a file
     #[command(subcommand)]
     Creds(creds::CredsCommand),
+    /// Work on a node, for this program itself
+    #[command(subcommand, hide = true)]
+    Node(node::NodeCommand),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Print the version and what the plugin speaks
@@ -82,13 +101,23 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
     match command {
         Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
-        Command::Inspect(args) => finish(inspect::run(args, ui).await, ui),
+        Command::Inspect(args) => finish(inspect::run(args, context, ui).await, ui),
+        Command::Package(args) => finish(package::run(*args, context, ui).await, ui),
+        Command::Loader(args) => finish(loader::run(args, ui).await, ui),
         Command::Register(args) => finish(register::run(*args, context, ui).await, ui),
+        Command::Upgrade(args) => finish(upgrade::run(*args, context, ui).await, ui),
+        Command::Rollback(args) => finish(rollback::run(args, context, ui).await, ui),
+        Command::Deregister(args) => finish(deregister::run(args, context, ui).await, ui),
+        Command::Gc(args) => finish(gc::run(args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
-        Command::Status(args) => finish(status::run(args, context).await, ui),
+        Command::Status(args) => finish(status::run(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
+        Command::Creds(creds::CredsCommand::Exec(args)) => finish(creds::exec(*args, context, ui).await, ui),
+        Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
+        Command::Creds(creds::CredsCommand::ExecChild(args)) => finish(creds::become_command(args, ui), ui),
+        Command::Node(command) => finish(node::run(command).await, ui),
         Command::Completions(args) => finish(completions::run(args), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }

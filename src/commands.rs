@@ -2,14 +2,26 @@
 
 pub mod completions;
 pub mod creds;
+pub mod deregister;
 pub mod dev;
+pub mod gc;
 pub mod inspect;
+pub mod loader;
+pub mod node;
+pub mod package;
 pub mod register;
 pub mod reload;
+pub mod rollback;
 pub mod serve;
+pub(crate) mod site;
 pub mod status;
+pub mod upgrade;
 pub mod version;
 
+mod brought;
 mod carry_out;
 mod data;
+mod ended;
+mod owner;
+mod place;
 mod probe;

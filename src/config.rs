@@ -70,12 +70,32 @@ pub struct SmokeSection {
     pub read: String,
 }
 
-/// Where the server's plugin directory lies.
+/// Where the server's plugin directory lies: one of these.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SiteSection {
     /// On this machine.
-    pub local: LocalSection,
+    pub local: Option<LocalSection>,
+    /// In pods of a cluster.
+    pub kubernetes: Option<KubernetesSection>,
+}
+
+/// Pods of a cluster; the cluster itself is that of the caller's kubeconfig. What is missing is found.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KubernetesSection {
+    /// Context of the kubeconfig.
+    pub context: Option<String>,
+    /// Their namespace.
+    pub namespace: Option<String>,
+    /// Their StatefulSet.
+    pub statefulset: Option<String>,
+    /// Their labels, in place of it.
+    pub selector: Option<String>,
+    /// The container of the server.
+    pub container: Option<String>,
+    /// An image with this program in it.
+    pub tool_image: Option<String>,
 }
 
 /// A plugin directory of this machine.
@@ -107,6 +127,16 @@ impl PluginYaml {
         Self::parse(&text, directory).map_err(|source| {
             CommandError::usage(format!("could not understand {}", path.display())).because(source)
         })
+    }
+
+    /// The plugin directory on this machine, as seen from here.
+    pub fn plugin_dir(&self) -> Option<PathBuf> {
+        let local = self.site.as_ref()?.local.as_ref()?;
+        Some(self.resolve(&local.plugin_dir))
+    }
+
+    fn kubernetes(&self) -> Option<&KubernetesSection> {
+        self.site.as_ref()?.kubernetes.as_ref()
     }
 
     /// A path of the file, as seen from here.
@@ -144,7 +174,14 @@ impl PluginYaml {
     }
 
     fn parse(text: &str, directory: PathBuf) -> Result<Self, serde_norway::Error> {
+        use serde::de::Error as _;
         let yaml: Self = serde_norway::from_str(text)?;
+        if yaml.site.as_ref().is_some_and(|site| site.local.is_some() == site.kubernetes.is_some()) {
+            return Err(serde_norway::Error::custom("site is either local or kubernetes"));
+        }
+        if yaml.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
+            return Err(serde_norway::Error::custom("site.kubernetes has either statefulset or selector"));
+        }
         Ok(Self { directory, ..yaml })
     }
 }
@@ -171,7 +208,8 @@ site: {local: {plugin_dir: /vault/plugins}}
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
         assert_eq!(yaml.mounts[0].smoke.as_ref().expect("a trial").read, "creds/developer");
         assert_eq!(yaml.resolve(Path::new("./api-key")), Path::new("deploy/./api-key"));
-        assert_eq!(yaml.site.expect("a site").local.plugin_dir, Path::new("/vault/plugins"));
+        let local = yaml.site.expect("a site").local.expect("this machine");
+        assert_eq!(local.plugin_dir, Path::new("/vault/plugins"));
     }
 
     #[test]
@@ -179,6 +217,22 @@ site: {local: {plugin_dir: /vault/plugins}}
         for text in
             ["plugins: {}", "plugin: {nmae: x}", "mounts: [{path: a, writes: {}}]", "site: {docker: {}}"]
         {
+            assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_site_is_here_or_in_a_cluster() {
+        let text = "site: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
+        let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
+        assert_eq!(yaml.kubernetes().expect("a cluster").namespace.as_deref(), Some("vault-system"));
+        assert_eq!(yaml.plugin_dir(), None);
+        for text in [
+            "site: {}",
+            "site: {local: {plugin_dir: /p}, kubernetes: {}}",
+            "site: {kubernetes: {statefulset: a, selector: b=c}}",
+            "site: {kubernetes: {pod: vault-0}}",
+        ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use vault_api::{Client, ClientConfig, Secret, Verification};
 
+use crate::commands::site::KubernetesArgs;
 use crate::duration;
 use crate::error::CommandError;
 use crate::ui::{Format, Verbosity};
@@ -49,6 +50,9 @@ pub struct GlobalArgs {
     /// Say only what went wrong
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
     pub quiet: bool,
+    /// Pods of a cluster.
+    #[command(flatten)]
+    pub kubernetes: KubernetesArgs,
 }
 
 impl GlobalArgs {
@@ -72,11 +76,30 @@ impl Context {
         Self { global }
     }
 
+    /// What was said about pods of a cluster.
+    pub fn kubernetes(&self) -> &KubernetesArgs {
+        &self.global.kubernetes
+    }
+
+    /// Whether an address was given, by a flag or the environment.
+    pub fn has_address(&self) -> bool {
+        self.global.address.is_some() || setting(&|name| std::env::var(name).ok(), "ADDR").is_some()
+    }
+
     /// A client with the caller's token.
     ///
     /// # Errors
     /// When a setting cannot be used, and when there is no token.
     pub fn client(&self) -> Result<Client, CommandError> {
+        Client::new(&self.client_config()?)
+            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    /// How to talk to the server, with the caller's token.
+    ///
+    /// # Errors
+    /// When a setting cannot be read, and when there is no token.
+    pub fn client_config(&self) -> Result<ClientConfig, CommandError> {
         let variable = |name: &str| std::env::var(name).ok();
         let mut config = self.configure(&variable)?;
         if config.token.is_none() {
@@ -86,8 +109,23 @@ impl Context {
             return Err(CommandError::usage("there is no token to ask the server with")
                 .hint("Set VAULT_TOKEN, or log in with `vault login`, which writes ~/.vault-token."));
         }
+        Ok(config)
+    }
+
+    /// A client without a token, for a login.
+    ///
+    /// # Errors
+    /// When a setting cannot be used.
+    pub fn client_without_token(&self) -> Result<Client, CommandError> {
+        let mut config = self.configure(&|name: &str| std::env::var(name).ok())?;
+        config.token = None;
         Client::new(&config)
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    /// How long one request may take, if the caller has said.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.global.timeout
     }
 
     /// A client of a server that this process has started, whatever the environment says.
@@ -100,6 +138,12 @@ impl Context {
         config.timeout = self.global.timeout.unwrap_or(config.timeout);
         Client::new(&config)
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+    }
+
+    /// Where `docker login` keeps the credentials of registries, if anything says so.
+    pub fn docker_config(&self) -> Option<PathBuf> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        set("DOCKER_CONFIG").or_else(|| set("HOME").map(|home| home.join(".docker")))
     }
 
     fn configure(&self, variable: &dyn Fn(&str) -> Option<String>) -> Result<ClientConfig, CommandError> {
@@ -115,6 +159,7 @@ impl Context {
             timeout,
             output: _,
             quiet: _,
+            kubernetes: _,
         } = self.global.clone();
         let setting = |name: &str| setting(variable, name);
         let path = |name: &str| setting(name).map(PathBuf::from);

@@ -1,12 +1,14 @@
 //! The only printer: data on standard output, talk on standard error.
 
+mod live;
+
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::ValueEnum;
 use dialoguer::{Confirm, Input, Password};
 use indicatif::{ProgressBar, ProgressStyle};
-use rollout::Event;
+use rollout::{Event, Plan};
 use serde::Serialize;
 use vault_api::Secret;
 
@@ -70,6 +72,8 @@ pub struct Ui {
     verbosity: Verbosity,
     terminal: bool,
     bar: Option<ProgressBar>,
+    live: live::Live,
+    stream: bool,
 }
 
 #[derive(Serialize)]
@@ -79,12 +83,21 @@ struct Document<'a, T> {
     content: &'a T,
 }
 
+/// A document that is one line among others.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    schema_version: u32,
+    event: &'static str,
+    #[serde(flatten)]
+    content: &'a T,
+}
+
 impl Ui {
     /// Looks at the terminal once. Under `CI` nothing is asked and nothing moves, as without a terminal.
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
         let terminal =
             io::stdin().is_terminal() && stderr().is_terminal() && std::env::var_os("CI").is_none();
-        Self { format, verbosity, terminal, bar: None }
+        Self { format, verbosity, terminal, bar: None, live: live::Live::default(), stream: false }
     }
 
     /// Whether somebody is there who can be asked.
@@ -92,34 +105,71 @@ impl Ui {
         self.terminal
     }
 
+    /// From now on a JSON reader gets one line an event, the end being one of them.
+    pub fn stream(&mut self) {
+        self.stream = self.format == Format::Json;
+    }
+
+    /// Shows what will be done.
+    pub fn planned(&mut self, plan: &Plan) {
+        self.event_line(&Line { schema_version: 1, event: "planned", content: plan });
+        let steps: Vec<String> =
+            plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
+        self.say(&format!("Plan:\n{}", steps.join("\n")));
+    }
+
     /// Prints what a command found out.
     ///
     /// # Errors
     /// When standard output takes nothing; a reader that has gone away is no error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
-        let unprintable = |error: Box<dyn std::error::Error + Send + Sync>| {
-            CommandError::failed(format!("could not make the document: {error}"))
-        };
+        if self.stream {
+            self.event_line(&Line { schema_version: 1, event: "finished", content: report });
+            return Ok(());
+        }
         let document = Document { schema_version: 1, content: report };
         let text = match self.format {
             _ if report.is_bare() => report.render(),
             Format::Human => report.render(),
-            Format::Json => {
-                serde_json::to_string_pretty(&document).map_err(|error| unprintable(error.into()))? + "\n"
-            }
-            Format::Yaml => serde_norway::to_string(&document).map_err(|error| unprintable(error.into()))?,
+            Format::Json => serde_json::to_string_pretty(&document).map_err(unprintable)? + "\n",
+            Format::Yaml => serde_norway::to_string(&document).map_err(unprintable)?,
         };
-        let text = if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') {
-            text + "\n"
-        } else {
-            text
-        };
-        match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(CommandError::failed("could not write to standard output").because(error))
+        print(text)
+    }
+
+    /// Prints one of many things that a command finds out one after the other: a line of JSON, or a document of YAML. To people it
+    /// is said.
+    ///
+    /// # Errors
+    /// As [`Ui::report`].
+    pub fn line(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        let document = Document { schema_version: 1, content: report };
+        match self.format {
+            Format::Human => {
+                self.say(report.render().trim_end());
+                Ok(())
             }
-            _ => Ok(()),
+            Format::Json => print(serde_json::to_string(&document).map_err(unprintable)? + "\n"),
+            Format::Yaml => {
+                print(format!("---\n{}", serde_norway::to_string(&document).map_err(unprintable)?))
+            }
         }
+    }
+
+    /// Prints a report in place of the one before, on a terminal; else below it.
+    ///
+    /// # Errors
+    /// When standard output takes nothing.
+    pub fn frame(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        if self.format == Format::Human && stdout().is_terminal() {
+            // To the upper left, and everything gone from there on.
+            let _ = stdout().write_all(b"\x1b[H\x1b[J");
+        }
+        if self.stream {
+            self.event_line(&Line { schema_version: 1, event: "observed", content: report });
+            return Ok(());
+        }
+        self.report(report)
     }
 
     /// Says something beside the data.
@@ -143,6 +193,7 @@ impl Ui {
     pub fn error(&mut self, error: &CommandError) {
         self.end_progress();
         let document = error.document();
+        self.event_line(&Line { schema_version: 1, event: "failed", content: &document });
         let document = Document { schema_version: 1, content: &document };
         let text = match self.format {
             Format::Human => error.render(),
@@ -154,14 +205,26 @@ impl Ui {
 
     /// Shows what happens in a run.
     pub fn event(&mut self, event: &Event) {
+        self.event_line(&Document { schema_version: 1, content: event });
         match event {
-            Event::StepStarted { number, of, step } => self.say(&format!("[{number}/{of}] {step}")),
-            Event::Bytes { done, total } => self.progress("copying", *done, *total),
-            Event::StepDone { number: _, of: _, step: _, warnings } => {
-                self.end_progress();
+            Event::StepStarted { number, of, step } => {
+                let text = format!("[{number}/{of}] {step}");
+                if self.moves() {
+                    self.live.begin(text);
+                } else {
+                    self.say(&text);
+                }
+            }
+            Event::Bytes { node, done, total } if self.moves() => self.live.bytes(node, *done, *total),
+            Event::StepDone { number, of, step, warnings } => {
+                if let Some(elapsed) = self.live.end() {
+                    self.say(&format!("[{number}/{of}] {step} ({:.1} s)", elapsed.as_secs_f64()));
+                }
                 warnings.iter().for_each(|warning| self.warn(warning));
             }
+            Event::Waiting { on } if self.moves() => self.live.note(on.to_string()),
             Event::Waiting { on } => self.say(&on.to_string()),
+            Event::Undone { step } => self.say(&format!("undone: {step}")),
             Event::RollingBack { mounts, because } => {
                 let mounts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
                 self.warn(&format!("moving {} back: {because}", mounts.join(", ")));
@@ -177,7 +240,7 @@ impl Ui {
 
     /// Shows how far something is, on a terminal.
     pub fn progress(&mut self, what: &'static str, done: u64, total: u64) {
-        if !self.terminal || self.verbosity == Verbosity::Quiet || std::env::var_os("NO_COLOR").is_some() {
+        if !self.moves() {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
@@ -192,8 +255,26 @@ impl Ui {
 
     /// Takes the progress away.
     pub fn end_progress(&mut self) {
+        self.live.end();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
+        }
+    }
+
+    /// Whether something may move on the terminal.
+    fn moves(&self) -> bool {
+        self.terminal && self.verbosity == Verbosity::Normal && std::env::var_os("NO_COLOR").is_none()
+    }
+
+    /// One line for a reader of events, who is there or not.
+    fn event_line(&mut self, document: &impl Serialize) {
+        if !self.stream {
+            return;
+        }
+        if let Ok(text) = serde_json::to_string(document) {
+            let mut out = stdout();
+            // A reader that has gone away does not stop what is half done.
+            let _ = writeln!(out, "{text}").and_then(|()| out.flush());
         }
     }
 
@@ -231,9 +312,24 @@ impl Ui {
         let line = || writeln!(stderr(), "{text}").ok();
         match &self.bar {
             Some(bar) => bar.suspend(line),
-            None => line(),
+            None => self.live.above(line),
         };
     }
+}
+
+fn print(text: String) -> Result<(), CommandError> {
+    let text =
+        if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text };
+    match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(CommandError::failed("could not write to standard output").because(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unprintable(error: impl std::fmt::Display) -> CommandError {
+    CommandError::failed(format!("could not make the document: {error}"))
 }
 
 fn unread(error: dialoguer::Error) -> CommandError {

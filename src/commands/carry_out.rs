@@ -1,12 +1,14 @@
 //! From a goal to its end: look, plan, show, ask, do.
 
+use std::process::ExitCode;
+
 use clap::{ArgAction, Args};
 use rollout::{CancelFlag, Goal, Observed, Outcome, Plan, Step, ThisRun, World, apply, observe, plan};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
 use crate::error::{CommandError, Kind};
-use crate::ui::{Aside, Ui};
+use crate::ui::{Aside, Report, Ui};
 
 /// Who agrees with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +81,7 @@ pub(crate) async fn carry_out(
     if plan.is_empty() {
         return ended(Ended::NothingToDo, plan, Vec::new(), observed);
     }
-    ui.say(&render(&plan));
+    ui.planned(&plan);
     if consent == Consent::DryRun {
         return ended(Ended::DryRun, plan, Vec::new(), observed);
     }
@@ -101,10 +103,38 @@ pub(crate) async fn carry_out(
     }
 }
 
-fn render(plan: &Plan) -> String {
-    let steps: Vec<String> =
-        plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
-    format!("Plan:\n{}", steps.join("\n"))
+/// A plan and what became of it, where that is all that there is to say.
+#[derive(Debug, Serialize)]
+pub struct CarriedReport {
+    #[serde(flatten)]
+    carried: Carried,
+}
+
+impl CarriedReport {
+    pub(crate) fn new(carried: Carried) -> CarriedReport {
+        CarriedReport { carried }
+    }
+}
+
+impl Report for CarriedReport {
+    fn render(&self) -> String {
+        match self.carried.result {
+            Ended::NothingToDo => "Nothing to do\n".to_owned(),
+            Ended::DryRun => "Nothing was done: this was a dry run\n".to_owned(),
+            Ended::Done => {
+                let done: Vec<String> =
+                    self.carried.done.iter().map(|step| format!("Done: {step}\n")).collect();
+                done.concat()
+            }
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self.carried.result {
+            Ended::DryRun => Kind::Drift.exit_code(),
+            Ended::NothingToDo | Ended::Done => ExitCode::SUCCESS,
+        }
+    }
 }
 
 /// Does what changes nothing; an interrupt ends it at once, with all that it has started.

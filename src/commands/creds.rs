@@ -1,5 +1,13 @@
 //! `creds`: credentials of any secrets engine, and their leases.
 
+mod child;
+mod delivery;
+mod exec;
+mod login;
+mod signals;
+mod told;
+mod watch;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -7,6 +15,10 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use vault_api::{leases, logical};
+
+pub use self::child::{ChildArgs, become_command};
+pub use self::exec::{ExecArgs, run as exec};
+pub use self::watch::{WatchArgs, run as watch};
 
 use crate::context::Context;
 use crate::duration;
@@ -22,6 +34,13 @@ pub enum CredsCommand {
     Renew(RenewArgs),
     /// Revoke a lease, and wait until that is done
     Revoke(RevokeArgs),
+    /// Run a command with a credential that is kept alive as long as it runs, and revoked when it ends
+    Exec(Box<ExecArgs>),
+    /// Keep a credential in a file fresh, until an interrupt
+    Watch(WatchArgs),
+    /// Become the command of `creds exec`
+    #[command(hide = true)]
+    ExecChild(ChildArgs),
 }
 
 /// Which credential.

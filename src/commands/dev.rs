@@ -10,21 +10,24 @@ mod watch;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgAction, Args};
 use rollout::{LocalSite, World};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use self::child::{Child, Interrupt, Interrupts};
 use self::ready::Ready;
 use self::server::{Door, Server, ServerChoice};
 use self::subject::Subject;
 use self::watch::Watch;
+use crate::commands::ended::Ended;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::ui::{Report, Ui};
+use crate::ui::Ui;
 
 /// Which plugin, where, and for whom.
 #[derive(Debug, Args)]
@@ -56,15 +59,18 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended,
     let started = Instant::now();
     let DevArgs { subject, listen, data, server, watch, command } = args;
     let mut interrupts = Interrupts::new()?;
-    let subject = Subject::find(subject, ui).await?;
+    let subject = Subject::find(subject, data.as_deref(), ui).await?;
     let door = match listen {
         Some(address) => Door::at(address),
         None if command.is_empty() => Door::usual(),
         None => Door::any_port(),
     };
     let (lines, mut log) = mpsc::unbounded_channel();
-    let mut server = Server::start(server, door, data, lines).await?;
-    let stay = Stay { context, subject: &subject, started, watch, command: &command };
+    let mut server = Server::start(server, door, data.clone(), lines.clone()).await?;
+    if let Some(data) = &data {
+        subject.keep(data)?;
+    }
+    let stay = Stay { context, subject: &subject, started, watch, lines, command: &command };
     let ended = stay.until_the_end(&mut server, &mut interrupts, &mut log, ui).await;
     let stopped = server.stop().await;
     while let Ok(line) = log.try_recv() {
@@ -72,7 +78,7 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended,
     }
     let code = ended?;
     stopped?;
-    Ok(Ended { code })
+    Ok(Ended::with(code))
 }
 
 struct Stay<'a> {
@@ -80,6 +86,8 @@ struct Stay<'a> {
     subject: &'a Subject,
     started: Instant,
     watch: bool,
+    /// Where the log comes from.
+    lines: UnboundedSender<String>,
     command: &'a [OsString],
 }
 
@@ -92,7 +100,8 @@ impl Stay<'_> {
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
         let client = self.context.client_of(server.address(), server.token())?;
-        let world = World { client, site: Some(LocalSite::new(server.plugin_directory().to_owned())) };
+        let site = LocalSite::new(server.plugin_directory().to_owned());
+        let world = World { client, site: Some(Arc::new(site)) };
         let proof = tokio::select! {
             proof = bring_up::bring_up(&world, self.subject.register()) => proof?,
             gone = server.ended() => return Err(gone),
@@ -101,16 +110,18 @@ impl Stay<'_> {
         while let Ok(line) = log.try_recv() {
             ui.say(&line);
         }
+        // Who is told that it is at work may change the binary at once.
+        let watch = match self.watch {
+            true => Some(Watch::new(&world, self.subject.register()).await?),
+            false => None,
+        };
+        let mut watching = pin!(watch::put_to_work(watch, self.lines.clone()));
         let mut child = match self.command.split_first() {
             Some((program, args)) => Some(Child::start(program, args, server)?),
             None => {
                 ui.report(&Ready::new(server, self.subject, proof, self.started.elapsed()))?;
                 None
             }
-        };
-        let mut watch = match self.watch {
-            true => Some(Watch::new(&world, self.subject.register()).await?),
-            false => None,
         };
         loop {
             tokio::select! {
@@ -122,29 +133,8 @@ impl Stay<'_> {
                 },
                 code = child::ended(&mut child) => return code,
                 gone = server.ended() => return Err(gone),
-                change = watch::change(&mut watch) => ui.say(&change),
+                never = &mut watching => match never {},
             }
         }
-    }
-}
-
-/// How it ended; what there was to show was shown when the plugin was at work.
-#[derive(Debug, serde::Serialize)]
-pub struct Ended {
-    #[serde(skip)]
-    code: ExitCode,
-}
-
-impl Report for Ended {
-    fn render(&self) -> String {
-        String::new()
-    }
-
-    fn exit_code(&self) -> ExitCode {
-        self.code
-    }
-
-    fn is_bare(&self) -> bool {
-        true
     }
 }

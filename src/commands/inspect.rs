@@ -5,14 +5,17 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Args;
 use rollout::{Binary, Format, Linkage};
 use serde::Serialize;
-use vault_plugin::host::{self, Difference, Inspection, Launch, PathInfo};
+use vault_plugin::host::{self, Difference, Ending, Inspection, Launch, PathInfo};
 use vault_plugin::logical::BackendType;
 
 use crate::commands::data;
+use crate::commands::probe::cure;
+use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
 
@@ -63,6 +66,7 @@ pub struct Seen {
     protocol_version: u32,
     multiplexed: bool,
     handshake_milliseconds: f64,
+    ending: Ending,
     help: String,
     paths: BTreeMap<String, PathInfo>,
 }
@@ -78,13 +82,14 @@ pub struct Line {
 ///
 /// # Errors
 /// When a file cannot be read, or is no plugin that starts.
-pub async fn run(args: InspectArgs, ui: &mut Ui) -> Result<InspectReport, CommandError> {
+pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<InspectReport, CommandError> {
     let InspectArgs { binary, other, args, env, options } = args;
     let env = data::environment(BTreeMap::new(), &env)?;
     let env = env.iter().filter_map(|line| line.expose().split_once('='));
     let start = Start {
         args: args.into_iter().map(OsString::from).collect(),
         env: env.map(|(key, value)| (key.into(), value.into())).collect(),
+        timeout: context.timeout(),
         options: options.iter().map(|text| option(text)).collect::<Result<_, _>>()?,
     };
     let (binary, inspection) = start.inspect(&binary, ui).await?;
@@ -104,6 +109,8 @@ struct Start {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     options: BTreeMap<String, String>,
+    /// How long the handshake may take; Vault's own minute where nobody says.
+    timeout: Option<Duration>,
 }
 
 impl Start {
@@ -120,11 +127,15 @@ impl Start {
             .map_err(|error| CommandError::failed("could not make a temporary directory").because(error))?;
         let mut env = self.env.clone();
         env.push(("TMPDIR".into(), scratch.path().into()));
-        let launch = Launch { args: self.args.clone(), env, ..Launch::new(&path) };
+        let mut launch = Launch { args: self.args.clone(), env, ..Launch::new(&path) };
+        launch.start_timeout = self.timeout.unwrap_or(launch.start_timeout);
         match host::inspect(launch, self.options.clone()).await {
             Ok(inspection) => Ok((binary, inspection)),
             Err(error) => {
-                Err(CommandError::failed(format!("{} could not be inspected", path.display())).because(error))
+                let hint = cure(&error);
+                let failed =
+                    CommandError::failed(format!("{} could not be inspected", path.display())).because(error);
+                Err(hint.into_iter().fold(failed, CommandError::hint))
             }
         }
     }
@@ -145,6 +156,7 @@ impl Seen {
             multiplexed,
             protocol_version,
             handshake_time,
+            ending,
             special_paths: _,
             help,
             paths,
@@ -154,7 +166,17 @@ impl Seen {
             BackendType::Credential => "auth",
         };
         let handshake_milliseconds = (handshake_time.as_secs_f64() * 1e4).round() / 10.0;
-        Seen { binary, version, kind, protocol_version, multiplexed, handshake_milliseconds, help, paths }
+        Seen {
+            binary,
+            version,
+            kind,
+            protocol_version,
+            multiplexed,
+            handshake_milliseconds,
+            ending,
+            help,
+            paths,
+        }
     }
 
     fn render(&self) -> String {
@@ -165,6 +187,7 @@ impl Seen {
             protocol_version,
             multiplexed,
             handshake_milliseconds,
+            ending,
             help: _,
             paths,
         } = self;
@@ -177,6 +200,12 @@ impl Seen {
         let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
+        if *ending == Ending::Killed {
+            row(
+                "end",
+                &"goes on when told to end, and was killed: main has to return when serving has ended",
+            );
+        }
         if let Format::Elf(elf) = &binary.format {
             match &elf.linkage {
                 Linkage::Static => row("runs on", &format_args!("{}, static: any image", elf.machine)),

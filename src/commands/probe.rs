@@ -4,10 +4,31 @@ use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
 
-use rollout::{Probe, Probed};
+use rollout::{Binary, Machine, Probe, Probed, Refusal, World};
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
+use vault_plugin::host::{CallError, InspectError, LaunchError, StartError};
 use vault_plugin::logical::BackendType;
+
+/// Starts a binary that is to run at a site, if this machine is one that can.
+///
+/// # Errors
+/// When it could not run at the site either.
+pub(crate) async fn probe_for(
+    world: &World,
+    binary: &Binary,
+    args: &[String],
+    env: &[Secret],
+) -> Result<Probed, Refusal> {
+    match binary.fit_for(Machine::of_this_process()) {
+        Ok(()) => Ok(probe(&binary.path, args, env).await),
+        // The nodes of a cluster say themselves what they are.
+        Err(Refusal::WrongArchitecture { binary, site, .. }) if world.site.is_some() => {
+            Ok(Probed::NotRun { why: format!("it is built for {binary} and this machine is {site}") })
+        }
+        Err(refusal) => Err(refusal),
+    }
+}
 
 /// Starts `program`, asks what it is, and ends it.
 pub(crate) async fn probe(program: &Path, args: &[String], env: &[Secret]) -> Probed {
@@ -27,6 +48,33 @@ pub(crate) async fn probe(program: &Path, args: &[String], env: &[Secret]) -> Pr
         }),
         Err(error) => Probed::Failed { said: sentence(&error) },
     }
+}
+
+/// What its author can do about a plugin that does not start, or not as it should. Nothing where the error says it.
+pub(crate) fn cure(error: &InspectError) -> Option<&'static str> {
+    Some(match error {
+        InspectError::Launch(LaunchError::Start(
+            StartError::Exited { .. } | StartError::ClosedOutput { .. },
+        )) => {
+            "Is it a plugin, and does it need arguments (--arg)? A plugin serves, by plugin.Serve of Go's SDK or \
+             vault_plugin::serve, and goes on until its host ends it."
+        }
+        InspectError::Launch(LaunchError::Start(StartError::Handshake { .. })) => {
+            "Is it a plugin, and does it need arguments (--arg)? Before it serves, a plugin prints nothing to standard \
+             output: its log goes to standard error."
+        }
+        InspectError::Launch(LaunchError::Start(StartError::Timeout { .. }) | LaunchError::Silent { .. }) => {
+            "A plugin serves at once, and connects to what it needs when it is asked. --timeout waits longer."
+        }
+        InspectError::Died(_) => {
+            "A server would start it again for every request. Answer what cannot work with an error; what it said last \
+             is above."
+        }
+        InspectError::Help(CallError::Rpc { .. } | CallError::Answer(_)) => {
+            "Its messages are not those of Vault's SDK: build it with the SDK's own protobuf code."
+        }
+        _ => return None,
+    })
 }
 
 /// The error and its causes in one line: a refusal has room for one sentence.

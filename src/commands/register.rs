@@ -2,6 +2,8 @@
 
 mod wanted;
 
+pub(crate) use wanted::from_file;
+
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -54,7 +56,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     };
     let mut mounts = carried.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
-    let Register { plugin, mounts: _, downgrade: _, rewrite: _ } = register;
+    let Register { plugin, mounts: _, downgrade: _, rewrite: _, survival: _ } = register;
     Ok(RegisterReport {
         plugin: plugin.name,
         version: plugin.version,

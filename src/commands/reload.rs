@@ -1,14 +1,14 @@
 //! `reload`: the same version again, or the one that is configured, on mounts.
 
 use clap::{ArgGroup, Args};
-use rollout::{Goal, MountPath, Reload, ReloadTarget, World};
-use serde::Serialize;
+use rollout::{Goal, MountPath, Reload, ReloadTarget};
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{Carried, ConsentArgs, Ended, Interrupts, carry_out};
+use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
+use crate::commands::site;
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
-use crate::ui::{Report, Ui};
+use crate::error::CommandError;
+use crate::ui::Ui;
 
 /// What to reload.
 #[derive(Debug, Args)]
@@ -27,46 +27,18 @@ pub struct ReloadArgs {
     consent: ConsentArgs,
 }
 
-/// What was reloaded.
-#[derive(Debug, Serialize)]
-pub struct ReloadReport {
-    #[serde(flatten)]
-    carried: Carried,
-}
-
 /// Reloads.
 ///
 /// # Errors
 /// When it is refused, fails, or is interrupted.
-pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<ReloadReport, CommandError> {
+pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
     let ReloadArgs { mounts, plugin, kind, consent } = args;
     let target = match plugin {
         Some(name) => ReloadTarget::Plugin { kind, name },
         None => ReloadTarget::Mounts(mounts),
     };
-    let world = World { client: context.client()?, site: None };
+    let world = site::reach(context, None, None).await?;
     let goal = Goal::Reload(Reload { target });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(ReloadReport { carried })
-}
-
-impl Report for ReloadReport {
-    fn render(&self) -> String {
-        match self.carried.result {
-            Ended::NothingToDo => "Nothing to do\n".to_owned(),
-            Ended::DryRun => "Nothing was done: this was a dry run\n".to_owned(),
-            Ended::Done => {
-                let done: Vec<String> =
-                    self.carried.done.iter().map(|step| format!("Done: {step}\n")).collect();
-                done.concat()
-            }
-        }
-    }
-
-    fn exit_code(&self) -> std::process::ExitCode {
-        match self.carried.result {
-            Ended::DryRun => Kind::Drift.exit_code(),
-            Ended::NothingToDo | Ended::Done => std::process::ExitCode::SUCCESS,
-        }
-    }
+    Ok(CarriedReport::new(carried))
 }

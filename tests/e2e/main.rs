@@ -5,16 +5,25 @@
 mod accounts;
 mod door;
 mod lab;
+mod mounts;
 
 mod credentials;
+mod dev;
 mod empty_root;
+mod exec;
 mod inputs;
 mod interrupts;
+mod loader;
+mod metrics;
 mod nothing_is_lost;
+mod package;
 mod refusals;
 mod register;
 mod same_as_vault;
 mod secrecy;
 mod survival;
+mod unpackable;
 mod unreachable;
+mod upgrade;
+mod upgrade_pods;
 mod versions;

@@ -1,4 +1,21 @@
 //! Rung 3: the repository as a whole, and the binary that users run.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+
+mod creds_stage;
+mod lab;
+mod stage;
+
+mod creds_exec;
+mod creds_login;
+mod creds_watch;
+mod dev;
+mod host;
 mod house;
+mod inspect;
+mod install;
+mod load;
+mod operate;
+mod plain;
 mod twin;
+mod upgrade;

@@ -32,7 +32,24 @@ impl TokenService {
     /// # Errors
     /// When there is no free port.
     pub async fn start() -> io::Result<TokenService> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        TokenService::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
+    }
+
+    /// Starts one at the address of an earlier one, so that the tokens of that can be revoked: it does not know them, and
+    /// says so. Where the address is taken, or not loopback, it is another.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start_again(earlier: SocketAddr) -> io::Result<TokenService> {
+        if earlier.ip().is_loopback()
+            && let Ok(listener) = TcpListener::bind(earlier).await
+        {
+            return TokenService::serve(listener);
+        }
+        TokenService::start().await
+    }
+
+    fn serve(listener: TcpListener) -> io::Result<TokenService> {
         let address = listener.local_addr()?;
         let api_key = format!("sample-{}", Uuid::new_v4().simple());
         let service =
@@ -47,6 +64,11 @@ impl TokenService {
             let _never = axum::serve(listener, router).await;
         });
         Ok(TokenService { address, api_key, task })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// What to give as `api_endpoint`.

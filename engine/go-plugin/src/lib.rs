@@ -22,6 +22,7 @@ mod server;
 
 mod broker;
 mod environment;
+mod farewell;
 mod handshake;
 pub mod host;
 pub mod log;
@@ -39,6 +40,7 @@ mod wire;
 pub use broker::{Broker, DialError};
 pub use connection::MESSAGE_SIZE_LIMIT;
 pub use environment::Environment;
+pub use farewell::{Farewell, Held};
 pub use handshake::{
     Address, Handshake, HandshakeLine, HandshakeLineError, UnsupportedVersion, parse_handshake_line,
 };

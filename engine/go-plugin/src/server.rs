@@ -19,6 +19,7 @@ use tonic_health::ServingStatus;
 use crate::broker::Broker;
 use crate::connection;
 use crate::environment::Environment;
+use crate::farewell::Farewell;
 use crate::handshake::{Address, Handshake, HandshakeLine};
 use crate::identity::{Identity, IdentityError};
 use crate::multiplex::{self, Openings};
@@ -51,6 +52,7 @@ pub struct Server {
     socket: SocketFile,
     tls: Option<TlsAcceptor>,
     broker: Broker,
+    farewell: Farewell,
     parent: Parent,
     /// Kept, so that interrupts stay ours and come to nothing.
     _interrupts: Signal,
@@ -115,6 +117,7 @@ impl Server {
             socket,
             tls: acceptor,
             broker: Broker::new(connector, opener),
+            farewell: Farewell::new(),
             parent,
             _interrupts: interrupts,
         })
@@ -132,6 +135,12 @@ impl Server {
         self.broker.clone()
     }
 
+    /// Tells when the host ends the plugin, and keeps the process for what is in flight.
+    #[must_use]
+    pub fn farewell(&self) -> Farewell {
+        self.farewell.clone()
+    }
+
     /// Serves the application's services beside go-plugin's own, and prints the handshake line.
     ///
     /// Returns when the host shuts the plugin down, in which case requests in flight have a second to end, or when the
@@ -142,7 +151,9 @@ impl Server {
     /// # Errors
     /// The handshake could not be written, or the server failed.
     pub async fn serve(self, application: Routes) -> Result<Ended, ServeError> {
-        let Self { line, output, captured, listener, openings, socket, tls, broker, parent, .. } = self;
+        let Self {
+            line, output, captured, listener, openings, socket, tls, broker, farewell, parent, ..
+        } = self;
         let mut terminations = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
         let shutdown = Arc::new(Notify::new());
         let host_left = Arc::new(Notify::new());
@@ -150,12 +161,17 @@ impl Server {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         health.set_service_status(HEALTH_SERVICE, ServingStatus::Serving).await;
-        let broker_service =
-            BrokerService { broker: broker.clone(), host_left: Arc::clone(&host_left), stop: stop.clone() };
+        let broker_service = BrokerService {
+            broker: broker.clone(),
+            host_left: Arc::clone(&host_left),
+            farewell: farewell.clone(),
+            stop: stop.clone(),
+        };
+        let controller = ControllerService { shutdown: Arc::clone(&shutdown), stop: stop.clone() };
         let routes = application
             .add_service(health_service)
             .add_service(GrpcBrokerServer::new(broker_service))
-            .add_service(GrpcControllerServer::new(ControllerService { shutdown: Arc::clone(&shutdown) }))
+            .add_service(GrpcControllerServer::new(controller))
             .add_service(GrpcStdioServer::new(StdioService { captured, stop: stop.clone() }));
         let incoming = match openings {
             None => connection::accept(listener, tls),
@@ -184,6 +200,11 @@ impl Server {
                 Ended::HostGone
             }
         };
+        if ended == Ended::Shutdown {
+            farewell.begin();
+            // Whatever takes longer is cut off.
+            let _ = tokio::time::timeout(GRACE, farewell.said()).await;
+        }
         stop.cancel();
         broker.detach();
         if ended == Ended::Shutdown {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::broker::Broker;
+use crate::farewell::Farewell;
 use crate::stdout::Captured;
 use crate::wire::grpc_broker_server::GrpcBroker;
 use crate::wire::grpc_controller_server::GrpcController;
@@ -22,6 +23,7 @@ const QUEUE: usize = 16;
 pub(crate) struct BrokerService {
     pub(crate) broker: Broker,
     pub(crate) host_left: Arc<Notify>,
+    pub(crate) farewell: Farewell,
     pub(crate) stop: CancellationToken,
 }
 
@@ -36,7 +38,7 @@ impl GrpcBroker for BrokerService {
         let (to_host, outgoing) = mpsc::channel(QUEUE);
         self.broker.attach(to_host);
         let (broker, host_left) = (self.broker.clone(), Arc::clone(&self.host_left));
-        let stop = self.stop.clone();
+        let (stop, farewell) = (self.stop.clone(), self.farewell.clone());
         let mut incoming = request.into_inner();
         tokio::spawn(async move {
             // A host that does not end its half would keep the connection from closing.
@@ -46,6 +48,7 @@ impl GrpcBroker for BrokerService {
                 }
             });
             if heard.await.is_some() {
+                farewell.begin();
                 host_left.notify_one();
             }
         });
@@ -53,15 +56,17 @@ impl GrpcBroker for BrokerService {
     }
 }
 
-/// Lets the host end the plugin.
+/// Lets the host end the plugin, and tells it so at `stop`: it hangs up then.
 pub(crate) struct ControllerService {
     pub(crate) shutdown: Arc<Notify>,
+    pub(crate) stop: CancellationToken,
 }
 
 #[tonic::async_trait]
 impl GrpcController for ControllerService {
     async fn shutdown(&self, _request: Request<Empty>) -> Result<Response<Empty>, Status> {
         self.shutdown.notify_one();
+        self.stop.cancelled().await;
         Ok(Response::new(Empty {}))
     }
 }

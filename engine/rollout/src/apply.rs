@@ -1,26 +1,27 @@
 //! Carries a confirmed plan out, one proven step after the other.
 
-use std::collections::VecDeque;
+mod act;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
-use vault_api::catalog::{EntryName, Register as RegisterEntry};
-use vault_api::logical::{Data, Write};
-use vault_api::mounts::{Disable, Enable, TuneVersion};
-use vault_api::{CallError, reload};
+use vault_api::mounts::Disable;
 
 use crate::compare::Comparison;
-use crate::decide::{Decision, Plan, decide};
+use crate::decide::{Decision, Plan, WaitingOn, decide};
 use crate::event::Event;
 use crate::goal::{Goal, MountPath};
 use crate::observe::{World, observe};
+use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::refusal::Refusal;
-use crate::site::local::SiteError;
-use crate::step::{Step, VersionFrom};
-use crate::switch_back::{Switched, switch_back};
+use crate::site::held::HeldLease;
+use crate::step::Step;
+use crate::undo::{Switched, clear, moved, switch_back};
+use act::StepError;
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +118,16 @@ pub async fn apply(
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
+    // Before the first look: what another operator does until then is seen.
+    let held = match &world.site {
+        Some(site) => match site.hold().await {
+            Ok(held) => Some(held),
+            Err(error) => {
+                return Outcome::Failed { done: Vec::new(), step: None, error: chain(&error) };
+            }
+        },
+        None => None,
+    };
     let run = Run {
         world,
         goal,
@@ -126,12 +137,23 @@ pub async fn apply(
         done: Vec::new(),
         left: plan.steps.iter().cloned().collect(),
         switched: Vec::new(),
+        seen: None,
+        led: BTreeSet::new(),
+        leases: Vec::new(),
+        held: held.as_ref(),
     };
-    run.carry_out(cancel).await
+    let outcome = run.carry_out(cancel).await;
+    if let Some(held) = held {
+        held.release().await;
+    }
+    outcome
 }
 
 /// How long no node may be active before it is an error: failovers take seconds.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a node may be away that was there: a pod has to be scheduled, to start and to be unsealed.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 struct Run<'a> {
@@ -143,17 +165,14 @@ struct Run<'a> {
     done: Vec<Step>,
     left: VecDeque<Step>,
     switched: Vec<Switched>,
-}
-
-/// A step that failed.
-#[derive(Debug, thiserror::Error)]
-enum StepError {
-    #[error("the server did not do it")]
-    Call(#[from] CallError),
-    #[error("the file was not placed")]
-    Site(#[from] SiteError),
-    #[error("there is no plugin directory to place it in")]
-    NoSite,
+    /// The latest look.
+    seen: Option<Observed>,
+    /// Nodes that have been active.
+    led: BTreeSet<NodeName>,
+    /// Leases of trials that may live on.
+    leases: Vec<String>,
+    /// The right to change the site.
+    held: Option<&'a HeldLease>,
 }
 
 impl Run<'_> {
@@ -171,7 +190,7 @@ impl Run<'_> {
                     let last = self.done.last().cloned();
                     return self.failed(last, refusal.to_string()).await;
                 }
-                Decision::Wait(_) if cancel.is_cancelled() && !self.is_mid_switch() => {
+                Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
                 Decision::Wait(on) => return self.failed(None, on.to_string()).await,
@@ -179,8 +198,12 @@ impl Run<'_> {
             if !self.is_planned(&step) {
                 return self.unplanned(step).await;
             }
-            if cancel.is_cancelled() && !self.is_mid_switch() {
+            if cancel.is_cancelled() && !self.is_amid() {
                 return Outcome::Interrupted { done: self.done, left: self.left.into() };
+            }
+            if let Some(holder) = self.held.and_then(HeldLease::lost) {
+                let refusal = Refusal::Held { holder };
+                return self.failed(None, refusal.to_string()).await;
             }
             if let Err(error) = self.do_step(&step).await {
                 return self.failed(Some(step), chain(&error)).await;
@@ -188,37 +211,56 @@ impl Run<'_> {
         }
     }
 
-    /// The decision on a fresh look, once a node is active.
+    /// The decision on a fresh look, once what it needs is there.
     async fn next(&mut self, cancel: &CancelFlag) -> Result<Decision, String> {
         let mut waited = Duration::ZERO;
+        let mut told = None;
         loop {
-            let observed =
-                observe(self.world, Some(self.goal), &self.this_run).await.map_err(|error| chain(&error))?;
-            match decide(&observed, self.goal) {
-                Decision::Wait(on) if waited < LONGEST_WAIT && !cancel.is_cancelled() => {
-                    (self.listener)(&Event::Waiting { on });
+            let observed = observe(self.world, Some(self.goal), &self.this_run).await;
+            let observed = observed.map_err(|error| chain(&error))?;
+            if let (Goal::Upgrade(upgrade), true) = (self.goal, self.done.is_empty()) {
+                self.switched = Switched::half(&observed, upgrade);
+            }
+            let decision = decide(&observed, self.goal);
+            self.tell_what_reads_back_differently(&observed);
+            self.seen = Some(observed);
+            match decision {
+                Decision::Wait(on) if waited < longest(&on) && (!cancel.is_cancelled() || self.is_amid()) => {
+                    if told.as_ref() != Some(&on) {
+                        (self.listener)(&Event::Waiting { on: on.clone() });
+                        told = Some(on);
+                    }
                     tokio::time::sleep(LOOK_AGAIN).await;
                     waited += LOOK_AGAIN;
                 }
-                decision => {
-                    self.tell_what_reads_back_differently(&observed);
-                    return Ok(decision);
-                }
+                decision => return Ok(decision),
             }
         }
     }
 
-    /// True for the next step of the plan. Writes that have become needless are passed over: a new version may show
-    /// what the old one did not.
+    /// True for the next step of the plan. What has become needless is passed over: a new version may show what the old
+    /// one did not, and a failover starts what a reload would have started.
     fn is_planned(&mut self, step: &Step) -> bool {
-        let at = self.left.iter().position(|planned| planned == step);
-        let Some(at) =
-            at.filter(|at| self.left.iter().take(*at).all(|step| matches!(step, Step::Write { .. })))
-        else {
-            return false;
+        let may_pass = |step: &Step| match self.goal {
+            Goal::Upgrade(_) | Goal::Deregister(_) | Goal::Collect(_) => {
+                !matches!(step, Step::MountCanary { .. } | Step::TryCanary { .. } | Step::TryMount { .. })
+            }
+            Goal::Register(_) | Goal::Reload(_) => matches!(step, Step::Write { .. }),
         };
-        self.left.drain(..at);
-        true
+        let at = self.left.iter().position(|planned| same(planned, step));
+        if let Some(at) = at.filter(|at| self.left.iter().take(*at).all(may_pass)) {
+            self.left.drain(..at);
+            return true;
+        }
+        // A node that has come, or come back empty, gets what the others have got.
+        if let (Step::PlaceBinary { .. }, Goal::Upgrade(_)) = (step, self.goal)
+            && !self.done.is_empty()
+        {
+            self.left.push_front(step.clone());
+            self.of += 1;
+            return true;
+        }
+        false
     }
 
     /// A mount that this run made and that is not as it should be is removed again: nobody uses it yet.
@@ -239,12 +281,18 @@ impl Run<'_> {
                 }
             };
         }
-        if self.switched.is_empty() {
-            return Outcome::Changed { done: self.done, expected: self.left.pop_front(), found };
-        }
+        let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.done.is_empty();
         match &found {
+            _ if undoes => {
+                let error = format!("something changed in between: the next step would be: {found}");
+                let last = self.done.last().cloned();
+                self.failed(last, error).await
+            }
             // The mounts run what they should; only their configuration needs another plan.
             Step::Write { .. } => {
+                Outcome::Changed { done: self.done, expected: self.left.pop_front(), found }
+            }
+            _ if self.switched.is_empty() => {
                 Outcome::Changed { done: self.done, expected: self.left.pop_front(), found }
             }
             _ => {
@@ -255,17 +303,34 @@ impl Run<'_> {
         }
     }
 
-    /// Between a switch and its reload the next failover would start what was never proven.
-    fn is_mid_switch(&self) -> bool {
-        matches!(self.done.last(), Some(Step::TuneMount { .. }))
+    /// Between a switch and its reload the next failover would start what was never proven; and a canary that is left
+    /// behind is one more mount.
+    fn is_amid(&self) -> bool {
+        let canary = matches!(
+            self.left.front(),
+            Some(
+                Step::MountCanary { .. }
+                    | Step::TryCanary { .. }
+                    | Step::RemoveCanary { .. }
+                    | Step::DeregisterVersion { .. }
+            )
+        ) && matches!(self.goal, Goal::Upgrade(_))
+            && self.done.iter().any(|step| matches!(step, Step::MountCanary { .. }));
+        canary || matches!(self.done.last(), Some(Step::TuneMount { .. } | Step::SetPin { .. }))
     }
 
     async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
         (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
         // Noted before it is done: a call that was cut off may have been carried out.
-        self.switched.extend(Switched::by(step));
-        let warnings = self.send(step).await?;
+        let switched = Switched::by(step, &self.mounts_of_a_pin(step));
+        if let Some(switched) = switched {
+            self.switched.retain(|known| !known.is_of(&switched));
+            self.switched.push(switched);
+        }
+        let acted = self.act(step).await;
+        self.leases.extend(acted.as_ref().err().and_then(StepError::lease_left).map(str::to_owned));
+        let warnings = acted?;
         self.left.pop_front();
         self.this_run = std::mem::take(&mut self.this_run).with(step);
         self.done.push(step.clone());
@@ -273,54 +338,13 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn send(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
-        let client = &self.world.client;
-        Ok(match step {
-            Step::PlaceBinary { file, .. } => {
-                let (Some(site), Goal::Register(register)) = (&self.world.site, self.goal) else {
-                    return Err(StepError::NoSite);
-                };
-                let listener = &mut *self.listener;
-                site.place(&register.plugin.binary, file, &mut |done, total| {
-                    listener(&Event::Bytes { done, total });
-                })?;
-                Vec::new()
+    fn mounts_of_a_pin(&self, step: &Step) -> Vec<MountPath> {
+        match (step, &self.seen) {
+            (Step::SetPin { kind, name, .. }, Some(seen)) => {
+                seen.mounts_of(*kind, name).map(|(path, _)| path).collect()
             }
-            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
-                let env = match self.goal {
-                    Goal::Register(register) => register.plugin.env.clone(),
-                    Goal::Reload(_) => Vec::new(),
-                };
-                let entry = EntryName { kind: *kind, name: name.clone(), version: Some(version.tagged()) };
-                let (sha256, command, args) = (sha256.clone(), command.clone(), args.clone());
-                client.send(&RegisterEntry { entry, sha256, command, args, env }).await?
-            }
-            Step::EnableMount { path, plugin, version, version_from } => {
-                let version = (*version_from == VersionFrom::Mount).then(|| version.tagged());
-                client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
-            }
-            Step::TuneMount { path, to, .. } => {
-                client.send(&TuneVersion { path: path.to_string(), version: to.tagged() }).await?
-            }
-            Step::ReloadMounts { paths } => {
-                let paths = paths.iter().map(ToString::to_string).collect();
-                client.send(&reload::Mounts { paths }).await?
-            }
-            Step::Write { path, .. } => {
-                client.send(&Write { path: path.clone(), data: self.data(path) }).await?.warnings
-            }
-        })
-    }
-
-    fn data(&self, path: &str) -> Data {
-        let writes =
-            self.goal.mounts().iter().flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)));
-        let wanted = writes.filter(|(mount, write)| mount.path.join(&write.path) == path);
-        Data(
-            wanted
-                .flat_map(|(_, write)| write.data.iter().map(|(field, value)| (field.clone(), value.value())))
-                .collect(),
-        )
+            _ => Vec::new(),
+        }
     }
 
     fn tell_what_reads_back_differently(&mut self, observed: &Observed) {
@@ -334,6 +358,9 @@ impl Run<'_> {
     }
 
     async fn failed(self, step: Option<Step>, error: String) -> Outcome {
+        if let Goal::Upgrade(_) = self.goal {
+            return self.undo(step, error).await;
+        }
         if self.switched.is_empty() {
             return match &step {
                 Some(Step::ReloadMounts { paths }) => {
@@ -343,12 +370,12 @@ impl Run<'_> {
                     ));
                     Outcome::NeedsPerson { left: left.collect(), done: self.done, step, error }
                 }
-                Some(Step::RegisterVersion { .. }) => self.nothing_registered(step, error),
+                Some(Step::RegisterVersion { .. }) => self.nothing_registered(step, error).await,
                 _ => Outcome::Failed { done: self.done, step, error },
             };
         }
         let done = self.done;
-        let mounts: Vec<MountPath> = self.switched.iter().map(|switched| switched.path.clone()).collect();
+        let mounts = moved(&self.switched);
         (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
         match switch_back(&self.world.client, &self.switched).await {
             Ok(()) => Outcome::RolledBack { done, step, error, mounts },
@@ -356,10 +383,46 @@ impl Run<'_> {
         }
     }
 
+    /// Mounts first, as people use them; then everything that this run has brought.
+    async fn undo(self, step: Option<Step>, error: String) -> Outcome {
+        let Self { world, listener, done, switched, leases, .. } = self;
+        let left_behind = |left: Vec<String>| {
+            let leases = leases.iter().map(|lease| {
+                format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+            });
+            left.into_iter().chain(leases).collect::<Vec<String>>()
+        };
+        // The active node is proven by then: another node that does not come back is no reason to disturb it.
+        if let Some(Step::RestartNode { node }) = done.last().or(step.as_ref()) {
+            let left = vec![format!(
+                "every mount of the active node runs the new version; {node} was started anew and is not proven"
+            )];
+            return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
+        }
+        let mounts = moved(&switched);
+        if !mounts.is_empty() {
+            listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
+            if let Err(left) = switch_back(&world.client, &switched).await {
+                return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
+            }
+        }
+        let mut attempted = done.clone();
+        attempted.extend(step.clone().filter(|step| done.last() != Some(step)));
+        let cleared = clear(world, &attempted, listener).await.err().unwrap_or_default();
+        let left = left_behind(cleared);
+        match (left.is_empty(), mounts.is_empty()) {
+            (false, _) => Outcome::NeedsPerson { done, step, error, left },
+            (true, true) => Outcome::Failed { done, step, error },
+            (true, false) => Outcome::RolledBack { done, step, error, mounts },
+        }
+    }
+
     /// A binary that the server refuses to know must not keep its file name from the right one.
-    fn nothing_registered(mut self, step: Option<Step>, error: String) -> Outcome {
-        if let (Some(Step::PlaceBinary { file, .. }), Some(site)) = (self.done.last(), &self.world.site) {
-            if let Err(cause) = site.take_away(file) {
+    async fn nothing_registered(mut self, step: Option<Step>, error: String) -> Outcome {
+        if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(site)) =
+            (self.done.last(), &self.world.site)
+        {
+            if let Err(cause) = site.take_away(file, nodes).await {
                 let left = vec![format!(
                     "{file} is in the plugin directory and is not registered ({})",
                     chain(&cause)
@@ -369,6 +432,28 @@ impl Run<'_> {
             self.done.pop();
         }
         Outcome::Failed { done: self.done, step, error }
+    }
+}
+
+fn longest(on: &WaitingOn) -> Duration {
+    match on {
+        WaitingOn::ActiveNode => LONGEST_WAIT,
+        WaitingOn::Node { .. } => LONGEST_ABSENCE,
+    }
+}
+
+/// Whether a planned step is the one that is due. A mount that somebody has removed meanwhile needs no reload, a node that
+/// has gone no file.
+fn same(planned: &Step, due: &Step) -> bool {
+    match (planned, due) {
+        (Step::ReloadMounts { paths: planned }, Step::ReloadMounts { paths }) => {
+            paths.iter().all(|path| planned.contains(path))
+        }
+        (
+            Step::PlaceBinary { file: planned, sha256: planned_sha256, .. },
+            Step::PlaceBinary { file, sha256, .. },
+        ) => planned == file && planned_sha256 == sha256,
+        (planned, due) => planned == due,
     }
 }
 

@@ -1,7 +1,10 @@
 //! The next step, given what is seen and what is wanted. Pure: no clock, no client, nothing awaited.
 
 mod check;
+mod nodes;
 mod permission;
+mod removal;
+mod upgrade;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,12 +14,17 @@ use vault_api::catalog::PluginType;
 
 use crate::binary::Probed;
 use crate::compare::Comparison;
-use crate::goal::{Goal, MountGoal, MountPath, Register, Reload, ReloadTarget, Rewrite, WriteGoal};
-use crate::observed::{MountObserved, Observed, PluginFile, ReadBack};
+use crate::goal::{
+    Goal, MountGoal, MountPath, Plugin, Register, Reload, ReloadTarget, Rewrite, Target, WriteGoal,
+};
+use crate::observed::site::{NodeName, PluginFile, Presence};
+use crate::observed::{MountObserved, Observed, ReadBack};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 
 pub(crate) use permission::paths as permission_paths;
+pub(crate) use upgrade::half_switched;
+pub use upgrade::version_before;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +41,20 @@ pub enum Decision {
 }
 
 /// What a decision waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitingOn {
     /// After unsealing or a step-down it takes a while.
     #[error("waiting for a node to become active")]
     ActiveNode,
+    /// A node that was there before, and may come back.
+    #[error("waiting for {node}: {why}")]
+    Node {
+        /// Which one.
+        node: NodeName,
+        /// What it lacks.
+        why: String,
+    },
 }
 
 /// What will be done, in this order.
@@ -75,6 +91,13 @@ pub enum Notice {
     NoWayBack {
         /// Where.
         path: MountPath,
+    },
+    /// A node that cannot be looked at; it runs what is configured once it is active.
+    NotSeen {
+        /// Which one.
+        node: NodeName,
+        /// Why not.
+        why: String,
     },
 }
 
@@ -140,11 +163,23 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
     if let Some(refusal) = permission::denied(observed, goal) {
         return Decision::Refuse(refusal);
     }
+    if let Err(refusal) = nodes::fit(observed, goal) {
+        return match refusal {
+            // What was there when the run began may come back.
+            Refusal::OnNode { node, why } if observed.this_run.steps > 0 => {
+                Decision::Wait(WaitingOn::Node { node, why: why.to_string() })
+            }
+            refusal => Decision::Refuse(refusal),
+        };
+    }
     let step = match goal {
         Goal::Register(register) => {
             check::register(observed, register).map(|()| register_step(observed, register))
         }
+        Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade),
         Goal::Reload(reload) => reload_step(observed, reload),
+        Goal::Deregister(deregister) => removal::deregister_step(observed, deregister),
+        Goal::Collect(collect) => Ok(removal::collect_step(observed, collect)),
     };
     match step {
         Ok(Some(step)) => Decision::Do(step),
@@ -154,8 +189,8 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
 }
 
 fn register_step(observed: &Observed, register: &Register) -> Option<Step> {
-    place(observed, register)
-        .or_else(|| catalog(observed, register))
+    place(observed, &register.plugin)
+        .or_else(|| catalog(observed, &register.plugin))
         .or_else(|| register.mounts.iter().find_map(|mount| enable(observed, register, mount)))
         .or_else(|| register.mounts.iter().find_map(|mount| tune(observed, register, mount)))
         .or_else(|| reload_stale(observed, register))
@@ -168,12 +203,12 @@ fn register_step(observed: &Observed, register: &Register) -> Option<Step> {
         })
 }
 
-fn place(observed: &Observed, register: &Register) -> Option<Step> {
-    let plugin = &register.plugin;
+fn place(observed: &Observed, plugin: &Plugin) -> Option<Step> {
     let site = observed.site.as_ref()?;
     let file = plugin.file_name();
-    let in_place = site.files.iter().any(|there| there.name == file && is_fit(there));
-    (!in_place).then(|| Step::PlaceBinary {
+    let nodes = site.lacking(&file, is_fit);
+    (!nodes.is_empty()).then(|| Step::PlaceBinary {
+        nodes,
         directory: site.directory.clone(),
         file,
         sha256: plugin.binary.sha256.clone(),
@@ -186,8 +221,7 @@ fn is_fit(file: &PluginFile) -> bool {
     file.mode & 0o555 == 0o555 && file.mode & 0o022 == 0
 }
 
-fn catalog(observed: &Observed, register: &Register) -> Option<Step> {
-    let plugin = &register.plugin;
+fn catalog(observed: &Observed, plugin: &Plugin) -> Option<Step> {
     let registered = observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_some();
     (!registered).then(|| Step::RegisterVersion {
         kind: plugin.kind,
@@ -285,14 +319,23 @@ fn reload_step(observed: &Observed, reload: &Reload) -> Result<Option<Step>, Ref
 }
 
 fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
-    let Goal::Register(register) = goal else { return Vec::new() };
-    let plugin = &register.plugin;
     let mut notices = Vec::new();
-    if let Probed::NotRun { why } = &plugin.probed {
-        notices.push(Notice::NotProbed { why: why.clone() });
+    if let Some(plugin) = goal.brought() {
+        if let Probed::NotRun { why } = &plugin.probed {
+            notices.push(Notice::NotProbed { why: why.clone() });
+        }
+        if observed.entry(plugin.kind, &plugin.name, "").is_some() {
+            notices.push(Notice::UnversionedEntry { name: plugin.name.clone() });
+        }
     }
-    if observed.entry(plugin.kind, &plugin.name, "").is_some() {
-        notices.push(Notice::UnversionedEntry { name: plugin.name.clone() });
+    if let Goal::Upgrade(upgrade) = goal
+        && let Target::Registered { .. } = upgrade.target
+    {
+        for (node, there) in observed.site.iter().flat_map(|site| &site.nodes) {
+            if let Presence::NotReady { why } = &there.presence {
+                notices.push(Notice::NotSeen { node: node.clone(), why: why.clone() });
+            }
+        }
     }
     let written: BTreeSet<&str> = steps
         .iter()
@@ -328,6 +371,9 @@ impl fmt::Display for Notice {
                 "{path} does not show {}, so it was neither compared nor written",
                 fields.join(", ")
             ),
+            Self::NotSeen { node, why } => {
+                write!(f, "{node} cannot be looked at ({why}); it runs what is configured once it is active")
+            }
             Self::NoWayBack { path } => {
                 write!(f, "{path} has no version so far and cannot be given \"no version\" again")
             }
@@ -335,6 +381,8 @@ impl fmt::Display for Notice {
     }
 }
 
+#[cfg(test)]
+mod fleet_properties;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::decide::WaitingOn;
 use crate::goal::MountPath;
+use crate::observed::site::NodeName;
 use crate::step::Step;
 
 /// One thing that happened. Never holds a value that was written or read.
@@ -20,8 +21,10 @@ pub enum Event {
         /// The step.
         step: Step,
     },
-    /// Part of the binary is in place.
+    /// Part of the binary is on a node.
     Bytes {
+        /// Which node.
+        node: NodeName,
         /// Bytes so far.
         done: u64,
         /// Bytes in all.
@@ -49,6 +52,11 @@ pub enum Event {
         mounts: Vec<MountPath>,
         /// Why.
         because: String,
+    },
+    /// A step was taken back.
+    Undone {
+        /// Which one.
+        step: Step,
     },
     /// Written, and the server shows something else than was written.
     ReadsBackDifferently {

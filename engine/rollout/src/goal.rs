@@ -1,5 +1,8 @@
 //! What should be.
 
+mod removal;
+mod upgrade;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -12,13 +15,22 @@ use vault_api::catalog::PluginType;
 use crate::binary::{Binary, Probed};
 use crate::version::Version;
 
+pub use removal::{Collect, Deregister, Versions};
+pub use upgrade::{Canary, Rehearsal, Survival, Target, Trial, Upgrade};
+
 /// What an operation wants to be true. It has no `Serialize`: values to be written may be secret.
 #[derive(Clone, Debug)]
 pub enum Goal {
     /// A version in place, in the catalog, running at its mounts, configured.
     Register(Box<Register>),
+    /// Every mount of a plugin on one version, newer or older.
+    Upgrade(Box<Upgrade>),
     /// Mounts started anew, running what they are configured to run.
     Reload(Reload),
+    /// Versions gone.
+    Deregister(Deregister),
+    /// Everything gone that nothing can need any more.
+    Collect(Collect),
 }
 
 /// Goal of `register`.
@@ -32,6 +44,8 @@ pub struct Register {
     pub downgrade: Downgrade,
     /// What to do with values that cannot be compared.
     pub rewrite: Rewrite,
+    /// Whether the version must still be there when a node is started anew.
+    pub survival: Survival,
 }
 
 /// A version of a plugin.
@@ -137,7 +151,30 @@ impl Goal {
     pub(crate) fn mounts(&self) -> &[MountGoal] {
         match self {
             Self::Register(register) => &register.mounts,
-            Self::Reload(_) => &[],
+            Self::Upgrade(_) | Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => &[],
+        }
+    }
+
+    /// The version that the caller brings.
+    pub(crate) fn brought(&self) -> Option<&Plugin> {
+        match self {
+            Self::Register(register) => Some(&register.plugin),
+            Self::Upgrade(upgrade) => match &upgrade.target {
+                Target::Brought(plugin) => Some(plugin),
+                Target::Registered { .. } => None,
+            },
+            Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => None,
+        }
+    }
+
+    /// The one plugin that it is about; `None` when it is about any.
+    pub(crate) fn plugin_name(&self) -> Option<&str> {
+        match self {
+            Self::Register(register) => Some(&register.plugin.name),
+            Self::Upgrade(upgrade) => Some(upgrade.name()),
+            Self::Deregister(deregister) => Some(&deregister.name),
+            Self::Collect(collect) => collect.name.as_deref(),
+            Self::Reload(_) => None,
         }
     }
 }

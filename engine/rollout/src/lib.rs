@@ -5,6 +5,7 @@
 
 mod apply;
 mod binary;
+mod carried;
 mod compare;
 mod decide;
 mod event;
@@ -15,26 +16,40 @@ mod refusal;
 mod site;
 mod smoke;
 mod step;
-mod switch_back;
+mod sums;
+mod undo;
 mod version;
 
 pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
+pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
-pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan};
+pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use event::Event;
 pub use goal::{
-    Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register, Reload, ReloadTarget, Rewrite,
-    Wanted, WriteGoal,
+    Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
+    Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
 pub use observe::{ObserveError, World, observe};
-pub use observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, PluginFile, Process, ReadBack,
-    Server, SiteObserved, SiteState, ThisRun, WriteObserved,
+pub use observed::site::{
+    Keeping, NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Restarts, Role,
+    RunningVersion, SiteKind, SiteObserved, SiteState,
 };
-pub use refusal::Refusal;
-pub use site::local::{LocalSite, SiteError};
+pub use observed::{
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
+};
+pub use refusal::{Need, Refusal};
+pub use site::held::HeldLease;
+pub use site::kubernetes::cluster::ClusterChoice;
+pub use site::kubernetes::error::KubernetesError;
+pub use site::kubernetes::find::PodChoice;
+pub use site::kubernetes::node::{NodeError, node_facts, node_place, node_remove};
+pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
+pub use site::local::{LocalSite, Owner, file_version};
+pub use site::{Copied, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
-pub use switch_back::roll_back;
+pub use sums::{Sums, SumsError};
+pub use undo::roll_back;
 pub use version::{Version, VersionError};

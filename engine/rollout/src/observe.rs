@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use vault_api::catalog::{EntryName, Listed};
 use vault_api::config_state::ConfigState;
@@ -15,10 +16,10 @@ use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, WriteGoal};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, SiteObserved,
-    ThisRun, WriteObserved,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
 };
-use crate::site::local::{LocalSite, SiteError};
+use crate::site::{Question, Site, SiteError};
 use crate::smoke::is_of_data;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
@@ -27,7 +28,7 @@ pub struct World {
     /// The server.
     pub client: Client,
     /// The plugin directory.
-    pub site: Option<LocalSite>,
+    pub site: Option<Arc<dyn Site>>,
 }
 
 /// A snapshot that could not be taken.
@@ -76,6 +77,9 @@ pub async fn observe(
     goal: Option<&Goal>,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
+    if let Some(site) = &world.site {
+        site.find_active().await.map_err(ObserveError::Site)?;
+    }
     let health = world
         .client
         .send(&health::Read)
@@ -101,7 +105,10 @@ pub async fn observe(
         Observer { client: &world.client, goal, server, denied: BTreeSet::new(), this_run: this_run.clone() };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
     let site = match &world.site {
-        Some(site) => Some(look_at(site, &seen.plugin_directory, goal).await.map_err(ObserveError::Site)?),
+        Some(site) => {
+            let question = question(&seen.plugin_directory, goal);
+            Some(site.observe(&question).await.map_err(ObserveError::Site)?)
+        }
         None => None,
     };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
@@ -177,7 +184,7 @@ impl Observer<'_> {
             seen.pins = Pins::Set(pins);
         }
         if let Some(goal) = self.goal {
-            let asked = capabilities::OfSelf { paths: permission_paths(goal) };
+            let asked = capabilities::OfSelf { paths: permission_paths(goal, &seen.mounts) };
             seen.capabilities = match self.client.send(&asked).await {
                 Ok(held) => Some(held),
                 Err(CallError::Api(_)) => None,
@@ -202,17 +209,12 @@ impl Observer<'_> {
         let listed = self.ask("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
         let mut entries: Vec<CatalogEntry> =
             listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
-        if let Some(Goal::Register(register)) = self.goal {
-            let plugin = &register.plugin;
-            let tagged = plugin.version.tagged();
-            let wanted = entries.iter_mut().find(|entry| {
-                entry.kind == plugin.kind && entry.name == plugin.name && entry.version == tagged
-            });
-            let name = EntryName { kind: plugin.kind, name: plugin.name.clone(), version: Some(tagged) };
-            let path = format!("sys/plugins/catalog/{}/{}", plugin.kind, plugin.name);
-            if let Some(entry) = wanted
-                && let Some(Some(detail)) = self.ask(&path, &catalog::Read(name)).await?
-            {
+        let Some(goal) = self.goal else { return Ok(entries) };
+        for entry in entries.iter_mut().filter(|entry| matters(goal, entry)) {
+            let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
+            let name = EntryName { kind: entry.kind, name: entry.name.clone(), version };
+            let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
+            if let Some(Some(detail)) = self.ask(&path, &catalog::Read(name)).await? {
                 entry.sha256 = detail.sha256;
                 entry.command = Some(detail.command);
                 entry.args = Some(detail.args);
@@ -315,22 +317,26 @@ fn call(what: &str, source: CallError) -> ObserveError {
     ObserveError::Call { what: what.to_owned(), source }
 }
 
-/// Hashing files would hold up everything else on this thread.
-async fn look_at(
-    site: &LocalSite,
-    servers: &PluginDirectory,
-    goal: Option<&Goal>,
-) -> Result<SiteObserved, SiteError> {
-    let (plugin, binary) = match goal {
-        Some(Goal::Register(register)) => {
-            (Some(register.plugin.name.clone()), Some(register.plugin.binary.clone()))
+fn question(servers: &PluginDirectory, goal: Option<&Goal>) -> Question {
+    Question {
+        servers: servers.clone(),
+        plugin: goal.and_then(Goal::plugin_name).map(str::to_owned),
+        binary: goal.and_then(Goal::brought).map(|plugin| plugin.binary.clone()),
+    }
+}
+
+/// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
+fn matters(goal: &Goal, entry: &CatalogEntry) -> bool {
+    match goal {
+        Goal::Register(register) => {
+            let plugin = &register.plugin;
+            let wanted = plugin.version.tagged();
+            entry.kind == plugin.kind && entry.name == plugin.name && entry.version == wanted
         }
-        _ => (None, None),
-    };
-    let (site, servers) = (site.clone(), servers.clone());
-    let looking =
-        tokio::task::spawn_blocking(move || site.observe(&servers, plugin.as_deref(), binary.as_ref()));
-    looking.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        Goal::Upgrade(upgrade) => entry.kind == upgrade.kind() && entry.name == upgrade.name(),
+        Goal::Reload(_) => false,
+        Goal::Deregister(_) | Goal::Collect(_) => true,
+    }
 }
 
 impl From<mounts::Mount> for MountObserved {

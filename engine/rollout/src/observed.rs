@@ -1,5 +1,8 @@
 //! What is: one snapshot, never changed, safe to show.
 
+mod questions;
+pub(crate) mod site;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -9,10 +12,10 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use crate::binary::Machine;
 use crate::compare::Comparison;
 use crate::goal::MountPath;
 use crate::step::Step;
+use site::{Keeping, NodeName, PluginFile, Process, Role, RunningVersion, SiteObserved};
 
 /// Everything that decisions rest on. What could not be seen (a sealed server, a missing permission) is empty here and said in
 /// [`Server`] or [`Caller`].
@@ -76,71 +79,6 @@ pub enum PluginDirectory {
     NotConfigured,
     /// The token may not see it, or the server does not show it.
     NotShown,
-}
-
-/// The plugin directory as this side sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SiteObserved {
-    /// As given.
-    pub directory: PathBuf,
-    /// What it is.
-    pub state: SiteState,
-    /// What its machine is.
-    pub machine: Machine,
-    /// Free bytes for the caller; `None` where they could not be read.
-    pub free_bytes: Option<u64>,
-    /// False when the dynamic linker that the wanted binary asks for is not there.
-    pub interpreter_present: bool,
-    /// Files named `<name>-<semver>`, hashed.
-    pub files: Vec<PluginFile>,
-    /// Processes that run from the directory.
-    pub processes: Vec<Process>,
-}
-
-/// What a directory is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SiteState {
-    /// Fit for use.
-    Usable,
-    /// Not there.
-    Missing,
-    /// Something, but no directory.
-    NotADirectory,
-    /// The caller may not write there.
-    NotWritable,
-    /// Everybody may write there.
-    WritableByEverybody,
-    /// The server's own path to it leads over a symbolic link.
-    Symlinked {
-        /// Where it leads.
-        real: PathBuf,
-    },
-    /// The server looks elsewhere.
-    NotTheServers {
-        /// Where.
-        servers: PathBuf,
-    },
-}
-
-/// A binary in the directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PluginFile {
-    /// File name.
-    pub name: String,
-    /// Hex sha256.
-    pub sha256: String,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-/// A process that runs from the directory.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Process {
-    /// Process id.
-    pub pid: u32,
-    /// File name of its executable; ends in ` (deleted)` when the file was replaced or removed.
-    pub file: String,
 }
 
 /// One entry of the catalog.
@@ -224,21 +162,51 @@ pub struct ThisRun {
     pub reloaded: BTreeSet<MountPath>,
     /// Full paths it wrote.
     pub written: BTreeSet<String>,
+    /// Names of plugins that it registered a version of.
+    pub registered: BTreeSet<String>,
+    /// Mounts and full paths that it tried.
+    pub tried: BTreeSet<String>,
+    /// Nodes that it started anew.
+    pub restarted: BTreeSet<NodeName>,
+    /// How often it made another node the active one.
+    pub handed_over: usize,
+    /// How many steps it has done.
+    pub steps: usize,
 }
 
 impl ThisRun {
     /// With one more step done.
     #[must_use]
     pub fn with(mut self, step: &Step) -> Self {
+        self.steps += 1;
         match step {
-            Step::EnableMount { path, .. } => {
+            Step::EnableMount { path, .. } | Step::MountCanary { path, .. } => {
                 self.enabled.insert(path.clone());
             }
+            Step::RegisterVersion { name, .. } => {
+                self.registered.insert(name.clone());
+            }
+            Step::TryCanary { path, .. } => {
+                self.tried.insert(path.to_string());
+            }
+            Step::TryMount { path } => {
+                self.tried.insert(path.clone());
+            }
+            Step::RestartNode { node } => {
+                self.restarted.insert(node.clone());
+            }
+            Step::HandOver { .. } => self.handed_over += 1,
             Step::ReloadMounts { paths } => self.reloaded.extend(paths.iter().cloned()),
             Step::Write { path, .. } => {
                 self.written.insert(path.clone());
             }
-            Step::PlaceBinary { .. } | Step::RegisterVersion { .. } | Step::TuneMount { .. } => {}
+            Step::PlaceBinary { .. }
+            | Step::TuneMount { .. }
+            | Step::SetPin { .. }
+            | Step::RemoveCanary { .. }
+            | Step::DeregisterVersion { .. }
+            | Step::RemoveFile { .. }
+            | Step::Persist { .. } => {}
         }
         self
     }
@@ -262,14 +230,12 @@ impl Observed {
         let mut next = self.clone();
         next.this_run = next.this_run.with(step);
         match step {
-            Step::PlaceBinary { file, sha256, .. } => {
-                if let Some(site) = &mut next.site {
-                    site.files.retain(|known| known.name != *file);
-                    site.files.push(PluginFile {
-                        name: file.clone(),
-                        sha256: sha256.clone(),
-                        mode: crate::site::MODE,
-                    });
+            Step::PlaceBinary { nodes, file, sha256, .. } => {
+                let site = next.site.iter_mut().flat_map(|site| &mut site.nodes);
+                for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
+                    node.files.retain(|known| known.name != *file);
+                    let (name, sha256) = (file.clone(), sha256.clone());
+                    node.files.push(PluginFile { name, sha256, mode: crate::site::MODE });
                 }
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {
@@ -282,7 +248,8 @@ impl Observed {
                     args: Some(args.clone()),
                 });
             }
-            Step::EnableMount { path, plugin, version, .. } => {
+            Step::EnableMount { path, plugin, version, .. }
+            | Step::MountCanary { path, plugin, version, .. } => {
                 let mount = MountObserved {
                     plugin: plugin.clone(),
                     configured_version: version.tagged(),
@@ -296,7 +263,38 @@ impl Observed {
                     mount.configured_version = to.tagged();
                 }
             }
+            Step::SetPin { kind, name, to, .. } => {
+                if let Pins::Set(pins) = &mut next.pins {
+                    let ours = pins.iter_mut().filter(|pin| pin.kind == *kind && pin.name == *name);
+                    ours.for_each(|pin| pin.version = to.tagged());
+                }
+            }
             Step::ReloadMounts { paths } => paths.iter().for_each(|path| next.start(path)),
+            Step::RemoveCanary { path } => {
+                next.mounts.remove(path.as_str());
+            }
+            Step::DeregisterVersion { kind, name, version } => {
+                let is_it = |entry: &CatalogEntry| {
+                    entry.kind == *kind && entry.name == *name && entry.version == *version
+                };
+                next.catalog.retain(|entry| !is_it(entry));
+            }
+            Step::RemoveFile { nodes, file, .. } => {
+                let site = next.site.iter_mut().flat_map(|site| &mut site.nodes);
+                for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
+                    node.files.retain(|known| known.name != *file);
+                }
+            }
+            Step::RestartNode { node } => next.restart(node),
+            Step::Persist { to, .. } => {
+                if let Some(SiteObserved { keeping: Keeping::InitContainer { image, brings, .. }, .. }) =
+                    &mut next.site
+                {
+                    image.clone_from(to);
+                    *brings = None;
+                }
+            }
+            Step::TryCanary { .. } | Step::TryMount { .. } | Step::HandOver { .. } => {}
             Step::Write { path, .. } => {
                 for write in next.writes.iter_mut().filter(|write| write.path == *path) {
                     write.read_back = ReadBack::Present;
@@ -324,6 +322,41 @@ impl Observed {
             }
             mount.running_sha256 = sha256;
             mount.warnings.clear();
+        }
+        self.follow(path);
+    }
+
+    /// Which processes run then, and what each node says of the mount.
+    fn follow(&mut self, path: &MountPath) {
+        let Some(mount) = self.mounts.get(path.as_str()) else { return };
+        let running =
+            RunningVersion { version: mount.running_version.clone(), sha256: mount.running_sha256.clone() };
+        let file =
+            self.entry(PluginType::Secret, &mount.plugin, &running.version).map(CatalogEntry::file_name);
+        // Vault's standbys run nothing and forward the question; OpenBao's run what they have started.
+        let all_say_so = self.server.product == Product::Vault;
+        for node in self.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+            let serves = node.vault.as_ref().is_none_or(|vault| vault.role == Role::Active);
+            if let Some(vault) = node.vault.as_mut().filter(|_| serves || all_say_so) {
+                vault.running.insert(path.to_string(), running.clone());
+            }
+            // Where none can be seen, none will be.
+            if let Some(file) = file.as_ref().filter(|_| serves && !node.processes.is_empty()) {
+                let sha256 = Some(running.sha256.clone());
+                node.processes.push(Process { pid: 0, file: file.clone(), sha256 });
+            }
+        }
+    }
+
+    fn restart(&mut self, node: &NodeName) {
+        let running = |mount: &MountObserved| RunningVersion {
+            version: mount.running_version.clone(),
+            sha256: mount.running_sha256.clone(),
+        };
+        let all = self.mounts.iter().map(|(path, mount)| (path.clone(), running(mount))).collect();
+        let node = self.site.as_mut().and_then(|site| site.nodes.get_mut(node));
+        if let Some(vault) = node.and_then(|node| node.vault.as_mut()) {
+            vault.running = all;
         }
     }
 }

@@ -7,6 +7,7 @@ use vault_api::catalog::PluginType;
 
 use crate::binary::Machine;
 use crate::goal::MountPath;
+use crate::observed::site::NodeName;
 use crate::version::Version;
 
 /// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
@@ -30,6 +31,15 @@ pub enum Refusal {
     /// Nothing was said about where the server's directory lies.
     #[error("it is not known where the plugin directory of the server lies")]
     NoSite,
+    /// Somebody else is at it.
+    #[error("{holder} is changing plugins here at this moment")]
+    Held { holder: String },
+    /// What is refused on one node.
+    #[error("on {node}: {why}")]
+    OnNode { node: NodeName, why: Box<Refusal> },
+    /// Every node needs the binary, and this one cannot be given it.
+    #[error("the node is not ready: {why}")]
+    NodeNotReady { why: String },
     /// The server's directory is missing on this machine.
     #[error("the plugin directory {directory} does not exist on this machine")]
     DirectoryMissing { directory: PathBuf },
@@ -45,6 +55,12 @@ pub enum Refusal {
     /// No write permission.
     #[error("the plugin directory {directory} cannot be written to")]
     DirectoryNotWritable { directory: PathBuf },
+    /// Mounted read-only.
+    #[error("the plugin directory {directory} is mounted read-only")]
+    DirectoryReadOnly { directory: PathBuf },
+    /// Mounted without execution.
+    #[error("the plugin directory {directory} is mounted noexec, so nothing in it can be started")]
+    DirectoryNoExec { directory: PathBuf },
     /// Anybody could exchange a plugin.
     #[error("everybody may write to the plugin directory {directory}")]
     DirectoryInsecure { directory: PathBuf },
@@ -102,9 +118,68 @@ pub enum Refusal {
     /// No mount of this plugin.
     #[error("no mount runs the {kind} plugin {name}")]
     NoMountOfPlugin { kind: PluginType, name: String },
+    /// A version that nobody has registered.
+    #[error("{name} {version} is not registered")]
+    NotRegistered { name: String, version: Version },
+    /// Registered, and a node has not the file.
+    #[error("{name} {version} is registered and its file is not in place on {node}")]
+    NotInPlace { name: String, version: Version, node: NodeName },
+    /// Nothing to go back to.
+    #[error("there is no version of {name} before {running} that is registered and in place on every node")]
+    NoVersionBefore { name: String, running: String },
+    /// Paths or fields are gone.
+    #[error("clients of {name} would fail with this version: {}", breaks.join("; "))]
+    Breaking { name: String, breaks: Vec<String> },
+    /// A pin holds every mount of a plugin.
+    #[error("{name} is pinned to {pinned}, so that {path} would be moved too")]
+    PinMovesAll { name: String, pinned: String, path: MountPath },
+    /// Nothing can be seen of a sealed server.
+    #[error("its server is sealed")]
+    NodeSealed,
+    /// A restart of a node would lose it.
+    #[error("{file} would be gone when a node is started anew: {what}")]
+    NotKept { file: String, what: String },
+    /// Nobody has agreed to restarts.
+    #[error(
+        "another image of the init container {container} would restart the nodes at once (RollingUpdate)"
+    )]
+    WouldRestart { container: String },
+    /// Started anew, and no process of it can be seen.
+    #[error("no process of {file} is to be seen, though {path} is said to run it")]
+    NotProven { path: MountPath, file: String },
+    /// Nobody can say whether it is in use.
+    #[error("it cannot be seen who uses the {kind} plugin {name}")]
+    UseNotSeen { kind: PluginType, name: String },
+    /// In use.
+    #[error("{name} {version} is still needed: {need}")]
+    StillNeeded { name: String, version: String, need: Need },
+}
+
+/// Who needs a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "by", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+pub enum Need {
+    /// It serves.
+    #[error("{path} runs it")]
+    RunningAt { path: String },
+    /// It will serve after the next restart.
+    #[error("{path} is configured to run it")]
+    ConfiguredAt { path: String },
+    /// It is pinned.
+    #[error("it is pinned")]
+    Pinned,
+    /// It runs, for whomever.
+    #[error("process {pid} on {node} runs it")]
+    Process { node: NodeName, pid: u32 },
 }
 
 impl Refusal {
+    /// The same, said of one node. This machine needs no name.
+    pub(crate) fn on(self, node: &NodeName) -> Self {
+        if node.is_local() { self } else { Self::OnNode { node: node.clone(), why: Box::new(self) } }
+    }
+
     /// What to do about it, in one or two sentences.
     pub fn cure(&self) -> String {
         match self {
@@ -117,6 +192,11 @@ impl Refusal {
                 "Set plugin_directory in the server's configuration to a real directory and restart the server.".into()
             }
             Self::NoSite => "Name the directory on this machine, for example with --plugin-dir.".into(),
+            Self::Held { .. } => "Wait until that is done, and run this again.".into(),
+            Self::OnNode { why, .. } => why.cure(),
+            Self::NodeNotReady { .. } => {
+                "Every node that may become active needs the binary: wait until this one is ready, or remove it.".into()
+            }
             Self::DirectoryMissing { directory } => {
                 format!("Create it (`mkdir -m 755 {}`), or run this where the server runs.", directory.display())
             }
@@ -130,6 +210,10 @@ impl Refusal {
             Self::DirectoryNotWritable { .. } => {
                 "Run this as the directory's owner, or mount it writable.".into()
             }
+            Self::DirectoryReadOnly { .. } => {
+                "Mount it writable, or bring the binary with the image that fills it.".into()
+            }
+            Self::DirectoryNoExec { .. } => "Mount it without noexec.".into(),
             Self::DirectoryInsecure { directory } => format!("chmod go-w {}", directory.display()),
             Self::NoSpace { directory, .. } => {
                 format!("Free some space in {}; versions that nothing runs can go.", directory.display())
@@ -166,6 +250,35 @@ impl Refusal {
             }
             Self::RunsSomethingElse { .. } => {
                 "The wanted version did not start: look in the server's log for the plugin's own words.".into()
+            }
+            Self::NotRegistered { .. } => {
+                "`vault-token-plugin status` shows what is; `upgrade BINARY` brings a new one.".into()
+            }
+            Self::NotInPlace { .. } => {
+                "Put it there with `upgrade BINARY` or `register`, or name another version with --to.".into()
+            }
+            Self::NoVersionBefore { .. } => {
+                "Bring the version to go to: `vault-token-plugin upgrade BINARY --allow-downgrade`.".into()
+            }
+            Self::Breaking { .. } => {
+                "Change the clients first; then do it with --allow-breaking.".into()
+            }
+            Self::PinMovesAll { name, .. } => format!(
+                "Leave --mount out, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
+            ),
+            Self::NodeSealed => "Unseal it, or take the node away.".into(),
+            Self::NotKept { .. } => {
+                "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()
+            }
+            Self::WouldRestart { .. } => {
+                "Set updateStrategy.type of the StatefulSet to OnDelete first; then nodes are started anew when you say so.".into()
+            }
+            Self::NotProven { .. } => "Look in the server's log for the plugin's own words.".into(),
+            Self::UseNotSeen { kind, name } => {
+                format!("Make sure that nothing uses it, then: `vault plugin deregister {kind} {name}`.")
+            }
+            Self::StillNeeded { .. } => {
+                "Move the mounts to another version first (`upgrade`, `rollback`), or disable them.".into()
             }
             Self::NoSuchMount { .. } | Self::NoMountOfPlugin { .. } => {
                 "`vault secrets list -detailed` shows what is mounted.".into()

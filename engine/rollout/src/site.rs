@@ -1,6 +1,126 @@
-//! Where plugin binaries live.
+//! Where plugin binaries live: one directory on every node.
 
+pub(crate) mod held;
+pub(crate) mod kubernetes;
 pub(crate) mod local;
+
+use std::fmt::Debug;
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::UnboundedSender;
+use vault_api::Client;
+
+use crate::binary::Binary;
+use crate::observed::PluginDirectory;
+use crate::observed::site::{NodeName, SiteObserved};
+use held::HeldLease;
+use kubernetes::error::KubernetesError;
 
 /// Permission bits of a placed binary: the server's user may differ from ours and must be able to start it.
 pub(crate) const MODE: u32 = 0o755;
+
+/// A place of plugins that can be looked at and changed.
+#[async_trait]
+pub trait Site: Debug + Send + Sync {
+    /// Finds the active node anew, where the way to the server is the site's.
+    async fn find_active(&self) -> Result<(), SiteError>;
+
+    /// Looks at every node. What a node lacks is part of the answer; an error means that the site itself cannot be looked at.
+    async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError>;
+
+    /// Puts a binary onto nodes, all at once: under a temporary name, verified there against the binary's own sha256, renamed. `Ok` means that
+    /// all of them have it. A node that has it already is left as it is.
+    async fn place(
+        &self,
+        binary: &Binary,
+        file: &str,
+        nodes: &[NodeName],
+        progress: UnboundedSender<Copied>,
+    ) -> Result<(), SiteError>;
+
+    /// Takes a file away from nodes. One that has no such file is as wanted.
+    async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError>;
+
+    /// The server on one node; `None` where the site has no way to it of its own.
+    async fn client_of(&self, node: &NodeName) -> Result<Option<Client>, SiteError>;
+
+    /// Holds the right to change until the answer is released or dropped.
+    async fn hold(&self) -> Result<HeldLease, SiteError>;
+
+    /// Starts a node anew. Returns when that was asked for, not when it serves again.
+    async fn restart(&self, node: &NodeName) -> Result<(), SiteError>;
+
+    /// Names the image from which nodes that are started anew get their binaries. Starts none anew.
+    async fn persist(&self, image: &str) -> Result<(), SiteError>;
+}
+
+/// What is asked of a site.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// Where the server looks for binaries.
+    pub servers: PluginDirectory,
+    /// The plugin whose files matter; `None` for all.
+    pub plugin: Option<String>,
+    /// The binary that shall run there.
+    pub binary: Option<Binary>,
+}
+
+/// How much of a binary is on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// Which node.
+    pub node: NodeName,
+    /// Bytes so far.
+    pub done: u64,
+    /// Bytes in all.
+    pub total: u64,
+}
+
+/// What could not be seen or done at a site.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// The file system said no.
+    #[error("could not {what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Another run writes the same file.
+    #[error("another run is placing {path} at this moment")]
+    Busy {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// What was written is not what should have been.
+    #[error("{path} was read back with sha256 {read_back} and not {wanted}")]
+    Corrupt {
+        /// Which file.
+        path: PathBuf,
+        /// As read.
+        read_back: String,
+        /// As wanted.
+        wanted: String,
+    },
+    /// There is another file of that name.
+    #[error("{path} exists with another content")]
+    Taken {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// A cluster said no.
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
+    /// This kind of site has no such thing.
+    #[error("a directory of this machine cannot {what}")]
+    NotOffered {
+        /// What was asked for.
+        what: &'static str,
+    },
+}

@@ -7,14 +7,17 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::goal::MountPath;
+use crate::observed::site::NodeName;
 use crate::version::Version;
 
 /// One change. A step never holds a value that is written, so it can be shown and saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
-    /// Put the binary into the plugin directory.
+    /// Put the binary into the plugin directory of nodes.
     PlaceBinary {
+        /// Those that lack it.
+        nodes: Vec<NodeName>,
         /// Directory.
         directory: PathBuf,
         /// File name.
@@ -60,6 +63,43 @@ pub enum Step {
         /// Version.
         to: Version,
     },
+    /// Say which version every mount of a plugin starts next.
+    SetPin {
+        /// What it is for.
+        #[serde(rename = "type")]
+        kind: PluginType,
+        /// Name of the plugin.
+        name: String,
+        /// With its `v`.
+        from: String,
+        /// Version.
+        to: Version,
+    },
+    /// Mount a version where nobody uses it, to see whether it works.
+    MountCanary {
+        /// Where.
+        path: MountPath,
+        /// Name of the plugin.
+        plugin: String,
+        /// What will run there.
+        version: Version,
+        /// Whether the version comes from the mount or from a pin.
+        version_from: VersionFrom,
+    },
+    /// Write and read there.
+    TryCanary {
+        /// Where.
+        path: MountPath,
+        /// Paths below it that are written.
+        writes: Vec<String>,
+        /// Path below it that is read.
+        read: Option<String>,
+    },
+    /// Unmount it.
+    RemoveCanary {
+        /// Where.
+        path: MountPath,
+    },
     /// Start the plugins of these mounts anew.
     ReloadMounts {
         /// Where.
@@ -71,6 +111,51 @@ pub enum Step {
         path: String,
         /// Names of the fields.
         fields: Vec<String>,
+    },
+    /// Read a path that must return a lease or data, and revoke the lease.
+    TryMount {
+        /// Full path.
+        path: String,
+    },
+    /// Let the server forget a version.
+    DeregisterVersion {
+        /// What it is for.
+        #[serde(rename = "type")]
+        kind: PluginType,
+        /// Name.
+        name: String,
+        /// With its `v`; empty for the unversioned entry.
+        version: String,
+    },
+    /// Take a binary away from nodes.
+    RemoveFile {
+        /// Those that have it.
+        nodes: Vec<NodeName>,
+        /// Directory.
+        directory: PathBuf,
+        /// File name.
+        file: String,
+    },
+    /// Start a node anew, so that it runs what the active one runs.
+    RestartNode {
+        /// Which one.
+        node: NodeName,
+    },
+    /// Name the image from which nodes that are started anew get their binaries.
+    Persist {
+        /// Name of the init container.
+        container: String,
+        /// Its image so far.
+        from: String,
+        /// Its image from now on.
+        to: String,
+    },
+    /// Make another node the active one, to see that it serves too.
+    HandOver {
+        /// From 1.
+        turn: usize,
+        /// How many there will be.
+        of: usize,
     },
 }
 
@@ -87,7 +172,9 @@ pub enum VersionFrom {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::PlaceBinary { directory, file, .. } => write!(f, "place {file} in {}", directory.display()),
+            Self::PlaceBinary { nodes, directory, file, .. } => {
+                write!(f, "place {file} in {}{}", directory.display(), on(nodes))
+            }
             Self::RegisterVersion { kind, name, version, .. } => {
                 write!(f, "register {kind} plugin {name} {}", version.tagged())
             }
@@ -98,11 +185,44 @@ impl fmt::Display for Step {
                 write!(f, "move {path} to {}", to.tagged())
             }
             Self::TuneMount { path, from, to } => write!(f, "move {path} from {from} to {}", to.tagged()),
+            Self::SetPin { name, from, to, .. } => {
+                write!(f, "pin {name} to {} instead of {from}", to.tagged())
+            }
+            Self::MountCanary { path, plugin, version, .. } => {
+                write!(f, "mount {plugin} {} for a trial at {path}", version.tagged())
+            }
+            Self::TryCanary { path, read: None, writes } if writes.is_empty() => write!(f, "prove {path}"),
+            Self::TryCanary { path, read: None, .. } => write!(f, "prove and configure {path}"),
+            Self::TryCanary { path, read: Some(read), .. } => {
+                write!(f, "prove {path}, configure it and try {read}")
+            }
+            Self::RemoveCanary { path } => write!(f, "remove {path}"),
             Self::ReloadMounts { paths } => {
                 let paths: Vec<&str> = paths.iter().map(MountPath::as_str).collect();
                 write!(f, "reload {}", paths.join(", "))
             }
             Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
+            Self::TryMount { path } => write!(f, "try {path}"),
+            Self::RemoveFile { nodes, directory, file } => {
+                write!(f, "remove {file} from {}{}", directory.display(), on(nodes))
+            }
+            Self::RestartNode { node } => write!(f, "restart {node}, which still runs the version before"),
+            Self::Persist { container, to, .. } => {
+                write!(f, "take {to} as image of init container {container}")
+            }
+            Self::HandOver { turn, of } => write!(f, "hand over to another node ({turn} of {of})"),
+            Self::DeregisterVersion { kind, name, version } if version.is_empty() => {
+                write!(f, "deregister {kind} plugin {name} without a version")
+            }
+            Self::DeregisterVersion { kind, name, version } => {
+                write!(f, "deregister {kind} plugin {name} {version}")
+            }
         }
     }
+}
+
+/// Where, unless it is this machine.
+fn on(nodes: &[NodeName]) -> String {
+    let named: Vec<&str> = nodes.iter().filter(|node| !node.is_local()).map(NodeName::as_str).collect();
+    if named.is_empty() { String::new() } else { format!(" on {}", named.join(", ")) }
 }

@@ -9,6 +9,7 @@ use vault_plugin::logical::{Error, Operation, Storage, StorageEntry, StorageErro
 
 use crate::change::Change;
 use crate::endpoint::Endpoint;
+use crate::measure::{Operation as Measured, measured};
 use crate::remembered::to_its_end;
 use crate::sensitive::{self, Secret};
 use crate::upstream::Upstream;
@@ -37,7 +38,18 @@ pub(crate) struct Config {
     pub(crate) request_timeout: u64,
     #[serde(default)]
     pub(crate) renew_upstream: bool,
+    /// What the names of metrics begin with.
+    #[serde(default = "default_metrics_prefix")]
+    pub(crate) metrics_prefix: String,
 }
+
+/// The prefix that a mount has which says nothing else.
+pub(crate) fn default_metrics_prefix() -> String {
+    "custom_plugin".to_owned()
+}
+
+/// Longer ones are cut by nobody and read by nobody.
+const LONGEST_PREFIX: usize = 64;
 
 impl Config {
     /// How long one request to the service may take.
@@ -50,13 +62,14 @@ impl Config {
 pub(crate) async fn connected(context: &Context<TokenEngine>) -> Result<Option<Arc<Connected>>, Error> {
     let read = async {
         let Some(config) = stored(context.storage()).await? else { return Ok(None) };
-        let upstream = Upstream::new(&config)?;
+        let upstream = Upstream::new(&config, Arc::clone(&context.engine().measures))?;
         Ok(Some(Connected { config, upstream }))
     };
     context.engine().connected.get(KEY, read).await
 }
 
-async fn stored(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
+/// What is stored, for those who need no client.
+pub(crate) async fn stored(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
     storage.read(KEY).await
 }
 
@@ -97,12 +110,19 @@ pub(crate) fn path() -> Path<TokenEngine> {
                  and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
             ),
         )
+        .field(
+            "metrics_prefix",
+            Field::string().describe(
+                "What the names of the metrics begin with: letters, digits and _, for example custom_plugin in \
+                 custom_plugin_creds_read. Default custom_plugin.",
+            ),
+        )
         .exists(exists)
-        .on(Operation::Create, "Configure the token service.", write)
-        .on(Operation::Update, "Change the configuration.", write)
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", patch)
-        .on(Operation::Read, "Show the configuration without the key.", read)
-        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", delete)
+        .on(Operation::Create, "Configure the token service.", measured(Measured::ConfigWrite, write))
+        .on(Operation::Update, "Change the configuration.", measured(Measured::ConfigWrite, write))
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", measured(Measured::ConfigPatch, patch))
+        .on(Operation::Read, "Show the configuration without the key.", measured(Measured::ConfigRead, read))
+        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", measured(Measured::ConfigDelete, delete))
 }
 
 /// The fields of a write.
@@ -120,6 +140,8 @@ struct Changes {
     request_timeout: Change<u64>,
     #[serde(default)]
     renew_upstream: Change<bool>,
+    #[serde(default)]
+    metrics_prefix: Change<String>,
 }
 
 /// What a read shows.
@@ -131,6 +153,7 @@ struct Shown {
     tls_skip_verify: bool,
     request_timeout: u64,
     renew_upstream: bool,
+    metrics_prefix: String,
 }
 
 async fn exists(context: Context<TokenEngine>, _: NoFields) -> Result<bool, Error> {
@@ -147,6 +170,7 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
             tls_skip_verify: config.tls_skip_verify,
             request_timeout: config.request_timeout,
             renew_upstream: config.renew_upstream,
+            metrics_prefix: config.metrics_prefix,
         })
     }))
 }
@@ -177,7 +201,7 @@ async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error>
 
 async fn store(context: Context<TokenEngine>, config: Config) -> Result<(), Error> {
     // Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
-    Upstream::new(&config).map_err(invalid)?;
+    Upstream::new(&config, Arc::clone(&context.engine().measures)).map_err(invalid)?;
     let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: KEY.to_owned() })?;
     to_its_end(async move {
         let stored =
@@ -206,6 +230,7 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
     changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
     changes.request_timeout.apply(&mut config.request_timeout, DEFAULT_REQUEST_TIMEOUT);
     changes.renew_upstream.apply(&mut config.renew_upstream, false);
+    changes.metrics_prefix.apply(&mut config.metrics_prefix, default_metrics_prefix());
 
     if config.api_key.is_empty() {
         return Err(missing("api_key"));
@@ -221,6 +246,14 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
             config.request_timeout
         )));
     }
+    let prefix = &config.metrics_prefix;
+    let well_formed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !prefix.starts_with(|first: char| first.is_ascii_digit());
+    if prefix.is_empty() || prefix.len() > LONGEST_PREFIX || !well_formed {
+        return Err(Error::invalid(format!(
+            "metrics_prefix must be 1 to {LONGEST_PREFIX} letters, digits and _, and not begin with a digit"
+        )));
+    }
     Ok(config)
 }
 
@@ -232,6 +265,7 @@ fn unset(api_endpoint: Endpoint) -> Config {
         tls_skip_verify: false,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
         renew_upstream: false,
+        metrics_prefix: default_metrics_prefix(),
     }
 }
 
@@ -297,5 +331,8 @@ mod tests {
         check_refused(None, json!({"api_endpoint": "http://h", "api_key": "hunter2\n"}), "line break");
         check_refused(Some(configured()), json!({"request_timeout": 0}), "request_timeout");
         check_refused(Some(configured()), json!({"request_timeout": 61}), "request_timeout");
+        for prefix in ["", "1st", "custom-plugin", "custom.plugin", "ü"] {
+            check_refused(Some(configured()), json!({"metrics_prefix": prefix}), "metrics_prefix");
+        }
     }
 }

@@ -8,6 +8,7 @@ use vault_plugin::framework::{Context, Field, Issued, Path};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::config;
+use crate::measure::{self, measured};
 use crate::role_name::{self, RoleName};
 use crate::roles;
 use crate::sensitive::{self, Secret};
@@ -25,7 +26,7 @@ pub(crate) fn path() -> Path<TokenEngine> {
              token service when the lease is revoked or ends.",
         )
         .field("name", Field::string().required().describe("Name of the role."))
-        .on(Operation::Read, "Mint a token.", read)
+        .on(Operation::Read, "Mint a token.", measured(measure::Operation::CredsRead, read))
 }
 
 #[derive(Deserialize)]
@@ -109,7 +110,9 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         renew_upstream,
         role: named.name.to_string(),
         name: order.name.clone(),
+        run: minting.context.engine().run.clone(),
     };
+    minting.context.engine().measures().issued();
     let credentials = Credentials { token, permissions: order.permissions.clone() };
     Ok(Issued::new(token::NAME, credentials, leased, terms.into()))
 }

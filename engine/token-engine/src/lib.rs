@@ -7,6 +7,8 @@ mod change;
 mod config;
 mod creds;
 mod endpoint;
+mod measure;
+mod metrics;
 mod remembered;
 mod role_name;
 mod roles;
@@ -16,11 +18,13 @@ mod token;
 mod unclaimed;
 mod upstream;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use vault_plugin::framework::Engine;
 
 use crate::config::Config;
+use crate::measure::{Measures, Operation, timed};
 use crate::remembered::Remembered;
 use crate::roles::Role;
 use crate::upstream::Upstream;
@@ -42,17 +46,34 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(roles::list_path())
         .path(roles::path())
         .path(creds::path())
+        .path(metrics::path())
         .secret(token::secret_type())
         .seal_wrap(config::KEY)
-        .on_rollback(ROLLBACK_MIN_AGE, creds::roll_back)
+        .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
+            timed(context.clone(), Operation::Rollback, creds::roll_back(context, kind, data))
+        })
         .on_invalidate(TokenEngine::forget)
 }
 
-/// What one mount keeps in memory: its configuration with the client made of it, and its roles.
-#[derive(Default)]
+/// What one mount keeps in memory: its configuration with the client made of it, its roles, and what it measures of itself.
 pub struct TokenEngine {
     connected: Remembered<Connected>,
     roles: Remembered<Role>,
+    measures: Arc<Measures>,
+    /// By which it knows the leases that it has issued itself.
+    run: String,
+}
+
+impl Default for TokenEngine {
+    fn default() -> TokenEngine {
+        let run = uuid::Uuid::new_v4().to_string();
+        TokenEngine {
+            connected: Remembered::default(),
+            roles: Remembered::default(),
+            measures: Arc::default(),
+            run,
+        }
+    }
 }
 
 /// A configuration, and the client that it makes.
@@ -70,5 +91,10 @@ impl TokenEngine {
         } else {
             self.roles.forget(key);
         }
+    }
+
+    /// What this mount counts and times.
+    fn measures(&self) -> &Measures {
+        &self.measures
     }
 }

@@ -9,6 +9,7 @@ use vault_plugin::logical::{Error, Operation, Storage, StorageError, with_transa
 
 use crate::TokenEngine;
 use crate::change::Change;
+use crate::measure::{Operation as Measured, measured};
 use crate::remembered::to_its_end;
 use crate::role_name::{self, RoleName};
 use crate::terms::Terms;
@@ -51,7 +52,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
         .help("List the roles.", "Lists the names of the roles, in pages if asked for.")
         .field("after", Field::string().query().describe("Name after which the list begins."))
         .field("limit", Field::int().query().describe("How many names to return at most. Default all."))
-        .on(Operation::List, "List the roles.", list)
+        .on(Operation::List, "List the roles.", measured(Measured::RolesList, list))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -72,11 +73,11 @@ pub(crate) fn path() -> Path<TokenEngine> {
             Field::duration().describe("How long a lease can be renewed to. Default 0: as long as the mount allows."),
         )
         .exists(exists)
-        .on(Operation::Create, "Create the role.", write)
-        .on(Operation::Update, "Change the role.", write)
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", patch)
-        .on(Operation::Read, "Show the role.", read)
-        .on(Operation::Delete, "Delete the role. Its leases live on.", delete)
+        .on(Operation::Create, "Create the role.", measured(Measured::RoleWrite, write))
+        .on(Operation::Update, "Change the role.", measured(Measured::RoleWrite, write))
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", measured(Measured::RolePatch, patch))
+        .on(Operation::Read, "Show the role.", measured(Measured::RoleRead, read))
+        .on(Operation::Delete, "Delete the role. Its leases live on.", measured(Measured::RoleDelete, delete))
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@ use vault_plugin::logical::Error;
 
 use crate::config;
 use crate::endpoint::Endpoint;
+use crate::measure::{Issuer, Operation, measured};
 use crate::terms::{self, Terms};
 use crate::upstream::is_addressable;
 use crate::{Connected, TokenEngine};
@@ -36,6 +37,9 @@ pub(crate) struct Leased {
     pub(crate) role: String,
     /// Its name at the service.
     pub(crate) name: String,
+    /// The run of the engine that issued it.
+    #[serde(default)]
+    pub(crate) run: String,
 }
 
 fn addressable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
@@ -46,8 +50,8 @@ fn addressable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 pub(crate) fn secret_type() -> SecretType<TokenEngine> {
     SecretType::new(NAME)
         .field("token", Field::string().describe("The token."))
-        .on_renew(renew)
-        .on_revoke(revoke)
+        .on_renew(measured(Operation::TokenRenew, renew))
+        .on_revoke(measured(Operation::TokenRevoke, revoke))
 }
 
 async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, Error> {
@@ -66,7 +70,10 @@ async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, E
 /// Revokes at the service. A token that is gone already is as good as revoked, since a host may ask twice.
 async fn revoke(context: Context<TokenEngine>, leased: Leased) -> Result<(), Error> {
     let connected = connected(&context, "revoked").await?;
-    connected.upstream.revoke(&leased.id, &leased.api_endpoint).await.map_err(Error::from)
+    connected.upstream.revoke(&leased.id, &leased.api_endpoint).await?;
+    let engine = context.engine();
+    engine.measures().revoked(if leased.run == engine.run { Issuer::ThisEngine } else { Issuer::Another });
+    Ok(())
 }
 
 async fn connected(context: &Context<TokenEngine>, to_be: &str) -> Result<Arc<Connected>, Error> {

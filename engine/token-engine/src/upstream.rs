@@ -3,6 +3,7 @@
 mod error;
 mod send;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
@@ -18,6 +19,7 @@ use self::error::{Effect, Trouble};
 use self::send::{Call, Reply};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::measure::{Call as Measured, Measures};
 use crate::sensitive::Secret;
 
 /// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
@@ -31,6 +33,7 @@ pub(crate) struct Upstream {
     endpoint: Endpoint,
     /// How long a call may take with all its retries.
     patience: Duration,
+    measures: Arc<Measures>,
 }
 
 /// The token that is asked for.
@@ -54,7 +57,7 @@ pub(crate) struct Minted {
 
 impl Upstream {
     /// Sets up TLS; connects to nothing yet.
-    pub(crate) fn new(config: &Config) -> Result<Upstream, UpstreamError> {
+    pub(crate) fn new(config: &Config, measures: Arc<Measures>) -> Result<Upstream, UpstreamError> {
         let failed = |trouble| UpstreamError {
             action: "set up the connection to the token service",
             endpoint: config.api_endpoint.to_string(),
@@ -82,7 +85,7 @@ impl Upstream {
         }
         let http = http.build().map_err(|error| failed(Trouble::Tls(error::root_cause(&error))))?;
         let patience = config.request_timeout() + RETRY_ALLOWANCE;
-        Ok(Upstream { http, endpoint: config.api_endpoint.clone(), patience })
+        Ok(Upstream { http, endpoint: config.api_endpoint.clone(), patience, measures })
     }
 
     /// The service's address.
@@ -92,6 +95,23 @@ impl Upstream {
 
     /// Asks for a token. The same order gets the same token.
     pub(crate) async fn mint(&self, order: &Order) -> Result<Minted, UpstreamError> {
+        self.measures.upstream(Measured::Mint, UpstreamError::kind, self.try_mint(order)).await
+    }
+
+    /// Lets a token live for `ttl` from now, and returns when it ends as the service says it; null if it does not.
+    pub(crate) async fn renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
+        self.measures.upstream(Measured::Renew, UpstreamError::kind, self.try_renew(id, ttl)).await
+    }
+
+    /// Revokes the token that was minted at `minted_at`.
+    ///
+    /// A 404 or 410 means that it is gone, if it is the service that says so: one in JSON, at the address where the
+    /// token was minted. A proxy's page, or another service, knows nothing of the token.
+    pub(crate) async fn revoke(&self, id: &str, minted_at: &Endpoint) -> Result<(), UpstreamError> {
+        self.measures.upstream(Measured::Revoke, UpstreamError::kind, self.try_revoke(id, minted_at)).await
+    }
+
+    async fn try_mint(&self, order: &Order) -> Result<Minted, UpstreamError> {
         #[derive(Serialize)]
         struct Body<'a> {
             name: &'a str,
@@ -122,8 +142,7 @@ impl Upstream {
         Ok(Minted { id: answer.id, token: answer.token, expires_at: answer.expires_at })
     }
 
-    /// Lets a token live for `ttl` from now, and returns when it ends as the service says it; null if it does not.
-    pub(crate) async fn renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
+    async fn try_renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
         #[derive(Serialize)]
         struct Body {
             ttl: u64,
@@ -146,11 +165,7 @@ impl Upstream {
         Ok(answer.ok_or_else(|| self.malformed(ACTION, Effect::Possible))?.expires_at)
     }
 
-    /// Revokes the token that was minted at `minted_at`.
-    ///
-    /// A 404 or 410 means that it is gone, if it is the service that says so: one in JSON, at the address where the
-    /// token was minted. A proxy's page, or another service, knows nothing of the token.
-    pub(crate) async fn revoke(&self, id: &str, minted_at: &Endpoint) -> Result<(), UpstreamError> {
+    async fn try_revoke(&self, id: &str, minted_at: &Endpoint) -> Result<(), UpstreamError> {
         const ACTION: &str = "revoke a token";
 
         let call = Call::new(ACTION, Method::DELETE, self.endpoint.below(&["tokens", id]));

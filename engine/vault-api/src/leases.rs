@@ -61,6 +61,13 @@ pub struct Revoke {
     pub lease_id: String,
 }
 
+/// `POST sys/leases/revoke` without `sync`: the server takes it on itself to revoke, and tries again where it fails.
+#[derive(Clone, Debug)]
+pub struct RevokeLater {
+    /// Lease id.
+    pub lease_id: String,
+}
+
 #[derive(Deserialize)]
 struct LookupBody {
     id: String,
@@ -135,6 +142,19 @@ impl Endpoint for Revoke {
     }
 }
 
+impl Endpoint for RevokeLater {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::with_json(Method::POST, "sys/leases/revoke", &json!({ "lease_id": self.lease_id }))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +164,12 @@ mod tests {
     fn a_revoke_waits_for_the_plugin() {
         let line = line(&Revoke { lease_id: "custom/creds/a/1".into() }.request());
         assert_eq!(line, r#"POST /v1/sys/leases/revoke {"lease_id":"custom/creds/a/1","sync":true}"#);
+    }
+
+    #[test]
+    fn a_revoke_that_is_left_to_the_server_does_not_wait() {
+        let line = line(&RevokeLater { lease_id: "custom/creds/a/1".into() }.request());
+        assert_eq!(line, r#"POST /v1/sys/leases/revoke {"lease_id":"custom/creds/a/1"}"#);
     }
 
     #[test]

@@ -7,11 +7,14 @@ pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
 pub mod health;
+pub mod help;
+pub mod kubernetes;
 pub mod leases;
 pub mod logical;
 pub mod mounts;
 pub mod pins;
 pub mod reload;
+pub mod step_down;
 pub mod token;
 
 mod call_error;

@@ -1,13 +1,13 @@
-//! Who the caller is.
+//! Who the caller is: the token of a request, looked up, renewed, revoked.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::ApiError;
 use crate::endpoint::{self, Endpoint, Repeat};
+use crate::{ApiError, Secret};
 
 /// `GET auth/token/lookup-self`.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,52 @@ pub struct Token {
     pub ttl: Option<Duration>,
     /// Whether it can be renewed.
     pub renewable: bool,
+}
+
+/// `POST auth/token/renew-self`.
+#[derive(Clone, Copy, Debug)]
+pub struct RenewSelf;
+
+/// `POST auth/token/revoke-self`. The leases that were made with the token end with it.
+#[derive(Clone, Copy, Debug)]
+pub struct RevokeSelf;
+
+/// A token that a login or a renewal gave.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The token.
+    pub token: Secret,
+    /// Time from now on; zero for a token that does not expire.
+    pub duration: Duration,
+    /// Whether it can be renewed.
+    pub renewable: bool,
+    /// Whether the server keeps it, so that it can be revoked.
+    pub kind: TokenKind,
+}
+
+/// How the server keeps a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenKind {
+    /// Stored, and revoked by whoever holds it.
+    Service,
+    /// Not stored: it ends by its time alone (`batch`).
+    Batch,
+}
+
+#[derive(Deserialize)]
+struct AuthBody {
+    auth: Option<Auth>,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    client_token: String,
+    #[serde(default)]
+    lease_duration: u64,
+    #[serde(default)]
+    renewable: bool,
+    #[serde(default)]
+    token_type: String,
 }
 
 #[derive(Deserialize)]
@@ -55,10 +101,63 @@ impl Endpoint for LookupSelf {
     }
 }
 
+impl Endpoint for RenewSelf {
+    type Response = Granted;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::with_json(Method::POST, "auth/token/renew-self", &serde_json::json!({}))
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Granted, ApiError> {
+        granted(reply)
+    }
+}
+
+impl Endpoint for RevokeSelf {
+    type Response = Vec<String>;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::bare(Method::POST, "auth/token/revoke-self")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
+        endpoint::warnings(reply)
+    }
+}
+
+/// The token in a successful reply.
+pub(crate) fn granted(reply: Response<Bytes>) -> Result<Granted, ApiError> {
+    let reply = endpoint::accepted(reply)?;
+    let auth = endpoint::json::<AuthBody>(&reply)?.auth;
+    let Auth { client_token, lease_duration, renewable, token_type } =
+        auth.ok_or_else(|| ApiError::not_understood(&reply, None))?;
+    let kind = if token_type == "batch" { TokenKind::Batch } else { TokenKind::Service };
+    let duration = Duration::from_secs(lease_duration);
+    Ok(Granted { token: Secret::new(client_token), duration, renewable, kind })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::reply;
+    use crate::endpoint::tests::{line, reply};
+
+    #[test]
+    fn a_renewal_grants_time_and_never_shows_the_token() {
+        let body = r#"{"auth":{"client_token":"hvs.secret","lease_duration":60,"renewable":true,"token_type":"service"}}"#;
+        let granted = RenewSelf::response(reply(200, body)).expect("an answer");
+        assert_eq!((granted.duration, granted.renewable), (Duration::from_secs(60), true));
+        assert_eq!((granted.token.expose(), granted.kind), ("hvs.secret", TokenKind::Service));
+        assert!(!format!("{granted:?}").contains("hvs.secret"));
+        assert!(RenewSelf::response(reply(200, r#"{"auth":null}"#)).is_err());
+    }
+
+    #[test]
+    fn a_token_is_revoked_by_itself() {
+        assert_eq!(line(&RevokeSelf.request()), "POST /v1/auth/token/revoke-self");
+        assert!(RevokeSelf::response(reply(204, "")).is_ok());
+    }
 
     #[test]
     fn a_root_token_does_not_expire_and_is_not_kept() {

@@ -27,12 +27,13 @@ mod mount;
 mod probe;
 
 pub use call::{CallError, Refusal};
-pub use compare::compare;
+pub use compare::{compare, compare_paths};
 pub use difference::{Change, Difference};
+pub use document::paths as documented_paths;
 pub use go_plugin::host::{BrokeredError, ShutdownError};
 pub use go_plugin::host::{Brokering, Exit, Exited, LaunchError as StartError, LogLine, LogSink, Origin};
 pub use go_plugin::log::Level;
-pub use inspect::{FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, Verb, inspect};
+pub use inspect::{Ending, FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, Verb, inspect};
 pub use launch::{Launch, LaunchError, Plugin, launch};
 pub use mount::{Mount, MountConfig, MountError};
 pub use probe::{ProbeError, ProbeReport, probe};

@@ -33,7 +33,8 @@ pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>
     };
     let declaration = declare().declare().map_err(ServeError::Declaration)?;
     let version = declaration.version().to_owned();
-    let routes = wire::routes(declaration.factory(), version, product, server.broker(), logger);
+    let routes =
+        wire::routes(declaration.factory(), version, product, (server.broker(), server.farewell()), logger);
     server.serve(routes).await.map_err(ServeError::Serve)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dev_vault::{DevVault, LogEvent, Options, Reach, StartError};
+use dev_vault::{DevVault, LogEvent, Options, Reach, StartError, StoreError};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -97,8 +97,12 @@ impl Server {
             .map_err(|error| CommandError::failed("could not make a directory for plugins").because(error))?;
         // A kept catalog names files that have to be there again tomorrow.
         let plugin_directory = data.as_deref().unwrap_or(scratch.path()).join("plugins");
-        std::fs::create_dir_all(&plugin_directory).map_err(|error| {
-            CommandError::failed(format!("could not make {}", plugin_directory.display())).because(error)
+        // A server refuses a directory that it is given by a relative path or over a link.
+        let made = std::fs::create_dir_all(&plugin_directory).and_then(|()| plugin_directory.canonicalize());
+        let plugin_directory = made.map_err(|error| {
+            CommandError::failed(format!("could not make {}", plugin_directory.display()))
+                .because(error)
+                .hint("Name a directory of yours with --data; what is not there is made.")
         })?;
         match choice {
             ServerChoice::Embedded => {
@@ -252,6 +256,12 @@ fn not_started(error: StartError) -> CommandError {
     let hint = match &error {
         StartError::Listen { .. } => {
             Some("Is another one running? `--listen 127.0.0.1:0` takes any free port.")
+        }
+        StartError::Data(StoreError::InUse { .. }) => {
+            Some("End the other one, or name another directory with --data.")
+        }
+        StartError::Data(StoreError::File { .. }) => {
+            Some("Name a directory of yours with --data; what is not there is made.")
         }
         _ => None,
     };

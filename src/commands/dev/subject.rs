@@ -1,12 +1,14 @@
 //! Which plugin is brought to work, and with what.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Plugin, Probed, Register, Rewrite, Version, Wanted, WriteGoal,
+    Binary, Downgrade, MountGoal, MountPath, Plugin, Probed, Register, Rewrite, Survival, Version, Wanted,
+    WriteGoal,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -54,9 +56,18 @@ const OWN_MOUNT: &str = "custom";
 const OWN_ROLE: &str = "roles/developer";
 const OWN_CREDENTIAL: &str = "creds/developer";
 
+/// The file with the address of the sample service.
+const SERVICE_FILE: &str = "sample-token-service";
+
 impl Subject {
     /// Reads the binary and starts it once, as Vault would, to learn its version.
-    pub(super) async fn find(args: SubjectArgs, ui: &mut Ui) -> Result<Subject, CommandError> {
+    ///
+    /// `kept` is the directory in which an earlier one may have left the address of its sample service.
+    pub(super) async fn find(
+        args: SubjectArgs,
+        kept: Option<&Path>,
+        ui: &mut Ui,
+    ) -> Result<Subject, CommandError> {
         let SubjectArgs { plugin, name, mut args, env, mount, write, read } = args;
         let own = plugin.is_none();
         let program = match plugin {
@@ -84,7 +95,11 @@ impl Subject {
 
         let mut data = writes(&[], &[], &write)?;
         let sample = if own && data.is_empty() {
-            let sample = TokenService::start().await.map_err(|error| {
+            let started = match kept.and_then(earlier_service) {
+                Some(address) => TokenService::start_again(address).await,
+                None => TokenService::start().await,
+            };
+            let sample = started.map_err(|error| {
                 CommandError::failed("could not start the sample token service").because(error)
             })?;
             let config = data.entry("config".to_owned()).or_default();
@@ -106,6 +121,7 @@ impl Subject {
             // With kept data the binary of yesterday may be the newer one: a developer goes back and forth.
             downgrade: Downgrade::Allow,
             rewrite: Rewrite::Unreadable,
+            survival: Survival::NotNeeded,
         };
         Ok(Subject { register, sample })
     }
@@ -114,10 +130,23 @@ impl Subject {
         &self.register
     }
 
+    /// Notes beside kept data where the sample service was: the leases that are kept name that address.
+    pub(super) fn keep(&self, data: &Path) -> Result<(), CommandError> {
+        let Some(sample) = &self.sample else { return Ok(()) };
+        let path = data.join(SERVICE_FILE);
+        std::fs::write(&path, format!("{}\n", sample.address())).map_err(|error| {
+            CommandError::failed(format!("could not write {}", path.display())).because(error)
+        })
+    }
+
     /// Where the sample token service is, if the plugin works against it.
     pub(super) fn sample_endpoint(&self) -> Option<String> {
         self.sample.as_ref().map(TokenService::endpoint)
     }
+}
+
+fn earlier_service(kept: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(kept.join(SERVICE_FILE)).ok()?.trim().parse().ok()
 }
 
 fn version(probed: &Probed, program: &Path) -> Result<Version, CommandError> {
@@ -144,6 +173,8 @@ fn catalog_name(program: &Path, version: &Version) -> String {
     let file = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
     match file.strip_suffix(&format!("-{version}")) {
         Some(name) if !name.is_empty() => name.to_owned(),
+        // A mount of the type `plugin` is an old way of Vault to name the plugin elsewhere.
+        _ if file == "plugin" => "dev-plugin".to_owned(),
         _ => file,
     }
 }
@@ -173,6 +204,7 @@ mod tests {
         let name = |file: &str| catalog_name(Path::new(file), &version);
         assert_eq!(name("/tmp/vault-plugin-secrets-kv-0.25.0"), "vault-plugin-secrets-kv");
         assert_eq!(name("/tmp/engine"), "engine");
+        assert_eq!(name("./plugin"), "dev-plugin");
         assert_eq!(default_mount("vault-plugin-secrets-kv"), "kv");
         assert_eq!(default_mount("vault-plugin-"), "vault-plugin-");
         assert_eq!(default_mount("engine"), "engine");

@@ -1,12 +1,13 @@
 //! Puts a changed binary to work in place of the one before.
 
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use rollout::{Binary, LocalSite, Plugin, Register, World};
-use tokio::sync::mpsc::{self, UnboundedReceiver};
+use rollout::{Binary, NodeName, Plugin, Register, Site, World};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use vault_api::{catalog, reload};
 use vault_plugin::host::{self, Inspection, Launch};
 
@@ -26,13 +27,19 @@ pub(super) struct Watch {
     _watcher: RecommendedWatcher,
 }
 
-/// Waits for a change and puts it to work; for ever if nothing is watched. The answer says what became of it.
-pub(super) async fn change(watch: &mut Option<Watch>) -> String {
-    let Some(watch) = watch else { return std::future::pending().await };
-    watch.next().await;
-    match watch.replace().await {
-        Ok(what) => what,
-        Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+/// Puts every change to work, and says to `lines` what became of it; does nothing, for ever, if nothing is watched.
+///
+/// It must not be dropped before the end: a change would be lost, or half done.
+pub(super) async fn put_to_work(watch: Option<Watch>, lines: UnboundedSender<String>) -> Infallible {
+    let Some(mut watch) = watch else { return std::future::pending().await };
+    loop {
+        watch.next().await;
+        let what = match watch.replace().await {
+            Ok(what) => what,
+            Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+        };
+        // Fails when nobody listens any more.
+        let _ended = lines.send(what);
     }
 }
 
@@ -56,7 +63,7 @@ impl Watch {
         watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
         let running = inspect(&plugin).await?;
         Ok(Watch {
-            world: World { client: world.client.clone(), site: world.site.clone() },
+            world: world.clone(),
             plugin,
             mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
             running,
@@ -85,7 +92,7 @@ impl Watch {
         let Some(site) = &self.world.site else {
             return Err(CommandError::failed("there is no plugin directory"));
         };
-        let file = place(site, &changed)?;
+        let file = place(site.as_ref(), &changed).await?;
         let register = catalog::Register {
             entry: catalog::EntryName {
                 kind: changed.kind,
@@ -129,10 +136,12 @@ async fn inspect(plugin: &Plugin) -> Result<Inspection, CommandError> {
 }
 
 /// Beside the files of versions, under a name that its content gives it.
-fn place(site: &LocalSite, plugin: &Plugin) -> Result<String, CommandError> {
+async fn place(site: &dyn Site, plugin: &Plugin) -> Result<String, CommandError> {
     let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
     let name = format!("{}-{}.{short}", plugin.name, plugin.version);
-    site.place(&plugin.binary, &name, &mut |_, _| {})
+    let (progress, _nobody_listens) = mpsc::unbounded_channel();
+    site.place(&plugin.binary, &name, &[NodeName::local()], progress)
+        .await
         .map_err(|error| CommandError::failed("it cannot be placed").because(error))?;
     Ok(name)
 }

@@ -1,18 +1,19 @@
 //! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Binary, Downgrade, LocalSite, Machine, MountGoal, MountPath, Observed, Plugin, PluginDirectory, Probed,
-    Refusal, Register, Rewrite, ThisRun, Version, Wanted, World, WriteGoal, observe,
+    Downgrade, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, Survival, ThisRun, Version, Wanted,
+    World, WriteGoal, observe,
 };
-use vault_api::Secret;
 use vault_api::catalog::PluginType;
 
-use crate::commands::data::{self, Writes, writes};
-use crate::commands::probe::probe;
+use crate::commands::brought::{environment, kind, missing, parse_mount, program, read, version};
+use crate::commands::data::{Writes, writes};
+use crate::commands::probe::probe_for;
+use crate::commands::{place, site};
 use crate::config::PluginYaml;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -64,6 +65,9 @@ pub(super) struct Flags {
     /// Move mounts to an older version
     #[arg(long, action = ArgAction::SetTrue)]
     allow_downgrade: bool,
+    /// Register though a node that is started anew loses the version
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_ephemeral: bool,
     /// Write again what cannot be read back
     #[arg(long, action = ArgAction::SetTrue)]
     rewrite: bool,
@@ -82,8 +86,7 @@ pub(super) async fn gather(
     let mut writes = writes(&flags.config, &flags.role, &flags.write)?;
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
-    let client = context.client()?;
-    let mut world = World { client, site: None };
+    let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
 
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
@@ -95,8 +98,7 @@ pub(super) async fn gather(
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
-    binary.fit_for(Machine::of_this_process())?;
-    let probed = probe(&program, &args, &env).await;
+    let probed = probe_for(&world, &binary, &args, &env).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;
@@ -117,87 +119,17 @@ pub(super) async fn gather(
         merge(&mut mounts, path, writes, flags.smoke);
     }
 
-    let directory = match (flags.plugin_dir, &yaml.site) {
-        (Some(directory), _) => Some(directory),
-        (None, Some(site)) => Some(yaml.resolve(&site.local.plugin_dir)),
-        (None, None) => match observed.plugin_directory {
-            PluginDirectory::At(directory) => Some(directory),
-            PluginDirectory::NotShown if ui.can_ask() => {
-                Some(PathBuf::from(ui.ask("Plugin directory of the server on this machine", None)?))
-            }
-            PluginDirectory::NotConfigured | PluginDirectory::NotShown => None,
-        },
-    };
-    world.site = directory.map(LocalSite::new);
+    if world.site.is_none() {
+        world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+    }
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
-    Ok((world, Register { plugin, mounts, downgrade, rewrite }))
+    let survival = if flags.allow_ephemeral { Survival::NotNeeded } else { Survival::Needed };
+    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival }))
 }
 
-fn program(flag: Option<PathBuf>, yaml: &PluginYaml) -> Result<PathBuf, CommandError> {
-    match flag.or_else(|| yaml.plugin.binary.as_deref().map(|path| yaml.resolve(path))) {
-        Some(path) => std::path::absolute(&path).map_err(|error| {
-            CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
-        }),
-        None => std::env::current_exe().map_err(|error| {
-            CommandError::failed("could not find this program").because(error).hint("Name it with --binary.")
-        }),
-    }
-}
-
-fn read(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
-    let binary = Binary::read(program, &mut |done, total| ui.progress("hashing", done, total));
-    ui.end_progress();
-    binary.map_err(|error| CommandError::usage("there is no plugin to register").because(error))
-}
-
-fn kind(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, CommandError> {
-    match (flag, &yaml.plugin.kind) {
-        (Some(kind), _) => Ok(kind),
-        (None, Some(text)) => text.parse().map_err(|error| {
-            CommandError::usage("could not understand plugin.type of the file").because(error)
-        }),
-        (None, None) => Ok(PluginType::Secret),
-    }
-}
-
-fn version(
-    flag: Option<Version>,
-    yaml: &PluginYaml,
-    program: &Path,
-    probed: &Probed,
-    own: bool,
-) -> Result<Version, CommandError> {
-    let reported = match probed {
-        Probed::Ran(probe) => probe.version.clone().filter(|text| !text.is_empty()),
-        Probed::Failed { .. } | Probed::NotRun { .. } => None,
-    };
-    let own = own.then(|| env!("CARGO_PKG_VERSION").to_owned());
-    let text = match flag {
-        Some(version) => return Ok(version),
-        None => yaml.plugin.version.clone().or(reported).or(own),
-    };
-    let text = text.ok_or_else(|| match probed {
-        Probed::Failed { said } => {
-            Refusal::NotAPlugin { path: program.to_owned(), said: said.clone() }.into()
-        }
-        Probed::Ran(_) | Probed::NotRun { .. } => {
-            missing("the version, which the binary does not report", "--version")
-        }
-    })?;
-    text.parse().map_err(|error| CommandError::usage(format!("{text:?} cannot be registered")).because(error))
-}
-
-fn environment(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secret>, CommandError> {
-    let mut variables = BTreeMap::new();
-    for (key, value) in &yaml.plugin.env {
-        variables.insert(key.clone(), yaml.value(key, value)?);
-    }
-    data::environment(variables, flags)
-}
-
-fn from_file(yaml: &PluginYaml) -> Result<Vec<MountGoal>, CommandError> {
+pub(crate) fn from_file(yaml: &PluginYaml) -> Result<Vec<MountGoal>, CommandError> {
     let mut mounts = Vec::new();
     for section in &yaml.mounts {
         let mut writes = Vec::new();
@@ -257,15 +189,6 @@ fn ask_for_config(
 fn default_mount(observed: &Observed, plugin: &str) -> String {
     let there = observed.mounts.iter().find(|(_, mount)| mount.plugin == plugin);
     there.map_or_else(|| DEFAULT_MOUNT.to_owned(), |(path, _)| path.trim_end_matches('/').to_owned())
-}
-
-fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
-    text.parse().map_err(|error| CommandError::usage("could not use a mount").because(error))
-}
-
-fn missing(what: &str, flag: &str) -> CommandError {
-    CommandError::usage(format!("{what} is missing"))
-        .hint(format!("Give it with {flag} or in the file of -f; on a terminal it is asked for."))
 }
 
 #[cfg(test)]

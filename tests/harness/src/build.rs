@@ -21,6 +21,28 @@ pub async fn vault() -> PathBuf {
     built("vault", &[]).await
 }
 
+/// Path of a real Prometheus; `promtool` lies beside it.
+///
+/// Debian's package is fetched when neither is there.
+///
+/// # Panics
+///
+/// When that fails; its output went to standard error.
+pub async fn prometheus() -> PathBuf {
+    built("prometheus", &[]).await
+}
+
+/// Path of a real Kubernetes and etcd: all components in one binary, which its first argument chooses from.
+///
+/// About eight minutes of two cores when it is not cached yet.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn kubernetes() -> PathBuf {
+    built("kubernetes", &[]).await
+}
+
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.
 ///
 /// Two versions are two binaries with two checksums.
@@ -67,6 +89,17 @@ pub async fn example(package: &str, name: &str) -> PathBuf {
         .expect("cargo built this test");
     assert!(status.success(), "cargo build of example {name} failed: {status}");
     workspace.join("target/release/examples").join(name)
+}
+
+/// Path of a small Go plugin that was built with this release of HashiCorp's SDK: `v0.1.13`, `v0.7.0` or `v0.25.0`.
+///
+/// `GO_SDK_FAULT` makes it a bad one: with `crash` it ends when it is set up, with `deaf` it does not end when told to.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn go_sdk(release: &str) -> PathBuf {
+    built("go-sdk", &[release]).await
 }
 
 /// Path of a binary of this workspace, linked statically, in the debug profile: it runs where nothing else is.

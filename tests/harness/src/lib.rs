@@ -1,12 +1,19 @@
-//! Real servers for the tests: a [`VaultServer`], an [`Upstream`] token service, and the [`Program`]s under test.
+//! Real servers for the tests: a [`VaultServer`], a Kubernetes [`Cluster`] with [`VaultPods`], an [`Upstream`] token
+//! service, and the [`Program`]s under test.
 //!
 //! A server is ready when its `start` returns, and gone with everything it started when it is dropped. What cannot be
 //! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
 
 pub mod build;
+mod cluster;
+mod kubernetes_auth;
+mod network;
+mod port;
 mod process;
 mod program;
+mod prometheus;
 mod recorder;
+mod registry;
 mod root;
 mod secret_scan;
 mod tls;
@@ -14,8 +21,16 @@ mod upstream;
 mod vault;
 mod wait;
 
+pub use cluster::{
+    Cluster, Content, ImageArchive, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
+    VaultPods, VaultPodsBuilder,
+};
+pub use kubernetes_auth::KubernetesAuth;
+pub use network::Forward;
 pub use program::{Output, Program};
+pub use prometheus::{Prometheus, Target};
 pub use recorder::{Exchange, Recorder};
+pub use registry::Registry;
 pub use secret_scan::SecretScan;
 pub use tls::Certificate;
 pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};

@@ -8,12 +8,13 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
-use crate::{VaultServer, root};
+use crate::{Cluster, VaultServer, network, root};
 
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
     binary: PathBuf,
     root: Option<PathBuf>,
+    network_namespace: Option<PathBuf>,
     home: TempDir,
     environment: Vec<(String, String)>,
 }
@@ -36,6 +37,7 @@ impl Program {
         Program {
             binary: binary.into(),
             root: None,
+            network_namespace: None,
             home: tempfile::tempdir().expect("the temporary directory is writable"),
             environment: Vec::new(),
         }
@@ -45,6 +47,12 @@ impl Program {
     /// is the root.
     pub fn root(mut self, root: impl Into<PathBuf>) -> Program {
         self.root = Some(root.into());
+        self
+    }
+
+    /// Runs it in the network of `cluster`, where it reaches the pods by their addresses.
+    pub fn in_network_of(mut self, cluster: &Cluster) -> Program {
+        self.network_namespace = Some(cluster.network_namespace().to_owned());
         self
     }
 
@@ -96,9 +104,13 @@ impl Program {
 
     /// Starts the program with all three streams piped. It is killed when the child is dropped.
     pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
-        let (mut command, home) = match &self.root {
+        let (command, home) = match &self.root {
             None => (Command::new(&self.binary), self.home.path()),
             Some(root) => (root::command(root, &self.binary), Path::new("/")),
+        };
+        let mut command = match &self.network_namespace {
+            None => command,
+            Some(namespace) => network::command(namespace, &command),
         };
         command
             .args(args)

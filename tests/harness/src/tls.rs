@@ -29,6 +29,21 @@ pub(crate) struct Identity {
 impl Identity {
     /// Makes a new authority and a certificate signed by it.
     pub(crate) fn new(certificate: Certificate) -> Identity {
+        let names = match certificate {
+            Certificate::WrongName => vec!["elsewhere.test".to_owned()],
+            Certificate::Valid | Certificate::Expired => {
+                vec![IpAddr::from(Ipv4Addr::LOCALHOST).to_string(), "localhost".to_owned()]
+            }
+        };
+        Identity::make(names, certificate)
+    }
+
+    /// Makes a new authority and a valid certificate for these names and addresses.
+    pub(crate) fn for_names(names: Vec<String>) -> Identity {
+        Identity::make(names, Certificate::Valid)
+    }
+
+    fn make(names: Vec<String>, certificate: Certificate) -> Identity {
         let authority_key = KeyPair::generate().expect("a key can be made");
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "test authority");
@@ -36,12 +51,6 @@ impl Identity {
         let signed = authority.self_signed(&authority_key).expect("an authority can sign itself");
         let issuer = Issuer::new(authority, authority_key);
 
-        let names = match certificate {
-            Certificate::WrongName => vec!["elsewhere.test".to_owned()],
-            Certificate::Valid | Certificate::Expired => {
-                vec![IpAddr::from(Ipv4Addr::LOCALHOST).to_string(), "localhost".to_owned()]
-            }
-        };
         let mut leaf = CertificateParams::new(names).expect("the names are valid");
         leaf.distinguished_name.push(DnType::CommonName, "test server");
         if certificate == Certificate::Expired {

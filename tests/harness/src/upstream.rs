@@ -4,6 +4,7 @@ mod serve;
 mod state;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -15,6 +16,9 @@ use tokio_rustls::TlsAcceptor;
 pub use self::state::{Fault, Issued, Moment, Operation, Recorded};
 
 use self::state::{Expiry, Renewal, State};
+use crate::Cluster;
+use crate::cluster::NODE;
+use crate::network::Network;
 use crate::tls::{Certificate, Identity};
 
 /// How long a wait for the upstream's state lasts before the test is given up. A lease that Vault retries to revoke
@@ -26,6 +30,7 @@ pub struct Upstream {
     state: watch::Sender<State>,
     address: SocketAddr,
     tls: Option<Identity>,
+    network: Option<Arc<Network>>,
     server: Option<JoinHandle<()>>,
 }
 
@@ -36,6 +41,7 @@ pub struct UpstreamBuilder {
     renewal: Renewal,
     expiry: Expiry,
     padding: usize,
+    network: Option<Arc<Network>>,
 }
 
 impl UpstreamBuilder {
@@ -63,14 +69,22 @@ impl UpstreamBuilder {
         self
     }
 
+    /// Serves the pods of `cluster` instead of this machine.
+    pub fn in_network_of(mut self, cluster: &Cluster) -> UpstreamBuilder {
+        self.network = Some(cluster.network());
+        self
+    }
+
     /// Starts the service on the runtime of the caller.
     pub async fn start(self) -> Upstream {
-        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await;
+        let host = if self.network.is_some() { NODE } else { Ipv4Addr::LOCALHOST };
+        let listener = listen(self.network.as_deref(), SocketAddr::from((host, 0))).await;
         let address = listener.local_addr().expect("a bound socket has an address");
         let mut upstream = Upstream {
             state: watch::Sender::new(State::new(self.api_key, self.renewal, self.expiry, self.padding)),
             address,
             tls: self.certificate.map(Identity::new),
+            network: self.network,
             server: None,
         };
         upstream.serve(listener);
@@ -87,6 +101,7 @@ impl Upstream {
             renewal: Renewal::Supported,
             expiry: Expiry::Said,
             padding: 0,
+            network: None,
         }
     }
 
@@ -150,7 +165,7 @@ impl Upstream {
     /// Listens on the same port again, and still knows every token.
     pub async fn come_back(&mut self) {
         self.go_down().await;
-        let listener = listen(self.address).await;
+        let listener = listen(self.network.as_deref(), self.address).await;
         self.serve(listener);
     }
 
@@ -229,6 +244,11 @@ impl Drop for Upstream {
     }
 }
 
-async fn listen(address: SocketAddr) -> TcpListener {
-    TcpListener::bind(address).await.unwrap_or_else(|error| panic!("cannot listen on {address}: {error}"))
+async fn listen(network: Option<&Network>, address: SocketAddr) -> TcpListener {
+    match network {
+        Some(network) => network.listen(address).await,
+        None => TcpListener::bind(address)
+            .await
+            .unwrap_or_else(|error| panic!("cannot listen on {address}: {error}")),
+    }
 }

@@ -6,6 +6,7 @@ mod plugin_processes;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 
 use reqwest::Client;
 use rustix::process::{Pid, Signal, kill_process};
@@ -15,8 +16,9 @@ use tokio::process::Command;
 
 pub use self::configuration::{Storage, VaultServerBuilder};
 
+use crate::network::{Forward, Network};
 use crate::process::Process;
-use crate::{Output, Program, eventually, root};
+use crate::{Output, Program, eventually, network, root};
 
 /// A Vault that was initialised with one key, unsealed and active when it started.
 ///
@@ -35,6 +37,8 @@ pub struct VaultServer {
     unseal_key: String,
     root_token: String,
     process: Option<Process>,
+    /// The network it is in, if not the machine's, and the way to it.
+    network: Option<(Arc<Network>, Forward)>,
 }
 
 /// What Vault answered to a request of [`VaultServer::api`].
@@ -233,16 +237,7 @@ impl VaultServer {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        let response = request.send().await?;
-        let status = response.status().as_u16();
-        let body = response.bytes().await?;
-        let body = if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_slice(&body)
-                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
-        };
-        Ok(Reply { status, body })
+        Reply::read(request.send().await?).await
     }
 
     /// Starts the process, and waits until it answers.
@@ -256,10 +251,11 @@ impl VaultServer {
             None => Command::new(&self.binary),
             Some(root) => root::command(root, Path::new("/vault")),
         };
+        command.arg("server").arg("-config").arg(self.inside(self.configuration_file()));
+        if let Some((network, _)) = &self.network {
+            command = network::command(network.namespace(), &command);
+        }
         command
-            .arg("server")
-            .arg("-config")
-            .arg(self.inside(self.configuration_file()))
             .env_clear()
             .env("HOME", self.inside(self.directory().to_owned()))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -336,6 +332,18 @@ impl Drop for VaultServer {
 }
 
 impl Reply {
+    pub(crate) async fn read(response: reqwest::Response) -> reqwest::Result<Reply> {
+        let status = response.status().as_u16();
+        let body = response.bytes().await?;
+        let body = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
+        };
+        Ok(Reply { status, body })
+    }
+
     /// The body of an answer that must be a success.
     ///
     /// # Panics

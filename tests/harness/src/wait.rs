@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// How long a condition may take on a slow, loaded machine before the test is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Pause between two looks at a condition that nobody announces.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -12,7 +12,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 ///
 /// # Panics
 ///
-/// When it has not after a minute; `what` names the condition in the message.
+/// When it has not after two minutes; `what` names the condition in the message.
 pub async fn eventually<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {

@@ -44,6 +44,7 @@ var (
 		"tls_skip_verify": {true, false, "true", "0", "t", "perhaps", 1, 0, "", nil, []any{}},
 		"request_timeout": {"30s", 5, "5", "1m", "60", 60, 61, 0, "0", -1, "2m", "soon", 1.9, "1.5s", "", nil, true, "1h", "10000ms"},
 		"renew_upstream":  {true, false, "1", "false", "no", nil, 2},
+		"metrics_prefix":  {"custom_plugin", "p1", "", "1st", "a-b", nil, 5, "_"},
 	}
 	roleValues = map[string][]any{
 		"permissions": {"read", "read,write", " read , write ", []any{"read", "write"}, []any{" read ", ""}, "", ",", []any{}, nil, 5, []any{1, true},

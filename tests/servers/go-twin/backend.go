@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -16,6 +17,8 @@ const rollbackMinAge = 180 * time.Second
 // backend is one mount of the token engine.
 type backend struct {
 	*framework.Backend
+	// run is what its leases name as their issuer.
+	run string
 
 	mutex     sync.RWMutex
 	connected *connected
@@ -28,7 +31,7 @@ type connected struct {
 }
 
 func factory(ctx context.Context, conf *logical.BackendConfig) (logical.Backend, error) {
-	b := &backend{}
+	b := &backend{run: uuid.NewString()}
 	b.Backend = &framework.Backend{
 		BackendType:       logical.TypeLogical,
 		Help:              engineHelp,

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/hashicorp/vault/sdk/framework"
@@ -15,7 +16,11 @@ const (
 	configKey             = "config"
 	defaultRequestTimeout = 30
 	longestRequestTimeout = 60
+	defaultMetricsPrefix  = "custom_plugin"
+	longestMetricsPrefix  = 64
 )
+
+var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // config says how the token service is reached, as stored.
 type config struct {
@@ -25,6 +30,7 @@ type config struct {
 	TLSSkipVerify  bool   `json:"tls_skip_verify"`
 	RequestTimeout int    `json:"request_timeout"`
 	RenewUpstream  bool   `json:"renew_upstream"`
+	MetricsPrefix  string `json:"metrics_prefix"`
 }
 
 func (b *backend) pathConfig() *framework.Path {
@@ -58,6 +64,12 @@ func (b *backend) pathConfig() *framework.Path {
 				Type: framework.TypeBool,
 				Description: "Whether the service renews tokens (POST tokens/ID/renew). If so a token is minted for the role's ttl " +
 					"and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
+			},
+			// The twin serves no metrics; its configuration is the same all the same.
+			"metrics_prefix": {
+				Type: framework.TypeString,
+				Description: "What the names of the metrics begin with: letters, digits and _, for example custom_plugin in " +
+					"custom_plugin_creds_read. Default custom_plugin.",
 			},
 		},
 		ExistenceCheck: func(ctx context.Context, req *logical.Request, _ *framework.FieldData) (bool, error) {
@@ -100,6 +112,7 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 		"tls_skip_verify": c.TLSSkipVerify,
 		"request_timeout": c.RequestTimeout,
 		"renew_upstream":  c.RenewUpstream,
+		"metrics_prefix":  c.MetricsPrefix,
 	}}, nil
 }
 
@@ -109,7 +122,7 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, data *f
 		return nil, err
 	}
 	if c == nil {
-		c = &config{RequestTimeout: defaultRequestTimeout}
+		c = &config{RequestTimeout: defaultRequestTimeout, MetricsPrefix: defaultMetricsPrefix}
 	}
 	return b.changeConfig(ctx, req, data, c)
 }
@@ -140,6 +153,7 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 	apply(req, data, "tls_skip_verify", &c.TLSSkipVerify, false)
 	apply(req, data, "request_timeout", &c.RequestTimeout, defaultRequestTimeout)
 	apply(req, data, "renew_upstream", &c.RenewUpstream, false)
+	apply(req, data, "metrics_prefix", &c.MetricsPrefix, defaultMetricsPrefix)
 
 	if c.APIKey == "" {
 		return logical.ErrorResponse("api_key is required"), nil
@@ -150,6 +164,9 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 	}
 	if c.RequestTimeout < 1 || c.RequestTimeout > longestRequestTimeout {
 		return logical.ErrorResponse("request_timeout must be between 1s and %ds, not %ds", longestRequestTimeout, c.RequestTimeout), nil
+	}
+	if len(c.MetricsPrefix) > longestMetricsPrefix || !metricsPrefix.MatchString(c.MetricsPrefix) {
+		return logical.ErrorResponse("metrics_prefix must be 1 to %d letters, digits and _, and not begin with a digit", longestMetricsPrefix), nil
 	}
 	// Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
 	if _, err := b.upstreamFor(c); err != nil {

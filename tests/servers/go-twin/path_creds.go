@@ -118,6 +118,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 		"renew_upstream": c.RenewUpstream,
 		"role":           name,
 		"name":           announced.Order.Name,
+		"run":            b.run,
 	})
 	response.Secret.TTL = terms.ttl
 	response.Secret.MaxTTL = terms.maxTTL

@@ -46,6 +46,9 @@ struct Instance {
     entry: Entry,
 }
 
+/// With this text of Go's `net/rpc` a plugin says that its process ends, and that the next one has to be asked.
+const ASK_AGAIN: &str = "connection is shut down";
+
 /// A call to an engine under way.
 type Asking<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
@@ -119,6 +122,7 @@ impl PluginEngine {
             let slot = self.slot.read().await;
             match ask(&instance(&slot, mount)?.mount).await {
                 Err(CallError::Gone) => slot.generation,
+                Err(CallError::Refused(refusal)) if refusal.error.to_string() == ASK_AGAIN => slot.generation,
                 other => return other.map_err(failure),
             }
         };

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest, Sha256};
-use vault_plugin::host::{self, CallError, Launch, LaunchError, MountConfig, MountError, Plugin};
+use vault_plugin::host::{self, CallError, Exit, Launch, LaunchError, MountConfig, MountError, Plugin};
 
 use crate::catalog::Entry;
 use crate::core::hex;
@@ -43,28 +43,51 @@ impl Processes {
         directory: &Path,
         config: MountConfig,
     ) -> Result<(Arc<Process>, host::Mount), SpawnError> {
+        let first = self.process(entry, directory, None).await?;
+        match first.plugin.mount(config.clone()).await {
+            // It has just died, and the kernel has not told yet.
+            Err(error) if error.is_gone() => {}
+            mounted => return Ok((first, mounted?)),
+        }
+        let next = self.process(entry, directory, Some(&first)).await?;
+        let mount = next.plugin.mount(config).await?;
+        Ok((next, mount))
+    }
+
+    /// A process that takes another mount and is not `dead`; a new one where there is none.
+    async fn process(
+        &self,
+        entry: &Entry,
+        directory: &Path,
+        dead: Option<&Arc<Process>>,
+    ) -> Result<Arc<Process>, SpawnError> {
         let mut running = self.running.lock().await;
         if let Some(process) = running.get(entry).and_then(Weak::upgrade)
             && process.plugin.is_running()
             && process.plugin.is_multiplexed()
+            && dead.is_none_or(|dead| !Arc::ptr_eq(dead, &process))
         {
-            drop(running);
-            let mount = process.plugin.mount(config).await?;
-            return Ok((process, mount));
+            return Ok(process);
         }
         let plugin = self.launch(entry, directory).await?;
         let process = Arc::new(Process { entry: entry.clone(), plugin });
         running.insert(entry.clone(), Arc::downgrade(&process));
-        drop(running);
-        let mount = process.plugin.mount(config).await?;
-        Ok((process, mount))
+        Ok(process)
     }
 
     /// Ends a process though mounts may be in it: a reload wants a new one. They notice at their next request.
     pub(super) async fn end(&self, process: &Process) {
         self.running.lock().await.remove(&process.entry);
-        // It has been sent SIGKILL, which is all that can be done.
-        let _ = process.plugin.shutdown().await;
+        // On an error it has been sent SIGKILL, which is all that can be done.
+        if let Ok(Exit::Killed) = process.plugin.shutdown().await {
+            (self.log)(LogEvent::Trouble {
+                message: "a plugin did not end when it was told to, and was killed".to_owned(),
+                detail: format!(
+                    "{}: its main function has to return when serving has ended",
+                    process.entry.name
+                ),
+            });
+        }
     }
 
     /// Gives a process back; the last one to do so ends it.

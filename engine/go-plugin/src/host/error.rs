@@ -1,5 +1,6 @@
 //! What can be seen when a plugin does not come up.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::Exited;
 use super::executable::Executable;
 use super::log_line::LogLine;
 use crate::handshake::{Address, HandshakeLineError, UnsupportedVersion};
@@ -165,10 +167,22 @@ pub enum ShutdownError {
     Wait(#[source] io::Error),
 }
 
+impl fmt::Display for Exited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.status {
+            Some(status) => write!(f, "{status}{}", said("", &self.stderr)),
+            None => write!(f, "how is not known{}", said("", &self.stderr)),
+        }
+    }
+}
+
 /// The plugin's own words, where there are any: of a log the end of it, and without what only machines read.
 fn said(stdout: &str, stderr: &str) -> String {
     let log: Vec<String> = stderr.lines().map(|line| LogLine::parse(line).to_string()).collect();
-    let last = log[log.len().saturating_sub(SHOWN_LINES)..].join("\n");
+    // What a Go program dies of comes before the stacks of all that it did.
+    let died = log.iter().position(|line| line.starts_with("panic: ") || line.starts_with("fatal error: "));
+    let first = died.unwrap_or(log.len().saturating_sub(SHOWN_LINES));
+    let last = log[first..].iter().take(SHOWN_LINES).map(String::as_str).collect::<Vec<_>>().join("\n");
     let mut text = String::new();
     for (stream, words) in [("stdout", stdout), ("stderr", last.as_str())] {
         let words = words.trim();
@@ -203,5 +217,7 @@ mod tests {
         let long: String = (0..100).map(|number| format!("line {number}\n")).collect();
         assert!(said("", &long).starts_with("; on stderr: line 80\nline 81\n"));
         assert!(said(&"x".repeat(1 << 20), "").len() < 3000);
+        let died = format!("starting\npanic: no database\n\n{long}");
+        assert!(said("", &died).starts_with("; on stderr: panic: no database\n\nline 0\n"));
     }
 }

@@ -2,9 +2,11 @@
 
 use vault_api::catalog::PluginType;
 
+use super::nodes;
 use crate::binary::{Linkage, Probed};
 use crate::goal::{Downgrade, MountGoal, MountPath, Plugin, Register};
-use crate::observed::{Observed, PluginDirectory, SiteObserved, SiteState};
+use crate::observed::site::{NodeObserved, Presence, SiteObserved, SiteState};
+use crate::observed::{Observed, PluginDirectory};
 use crate::refusal::Refusal;
 use crate::version::Version;
 
@@ -21,13 +23,60 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
 
 pub(super) fn register(observed: &Observed, register: &Register) -> Result<(), Refusal> {
     let plugin = &register.plugin;
-    let site = site(observed)?;
-    binary(plugin, site)?;
-    probed(plugin)?;
-    file(plugin, site)?;
-    catalog(observed, plugin)?;
+    brought(observed, plugin)?;
+    // What is registered already is not made worse.
+    if observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_none() {
+        nodes::kept(observed, &plugin.file_name(), &register.survival)?;
+    }
     pin(observed, plugin)?;
     register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
+}
+
+/// A binary that the caller brings fits every node, and takes no other's place.
+pub(super) fn brought(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
+    let site = site(observed)?;
+    probed(plugin)?;
+    for (name, node) in &site.nodes {
+        self::node(plugin, site, node).map_err(|refusal| refusal.on(name))?;
+    }
+    catalog(observed, plugin)
+}
+
+/// What this run has mounted for a trial must run what it was mounted for.
+pub(super) fn canary(
+    observed: &Observed,
+    path: &MountPath,
+    tagged: &str,
+    sha256: &str,
+) -> Result<(), Refusal> {
+    let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    let runs = mount.running_version == tagged && mount.running_sha256 == sha256;
+    if runs || !observed.this_run.enabled.contains(path) {
+        return Ok(());
+    }
+    Err(Refusal::RunsSomethingElse {
+        path: path.clone(),
+        running: format!("{} {}", mount.running_version, mount.running_sha256).trim().to_owned(),
+        expected: tagged.to_owned(),
+    })
+}
+
+/// After its reload a mount's version has a process that executes the file of the catalog, where processes can be seen.
+pub(super) fn process(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+    let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
+    let entry = observed.entry(PluginType::Secret, &mount.plugin, &mount.running_version);
+    let (true, Some(entry)) = (observed.this_run.reloaded.contains(path), entry) else { return Ok(()) };
+    let mut processes =
+        observed.site.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.processes);
+    if processes.next().is_none() {
+        return Ok(());
+    }
+    let file = entry.file_name();
+    if observed.executes(&file, &entry.sha256) {
+        Ok(())
+    } else {
+        Err(Refusal::NotProven { path: path.clone(), file })
+    }
 }
 
 /// After its reload a mount must run what it is configured to run.
@@ -58,12 +107,30 @@ fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
         return Err(Refusal::NoPluginDirectory);
     }
     let Some(site) = &observed.site else { return Err(Refusal::NoSite) };
+    match &site.holder {
+        Some(holder) => Err(Refusal::Held { holder: holder.clone() }),
+        None => Ok(site),
+    }
+}
+
+fn node(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
+    if let Presence::NotReady { why } = &node.presence {
+        return Err(Refusal::NodeNotReady { why: why.clone() });
+    }
+    directory(site, node)?;
+    binary(plugin, node)?;
+    file(plugin, site, node)
+}
+
+fn directory(site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
     let directory = site.directory.clone();
-    Err(match &site.state {
-        SiteState::Usable => return Ok(site),
+    Err(match &node.directory {
+        SiteState::Usable => return Ok(()),
         SiteState::Missing => Refusal::DirectoryMissing { directory },
         SiteState::NotADirectory => Refusal::NotADirectory { directory },
         SiteState::NotWritable => Refusal::DirectoryNotWritable { directory },
+        SiteState::ReadOnly => Refusal::DirectoryReadOnly { directory },
+        SiteState::NoExec => Refusal::DirectoryNoExec { directory },
         SiteState::WritableByEverybody => Refusal::DirectoryInsecure { directory },
         SiteState::Symlinked { real } => Refusal::DirectorySymlinked { directory, real: real.clone() },
         SiteState::NotTheServers { servers } => {
@@ -72,11 +139,11 @@ fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
     })
 }
 
-fn binary(plugin: &Plugin, site: &SiteObserved) -> Result<(), Refusal> {
-    plugin.binary.fit_for(site.machine)?;
+fn binary(plugin: &Plugin, node: &NodeObserved) -> Result<(), Refusal> {
+    plugin.binary.fit_for(node.machine)?;
     let path = plugin.binary.path.clone();
     match plugin.binary.format.linkage() {
-        Some(Linkage::Dynamic { interpreter }) if !site.interpreter_present => {
+        Some(Linkage::Dynamic { interpreter }) if !node.interpreter_present => {
             Err(Refusal::InterpreterMissing { path, interpreter: interpreter.clone() })
         }
         _ => Ok(()),
@@ -104,16 +171,16 @@ fn probed(plugin: &Plugin) -> Result<(), Refusal> {
     }
 }
 
-fn file(plugin: &Plugin, site: &SiteObserved) -> Result<(), Refusal> {
+fn file(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
     let file = plugin.file_name();
     let directory = site.directory.clone();
     let wanted = &plugin.binary.sha256;
-    match site.files.iter().find(|there| there.name == file) {
+    match node.files.iter().find(|there| there.name == file) {
         Some(there) if there.sha256 != *wanted => {
             Err(Refusal::FileTaken { directory, file, there: there.sha256.clone(), wanted: wanted.clone() })
         }
         Some(_) => Ok(()),
-        None => match site.free_bytes {
+        None => match node.free_bytes {
             Some(free_bytes) if free_bytes < plugin.binary.size => {
                 Err(Refusal::NoSpace { directory, free_bytes, needed_bytes: plugin.binary.size })
             }

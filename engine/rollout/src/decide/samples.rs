@@ -1,7 +1,7 @@
 //! A world and a goal to vary in tests.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use vault_api::Secret;
@@ -10,10 +10,17 @@ use vault_api::health::Product;
 
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
-use crate::goal::{Downgrade, Goal, MountGoal, Plugin, Register, Rewrite, Wanted, WriteGoal};
+use crate::goal::{
+    Canary, Downgrade, Goal, MountGoal, Plugin, Register, Rehearsal, Rewrite, Survival, Target, Upgrade,
+    Wanted, WriteGoal,
+};
+use crate::observed::site::{
+    NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Role, RunningVersion, SiteObserved,
+    SiteState,
+};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, PluginFile, ReadBack, Server,
-    SiteObserved, SiteState, ThisRun, WriteObserved,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    WriteObserved,
 };
 
 pub(crate) const SHA: &str = "aa";
@@ -32,15 +39,7 @@ pub(crate) fn bare_server() -> Observed {
         },
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
-        site: Some(SiteObserved {
-            directory: "/vault/plugins".into(),
-            state: SiteState::Usable,
-            machine: Machine::X86_64,
-            free_bytes: Some(1 << 30),
-            interpreter_present: true,
-            files: Vec::new(),
-            processes: Vec::new(),
-        }),
+        site: Some(SiteObserved::local(Path::new("/vault/plugins"), empty_node())),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
@@ -56,22 +55,36 @@ pub(crate) fn bare_server() -> Observed {
     }
 }
 
+/// A node on which nothing was placed.
+pub(crate) fn empty_node() -> NodeObserved {
+    NodeObserved {
+        presence: Presence::Ready,
+        directory: SiteState::Usable,
+        machine: Machine::X86_64,
+        free_bytes: Some(1 << 30),
+        interpreter_present: true,
+        files: Vec::new(),
+        processes: Vec::new(),
+        vault: None,
+    }
+}
+
 /// A server where `version` is in place, registered, mounted at `custom/` and configured.
 pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     let mut observed = bare_server();
     let tagged = format!("v{version}");
-    if let Some(site) = &mut observed.site {
-        let name = format!("custom-{version}");
-        site.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
-        observed.catalog.push(CatalogEntry {
-            kind: PluginType::Secret,
-            name: "custom".into(),
-            version: tagged.clone(),
-            sha256: sha256.into(),
-            command: Some(name),
-            args: Some(Vec::new()),
-        });
+    let name = format!("custom-{version}");
+    for node in observed.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+        node.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
     }
+    observed.catalog.push(CatalogEntry {
+        kind: PluginType::Secret,
+        name: "custom".into(),
+        version: tagged.clone(),
+        sha256: sha256.into(),
+        command: Some(name),
+        args: Some(Vec::new()),
+    });
     let mount = MountObserved {
         plugin: "custom".into(),
         configured_version: tagged.clone(),
@@ -121,9 +134,45 @@ pub(crate) fn register() -> Register {
         }],
         downgrade: Downgrade::Refuse,
         rewrite: Rewrite::Never,
+        survival: Survival::Needed,
     }
 }
 
 pub(crate) fn goal(register: Register) -> Goal {
     Goal::Register(Box::new(register))
+}
+
+/// Three nodes on which `custom` 1.0.0 runs, at `custom/` and `team/`.
+pub(crate) fn old_fleet() -> Observed {
+    let mut observed = server_with("1.0.0", "bb");
+    let mount = observed.mounts["custom/"].clone();
+    observed.mounts.insert("team/".into(), mount.clone());
+    let site = observed.site.as_mut().expect("a site");
+    let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
+    let running = BTreeMap::from(["custom/", "team/"].map(|path| (path.to_owned(), running.clone())));
+    let local = site.nodes.remove(&NodeName::local()).expect("a node");
+    for (name, role) in [("vault-0", Role::Active), ("vault-1", Role::Standby), ("vault-2", Role::Standby)] {
+        let processes = match role {
+            Role::Active => vec![Process { pid: 7, file: "custom-1.0.0".into(), sha256: Some("bb".into()) }],
+            Role::Standby => Vec::new(),
+        };
+        let vault = NodeServer { role, sealed: false, version: "1.21.4".into(), running: running.clone() };
+        let node = NodeObserved { processes, vault: Some(vault), ..local.clone() };
+        site.nodes.insert(NodeName::new(name), node);
+    }
+    observed
+}
+
+/// Every mount of `custom` to 1.2.3, after a canary.
+pub(crate) fn upgrade() -> Upgrade {
+    Upgrade {
+        target: Target::Brought(Box::new(register().plugin)),
+        only: Vec::new(),
+        downgrade: Downgrade::Refuse,
+        canary: Canary::Mount { writes: Vec::new(), read: None },
+        trials: Vec::new(),
+        breaks: Vec::new(),
+        survival: Survival::Needed,
+        rehearsal: Rehearsal::None,
+    }
 }

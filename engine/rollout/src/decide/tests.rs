@@ -2,11 +2,12 @@ use vault_api::capabilities::Capabilities;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, goal, register, server_with};
+use super::samples::{SHA, bare_server, empty_node, goal, register, server_with};
 use super::*;
 use crate::binary::{Elf, Format, Linkage, Machine, Probe};
 use crate::goal::{Downgrade, Register};
-use crate::observed::{CatalogEntry, Pins, PluginDirectory, SiteState};
+use crate::observed::site::{NodeName, NodeObserved, SiteKind, SiteState};
+use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
 fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
     plan(observed, goal).expect("a plan").steps.iter().map(ToString::to_string).collect()
@@ -155,8 +156,8 @@ fn a_reload_happens_once_and_is_proven() {
 #[test]
 fn refusals_name_what_is_wrong() {
     type Change = fn(&mut Observed, &mut Register);
-    fn site(observed: &mut Observed) -> &mut crate::observed::SiteObserved {
-        observed.site.as_mut().expect("a site")
+    fn site(observed: &mut Observed) -> &mut NodeObserved {
+        observed.site.as_mut().expect("a site").nodes.get_mut(&NodeName::local()).expect("its node")
     }
     fn probe(register: &mut Register, version: &str, kind: PluginType) {
         let probe =
@@ -171,14 +172,19 @@ fn refusals_name_what_is_wrong() {
         }),
         ("has no plugin directory", |o, _| o.plugin_directory = PluginDirectory::NotConfigured),
         ("not known where", |o, _| o.site = None),
-        ("does not exist", |o, _| site(o).state = SiteState::Missing),
-        ("is not a directory", |o, _| site(o).state = SiteState::NotADirectory),
-        ("symbolic link to /data", |o, _| site(o).state = SiteState::Symlinked { real: "/data".into() }),
+        ("does not exist", |o, _| site(o).directory = SiteState::Missing),
+        ("is not a directory", |o, _| site(o).directory = SiteState::NotADirectory),
+        ("symbolic link to /data", |o, _| site(o).directory = SiteState::Symlinked { real: "/data".into() }),
         ("looks for plugins in /other", |o, _| {
-            site(o).state = SiteState::NotTheServers { servers: "/other".into() };
+            site(o).directory = SiteState::NotTheServers { servers: "/other".into() };
         }),
-        ("cannot be written", |o, _| site(o).state = SiteState::NotWritable),
-        ("everybody may write", |o, _| site(o).state = SiteState::WritableByEverybody),
+        ("cannot be written", |o, _| site(o).directory = SiteState::NotWritable),
+        ("mounted read-only", |o, _| site(o).directory = SiteState::ReadOnly),
+        ("mounted noexec", |o, _| site(o).directory = SiteState::NoExec),
+        ("alice is changing plugins", |o, _| {
+            o.site.as_mut().expect("a site").holder = Some("alice".into());
+        }),
+        ("everybody may write", |o, _| site(o).directory = SiteState::WritableByEverybody),
         ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
         ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
         ("./custom is not executable", |_, r| r.plugin.binary.executable = false),
@@ -233,6 +239,50 @@ fn refusals_name_what_is_wrong() {
         assert!(refusal.to_string().contains(words), "{words}: {refusal}");
         assert!(refusal.cure().len() > 10, "{words}");
     }
+}
+
+/// Three pods, of which the first has what it needs.
+fn three_pods() -> Observed {
+    let mut observed = server_with("1.2.3", SHA);
+    let site = observed.site.as_mut().expect("a site");
+    site.kind = SiteKind::Kubernetes {
+        namespace: "vault".into(),
+        statefulset: "vault".into(),
+        container: "vault".into(),
+    };
+    let first = site.nodes.remove(&NodeName::local()).expect("the node");
+    site.nodes.insert(NodeName::new("vault-0"), first);
+    for name in ["vault-1", "vault-2"] {
+        site.nodes.insert(NodeName::new(name), empty_node());
+    }
+    observed
+}
+
+#[test]
+fn only_the_nodes_that_lack_the_binary_get_it() {
+    assert_eq!(
+        shown(&three_pods(), &goal(register())),
+        ["place custom-1.2.3 in /vault/plugins on vault-1, vault-2"]
+    );
+}
+
+#[test]
+fn one_node_that_is_not_fit_stops_everything_and_is_named() {
+    let refused = |change: fn(&mut NodeObserved)| {
+        let mut observed = three_pods();
+        let nodes = &mut observed.site.as_mut().expect("a site").nodes;
+        change(nodes.get_mut(&NodeName::new("vault-2")).expect("the node"));
+        let Decision::Refuse(refusal) = decide(&observed, &goal(register())) else { panic!("not refused") };
+        refusal.to_string()
+    };
+    assert_eq!(
+        refused(|node| *node = NodeObserved::not_ready("Pending: no node has room")),
+        "on vault-2: the node is not ready: Pending: no node has room"
+    );
+    assert_eq!(
+        refused(|node| node.free_bytes = Some(1)),
+        "on vault-2: /vault/plugins has 1 bytes free and the binary needs 1000"
+    );
 }
 
 #[test]

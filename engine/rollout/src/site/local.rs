@@ -5,57 +5,34 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use async_trait::async_trait;
 use rustix::fs::{Access, FlockOperation};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc::UnboundedSender;
+use vault_api::Client;
 
-use super::MODE;
+use super::held::HeldLease;
+use super::{Copied, MODE, Question, Site, SiteError};
 use crate::binary::{Binary, Format, Linkage, Machine, hex};
-use crate::observed::{PluginDirectory, PluginFile, Process, SiteObserved, SiteState};
+use crate::observed::PluginDirectory;
+use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, Process, SiteObserved, SiteState};
 use crate::version::Version;
 
 /// A plugin directory of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LocalSite {
     directory: PathBuf,
+    owner: Option<Owner>,
 }
 
-/// A file that could not be read or put in place.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum SiteError {
-    /// The file system said no.
-    #[error("could not {what} {path}")]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// On which file.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Another run writes the same file.
-    #[error("another run is placing {path} at this moment")]
-    Busy {
-        /// Which file.
-        path: PathBuf,
-    },
-    /// What was written is not what should have been.
-    #[error("{path} was read back with sha256 {read_back} and not {wanted}")]
-    Corrupt {
-        /// Which file.
-        path: PathBuf,
-        /// As read.
-        read_back: String,
-        /// As wanted.
-        wanted: String,
-    },
-    /// There is another file of that name.
-    #[error("{path} exists with another content")]
-    Taken {
-        /// Which file.
-        path: PathBuf,
-    },
+/// Whose a placed file is, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Owner {
+    /// The user.
+    pub user: u32,
+    /// The group; that of whoever places it when there is none.
+    pub group: Option<u32>,
 }
 
 /// Bytes copied at once; also how often progress is told.
@@ -64,7 +41,18 @@ const CHUNK: usize = 256 * 1024;
 impl LocalSite {
     /// A site of this directory; nothing is looked at yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into() }
+        Self { directory: directory.into(), owner: None }
+    }
+
+    /// The same directory, in which files are placed for `owner` instead of for ourselves.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
+    /// Whose placed files are, unless they are ours.
+    pub(crate) fn owner(&self) -> Option<Owner> {
+        self.owner
     }
 
     /// The directory.
@@ -72,26 +60,22 @@ impl LocalSite {
         &self.directory
     }
 
-    /// Looks at the directory. Blocks: it reads every file whose name is that of `plugin`'s versions (of all plugins when `None`).
-    pub(crate) fn observe(
-        &self,
-        servers: &PluginDirectory,
-        plugin: Option<&str>,
-        binary: Option<&Binary>,
-    ) -> Result<SiteObserved, SiteError> {
-        let state = self.state(servers);
-        let readable = !matches!(state, SiteState::Missing | SiteState::NotADirectory);
-        let files = if readable { self.files(plugin)? } else { Vec::new() };
+    /// Looks at the directory. Blocks: it reads every file whose name is that of the plugin's versions.
+    fn look(&self, question: &Question) -> Result<NodeObserved, SiteError> {
+        let directory = self.state(&question.servers);
+        let readable = !matches!(directory, SiteState::Missing | SiteState::NotADirectory);
+        let files = if readable { self.files(question.plugin.as_deref())? } else { Vec::new() };
         let free_bytes =
             rustix::fs::statvfs(&self.directory).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-        Ok(SiteObserved {
-            directory: self.directory.clone(),
-            state,
+        Ok(NodeObserved {
+            presence: Presence::Ready,
+            directory,
             machine: Machine::of_this_process(),
             free_bytes,
-            interpreter_present: binary.is_none_or(interpreter_present),
+            interpreter_present: question.binary.as_ref().is_none_or(interpreter_present),
+            processes: self.processes(&files),
             files,
-            processes: self.processes(),
+            vault: None,
         })
     }
 
@@ -109,13 +93,27 @@ impl LocalSite {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), SiteError> {
         let target = self.directory.join(file);
-        let temporary = self.directory.join(format!(".{file}.part"));
         match hash(&target) {
-            Ok(there) if there != binary.sha256 => return Err(SiteError::Taken { path: target }),
-            Ok(_) => {}
-            Err(source) if source.kind() == std::io::ErrorKind::NotFound => {}
-            Err(source) => return Err(SiteError::Io { what: "read", path: target, source }),
+            Ok(there) if there != binary.sha256 => Err(SiteError::Taken { path: target }),
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(SiteError::Io { what: "read", path: target, source })
+            }
+            Ok(_) | Err(_) => self.replace(binary, file, progress),
         }
+    }
+
+    /// As [`LocalSite::place`], over whatever has that name: for what is known to be damaged.
+    ///
+    /// # Errors
+    /// Another run writes the file, or the file system says no. What was there is still there then.
+    pub(crate) fn replace(
+        &self,
+        binary: &Binary,
+        file: &str,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<(), SiteError> {
+        let target = self.directory.join(file);
+        let temporary = self.directory.join(format!(".{file}.part"));
         let failed = |what| {
             let path = temporary.clone();
             move |source: std::io::Error| SiteError::Io { what, path, source }
@@ -142,15 +140,24 @@ impl LocalSite {
             let wanted = binary.sha256.clone();
             return Err(SiteError::Corrupt { path: temporary, read_back, wanted });
         }
+        if let Some(Owner { user, group }) = self.owner {
+            std::os::unix::fs::fchown(&out, Some(user), group)
+                .map_err(failed("change the owner of"))
+                .inspect_err(|_| remove(&temporary))?;
+        }
         fs::rename(&temporary, &target).map_err(failed("rename"))?;
         // The name lasts through a power failure only once the directory is on disk.
         File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(failed("sync"))
     }
 
-    /// Takes away what [`LocalSite::place`] has put there.
-    pub(crate) fn take_away(&self, file: &str) -> Result<(), SiteError> {
-        let path = self.directory.join(file);
-        fs::remove_file(&path).map_err(|source| SiteError::Io { what: "remove", path, source })
+    /// Hashing and copying files would hold up everything else on this thread.
+    async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(Self) -> Result<T, SiteError> + Send + 'static,
+    ) -> Result<T, SiteError> {
+        let site = self.clone();
+        let working = tokio::task::spawn_blocking(move || work(site));
+        working.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
     fn state(&self, servers: &PluginDirectory) -> SiteState {
@@ -198,17 +205,19 @@ impl LocalSite {
         Ok(files)
     }
 
-    /// What runs from the directory, as far as this user may see it.
-    fn processes(&self) -> Vec<Process> {
+    /// What runs from the directory, as far as this user may see it. A file whose name still stands is what its processes run.
+    fn processes(&self, files: &[PluginFile]) -> Vec<Process> {
         let Ok(directory) = fs::canonicalize(&self.directory) else { return Vec::new() };
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let mut processes: Vec<Process> = entries
             .flatten()
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse().ok()?;
-                let executable = fs::read_link(entry.path().join("exe")).ok()?;
+                let link = entry.path().join("exe");
+                let executable = fs::read_link(&link).ok()?;
                 let file = executable.strip_prefix(&directory).ok()?.to_str()?.to_owned();
-                Some(Process { pid, file })
+                let known = files.iter().find(|known| known.name == file).map(|known| known.sha256.clone());
+                Some(Process { pid, sha256: known.or_else(|| hash(&link).ok()), file })
             })
             .collect();
         processes.sort_by_key(|process| process.pid);
@@ -216,15 +225,79 @@ impl LocalSite {
     }
 }
 
+#[async_trait]
+impl Site for LocalSite {
+    async fn find_active(&self) -> Result<(), SiteError> {
+        Ok(())
+    }
+
+    async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError> {
+        let question = question.clone();
+        let node = self.aside(move |site| site.look(&question)).await?;
+        Ok(SiteObserved::local(&self.directory, node))
+    }
+
+    async fn place(
+        &self,
+        binary: &Binary,
+        file: &str,
+        _nodes: &[NodeName],
+        progress: UnboundedSender<Copied>,
+    ) -> Result<(), SiteError> {
+        let (binary, file) = (binary.clone(), file.to_owned());
+        self.aside(move |site| {
+            site.place(&binary, &file, &mut |done, total| {
+                // Nobody has to listen.
+                let _heard = progress.send(Copied { node: NodeName::local(), done, total });
+            })
+        })
+        .await
+    }
+
+    async fn take_away(&self, file: &str, _nodes: &[NodeName]) -> Result<(), SiteError> {
+        let path = self.directory.join(file);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(SiteError::Io { what: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn client_of(&self, _node: &NodeName) -> Result<Option<Client>, SiteError> {
+        Ok(None)
+    }
+
+    async fn hold(&self) -> Result<HeldLease, SiteError> {
+        Ok(HeldLease::needless())
+    }
+
+    async fn restart(&self, _node: &NodeName) -> Result<(), SiteError> {
+        Err(SiteError::NotOffered { what: "start its server anew" })
+    }
+
+    async fn persist(&self, _image: &str) -> Result<(), SiteError> {
+        Err(SiteError::NotOffered { what: "be filled from an image" })
+    }
+}
+
 /// `<name>-<semver>`; a name may hold dashes itself.
-fn is_version_of(file: &str, plugin: Option<&str>) -> bool {
+pub(super) fn is_version_of(file: &str, plugin: Option<&str>) -> bool {
     let is_bare = |text: &str| !text.starts_with('v') && text.parse::<Version>().is_ok();
     match plugin {
         Some(plugin) => {
             file.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_bare)
         }
-        None => file.match_indices('-').any(|(at, _)| at > 0 && is_bare(&file[at + 1..])),
+        None => file_version(file).is_some(),
     }
+}
+
+/// Name and version of a file that is called `<name>-<semver>`.
+pub fn file_version(file: &str) -> Option<(&str, Version)> {
+    file.match_indices('-').filter(|(at, _)| *at > 0).find_map(|(at, _)| {
+        let version = file[at + 1..].parse().ok().filter(|_| !file[at + 1..].starts_with('v'))?;
+        Some((&file[..at], version))
+    })
 }
 
 fn interpreter_present(binary: &Binary) -> bool {
@@ -252,7 +325,7 @@ fn copy(binary: &Binary, out: &mut File, progress: &mut dyn FnMut(u64, u64)) -> 
     }
 }
 
-fn hash(path: &Path) -> std::io::Result<String> {
+pub(super) fn hash(path: &Path) -> std::io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut hasher)?;
@@ -284,7 +357,9 @@ mod tests {
         fs::write(to.path().join(".custom-1.2.3.part"), "left by a run that was killed").expect("written");
         site.place(&binary, "custom-1.2.3", &mut |done, total| told.push((done, total))).expect("placed");
         assert_eq!(told.last(), Some(&(binary.size, binary.size)));
-        let observed = site.observe(&PluginDirectory::NotShown, Some("custom"), None).expect("observed");
+        let question =
+            Question { servers: PluginDirectory::NotShown, plugin: Some("custom".into()), binary: None };
+        let observed = site.look(&question).expect("observed");
         assert_eq!(
             observed.files,
             [PluginFile { name: "custom-1.2.3".into(), sha256: binary.sha256, mode: MODE }]

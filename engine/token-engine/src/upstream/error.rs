@@ -9,6 +9,7 @@ use reqwest::Url;
 use vault_plugin::logical;
 
 use super::send::{Reply, retry_after};
+use crate::measure::UpstreamErrorKind;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
@@ -89,6 +90,28 @@ impl UpstreamError {
     /// Whether the service certainly did nothing.
     pub(crate) fn nothing_done(&self) -> bool {
         self.effect == Effect::None
+    }
+
+    /// Under which kind it is counted.
+    pub(crate) fn kind(&self) -> UpstreamErrorKind {
+        match &self.trouble {
+            Trouble::Authorities | Trouble::Tls(_) | Trouble::Certificate(_) | Trouble::NotTls(_) => {
+                UpstreamErrorKind::Tls
+            }
+            Trouble::NoConnection(_) => UpstreamErrorKind::NoConnection,
+            Trouble::TimedOut => UpstreamErrorKind::Timeout,
+            Trouble::Broken(_) => UpstreamErrorKind::Broken,
+            Trouble::Key | Trouble::Key4xx(_) => UpstreamErrorKind::KeyRefused,
+            Trouble::TooMany(_) => UpstreamErrorKind::TooManyRequests,
+            Trouble::Refused(_) => UpstreamErrorKind::Refused,
+            Trouble::TooLarge
+            | Trouble::Malformed
+            | Trouble::Redirect(_)
+            | Trouble::NotFound
+            | Trouble::NotTheService(_)
+            | Trouble::OtherService(_) => UpstreamErrorKind::UnexpectedAnswer,
+            Trouble::Failed(_) => UpstreamErrorKind::Failed,
+        }
     }
 
     /// Whether the service looked at the order itself and refused it, as it would have the first time.

@@ -70,6 +70,7 @@ impl Upstream {
                         && pause < deadline.saturating_duration_since(Instant::now()) =>
                 {
                     sleep(pause).await;
+                    self.measures.retried();
                 }
                 _ => return outcome.map_err(|(trouble, effect)| self.failed(call.action, trouble, effect)),
             }

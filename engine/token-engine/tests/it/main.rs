@@ -1,6 +1,7 @@
 //! The engine on storage in memory, against a token service over real HTTP.
 
 mod certificates;
+mod metrics;
 mod service_faults;
 mod storage_faults;
 

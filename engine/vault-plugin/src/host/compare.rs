@@ -20,14 +20,18 @@ pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
     if before.multiplexed != after.multiplexed {
         found.add(Change::Multiplexed { after: after.multiplexed });
     }
-    let (before, after) = (by_shape(&before.paths), by_shape(&after.paths));
-    for (_, pair) in pairs(&before, &after) {
-        match pair {
-            Pair::Both((name, before), (_, after)) => found.at(name).path(before, after),
-            Pair::Before((name, _)) => found.at(name).add(Change::Removed),
-            Pair::After((name, _)) => found.at(name).add(Change::Added),
-        }
-    }
+    found.paths(&before.paths, &after.paths);
+    found.differences
+}
+
+/// What differs between the paths of two plugins, where nothing else is known of one of them.
+#[must_use]
+pub fn compare_paths(
+    before: &BTreeMap<String, PathInfo>,
+    after: &BTreeMap<String, PathInfo>,
+) -> Vec<Difference> {
+    let mut found = Found { path: String::new(), verb: None, differences: Vec::new() };
+    found.paths(before, after);
     found.differences
 }
 
@@ -38,6 +42,17 @@ struct Found {
 }
 
 impl Found {
+    fn paths(&mut self, before: &BTreeMap<String, PathInfo>, after: &BTreeMap<String, PathInfo>) {
+        let (before, after) = (by_shape(before), by_shape(after));
+        for (_, pair) in pairs(&before, &after) {
+            match pair {
+                Pair::Both((name, before), (_, after)) => self.at(name).path(before, after),
+                Pair::Before((name, _)) => self.at(name).add(Change::Removed),
+                Pair::After((name, _)) => self.at(name).add(Change::Added),
+            }
+        }
+    }
+
     fn at(&mut self, path: &str) -> &mut Self {
         path.clone_into(&mut self.path);
         self.verb = None;
@@ -153,7 +168,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::host::document;
+    use crate::host::{Ending, document};
     use crate::logical::{BackendType, SpecialPaths};
 
     fn inspection(paths: serde_json::Value) -> Inspection {
@@ -165,6 +180,7 @@ mod tests {
             handshake_time: Duration::ZERO,
             special_paths: SpecialPaths::default(),
             help: String::new(),
+            ending: Ending::WhenTold,
             paths: document::paths(&serde_json::json!({ "paths": paths })),
         }
     }

@@ -11,7 +11,7 @@ const DEPTH: usize = 4;
 
 /// The paths of the document. What is not as expected is left out: the document is for people, and a part of it is
 /// better than none.
-pub(super) fn paths(document: &Value) -> BTreeMap<String, PathInfo> {
+pub fn paths(document: &Value) -> BTreeMap<String, PathInfo> {
     let reader = Reader { schemas: object(&document["components"]["schemas"]) };
     let mut paths: BTreeMap<String, PathInfo> = BTreeMap::new();
     for (path, item) in object(&document["paths"]).into_iter().flatten() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use go_plugin::host::ShutdownError;
+use go_plugin::host::{Exit, Exited, ShutdownError};
 use serde::Serialize;
 use serde_json::json;
 
@@ -30,8 +30,20 @@ pub struct Inspection {
     pub special_paths: SpecialPaths,
     /// The engine's help on itself.
     pub help: String,
+    /// How it ended.
+    pub ending: Ending,
     /// Its paths below the mount, with `{name}` for each part that a caller fills in; no slash at either end.
     pub paths: BTreeMap<String, PathInfo>,
+}
+
+/// How a plugin ends when its host tells it to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ending {
+    /// By itself.
+    WhenTold,
+    /// It goes on, and has to be killed.
+    Killed,
 }
 
 /// One path.
@@ -114,10 +126,18 @@ pub struct FieldInfo {
 pub async fn inspect(plugin: Launch, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
     let plugin = launch(plugin).await?;
     let inspection = ask(&plugin, options).await;
+    if inspection.as_ref().is_err_and(InspectError::is_gone)
+        && let Some(exited) = plugin.death().await
+    {
+        return Err(InspectError::Died(exited));
+    }
     let ended = plugin.shutdown().await;
     let inspection = inspection?;
-    ended?;
-    Ok(inspection)
+    let ending = match ended? {
+        Exit::Graceful(_) => Ending::WhenTold,
+        Exit::Killed => Ending::Killed,
+    };
+    Ok(Inspection { ending, ..inspection })
 }
 
 async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
@@ -137,6 +157,7 @@ async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspe
         handshake_time: plugin.handshake_time(),
         special_paths: mount.special_paths().clone(),
         help: text.to_owned(),
+        ending: Ending::WhenTold,
         paths: help.get("openapi").map(document::paths).unwrap_or_default(),
     })
 }
@@ -153,7 +174,20 @@ pub enum InspectError {
     /// It does not describe itself.
     #[error("the plugin does not answer to a request for help")]
     Help(#[source] CallError),
+    /// It ended by itself.
+    #[error("the plugin ended while it was asked what it offers: {0}")]
+    Died(Exited),
     /// It did not end.
     #[error("the plugin cannot be ended")]
     Shutdown(#[from] ShutdownError),
+}
+
+impl InspectError {
+    fn is_gone(&self) -> bool {
+        match self {
+            InspectError::Mount(error) => error.is_gone(),
+            InspectError::Help(CallError::Gone) => true,
+            _ => false,
+        }
+    }
 }

@@ -18,6 +18,10 @@ use crate::wire;
 /// What plugins see as the version of their host unless the caller says otherwise.
 const HOST_VERSION: &str = "1.21.4";
 
+/// How long a process may take to end after its connection was lost: a crash closes that while the kernel still writes the
+/// core.
+const DYING_TIME: Duration = Duration::from_secs(2);
+
 /// What to start, and how.
 ///
 /// It has no `Debug`, because the environment may hold secrets.
@@ -148,6 +152,11 @@ impl Plugin {
     /// The process cannot be waited for.
     pub async fn shutdown(&self) -> Result<Exit, ShutdownError> {
         self.0.running.shutdown().await
+    }
+
+    /// How the process ended, after its connection was lost. A plugin can close that and go on: `None`.
+    pub(super) async fn death(&self) -> Option<Exited> {
+        tokio::time::timeout(DYING_TIME, self.exited()).await.ok()
     }
 
     pub(super) fn running(&self) -> &Running {

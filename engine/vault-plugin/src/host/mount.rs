@@ -172,6 +172,12 @@ pub enum MountError {
 }
 
 impl MountError {
+    /// Whether the process has ended or its connection is lost, so that another one might take the mount.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        matches!(self, MountError::Broker(BrokeredError::PluginGone) | MountError::Call(CallError::Gone))
+    }
+
     fn from_setup(error: CallError) -> MountError {
         match error {
             CallError::Rpc { message, .. } if message.contains("valid for localhost, not unused") => {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use go_plugin::host::ShutdownError;
+use go_plugin::host::{Exited, ShutdownError};
 
 use super::{Launch, LaunchError, MountConfig, MountError, Plugin, launch};
 use crate::logical::{
@@ -40,6 +40,11 @@ pub async fn probe(
 ) -> Result<ProbeReport, ProbeError> {
     let plugin = launch(Launch { args, env, ..Launch::new(program) }).await?;
     let report = ask(&plugin).await;
+    if report.as_ref().is_err_and(MountError::is_gone)
+        && let Some(exited) = plugin.death().await
+    {
+        return Err(ProbeError::Died(exited));
+    }
     let ended = plugin.shutdown().await;
     let report = report?;
     ended?;
@@ -66,6 +71,9 @@ pub enum ProbeError {
     /// It could not be set up, or answered with an error, or not at all.
     #[error("the plugin cannot be asked what it is")]
     Mount(#[from] MountError),
+    /// It ended by itself.
+    #[error("the plugin ended while it was asked what it is: {0}")]
+    Died(Exited),
     /// It did not end.
     #[error("the plugin cannot be ended")]
     Shutdown(#[from] ShutdownError),

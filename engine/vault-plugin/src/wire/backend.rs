@@ -143,8 +143,10 @@ fn failed(status: Status) -> CallError {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Poll};
+
     use tonic::Response as Answer;
-    use tonic::transport::server::TcpIncoming;
+    use tonic::transport::server::{Router, TcpIncoming};
     use tonic::transport::{Endpoint, Server};
 
     use super::super::pb::backend_server::{Backend, BackendServer};
@@ -178,15 +180,43 @@ mod tests {
         }
     }
 
+    /// Answers every call with a message of one byte that is no protobuf.
+    #[derive(Clone)]
+    struct Garbled;
+
+    impl tonic::server::NamedService for Garbled {
+        const NAME: &'static str = "pb.Backend";
+    }
+
+    impl tonic::codegen::Service<tonic::codegen::http::Request<tonic::body::Body>> for Garbled {
+        type Response = tonic::codegen::http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+        fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _request: tonic::codegen::http::Request<tonic::body::Body>) -> Self::Future {
+            let answer = tonic::codegen::http::Response::builder().header("content-type", "application/grpc");
+            let body = tonic::body::Body::new("\0\0\0\0\x01\x07".to_owned());
+            std::future::ready(Ok(answer.body(body).unwrap()))
+        }
+    }
+
     async fn ask(path: &str) -> CallError {
         let asked = Asked::new(Operation::Read, path, Map::new());
         remote().await.handle_request(asked).await.unwrap_err()
     }
 
     async fn remote() -> RemoteBackend {
+        connected(Server::builder().add_service(BackendServer::new(Broken))).await
+    }
+
+    async fn connected(server: Router) -> RemoteBackend {
         let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = format!("http://{}", incoming.local_addr().unwrap());
-        tokio::spawn(Server::builder().add_service(BackendServer::new(Broken)).serve_with_incoming(incoming));
+        tokio::spawn(server.serve_with_incoming(incoming));
         RemoteBackend::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap())
     }
 
@@ -200,6 +230,17 @@ mod tests {
         let text = ask("text").await.to_string();
         assert!(text.contains("response data is not a JSON object") && !text.contains("hunter2"), "{text}");
         assert_eq!(remote().await.kind().await.unwrap(), Err(7));
+    }
+
+    #[tokio::test]
+    async fn a_message_that_is_no_protobuf_is_named_and_the_plugin_is_not_taken_for_gone() {
+        let remote = connected(Server::builder().add_service(Garbled)).await;
+        let asked = Asked::new(Operation::Read, "any", Map::new());
+        let failed = remote.handle_request(asked).await.unwrap_err().to_string();
+        assert!(
+            failed.contains("code = Internal") && failed.contains("failed to decode Protobuf message"),
+            "{failed}"
+        );
     }
 
     #[tokio::test]

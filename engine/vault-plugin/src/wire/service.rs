@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use go_plugin::log::Logger;
-use go_plugin::{Broker, MESSAGE_SIZE_LIMIT};
+use go_plugin::{Broker, Farewell, Held, MESSAGE_SIZE_LIMIT};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -18,17 +19,20 @@ use super::remote_system::RemoteSystemView;
 use super::version::VersionReply;
 use super::version::plugin_version_server::{PluginVersion, PluginVersionServer};
 use super::{from_wire, pb, snapshot, to_wire, version};
-use crate::logical::{Backend, BackendConfig, Error, Factory, Product};
+use crate::logical::{
+    Backend, BackendConfig, Error, EventError, Factory, Product, StorageError, SystemViewError,
+};
 
 /// Everything that a host calls.
 pub(crate) fn routes(
     factory: Factory,
     version: String,
     product: Product,
-    broker: Broker,
+    (broker, farewell): (Broker, Farewell),
     logger: Logger,
 ) -> Routes {
-    let backend = BackendServer::new(Mounts { factory, product, broker, logger, mounts: RwLock::default() })
+    let mounts = Mounts { factory, product, broker, farewell, logger, mounts: RwLock::default() };
+    let backend = BackendServer::new(mounts)
         .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
         .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
     let mut routes = tonic::service::RoutesBuilder::default();
@@ -44,16 +48,57 @@ struct Mounts {
     factory: Factory,
     product: Product,
     broker: Broker,
+    farewell: Farewell,
     logger: Logger,
-    mounts: RwLock<HashMap<String, Arc<dyn Backend>>>,
+    mounts: RwLock<HashMap<String, (Arc<dyn Backend>, Held)>>,
 }
+
+/// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
+const ASK_AGAIN: &str = "connection is shut down";
+
+/// A callback may fail an instant before the plugin learns that its host ends it.
+const LAST_WORD: Duration = Duration::from_millis(250);
 
 impl Mounts {
     fn mount(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
         let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
-        mounts.get(id).map(Arc::clone).ok_or_else(|| Status::not_found("no backend instance found"))
+        mounts
+            .get(id)
+            .map(|(mount, _)| Arc::clone(mount))
+            .ok_or_else(|| Status::not_found("no backend instance found"))
     }
+
+    /// Has an engine answer. When the host ends this process for another mount's sake, what the engine can no longer do is
+    /// asked again of the next process.
+    async fn answer<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let _answered = self.farewell.at_work();
+        let ask_again = || Err(Error::internal(ASK_AGAIN));
+        if self.farewell.has_begun() {
+            return ask_again();
+        }
+        let answer = work.await;
+        match &answer {
+            Err(_) if self.farewell.has_begun() => ask_again(),
+            Err(error) if is_out_of_reach(error) => {
+                match tokio::time::timeout(LAST_WORD, self.farewell.begun()).await {
+                    Ok(()) => ask_again(),
+                    Err(_) => answer,
+                }
+            }
+            _ => answer,
+        }
+    }
+}
+
+/// Whether an engine has failed because the host did not hear it.
+fn is_out_of_reach(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Storage(StorageError::Unreachable(_))
+            | Error::System(SystemViewError::Unreachable(_))
+            | Error::Event(EventError::Unreachable(_))
+    )
 }
 
 /// Exactly one id, as the Go SDK demands.
@@ -87,7 +132,10 @@ impl pb::backend_server::Backend for Mounts {
             backend_uuid: args.backend_uuid,
         };
         let backend = (self.factory)(config);
-        self.mounts.write().unwrap_or_else(PoisonError::into_inner).insert(id, backend);
+        self.mounts
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, (backend, self.farewell.guest()));
         Ok(Response::new(pb::SetupReply::default()))
     }
 
@@ -107,7 +155,7 @@ impl pb::backend_server::Backend for Mounts {
         let mount = self.mount(request.metadata())?;
         let snapshot = snapshot::named(request.metadata());
         let answer = match from_wire::request(request.into_inner().request) {
-            Ok(request) => snapshot::within(snapshot, mount.handle_request(request)).await,
+            Ok(request) => snapshot::within(snapshot, self.answer(mount.handle_request(request))).await,
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match answer {
@@ -122,7 +170,7 @@ impl pb::backend_server::Backend for Mounts {
     ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
         let mount = self.mount(request.metadata())?;
         let found = match from_wire::request(request.into_inner().request) {
-            Ok(request) => mount.handle_existence_check(request).await,
+            Ok(request) => self.answer(mount.handle_existence_check(request)).await,
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match found {
@@ -163,7 +211,7 @@ impl pb::backend_server::Backend for Mounts {
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
         let mount = self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(mount) = mount {
+        if let Some((mount, _guest)) = mount {
             mount.cleanup().await;
         }
         Ok(Response::new(pb::Empty {}))

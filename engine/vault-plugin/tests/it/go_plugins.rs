@@ -67,6 +67,17 @@ async fn a_go_engines_error_comes_with_its_response() {
 }
 
 #[tokio::test]
+async fn a_go_engine_is_hosted_whichever_release_of_the_sdk_it_was_built_with() {
+    for release in ["v0.7.0", "v0.25.0"] {
+        let plugin = launch(Launch::new(harness::build::go_sdk(release).await)).await.unwrap();
+        let mount = mount(&plugin, &Arc::default()).await;
+        ask(&mount, Operation::Update, "notes/a", json!({"text": "hi"})).await.unwrap();
+        assert_eq!(data(ask(&mount, Operation::Read, "notes/a", Value::Null).await)["text"], "hi");
+        assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)), "{release}");
+    }
+}
+
+#[tokio::test]
 async fn two_mounts_share_a_go_process_and_end_one_by_one() {
     let plugin = started().await;
     assert!(plugin.is_multiplexed());

@@ -1,8 +1,9 @@
 //! Programs that are no plugins, or bad ones.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use vault_plugin::host::{Launch, LaunchError, launch};
+use vault_plugin::host::{Ending, Launch, LaunchError, inspect, launch, probe};
 
 /// A plugin that is a shell script.
 fn script(script: &str) -> Launch {
@@ -24,6 +25,37 @@ async fn a_plugin_from_before_mutual_tls_is_told_what_to_rebuild() {
     let error = launch(script("echo '1|4|unix|/tmp/x|grpc|'; sleep 60")).await.err().unwrap();
     assert!(matches!(error, LaunchError::OldProtocol { version: 4 }), "{error}");
     assert!(error.to_string().contains("rebuild it with vault/sdk 0.7 or later"), "{error}");
+}
+
+#[tokio::test]
+async fn a_go_engine_of_the_first_release_of_the_sdk_is_told_what_to_rebuild() {
+    let error = launch(Launch::new(harness::build::go_sdk("v0.1.13").await)).await.err().unwrap();
+    assert!(matches!(error, LaunchError::OldProtocol { version: 3 }), "{error}");
+}
+
+/// A Go plugin that starts as it should, and is a bad one after that.
+async fn faulty(fault: &str) -> Launch {
+    let env = vec![("GO_SDK_FAULT".into(), fault.into())];
+    Launch { env, ..Launch::new(harness::build::go_sdk("v0.25.0").await) }
+}
+
+#[tokio::test]
+async fn a_plugin_that_ends_when_it_is_set_up_is_quoted_with_its_exit_code() {
+    let Launch { program, env, .. } = faulty("crash").await;
+    let probed = probe(program, Vec::new(), env).await.unwrap_err().to_string();
+    let inspected = inspect(faulty("crash").await, BTreeMap::new()).await.unwrap_err().to_string();
+    for said in [probed, inspected] {
+        assert!(said.starts_with("the plugin ended while it was asked what it"), "{said}");
+        assert!(said.contains(": exit status: 2; on stderr: "), "{said}");
+        assert!(said.contains("panic: cannot open the database"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_end_when_told_to_is_killed_and_known() {
+    let inspection = inspect(faulty("deaf").await, BTreeMap::new()).await.unwrap();
+    assert_eq!(inspection.ending, Ending::Killed);
+    assert_eq!(inspect(faulty("").await, BTreeMap::new()).await.unwrap().ending, Ending::WhenTold);
 }
 
 #[tokio::test]

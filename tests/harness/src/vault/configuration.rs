@@ -1,15 +1,17 @@
 //! The choices to make before a Vault starts, and the configuration file that says them to it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use reqwest::Client;
 use serde_json::json;
 
 use super::VaultServer;
+use crate::network::Network;
 use crate::tls::{Certificate, Identity};
-use crate::{build, root};
+use crate::{Cluster, build, port, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,7 @@ pub struct VaultServerBuilder {
     largest_value: Option<usize>,
     root: Root,
     environment: Vec<(String, String)>,
+    network: Option<Arc<Network>>,
 }
 
 #[derive(PartialEq)]
@@ -74,6 +77,7 @@ impl Default for VaultServerBuilder {
             largest_value: None,
             root: Root::OfTheMachine,
             environment: Vec::new(),
+            network: None,
         }
     }
 }
@@ -131,6 +135,13 @@ impl VaultServerBuilder {
         self
     }
 
+    /// Runs it in the network of `cluster`: pods reach it at [`VaultServer::address_in_network`], this machine at
+    /// [`VaultServer::address`] as ever.
+    pub fn in_network_of(mut self, cluster: &Cluster) -> VaultServerBuilder {
+        self.network = Some(cluster.network());
+        self
+    }
+
     /// Sets a variable in the environment of Vault, and so of its plugins.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> VaultServerBuilder {
         self.environment.push((name.into(), value.into()));
@@ -166,10 +177,22 @@ impl VaultServerBuilder {
             PluginDirectory::Absent => (None, None),
         };
 
-        let host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
-        let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, free_port());
+        let listener = port::listener();
+        let host = listener.local_addr().expect("a bound socket has an address");
+        // Elsewhere it has the same number, and is open to all of its network.
+        let (network, listens_on) = match self.network {
+            None => {
+                drop(listener);
+                (None, host)
+            }
+            Some(network) => {
+                let forward = network.forward_from(listener, host);
+                (Some((network, forward)), SocketAddr::from((Ipv4Addr::UNSPECIFIED, host.port())))
+            }
+        };
+        let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, port::free());
         let address = format!("{}://{host}", if identity.is_some() { "https" } else { "http" });
-        let mut listener = json!({"address": host, "cluster_address": cluster_host});
+        let mut listener = json!({"address": listens_on, "cluster_address": cluster_host});
         let mut client = Client::builder().no_proxy();
         match identity {
             None => listener["tls_disable"] = json!(true),
@@ -222,6 +245,7 @@ impl VaultServerBuilder {
             unseal_key: String::new(),
             root_token: String::new(),
             process: None,
+            network,
             directory,
         };
         fs::write(server.configuration_file(), configuration.to_string())
@@ -235,16 +259,5 @@ impl VaultServerBuilder {
             server.api("PUT", "sys/audit/file", Some(device)).await.success();
         }
         server
-    }
-}
-
-/// A port that nothing listens on. It is picked below the range from which the kernel gives ports to clients, so that it
-/// stays free while Vault restarts, and at random, so that test processes do not meet.
-fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(10_000..32_000);
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
     }
 }

@@ -1,4 +1,4 @@
-//! The harness with a real Vault and a real Go plugin.
+//! A real Vault, and a real Go plugin in it.
 
 use std::fs;
 use std::path::Path;

@@ -1,0 +1,114 @@
+//! The last moments of a plugin whose host ends it while it still asks for things.
+//!
+//! A host that reloads one of several guests of a process ends the process for all of them. It cuts its connection as soon as
+//! it has been told that the shutdown is done, and with it everything that is in flight; so it is told only when all that has been
+//! answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long the process goes on answering when guests are left. Each is answered with whatever makes its host come again, and
+/// waits from then on; a guest that asks for nothing in this time has nothing to lose.
+const LINGER: Duration = Duration::from_millis(200);
+
+/// Tells when the host ends the plugin, and keeps the process for what is in flight.
+#[derive(Clone, Debug)]
+pub struct Farewell(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    begun: CancellationToken,
+    guests: watch::Sender<usize>,
+    at_work: watch::Sender<usize>,
+}
+
+/// Counts for as long as it lives.
+#[derive(Debug)]
+pub struct Held(watch::Sender<usize>);
+
+impl Farewell {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Inner {
+            begun: CancellationToken::new(),
+            guests: watch::Sender::new(0),
+            at_work: watch::Sender::new(0),
+        }))
+    }
+
+    /// Whether the host has begun to end the plugin.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.0.begun.is_cancelled()
+    }
+
+    /// Waits until the host begins to end the plugin.
+    pub async fn begun(&self) {
+        self.0.begun.cancelled().await;
+    }
+
+    /// Somebody who may ask for something at any time.
+    #[must_use]
+    pub fn guest(&self) -> Held {
+        Held::new(&self.0.guests)
+    }
+
+    /// Something that has to be answered.
+    #[must_use]
+    pub fn at_work(&self) -> Held {
+        Held::new(&self.0.at_work)
+    }
+
+    pub(crate) fn begin(&self) {
+        self.0.begun.cancel();
+    }
+
+    /// Waits until nothing is in flight and no guest has to be expected to ask.
+    pub(crate) async fn said(&self) {
+        if *self.0.guests.borrow() > 0 {
+            tokio::time::sleep(LINGER).await;
+        }
+        // The sender is ours, so that the channel stays open.
+        let _ = self.0.at_work.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Held {
+    fn new(counter: &watch::Sender<usize>) -> Self {
+        counter.send_modify(|count| *count += 1);
+        Self(counter.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn without_guests_nothing_is_waited_for_and_with_them_nothing_is_cut_off() {
+        let farewell = Farewell::new();
+        farewell.begin();
+        assert!(farewell.has_begun());
+        let start = tokio::time::Instant::now();
+        farewell.said().await;
+        assert!(start.elapsed().is_zero());
+
+        let (_guest, work) = (farewell.guest(), farewell.at_work());
+        let said = tokio::spawn({
+            let farewell = farewell.clone();
+            async move { farewell.said().await }
+        });
+        tokio::time::sleep(2 * LINGER).await;
+        assert!(!said.is_finished());
+        drop(work);
+        said.await.expect("it ends");
+    }
+}

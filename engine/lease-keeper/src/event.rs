@@ -1,0 +1,81 @@
+//! What a keeper tells its owner.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use vault_api::CallError;
+
+use crate::{Credential, KeepError};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A login of ours gave a token.
+    LoggedIn {
+        /// How long it lives; zero for ever.
+        lasts: Duration,
+    },
+    /// The token lives longer.
+    LoginRenewed {
+        /// From now on.
+        lasts: Duration,
+    },
+    /// There is a credential, the first or another one. The one before lives on for a while.
+    Issued {
+        /// It.
+        credential: Credential,
+        /// Its lease; empty if it has none, so that it is neither renewed nor revoked.
+        lease_id: String,
+        /// How long it lives; zero if it has no end.
+        lasts: Duration,
+        /// What was wrong with the one before.
+        why: Why,
+        /// The server's warnings, verbatim.
+        warnings: Vec<String>,
+    },
+    /// The lease lives longer.
+    Renewed {
+        /// It.
+        lease_id: String,
+        /// From now on.
+        lasts: Duration,
+    },
+    /// Something failed and will be tried again.
+    Trouble {
+        /// What was tried: "renew the lease".
+        what: &'static str,
+        /// Why it failed.
+        error: KeepError,
+    },
+    /// There is no credential, and nothing more will happen.
+    Failed {
+        /// Why.
+        error: KeepError,
+    },
+}
+
+/// Why there is another credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Why {
+    /// It is the first.
+    First,
+    /// The lease before comes to an end that no renewal moves: its longest time, or it is not renewable.
+    EndOfLease,
+    /// The lease before could not be renewed for so long that its end was near, or is over.
+    NotRenewed,
+    /// The server has ended the lease before, or refuses to renew it.
+    Refused,
+    /// The token that the lease before was made with comes to its end.
+    EndOfLogin,
+}
+
+/// What servers say of a lease or a token of which no further attempt makes anything. A plugin that fails to renew is answered
+/// with 400 as well, and may do better the next time.
+const GONE: [&str; 5] =
+    ["lease not found", "invalid lease", "not renewable", "lease expired", "token not found"];
+
+/// Whether a failed call would fail again in the same way: the server looked at it and said no.
+pub(crate) fn is_refusal(error: &CallError) -> bool {
+    error.is(|answer| answer.is_permission_denied() || GONE.iter().any(|text| answer.says(text)))
+}

@@ -1,0 +1,76 @@
+//! A layout in one file, for `docker load`, `ctr images import` and `skopeo copy oci-archive:`.
+
+use std::fs::{self, File};
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tar::{Builder, EntryType};
+use tempfile::NamedTempFile;
+
+use crate::document::DockerManifest;
+use crate::layer::header;
+use crate::layout::{BLOBS, INDEX_FILE, Layout, MARKER};
+use crate::pack_error::PackError;
+
+impl Layout {
+    /// Writes it to one file: under a temporary name beside `target`, then renamed, over what is there. Blocks.
+    ///
+    /// # Errors
+    /// When the file system says no; nothing is left then.
+    pub fn archive(&self, target: &Path) -> Result<(), PackError> {
+        let place = match target.parent() {
+            Some(place) if !place.as_os_str().is_empty() => place.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let out = NamedTempFile::new_in(&place).map_err(PackError::io("create a file in", &place))?;
+        let unwritten = || PackError::io("write", target);
+        let mut tar = Builder::new(BufWriter::new(out));
+        for directory in ["blobs/", &format!("{BLOBS}/")] {
+            let mut header = header(EntryType::Directory, 0o755, 0);
+            tar.append_data(&mut header, directory, std::io::empty()).map_err(unwritten())?;
+        }
+        for file in self.files()? {
+            let path = self.path().join(&file);
+            let content = File::open(&path).map_err(PackError::io("read", &path))?;
+            let size = content.metadata().map_err(PackError::io("read", &path))?.len();
+            let mut header = header(EntryType::Regular, 0o644, size);
+            tar.append_data(&mut header, &file, content).map_err(unwritten())?;
+        }
+        let docker = serde_json::to_vec(&self.docker_manifest()).map_err(PackError::Document)?;
+        let mut header = header(EntryType::Regular, 0o644, docker.len() as u64);
+        tar.append_data(&mut header, "manifest.json", docker.as_slice()).map_err(unwritten())?;
+        let mut out = tar.into_inner().map_err(unwritten())?;
+        out.flush().map_err(unwritten())?;
+        let out = out.into_inner().map_err(|error| unwritten()(error.into_error()))?;
+        out.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(unwritten())?;
+        out.as_file().sync_all().map_err(unwritten())?;
+        out.persist(target).map_err(|error| PackError::io("create", target)(error.error))?;
+        Ok(())
+    }
+
+    /// All files, sorted: an archive of the same images is the same file.
+    fn files(&self) -> Result<Vec<String>, PackError> {
+        let blobs = self.path().join(BLOBS);
+        let failed = || PackError::io("list", &blobs);
+        let mut files = vec![MARKER.0.to_owned(), INDEX_FILE.to_owned()];
+        for entry in fs::read_dir(&blobs).map_err(failed())? {
+            let name = entry.map_err(failed())?.file_name();
+            files.push(format!("{BLOBS}/{}", name.to_string_lossy()));
+        }
+        files.sort();
+        Ok(files)
+    }
+
+    /// The first image: a Docker that reads this file knows of no others.
+    fn docker_manifest(&self) -> Vec<DockerManifest> {
+        let first = self.written.first();
+        let blob = |digest: &crate::digest::Digest| format!("{BLOBS}/{}", digest.hex());
+        let manifest = first.map(|image| DockerManifest {
+            config: blob(&image.config),
+            repo_tags: vec![self.name().to_string()],
+            layers: image.layers.iter().map(blob).collect(),
+        });
+        manifest.into_iter().collect()
+    }
+}

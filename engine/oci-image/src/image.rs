@@ -1,0 +1,121 @@
+//! One image, for one platform: what is in it, and how it is started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use crate::digest::Digest;
+use crate::document::{
+    CONFIG, CREATED, Config, Descriptor, Execution, History, MANIFEST, Manifest, Platform, RootFs,
+};
+use crate::layer::Layer;
+use crate::pack_error::PackError;
+
+/// An image that is wanted.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// What it runs on.
+    pub platform: Platform,
+    /// `uid`, or `uid:gid`.
+    pub user: String,
+    /// Program and arguments.
+    pub entrypoint: Vec<String>,
+    /// For whoever looks at it.
+    pub labels: BTreeMap<String, String>,
+    /// From the bottom to the top.
+    pub layers: Vec<Layer>,
+}
+
+/// What an image is called where it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageName {
+    /// With registry and path, such as `registry.example.com/team/custom-plugin`.
+    pub repository: String,
+    /// Such as `1.2.3`.
+    pub tag: String,
+}
+
+/// An image whose blobs were written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) manifest: Descriptor,
+    pub(crate) config: Digest,
+    pub(crate) layers: Vec<Digest>,
+}
+
+impl Image {
+    /// Writes layers, configuration and manifest to the directory of blobs.
+    pub(crate) fn write(
+        &self,
+        blobs: &Path,
+        progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Written, PackError> {
+        let mut packed = Vec::new();
+        let mut known = BTreeSet::new();
+        for layer in &self.layers {
+            let unnamed = blobs.join("layer.part");
+            let layer = layer.pack(&unnamed, progress)?;
+            let named = blobs.join(layer.descriptor.digest.hex());
+            fs::rename(&unnamed, &named).map_err(PackError::io("rename", &unnamed))?;
+            // Two layers of the same content would be one, twice applied.
+            if known.insert(layer.descriptor.digest.clone()) {
+                packed.push(layer);
+            }
+        }
+        let config = Config {
+            created: CREATED,
+            platform: &self.platform,
+            config: Execution {
+                user: &self.user,
+                entrypoint: &self.entrypoint,
+                working_dir: "/",
+                labels: &self.labels,
+            },
+            rootfs: RootFs { kind: "layers", diff_ids: packed.iter().map(|layer| &layer.diff_id).collect() },
+            history: packed
+                .iter()
+                .map(|layer| History { created: CREATED, created_by: &layer.title })
+                .collect(),
+        };
+        let config = write_document(blobs, CONFIG, &config)?;
+        let layers: Vec<Descriptor> = packed.into_iter().map(|layer| layer.descriptor).collect();
+        let manifest = Manifest { schema_version: 2, media_type: MANIFEST, config: &config, layers: &layers };
+        let manifest = write_document(blobs, MANIFEST, &manifest)?;
+        Ok(Written {
+            manifest: Descriptor { platform: Some(self.platform.clone()), ..manifest },
+            config: config.digest,
+            layers: layers.into_iter().map(|layer| layer.digest).collect(),
+        })
+    }
+
+    /// Bytes of executables in it.
+    pub(crate) fn size(&self) -> u64 {
+        self.layers.iter().map(Layer::size).sum()
+    }
+}
+
+impl std::fmt::Display for ImageName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.repository, self.tag)
+    }
+}
+
+/// Writes a document as a blob.
+pub(crate) fn write_document(
+    blobs: &Path,
+    media_type: &'static str,
+    document: &impl serde::Serialize,
+) -> Result<Descriptor, PackError> {
+    let text = serde_json::to_vec(document).map_err(PackError::Document)?;
+    let digest = Digest::of(&text);
+    let file = blobs.join(digest.hex());
+    fs::write(&file, &text).map_err(PackError::io("write", &file))?;
+    Ok(Descriptor {
+        media_type,
+        digest,
+        size: text.len() as u64,
+        platform: None,
+        annotations: BTreeMap::new(),
+    })
+}

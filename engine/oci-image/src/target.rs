@@ -1,0 +1,99 @@
+//! Where an image is pushed to.
+
+use oci_client::Reference;
+
+use crate::image::ImageName;
+
+/// Registry, repository and tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target(Reference);
+
+/// No name of an image in a registry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not an image such as registry.example.com/team/custom-plugin:1.2.3 ({why})")]
+pub struct TargetError {
+    text: String,
+    why: String,
+}
+
+impl Target {
+    /// Reads a name as Docker does: without a registry it is Docker Hub's. `tag` is taken where it has none.
+    ///
+    /// # Errors
+    /// When it is no name of an image, and for a digest, which is the result of a push and not its target.
+    pub fn parse(text: &str, tag: &str) -> Result<Self, TargetError> {
+        let wrong = |why: String| TargetError { text: text.to_owned(), why };
+        if text.contains('@') {
+            return Err(wrong("a digest cannot be pushed to".to_owned()));
+        }
+        let last = text.rsplit('/').next().unwrap_or(text);
+        let whole = if last.contains(':') { text.to_owned() } else { format!("{text}:{tag}") };
+        whole.parse().map(Self).map_err(|error| wrong(format!("{error}")))
+    }
+
+    /// The host, and its port unless it is the usual one.
+    pub fn registry(&self) -> &str {
+        self.0.registry()
+    }
+
+    /// The path there, without a tag.
+    pub fn repository(&self) -> &str {
+        self.0.repository()
+    }
+
+    /// As a name for layouts and archives.
+    pub fn name(&self) -> ImageName {
+        ImageName {
+            repository: format!("{}/{}", self.0.registry(), self.0.repository()),
+            tag: self.0.tag().unwrap_or("latest").to_owned(),
+        }
+    }
+
+    /// Whether the registry is on this machine, to which Docker and everybody else speak without TLS.
+    pub fn is_loopback(&self) -> bool {
+        let host = self.registry();
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        host == "localhost" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_docker_reads_them() {
+        for (text, whole, loopback) in [
+            ("registry.example.com/team/plugin:1.0", "registry.example.com/team/plugin:1.0", false),
+            ("registry.example.com:5000/plugin", "registry.example.com:5000/plugin:9.9.9", false),
+            ("team/plugin", "docker.io/team/plugin:9.9.9", false),
+            ("plugin", "docker.io/library/plugin:9.9.9", false),
+            ("127.0.0.1:5000/plugin", "127.0.0.1:5000/plugin:9.9.9", true),
+            ("localhost:5000/plugin", "localhost:5000/plugin:9.9.9", true),
+        ] {
+            let target = Target::parse(text, "9.9.9").expect(text);
+            assert_eq!((target.to_string().as_str(), target.is_loopback()), (whole, loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for text in ["", "Team/Plugin", "registry.example.com/", "a b", "https://registry.example.com/plugin"]
+        {
+            assert!(Target::parse(text, "1.0").is_err(), "{text}");
+        }
+        let digest = format!("plugin@sha256:{}", "0".repeat(64));
+        let error = Target::parse(&digest, "1.0").expect_err("a digest");
+        assert!(error.to_string().contains("cannot be pushed to"), "{error}");
+    }
+}

@@ -1,0 +1,253 @@
+//! Whatever mixture of versions is on whatever nodes and mounts: an upgrade ends, takes nothing away that is needed, and can
+//! be killed anywhere.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use vault_api::catalog::PluginType;
+use vault_api::health::Product;
+use vault_api::pins::Pin;
+
+use super::samples::{SHA, old_fleet, upgrade};
+use super::*;
+use crate::goal::{Canary, Collect, Deregister, Downgrade, Rehearsal, Target, Trial, Upgrade, Versions};
+use crate::observed::site::{NodeName, Process, RunningVersion};
+use crate::observed::{CatalogEntry, Pins, ThisRun};
+
+const VERSIONS: [&str; 5] = ["0.9.0", "1.0.0", "1.2.3", "1.3.0-rc.1", "2.0.0"];
+const CANARY: &str = "vault-token-plugin-canary/custom-1.2.3/";
+
+/// What one mount is told to run and runs.
+type Told = (&'static str, &'static str);
+
+fn version() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(&VERSIONS[..])
+}
+
+fn sha(version: &str) -> String {
+    if version == "1.2.3" { SHA.to_owned() } else { format!("sha-{version}") }
+}
+
+/// One or three nodes, up to five mounts of any version, any files, perhaps a pin, perhaps what a killed run has left.
+fn fleet() -> impl Strategy<Value = Observed> {
+    (
+        proptest::collection::vec((version(), version()), 1..6),
+        proptest::collection::btree_set(version(), 0..5),
+        proptest::option::of(version()),
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        proptest::option::of(version()),
+    )
+        .prop_map(|(mounts, registered, pin, alone, openbao, canary, lacking)| {
+            make(&mounts, &registered, pin, (alone, openbao, canary), lacking)
+        })
+}
+
+fn make(
+    mounts: &[Told],
+    registered: &BTreeSet<&'static str>,
+    pin: Option<&'static str>,
+    (alone, openbao, canary): (bool, bool, bool),
+    lacking: Option<&'static str>,
+) -> Observed {
+    let mut observed = old_fleet();
+    if openbao {
+        observed.server.product = Product::OpenBao;
+    }
+    let pin = pin.filter(|_| !openbao);
+    observed.mounts.clear();
+    for (number, (told, runs)) in mounts.iter().enumerate() {
+        let mount = MountObserved {
+            plugin: "custom".into(),
+            configured_version: format!("v{told}"),
+            running_version: format!("v{runs}"),
+            running_sha256: sha(runs),
+            ..MountObserved::default()
+        };
+        observed.mounts.insert(format!("mount-{number}/"), mount);
+    }
+    if canary {
+        let mount = observed.mounts["mount-0/"].clone();
+        observed.mounts.insert(CANARY.into(), mount);
+    }
+    let used = mounts.iter().flat_map(|(told, runs)| [*told, *runs]).chain(pin);
+    let all: BTreeSet<&str> = used.chain(registered.iter().copied()).collect();
+    observed.catalog = all
+        .iter()
+        .map(|version| CatalogEntry {
+            kind: PluginType::Secret,
+            name: "custom".into(),
+            version: format!("v{version}"),
+            sha256: sha(version),
+            command: None,
+            args: None,
+        })
+        .collect();
+    if let Some(version) = pin {
+        let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: format!("v{version}") };
+        observed.pins = Pins::Set(vec![pin]);
+    }
+    let running: std::collections::BTreeMap<String, RunningVersion> = observed
+        .mounts
+        .iter()
+        .map(|(path, mount)| {
+            let (version, sha256) = (mount.running_version.clone(), mount.running_sha256.clone());
+            (path.clone(), RunningVersion { version, sha256 })
+        })
+        .collect();
+    let site = observed.site.as_mut().expect("a site");
+    if alone {
+        site.nodes.retain(|name, _| *name == NodeName::new("vault-0"));
+    }
+    for (name, node) in &mut site.nodes {
+        let last = *name == NodeName::new("vault-2");
+        node.files = all
+            .iter()
+            .filter(|version| !last || lacking != Some(**version))
+            .map(|version| PluginFile {
+                name: format!("custom-{version}"),
+                sha256: sha(version),
+                mode: 0o755,
+            })
+            .collect();
+        node.processes = if node.processes.is_empty() {
+            Vec::new()
+        } else {
+            let files: BTreeSet<&str> = mounts.iter().map(|(_, runs)| *runs).collect();
+            let process = |version: &&str| Process {
+                pid: 7,
+                file: format!("custom-{version}"),
+                sha256: Some(sha(version)),
+            };
+            files.iter().map(process).collect()
+        };
+        node.vault.as_mut().expect("a server").running = running.clone();
+    }
+    observed
+}
+
+fn wish() -> impl Strategy<Value = Goal> {
+    let to = prop_oneof![
+        Just(upgrade().target),
+        version().prop_map(|version| Target::Registered {
+            kind: PluginType::Secret,
+            name: "custom".into(),
+            version: version.parse().expect("a version"),
+        })
+    ];
+    let moving = (to, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |(target, downgrade, canary, rehearse, only)| {
+            let first: MountPath = "mount-0".parse().expect("a path");
+            Goal::Upgrade(Box::new(Upgrade {
+                target,
+                only: if only { vec![first.clone()] } else { Vec::new() },
+                downgrade: if downgrade { Downgrade::Allow } else { Downgrade::Refuse },
+                canary: if canary { upgrade().canary } else { Canary::Skip },
+                trials: vec![Trial { mount: first, below: "creds/dev".into() }],
+                rehearsal: if rehearse { Rehearsal::EveryNode } else { Rehearsal::None },
+                ..upgrade()
+            }))
+        },
+    );
+    let gc = (0..3_usize).prop_map(|keep| Goal::Collect(Collect { name: None, keep }));
+    let deregister = version().prop_map(|version| {
+        let versions = Versions::These(vec![version.parse().expect("a version")]);
+        Goal::Deregister(Deregister { kind: PluginType::Secret, name: "custom".into(), versions })
+    });
+    prop_oneof![4 => moving, 1 => gc, 1 => deregister]
+}
+
+/// What a step takes away must be needed by no mount that people use.
+fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
+    let mounts = || before.mounts_of(PluginType::Secret, "custom");
+    match step {
+        Step::RemoveCanary { path } => prop_assert!(path.is_canary(), "{step}"),
+        Step::DeregisterVersion { name, version, .. } if name == "custom" => {
+            for (path, mount) in mounts() {
+                let needed = [&mount.running_version, &mount.configured_version, before.would_run(mount)];
+                prop_assert!(!needed.contains(&version.as_str()), "{step}: {path}");
+            }
+        }
+        Step::RemoveFile { file, .. } => {
+            for (path, mount) in mounts() {
+                for version in [&mount.running_version, before.would_run(mount)] {
+                    let file_of = version.replacen('v', "custom-", 1);
+                    prop_assert!(file_of != *file, "{step}: {path}");
+                }
+            }
+        }
+        _ => {}
+    }
+    let gone: Vec<&String> =
+        before.mounts.keys().filter(|path| !before.after(step).mounts.contains_key(*path)).collect();
+    let canaries = gone.iter().all(|path| path.parse::<MountPath>().is_ok_and(|path| path.is_canary()));
+    prop_assert!(canaries, "{step} removes {gone:?}");
+    Ok(())
+}
+
+/// What must hold when there is nothing left to do.
+fn check_end(end: &Observed, goal: &Goal) -> Result<(), TestCaseError> {
+    let Goal::Upgrade(upgrade) = goal else { return Ok(()) };
+    let wanted = upgrade.version().tagged();
+    for (path, mount) in end.mounts_of(PluginType::Secret, "custom") {
+        if upgrade.only.is_empty() || upgrade.only.contains(&path) {
+            prop_assert_eq!(&mount.running_version, &wanted, "{}", path);
+            prop_assert_eq!(end.would_run(mount), wanted.as_str(), "{}", path);
+        }
+    }
+    prop_assert!(!end.mounts.contains_key(CANARY));
+    prop_assert!(end.catalog.iter().all(|entry| entry.name != "custom-canary"));
+    if let Target::Brought(plugin) = &upgrade.target {
+        let nodes = end.site.iter().flat_map(|site| &site.nodes).count();
+        prop_assert_eq!(end.nodes_with(&plugin.file_name()).len(), nodes);
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn every_plan_ends_where_it_should_and_takes_nothing_away_that_is_needed(
+        observed in fleet(), goal in wish()
+    ) {
+        if let Ok(made) = plan(&observed, &goal) {
+            let mut then = observed;
+            for step in &made.steps {
+                prop_assert_eq!(decide(&then, &goal), Decision::Do(step.clone()));
+                check_harmless(&then, step)?;
+                then = then.after(step);
+            }
+            prop_assert_eq!(decide(&then, &goal), Decision::Done);
+            check_end(&then, &goal)?;
+        }
+    }
+
+    #[test]
+    fn killed_after_any_step_the_same_goal_is_reached(observed in fleet(), goal in wish()) {
+        let Ok(made) = plan(&observed, &goal) else { return Ok(()) };
+        let mut killed = observed;
+        for step in &made.steps {
+            killed = killed.after(step);
+            killed.this_run = ThisRun::default();
+            let again = plan(&killed, &goal);
+            prop_assert!(again.is_ok(), "after {step}: {again:?}");
+            let mut then = killed.clone();
+            for step in again.expect("looked at above").steps {
+                check_harmless(&then, &step)?;
+                then = then.after(&step);
+            }
+            check_end(&then, &goal)?;
+        }
+    }
+
+    #[test]
+    fn whatever_a_killed_run_has_moved_is_known_with_what_it_runs(observed in fleet(), goal in wish()) {
+        let Goal::Upgrade(upgrade) = &goal else { return Ok(()) };
+        let wanted = upgrade.version().tagged();
+        for (path, running) in half_switched(&observed, upgrade) {
+            let mount = &observed.mounts[path.as_str()];
+            prop_assert_eq!(&mount.running_version, &running);
+            prop_assert!(running != wanted && observed.would_run(mount) == wanted);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Which versions nothing needs, and the next step that takes one away.
+
+use std::collections::BTreeSet;
+
+use vault_api::catalog::PluginType;
+
+use crate::goal::{Collect, Deregister, Versions};
+use crate::observed::{CatalogEntry, Observed};
+use crate::refusal::{Need, Refusal};
+use crate::step::Step;
+use crate::version::Version;
+
+/// One version of one plugin; the text has its `v`, and is empty for the unversioned entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Named {
+    kind: PluginType,
+    name: String,
+    version: String,
+}
+
+pub(super) fn deregister_step(observed: &Observed, goal: &Deregister) -> Result<Option<Step>, Refusal> {
+    let Deregister { kind, name, versions } = goal;
+    // Only secrets engines are listed with what they run.
+    if *kind != PluginType::Secret {
+        return Err(Refusal::UseNotSeen { kind: *kind, name: name.clone() });
+    }
+    let known = known(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
+    let doomed: Vec<Named> = match versions {
+        Versions::All => known.collect(),
+        Versions::These(versions) => {
+            let these: BTreeSet<String> = versions.iter().map(Version::tagged).collect();
+            known.filter(|known| these.contains(&known.version)).collect()
+        }
+    };
+    for doomed in &doomed {
+        if let Some(need) = need(observed, doomed) {
+            let Named { name, version, .. } = doomed.clone();
+            return Err(Refusal::StillNeeded { name, version, need });
+        }
+    }
+    Ok(removal(observed, &doomed))
+}
+
+pub(super) fn collect_step(observed: &Observed, goal: &Collect) -> Option<Step> {
+    let names: BTreeSet<String> = known(observed)
+        .into_iter()
+        .filter(|known| known.kind == PluginType::Secret)
+        .map(|known| known.name)
+        .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
+        .collect();
+    let doomed: Vec<Named> = names.iter().flat_map(|name| garbage(observed, name, goal.keep)).collect();
+    removal(observed, &doomed)
+}
+
+/// The versions of a secrets engine that nothing can need: older than what is needed, and not among the `keep` before it.
+///
+/// What is newer than everything in use may be on its way, so it stays; so does a plugin that nothing runs, which may have
+/// been registered for tomorrow, and what has no version, which cannot be told from another.
+fn garbage(observed: &Observed, name: &str, keep: usize) -> Vec<Named> {
+    let known =
+        known(observed).into_iter().filter(|known| known.kind == PluginType::Secret && known.name == name);
+    let (needed, free): (Vec<_>, Vec<_>) = known.partition(|known| need(observed, known).is_some());
+    let version = |named: &Named| named.version.parse::<Version>().ok();
+    let Some(newest) = needed.iter().filter_map(version).max() else { return Vec::new() };
+    let mut older: Vec<(Version, Named)> = free
+        .into_iter()
+        .filter_map(|named| version(&named).map(|version| (version, named)))
+        .filter(|(version, _)| *version < newest)
+        .collect();
+    older.sort();
+    let registered = |(version, _): &(Version, Named)| {
+        observed.entry(PluginType::Secret, name, &version.tagged()).is_some()
+    };
+    // Only what is registered can be gone back to, so that a stray file does not count as the one before.
+    let mut kept = 0;
+    let mut doomed = Vec::new();
+    for candidate in older.into_iter().rev() {
+        if kept < keep && registered(&candidate) {
+            kept += 1;
+        } else {
+            doomed.push(candidate.1);
+        }
+    }
+    doomed
+}
+
+/// The catalog before the files: what is registered must be there.
+fn removal(observed: &Observed, doomed: &[Named]) -> Option<Step> {
+    let entry = doomed.iter().find_map(|Named { kind, name, version }| observed.entry(*kind, name, version));
+    if let Some(CatalogEntry { kind, name, version, .. }) = entry {
+        let (kind, name, version) = (*kind, name.clone(), version.clone());
+        return Some(Step::DeregisterVersion { kind, name, version });
+    }
+    let file = |doomed: &Named| {
+        let version = doomed.version.parse::<Version>().ok()?;
+        let file = format!("{}-{version}", doomed.name);
+        let spoken_for = observed.catalog.iter().any(|entry| entry.file_name() == file);
+        (!spoken_for).then(|| remove_file(observed, &file)).flatten()
+    };
+    doomed.iter().find_map(file)
+}
+
+fn remove_file(observed: &Observed, file: &str) -> Option<Step> {
+    let site = observed.site.as_ref()?;
+    let nodes = observed.nodes_with(file);
+    let (directory, file) = (site.directory.clone(), file.to_owned());
+    (!nodes.is_empty()).then_some(Step::RemoveFile { nodes, directory, file })
+}
+
+/// Every version that is in the catalog or on a node.
+fn known(observed: &Observed) -> BTreeSet<Named> {
+    let registered = observed.catalog.iter().map(|entry| Named {
+        kind: entry.kind,
+        name: entry.name.clone(),
+        version: entry.version.clone(),
+    });
+    let files = observed.file_names().into_iter().flat_map(|file| {
+        // A name may hold dashes, and so may a version.
+        let splits: Vec<(String, Version)> = file
+            .match_indices('-')
+            .filter_map(|(at, _)| Some((file[..at].to_owned(), file[at + 1..].parse().ok()?)))
+            .collect();
+        splits.into_iter().take(1).map(|(name, version)| Named {
+            kind: PluginType::Secret,
+            name,
+            version: version.tagged(),
+        })
+    });
+    // A file of a plugin that is registered as something else is that plugin's.
+    let others: BTreeSet<&str> = observed
+        .catalog
+        .iter()
+        .filter(|entry| entry.kind != PluginType::Secret)
+        .map(|entry| entry.name.as_str())
+        .collect();
+    let files: Vec<Named> = files.filter(|named| !others.contains(named.name.as_str())).collect();
+    registered.chain(files).collect()
+}
+
+/// Who needs a version.
+fn need(observed: &Observed, named: &Named) -> Option<Need> {
+    let Named { kind, name, version } = named;
+    let mount = |wanted: &dyn Fn(&crate::observed::MountObserved) -> bool| {
+        let mut mounts = observed.mounts.iter().filter(|(_, mount)| mount.plugin == *name);
+        mounts.find(|(_, mount)| wanted(mount)).map(|(path, _)| path.clone())
+    };
+    if *kind == PluginType::Secret {
+        if let Some(path) = mount(&|mount| mount.running_version == *version) {
+            return Some(Need::RunningAt { path });
+        }
+        if let Some(path) = mount(&|mount| mount.configured_version == *version) {
+            return Some(Need::ConfiguredAt { path });
+        }
+    }
+    if observed.pinned(*kind, name) == Some(version) {
+        return Some(Need::Pinned);
+    }
+    let file = version.parse::<Version>().ok().map(|version| format!("{name}-{version}"))?;
+    observed.process_of(&file).map(|(node, pid)| Need::Process { node, pid })
+}
+
+#[cfg(test)]
+mod tests {
+    use vault_api::pins::Pin;
+
+    use super::super::samples::old_fleet;
+    use super::*;
+    use crate::decide::{Decision, decide, plan};
+    use crate::goal::Goal;
+    use crate::observed::Pins;
+    use crate::observed::site::{PluginFile, Process};
+
+    /// The fleet, which runs 1.0.0, with other versions registered and in place.
+    fn fleet_with(versions: &[&str]) -> Observed {
+        let mut observed = old_fleet();
+        for version in versions {
+            let entry =
+                CatalogEntry { version: format!("v{version}"), command: None, ..observed.catalog[0].clone() };
+            observed.catalog.push(entry);
+            place(&mut observed, &format!("custom-{version}"));
+        }
+        observed
+    }
+
+    fn place(observed: &mut Observed, name: &str) {
+        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+            node.files.push(PluginFile { name: name.into(), sha256: "bb".into(), mode: 0o755 });
+        }
+    }
+
+    fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
+        plan(observed, goal).expect("a plan").steps.iter().map(ToString::to_string).collect()
+    }
+
+    fn gc(keep: usize) -> Goal {
+        Goal::Collect(Collect { name: None, keep })
+    }
+
+    fn deregister(versions: Versions) -> Goal {
+        Goal::Deregister(Deregister { kind: PluginType::Secret, name: "custom".into(), versions })
+    }
+
+    #[test]
+    fn what_runs_the_one_before_and_what_is_to_come_are_kept() {
+        let observed = fleet_with(&["0.7.0", "0.9.0", "0.8.0", "1.1.0"]);
+        assert_eq!(
+            shown(&observed, &gc(1)),
+            [
+                "deregister secret plugin custom v0.8.0",
+                "deregister secret plugin custom v0.7.0",
+                "remove custom-0.8.0 from /vault/plugins on vault-0, vault-1, vault-2",
+                "remove custom-0.7.0 from /vault/plugins on vault-0, vault-1, vault-2",
+            ]
+        );
+        assert_eq!(shown(&observed, &gc(2)).len(), 2);
+        assert_eq!(decide(&observed, &gc(3)), Decision::Done);
+    }
+
+    #[test]
+    fn a_file_without_an_entry_goes_and_does_not_count_as_the_one_before() {
+        let mut observed = fleet_with(&["0.7.0"]);
+        place(&mut observed, "custom-0.9.0");
+        assert_eq!(
+            shown(&observed, &gc(1)),
+            ["remove custom-0.9.0 from /vault/plugins on vault-0, vault-1, vault-2"]
+        );
+    }
+
+    #[test]
+    fn what_is_pinned_configured_or_executed_is_kept_however_old() {
+        let mut observed = fleet_with(&["0.6.0", "0.7.0", "0.8.0", "0.9.0"]);
+        let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: "v0.6.0".into() };
+        observed.pins = Pins::Set(vec![pin]);
+        observed.mounts.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
+        let nodes = &mut observed.site.as_mut().expect("a site").nodes;
+        let node = nodes.values_mut().last().expect("a node");
+        node.processes.push(Process { pid: 9, file: "custom-0.8.0 (deleted)".into(), sha256: None });
+        assert_eq!(
+            shown(&observed, &gc(0)),
+            [
+                "deregister secret plugin custom v0.9.0",
+                "remove custom-0.9.0 from /vault/plugins on vault-0, vault-1, vault-2",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
+        let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
+        observed.mounts.clear();
+        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+            node.processes.clear();
+        }
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+        let mut observed = fleet_with(&["0.9.0"]);
+        observed.catalog.iter_mut().for_each(|entry| entry.kind = PluginType::Auth);
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+    }
+
+    #[test]
+    fn a_file_that_another_entry_starts_stays() {
+        let mut observed = fleet_with(&["0.9.0"]);
+        let other = CatalogEntry {
+            name: "other".into(),
+            command: Some("custom-0.9.0".into()),
+            ..observed.catalog[0].clone()
+        };
+        observed.catalog.push(other);
+        assert_eq!(shown(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
+    }
+
+    #[test]
+    fn nothing_is_deregistered_that_is_needed() {
+        let observed = fleet_with(&["0.9.0"]);
+        let these = Versions::These(vec!["0.9.0".parse().expect("a version")]);
+        assert_eq!(shown(&observed, &deregister(these)).len(), 2);
+        let Decision::Refuse(refusal) = decide(&observed, &deregister(Versions::All)) else {
+            panic!("not refused");
+        };
+        assert_eq!(refusal.to_string(), "custom v1.0.0 is still needed: custom/ runs it");
+        let auth = Deregister { kind: PluginType::Auth, name: "custom".into(), versions: Versions::All };
+        let decision = decide(&observed, &Goal::Deregister(auth));
+        assert!(matches!(decision, Decision::Refuse(Refusal::UseNotSeen { .. })));
+    }
+}

@@ -1,0 +1,319 @@
+use vault_api::catalog::PluginType;
+use vault_api::health::Product;
+use vault_api::pins::Pin;
+
+use super::super::samples::{SHA, old_fleet, register, server_with, upgrade};
+use super::*;
+use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
+use crate::goal::{Goal, Rehearsal, Survival, Trial};
+use crate::observed::Pins;
+use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
+
+fn goal(upgrade: Upgrade) -> Goal {
+    Goal::Upgrade(Box::new(upgrade))
+}
+
+fn shown(observed: &Observed, upgrade: Upgrade) -> Vec<String> {
+    plan(observed, &goal(upgrade)).expect("a plan").steps.iter().map(ToString::to_string).collect()
+}
+
+fn refused(observed: &Observed, upgrade: Upgrade) -> Refusal {
+    match decide(observed, &goal(upgrade)) {
+        Decision::Refuse(refusal) => refusal,
+        other => panic!("not refused but {other:?}"),
+    }
+}
+
+fn pinned(observed: &mut Observed, version: &str) {
+    let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: version.into() };
+    observed.pins = Pins::Set(vec![pin]);
+}
+
+fn path(text: &str) -> MountPath {
+    text.parse().expect("a path")
+}
+
+fn node<'a>(observed: &'a mut Observed, name: &str) -> &'a mut NodeObserved {
+    let site = observed.site.as_mut().expect("a site");
+    site.nodes.get_mut(&NodeName::new(name)).expect("a node")
+}
+
+fn without_canary() -> Upgrade {
+    Upgrade { canary: Canary::Skip, ..upgrade() }
+}
+
+#[test]
+fn every_step_in_its_order() {
+    let trials = vec![Trial { mount: path("custom"), below: "creds/dev".into() }];
+    let rehearsal = Rehearsal::EveryNode;
+    let canary = Canary::Mount { writes: register().mounts.remove(0).writes, read: Some("creds/dev".into()) };
+    assert_eq!(
+        shown(&old_fleet(), Upgrade { trials, rehearsal, canary, ..upgrade() }),
+        [
+            "place custom-1.2.3 in /vault/plugins on vault-0, vault-1, vault-2",
+            "register secret plugin custom v1.2.3",
+            "mount custom v1.2.3 for a trial at vault-token-plugin-canary/custom-1.2.3/",
+            "prove vault-token-plugin-canary/custom-1.2.3/, configure it and try creds/dev",
+            "remove vault-token-plugin-canary/custom-1.2.3/",
+            "move custom/ from v1.0.0 to v1.2.3",
+            "move team/ from v1.0.0 to v1.2.3",
+            "reload custom/, team/",
+            "try custom/creds/dev",
+            "hand over to another node (1 of 3)",
+            "hand over to another node (2 of 3)",
+            "hand over to another node (3 of 3)",
+        ]
+    );
+}
+
+#[test]
+fn a_pin_is_moved_and_its_canary_has_a_name_of_its_own() {
+    let mut observed = old_fleet();
+    pinned(&mut observed, "v1.0.0");
+    assert_eq!(
+        shown(&observed, upgrade())[1..],
+        [
+            "register secret plugin custom v1.2.3",
+            "register secret plugin custom-canary v1.2.3",
+            "mount custom-canary v1.2.3 for a trial at vault-token-plugin-canary/custom-1.2.3/",
+            "prove vault-token-plugin-canary/custom-1.2.3/",
+            "remove vault-token-plugin-canary/custom-1.2.3/",
+            "deregister secret plugin custom-canary v1.2.3",
+            "pin custom to v1.2.3 instead of v1.0.0",
+            "reload custom/, team/",
+        ]
+    );
+    let part = Upgrade { only: vec![path("custom")], ..upgrade() };
+    assert!(matches!(refused(&observed, part), Refusal::PinMovesAll { .. }));
+}
+
+#[test]
+fn under_a_pin_that_a_killed_run_has_moved_the_canary_is_given_no_version() {
+    let mut observed = server_with("1.2.3", SHA);
+    let mount = observed.mounts.get_mut("custom/").expect("a mount");
+    (mount.configured_version, mount.running_version) = ("v1.0.0".into(), "v1.0.0".into());
+    pinned(&mut observed, "v1.2.3");
+    let steps = plan(&observed, &goal(upgrade())).expect("a plan").steps;
+    assert!(matches!(steps[0], Step::MountCanary { version_from: VersionFrom::Pin, .. }), "{steps:?}");
+    assert_eq!(half_switched(&observed, &upgrade()), [(path("custom"), "v1.0.0".to_owned())]);
+}
+
+#[test]
+fn what_runs_already_is_nothing_to_do() {
+    let observed = server_with("1.2.3", SHA);
+    assert_eq!(decide(&observed, &goal(upgrade())), Decision::Done);
+}
+
+#[test]
+fn two_versions_of_a_plugin_come_together_or_only_some_are_moved() {
+    let mut observed = old_fleet();
+    let team = observed.mounts.get_mut("team/").expect("a mount");
+    (team.configured_version, team.running_version) = ("v1.1.0".into(), "v1.1.0".into());
+    let steps = shown(&observed, without_canary());
+    assert_eq!(steps[2..4], ["move custom/ from v1.0.0 to v1.2.3", "move team/ from v1.1.0 to v1.2.3"]);
+    let part = Upgrade { only: vec![path("team")], ..without_canary() };
+    assert_eq!(shown(&observed, part)[2..], ["move team/ from v1.1.0 to v1.2.3", "reload team/"]);
+}
+
+#[test]
+fn a_canary_that_a_killed_run_has_left_is_removed_first() {
+    let mut observed = old_fleet();
+    let stray = MountObserved { plugin: "custom".into(), ..MountObserved::default() };
+    observed.mounts.insert("vault-token-plugin-canary/custom-1.1.0/".into(), stray.clone());
+    assert_eq!(shown(&observed, upgrade())[0], "remove vault-token-plugin-canary/custom-1.1.0/");
+    // Also where nothing else is to be done.
+    let mut observed = server_with("1.2.3", SHA);
+    observed.mounts.insert("vault-token-plugin-canary/custom-1.2.3/".into(), stray);
+    assert_eq!(shown(&observed, upgrade()), ["remove vault-token-plugin-canary/custom-1.2.3/"]);
+}
+
+#[test]
+fn a_mount_that_was_moved_and_not_reloaded_is_known_with_what_it_runs() {
+    let mut observed = old_fleet();
+    observed.mounts.get_mut("team/").expect("a mount").configured_version = "v1.2.3".into();
+    assert_eq!(half_switched(&observed, &upgrade()), [(path("team"), "v1.0.0".to_owned())]);
+    let steps = shown(&observed, without_canary());
+    assert_eq!(steps[2..], ["move custom/ from v1.0.0 to v1.2.3", "reload custom/, team/"]);
+}
+
+#[test]
+fn a_canary_or_a_mount_that_runs_something_else_is_refused() {
+    let (goal, mut then) = (goal(upgrade()), old_fleet());
+    let mut lies = 0;
+    for step in plan(&then, &goal).expect("a plan").steps {
+        then = then.after(&step);
+        let path = match &step {
+            Step::MountCanary { path, .. } => path,
+            Step::ReloadMounts { paths } => &paths[0],
+            _ => continue,
+        };
+        let mut lying = then.clone();
+        lying.mounts.get_mut(path.as_str()).expect("a mount").running_sha256 = "cc".into();
+        let decision = decide(&lying, &goal);
+        assert!(matches!(decision, Decision::Refuse(Refusal::RunsSomethingElse { .. })), "{decision:?}");
+        lies += 1;
+    }
+    assert_eq!(lies, 2);
+}
+
+#[test]
+fn a_version_that_no_process_executes_is_not_proven() {
+    let (goal, mut then) = (goal(without_canary()), old_fleet());
+    for step in plan(&then, &goal).expect("a plan").steps {
+        then = then.after(&step);
+    }
+    assert_eq!(decide(&then, &goal), Decision::Done);
+    for node in then.site.as_mut().expect("a site").nodes.values_mut() {
+        node.processes.retain(|process| process.file == "custom-1.0.0");
+    }
+    assert!(matches!(decide(&then, &goal), Decision::Refuse(Refusal::NotProven { .. })));
+}
+
+#[test]
+fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let steps = shown(&observed, without_canary());
+    assert_eq!(
+        steps[4..],
+        [
+            "reload custom/, team/",
+            "restart vault-1, which still runs the version before",
+            "restart vault-2, which still runs the version before",
+        ]
+    );
+}
+
+#[test]
+fn what_a_restart_would_lose_is_refused_until_somebody_says_otherwise() {
+    let kept = |keeping: Keeping, restarts: Restarts, survival: Survival| {
+        let mut observed = old_fleet();
+        let site = observed.site.as_mut().expect("a site");
+        (site.keeping, site.restarts) = (keeping, restarts);
+        decide(&observed, &goal(Upgrade { survival, ..without_canary() }))
+    };
+    let nothing = || Keeping::Nothing { what: "emptyDir plugins".into() };
+    let brings = |files: &[&str]| Keeping::InitContainer {
+        name: "plugins".into(),
+        image: "plugins:1".into(),
+        brings: Some(files.iter().map(|&file| file.to_owned()).collect()),
+    };
+    let image = || Survival::Image("plugins:2".into());
+    let is_refused = |decision: &Decision| matches!(decision, Decision::Refuse(Refusal::NotKept { .. }));
+    assert!(is_refused(&kept(nothing(), Restarts::ByHand, Survival::Needed)));
+    assert!(is_refused(&kept(nothing(), Restarts::ByHand, image())));
+    assert!(is_refused(&kept(brings(&["custom-1.0.0"]), Restarts::ByHand, Survival::Needed)));
+    for decision in [
+        kept(nothing(), Restarts::ByHand, Survival::NotNeeded),
+        kept(brings(&["custom-1.2.3"]), Restarts::Rolling, Survival::Needed),
+        kept(brings(&["custom-1.0.0"]), Restarts::ByHand, image()),
+    ] {
+        assert!(matches!(decision, Decision::Do(Step::PlaceBinary { .. })), "{decision:?}");
+    }
+    let rolling = kept(brings(&[]), Restarts::Rolling, image());
+    assert!(matches!(rolling, Decision::Refuse(Refusal::WouldRestart { .. })));
+
+    let mut observed = old_fleet();
+    observed.site.as_mut().expect("a site").keeping = brings(&[]);
+    let steps = shown(&observed, Upgrade { survival: image(), ..without_canary() });
+    assert_eq!(steps.last().expect("a step"), "take plugins:2 as image of init container plugins");
+}
+
+#[test]
+fn a_node_that_goes_away_amid_a_run_is_waited_for() {
+    let mut observed = old_fleet();
+    *node(&mut observed, "vault-2") = NodeObserved::not_ready("pending");
+    assert_eq!(refused(&observed, upgrade()).to_string(), "on vault-2: the node is not ready: pending");
+    observed.this_run.steps = 1;
+    let waiting = decide(&observed, &goal(upgrade()));
+    assert!(matches!(waiting, Decision::Wait(WaitingOn::Node { .. })), "{waiting:?}");
+}
+
+/// Each row: what is refused, and what makes it so.
+#[test]
+fn refusals_name_what_is_wrong() {
+    type Change = fn(&mut Observed, &mut Upgrade);
+    let rows: &[(&str, Change)] = &[
+        ("no mount runs the secret plugin custom", |o, _| o.mounts.clear()),
+        ("nothing is mounted at other/", |_, u| u.only = vec![path("other")]),
+        ("kv/ is taken by kv", |o, u| {
+            let kv = MountObserved { plugin: "kv".into(), ..MountObserved::default() };
+            o.mounts.insert("kv/".into(), kv);
+            u.only = vec![path("kv")];
+        }),
+        ("team/ is at v2.0.0, which is newer than 1.2.3", |o, _| {
+            o.mounts.get_mut("team/").expect("a mount").running_version = "v2.0.0".into();
+        }),
+        ("clients of custom would fail with this version: read creds: removed", |_, u| {
+            u.breaks = vec!["read creds: removed".into()];
+        }),
+        ("on vault-1: its server is sealed", |o, _| {
+            node(o, "vault-1").vault.as_mut().expect("a server").sealed = true;
+        }),
+        ("somebody is changing plugins here", |o, _| {
+            o.site.as_mut().expect("a site").holder = Some("somebody".into());
+        }),
+        ("on vault-2: /vault/plugins/custom-1.2.3 exists with another content", |o, _| {
+            node(o, "vault-2").files[0].name = "custom-1.2.3".into();
+        }),
+        ("on vault-0: /vault/plugins has 10 bytes free", |o, _| node(o, "vault-0").free_bytes = Some(10)),
+    ];
+    for (words, change) in rows {
+        let (mut observed, mut upgrade) = (old_fleet(), upgrade());
+        change(&mut observed, &mut upgrade);
+        let refusal = refused(&observed, upgrade);
+        assert!(refusal.to_string().contains(words), "{words}: {refusal}");
+        assert!(refusal.cure().len() > 10, "{words}");
+    }
+}
+
+fn back() -> Upgrade {
+    let target = Target::Registered {
+        kind: PluginType::Secret,
+        name: "custom".into(),
+        version: "1.0.0".parse().expect("a version"),
+    };
+    Upgrade { target, downgrade: Downgrade::Allow, ..without_canary() }
+}
+
+#[test]
+fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
+    let before = |observed: &Observed| version_before(observed, PluginType::Secret, "custom");
+    let mut observed = plan(&old_fleet(), &goal(upgrade()))
+        .expect("a plan")
+        .steps
+        .iter()
+        .fold(old_fleet(), |then, step| then.after(step));
+    observed.this_run = crate::observed::ThisRun::default();
+    assert_eq!(before(&observed).expect("a version").to_string(), "1.0.0");
+    assert_eq!(
+        shown(&observed, back()),
+        ["move custom/ from v1.2.3 to v1.0.0", "move team/ from v1.2.3 to v1.0.0", "reload custom/, team/",]
+    );
+    // A node that is down at that hour does not stand in the way, and is said.
+    let mut broken = observed.clone();
+    *node(&mut broken, "vault-2") = NodeObserved::not_ready("unreachable");
+    let made = plan(&broken, &goal(back())).expect("a plan");
+    assert_eq!(made.notices, [Notice::NotSeen { node: NodeName::new("vault-2"), why: "unreachable".into() }]);
+    assert_eq!(node(&mut broken, "vault-2").presence, Presence::NotReady { why: "unreachable".into() });
+
+    node(&mut observed, "vault-1").files.retain(|file| file.name != "custom-1.0.0");
+    assert!(matches!(before(&observed), Err(Refusal::NoVersionBefore { .. })));
+    assert!(matches!(refused(&observed, back()), Refusal::NotInPlace { .. }));
+    observed.catalog.retain(|entry| entry.version != "v1.0.0");
+    assert!(matches!(refused(&observed, back()), Refusal::NotRegistered { .. }));
+}
+
+#[test]
+fn every_node_says_what_it_runs_after_a_restart() {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let made = plan(&observed, &goal(without_canary())).expect("a plan");
+    let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
+    for name in ["vault-0", "vault-1", "vault-2"] {
+        let vault = node(&mut then, name).vault.as_ref().expect("a server");
+        let wanted = RunningVersion { version: "v1.2.3".into(), sha256: SHA.into() };
+        assert_eq!(vault.running["custom/"], wanted, "{name}");
+        assert_eq!(vault.role == Role::Active, name == "vault-0");
+    }
+}

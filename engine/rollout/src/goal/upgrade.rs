@@ -1,0 +1,167 @@
+//! What `upgrade` and `rollback` want: every mount of a plugin on one version, and proof of it.
+
+use vault_api::catalog::PluginType;
+
+use super::{Downgrade, MountPath, Plugin, WriteGoal};
+use crate::version::Version;
+
+/// Goal of `upgrade` and of `rollback`.
+#[derive(Clone, Debug)]
+pub struct Upgrade {
+    /// To which version.
+    pub target: Target,
+    /// Only these mounts; every mount of the plugin when empty.
+    pub only: Vec<MountPath>,
+    /// Whether a mount may go to an older version.
+    pub downgrade: Downgrade,
+    /// Whether the version has to work on a mount of its own first.
+    pub canary: Canary,
+    /// What is read on the real mounts once they run the version. A lease is revoked again.
+    pub trials: Vec<Trial>,
+    /// What clients of the running version would miss, a sentence each; any of it is refused.
+    pub breaks: Vec<String>,
+    /// Whether the version must still be there when a node is started anew.
+    pub survival: Survival,
+    /// Whether every node is made the active one, at the end.
+    pub rehearsal: Rehearsal,
+}
+
+/// Whether a version must still be there when a node is started anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Survival {
+    /// It must.
+    #[default]
+    Needed,
+    /// It must, and this image brings it.
+    Image(String),
+    /// It need not: somebody has said so.
+    NotNeeded,
+}
+
+/// Whether a failover is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// No.
+    #[default]
+    None,
+    /// Once for every node.
+    EveryNode,
+}
+
+/// The version to move to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// One that the caller brings.
+    Brought(Box<Plugin>),
+    /// One that is registered and in place; its checksum is the catalog's.
+    Registered {
+        /// What it is for.
+        kind: PluginType,
+        /// Name in the catalog.
+        name: String,
+        /// Version.
+        version: Version,
+    },
+}
+
+/// Whether the version has to work on a mount of its own first.
+#[derive(Clone, Debug)]
+pub enum Canary {
+    /// No.
+    Skip,
+    /// Yes. It is mounted, proven, tried, and removed before any other mount is touched.
+    Mount {
+        /// What is written there before it is tried.
+        writes: Vec<WriteGoal>,
+        /// What is read there, below the mount.
+        read: Option<String>,
+    },
+}
+
+/// A path that must return a lease or data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// Of which mount.
+    pub mount: MountPath,
+    /// Below it.
+    pub below: String,
+}
+
+impl Upgrade {
+    /// What the plugin is for.
+    pub fn kind(&self) -> PluginType {
+        match &self.target {
+            Target::Brought(plugin) => plugin.kind,
+            Target::Registered { kind, .. } => *kind,
+        }
+    }
+
+    /// Name of the plugin.
+    pub fn name(&self) -> &str {
+        match &self.target {
+            Target::Brought(plugin) => &plugin.name,
+            Target::Registered { name, .. } => name,
+        }
+    }
+
+    /// The version to move to.
+    pub fn version(&self) -> &Version {
+        match &self.target {
+            Target::Brought(plugin) => &plugin.version,
+            Target::Registered { version, .. } => version,
+        }
+    }
+
+    /// Where its canary is mounted: the same in every run, so that one which a killed run has left is known again.
+    pub(crate) fn canary_path(&self) -> MountPath {
+        // A plus sign in a path would have to be encoded by everybody who looks at it.
+        let version = self.version().to_string().replace('+', "_");
+        MountPath(format!("{CANARIES}{}-{version}/", self.name()))
+    }
+
+    /// Name under which the canary is registered while a pin keeps the plugin's own name on another version.
+    pub(crate) fn canary_name(&self) -> String {
+        format!("{}{CANARY_NAME}", self.name())
+    }
+}
+
+impl MountPath {
+    /// Whether it is the mount of a canary, which no upgrade moves and nobody should use.
+    pub fn is_canary(&self) -> bool {
+        self.0.starts_with(CANARIES)
+    }
+}
+
+/// What every canary's path begins with.
+const CANARIES: &str = "vault-token-plugin-canary/";
+
+/// What the name of a canary under a pin ends with.
+const CANARY_NAME: &str = "-canary";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canary_has_one_path_a_version_that_is_known_again() {
+        let upgrade = Upgrade {
+            target: Target::Registered {
+                kind: PluginType::Secret,
+                name: "custom".into(),
+                version: "1.2.3+build.5".parse().expect("a version"),
+            },
+            only: Vec::new(),
+            downgrade: Downgrade::Refuse,
+            canary: Canary::Skip,
+            trials: Vec::new(),
+            breaks: Vec::new(),
+            survival: Survival::Needed,
+            rehearsal: Rehearsal::None,
+        };
+        let path = upgrade.canary_path();
+        assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");
+        assert!(path.is_canary());
+        assert!(path.as_str().parse::<MountPath>().is_ok());
+        assert!(!"custom".parse::<MountPath>().expect("a path").is_canary());
+    }
+}

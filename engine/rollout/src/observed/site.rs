@@ -1,0 +1,282 @@
+//! What a site is: its nodes, and what becomes of their files when they are started anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::binary::Machine;
+
+/// The place where the server's plugins lie: one directory on every node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteObserved {
+    /// What it is.
+    pub kind: SiteKind,
+    /// The plugin directory, the same on every node.
+    pub directory: PathBuf,
+    /// Its nodes.
+    pub nodes: BTreeMap<NodeName, NodeObserved>,
+    /// What keeps the files of a node that is started anew.
+    pub keeping: Keeping,
+    /// Who starts nodes anew when their description changes.
+    pub restarts: Restarts,
+    /// Somebody else who changes things at this moment.
+    pub holder: Option<String>,
+}
+
+/// What a site is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "site", rename_all = "snake_case")]
+pub enum SiteKind {
+    /// This machine.
+    Local,
+    /// The pods of a StatefulSet.
+    Kubernetes {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        statefulset: String,
+        /// The container in which the server runs.
+        container: String,
+    },
+}
+
+/// Name of a node: of its pod, or `local`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct NodeName(String);
+
+/// A node as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeObserved {
+    /// Whether it can be looked at; what follows is only known when it can.
+    pub presence: Presence,
+    /// What its plugin directory is.
+    pub directory: SiteState,
+    /// What its machine is.
+    pub machine: Machine,
+    /// Free bytes for the caller; `None` where they could not be read.
+    pub free_bytes: Option<u64>,
+    /// False when the dynamic linker that the wanted binary asks for is not there.
+    pub interpreter_present: bool,
+    /// Files named `<name>-<semver>`, hashed.
+    pub files: Vec<PluginFile>,
+    /// Processes that run from the directory.
+    pub processes: Vec<Process>,
+    /// The server on it; `None` where the site has no way to it of its own.
+    pub vault: Option<NodeServer>,
+}
+
+/// Whether a node can be looked at and changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Presence {
+    /// It can.
+    Ready,
+    /// It cannot.
+    NotReady {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// The server on a node, as that node itself says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeServer {
+    /// What it does.
+    pub role: Role,
+    /// Sealed.
+    pub sealed: bool,
+    /// Its own version.
+    pub version: String,
+    /// What it says runs on each mount.
+    pub running: BTreeMap<String, RunningVersion>,
+}
+
+/// What a node does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Serves.
+    Active,
+    /// Forwards, or serves reads.
+    Standby,
+}
+
+/// What runs on a mount.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RunningVersion {
+    /// Empty when unversioned.
+    pub version: String,
+    /// Hex sha256; empty for what comes with the server.
+    pub sha256: String,
+}
+
+/// What keeps the files of a node that is started anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "keeping", rename_all = "snake_case")]
+pub enum Keeping {
+    /// A directory of a machine.
+    Local,
+    /// A volume that outlives the node.
+    Volume {
+        /// What it is, for example `persistent volume claim plugins-vault-0`.
+        what: String,
+    },
+    /// Nothing, but a container fills the directory before the server starts.
+    InitContainer {
+        /// Its name.
+        name: String,
+        /// Its image.
+        image: String,
+        /// The files it brings; `None` when that is not known.
+        brings: Option<BTreeSet<String>>,
+    },
+    /// An image, which cannot be written to.
+    ImageVolume {
+        /// The image.
+        image: String,
+    },
+    /// Nothing.
+    Nothing {
+        /// What the directory is, for example `emptyDir plugins`.
+        what: String,
+    },
+    /// It could not be found out.
+    Unknown {
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Who starts nodes anew when their description changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restarts {
+    /// Somebody, one at a time (`OnDelete`).
+    ByHand,
+    /// The cluster, at once (`RollingUpdate`).
+    Rolling,
+    /// Nobody has said.
+    NotKnown,
+}
+
+/// What a directory is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteState {
+    /// Fit for use.
+    Usable,
+    /// Not there.
+    Missing,
+    /// Something, but no directory.
+    NotADirectory,
+    /// The caller may not write there.
+    NotWritable,
+    /// Nobody may write there: it is mounted read-only.
+    ReadOnly,
+    /// Nothing can be started from there: it is mounted so.
+    NoExec,
+    /// Everybody may write there.
+    WritableByEverybody,
+    /// The server's own path to it leads over a symbolic link.
+    Symlinked {
+        /// Where it leads.
+        real: PathBuf,
+    },
+    /// The server looks elsewhere.
+    NotTheServers {
+        /// Where.
+        servers: PathBuf,
+    },
+}
+
+/// A binary in the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PluginFile {
+    /// File name.
+    pub name: String,
+    /// Hex sha256.
+    pub sha256: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+/// A process that runs from the directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Process {
+    /// Process id.
+    pub pid: u32,
+    /// File name of its executable; ends in ` (deleted)` when the file was replaced or removed.
+    pub file: String,
+    /// Hex sha256 of what it executes; `None` where that may not be read.
+    pub sha256: Option<String>,
+}
+
+impl NodeName {
+    /// The one node of a site that is this machine.
+    pub const LOCAL: &str = "local";
+
+    /// A name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The one node of a site that is this machine.
+    pub fn local() -> Self {
+        Self::new(Self::LOCAL)
+    }
+
+    /// As text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is this machine, which needs no name when it is spoken of.
+    pub fn is_local(&self) -> bool {
+        self.0 == Self::LOCAL
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl SiteObserved {
+    /// A site that is a directory of this machine.
+    pub fn local(directory: &Path, node: NodeObserved) -> Self {
+        Self {
+            kind: SiteKind::Local,
+            directory: directory.to_owned(),
+            nodes: BTreeMap::from([(NodeName::local(), node)]),
+            keeping: Keeping::Local,
+            restarts: Restarts::NotKnown,
+            holder: None,
+        }
+    }
+
+    /// The nodes without a file of that name which `is_fit`.
+    pub(crate) fn lacking(&self, file: &str, is_fit: impl Fn(&PluginFile) -> bool) -> Vec<NodeName> {
+        let lacks = |node: &NodeObserved| !node.files.iter().any(|there| there.name == file && is_fit(there));
+        self.nodes.iter().filter(|(_, node)| lacks(node)).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl NodeObserved {
+    /// A node that cannot be looked at.
+    pub fn not_ready(why: impl Into<String>) -> Self {
+        Self {
+            presence: Presence::NotReady { why: why.into() },
+            directory: SiteState::Missing,
+            machine: Machine::Other(0),
+            free_bytes: None,
+            interpreter_present: true,
+            files: Vec::new(),
+            processes: Vec::new(),
+            vault: None,
+        }
+    }
+}

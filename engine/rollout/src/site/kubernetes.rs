@@ -1,0 +1,469 @@
+//! Site `kubernetes`: the pods of a StatefulSet. Files go by exec, the server is reached by port-forward.
+
+mod agent;
+pub(crate) mod cluster;
+pub(crate) mod error;
+mod exec;
+mod facts;
+pub(crate) mod find;
+mod forward;
+mod keeping;
+mod lease;
+pub(crate) mod node;
+mod pack;
+mod presence;
+mod server;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
+use vault_api::{Client, ClientConfig};
+
+use self::agent::{Agent, Parcel};
+use self::cluster::{Cluster, ClusterChoice};
+use self::error::{Asked, KubernetesError};
+use self::facts::Known;
+use self::find::PodChoice;
+use self::lease::Identity;
+use self::server::Servers;
+use super::held::HeldLease;
+use super::local::is_version_of;
+use super::{Copied, MODE, Question, Site, SiteError};
+use crate::apply::chain;
+use crate::binary::{Binary, Linkage};
+use crate::observed::PluginDirectory;
+use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, SiteKind, SiteObserved};
+
+/// Which site, and how to work there.
+#[derive(Clone, Debug, Default)]
+pub struct KubernetesChoice {
+    /// Which cluster.
+    pub cluster: ClusterChoice,
+    /// Which pods of it.
+    pub pods: PodChoice,
+    /// The server's plugin directory, where the server does not show it.
+    pub directory: Option<PathBuf>,
+    /// An image with this program in it, for pods without a shell.
+    pub tool_image: Option<String>,
+}
+
+/// The pods of a StatefulSet.
+#[derive(Debug)]
+pub struct KubernetesSite(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    cluster: Cluster,
+    statefulset: String,
+    container: Option<String>,
+    directory: Option<PathBuf>,
+    tool_image: Option<String>,
+    identity: Identity,
+    servers: Servers,
+    /// What was learned of a pod, by its uid.
+    learned: Mutex<BTreeMap<String, Learned>>,
+}
+
+/// What is only found out once of a pod.
+#[derive(Clone, Debug)]
+struct Learned {
+    agent: Agent,
+    known: Known,
+    /// Who has to own its plugins, where that is not the one who puts them there.
+    owner: Option<u32>,
+}
+
+/// Copies that are cut are begun again; what cuts one more often than that does not stop doing so.
+const COPIES: u32 = 3;
+
+impl KubernetesSite {
+    /// Finds the pods that are meant. `vault` says how to speak to their servers; its address is not used.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked, and when it is not clear what is meant.
+    pub async fn connect(choice: KubernetesChoice, vault: ClientConfig) -> Result<Self, SiteError> {
+        let KubernetesChoice { cluster, pods, directory, tool_image } = choice;
+        let cluster = Cluster::connect(&cluster).await?;
+        let statefulset = find::statefulset(&cluster, &pods).await?;
+        let container = server_container(&cluster, &statefulset, pods.container.as_deref())?;
+        let servers = Servers::new(cluster.clone(), keeping::door(container), vault).await?;
+        let inner = Inner {
+            statefulset: statefulset.name_any(),
+            container: pods.container,
+            directory,
+            tool_image,
+            identity: Identity::of_this_process(),
+            servers,
+            learned: Mutex::default(),
+            cluster,
+        };
+        let running = inner.running().await?;
+        if let Some(first) = running.first() {
+            inner.servers.try_way(first).await?;
+        }
+        inner.servers.find_active(running).await?;
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// The server, by way of whichever pod was active when that was last looked for.
+    pub fn client(&self) -> Client {
+        self.0.servers.client().clone()
+    }
+}
+
+impl Inner {
+    async fn statefulset(&self) -> Result<StatefulSet, KubernetesError> {
+        let found = self.cluster.statefulset(&self.statefulset).await?;
+        found.ok_or_else(|| KubernetesError::NotFound {
+            what: format!("StatefulSet {}", self.statefulset),
+            namespace: self.cluster.namespace.clone(),
+            found: Vec::new(),
+        })
+    }
+
+    async fn nodes(
+        &self,
+        statefulset: &StatefulSet,
+    ) -> Result<Vec<(NodeName, Option<Pod>)>, KubernetesError> {
+        Ok(find::nodes(statefulset, self.cluster.pods_with(&find::selector(statefulset)).await?))
+    }
+
+    /// The nodes of which something can be asked.
+    async fn running(&self) -> Result<Vec<NodeName>, KubernetesError> {
+        let statefulset = self.statefulset().await?;
+        let container = server_container(&self.cluster, &statefulset, self.container.as_deref())?;
+        let runs = |(name, pod): (NodeName, Option<Pod>)| {
+            (presence::presence(pod.as_ref(), &container.name) == Presence::Ready).then_some(name)
+        };
+        Ok(self.nodes(&statefulset).await?.into_iter().filter_map(runs).collect())
+    }
+
+    fn directory(&self, servers: &PluginDirectory) -> Option<PathBuf> {
+        match servers {
+            PluginDirectory::At(directory) => Some(directory.clone()),
+            PluginDirectory::NotConfigured => None,
+            PluginDirectory::NotShown => self.directory.clone(),
+        }
+    }
+
+    /// A node as it is. What concerns only this node is part of the answer.
+    async fn look(
+        &self,
+        name: &NodeName,
+        pod: Option<&Pod>,
+        view: &View,
+        question: &Question,
+    ) -> Result<NodeObserved, KubernetesError> {
+        let presence = presence::presence(pod, &view.server.name);
+        let (Some(pod), Presence::Ready) = (pod, &presence) else {
+            let Presence::NotReady { why } = presence else {
+                return Ok(NodeObserved::not_ready("it is not there"));
+            };
+            return Ok(NodeObserved::not_ready(why));
+        };
+        let files = async {
+            match &view.directory {
+                Some(directory) => self.files(pod, view, directory, question).await,
+                None => Ok(NodeObserved::not_ready("it is not known where its plugin directory is")),
+            }
+        };
+        let (files, server) = tokio::join!(files, self.servers.look(name));
+        let mut node = match files {
+            Ok(node) => node,
+            Err(error) if error.is_of_all() => return Err(error),
+            Err(error) => NodeObserved::not_ready(chain(&error)),
+        };
+        match server {
+            Ok(server) => node.vault = Some(server),
+            Err(why) if node.presence == Presence::Ready => {
+                node.presence = Presence::NotReady { why: format!("its server does not answer: {why}") };
+            }
+            Err(_) => {}
+        }
+        Ok(node)
+    }
+
+    async fn files(
+        &self,
+        pod: &Pod,
+        view: &View,
+        directory: &Path,
+        question: &Question,
+    ) -> Result<NodeObserved, KubernetesError> {
+        let linkage = question.binary.as_ref().and_then(|binary| binary.format.linkage());
+        let linker = match linkage {
+            Some(Linkage::Dynamic { interpreter }) => interpreter.display().to_string(),
+            Some(Linkage::Static) | None => String::new(),
+        };
+        let needs_linker = !linker.is_empty();
+        let name = pod.name_any();
+        let learned = self.learned(pod).await;
+        let mut known = learned.as_ref().map(|learned| learned.known.clone()).unwrap_or_default();
+        let keys: Vec<&str> = known.keys().map(String::as_str).collect();
+        let plugin = question.plugin.clone().unwrap_or_default();
+        let args = [directory.display().to_string(), linker, plugin, keys.join(" ")];
+        let shell = Agent::Shell { container: view.server.name.clone() };
+        let mut agent = learned.map_or(shell, |learned| learned.agent);
+        let mut facts = match agent.facts(&self.cluster, &name, &args).await? {
+            Some(facts) => facts,
+            None => {
+                let image = self.tool_image.as_ref().or(view.loader.as_ref());
+                let image = image.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?;
+                agent = agent::beside(&self.cluster, pod, &view.server, directory, image).await?;
+                let facts = agent.facts(&self.cluster, &name, &args).await?;
+                facts.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?
+            }
+        };
+        facts.learn(&mut known);
+        let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
+        self.learned.lock().await.insert(uid(pod), Learned { agent, known, owner });
+        let is_version = |file: &str| is_version_of(file, question.plugin.as_deref());
+        Ok(facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version))
+    }
+
+    async fn learned(&self, pod: &Pod) -> Option<Learned> {
+        self.learned.lock().await.get(&uid(pod)).cloned()
+    }
+
+    /// A pod that was looked at, with what was learned.
+    async fn acquainted(&self, node: &NodeName) -> Result<Learned, KubernetesError> {
+        let pod = self.cluster.pod(node.as_str()).await?;
+        let learned = match &pod {
+            Some(pod) => self.learned(pod).await,
+            None => None,
+        };
+        // A pod that has come since then has not been looked at, and may not be fit.
+        learned.ok_or_else(|| KubernetesError::Pod {
+            pod: node.to_string(),
+            what: "be changed",
+            said: "it was made anew since it was looked at".to_owned(),
+        })
+    }
+
+    async fn place_on(
+        &self,
+        node: &NodeName,
+        file: &Shipment,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), KubernetesError> {
+        let learned = self.acquainted(node).await?;
+        let parcel = Parcel {
+            directory: &file.directory,
+            file: &file.file,
+            sha256: &file.sha256,
+            bytes: &file.bytes,
+            mode: MODE,
+            owner: learned.owner,
+        };
+        let mut copies = 1;
+        loop {
+            match learned.agent.place(&self.cluster, node.as_str(), &parcel, progress).await {
+                Err(KubernetesError::Cut { .. } | KubernetesError::Corrupt { .. }) if copies < COPIES => {
+                    copies += 1;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// Where the server says its plugins are now; a file may only be put where it was looked before.
+    async fn current_directory(&self) -> Result<PathBuf, KubernetesError> {
+        let shown = self.servers.plugin_directory().await;
+        let unknown = || KubernetesError::Api {
+            what: "find out where the server's plugin directory is".to_owned(),
+            said: "the server does not show its configuration to this token".to_owned(),
+        };
+        self.directory(&shown).ok_or_else(unknown)
+    }
+}
+
+/// What the description of the pods says, for one look at them.
+struct View {
+    server: Container,
+    /// The image of the init container that is this program.
+    loader: Option<String>,
+    directory: Option<PathBuf>,
+}
+
+/// What is sent to every node.
+struct Shipment {
+    directory: PathBuf,
+    file: String,
+    sha256: String,
+    bytes: Bytes,
+}
+
+fn uid(pod: &Pod) -> String {
+    pod.metadata.uid.clone().unwrap_or_default()
+}
+
+fn server_container<'a>(
+    cluster: &Cluster,
+    statefulset: &'a StatefulSet,
+    wanted: Option<&str>,
+) -> Result<&'a Container, KubernetesError> {
+    let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let pod = pod.ok_or_else(|| KubernetesError::NotFound {
+        what: format!("description of the pods of {}", statefulset.name_any()),
+        namespace: cluster.namespace.clone(),
+        found: Vec::new(),
+    })?;
+    find::container(&cluster.namespace, pod, wanted)
+}
+
+/// The image of the init container that is this program.
+fn loader(statefulset: &StatefulSet) -> Option<String> {
+    let pod = statefulset.spec.as_ref()?.template.spec.as_ref()?;
+    let loader = pod.init_containers.iter().flatten().find(|container| keeping::is_loader(container))?;
+    loader.image.clone()
+}
+
+#[async_trait]
+impl Site for KubernetesSite {
+    async fn find_active(&self) -> Result<(), SiteError> {
+        Ok(self.0.servers.find_active(self.0.running().await?).await?)
+    }
+
+    async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?.clone();
+        let directory = self.0.directory(&question.servers);
+        let keeping = match (&statefulset.spec, &directory) {
+            (Some(spec), Some(directory)) => keeping::keeping(spec, &server, directory),
+            _ => Keeping::Unknown { why: "it is not known where the plugin directory is".into() },
+        };
+        let kind = SiteKind::Kubernetes {
+            namespace: self.0.cluster.namespace.clone(),
+            statefulset: self.0.statefulset.clone(),
+            container: server.name.clone(),
+        };
+        let view = Arc::new(View { server, loader: loader(&statefulset), directory: directory.clone() });
+        let mut looking = JoinSet::new();
+        for (name, pod) in self.0.nodes(&statefulset).await? {
+            let (inner, view, question) = (Arc::clone(&self.0), Arc::clone(&view), question.clone());
+            looking.spawn(async move {
+                let node = inner.look(&name, pod.as_ref(), &view, &question).await;
+                (name, node)
+            });
+        }
+        let holder = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
+        let mut nodes = BTreeMap::new();
+        for (name, node) in looking.join_all().await {
+            nodes.insert(name, node?);
+        }
+        let restarts = keeping::restarts(&statefulset);
+        Ok(SiteObserved { kind, directory: directory.unwrap_or_default(), nodes, keeping, restarts, holder })
+    }
+
+    async fn place(
+        &self,
+        binary: &Binary,
+        file: &str,
+        nodes: &[NodeName],
+        progress: UnboundedSender<Copied>,
+    ) -> Result<(), SiteError> {
+        let bytes = pack::pack(binary.clone()).await?;
+        let directory = self.0.current_directory().await?;
+        let (file, sha256, total) = (file.to_owned(), binary.sha256.clone(), binary.size);
+        let shipment = Arc::new(Shipment { directory, file, sha256, bytes });
+        let mut placing = JoinSet::new();
+        for node in nodes {
+            let (node, inner, shipment, progress) =
+                (node.clone(), Arc::clone(&self.0), Arc::clone(&shipment), progress.clone());
+            placing.spawn(async move {
+                let packed = shipment.bytes.len().max(1) as u64;
+                let tell = |sent: usize| {
+                    let done =
+                        u64::try_from(u128::from(total) * sent as u128 / u128::from(packed)).unwrap_or(total);
+                    // Nobody has to listen.
+                    let _heard = progress.send(Copied { node: node.clone(), done, total });
+                };
+                inner.place_on(&node, &shipment, &tell).await
+            });
+        }
+        drop(progress);
+        all(placing).await
+    }
+
+    async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
+        let directory = self.0.current_directory().await?;
+        let mut taking = JoinSet::new();
+        for node in nodes {
+            let (node, inner, directory, file) =
+                (node.clone(), Arc::clone(&self.0), directory.clone(), file.to_owned());
+            taking.spawn(async move {
+                let learned = inner.acquainted(&node).await?;
+                learned.agent.remove(&inner.cluster, node.as_str(), &directory, &file).await
+            });
+        }
+        all(taking).await
+    }
+
+    async fn client_of(&self, node: &NodeName) -> Result<Option<Client>, SiteError> {
+        Ok(Some(self.0.servers.client_of(node).await?))
+    }
+
+    async fn hold(&self) -> Result<HeldLease, SiteError> {
+        Ok(lease::hold(&self.0.cluster, &self.0.statefulset, &self.0.identity).await?)
+    }
+
+    async fn restart(&self, node: &NodeName) -> Result<(), SiteError> {
+        let (api, params) = (self.0.cluster.pods(), DeleteParams::default());
+        self.0.cluster.again(Asked::DELETE_POD, || api.delete(node.as_str(), &params)).await?;
+        Ok(())
+    }
+
+    async fn persist(&self, image: &str) -> Result<(), SiteError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        let directory = self.0.current_directory().await?;
+        let keeping = statefulset.spec.as_ref().map(|spec| keeping::keeping(spec, server, &directory));
+        let name = || self.0.statefulset.clone();
+        let Some(Keeping::InitContainer { name: container, image: there, .. }) = keeping else {
+            return Err(KubernetesError::NoInitContainer { statefulset: name() }.into());
+        };
+        if there == image {
+            return Ok(());
+        }
+        if keeping::restarts(&statefulset) != Restarts::ByHand {
+            return Err(KubernetesError::WouldRestart { statefulset: name() }.into());
+        }
+        // The version that was looked at: whoever has changed the strategy since then is not overruled.
+        let patch = Patch::Strategic(json!({
+            "metadata": {"resourceVersion": statefulset.metadata.resource_version},
+            "spec": {"template": {"spec": {"initContainers": [{"name": container, "image": image}]}}},
+        }));
+        let (api, params) = (self.0.cluster.statefulsets(), PatchParams::default());
+        let patched = self
+            .0
+            .cluster
+            .again(Asked::PATCH_STATEFULSET, || api.patch(&self.0.statefulset, &params, &patch));
+        patched.await?;
+        Ok(())
+    }
+}
+
+/// Waits for all, also when one has failed: what the others do is done as it should be.
+async fn all(mut working: JoinSet<Result<(), KubernetesError>>) -> Result<(), SiteError> {
+    let mut failed = Vec::new();
+    while let Some(ended) = working.join_next().await {
+        let ended = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        failed.extend(ended.err());
+    }
+    match failed.len() {
+        0 => Ok(()),
+        1 => Err(failed.remove(0).into()),
+        _ => Err(KubernetesError::Several { each: failed.iter().map(|error| chain(error)).collect() }.into()),
+    }
+}

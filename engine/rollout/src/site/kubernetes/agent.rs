@@ -1,0 +1,234 @@
+//! Who does the work in a pod: its own shell, or this program in a container beside it.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use k8s_openapi::api::core::v1::{Container, Pod};
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use serde_json::{Value, json};
+use tokio::time::{Duration, Instant};
+
+use super::cluster::Cluster;
+use super::error::{Asked, KubernetesError};
+use super::exec::{End, Input, Said, run};
+use super::facts::{self, Facts};
+use super::keeping::mount_of;
+
+const FACTS: &str = include_str!("facts.sh");
+const PLACE: &str = include_str!("place.sh");
+const REMOVE: &str = "rm -f \"$1/$2\" && echo removed";
+
+/// Where this program lies in the images that it makes.
+const PROGRAM: &str = "/vault-token-plugin";
+
+/// Names of the containers that we put beside a server begin so.
+const BESIDE: &str = "vault-token-plugin-";
+
+/// An image is pulled first.
+const LONGEST_START: Duration = Duration::from_secs(120);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Who does the work in a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Agent {
+    /// The shell of the server's image.
+    Shell { container: String },
+    /// This program, in a container beside the server.
+    Program { container: String },
+}
+
+/// What is put onto a node.
+pub(super) struct Parcel<'a> {
+    pub(super) directory: &'a Path,
+    pub(super) file: &'a str,
+    pub(super) sha256: &'a str,
+    /// Compressed.
+    pub(super) bytes: &'a Bytes,
+    pub(super) mode: u32,
+    pub(super) owner: Option<u32>,
+}
+
+impl Agent {
+    fn container(&self) -> &str {
+        match self {
+            Self::Shell { container } | Self::Program { container } => container,
+        }
+    }
+
+    fn argv(&self, word: &str, script: &str, args: &[String]) -> Vec<String> {
+        let first: Vec<&str> = match self {
+            Self::Shell { .. } => vec!["sh", "-c", script, "sh"],
+            Self::Program { .. } => vec![PROGRAM, "node", word, "--"],
+        };
+        first.into_iter().map(str::to_owned).chain(args.iter().cloned()).collect()
+    }
+
+    /// Asks what the node is. `None` when there is nobody who could answer.
+    pub(super) async fn facts(
+        &self,
+        cluster: &Cluster,
+        pod: &str,
+        args: &[String],
+    ) -> Result<Option<Facts>, KubernetesError> {
+        let said = run(cluster, pod, self.container(), &self.argv("facts", FACTS, args), None).await?;
+        match said.end {
+            End::NoSuchProgram => Ok(None),
+            End::Failure => Err(failed(pod, "say what it is", &said)),
+            End::Success => {
+                let answer =
+                    facts::parse(&said.out).map_err(|source| KubernetesError::answer(pod, source))?;
+                Ok(Some(answer))
+            }
+        }
+    }
+
+    /// Puts a file onto the node, verified there.
+    pub(super) async fn place(
+        &self,
+        cluster: &Cluster,
+        pod: &str,
+        parcel: &Parcel<'_>,
+        progress: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), KubernetesError> {
+        let args = [
+            parcel.directory.display().to_string(),
+            parcel.file.to_owned(),
+            parcel.sha256.to_owned(),
+            parcel.bytes.len().to_string(),
+            format!("{:o}", parcel.mode),
+            parcel.owner.map(|owner| owner.to_string()).unwrap_or_default(),
+            format!("{:016x}", rand::random::<u64>()),
+        ];
+        let input = Input { bytes: parcel.bytes, progress };
+        let said =
+            run(cluster, pod, self.container(), &self.argv("place", PLACE, &args), Some(input)).await?;
+        let last = said.out.lines().last().unwrap_or_default();
+        let (word, there) = last.split_once(' ').unwrap_or((last, ""));
+        let (pod, file, there) = (pod.to_owned(), parcel.file.to_owned(), there.to_owned());
+        match (&said.end, word) {
+            (End::Success, "placed") => Ok(()),
+            (End::Success, "taken") => Err(KubernetesError::Taken { pod, file, there }),
+            (End::Success, "corrupt") => {
+                Err(KubernetesError::Corrupt { pod, file, there, wanted: parcel.sha256.to_owned() })
+            }
+            _ => Err(failed(&pod, "take the file", &said)),
+        }
+    }
+
+    /// Takes a file away from the node.
+    pub(super) async fn remove(
+        &self,
+        cluster: &Cluster,
+        pod: &str,
+        directory: &Path,
+        file: &str,
+    ) -> Result<(), KubernetesError> {
+        let args = [directory.display().to_string(), file.to_owned()];
+        let said = run(cluster, pod, self.container(), &self.argv("remove", REMOVE, &args), None).await?;
+        if said.end == End::Success { Ok(()) } else { Err(failed(pod, "remove the file", &said)) }
+    }
+}
+
+/// The last words of a program, made harmless for a terminal.
+fn failed(pod: &str, what: &'static str, said: &Said) -> KubernetesError {
+    let words = said.err.trim().lines().last().or(said.out.lines().last()).unwrap_or("it said nothing");
+    let said = words.chars().take(200).flat_map(|c| if c.is_control() { None } else { Some(c) }).collect();
+    KubernetesError::Pod { pod: pod.to_owned(), what, said }
+}
+
+/// This program in a container beside the server, on the same volume: one that runs already, or a new one.
+pub(super) async fn beside(
+    cluster: &Cluster,
+    pod: &Pod,
+    server: &Container,
+    directory: &Path,
+    image: &str,
+) -> Result<Agent, KubernetesError> {
+    if let Some(container) = running_beside(pod) {
+        return Ok(Agent::Program { container });
+    }
+    let name = pod.name_any();
+    let container = format!("{BESIDE}{:08x}", rand::random::<u32>());
+    let patch = Patch::Strategic(ephemeral(&container, &name, server, directory, image)?);
+    let (api, params) = (cluster.pods(), PatchParams::default());
+    cluster
+        .again(Asked::EPHEMERAL, || api.patch_subresource("ephemeralcontainers", &name, &params, &patch))
+        .await?;
+    let until = Instant::now() + LONGEST_START;
+    loop {
+        let now = cluster.pod(&name).await?;
+        if now.as_ref().and_then(running_beside).is_some_and(|running| running == container) {
+            return Ok(Agent::Program { container });
+        }
+        let stuck = now.as_ref().and_then(|pod| stuck(pod, &container));
+        if stuck.is_some() || Instant::now() >= until {
+            let said = stuck.unwrap_or_else(|| format!("the container {container} does not start"));
+            return Err(KubernetesError::Pod { pod: name, what: "run this program", said });
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// It runs as the server's user, so that it may do what that may and no more.
+fn ephemeral(
+    container: &str,
+    pod: &str,
+    server: &Container,
+    directory: &Path,
+    image: &str,
+) -> Result<Value, KubernetesError> {
+    let impossible = |said: &str| KubernetesError::Pod {
+        pod: pod.to_owned(),
+        what: "run this program beside its server",
+        said: said.to_owned(),
+    };
+    let mount =
+        mount_of(server, directory).ok_or_else(|| impossible("the plugin directory lies on no volume"))?;
+    if mount.sub_path.is_some() || mount.sub_path_expr.is_some() {
+        return Err(impossible(
+            "the plugin directory is a part of a volume (subPath), which is not possible there",
+        ));
+    }
+    Ok(json!({"spec": {"ephemeralContainers": [{
+        "name": container,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [PROGRAM, "node", "wait"],
+        "targetContainerName": server.name,
+        "securityContext": server.security_context,
+        "volumeMounts": [{"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}],
+    }]}}))
+}
+
+fn running_beside(pod: &Pod) -> Option<String> {
+    let statuses = pod.status.as_ref()?.ephemeral_container_statuses.as_ref()?;
+    let runs = |it: &&k8s_openapi::api::core::v1::ContainerStatus| {
+        it.name.starts_with(BESIDE) && it.state.as_ref().is_some_and(|state| state.running.is_some())
+    };
+    statuses.iter().find(runs).map(|it| it.name.clone())
+}
+
+/// Why a container beside the server will not run.
+fn stuck(pod: &Pod, container: &str) -> Option<String> {
+    let statuses = pod.status.as_ref()?.ephemeral_container_statuses.as_ref()?;
+    let state = statuses.iter().find(|it| it.name == container)?.state.as_ref()?;
+    if let Some(ended) = &state.terminated {
+        let why = ended.message.as_ref().or(ended.reason.as_ref());
+        return Some(format!("it has ended: {}", why.map_or("no reason is known", String::as_str)));
+    }
+    let waiting = state.waiting.as_ref()?;
+    let reason = waiting.reason.as_deref()?;
+    let final_ones = [
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "CreateContainerError",
+        "CreateContainerConfigError",
+    ];
+    final_ones.contains(&reason).then(|| match &waiting.message {
+        Some(message) => format!("{reason}: {message}"),
+        None => reason.to_owned(),
+    })
+}

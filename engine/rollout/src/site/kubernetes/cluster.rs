@@ -1,0 +1,165 @@
+//! The API server: what is asked of it is asked again while it cannot answer, within bounds.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Api, ListParams};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::time::Instant;
+
+use super::error::{Asked, KubernetesError};
+
+/// A namespace of a cluster.
+#[derive(Clone)]
+pub(super) struct Cluster {
+    client: Client,
+    pub(super) namespace: String,
+    /// Whether it has ever answered.
+    met: Arc<AtomicBool>,
+}
+
+/// Which cluster, and which of its namespaces. What is missing is as in the kubeconfig, or in the pod this runs in.
+#[derive(Clone, Debug, Default)]
+pub struct ClusterChoice {
+    /// Path of a kubeconfig.
+    pub kubeconfig: Option<PathBuf>,
+    /// A context of it.
+    pub context: Option<String>,
+    /// Namespace.
+    pub namespace: Option<String>,
+}
+
+/// How long an API server may be away: one that is restarted comes back sooner.
+const LONGEST_ABSENCE: Duration = Duration::from_secs(45);
+
+/// The same of one that has never answered: more likely its address is wrong.
+const PATIENCE_WITH_STRANGERS: Duration = Duration::from_secs(5);
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// A server that is there answers the first packet at once.
+const CONNECT: Duration = Duration::from_secs(5);
+
+impl Cluster {
+    pub(super) async fn connect(choice: &ClusterChoice) -> Result<Self, KubernetesError> {
+        let unusable = |error| KubernetesError::Kubeconfig(Box::new(error));
+        let mut config = match (&choice.kubeconfig, &choice.context) {
+            (None, None) => Config::infer()
+                .await
+                .map_err(|error| KubernetesError::Config(Box::new(kube::Error::InferConfig(error))))?,
+            (path, context) => {
+                let kubeconfig = match path {
+                    Some(path) => Kubeconfig::read_from(path).map_err(unusable)?,
+                    None => Kubeconfig::read().map_err(unusable)?,
+                };
+                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)?
+            }
+        };
+        config.connect_timeout = Some(CONNECT);
+        let namespace = choice.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let client = Client::try_from(config).map_err(|error| KubernetesError::Config(Box::new(error)))?;
+        Ok(Self { client, namespace, met: Arc::default() })
+    }
+
+    pub(super) fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(super) fn statefulsets(&self) -> Api<StatefulSet> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(super) fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    pub(super) async fn statefulset(&self, name: &str) -> Result<Option<StatefulSet>, KubernetesError> {
+        let api = self.statefulsets();
+        self.again(Asked::GET_STATEFULSET, || api.get_opt(name)).await
+    }
+
+    pub(super) async fn all_statefulsets(&self) -> Result<Vec<StatefulSet>, KubernetesError> {
+        let api = self.statefulsets();
+        let all = ListParams::default();
+        Ok(self.again(Asked::LIST_STATEFULSETS, || api.list(&all)).await?.items)
+    }
+
+    pub(super) async fn pod(&self, name: &str) -> Result<Option<Pod>, KubernetesError> {
+        let api = self.pods();
+        self.again(Asked::GET_POD, || api.get_opt(name)).await
+    }
+
+    pub(super) async fn pods_with(&self, selector: &str) -> Result<Vec<Pod>, KubernetesError> {
+        let api = self.pods();
+        let chosen = ListParams::default().labels(selector);
+        Ok(self.again(Asked::LIST_PODS, || api.list(&chosen)).await?.items)
+    }
+
+    /// Asks until there is an answer. Only for what may be asked twice.
+    pub(super) async fn again<T, Answer>(
+        &self,
+        asked: Asked,
+        ask: impl Fn() -> Answer,
+    ) -> Result<T, KubernetesError>
+    where
+        Answer: Future<Output = Result<T, kube::Error>>,
+    {
+        let met = self.met.load(Ordering::Relaxed);
+        let until = Instant::now() + if met { LONGEST_ABSENCE } else { PATIENCE_WITH_STRANGERS };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let answer = ask().await;
+            if !matches!(&answer, Err(error) if is_absence(error)) {
+                self.met.store(true, Ordering::Relaxed);
+            }
+            match answer {
+                Ok(answer) => return Ok(answer),
+                Err(error) if is_absence(&error) && Instant::now() < until => {
+                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                }
+                Err(error) => return Err(KubernetesError::of(asked, &self.namespace, error)),
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster").field("namespace", &self.namespace).finish_non_exhaustive()
+    }
+}
+
+/// Whether nobody answered, or somebody who asks for patience. A server that is starting knows no rules yet, and says 403
+/// with words of its own about that.
+fn is_absence(error: &kube::Error) -> bool {
+    match error {
+        kube::Error::Api(status) => {
+            matches!(status.code, 429 | 502 | 503 | 504)
+                || (status.is_forbidden() && status.message.contains("not yet synced"))
+        }
+        kube::Error::HyperError(_) => true,
+        kube::Error::Service(cause) => is_of_the_network(&**cause),
+        _ => false,
+    }
+}
+
+/// A certificate that is not trusted is no better a moment later.
+fn is_of_the_network(error: &(dyn Error + 'static)) -> bool {
+    use io::ErrorKind::{InvalidData, InvalidInput, NotFound, PermissionDenied};
+    let causes = std::iter::successors(Some(error), |cause| (*cause).source());
+    let mut of_io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).peekable();
+    of_io.peek().is_none()
+        || of_io
+            .all(|cause| !matches!(cause.kind(), InvalidData | InvalidInput | NotFound | PermissionDenied))
+}

@@ -1,0 +1,278 @@
+//! What a cluster does not do, and what would cure it.
+
+use std::fmt::Write as _;
+
+use super::facts::NotUnderstood;
+
+/// What is asked of a cluster, in the words of its own rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    verb: &'static str,
+    group: &'static str,
+    resource: &'static str,
+}
+
+impl Asked {
+    pub(super) const GET_STATEFULSET: Self = Self::new("get", "apps", "statefulsets");
+    pub(super) const LIST_STATEFULSETS: Self = Self::new("list", "apps", "statefulsets");
+    pub(super) const PATCH_STATEFULSET: Self = Self::new("patch", "apps", "statefulsets");
+    pub(super) const GET_POD: Self = Self::new("get", "", "pods");
+    pub(super) const LIST_PODS: Self = Self::new("list", "", "pods");
+    pub(super) const DELETE_POD: Self = Self::new("delete", "", "pods");
+    /// Over a web socket, which begins with GET; clusters ask for `create` too, from 1.35 on always.
+    pub(super) const EXEC: Self = Self::new("create, get", "", "pods/exec");
+    pub(super) const PORT_FORWARD: Self = Self::new("create, get", "", "pods/portforward");
+    pub(super) const EPHEMERAL: Self = Self::new("patch", "", "pods/ephemeralcontainers");
+    pub(super) const GET_LEASE: Self = Self::new("get", "coordination.k8s.io", "leases");
+    pub(super) const CREATE_LEASE: Self = Self::new("create", "coordination.k8s.io", "leases");
+    pub(super) const UPDATE_LEASE: Self = Self::new("update", "coordination.k8s.io", "leases");
+
+    const fn new(verb: &'static str, group: &'static str, resource: &'static str) -> Self {
+        Self { verb, group, resource }
+    }
+
+    /// The rule of a Role that allows it.
+    fn rule(self) -> String {
+        format!(
+            "{{apiGroups: [\"{}\"], resources: [\"{}\"], verbs: [{}]}}",
+            self.group, self.resource, self.verb
+        )
+    }
+}
+
+impl std::fmt::Display for Asked {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.verb, self.resource)
+    }
+}
+
+/// What could not be seen or done in a cluster.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KubernetesError {
+    /// There is no cluster to speak to.
+    #[error("could not find out which cluster is meant")]
+    Config(#[source] Box<kube::Error>),
+    /// A kubeconfig that names no cluster.
+    #[error("could not use the kubeconfig")]
+    Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
+    /// A rule is missing.
+    #[error(
+        "the cluster does not allow to {what} in the namespace {namespace}; this rule of a Role there does: {rule}"
+    )]
+    Forbidden {
+        /// Verb and resource.
+        what: String,
+        /// Where.
+        namespace: String,
+        /// The rule that is missing.
+        rule: String,
+    },
+    /// The cluster does not know who asks.
+    #[error("the cluster does not accept the credentials of the kubeconfig")]
+    Unauthorized,
+    /// The cluster said no.
+    #[error("could not {what}: {said}")]
+    Api {
+        /// Verb and resource.
+        what: String,
+        /// Its words.
+        said: String,
+    },
+    /// Somebody else has changed it in between.
+    #[error("it was changed by somebody else at the same moment")]
+    Conflict,
+    /// The cluster did not answer, for as long as was waited.
+    #[error("the cluster's API server cannot be reached")]
+    Unreachable(#[source] Box<kube::Error>),
+    /// Nothing of that name.
+    #[error("there is no {what} in the namespace {namespace}{}", listed(found))]
+    NotFound {
+        /// What was looked for.
+        what: String,
+        /// Where.
+        namespace: String,
+        /// What is there instead.
+        found: Vec<String>,
+    },
+    /// More than one.
+    #[error(
+        "it is not clear which {what} in the namespace {namespace} is meant{}; name it with {flag}",
+        listed(found)
+    )]
+    Ambiguous {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        namespace: String,
+        /// Those that could be meant.
+        found: Vec<String>,
+        /// How to name one.
+        flag: &'static str,
+    },
+    /// What was started in a pod did not do its work.
+    #[error("{pod} could not {what}: {said}")]
+    Pod {
+        /// Which.
+        pod: String,
+        /// What it should have done.
+        what: &'static str,
+        /// Its words.
+        said: String,
+    },
+    /// A pod that speaks of something else.
+    #[error("the answer of {pod} is none")]
+    Answer {
+        /// Which.
+        pod: String,
+        /// What it said.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The connection ended in the middle.
+    #[error("the connection to {pod} was cut")]
+    Cut {
+        /// Which.
+        pod: String,
+    },
+    /// An image with nothing in it but the server.
+    #[error("the image of {pod} has no shell; name an image with this program in it with --tool-image")]
+    NoShell {
+        /// Which.
+        pod: String,
+    },
+    /// Another content stands under that name.
+    #[error("{file} exists on {pod} with another content (sha256 {there})")]
+    Taken {
+        /// Which pod.
+        pod: String,
+        /// Which file.
+        file: String,
+        /// What is there.
+        there: String,
+    },
+    /// What arrived is not what was sent.
+    #[error("{file} arrived on {pod} with sha256 {there} and not {wanted}")]
+    Corrupt {
+        /// Which pod.
+        pod: String,
+        /// Which file.
+        file: String,
+        /// As read there.
+        there: String,
+        /// As wanted.
+        wanted: String,
+    },
+    /// Somebody else changes things.
+    #[error("{holder} is changing plugins here, and was last seen {seconds} s ago; wait until that is done")]
+    Held {
+        /// Who.
+        holder: String,
+        /// Since the holder was last seen.
+        seconds: u64,
+    },
+    /// A change that would start every pod anew.
+    #[error(
+        "a change of the StatefulSet {statefulset} starts its pods anew at once, as its update strategy is RollingUpdate; \
+         set updateStrategy.type to OnDelete, or change the image where it comes from when a restart is convenient"
+    )]
+    WouldRestart {
+        /// Which.
+        statefulset: String,
+    },
+    /// Nothing to name an image in.
+    #[error(
+        "no init container of the StatefulSet {statefulset} fills the plugin directory, so there is no image to name"
+    )]
+    NoInitContainer {
+        /// Which.
+        statefulset: String,
+    },
+    /// A way to the server could not be opened on this machine.
+    #[error("could not open a port on this machine's loopback")]
+    Loopback(#[source] std::io::Error),
+    /// A client of the server could not be made.
+    #[error("could not set up the connection to the server")]
+    Client(#[source] vault_api::ClientError),
+    /// The caller's file.
+    #[error("could not read {path}")]
+    Source {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Several nodes, each with its own trouble.
+    #[error("{}", each.join("; "))]
+    Several {
+        /// A sentence each.
+        each: Vec<String>,
+    },
+}
+
+impl KubernetesError {
+    /// What an error of the client says about what was asked.
+    pub(super) fn of(asked: Asked, namespace: &str, error: kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) if status.is_forbidden() => Self::Forbidden {
+                what: asked.to_string(),
+                namespace: namespace.to_owned(),
+                rule: asked.rule(),
+            },
+            kube::Error::Api(status) if status.code == 401 => Self::Unauthorized,
+            kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict,
+            kube::Error::Api(status) => Self::Api { what: asked.to_string(), said: status.message.clone() },
+            kube::Error::Auth(_) => Self::Unauthorized,
+            other => Self::Unreachable(Box::new(other)),
+        }
+    }
+
+    pub(super) fn answer(pod: &str, source: NotUnderstood) -> Self {
+        Self::Answer { pod: pod.to_owned(), source: Box::new(source) }
+    }
+
+    /// Whether it concerns everything that is asked, and not only one pod.
+    pub(super) fn is_of_all(&self) -> bool {
+        matches!(self, Self::Forbidden { .. } | Self::Unauthorized | Self::Unreachable(_))
+    }
+}
+
+fn listed(found: &[String]) -> String {
+    let mut text = String::new();
+    if !found.is_empty() {
+        let _ = write!(text, " (there is {})", found.join(", "));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_rule_is_spelled_out() {
+        let status = kube::core::Status::failure("no", "Forbidden").with_code(403);
+        let error = KubernetesError::of(Asked::EXEC, "vault", kube::Error::Api(status.boxed()));
+        assert_eq!(
+            error.to_string(),
+            "the cluster does not allow to create, get pods/exec in the namespace vault; this rule of a Role there does: \
+             {apiGroups: [\"\"], resources: [\"pods/exec\"], verbs: [create, get]}"
+        );
+        assert!(error.is_of_all());
+    }
+
+    #[test]
+    fn what_could_be_meant_is_listed() {
+        let error = KubernetesError::Ambiguous {
+            what: "StatefulSet",
+            namespace: "vault".into(),
+            found: vec!["a".into(), "b".into()],
+            flag: "--statefulset",
+        };
+        assert_eq!(
+            error.to_string(),
+            "it is not clear which StatefulSet in the namespace vault is meant (there is a, b); name it with --statefulset"
+        );
+    }
+}

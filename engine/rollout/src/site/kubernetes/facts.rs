@@ -1,0 +1,366 @@
+//! What a node says of itself, a line each: the answer of `facts.sh`, and of this program where a node has no shell.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::binary::Machine;
+use crate::observed::site::{NodeObserved, PluginFile, Presence, Process, SiteState};
+
+/// What a node says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    /// Who asks there.
+    pub(super) user: u32,
+    /// As whom the server runs, where it was found.
+    pub(super) server: Option<u32>,
+    machine: Machine,
+    linker: bool,
+    directory: Directory,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Directory {
+    Missing,
+    Other,
+    There(There),
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct There {
+    mode: u32,
+    real: PathBuf,
+    writable: bool,
+    free_bytes: Option<u64>,
+    mount: String,
+    files: Vec<File>,
+    processes: Vec<Process>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct File {
+    mode: u32,
+    /// `None` when it is what was known of `key`.
+    sha256: Option<String>,
+    /// What cannot stay the same when the content changes.
+    key: String,
+    name: String,
+}
+
+/// An answer that is none: cut off, or of something else.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this was not understood: {line:?}")]
+pub(super) struct NotUnderstood {
+    line: String,
+}
+
+/// Contents of files by what cannot stay the same when they change.
+pub(super) type Known = BTreeMap<String, String>;
+
+/// Whom a server allows to write to its plugins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Writers {
+    /// It looks at permissions, and accepts none for the group and for others.
+    OwnerOnly,
+    /// It does not look.
+    Anybody,
+}
+
+/// Enough of a wrong line to know where it comes from.
+const SHOWN: usize = 120;
+
+/// Reads an answer. Every line has to be one that is known, and the last has to be there.
+pub(super) fn parse(text: &str) -> Result<Facts, NotUnderstood> {
+    let wrong = |line: &str| NotUnderstood { line: line.chars().take(SHOWN).collect() };
+    let body =
+        text.strip_prefix("facts 1\n").ok_or_else(|| wrong(text.lines().next().unwrap_or_default()))?;
+    let body = body.strip_suffix("end\n").ok_or_else(|| wrong(body.lines().last().unwrap_or_default()))?;
+    let mut reader = Reader::default();
+    for line in body.lines() {
+        reader.read(line).ok_or_else(|| wrong(line))?;
+    }
+    reader.end().ok_or_else(|| wrong("end"))
+}
+
+#[derive(Default)]
+struct Reader {
+    user: Option<u32>,
+    server: Option<u32>,
+    machine: Option<Machine>,
+    linker: bool,
+    directory: Option<Directory>,
+}
+
+impl Reader {
+    fn read(&mut self, line: &str) -> Option<()> {
+        let (key, rest) = line.split_once(' ').unwrap_or((line, ""));
+        match key {
+            "user" if self.user.is_none() => self.user = Some(rest.parse().ok()?),
+            "machine" if self.machine.is_none() => self.machine = Some(machine(rest)),
+            "linker" if rest.is_empty() => self.linker = true,
+            // Its process, and the process that waits for it: the first is the older.
+            "server" => {
+                let (pid, owner) = rest.split_once(' ')?;
+                pid.parse::<u32>().ok()?;
+                let owner = owner.parse().ok()?;
+                self.server.get_or_insert(owner);
+            }
+            "nothing" if rest.is_empty() && self.directory.is_none() => {
+                self.directory = Some(Directory::Missing);
+            }
+            "no" if rest == "directory" && self.directory.is_none() => {
+                self.directory = Some(Directory::Other);
+            }
+            "directory" if self.directory.is_none() => {
+                let mut words = rest.splitn(3, ' ');
+                let mode = octal(words.next()?)?;
+                words.next()?.parse::<u32>().ok()?;
+                let real = PathBuf::from(words.next()?);
+                let there = There { mode, real: real.is_absolute().then_some(real)?, ..There::default() };
+                self.directory = Some(Directory::There(there));
+            }
+            _ => self.read_there(key, rest)?,
+        }
+        Some(())
+    }
+
+    fn read_there(&mut self, key: &str, rest: &str) -> Option<()> {
+        let Some(Directory::There(there)) = &mut self.directory else { return None };
+        match key {
+            "writable" if rest.is_empty() => there.writable = true,
+            "free" => there.free_bytes = Some(rest.parse::<u64>().ok()?.saturating_mul(1024)),
+            "mount" => rest.clone_into(&mut there.mount),
+            "file" => {
+                let mut words = rest.split(' ');
+                let mode = octal(words.next()?)?;
+                words.next()?.parse::<u32>().ok()?;
+                let sha256 = sum(words.next()?)?;
+                let key = words.next()?.to_owned();
+                let name = plain(key.splitn(4, ':').nth(3)?)?.to_owned();
+                if words.next().is_some() {
+                    return None;
+                }
+                there.files.push(File { mode, sha256, key, name });
+            }
+            "process" => {
+                let mut words = rest.splitn(3, ' ');
+                let pid = words.next()?.parse().ok()?;
+                let sha256 = sum(words.next()?)?;
+                let file = words.next()?;
+                plain(file.strip_suffix(" (deleted)").unwrap_or(file))?;
+                there.processes.push(Process { pid, file: file.to_owned(), sha256 });
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn end(self) -> Option<Facts> {
+        let Self { user, server, machine, linker, directory } = self;
+        Some(Facts { user: user?, server, machine: machine?, linker, directory: directory? })
+    }
+}
+
+impl Facts {
+    /// Remembers the contents that were told, and fills in those that were known.
+    pub(super) fn learn(&mut self, known: &mut Known) {
+        let Directory::There(there) = &mut self.directory else { return };
+        for file in &mut there.files {
+            match &file.sha256 {
+                Some(sha256) => {
+                    known.insert(file.key.clone(), sha256.clone());
+                }
+                None => file.sha256 = known.get(&file.key).cloned(),
+            }
+        }
+    }
+
+    /// The node without its server. `directory` is the server's own; files are those of which `is_version` holds.
+    pub(super) fn into_node(
+        self,
+        directory: &Path,
+        needs_linker: bool,
+        writers: Writers,
+        is_version: impl Fn(&str) -> bool,
+    ) -> NodeObserved {
+        let state = self.state(directory, writers);
+        let there = match self.directory {
+            Directory::There(there) => there,
+            Directory::Missing | Directory::Other => There::default(),
+        };
+        let known = |name: &str| {
+            let file = there.files.iter().find(|file| file.name == name);
+            file.and_then(|file| file.sha256.clone())
+        };
+        let processes = there.processes.iter().map(|process| Process {
+            sha256: process.sha256.clone().or_else(|| known(&process.file)),
+            ..process.clone()
+        });
+        let processes = processes.collect();
+        let files = there.files.into_iter().filter(|file| is_version(&file.name));
+        let files = files.map(|File { mode, sha256, key: _, name }| PluginFile {
+            name,
+            // What cannot be read is not what is wanted, whatever it is.
+            sha256: sha256.unwrap_or_default(),
+            mode,
+        });
+        NodeObserved {
+            presence: Presence::Ready,
+            directory: state,
+            machine: self.machine,
+            free_bytes: there.free_bytes,
+            interpreter_present: !needs_linker || self.linker,
+            files: files.collect(),
+            processes,
+            vault: None,
+        }
+    }
+
+    fn state(&self, directory: &Path, writers: Writers) -> SiteState {
+        let there = match &self.directory {
+            Directory::Missing => return SiteState::Missing,
+            Directory::Other => return SiteState::NotADirectory,
+            Directory::There(there) => there,
+        };
+        let has = |wanted: &str| there.mount.split(',').any(|option| option == wanted);
+        if there.real != *directory {
+            SiteState::Symlinked { real: there.real.clone() }
+        } else if has("ro") {
+            SiteState::ReadOnly
+        } else if has("noexec") {
+            SiteState::NoExec
+        } else if !there.writable {
+            SiteState::NotWritable
+        } else if writers == Writers::OwnerOnly && there.mode & 0o022 != 0 {
+            SiteState::WritableByEverybody
+        } else {
+            SiteState::Usable
+        }
+    }
+}
+
+/// The words of `uname -m`.
+fn machine(text: &str) -> Machine {
+    match text {
+        "x86_64" => Machine::X86_64,
+        "aarch64" => Machine::Aarch64,
+        "i386" | "i686" => Machine::X86,
+        _ if text.starts_with("arm") => Machine::Arm,
+        _ => Machine::Other(0),
+    }
+}
+
+fn octal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777)
+}
+
+/// `None` when it is no checksum; `Some(None)` when none is said.
+fn sum(text: &str) -> Option<Option<String>> {
+    let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+    match text {
+        "-" => Some(None),
+        _ => (text.len() == 64 && text.chars().all(is_hex)).then(|| Some(text.to_owned())),
+    }
+}
+
+/// A name that means nothing to a shell and leads nowhere else.
+pub(super) fn plain(name: &str) -> Option<&str> {
+    let fine = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    (!name.is_empty() && name.chars().all(fine) && name != "." && name != "..").then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHA: &str = "75a50405f7bd45a9791842308f962f01dbda7a7c7f2d6738b47361a464c90615";
+
+    fn answer() -> String {
+        format!(
+            "facts 1\nuser 100\nmachine x86_64\nserver 7 100\nserver 8 0\ndirectory 2777 0 /vault/plugins\nwritable\n\
+             free 1024\nmount rw,relatime\nfile 755 100 {SHA} 1:3:9:custom-1.0.0\nfile 755 100 - 2:3:9:other-tool\n\
+             process 31 - custom-1.0.0\nprocess 32 {SHA} custom-0.9.0 (deleted)\nend\n"
+        )
+    }
+
+    fn node(text: &str, writers: Writers) -> NodeObserved {
+        let mut facts = parse(text).expect("an answer");
+        facts.learn(&mut Known::new());
+        facts.into_node(Path::new("/vault/plugins"), true, writers, |name| name.starts_with("custom-"))
+    }
+
+    #[test]
+    fn an_answer_is_a_node() {
+        let node = node(&answer(), Writers::Anybody);
+        assert_eq!(node.directory, SiteState::Usable);
+        assert_eq!(node.machine, Machine::X86_64);
+        assert_eq!(node.free_bytes, Some(1 << 20));
+        assert!(!node.interpreter_present);
+        assert_eq!(node.files, [PluginFile { name: "custom-1.0.0".into(), sha256: SHA.into(), mode: 0o755 }]);
+        let of = |pid: u32, file: &str| Process { pid, file: file.into(), sha256: Some(SHA.into()) };
+        assert_eq!(node.processes, [of(31, "custom-1.0.0"), of(32, "custom-0.9.0 (deleted)")]);
+        assert_eq!(parse(&answer()).expect("an answer").server, Some(100));
+    }
+
+    #[test]
+    fn what_a_directory_is() {
+        let with = |from: &str, to: &str| node(&answer().replace(from, to), Writers::Anybody).directory;
+        assert_eq!(with("rw,relatime", "ro,relatime"), SiteState::ReadOnly);
+        assert_eq!(with("rw,relatime", "rw,noexec"), SiteState::NoExec);
+        assert_eq!(with("writable\n", ""), SiteState::NotWritable);
+        assert_eq!(with(" /vault/plugins", " /data/p"), SiteState::Symlinked { real: "/data/p".into() });
+        assert_eq!(node(&answer(), Writers::OwnerOnly).directory, SiteState::WritableByEverybody);
+        let without = |state: &str| format!("facts 1\nuser 0\nmachine aarch64\n{state}\nend\n");
+        assert_eq!(node(&without("nothing"), Writers::Anybody).directory, SiteState::Missing);
+        assert_eq!(node(&without("no directory"), Writers::Anybody).directory, SiteState::NotADirectory);
+    }
+
+    #[test]
+    fn a_content_that_is_known_is_not_told_again() {
+        let mut known = Known::new();
+        parse(&answer()).expect("an answer").learn(&mut known);
+        assert_eq!(known, Known::from([("1:3:9:custom-1.0.0".to_owned(), SHA.to_owned())]));
+        let mut again = parse(&answer().replace(&format!("{SHA} 1:"), "- 1:")).expect("an answer");
+        again.learn(&mut known);
+        let node = again.into_node(Path::new("/vault/plugins"), false, Writers::Anybody, |_| true);
+        assert_eq!(node.files[0].sha256, SHA);
+        assert_eq!(node.files[1].sha256, "", "never told, so never taken for anything");
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_refused() {
+        let whole = answer();
+        let changed = |from: &str, to: &str| whole.replacen(from, to, 1);
+        for text in [
+            String::new(),
+            "sh: not found\n".to_owned(),
+            whole.trim_end_matches("end\n").to_owned(),
+            format!("{whole}more\n"),
+            format!("Welcome!\n{whole}"),
+            changed("facts 1", "facts 2"),
+            changed("user 100", "user -1"),
+            changed("user 100\n", ""),
+            changed("user 100\n", "user 100\nuser 0\n"),
+            changed("machine x86_64\n", ""),
+            changed("directory 2777 0 /vault/plugins", "directory 99 0 /vault/plugins"),
+            changed("directory 2777 0 /vault/plugins", "directory 755 0 vault/plugins"),
+            changed("directory 2777 0 /vault/plugins\n", ""),
+            changed("mount rw", "nothing\nmount rw"),
+            changed("1:3:9:custom-1.0.0", "1:3:9:../../bin/sh"),
+            changed("1:3:9:custom-1.0.0", "1:3:9:a;reboot"),
+            changed("1:3:9:custom-1.0.0", "custom-1.0.0"),
+            changed(SHA, "75A5"),
+            changed("process 31", "process x"),
+            changed("- custom-1.0.0\n", "- \u{1b}[2Jcustom-1.0.0\n"),
+            "facts 1\nwritable\nend\n".to_owned(),
+        ] {
+            assert!(parse(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_understood_cannot_speak_to_a_terminal() {
+        let error = parse("\u{1b}[2J\u{7}boo\n").expect_err("not an answer");
+        assert_eq!(error.to_string(), "this was not understood: \"\\u{1b}[2J\\u{7}boo\"");
+        assert!(parse(&"x".repeat(10_000)).expect_err("no answer").line.len() <= SHOWN);
+    }
+}

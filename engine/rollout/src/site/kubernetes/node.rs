@@ -1,0 +1,323 @@
+//! This program in a container beside a server, where it does what the scripts do in a shell. What it says is read by the
+//! same reader.
+
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use rustix::fs::Access;
+
+use super::facts::plain;
+use crate::site::local::hash;
+
+/// Names of files that are not whole yet end so; so do those of the script.
+const PART: &str = ".vtp-part";
+
+/// Work on a node that could not be done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// Called with something else than what it is called with by itself.
+    #[error("this is for this program itself, which gives it other {what}")]
+    Arguments {
+        /// What is not as it should be.
+        what: &'static str,
+    },
+    /// The file system said no.
+    #[error("could not {what} {path}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+const ARGUMENTS: NodeError = NodeError::Arguments { what: "arguments" };
+
+/// Says what this node is. Blocks. Arguments: plugin directory, dynamic linker or nothing, plugin or nothing, and the keys of
+/// files whose content is known.
+///
+/// # Errors
+/// When there are others.
+pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
+    let [directory, linker, plugin, known] = args else { return Err(ARGUMENTS) };
+    let machine = if cfg!(target_arch = "x86") { "i686" } else { std::env::consts::ARCH };
+    let user = rustix::process::geteuid().as_raw();
+    let mut text = format!("facts 1\nuser {user}\nmachine {machine}\n");
+    let servers = servers();
+    // The linker has to be in the image of the server, which is another one.
+    let in_image = |(pid, _): &(u32, u32)| Path::new(&format!("/proc/{pid}/root{linker}")).exists();
+    if !linker.is_empty() && servers.iter().any(in_image) {
+        text += "linker\n";
+    }
+    for (pid, owner) in servers {
+        let _ = writeln!(text, "server {pid} {owner}");
+    }
+    let directory = Path::new(directory);
+    match (fs::metadata(directory), fs::canonicalize(directory)) {
+        (Ok(metadata), Ok(real)) if metadata.is_dir() => {
+            let _ = writeln!(
+                text,
+                "directory {:o} {} {}",
+                metadata.mode() & 0o7777,
+                metadata.uid(),
+                real.display()
+            );
+            tell_directory(&mut text, &real);
+            tell_files(&mut text, &real, plugin, &known.split(' ').collect::<Vec<_>>());
+            tell_processes(&mut text, &real);
+        }
+        (Ok(_), _) => text += "no directory\n",
+        (Err(_), _) => text += "nothing\n",
+    }
+    Ok(text + "end\n")
+}
+
+fn tell_directory(text: &mut String, real: &Path) {
+    if rustix::fs::access(real, Access::WRITE_OK | Access::EXEC_OK).is_ok() {
+        *text += "writable\n";
+    }
+    if let Ok(stat) = rustix::fs::statvfs(real) {
+        let _ = writeln!(text, "free {}", stat.f_bavail.saturating_mul(stat.f_frsize) / 1024);
+    }
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let around = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        let (point, options) = (words.next()?, words.nth(1)?);
+        real.starts_with(point).then_some((point.len(), options))
+    });
+    // Of two at the same point the later one is on top.
+    let (_, options) = around.max_by_key(|(length, _)| *length).unwrap_or_default();
+    let _ = writeln!(text, "mount {options}");
+}
+
+fn tell_files(text: &mut String, real: &Path, plugin: &str, known: &[&str]) {
+    for entry in fs::read_dir(real).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        let Some(name) = name.to_str().and_then(plain) else { continue };
+        let Ok(metadata) = fs::metadata(&path) else { continue };
+        if !metadata.is_file() || !name.starts_with(plugin) || !name.contains('-') {
+            continue;
+        }
+        let key = format!("{}:{}:{}:{name}", metadata.ino(), metadata.size(), metadata.ctime());
+        let sum = if known.contains(&&*key) { Ok("-".to_owned()) } else { hash(&path) };
+        if let Ok(sum) = sum {
+            let _ = writeln!(text, "file {:o} {} {sum} {key}", metadata.mode() & 0o7777, metadata.uid());
+        }
+    }
+}
+
+/// The volume has the same path in the server's container as here, and so has what runs from it.
+fn tell_processes(text: &mut String, real: &Path) {
+    for (pid, process) in processes() {
+        let link = process.join("exe");
+        let Ok(executable) = fs::read_link(&link) else { continue };
+        let Some(file) = executable.strip_prefix(real).ok().and_then(Path::to_str) else { continue };
+        let bare = file.strip_suffix(" (deleted)");
+        if plain(bare.unwrap_or(file)).is_some() {
+            let sum = bare.and_then(|_| hash(&link).ok()).unwrap_or_else(|| "-".to_owned());
+            let _ = writeln!(text, "process {pid} {sum} {file}");
+        }
+    }
+}
+
+/// Process ids of servers, and who runs them.
+fn servers() -> Vec<(u32, u32)> {
+    let is_server = |process: &Path| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| ["vault", "bao"].contains(&name.trim()))
+    };
+    processes()
+        .into_iter()
+        .filter(|(_, process)| is_server(process))
+        .filter_map(|(pid, process)| Some((pid, fs::metadata(process).ok()?.uid())))
+        .collect()
+}
+
+fn processes() -> Vec<(u32, PathBuf)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut processes: Vec<_> =
+        entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect();
+    processes.sort();
+    processes
+}
+
+/// Puts what comes in, compressed, into a directory, verified. Blocks. Arguments: directory, file, sha256, bytes that come
+/// in, permission bits, owner or nothing, and a word that no other run has. The answer says how it ended.
+///
+/// # Errors
+/// When there are others, and when the file system says no.
+pub fn node_place(args: &[String], input: impl Read) -> Result<String, NodeError> {
+    let [directory, file, wanted, bytes, mode, owner, nonce] = args else { return Err(ARGUMENTS) };
+    let mut input = input.take(bytes.parse().map_err(|_| ARGUMENTS)?);
+    let placed = place([directory, file, wanted, mode, owner, nonce], &mut input);
+    // The other side cannot hear anything while it waits to be rid of what it sends, so all of it is taken in.
+    let _cut_or_read = io::copy(&mut input, &mut io::sink());
+    placed
+}
+
+fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
+    let [directory, file, wanted, mode, owner, nonce] = args;
+    let mode = u32::from_str_radix(mode, 8).map_err(|_| ARGUMENTS)?;
+    let owner = if owner.is_empty() { None } else { Some(owner.parse().map_err(|_| ARGUMENTS)?) };
+    if plain(file).is_none() || plain(nonce).is_none() {
+        return Err(ARGUMENTS);
+    }
+    let directory = Path::new(directory);
+    remove_parts(directory)?;
+    let target = directory.join(file);
+    if target.exists() {
+        let there = hash(&target).map_err(failed("read", &target))?;
+        if there != *wanted {
+            return Ok(format!("taken {there}\n"));
+        }
+        give(&target, mode, owner)?;
+        return Ok("placed\n".to_owned());
+    }
+    let part = Part(directory.join(format!(".{file}.{nonce}{PART}")));
+    let there = part.fill(input)?;
+    if there != *wanted {
+        return Ok(format!("corrupt {there}\n"));
+    }
+    give(&part.0, mode, owner)?;
+    fs::rename(&part.0, &target).map_err(failed("rename", &part.0))?;
+    let synced = File::open(directory).and_then(|directory| directory.sync_all());
+    synced.map_err(failed("sync", directory))?;
+    Ok("placed\n".to_owned())
+}
+
+/// Takes a file away. Arguments: directory and file.
+///
+/// # Errors
+/// When there are others, and when the file system says no.
+pub fn node_remove(args: &[String]) -> Result<String, NodeError> {
+    let [directory, file] = args else { return Err(ARGUMENTS) };
+    let path = Path::new(directory).join(plain(file).ok_or(ARGUMENTS)?);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path)(error)),
+        _ => Ok("removed\n".to_owned()),
+    }
+}
+
+/// A file that is not whole yet; gone when it is dropped under this name.
+struct Part(PathBuf);
+
+impl Part {
+    /// The sha256 of what is on the disk when everything has come.
+    fn fill(&self, packed: impl Read) -> Result<String, NodeError> {
+        let path = &self.0;
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let mut file = file.map_err(failed("create", path))?;
+        io::copy(&mut GzDecoder::new(packed), &mut file)
+            .and_then(|_| file.sync_all())
+            .map_err(failed("write", path))?;
+        hash(path).map_err(failed("read back", path))
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        let _renamed_or_removed = fs::remove_file(&self.0);
+    }
+}
+
+/// What a run that was cut has left: names that nothing else has.
+fn remove_parts(directory: &Path) -> Result<(), NodeError> {
+    for entry in fs::read_dir(directory).map_err(failed("list", directory))?.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with('.') && name.ends_with(PART) {
+            fs::remove_file(entry.path()).map_err(failed("remove", &entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn give(path: &Path, mode: u32, owner: Option<u32>) -> Result<(), NodeError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", path))?;
+    match owner {
+        Some(_) => chown(path, owner, None).map_err(failed("give away", path)),
+        None => Ok(()),
+    }
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
+    let path = path.to_owned();
+    move |source| NodeError::Io { what, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::binary::hex_sha256;
+    use crate::observed::site::SiteState;
+    use crate::site::kubernetes::facts::{Writers, parse};
+
+    fn packed(content: &[u8]) -> Vec<u8> {
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(content).expect("memory");
+        packed.finish().expect("memory")
+    }
+
+    fn args(directory: &Path, sha256: &str, bytes: usize) -> Vec<String> {
+        let directory = directory.display().to_string();
+        let rest = ["custom-1.2.3", sha256, &bytes.to_string(), "755", "", "n1"];
+        std::iter::once(directory).chain(rest.into_iter().map(str::to_owned)).collect()
+    }
+
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).expect("listed").flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn what_is_placed_is_told_of() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let real = fs::canonicalize(directory.path()).expect("a path");
+        let (content, sha256) = (b"a plugin".as_slice(), hex_sha256(b"a plugin"));
+        let packed = packed(content);
+        fs::write(real.join(".custom-1.0.0.n0.vtp-part"), "left by a run that was cut").expect("written");
+        let args = args(&real, &sha256, packed.len());
+        assert_eq!(node_place(&args, packed.as_slice()).expect("placed"), "placed\n");
+        assert_eq!(node_place(&args, io::empty()).expect("there already"), "placed\n");
+        assert_eq!(names(&real), ["custom-1.2.3"]);
+        let asked = [real.display().to_string(), String::new(), "custom".into(), String::new()];
+        let facts = parse(&node_facts(&asked).expect("facts")).expect("understood");
+        let node = facts.into_node(&real, false, Writers::OwnerOnly, |_| true);
+        assert_eq!((node.directory, node.files.len()), (SiteState::Usable, 1));
+        assert_eq!((&*node.files[0].sha256, node.files[0].mode), (&*sha256, 0o755));
+    }
+
+    #[test]
+    fn what_is_cut_or_wrong_leaves_nothing() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let packed = packed(&[7; 4096]);
+        let sha256 = hex_sha256(&[7; 4096]);
+        let args = |sha256: &str| args(directory.path(), sha256, packed.len());
+        assert!(node_place(&args(&sha256), &packed[..packed.len() / 2]).is_err());
+        let other = node_place(&args("00"), packed.as_slice()).expect("an answer");
+        assert_eq!(other, format!("corrupt {sha256}\n"));
+        assert_eq!(names(directory.path()), Vec::<String>::new());
+        fs::write(directory.path().join("custom-1.2.3"), "other").expect("written");
+        let taken = node_place(&args(&sha256), packed.as_slice()).expect("an answer");
+        assert_eq!(taken, format!("taken {}\n", hex_sha256(b"other")));
+    }
+
+    #[test]
+    fn it_goes_nowhere_else() {
+        let asked = ["/tmp".to_owned(), "../etc/passwd".to_owned()];
+        assert!(node_remove(&asked).is_err());
+        assert!(node_facts(&[]).is_err());
+    }
+}

@@ -1,0 +1,235 @@
+//! Takes back what a failed run has done: mounts run the version before, proven, and nothing new is left.
+
+use vault_api::catalog::{Deregister, EntryName};
+use vault_api::mounts::{Disable, Read, TuneVersion};
+use vault_api::pins::{Pin, Set};
+use vault_api::{Client, reload};
+
+use crate::apply::chain;
+use crate::decide::half_switched;
+use crate::event::Event;
+use crate::goal::{MountPath, Upgrade};
+use crate::observe::World;
+use crate::observed::site::NodeName;
+use crate::observed::{Observed, PluginDirectory};
+use crate::site::{Question, Site, SiteError};
+use crate::step::Step;
+
+/// Mounts that were moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Switched {
+    /// One, by its own setting.
+    Mount {
+        path: MountPath,
+        /// With its `v`; empty when it had none.
+        from: String,
+    },
+    /// All of a plugin, by its pin.
+    Pin { pin: Pin, mounts: Vec<MountPath> },
+}
+
+impl Switched {
+    /// What a step moves, where `mounts` are those of its plugin.
+    pub(crate) fn by(step: &Step, mounts: &[MountPath]) -> Option<Switched> {
+        match step {
+            Step::TuneMount { path, from, .. } => {
+                Some(Switched::Mount { path: path.clone(), from: from.clone() })
+            }
+            Step::SetPin { kind, name, from, .. } => {
+                let pin = Pin { kind: *kind, name: name.clone(), version: from.clone() };
+                Some(Switched::Pin { pin, mounts: mounts.to_vec() })
+            }
+            _ => None,
+        }
+    }
+
+    /// What a run that was killed has moved towards a goal and not started: it goes back to what it runs.
+    pub(crate) fn half(observed: &Observed, upgrade: &Upgrade) -> Vec<Switched> {
+        let half = half_switched(observed, upgrade);
+        let Some((_, running)) = half.first() else { return Vec::new() };
+        if observed.pinned(upgrade.kind(), upgrade.name()).is_some() {
+            let pin = Pin { kind: upgrade.kind(), name: upgrade.name().to_owned(), version: running.clone() };
+            return vec![Switched::Pin { pin, mounts: half.into_iter().map(|(path, _)| path).collect() }];
+        }
+        half.into_iter().map(|(path, from)| Switched::Mount { path, from }).collect()
+    }
+
+    /// Whether it is the same mount or pin, wherever it comes from.
+    pub(crate) fn is_of(&self, other: &Switched) -> bool {
+        match (self, other) {
+            (Switched::Mount { path, .. }, Switched::Mount { path: other, .. }) => path == other,
+            (Switched::Pin { .. }, Switched::Pin { .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// The mounts, each with what it ran before.
+    fn mounts(&self) -> Vec<(&MountPath, &str)> {
+        match self {
+            Switched::Mount { path, from } => vec![(path, from)],
+            Switched::Pin { pin, mounts } => mounts.iter().map(|path| (path, pin.version.as_str())).collect(),
+        }
+    }
+}
+
+/// The mounts of all of them.
+pub(crate) fn moved(switched: &[Switched]) -> Vec<MountPath> {
+    let mut paths: Vec<MountPath> =
+        switched.iter().flat_map(Switched::mounts).map(|(path, _)| path.clone()).collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Moves back every mount that `done` has moved, because a version that runs turned out not to do its work. Returns the
+/// mounts, none if none was moved; on failure what is where, a sentence each.
+///
+/// Do not drop the future before it ends.
+pub async fn roll_back(
+    client: &Client,
+    done: &[Step],
+    because: &str,
+    listener: &mut dyn FnMut(&Event),
+) -> Result<Vec<MountPath>, Vec<String>> {
+    let switched: Vec<Switched> = done.iter().filter_map(|step| Switched::by(step, &[])).collect();
+    let mounts = moved(&switched);
+    if !mounts.is_empty() {
+        listener(&Event::RollingBack { mounts: mounts.clone(), because: because.to_owned() });
+        switch_back(client, &switched).await?;
+    }
+    Ok(mounts)
+}
+
+/// Moves every mount back, reloads them, and reads back what runs. A mount that is gone needs nothing.
+/// On failure: what is where, a sentence each.
+pub(crate) async fn switch_back(client: &Client, switched: &[Switched]) -> Result<(), Vec<String>> {
+    let mut left = Vec::new();
+    let mut paths = Vec::new();
+    for switched in switched {
+        match switched {
+            Switched::Mount { path, from } if from.is_empty() => left.push(format!(
+                "{path} had no version before, and \"no version\" cannot be configured again; \
+                 move it to a version that works, and reload it"
+            )),
+            Switched::Mount { path, from } => {
+                if is_gone(client, path).await {
+                    continue;
+                }
+                match client.send(&TuneVersion { path: path.to_string(), version: from.clone() }).await {
+                    Ok(_) => paths.push(path.to_string()),
+                    Err(error) => {
+                        left.push(format!("{path} could not be moved back to {from} ({})", chain(&error)));
+                    }
+                }
+            }
+            Switched::Pin { pin, mounts } => match client.send(&Set(pin.clone())).await {
+                Ok(_) => {
+                    for path in mounts {
+                        if !is_gone(client, path).await {
+                            paths.push(path.to_string());
+                        }
+                    }
+                }
+                Err(error) => {
+                    let Pin { name, version, .. } = pin;
+                    left.push(format!("{name} could not be pinned to {version} again ({})", chain(&error)));
+                }
+            },
+        }
+    }
+    if !paths.is_empty()
+        && let Err(error) = client.send(&reload::Mounts { paths }).await
+    {
+        left.push(format!("the mounts could not be reloaded ({})", chain(&error)));
+    }
+    for (path, from) in switched.iter().flat_map(Switched::mounts).filter(|(_, from)| !from.is_empty()) {
+        match client.send(&Read { path: path.to_string() }).await {
+            Ok(Some(shown)) if shown.mount.running_version == *from => {}
+            Ok(Some(shown)) => {
+                left.push(format!("{path} runs {:?} and not {from}", shown.mount.running_version));
+            }
+            Ok(None) => {}
+            Err(error) => left.push(format!("it is not known what {path} runs ({})", chain(&error))),
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(left) }
+}
+
+async fn is_gone(client: &Client, path: &MountPath) -> bool {
+    matches!(client.send(&Read { path: path.to_string() }).await, Ok(None))
+}
+
+/// Removes what `steps` have brought: canaries, catalog entries, files. The last of them may have failed half way.
+/// On failure: what is where, a sentence each.
+pub(crate) async fn clear(
+    world: &World,
+    steps: &[Step],
+    listener: &mut dyn FnMut(&Event),
+) -> Result<(), Vec<String>> {
+    let client = &world.client;
+    let mut left = Vec::new();
+    for step in steps.iter().rev() {
+        let undone = match step {
+            Step::MountCanary { path, .. } => {
+                if steps.contains(&Step::RemoveCanary { path: path.clone() }) {
+                    continue;
+                }
+                remove_canary(client, path).await
+            }
+            Step::RegisterVersion { kind, name, version, .. } => {
+                let (gone, version) = (steps, version.tagged());
+                let removal =
+                    Step::DeregisterVersion { kind: *kind, name: name.clone(), version: version.clone() };
+                if gone.contains(&removal) {
+                    continue;
+                }
+                let name = EntryName { kind: *kind, name: name.clone(), version: Some(version) };
+                client.send(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
+            }
+            Step::PlaceBinary { nodes, file, sha256, .. } => match &world.site {
+                Some(site) => {
+                    take_away(site.as_ref(), file, sha256, nodes).await.map_err(|error| chain(&error))
+                }
+                None => Ok(()),
+            },
+            Step::Persist { from, .. } => match &world.site {
+                Some(site) => site.persist(from).await.map_err(|error| chain(&error)),
+                None => Ok(()),
+            },
+            _ => continue,
+        };
+        match undone {
+            Ok(()) => listener(&Event::Undone { step: step.clone() }),
+            // What is registered needs its file, so nothing before a failure is taken away.
+            Err(why) => {
+                left.push(format!("this could not be undone: {step} ({why})"));
+                break;
+            }
+        }
+    }
+    if left.is_empty() { Ok(()) } else { Err(left) }
+}
+
+/// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another.
+async fn take_away(site: &dyn Site, file: &str, sha256: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
+    let question = Question { servers: PluginDirectory::NotShown, plugin: None, binary: None };
+    let observed = site.observe(&question).await?;
+    let placed = observed.nodes.iter().filter(|(name, node)| {
+        nodes.contains(name) && node.files.iter().any(|there| there.name == file && there.sha256 == sha256)
+    });
+    let placed: Vec<NodeName> = placed.map(|(name, _)| name.clone()).collect();
+    if placed.is_empty() { Ok(()) } else { site.take_away(file, &placed).await }
+}
+
+/// Unmounts it, and looks whether it is gone: it may have been mounted by a call whose answer was lost.
+async fn remove_canary(client: &Client, path: &MountPath) -> Result<(), String> {
+    let disabled = client.send(&Disable { path: path.to_string() }).await;
+    match client.send(&Read { path: path.to_string() }).await {
+        Ok(None) => Ok(()),
+        Ok(Some(_)) => Err(match disabled {
+            Ok(_) => "it is still mounted".to_owned(),
+            Err(error) => chain(&error),
+        }),
+        Err(error) => Err(chain(&error)),
+    }
+}

@@ -1,0 +1,127 @@
+//! What a mount measures of itself, as a scraper reads it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use harness::{Fault, Operation, Upstream};
+use serde_json::json;
+use vault_plugin::testing::{Mount, StorageCall};
+
+use crate::{accepted, configure, creds, mounted, refusal};
+
+/// The page, and its type.
+async fn page(mount: &Mount, format: Option<&str>) -> (String, String) {
+    let fields = format.map_or_else(|| json!({}), |format| json!({"format": format}));
+    let fields = fields.as_object().unwrap().clone();
+    let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await.unwrap();
+    let data = answer.unwrap().data.unwrap();
+    assert_eq!(data["http_status_code"], 200);
+    let body = STANDARD.decode(data["http_raw_body"].as_str().unwrap()).unwrap();
+    (String::from_utf8(body).unwrap(), data["http_content_type"].as_str().unwrap().to_owned())
+}
+
+/// The value of a series, if it is there.
+fn value(page: &str, series: &str) -> Option<f64> {
+    page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' ')?.parse().ok())
+}
+
+#[tokio::test]
+async fn every_operation_and_every_call_is_timed_and_nothing_secret_is_shown() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let (first, second) = (creds(&mount).await, creds(&mount).await);
+    mount.renew(&first).await.unwrap();
+    mount.revoke(&first).await.unwrap();
+    mount.read("roles/developer").await.unwrap();
+
+    let (text, kind) = page(&mount, None).await;
+    assert_eq!(kind, "text/plain; version=0.0.4; charset=utf-8");
+    for (series, expected) in [
+        (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="ok"}"#, 2.0),
+        (
+            r#"custom_plugin_request_duration_seconds_bucket{operation="creds_read",result="ok",le="+Inf"}"#,
+            2.0,
+        ),
+        (r#"custom_plugin_request_duration_seconds_count{operation="token_renew",result="ok"}"#, 1.0),
+        (r#"custom_plugin_request_duration_seconds_count{operation="token_revoke",result="ok"}"#, 1.0),
+        (r#"custom_plugin_request_duration_seconds_count{operation="role_read",result="ok"}"#, 1.0),
+        (r#"custom_plugin_upstream_duration_seconds_count{operation="mint",result="ok"}"#, 2.0),
+        (r#"custom_plugin_upstream_duration_seconds_count{operation="renew",result="ok"}"#, 1.0),
+        (r#"custom_plugin_upstream_duration_seconds_count{operation="revoke",result="ok"}"#, 1.0),
+        ("custom_plugin_creds_read_count", 2.0),
+        ("custom_plugin_leases_issued_total", 2.0),
+        ("custom_plugin_leases_revoked_total", 1.0),
+        ("custom_plugin_leases_open", 1.0),
+        ("custom_plugin_wal_entries", 0.0),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");
+    }
+    assert!(value(&text, r#"custom_plugin_creds_read{quantile="0.99"}"#).unwrap() > 0.0);
+    for hidden in [&upstream.api_key(), &upstream.issued()[0].token, "developer", &upstream.endpoint()] {
+        assert!(!text.contains(hidden), "{text}");
+    }
+    mount.revoke(&second).await.unwrap();
+    mount.revoke(&second).await.unwrap();
+    assert_eq!(value(&page(&mount, None).await.0, "custom_plugin_leases_open"), Some(0.0));
+}
+
+#[tokio::test]
+async fn errors_are_counted_by_kind() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    refusal(mount.read("creds/nobody").await);
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
+    refusal(mount.read("creds/developer").await);
+    let key = upstream.api_key();
+    upstream.rotate_api_key("another-key");
+    refusal(mount.read("creds/developer").await);
+    upstream.rotate_api_key(key);
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
+    creds(&mount).await;
+    mount.storage().fail_on(StorageCall::Put, "wal/", "disk full");
+    refusal(mount.read("creds/developer").await);
+
+    let (text, _) = page(&mount, None).await;
+    for (series, expected) in [
+        (r#"custom_plugin_errors_total{kind="invalid_request"}"#, 1.0),
+        (r#"custom_plugin_errors_total{kind="failed"}"#, 2.0),
+        (r#"custom_plugin_errors_total{kind="storage"}"#, 1.0),
+        (r#"custom_plugin_upstream_errors_total{operation="mint",kind="failed"}"#, 1.0),
+        (r#"custom_plugin_upstream_errors_total{operation="mint",kind="key_refused"}"#, 1.0),
+        ("custom_plugin_upstream_retries_total", 1.0),
+        (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="refused"}"#, 1.0),
+        (r#"custom_plugin_request_duration_seconds_count{operation="creds_read",result="failed"}"#, 3.0),
+        // The one with an unknown end is left to rollback.
+        ("custom_plugin_wal_entries", 1.0),
+    ] {
+        assert_eq!(value(&text, series), Some(expected), "{series}\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn names_begin_with_the_configured_prefix_and_each_mount_counts_for_itself() {
+    let upstream = Upstream::start().await;
+    let mount = Mount::new(token_engine::engine()).await.unwrap();
+    let other = mounted(&upstream, json!({})).await;
+    creds(&other).await;
+    let (text, _) = page(&mount, None).await;
+    assert_eq!(value(&text, "custom_plugin_leases_issued_total"), Some(0.0), "it is not configured yet");
+    configure(&mount, &upstream, json!({"metrics_prefix": "team_a"})).await;
+    let (text, _) = page(&mount, None).await;
+    assert_eq!(value(&text, "team_a_creds_read_count"), Some(0.0));
+    assert!(!text.contains("custom_plugin"), "{text}");
+    accepted(mount.patch("config", json!({"metrics_prefix": null})).await);
+    assert!(page(&mount, None).await.0.contains("custom_plugin_creds_read_count 0"));
+}
+
+#[tokio::test]
+async fn open_metrics_is_written_when_it_is_asked_for() {
+    let mount = Mount::new(token_engine::engine()).await.unwrap();
+    let (text, kind) = page(&mount, Some("openmetrics")).await;
+    assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(text.ends_with("\n# EOF\n"));
+    assert!(text.contains("# TYPE custom_plugin_errors counter\n"), "{text}");
+    assert!(text.contains("custom_plugin_errors_total{"), "{text}");
+    let fields = json!({"format": "xml"}).as_object().unwrap().clone();
+    let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
+    assert!(refusal(answer).contains("openmetrics"));
+}

@@ -1,0 +1,69 @@
+//! The Kubernetes auth method: a pod's service account becomes a token.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use serde::Serialize;
+
+use crate::endpoint::{self, Endpoint, Repeat, encoded};
+use crate::token::{self, Granted};
+use crate::{ApiError, Secret};
+
+/// `POST auth/{mount}/login`.
+#[derive(Clone, Debug)]
+pub struct Login {
+    /// Where the method is mounted, without `auth/`: usually `kubernetes`.
+    pub mount: String,
+    /// Role of the method.
+    pub role: String,
+    /// The token of the service account.
+    pub jwt: Secret,
+}
+
+impl Endpoint for Login {
+    type Response = Granted;
+    /// Each one makes a token.
+    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+
+    fn request(&self) -> Request<Bytes> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            role: &'a str,
+            jwt: &'a str,
+        }
+        let path = format!("auth/{}/login", encoded(self.mount.trim_matches('/')));
+        endpoint::with_json(Method::POST, &path, &Body { role: &self.role, jwt: self.jwt.expose() })
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Granted, ApiError> {
+        token::granted(reply)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::endpoint::tests::{line, reply};
+    use crate::token::TokenKind;
+
+    #[test]
+    fn a_login_sends_role_and_token_and_hides_the_token() {
+        let login =
+            Login { mount: "/eu/kubernetes/".into(), role: "app".into(), jwt: Secret::new("eyJ.jwt") };
+        assert_eq!(
+            line(&login.request()),
+            r#"POST /v1/auth/eu/kubernetes/login {"role":"app","jwt":"eyJ.jwt"}"#
+        );
+        assert!(!format!("{login:?}").contains("eyJ.jwt"));
+    }
+
+    #[test]
+    fn a_batch_token_is_told_from_one_that_is_kept() {
+        let body = r#"{"auth":{"client_token":"hvb.1","lease_duration":1200,"renewable":false,"token_type":"batch"}}"#;
+        let granted = Login::response(reply(200, body)).expect("a token");
+        assert_eq!((granted.kind, granted.duration), (TokenKind::Batch, Duration::from_mins(20)));
+        let denied = Login::response(reply(403, r#"{"errors":["permission denied"]}"#));
+        assert!(denied.expect_err("no token").is_permission_denied());
+    }
+}

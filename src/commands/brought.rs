@@ -1,0 +1,84 @@
+//! A plugin binary that the caller brings, by flags or by the file: read, and named by what it says of itself.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use rollout::{Binary, MountPath, Probed, Refusal, Version};
+use vault_api::Secret;
+use vault_api::catalog::PluginType;
+
+use crate::commands::data;
+use crate::config::PluginYaml;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+pub(crate) fn program(flag: Option<PathBuf>, yaml: &PluginYaml) -> Result<PathBuf, CommandError> {
+    match flag.or_else(|| yaml.plugin.binary.as_deref().map(|path| yaml.resolve(path))) {
+        Some(path) => std::path::absolute(&path).map_err(|error| {
+            CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+        }),
+        None => std::env::current_exe().map_err(|error| {
+            CommandError::failed("could not find this program").because(error).hint("Name it with --binary.")
+        }),
+    }
+}
+
+pub(crate) fn read(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
+    let binary = Binary::read(program, &mut |done, total| ui.progress("hashing", done, total));
+    ui.end_progress();
+    binary.map_err(|error| CommandError::usage("there is no plugin to register").because(error))
+}
+
+pub(crate) fn kind(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, CommandError> {
+    match (flag, &yaml.plugin.kind) {
+        (Some(kind), _) => Ok(kind),
+        (None, Some(text)) => text.parse().map_err(|error| {
+            CommandError::usage("could not understand plugin.type of the file").because(error)
+        }),
+        (None, None) => Ok(PluginType::Secret),
+    }
+}
+
+pub(crate) fn version(
+    flag: Option<Version>,
+    yaml: &PluginYaml,
+    program: &Path,
+    probed: &Probed,
+    own: bool,
+) -> Result<Version, CommandError> {
+    let reported = match probed {
+        Probed::Ran(probe) => probe.version.clone().filter(|text| !text.is_empty()),
+        Probed::Failed { .. } | Probed::NotRun { .. } => None,
+    };
+    let own = own.then(|| env!("CARGO_PKG_VERSION").to_owned());
+    let text = match flag {
+        Some(version) => return Ok(version),
+        None => yaml.plugin.version.clone().or(reported).or(own),
+    };
+    let text = text.ok_or_else(|| match probed {
+        Probed::Failed { said } => {
+            Refusal::NotAPlugin { path: program.to_owned(), said: said.clone() }.into()
+        }
+        Probed::Ran(_) | Probed::NotRun { .. } => {
+            missing("the version, which the binary does not report", "--version")
+        }
+    })?;
+    text.parse().map_err(|error| CommandError::usage(format!("{text:?} cannot be registered")).because(error))
+}
+
+pub(crate) fn environment(flags: &[String], yaml: &PluginYaml) -> Result<Vec<Secret>, CommandError> {
+    let mut variables = BTreeMap::new();
+    for (key, value) in &yaml.plugin.env {
+        variables.insert(key.clone(), yaml.value(key, value)?);
+    }
+    data::environment(variables, flags)
+}
+
+pub(crate) fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+    text.parse().map_err(|error| CommandError::usage("could not use a mount").because(error))
+}
+
+pub(crate) fn missing(what: &str, flag: &str) -> CommandError {
+    CommandError::usage(format!("{what} is missing"))
+        .hint(format!("Give it with {flag} or in the file of -f; on a terminal it is asked for."))
+}

@@ -1,0 +1,305 @@
+//! `creds exec`: a credential for the time of one command.
+
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{ArgAction, Args};
+use lease_keeper::{Credential, Event, Keeping, LivesOn};
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep_until};
+
+use super::child::{Child, Tokens};
+use super::delivery::{self, File, Variable};
+use super::login::LoginArgs;
+use super::signals::{Came, Signals, by_name, reap};
+use super::told::Told;
+use crate::commands::ended::Ended;
+use crate::context::Context;
+use crate::duration;
+use crate::error::{CommandError, Kind};
+use crate::ui::{Report as _, Ui};
+
+/// Which credential, for which command, and how it gets there.
+#[derive(Debug, Args)]
+pub struct ExecArgs {
+    /// Full path, such as custom/creds/developer
+    path: String,
+    /// Put this field into this variable; may be repeated [default: every field, as its name in capital letters, unless there
+    /// is a --file]
+    #[arg(long = "env", value_name = "NAME=FIELD")]
+    variables: Vec<Variable>,
+    /// Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated
+    #[arg(long = "file", value_name = "PATH=FIELD")]
+    files: Vec<File>,
+    /// What the command is told when there is another credential: restart, none, or a signal such as HUP
+    #[arg(long, default_value = "restart", value_name = "HOW")]
+    on_change: OnChange,
+    /// Time that the command has to end when it is asked to, before it is killed
+    #[arg(long, default_value = "10s", value_name = "DURATION", value_parser = duration::parse)]
+    grace: Duration,
+    /// Leave VAULT_TOKEN and BAO_TOKEN in the command's environment
+    #[arg(long, action = ArgAction::SetTrue)]
+    keep_vault_token: bool,
+    #[command(flatten)]
+    login: LoginArgs,
+    /// Command to run; its exit code is ours
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// How a command learns of another credential.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnChange {
+    /// It is ended and started anew.
+    Restart,
+    /// By this signal.
+    Signal(Signal),
+    /// It looks at its file by itself.
+    None,
+}
+
+/// A text that says nothing of that kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is restart, none, HUP, INT, QUIT, USR1, USR2, TERM, WINCH or CONT")]
+pub(super) struct OnChangeError;
+
+impl FromStr for OnChange {
+    type Err = OnChangeError;
+
+    fn from_str(text: &str) -> Result<OnChange, OnChangeError> {
+        match text {
+            "restart" => Ok(OnChange::Restart),
+            "none" => Ok(OnChange::None),
+            name => by_name(name).map(OnChange::Signal).ok_or(OnChangeError),
+        }
+    }
+}
+
+/// Runs the command with a credential that lives as long as it does, and revokes it whatever ends first.
+///
+/// # Errors
+/// When there is no credential, the command cannot be started, or the credential cannot be revoked.
+pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<Ended, CommandError> {
+    let ExecArgs { path, variables, files, on_change, grace, keep_vault_token, login, command } = args;
+    let by_variables = files.is_empty() || !variables.is_empty();
+    if by_variables && on_change != OnChange::Restart {
+        return Err(CommandError::usage("a running command does not see a change of its variables")
+            .hint("Leave out --env and use --file with --on-change, or have the command restarted."));
+    }
+    let tokens = if keep_vault_token { Tokens::PassedOn } else { Tokens::Withheld };
+    let mut signals = Signals::new()?;
+    let mut keeping = login.keep(path.clone(), context)?;
+    let run = Run {
+        path: &path,
+        variables: &variables,
+        files: &files,
+        on_change,
+        grace,
+        tokens,
+        command: &command,
+    };
+    let ended = run.until_the_end(&mut keeping, &mut signals, ui).await;
+    delivery::remove(&files).iter().for_each(|left| ui.warn(left));
+    let lives_on = keeping.end().await;
+    conclude(ended, lives_on)
+}
+
+/// What the caller is told: how the command ended, unless something lives on.
+pub(super) fn conclude(
+    ended: Result<u8, CommandError>,
+    lives_on: Vec<LivesOn>,
+) -> Result<Ended, CommandError> {
+    if lives_on.is_empty() {
+        return ended.map(Ended::with);
+    }
+    let error = match ended {
+        Ok(code) => CommandError::new(
+            Kind::NeedsPerson,
+            format!("the credential could not be revoked (the command itself ended with {code})"),
+        ),
+        Err(error) => {
+            CommandError::new(Kind::NeedsPerson, "the credential could not be revoked").because(error)
+        }
+    };
+    Err(lives_on.iter().map(ToString::to_string).fold(error, CommandError::hint))
+}
+
+struct Run<'a> {
+    path: &'a str,
+    variables: &'a [Variable],
+    files: &'a [File],
+    on_change: OnChange,
+    grace: Duration,
+    tokens: Tokens,
+    command: &'a [OsString],
+}
+
+/// What the command is about to do.
+#[derive(Clone, Copy, PartialEq)]
+enum Course {
+    Running,
+    /// It was asked to end, and is started again when it has.
+    Restarting,
+    /// It was asked to end, and so do we.
+    Ending,
+}
+
+/// How long a file that could not be written waits for another attempt.
+pub(super) const WRITE_AGAIN: Duration = Duration::from_secs(5);
+
+impl Run<'_> {
+    async fn until_the_end(
+        &self,
+        keeping: &mut Keeping,
+        signals: &mut Signals,
+        ui: &mut Ui,
+    ) -> Result<u8, CommandError> {
+        let mut credential = first(keeping, signals, self.path, ui).await?;
+        delivery::write(self.files, &credential)?;
+        let mut child = self.start(&credential)?;
+        let mut course = Course::Running;
+        let (mut kill_at, mut write_at) = (None, None);
+        loop {
+            tokio::select! {
+                event = keeping.next() => {
+                    say(&event, self.path, ui);
+                    if let Event::Issued { credential: another, .. } = event {
+                        credential = another;
+                        write_at = Some(Instant::now());
+                    }
+                }
+                () = at(write_at) => {
+                    write_at = None;
+                    if let Err(error) = delivery::write(self.files, &credential) {
+                        ui.error(&error);
+                        write_at = Some(Instant::now() + WRITE_AGAIN);
+                    } else if course == Course::Running {
+                        match self.on_change {
+                            OnChange::None => {}
+                            OnChange::Signal(signal) => child.send(signal),
+                            OnChange::Restart => {
+                                course = Course::Restarting;
+                                kill_at = Some(self.end(&child, Signal::TERM));
+                            }
+                        }
+                    }
+                }
+                came = signals.next() => match came {
+                    Came::Children => {
+                        let Some(code) = reap(child.pid()) else { continue };
+                        if course != Course::Restarting {
+                            return Ok(code);
+                        }
+                        child = self.start(&credential)?;
+                        (course, kill_at) = (Course::Running, None);
+                        keeping.revoke_former();
+                    }
+                    // A terminal has sent it to the command as well, which may have its own use for it.
+                    Came::End(Signal::INT) | Came::Other(Signal::QUIT) if ui.can_ask() => {}
+                    // The second one is impatient.
+                    Came::End(_) if course == Course::Ending => child.send(Signal::KILL),
+                    Came::End(signal) => {
+                        course = Course::Ending;
+                        kill_at = Some(self.end(&child, signal));
+                    }
+                    Came::Other(signal) => child.send(signal),
+                },
+                () = at(kill_at) => {
+                    kill_at = None;
+                    child.send(Signal::KILL);
+                }
+            }
+        }
+    }
+
+    fn start(&self, credential: &Credential) -> Result<Child, CommandError> {
+        let variables = delivery::variables(self.variables, self.files, credential)?;
+        Child::start(self.command, &variables, self.tokens)
+    }
+
+    /// Asks the command to end, and says when it has had time enough for that.
+    fn end(&self, child: &Child, signal: Signal) -> Instant {
+        child.send(signal);
+        Instant::now() + self.grace
+    }
+}
+
+/// The first credential.
+pub(super) async fn first(
+    keeping: &mut Keeping,
+    signals: &mut Signals,
+    path: &str,
+    ui: &mut Ui,
+) -> Result<Credential, CommandError> {
+    loop {
+        tokio::select! {
+            event = keeping.next() => {
+                say(&event, path, ui);
+                match event {
+                    Event::Issued { credential, .. } => return Ok(credential),
+                    Event::Failed { error } => {
+                        return Err(CommandError::failed(format!("there is no credential of {path}")).because(error));
+                    }
+                    _ => {}
+                }
+            }
+            came = signals.next() => if let Came::End(_) = came {
+                return Err(CommandError::interrupted("before there was a credential"));
+            },
+        }
+    }
+}
+
+fn say(event: &Event, path: &str, ui: &mut Ui) {
+    match Told::of(event, path) {
+        Some(trouble @ Told::Trouble { .. }) => ui.warn(trouble.render().trim_end()),
+        Some(told) => ui.say(told.render().trim_end()),
+        None => {}
+    }
+    if let Event::Issued { warnings, .. } = event {
+        warnings.iter().for_each(|warning| ui.warn(warning));
+    }
+}
+
+/// A moment, or never.
+pub(super) async fn at(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lease_keeper::Revocation;
+
+    use super::*;
+
+    #[test]
+    fn what_lives_on_is_named_and_needs_a_person() {
+        let left = LivesOn {
+            what: "lease custom/creds/a/1".into(),
+            revocation: Revocation::Failed,
+            because: "no connection".into(),
+        };
+        let error = conclude(Ok(0), vec![left]).expect_err("it lives on");
+        assert_eq!(error.kind(), Kind::NeedsPerson);
+        assert!(
+            error.render().contains("lease custom/creds/a/1 lives on (no connection)"),
+            "{}",
+            error.render()
+        );
+        assert!(conclude(Ok(7), vec![]).is_ok());
+    }
+
+    #[test]
+    fn a_change_is_told_by_restart_by_a_signal_or_not() {
+        assert_eq!("restart".parse(), Ok(OnChange::Restart));
+        assert_eq!("none".parse(), Ok(OnChange::None));
+        for name in ["HUP", "SIGHUP", "hup"] {
+            assert_eq!(name.parse(), Ok(OnChange::Signal(Signal::HUP)), "{name}");
+        }
+        assert_eq!("KILL".parse::<OnChange>(), Err(OnChangeError));
+    }
+}

@@ -1,0 +1,56 @@
+//! With which token a credential is kept: the caller's, or that of a login.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use lease_keeper::{Auth, Keeping};
+
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// How to log in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Login")]
+pub(super) struct LoginArgs {
+    /// With the token of VAULT_TOKEN or ~/.vault-token, or by Vault's Kubernetes auth method
+    #[arg(long, value_enum, default_value_t = Method::Token, value_name = "METHOD")]
+    auth: Method,
+    /// Role of the auth method
+    #[arg(long, required_if_eq("auth", "kubernetes"), value_name = "ROLE")]
+    auth_role: Option<String>,
+    /// Where the auth method is mounted
+    #[arg(long, default_value = "kubernetes", value_name = "PATH")]
+    auth_mount: String,
+    /// The service account's token; it is read at each login
+    #[arg(long, default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token", value_name = "FILE")]
+    auth_token_path: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Method {
+    Token,
+    Kubernetes,
+}
+
+impl LoginArgs {
+    /// Begins to keep a credential.
+    pub(super) fn keep(self, path: String, context: &Context) -> Result<Keeping, CommandError> {
+        let LoginArgs { auth, auth_role, auth_mount, auth_token_path } = self;
+        let (client, auth) = match (auth, auth_role) {
+            (Method::Token, None) => (context.client()?, Auth::Callers),
+            (Method::Token, Some(_)) => {
+                return Err(CommandError::usage("--auth-role is of no use with a token")
+                    .hint("Add --auth kubernetes to log in with the service account of this pod."));
+            }
+            (Method::Kubernetes, role) => {
+                let role = role.unwrap_or_default();
+                let mount = auth_mount.trim_matches('/').trim_start_matches("auth/").to_owned();
+                (
+                    context.client_without_token()?,
+                    Auth::Kubernetes { mount, role, token_path: auth_token_path },
+                )
+            }
+        };
+        Ok(Keeping::start(client, auth, path))
+    }
+}

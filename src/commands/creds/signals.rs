@@ -1,0 +1,91 @@
+//! The signals of a process that stands between a supervisor and a child.
+
+use rustix::process::{Pid, Signal, WaitOptions, wait};
+use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
+
+use crate::error::CommandError;
+
+/// What came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// Children have ended, ours or, where this is the first process, anybody's.
+    Children,
+    /// Somebody wants us to end.
+    End(Signal),
+    /// Something that means nothing to us.
+    Other(Signal),
+}
+
+/// Everything that a supervisor or a terminal sends, caught.
+pub(super) struct Signals {
+    children: Stream,
+    terminate: Stream,
+    interrupt: Stream,
+    hang_up: Stream,
+    quit: Stream,
+    user_1: Stream,
+    user_2: Stream,
+    window: Stream,
+}
+
+impl Signals {
+    pub(super) fn new() -> Result<Signals, CommandError> {
+        let catch = |kind| {
+            signal(kind).map_err(|error| CommandError::failed("could not listen for signals").because(error))
+        };
+        Ok(Signals {
+            children: catch(SignalKind::child())?,
+            terminate: catch(SignalKind::terminate())?,
+            interrupt: catch(SignalKind::interrupt())?,
+            hang_up: catch(SignalKind::hangup())?,
+            quit: catch(SignalKind::quit())?,
+            user_1: catch(SignalKind::user_defined1())?,
+            user_2: catch(SignalKind::user_defined2())?,
+            window: catch(SignalKind::window_change())?,
+        })
+    }
+
+    pub(super) async fn next(&mut self) -> Came {
+        tokio::select! {
+            _ = self.children.recv() => Came::Children,
+            _ = self.terminate.recv() => Came::End(Signal::TERM),
+            _ = self.interrupt.recv() => Came::End(Signal::INT),
+            _ = self.hang_up.recv() => Came::Other(Signal::HUP),
+            _ = self.quit.recv() => Came::Other(Signal::QUIT),
+            _ = self.user_1.recv() => Came::Other(Signal::USR1),
+            _ = self.user_2.recv() => Came::Other(Signal::USR2),
+            _ = self.window.recv() => Came::Other(Signal::WINCH),
+        }
+    }
+}
+
+/// Reaps every child that has ended, also those that only came to us as the first process. Says how `child` ended, if it did:
+/// its exit code, or 128 and the number of the signal.
+pub(super) fn reap(child: Pid) -> Option<u8> {
+    let mut ended = None;
+    // Ends with an error when there is no child at all.
+    while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
+        if pid == child {
+            let code =
+                status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
+            ended = Some(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX));
+        }
+    }
+    ended
+}
+
+/// A signal by its name, with or without SIG.
+pub(super) fn by_name(name: &str) -> Option<Signal> {
+    let name = name.to_ascii_uppercase();
+    Some(match name.strip_prefix("SIG").unwrap_or(&name) {
+        "HUP" => Signal::HUP,
+        "INT" => Signal::INT,
+        "QUIT" => Signal::QUIT,
+        "USR1" => Signal::USR1,
+        "USR2" => Signal::USR2,
+        "TERM" => Signal::TERM,
+        "WINCH" => Signal::WINCH,
+        "CONT" => Signal::CONT,
+        _ => return None,
+    })
+}

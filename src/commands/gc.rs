@@ -1,0 +1,40 @@
+//! `gc`: every version that nothing can need any more, out of the catalog and off the nodes.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use rollout::{Collect, Goal};
+
+use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
+use crate::commands::place;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// What to keep.
+#[derive(Debug, Args)]
+pub struct GcArgs {
+    /// Only this plugin
+    #[arg(long, value_name = "NAME")]
+    plugin: Option<String>,
+    /// How many versions before the newest in use are kept, to roll back to
+    #[arg(long, value_name = "COUNT", default_value_t = 1)]
+    keep: usize,
+    /// Plugin directory of the server on this machine [default: what the server says]
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    #[command(flatten)]
+    consent: ConsentArgs,
+}
+
+/// Removes what is older than all that is configured, pinned or running, except the versions before it that are kept.
+///
+/// # Errors
+/// When it is refused, fails, or is interrupted.
+pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
+    let GcArgs { plugin, keep, plugin_dir, consent } = args;
+    let world = place::found(context, plugin_dir).await?;
+    let goal = Goal::Collect(Collect { name: plugin, keep });
+    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(CarriedReport::new(carried))
+}

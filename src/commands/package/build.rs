@@ -1,0 +1,104 @@
+//! `--build`: the user's own package, by cargo, as the static release that an image without a libc needs.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::commands::carry_out::unless_interrupted;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// What makes a build static, also with the GNU libc.
+const STATIC: &str = "-C target-feature=+crt-static";
+
+/// One line of what cargo reports.
+#[derive(Deserialize)]
+struct Message {
+    target: Option<Target>,
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// Builds the package in `directory`, and returns the path of its binary. Cargo's own talk passes.
+pub(super) async fn build(directory: &Path, bin: Option<&str>, ui: &mut Ui) -> Result<PathBuf, CommandError> {
+    ui.say("Building with cargo: a release, static");
+    let failed =
+        |text: &str| CommandError::failed(format!("could not build {}: {text}", directory.display()));
+    let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    if !flags.contains("crt-static") {
+        flags = format!("{flags} {STATIC}").trim().to_owned();
+    }
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(["build", "--release", "--target", "host-tuple", "--message-format", "json-render-diagnostics"])
+        .args(bin.map_or_else(|| vec!["--bins"], |bin| vec!["--bin", bin]))
+        .env("RUSTFLAGS", flags)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = command.spawn().map_err(|error| {
+        failed("cargo could not be started")
+            .because(error)
+            .hint("Install Rust from https://rustup.rs, or name a binary.")
+    })?;
+    let stdout = child.stdout.take().ok_or_else(|| failed("cargo has no output"))?;
+    let built = async {
+        let mut lines = BufReader::new(stdout).lines();
+        let mut executables = Vec::new();
+        while let Some(line) =
+            lines.next_line().await.map_err(|error| failed("no word of cargo").because(error))?
+        {
+            // Anything else that is printed, such as by a build script, is no message.
+            if let Ok(Message { target: Some(target), executable: Some(path) }) = serde_json::from_str(&line)
+            {
+                executables.push((target.name, path));
+            }
+        }
+        let status = child.wait().await.map_err(|error| failed("no word of cargo").because(error))?;
+        if status.success() {
+            Ok(executables)
+        } else {
+            Err(failed("cargo failed").hint("What it said is above."))
+        }
+    };
+    one(unless_interrupted(built).await?, directory)
+}
+
+fn one(executables: Vec<(String, PathBuf)>, directory: &Path) -> Result<PathBuf, CommandError> {
+    let [(_, path)] = executables.as_slice() else {
+        let names: Vec<&str> = executables.iter().map(|(name, _)| name.as_str()).collect();
+        let error = CommandError::usage(format!(
+            "the package in {} has {} binaries",
+            directory.display(),
+            names.len()
+        ));
+        return Err(match names.as_slice() {
+            [] => error.hint("Name the directory of the package that makes the plugin: --build=DIR."),
+            names => error.hint(format!("Say which one with --bin: {}.", names.join(", "))),
+        });
+    };
+    Ok(path.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_with_several_binaries_needs_a_choice() {
+        let two =
+            vec![("one".to_owned(), PathBuf::from("/t/one")), ("two".to_owned(), PathBuf::from("/t/two"))];
+        let error = one(two.clone(), Path::new(".")).expect_err("two");
+        assert!(error.render().contains("--bin: one, two"), "{}", error.render());
+        assert!(one(Vec::new(), Path::new(".")).is_err());
+        assert_eq!(one(two[..1].to_vec(), Path::new(".")).expect("one"), Path::new("/t/one"));
+    }
+}

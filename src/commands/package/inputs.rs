@@ -1,0 +1,353 @@
+//! What is packed: every binary looked at, started where it can be, and refused where it would not run.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use oci_image::{ImageName, Platform};
+use rollout::{Binary, Format, Linkage, Machine, Probed, Refusal, Sums, Version, file_version};
+
+use super::PackageArgs;
+use crate::commands::probe::probe;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// A plugin of one version for one platform.
+pub(super) struct Input {
+    pub(super) name: String,
+    pub(super) version: Version,
+    pub(super) platform: Platform,
+    pub(super) binary: Binary,
+    /// Whether it was started, which one for another machine cannot be.
+    pub(super) started: bool,
+}
+
+/// All that is packed.
+pub(super) struct Inputs {
+    /// By platform, name and version.
+    inputs: Vec<Input>,
+    loaders: Vec<(Platform, Binary)>,
+}
+
+/// What makes a static build, for those who have a dynamic one.
+const BUILD_STATIC: &str = "Build it static. Go: CGO_ENABLED=0 go build. Rust: RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu, or package --build.";
+
+impl Inputs {
+    /// `built` comes first of the binaries. With `is_image`, loaders are found, too.
+    pub(super) async fn check(
+        args: &PackageArgs,
+        built: Option<PathBuf>,
+        is_image: bool,
+        ui: &mut Ui,
+    ) -> Result<Self, CommandError> {
+        let mut inputs = Vec::new();
+        for path in built.iter().chain(&args.binaries) {
+            inputs.push(input(path, args, ui).await?);
+        }
+        inputs.sort_by(|a, b| (&a.platform, &a.name, &a.version).cmp(&(&b.platform, &b.name, &b.version)));
+        let mut checked = Self { inputs, loaders: Vec::new() };
+        checked.are_complete(&args.platform)?;
+        if is_image {
+            let own = built.filter(|path| path.file_name().is_some_and(|name| name == super::LOADER));
+            checked.loaders = loaders(&checked.platforms(), &args.loader, own, ui)?;
+        }
+        Ok(checked)
+    }
+
+    /// In order, each once.
+    pub(super) fn platforms(&self) -> Vec<Platform> {
+        self.inputs.iter().map(|input| input.platform.clone()).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    pub(super) fn all(&self) -> &[Input] {
+        &self.inputs
+    }
+
+    pub(super) fn of(&self, platform: &Platform) -> impl Iterator<Item = &Input> {
+        self.inputs.iter().filter(move |input| input.platform == *platform)
+    }
+
+    pub(super) fn loader(&self, platform: &Platform) -> Option<&Binary> {
+        self.loaders.iter().find(|(of, _)| of == platform).map(|(_, loader)| loader)
+    }
+
+    /// Of the first plugin: it gives the image its name.
+    pub(super) fn name(&self) -> &str {
+        self.inputs.first().map_or("", |input| &input.name)
+    }
+
+    /// Name and tag, as far as nothing else is said. A tag has no `+`.
+    pub(super) fn image_name(&self, tag: Option<&str>) -> ImageName {
+        let highest = self.inputs.iter().map(|input| &input.version).max();
+        let tag =
+            tag.map(str::to_owned).or_else(|| highest.map(|version| version.to_string().replace('+', "_")));
+        ImageName { repository: self.name().to_lowercase(), tag: tag.unwrap_or_default() }
+    }
+
+    /// Of the binaries, as they are called on a node; in a folder for each architecture if there are several.
+    pub(super) fn sums(&self) -> Sums {
+        let several = self.platforms().len() > 1;
+        let file = |input: &Input| match several {
+            true => format!("{}/{}", input.platform.architecture, input.file()),
+            false => input.file(),
+        };
+        self.inputs.iter().map(|input| (file(input), input.binary.sha256.clone())).collect()
+    }
+
+    /// No version twice, and each for every platform: a pod would miss it only on some nodes.
+    fn are_complete(&self, wanted: &[Platform]) -> Result<(), CommandError> {
+        for pair in self.inputs.windows(2) {
+            let [one, other] = pair else { continue };
+            if (&one.platform, one.file()) == (&other.platform, other.file()) {
+                let (one, other) = (one.binary.path.display(), other.binary.path.display());
+                return Err(CommandError::usage(format!(
+                    "{one} and {other} are the same version of the same plugin"
+                ))
+                .hint("Name one of them, or give one of them another version."));
+            }
+        }
+        let files: BTreeSet<String> = self.inputs.iter().map(Input::file).collect();
+        let platforms: BTreeSet<Platform> =
+            self.platforms().into_iter().chain(wanted.iter().cloned()).collect();
+        for platform in &platforms {
+            let there: BTreeSet<String> = self.of(platform).map(Input::file).collect();
+            if let Some(missing) = files.difference(&there).next() {
+                return Err(CommandError::usage(format!("there is no {missing} for {platform}"))
+                    .hint("Name a binary of every version for every platform."));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Input {
+    /// What it is called in the image and on nodes.
+    pub(super) fn file(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+}
+
+async fn input(path: &Path, args: &PackageArgs, ui: &mut Ui) -> Result<Input, CommandError> {
+    let binary = read(path, ui)?;
+    let platform = runs_on(&binary)?;
+    let native = Machine::of_this_process();
+    let started = platform == Platform::linux(&native.to_string());
+    let is_wanted = if args.platform.is_empty() { started } else { args.platform.contains(&platform) };
+    if !is_wanted {
+        let path = binary.path.display();
+        return Err(CommandError::failed(format!(
+            "{path} is built for {platform}, for which no image is made"
+        ))
+        .hint(format!("Make one for it, too, with --platform {platform}, or leave the file out.")));
+    }
+    let file = binary.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let named = file_version(&file);
+    let name = match (&args.name, &named) {
+        (Some(name), _) => name.clone(),
+        (None, Some((name, _))) => (*name).to_owned(),
+        (None, None) => file.clone(),
+    };
+    is_name(&name)?;
+    let named = named.map(|(_, version)| version);
+    let version = if started {
+        // It is started from where it lies, and a program without the permission cannot be.
+        binary.fit_for(native)?;
+        version(&binary, named, probe(&binary.path, &args.args, &[]).await)?
+    } else {
+        ui.warn(&format!(
+            "{} is built for {platform} and was not started here: that it is a plugin, and which version, is as its name says",
+            binary.path.display()
+        ));
+        named.ok_or_else(|| no_version(&binary, "it cannot be started here"))?
+    };
+    Ok(Input { name, version, platform, binary, started })
+}
+
+/// What it says itself, which must be what its name says.
+fn version(binary: &Binary, named: Option<Version>, probed: Probed) -> Result<Version, CommandError> {
+    let path = binary.path.clone();
+    let reported = match probed {
+        Probed::Ran(probe) => probe.version,
+        Probed::Failed { said } | Probed::NotRun { why: said } => {
+            return Err(Refusal::NotAPlugin { path, said }.into());
+        }
+    };
+    match (reported, named) {
+        (None, Some(named)) => Ok(named),
+        (None, None) => Err(no_version(binary, "it reports none")),
+        (Some(reported), named) => match (reported.parse::<Version>(), named) {
+            (Ok(reported), None) => Ok(reported),
+            (Ok(reported), Some(named)) if reported == named => Ok(named),
+            (Ok(_), Some(wanted)) => Err(CommandError::failed(format!(
+                "{} reports version {reported} and its name says {wanted}",
+                path.display()
+            ))
+            .hint("Rename it, or take the right binary: a server refuses a version that a plugin does not report.")),
+            (Err(error), _) => {
+                Err(CommandError::failed(format!("{} reports a version that no server takes", path.display()))
+                    .because(error))
+            }
+        },
+    }
+}
+
+fn no_version(binary: &Binary, why: &str) -> CommandError {
+    CommandError::usage(format!("the version of {} is not known: {why}", binary.path.display()))
+        .hint("Name the file <name>-<version>, such as custom-plugin-1.2.3.")
+}
+
+/// What an image that holds nothing else has to be to run it.
+fn runs_on(binary: &Binary) -> Result<Platform, CommandError> {
+    let path = binary.path.clone();
+    let Format::Elf(elf) = &binary.format else { return Err(Refusal::NotExecutable { path }.into()) };
+    if let Linkage::Dynamic { interpreter } = &elf.linkage {
+        return Err(CommandError::failed(format!(
+            "{} needs the dynamic linker {}, which the image does not have",
+            path.display(),
+            interpreter.display()
+        ))
+        .hint(BUILD_STATIC));
+    }
+    match elf.machine {
+        Machine::Other(_) => Err(CommandError::failed(format!(
+            "{} is built for {}, for which no image can be made",
+            path.display(),
+            elf.machine
+        ))
+        .hint("Images are made for linux/amd64, linux/arm64, linux/arm and linux/386.")),
+        machine => Ok(Platform::linux(&machine.to_string())),
+    }
+}
+
+/// One loader for each platform.
+fn loaders(
+    platforms: &[Platform],
+    named: &[PathBuf],
+    built: Option<PathBuf>,
+    ui: &mut Ui,
+) -> Result<Vec<(Platform, Binary)>, CommandError> {
+    let mut loaders = Vec::new();
+    for path in named.iter().chain(&built) {
+        let binary = read(path, ui)?;
+        loaders.push((runs_on(&binary)?, binary));
+    }
+    let native = Platform::linux(&Machine::of_this_process().to_string());
+    for platform in platforms {
+        if loaders.iter().any(|(of, _)| of == platform) {
+            continue;
+        }
+        if *platform != native {
+            return Err(CommandError::usage(format!("there is no loader for {platform}"))
+                .hint(format!("Name a build of vault-token-plugin for {platform} with --loader.")));
+        }
+        let own = std::env::current_exe().map_err(|error| {
+            CommandError::failed("this program does not find its own file").because(error)
+        })?;
+        let binary = read(&own, ui)?;
+        runs_on(&binary).map_err(|_| {
+            CommandError::failed("this program is linked dynamically, and so cannot be the loader of the image")
+                .hint(
+                    "Name a static build of vault-token-plugin with --loader FILE. The one that makes it: RUSTFLAGS='-C \
+                     target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu",
+                )
+        })?;
+        loaders.push((native.clone(), binary));
+    }
+    Ok(loaders)
+}
+
+fn read(path: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
+    let path = std::path::absolute(path).map_err(|error| {
+        CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+    })?;
+    let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
+    ui.end_progress();
+    binary.map_err(|error| CommandError::usage("there is no such binary").because(error))
+}
+
+/// It becomes the name of a file, and of an image.
+fn is_name(name: &str) -> Result<(), CommandError> {
+    let fits = |at: usize, byte: u8| byte.is_ascii_alphanumeric() || (at > 0 && b"-_.".contains(&byte));
+    if !name.is_empty() && name.bytes().enumerate().all(|(at, byte)| fits(at, byte)) {
+        return Ok(());
+    }
+    Err(CommandError::usage(format!("{name:?} cannot be the name of a plugin")).hint(
+        "Name it with --name, in letters, digits, dashes, dots and underscores, such as custom-plugin.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binary() -> Binary {
+        Binary {
+            path: "/built/custom".into(),
+            size: 1,
+            sha256: "a".repeat(64),
+            executable: true,
+            format: Format::Other,
+        }
+    }
+
+    #[test]
+    fn the_version_is_what_it_says_itself_if_its_name_agrees() {
+        let ran = |version: Option<&str>| {
+            Probed::Ran(rollout::Probe {
+                version: version.map(str::to_owned),
+                kind: None,
+                protocol: 5,
+                multiplexing: true,
+            })
+        };
+        let named = || Some("1.2.3".parse::<Version>().expect("a version"));
+        for (named, probed, expected) in [
+            (None, ran(Some("v1.2.3")), Some("1.2.3")),
+            (named(), ran(Some("v1.2.3")), Some("1.2.3")),
+            (named(), ran(None), Some("1.2.3")),
+            (named(), ran(Some("v1.2.4")), None),
+            (None, ran(None), None),
+            (None, ran(Some("latest")), None),
+            (named(), Probed::Failed { said: "no handshake".into() }, None),
+        ] {
+            let found = version(&binary(), named, probed).ok().map(|version| version.to_string());
+            assert_eq!(found.as_deref(), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_files_and_images() {
+        for name in ["custom-plugin", "a", "x_y.z"] {
+            assert!(is_name(name).is_ok(), "{name}");
+        }
+        for name in ["", "../vault", "-x", ".x", "a b", "a/b", "ä"] {
+            assert!(is_name(name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_platform_has_every_version() {
+        let input = |platform: &str, version: &str| Input {
+            name: "custom".into(),
+            version: version.parse().expect("a version"),
+            platform: Platform::linux(platform),
+            binary: binary(),
+            started: true,
+        };
+        let inputs = |inputs| Inputs { inputs, loaders: Vec::new() };
+        let whole = inputs(vec![input("amd64", "1.0.0"), input("arm64", "1.0.0")]);
+        assert!(whole.are_complete(&[]).is_ok());
+        assert_eq!(
+            whole.sums().iter().map(|(file, _)| file).collect::<Vec<_>>(),
+            ["amd64/custom-1.0.0", "arm64/custom-1.0.0"]
+        );
+        assert!(whole.are_complete(&[Platform::linux("arm")]).is_err());
+        let gap = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.1"), input("arm64", "1.0.0")]);
+        let error = gap.are_complete(&[]).expect_err("a gap");
+        assert!(error.render().contains("there is no custom-1.0.1 for linux/arm64"), "{}", error.render());
+        let twice = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.0")]);
+        assert!(twice.are_complete(&[]).is_err());
+        let highest =
+            inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.10.0+b"), input("amd64", "1.9.0")]);
+        assert_eq!(highest.image_name(None).to_string(), "custom:1.10.0_b");
+    }
+}

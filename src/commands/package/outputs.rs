@@ -1,0 +1,214 @@
+//! Where the image goes.
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use oci_image::{
+    Access, Credentials, Digest, ImageName, Layout, PackError, Patience, PushError, Target, Transport, push,
+};
+use rollout::Sums;
+use serde::Serialize;
+use tempfile::NamedTempFile;
+
+use super::PackageArgs;
+use crate::commands::carry_out::unless_interrupted;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// A place where the image is, or would be.
+#[derive(Debug, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Output {
+    Layout {
+        path: PathBuf,
+    },
+    Archive {
+        path: PathBuf,
+    },
+    Registry {
+        image: String,
+        #[serde(flatten)]
+        pushed: Option<Sent>,
+    },
+}
+
+/// What a push came to.
+#[derive(Debug, Serialize)]
+pub(super) struct Sent {
+    pub(super) reference: String,
+    pub(super) digest: Digest,
+    pub(super) blobs_sent: usize,
+    pub(super) blobs_present: usize,
+    pub(super) replaced: Option<String>,
+}
+
+/// What was asked for.
+pub(super) struct Outputs {
+    layout: Option<PathBuf>,
+    archive: Option<PathBuf>,
+    push: Option<Push>,
+    place: PathBuf,
+}
+
+struct Push {
+    image: String,
+    transport: Transport,
+    docker_config: Option<PathBuf>,
+    authority: Option<PathBuf>,
+}
+
+/// Where Docker and containerd are told the authorities of registries.
+const CERTIFICATES: &str = "/etc/docker/certs.d";
+
+impl Outputs {
+    pub(super) fn choose(args: &PackageArgs, context: &Context) -> Result<Self, CommandError> {
+        let absolute = |path: &PathBuf| {
+            std::path::absolute(path)
+                .map_err(|error| CommandError::usage(format!("{} is no path", path.display())).because(error))
+        };
+        let layout = args.layout.as_ref().map(absolute).transpose()?;
+        let archive = args.archive.as_ref().map(absolute).transpose()?;
+        let push = match &args.push {
+            // Said before anything is built or packed.
+            Some(image) => target(image, "latest").map(|_| {
+                Some(Push {
+                    image: image.clone(),
+                    transport: if args.plain_http { Transport::Http } else { Transport::Https },
+                    docker_config: context.docker_config(),
+                    authority: args.registry_ca.clone(),
+                })
+            })?,
+            None => None,
+        };
+        let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("/")).to_owned();
+        // Beside the layout it can be renamed; beside the archive there is room for it, as far as anybody knows.
+        let place = layout.as_ref().or(archive.as_ref()).map_or_else(std::env::temp_dir, beside);
+        Ok(Self { layout, archive, push, place })
+    }
+
+    /// Whether only the checksums are wanted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.layout.is_none() && self.archive.is_none() && self.push.is_none()
+    }
+
+    /// Where the image is made.
+    pub(super) fn place(&self) -> &Path {
+        &self.place
+    }
+
+    /// What the image is called: as in the registry if it goes there.
+    pub(super) fn name(&self, usual: ImageName) -> Result<ImageName, CommandError> {
+        let image = self.push.as_ref().map_or_else(|| usual.repository.clone(), |push| push.image.clone());
+        target(&image, &usual.tag).map(|target| if self.push.is_some() { target.name() } else { usual })
+    }
+
+    /// What [`Outputs::write`] would write.
+    pub(super) fn planned(&self, name: &ImageName) -> Result<Vec<Output>, CommandError> {
+        let mut planned = self.files();
+        if let Some(push) = &self.push {
+            let image = target(&push.image, &name.tag)?.to_string();
+            planned.push(Output::Registry { image, pushed: None });
+        }
+        Ok(planned)
+    }
+
+    /// The push comes before the layout is moved to its place, so that a run that fails leaves the layout of before.
+    pub(super) async fn write(&self, layout: Layout, ui: &mut Ui) -> Result<Vec<Output>, CommandError> {
+        let mut written = self.files();
+        if let Some(push) = &self.push {
+            written.push(push.send(&layout, ui).await?);
+        }
+        if let Some(archive) = &self.archive {
+            layout.archive(archive).map_err(|error| failed("the archive could not be written", error))?;
+        }
+        if let Some(directory) = &self.layout {
+            layout.keep(directory).map_err(|error| failed("the layout could not be written", error))?;
+        }
+        Ok(written)
+    }
+
+    fn files(&self) -> Vec<Output> {
+        let layout = self.layout.iter().map(|path| Output::Layout { path: path.clone() });
+        layout.chain(self.archive.iter().map(|path| Output::Archive { path: path.clone() })).collect()
+    }
+}
+
+impl Push {
+    async fn send(&self, layout: &Layout, ui: &mut Ui) -> Result<Output, CommandError> {
+        let target = target(&self.image, &layout.name().tag)?;
+        let credentials = match &self.docker_config {
+            // A helper is a program of the user's, which may ask him something.
+            Some(directory) => tokio::task::block_in_place(|| Credentials::of_docker(directory, &target)),
+            None => Ok(Credentials::anonymous()),
+        };
+        let credentials = credentials.map_err(|error| {
+            let cure = error.cure();
+            CommandError::failed("could not find out who pushes").because(error).hint(cure)
+        })?;
+        let transport = if target.is_loopback() { Transport::Http } else { self.transport };
+        let authorities = self.authority.iter().cloned().chain(certificates(target.registry())).collect();
+        let access = Access { credentials, transport, authorities, patience: Patience::default() };
+        let sent = unless_interrupted(async {
+            push(layout, &target, &access, &mut |done, total| ui.progress("pushing", done, total))
+                .await
+                .map_err(unpushed)
+        })
+        .await;
+        ui.end_progress();
+        let sent = sent?;
+        if let Some(before) = &sent.replaced {
+            ui.warn(&format!("{target} was {before} before; nodes that have pulled it keep that"));
+        }
+        let reference = format!("{}/{}@{}", target.registry(), target.repository(), sent.digest);
+        let pushed = Sent {
+            reference,
+            digest: sent.digest,
+            blobs_sent: sent.sent,
+            blobs_present: sent.present,
+            replaced: sent.replaced,
+        };
+        Ok(Output::Registry { image: sent.image, pushed: Some(pushed) })
+    }
+}
+
+/// Writes the checksums: under a temporary name, then renamed.
+pub(super) fn write_sums(path: &Path, sums: &Sums) -> Result<(), CommandError> {
+    let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        let mut file = NamedTempFile::new_in(place)?;
+        file.write_all(sums.to_string().as_bytes())?;
+        file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+        file.as_file().sync_all()?;
+        file.persist(path).map(drop).map_err(|error| error.error)
+    };
+    write().map_err(|source| {
+        failed(
+            "the checksums could not be written",
+            PackError::Io { what: "write", path: path.to_owned(), source },
+        )
+    })
+}
+
+pub(super) fn failed(what: &str, error: PackError) -> CommandError {
+    let cure = error.cure();
+    CommandError::failed(what).because(error).hint(cure)
+}
+
+fn unpushed(error: PushError) -> CommandError {
+    let cure = error.cure();
+    CommandError::failed("the image was not pushed").because(error).hint(cure)
+}
+
+fn target(image: &str, tag: &str) -> Result<Target, CommandError> {
+    Target::parse(image, tag)
+        .map_err(|error| CommandError::usage("the image cannot have that name").because(error))
+}
+
+fn certificates(registry: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(Path::new(CERTIFICATES).join(registry)) else { return Vec::new() };
+    let files = entries.flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()
+}

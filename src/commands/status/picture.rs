@@ -1,0 +1,318 @@
+//! The picture that `status` shows: versions against nodes and mounts, in eighty columns, however many there are of each.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use rollout::{
+    CatalogEntry, Keeping, MountObserved, NodeName, NodeObserved, Observed, Pins, PluginDirectory, Presence,
+    Role, SiteObserved, Version,
+};
+use vault_api::catalog::PluginType;
+
+/// What most terminals have.
+const WIDTH: usize = 80;
+
+/// The whole picture.
+pub(super) fn picture(observed: &Observed) -> String {
+    let mut text = head(observed);
+    for plugin in plugins(observed) {
+        text.push('\n');
+        text.push_str(&of_plugin(observed, &plugin));
+    }
+    if let Some(site) = observed.site.as_ref().filter(|site| !is_one_machine(site)) {
+        text.push_str("\nNodes\n");
+        text.push_str(&nodes(site));
+    }
+    let others = observed.mounts.values().filter(|mount| !is_external(observed, mount)).count();
+    if others > 0 {
+        let _ = writeln!(text, "\n{} of engines that come with the server", count(others, "mount"));
+    }
+    text
+}
+
+fn head(observed: &Observed) -> String {
+    let server = &observed.server;
+    let state = match (server.initialized, server.sealed, server.has_active_node) {
+        (false, _, _) => ", not initialized",
+        (true, true, _) => ", sealed",
+        (true, false, false) => ", no active node",
+        (true, false, true) => "",
+    };
+    let mut rows =
+        vec![("Server", format!("{} {} {}{state}", server.address, server.product, server.version))];
+    rows.push((
+        "Plugins",
+        match &observed.plugin_directory {
+            PluginDirectory::At(directory) => directory.display().to_string(),
+            PluginDirectory::NotConfigured => "none: external plugins do not run here".to_owned(),
+            PluginDirectory::NotShown => match &observed.site {
+                Some(site) => site.directory.display().to_string(),
+                None => "not shown to this token".to_owned(),
+            },
+        },
+    ));
+    if let Some(site) = &observed.site {
+        rows.push(("Restarts", restarts(site)));
+        rows.extend(site.holder.iter().map(|holder| ("Held", format!("by {holder}"))));
+    }
+    rows.extend(observed.caller.denied.iter().map(|path| ("Denied", path.clone())));
+    let mut text = String::new();
+    for (name, value) in rows {
+        text.push_str(&wrapped(&format!("{name:<9}"), 9, std::iter::once(value)));
+    }
+    text
+}
+
+fn restarts(site: &SiteObserved) -> String {
+    match &site.keeping {
+        Keeping::Local => "files stay on this machine".to_owned(),
+        Keeping::Volume { what } => format!("files stay in {what}"),
+        Keeping::InitContainer { name, image, brings } => match brings {
+            Some(brings) => {
+                format!("init container {name} brings {} from {image}", count(brings.len(), "file"))
+            }
+            None => format!("init container {name} brings what is in {image}"),
+        },
+        Keeping::ImageVolume { image } => format!("files are those of {image}"),
+        Keeping::Nothing { what } => format!("files are lost: {what}"),
+        Keeping::Unknown { why } => format!("not known whether files stay: {why}"),
+    }
+}
+
+/// External plugins: in the catalog, pinned, or mounted with a checksum.
+fn plugins(observed: &Observed) -> BTreeSet<(PluginType, String)> {
+    let registered = observed.catalog.iter().map(|entry| (entry.kind, entry.name.clone()));
+    let mounted = observed.mounts.iter().filter(|(_, mount)| !mount.running_sha256.is_empty());
+    let mounted = mounted.map(|(_, mount)| (PluginType::Secret, mount.plugin.clone()));
+    let pins = match &observed.pins {
+        Pins::Set(pins) => pins.as_slice(),
+        Pins::NotOffered => &[],
+    };
+    let pinned = pins.iter().map(|pin| (pin.kind, pin.name.clone()));
+    registered.chain(mounted).chain(pinned).collect()
+}
+
+fn is_external(observed: &Observed, mount: &MountObserved) -> bool {
+    !mount.running_sha256.is_empty()
+        || observed.catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
+}
+
+fn of_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> String {
+    let mut text = format!("{name} ({kind})");
+    if let Some(version) = observed.pinned(*kind, name) {
+        let _ = write!(text, ", pinned to {version}");
+    }
+    text.push('\n');
+    let mounts: Vec<(&String, &MountObserved)> = observed
+        .mounts
+        .iter()
+        .filter(|(_, mount)| *kind == PluginType::Secret && mount.plugin == *name)
+        .collect();
+    let rows: Vec<Vec<String>> = versions(observed, *kind, name, &mounts)
+        .iter()
+        .rev()
+        .map(|version| row(observed, *kind, name, version, &mounts))
+        .collect();
+    text.push_str(&table(
+        &["VERSION", "SHA256", "CATALOG", "ON DISK", "CONFIGURED", "RUNNING", "RESTART"],
+        &rows,
+    ));
+    text.push_str(&groups(&mounts));
+    text
+}
+
+/// All that anybody speaks of, oldest first.
+fn versions(
+    observed: &Observed,
+    kind: PluginType,
+    name: &str,
+    mounts: &[(&String, &MountObserved)],
+) -> Vec<String> {
+    let entries = observed.catalog.iter().filter(|entry| entry.kind == kind && entry.name == name);
+    let mut all: BTreeSet<String> = entries.map(|entry| entry.version.clone()).collect();
+    for (_, mount) in mounts {
+        all.extend([mount.configured_version.clone(), mount.running_version.clone()]);
+    }
+    let files = observed.site.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
+    let bare =
+        files.filter_map(|file| file.name.strip_prefix(name)?.strip_prefix('-')?.parse::<Version>().ok());
+    all.extend(bare.map(|version| version.tagged()));
+    let mut all: Vec<String> = all.into_iter().collect();
+    all.sort_by_key(|version| version.parse::<Version>().ok());
+    all
+}
+
+fn row(
+    observed: &Observed,
+    kind: PluginType,
+    name: &str,
+    version: &str,
+    mounts: &[(&String, &MountObserved)],
+) -> Vec<String> {
+    let entry = observed.entry(kind, name, version);
+    let file = entry.map_or_else(
+        || format!("{name}-{}", version.strip_prefix('v').unwrap_or(version)),
+        CatalogEntry::file_name,
+    );
+    let of = |wanted: &dyn Fn(&MountObserved) -> bool| {
+        let number = mounts.iter().filter(|(_, mount)| wanted(mount)).count();
+        if number == 0 { String::new() } else { count(number, "mount") }
+    };
+    vec![
+        if version.is_empty() { "none".to_owned() } else { version.to_owned() },
+        sha256(observed, entry, &file),
+        if entry.is_some() { "yes".to_owned() } else { String::new() },
+        on_disk(observed, entry, &file),
+        of(&|mount| mount.configured_version == version),
+        of(&|mount| mount.running_version == version),
+        survives(observed, &file),
+    ]
+}
+
+/// The catalog's checksum, else that of the file; twelve characters are enough to compare by eye.
+fn sha256(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
+    let registered = entry.map(|entry| entry.sha256.clone()).filter(|sha256| !sha256.is_empty());
+    let files = observed.site.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
+    let there = files.filter(|there| there.name == file).map(|there| there.sha256.clone()).next();
+    registered.or(there).unwrap_or_default().chars().take(12).collect()
+}
+
+/// On how many nodes it lies as the catalog has it.
+fn on_disk(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
+    let Some(site) = &observed.site else { return "?".to_owned() };
+    let wanted = entry.map(|entry| entry.sha256.as_str()).filter(|sha256| !sha256.is_empty());
+    let has = |node: &&NodeObserved, same: bool| {
+        let mut files = node.files.iter().filter(|there| there.name == file);
+        files.any(|there| wanted.is_none_or(|wanted| wanted == there.sha256) == same)
+    };
+    let right = site.nodes.values().filter(|node| has(node, true)).count();
+    let wrong = site.nodes.values().filter(|node| has(node, false)).count();
+    match (right, wrong) {
+        (0, 0) => String::new(),
+        (right, 0) if is_one_machine(site) && right == 1 => "yes".to_owned(),
+        (right, 0) => format!("{right} of {}", site.nodes.len()),
+        (_, wrong) => format!("{wrong} WRONG"),
+    }
+}
+
+fn survives(observed: &Observed, file: &str) -> String {
+    let Some(site) = &observed.site else { return "?".to_owned() };
+    let is_there = site.nodes.values().any(|node| node.files.iter().any(|there| there.name == file));
+    let kept = match &site.keeping {
+        Keeping::Local | Keeping::Volume { .. } | Keeping::ImageVolume { .. } => is_there,
+        Keeping::InitContainer { brings: Some(brings), .. } => brings.contains(file),
+        Keeping::InitContainer { brings: None, .. } | Keeping::Unknown { .. } => {
+            return if is_there { "?".to_owned() } else { String::new() };
+        }
+        Keeping::Nothing { .. } => false,
+    };
+    match (is_there, kept) {
+        (_, true) => "kept".to_owned(),
+        (true, false) => "LOST".to_owned(),
+        (false, false) => String::new(),
+    }
+}
+
+/// Mounts by what they are told to run and run: what is not as it should be comes first.
+fn groups(mounts: &[(&String, &MountObserved)]) -> String {
+    let mut groups: BTreeMap<(bool, &str, &str), Vec<&str>> = BTreeMap::new();
+    for (path, mount) in mounts {
+        let (told, runs) = (mount.configured_version.as_str(), mount.running_version.as_str());
+        groups.entry((told == runs, told, runs)).or_default().push(path);
+    }
+    let mut text = String::new();
+    for ((same, told, runs), paths) in groups {
+        let title = match (same, told, runs) {
+            (true, _, "") => "without a version".to_owned(),
+            (true, _, runs) => runs.to_owned(),
+            (false, told, "") => format!("NOT RUNNING, configured {}", or_none(told)),
+            (false, told, runs) => format!("RUNNING {runs}, configured {}", or_none(told)),
+        };
+        text.push_str(&wrapped(&format!("  {title}: "), 4, paths.into_iter().map(str::to_owned)));
+    }
+    text
+}
+
+fn or_none(version: &str) -> &str {
+    if version.is_empty() { "none" } else { version }
+}
+
+fn nodes(site: &SiteObserved) -> String {
+    let rows: Vec<Vec<String>> = site.nodes.iter().map(|(name, node)| node_row(name, node)).collect();
+    table(&["NODE", "ROLE", "SERVER", "FREE", "FILES", "RUNS"], &rows)
+}
+
+fn node_row(name: &NodeName, node: &NodeObserved) -> Vec<String> {
+    if let Presence::NotReady { why } = &node.presence {
+        return vec![name.to_string(), format!("NOT READY: {why}")];
+    }
+    let (role, server) = match &node.vault {
+        None => (String::new(), String::new()),
+        Some(vault) if vault.sealed => ("SEALED".to_owned(), vault.version.clone()),
+        Some(vault) => {
+            let role = match vault.role {
+                Role::Active => "active",
+                Role::Standby => "standby",
+            };
+            (role.to_owned(), vault.version.clone())
+        }
+    };
+    let free = node.free_bytes.map(|bytes| indicatif::HumanBytes(bytes).to_string()).unwrap_or_default();
+    let files: BTreeSet<&str> = node.processes.iter().map(|process| process.file.as_str()).collect();
+    let runs: Vec<&str> = files.into_iter().collect();
+    vec![name.to_string(), role, server, free, node.files.len().to_string(), runs.join(" ")]
+}
+
+fn is_one_machine(site: &SiteObserved) -> bool {
+    site.nodes.keys().all(NodeName::is_local)
+}
+
+fn count(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
+/// Columns below each other; a row may be shorter than the heads, and then its last cell may be as wide as it likes.
+fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
+    let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
+    let width = |column: usize| {
+        let whole = rows.iter().filter(|row| row.len() == heads.len()).chain([&heads]);
+        let first = rows.iter().filter(|_| column == 0);
+        let cells = whole.chain(first).filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let lines = std::iter::once(&heads).chain(rows).map(|row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            let cell = if cell.is_empty() { "-" } else { cell };
+            format!("  {cell:width$}")
+        });
+        let line: String = cells.collect();
+        line.trim_end().chars().take(WIDTH).collect::<String>() + "\n"
+    });
+    lines.collect()
+}
+
+/// Words one after the other, in lines of the width, the later ones indented.
+fn wrapped(start: &str, indent: usize, words: impl Iterator<Item = String>) -> String {
+    let mut text = start.to_owned();
+    let mut at = start.chars().count();
+    let mut first = true;
+    for word in words {
+        let length = word.chars().count();
+        if !first && at + 1 + length > WIDTH {
+            let _ = write!(text, "\n{:indent$}", "");
+            at = indent;
+        } else if !first {
+            text.push(' ');
+            at += 1;
+        }
+        text.push_str(&word);
+        at += length;
+        first = false;
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests;

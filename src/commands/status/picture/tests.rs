@@ -1,0 +1,200 @@
+use std::collections::BTreeMap;
+
+use rollout::{
+    Caller, Machine, NodeServer, PluginFile, Process, Restarts, RunningVersion, Server, SiteKind, SiteState,
+    ThisRun, WriteObserved,
+};
+use vault_api::health::Product;
+use vault_api::pins::Pin;
+
+use super::*;
+
+fn server() -> Observed {
+    Observed {
+        server: Server {
+            address: "https://vault.example:8200".into(),
+            product: Product::Vault,
+            version: "1.21.4".into(),
+            initialized: true,
+            sealed: false,
+            standby: false,
+            has_active_node: true,
+        },
+        caller: Caller::default(),
+        plugin_directory: PluginDirectory::At("/vault/plugins".into()),
+        site: None,
+        catalog: Vec::new(),
+        pins: Pins::Set(Vec::new()),
+        mounts: BTreeMap::new(),
+        writes: Vec::<WriteObserved>::new(),
+        this_run: ThisRun::default(),
+    }
+}
+
+fn sha(version: &str) -> String {
+    format!("{version:0<64}").replace('.', "a")
+}
+
+fn entry(version: &str) -> CatalogEntry {
+    CatalogEntry {
+        kind: PluginType::Secret,
+        name: "custom".into(),
+        version: format!("v{version}"),
+        sha256: sha(version),
+        command: None,
+        args: None,
+    }
+}
+
+fn mount(told: &str, runs: &str) -> MountObserved {
+    MountObserved {
+        plugin: "custom".into(),
+        configured_version: format!("v{told}"),
+        running_version: format!("v{runs}"),
+        running_sha256: sha(runs),
+        ..MountObserved::default()
+    }
+}
+
+fn node(role: Role, versions: &[&str], runs: &[&str]) -> NodeObserved {
+    let file = |version: &&str| format!("custom-{version}");
+    NodeObserved {
+        presence: Presence::Ready,
+        directory: SiteState::Usable,
+        machine: Machine::X86_64,
+        free_bytes: Some(5 << 30),
+        interpreter_present: true,
+        files: versions
+            .iter()
+            .map(|version| PluginFile { name: file(version), sha256: sha(version), mode: 0o755 })
+            .collect(),
+        processes: runs.iter().map(|version| Process { pid: 7, file: file(version), sha256: None }).collect(),
+        vault: Some(NodeServer {
+            role,
+            sealed: false,
+            version: "1.21.4".into(),
+            running: BTreeMap::<String, RunningVersion>::new(),
+        }),
+    }
+}
+
+fn kubernetes(nodes: Vec<(String, NodeObserved)>, keeping: Keeping) -> SiteObserved {
+    SiteObserved {
+        kind: SiteKind::Kubernetes {
+            namespace: "vault".into(),
+            statefulset: "vault".into(),
+            container: "vault".into(),
+        },
+        directory: "/vault/plugins".into(),
+        nodes: nodes.into_iter().map(|(name, node)| (NodeName::new(name), node)).collect(),
+        keeping,
+        restarts: Restarts::ByHand,
+        holder: None,
+    }
+}
+
+#[test]
+fn three_nodes_amid_an_upgrade() {
+    let mut observed = server();
+    observed.catalog = vec![entry("1.0.0"), entry("1.1.0")];
+    observed.mounts = BTreeMap::from([
+        ("custom/".to_owned(), mount("1.1.0", "1.0.0")),
+        ("team/".to_owned(), mount("1.0.0", "1.0.0")),
+        ("kv/".to_owned(), MountObserved { plugin: "kv".into(), ..MountObserved::default() }),
+    ]);
+    let away = NodeObserved::not_ready("the pod is Pending: no node has enough memory");
+    observed.site = Some(kubernetes(
+        vec![
+            ("vault-0".into(), node(Role::Active, &["1.0.0", "1.1.0"], &["1.0.0"])),
+            ("vault-1".into(), node(Role::Standby, &["1.0.0"], &[])),
+            ("vault-2".into(), away),
+        ],
+        Keeping::InitContainer {
+            name: "plugins".into(),
+            image: "registry.example/plugins:1".into(),
+            brings: Some(["custom-1.0.0".to_owned()].into()),
+        },
+    ));
+    assert_eq!(
+        picture(&observed),
+        "\
+Server   https://vault.example:8200 Vault 1.21.4
+Plugins  /vault/plugins
+Restarts init container plugins brings 1 file from registry.example/plugins:1
+
+custom (secret)
+  VERSION  SHA256        CATALOG  ON DISK  CONFIGURED  RUNNING   RESTART
+  v1.1.0   1a1a00000000  yes      1 of 3   1 mount     -         LOST
+  v1.0.0   1a0a00000000  yes      2 of 3   1 mount     2 mounts  kept
+  RUNNING v1.0.0, configured v1.1.0: custom/
+  v1.0.0: team/
+
+Nodes
+  NODE     ROLE     SERVER  FREE      FILES  RUNS
+  vault-0  active   1.21.4  5.00 GiB  2      custom-1.0.0
+  vault-1  standby  1.21.4  5.00 GiB  1      -
+  vault-2  NOT READY: the pod is Pending: no node has enough memory
+
+1 mount of engines that come with the server
+"
+    );
+}
+
+#[test]
+fn twenty_nodes_and_fifty_mounts_fit_into_eighty_columns() {
+    let mut observed = server();
+    observed.catalog = vec![entry("1.0.0"), entry("1.1.0"), entry("1.2.0-rc.1+build.2030")];
+    observed.pins =
+        Pins::Set(vec![Pin { kind: PluginType::Secret, name: "custom".into(), version: "v1.1.0".into() }]);
+    let path = |number: usize| format!("teams/department-{number:02}/credentials/");
+    observed.mounts = (0..50).map(|number| (path(number), mount("1.0.0", "1.1.0"))).collect();
+    let nodes = (0..20).map(|number| {
+        let role = if number == 3 { Role::Active } else { Role::Standby };
+        (format!("vault-{number}"), node(role, &["1.0.0", "1.1.0"], &["1.0.0", "1.1.0"]))
+    });
+    let what = "emptyDir plugins".to_owned();
+    observed.site = Some(kubernetes(nodes.collect(), Keeping::Nothing { what }));
+    let text = picture(&observed);
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+    assert!(text.lines().count() < 60, "{text}");
+    for words in [
+        "custom (secret), pinned to v1.1.0\n",
+        "  v1.1.0                 1a1a00000000  yes      20 of 20  -           50 mounts  LOST\n",
+        "  vault-3   active   1.21.4  5.00 GiB  2      custom-1.0.0 custom-1.1.0\n",
+        "Restarts files are lost: emptyDir plugins\n",
+    ] {
+        assert!(text.contains(words), "{words:?} is not in:\n{text}");
+    }
+    assert_eq!(text.matches("credentials/").count(), 50);
+}
+
+#[test]
+fn a_server_that_shows_nothing_and_one_that_is_sealed_are_pictures_too() {
+    let mut observed = server();
+    observed.plugin_directory = PluginDirectory::NotShown;
+    observed.caller.denied.insert("sys/plugins/catalog".into());
+    assert_eq!(
+        picture(&observed),
+        "\
+Server   https://vault.example:8200 Vault 1.21.4
+Plugins  not shown to this token
+Denied   sys/plugins/catalog
+"
+    );
+    observed.server.sealed = true;
+    assert!(picture(&observed).starts_with("Server   https://vault.example:8200 Vault 1.21.4, sealed\n"));
+}
+
+#[test]
+fn a_file_that_differs_from_the_catalog_is_not_counted_as_there() {
+    let mut observed = server();
+    observed.catalog = vec![entry("1.0.0")];
+    let mut other = node(Role::Active, &["1.0.0"], &[]);
+    other.files[0].sha256 = sha("6.6.6");
+    let volume = Keeping::Volume { what: "persistent volume claims".into() };
+    observed.site = Some(kubernetes(vec![("vault-0".into(), other)], volume));
+    let text = picture(&observed);
+    assert!(text.contains("yes      1 WRONG  -           -        kept\n"), "{text}");
+}

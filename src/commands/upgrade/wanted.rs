@@ -1,0 +1,203 @@
+//! To what to upgrade: flags before the file, the file before what the server says of the running version.
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args};
+use rollout::{
+    Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Survival, Target, ThisRun, Trial,
+    Upgrade, Version, World, WriteGoal, observe,
+};
+use vault_api::catalog::{self, EntryName, PluginType};
+
+use super::compatible::breaking;
+use crate::commands::brought::{environment, missing, program, read, version};
+use crate::commands::data::writes;
+use crate::commands::probe::probe_for;
+use crate::commands::register::from_file;
+use crate::commands::{place, site};
+use crate::config::PluginYaml;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// The flags of `upgrade` that say what is wanted.
+#[derive(Debug, Args)]
+pub(super) struct Flags {
+    /// The new version's binary [default: the file's, else this program]
+    binary: Option<PathBuf>,
+    /// Name in the catalog [default: the file's, else the one plugin that is mounted]
+    #[arg(long)]
+    name: Option<String>,
+    /// Version [default: what the binary reports]
+    #[arg(long)]
+    version: Option<Version>,
+    /// Argument of the plugin; can be given more than once [default: those of the running version]
+    #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
+    args: Vec<String>,
+    /// Environment of the plugin, which no server shows; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    env: Vec<String>,
+    /// Only this mount; can be given more than once [default: every mount of the plugin]
+    #[arg(long = "mount", value_name = "PATH")]
+    mounts: Vec<MountPath>,
+    /// Plugin directory of the server on this machine [default: what the server says]
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// Data of the trial mount's `config`; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    config: Vec<String>,
+    /// Data of the trial mount's `roles/NAME`
+    #[arg(long, value_name = "NAME:KEY=VALUE")]
+    role: Vec<String>,
+    /// Data of any other path of the trial mount
+    #[arg(long, num_args = 2, value_names = ["PATH", "KEY=VALUE"], action = ArgAction::Append)]
+    write: Vec<String>,
+    /// Path to try on every mount that is moved, and on a trial mount that has data; a lease is revoked again
+    #[arg(long, value_name = "PATH")]
+    smoke: Option<String>,
+    /// Plugin, data and trials in a file, as `register` takes it; flags come before it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// Do not try the version on a mount of its own first
+    #[arg(long, action = ArgAction::SetTrue)]
+    no_canary: bool,
+    /// Move mounts to an older version
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_downgrade: bool,
+    /// Upgrade though paths or fields are gone that clients may use
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_breaking: bool,
+    /// Upgrade though a node that is started anew loses the version
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "image")]
+    allow_ephemeral: bool,
+    /// Image of the init container that brings this version and those before
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
+    /// At the end make every node the active one, and prove it
+    #[arg(long, action = ArgAction::SetTrue)]
+    rehearse_failover: bool,
+}
+
+/// Puts everything together. Nothing is changed; the binary is started and ended.
+pub(super) async fn gather(
+    flags: Flags,
+    context: &Context,
+    ui: &mut Ui,
+) -> Result<(World, Upgrade), CommandError> {
+    let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
+    let flagged = writes(&flags.config, &flags.role, &flags.write)?;
+    let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
+    let program = program(flags.binary, &yaml)?;
+    let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
+    let observed = observe(&world, None, &ThisRun::default()).await?;
+    let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
+        Some(name) => name,
+        None => only_plugin(&observed)?,
+    };
+    let running = observed
+        .mounts_of(PluginType::Secret, &name)
+        .find(|(path, _)| flags.mounts.is_empty() || flags.mounts.contains(path));
+    let args = match (flags.args.is_empty(), yaml.plugin.args.is_empty(), &running) {
+        (false, _, _) => flags.args,
+        (true, false, _) => yaml.plugin.args.clone(),
+        (true, true, Some((_, mount))) => args_of(&world, &name, &mount.running_version).await?,
+        (true, true, None) => Vec::new(),
+    };
+    let env = environment(&flags.env, &yaml)?;
+    let binary = read(&program, ui)?;
+    let probed = probe_for(&world, &binary, &args, &env).await?;
+    let version = version(flags.version, &yaml, &program, &probed, own)?;
+    let breaks = match running {
+        Some((path, mount)) if !flags.allow_breaking && mount.running_version != version.tagged() => {
+            breaking(&world.client, &path, &program, &args, &env, ui).await?
+        }
+        _ => Vec::new(),
+    };
+    if world.site.is_none() {
+        world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+    }
+
+    let mounts = from_file(&yaml)?;
+    let trials = trials(&observed, &name, &flags.mounts, &mounts, flags.smoke.as_deref());
+    let canary = if flags.no_canary {
+        Canary::Skip
+    } else {
+        let flagged: Vec<WriteGoal> =
+            flagged.into_iter().map(|(path, data)| WriteGoal { path, data }).collect();
+        canary(flagged, mounts, flags.smoke)
+    };
+    let survival = match (flags.image, flags.allow_ephemeral) {
+        (Some(image), _) => Survival::Image(image),
+        (None, true) => Survival::NotNeeded,
+        (None, false) => Survival::Needed,
+    };
+    let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probed };
+    let upgrade = Upgrade {
+        target: Target::Brought(Box::new(plugin)),
+        only: flags.mounts,
+        downgrade: if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse },
+        canary,
+        trials,
+        breaks,
+        survival,
+        rehearsal: if flags.rehearse_failover { Rehearsal::EveryNode } else { Rehearsal::None },
+    };
+    Ok((world, upgrade))
+}
+
+/// The one plugin that is registered and mounted.
+pub(crate) fn only_plugin(observed: &Observed) -> Result<String, CommandError> {
+    let names: std::collections::BTreeSet<&str> = observed
+        .catalog
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .filter(|name| observed.mounts_of(PluginType::Secret, name).next().is_some())
+        .collect();
+    match names.iter().collect::<Vec<_>>()[..] {
+        [name] => Ok((*name).to_owned()),
+        [] => Err(missing("the name of the plugin", "--name")),
+        _ => Err(missing("the name of the plugin", "--name")
+            .hint(format!("These are mounted: {}", names.into_iter().collect::<Vec<_>>().join(", ")))),
+    }
+}
+
+/// What the server starts the running version with.
+async fn args_of(world: &World, name: &str, version: &str) -> Result<Vec<String>, CommandError> {
+    let version = Some(version.to_owned()).filter(|version| !version.is_empty());
+    let name = EntryName { kind: PluginType::Secret, name: name.to_owned(), version };
+    let entry = world.client.send(&catalog::Read(name)).await.map_err(|error| {
+        CommandError::failed("could not read with which arguments the running version is started")
+            .because(error)
+    })?;
+    Ok(entry.map(|entry| entry.args).unwrap_or_default())
+}
+
+/// The file's of each mount, else the flag's on every mount that is moved.
+fn trials(
+    observed: &Observed,
+    name: &str,
+    only: &[MountPath],
+    file: &[MountGoal],
+    flag: Option<&str>,
+) -> Vec<Trial> {
+    let moved = observed.mounts_of(PluginType::Secret, name).map(|(path, _)| path);
+    let moved = moved.filter(|path| only.is_empty() || only.contains(path));
+    moved
+        .filter_map(|mount| {
+            let own = file.iter().find(|goal| goal.path == mount).and_then(|goal| goal.smoke.clone());
+            let below = flag.map(str::to_owned).or(own)?;
+            Some(Trial { mount, below })
+        })
+        .collect()
+}
+
+/// Configured by the flags, else as the file configures the first mount that it tries. Without data it can only be started.
+fn canary(flagged: Vec<WriteGoal>, file: Vec<MountGoal>, smoke: Option<String>) -> Canary {
+    if !flagged.is_empty() {
+        return Canary::Mount { writes: flagged, read: smoke };
+    }
+    match file.into_iter().find(|mount| !mount.writes.is_empty()) {
+        Some(MountGoal { path: _, writes, smoke: own }) => Canary::Mount { writes, read: smoke.or(own) },
+        None => Canary::Mount { writes: Vec::new(), read: None },
+    }
+}

@@ -1,0 +1,142 @@
+//! The loader on volumes of all kinds, and as a sidecar.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use harness::{Program, build, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::mounts::{Mount, mounted};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+
+/// What an image carries, and a plugin directory.
+struct Pod {
+    image: TempDir,
+    plugins: TempDir,
+}
+
+impl Pod {
+    async fn new() -> Pod {
+        let pod = Pod { image: tempfile::tempdir().unwrap(), plugins: tempfile::tempdir().unwrap() };
+        fs::set_permissions(pod.plugins.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        let file = pod.image.path().join("kv-1.0.0");
+        fs::copy(build::go_kv("v1.0.0").await, &file).unwrap();
+        let sums = pod.image.path().join("SHA256SUMS").display().to_string();
+        Program::new(BINARY).run(["package", &file.display().to_string(), "--sums", &sums]).await.success();
+        pod
+    }
+
+    fn arguments(&self, more: &[&str]) -> Vec<String> {
+        let (from, to) = (self.image.path().display().to_string(), self.plugins.path().display().to_string());
+        let fixed = ["loader", "--from", &from, "--to", &to].map(str::to_owned);
+        fixed.into_iter().chain(more.iter().map(|&text| text.to_owned())).collect()
+    }
+
+    fn plugin(&self) -> PathBuf {
+        self.plugins.path().join("kv-1.0.0")
+    }
+
+    fn carried(&self) -> Vec<u8> {
+        fs::read(self.image.path().join("kv-1.0.0")).unwrap()
+    }
+
+    fn is_whole(&self) -> bool {
+        fs::read(self.plugin()).is_ok_and(|there| there == self.carried())
+    }
+}
+
+#[tokio::test]
+async fn a_volume_that_will_not_do_is_told_with_its_cure_and_nothing_is_left_there() {
+    let pod = Pod::new().await;
+    for (mount, says, cure) in [
+        (Mount::Small, "are needed", "sizeLimit"),
+        (Mount::ReadOnly, "is mounted read-only", "readOnly"),
+        (Mount::NoExec, "is mounted noexec", "mount option noexec"),
+    ] {
+        let (output, left) = mounted(mount, pod.plugins.path(), BINARY, &pod.arguments(&[])).await;
+        assert_eq!(output.code, Some(1), "{mount:?}: {}", output.stderr);
+        assert!(output.stderr.contains(says) && output.stderr.contains(cure), "{mount:?}: {}", output.stderr);
+        assert_eq!(left, Vec::<String>::new(), "{mount:?}");
+    }
+    let nowhere = Program::new(BINARY).run(["loader", "--to", "/nonexistent"]).await;
+    assert_eq!(nowhere.code, Some(1));
+    assert!(nowhere.stderr.contains("SHA256SUMS"), "{}", nowhere.stderr);
+}
+
+#[tokio::test]
+async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
+    let pod = Pod::new().await;
+    let program = Program::new(BINARY);
+    fs::write(pod.plugin(), &pod.carried()[..100_000]).unwrap();
+    let said = program.run(pod.arguments(&[])).await.success();
+    assert!(said.contains("the copy that was there was cut short"), "{said}");
+    assert!(pod.is_whole());
+
+    let other = build::go_kv("v2.0.0").await;
+    fs::copy(&other, pod.plugin()).unwrap();
+    let refused = program.run(pod.arguments(&[])).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("another build of the same version"), "{}", refused.stderr);
+    assert!(fs::read(pod.plugin()).unwrap() == fs::read(&other).unwrap());
+    program.run(pod.arguments(&["--replace"])).await.success();
+    assert!(pod.is_whole());
+
+    // Whoever is not root gives nothing away.
+    if rustix::process::geteuid().is_root() {
+        program.run(pod.arguments(&["--owner", "100:1000"])).await.success();
+        let placed = fs::metadata(pod.plugin()).unwrap();
+        assert_eq!((placed.uid(), placed.gid(), placed.mode() & 0o7777), (100, 1000, 0o755));
+    }
+}
+
+#[tokio::test]
+async fn a_sidecar_puts_back_what_is_removed_or_changed_until_it_is_ended() {
+    let pod = Pod::new().await;
+    let program = Program::new(BINARY);
+    let mut sidecar = program.spawn(pod.arguments(&["--watch"]));
+    let mut talk = BufReader::new(sidecar.stderr.take().unwrap()).lines();
+    assert!(heard(&mut talk, "Watching").await);
+    assert!(pod.is_whole());
+
+    fs::remove_file(pod.plugin()).unwrap();
+    assert!(heard(&mut talk, "it was gone").await);
+    assert!(pod.is_whole());
+    fs::write(pod.plugin(), build_of_another(&pod.carried())).unwrap();
+    assert!(heard(&mut talk, "there was something else").await);
+    assert!(pod.is_whole());
+    fs::set_permissions(pod.plugin(), fs::Permissions::from_mode(0o600)).unwrap();
+    eventually("the mode is right again", async || {
+        (fs::metadata(pod.plugin()).ok()?.mode() & 0o7777 == 0o755).then_some(())
+    })
+    .await;
+    // What is not carried is nobody's business here.
+    let stranger: &Path = &pod.plugins.path().join("other-1.0.0");
+    fs::write(stranger, "mine").unwrap();
+
+    let pid = Pid::from_raw(sidecar.id().unwrap().cast_signed()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    assert_eq!(sidecar.wait().await.unwrap().code(), Some(0));
+    assert_eq!(fs::read(stranger).unwrap(), b"mine");
+}
+
+/// Whether the program says so before it ends.
+async fn heard(talk: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>, words: &str) -> bool {
+    while let Ok(Some(line)) = talk.next_line().await {
+        if line.contains(words) {
+            return true;
+        }
+    }
+    false
+}
+
+/// An executable of the same size and another content.
+fn build_of_another(content: &[u8]) -> Vec<u8> {
+    let mut other = content.to_vec();
+    let last = other.len() - 1;
+    other[last] ^= 1;
+    other
+}

@@ -1,0 +1,237 @@
+//! Images as independent tools see them: made twice, unpacked, started, pushed to a real registry and pulled.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use harness::{Output, Program, Registry, SecretScan, build};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+
+/// A folder with two versions of a plugin, and a loader.
+struct Workshop {
+    folder: TempDir,
+    loader: PathBuf,
+}
+
+impl Workshop {
+    /// For images that are not started: any static program will do as their loader.
+    async fn new() -> Workshop {
+        Workshop::with_loader(build::go_kv("v2.0.0").await).await
+    }
+
+    async fn with_loader(loader: PathBuf) -> Workshop {
+        let workshop = Workshop { folder: tempfile::tempdir().unwrap(), loader };
+        for version in ["1.0.0", "2.0.0"] {
+            let file = workshop.path(&format!("kv-{version}"));
+            fs::copy(build::go_kv(&format!("v{version}")).await, file).unwrap();
+        }
+        workshop
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        self.folder.path().join(file)
+    }
+
+    fn text(&self, file: &str) -> String {
+        self.path(file).display().to_string()
+    }
+
+    /// Packs both versions.
+    async fn package(&self, program: &Program, more: &[&str]) -> Output {
+        let files = ["package", &self.text("kv-1.0.0"), &self.text("kv-2.0.0")].map(str::to_owned);
+        let loader = ["--loader".to_owned(), self.loader.display().to_string()];
+        let sums = ["--sums".to_owned(), self.text("SHA256SUMS"), "--output".into(), "json".into()];
+        program
+            .run(files.into_iter().chain(loader).chain(sums).chain(more.iter().map(|&text| text.to_owned())))
+            .await
+    }
+}
+
+fn tool(name: &str) -> Program {
+    let path = Path::new("/usr/bin").join(name);
+    assert!(path.exists(), "{name} is missing: run tests/servers/oci-tools/install, as root");
+    Program::new(path)
+}
+
+async fn inspect(image: &str) -> Value {
+    tool("skopeo").run(["inspect", image]).await.json()
+}
+
+#[tokio::test]
+async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
+    let (one, other) = (Workshop::new().await, Workshop::new().await);
+    let mut made = Vec::new();
+    for workshop in [&one, &other] {
+        let (layout, archive) = (workshop.text("layout"), workshop.text("image.tar"));
+        let outputs = ["--layout", &layout, "--archive", &archive, "--label", "team=platform"];
+        made.push(workshop.package(&Program::new(BINARY), &outputs).await.json());
+    }
+    let digest = &made[0]["image"]["digest"];
+    assert_eq!(*digest, made[1]["image"]["digest"]);
+    assert_eq!(made[0]["image"]["name"], "kv:2.0.0");
+    assert!(fs::read(one.path("image.tar")).unwrap() == fs::read(other.path("image.tar")).unwrap());
+
+    let layout = format!("oci:{}:2.0.0", one.text("layout"));
+    for image in [&layout, &format!("oci-archive:{}:2.0.0", one.text("image.tar"))] {
+        let seen = inspect(image).await;
+        assert_eq!(seen["Digest"], *digest, "{image}");
+        assert_eq!((&seen["Os"], &seen["Architecture"]), (&"linux".into(), &machine().into()));
+        assert_eq!(seen["Labels"]["team"], "platform");
+        assert_eq!(seen["Labels"]["org.opencontainers.image.version"], "2.0.0");
+        assert_eq!(seen["Layers"].as_array().unwrap().len(), 4);
+    }
+    let config = tool("skopeo").run(["inspect", "--config", &layout]).await.json();
+    assert_eq!(config["config"]["User"], "100:1000");
+    assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/vault-token-plugin", "loader"]));
+    // As `docker load` reads it.
+    let docker = inspect(&format!("docker-archive:{}:kv:2.0.0", one.text("image.tar"))).await;
+    assert_eq!(docker["Labels"]["team"], "platform");
+}
+
+#[tokio::test]
+async fn an_image_holds_its_plugins_for_every_server_and_loads_them_without_a_shell() {
+    let workshop = Workshop::with_loader(build::static_binary("vault-token-plugin").await).await;
+    let layout = workshop.text("layout");
+    workshop.package(&Program::new(BINARY), &["--layout", &layout]).await.success();
+    let bundle = workshop.path("bundle");
+    let image = format!("{layout}:2.0.0");
+    let mut unpack = vec!["unpack", "--image", &image];
+    if !rustix::process::geteuid().is_root() {
+        unpack.push("--rootless");
+    }
+    unpack.push(bundle.to_str().unwrap());
+    tool("umoci").run(unpack).await.success();
+
+    let root = bundle.join("rootfs");
+    let sums = fs::read_to_string(root.join("plugins/SHA256SUMS")).unwrap();
+    assert_eq!(sums, fs::read_to_string(workshop.path("SHA256SUMS")).unwrap());
+    for file in ["kv-1.0.0", "kv-2.0.0"] {
+        // OpenBao takes a plugin from the root of an image, where it must be a file, not a link.
+        let packed = fs::symlink_metadata(root.join(file)).unwrap();
+        assert!(packed.is_file());
+        assert_eq!(packed.permissions().mode() & 0o7777, 0o755);
+        assert_eq!(packed.ino(), fs::metadata(root.join("plugins").join(file)).unwrap().ino());
+        assert!(fs::read(root.join(file)).unwrap() == fs::read(workshop.path(file)).unwrap());
+    }
+    assert_eq!(fs::metadata(root.join("vault-token-plugin")).unwrap().permissions().mode() & 0o7777, 0o755);
+
+    fs::create_dir_all(root.join("vault/plugins")).unwrap();
+    let loader = Program::new("/vault-token-plugin").root(&root);
+    let first = loader.run(["loader", "--output", "json"]).await.json();
+    assert_eq!(done(&first), ["placed", "placed"]);
+    let second = loader.run(["loader", "--output", "json"]).await.json();
+    assert_eq!(done(&second), ["kept", "kept"]);
+    for file in ["kv-1.0.0", "kv-2.0.0"] {
+        let placed = root.join("vault/plugins").join(file);
+        assert!(fs::read(&placed).unwrap() == fs::read(workshop.path(file)).unwrap());
+    }
+    let listed = fs::read_dir(root.join("vault/plugins")).unwrap().count();
+    assert_eq!(listed, 2, "nothing else is left there");
+}
+
+#[tokio::test]
+async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
+    let (workshop, registry) = (Workshop::new().await, Registry::start().await);
+    let image = format!("{}/team/kv", registry.address());
+    let config = workshop.path("docker");
+    fs::create_dir(&config).unwrap();
+
+    // Nobody is let in without credentials.
+    let anonymous = Program::new(BINARY).env("DOCKER_CONFIG", config.display().to_string());
+    let refused = workshop.package(&anonymous, &["--push", &image]).await;
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    assert!(refused.stderr.contains(&format!("docker login {}", registry.address())), "{}", refused.stderr);
+
+    log_in(&registry, &config).await;
+    let program = Program::new(BINARY).env("DOCKER_CONFIG", config.display().to_string());
+    let pushed = workshop.package(&program, &["--push", &image]).await;
+    let talk = pushed.stderr.clone();
+    let report = pushed.json();
+    let sent = &report["outputs"][0];
+    assert_eq!(sent["image"], format!("{image}:2.0.0"));
+    assert_eq!((&sent["blobs_sent"], &sent["blobs_present"]), (&5.into(), &0.into()), "{sent}");
+    let again = workshop.package(&program, &["--push", &image]).await.json();
+    assert_eq!(again["outputs"][0]["blobs_sent"], 0);
+    assert_eq!(again["outputs"][0]["digest"], report["image"]["digest"]);
+
+    // Pulled by somebody else, it is what was made.
+    let pulled = format!("oci:{}:2.0.0", workshop.text("pulled"));
+    let who = format!("{}:{}", Registry::USER, Registry::PASSWORD);
+    let source = format!("docker://{image}:2.0.0");
+    let copy = ["--insecure-policy", "copy", "--src-tls-verify=false", "--src-creds", &who, &source, &pulled];
+    tool("skopeo").run(copy).await.success();
+    assert_eq!(inspect(&pulled).await["Digest"], report["image"]["digest"]);
+
+    let scan = SecretScan::new().secret("the password", Registry::PASSWORD);
+    scan.content("what was said", format!("{talk}{report}{again}{}", refused.stderr));
+}
+
+#[tokio::test]
+async fn several_platforms_are_one_image() {
+    let workshop = Workshop::new().await;
+    let foreign = if machine() == "amd64" { ("arm64", 183) } else { ("amd64", 62) };
+    let folder = workshop.path(foreign.0);
+    fs::create_dir(&folder).unwrap();
+    let mut arguments = Vec::new();
+    for file in ["kv-1.0.0", "kv-2.0.0", "loader"] {
+        let path = folder.join(file);
+        fs::write(&path, elf(foreign.1, file)).unwrap();
+        arguments.push(path.display().to_string());
+    }
+    let (layout, platforms) = (workshop.text("layout"), ["linux/amd64", "linux/arm64"]);
+    let platforms = platforms.iter().flat_map(|platform| ["--platform", platform]);
+    let more: Vec<&str> = [&*arguments[0], &arguments[1], "--loader", &arguments[2], "--layout", &layout]
+        .into_iter()
+        .chain(platforms)
+        .collect();
+    let packed = workshop.package(&Program::new(BINARY), &more).await;
+    assert!(packed.stderr.contains("was not started here"), "{}", packed.stderr);
+    let report = packed.json();
+    assert_eq!(report["image"]["platforms"].as_array().unwrap().len(), 2);
+    for (architecture, at) in [("amd64", 0), ("arm64", 1)] {
+        let image = format!("oci:{layout}:2.0.0");
+        let seen = tool("skopeo").run(["--override-arch", architecture, "inspect", &image]).await.json();
+        assert_eq!(seen["Architecture"], architecture);
+        assert_eq!(report["image"]["platforms"][at]["platform"], format!("linux/{architecture}"));
+    }
+    let sums = fs::read_to_string(workshop.path("SHA256SUMS")).unwrap();
+    assert!(sums.contains("  amd64/kv-1.0.0\n") && sums.contains("  arm64/kv-2.0.0\n"), "{sums}");
+}
+
+/// Logs in as `docker login` does.
+async fn log_in(registry: &Registry, config: &Path) {
+    let file = config.join("config.json").display().to_string();
+    let login = [
+        "login",
+        "--tls-verify=false",
+        "--authfile",
+        &file,
+        "--password-stdin",
+        "--username",
+        Registry::USER,
+    ];
+    let login = login.into_iter().chain([registry.address()]);
+    tool("skopeo").run_with_input(login, Registry::PASSWORD).await.success();
+}
+
+fn done(report: &Value) -> Vec<&str> {
+    report["plugins"].as_array().unwrap().iter().map(|plugin| plugin["did"].as_str().unwrap()).collect()
+}
+
+/// As images call the machine that this runs on.
+fn machine() -> &'static str {
+    if std::env::consts::ARCH == "aarch64" { "arm64" } else { "amd64" }
+}
+
+/// The header of an executable for another machine, which nothing here can start.
+fn elf(machine: u8, content: &str) -> Vec<u8> {
+    let mut file = vec![0; 64];
+    file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
+    file[16..20].copy_from_slice(&[2, 0, machine, 0]);
+    file[52] = 64;
+    file.extend_from_slice(content.as_bytes());
+    file
+}

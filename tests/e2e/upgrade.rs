@@ -1,0 +1,391 @@
+//! Mounts move to another version and back, under load, killed anywhere, and with versions that do not work.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use harness::{Fault, Operation, build, eventually};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::task::JoinSet;
+
+use crate::accounts::Names;
+use crate::lab::{BINARY, Lab, NAME};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const CLIENTS: usize = 8;
+
+/// The version number after ours, of the same length.
+fn next() -> String {
+    VERSION.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
+}
+
+fn next_binary(lab: &Lab) -> PathBuf {
+    build::another_version(BINARY.as_ref(), VERSION, &next(), lab.folder())
+}
+
+/// Our plugin on two mounts, and the description of its next version.
+async fn two_mounts() -> (Lab, PathBuf) {
+    let lab = Lab::registered(&["first", "second"], "1h").await;
+    let description = lab.description_of(&next_binary(&lab), &["first", "second"], "1h");
+    let file = lab.file("next.yaml", &description);
+    (lab, file)
+}
+
+fn upgrade(file: &Path) -> Vec<&str> {
+    vec!["upgrade", "-f", file.to_str().unwrap(), "--output", "json"]
+}
+
+/// The events that a run has written, one a line.
+fn events(stdout: &str) -> Vec<Value> {
+    stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// What each mount is configured to run and runs.
+async fn versions(lab: &Lab, mounts: &[&str]) -> BTreeSet<String> {
+    let all = lab.vault.api("GET", "sys/mounts", None).await.success();
+    let text = |mount: &str, field: &str| all[format!("{mount}/")][field].as_str().unwrap().to_owned();
+    let of = |mount: &&str| [text(mount, "plugin_version"), text(mount, "running_plugin_version")];
+    mounts.iter().flat_map(of).collect()
+}
+
+fn only(version: &str) -> BTreeSet<String> {
+    BTreeSet::from([format!("v{version}")])
+}
+
+/// Everything that a run must not leave behind.
+async fn leftovers(lab: &Lab) -> Vec<String> {
+    let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+    let mounts = mounts["data"].as_object().unwrap().keys().filter(|path| path.contains("canary"));
+    let mut left: Vec<String> = mounts.cloned().collect();
+    left.extend(catalog(lab).await.into_iter().filter(|entry| entry.contains("canary")));
+    left.extend(files(lab).into_iter().filter(|file| file.starts_with('.')));
+    left
+}
+
+async fn catalog(lab: &Lab) -> Vec<String> {
+    let listed = lab.vault.api("GET", "sys/plugins/catalog", None).await.success();
+    let detailed = listed["data"]["detailed"].as_array().unwrap().clone();
+    let own = detailed.iter().filter(|entry| entry["builtin"] == false);
+    own.map(|entry| format!("{} {}", entry["name"].as_str().unwrap(), entry["version"].as_str().unwrap()))
+        .collect()
+}
+
+fn files(lab: &Lab) -> Vec<String> {
+    let entries = std::fs::read_dir(lab.vault.plugin_directory()).unwrap();
+    let mut names: Vec<String> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn upgrade_and_rollback_under_load_fail_no_request_and_lose_no_lease() {
+    let (lab, file) = two_mounts().await;
+    let lab = Arc::new(lab);
+    let load = Load::start(&lab, &["first", "second"]);
+    load.wait_served(2 * CLIENTS).await;
+
+    let done = lab.program.run(upgrade(&file)).await.success();
+    assert_eq!(versions(&lab, &["first", "second"]).await, only(&next()));
+    assert_eq!(events(&done).last().unwrap()["event"], "finished", "{done}");
+    load.wait_served(2 * CLIENTS).await;
+    lab.program.run(["rollback", NAME, "--smoke", "creds/developer"]).await.success();
+    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    load.wait_served(2 * CLIENTS).await;
+
+    let kept = load.stop().await;
+    let mut on_record = Names::new();
+    for mount in ["first", "second"] {
+        let (leased, announced) = (lab.leased(mount).await, lab.announced(mount).await);
+        on_record.extend(leased.into_iter().chain(announced));
+    }
+    assert!(on_record.is_superset(&kept), "what a client got and kept is leased");
+    assert_eq!(lab.live(), on_record, "every live token is on record");
+    assert_eq!(leftovers(&lab).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_upgrade_shows_its_plan_does_it_and_finds_nothing_to_do_after_it() {
+    let (lab, file) = two_mounts().await;
+    let writes = lab.writes();
+    let plan = lab.program.run([upgrade(&file), vec!["--dry-run"]].concat()).await;
+    assert_eq!((plan.code, lab.writes()), (Some(3), writes), "{plan:?}");
+    let planned = events(&plan.stdout)[0]["steps"].as_array().unwrap().clone();
+
+    let done = lab.program.run(upgrade(&file)).await.success();
+    let did = events(&done).into_iter().filter(|event| event["event"] == "step_done");
+    assert_eq!(did.map(|mut event| event["step"].take()).collect::<Vec<_>>(), planned);
+
+    let writes = lab.writes();
+    let again = lab.program.run(upgrade(&file)).await.success();
+    assert_eq!(events(&again).last().unwrap()["result"], "nothing_to_do", "{again}");
+    assert_eq!(lab.writes(), writes);
+}
+
+#[tokio::test]
+async fn killed_after_every_step_the_same_command_goes_on() {
+    let lab = Lab::new().await;
+    kill_after_every_step(&lab, 10).await;
+}
+
+#[tokio::test]
+async fn killed_after_every_step_under_a_pin_the_same_command_goes_on() {
+    let lab = Lab::new().await;
+    let pin = json!({"version": "v1.0.0"});
+    go_kv_twice(&lab).await;
+    lab.vault.api("PUT", "sys/plugins/pins/secret/go-kv", Some(pin)).await.success();
+    kill_after_every_step(&lab, 11).await;
+}
+
+/// Data in two mounts of a Go plugin.
+async fn go_kv_twice(lab: &Lab) {
+    let binary = build::go_kv("v1.0.0").await;
+    for mount in ["first", "second"] {
+        let binary = binary.to_str().unwrap();
+        let args = ["register", "--name", "go-kv", "--mount", mount, "--binary", binary];
+        lab.program.run(args).await.success();
+        lab.vault.api("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
+    }
+}
+
+/// Every step of the plan is one after which the run is killed; the last round kills none.
+async fn kill_after_every_step(lab: &Lab, steps: usize) {
+    go_kv_twice(lab).await;
+    let binary = build::go_kv("v2.0.0").await;
+    let command = ["upgrade", binary.to_str().unwrap(), "--smoke", "kept", "--output", "json"];
+    let plan = lab.program.run([&command[..], &["--dry-run"]].concat()).await;
+    assert_eq!(events(&plan.stdout)[0]["steps"].as_array().unwrap().len(), steps, "{plan:?}");
+    for step in 0..=steps {
+        kill_after(lab, &command, step).await;
+        let output = lab.program.run(command).await;
+        assert_eq!(output.code, Some(0), "after step {step}: {output:?}");
+        assert_eq!(running(lab).await, only("2.0.0"), "after step {step}");
+        assert_eq!(leftovers(lab).await, Vec::<String>::new(), "after step {step}");
+        for mount in ["first", "second"] {
+            let kept = lab.vault.api("GET", &format!("{mount}/kept"), None).await.success();
+            assert_eq!(kept["data"]["a"], "b", "after step {step}");
+        }
+        lab.program.run(["rollback", "--to", "1.0.0"]).await.success();
+        assert_eq!(running(lab).await, only("1.0.0"), "after step {step}");
+        lab.program.run(["deregister", "go-kv", "--version", "2.0.0"]).await.success();
+        assert_eq!(files(lab), ["go-kv-1.0.0"]);
+    }
+}
+
+async fn running(lab: &Lab) -> BTreeSet<String> {
+    let all = lab.vault.api("GET", "sys/mounts", None).await.success();
+    let of = |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
+    ["first", "second"].iter().map(of).collect()
+}
+
+/// Runs the upgrade and kills it once it has done this many steps; with none, as soon as it says its plan.
+async fn kill_after(lab: &Lab, command: &[&str], steps: usize) {
+    let mut child = lab.program.spawn(command);
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        let done = match event["event"].as_str().unwrap() {
+            "planned" => steps == 0,
+            "step_done" => event["number"] == steps,
+            _ => false,
+        };
+        if done {
+            break;
+        }
+    }
+    child.kill().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_version_that_fails_after_the_switch_is_undone_and_leaves_nothing() {
+    let (lab, file) = two_mounts().await;
+    let (before, there) = (catalog(&lab).await, files(&lab));
+    // The trial mount gets its credential; the first one of a real mount is refused by the upstream.
+    let mut child = lab.program.spawn(upgrade(&file));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if event["event"] == "step_done" && event["step"]["step"] == "remove_canary" {
+            lab.upstream.fail(Operation::Mint, Fault::Status(401));
+        }
+    }
+    let output = child.wait_with_output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("Moved back to the version before: first/, second/"), "{said}");
+    lab.upstream.heal();
+    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
+    assert_eq!(leftovers(&lab).await, Vec::<String>::new());
+    lab.read_credential("first").await;
+}
+
+#[tokio::test]
+async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
+    let (lab, file) = two_mounts().await;
+    let (before, there) = (catalog(&lab).await, files(&lab));
+    lab.upstream.fail(Operation::Mint, Fault::Status(401));
+    let output = lab.program.run(upgrade(&file)).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains("could not prove vault-token-plugin-canary/"), "{}", output.stderr);
+    assert_eq!(events(&output.stdout).last().unwrap()["event"], "failed");
+    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
+    assert_eq!(leftovers(&lab).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
+    let (lab, file) = two_mounts().await;
+    let mut child = lab.program.spawn([upgrade(&file), vec!["--no-canary"]].concat());
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    while let Some(line) = lines.next_line().await.unwrap() {
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if event["event"] == "step_started" && event["step"]["step"] == "reload_mounts" {
+            break;
+        }
+        if event["event"] == "step_done" && event["step"]["step"] == "register_version" {
+            std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-{}", next()))).unwrap();
+        }
+    }
+    let code = child.wait().await.unwrap().code();
+    // The run may see that its file is gone before it moves a mount, or bring it again.
+    assert!([Some(0), Some(4), Some(1)].contains(&code), "{code:?}");
+    let expected = if code == Some(0) { next() } else { VERSION.to_owned() };
+    assert_eq!(versions(&lab, &["first", "second"]).await, only(&expected));
+}
+
+#[tokio::test]
+async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_before_anything_changes() {
+    let (lab, _) = two_mounts().await;
+    let (writes, there) = (lab.writes(), files(&lab));
+    let binary = next_binary(&lab);
+    let changed = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let mut content = std::fs::read(&binary).unwrap();
+        change(&mut content);
+        let path = lab.folder().join(name);
+        std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, executable()).unwrap();
+        path
+    };
+    // In ELF the machine stands at byte 18: 183 is arm64.
+    let other_machine = changed("arm64", &|content| content[18] = 183);
+    let cut = changed("cut", &|content| content.truncate(1000));
+    let other_field = build::another_version(&binary, "max_ttl", "max_tll", lab.folder());
+    let text = |path: &Path| path.to_str().unwrap().to_owned();
+    for (args, words) in [
+        (vec![text(&other_machine)], "is built for"),
+        (vec![text(&cut)], "is not a plugin that works"),
+        (vec![text(&other_field)], "clients of custom-plugin would fail with this version"),
+        (vec![text(&binary), "--version".into(), "8.0.0".into()], "reports version"),
+        (vec![text(&binary), "--name".into(), "nothing".into()], "no mount runs the secret plugin nothing"),
+        (vec![text(&binary), "--mount".into(), "sys".into()], "nothing is mounted at sys/"),
+    ] {
+        let args = std::iter::once("upgrade".to_owned()).chain(args);
+        let output = lab.program.run(args).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        assert!(output.stderr.contains(words), "{words:?} is not in: {}", output.stderr);
+    }
+    assert_eq!((lab.writes(), files(&lab)), (writes, there));
+}
+
+fn executable() -> std::fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o755)
+}
+
+#[tokio::test]
+async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_collected() {
+    let lab = Lab::new().await;
+    let mut binaries = Vec::new();
+    for version in ["v1.0.0", "v2.0.0", "v3.0.0"] {
+        binaries.push(build::go_kv(version).await);
+    }
+    let binary = |number: usize| binaries[number].to_str().unwrap().to_owned();
+    let first = ["register", "--name", "go-kv", "--mount", "notes", "--binary"].map(str::to_owned);
+    lab.program.run(first.into_iter().chain([binary(0)])).await.success();
+    lab.vault.api("POST", "notes/kept", Some(json!({"a": "b"}))).await.success();
+    for number in [1, 2] {
+        let args = ["upgrade".to_owned(), binary(number), "--smoke".to_owned(), "kept".to_owned()];
+        lab.program.run(args).await.success();
+    }
+    assert_eq!(versions(&lab, &["notes"]).await, only("3.0.0"));
+    lab.program.run(["gc"]).await.success();
+    assert_eq!(files(&lab), ["go-kv-2.0.0", "go-kv-3.0.0"]);
+    assert_eq!(catalog(&lab).await, ["go-kv v2.0.0", "go-kv v3.0.0"]);
+    assert!(lab.program.run(["gc"]).await.success().starts_with("Nothing to do"));
+
+    let needed = lab.program.run(["deregister", "go-kv", "--all"]).await;
+    assert_eq!(needed.code, Some(1), "{needed:?}");
+    assert!(needed.stderr.contains("is still needed: notes/ runs it"), "{}", needed.stderr);
+
+    lab.program.run(["rollback", "--smoke", "kept"]).await.success();
+    assert_eq!(versions(&lab, &["notes"]).await, only("2.0.0"));
+    let last = lab.program.run(["rollback"]).await;
+    assert_eq!(last.code, Some(1), "{last:?}");
+    assert!(last.stderr.contains("there is no version of go-kv before v2.0.0"), "{}", last.stderr);
+    let older = lab.program.run(["upgrade".to_owned(), binary(0)]).await;
+    assert!(older.stderr.contains("which is newer than 1.0.0"), "{}", older.stderr);
+    lab.program.run(["upgrade".to_owned(), binary(0), "--allow-downgrade".to_owned()]).await.success();
+    let kept = lab.vault.api("GET", "notes/kept", None).await.success();
+    assert_eq!(kept["data"]["a"], "b");
+}
+
+/// Clients that get a credential, renew it, and give every other one back. Every answer must be a success.
+struct Load {
+    clients: JoinSet<Names>,
+    served: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    fn start(lab: &Arc<Lab>, mounts: &[&str]) -> Load {
+        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
+        for number in 0..CLIENTS {
+            let mount = mounts[number % mounts.len()].to_owned();
+            load.clients.spawn(client(
+                Arc::clone(lab),
+                mount,
+                Arc::clone(&load.served),
+                Arc::clone(&load.stop),
+            ));
+        }
+        load
+    }
+
+    /// Waits until the clients have got `count` more credentials.
+    async fn wait_served(&self, count: usize) {
+        let enough = self.served.load(Ordering::Relaxed) + count;
+        let what = format!("{count} more credentials");
+        eventually(&what, async || (self.served.load(Ordering::Relaxed) >= enough).then_some(())).await;
+    }
+
+    /// Ends the load. Returns the names of the tokens that the clients got and kept.
+    async fn stop(self) -> Names {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients.join_all().await.into_iter().flatten().collect()
+    }
+}
+
+async fn client(lab: Arc<Lab>, mount: String, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Names {
+    let mut kept = Names::new();
+    for round in 0_usize.. {
+        if stop.load(Ordering::Relaxed) {
+            break;
+        }
+        let answer = lab.vault.api("GET", &format!("{mount}/creds/developer"), None).await.success();
+        let name = lab.issued(answer["data"]["token"].as_str().unwrap()).name;
+        let lease = json!({"lease_id": answer["lease_id"]});
+        // A lease that was renewed holds its token no longer, by which those that are kept are known.
+        if round % 2 == 0 {
+            lab.vault.api("PUT", "sys/leases/renew", Some(lease.clone())).await.success();
+            let revoke = json!({"lease_id": lease["lease_id"], "sync": true});
+            lab.vault.api("PUT", "sys/leases/revoke", Some(revoke)).await.success();
+        } else {
+            kept.insert(name);
+        }
+        served.fetch_add(1, Ordering::Relaxed);
+    }
+    kept
+}

@@ -1,0 +1,177 @@
+//! The same journeys on the pods of a real Kubernetes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use harness::{Cluster, PluginVolume, Program, Upstream, VaultPods, build, eventually};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+
+use crate::lab::{BINARY, NAME};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const CLIENTS: usize = 8;
+
+/// Three pods, an upstream that they reach, and our binary, which reaches them through the API server.
+struct Pods {
+    pods: VaultPods,
+    upstream: Upstream,
+    program: Program,
+    folder: TempDir,
+}
+
+impl Pods {
+    async fn with(volume: PluginVolume) -> Pods {
+        let cluster = Cluster::shared().await;
+        let upstream = Upstream::builder().in_network_of(cluster).start().await;
+        let pods = VaultPods::builder(cluster).plugin_volume(volume).start().await;
+        let program = Program::new(BINARY)
+            .env("KUBECONFIG", cluster.kubeconfig().display().to_string())
+            .env("VAULT_TOKEN", pods.root_token());
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
+        Pods { pods, upstream, program, folder }
+    }
+
+    /// The description of a version of our plugin on two mounts, as a user writes it.
+    fn description(&self, binary: &Path) -> PathBuf {
+        let mount = |path: &str| {
+            format!(
+                "- path: {path}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    \
+                 roles/developer: {{permissions: read, ttl: 1h}}\n  smoke: {{read: creds/developer}}\n",
+                self.upstream.endpoint()
+            )
+        };
+        let text = format!(
+            "plugin: {{name: {NAME}, binary: {}, args: [serve]}}\nmounts:\n{}{}\
+             site: {{kubernetes: {{namespace: {}, statefulset: vault}}}}\n",
+            binary.display(),
+            mount("first"),
+            mount("second"),
+            self.pods.namespace(),
+        );
+        let name = binary.file_name().unwrap().to_str().unwrap();
+        let file = self.folder.path().join(format!("{name}.yaml"));
+        std::fs::write(&file, text).unwrap();
+        file
+    }
+
+    async fn running(&self) -> BTreeSet<String> {
+        let active = self.pods.active().await;
+        let all = self.pods.api(active, "GET", "sys/mounts", None).await.success();
+        let of =
+            |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
+        ["first", "second"].iter().map(of).collect()
+    }
+}
+
+fn next() -> String {
+    VERSION.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
+}
+
+fn only(version: &str) -> BTreeSet<String> {
+    BTreeSet::from([format!("v{version}")])
+}
+
+#[tokio::test]
+async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_them_serves_the_version() {
+    let lab = Arc::new(Pods::with(PluginVolume::Persistent).await);
+    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let file = lab.description(&static_binary);
+    lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
+    assert_eq!(lab.running().await, only(VERSION));
+
+    let load = Load::start(&lab).await;
+    load.wait_served(2 * CLIENTS).await;
+    let binary = build::another_version(&static_binary, VERSION, &next(), lab.folder.path());
+    let file = lab.description(&binary);
+    lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
+    assert_eq!(lab.running().await, only(&next()));
+    load.wait_served(2 * CLIENTS).await;
+    let namespace = lab.pods.namespace().to_owned();
+    let back = ["rollback", NAME, "-n", &namespace];
+    lab.program.run(back).await.success();
+    assert_eq!(lab.running().await, only(VERSION));
+    load.wait_served(2 * CLIENTS).await;
+    load.stop().await;
+
+    lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
+    let active = lab.pods.active().await.to_owned();
+    let standbys: Vec<String> = lab.pods.standbys().await.into_iter().map(str::to_owned).collect();
+    for pod in standbys.iter().chain([&active]) {
+        lab.pods.delete(pod).await;
+        lab.pods.wait_whole().await;
+        assert_eq!(lab.running().await, only(&next()), "after {pod} was deleted");
+    }
+    let again = lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
+    assert!(again.starts_with("Nothing to do"), "{again}");
+    let status = lab.program.run(["status", "-n", &namespace]).await.success();
+    assert!(status.contains("3 of 3"), "{status}");
+}
+
+#[tokio::test]
+async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
+    let lab = Pods::with(PluginVolume::EmptyDir).await;
+    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let file = lab.description(&static_binary);
+    let register = ["register", "-f", file.to_str().unwrap()];
+    let refused = lab.program.run(register).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("would be gone when a node is started anew"), "{}", refused.stderr);
+    lab.program.run([&register[..], &["--allow-ephemeral"]].concat()).await.success();
+    assert_eq!(lab.running().await, only(VERSION));
+}
+
+const NAME_OF_PACKAGE: &str = "vault-token-plugin";
+
+/// Clients of the active pod that get credentials and give every other one back. Every answer must be a success.
+struct Load {
+    clients: JoinSet<()>,
+    served: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Load {
+    async fn start(lab: &Arc<Pods>) -> Load {
+        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
+        let active = lab.pods.active().await.to_owned();
+        for number in 0..CLIENTS {
+            let mount = ["first", "second"][number % 2];
+            let (served, stop) = (Arc::clone(&load.served), Arc::clone(&load.stop));
+            load.clients.spawn(client(Arc::clone(lab), active.clone(), mount, served, stop));
+        }
+        load
+    }
+
+    async fn wait_served(&self, count: usize) {
+        let enough = self.served.load(Ordering::Relaxed) + count;
+        let what = format!("{count} more credentials");
+        eventually(&what, async || (self.served.load(Ordering::Relaxed) >= enough).then_some(())).await;
+    }
+
+    async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.clients.join_all().await;
+    }
+}
+
+async fn client(
+    lab: Arc<Pods>,
+    active: String,
+    mount: &'static str,
+    served: Arc<AtomicUsize>,
+    stop: Arc<AtomicBool>,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let path = format!("{mount}/creds/developer");
+        let answer: Value = lab.pods.api(&active, "GET", &path, None).await.success();
+        let token = answer["data"]["token"].as_str().unwrap();
+        assert!(lab.upstream.live().iter().any(|issued| issued.token == token), "the upstream knows it");
+        let revoke = json!({"lease_id": answer["lease_id"], "sync": true});
+        lab.pods.api(&active, "PUT", "sys/leases/revoke", Some(revoke)).await.success();
+        served.fetch_add(1, Ordering::Relaxed);
+    }
+}

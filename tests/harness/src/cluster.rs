@@ -1,0 +1,188 @@
+//! A real Kubernetes of one node, in namespaces of its own, and Vaults in its pods.
+
+mod image;
+mod pods;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use tokio::sync::{Mutex, OnceCell};
+
+pub use self::image::{Content, ImageArchive};
+pub use self::pods::{
+    ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPods, VaultPodsBuilder,
+};
+
+use crate::network::{Forward, Network};
+use crate::{build, port};
+
+/// The node's address in the network of the cluster: what listens there is reached by every pod.
+pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+
+/// Addresses from here on are for pods whose address is known before they are made; see `tests/servers/kubernetes/address`.
+const FIRST_RESERVED: Ipv4Addr = Ipv4Addr::new(198, 18, 128, 0);
+
+/// A running cluster. When it is dropped, or when this process ends in any way, its script ends it and clears away.
+pub struct Cluster {
+    network: Arc<Network>,
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    reserved: AtomicU32,
+    imported: Mutex<Vec<String>>,
+    _api_server: Forward,
+    keeper: Child,
+}
+
+impl Cluster {
+    /// The one cluster that all tests of this process share, started by the first that asks for it. It ends with the
+    /// process.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up; the output of its script went to standard error.
+    pub async fn shared() -> &'static Cluster {
+        static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+        SHARED.get_or_init(Cluster::start).await
+    }
+
+    /// Starts a cluster that nobody else uses.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up; the output of its script went to standard error.
+    pub async fn start() -> Cluster {
+        // The script would build it as well, but not beside another test that does.
+        build::kubernetes().await;
+        tokio::task::spawn_blocking(Cluster::start_blocking).await.expect("its panic was shown")
+    }
+
+    fn start_blocking() -> Cluster {
+        // The same number inside and outside, so that one kubeconfig serves both.
+        let listener = port::listener();
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../servers/kubernetes/run");
+        let mut keeper = Command::new(&script)
+            .arg(port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", script.display()));
+        let output = BufReader::new(keeper.stdout.take().expect("standard output is piped"));
+        let said: Vec<String> = output
+            .lines()
+            .map(|line| line.expect("a script writes text"))
+            .take_while(|line| line != "READY")
+            .collect();
+        let value = |name: &str| -> PathBuf {
+            let found = said.iter().find_map(|line| line.strip_prefix(name));
+            found.unwrap_or_else(|| panic!("the cluster did not come up: {said:?}")).into()
+        };
+        let network = Arc::new(Network::enter(&value("NETNS=")));
+        let api_server = network.forward_from(listener, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        Cluster {
+            network,
+            folder: value("FOLDER="),
+            kubeconfig: value("KUBECONFIG="),
+            reserved: AtomicU32::new(1),
+            imported: Mutex::default(),
+            _api_server: api_server,
+            keeper,
+        }
+    }
+
+    /// A kubeconfig of its administrator, good on this machine as well as inside its network.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The folder with everything the cluster writes.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Its network namespace, for `nsenter --net`.
+    pub fn network_namespace(&self) -> &Path {
+        self.network.namespace()
+    }
+
+    /// A client of its API server, as administrator. It belongs to the test's own runtime.
+    pub async fn client(&self) -> Client {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).expect("the cluster wrote it");
+        let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .expect("the cluster's kubeconfig is complete");
+        Client::try_from(config).expect("the cluster's kubeconfig is valid")
+    }
+
+    /// A port on this machine's loopback that leads to an address in the cluster's network.
+    pub fn forward(&self, target: SocketAddr) -> Forward {
+        self.network.forward(target)
+    }
+
+    /// Takes the images of an archive, in the format of Docker or OCI, into the node, under the names it gives them.
+    ///
+    /// # Panics
+    ///
+    /// When the node refuses it.
+    pub async fn import(&self, archive: &Path) {
+        let output = tokio::process::Command::new("ctr")
+            .arg("--address")
+            .arg(self.folder.join("containerd.sock"))
+            .args(["--namespace", "k8s.io", "images", "import"])
+            .arg(archive)
+            .output()
+            .await
+            .expect("ctr comes with containerd");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "cannot import {}: {stderr}", archive.display());
+    }
+
+    /// Makes an image and takes it into the node, once for each name.
+    async fn import_once(&self, name: &str, make: impl FnOnce() -> ImageArchive) {
+        let mut imported = self.imported.lock().await;
+        if !imported.iter().any(|known| known == name) {
+            let archive = make();
+            self.import(&archive.path()).await;
+            imported.push(name.to_owned());
+        }
+    }
+
+    /// Kills its script and with it every process of the cluster, as if this process had been killed with it; nobody
+    /// clears away until the next cluster starts.
+    pub async fn kill(mut self) {
+        tokio::task::spawn_blocking(move || {
+            self.keeper.kill().expect("our own child can be killed");
+            self.keeper.wait().expect("our own child can be waited for");
+        })
+        .await
+        .expect("its panic was shown");
+    }
+
+    pub(crate) fn network(&self) -> Arc<Network> {
+        Arc::clone(&self.network)
+    }
+
+    /// Decides the address of a pod that is not made yet; it keeps it when it is made again.
+    fn reserve_address(&self, namespace: &str, pod: &str) -> Ipv4Addr {
+        let number = self.reserved.fetch_add(1, Ordering::Relaxed);
+        let address = Ipv4Addr::from_bits(FIRST_RESERVED.to_bits() + number);
+        let file = self.folder.join("addresses").join(format!("{namespace}.{pod}"));
+        fs::write(file, address.to_string()).expect("root may write there");
+        address
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.keeper.stdin.take());
+        // It reports its own trouble.
+        let _ = self.keeper.wait();
+    }
+}

@@ -1,0 +1,122 @@
+//! Container images made of a few files, as archives that containerd imports.
+
+use std::collections::BTreeSet;
+use std::env::consts::ARCH;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tar::{Builder, EntryType, Header};
+use tempfile::TempDir;
+
+/// What an image has at a path.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A copy of this file, executable for all.
+    Program(PathBuf),
+    /// A text that all may read.
+    Text(String),
+    /// A symbolic link to this.
+    Link(String),
+    /// A directory that all may write to, as /tmp.
+    Scratch,
+}
+
+/// An archive of one image of one layer, in a folder that goes with it.
+pub struct ImageArchive {
+    folder: TempDir,
+}
+
+impl ImageArchive {
+    /// Makes an image called `name` that runs `entrypoint`; paths are relative to its root.
+    ///
+    /// # Panics
+    ///
+    /// When a file of its content cannot be read.
+    pub fn new(name: &str, entrypoint: &str, content: &[(&str, Content)]) -> ImageArchive {
+        let folder = tempfile::tempdir().expect("the temporary directory is writable");
+        let layer = folder.path().join("layer.tar");
+        write_layer(&layer, content).unwrap_or_else(|error| panic!("cannot make the image {name}: {error}"));
+        let mut hash = Sha256::new();
+        io::copy(&mut File::open(&layer).expect("it was just written"), &mut hash)
+            .expect("a file can be read");
+        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+
+        let configuration = json!({
+            "architecture": match ARCH { "x86_64" => "amd64", "aarch64" => "arm64", other => other },
+            "os": "linux",
+            "config": {"Entrypoint": [entrypoint], "Env": ["PATH=/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [format!("sha256:{digest}")]},
+        });
+        let manifest = json!([{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]);
+        let archive = ImageArchive { folder };
+        let mut output = Builder::new(File::create(archive.path()).expect("our own folder is writable"));
+        append_json(&mut output, "manifest.json", &manifest)
+            .and_then(|()| append_json(&mut output, "config.json", &configuration))
+            .and_then(|()| output.append_path_with_name(&layer, "layer.tar"))
+            .and_then(|()| output.finish())
+            .expect("our own folder is writable");
+        archive
+    }
+
+    /// The archive's file.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("image.tar")
+    }
+}
+
+fn write_layer(layer: &Path, content: &[(&str, Content)]) -> io::Result<()> {
+    let mut output = Builder::new(File::create(layer)?);
+    let mut directories = BTreeSet::new();
+    for (path, content) in content {
+        let path = Path::new(path);
+        let mut above: Vec<&Path> =
+            path.ancestors().skip(1).filter(|folder| *folder != Path::new("")).collect();
+        above.reverse();
+        for folder in above {
+            if directories.insert(folder.to_owned()) {
+                let mut header = header(EntryType::Directory, 0o755, 0);
+                output.append_data(&mut header, folder, io::empty())?;
+            }
+        }
+        match content {
+            Content::Program(file) => {
+                let mut file = File::open(file)?;
+                let mut header = header(EntryType::Regular, 0o755, file.metadata()?.len());
+                output.append_data(&mut header, path, &mut file)?;
+            }
+            Content::Text(text) => {
+                let mut header = header(EntryType::Regular, 0o644, text.len() as u64);
+                output.append_data(&mut header, path, text.as_bytes())?;
+            }
+            Content::Link(target) => {
+                output.append_link(&mut header(EntryType::Symlink, 0o777, 0), path, target)?;
+            }
+            Content::Scratch => {
+                let mut header = header(EntryType::Directory, 0o1777, 0);
+                output.append_data(&mut header, path, io::empty())?;
+                directories.insert(path.to_owned());
+            }
+        }
+    }
+    output.finish()
+}
+
+fn append_json(output: &mut Builder<File>, name: &str, document: &Value) -> io::Result<()> {
+    let text = document.to_string();
+    let mut header = header(EntryType::Regular, 0o644, text.len() as u64);
+    output.append_data(&mut header, name, text.as_bytes())
+}
+
+fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(kind);
+    header.set_mode(mode);
+    header.set_size(size);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header
+}

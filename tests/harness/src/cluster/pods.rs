@@ -1,0 +1,384 @@
+//! A namespace with Vaults in pods: a raft cluster that unseals itself, and what a test asks and does to it.
+
+mod builder;
+mod manifests;
+mod processes;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolume, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
+use kube::api::{AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams};
+use kube::{Api, Client};
+use reqwest::Client as HttpClient;
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+pub use self::builder::{
+    ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder,
+};
+
+use crate::cluster::Cluster;
+use crate::network::Forward;
+use crate::{Output, Reply, VaultServer, eventually};
+
+/// The name of the StatefulSet, of the headless service, of the container, and of the label `app.kubernetes.io/name`.
+pub(crate) const VAULT: &str = "vault";
+
+/// Where the plugin directory is in every pod.
+pub(crate) const PLUGIN_DIRECTORY: &str = "/vault/plugins";
+
+/// A namespace with Vault pods. Dropping it deletes the namespace, without waiting for that.
+pub struct VaultPods {
+    cluster: &'static Cluster,
+    client: Client,
+    namespace: String,
+    plugin_volume: PluginVolume,
+    transport: Transport,
+    runs_as: RunsAs,
+    members: Vec<Member>,
+    http: HttpClient,
+    ca_file: Option<PathBuf>,
+    root_token: String,
+    /// Holds the key that unseals the pods.
+    unsealer: VaultServer,
+}
+
+/// A pod as it is known before it is made.
+struct Member {
+    name: String,
+    address: Ipv4Addr,
+    /// A port on this machine's loopback that leads to its Vault.
+    forward: Forward,
+}
+
+impl VaultPods {
+    /// Three pods with an emptyDir as plugin directory, an image with a shell, `OnDelete`, plain HTTP, as root.
+    pub fn builder(cluster: &'static Cluster) -> VaultPodsBuilder {
+        VaultPodsBuilder::new(cluster)
+    }
+
+    /// The cluster they are in.
+    pub fn cluster(&self) -> &'static Cluster {
+        self.cluster
+    }
+
+    /// A client of the API server, as administrator.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The namespace, a new one for every set of pods.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Name of the StatefulSet, and of the container in its pods.
+    pub fn stateful_set(&self) -> &str {
+        VAULT
+    }
+
+    /// Names of the pods that the StatefulSet was made with or scaled to, in order.
+    pub fn names(&self) -> Vec<&str> {
+        self.members.iter().map(|member| &*member.name).collect()
+    }
+
+    /// A pod's address in the network of the cluster. It keeps it when it is deleted and made again.
+    pub fn address(&self, pod: &str) -> Ipv4Addr {
+        self.member(pod).address
+    }
+
+    /// The URL of a pod's Vault on this machine, without a trailing slash.
+    pub fn url(&self, pod: &str) -> String {
+        format!("{}://{}", self.transport.scheme(), self.member(pod).forward.address())
+    }
+
+    /// The URL of a pod's Vault in the network of the cluster, without a trailing slash.
+    pub fn url_in_network(&self, pod: &str) -> String {
+        format!("{}://{}:8200", self.transport.scheme(), self.address(pod))
+    }
+
+    /// The authority of the certificates, on this machine, if they speak TLS.
+    pub fn ca_file(&self) -> Option<&Path> {
+        self.ca_file.as_deref()
+    }
+
+    /// The root token.
+    pub fn root_token(&self) -> &str {
+        &self.root_token
+    }
+
+    /// The Vault outside of the pods that unseals them. While it is stopped, a pod that restarts stays sealed.
+    pub fn unsealer(&mut self) -> &mut VaultServer {
+        &mut self.unsealer
+    }
+
+    /// Sends a request to a pod's Vault with the root token; `path` is what follows `/v1/`. A standby passes it on.
+    ///
+    /// # Panics
+    ///
+    /// When no answer comes back.
+    pub async fn api(&self, pod: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+        self.send(pod, method, path, body)
+            .await
+            .unwrap_or_else(|error| panic!("{pod}: {method} {path}: {error}"))
+    }
+
+    /// The status of `sys/health`: 200 active, 429 standby, 503 sealed; `None` while nobody answers.
+    pub async fn health(&self, pod: &str) -> Option<u16> {
+        Some(self.send(pod, "GET", "sys/health", None).await.ok()?.status)
+    }
+
+    /// The pod whose Vault is active. Waits until there is one.
+    pub async fn active(&self) -> &str {
+        eventually("a pod is active", async || {
+            for member in &self.members {
+                if self.health(&member.name).await == Some(200) {
+                    return Some(&*member.name);
+                }
+            }
+            None
+        })
+        .await
+    }
+
+    /// The pods whose Vaults stand by.
+    pub async fn standbys(&self) -> Vec<&str> {
+        let mut standbys = Vec::new();
+        for member in &self.members {
+            if self.health(&member.name).await == Some(429) {
+                standbys.push(&*member.name);
+            }
+        }
+        standbys
+    }
+
+    /// Waits until every pod is ready, one Vault is active, and all others stand by and can take its place.
+    pub async fn wait_whole(&self) {
+        for member in &self.members {
+            self.wait_ready(&member.name).await;
+        }
+        let others = self.members.len() - 1;
+        eventually("one pod is active and the others stand by", async || {
+            (self.standbys().await.len() == others).then_some(())
+        })
+        .await;
+        let active = self.active().await;
+        eventually("all pods have a vote", async || {
+            let reply = self.send(active, "GET", "sys/storage/raft/configuration", None).await.ok()?;
+            let servers = reply.body["data"]["config"]["servers"].as_array()?;
+            let votes = |pod: &str| servers.iter().any(|it| it["node_id"] == pod && it["voter"] == true);
+            self.names().into_iter().all(votes).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until a pod is ready, that is unsealed.
+    pub async fn wait_ready(&self, pod: &str) {
+        eventually(&format!("{pod} is ready"), async || {
+            let conditions = self.pods().get_opt(pod).await.ok()??.status?.conditions?;
+            conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True").then_some(())
+        })
+        .await;
+    }
+
+    /// Makes the active Vault step down, and waits until another is active and all know it; returns its pod.
+    pub async fn step_down(&self) -> &str {
+        let before = self.active().await;
+        self.api(before, "PUT", "sys/step-down", None).await.success();
+        eventually("another pod is active and all know it", async || {
+            let now = self.active().await;
+            if now == before {
+                return None;
+            }
+            let leader = self.url_in_network(now);
+            for member in &self.members {
+                let reply = self.send(&member.name, "GET", "sys/leader", None).await.ok()?;
+                if reply.body["leader_address"] != leader.as_str() {
+                    return None;
+                }
+            }
+            Some(now)
+        })
+        .await
+    }
+
+    /// Seals a pod's Vault, which must be the active one.
+    pub async fn seal(&self, pod: &str) {
+        self.api(pod, "PUT", "sys/seal", None).await.success();
+        eventually("it is sealed", async || (self.health(pod).await == Some(503)).then_some(())).await;
+    }
+
+    /// Deletes a pod, as `kubectl delete pod` does; waits until the next one under its name is there, not until it is ready.
+    pub async fn delete(&self, pod: &str) {
+        let before = self.uid(pod).await;
+        self.pods().delete(pod, &DeleteParams::default()).await.expect("a pod can be deleted");
+        eventually(&format!("{pod} is made again"), async || {
+            let now = self.uid(pod).await;
+            (now.is_some() && now != before).then_some(())
+        })
+        .await;
+    }
+
+    /// The uid of a pod, if it is there.
+    pub async fn uid(&self, pod: &str) -> Option<String> {
+        self.pods().get_opt(pod).await.ok()??.metadata.uid
+    }
+
+    /// Sets the number of replicas; does not wait.
+    pub async fn scale(&mut self, replicas: usize) {
+        while self.members.len() < replicas {
+            self.add_member().await;
+        }
+        self.members.truncate(replicas);
+        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        self.stateful_sets()
+            .patch(VAULT, &PatchParams::default(), &patch)
+            .await
+            .expect("a StatefulSet can be scaled");
+    }
+
+    /// Runs a command in a pod, through the API server.
+    ///
+    /// # Panics
+    ///
+    /// When the API server or the node refuses; a command that is not there is such a case.
+    pub async fn exec(&self, pod: &str, command: &[&str]) -> Output {
+        let parameters = AttachParams::default().container(VAULT).stderr(true);
+        let mut process = self
+            .pods()
+            .exec(pod, command.iter().copied(), &parameters)
+            .await
+            .unwrap_or_else(|error| panic!("cannot exec {command:?} in {pod}: {error}"));
+        let status = process.take_status().expect("it is taken once");
+        let (stdout, stderr) = (process.stdout(), process.stderr());
+        let (stdout, stderr, status) = tokio::join!(read_all(stdout), read_all(stderr), status);
+        let status = status.unwrap_or_else(|| panic!("{command:?} in {pod} ended without a status"));
+        Output { code: Some(exit_code(&status)), stdout, stderr }
+    }
+
+    /// What the Vault of a pod, and its plugins, have logged since its container started.
+    pub async fn logs(&self, pod: &str) -> String {
+        let parameters = LogParams { container: Some(VAULT.to_owned()), ..LogParams::default() };
+        self.pods().logs(pod, &parameters).await.unwrap_or_else(|error| panic!("no logs of {pod}: {error}"))
+    }
+
+    /// The entries of a pod's audit log, oldest first, those of earlier containers as well.
+    pub fn audit_log(&self, pod: &str) -> Vec<Value> {
+        let file = self.volume(pod, "audit").join("audit.log");
+        let content = fs::read_to_string(file).unwrap_or_default();
+        // What follows the last line feed is still being written.
+        let complete = content.rfind('\n').map_or("", |end| &content[..end]);
+        complete.lines().map(|line| serde_json::from_str(line).expect("an audit entry is JSON")).collect()
+    }
+
+    /// The plugin directory of a pod as this machine sees it, whatever volume it is on.
+    pub async fn plugin_directory(&self, pod: &str) -> PathBuf {
+        match self.plugin_volume {
+            PluginVolume::Persistent | PluginVolume::ReadOnly => self.volume(pod, "plugins"),
+            PluginVolume::EmptyDir => {
+                let uid = self.uid(pod).await.unwrap_or_else(|| panic!("{pod} is not there"));
+                let pods = self.cluster.folder().join("kubelet/pods");
+                pods.join(uid).join("volumes/kubernetes.io~empty-dir/plugins")
+            }
+        }
+    }
+
+    /// Puts a copy of a file into the plugin directory of a pod, executable for all, from outside: also where the pod
+    /// itself could not write it.
+    pub async fn place(&self, pod: &str, file: &Path, name: &str) {
+        let target = self.plugin_directory(pod).await.join(name);
+        fs::copy(file, &target).unwrap_or_else(|error| panic!("cannot write {}: {error}", target.display()));
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).expect("root may");
+    }
+
+    /// Counts the processes of a pod by the name of their program.
+    pub async fn processes(&self, pod: &str) -> BTreeMap<String, usize> {
+        let pod = self.pods().get(pod).await.expect("the pod is there");
+        let statuses = pod.status.and_then(|status| status.container_statuses).unwrap_or_default();
+        let ids = statuses.into_iter().filter_map(|status| status.container_id);
+        // "containerd://<id>"
+        let ids: Vec<String> = ids.filter_map(|id| Some(id.rsplit_once('/')?.1.to_owned())).collect();
+        processes::of_containers(&ids)
+    }
+
+    /// The pods of this namespace.
+    pub fn pods(&self) -> Api<Pod> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// The StatefulSets of this namespace.
+    pub fn stateful_sets(&self) -> Api<StatefulSet> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    async fn send(&self, pod: &str, method: &str, path: &str, body: Option<Value>) -> reqwest::Result<Reply> {
+        let method = method.parse().expect("tests use valid methods");
+        let mut request = self.http.request(method, format!("{}/v1/{path}", self.url(pod)));
+        if !self.root_token.is_empty() {
+            request = request.header("X-Vault-Token", &self.root_token);
+        }
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        Reply::read(request.send().await?).await
+    }
+
+    fn member(&self, pod: &str) -> &Member {
+        let found = self.members.iter().find(|member| member.name == pod);
+        found.unwrap_or_else(|| panic!("{pod} is none of {:?}", self.names()))
+    }
+
+    /// The folder on this machine that is a persistent volume of a pod.
+    fn volume(&self, pod: &str, volume: &str) -> PathBuf {
+        self.cluster.folder().join("volumes").join(&self.namespace).join(pod).join(volume)
+    }
+}
+
+impl Drop for VaultPods {
+    fn drop(&mut self) {
+        // The runtime of the test may be ending, so another one asks for it. What is not deleted ends with the cluster.
+        let (cluster, namespace) = (self.cluster, self.namespace.clone());
+        let deletion = std::thread::spawn(move || {
+            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+                return;
+            };
+            runtime.block_on(async {
+                let client = cluster.client().await;
+                let now = DeleteParams::default().grace_period(0);
+                let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+                let _ = pods.delete_collection(&now, &ListParams::default()).await;
+                let _ = Api::<Namespace>::all(client.clone()).delete(&namespace, &now).await;
+                let ours = ListParams::default().labels(&format!("pods={namespace}"));
+                let _ = Api::<PersistentVolume>::all(client).delete_collection(&now, &ours).await;
+            });
+        });
+        let _ = deletion.join();
+    }
+}
+
+async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> String {
+    let mut content = Vec::new();
+    if let Some(mut stream) = stream {
+        // What was read before the connection broke is worth showing.
+        let _ = stream.read_to_end(&mut content).await;
+    }
+    String::from_utf8_lossy(&content).into_owned()
+}
+
+/// The exit code that the node reports in the status of an exec.
+fn exit_code(status: &Status) -> i32 {
+    if status.status.as_deref() == Some("Success") {
+        return 0;
+    }
+    let causes = status.details.iter().flat_map(|details| details.causes.iter().flatten());
+    let mut codes = causes.filter(|cause| cause.reason.as_deref() == Some("ExitCode"));
+    codes
+        .find_map(|cause| cause.message.as_deref()?.parse().ok())
+        .unwrap_or_else(|| panic!("the command did not run: {status:?}"))
+}

@@ -1,0 +1,389 @@
+//! The choices to make before Vaults start in pods, and the start itself.
+
+use std::fmt::Debug;
+use std::fs;
+use std::os::unix::fs::chown;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Container, Namespace, PersistentVolume, Secret, Service};
+use kube::api::PostParams;
+use kube::core::{ClusterResourceScope, NamespaceResourceScope};
+use kube::{Api, Client, Resource};
+use reqwest::Client as HttpClient;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{Member, VAULT, VaultPods, manifests};
+use crate::cluster::image::{Content, ImageArchive};
+use crate::cluster::{Cluster, NODE};
+use crate::tls::Identity;
+use crate::{Storage, VaultServer, build, eventually};
+
+/// The user and the group of the official image.
+const VAULT_USER: (u32, u32) = (100, 1000);
+
+/// Which server runs in the pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// HashiCorp Vault.
+    Vault,
+}
+
+/// What the plugin directory of a pod is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PluginVolume {
+    /// An emptyDir: empty again in every new pod.
+    EmptyDir,
+    /// A persistent volume for each pod: what is in it is still there in the next pod under that name.
+    Persistent,
+    /// A persistent volume for each pod that is mounted read-only.
+    ReadOnly,
+}
+
+/// What the image of the server has beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImageKind {
+    /// A shell and the usual tools, those of busybox.
+    WithShell,
+    /// Nothing.
+    WithoutShell,
+}
+
+/// The update strategy of the StatefulSet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpdateStrategy {
+    /// A pod is changed when somebody deletes it, as with the official charts.
+    OnDelete,
+    /// Kubernetes replaces one pod after the other.
+    RollingUpdate,
+}
+
+/// How the Vaults are spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Plain HTTP.
+    Plain,
+    /// TLS with a certificate of a private authority, for every address under which a pod is reached.
+    Tls,
+}
+
+/// Who runs the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunsAs {
+    /// Root, in a root file system that it may write to.
+    Root,
+    /// The user 100 with a read-only root file system and no capability, as security policies ask for.
+    Restricted,
+}
+
+/// Choices to make before [`VaultPods`] start.
+#[must_use = "call `start`"]
+pub struct VaultPodsBuilder {
+    pub(super) cluster: &'static Cluster,
+    pub(super) replicas: usize,
+    pub(super) product: Product,
+    pub(super) plugin_volume: PluginVolume,
+    pub(super) image: ImageKind,
+    pub(super) update_strategy: UpdateStrategy,
+    pub(super) transport: Transport,
+    pub(super) runs_as: RunsAs,
+    pub(super) init_containers: Vec<Container>,
+    pub(super) sidecars: Vec<Container>,
+    audit: Audit,
+}
+
+#[derive(PartialEq)]
+enum Audit {
+    ToFile,
+    Absent,
+}
+
+impl VaultPodsBuilder {
+    pub(super) fn new(cluster: &'static Cluster) -> VaultPodsBuilder {
+        VaultPodsBuilder {
+            cluster,
+            replicas: 3,
+            product: Product::Vault,
+            plugin_volume: PluginVolume::EmptyDir,
+            image: ImageKind::WithShell,
+            update_strategy: UpdateStrategy::OnDelete,
+            transport: Transport::Plain,
+            runs_as: RunsAs::Root,
+            init_containers: Vec::new(),
+            sidecars: Vec::new(),
+            audit: Audit::Absent,
+        }
+    }
+
+    /// Has this many pods.
+    pub fn replicas(mut self, replicas: usize) -> VaultPodsBuilder {
+        self.replicas = replicas;
+        self
+    }
+
+    /// Runs this server.
+    pub fn product(mut self, product: Product) -> VaultPodsBuilder {
+        self.product = product;
+        self
+    }
+
+    /// Has the plugin directory on this.
+    pub fn plugin_volume(mut self, plugin_volume: PluginVolume) -> VaultPodsBuilder {
+        self.plugin_volume = plugin_volume;
+        self
+    }
+
+    /// Runs the server from this image.
+    pub fn image(mut self, image: ImageKind) -> VaultPodsBuilder {
+        self.image = image;
+        self
+    }
+
+    /// Has this update strategy.
+    pub fn update_strategy(mut self, update_strategy: UpdateStrategy) -> VaultPodsBuilder {
+        self.update_strategy = update_strategy;
+        self
+    }
+
+    /// Is spoken to like this.
+    pub fn transport(mut self, transport: Transport) -> VaultPodsBuilder {
+        self.transport = transport;
+        self
+    }
+
+    /// Is run by this user.
+    pub fn runs_as(mut self, runs_as: RunsAs) -> VaultPodsBuilder {
+        self.runs_as = runs_as;
+        self
+    }
+
+    /// Runs this container before the server. The plugin directory is the volume `plugins`; an image that it needs is
+    /// imported with [`Cluster::import`] before.
+    pub fn init_container(mut self, container: Container) -> VaultPodsBuilder {
+        self.init_containers.push(container);
+        self
+    }
+
+    /// Runs this container beside the server.
+    pub fn sidecar(mut self, container: Container) -> VaultPodsBuilder {
+        self.sidecars.push(container);
+        self
+    }
+
+    /// Has a file audit device; see [`VaultPods::audit_log`].
+    pub fn audit_log(mut self) -> VaultPodsBuilder {
+        self.audit = Audit::ToFile;
+        self
+    }
+
+    /// Starts the pods all at once, initialises the first, and waits until all are unsealed and one is active.
+    ///
+    /// # Panics
+    ///
+    /// When one of them does not come up.
+    pub async fn start(self) -> VaultPods {
+        let cluster = self.cluster;
+        let client = cluster.client().await;
+        let namespace = format!("vault-{}", &Uuid::new_v4().simple().to_string()[..8]);
+        self.import_image().await;
+        create_global::<Namespace>(&client, json!({"metadata": {"name": namespace}})).await;
+
+        // In files, so that a test can stop it and start it again.
+        let unsealer = VaultServer::builder().storage(Storage::Raft).in_network_of(cluster).start().await;
+        unsealer.api("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.success();
+        unsealer.api("POST", "transit/keys/unseal", None).await.success();
+
+        let mut pods = VaultPods {
+            cluster,
+            client: client.clone(),
+            namespace,
+            plugin_volume: self.plugin_volume,
+            transport: self.transport,
+            runs_as: self.runs_as,
+            members: Vec::new(),
+            http: HttpClient::new(),
+            ca_file: None,
+            root_token: String::new(),
+            unsealer,
+        };
+        for _ in 0..self.replicas {
+            pods.add_member().await;
+        }
+        let identity = (self.transport == Transport::Tls).then(|| pods.identity());
+        if let Some(identity) = &identity {
+            let file = pods.unsealer.directory().join("pods-ca.pem");
+            fs::write(&file, &identity.authority).expect("the directory is the harness's own");
+            let authority =
+                reqwest::Certificate::from_pem(identity.authority.as_bytes()).expect("rcgen writes PEM");
+            let http = HttpClient::builder().no_proxy().tls_certs_only([authority]);
+            pods.http = http.build().expect("the client's configuration is valid");
+            pods.ca_file = Some(file);
+        }
+
+        let secret = manifests::secret(&manifests::configuration(&pods), identity.as_ref());
+        create::<Secret>(&client, &pods.namespace, secret).await;
+        create::<Service>(&client, &pods.namespace, manifests::service()).await;
+        create::<StatefulSet>(&client, &pods.namespace, manifests::stateful_set(&self)).await;
+        pods.initialise().await;
+        if self.audit == Audit::ToFile {
+            let device = json!({"type": "file", "options": {"file_path": "/vault/audit/audit.log"}});
+            pods.api(pods.active().await, "PUT", "sys/audit/file", Some(device)).await.success();
+        }
+        pods
+    }
+
+    /// The name of the image, in the node only.
+    pub(super) fn image_name(&self) -> &'static str {
+        match (self.product, self.image) {
+            (Product::Vault, ImageKind::WithShell) => "localhost/vault:1.21.4",
+            (Product::Vault, ImageKind::WithoutShell) => "localhost/vault-without-shell:1.21.4",
+        }
+    }
+
+    async fn import_image(&self) {
+        let binary = match self.product {
+            Product::Vault => build::vault().await,
+        };
+        let (name, image) = (self.image_name(), self.image);
+        let make = || {
+            let users = "root:x:0:0::/:/bin/sh\nvault:x:100:1000::/:/bin/sh\n".to_owned();
+            let mut content = vec![
+                ("bin/vault", Content::Program(binary)),
+                ("etc/passwd", Content::Text(users)),
+                ("tmp", Content::Scratch),
+            ];
+            if image == ImageKind::WithShell {
+                content.push(("bin/busybox", Content::Program("/bin/busybox".into())));
+                let links = TOOLS.iter().map(|tool| (*tool, Content::Link("busybox".to_owned())));
+                content.extend(links);
+            }
+            ImageArchive::new(name, "/bin/vault", &content)
+        };
+        self.cluster.import_once(name, make).await;
+    }
+}
+
+/// The tools of the image with a shell, as far as tests and `kubectl cp` need them.
+const TOOLS: &[&str] = &[
+    "bin/cat",
+    "bin/chmod",
+    "bin/chown",
+    "bin/cp",
+    "bin/df",
+    "bin/gzip",
+    "bin/head",
+    "bin/id",
+    "bin/kill",
+    "bin/ls",
+    "bin/mkdir",
+    "bin/mv",
+    "bin/ps",
+    "bin/readlink",
+    "bin/rm",
+    "bin/sh",
+    "bin/sha256sum",
+    "bin/sleep",
+    "bin/stat",
+    "bin/sync",
+    "bin/tar",
+    "bin/test",
+    "bin/touch",
+    "bin/true",
+    "bin/uname",
+    "bin/wget",
+];
+
+impl VaultPods {
+    /// Prepares the next pod: its address, its volumes, and a way to it.
+    pub(super) async fn add_member(&mut self) {
+        let name = format!("{VAULT}-{}", self.members.len());
+        let address = self.cluster.reserve_address(&self.namespace, &name);
+        for volume in manifests::volumes(self.plugin_volume) {
+            let folder = self.volume(&name, volume);
+            fs::create_dir_all(&folder).expect("root may write there");
+            if self.runs_as == RunsAs::Restricted {
+                let (user, group) = VAULT_USER;
+                chown(&folder, Some(user), Some(group)).expect("root may");
+            }
+            let manifest = manifests::persistent_volume(&self.namespace, &name, volume, &folder);
+            create_global::<PersistentVolume>(&self.client, manifest).await;
+        }
+        let forward = self.cluster.forward((address, 8200).into());
+        self.members.push(Member { name, address, forward });
+    }
+
+    /// A certificate for every address under which a pod is reached: a member's, and this machine's loopback.
+    fn identity(&self) -> Identity {
+        let mut names: Vec<String> = self.members.iter().map(|member| member.address.to_string()).collect();
+        names.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
+        Identity::for_names(names)
+    }
+
+    async fn initialise(&mut self) {
+        let first = self.members[0].name.clone();
+        eventually(&format!("the Vault of {first} answers"), async || {
+            self.health(&first).await.filter(|status| *status == 501)
+        })
+        .await;
+        let request = json!({"recovery_shares": 1, "recovery_threshold": 1});
+        let answer = self.api(&first, "PUT", "sys/init", Some(request)).await.success();
+        self.root_token = answer["root_token"].as_str().expect("sys/init answers with a token").to_owned();
+        // Else a pod that has joined has no vote for ten seconds, and cannot become active.
+        let first = self.active().await;
+        let autopilot = Some(json!({"server_stabilization_time": "1s"}));
+        self.api(first, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
+        self.wait_whole().await;
+    }
+}
+
+impl Transport {
+    pub(super) fn scheme(self) -> &'static str {
+        match self {
+            Transport::Plain => "http",
+            Transport::Tls => "https",
+        }
+    }
+}
+
+impl VaultServer {
+    /// Its URL for the pods of the cluster it is in the network of.
+    pub fn address_in_network(&self) -> String {
+        self.address().replace("127.0.0.1", &NODE.to_string())
+    }
+}
+
+async fn create<Kind>(client: &Client, namespace: &str, manifest: Value)
+where
+    Kind: Resource<Scope = NamespaceResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    post(&Api::<Kind>::namespaced(client.clone(), namespace), manifest).await;
+}
+
+async fn create_global<Kind>(client: &Client, manifest: Value)
+where
+    Kind: Resource<Scope = ClusterResourceScope, DynamicType = ()>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Serialize,
+{
+    post(&Api::<Kind>::all(client.clone()), manifest).await;
+}
+
+async fn post<Kind>(api: &Api<Kind>, mut manifest: Value)
+where
+    Kind: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize,
+{
+    manifest["apiVersion"] = json!(Kind::api_version(&()));
+    manifest["kind"] = json!(Kind::kind(&()));
+    let object = serde_json::from_value(manifest).expect("the harness's manifests have the right form");
+    api.create(&PostParams::default(), &object)
+        .await
+        .unwrap_or_else(|error| panic!("the cluster refuses a manifest of the harness: {error}"));
+}

@@ -1,0 +1,200 @@
+//! What is created in the cluster for Vaults in pods. Peers find each other by the addresses of their pods, which stay the
+//! same, as the cluster has no name service.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::builder::{PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
+use super::{PLUGIN_DIRECTORY, VAULT, VaultPods};
+use crate::tls::Identity;
+
+/// The volumes that every pod has of its own, and that outlive it.
+pub(super) fn volumes(plugin_volume: PluginVolume) -> &'static [&'static str] {
+    match plugin_volume {
+        PluginVolume::EmptyDir => &["data", "audit"],
+        PluginVolume::Persistent | PluginVolume::ReadOnly => &["data", "audit", "plugins"],
+    }
+}
+
+/// A volume in a folder of this machine, for one claim of one pod.
+pub(super) fn persistent_volume(namespace: &str, pod: &str, volume: &str, folder: &Path) -> Value {
+    json!({
+        "metadata": {"name": format!("{namespace}-{pod}-{volume}"), "labels": {"pods": namespace}},
+        "spec": {
+            "accessModes": ["ReadWriteOnce"],
+            "capacity": {"storage": "1Gi"},
+            "claimRef": {"namespace": namespace, "name": format!("{volume}-{pod}")},
+            "hostPath": {"path": folder, "type": "Directory"},
+            "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "",
+        },
+    })
+}
+
+/// The configuration of Vault, all but what differs from pod to pod, which comes by the environment.
+pub(super) fn configuration(pods: &VaultPods) -> Value {
+    let mut listener = json!({"address": "0.0.0.0:8200", "cluster_address": "0.0.0.0:8201"});
+    match pods.transport {
+        Transport::Plain => listener["tls_disable"] = json!(true),
+        Transport::Tls => {
+            listener["tls_cert_file"] = json!("/vault/config/cert.pem");
+            listener["tls_key_file"] = json!("/vault/config/key.pem");
+        }
+    }
+    let peers: Vec<Value> = pods
+        .names()
+        .into_iter()
+        .map(|pod| match pods.transport {
+            Transport::Plain => json!({"leader_api_addr": pods.url_in_network(pod)}),
+            Transport::Tls => json!({
+                "leader_api_addr": pods.url_in_network(pod),
+                "leader_ca_cert_file": "/vault/config/ca.pem",
+            }),
+        })
+        .collect();
+    json!({
+        "disable_mlock": true,
+        "log_level": "debug",
+        "plugin_directory": PLUGIN_DIRECTORY,
+        "listener": {"tcp": listener},
+        // Elects after a second instead of five, as there is no network that could be slow.
+        "storage": {"raft": {"path": "/vault/data", "performance_multiplier": "1", "retry_join": peers}},
+        "seal": {"transit": {
+            "address": pods.unsealer.address_in_network(),
+            "token": pods.unsealer.root_token(),
+            "key_name": "unseal",
+            "mount_path": "transit/",
+            "disable_renewal": "true",
+        }},
+    })
+}
+
+/// The files of `/vault/config`.
+pub(super) fn secret(configuration: &Value, identity: Option<&Identity>) -> Value {
+    let mut files = json!({"vault.json": configuration.to_string()});
+    if let Some(identity) = identity {
+        files["ca.pem"] = json!(identity.authority);
+        files["cert.pem"] = json!(identity.certificate);
+        files["key.pem"] = json!(identity.key);
+    }
+    json!({"metadata": {"name": VAULT}, "stringData": files})
+}
+
+/// The headless service that a StatefulSet has to have.
+pub(super) fn service() -> Value {
+    json!({
+        "metadata": {"name": VAULT},
+        "spec": {
+            "clusterIP": "None",
+            "publishNotReadyAddresses": true,
+            "selector": {"app.kubernetes.io/name": VAULT},
+            "ports": [{"name": "api", "port": 8200}],
+        },
+    })
+}
+
+/// The StatefulSet, in the manner of the official chart.
+pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
+    let labels = json!({"app.kubernetes.io/name": VAULT});
+    let mut containers = vec![server(builder)];
+    containers.extend(builder.sidecars.iter().map(|container| json!(container)));
+    let mut pod_volumes = vec![
+        json!({"name": "config", "secret": {"secretName": VAULT, "defaultMode": 0o444}}),
+        json!({"name": "tmp", "emptyDir": {}}),
+    ];
+    if builder.plugin_volume == PluginVolume::EmptyDir {
+        pod_volumes.push(json!({"name": "plugins", "emptyDir": {}}));
+    }
+    let claims: Vec<Value> = volumes(builder.plugin_volume)
+        .iter()
+        .map(|volume| {
+            json!({
+                "metadata": {"name": volume},
+                "spec": {
+                    "accessModes": ["ReadWriteOnce"],
+                    "resources": {"requests": {"storage": "1Gi"}},
+                    "storageClassName": "",
+                },
+            })
+        })
+        .collect();
+    let strategy = match builder.update_strategy {
+        UpdateStrategy::OnDelete => "OnDelete",
+        UpdateStrategy::RollingUpdate => "RollingUpdate",
+    };
+    json!({
+        "metadata": {"name": VAULT, "labels": labels},
+        "spec": {
+            "podManagementPolicy": "Parallel",
+            "replicas": builder.replicas,
+            "selector": {"matchLabels": labels},
+            "serviceName": VAULT,
+            "template": {
+                "metadata": {"labels": labels},
+                "spec": {
+                    "containers": containers,
+                    "initContainers": builder.init_containers,
+                    "securityContext": match builder.runs_as {
+                        RunsAs::Root => json!({}),
+                        RunsAs::Restricted => json!({
+                            "runAsNonRoot": true, "runAsUser": 100, "runAsGroup": 1000, "fsGroup": 1000,
+                        }),
+                    },
+                    "terminationGracePeriodSeconds": 10,
+                    "volumes": pod_volumes,
+                },
+            },
+            "updateStrategy": {"type": strategy},
+            "volumeClaimTemplates": claims,
+        },
+    })
+}
+
+fn server(builder: &VaultPodsBuilder) -> Value {
+    let scheme = builder.transport.scheme();
+    let mut environment = vec![
+        json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
+        json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
+        json!({"name": "VAULT_API_ADDR", "value": format!("{scheme}://$(POD_IP):8200")}),
+        json!({"name": "VAULT_CLUSTER_ADDR", "value": "https://$(POD_IP):8201"}),
+        json!({"name": "VAULT_RAFT_NODE_ID", "value": "$(POD_NAME)"}),
+        // For the official CLI in an exec.
+        json!({"name": "VAULT_ADDR", "value": format!("{scheme}://127.0.0.1:8200")}),
+        json!({"name": "HOME", "value": "/tmp"}),
+    ];
+    if builder.transport == Transport::Tls {
+        environment.push(json!({"name": "VAULT_CACERT", "value": "/vault/config/ca.pem"}));
+    }
+    let read_only = builder.plugin_volume == PluginVolume::ReadOnly;
+    json!({
+        "name": VAULT,
+        "image": builder.image_name(),
+        "imagePullPolicy": "Never",
+        "args": ["server", "-config=/vault/config/vault.json"],
+        "env": environment,
+        "ports": [{"name": "api", "containerPort": 8200}],
+        "readinessProbe": {
+            "httpGet": {
+                "path": "/v1/sys/health?standbyok=true", "port": 8200, "scheme": scheme.to_uppercase(),
+            },
+            "periodSeconds": 1,
+            "timeoutSeconds": 5,
+        },
+        "securityContext": match builder.runs_as {
+            RunsAs::Root => json!({}),
+            RunsAs::Restricted => json!({
+                "allowPrivilegeEscalation": false,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": true,
+            }),
+        },
+        "volumeMounts": [
+            {"name": "config", "mountPath": "/vault/config", "readOnly": true},
+            {"name": "data", "mountPath": "/vault/data"},
+            {"name": "audit", "mountPath": "/vault/audit"},
+            {"name": "plugins", "mountPath": PLUGIN_DIRECTORY, "readOnly": read_only},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    })
+}

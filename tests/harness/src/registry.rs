@@ -1,0 +1,72 @@
+//! The reference registry, as Debian packages it.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::port;
+use crate::process::Process;
+use crate::wait::eventually;
+
+/// A running registry on a free loopback port, which forgets everything when it is dropped.
+pub struct Registry {
+    address: String,
+    _process: Process,
+    _directory: TempDir,
+}
+
+const PROGRAM: &str = "/usr/bin/docker-registry";
+
+impl Registry {
+    /// Who may use it.
+    pub const USER: &str = "tester";
+    /// With which password.
+    pub const PASSWORD: &str = "registry-password";
+    /// The line of `htpasswd` for the two. The registry takes bcrypt only; few rounds of it, as every request pays for them.
+    const HTPASSWD: &str = "tester:$2b$04$4McHWcS36KGW46WmExUTte4uVq56YJDJHM5rvmOqNqug5a7wF9xzy\n";
+
+    /// Starts one that lets in nobody else.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed, or does not answer.
+    pub async fn start() -> Registry {
+        let installed = Path::new(PROGRAM).exists();
+        assert!(installed, "{PROGRAM} is missing: run tests/servers/oci-tools/install, as root");
+        let directory = tempfile::tempdir().expect("the temporary directory is writable");
+        let htpasswd = directory.path().join("htpasswd");
+        fs::write(&htpasswd, Self::HTPASSWD).expect("a new directory is writable");
+        let address = format!("127.0.0.1:{}", port::free());
+        let configuration = json!({
+            "version": 0.1,
+            "log": {"level": "warn"},
+            "storage": {"filesystem": {"rootdirectory": directory.path().join("storage")}},
+            "auth": {"htpasswd": {"realm": "tests", "path": htpasswd}},
+            "http": {"addr": address},
+        });
+        // JSON is YAML.
+        let file = directory.path().join("config.yml");
+        fs::write(&file, configuration.to_string()).expect("a new directory is writable");
+        let log = fs::File::create(directory.path().join("log")).expect("a new directory is writable");
+        let mut command = Command::new(PROGRAM);
+        command.arg("serve").arg(&file).env_clear().stdin(Stdio::null());
+        command.stdout(Stdio::null()).stderr(log);
+        let mut process = Process::spawn(&mut command);
+        eventually("the registry answers", async || {
+            let log = || fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+            assert!(process.exited().is_none(), "the registry has ended:\n{}", log());
+            tokio::net::TcpStream::connect(&address).await.ok()
+        })
+        .await;
+        Registry { address, _process: process, _directory: directory }
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+}

@@ -1,0 +1,235 @@
+//! `dev`: a plugin at work, and everything gone afterwards.
+
+use std::fs;
+
+use harness::{build, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::lab::{BINARY, ask, assert_seen, client, redacted, script};
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn the_first_minute_looks_like_this() {
+    let stage = Stage::new();
+    let mut child = stage.program.spawn(["dev", "--listen", "127.0.0.1:0"]);
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut said = String::new();
+    while !said.contains("Ctrl-C") {
+        assert!(stdout.read_line(&mut said).await.unwrap() > 0, "{said}");
+    }
+    let shown = redacted(&said, &[]);
+    assert_seen("dev", &shown);
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    assert!(redacted(&readme, &[]).contains(&shown), "README.md shows something else in the first minute");
+    kill_process(Pid::from_raw(child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn an_interrupt_and_a_termination_leave_nothing_behind() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let stage = Stage::new();
+        let work = stage.at_work(&[]).await;
+        assert_eq!(work.ready["schema_version"], 1);
+        assert_eq!(stage.plugins().len(), 1);
+        work.client().run(["creds", "get", "custom/creds/developer"]).await.success();
+        let (code, said) = work.end(signal).await;
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(stage.plugins(), []);
+        assert_eq!(stage.left(), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_killed_host_takes_its_plugin_with_it() {
+    let stage = Stage::new();
+    let work = stage.at_work(&[]).await;
+    assert_eq!(work.end(Signal::KILL).await.0, None);
+    eventually("the plugin is gone", async || stage.plugins().is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_command_finds_the_host_in_its_environment_and_its_exit_code_is_passed_on() {
+    let stage = Stage::new();
+    let show = "echo \"$VAULT_ADDR $VAULT_TOKEN\"; echo problem >&2; exit 7";
+    assert_seen("dev -- COMMAND", &stage.seen(&stage.run(&["-q", "--", "sh", "-c", show]).await));
+    let get = stage.run(&["-q", "--", BINARY, "creds", "get", "custom/creds/developer", "--field", "token"]);
+    assert!(get.await.success().starts_with("tok_"));
+    assert_eq!(stage.run(&["-q", "--", "sh", "-c", "kill -TERM $$"]).await.code, Some(143));
+    assert_seen(
+        "dev -- a command that is missing",
+        &stage.seen(&stage.run(&["-q", "--", "./missing"]).await),
+    );
+    assert_eq!(stage.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn two_of_them_run_at_once_but_not_at_one_address() {
+    let stage = Stage::new();
+    let first = stage.at_work(&[]).await;
+    let second = Stage::new().at_work(&[]).await;
+    assert_ne!(first.field("address"), second.field("address"));
+    let address = first.field("address").trim_start_matches("http://").to_owned();
+    assert_seen("dev at a taken address", &stage.seen(&stage.run(&["--listen", &address]).await));
+}
+
+#[tokio::test]
+async fn a_plugin_that_does_not_work_is_told_before_anything_else() {
+    let stage = Stage::new();
+    let crashes = "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n";
+    script(stage.program.home(), "crashes", crashes);
+    assert_seen("dev --plugin that crashes", &stage.seen(&stage.run(&["--plugin", "./crashes"]).await));
+    assert_seen("dev --plugin that is missing", &stage.seen(&stage.run(&["--plugin", "./missing"]).await));
+    let refused =
+        stage.run(&["--plugin", BINARY, "--arg", "serve", "--read", "creds/developer", "--", "true"]);
+    let output = refused.await;
+    assert_seen("dev --read of what does not work", &stage.seen(&output));
+    assert_eq!(stage.left(), [""; 0]);
+}
+
+#[tokio::test]
+async fn what_was_kept_is_there_again_after_a_kill() {
+    let stage = Stage::new();
+    let data = stage.program.home().join("data");
+    let data = data.to_str().unwrap();
+    let work = stage.at_work(&["--data", data]).await;
+    let client = work.client();
+    let got = client.run(["creds", "get", "custom/creds/developer", "--output", "json"]).await.json();
+    let second = stage.run(&["--listen", "127.0.0.1:0", "--data", data]).await;
+    assert_seen("dev --data of one that runs", &stage.seen(&second));
+    work.end(Signal::KILL).await;
+
+    let work = stage.at_work(&["--data", data]).await;
+    let lease = got["lease_id"].as_str().unwrap();
+    work.client().run(["creds", "revoke", lease]).await.success();
+    assert_eq!(work.end(Signal::INT).await.0, Some(0));
+}
+
+#[tokio::test]
+async fn data_that_cannot_be_used_is_named_and_left_alone() {
+    let stage = Stage::new();
+    let data = stage.program.home().join("data");
+    let kept = data.join("dev-vault.data");
+    assert_eq!(stage.run(&["-q", "--data", data.to_str().unwrap(), "--", "true"]).await.code, Some(0));
+    let mut content = fs::read(&kept).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 0xFF;
+    fs::write(&kept, &content).unwrap();
+    let damaged = stage.run(&["-q", "--data", data.to_str().unwrap(), "--", "true"]).await;
+    assert_eq!(damaged.code, Some(1), "{}", damaged.stderr);
+    assert!(damaged.stderr.contains(kept.to_str().unwrap()), "{}", damaged.stderr);
+    assert_eq!(fs::read(&kept).unwrap(), content);
+    let unwritable = stage.run(&["-q", "--data", "/proc/nowhere", "--", "true"]).await;
+    assert_seen("dev --data that cannot be written", &stage.seen(&unwritable));
+}
+
+#[tokio::test]
+async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
+    let stage = Stage::new();
+    let plugin = stage.program.home().join("engine");
+    let replace = |content: &[u8]| {
+        fs::write(script(stage.program.home(), "engine.new", ""), content).unwrap();
+        fs::rename(stage.program.home().join("engine.new"), &plugin).unwrap();
+    };
+    let mut binary = fs::read(BINARY).unwrap();
+    replace(&binary);
+    let args = ["--plugin", "./engine", "--arg", "serve", "--watch"];
+    let mut work = stage.at_work(&args).await;
+    let mut said = BufReader::new(work.child.stderr.take().unwrap()).lines();
+    let mut wait_for = async |wanted: &str| {
+        while let Some(line) = said.next_line().await.unwrap() {
+            if line.contains(wanted) {
+                return;
+            }
+        }
+        panic!("dev ended before it said {wanted:?}");
+    };
+    // What follows the sections of an ELF file is nobody's, and changes the checksum.
+    binary.push(0);
+    replace(&binary);
+    wait_for("Reloaded: the binary has changed").await;
+    replace(b"#!/bin/sh\nexit 3\n");
+    wait_for("The binary has changed and is not used").await;
+    let config = ["status", "--output", "json"];
+    let status = work.client().run(config).await.json();
+    assert_eq!(status["mounts"]["engine/"]["running_version"], format!("v{}", env!("CARGO_PKG_VERSION")));
+    drop(work.stdout);
+    kill_process(Pid::from_raw(work.child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(work.child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_go_engine_is_at_work_as_ours_is() {
+    let stage = Stage::new();
+    let kv = build::go_kv("v0.25.0").await;
+    // Its first version, which is what a mount without options is.
+    let args = ["--plugin", kv.to_str().unwrap(), "--name", "kv", "--mount", "one"];
+    let work = stage.at_work(&[&args[..], &["--write", "app", "user=ann", "--read", "app"]].concat()).await;
+    let client = client(work.field("address"), work.field("token"));
+    let ask = async |method, path: &str, body| ask(&client, method, path, body).await;
+    let (status, read) = ask("GET", "one/app", Value::Null).await;
+    assert_eq!((status, &read["data"]), (200, &json!({"user": "ann"})));
+
+    let second = json!({"type": "kv", "options": {"version": "2"}, "config": {"plugin_version": "v0.25.0"}});
+    assert_eq!(ask("POST", "sys/mounts/two", second).await.0, 204);
+    // It sets up its storage aside.
+    eventually("the engine is ready", async || {
+        let (status, answer) = ask("POST", "two/config", json!({"max_versions": 4})).await;
+        assert!(status == 204 || answer["errors"][0].as_str().unwrap().contains("pgrad"), "{answer}");
+        (status == 204).then_some(())
+    })
+    .await;
+    let created = ask("POST", "two/data/app", json!({"data": {"user": "ann", "word": "x"}})).await;
+    assert_eq!((created.0, &created.1["data"]["version"]), (200, &json!(1)), "{}", created.1);
+    let patched = ask("PATCH", "two/data/app", json!({"data": {"word": "y"}})).await;
+    assert_eq!((patched.0, &patched.1["data"]["version"]), (200, &json!(2)), "{}", patched.1);
+    let (_, read) = ask("GET", "two/data/app", Value::Null).await;
+    assert_eq!(read["data"]["data"], json!({"user": "ann", "word": "y"}));
+    let (_, old) = ask("GET", "two/data/app?version=1", Value::Null).await;
+    assert_eq!(old["data"]["data"]["word"], "x");
+    for list in ["LIST", "GET"] {
+        let path = if list == "GET" { "two/metadata/?list=true" } else { "two/metadata" };
+        assert_eq!(ask(list, path, Value::Null).await.1["data"]["keys"], json!(["app"]));
+    }
+    let described = json!({"custom_metadata": {"owner": "ann"}});
+    assert_eq!(ask("POST", "two/metadata/app", described).await.0, 204);
+    let (_, metadata) = ask("GET", "two/metadata/app", Value::Null).await;
+    assert_eq!(metadata["data"]["current_version"], 2);
+    assert_eq!(metadata["data"]["custom_metadata"], json!({"owner": "ann"}));
+    assert_eq!(ask("DELETE", "two/data/app", Value::Null).await.0, 204);
+    let (status, deleted) = ask("GET", "two/data/app", Value::Null).await;
+    assert_eq!(status, 404);
+    assert_ne!(deleted["data"]["metadata"]["deletion_time"], "");
+    assert_eq!(ask("DELETE", "two/metadata/app", Value::Null).await.0, 204);
+    assert_eq!(ask("LIST", "two/metadata", Value::Null).await.0, 404);
+    assert_eq!(work.end(Signal::INT).await.0, Some(0));
+    assert_eq!(stage.plugins(), []);
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did() {
+    let stage = Stage::new();
+    let sdk = build::go_sdk("v0.25.0").await;
+    let sdk = sdk.to_str().unwrap();
+    let faulty = async |fault: &str| {
+        let fault = format!("GO_SDK_FAULT={fault}");
+        stage.run(&["--plugin", sdk, "--env", &fault, "--write", "notes/a", "text=b", "--", "true"]).await
+    };
+    let crashed = faulty("crash").await;
+    assert_eq!(crashed.code, Some(1));
+    for seen in ["while it was asked what it is: exit status: 2;", "panic: cannot open the database"] {
+        assert!(crashed.stderr.contains(seen), "{}", crashed.stderr);
+    }
+    let deaf = faulty("deaf").await;
+    assert_eq!(deaf.code, Some(0), "{}", deaf.stderr);
+    let seen = "a plugin did not end when it was told to, and was killed: go-sdk";
+    assert!(deaf.stderr.contains(seen), "{}", deaf.stderr);
+    let old = build::go_sdk("v0.1.13").await;
+    let old = stage.run(&["--plugin", old.to_str().unwrap(), "--", "true"]).await;
+    assert_eq!(old.code, Some(1));
+    assert!(old.stderr.contains("rebuild it with vault/sdk 0.7 or later"), "{}", old.stderr);
+    assert_eq!(stage.plugins(), []);
+    assert_eq!(stage.left(), [""; 0]);
+}

@@ -1,0 +1,58 @@
+//! `inspect`: what a file is, seen by starting it; and what is said of one that is no plugin.
+
+use std::fs;
+
+use harness::{Program, build};
+
+use crate::lab::{BINARY, assert_seen, script, seen};
+
+#[tokio::test]
+async fn a_plugin_is_shown_with_its_paths_and_fields() {
+    let program = Program::new(BINARY);
+    assert_seen("inspect", &seen(&program.run(["inspect", BINARY]).await, &[]));
+    let json = program.run(["inspect", BINARY, "--output", "json"]).await.json();
+    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["kind"], "secret");
+    assert_eq!(
+        json["paths"]["config"]["operations"]["write"]["fields"]["api_key"]["kind"], "string",
+        "{json}"
+    );
+}
+
+#[tokio::test]
+async fn two_plugins_are_compared_and_what_breaks_clients_is_marked() {
+    let program = Program::new(BINARY);
+    let same = program.run(["inspect", BINARY, BINARY]).await;
+    assert_eq!(same.code, Some(0));
+    assert!(same.stdout.ends_with("They offer the same.\n"), "{}", same.stdout);
+    let kv = build::go_kv("v0.25.0").await;
+    let other = program.run(["inspect", BINARY, kv.to_str().unwrap()]).await;
+    assert_eq!(other.code, Some(3), "{}", other.stderr);
+    assert!(other.stdout.contains("breaks clients"), "{}", other.stdout);
+    let json = program.run(["inspect", BINARY, kv.to_str().unwrap(), "--output", "json"]).await;
+    assert!(json.stdout.contains("\"breaks_clients\": true"), "{}", json.stdout);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_plugin_is_told_by_what_was_seen_of_it() {
+    let program = Program::new(BINARY);
+    let home = program.home().to_owned();
+    let own = [(home.display().to_string(), "<home>")];
+    fs::write(home.join("text"), "hello\n").unwrap();
+    script(&home, "silent", "#!/bin/sh\nexit 0\n");
+    script(&home, "crashes", "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n");
+    script(&home, "rubbish", "#!/bin/sh\necho 'Welcome!'\nsleep 60\n");
+    script(&home, "hangs", "#!/bin/sh\nexec sleep 60\n");
+    script(&home, "floods", "#!/bin/sh\nexec yes\n");
+    script(&home, "interpreter", "#!/nowhere/sh\n");
+    let mut foreign = fs::read("/bin/true").unwrap();
+    // `e_machine` of the ELF header: 0xF3 is RISC-V.
+    foreign[18..20].copy_from_slice(&0xF3u16.to_le_bytes());
+    fs::write(script(&home, "foreign", ""), foreign).unwrap();
+    for name in
+        ["missing", "text", "silent", "crashes", "rubbish", "hangs", "floods", "interpreter", "foreign"]
+    {
+        let output = program.run(["inspect", &format!("./{name}"), "--timeout", "2s"]).await;
+        assert_seen(&format!("inspect of a file that is {name}"), &seen(&output, &own));
+    }
+}

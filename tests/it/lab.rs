@@ -1,0 +1,175 @@
+//! The embedded host, the sample token service, and our binary between them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use dev_vault::{DevVault, Options, TokenService};
+use harness::{Output, Program};
+use http::{Request, Response};
+use regex::Regex;
+use serde_json::Value;
+use tempfile::TempDir;
+use vault_api::{ApiError, Client, ClientConfig, Endpoint, Repeat, Secret};
+
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+
+pub(crate) struct Lab {
+    pub(crate) vault: DevVault,
+    pub(crate) program: Program,
+    /// Of the token service.
+    endpoint: String,
+    plugins: TempDir,
+    _sample: Option<TokenService>,
+}
+
+impl Lab {
+    /// A host that has nothing but an empty plugin directory.
+    pub(crate) async fn new() -> Lab {
+        let sample = TokenService::start().await.unwrap();
+        let (endpoint, api_key) = (sample.endpoint(), sample.api_key().to_owned());
+        let lab = Lab::on(Options::default(), endpoint, &api_key).await;
+        Lab { _sample: Some(sample), ..lab }
+    }
+
+    /// One with these options, for a token service that the test holds itself.
+    pub(crate) async fn on(options: Options, endpoint: String, api_key: &str) -> Lab {
+        let plugins = tempfile::tempdir().unwrap();
+        let directory = plugins.path().canonicalize().unwrap();
+        let options = Options { plugin_directory: Some(directory), ..options };
+        let vault = DevVault::start(options).await.unwrap();
+        let program =
+            Program::new(BINARY).env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
+        fs::write(program.home().join("api-key"), api_key).unwrap();
+        let lab = Lab { vault, program, endpoint, plugins, _sample: None };
+        fs::write(lab.program.home().join("plugin.yaml"), lab.description(BINARY)).unwrap();
+        lab
+    }
+
+    /// One on which `register` has run.
+    pub(crate) async fn registered() -> Lab {
+        let lab = Lab::new().await;
+        lab.program.run(["register", "-f", "plugin.yaml"]).await.success();
+        lab
+    }
+
+    /// `plugin.yaml` as a user writes it.
+    pub(crate) fn description(&self, binary: &str) -> String {
+        format!(
+            "plugin: {{name: custom-plugin, binary: {binary}, args: [serve]}}\nmounts:\n- path: custom\n  write:\n    \
+             config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    roles/developer: {{permissions: \
+             \"read,write\", ttl: 1h}}\n  smoke: {{read: creds/developer}}\n",
+            self.endpoint,
+        )
+    }
+
+    pub(crate) fn client(&self, token: Option<&str>) -> Client {
+        client(&self.vault.address(), token.unwrap_or(self.vault.root_token()))
+    }
+
+    pub(crate) fn plugin_directory(&self) -> &Path {
+        self.plugins.path()
+    }
+
+    /// Everything that a run showed, without what differs from run to run.
+    pub(crate) fn seen(&self, output: &Output) -> String {
+        let own = [
+            (self.vault.address(), "<address>"),
+            (self.endpoint.clone(), "<service>"),
+            (self.plugins.path().display().to_string(), "<plugins>"),
+            (self.program.home().display().to_string(), "<home>"),
+        ];
+        seen(output, &own)
+    }
+}
+
+/// A client with a connection of its own, which asks once: an error is an error.
+pub(crate) fn client(address: &str, token: &str) -> Client {
+    let mut config = ClientConfig::new(address);
+    config.token = Some(Secret::new(token));
+    config.max_retries = 0;
+    Client::new(&config).unwrap()
+}
+
+/// Any request, and its status and body whatever they are.
+pub(crate) async fn ask(client: &Client, method: &'static str, path: &str, body: Value) -> (u16, Value) {
+    client.send(&Ask { method, path: path.to_owned(), body }).await.unwrap()
+}
+
+struct Ask {
+    method: &'static str,
+    path: String,
+    body: Value,
+}
+
+impl Endpoint for Ask {
+    type Response = (u16, Value);
+    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+
+    fn request(&self) -> Request<Bytes> {
+        let body = if self.body.is_null() { String::new() } else { self.body.to_string() };
+        let kind = if self.method == "PATCH" { "application/merge-patch+json" } else { "application/json" };
+        let request = Request::builder().method(self.method).uri(format!("/v1/{}", self.path));
+        request.header("content-type", kind).body(body.into()).unwrap()
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<(u16, Value), ApiError> {
+        Ok((reply.status().as_u16(), serde_json::from_slice(reply.body()).unwrap_or_default()))
+    }
+}
+
+/// Exit code and both streams, without what differs from run to run.
+pub(crate) fn seen(output: &Output, own: &[(String, &str)]) -> String {
+    let Output { code, stdout, stderr } = output;
+    let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+    redacted(&format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}"), own)
+}
+
+pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
+    let mut text = text.to_owned();
+    for (value, name) in own {
+        text = text.replace(value.as_str(), name);
+    }
+    text = text.replace(BINARY, "<binary>").replace(env!("CARGO_PKG_VERSION"), "<version>");
+    for (pattern, name) in [
+        (r"[0-9a-f]{64}", "<sha256>"),
+        (r"tok_[0-9a-f]{32}", "<minted>"),
+        (r"hvs\.[\w-]+", "<token>"),
+        (r"(creds/developer/)[A-Za-z0-9]{24}\b", "${1}<lease>"),
+        (r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b", "<uuid>"),
+        (r"_[0-9a-f]{8}\b", "_<accessor>"),
+        (r"http://127\.0\.0\.1:\d+", "<address>"),
+        (r"\b127\.0\.0\.1:\d+", "<address>"),
+        (r#"("(?:pid|size|free_bytes|ready_milliseconds|handshake_milliseconds)": )[\d.]+"#, "${1}<number>"),
+        (r"after \d+ ms", "after <number> ms"),
+        (r"(handshake +)[\d.]+ ms", "${1}<number> ms"),
+        (r"(size +)[\d.]+ MiB", "${1}<number> MiB"),
+        // Of the machine that the tests run on.
+        (r"\b(amd64|arm64|x86_64|aarch64)\b", "<machine>"),
+        (r"/lib\S*/ld-linux\S+", "<loader>"),
+        (r"process \d+", "process <pid>"),
+        (r"\b[0-9a-f]{12}\b( +\d+)?", "<sha256 and processes>"),
+        (r"35[89]\d", "3600"),
+    ] {
+        text = Regex::new(pattern).unwrap().replace_all(&text, name).into_owned();
+    }
+    text
+}
+
+/// Snapshots lie beside the tests, one file each, named by what was run.
+#[track_caller]
+pub(crate) fn assert_seen(name: &str, seen: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, seen));
+}
+
+/// A file that can be executed, with this content.
+pub(crate) fn script(directory: &Path, name: &str, content: &str) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let path = directory.join(name);
+    fs::write(&path, content).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
