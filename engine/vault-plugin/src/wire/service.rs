@@ -50,8 +50,11 @@ struct Mounts {
     broker: Broker,
     farewell: Farewell,
     logger: Logger,
-    mounts: RwLock<HashMap<String, (Arc<dyn Backend>, Held)>>,
+    mounts: RwLock<HashMap<String, Mounted>>,
 }
+
+/// An engine, and what keeps the farewell of the process from ending before it has been told to.
+type Mounted = (Arc<dyn Backend>, Held);
 
 /// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
 const ASK_AGAIN: &str = "connection is shut down";

@@ -8,8 +8,10 @@ use vault_plugin::testing::Mount;
 
 use super::{Difference, compare, values};
 
+type Constructor = fn() -> Field;
+
 /// Constructors by the names of the types.
-const KINDS: [(&str, fn() -> Field); 17] = [
+const KINDS: [(&str, Constructor); 17] = [
     ("String", Field::string),
     ("Int", Field::int),
     ("Int64", Field::int64),
