@@ -18,4 +18,5 @@ mod load;
 mod manifests;
 mod operate;
 mod plain;
+mod twin;
 mod upgrade;

@@ -24,7 +24,7 @@ use crate::mount::process::Processes;
 use crate::policy::default::{DEFAULT, RESPONSE_WRAPPING};
 use crate::store::Store;
 use crate::token::{ROOT_TOKEN_PATH, Token, random_id};
-use crate::ttl::Limits;
+use vault_plugin::framework::ttl::Limits;
 
 const IDENTITY: &str = "core/identity";
 pub(crate) const POLICIES: &str = "sys/policy/";

@@ -10,7 +10,7 @@ use crate::core::Core;
 use crate::reply::{Failure, Leased, Reply};
 use crate::store::Change;
 use crate::token::{Token, random_id};
-use crate::ttl::{self, Wanted};
+use vault_plugin::framework::ttl::{self, Wanted};
 
 const BY_ID: &str = "sys/expire/id/";
 const BY_TOKEN: &str = "sys/expire/token/";

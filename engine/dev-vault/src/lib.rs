@@ -24,7 +24,6 @@ mod store;
 mod sys;
 mod token;
 mod token_service;
-mod ttl;
 mod wrapping;
 
 pub use log::{LogEvent, LogLine, LogSink};

@@ -12,9 +12,9 @@ use vault_plugin::logical::{Request, Response};
 
 use crate::core::Core;
 use crate::reply::Failure;
-use crate::ttl::Limits;
 use engine::Engine;
 pub(crate) use settings::{Config, Settings};
+use vault_plugin::framework::ttl::Limits;
 
 /// The version that a mount of the server itself runs, as Vault 1.21.4 says it.
 pub(crate) const BUILTIN_VERSION: &str = "v1.21.4+builtin.vault";

@@ -16,8 +16,8 @@ use crate::core::{Core, Settings};
 use crate::log::LogSink;
 use crate::store::Store;
 use crate::token::random_token;
-use crate::ttl::Limits;
 use crate::{StoreError, expiration, http, rollback};
+use vault_plugin::framework::ttl::Limits;
 
 /// How long requests in flight may take when the server is stopped.
 const GRACE: Duration = Duration::from_secs(5);

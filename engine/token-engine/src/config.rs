@@ -1,16 +1,19 @@
 //! `config`: where the token service is and with which key it is asked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
 use vault_plugin::logical::{Error, Operation, Storage, StorageEntry, StorageError};
 
-use crate::TokenEngine;
 use crate::change::Change;
 use crate::endpoint::Endpoint;
 use crate::measure::{Operation as Measured, measured};
+use crate::remembered::to_its_end;
 use crate::sensitive::{self, Secret};
+use crate::upstream::Upstream;
+use crate::{Connected, TokenEngine};
 
 /// Where the configuration is stored.
 pub(crate) const KEY: &str = "config";
@@ -55,7 +58,17 @@ impl Config {
     }
 }
 
-/// The stored configuration.
+/// The configuration in force, with its client.
+pub(crate) async fn connected(context: &Context<TokenEngine>) -> Result<Option<Arc<Connected>>, Error> {
+    let read = async {
+        let Some(config) = stored(context.storage()).await? else { return Ok(None) };
+        let upstream = Upstream::new(&config, Arc::clone(&context.engine().measures))?;
+        Ok(Some(Connected { config, upstream }))
+    };
+    context.engine().connected.get(KEY, read).await
+}
+
+/// What is stored, for those who need no client.
 pub(crate) async fn stored(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
     storage.read(KEY).await
 }
@@ -164,7 +177,7 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
 
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
     let before = stored(context.storage()).await?;
-    store(&context, changed(before, changes)?).await
+    store(context, changed(before, changes)?).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
@@ -174,24 +187,29 @@ async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Er
             format!("there is no configuration to patch; write it first: vault write {mount}config …");
         return Err(Error::Coded { status: 404, message });
     };
-    store(&context, changed(Some(before), changes)?).await
+    store(context, changed(Some(before), changes)?).await
 }
 
 async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error> {
-    context.storage().delete(KEY).await?;
-    context.engine().disconnect();
-    Ok(())
+    to_its_end(async move {
+        let deleted = context.storage().delete(KEY).await;
+        context.engine().forget(KEY);
+        Ok(deleted?)
+    })
+    .await
 }
 
-async fn store(context: &Context<TokenEngine>, config: Config) -> Result<(), Error> {
+async fn store(context: Context<TokenEngine>, config: Config) -> Result<(), Error> {
     // Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
-    context.engine().upstream(&config).map_err(|error| Error::invalid(error.to_string()))?;
+    Upstream::new(&config, Arc::clone(&context.engine().measures)).map_err(invalid)?;
     let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: KEY.to_owned() })?;
-    let stored = context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
-    if stored.is_err() {
-        context.engine().disconnect();
-    }
-    Ok(stored?)
+    to_its_end(async move {
+        let stored =
+            context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
+        context.engine().forget(KEY);
+        Ok(stored?)
+    })
+    .await
 }
 
 fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {

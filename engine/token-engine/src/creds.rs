@@ -7,7 +7,6 @@ use uuid::Uuid;
 use vault_plugin::framework::{Context, Field, Issued, Path};
 use vault_plugin::logical::{Error, Operation};
 
-use crate::TokenEngine;
 use crate::config;
 use crate::measure::{self, measured};
 use crate::role_name::{self, RoleName};
@@ -17,6 +16,7 @@ use crate::terms::{self, Terms};
 use crate::token::{self, Leased};
 use crate::unclaimed::{Intent, MINT, Minting, Unclaimed};
 use crate::upstream::{Minted, Order};
+use crate::{Connected, TokenEngine};
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new(format!("creds/{}", role_name::PATTERN))
@@ -43,14 +43,13 @@ struct Credentials {
 }
 
 async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Error> {
-    context.require_writable().await?;
-    let Some(config) = config::stored(context.storage()).await? else {
+    let Some(connected) = config::connected(&context).await? else {
         return Err(Error::invalid(format!(
             "the token service is not configured; write it first: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
         )));
     };
-    let Some(role) = roles::stored(context.storage(), &named.name).await? else {
+    let Some(role) = roles::known(&context, &named.name).await? else {
         return Err(Error::invalid(format!(
             "there is no role \"{}\"; write it first, or list those that exist: vault list {}roles",
             named.name,
@@ -58,20 +57,22 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         )));
     };
     let terms = role.terms(context.system().max_lease_ttl().await?);
-    let upstream = context.engine().upstream(&config)?;
+    let config = &connected.config;
 
     // A token that the service does not renew has to outlive every renewal of its lease.
     let upstream_ttl = if config.renew_upstream { terms.ttl } else { terms.max_ttl };
     let order = Order {
         name: format!("vault-{}-{}", named.name, Uuid::new_v4()),
-        permissions: role.permissions,
+        permissions: role.permissions.clone(),
         ttl: upstream_ttl.as_secs(),
         idempotency_key: Uuid::new_v4().to_string(),
     };
-    let intent = Intent { api_endpoint: config.api_endpoint, order };
+    let intent = Intent { api_endpoint: config.api_endpoint.clone(), order };
+    // Also where a node that cannot write refuses, before anything happens outside of the host: asking for the replication
+    // state first would be one more call for the same answer.
     let entry = context.wal_put(MINT, &intent).await?;
 
-    let minted = match upstream.mint(&intent.order).await {
+    let minted = match connected.upstream.mint(&intent.order).await {
         Ok(minted) => minted,
         Err(error) => {
             if error.nothing_done()
@@ -84,9 +85,10 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         }
     };
     let Minted { id, token, expires_at } = minted;
-    let unclaimed = Unclaimed::new(Minting { context, upstream, id, entry, intent });
+    let renew_upstream = config.renew_upstream;
+    let unclaimed = Unclaimed::new(Minting { context, connected, id, entry, intent });
     let handed_out = async {
-        let terms = limited(terms, &expires_at, config.renew_upstream)?;
+        let terms = limited(terms, &expires_at, renew_upstream)?;
         unclaimed.minting.context.wal_delete(&unclaimed.minting.entry).await?;
         Ok::<_, Error>(terms)
     };
@@ -105,7 +107,7 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         api_endpoint: minting.intent.api_endpoint.clone(),
         ttl: terms.ttl.as_secs(),
         max_ttl: terms.max_ttl.as_secs(),
-        renew_upstream: config.renew_upstream,
+        renew_upstream,
         role: named.name.to_string(),
         name: order.name.clone(),
         run: minting.context.engine().run.clone(),
@@ -139,13 +141,14 @@ pub(crate) async fn roll_back(
         Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
     })?;
     let name = &intent.order.name;
-    let Some(config) = config::stored(context.storage()).await? else {
+    let Some(connected) = config::connected(&context).await? else {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
             intent.api_endpoint
         )));
     };
     // Another service would mint a token of its own, and knows nothing of the one that is looked for.
+    let Connected { config, upstream } = &*connected;
     if config.api_endpoint != intent.api_endpoint {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} but the configuration names {}; revoke it there, or configure that \
@@ -153,7 +156,6 @@ pub(crate) async fn roll_back(
             intent.api_endpoint, config.api_endpoint
         )));
     }
-    let upstream = context.engine().upstream(&config)?;
     match upstream.mint(&intent.order).await {
         Ok(minted) => {
             upstream.revoke(&minted.id, &intent.api_endpoint).await?;

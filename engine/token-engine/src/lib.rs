@@ -9,6 +9,7 @@ mod creds;
 mod endpoint;
 mod measure;
 mod metrics;
+mod remembered;
 mod role_name;
 mod roles;
 mod sensitive;
@@ -17,14 +18,16 @@ mod token;
 mod unclaimed;
 mod upstream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use vault_plugin::framework::Engine;
 
 use crate::config::Config;
 use crate::measure::{Measures, Operation, timed};
-use crate::upstream::{Upstream, UpstreamError};
+use crate::remembered::Remembered;
+use crate::roles::Role;
+use crate::upstream::Upstream;
 
 /// A write-ahead entry younger than this may belong to a request that is still at work: it mints for at most 75 seconds
 /// and gives back what it cannot hand out for as long again (see [`Upstream`]).
@@ -49,12 +52,13 @@ pub fn engine() -> Engine<TokenEngine> {
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
             timed(context.clone(), Operation::Rollback, creds::roll_back(context, kind, data))
         })
-        .on_invalidate(invalidate)
+        .on_invalidate(TokenEngine::forget)
 }
 
-/// What one mount keeps in memory: the connection to its token service, and what it measures of itself.
+/// What one mount keeps in memory: its configuration with the client made of it, its roles, and what it measures of itself.
 pub struct TokenEngine {
-    connected: Mutex<Option<Connected>>,
+    connected: Remembered<Connected>,
+    roles: Remembered<Role>,
     measures: Arc<Measures>,
     /// By which it knows the leases that it has issued itself.
     run: String,
@@ -63,43 +67,34 @@ pub struct TokenEngine {
 impl Default for TokenEngine {
     fn default() -> TokenEngine {
         let run = uuid::Uuid::new_v4().to_string();
-        TokenEngine { connected: Mutex::default(), measures: Arc::default(), run }
+        TokenEngine {
+            connected: Remembered::default(),
+            roles: Remembered::default(),
+            measures: Arc::default(),
+            run,
+        }
     }
 }
 
-struct Connected {
-    config: Config,
-    upstream: Arc<Upstream>,
+/// A configuration, and the client that it makes.
+pub(crate) struct Connected {
+    pub(crate) config: Config,
+    pub(crate) upstream: Upstream,
 }
 
 impl TokenEngine {
-    /// The client for a configuration, shared by all requests that read the same one.
-    ///
-    /// The configuration is compared, not trusted to be the newest: a request that read the old one while another
-    /// wrote a new one must not leave the old client behind.
-    fn upstream(&self, config: &Config) -> Result<Arc<Upstream>, UpstreamError> {
-        let mut connected = self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(connected) = connected.as_ref().filter(|connected| connected.config == *config) {
-            return Ok(Arc::clone(&connected.upstream));
+    /// The configuration is only remembered together with its client: forgetting it closes idle connections and wipes the
+    /// key from memory.
+    fn forget(&self, key: &str) {
+        if key == config::KEY {
+            self.connected.forget(key);
+        } else {
+            self.roles.forget(key);
         }
-        let upstream = Arc::new(Upstream::new(config, Arc::clone(&self.measures))?);
-        *connected = Some(Connected { config: config.clone(), upstream: Arc::clone(&upstream) });
-        Ok(upstream)
     }
 
     /// What this mount counts and times.
     fn measures(&self) -> &Measures {
         &self.measures
-    }
-
-    /// Closes idle connections and wipes the key from memory.
-    fn disconnect(&self) {
-        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-fn invalidate(engine: &TokenEngine, key: &str) {
-    if key == config::KEY {
-        engine.disconnect();
     }
 }

@@ -1,5 +1,6 @@
 //! `roles/`: which permissions a token gets, and for how long.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use vault_plugin::logical::{Error, Operation, Storage, StorageError, with_transa
 use crate::TokenEngine;
 use crate::change::Change;
 use crate::measure::{Operation as Measured, measured};
+use crate::remembered::to_its_end;
 use crate::role_name::{self, RoleName};
 use crate::terms::Terms;
 
@@ -32,8 +34,16 @@ impl Role {
     }
 }
 
-/// The stored role of this name.
-pub(crate) async fn stored(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
+/// The role of this name.
+pub(crate) async fn known(
+    context: &Context<TokenEngine>,
+    name: &RoleName,
+) -> Result<Option<Arc<Role>>, Error> {
+    let read = async { Ok(stored(context.storage(), name).await?) };
+    context.engine().roles.get(&key(name), read).await
+}
+
+async fn stored(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
     storage.read(&key(name)).await
 }
 
@@ -118,35 +128,51 @@ async fn read(context: Context<TokenEngine>, role: ByName) -> Result<Option<Data
     Ok(stored(context.storage(), &role.name).await?.map(Data))
 }
 
-/// In a transaction, so that of two writes at once none undoes what the other says of fields that it does not name.
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    with_transaction(context.storage(), |storage| {
-        let changes = changes.clone();
-        Box::pin(async move {
-            let before = stored(storage, &changes.name).await?;
-            store(storage, before, changes).await
-        })
+    change(context, changes, |before, _| Ok(before)).await
+}
+
+async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+    change(context, changes, |before, name| {
+        if before.is_none() {
+            let message = format!("there is no role \"{name}\" to patch; write it first");
+            return Err(Error::Coded { status: 404, message });
+        }
+        Ok(before)
     })
     .await
 }
 
-async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    with_transaction(context.storage(), |storage| {
-        let changes = changes.clone();
-        Box::pin(async move {
-            let before = stored(storage, &changes.name).await?;
-            if before.is_none() {
-                let message = format!("there is no role \"{}\" to patch; write it first", changes.name);
-                return Err(Error::Coded { status: 404, message });
-            }
-            store(storage, before, changes).await
+/// Stores what the changes make of the role that `permit` lets them begin with: in a transaction, so that of two writes at
+/// once none undoes what the other says of fields that it does not name.
+async fn change(
+    context: Context<TokenEngine>,
+    changes: Changes,
+    permit: fn(Option<Role>, &RoleName) -> Result<Option<Role>, Error>,
+) -> Result<(), Error> {
+    to_its_end(async move {
+        let changed = with_transaction(context.storage(), |storage| {
+            let changes = changes.clone();
+            Box::pin(async move {
+                let before = permit(stored(storage, &changes.name).await?, &changes.name)?;
+                store(storage, before, changes).await
+            })
         })
+        .await;
+        context.engine().forget(&key(&changes.name));
+        changed
     })
     .await
 }
 
 async fn delete(context: Context<TokenEngine>, role: ByName) -> Result<(), Error> {
-    Ok(context.storage().delete(&key(&role.name)).await?)
+    to_its_end(async move {
+        let key = key(&role.name);
+        let deleted = context.storage().delete(&key).await;
+        context.engine().forget(&key);
+        Ok(deleted?)
+    })
+    .await
 }
 
 async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<(), Error> {

@@ -1,17 +1,20 @@
 //! The leased token: what its lease remembers, and how it is renewed and revoked.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use vault_plugin::framework::{Context, Field, Lease, SecretType};
 use vault_plugin::logical::Error;
 
-use crate::TokenEngine;
-use crate::config::{self, Config};
+use crate::config;
 use crate::endpoint::Endpoint;
 use crate::measure::{Issuer, Operation, measured};
 use crate::terms::{self, Terms};
+use crate::upstream::is_addressable;
+use crate::{Connected, TokenEngine};
 
 /// The name of the secret type.
 pub(crate) const NAME: &str = "token";
@@ -20,6 +23,7 @@ pub(crate) const NAME: &str = "token";
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Leased {
     /// The token's identity at the service.
+    #[serde(deserialize_with = "addressable")]
     pub(crate) id: String,
     /// Where it was minted.
     pub(crate) api_endpoint: Endpoint,
@@ -38,6 +42,11 @@ pub(crate) struct Leased {
     pub(crate) run: String,
 }
 
+fn addressable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if is_addressable(&id) { Ok(id) } else { Err(D::Error::custom("a token cannot have this id")) }
+}
+
 pub(crate) fn secret_type() -> SecretType<TokenEngine> {
     SecretType::new(NAME)
         .field("token", Field::string().describe("The token."))
@@ -49,9 +58,8 @@ async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, E
     let mut terms =
         Terms { ttl: Duration::from_secs(leased.ttl), max_ttl: Duration::from_secs(leased.max_ttl) };
     if leased.renew_upstream {
-        let config = configured(&context, "renewed").await?;
-        let upstream = context.engine().upstream(&config)?;
-        let expires_at = upstream.renew(&leased.id, terms.ttl).await?;
+        let connected = connected(&context, "renewed").await?;
+        let expires_at = connected.upstream.renew(&leased.id, terms.ttl).await?;
         if let Some(remaining) = terms::remaining(&expires_at, Timestamp::now())? {
             terms.ttl = terms.ttl.min(remaining);
         }
@@ -61,16 +69,15 @@ async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, E
 
 /// Revokes at the service. A token that is gone already is as good as revoked, since a host may ask twice.
 async fn revoke(context: Context<TokenEngine>, leased: Leased) -> Result<(), Error> {
-    let config = configured(&context, "revoked").await?;
-    let upstream = context.engine().upstream(&config)?;
-    upstream.revoke(&leased.id, &leased.api_endpoint).await?;
+    let connected = connected(&context, "revoked").await?;
+    connected.upstream.revoke(&leased.id, &leased.api_endpoint).await?;
     let engine = context.engine();
     engine.measures().revoked(if leased.run == engine.run { Issuer::ThisEngine } else { Issuer::Another });
     Ok(())
 }
 
-async fn configured(context: &Context<TokenEngine>, to_be: &str) -> Result<Config, Error> {
-    config::stored(context.storage()).await?.ok_or_else(|| {
+async fn connected(context: &Context<TokenEngine>, to_be: &str) -> Result<Arc<Connected>, Error> {
+    config::connected(context).await?.ok_or_else(|| {
         Error::internal(format!(
             "the token cannot be {to_be} since the configuration of its service is gone; its lease stays until it is \
              written again: vault write {}config api_endpoint=… api_key=…",

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 use vault_plugin::framework::Context;
 
-use crate::TokenEngine;
 use crate::endpoint::Endpoint;
-use crate::upstream::{Order, Upstream};
+use crate::upstream::Order;
+use crate::{Connected, TokenEngine};
 
 /// The kind of the write-ahead entries that precede a mint.
 pub(crate) const MINT: &str = "mint";
@@ -27,7 +27,7 @@ pub(crate) struct Intent {
 /// A token that the service has minted, with what it takes to undo that.
 pub(crate) struct Minting {
     pub(crate) context: Context<TokenEngine>,
-    pub(crate) upstream: Arc<Upstream>,
+    pub(crate) connected: Arc<Connected>,
     /// The token's identity at the service.
     pub(crate) id: String,
     /// The write-ahead entry that announced it.
@@ -75,7 +75,8 @@ impl Drop for Unclaimed {
 impl Minting {
     /// Revokes the token. Where that fails, the write-ahead entry is left to do it.
     async fn give_back(&self) {
-        let Minting { context, upstream, id, entry, intent } = self;
+        let Minting { context, connected, id, entry, intent } = self;
+        let upstream = &connected.upstream;
         match upstream.revoke(id, upstream.endpoint()).await {
             Ok(()) => {
                 if let Err(error) = context.wal_delete(entry).await {

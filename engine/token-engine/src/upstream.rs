@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -134,10 +135,8 @@ impl Upstream {
         call.header = Some((IDEMPOTENCY_KEY, key));
 
         let reply = self.accepted(ACTION, self.send(&call).await?)?;
-        let answer: Answer =
-            serde_json::from_slice(&reply.body).map_err(|_| self.malformed(ACTION, Effect::Possible))?;
-        // Such an id has no address of its own: revoking it would address all tokens.
-        if matches!(answer.id.as_str(), "" | "." | "..") || answer.token.is_empty() {
+        let answer: Answer = document(&reply.body).ok_or_else(|| self.malformed(ACTION, Effect::Possible))?;
+        if !is_addressable(&answer.id) || answer.token.is_empty() {
             return Err(self.malformed(ACTION, Effect::Possible));
         }
         Ok(Minted { id: answer.id, token: answer.token, expires_at: answer.expires_at })
@@ -162,8 +161,8 @@ impl Upstream {
         if reply.body.is_empty() {
             return Ok(Value::Null);
         }
-        let answer: Result<Answer, _> = serde_json::from_slice(&reply.body);
-        Ok(answer.map_err(|_| self.malformed(ACTION, Effect::Possible))?.expires_at)
+        let answer: Option<Answer> = document(&reply.body);
+        Ok(answer.ok_or_else(|| self.malformed(ACTION, Effect::Possible))?.expires_at)
     }
 
     async fn try_revoke(&self, id: &str, minted_at: &Endpoint) -> Result<(), UpstreamError> {
@@ -198,6 +197,16 @@ impl Upstream {
     fn failed(&self, action: &'static str, trouble: Trouble, effect: Effect) -> UpstreamError {
         UpstreamError { action, endpoint: self.endpoint.to_string(), trouble, effect }
     }
+}
+
+/// A JSON object. Without the look at its first letter a list would do as well: serde reads a struct from either.
+fn document<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    if body.trim_ascii_start().first() == Some(&b'{') { serde_json::from_slice(body).ok() } else { None }
+}
+
+/// Whether a token with this id has an address of its own: to revoke another would be to ask for the end of all tokens.
+pub(crate) fn is_addressable(id: &str) -> bool {
+    !matches!(id, "" | "." | "..")
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

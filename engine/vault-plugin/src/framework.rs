@@ -11,6 +11,7 @@ mod secret;
 
 pub mod field;
 pub mod pattern;
+pub mod ttl;
 
 mod coerce;
 mod help;

@@ -1,6 +1,7 @@
 //! The wire: the only room that knows the protobuf messages and what they mean in [`crate::logical`].
 
 mod service;
+mod snapshot;
 
 mod from_wire;
 mod to_wire;

@@ -63,6 +63,43 @@ pub async fn go_kv(version: &str) -> PathBuf {
     built("go-kv", &[version]).await
 }
 
+/// Path of the token engine written in Go with the official SDK.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn go_twin() -> PathBuf {
+    built("go-twin", &[]).await
+}
+
+/// Path of the driver on the official SDK: a host of plugins, and an oracle.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn go_driver() -> PathBuf {
+    built("go-driver", &[]).await
+}
+
+/// Path of an example of a crate of this workspace, in the release profile.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn example(package: &str, name: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--release", "--package", package, "--example", name])
+        .current_dir(&workspace)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .await
+        .expect("cargo built this test");
+    assert!(status.success(), "cargo build of example {name} failed: {status}");
+    workspace.join("target/release/examples").join(name)
+}
+
 /// Path of a small Go plugin that was built with this release of HashiCorp's SDK: `v0.1.13`, `v0.7.0` or `v0.25.0`.
 ///
 /// `GO_SDK_FAULT` makes it a bad one: with `crash` it ends when it is set up, with `deaf` it does not end when told to.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
 use crate::reply::object;
-use crate::ttl::Limits;
+use vault_plugin::framework::ttl::Limits;
 
 /// The settings of a mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -14,7 +14,7 @@ use crate::catalog::{Entry, SECRET, not_in_catalog};
 use crate::core::{Core, hex};
 use crate::reply::Failure;
 use crate::store::Change;
-use crate::ttl::Limits;
+use vault_plugin::framework::ttl::Limits;
 
 const MOUNTS: &str = "core/mounts/";
 

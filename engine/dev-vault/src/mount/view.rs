@@ -13,7 +13,7 @@ use vault_plugin::logical::{
 use super::{Settings, table};
 use crate::core::Core;
 use crate::store::{Change, Store};
-use crate::ttl::Limits;
+use vault_plugin::framework::ttl::Limits;
 
 /// Storage below a prefix. Until it is opened it can be read only, as a mount's is during its set-up.
 pub(super) struct MountStorage {

@@ -13,7 +13,7 @@ use crate::envelope::timestamp;
 use crate::lease::{Kind, Lease};
 use crate::pipeline::Caller;
 use crate::reply::{Auth, Failure, Outcome, Reply, object};
-use crate::ttl::{self, Wanted};
+use vault_plugin::framework::ttl::{self, Wanted};
 
 /// Paths below `auth/token/` that need `sudo`.
 pub(crate) const NEEDS_SUDO: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];

@@ -11,7 +11,7 @@ use std::time::Duration;
 use harness::{Operation, Upstream};
 use serde_json::{Value, json};
 use token_engine::engine;
-use vault_plugin::logical::{Error, Product, ReplicationState, Response};
+use vault_plugin::logical::{Error, Product, ReplicationState, Response, Storage as _, StorageEntry};
 use vault_plugin::testing::{Mount, StorageCall};
 
 /// A mount configured for a service, with the role `developer`.
@@ -258,8 +258,30 @@ async fn a_standby_refuses_before_the_service_is_asked() {
     let upstream = Upstream::start().await;
     let mount = mounted(&upstream, json!({})).await;
     mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+    mount.storage().fail_on(StorageCall::Put, "", "cannot write to readonly storage");
     assert_eq!(refused(&mount, "creds/developer").await, "cannot write to readonly storage");
     assert!(upstream.requests().is_empty());
+}
+
+#[tokio::test]
+async fn what_another_node_has_changed_is_read_again() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    creds(&mount).await;
+    // As replication writes: past the engine.
+    let put = async |key: &str, change: &dyn Fn(&mut Value)| {
+        let entry = mount.storage().entry(key).unwrap();
+        let mut value = serde_json::from_slice(&entry.value).unwrap();
+        change(&mut value);
+        let value = serde_json::to_vec(&value).unwrap();
+        mount.storage().put(StorageEntry { value, ..entry }).await.unwrap();
+        mount.invalidate(key).await;
+    };
+    upstream.rotate_api_key("another");
+    put("config", &|config| config["api_key"] = "another".into()).await;
+    put("roles/developer", &|role| role["ttl"] = 60.into()).await;
+    let lease = creds(&mount).await.secret.unwrap().lease;
+    assert_eq!(lease.ttl, Duration::from_secs(60));
 }
 
 #[tokio::test]

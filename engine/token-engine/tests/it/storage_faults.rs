@@ -82,6 +82,8 @@ async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repea
     let upstream = Upstream::start().await;
     let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
+    // What it remembers needs no storage.
+    mount.invalidate("config").await;
     mount.storage().fail_on(StorageCall::Get, "config", "disk full");
     for answer in [mount.renew(&leased).await, mount.revoke(&leased).await] {
         assert!(answer.unwrap_err().to_string().contains("disk full"));

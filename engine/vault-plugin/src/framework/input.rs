@@ -43,14 +43,14 @@ pub(crate) fn validate(
             Some(Value::Null) if patch => {
                 fields.insert(name.clone(), Value::Null);
             }
-            Some(value) if !value.is_null() => {
+            Some(value) => {
                 let value = coerce(field.kind(), &value)
                     .map_err(|error| format!("error converting input for field {name:?}: {error}"))?;
                 if let Some(value) = value {
                     fields.insert(name.clone(), value);
                 }
             }
-            _ => {}
+            None => {}
         }
         if !patch
             && !fields.contains_key(name)

@@ -65,7 +65,11 @@ impl<S: Send + Sync + 'static> Instance<S> {
                 Ok(input) => input,
                 Err(text) => return Ok(Some(Response::error(format!("Field validation failed: {text}")))),
             };
-        let mut response = route.handle(&operation, self.context(request), fields).await?;
+        let mut response = match route.handle(&operation, self.context(request), fields).await {
+            // An answer like any other: the remarks that follow may be what explains it.
+            Err(Error::Invalid(text)) => Some(Response::error(text)),
+            other => other?,
+        };
         if let Some(response) = &mut response {
             if !ignored.is_empty() && route.input() == PathInput::Declared {
                 let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
@@ -238,21 +242,17 @@ impl<S: Send + Sync + 'static> Backend for Instance<S> {
     }
 
     async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error> {
-        let answer = match request.operation {
-            Operation::Renew | Operation::Revoke => return self.leased(request).await,
-            Operation::Rollback => return self.rolled_back(request).await,
-            Operation::Rotate => return self.rotated(request).await.map(Some),
+        match request.operation {
+            Operation::Renew | Operation::Revoke => self.leased(request).await,
+            Operation::Rollback => self.rolled_back(request).await,
+            Operation::Rotate => self.rotated(request).await.map(Some),
             _ => self.routed(request).await,
-        };
-        match answer {
-            Err(Error::Invalid(text)) => Ok(Some(Response::error(text))),
-            other => other,
         }
     }
 
     async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error> {
         let path = request.path.clone();
-        let Some((route, captures)) = self.route(&path) else { return Ok(None) };
+        let (route, captures) = self.route(&path).ok_or(Error::UnsupportedPath)?;
         if !route.has_existence_check() {
             return Ok(None);
         }

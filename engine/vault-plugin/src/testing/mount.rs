@@ -153,6 +153,11 @@ impl Mount {
         self.request(Operation::Rollback, "", object(json!({"immediate": true}))).await
     }
 
+    /// Tells the engine that another node has changed what is stored at `key`.
+    pub async fn invalidate(&self, key: &str) {
+        self.backend.invalidate_key(key).await;
+    }
+
     /// Any request.
     ///
     /// # Errors

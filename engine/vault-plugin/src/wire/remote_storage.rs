@@ -10,8 +10,8 @@ use tokio::sync::OnceCell;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::pb;
 use super::pb::storage_client::StorageClient;
+use super::{pb, snapshot};
 use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction, cut_page};
 
 /// Storage at the other end of a brokered connection.
@@ -171,7 +171,12 @@ impl Calls {
 
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         let args = pb::StorageGetArgs { key: key.to_owned(), txn: self.txn.clone() };
-        let reply = self.client().get(args).await.map_err(|status| unreachable(&status))?.into_inner();
+        let reply = self
+            .client()
+            .get(snapshot::call(args))
+            .await
+            .map_err(|status| unreachable(&status))?
+            .into_inner();
         accepted(reply.err)?;
         let entry = reply.entry;
         Ok(entry.map(|entry| StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap }))
@@ -180,17 +185,36 @@ impl Calls {
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         let entry = pb::StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap };
         let args = pb::StoragePutArgs { entry: Some(entry), txn: self.txn.clone() };
-        accepted(self.client().put(args).await.map_err(|status| unreachable(&status))?.into_inner().err)
+        accepted(
+            self.client()
+                .put(snapshot::call(args))
+                .await
+                .map_err(|status| unreachable(&status))?
+                .into_inner()
+                .err,
+        )
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let args = pb::StorageDeleteArgs { key: key.to_owned(), txn: self.txn.clone() };
-        accepted(self.client().delete(args).await.map_err(|status| unreachable(&status))?.into_inner().err)
+        accepted(
+            self.client()
+                .delete(snapshot::call(args))
+                .await
+                .map_err(|status| unreachable(&status))?
+                .into_inner()
+                .err,
+        )
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         let args = pb::StorageListArgs { prefix: prefix.to_owned(), txn: self.txn.clone() };
-        let reply = self.client().list(args).await.map_err(|status| unreachable(&status))?.into_inner();
+        let reply = self
+            .client()
+            .list(snapshot::call(args))
+            .await
+            .map_err(|status| unreachable(&status))?
+            .into_inner();
         accepted(reply.err)?;
         Ok(reply.keys)
     }
@@ -204,7 +228,7 @@ impl Calls {
                 limit: i32::try_from(limit).unwrap_or_default(),
                 txn: self.txn.clone(),
             };
-            match self.client().list_page(args).await {
+            match self.client().list_page(snapshot::call(args)).await {
                 Ok(reply) => {
                     let reply = reply.into_inner();
                     accepted(reply.err)?;

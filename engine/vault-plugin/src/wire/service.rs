@@ -18,7 +18,7 @@ use super::remote_storage::RemoteStorage;
 use super::remote_system::RemoteSystemView;
 use super::version::VersionReply;
 use super::version::plugin_version_server::{PluginVersion, PluginVersionServer};
-use super::{from_wire, pb, to_wire, version};
+use super::{from_wire, pb, snapshot, to_wire, version};
 use crate::logical::{
     Backend, BackendConfig, Error, EventError, Factory, Product, StorageError, SystemViewError,
 };
@@ -50,8 +50,11 @@ struct Mounts {
     broker: Broker,
     farewell: Farewell,
     logger: Logger,
-    mounts: RwLock<HashMap<String, (Arc<dyn Backend>, Held)>>,
+    mounts: RwLock<HashMap<String, Mounted>>,
 }
+
+/// An engine, and what keeps the farewell of the process from ending before it has been told to.
+type Mounted = (Arc<dyn Backend>, Held);
 
 /// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
 const ASK_AGAIN: &str = "connection is shut down";
@@ -153,8 +156,9 @@ impl pb::backend_server::Backend for Mounts {
         request: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
         let mount = self.mount(request.metadata())?;
+        let snapshot = snapshot::named(request.metadata());
         let answer = match from_wire::request(request.into_inner().request) {
-            Ok(request) => self.answer(mount.handle_request(request)).await,
+            Ok(request) => snapshot::within(snapshot, self.answer(mount.handle_request(request))).await,
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match answer {

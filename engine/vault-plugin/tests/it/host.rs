@@ -15,8 +15,12 @@ use vault_plugin::testing::{MemoryStorage, StaticSystemView, StorageCall};
 
 /// The example that Cargo has built beside this test.
 pub(crate) fn greeter() -> PathBuf {
+    example("greeter")
+}
+
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/greeter");
+    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
     assert!(binary.exists(), "{} is missing: cargo build -p vault-plugin --examples", binary.display());
     binary
 }

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod conformance;
+mod differential;
 mod framework;
 mod generated;
 mod go_plugins;

@@ -1,40 +1,50 @@
-//! How long a lease may live: `CalculateTTL` of `sdk/framework`.
+//! How long a lease may live: `CalculateTTL` of `sdk/framework`. A host decides with it; an engine can foresee the decision.
 
 use std::time::{Duration, SystemTime};
 
 /// What limits and extends a lease. A zero duration is not set.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted {
-    pub(crate) increment: Duration,
+pub struct Wanted {
+    /// What the caller of a renewal asks for.
+    pub increment: Duration,
     /// What the engine asks for.
-    pub(crate) ttl: Duration,
-    pub(crate) period: Duration,
+    pub ttl: Duration,
+    /// How long each renewal of a periodic token lasts.
+    pub period: Duration,
     /// What the engine allows at most.
-    pub(crate) max_ttl: Duration,
-    pub(crate) explicit_max_ttl: Duration,
+    pub max_ttl: Duration,
+    /// The end that not even a period outlives.
+    pub explicit_max_ttl: Duration,
     /// From when the maximum counts; `None` is now.
-    pub(crate) issued: Option<SystemTime>,
+    pub issued: Option<SystemTime>,
 }
 
 /// The mount's own limits, never zero.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    pub(crate) default: Duration,
-    pub(crate) max: Duration,
+pub struct Limits {
+    /// For whoever asks for nothing.
+    pub default: Duration,
+    /// For whoever asks for more.
+    pub max: Duration,
 }
 
 /// The duration granted, and what has to be said about it.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Granted {
-    pub(crate) ttl: Duration,
-    pub(crate) warnings: Vec<String>,
+pub struct Granted {
+    /// In whole seconds.
+    pub ttl: Duration,
+    /// Where less was granted than asked for.
+    pub warnings: Vec<String>,
 }
 
 /// The text with which Vault refuses a renewal past the maximum.
-pub(crate) const PAST_THE_MAXIMUM: &str = "past the max TTL, cannot renew";
+pub const PAST_THE_MAXIMUM: &str = "past the max TTL, cannot renew";
 
 /// Grants a duration, in whole seconds.
-pub(crate) fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Granted, &'static str> {
+///
+/// # Errors
+/// Refuses with [`PAST_THE_MAXIMUM`].
+pub fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Granted, &'static str> {
     let set = |duration: Duration| (!duration.is_zero()).then_some(duration);
     let now = whole_second(now);
     let issued = wanted.issued.map_or(now, whole_second);
@@ -80,7 +90,7 @@ fn whole_second(time: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
-/// Go's text of a duration without the parts that are zero at its end: `1h30m`, `90s` is `1m30s`.
+/// Go's text of a duration without the parts that are zero: `1h30m`, `1h5s`; 90 seconds are `1m30s`.
 fn human(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds == 0 {
@@ -91,7 +101,7 @@ fn human(duration: Duration) -> String {
     if hours > 0 {
         text.push_str(&format!("{hours}h"));
     }
-    if minutes > 0 || (hours > 0 && seconds > 0) {
+    if minutes > 0 {
         text.push_str(&format!("{minutes}m"));
     }
     if seconds > 0 {
@@ -154,7 +164,7 @@ mod tests {
     #[test]
     fn durations_are_written_as_go_writes_them() {
         for (seconds, text) in
-            [(0, "0s"), (59, "59s"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (3601, "1h0m1s")]
+            [(0, "0s"), (59, "59s"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (3601, "1h1s")]
         {
             assert_eq!(human(Duration::from_secs(seconds)), text);
         }

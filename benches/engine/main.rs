@@ -1,0 +1,133 @@
+//! This engine and its Go twin side by side: every figure is taken of both, one right after the other, in one run.
+//!
+//! `cargo bench --bench engine` takes about fifteen minutes; `-- --alone` leaves the real Vault out. It runs
+//! [`ROUNDS`] times over and shows medians, so that a busy moment of the machine does not decide.
+
+mod alone;
+mod through_vault;
+mod token_service;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use harness::{Storage, build};
+
+use self::alone::{Alone, Load, Security};
+use self::through_vault::ThroughVault;
+use self::token_service::TokenService;
+
+type Failure = Box<dyn std::error::Error>;
+
+const ROUNDS: usize = 3;
+
+/// One measurement of both engines: ours, Go's.
+struct Pair<T>([Vec<T>; 2]);
+
+#[tokio::main]
+async fn main() -> Result<(), Failure> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|argument| argument == token_service::ARGUMENT) {
+        return token_service::serve().await;
+    }
+    let with_vault = !arguments.iter().any(|argument| argument == "--alone");
+    let engines: [PathBuf; 2] = [env!("CARGO_BIN_EXE_vault-token-plugin").into(), build::go_twin().await];
+    let driver = build::go_driver().await;
+    let echo = build::example("go-plugin", "echo").await;
+    let service = TokenService::start()?;
+
+    let mut runs = Pair::new();
+    let mut refused = Pair::new();
+    let mut floors = Pair::new();
+    let mut in_memory = Pair::new();
+    let mut on_raft = Pair::new();
+    for _ in 0..ROUNDS {
+        for (engine, plugin) in engines.iter().enumerate() {
+            runs.0[engine].push(alone::measure(&driver, &service, plugin)?);
+            refused.0[engine].push(alone::refused(&driver, &service, plugin)?);
+        }
+        floors.0[0].push(alone::floor(&driver, &echo, Security::Tls)?);
+        floors.0[1].push(alone::floor(&driver, &echo, Security::Plain)?);
+        if with_vault {
+            for (engine, plugin) in engines.iter().enumerate() {
+                in_memory.0[engine].push(through_vault::measure(&service, plugin, Storage::Memory).await?);
+                on_raft.0[engine].push(through_vault::measure(&service, plugin, Storage::Raft).await?);
+            }
+        }
+    }
+
+    say("| | ours | Go | ours : Go |\n|---|---|---|---|")?;
+    runs.row("handshake, ms", |run: &Alone| run.handshake_ms)?;
+    runs.row("resident memory idle, MB", |run| run.idle_kb / 1e3)?;
+    runs.row("resident memory with 50 mounts, MB", |run| run.many_mounts_kb / 1e3)?;
+    runs.row("resident memory after 100,000 creds, MB", |run| run.loaded_kb / 1e3)?;
+    for callers in ["1", "8", "64"] {
+        let title = |what: &str| format!("{what}, {callers} callers");
+        runs.load(&title("creds per second"), callers, |load| load.per_second)?;
+        runs.load(&title("p50, us"), callers, |load| load.p50_us)?;
+        runs.load(&title("p99, us"), callers, |load| load.p99_us)?;
+        runs.load(&title("p99.9, us"), callers, |load| load.p999_us)?;
+        runs.load(&title("CPU of the plugin per request, us"), callers, |load| load.plugin_us)?;
+        runs.load(&title("CPU of the host per request, us"), callers, |load| load.host_us)?;
+    }
+    runs.load("calls to the host per request", "64", |load| load.host_calls)?;
+    runs.row("4 MiB written and read, ms", |run| run.large_ms)?;
+    runs.row("4 MiB written and read, CPU of the plugin, ms", |run| run.large_plugin_ms)?;
+    refused
+        .row("a request without storage, 64 callers, CPU of the plugin, us", |load: &Load| load.plugin_us)?;
+    for (pair, storage) in [(&in_memory, "in memory"), (&on_raft, "on raft")] {
+        let title = |what: &str| format!("{what} through Vault {storage}, 8 clients");
+        pair.row(&title("creds per second"), |run: &ThroughVault| run.per_second)?;
+        pair.row(&title("p50, us"), |run| run.p50_us)?;
+        pair.row(&title("p99, us"), |run| run.p99_us)?;
+        pair.row(&title("CPU of Vault per request, us"), |run| run.vault_us)?;
+        pair.row(&title("CPU of the plugin per request, us"), |run| run.plugin_us)?;
+    }
+    say("\n| the floor: a bare gRPC server, 64 callers | with TLS | in the clear | |\n|---|---|---|---|")?;
+    floors.row("calls per second", |load: &Load| load.per_second)?;
+    floors.row("CPU of the server per call, us", |load| load.plugin_us)?;
+    floors.row("CPU of the client per call, us", |load| load.host_us)?;
+    Ok(())
+}
+
+impl Pair<Alone> {
+    fn load(&self, title: &str, callers: &str, figure: impl Fn(&Load) -> f64) -> std::io::Result<()> {
+        self.row(title, |run| run.loads.get(callers).map_or(f64::NAN, &figure))
+    }
+}
+
+impl<T> Pair<T> {
+    fn new() -> Pair<T> {
+        Pair([Vec::new(), Vec::new()])
+    }
+
+    /// The medians, and the ratio's median with the least and the greatest of the rounds.
+    fn row(&self, title: &str, figure: impl Fn(&T) -> f64) -> std::io::Result<()> {
+        let [ours, go] = self.0.each_ref().map(|runs| runs.iter().map(&figure).collect::<Vec<_>>());
+        if ours.is_empty() {
+            return Ok(());
+        }
+        let mut ratios: Vec<f64> = ours.iter().zip(&go).map(|(ours, go)| ours / go).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (least, greatest) = (ratios[0], ratios[ratios.len() - 1]);
+        say(format!(
+            "| {title} | {} | {} | {:.2} ({least:.2} to {greatest:.2}) |",
+            shown(median(ours)),
+            shown(median(go)),
+            median(ratios)
+        ))
+    }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
+}
+
+fn shown(figure: f64) -> String {
+    if figure < 100.0 { format!("{figure:.1}") } else { format!("{figure:.0}") }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark talks to the person who runs it")]
+fn say(line: impl std::fmt::Display) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{line}")
+}

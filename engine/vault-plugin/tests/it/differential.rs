@@ -1,0 +1,95 @@
+//! The official SDK and ours with the same generated input: they answer the same, but where ours is deliberately better.
+//!
+//! A short run by default. `DIFFERENTIAL_CASES` says how many, and `DIFFERENTIAL_SEED` repeats a run; both are printed. Every
+//! deliberate difference is named in `docs/parity.md`.
+
+mod fields;
+mod routes;
+mod ttl;
+mod values;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde_json::Value;
+
+/// Cases that are asked at once, so that neither side waits for the other at each.
+const BATCH: usize = 500;
+
+/// Differences after which there is no point in looking for more.
+const ENOUGH: usize = 30;
+
+/// No difference, or the reason why there is one on purpose; else what ours answered.
+type Difference = Result<Option<&'static str>, String>;
+
+/// Generates cases, asks Go's oracle and ours, and compares.
+async fn compare<C>(
+    oracle: &str,
+    short: usize,
+    generate: impl Fn(&mut StdRng) -> C,
+    question: impl Fn(&C) -> Value,
+    differ: impl AsyncFn(&C, &Value) -> Difference,
+) {
+    let seed = number("DIFFERENTIAL_SEED").unwrap_or_else(|| rand::rng().random());
+    let cases = number("DIFFERENTIAL_CASES").map_or(short, |cases| usize::try_from(cases).unwrap());
+    let driver = harness::build::go_driver().await;
+    let mut go =
+        Command::new(driver).arg(oracle).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut questions = go.stdin.take().unwrap();
+    let mut answers = BufReader::new(go.stdout.take().unwrap());
+
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut deliberate: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut found = Vec::new();
+    let mut left = cases;
+    while left > 0 && found.len() < ENOUGH {
+        let batch: Vec<C> = (0..BATCH.min(left)).map(|_| generate(&mut random)).collect();
+        left -= batch.len();
+        let answered = ask(&mut questions, &mut answers, batch.iter().map(&question).collect());
+        for (case, answer) in batch.iter().zip(answered) {
+            match differ(case, &answer).await {
+                Ok(None) => {}
+                Ok(Some(reason)) => *deliberate.entry(reason).or_default() += 1,
+                Err(ours) => {
+                    found.push(format!("{}\n  Go:   {answer}\n  ours: {ours}", question(case)));
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "seed {seed}\n{}", found.join("\n"));
+    drop(questions);
+    assert!(go.wait().unwrap().success());
+    report(&format!("{oracle}: {cases} cases, seed {seed}; better on purpose: {deliberate:?}"));
+}
+
+fn ask(questions: &mut ChildStdin, answers: &mut BufReader<ChildStdout>, batch: Vec<Value>) -> Vec<Value> {
+    let count = batch.len();
+    let mut lines: String = batch.iter().map(|question| format!("{question}\n")).collect();
+    // Asks for the answers.
+    lines.push('\n');
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            questions.write_all(lines.as_bytes()).unwrap();
+            questions.flush().unwrap();
+        });
+        let mut line = String::new();
+        let mut read = || {
+            line.clear();
+            answers.read_line(&mut line).unwrap();
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("the oracle said {line:?}: {error}"))
+        };
+        (0..count).map(|_| read()).collect()
+    })
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+#[expect(clippy::print_stdout, reason = "a seed is of use to people alone")]
+fn report(line: &str) {
+    println!("{line}");
+}

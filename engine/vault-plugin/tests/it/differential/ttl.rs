@@ -1,0 +1,78 @@
+//! The arithmetic of leases, through Go's `CalculateTTL` and ours.
+
+use std::time::{Duration, SystemTime};
+
+use rand::Rng as _;
+use rand::rngs::StdRng;
+use serde_json::{Value, json};
+use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+
+use super::{Difference, compare};
+
+/// In seconds; zero is not set.
+struct Case {
+    default: u64,
+    max: u64,
+    increment: u64,
+    ttl: u64,
+    period: u64,
+    max_ttl: u64,
+    explicit_max_ttl: u64,
+    age: u64,
+}
+
+#[tokio::test]
+async fn a_lease_is_granted_the_time_that_go_grants_it() {
+    compare(
+        "ttl",
+        20_000,
+        |random| Case {
+            default: random.random_range(1..4000),
+            max: seconds(random).max(1),
+            increment: seconds(random),
+            ttl: seconds(random),
+            period: seconds(random),
+            max_ttl: seconds(random),
+            explicit_max_ttl: seconds(random),
+            age: seconds(random),
+        },
+        |case| {
+            json!({
+                "default": case.default, "max": case.max, "increment": case.increment, "ttl": case.ttl,
+                "period": case.period, "max_ttl": case.max_ttl, "explicit_max_ttl": case.explicit_max_ttl, "age": case.age,
+            })
+        },
+        async |case, go| differ(case, go),
+    )
+    .await;
+}
+
+/// Not set as often as not, and else close enough to others to meet them.
+fn seconds(random: &mut StdRng) -> u64 {
+    match random.random_range(0..6) {
+        0..=2 => 0,
+        3 => random.random_range(1..10),
+        4 => random.random_range(0..60) * 60,
+        _ => random.random_range(1..200_000),
+    }
+}
+
+fn differ(case: &Case, go: &Value) -> Difference {
+    let seconds = Duration::from_secs;
+    let now = SystemTime::now();
+    let limits = Limits { default: seconds(case.default), max: seconds(case.max) };
+    let wanted = Wanted {
+        increment: seconds(case.increment),
+        ttl: seconds(case.ttl),
+        period: seconds(case.period),
+        max_ttl: seconds(case.max_ttl),
+        explicit_max_ttl: seconds(case.explicit_max_ttl),
+        issued: Some(now - seconds(case.age)),
+    };
+    let ours = match calculate(limits, &wanted, now) {
+        Ok(granted) if granted.warnings.is_empty() => json!({"ttl": granted.ttl.as_secs(), "warnings": null}),
+        Ok(granted) => json!({"ttl": granted.ttl.as_secs(), "warnings": granted.warnings}),
+        Err(text) => json!({"error": text}),
+    };
+    if *go == ours { Ok(None) } else { Err(ours.to_string()) }
+}

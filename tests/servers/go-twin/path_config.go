@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/hashicorp/vault/sdk/framework"
+	"github.com/hashicorp/vault/sdk/logical"
+)
+
+const (
+	configKey             = "config"
+	defaultRequestTimeout = 30
+	longestRequestTimeout = 60
+	defaultMetricsPrefix  = "custom_plugin"
+	longestMetricsPrefix  = 64
+)
+
+var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// config says how the token service is reached, as stored.
+type config struct {
+	APIEndpoint    string `json:"api_endpoint"`
+	APIKey         string `json:"api_key"`
+	CACert         string `json:"ca_cert"`
+	TLSSkipVerify  bool   `json:"tls_skip_verify"`
+	RequestTimeout int    `json:"request_timeout"`
+	RenewUpstream  bool   `json:"renew_upstream"`
+	MetricsPrefix  string `json:"metrics_prefix"`
+}
+
+func (b *backend) pathConfig() *framework.Path {
+	return &framework.Path{
+		Pattern: configKey,
+		Fields: map[string]*framework.FieldSchema{
+			"api_endpoint": {
+				Type:        framework.TypeString,
+				Required:    true,
+				Description: "Address of the token service, http or https; /tokens is added to it.",
+			},
+			"api_key": {
+				Type:         framework.TypeString,
+				Required:     true,
+				Description:  "Key sent to the service as bearer token. Never shown.",
+				DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
+			},
+			"ca_cert": {
+				Type:        framework.TypeString,
+				Description: "Authorities to trust instead of the system's, in PEM. Empty for the system's.",
+			},
+			"tls_skip_verify": {
+				Type:        framework.TypeBool,
+				Description: "Whether any certificate of the service is accepted. For tests only. Default false.",
+			},
+			"request_timeout": {
+				Type:        framework.TypeDurationSecond,
+				Description: "Time that one request to the service may take, 1s to 60s. Default 30s.",
+			},
+			"renew_upstream": {
+				Type: framework.TypeBool,
+				Description: "Whether the service renews tokens (POST tokens/ID/renew). If so a token is minted for the role's ttl " +
+					"and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
+			},
+			// The twin serves no metrics; its configuration is the same all the same.
+			"metrics_prefix": {
+				Type: framework.TypeString,
+				Description: "What the names of the metrics begin with: letters, digits and _, for example custom_plugin in " +
+					"custom_plugin_creds_read. Default custom_plugin.",
+			},
+		},
+		ExistenceCheck: func(ctx context.Context, req *logical.Request, _ *framework.FieldData) (bool, error) {
+			entry, err := req.Storage.Get(ctx, configKey)
+			return entry != nil, err
+		},
+		Operations: map[logical.Operation]framework.OperationHandler{
+			logical.CreateOperation: &framework.PathOperation{Callback: b.writeConfig, Summary: "Configure the token service."},
+			logical.UpdateOperation: &framework.PathOperation{Callback: b.writeConfig, Summary: "Change the configuration."},
+			logical.PatchOperation:  &framework.PathOperation{Callback: b.patchConfig, Summary: "Change single fields; null takes a field back to its default."},
+			logical.ReadOperation:   &framework.PathOperation{Callback: b.readConfig, Summary: "Show the configuration without the key."},
+			logical.DeleteOperation: &framework.PathOperation{Callback: b.deleteConfig, Summary: "Forget the configuration. Leased tokens cannot be revoked without it."},
+		},
+		HelpSynopsis: "Configure the token service.",
+		HelpDescription: "Holds the address of the token service and the key with which this mount asks it for tokens. A write " +
+			"changes the fields it names and keeps the others. The key is never shown; api_key_sha256 tells which one " +
+			"is stored.",
+	}
+}
+
+func storedConfig(ctx context.Context, storage logical.Storage) (*config, error) {
+	entry, err := storage.Get(ctx, configKey)
+	if err != nil || entry == nil {
+		return nil, err
+	}
+	c := &config{}
+	return c, entry.DecodeJSON(c)
+}
+
+func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	c, err := storedConfig(ctx, req.Storage)
+	if err != nil || c == nil {
+		return nil, err
+	}
+	sum := sha256.Sum256([]byte(c.APIKey))
+	return &logical.Response{Data: map[string]any{
+		"api_endpoint":    c.APIEndpoint,
+		"api_key_sha256":  hex.EncodeToString(sum[:]),
+		"ca_cert":         c.CACert,
+		"tls_skip_verify": c.TLSSkipVerify,
+		"request_timeout": c.RequestTimeout,
+		"renew_upstream":  c.RenewUpstream,
+		"metrics_prefix":  c.MetricsPrefix,
+	}}, nil
+}
+
+func (b *backend) writeConfig(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	c, err := storedConfig(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		c = &config{RequestTimeout: defaultRequestTimeout, MetricsPrefix: defaultMetricsPrefix}
+	}
+	return b.changeConfig(ctx, req, data, c)
+}
+
+func (b *backend) patchConfig(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	c, err := storedConfig(ctx, req.Storage)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, logical.CodedError(404,
+			fmt.Sprintf("there is no configuration to patch; write it first: vault write %sconfig …", req.MountPoint))
+	}
+	return b.changeConfig(ctx, req, data, c)
+}
+
+func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *framework.FieldData, c *config) (*logical.Response, error) {
+	apply(req, data, "api_endpoint", &c.APIEndpoint, "")
+	if strings.TrimSpace(c.APIEndpoint) == "" {
+		return logical.ErrorResponse("api_endpoint is required"), nil
+	}
+	var err error
+	if c.APIEndpoint, err = parseEndpoint(c.APIEndpoint); err != nil {
+		return logical.ErrorResponse(err.Error()), nil
+	}
+	apply(req, data, "api_key", &c.APIKey, "")
+	apply(req, data, "ca_cert", &c.CACert, "")
+	apply(req, data, "tls_skip_verify", &c.TLSSkipVerify, false)
+	apply(req, data, "request_timeout", &c.RequestTimeout, defaultRequestTimeout)
+	apply(req, data, "renew_upstream", &c.RenewUpstream, false)
+	apply(req, data, "metrics_prefix", &c.MetricsPrefix, defaultMetricsPrefix)
+
+	if c.APIKey == "" {
+		return logical.ErrorResponse("api_key is required"), nil
+	}
+	if strings.ContainsFunc(c.APIKey, func(letter rune) bool { return letter <= ' ' || letter > '~' }) {
+		return logical.ErrorResponse("api_key holds a space, a line break or another character that no HTTP header can " +
+			"carry; write the key alone"), nil
+	}
+	if c.RequestTimeout < 1 || c.RequestTimeout > longestRequestTimeout {
+		return logical.ErrorResponse("request_timeout must be between 1s and %ds, not %ds", longestRequestTimeout, c.RequestTimeout), nil
+	}
+	if len(c.MetricsPrefix) > longestMetricsPrefix || !metricsPrefix.MatchString(c.MetricsPrefix) {
+		return logical.ErrorResponse("metrics_prefix must be 1 to %d letters, digits and _, and not begin with a digit", longestMetricsPrefix), nil
+	}
+	// Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
+	if _, err := b.upstreamFor(c); err != nil {
+		return logical.ErrorResponse(err.Error()), nil
+	}
+	entry, err := logical.StorageEntryJSON(configKey, c)
+	if err != nil {
+		return nil, err
+	}
+	entry.SealWrap = true
+	if err := req.Storage.Put(ctx, entry); err != nil {
+		b.disconnect()
+		return nil, err
+	}
+	return nil, nil
+}
+
+func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
+	if err := req.Storage.Delete(ctx, configKey); err != nil {
+		return nil, err
+	}
+	b.disconnect()
+	return nil, nil
+}
