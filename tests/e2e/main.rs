@@ -9,6 +9,7 @@ mod mounts;
 
 mod credentials;
 mod dev;
+mod doctor;
 mod empty_root;
 mod exec;
 mod inputs;

@@ -98,6 +98,16 @@ const WRITABLE_FILE: Known = Known {
     shown: Shown::OnServer("doctor::the_directory_and_its_files"),
 };
 
+const NOT_ENTERED: Known = Known {
+    id: "VTP-211",
+    title: "the server may not enter its plugin directory",
+    severity: Severity::BreaksNow,
+    consequence: "No external plugin can be registered or started.",
+    cure: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
+    says: &["error while validating the command path: lstat *: permission denied"],
+    shown: Shown::OnSnapshot("the servers of the tests run as root, who may enter everywhere"),
+};
+
 pub(super) const ALL: &[&Known] = &[
     &NO_DIRECTORY,
     &NOT_A_DIRECTORY,
@@ -109,6 +119,7 @@ pub(super) const ALL: &[&Known] = &[
     &LINK_OUT,
     &NOT_WRITABLE,
     &WRITABLE_FILE,
+    &NOT_ENTERED,
 ];
 
 pub(super) const CHECKS: &[Check] = &[directory, leftovers, nearly_full, links, writable_files];

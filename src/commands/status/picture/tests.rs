@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use rollout::{
-    Caller, Machine, NodeServer, Oddities, PluginFile, Process, Restarts, RunningVersion, Server, SiteKind, SiteState,
-    ThisRun, WriteObserved,
+    Caller, Machine, NodeServer, Oddities, PluginFile, Process, Restarts, RunningVersion, Server, SiteKind,
+    SiteState, ThisRun, WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
