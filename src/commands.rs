@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod gc;
 pub mod inspect;
 pub mod loader;
+pub mod manifests;
 pub mod node;
 pub mod package;
 pub mod register;
