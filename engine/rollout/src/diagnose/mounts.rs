@@ -56,7 +56,7 @@ const DOES_NOT_ANSWER: Known = Known {
     consequence: "Requests fail.",
     cure: "Read what it said, and `vault-token-plugin doctor --explain` with it.",
     says: &[],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnSnapshot("no plugin of the tests ends in that way"),
 };
 const NO_VERSION: Known = Known {
     id: "VTP-506",
