@@ -6,8 +6,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, creds, deregister, dev, gc, inspect, loader, manifests, node, package, register, reload,
-    rollback, serve, status, upgrade, version,
+    completions, creds, deregister, dev, doctor, gc, inspect, loader, manifests, node, package, register,
+    reload, rollback, serve, status, upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
@@ -52,6 +52,8 @@ enum Command {
     Reload(reload::ReloadArgs),
     /// Show what is on disk, in the catalog, configured and running
     Status(status::StatusArgs),
+    /// Say what is wrong, what it breaks and what cures it; judges a server, a binary or an error
+    Doctor(doctor::DoctorArgs),
     /// Get, renew and revoke credentials, or keep one for a command or in a file
     #[command(subcommand)]
     Creds(creds::CredsCommand),
@@ -114,6 +116,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Gc(args) => finish(gc::run(args, context, ui).await, ui),
         Command::Reload(args) => finish(reload::run(args, context, ui).await, ui),
         Command::Status(args) => finish(status::run(args, context, ui).await, ui),
+        Command::Doctor(args) => finish(doctor::run(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Get(args)) => finish(creds::get(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Renew(args)) => finish(creds::renew(args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),

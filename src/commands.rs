@@ -4,6 +4,7 @@ pub mod completions;
 pub mod creds;
 pub mod deregister;
 pub mod dev;
+pub mod doctor;
 pub mod gc;
 pub mod inspect;
 pub mod loader;

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use rollout::{ObserveError, Outcome, Refusal, Stop};
+use rollout::{ObserveError, Outcome, Refusal, Stop, explain};
 use serde::Serialize;
 use vault_api::{CallError, Trouble};
 
@@ -81,7 +81,10 @@ impl CommandError {
     #[must_use]
     pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
         let call = chain(&source).find_map(|cause| cause.downcast_ref::<CallError>());
-        self.hints.extend(call.and_then(cure).map(str::to_owned));
+        match call.and_then(cure) {
+            Some(cure) => self.hints.push(cure.to_owned()),
+            None => self.hints.extend(known(&source)),
+        }
         self.source = Some(Box::new(source));
         self
     }
@@ -215,6 +218,12 @@ struct Told(String);
 
 fn chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(first), |error| (*error).source())
+}
+
+/// What is known of the words of an error or of its causes, where they are of a plugin.
+fn known(error: &(dyn Error + 'static)) -> Option<String> {
+    let told = chain(error).find_map(|cause| explain(&cause.to_string()).first().map(|told| told.known))?;
+    Some(format!("{}: {}. {} See {}.", told.id, told.title, told.cure, told.link()))
 }
 
 fn cure(error: &CallError) -> Option<&'static str> {

@@ -10,6 +10,7 @@ mod mounts;
 mod alerts;
 mod credentials;
 mod dev;
+mod doctor;
 mod empty_root;
 mod exec;
 mod inputs;

@@ -8,6 +8,7 @@ mod binary;
 mod carried;
 mod compare;
 mod decide;
+mod diagnose;
 mod drift;
 mod event;
 mod goal;
@@ -27,20 +28,23 @@ pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Prob
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
+pub use diagnose::{
+    Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, known,
+};
 pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
 pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
     Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
-pub use observe::{ObserveError, World, observe};
+pub use observe::{ObserveError, World, examine, observe};
 pub use observed::site::{
-    Keeping, NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Restarts, Role,
-    RunningVersion, SiteKind, SiteObserved, SiteState,
+    Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process, Restarts, Role,
+    RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
 };
 pub use observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
-    WriteObserved,
+    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
+    ThisRun, WriteObserved,
 };
 pub use refusal::{Need, Refusal};
 pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
@@ -51,7 +55,7 @@ pub use site::kubernetes::find::PodChoice;
 pub use site::kubernetes::node::{NodeError, node_facts, node_place, node_remove};
 pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
 pub use site::local::{LocalSite, Owner, file_version};
-pub use site::{Copied, Question, Site, SiteError};
+pub use site::{Copied, Look, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
 pub use sums::{Sums, SumsError};

@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use vault_api::catalog::{EntryName, Listed};
+use vault_api::catalog::{EntryName, Listed, PluginType};
 use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
-    ApiError, CallError, Client, Endpoint, Trouble, capabilities, catalog, config_state, health, leases,
-    logical, mounts, pins,
+    ApiError, CallError, Client, Endpoint, Trouble, capabilities, catalog, config_state, health, help,
+    leases, logical, mounts, pins,
 };
 
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, WriteGoal};
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
-    WriteObserved,
+    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
+    ThisRun, WriteObserved,
 };
-use crate::site::{Question, Site, SiteError};
+use crate::site::{Look, Question, Site, SiteError};
 use crate::smoke::is_of_data;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
@@ -81,6 +81,9 @@ impl ObserveError {
 /// The names of the one namespace that every server has.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 
+/// Below it lie the entries of the catalog.
+pub(crate) const CATALOG: &str = "sys/plugins/catalog/";
+
 /// What a standby answers while no node is active (Vault's and OpenBao's words).
 const NO_ACTIVE_NODE: [&str; 2] = ["active cluster node not found", "local node not active"];
 
@@ -92,6 +95,36 @@ pub async fn observe(
     goal: Option<&Goal>,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
+    take(world, Aim::of(goal), this_run).await
+}
+
+/// Takes a snapshot of everything, and asks each external mount whether it answers.
+pub async fn examine(world: &World) -> Result<Observed, ObserveError> {
+    take(world, Aim::Closely, &ThisRun::default()).await
+}
+
+/// What is looked for.
+#[derive(Clone, Copy)]
+enum Aim<'a> {
+    All,
+    Goal(&'a Goal),
+    Closely,
+}
+
+impl<'a> Aim<'a> {
+    fn of(goal: Option<&'a Goal>) -> Self {
+        goal.map_or(Self::All, Self::Goal)
+    }
+
+    fn goal(self) -> Option<&'a Goal> {
+        match self {
+            Self::Goal(goal) => Some(goal),
+            Self::All | Self::Closely => None,
+        }
+    }
+}
+
+async fn take(world: &World, aim: Aim<'_>, this_run: &ThisRun) -> Result<Observed, ObserveError> {
     if let Some(site) = &world.site {
         site.find_active().await.map_err(ObserveError::Site)?;
     }
@@ -117,11 +150,11 @@ pub async fn observe(
         has_active_node: true,
     };
     let mut observer =
-        Observer { client: &world.client, goal, server, denied: BTreeSet::new(), this_run: this_run.clone() };
+        Observer { client: &world.client, aim, server, denied: BTreeSet::new(), this_run: this_run.clone() };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
     let site = match &world.site {
         Some(site) => {
-            let question = question(&seen.plugin_directory, goal);
+            let question = question(&seen, aim);
             Some(site.observe(&question).await.map_err(ObserveError::Site)?)
         }
         None => None,
@@ -136,6 +169,7 @@ pub async fn observe(
         catalog: seen.catalog,
         pins: seen.pins,
         mounts: seen.mounts,
+        irrevocable_leases: seen.irrevocable_leases,
         writes: seen.writes,
         this_run: observer.this_run,
     })
@@ -143,7 +177,7 @@ pub async fn observe(
 
 struct Observer<'a> {
     client: &'a Client,
-    goal: Option<&'a Goal>,
+    aim: Aim<'a>,
     server: Server,
     denied: BTreeSet<String>,
     this_run: ThisRun,
@@ -155,6 +189,7 @@ struct Seen {
     catalog: Vec<CatalogEntry>,
     pins: Pins,
     mounts: BTreeMap<String, MountObserved>,
+    irrevocable_leases: Option<u64>,
     writes: Vec<WriteObserved>,
 }
 
@@ -166,6 +201,7 @@ impl Default for Seen {
             catalog: Vec::new(),
             pins: Pins::NotOffered,
             mounts: BTreeMap::new(),
+            irrevocable_leases: None,
             writes: Vec::new(),
         }
     }
@@ -198,7 +234,10 @@ impl Observer<'_> {
         {
             seen.pins = Pins::Set(pins);
         }
-        if let Some(goal) = self.goal {
+        if let Aim::Closely = self.aim {
+            self.closely(&mut seen).await?;
+        }
+        if let Some(goal) = self.aim.goal() {
             let asked = capabilities::OfSelf { paths: permission_paths(goal, &seen.mounts) };
             seen.capabilities = match self.client.send(&asked).await {
                 Ok(held) => Some(held),
@@ -224,8 +263,8 @@ impl Observer<'_> {
         let listed = self.ask("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
         let mut entries: Vec<CatalogEntry> =
             listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
-        let Some(goal) = self.goal else { return Ok(entries) };
-        for entry in entries.iter_mut().filter(|entry| matters(goal, entry)) {
+        let aim = self.aim;
+        for entry in entries.iter_mut().filter(|entry| matters(aim, entry)) {
             let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
             let name = EntryName { kind: entry.kind, name: entry.name.clone(), version };
             let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
@@ -255,6 +294,45 @@ impl Observer<'_> {
         Ok(())
     }
 
+    /// What only a closer look asks: whether plugins answer, what the token may do, and what was given up.
+    async fn closely(&mut self, seen: &mut Seen) -> Result<(), ObserveError> {
+        let asked = capabilities::OfSelf { paths: closely_needed(&seen.catalog) };
+        seen.capabilities = match self.client.send(&asked).await {
+            Ok(held) => Some(held),
+            Err(CallError::Api(_)) => None,
+            Err(source) => return Err(call("the token's capabilities", source)),
+        };
+        seen.irrevocable_leases = match self.client.send(&leases::CountIrrevocable).await {
+            Ok(count) => Some(count),
+            Err(CallError::Api(_)) => None,
+            Err(source) => return Err(call("the count of leases", source)),
+        };
+        let external: Vec<String> = seen
+            .mounts
+            .iter()
+            .filter(|(_, mount)| is_external(mount, &seen.catalog))
+            .map(|(path, _)| path.clone())
+            .collect();
+        for path in external {
+            let answering = self.answering(&path).await?;
+            if let Some(mount) = seen.mounts.get_mut(&path) {
+                mount.answering = answering;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the plugin of a mount answers; `None` when this token may not ask it.
+    async fn answering(&self, path: &str) -> Result<Option<Answering>, ObserveError> {
+        match self.client.send(&help::OfMount { path: path.to_owned() }).await {
+            Ok(_) => Ok(Some(Answering::Yes)),
+            Err(CallError::Api(answer)) if answer.is_permission_denied() => Ok(None),
+            Err(CallError::Api(answer)) if answer.is_nil_backend() => Ok(Some(Answering::NoBackend)),
+            Err(CallError::Api(answer)) => Ok(Some(Answering::No { said: answer.to_string() })),
+            Err(source) => Err(call(path, source)),
+        }
+    }
+
     async fn write(
         &self,
         mount: &MountGoal,
@@ -267,7 +345,7 @@ impl Observer<'_> {
             read_back,
             fields: write.data.keys().map(|field| (field.clone(), comparison)).collect(),
         };
-        let Some(Goal::Register(register)) = self.goal else {
+        let Some(Goal::Register(register)) = self.aim.goal() else {
             return Ok(all(ReadBack::NotTried, Comparison::CannotBeRead));
         };
         if mounts.get(mount.path.as_str()).is_none_or(|there| there.plugin != register.plugin.name) {
@@ -332,16 +410,40 @@ fn call(what: &str, source: CallError) -> ObserveError {
     ObserveError::Call { what: what.to_owned(), source }
 }
 
-fn question(servers: &PluginDirectory, goal: Option<&Goal>) -> Question {
+/// What a change of plugins needs, whichever plugin it is.
+fn closely_needed(catalog: &[CatalogEntry]) -> Vec<String> {
+    let entries: BTreeSet<String> =
+        catalog.iter().map(|entry| format!("{CATALOG}{}/{}", entry.kind, entry.name)).collect();
+    entries.into_iter().chain(["sys/plugins/reload/backend".to_owned()]).collect()
+}
+
+/// Whether a mount runs a binary from the plugin directory, or should.
+fn is_external(mount: &MountObserved, catalog: &[CatalogEntry]) -> bool {
+    !mount.running_sha256.is_empty()
+        || catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
+}
+
+fn question(seen: &Seen, aim: Aim<'_>) -> Question {
+    let goal = aim.goal();
+    let look = match aim {
+        Aim::Closely => Look::Closely { files: seen.catalog.iter().map(CatalogEntry::file_name).collect() },
+        Aim::All | Aim::Goal(_) => Look::Versions,
+    };
     Question {
-        servers: servers.clone(),
+        look,
+        servers: seen.plugin_directory.clone(),
         plugin: goal.and_then(Goal::plugin_name).map(str::to_owned),
         binary: goal.and_then(Goal::brought).map(|plugin| plugin.binary.clone()),
     }
 }
 
 /// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
-fn matters(goal: &Goal, entry: &CatalogEntry) -> bool {
+fn matters(aim: Aim<'_>, entry: &CatalogEntry) -> bool {
+    let goal = match aim {
+        Aim::All => return false,
+        Aim::Closely => return true,
+        Aim::Goal(goal) => goal,
+    };
     match goal {
         Goal::Register(register) => {
             let plugin = &register.plugin;
@@ -373,6 +475,7 @@ impl From<mounts::Mount> for MountObserved {
             accessor,
             uuid,
             warnings: Vec::new(),
+            answering: None,
         }
     }
 }

@@ -35,6 +35,8 @@ pub struct Observed {
     pub pins: Pins,
     /// Every mount of the namespace.
     pub mounts: BTreeMap<String, MountObserved>,
+    /// Leases that the server has given up revoking; `None` when it was not asked, or did not say.
+    pub irrevocable_leases: Option<u64>,
     /// What stands at the paths that the goal writes to.
     pub writes: Vec<WriteObserved>,
     /// What this run has done already, as no server can tell it.
@@ -126,6 +128,23 @@ pub struct MountObserved {
     pub uuid: String,
     /// The server's warnings; only for mounts of the goal.
     pub warnings: Vec<String>,
+    /// Whether its plugin answers; `None` when it was not asked.
+    pub answering: Option<Answering>,
+}
+
+/// Whether the plugin of a mount answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answering {
+    /// It does.
+    Yes,
+    /// The server has the mount and nothing behind it.
+    NoBackend,
+    /// The server says that it does not.
+    No {
+        /// In these words.
+        said: String,
+    },
 }
 
 /// What stands at a path that the goal writes to. Values are compared when they are read and never kept.

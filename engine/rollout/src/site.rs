@@ -4,6 +4,7 @@ pub(crate) mod held;
 pub(crate) mod kubernetes;
 pub(crate) mod local;
 
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -64,6 +65,30 @@ pub struct Question {
     pub plugin: Option<String>,
     /// The binary that shall run there.
     pub binary: Option<Binary>,
+    /// How closely files are looked at.
+    pub look: Look,
+}
+
+/// How closely files are looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// At those that are named as versions.
+    Versions,
+    /// At these too, at what could keep one from being started, and at what was left behind.
+    Closely {
+        /// File names in the plugin directory.
+        files: BTreeSet<String>,
+    },
+}
+
+impl Look {
+    /// Whether a file is to be looked at though it is not named as a version.
+    pub(crate) fn names(&self, file: &str) -> bool {
+        match self {
+            Self::Versions => false,
+            Self::Closely { files } => files.contains(file),
+        }
+    }
 }
 
 /// How much of a binary is on a node.

@@ -12,7 +12,7 @@ use crate::goal::{MountPath, Upgrade};
 use crate::observe::World;
 use crate::observed::site::NodeName;
 use crate::observed::{Observed, PluginDirectory};
-use crate::site::{Question, Site, SiteError};
+use crate::site::{Look, Question, Site, SiteError};
 use crate::step::Step;
 
 /// Mounts that were moved.
@@ -212,7 +212,8 @@ pub(crate) async fn clear(
 
 /// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another.
 async fn take_away(site: &dyn Site, file: &str, sha256: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
-    let question = Question { servers: PluginDirectory::NotShown, plugin: None, binary: None };
+    let question =
+        Question { servers: PluginDirectory::NotShown, plugin: None, binary: None, look: Look::Versions };
     let observed = site.observe(&question).await?;
     let placed = observed.nodes.iter().filter(|(name, node)| {
         nodes.contains(name) && node.files.iter().any(|there| there.name == file && there.sha256 == sha256)

@@ -155,6 +155,28 @@ impl Endpoint for RevokeLater {
     }
 }
 
+/// `GET sys/leases/count?type=irrevocable`: how many leases the server has given up revoking, in this namespace.
+#[derive(Clone, Copy, Debug)]
+pub struct CountIrrevocable;
+
+#[derive(Deserialize)]
+struct Count {
+    lease_count: u64,
+}
+
+impl Endpoint for CountIrrevocable {
+    type Response = u64;
+    const REPEAT: Repeat = Repeat::Safe;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get("sys/leases/count?type=irrevocable")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<u64, ApiError> {
+        endpoint::data::<Count>(reply).map(|count| count.lease_count)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,8 +15,8 @@ use crate::goal::{
     Wanted, WriteGoal,
 };
 use crate::observed::site::{
-    NodeName, NodeObserved, NodeServer, PluginFile, Presence, Process, Role, RunningVersion, SiteObserved,
-    SiteState,
+    NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process, Role, RunningVersion,
+    SiteObserved, SiteState,
 };
 use crate::observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
@@ -43,6 +43,7 @@ pub(crate) fn bare_server() -> Observed {
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
+        irrevocable_leases: None,
         writes: vec![WriteObserved {
             path: "custom/config".into(),
             read_back: ReadBack::NotTried,
@@ -65,6 +66,7 @@ pub(crate) fn empty_node() -> NodeObserved {
         interpreter_present: true,
         files: Vec::new(),
         processes: Vec::new(),
+        oddities: Oddities::default(),
         vault: None,
     }
 }

@@ -64,8 +64,35 @@ pub struct NodeObserved {
     pub files: Vec<PluginFile>,
     /// Processes that run from the directory.
     pub processes: Vec<Process>,
+    /// What only a closer look shows.
+    pub oddities: Oddities,
     /// The server on it; `None` where the site has no way to it of its own.
     pub vault: Option<NodeServer>,
+}
+
+/// What only a closer look at a plugin directory shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Oddities {
+    /// Copies that were begun and not ended.
+    pub leftovers: Vec<String>,
+    /// Links that lead out of the directory, by file name.
+    pub links: BTreeMap<String, PathBuf>,
+    /// Files that this node cannot start, and why.
+    pub unfit: BTreeMap<String, Unfit>,
+    /// Processes whose server is gone.
+    pub orphans: BTreeSet<u32>,
+}
+
+/// Why a node cannot start a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unfit {
+    /// It is no executable of any kind.
+    NoProgram,
+    /// It is built for another machine.
+    Machine(Machine),
+    /// The dynamic linker that it names is not there.
+    Interpreter(PathBuf),
 }
 
 /// Whether a node can be looked at and changed.
@@ -276,6 +303,7 @@ impl NodeObserved {
             interpreter_present: true,
             files: Vec::new(),
             processes: Vec::new(),
+            oddities: Oddities::default(),
             vault: None,
         }
     }

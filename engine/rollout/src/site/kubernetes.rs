@@ -228,7 +228,8 @@ impl Inner {
         facts.learn(&mut known);
         let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
         self.learned.lock().await.insert(uid(pod), Learned { agent, known, owner });
-        let is_version = |file: &str| is_version_of(file, question.plugin.as_deref());
+        let is_version =
+            |file: &str| is_version_of(file, question.plugin.as_deref()) || question.look.names(file);
         Ok(facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version))
     }
 

@@ -1,5 +1,7 @@
 //! Site `local`: a directory of this machine.
 
+mod closely;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -13,10 +15,12 @@ use tokio::sync::mpsc::UnboundedSender;
 use vault_api::Client;
 
 use super::held::HeldLease;
-use super::{Copied, MODE, Question, Site, SiteError};
+use super::{Copied, Look, MODE, Question, Site, SiteError};
 use crate::binary::{Binary, Format, Linkage, Machine, hex};
 use crate::observed::PluginDirectory;
-use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, Process, SiteObserved, SiteState};
+use crate::observed::site::{
+    NodeName, NodeObserved, Oddities, PluginFile, Presence, Process, SiteObserved, SiteState,
+};
 use crate::version::Version;
 
 /// A plugin directory of this machine.
@@ -64,7 +68,11 @@ impl LocalSite {
     fn look(&self, question: &Question) -> Result<NodeObserved, SiteError> {
         let directory = self.state(&question.servers);
         let readable = !matches!(directory, SiteState::Missing | SiteState::NotADirectory);
-        let files = if readable { self.files(question.plugin.as_deref())? } else { Vec::new() };
+        let files = if readable { self.files(question)? } else { Vec::new() };
+        let oddities = match &question.look {
+            Look::Closely { .. } if readable => closely::look(&self.directory, &files),
+            Look::Closely { .. } | Look::Versions => Oddities::default(),
+        };
         let free_bytes =
             rustix::fs::statvfs(&self.directory).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         Ok(NodeObserved {
@@ -75,6 +83,7 @@ impl LocalSite {
             interpreter_present: question.binary.as_ref().is_none_or(interpreter_present),
             processes: self.processes(&files),
             files,
+            oddities,
             vault: None,
         })
     }
@@ -186,14 +195,15 @@ impl LocalSite {
         SiteState::Usable
     }
 
-    fn files(&self, plugin: Option<&str>) -> Result<Vec<PluginFile>, SiteError> {
+    fn files(&self, question: &Question) -> Result<Vec<PluginFile>, SiteError> {
         let failed = |source| SiteError::Io { what: "list", path: self.directory.clone(), source };
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let path = entry.path();
-            if !is_version_of(&name, plugin) || !path.is_file() {
+            let is_asked_for = is_version_of(&name, question.plugin.as_deref()) || question.look.names(&name);
+            if !is_asked_for || !path.is_file() {
                 continue;
             }
             let unreadable = |source| SiteError::Io { what: "read", path: path.clone(), source };
@@ -357,8 +367,12 @@ mod tests {
         fs::write(to.path().join(".custom-1.2.3.part"), "left by a run that was killed").expect("written");
         site.place(&binary, "custom-1.2.3", &mut |done, total| told.push((done, total))).expect("placed");
         assert_eq!(told.last(), Some(&(binary.size, binary.size)));
-        let question =
-            Question { servers: PluginDirectory::NotShown, plugin: Some("custom".into()), binary: None };
+        let question = Question {
+            servers: PluginDirectory::NotShown,
+            plugin: Some("custom".into()),
+            binary: None,
+            look: Look::Versions,
+        };
         let observed = site.look(&question).expect("observed");
         assert_eq!(
             observed.files,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use harness::{Cluster, VaultPods, VaultPodsBuilder, build};
 use rollout::{
-    Binary, ClusterChoice, Copied, KubernetesChoice, KubernetesSite, NodeName, NodeObserved, PluginDirectory,
-    PodChoice, Question, Site, SiteError, SiteObserved,
+    Binary, ClusterChoice, Copied, KubernetesChoice, KubernetesSite, Look, NodeName, NodeObserved,
+    PluginDirectory, PodChoice, Question, Site, SiteError, SiteObserved,
 };
 use tokio::sync::mpsc::unbounded_channel;
 use vault_api::{ClientConfig, Secret};
@@ -68,7 +68,12 @@ pub(crate) async fn plugin() -> Binary {
 }
 
 pub(crate) fn question() -> Question {
-    Question { servers: PluginDirectory::At(DIRECTORY.into()), plugin: Some("kv".into()), binary: None }
+    Question {
+        servers: PluginDirectory::At(DIRECTORY.into()),
+        plugin: Some("kv".into()),
+        binary: None,
+        look: Look::Versions,
+    }
 }
 
 pub(crate) async fn look(site: &KubernetesSite) -> SiteObserved {

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use rollout::{
-    Caller, Machine, NodeServer, PluginFile, Process, Restarts, RunningVersion, Server, SiteKind, SiteState,
-    ThisRun, WriteObserved,
+    Caller, Machine, NodeServer, Oddities, PluginFile, Process, Restarts, RunningVersion, Server, SiteKind,
+    SiteState, ThisRun, WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
@@ -26,6 +26,7 @@ fn server() -> Observed {
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
+        irrevocable_leases: None,
         writes: Vec::<WriteObserved>::new(),
         this_run: ThisRun::default(),
     }
@@ -69,6 +70,7 @@ fn node(role: Role, versions: &[&str], runs: &[&str]) -> NodeObserved {
             .map(|version| PluginFile { name: file(version), sha256: sha(version), mode: 0o755 })
             .collect(),
         processes: runs.iter().map(|version| Process { pid: 7, file: file(version), sha256: None }).collect(),
+        oddities: Oddities::default(),
         vault: Some(NodeServer {
             role,
             sealed: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::binary::Machine;
-use crate::observed::site::{NodeObserved, PluginFile, Presence, Process, SiteState};
+use crate::observed::site::{NodeObserved, Oddities, PluginFile, Presence, Process, SiteState};
 
 /// What a node says.
 #[derive(Debug, PartialEq, Eq)]
@@ -211,6 +211,7 @@ impl Facts {
             interpreter_present: !needs_linker || self.linker,
             files: files.collect(),
             processes,
+            oddities: Oddities::default(),
             vault: None,
         }
     }

@@ -38,7 +38,7 @@ if [ -d "$directory" ]; then
 		case $real/ in "$above"/*) [ ${#point} -ge ${#at} ] && at=$point options=$these ;; esac
 	done </proc/self/mounts
 	echo "mount $options"
-	for path in "$directory/$plugin"*-*; do
+	for path in "$directory/$plugin"*; do
 		file=${path##*/}
 		[ -f "$path" ] && plain "$file" || continue
 		key=$(stat -Lc '%i:%s:%Z' "$path"):$file

@@ -103,7 +103,7 @@ fn tell_files(text: &mut String, real: &Path, plugin: &str, known: &[&str]) {
         let (path, name) = (entry.path(), entry.file_name());
         let Some(name) = name.to_str().and_then(plain) else { continue };
         let Ok(metadata) = fs::metadata(&path) else { continue };
-        if !metadata.is_file() || !name.starts_with(plugin) || !name.contains('-') {
+        if !metadata.is_file() || !name.starts_with(plugin) || name.starts_with('.') {
             continue;
         }
         let key = format!("{}:{}:{}:{name}", metadata.ino(), metadata.size(), metadata.ctime());

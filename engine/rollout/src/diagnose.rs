@@ -1,0 +1,66 @@
+//! What is wrong, how that is seen, what it breaks, and what cures it. A snapshot is all that is looked at.
+
+mod binary;
+mod catalog;
+mod cluster;
+mod explain;
+mod files;
+mod finding;
+mod leases;
+mod mounts;
+mod permissions;
+mod pins;
+mod plugin;
+mod processes;
+mod server;
+#[cfg(test)]
+mod tests;
+
+pub use self::binary::diagnose_binary;
+pub use self::explain::{Explained, explain};
+pub use self::finding::{Finding, Known, NotSeen, Severity, Shown};
+
+use crate::observed::Observed;
+
+/// A look at a snapshot for one kind of failure.
+type Check = fn(&Observed) -> Vec<Finding>;
+
+const CHECKS: [&[Check]; 9] = [
+    server::CHECKS,
+    cluster::CHECKS,
+    files::CHECKS,
+    catalog::CHECKS,
+    pins::CHECKS,
+    mounts::CHECKS,
+    processes::CHECKS,
+    leases::CHECKS,
+    permissions::CHECKS,
+];
+
+/// Everything that is wrong, the worst first, and what could not be looked at.
+pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<NotSeen>) {
+    let checks = CHECKS.into_iter().flatten();
+    let mut findings: Vec<Finding> = checks.flat_map(|check| check(observed)).collect();
+    findings.sort_by(|a, b| (a.severity, a.id, &a.subject).cmp(&(b.severity, b.id, &b.subject)));
+    (findings, permissions::not_seen(observed))
+}
+
+/// All that is known of failures, by id.
+pub fn known() -> Vec<&'static Known> {
+    let rooms = [
+        binary::ALL,
+        plugin::ALL,
+        files::ALL,
+        catalog::ALL,
+        pins::ALL,
+        mounts::ALL,
+        processes::ALL,
+        leases::ALL,
+        server::ALL,
+        cluster::ALL,
+        permissions::ALL,
+    ];
+    let mut all: Vec<&Known> = rooms.into_iter().flatten().copied().collect();
+    all.sort_by_key(|known| known.id);
+    all
+}

@@ -1,0 +1,117 @@
+//! Nodes, and what becomes of their files when they are started anew.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use super::finding::{Finding, Known, Severity, Shown};
+use crate::observed::Observed;
+use crate::observed::site::{Keeping, Presence, Restarts};
+
+const NOT_READY: Known = Known {
+    id: "VTP-801",
+    title: "a node cannot be looked at",
+    severity: Severity::Risk,
+    consequence: "Nobody knows whether it could serve if it became active.",
+    cure: "Read why, and bring the node back.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes a cluster"),
+};
+const NODE_SEALED: Known = Known {
+    id: "VTP-802",
+    title: "the server of a node is sealed",
+    severity: Severity::Risk,
+    consequence: "It cannot take over when the active node fails.",
+    cure: "Unseal it.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes a cluster"),
+};
+const FORGETS: Known = Known {
+    id: "VTP-803",
+    title: "a restart loses the plugins",
+    severity: Severity::BreaksAtRestart,
+    consequence: "A pod that is made anew has an empty plugin directory, and mounts answer 404 when it becomes active.",
+    cure: "Fill the directory from an image by an init container (`vault-token-plugin manifests`), or put it on a persistent volume.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes a cluster"),
+};
+const IMAGE_LACKS: Known = Known {
+    id: "VTP-804",
+    title: "the image that fills the plugin directory lacks a registered version",
+    severity: Severity::BreaksAtRestart,
+    consequence: "A pod that is made anew has not got that version.",
+    cure: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
+    says: &[],
+    shown: Shown::OnSnapshot("what an image brings is not read from a cluster"),
+};
+const ROLLS: Known = Known {
+    id: "VTP-805",
+    title: "the cluster restarts servers by itself when their description changes",
+    severity: Severity::Note,
+    consequence: "A new image of plugins restarts every pod, one after the other, without regard to what is registered by then.",
+    cure: "Set updateStrategy to OnDelete, and let `vault-token-plugin upgrade` restart the pods.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes a cluster"),
+};
+const HELD: Known = Known {
+    id: "VTP-806",
+    title: "somebody changes plugins at this moment",
+    severity: Severity::Note,
+    consequence: "What is seen may be half of a change.",
+    cure: "Wait, and look again.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes a cluster"),
+};
+
+pub(super) const ALL: &[&Known] = &[&NOT_READY, &NODE_SEALED, &FORGETS, &IMAGE_LACKS, &ROLLS, &HELD];
+pub(super) const CHECKS: &[Check] = &[nodes, keeping, rolls, held];
+
+fn nodes(observed: &Observed) -> Vec<Finding> {
+    let nodes = observed.site.iter().flat_map(|site| &site.nodes);
+    let finding = |(name, node): (&crate::observed::site::NodeName, &crate::observed::site::NodeObserved)| {
+        // One that is sealed says nothing else.
+        if node.vault.as_ref().is_some_and(|vault| vault.sealed) {
+            return Some(NODE_SEALED.at(name.to_string(), "its sys/health says so"));
+        }
+        match &node.presence {
+            Presence::NotReady { why } => Some(NOT_READY.at(name.to_string(), why.clone())),
+            Presence::Ready => None,
+        }
+    };
+    nodes.filter_map(finding).collect()
+}
+
+fn keeping(observed: &Observed) -> Vec<Finding> {
+    let Some(site) = observed.site.as_ref().filter(|_| !observed.catalog.is_empty()) else {
+        return Vec::new();
+    };
+    match &site.keeping {
+        Keeping::Nothing { what } => vec![FORGETS.at(site.directory.display().to_string(), what.clone())],
+        Keeping::InitContainer { name, image, brings: Some(brings) } => {
+            let registered: BTreeSet<String> =
+                observed.catalog.iter().map(|entry| entry.file_name()).collect();
+            let lacks: Vec<&str> = registered.difference(brings).map(String::as_str).collect();
+            if lacks.is_empty() {
+                return Vec::new();
+            }
+            vec![IMAGE_LACKS.at(name.clone(), format!("{image} does not bring {}", lacks.join(", ")))]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn rolls(observed: &Observed) -> Vec<Finding> {
+    let Some(site) = observed.site.as_ref().filter(|site| site.restarts == Restarts::Rolling) else {
+        return Vec::new();
+    };
+    match &site.keeping {
+        Keeping::InitContainer { .. } | Keeping::ImageVolume { .. } => {
+            vec![ROLLS.at("updateStrategy", "it is RollingUpdate")]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn held(observed: &Observed) -> Vec<Finding> {
+    let holder = observed.site.as_ref().and_then(|site| site.holder.as_ref());
+    holder.map(|holder| HELD.at("change", format!("held by {holder}"))).into_iter().collect()
+}

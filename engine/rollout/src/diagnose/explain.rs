@@ -1,0 +1,53 @@
+//! From the words of a server, or of a kernel, to what is known of them.
+
+use serde::Serialize;
+
+use super::finding::Known;
+
+/// A line that says something known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Explained<'a> {
+    /// The line.
+    pub line: &'a str,
+    /// What it says.
+    pub known: &'static Known,
+}
+
+/// The lines of `text` that say something known, in order; of several readings of one line the most particular.
+pub fn explain(text: &str) -> Vec<Explained<'_>> {
+    let known = super::known();
+    let all: Vec<(&'static Known, &'static str)> =
+        known.into_iter().flat_map(|known| known.says.iter().map(move |words| (known, *words))).collect();
+    let of_line = |line| {
+        let matching = all.iter().filter(|(_, words)| says(line, words));
+        let (known, _) = matching.max_by_key(|(_, words)| words.len())?;
+        Some(Explained { line, known })
+    };
+    text.lines().filter_map(of_line).collect()
+}
+
+/// Whether the parts between the stars come one after the other.
+fn says(line: &str, words: &str) -> bool {
+    let mut rest = line;
+    words.split('*').all(|part| match rest.find(part) {
+        Some(at) => {
+            rest = &rest[at + part.len()..];
+            true
+        }
+        None => false,
+    })
+}
+
+impl Serialize for Known {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let mut out = serializer.serialize_struct("Known", 6)?;
+        out.serialize_field("id", self.id)?;
+        out.serialize_field("title", self.title)?;
+        out.serialize_field("severity", &self.severity)?;
+        out.serialize_field("consequence", self.consequence)?;
+        out.serialize_field("cure", self.cure)?;
+        out.serialize_field("link", &self.link())?;
+        out.end()
+    }
+}

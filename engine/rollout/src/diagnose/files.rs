@@ -1,0 +1,218 @@
+//! The plugin directory of each node.
+
+use super::Check;
+use super::finding::{Finding, Known, Severity, Shown, on, quoted};
+use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, SiteObserved, SiteState};
+use crate::observed::{Observed, PluginDirectory};
+
+const NO_DIRECTORY: Known = Known {
+    id: "VTP-201",
+    title: "the plugin directory is not there",
+    severity: Severity::BreaksAtRestart,
+    consequence: "No external plugin can be started on this node.",
+    cure: "Make the directory, or mount the volume there, and put every registered version into it.",
+    says: &["error while validating the command path: lstat *: no such file or directory"],
+    shown: Shown::OnServer("doctor::a_plugin_directory_that_is_not_there"),
+};
+const NOT_A_DIRECTORY: Known = Known {
+    id: "VTP-202",
+    title: "the plugin directory is no directory",
+    severity: Severity::BreaksAtRestart,
+    consequence: "No external plugin can be started on this node.",
+    cure: "Name a directory as plugin_directory in the server's configuration.",
+    says: &["error while validating the command path: lstat *: not a directory"],
+    shown: Shown::OnSnapshot("a server does not start that way"),
+};
+const NO_EXEC: Known = Known {
+    id: "VTP-203",
+    title: "nothing can be started from the plugin directory",
+    severity: Severity::BreaksAtRestart,
+    consequence: "The kernel refuses every plugin with `permission denied`, whatever its mode is.",
+    cure: "Mount the volume without noexec.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes a file system of its own"),
+};
+const WRITABLE_BY_ALL: Known = Known {
+    id: "VTP-204",
+    title: "everybody may write to the plugin directory",
+    severity: Severity::Risk,
+    consequence: "Any user of the node can take a plugin away, or put another in its place before the server has compared it. A \
+                  server that checks permissions starts nothing from there.",
+    cure: "Take the right to write from everybody.",
+    says: &["has insecure permissions *Vault expects no write permissions for group or others"],
+    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+};
+const SYMLINKED: Known = Known {
+    id: "VTP-205",
+    title: "the server's path to its plugins leads over a symbolic link",
+    severity: Severity::BreaksAtRestart,
+    consequence: "The server resolves the link and finds that plugins lie outside of its directory, so that none can be registered.",
+    cure: "Write the real path as plugin_directory into the server's configuration. In a pod, mount a volume that is no ConfigMap.",
+    says: &["cannot execute files outside of configured plugin directory"],
+    shown: Shown::OnServer("doctor::a_plugin_directory_that_is_a_link"),
+};
+const LEFTOVER: Known = Known {
+    id: "VTP-206",
+    title: "a copy was begun and not ended",
+    severity: Severity::Note,
+    consequence: "It takes room and is never run.",
+    cure: "Remove it, if nothing is placed at this moment.",
+    says: &[],
+    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+};
+const DISK_FULL: Known = Known {
+    id: "VTP-207",
+    title: "the volume of the plugin directory is nearly full",
+    severity: Severity::Risk,
+    consequence: "The next version does not fit. On a volume that holds the server's storage too, the server stops.",
+    cure: "Make the volume larger, or remove versions that nothing needs with `vault-token-plugin gc`.",
+    says: &["no space left on device", "not enough space left on disk"],
+    shown: Shown::OnSnapshot("it takes a file system of its own"),
+};
+const LINK_OUT: Known = Known {
+    id: "VTP-208",
+    title: "a plugin is a link that leads out of the plugin directory",
+    severity: Severity::BreaksAtRestart,
+    consequence: "The server refuses to start what lies outside.",
+    cure: "Put the file itself there.",
+    says: &[],
+    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+};
+const NOT_WRITABLE: Known = Known {
+    id: "VTP-209",
+    title: "this user may not write to the plugin directory",
+    severity: Severity::Note,
+    consequence: "What runs goes on. No version can be placed.",
+    cure: "Run this as the owner of the directory.",
+    says: &[],
+    shown: Shown::OnSnapshot("root may write everywhere"),
+};
+const WRITABLE_FILE: Known = Known {
+    id: "VTP-210",
+    title: "others than its owner may write to a plugin",
+    severity: Severity::Risk,
+    consequence: "Whoever changes it makes it unstartable, for its checksum is not the registered one any more. A server that \
+                  checks permissions does not start it.",
+    cure: "Take the right to write from group and others.",
+    says: &["has insecure permissions"],
+    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+};
+
+const NOT_ENTERED: Known = Known {
+    id: "VTP-211",
+    title: "the server may not enter its plugin directory",
+    severity: Severity::BreaksNow,
+    consequence: "No external plugin can be registered or started.",
+    cure: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
+    says: &["error while validating the command path: lstat *: permission denied"],
+    shown: Shown::OnSnapshot("the servers of the tests run as root, who may enter everywhere"),
+};
+
+pub(super) const ALL: &[&Known] = &[
+    &NO_DIRECTORY,
+    &NOT_A_DIRECTORY,
+    &NO_EXEC,
+    &WRITABLE_BY_ALL,
+    &SYMLINKED,
+    &LEFTOVER,
+    &DISK_FULL,
+    &LINK_OUT,
+    &NOT_WRITABLE,
+    &WRITABLE_FILE,
+    &NOT_ENTERED,
+];
+
+pub(super) const CHECKS: &[Check] = &[directory, leftovers, nearly_full, links, writable_files];
+
+/// Less than a plugin and what a server needs to go on.
+const ENOUGH_BYTES: u64 = 64 << 20;
+
+fn ready(observed: &Observed) -> impl Iterator<Item = (&SiteObserved, &NodeName, &NodeObserved)> {
+    observed.site.iter().flat_map(|site| {
+        let nodes = site.nodes.iter().filter(|(_, node)| node.presence == Presence::Ready);
+        nodes.map(move |(name, node)| (site, name, node))
+    })
+}
+
+fn directory(observed: &Observed) -> Vec<Finding> {
+    // Where the server has none, that is what is wrong.
+    if observed.plugin_directory == PluginDirectory::NotConfigured {
+        return Vec::new();
+    }
+    let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
+        let path = site.directory.display().to_string();
+        let known = match &node.directory {
+            SiteState::Usable | SiteState::NotTheServers { .. } => return None,
+            // Filled by somebody else, who can write.
+            SiteState::ReadOnly | SiteState::NotWritable if is_filled(&site.keeping) => return None,
+            SiteState::Missing => &NO_DIRECTORY,
+            SiteState::NotADirectory => &NOT_A_DIRECTORY,
+            SiteState::NoExec => &NO_EXEC,
+            SiteState::WritableByEverybody => &WRITABLE_BY_ALL,
+            SiteState::Symlinked { .. } => &SYMLINKED,
+            SiteState::ReadOnly | SiteState::NotWritable => &NOT_WRITABLE,
+        };
+        let evidence = match &node.directory {
+            SiteState::Symlinked { real } => format!("{path} is {}", real.display()),
+            _ => path.clone(),
+        };
+        let finding = known.at(name.to_string(), evidence);
+        Some(match &node.directory {
+            SiteState::WritableByEverybody => {
+                finding.run(on(observed, name, &format!("chmod go-w {}", quoted(&path))))
+            }
+            _ => finding,
+        })
+    };
+    ready(observed).filter_map(of_node).collect()
+}
+
+fn is_filled(keeping: &Keeping) -> bool {
+    matches!(keeping, Keeping::InitContainer { .. } | Keeping::ImageVolume { .. })
+}
+
+fn leftovers(observed: &Observed) -> Vec<Finding> {
+    let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
+        let finding = |file: &String| {
+            let path = site.directory.join(file).display().to_string();
+            let remove = on(observed, name, &format!("rm -f {}", quoted(&path)));
+            LEFTOVER.at(name.to_string(), path).run(remove)
+        };
+        node.oddities.leftovers.iter().map(finding).collect::<Vec<_>>()
+    };
+    ready(observed).flat_map(of_node).collect()
+}
+
+fn nearly_full(observed: &Observed) -> Vec<Finding> {
+    let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
+        let free = node.free_bytes.filter(|free| *free < ENOUGH_BYTES && !is_filled(&site.keeping))?;
+        Some(DISK_FULL.at(name.to_string(), format!("{free} bytes are free at {}", site.directory.display())))
+    };
+    ready(observed).filter_map(of_node).collect()
+}
+
+fn links(observed: &Observed) -> Vec<Finding> {
+    let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
+        let finding = |(file, target): (&String, &std::path::PathBuf)| {
+            let (path, target) =
+                (site.directory.join(file).display().to_string(), target.display().to_string());
+            let copy = format!("cp --remove-destination {} {}", quoted(&target), quoted(&path));
+            LINK_OUT.at(name.to_string(), format!("{path} is {target}")).run(on(observed, name, &copy))
+        };
+        node.oddities.links.iter().map(finding).collect::<Vec<_>>()
+    };
+    ready(observed).flat_map(of_node).collect()
+}
+
+fn writable_files(observed: &Observed) -> Vec<Finding> {
+    let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
+        let files = node.files.iter().filter(|file| file.mode & 0o022 != 0);
+        let finding = |file: &crate::observed::site::PluginFile| {
+            let path = site.directory.join(&file.name).display().to_string();
+            let chmod = on(observed, name, &format!("chmod go-w {}", quoted(&path)));
+            WRITABLE_FILE.at(name.to_string(), format!("{path} has mode {:o}", file.mode)).run(chmod)
+        };
+        files.map(finding).collect::<Vec<_>>()
+    };
+    ready(observed).flat_map(of_node).collect()
+}

@@ -1,0 +1,162 @@
+//! One thing that is wrong, and what is known of its kind.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::observed::Observed;
+use crate::observed::site::{NodeName, SiteKind};
+
+/// When something breaks. The worst is the least.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Requests fail at this moment.
+    BreaksNow,
+    /// All is served, until the server or its plugin is started anew, or another node becomes active.
+    BreaksAtRestart,
+    /// It breaks when something else goes wrong too.
+    Risk,
+    /// Worth knowing.
+    Note,
+}
+
+/// What is known of one kind of failure: the same for the program, its pages and its tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Never changes its meaning.
+    pub id: &'static str,
+    /// In a few words.
+    pub title: &'static str,
+    /// As a rule; a finding may weigh less.
+    pub severity: Severity,
+    /// What it breaks.
+    pub consequence: &'static str,
+    /// What to do, in words.
+    pub cure: &'static str,
+    /// How servers and kernels say it; `*` stands for anything.
+    pub says: &'static [&'static str],
+    /// How it is known to be true.
+    pub shown: Shown,
+}
+
+/// How a finding is known to be true.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// A test makes it happen on a real server.
+    OnServer(&'static str),
+    /// Only on a snapshot, and why it is not made to happen.
+    OnSnapshot(&'static str),
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// Of its kind.
+    pub id: &'static str,
+    /// In a few words.
+    pub title: &'static str,
+    /// When it breaks.
+    pub severity: Severity,
+    /// Which mount, node or file.
+    pub subject: String,
+    /// What was read, and where.
+    pub evidence: String,
+    /// What it breaks.
+    pub consequence: &'static str,
+    /// What to do, in words.
+    pub cure: &'static str,
+    /// The same as command lines; none where only a person can know them.
+    pub commands: Vec<String>,
+    /// Its page, below the documentation.
+    pub link: String,
+}
+
+/// Something that was not looked at, so that nothing is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotSeen {
+    /// What.
+    pub what: String,
+    /// Why not, and what would help.
+    pub why: String,
+}
+
+impl Known {
+    /// Where its page is, below the documentation.
+    pub fn link(&self) -> String {
+        format!("docs/findings/{}.md", self.id)
+    }
+
+    pub(super) fn at(&self, subject: impl Into<String>, evidence: impl Into<String>) -> Finding {
+        Finding {
+            id: self.id,
+            title: self.title,
+            severity: self.severity,
+            subject: subject.into(),
+            evidence: evidence.into(),
+            consequence: self.consequence,
+            cure: self.cure,
+            commands: Vec::new(),
+            link: self.link(),
+        }
+    }
+}
+
+impl Finding {
+    pub(super) fn run(mut self, command: String) -> Self {
+        self.commands.push(command);
+        self
+    }
+
+    pub(super) fn of(self, severity: Severity) -> Self {
+        Self { severity, ..self }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BreaksNow => "breaks now",
+            Self::BreaksAtRestart => "breaks at the next restart",
+            Self::Risk => "risk",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// The beginning of a command line of this program for what was looked at.
+pub(super) fn tool(observed: &Observed, command: &str) -> String {
+    match observed.site.as_ref().map(|site| &site.kind) {
+        Some(SiteKind::Kubernetes { namespace, statefulset, container: _ }) => {
+            format!(
+                "vault-token-plugin -n {} --statefulset {} {command}",
+                quoted(namespace),
+                quoted(statefulset)
+            )
+        }
+        Some(SiteKind::Local) | None => format!("vault-token-plugin {command}"),
+    }
+}
+
+/// A command line that does something on a node.
+pub(super) fn on(observed: &Observed, node: &NodeName, command: &str) -> String {
+    match observed.site.as_ref().map(|site| &site.kind) {
+        Some(SiteKind::Kubernetes { namespace, statefulset: _, container }) => format!(
+            "kubectl -n {} exec {} -c {} -- {command}",
+            quoted(namespace),
+            quoted(node.as_str()),
+            quoted(container)
+        ),
+        Some(SiteKind::Local) | None => command.to_owned(),
+    }
+}
+
+/// As one word of a shell.
+pub(super) fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/:@,=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

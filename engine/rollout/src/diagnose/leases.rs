@@ -1,0 +1,35 @@
+//! Leases, and what becomes of them.
+
+use super::Check;
+use super::finding::{Finding, Known, Severity, Shown};
+use crate::observed::Observed;
+
+const IRREVOCABLE: Known = Known {
+    id: "VTP-651",
+    title: "leases could not be revoked, and the server has given up",
+    severity: Severity::Risk,
+    consequence: "Their credentials may live on, for as long as their service lets them.",
+    cure: "Cure what the plugin said (`vault list`, then `vault lease lookup`), and revoke them again. If the service has forgotten them, \
+           `vault lease revoke -force -prefix` makes the server forget them too.",
+    says: &["lease has consumed all retry attempts", "failed to revoke entry"],
+    shown: Shown::OnSnapshot("a server tries for hours before it gives up"),
+};
+const READ_ONLY_STANDBY: Known = Known {
+    id: "VTP-652",
+    title: "a standby was asked for a credential and cannot store its lease",
+    severity: Severity::BreaksNow,
+    consequence: "The request fails, and the credential may have been issued already.",
+    cure: "Ask the active node, or take a plugin that refuses on a standby with `cannot write to readonly storage` before it issues \
+           anything: then the server forwards the request.",
+    says: &["failed to persist lease entry: cannot write to readonly storage"],
+    shown: Shown::OnSnapshot("it takes OpenBao with several nodes"),
+};
+
+pub(super) const ALL: &[&Known] = &[&IRREVOCABLE, &READ_ONLY_STANDBY];
+pub(super) const CHECKS: &[Check] = &[irrevocable];
+
+fn irrevocable(observed: &Observed) -> Vec<Finding> {
+    let count = observed.irrevocable_leases.filter(|count| *count > 0);
+    let finding = |count| IRREVOCABLE.at("leases", format!("sys/leases/count says {count}"));
+    count.map(finding).into_iter().collect()
+}

@@ -1,0 +1,87 @@
+//! What this token may do, and what was not seen for whatever reason.
+
+use super::Check;
+use super::finding::{Finding, Known, NotSeen, Severity, Shown};
+use crate::observe::CATALOG;
+use crate::observed::site::{Keeping, SiteState};
+use crate::observed::{Observed, PluginDirectory};
+
+const NO_SUDO: Known = Known {
+    id: "VTP-901",
+    title: "this token may not change the catalog",
+    severity: Severity::Note,
+    consequence: "What runs goes on. This token cannot register or deregister a version.",
+    cure: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
+    says: &["permission denied"],
+    shown: Shown::OnServer("doctor::a_token_that_sees_little"),
+};
+
+pub(super) const ALL: &[&Known] = &[&NO_SUDO];
+pub(super) const CHECKS: &[Check] = &[sudo];
+
+fn sudo(observed: &Observed) -> Vec<Finding> {
+    let held = observed.caller.capabilities.iter().flatten();
+    let lacking = held.filter(|(path, held)| {
+        path.starts_with(CATALOG) && !["update", "sudo"].into_iter().all(|needed| held.allow(needed))
+    });
+    lacking
+        .map(|(path, held)| {
+            NO_SUDO.at(path.clone(), format!("sys/capabilities-self says {}", held.0.join(", ")))
+        })
+        .collect()
+}
+
+/// What no finding says anything of.
+pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
+    let mut list = Vec::new();
+    let mut add = |what: &str, why: String| list.push(NotSeen { what: what.to_owned(), why });
+    if observed.server.sealed || !observed.server.initialized || !observed.server.has_active_node {
+        add("catalog, pins, mounts and leases", "the server is not in a state to show them".into());
+    }
+    for path in &observed.caller.denied {
+        add(path, "this token may not read it".into());
+    }
+    match &observed.site {
+        None => add(
+            "files and processes",
+            "it is not known where they are: name the directory with --plugin-dir, or the cluster with -n"
+                .into(),
+        ),
+        Some(site) => {
+            if let PluginDirectory::NotShown = observed.plugin_directory {
+                add(
+                    "the server's plugin directory",
+                    format!("it is not shown to this token; {} was looked at", site.directory.display()),
+                );
+            }
+            if let Keeping::Unknown { why } = &site.keeping {
+                add("what a restart keeps", why.clone());
+            }
+            if let Keeping::InitContainer { image, brings: None, .. } = &site.keeping {
+                add("what the init container brings", format!("{image} was not read"));
+            }
+            for (name, node) in &site.nodes {
+                if let SiteState::NotTheServers { servers } = &node.directory {
+                    add(
+                        "the server's files",
+                        format!(
+                            "they are in {} and not in the directory that was looked at on {name}",
+                            servers.display()
+                        ),
+                    );
+                }
+            }
+        }
+    }
+    let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
+    if asked.clone().any(|mount| mount.answering.is_none()) {
+        add("whether plugins answer", "this token may not ask them".into());
+    }
+    if observed.irrevocable_leases.is_none() && !observed.server.sealed {
+        add(
+            "leases that could not be revoked",
+            "this token may not read sys/leases/count, or the server has no such count".into(),
+        );
+    }
+    list
+}

@@ -1,0 +1,69 @@
+//! Pins, which come before what a mount is told.
+
+use super::Check;
+use super::finding::{Finding, Known, Severity, Shown, quoted};
+use crate::observed::{Observed, Pins};
+use vault_api::catalog::PluginType;
+
+const OVERRIDES: Known = Known {
+    id: "VTP-401",
+    title: "a pin stands before the version that a mount is told to run",
+    severity: Severity::Note,
+    consequence: "The mount runs what is pinned. Its own version comes into force when the pin is removed.",
+    cure: "Nothing, if that is meant; else remove the pin and reload the mount.",
+    says: &[
+        "cannot specify plugin_version for * as it is pinned",
+        "plugin_version cannot be set for * as a pinned version * is in effect",
+    ],
+    shown: Shown::OnServer("doctor::mounts_and_pins"),
+};
+const DANGLES: Known = Known {
+    id: "VTP-402",
+    title: "a pinned version is not in the catalog",
+    severity: Severity::BreaksAtRestart,
+    consequence: "None of the plugin's mounts can be started.",
+    cure: "Register that version again, or pin another.",
+    says: &["cannot delete a pinned version", "no pinned version for this plugin"],
+    shown: Shown::OnSnapshot("a server refuses to delete a version that is pinned"),
+};
+
+pub(super) const ALL: &[&Known] = &[&OVERRIDES, &DANGLES];
+pub(super) const CHECKS: &[Check] = &[overrides, dangles];
+
+fn overrides(observed: &Observed) -> Vec<Finding> {
+    let finding = |(path, mount): (&String, &crate::observed::MountObserved)| {
+        let pin = observed.pinned(PluginType::Secret, &mount.plugin)?;
+        // What does not run the pinned version yet is told so.
+        (pin != mount.configured_version && pin == mount.running_version).then(|| {
+            let unpin = format!("vault delete sys/plugins/pins/secret/{}", quoted(&mount.plugin));
+            OVERRIDES
+                .at(
+                    path.clone(),
+                    format!(
+                        "it is told {:?}, and {} is pinned to {pin}",
+                        mount.configured_version, mount.plugin
+                    ),
+                )
+                .run(unpin)
+                .run(super::finding::tool(observed, &format!("reload --mount {} --yes", quoted(path))))
+        })
+    };
+    observed.mounts.iter().filter_map(finding).collect()
+}
+
+fn dangles(observed: &Observed) -> Vec<Finding> {
+    let Pins::Set(pins) = &observed.pins else { return Vec::new() };
+    if observed.caller.denied.contains("sys/plugins/catalog") {
+        return Vec::new();
+    }
+    // A pin of a plugin that comes with the server has no entry here.
+    let known = |name: &str| observed.catalog.iter().any(|entry| entry.name == name);
+    let dangling = pins
+        .iter()
+        .filter(|pin| known(&pin.name) && observed.entry(pin.kind, &pin.name, &pin.version).is_none());
+    dangling
+        .map(|pin| {
+            DANGLES.at(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version))
+        })
+        .collect()
+}

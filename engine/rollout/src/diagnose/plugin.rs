@@ -1,0 +1,216 @@
+//! What only words tell: how a plugin fails to start, to be registered or to be reached.
+
+use super::finding::{Known, Severity, Shown};
+
+const LOCKED_MEMORY: Known = Known {
+    id: "VTP-151",
+    title: "the plugin may not lock its memory",
+    severity: Severity::BreaksNow,
+    consequence: "The plugin ends at once.",
+    cure: "Give the container the capability IPC_LOCK, or set disable_mlock in the server's configuration.",
+    says: &[
+        "Failed to lock memory: cannot allocate memory",
+        "mlock*cannot allocate memory",
+        "cannot allocate memory",
+    ],
+    shown: RECORDED,
+};
+const CAPABILITIES: Known = Known {
+    id: "VTP-152",
+    title: "the file has capabilities that the container may not give",
+    severity: Severity::BreaksNow,
+    consequence: "The kernel refuses to start it.",
+    cure: "Remove them with `setcap -r`, or allow them in the container's securityContext.",
+    says: &["fork/exec *: operation not permitted", "unable to set CAP_SETFCAP effective capability"],
+    shown: RECORDED,
+};
+const NO_TMP: Known = Known {
+    id: "VTP-153",
+    title: "the plugin cannot make its socket",
+    severity: Severity::BreaksNow,
+    consequence: "The plugin ends at once.",
+    cure: "Mount an emptyDir at /tmp, or point TMPDIR of the server to a directory that can be written to.",
+    says: &["plugin init error: open *: read-only file system", "plugin init error"],
+    shown: RECORDED,
+};
+const OLD_TLS: Known = Known {
+    id: "VTP-154",
+    title: "an old plugin cannot reach the server back",
+    severity: Severity::BreaksNow,
+    consequence: "Plugins of protocol 3 and 4 unwrap their certificate at the server's api_addr, and this failed.",
+    cure: "Build the plugin with a current SDK, which needs none of that; else set api_addr to a name that the server's certificate has.",
+    says: &["error during token unwrap request", "no vault api_addr found"],
+    shown: RECORDED,
+};
+const BY_HAND: Known = Known {
+    id: "VTP-155",
+    title: "a plugin was started by hand",
+    severity: Severity::Note,
+    consequence: "It does nothing without a host.",
+    cure: "Register it; or look at it with `vault-token-plugin inspect`.",
+    says: &["This binary is a plugin. These are not meant to be executed directly"],
+    shown: RECORDED,
+};
+const OLD_PROTOCOL: Known = Known {
+    id: "VTP-156",
+    title: "the plugin and the server speak different protocols",
+    severity: Severity::BreaksNow,
+    consequence: "The plugin cannot be mounted.",
+    cure: "Build the plugin with an SDK of the server's time.",
+    says: &[
+        "Incompatible API version with plugin",
+        "Incompatible core API version",
+        "Unsupported plugin protocol",
+    ],
+    shown: RECORDED,
+};
+const SLOW: Known = Known {
+    id: "VTP-157",
+    title: "the plugin does not begin in time",
+    severity: Severity::BreaksNow,
+    consequence: "The server waits a minute for it and gives up.",
+    cure: "A plugin serves at once, and connects to what it needs when it is asked.",
+    says: &["timeout while waiting for plugin to start"],
+    shown: RECORDED,
+};
+const CRASHED: Known = Known {
+    id: "VTP-158",
+    title: "the plugin ended before it served",
+    severity: Severity::BreaksNow,
+    consequence: "The plugin cannot be mounted.",
+    cure: "Start it with `vault-token-plugin doctor BINARY`, which shows what it says.",
+    says: &["plugin exited before we could connect"],
+    shown: RECORDED,
+};
+const OTHER_VERSION: Known = Known {
+    id: "VTP-159",
+    title: "the plugin reports another version than it is registered as",
+    severity: Severity::BreaksNow,
+    consequence: "The server refuses to register it.",
+    cure: "Register it as what it reports.",
+    says: &["plugin version mismatch"],
+    shown: RECORDED,
+};
+const UNKNOWN_TYPE: Known = Known {
+    id: "VTP-160",
+    title: "the server does not know the plugin by that type",
+    severity: Severity::BreaksNow,
+    consequence: "The plugin cannot be registered or mounted.",
+    cure: "Name its type (secret, auth, database) and its name as registered.",
+    says: &["unable to determine plugin type", "unknown backend type"],
+    shown: RECORDED,
+};
+const NOTHING_RELOADED: Known = Known {
+    id: "VTP-161",
+    title: "a reload found nothing to reload",
+    severity: Severity::Note,
+    consequence: "Nothing was changed.",
+    cure: "Name a mount that is there, or the plugin as registered: `vault-token-plugin status` shows both.",
+    says: &["no plugins were reloaded", "cannot fetch mount entry on"],
+    shown: RECORDED,
+};
+const READ_ONLY_VIEW: Known = Known {
+    id: "VTP-162",
+    title: "a mount was repaired by a reload and cannot be written to",
+    severity: Severity::BreaksNow,
+    consequence: "Reads work and every write fails: the plugin could not be started when the server was unsealed, and its storage stayed closed.",
+    cure: "Let the node become active anew with `vault operator step-down`, or seal and unseal it.",
+    says: &["cannot write to storage during setup"],
+    shown: RECORDED,
+};
+const NO_ROUTE: Known = Known {
+    id: "VTP-163",
+    title: "nothing is mounted at that path",
+    severity: Severity::BreaksNow,
+    consequence: "The request is answered with 404.",
+    cure: "`vault-token-plugin status` shows what is mounted where. In a namespace, name it with --namespace.",
+    says: &["no handler for route", "route entry not found"],
+    shown: RECORDED,
+};
+const BUSY: Known = Known {
+    id: "VTP-164",
+    title: "a file was to be overwritten that runs",
+    severity: Severity::Note,
+    consequence: "Nothing was changed.",
+    cure: "Write to another name and rename: `vault-token-plugin register` does, under a name of each version's own.",
+    says: &["text file busy"],
+    shown: RECORDED,
+};
+const BAD_SUM: Known = Known {
+    id: "VTP-165",
+    title: "a checksum is no sha256",
+    severity: Severity::Note,
+    consequence: "Nothing was registered.",
+    cure: "Give 64 hexadecimal digits, of the binary and not of its archive.",
+    says: &["Could not decode SHA256 value from Hex"],
+    shown: RECORDED,
+};
+const NOT_OFFERED: Known = Known {
+    id: "VTP-166",
+    title: "the server has no such path",
+    severity: Severity::Note,
+    consequence: "Nothing was changed.",
+    cure: "Pins need Vault 1.16 and its root namespace; OpenBao has none. `vault plugin reload -mounts` asks for a path that no server has: \
+           use `vault-token-plugin reload --mount`.",
+    says: &["unsupported path"],
+    shown: RECORDED,
+};
+const CONTAINER_RUNTIME: Known = Known {
+    id: "VTP-167",
+    title: "a plugin in a container of its own could not be started",
+    severity: Severity::BreaksNow,
+    consequence: "The plugin cannot be mounted.",
+    cure: "Pull its image on every node, install the runtime that it is registered with, and build it with go-plugin 1.6 or later.",
+    says: &[
+        "could not find any locally available images named",
+        "client requested gRPC broker multiplexing but plugin does not support the feature",
+        "specifying oci_image is currently only supported on Linux",
+    ],
+    shown: RECORDED,
+};
+const STORAGE_IN_SETUP: Known = Known {
+    id: "VTP-168",
+    title: "registration was cut off",
+    severity: Severity::BreaksNow,
+    consequence: "The version is not registered.",
+    cure: "The plugin reads storage, or waits for something, while it is set up, when it has none: let it do so when it is asked.",
+    says: &["failed to persist plugin entry: context canceled"],
+    shown: RECORDED,
+};
+const DECLARED: Known = Known {
+    id: "VTP-169",
+    title: "OpenBao's own configuration declares the plugin otherwise",
+    severity: Severity::BreaksNow,
+    consequence: "The declared plugin is not registered, and the server may not start.",
+    cure: "Let either the configuration of every node or the catalog speak of a plugin, not both.",
+    says: &[
+        "conflicts with existing non-declarative plugin",
+        "plugin out of date in storage versus standby node configuration",
+    ],
+    shown: RECORDED,
+};
+
+/// They are explained from their words alone.
+const RECORDED: Shown = Shown::OnSnapshot("it is told from the words alone, and leaves nothing to look at");
+
+pub(super) const ALL: &[&Known] = &[
+    &LOCKED_MEMORY,
+    &CAPABILITIES,
+    &NO_TMP,
+    &OLD_TLS,
+    &BY_HAND,
+    &OLD_PROTOCOL,
+    &SLOW,
+    &CRASHED,
+    &OTHER_VERSION,
+    &UNKNOWN_TYPE,
+    &NOTHING_RELOADED,
+    &READ_ONLY_VIEW,
+    &NO_ROUTE,
+    &BUSY,
+    &BAD_SUM,
+    &NOT_OFFERED,
+    &CONTAINER_RUNTIME,
+    &STORAGE_IN_SETUP,
+    &DECLARED,
+];

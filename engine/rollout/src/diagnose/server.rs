@@ -1,0 +1,90 @@
+//! The server itself.
+
+use std::collections::BTreeSet;
+
+use super::Check;
+use super::finding::{Finding, Known, Severity, Shown};
+use crate::observed::{Observed, PluginDirectory};
+
+const NOT_INITIALIZED: Known = Known {
+    id: "VTP-701",
+    title: "the server is not initialised",
+    severity: Severity::BreaksNow,
+    consequence: "It serves nothing.",
+    cure: "Run `vault operator init`.",
+    says: &["Vault is not initialized", "security barrier not initialized"],
+    shown: Shown::OnSnapshot("the tests' servers are initialised before anything can look"),
+};
+const SEALED: Known = Known {
+    id: "VTP-702",
+    title: "the server is sealed",
+    severity: Severity::BreaksNow,
+    consequence: "It serves nothing, and nothing but that can be seen of it.",
+    cure: "Run `vault operator unseal` with as many keys as it takes.",
+    says: &["Vault is sealed"],
+    shown: Shown::OnServer("doctor::a_sealed_server"),
+};
+const NO_ACTIVE_NODE: Known = Known {
+    id: "VTP-703",
+    title: "no node is active",
+    severity: Severity::BreaksNow,
+    consequence: "Requests fail until one is.",
+    cure: "Wait a moment. If it stays so, look at the servers' logs for what keeps them from storage, or from each other.",
+    says: &["local node not active but active cluster node not found", "no active node"],
+    shown: Shown::OnSnapshot("it lasts a moment only"),
+};
+const NO_PLUGINS: Known = Known {
+    id: "VTP-704",
+    title: "the server has no plugin directory",
+    severity: Severity::BreaksAtRestart,
+    consequence: "No external plugin can be registered or started.",
+    cure: "Write plugin_directory into the server's configuration, with a real path, and start the server anew.",
+    says: &["could not set plugin, plugin directory is not configured", "plugin directory is not configured"],
+    shown: Shown::OnServer("doctor::a_server_without_a_plugin_directory"),
+};
+const MIXED_VERSIONS: Known = Known {
+    id: "VTP-705",
+    title: "nodes run different versions of the server",
+    severity: Severity::Note,
+    consequence: "Plugins meet another host when another node becomes active.",
+    cure: "Finish the upgrade of the servers before plugins are changed.",
+    says: &[],
+    shown: Shown::OnSnapshot("it takes two versions of a server"),
+};
+
+pub(super) const ALL: &[&Known] = &[&NOT_INITIALIZED, &SEALED, &NO_ACTIVE_NODE, &NO_PLUGINS, &MIXED_VERSIONS];
+pub(super) const CHECKS: &[Check] = &[state, plugin_directory, versions];
+
+fn state(observed: &Observed) -> Vec<Finding> {
+    let server = &observed.server;
+    let known = match (server.initialized, server.sealed, server.has_active_node) {
+        (false, _, _) => &NOT_INITIALIZED,
+        (true, true, _) => &SEALED,
+        (true, false, false) => &NO_ACTIVE_NODE,
+        (true, false, true) => return Vec::new(),
+    };
+    vec![known.at(server.address.clone(), "sys/health says so")]
+}
+
+fn plugin_directory(observed: &Observed) -> Vec<Finding> {
+    if observed.plugin_directory != PluginDirectory::NotConfigured {
+        return Vec::new();
+    }
+    let finding = NO_PLUGINS.at(observed.server.address.clone(), "sys/config/state/sanitized shows none");
+    let needed = !observed.catalog.is_empty()
+        || observed.mounts.values().any(|mount| !mount.running_sha256.is_empty());
+    vec![if needed { finding } else { finding.of(Severity::Note) }]
+}
+
+fn versions(observed: &Observed) -> Vec<Finding> {
+    let nodes = observed.site.iter().flat_map(|site| &site.nodes);
+    let servers: Vec<(String, &str)> = nodes
+        .filter_map(|(name, node)| Some((name.to_string(), node.vault.as_ref()?.version.as_str())))
+        .collect();
+    let different: BTreeSet<&str> = servers.iter().map(|(_, version)| *version).collect();
+    if different.len() < 2 {
+        return Vec::new();
+    }
+    let each: Vec<String> = servers.iter().map(|(name, version)| format!("{name} runs {version}")).collect();
+    vec![MIXED_VERSIONS.at("nodes", each.join(", "))]
+}

@@ -1,0 +1,210 @@
+//! Each finding on the least that shows it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use vault_api::catalog::PluginType;
+use vault_api::pins::Pin;
+
+use super::*;
+use crate::binary::Machine;
+use crate::decide::samples::{old_fleet, server_with};
+use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteState, Unfit};
+use crate::observed::{Answering, Pins, PluginDirectory};
+
+/// A server on which nothing is wrong.
+fn healthy() -> Observed {
+    let mut observed = server_with("1.0.0", "bb");
+    observed.irrevocable_leases = Some(0);
+    for mount in observed.mounts.values_mut() {
+        mount.answering = Some(Answering::Yes);
+    }
+    observed
+}
+
+fn fleet() -> Observed {
+    let mut observed = old_fleet();
+    observed.irrevocable_leases = Some(0);
+    for mount in observed.mounts.values_mut() {
+        mount.answering = Some(Answering::Yes);
+    }
+    observed
+}
+
+fn ids(observed: &Observed) -> Vec<&'static str> {
+    diagnose(observed).0.into_iter().map(|finding| finding.id).collect()
+}
+
+#[track_caller]
+fn check(expected: &[&str], change: impl FnOnce(&mut Observed)) {
+    let mut observed = healthy();
+    change(&mut observed);
+    assert_eq!(ids(&observed), expected);
+}
+
+#[track_caller]
+fn check_fleet(expected: &[&str], change: impl FnOnce(&mut Observed)) {
+    let mut observed = fleet();
+    change(&mut observed);
+    assert_eq!(ids(&observed), expected);
+}
+
+fn node(observed: &mut Observed) -> &mut NodeObserved {
+    observed.site.as_mut().expect("a site").nodes.values_mut().next().expect("a node")
+}
+
+fn directory(state: SiteState) -> impl FnOnce(&mut Observed) {
+    move |observed| node(observed).directory = state
+}
+
+#[test]
+fn what_is_healthy_is_called_so() {
+    for observed in [healthy(), fleet()] {
+        let (findings, not_seen) = diagnose(&observed);
+        assert_eq!((findings.len(), not_seen.len()), (0, 0), "{findings:?} {not_seen:?}");
+    }
+}
+
+#[test]
+fn directories() {
+    check(&["VTP-201"], directory(SiteState::Missing));
+    check(&["VTP-202"], directory(SiteState::NotADirectory));
+    check(&["VTP-203"], directory(SiteState::NoExec));
+    check(&["VTP-204"], directory(SiteState::WritableByEverybody));
+    check(&["VTP-205"], directory(SiteState::Symlinked { real: "/data/p".into() }));
+    check(&["VTP-206"], |seen| node(seen).oddities.leftovers.push(".custom-1.0.0.part".into()));
+    check(&["VTP-207"], |seen| node(seen).free_bytes = Some(1000));
+    check(&["VTP-208"], |seen| {
+        node(seen).oddities.links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
+    });
+    check(&["VTP-209"], directory(SiteState::NotWritable));
+    check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
+}
+
+#[test]
+fn the_catalog_against_the_files() {
+    check(&["VTP-301"], |seen| node(seen).files.clear());
+    check_fleet(&["VTP-302"], |seen| node(seen).files.clear());
+    check(&["VTP-303"], |seen| node(seen).files[0].sha256 = "cc".into());
+    check(&["VTP-304"], |seen| node(seen).files[0].mode = 0o644);
+    check(&["VTP-305"], |seen| seen.catalog[0].sha256.clear());
+    check(&["VTP-306"], |seen| {
+        let bare = crate::observed::CatalogEntry {
+            version: String::new(),
+            command: Some("custom-1.0.0".into()),
+            ..seen.catalog[0].clone()
+        };
+        seen.catalog.push(bare);
+    });
+    for (id, why) in [
+        ("VTP-307", Unfit::NoProgram),
+        ("VTP-308", Unfit::Machine(Machine::Aarch64)),
+        ("VTP-309", Unfit::Interpreter("/lib/ld-musl-x86_64.so.1".into())),
+    ] {
+        check(&[id], |seen| {
+            node(seen).oddities.unfit.insert("custom-1.0.0".into(), why);
+        });
+    }
+    check_fleet(&["VTP-310"], |seen| node(seen).machine = Machine::Aarch64);
+}
+
+#[test]
+fn pins_and_mounts() {
+    let pin = |version: &str| {
+        Pins::Set(vec![Pin { kind: PluginType::Secret, name: "custom".into(), version: version.into() }])
+    };
+    check(&["VTP-401"], |seen| {
+        seen.pins = pin("v1.0.0");
+        seen.mounts.get_mut("custom/").expect("there").configured_version = "v0.9.0".into();
+    });
+    check(&["VTP-402", "VTP-501"], |seen| seen.pins = pin("v2.0.0"));
+    check(&["VTP-501"], |seen| {
+        seen.mounts.get_mut("custom/").expect("there").configured_version = "v2.0.0".into();
+    });
+    check(&["VTP-502"], |seen| {
+        seen.mounts.get_mut("custom/").expect("there").running_version = "v0.9.0".into();
+    });
+    check(&["VTP-503"], |seen| {
+        seen.mounts.get_mut("custom/").expect("there").running_sha256 = "cc".into();
+    });
+    check(&["VTP-504"], |seen| {
+        seen.mounts.get_mut("custom/").expect("there").answering = Some(Answering::NoBackend);
+    });
+    check(&["VTP-505"], |seen| {
+        let said = "plugin is shut down".to_owned();
+        seen.mounts.get_mut("custom/").expect("there").answering = Some(Answering::No { said });
+    });
+    check(&["VTP-506"], |seen| {
+        let mount = seen.mounts.get_mut("custom/").expect("there");
+        mount.configured_version.clear();
+        mount.running_version.clear();
+        seen.catalog[0].version.clear();
+    });
+    check(&["VTP-508"], |seen| seen.catalog.clear());
+    check_fleet(&["VTP-509"], |seen| {
+        let site = seen.site.as_mut().expect("a site");
+        let standby = site.nodes.values_mut().last().and_then(|node| node.vault.as_mut()).expect("a server");
+        standby.running.get_mut("custom/").expect("there").version = "v0.9.0".into();
+    });
+}
+
+#[test]
+fn processes_leases_server_and_cluster() {
+    check(&["VTP-601"], |seen| {
+        node(seen).oddities.orphans.insert(42);
+    });
+    check(&["VTP-651"], |seen| seen.irrevocable_leases = Some(3));
+    check(&["VTP-701"], |seen| seen.server.initialized = false);
+    check(&["VTP-702"], |seen| seen.server.sealed = true);
+    check(&["VTP-703"], |seen| seen.server.has_active_node = false);
+    check(&["VTP-704"], |seen| seen.plugin_directory = PluginDirectory::NotConfigured);
+    check_fleet(&["VTP-705"], |seen| {
+        node(seen).vault.as_mut().expect("a server").version = "1.20.0".into();
+    });
+    check_fleet(&["VTP-801"], |seen| {
+        node(seen).presence = Presence::NotReady { why: "the pod is being deleted".into() };
+    });
+    check_fleet(&["VTP-802"], |seen| node(seen).vault.as_mut().expect("a server").sealed = true);
+    let keep = |keeping| move |seen: &mut Observed| seen.site.as_mut().expect("a site").keeping = keeping;
+    let init = |files: &[&str]| Keeping::InitContainer {
+        name: "plugins".into(),
+        image: "registry/plugins:1".into(),
+        brings: Some(files.iter().map(|&file| file.to_owned()).collect::<BTreeSet<_>>()),
+    };
+    check_fleet(&["VTP-803"], keep(Keeping::Nothing { what: "emptyDir plugins".into() }));
+    check_fleet(&["VTP-804"], keep(init(&["custom-0.9.0"])));
+    check_fleet(&[], keep(init(&["custom-0.9.0", "custom-1.0.0"])));
+    check_fleet(&["VTP-805"], |seen| {
+        let site = seen.site.as_mut().expect("a site");
+        (site.keeping, site.restarts) = (init(&["custom-1.0.0"]), Restarts::Rolling);
+    });
+    check_fleet(&["VTP-806"], |seen| seen.site.as_mut().expect("a site").holder = Some("alice".into()));
+}
+
+#[test]
+fn what_was_not_seen_is_never_called_healthy() {
+    let mut blind = healthy();
+    blind.site = None;
+    blind.caller.denied.insert("sys/plugins/catalog".into());
+    blind.catalog.clear();
+    blind.irrevocable_leases = None;
+    let (findings, not_seen) = diagnose(&blind);
+    assert_eq!(findings, []);
+    let what: Vec<&str> = not_seen.iter().map(|item| item.what.as_str()).collect();
+    assert_eq!(what, ["sys/plugins/catalog", "files and processes", "leases that could not be revoked"]);
+}
+
+#[test]
+fn an_id_is_given_once_and_every_text_is_found_again() {
+    let all = known();
+    let unique: BTreeSet<&str> = all.iter().map(|known| known.id).collect();
+    assert_eq!(unique.len(), all.len());
+    for known in all {
+        for words in known.says {
+            let line = format!("2026-01-01T00:00:00Z [ERROR] core: {} (x)", words.replace('*', " /a/b "));
+            let told: Vec<&str> = explain(&line).iter().map(|told| told.known.id).collect();
+            assert_eq!(told, [known.id], "{line}");
+        }
+    }
+    assert_eq!(explain("2026-01-01T00:00:00Z [INFO]  core: vault is unsealed"), []);
+}

@@ -1,0 +1,75 @@
+//! What only a closer look at a directory shows: what was left behind, and what could not be started.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use crate::binary::{Binary, Format, Linkage, Machine};
+use crate::observed::site::{Oddities, PluginFile, Unfit};
+
+/// The names of servers that start plugins; the last is what the kernel keeps of our own.
+const HOSTS: [&str; 3] = ["vault", "bao", "vault-token-plu"];
+
+/// Looks. Blocks: it reads the files. What cannot be read is left to those who report unreadable files.
+pub(super) fn look(directory: &Path, files: &[PluginFile]) -> Oddities {
+    let Ok(real) = fs::canonicalize(directory) else { return Oddities::default() };
+    let mut links = BTreeMap::new();
+    let mut unfit = BTreeMap::new();
+    for file in files {
+        let path = real.join(&file.name);
+        if let Ok(target) = fs::canonicalize(&path)
+            && !target.starts_with(&real)
+        {
+            links.insert(file.name.clone(), target);
+        }
+        if let Some(why) = Binary::read(&path, &mut |_, _| ()).ok().and_then(|binary| why_unfit(&binary)) {
+            unfit.insert(file.name.clone(), why);
+        }
+    }
+    Oddities { leftovers: leftovers(&real), links, unfit, orphans: orphans(&real) }
+}
+
+fn why_unfit(binary: &Binary) -> Option<Unfit> {
+    match &binary.format {
+        Format::Elf(elf) if elf.machine != Machine::of_this_process() => Some(Unfit::Machine(elf.machine)),
+        Format::Elf(elf) => match &elf.linkage {
+            Linkage::Dynamic { interpreter } if !interpreter.exists() => {
+                Some(Unfit::Interpreter(interpreter.clone()))
+            }
+            Linkage::Dynamic { .. } | Linkage::Static => None,
+        },
+        // A script is started by the program that its first line names.
+        Format::Other => {
+            let is_script = fs::read(&binary.path).is_ok_and(|content| content.starts_with(b"#!"));
+            (!is_script).then_some(Unfit::NoProgram)
+        }
+    }
+}
+
+/// What a copy that was killed leaves: a name that begins with a dot and ends in `.part`.
+fn leftovers(directory: &Path) -> Vec<String> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut left: Vec<String> =
+        names.filter(|name| name.starts_with('.') && name.ends_with(".part")).collect();
+    left.sort();
+    left
+}
+
+/// Processes from the directory that no server is the parent of.
+fn orphans(directory: &Path) -> BTreeSet<u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.filter(|pid| is_orphan(*pid, directory) == Some(true)).collect()
+}
+
+/// `None` for what is no process of the directory, or ended just now.
+fn is_orphan(pid: u32, directory: &Path) -> Option<bool> {
+    let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    executable.strip_prefix(directory).ok()?;
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name, which comes before, may hold anything.
+    let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+    let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+    Some(!HOSTS.contains(&name.trim_end()))
+}

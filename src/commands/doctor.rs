@@ -1,0 +1,278 @@
+//! `doctor`: what is wrong with a server, a binary or a text, what it breaks, and what cures it.
+
+mod forms;
+#[cfg(test)]
+mod pages;
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args, ValueEnum};
+use rollout::{
+    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Probed, Reload, ReloadTarget, Severity, World,
+    diagnose, diagnose_binary, examine, explain,
+};
+use serde::Serialize;
+
+use crate::commands::carry_out::{Consent, Interrupts, carry_out};
+use crate::commands::{place, probe};
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::ui::{Report, Ui};
+
+/// What to judge.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// A plugin's binary, before it goes anywhere; else the server and everything that belongs to it
+    #[arg(conflicts_with_all = ["explain", "fix", "plugin_dir"])]
+    binary: Option<PathBuf>,
+    /// Argument of the plugin; can be given more than once
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true, requires = "binary")]
+    args: Vec<String>,
+    /// Say what an error or a log means: the text, or - (standard input)
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
+    explain: Option<String>,
+    /// Plugin directory of the server on this machine [default: what the server says]
+    #[arg(long, value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+    /// Cure what can be cured without risk, then look again
+    #[arg(long, action = ArgAction::SetTrue)]
+    fix: bool,
+    /// With --fix: do not ask
+    #[arg(short, long, action = ArgAction::SetTrue, requires = "fix")]
+    yes: bool,
+    /// Exit with 3 for a finding as bad as this, or worse
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Risk)]
+    fail_on: FailOn,
+    /// Write a document for a build server in place of --output
+    #[arg(long, value_enum, value_name = "FORM")]
+    format: Option<Form>,
+}
+
+/// The least that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Requests fail at this moment
+    BreaksNow,
+    /// It breaks when something is started anew
+    BreaksAtRestart,
+    /// It breaks when something else goes wrong too
+    Risk,
+    /// Anything
+    Note,
+}
+
+/// A document of a build server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// Test results
+    Junit,
+    /// Results of an analysis, SARIF 2.1.0
+    Sarif,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+pub struct DoctorReport {
+    healthy: bool,
+    findings: Vec<Finding>,
+    not_seen: Vec<NotSeen>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explained: Option<Vec<Line>>,
+    #[serde(skip)]
+    form: Option<Form>,
+    #[serde(skip)]
+    fails: bool,
+}
+
+/// A line that says something known.
+#[derive(Debug, Serialize)]
+struct Line {
+    line: String,
+    #[serde(flatten)]
+    known: &'static Known,
+}
+
+/// Judges. Nothing is changed without `--fix`.
+///
+/// # Errors
+/// When the server, the cluster or the binary cannot be looked at, or a cure fails.
+pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
+    let DoctorArgs { binary, args, explain, plugin_dir, fix, yes, fail_on, format } = args;
+    let report = if let Some(text) = explain {
+        DoctorReport::explained(&text_of(text)?)
+    } else if let Some(binary) = binary {
+        DoctorReport::new(judge(&binary, &args, ui).await?, Vec::new())
+    } else {
+        let world = place::found(context, plugin_dir).await?;
+        let (mut findings, mut not_seen) = diagnose(&examine(&world).await?);
+        let curable = curable(&findings);
+        if fix && !curable.is_empty() {
+            cure(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
+            (findings, not_seen) = diagnose(&examine(&world).await?);
+        }
+        DoctorReport::new(findings, not_seen)
+    };
+    let worst = report.findings.first().map(|finding| finding.severity);
+    let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
+    Ok(DoctorReport { form: format, fails, ..report })
+}
+
+fn text_of(text: String) -> Result<String, CommandError> {
+    if text != "-" {
+        return Ok(text);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut bytes)
+        .map_err(|error| CommandError::usage("could not read standard input").because(error))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+async fn judge(path: &Path, args: &[String], ui: &mut Ui) -> Result<Vec<Finding>, CommandError> {
+    let unusable =
+        |error: std::io::Error| CommandError::usage(format!("{} is no path", path.display())).because(error);
+    let path = std::path::absolute(path).map_err(unusable)?;
+    let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
+    ui.end_progress();
+    let binary = binary.map_err(|error| CommandError::usage("there is nothing to judge").because(error))?;
+    let probed = match binary.fit_for(Machine::of_this_process()) {
+        Ok(()) => probe::probe(&path, args, &[]).await,
+        Err(refusal) => Probed::NotRun { why: refusal.to_string() },
+    };
+    Ok(diagnose_binary(&binary, &probed))
+}
+
+/// The mounts that a reload alone cures: what they will run is registered, and is what somebody wanted.
+fn curable(findings: &[Finding]) -> Vec<MountPath> {
+    let by_reload = findings.iter().filter(|finding| ["VTP-502", "VTP-503"].contains(&finding.id));
+    by_reload.filter_map(|finding| finding.subject.parse().ok()).collect()
+}
+
+async fn cure(
+    world: &World,
+    mounts: Vec<MountPath>,
+    consent: Consent,
+    ui: &mut Ui,
+) -> Result<(), CommandError> {
+    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(mounts) });
+    carry_out(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
+}
+
+impl FailOn {
+    fn severity(self) -> Severity {
+        match self {
+            Self::BreaksNow => Severity::BreaksNow,
+            Self::BreaksAtRestart => Severity::BreaksAtRestart,
+            Self::Risk => Severity::Risk,
+            Self::Note => Severity::Note,
+        }
+    }
+}
+
+impl DoctorReport {
+    fn new(findings: Vec<Finding>, not_seen: Vec<NotSeen>) -> Self {
+        let healthy = findings.is_empty() && not_seen.is_empty();
+        Self { healthy, findings, not_seen, explained: None, form: None, fails: false }
+    }
+
+    fn explained(text: &str) -> Self {
+        let mut lines: Vec<Line> = Vec::new();
+        for told in explain(text) {
+            // A log says the same many times.
+            if lines.iter().all(|line| line.known.id != told.known.id) {
+                lines.push(Line { line: told.line.trim().to_owned(), known: told.known });
+            }
+        }
+        Self { explained: Some(lines), ..Self::new(Vec::new(), Vec::new()) }
+    }
+
+    fn head(&self) -> &'static str {
+        match (self.findings.is_empty(), self.not_seen.is_empty()) {
+            (true, true) => "Healthy: nothing is wrong.\n",
+            (true, false) => "Nothing is wrong in what was seen.\n",
+            (false, _) => "",
+        }
+    }
+}
+
+impl Report for DoctorReport {
+    fn render(&self) -> String {
+        match (&self.form, &self.explained) {
+            (Some(Form::Junit), _) => return forms::junit(&self.findings),
+            (Some(Form::Sarif), _) => return forms::sarif(&self.findings),
+            (None, Some(lines)) => return explanations(lines),
+            (None, None) => {}
+        }
+        let mut text = self.head().to_owned();
+        for finding in &self.findings {
+            let Finding { id, title, severity, subject, evidence, consequence, cure, commands, link } =
+                finding;
+            let _ = writeln!(text, "{id}  {severity}: {subject}: {title}");
+            let _ = writeln!(text, "  seen    {evidence}\n  breaks  {consequence}\n  cure    {cure}");
+            for command in commands {
+                let _ = writeln!(text, "          {command}");
+            }
+            let _ = writeln!(text, "  more    {link}\n");
+        }
+        if !self.not_seen.is_empty() {
+            let _ = writeln!(text, "Not seen, so nothing is said of it:");
+            for NotSeen { what, why } in &self.not_seen {
+                let _ = writeln!(text, "  {what}: {why}");
+            }
+        }
+        text
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        if self.fails { Kind::Drift.exit_code() } else { ExitCode::SUCCESS }
+    }
+
+    fn is_bare(&self) -> bool {
+        self.form.is_some()
+    }
+}
+
+fn explanations(lines: &[Line]) -> String {
+    if lines.is_empty() {
+        return "Nothing in it is known.\n".to_owned();
+    }
+    let mut text = String::new();
+    for Line { line, known } in lines {
+        let _ = writeln!(text, "{}\n  {}: {}", line, known.id, known.title);
+        let _ = writeln!(
+            text,
+            "  breaks  {}\n  cure    {}\n  more    {}\n",
+            known.consequence,
+            known.cure,
+            known.link()
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_is_explained_once_a_meaning() {
+        let log = "x [ERROR] core: checksums did not match\ny [INFO] fine\nz checksums did not match\n";
+        let report = DoctorReport::explained(log);
+        let ids: Vec<&str> = report.explained.iter().flatten().map(|line| line.known.id).collect();
+        assert_eq!(ids, ["VTP-303"]);
+        assert!(report.render().contains("docs/findings/VTP-303.md"), "{}", report.render());
+        assert_eq!(DoctorReport::explained("all is well").render(), "Nothing in it is known.\n");
+    }
+
+    #[test]
+    fn what_was_not_seen_is_not_called_healthy() {
+        let unseen = NotSeen { what: "files".into(), why: "no directory".into() };
+        let report = DoctorReport::new(Vec::new(), vec![unseen]);
+        assert!(!report.healthy);
+        assert!(report.render().starts_with("Nothing is wrong in what was seen.\n"), "{}", report.render());
+        assert_eq!(DoctorReport::new(Vec::new(), Vec::new()).render(), "Healthy: nothing is wrong.\n");
+    }
+}

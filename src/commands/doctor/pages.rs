@@ -1,0 +1,97 @@
+//! The pages of the findings, made from what the program itself knows.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rollout::{Known, Shown, known};
+
+fn page(known: &Known) -> String {
+    let Known { id, title, severity, consequence, cure, says, shown } = known;
+    let mut text = format!(
+        "# {id}: {title}\n\n**Severity:** {severity}\n\n## What it breaks\n\n{consequence}\n\n## What cures it\n\n{cure}\n"
+    );
+    if !says.is_empty() {
+        text.push_str("\n## How it is said\n\n```text\n");
+        says.iter().for_each(|words| {
+            let _ = writeln!(text, "{words}");
+        });
+        text.push_str("```\n");
+    }
+    let _ = match shown {
+        Shown::OnServer(test) => {
+            writeln!(
+                text,
+                "\n## How it is known\n\nThe test `{test}` in `tests/e2e` makes it happen on a real server."
+            )
+        }
+        Shown::OnSnapshot(why) => {
+            writeln!(text, "\n## How it is known\n\nFrom tests on recorded observations: {why}.")
+        }
+    };
+    text
+}
+
+fn index() -> String {
+    let mut text = "# Findings of `doctor`\n\n| Finding | What | Severity |\n|---|---|---|\n".to_owned();
+    for known in known() {
+        let _ = writeln!(text, "| [{0}]({0}.md) | {1} | {2} |", known.id, known.title, known.severity);
+    }
+    text
+}
+
+fn troubleshooting() -> String {
+    let mut text = "# Troubleshooting\n\n\
+        Start from the words that you have. `vault-token-plugin doctor --explain 'WORDS'` finds the row, also in a whole log:\n\n\
+        ```sh\nkubectl logs vault-0 | vault-token-plugin doctor --explain -\n```\n\n\
+        `vault-token-plugin doctor` looks at the server, its files and its mounts, and finds what nothing has said yet.\n\n\
+        | Words (`*` stands for anything) | What it means | What cures it |\n|---|---|---|\n"
+        .to_owned();
+    for known in known() {
+        for words in known.says {
+            let _ = writeln!(
+                text,
+                "| `{words}` | [{0}](findings/{0}.md): {1} | {2} |",
+                known.id, known.title, known.cure
+            );
+        }
+    }
+    text
+}
+
+#[test]
+fn the_pages_are_what_would_be_written() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let mut pages: Vec<(PathBuf, String)> = known()
+        .into_iter()
+        .map(|known| (docs.join(format!("findings/{}.md", known.id)), page(known)))
+        .collect();
+    pages.push((docs.join("findings/README.md"), index()));
+    pages.push((docs.join("troubleshooting.md"), troubleshooting()));
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        fs::create_dir_all(docs.join("findings")).expect("a directory");
+        pages.iter().for_each(|(path, text)| fs::write(path, text).expect("written"));
+    }
+    for (path, text) in &pages {
+        let committed = fs::read_to_string(path).unwrap_or_default();
+        assert!(committed == *text, "{} is old: run this with UPDATE_GENERATED=1", path.display());
+    }
+    let listed =
+        fs::read_dir(docs.join("findings")).expect("listed").map(|entry| entry.expect("an entry").path());
+    let wanted: BTreeSet<PathBuf> = pages.iter().map(|(path, _)| path.clone()).collect();
+    assert_eq!(listed.filter(|path| !wanted.contains(path)).collect::<Vec<_>>(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_test_that_is_named_as_proof_is_there() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/doctor.rs");
+    let source = fs::read_to_string(source).expect("the tests");
+    for known in known() {
+        if let Shown::OnServer(test) = known.shown {
+            let name = test.strip_prefix("doctor::").expect("a test of doctor");
+            assert!(source.contains(&format!("async fn {name}()")), "{}: {test}", known.id);
+            assert!(source.contains(known.id), "{test} does not name {}", known.id);
+        }
+    }
+}
