@@ -17,6 +17,10 @@ mod token;
 mod unclaimed;
 mod upstream;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
