@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::logical::{Alias, Entity, Error, Group, SystemView};
+use crate::logical::{Entity, Error, Group, SystemView};
 
 /// A text such as `team-{{identity.entity.metadata.team}}`, to be filled in for the caller of a request.
 ///
@@ -184,6 +184,7 @@ fn of<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::logical::Alias;
 
     fn entity() -> Entity {
         let alias = Alias {
