@@ -6,8 +6,8 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, creds, deregister, dev, gc, inspect, loader, node, package, register, reload, rollback,
-    serve, status, upgrade, version,
+    completions, creds, deregister, dev, gc, inspect, loader, manifests, node, package, register, reload,
+    rollback, serve, status, upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
@@ -31,6 +31,8 @@ enum Command {
     Dev(Box<dev::DevArgs>),
     /// Show what a plugin is and offers, or what differs between two; needs no server
     Inspect(inspect::InspectArgs),
+    /// Print what a cluster needs: init container, Helm values, access, alerts, an application
+    Manifests(Box<manifests::ManifestsArgs>),
     /// Make a container image of plugins, and the checksums that registration needs; needs no container engine
     Package(Box<package::PackageArgs>),
     /// Copy the plugins that an image carries into the plugin directory; such images start this
@@ -101,6 +103,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
     match command {
         Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
+        Command::Manifests(args) => finish(manifests::run(*args, context).await, ui),
         Command::Inspect(args) => finish(inspect::run(args, context, ui).await, ui),
         Command::Package(args) => finish(package::run(*args, context, ui).await, ui),
         Command::Loader(args) => finish(loader::run(args, ui).await, ui),

@@ -7,6 +7,7 @@ pub mod dev;
 pub mod gc;
 pub mod inspect;
 pub mod loader;
+pub mod manifests;
 pub mod node;
 pub mod package;
 pub mod register;

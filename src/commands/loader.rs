@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use rollout::{Carried, Did, Existing, LoadError, Loaded, LocalSite, Owner};
+use rollout::{Binary, Carried, Did, Existing, LoadError, Loaded, LocalSite, Owner};
 use serde::Serialize;
 
 use crate::commands::owner;
@@ -31,6 +31,9 @@ pub struct LoaderArgs {
     /// Stay, and put back what is removed or changed
     #[arg(long, action = ArgAction::SetTrue)]
     watch: bool,
+    /// Put only this program itself there, for an application that runs `creds exec`
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["from", "replace", "watch"])]
+    itself: bool,
 }
 
 /// What is in place.
@@ -49,9 +52,13 @@ pub struct LoaderReport {
 /// # Errors
 /// When a version cannot be put in place. A sidecar that has started once tries again instead.
 pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandError> {
-    let LoaderArgs { from, to, owner, replace, watch } = args;
+    let LoaderArgs { from, to, owner, replace, watch, itself } = args;
     let site = LocalSite::new(&to);
     let site = owner.into_iter().fold(site, LocalSite::owned_by);
+    if itself {
+        let plugins = vec![place_itself(&site, ui)?];
+        return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), shown: false });
+    }
     let existing = if replace { Existing::Replace } else { Existing::Refuse };
     // Before the first look: what changes from then on is seen.
     let watcher = if watch { Some(watch::Watcher::new(&to)?) } else { None };
@@ -70,6 +77,23 @@ pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandE
         watcher.stay(&from, &site, ui).await?;
     }
     Ok(report)
+}
+
+/// An application's container has the program beside its own, and nothing of the plugins.
+fn place_itself(site: &LocalSite, ui: &mut Ui) -> Result<Loaded, CommandError> {
+    let unplaced = || CommandError::failed("could not put this program into the directory");
+    let program = std::env::current_exe().map_err(|error| unplaced().because(error))?;
+    let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().because(error))?;
+    let file = env!("CARGO_PKG_NAME");
+    let mut progress = |done, total| ui.progress("copying", done, total);
+    let there = Binary::read(&site.directory().join(file), &mut |_, _| ());
+    let (did, placed) = match there {
+        Ok(there) if there.sha256 == binary.sha256 => (Did::Kept, Ok(())),
+        _ => (Did::Placed, site.place(&binary, file, &mut progress)),
+    };
+    ui.end_progress();
+    placed.map_err(|error| unplaced().because(error))?;
+    Ok(Loaded { file: file.to_owned(), sha256: binary.sha256, did })
 }
 
 fn failed(error: LoadError) -> CommandError {

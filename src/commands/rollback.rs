@@ -13,7 +13,7 @@ use crate::commands::carry_out::{ConsentArgs, Interrupts, carry_out, unless_inte
 use crate::commands::place;
 use crate::commands::upgrade::{MoveReport, only_plugin};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::ui::Ui;
 
 /// What to roll back, and to what.
@@ -50,10 +50,14 @@ pub async fn run(args: RollbackArgs, context: &Context, ui: &mut Ui) -> Result<M
     let (world, upgrade) = unless_interrupted(gather(args, context)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui)
-        .await
+    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
+    let carried = carried.map_err(|error| match error.kind() {
         // The version before is another one once mounts have moved.
-        .map_err(|error| error.hint(format!("To go on with this one: --to {version}")))?;
+        Kind::Interrupted | Kind::NeedsPerson => {
+            error.hint(format!("To go on with this version: --to {version}"))
+        }
+        _ => error,
+    })?;
     Ok(MoveReport::new(plugin, version, carried))
 }
 

@@ -7,6 +7,7 @@ mod door;
 mod lab;
 mod mounts;
 
+mod alerts;
 mod credentials;
 mod dev;
 mod empty_root;
@@ -14,7 +15,9 @@ mod exec;
 mod inputs;
 mod interrupts;
 mod loader;
+mod manifests;
 mod metrics;
+mod newcomer;
 mod nothing_is_lost;
 mod package;
 mod refusals;

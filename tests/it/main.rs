@@ -15,5 +15,7 @@ mod house;
 mod inspect;
 mod install;
 mod load;
+mod manifests;
 mod operate;
 mod plain;
+mod upgrade;

@@ -112,8 +112,9 @@ mod tests {
         let mut near_max = term(100, true);
         near_max.renewed(seconds(60), seconds(40), true, 0.0);
         let held = Held { lease: Some(near_max), login: None };
-        check(held, 60, Decision::Wait(seconds(90)));
-        check(held, 90, Decision::Do(Action::Replace));
+        // A quarter of the first time is left for failures, not of what the last renewal gave.
+        check(held, 60, Decision::Wait(seconds(75)));
+        check(held, 75, Decision::Do(Action::Replace));
 
         let mut rounded = term(100, true);
         rounded.renewed(seconds(60), seconds(99), true, 0.0);

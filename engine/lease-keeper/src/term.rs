@@ -107,7 +107,11 @@ impl Term {
         let replace = |at: Moment| Due::Replace(at.max(self.again_at));
         match self.standing {
             Standing::Gone => replace(Duration::ZERO),
-            Standing::Final => replace(at(REPLACE_AT)),
+            // Counted from its end by the first time: what a last renewal gave may be too little for failures.
+            Standing::Final => {
+                let left = self.first.mul_f64(1.0 - REPLACE_AT - SPREAD * self.spread);
+                replace(self.ends().saturating_sub(left))
+            }
             Standing::Renewable => {
                 // What could not be renewed for so long is not waited for until it has ended.
                 let latest = self.granted_at.saturating_add(self.granted.mul_f64(REPLACE_AT + SPREAD));

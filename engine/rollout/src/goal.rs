@@ -16,6 +16,7 @@ use crate::binary::{Binary, Probed};
 use crate::version::Version;
 
 pub use removal::{Collect, Deregister, Versions};
+pub(crate) use upgrade::{CANARIES, CANARY_NAME};
 pub use upgrade::{Canary, Rehearsal, Survival, Target, Trial, Upgrade};
 
 /// What an operation wants to be true. It has no `Serialize`: values to be written may be secret.

@@ -8,11 +8,13 @@ mod binary;
 mod carried;
 mod compare;
 mod decide;
+mod drift;
 mod event;
 mod goal;
 mod observe;
 mod observed;
 mod refusal;
+mod rights;
 mod site;
 mod smoke;
 mod step;
@@ -29,6 +31,7 @@ pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Prob
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
+pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
 pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
@@ -44,6 +47,7 @@ pub use observed::{
     WriteObserved,
 };
 pub use refusal::{Need, Refusal};
+pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
 pub use site::held::HeldLease;
 pub use site::kubernetes::cluster::ClusterChoice;
 pub use site::kubernetes::error::KubernetesError;

@@ -11,6 +11,8 @@ use vault_api::catalog::PluginType;
 
 /// What most terminals have.
 const WIDTH: usize = 80;
+/// What stands before each column.
+const GAP: &str = "  ";
 
 /// The whole picture.
 pub(super) fn picture(observed: &Observed) -> String {
@@ -271,7 +273,8 @@ fn count(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// Columns below each other; a row may be shorter than the heads, and then its last cell may be as wide as it likes.
+/// Columns below each other, the first one narrower where all would be too wide; a row may be shorter than the heads, and
+/// then its last cell may be as wide as it likes.
 fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
     let width = |column: usize| {
@@ -280,16 +283,29 @@ fn table(heads: &[&str], rows: &[Vec<String>]) -> String {
         let cells = whole.chain(first).filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
     };
-    let widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
+    let over = (widths.iter().sum::<usize>() + GAP.len() * widths.len()).saturating_sub(WIDTH);
+    // Names give way: what follows them is short, and is what the table is for.
+    widths[0] = widths[0].saturating_sub(over).max(heads[0].chars().count());
     let lines = std::iter::once(&heads).chain(rows).map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+        let last = row.len() - 1;
+        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, &width))| {
             let cell = if cell.is_empty() { "-" } else { cell };
-            format!("  {cell:width$}")
+            let cell = if column < last { cut(cell, width) } else { cell.to_owned() };
+            format!("{GAP}{cell:width$}")
         });
         let line: String = cells.collect();
-        line.trim_end().chars().take(WIDTH).collect::<String>() + "\n"
+        cut(line.trim_end(), WIDTH) + "\n"
     });
     lines.collect()
+}
+
+/// A text that is too long ends in a sign of it.
+fn cut(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
 /// Words one after the other, in lines of the width, the later ones indented.

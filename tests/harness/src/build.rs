@@ -43,6 +43,15 @@ pub async fn kubernetes() -> PathBuf {
     built("kubernetes", &[]).await
 }
 
+/// Path of the official kubectl.
+///
+/// # Panics
+///
+/// When the build fails; its output went to standard error.
+pub async fn kubectl() -> PathBuf {
+    built("kubectl", &[]).await
+}
+
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.
 ///
 /// Two versions are two binaries with two checksums.

@@ -34,6 +34,7 @@ pub struct Cluster {
     network: Arc<Network>,
     folder: PathBuf,
     kubeconfig: PathBuf,
+    port: u16,
     reserved: AtomicU32,
     imported: Mutex<Vec<String>>,
     _api_server: Forward,
@@ -90,6 +91,7 @@ impl Cluster {
             network,
             folder: value("FOLDER="),
             kubeconfig: value("KUBECONFIG="),
+            port,
             reserved: AtomicU32::new(1),
             imported: Mutex::default(),
             _api_server: api_server,
@@ -169,8 +171,13 @@ impl Cluster {
         Arc::clone(&self.network)
     }
 
+    /// Address of the API server for pods.
+    pub fn api_server_in_network(&self) -> String {
+        format!("https://{NODE}:{}", self.port)
+    }
+
     /// Decides the address of a pod that is not made yet; it keeps it when it is made again.
-    fn reserve_address(&self, namespace: &str, pod: &str) -> Ipv4Addr {
+    pub fn reserve_address(&self, namespace: &str, pod: &str) -> Ipv4Addr {
         let number = self.reserved.fetch_add(1, Ordering::Relaxed);
         let address = Ipv4Addr::from_bits(FIRST_RESERVED.to_bits() + number);
         let file = self.folder.join("addresses").join(format!("{namespace}.{pod}"));

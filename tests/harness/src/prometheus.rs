@@ -45,7 +45,7 @@ impl Prometheus {
             "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
             "rule_files": ["rules.yaml"],
             "scrape_configs": [{
-                "job_name": "custom-plugin",
+                "job_name": "custom-plugin-custom",
                 "metrics_path": target.path,
                 "authorization": {"type": "Bearer", "credentials_file": "token"},
                 "static_configs": [{"targets": [target.address]}],

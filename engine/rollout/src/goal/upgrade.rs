@@ -133,10 +133,10 @@ impl MountPath {
 }
 
 /// What every canary's path begins with.
-const CANARIES: &str = "vault-token-plugin-canary/";
+pub(crate) const CANARIES: &str = "vault-token-plugin-canary/";
 
 /// What the name of a canary under a pin ends with.
-const CANARY_NAME: &str = "-canary";
+pub(crate) const CANARY_NAME: &str = "-canary";
 
 #[cfg(test)]
 mod tests {

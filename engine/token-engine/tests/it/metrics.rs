@@ -11,12 +11,13 @@ use crate::{accepted, configure, creds, mounted, refusal};
 /// The page, and its type.
 async fn page(mount: &Mount, format: Option<&str>) -> (String, String) {
     let fields = format.map_or_else(|| json!({}), |format| json!({"format": format}));
-    let fields = fields.as_object().unwrap().clone();
-    let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await.unwrap();
-    let data = answer.unwrap().data.unwrap();
+    let fields = fields.as_object().expect("an object").clone();
+    let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
+    let data = answer.expect("an answer").expect("a response").data.expect("data");
     assert_eq!(data["http_status_code"], 200);
-    let body = STANDARD.decode(data["http_raw_body"].as_str().unwrap()).unwrap();
-    (String::from_utf8(body).unwrap(), data["http_content_type"].as_str().unwrap().to_owned())
+    let body = STANDARD.decode(data["http_raw_body"].as_str().expect("base64")).expect("base64");
+    let page = String::from_utf8(body).expect("text");
+    (page, data["http_content_type"].as_str().expect("a content type").to_owned())
 }
 
 /// The value of a series, if it is there.

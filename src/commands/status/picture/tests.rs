@@ -161,7 +161,8 @@ fn twenty_nodes_and_fifty_mounts_fit_into_eighty_columns() {
     assert!(text.lines().count() < 60, "{text}");
     for words in [
         "custom (secret), pinned to v1.1.0\n",
-        "  v1.1.0                 1a1a00000000  yes      20 of 20  -           50 mounts  LOST\n",
+        "  v1.2.0-rc.1+…  1a2a0-rca1+b  yes      -         -           -          -\n",
+        "  v1.1.0         1a1a00000000  yes      20 of 20  -           50 mounts  LOST\n",
         "  vault-3   active   1.21.4  5.00 GiB  2      custom-1.0.0 custom-1.1.0\n",
         "Restarts files are lost: emptyDir plugins\n",
     ] {

@@ -248,7 +248,40 @@ fn listed(found: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
+    use crate::rights::CLUSTER_RIGHTS;
+
+    /// Every request there is.
+    const ALL: [Asked; 12] = [
+        Asked::GET_STATEFULSET,
+        Asked::LIST_STATEFULSETS,
+        Asked::PATCH_STATEFULSET,
+        Asked::GET_POD,
+        Asked::LIST_PODS,
+        Asked::DELETE_POD,
+        Asked::EXEC,
+        Asked::PORT_FORWARD,
+        Asked::EPHEMERAL,
+        Asked::GET_LEASE,
+        Asked::CREATE_LEASE,
+        Asked::UPDATE_LEASE,
+    ];
+
+    /// The Role that the manifests make lets everything through that is asked here, and nothing else.
+    #[test]
+    fn what_is_asked_is_what_the_table_of_rights_allows() {
+        let asked: BTreeSet<_> = ALL
+            .iter()
+            .flat_map(|asked| asked.verb.split(", ").map(|verb| (asked.group, asked.resource, verb)))
+            .collect();
+        let allowed: BTreeSet<_> = CLUSTER_RIGHTS
+            .iter()
+            .flat_map(|right| right.verbs.iter().map(|verb| (right.group, right.resource, *verb)))
+            .collect();
+        assert_eq!(asked, allowed);
+    }
 
     #[test]
     fn a_missing_rule_is_spelled_out() {

@@ -82,8 +82,22 @@ async fn converse(mut process: AttachedProcess, input: Option<Input<'_>>) -> Opt
         }
         let _ended = stdin.shutdown().await;
     };
-    let ((), out, err, status) = tokio::join!(write, read(out), read(err), ended);
-    Some(Said { out: out?, err: err?, end: end(&status?) })
+    let listen = async { tokio::join!(read(out), read(err)) };
+    tokio::pin!(write, listen, ended);
+    let (mut written, mut heard) = (false, None);
+    // What is not taken in is never told, and what a cut connection has left open never ends: the status ends it all.
+    let status = loop {
+        tokio::select! {
+            status = &mut ended => break status?,
+            said = &mut listen, if heard.is_none() => heard = Some(said),
+            () = &mut write, if !written => written = true,
+        }
+    };
+    let (out, err) = match heard {
+        Some(said) => said,
+        None => listen.await,
+    };
+    Some(Said { out: out?, err: err?, end: end(&status) })
 }
 
 /// `None` for what is too long or no text.

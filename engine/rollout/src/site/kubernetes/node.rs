@@ -155,7 +155,15 @@ fn processes() -> Vec<(u32, PathBuf)> {
 /// When there are others, and when the file system says no.
 pub fn node_place(args: &[String], input: impl Read) -> Result<String, NodeError> {
     let [directory, file, wanted, bytes, mode, owner, nonce] = args else { return Err(ARGUMENTS) };
-    let bytes: u64 = bytes.parse().map_err(|_| ARGUMENTS)?;
+    let mut input = input.take(bytes.parse().map_err(|_| ARGUMENTS)?);
+    let placed = place([directory, file, wanted, mode, owner, nonce], &mut input);
+    // The other side cannot hear anything while it waits to be rid of what it sends, so all of it is taken in.
+    let _cut_or_read = io::copy(&mut input, &mut io::sink());
+    placed
+}
+
+fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
+    let [directory, file, wanted, mode, owner, nonce] = args;
     let mode = u32::from_str_radix(mode, 8).map_err(|_| ARGUMENTS)?;
     let owner = if owner.is_empty() { None } else { Some(owner.parse().map_err(|_| ARGUMENTS)?) };
     if plain(file).is_none() || plain(nonce).is_none() {
@@ -173,7 +181,7 @@ pub fn node_place(args: &[String], input: impl Read) -> Result<String, NodeError
         return Ok("placed\n".to_owned());
     }
     let part = Part(directory.join(format!(".{file}.{nonce}{PART}")));
-    let there = part.fill(input.take(bytes))?;
+    let there = part.fill(input)?;
     if there != *wanted {
         return Ok(format!("corrupt {there}\n"));
     }

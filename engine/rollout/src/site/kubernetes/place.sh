@@ -14,25 +14,36 @@ give() {
 	chmod "$mode" "$1" && if [ -n "$owner" ]; then chown "$owner" "$1"; fi
 }
 
+# The other side cannot hear anything while it waits to be rid of what it sends, so all of it is taken in, come what may.
+unread() {
+	head -c "$bytes" >/dev/null
+}
+
 ended() {
 	echo "$1"
 	exit 0
 }
 
 umask 077
-# What a run that was cut has left: names that nothing else has.
-rm -f "$directory"/.*.vtp-part
 trap 'rm -f "$part"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
+# What a run that was cut has left: names that nothing else has.
+rm -f "$directory"/.*.vtp-part
 
 if [ -e "$target" ]; then
+	unread
 	there=$(hash "$target") || exit 1
 	[ "$there" = "$wanted" ] || ended "taken $there"
 	give "$target" || exit 1
 	ended placed
 fi
 # Not every server tells when there is no more to come, so what comes is counted.
-head -c "$bytes" | gzip -dc >"$part" || exit 1
+head -c "$bytes" | {
+	gzip -dc >"$part" || {
+		cat >/dev/null
+		false
+	}
+} || exit 1
 there=$(hash "$part") || exit 1
 [ "$there" = "$wanted" ] || ended "corrupt $there"
 give "$part" || exit 1

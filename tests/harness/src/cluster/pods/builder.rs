@@ -269,14 +269,18 @@ impl VaultPodsBuilder {
 const TOOLS: &[&str] = &[
     "bin/cat",
     "bin/chmod",
+    "bin/chown",
     "bin/cp",
     "bin/df",
+    "bin/gzip",
+    "bin/head",
     "bin/id",
     "bin/kill",
     "bin/ls",
     "bin/mkdir",
     "bin/mv",
     "bin/ps",
+    "bin/readlink",
     "bin/rm",
     "bin/sh",
     "bin/sha256sum",
@@ -287,6 +291,7 @@ const TOOLS: &[&str] = &[
     "bin/test",
     "bin/touch",
     "bin/true",
+    "bin/uname",
     "bin/wget",
 ];
 

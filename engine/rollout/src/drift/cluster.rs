@@ -1,0 +1,131 @@
+//! Asks the cluster: it applies each object as it would, and keeps nothing of it.
+
+use std::collections::HashMap;
+use std::error::Error;
+
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::config::{Config, KubeConfigOptions, Kubeconfig};
+use kube::core::discovery::Scope;
+use kube::core::{GroupVersionKind, TypeMeta};
+use kube::discovery::{self, ApiCapabilities, ApiResource};
+use kube::{Client, ResourceExt};
+use serde_json::Value;
+
+use super::field::differences;
+use super::{ClusterConnection, ClusterError, Drift, ObjectDrift};
+
+/// As whom the objects are applied.
+const MANAGER: &str = "vault-token-plugin";
+
+/// What the cluster keeps for itself in every object.
+const KEPT: [&str; 4] = ["managedFields", "resourceVersion", "generation", "creationTimestamp"];
+
+/// Compares each object with what it would become, and changes nothing.
+///
+/// # Errors
+/// When the cluster does not answer, does not know a kind, or would refuse an object.
+pub async fn compare_with_cluster(
+    connection: &ClusterConnection,
+    objects: Vec<Value>,
+) -> Result<Vec<ObjectDrift>, ClusterError> {
+    let client = connect(connection).await?;
+    let mut kinds = HashMap::new();
+    let mut compared = Vec::new();
+    for object in objects {
+        let object: DynamicObject =
+            serde_json::from_value(object).map_err(|error| ClusterError::Configuration(error.into()))?;
+        let types = object.types.clone().unwrap_or_default();
+        if !kinds.contains_key(&types) {
+            kinds.insert(types.clone(), resource(&client, &types).await?);
+        }
+        let (resource, capabilities) = &kinds[&types];
+        let next = compare(&client, resource, capabilities, &object).await;
+        // What is added to an object that would itself be created cannot be tried without it.
+        let is_new = |of: &str| {
+            compared.iter().any(|one: &ObjectDrift| one.object == of && one.drift == Drift::Missing)
+        };
+        match next {
+            Err(ClusterError::Refused { object, code: 422, .. }) if is_new(&object) => {}
+            next => compared.push(next?),
+        }
+    }
+    Ok(compared)
+}
+
+async fn connect(connection: &ClusterConnection) -> Result<Client, ClusterError> {
+    let unusable = |error: Box<dyn Error + Send + Sync>| ClusterError::Configuration(error);
+    let ClusterConnection { kubeconfig, context } = connection;
+    let config = if kubeconfig.is_none() && context.is_none() {
+        Config::infer().await.map_err(|error| unusable(error.into()))?
+    } else {
+        let file = match kubeconfig {
+            Some(path) => Kubeconfig::read_from(path),
+            None => Kubeconfig::read(),
+        };
+        let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+        let file = file.map_err(|error| unusable(error.into()))?;
+        Config::from_custom_kubeconfig(file, &options).await.map_err(|error| unusable(error.into()))?
+    };
+    Client::try_from(config).map_err(|error| unusable(error.into()))
+}
+
+async fn resource(client: &Client, types: &TypeMeta) -> Result<(ApiResource, ApiCapabilities), ClusterError> {
+    let unknown =
+        || ClusterError::UnknownKind { api_version: types.api_version.clone(), kind: types.kind.clone() };
+    let kind = GroupVersionKind::try_from(types).map_err(|_| unknown())?;
+    discovery::pinned_kind(client, &kind).await.map_err(|error| match error {
+        kube::Error::Discovery(_) => unknown(),
+        kube::Error::Api(status) if status.code == 404 => unknown(),
+        error => ClusterError::Unreachable { object: types.kind.clone(), source: error.into() },
+    })
+}
+
+async fn compare(
+    client: &Client,
+    resource: &ApiResource,
+    capabilities: &ApiCapabilities,
+    object: &DynamicObject,
+) -> Result<ObjectDrift, ClusterError> {
+    let name = object.name_any();
+    let (api, shown): (Api<DynamicObject>, String) = match (&capabilities.scope, object.namespace()) {
+        (Scope::Namespaced, Some(namespace)) => (
+            Api::namespaced_with(client.clone(), &namespace, resource),
+            format!("{} {namespace}/{name}", resource.kind),
+        ),
+        _ => (Api::all_with(client.clone(), resource), format!("{} {name}", resource.kind)),
+    };
+    let refused = |error| match error {
+        kube::Error::Api(status) => ClusterError::Refused {
+            object: shown.clone(),
+            message: status.message.clone(),
+            code: status.code,
+        },
+        error => ClusterError::Unreachable { object: shown.clone(), source: error.into() },
+    };
+    let there = api.get_opt(&name).await.map_err(refused)?;
+    let params = PatchParams::apply(MANAGER).force().dry_run();
+    let drift = match (there, api.patch(&name, &params, &Patch::Apply(object)).await) {
+        (None, Ok(_)) => Drift::Missing,
+        // The namespace is not there either, so it cannot be tried.
+        (None, Err(kube::Error::Api(status))) if status.code == 404 => Drift::Missing,
+        (_, Err(error)) => return Err(refused(error)),
+        (Some(there), Ok(after)) => {
+            let fields = differences(&comparable(there), &comparable(after));
+            if fields.is_empty() { Drift::None } else { Drift::Different { fields } }
+        }
+    };
+    Ok(ObjectDrift { object: shown, drift })
+}
+
+fn comparable(object: DynamicObject) -> Value {
+    let DynamicObject { types: _, metadata, mut data } = object;
+    if let Some(map) = data.as_object_mut() {
+        map.remove("status");
+        let mut metadata = serde_json::to_value(metadata).unwrap_or_default();
+        if let Some(metadata) = metadata.as_object_mut() {
+            metadata.retain(|key, _| !KEPT.contains(&key.as_str()));
+        }
+        map.insert("metadata".to_owned(), metadata);
+    }
+    data
+}

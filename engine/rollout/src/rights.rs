@@ -1,0 +1,192 @@
+//! What whoever rolls plugins out must be allowed: in the cluster by RBAC, and on the server by a policy.
+//!
+//! One table each, as data. The manifests print them, and a refused request is answered with the row that would have
+//! allowed it.
+
+use serde::Serialize;
+use vault_api::catalog::PluginType;
+
+use crate::goal::{CANARIES, CANARY_NAME, MountPath};
+
+/// What an account of the cluster may do in the namespace of the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ClusterRight {
+    /// API group; empty for the core.
+    pub group: &'static str,
+    /// Resource, with its subresource.
+    pub resource: &'static str,
+    /// Verbs.
+    pub verbs: &'static [&'static str],
+    /// On which objects.
+    pub on: Objects,
+    /// What it is for.
+    pub reason: &'static str,
+}
+
+/// The objects that a right extends to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Objects {
+    /// All of the namespace: they are looked for, or new.
+    All,
+    /// Only the StatefulSet of the servers.
+    StatefulSet,
+}
+
+/// What a token may do on a path of the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ServerRight {
+    /// As policies write it.
+    pub path: String,
+    /// As policies write them.
+    pub capabilities: &'static [&'static str],
+    /// What it is for.
+    pub reason: &'static str,
+}
+
+/// Everything that `register`, `upgrade`, `rollback`, `gc` and `status` do in a cluster, and nothing else.
+pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
+    ClusterRight {
+        group: "",
+        resource: "pods",
+        verbs: &["get", "list"],
+        on: Objects::All,
+        reason: "find the servers, and see what state they are in",
+    },
+    ClusterRight {
+        group: "",
+        resource: "pods",
+        verbs: &["delete"],
+        on: Objects::All,
+        reason: "start a standby anew that goes on with the old version, as OpenBao's do",
+    },
+    // A websocket starts with a GET, which servers before 1.35 take for the verb; later ones ask for `create` as well.
+    ClusterRight {
+        group: "",
+        resource: "pods/exec",
+        verbs: &["create", "get"],
+        on: Objects::All,
+        reason: "look into the plugin directory, and put binaries there",
+    },
+    ClusterRight {
+        group: "",
+        resource: "pods/portforward",
+        verbs: &["create", "get"],
+        on: Objects::All,
+        reason: "reach one server after the other, without a service",
+    },
+    ClusterRight {
+        group: "",
+        resource: "pods/ephemeralcontainers",
+        verbs: &["patch"],
+        on: Objects::All,
+        reason: "reach the plugin directory of a pod whose image has no shell",
+    },
+    ClusterRight {
+        group: "apps",
+        resource: "statefulsets",
+        verbs: &["get", "list"],
+        on: Objects::All,
+        reason: "see what brings the plugins back after a restart",
+    },
+    ClusterRight {
+        group: "apps",
+        resource: "statefulsets",
+        verbs: &["patch"],
+        on: Objects::StatefulSet,
+        reason: "name the image with the new version, for the next restart",
+    },
+    ClusterRight {
+        group: "coordination.k8s.io",
+        resource: "leases",
+        verbs: &["create", "get", "update"],
+        on: Objects::All,
+        reason: "hold off a second operator",
+    },
+];
+
+/// What `register`, `upgrade`, `rollback`, `gc` and `status` ask of a server about one plugin on its mounts, and nothing
+/// else.
+pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<ServerRight> {
+    let right =
+        |path: &str, capabilities, reason| ServerRight { path: path.to_owned(), capabilities, reason };
+    let mut rights = vec![
+        right("sys/config/state/sanitized", &["read"], "where the servers look for plugins"),
+        right(
+            "sys/capabilities-self",
+            &["update"],
+            "whether the rest of this is there, before anything changes",
+        ),
+        right("sys/mounts", &["read"], "what is mounted, and what runs"),
+        right("sys/plugins/catalog", &["read"], "what is registered"),
+        right(
+            &format!("sys/plugins/catalog/{kind}/{name}"),
+            &["create", "read", "update", "delete", "sudo"],
+            "register and deregister versions; the server protects its catalog with sudo",
+        ),
+        right("sys/plugins/pins", &["read", "list"], "which versions are pinned"),
+        right(
+            &format!("sys/plugins/pins/{kind}/{name}"),
+            &["create", "read", "update", "delete", "sudo"],
+            "move a pin that is there",
+        ),
+        right("sys/plugins/reload/backend", &["create", "update", "sudo"], "start the new version"),
+        right(
+            &format!("sys/plugins/catalog/{kind}/{name}{CANARY_NAME}"),
+            &["create", "read", "update", "delete", "sudo"],
+            "try a new version on a mount of its own, while a pin keeps the others where they are",
+        ),
+        right(
+            &format!("sys/mounts/{CANARIES}{name}-*"),
+            &["create", "read", "update", "delete"],
+            "make that mount, and remove it",
+        ),
+        right(&format!("{CANARIES}{name}-*"), &["create", "read", "update", "list"], "try it"),
+        right("sys/step-down", &["create", "update", "sudo"], "rehearse a failover, when asked to"),
+        right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
+        right("sys/leases/revoke", &["create", "update"], "take the trial credential back"),
+    ];
+    for mount in mounts {
+        let path = mount.as_str().trim_end_matches('/');
+        rights.push(right(
+            &format!("sys/mounts/{path}"),
+            &["create", "read", "update"],
+            "mount the plugin; unmounting is not needed and not allowed",
+        ));
+        rights.push(right(
+            &format!("sys/mounts/{path}/tune"),
+            &["create", "read", "update"],
+            "move the mount",
+        ));
+        rights.push(right(
+            &format!("{path}/*"),
+            &["create", "read", "update", "list"],
+            "configure the engine, and read a trial credential",
+        ));
+    }
+    rights
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn nothing_is_a_wildcard_and_nothing_reads_secrets_of_the_cluster() {
+        for right in CLUSTER_RIGHTS {
+            assert!(!right.resource.contains('*') && !right.verbs.contains(&"*"), "{right:?}");
+            assert!(right.resource != "secrets" && !right.resource.starts_with("configmaps"), "{right:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_named_once() {
+        let mounts = ["custom".parse().expect("a path"), "team/custom".parse().expect("a path")];
+        let rights = server_rights(PluginType::Secret, "custom-plugin", &mounts);
+        let paths: BTreeSet<&str> = rights.iter().map(|right| right.path.as_str()).collect();
+        assert_eq!(paths.len(), rights.len());
+        assert!(paths.contains("sys/mounts/team/custom/tune"));
+    }
+}

@@ -1,0 +1,123 @@
+//! One operator at a time, copies that are cut, and the image of an init container.
+
+use harness::{UpdateStrategy, eventually};
+use k8s_openapi::api::core::v1::Container;
+use rollout::{Keeping, KubernetesError, NodeName, Site, SiteError};
+use serde_json::json;
+use tokio::sync::mpsc::unbounded_channel;
+
+use crate::lab::{FILE, Lab, look, node, place, plugin};
+
+#[tokio::test]
+async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
+    let lab = Lab::new(|pods| pods.replicas(1)).await;
+    let (first, second) = (lab.site().await, lab.site().await);
+    let held = first.hold().await.unwrap();
+    assert_eq!(look(&first).await.holder, None, "one's own lease is nobody else's");
+    // The same process is the same holder, so somebody else is another name.
+    let leases: kube::Api<k8s_openapi::api::coordination::v1::Lease> =
+        kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
+    assert_eq!(held.lost(), None);
+    held.release().await;
+    let free = leases.get("vault-token-plugin-vault").await.unwrap();
+    assert_eq!(free.spec.unwrap().holder_identity, None);
+
+    let now = jiff::Timestamp::now();
+    let somebody = json!({"spec": {"holderIdentity": "alice@laptop", "leaseDurationSeconds": 600, "renewTime": format!("{now:.6}")}});
+    let patch = kube::api::Patch::Merge(&somebody);
+    leases.patch("vault-token-plugin-vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    let Err(SiteError::Kubernetes(KubernetesError::Held { holder, .. })) = second.hold().await else {
+        panic!("two hold it");
+    };
+    assert_eq!(holder, "alice@laptop");
+    assert!(look(&second).await.holder.unwrap().starts_with("alice@laptop"));
+
+    let long_ago = now - jiff::SignedDuration::from_secs(700);
+    let expired = json!({"spec": {"renewTime": format!("{long_ago:.6}")}});
+    let patch = kube::api::Patch::Merge(&expired);
+    leases.patch("vault-token-plugin-vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    let taken = second.hold().await.unwrap();
+    drop(taken);
+    eventually("a lease that is dropped is given back", async || {
+        let lease = leases.get("vault-token-plugin-vault").await.ok()?;
+        lease.spec?.holder_identity.is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_copy_that_is_cut_leaves_nothing_that_the_next_does_not_clear() {
+    let lab = Lab::new(|pods| pods.replicas(1)).await;
+    let site = lab.site().await;
+    let (binary, pod) = (plugin().await, NodeName::new("vault-0"));
+    look(&site).await;
+    {
+        let (progress, mut told) = unbounded_channel();
+        let copying = site.place(&binary, FILE, std::slice::from_ref(&pod), progress);
+        tokio::select! {
+            ended = copying => panic!("it was too fast to be cut: {ended:?}"),
+            copied = told.recv() => assert!(copied.unwrap().done < binary.size),
+        }
+    }
+    eventually("the pod has noticed", async || {
+        let files = lab.files("vault-0").await;
+        assert!(!files.contains(&FILE.to_owned()), "half a file is not placed");
+        files.is_empty().then_some(())
+    })
+    .await;
+    // Of one that was killed with its pod, say, the file is still there.
+    let left = lab.pods.plugin_directory("vault-0").await.join(".kv-1.0.0.0123.vtp-part");
+    std::fs::write(left, "half").unwrap();
+    place(&site, &binary).await.unwrap();
+    assert_eq!(lab.files("vault-0").await, [FILE]);
+
+    let directory = lab.pods.plugin_directory("vault-0").await;
+    std::fs::write(directory.join(FILE), "something else").unwrap();
+    let taken = place(&site, &binary).await;
+    assert!(matches!(taken, Err(SiteError::Kubernetes(KubernetesError::Taken { .. }))), "{taken:?}");
+}
+
+fn filler(image: &str) -> Container {
+    let mounts = json!([{"name": "plugins", "mountPath": "/to"}]);
+    let command = json!(["/bin/true"]);
+    serde_json::from_value(
+        json!({"name": "fill", "image": image, "command": command, "imagePullPolicy": "Never", "volumeMounts": mounts}),
+    )
+    .unwrap()
+}
+
+#[tokio::test]
+async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
+    const IMAGE: &str = "localhost/vault:1.21.4";
+    let by_hand = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE))).await;
+    let site = by_hand.site().await;
+    let before = by_hand.pods.uid("vault-0").await;
+    let of = |image: &str| Keeping::InitContainer { name: "fill".into(), image: image.into(), brings: None };
+    assert_eq!(look(&site).await.keeping, of(IMAGE));
+    site.persist("localhost/plugins:2").await.unwrap();
+    site.persist("localhost/plugins:2").await.unwrap();
+    assert_eq!(look(&site).await.keeping, of("localhost/plugins:2"));
+    assert_eq!(by_hand.pods.uid("vault-0").await, before);
+
+    let rolling = Lab::new(|pods| {
+        pods.replicas(1).init_container(filler(IMAGE)).update_strategy(UpdateStrategy::RollingUpdate)
+    })
+    .await;
+    let site = rolling.site().await;
+    let refused = site.persist("localhost/plugins:2").await;
+    assert!(
+        matches!(refused, Err(SiteError::Kubernetes(KubernetesError::WouldRestart { .. }))),
+        "{refused:?}"
+    );
+    assert_eq!(look(&site).await.keeping, of(IMAGE));
+
+    let before = rolling.pods.uid("vault-0").await;
+    site.restart(&NodeName::new("vault-0")).await.unwrap();
+    eventually("the pod is made anew", async || {
+        let now = rolling.pods.uid("vault-0").await;
+        (now.is_some() && now != before).then_some(())
+    })
+    .await;
+    rolling.pods.wait_whole().await;
+    assert!(node(&look(&site).await, "vault-0").vault.is_some());
+}

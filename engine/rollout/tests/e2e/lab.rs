@@ -1,0 +1,94 @@
+//! Vaults in pods, and the site that they are.
+
+use std::path::{Path, PathBuf};
+
+use harness::{Cluster, VaultPods, VaultPodsBuilder, build};
+use rollout::{
+    Binary, ClusterChoice, Copied, KubernetesChoice, KubernetesSite, NodeName, NodeObserved, PluginDirectory,
+    PodChoice, Question, Site, SiteError, SiteObserved,
+};
+use tokio::sync::mpsc::unbounded_channel;
+use vault_api::{ClientConfig, Secret};
+
+pub(crate) const DIRECTORY: &str = "/vault/plugins";
+pub(crate) const FILE: &str = "kv-1.0.0";
+
+pub(crate) struct Lab {
+    pub(crate) pods: VaultPods,
+}
+
+impl Lab {
+    /// Pods with what `choose` changes of the usual.
+    pub(crate) async fn new(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Lab {
+        Lab { pods: choose(VaultPods::builder(Cluster::shared().await)).start().await }
+    }
+
+    pub(crate) fn choice(&self) -> KubernetesChoice {
+        KubernetesChoice {
+            cluster: ClusterChoice {
+                kubeconfig: Some(self.pods.cluster().kubeconfig().to_owned()),
+                namespace: Some(self.pods.namespace().to_owned()),
+                ..ClusterChoice::default()
+            },
+            pods: PodChoice::default(),
+            ..KubernetesChoice::default()
+        }
+    }
+
+    pub(crate) fn vault(&self) -> ClientConfig {
+        let mut config = ClientConfig::new("https://not.used");
+        config.token = Some(Secret::new(self.pods.root_token()));
+        config.ca_cert = self.pods.ca_file().map(Path::to_owned);
+        config
+    }
+
+    pub(crate) async fn site(&self) -> KubernetesSite {
+        self.connect(self.choice()).await.unwrap()
+    }
+
+    pub(crate) async fn connect(&self, choice: KubernetesChoice) -> Result<KubernetesSite, SiteError> {
+        KubernetesSite::connect(choice, self.vault()).await
+    }
+
+    /// What the host sees in the plugin directory of a pod.
+    pub(crate) async fn files(&self, pod: &str) -> Vec<String> {
+        let directory = self.pods.plugin_directory(pod).await;
+        let entries = std::fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// A real plugin, linked statically.
+pub(crate) async fn plugin() -> Binary {
+    let path: PathBuf = build::go_kv("v1.0.0").await;
+    Binary::read(&path, &mut |_, _| ()).unwrap()
+}
+
+pub(crate) fn question() -> Question {
+    Question { servers: PluginDirectory::At(DIRECTORY.into()), plugin: Some("kv".into()), binary: None }
+}
+
+pub(crate) async fn look(site: &KubernetesSite) -> SiteObserved {
+    site.observe(&question()).await.unwrap()
+}
+
+pub(crate) fn node<'a>(seen: &'a SiteObserved, pod: &str) -> &'a NodeObserved {
+    &seen.nodes[&NodeName::new(pod)]
+}
+
+/// Places on all nodes that were seen. Returns the last that was told of each.
+pub(crate) async fn place(site: &KubernetesSite, binary: &Binary) -> Result<Vec<Copied>, SiteError> {
+    let nodes: Vec<NodeName> = look(site).await.nodes.into_keys().collect();
+    let (progress, mut told) = unbounded_channel();
+    site.place(binary, FILE, &nodes, progress).await?;
+    let mut last = Vec::<Copied>::new();
+    while let Ok(copied) = told.try_recv() {
+        last.retain(|known| known.node != copied.node);
+        last.push(copied);
+    }
+    last.sort_by(|a, b| a.node.cmp(&b.node));
+    Ok(last)
+}

@@ -1,0 +1,10 @@
+//! The site `kubernetes` on a real cluster with real Vaults.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+
+mod lab;
+
+mod changes;
+mod permissions;
+mod sights;
+mod without_shell;

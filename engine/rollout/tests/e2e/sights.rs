@@ -1,0 +1,118 @@
+//! What a site shows of pods of every kind.
+
+use harness::{PluginVolume, RunsAs, Transport, UpdateStrategy, eventually};
+use rollout::{Keeping, Machine, NodeName, Presence, Restarts, Role, Site, SiteKind, SiteState};
+use vault_api::health;
+
+use crate::lab::{FILE, Lab, look, node, place, plugin};
+
+#[tokio::test]
+async fn three_plain_pods_are_seen_as_they_are_and_given_a_file_at_once() {
+    let lab = Lab::new(|pods| pods).await;
+    let site = lab.site().await;
+    let seen = look(&site).await;
+    let kind = SiteKind::Kubernetes {
+        namespace: lab.pods.namespace().to_owned(),
+        statefulset: "vault".to_owned(),
+        container: "vault".to_owned(),
+    };
+    assert_eq!(seen.kind, kind);
+    assert_eq!(seen.keeping, Keeping::Nothing { what: "emptyDir plugins".to_owned() });
+    assert_eq!((seen.restarts, seen.holder.as_ref()), (Restarts::ByHand, None));
+    assert_eq!(seen.nodes.len(), 3);
+    let active = lab.pods.active().await;
+    for (name, node) in &seen.nodes {
+        assert_eq!((&node.presence, &node.directory), (&Presence::Ready, &SiteState::Usable), "{name}");
+        assert_eq!((node.machine, node.files.len()), (Machine::of_this_process(), 0), "{name}");
+        assert!(node.free_bytes.is_some_and(|free| free > 0), "{name}");
+        let server = node.vault.as_ref().unwrap();
+        let role = if name.as_str() == active { Role::Active } else { Role::Standby };
+        assert_eq!((server.role, server.sealed, server.version.as_str()), (role, false, "1.21.4"), "{name}");
+        assert_eq!(server.running.contains_key("sys/"), role == Role::Active, "{name}");
+    }
+
+    let binary = plugin().await;
+    let told = place(&site, &binary).await.unwrap();
+    assert_eq!(told.len(), 3);
+    assert!(told.iter().all(|copied| (copied.done, copied.total) == (binary.size, binary.size)), "{told:?}");
+    let seen = look(&site).await;
+    for pod in lab.pods.names() {
+        let [file] = &node(&seen, pod).files[..] else { panic!("{:?}", node(&seen, pod).files) };
+        assert_eq!((&*file.name, &file.sha256, file.mode), (FILE, &binary.sha256, 0o755));
+        assert_eq!(lab.files(pod).await, [FILE]);
+    }
+    // What is there already is as wanted.
+    place(&site, &binary).await.unwrap();
+
+    let all: Vec<NodeName> = seen.nodes.keys().cloned().collect();
+    site.take_away(FILE, &all).await.unwrap();
+    site.take_away(FILE, &all).await.unwrap();
+    assert!(look(&site).await.nodes.values().all(|node| node.files.is_empty()));
+}
+
+#[tokio::test]
+async fn the_way_to_the_server_lasts_and_finds_the_active_pod_anew() {
+    let lab = Lab::new(|pods| pods.transport(Transport::Tls)).await;
+    let site = lab.site().await;
+    let client = site.client();
+    for _ in 0..200 {
+        assert!(!client.send(&health::Read).await.unwrap().standby);
+    }
+    let active = lab.pods.active().await;
+    let direct = site.client_of(&NodeName::new(active)).await.unwrap().unwrap();
+    assert!(!direct.send(&health::Read).await.unwrap().standby);
+
+    // The pod behind a way is replaced: the same way leads to the next one.
+    lab.pods.delete(active).await;
+    eventually("the pod that was made again answers", async || {
+        direct.send(&health::Read).await.ok().filter(|health| !health.sealed)
+    })
+    .await;
+    eventually("the active pod answers", async || {
+        site.find_active().await.unwrap();
+        client.send(&health::Read).await.ok().filter(|health| !health.standby && !health.sealed)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pod_that_is_restricted_and_keeps_its_files_is_seen_so() {
+    let lab = Lab::new(|pods| {
+        pods.replicas(1)
+            .plugin_volume(PluginVolume::Persistent)
+            .runs_as(RunsAs::Restricted)
+            .update_strategy(UpdateStrategy::RollingUpdate)
+            .transport(Transport::Tls)
+    })
+    .await;
+    let site = lab.site().await;
+    let seen = look(&site).await;
+    let what = "persistent volume claim plugins of each pod".to_owned();
+    assert_eq!((seen.keeping, seen.restarts), (Keeping::Volume { what }, Restarts::Rolling));
+    place(&site, &plugin().await).await.unwrap();
+
+    lab.pods.delete("vault-0").await;
+    let away = look(&site).await;
+    assert!(matches!(node(&away, "vault-0").presence, Presence::NotReady { .. }), "{away:?}");
+    lab.pods.wait_whole().await;
+    let back = look(&site).await;
+    assert_eq!(node(&back, "vault-0").presence, Presence::Ready, "{back:?}");
+    assert_eq!(node(&back, "vault-0").files.len(), 1);
+}
+
+#[tokio::test]
+async fn a_read_only_directory_and_a_missing_pod_are_named() {
+    let mut lab = Lab::new(|pods| pods.replicas(1).plugin_volume(PluginVolume::ReadOnly)).await;
+    let site = lab.site().await;
+    assert_eq!(node(&look(&site).await, "vault-0").directory, SiteState::ReadOnly);
+    let refused = place(&site, &plugin().await).await.unwrap_err().to_string();
+    assert!(refused.starts_with("vault-0 could not take the file: "), "{refused}");
+
+    // A claim that nothing can be bound to: the pod is described, and stays Pending.
+    lab.pods.scale(1).await;
+    let patch = kube::api::Patch::Merge(serde_json::json!({"spec": {"replicas": 2}}));
+    let sets = lab.pods.stateful_sets();
+    sets.patch("vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    let seen = look(&site).await;
+    assert!(matches!(node(&seen, "vault-1").presence, Presence::NotReady { .. }), "{seen:?}");
+}

@@ -1,0 +1,164 @@
+//! `manifests`: what a cluster needs so that the plugin is on every node, may be operated, is watched, and is used.
+
+mod access;
+mod application;
+mod document;
+mod hcl;
+mod helm;
+mod kubernetes_name;
+mod kustomize;
+mod monitoring;
+mod names;
+mod network;
+mod objects;
+mod part;
+mod server;
+mod stateful_set;
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgAction, Args};
+use rollout::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::ui::Report;
+use document::Document;
+use kustomize::{Existing, Written};
+use part::Part;
+
+/// Which parts, for which names.
+#[derive(Debug, Args)]
+pub struct ManifestsArgs {
+    /// Parts to make [default: those that fit every cluster with servers in it]
+    #[arg(value_enum, value_name = "PART")]
+    parts: Vec<Part>,
+    #[command(flatten)]
+    names: names::Flags,
+    /// Write them into a directory for kustomize instead
+    #[arg(long, value_name = "DIR", conflicts_with = "diff")]
+    kustomize: Option<PathBuf>,
+    /// Resource that the kustomization builds on, such as ../vault; can be given more than once
+    #[arg(long, value_name = "PATH", requires = "kustomize")]
+    base: Vec<String>,
+    /// Replace files of that directory that were made or changed by somebody else
+    #[arg(long, action = ArgAction::SetTrue, requires = "kustomize")]
+    force: bool,
+    /// Show what they would change in the cluster; exit code 3 when that is something
+    #[arg(long, action = ArgAction::SetTrue)]
+    diff: bool,
+}
+
+/// What was made of it.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum ManifestsReport {
+    /// The files themselves.
+    Documents {
+        /// Each of them.
+        documents: Vec<Document>,
+        /// The same as text.
+        #[serde(skip)]
+        text: String,
+    },
+    /// Where they are.
+    Written(Written),
+    /// How the cluster differs.
+    Compared {
+        /// Each object.
+        objects: Vec<ObjectDrift>,
+    },
+}
+
+/// Makes them. Nothing in the cluster is changed, and without --diff none is asked.
+///
+/// # Errors
+/// When a name cannot be used, a file is in the way, or the cluster does not answer.
+pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsReport, CommandError> {
+    let ManifestsArgs { parts, names, kustomize, base, force, diff } = args;
+    let cluster = context.kubernetes();
+    let names = names::gather(names, cluster)?;
+    let mut documents = Vec::new();
+    for part in Part::chosen(&parts) {
+        documents.extend(part.documents(&names)?);
+    }
+    if let Some(directory) = kustomize {
+        let existing = if force { Existing::Replace } else { Existing::Keep };
+        return Ok(ManifestsReport::Written(kustomize::write(&directory, &base, &documents, existing)?));
+    }
+    if diff {
+        let objects: Vec<_> = documents.iter().flat_map(Document::objects).cloned().collect();
+        let connection =
+            ClusterConnection { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() };
+        let objects = compare_with_cluster(&connection, objects).await.map_err(|error| {
+            let hint = error.cure();
+            CommandError::failed("could not compare with the cluster").because(error).hint(hint)
+        })?;
+        return Ok(ManifestsReport::Compared { objects });
+    }
+    let text = match documents.as_slice() {
+        // Alone it is what its reader takes.
+        [document] => document.text()?,
+        documents => documents.iter().map(Document::in_stream).collect::<Result<String, _>>()?,
+    };
+    Ok(ManifestsReport::Documents { documents, text })
+}
+
+impl Report for ManifestsReport {
+    fn render(&self) -> String {
+        match self {
+            Self::Documents { documents: _, text } => text.clone(),
+            Self::Written(written) => render_written(written),
+            Self::Compared { objects } => render_compared(objects),
+        }
+    }
+
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Compared { objects } if objects.iter().any(|object| object.drift != Drift::None) => {
+                Kind::Drift.exit_code()
+            }
+            _ => ExitCode::SUCCESS,
+        }
+    }
+}
+
+fn render_written(written: &Written) -> String {
+    let Written { directory, files, removed, component } = written;
+    let mut text = String::new();
+    for file in files {
+        let _ = writeln!(text, "Wrote {}", directory.join(file).display());
+    }
+    for file in removed {
+        let _ = writeln!(text, "Removed {}, which is not made any more", directory.join(file).display());
+    }
+    let directory = directory.display();
+    let _ = match component {
+        true => {
+            writeln!(text, "Name {directory} under `components` of the kustomization that has the servers.")
+        }
+        false => writeln!(text, "Apply it with `kubectl apply -k {directory}`."),
+    };
+    text
+}
+
+fn render_compared(objects: &[ObjectDrift]) -> String {
+    let mut text = String::new();
+    for ObjectDrift { object, drift } in objects {
+        let _ = match drift {
+            Drift::None => writeln!(text, "{object}: as it should be"),
+            Drift::Missing => writeln!(text, "{object}: is not there, would be created"),
+            Drift::Different { fields } => {
+                let _ = writeln!(text, "{object}: would change");
+                for field in fields {
+                    let _ = writeln!(text, "  {field}");
+                }
+                Ok(())
+            }
+        };
+    }
+    text
+}

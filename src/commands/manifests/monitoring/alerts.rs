@@ -1,0 +1,197 @@
+//! The alerts. Each expression names numbers that are served, and fires when what its summary says is so.
+
+use std::collections::BTreeMap;
+
+use rollout::MountPath;
+use serde::Serialize;
+
+use crate::commands::manifests::names::Names;
+
+/// A file of rules.
+#[derive(Debug, Serialize)]
+pub(super) struct Groups {
+    groups: Vec<Group>,
+}
+
+#[derive(Debug, Serialize)]
+struct Group {
+    name: String,
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Serialize)]
+struct Rule {
+    alert: &'static str,
+    expr: String,
+    #[serde(rename = "for")]
+    lasting: &'static str,
+    labels: BTreeMap<&'static str, &'static str>,
+    annotations: BTreeMap<&'static str, String>,
+}
+
+/// The job of one mount's numbers.
+pub(super) fn job(names: &Names, mount: &MountPath) -> String {
+    format!("{}-{}", names.prefix, mount.as_str().trim_end_matches('/').replace('/', "-"))
+}
+
+/// The job of the servers' own numbers.
+pub(super) fn servers(names: &Names) -> &'static str {
+    names.product.word()
+}
+
+/// Everything that wakes somebody.
+pub(super) fn groups(names: &Names) -> Groups {
+    let jobs: Vec<String> = names.mounts.iter().map(|mount| job(names, mount)).collect();
+    let plugin = Plugin { prefix: names.metrics_prefix.as_str(), jobs: matcher(&jobs) };
+    Groups {
+        groups: vec![
+            Group { name: names.prefix.to_string(), rules: plugin.rules() },
+            Group { name: servers(names).to_owned(), rules: of_the_servers(servers(names)) },
+        ],
+    }
+}
+
+/// A matcher of jobs. Their names hold letters, digits and -_.@ only, of which a dot has to be escaped.
+fn matcher(jobs: &[String]) -> String {
+    match jobs {
+        [job] => format!("job=\"{job}\""),
+        jobs => {
+            let jobs: Vec<String> = jobs.iter().map(|job| job.replace('.', "\\\\.")).collect();
+            format!("job=~\"{}\"", jobs.join("|"))
+        }
+    }
+}
+
+/// The numbers of the plugin, one job for each of its mounts.
+struct Plugin<'a> {
+    prefix: &'a str,
+    jobs: String,
+}
+
+impl Plugin<'_> {
+    fn rules(&self) -> Vec<Rule> {
+        let own = &self.jobs;
+        let creds = "operation=\"creds_read\"";
+        let slowest = self.rate("request_duration_seconds_bucket", creds, "job, le", "5m");
+        let failed =
+            self.rate("request_duration_seconds_count", &format!("{creds}, result=\"failed\""), "job", "5m");
+        let tried = self.rate(
+            "request_duration_seconds_count",
+            &format!("{creds}, result=~\"ok|failed\""),
+            "job",
+            "5m",
+        );
+        // The time that requests took, in seconds a second: as many as were at work at once, on average.
+        let at_work = self.rate("request_duration_seconds_sum", creds, "job", "30m");
+        let wal = format!("min by (job) (min_over_time({}_wal_entries{{{own}}}[30m]))", self.prefix);
+        vec![
+            rule(
+                "TokenEngineNotAnswering",
+                format!("up{{{own}}} == 0"),
+                "5m",
+                "critical",
+                "{{ $labels.job }} serves no numbers",
+                "The servers are sealed or gone, the mount does not run, or the token of Prometheus has ended.",
+            ),
+            rule(
+                "TokenEngineSlow",
+                format!("histogram_quantile(0.99, {slowest}) > 1"),
+                "5m",
+                "warning",
+                "one credential in a hundred takes over a second ({{ $value | humanizeDuration }})",
+                "Is the token service slow? Its own times are in upstream_duration_seconds.",
+            ),
+            rule(
+                "TokenEngineFailing",
+                format!("{failed} / {tried} > 0.05"),
+                "5m",
+                "critical",
+                "{{ $value | humanizePercentage }} of the credentials fail",
+                "The kinds of errors are in errors_total, those of the token service in upstream_errors_total.",
+            ),
+            rule(
+                "TokenEngineKeyRefused",
+                format!("{} > 0", self.increase("upstream_errors_total", "kind=\"key_refused\"", "10m")),
+                "1m",
+                "critical",
+                "the token service does not accept the key of {{ $labels.job }}",
+                "Write a valid api_key to the mount's config.",
+            ),
+            rule(
+                "TokenEngineRevocationsFail",
+                format!("{} > 0", self.increase("upstream_errors_total", "operation=\"revoke\"", "15m")),
+                "15m",
+                "warning",
+                "tokens of {{ $labels.job }} outlive their leases: revoking them fails",
+                "The server tries six times, then a person has to. Is the token service there?",
+            ),
+            rule(
+                "TokenEngineUnclaimedTokens",
+                format!("{wal} > {at_work}"),
+                "5m",
+                "warning",
+                "{{ $labels.job }} has had tokens without a lease for half an hour",
+                "More write-ahead entries than requests at work: they are not rolled back. Is the token service there?",
+            ),
+        ]
+    }
+
+    /// How much a number grows in a second.
+    fn rate(&self, name: &str, labels: &str, by: &str, over: &str) -> String {
+        format!("sum by ({by}) (rate({}_{name}{{{}, {labels}}}[{over}]))", self.prefix, self.jobs)
+    }
+
+    /// How much a number has grown.
+    fn increase(&self, name: &str, labels: &str, over: &str) -> String {
+        format!("sum by (job) (increase({}_{name}{{{}, {labels}}}[{over}]))", self.prefix, self.jobs)
+    }
+}
+
+fn of_the_servers(job: &str) -> Vec<Rule> {
+    vec![
+        rule(
+            "VaultNotAnswering",
+            format!("up{{job=\"{job}\"}} == 0"),
+            "5m",
+            "critical",
+            "no active server answers",
+            "The servers are sealed, have no active one among them, or the token of Prometheus has ended.",
+        ),
+        rule(
+            "VaultNoSpareServer",
+            format!("vault_autopilot_failure_tolerance{{job=\"{job}\"}} < 1"),
+            "10m",
+            "warning",
+            "the loss of one more server stops all of them",
+            "A server is sealed, gone or behind: see `vault operator raft autopilot state`.",
+        ),
+        rule(
+            "VaultIrrevocableLeases",
+            format!("vault_expire_num_irrevocable_leases{{job=\"{job}\"}} > 0"),
+            "5m",
+            "warning",
+            "{{ $value }} leases could not be revoked in six attempts",
+            "Their credentials may live on. Cure the upstream, then `vault lease revoke -prefix` of the mount.",
+        ),
+    ]
+}
+
+fn rule(
+    alert: &'static str,
+    expr: String,
+    lasting: &'static str,
+    severity: &'static str,
+    summary: &str,
+    description: &str,
+) -> Rule {
+    Rule {
+        alert,
+        expr,
+        lasting,
+        labels: BTreeMap::from([("severity", severity)]),
+        annotations: BTreeMap::from([
+            ("summary", summary.to_owned()),
+            ("description", description.to_owned()),
+        ]),
+    }
+}

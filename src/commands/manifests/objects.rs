@@ -1,0 +1,113 @@
+//! What the objects of several parts have in common.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, ResourceRequirements, SecurityContext, Volume,
+    VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+
+use super::kubernetes_name::Label;
+use super::names::Names;
+use crate::error::CommandError;
+
+/// The label by which the servers' network policy and an operator's eye find what belongs together.
+const NAME: &str = "app.kubernetes.io/name";
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+
+/// Name, namespace and labels of an object of ours.
+pub(super) fn metadata(names: &Names, name: &Label, namespace: &Label) -> ObjectMeta {
+    ObjectMeta {
+        labels: Some(BTreeMap::from([
+            (NAME.to_owned(), names.prefix.to_string()),
+            (MANAGED_BY.to_owned(), env!("CARGO_PKG_NAME").to_owned()),
+        ])),
+        ..bare(name, namespace)
+    }
+}
+
+/// Name and namespace of somebody else's object.
+pub(super) fn bare(name: &Label, namespace: &Label) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_string()),
+        namespace: Some(namespace.to_string()),
+        ..ObjectMeta::default()
+    }
+}
+
+/// The labels of the servers' pods.
+pub(super) fn servers(names: &Names) -> BTreeMap<String, String> {
+    names.selector.labels().collect()
+}
+
+/// Whatever has these labels.
+pub(super) fn with_labels(labels: BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector { match_labels: Some(labels), ..LabelSelector::default() }
+}
+
+/// The volume that plugins lie in.
+pub(super) fn plugin_volume(names: &Names) -> Result<Volume, CommandError> {
+    Ok(empty(&super::names::beside(&names.prefix, "plugins")?))
+}
+
+/// A directory that lives as long as the pod.
+pub(super) fn empty(name: &Label) -> Volume {
+    Volume { name: name.to_string(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
+}
+
+/// A volume at a path.
+pub(super) fn mounted(volume: &Volume, path: &str) -> VolumeMount {
+    VolumeMount { name: volume.name.clone(), mount_path: path.to_owned(), ..VolumeMount::default() }
+}
+
+/// The same, which the container only reads.
+pub(super) fn read_only(volume: &Volume, path: &str) -> VolumeMount {
+    VolumeMount { read_only: Some(true), ..mounted(volume, path) }
+}
+
+/// A variable of the environment.
+pub(super) fn variable(name: impl Into<String>, value: impl Into<String>) -> EnvVar {
+    EnvVar { name: name.into(), value: Some(value.into()), ..EnvVar::default() }
+}
+
+/// A container of the plugin's image that runs its loader into `volume` at `path`, and ends.
+pub(super) fn loader(
+    names: &Names,
+    name: &Label,
+    volume: &Volume,
+    path: &str,
+) -> Result<Container, CommandError> {
+    Ok(Container {
+        name: name.to_string(),
+        image: Some(names.image()?.to_string()),
+        command: Some(["/vault-token-plugin", "loader", "--to", path].map(str::to_owned).to_vec()),
+        volume_mounts: Some(vec![mounted(volume, path)]),
+        security_context: Some(confined()),
+        resources: Some(small()),
+        ..Container::default()
+    })
+}
+
+/// A container that needs nothing but its volumes.
+pub(super) fn confined() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        ..SecurityContext::default()
+    }
+}
+
+/// A binary is held in memory while it is checked, and some are large; a limit is what some namespaces ask for.
+fn small() -> ResourceRequirements {
+    let quantities = |pairs: &[(&str, &str)]| {
+        Some(pairs.iter().map(|(key, amount)| ((*key).to_owned(), Quantity((*amount).to_owned()))).collect())
+    };
+    ResourceRequirements {
+        requests: quantities(&[("cpu", "50m"), ("memory", "64Mi")]),
+        limits: quantities(&[("memory", "512Mi")]),
+        ..ResourceRequirements::default()
+    }
+}

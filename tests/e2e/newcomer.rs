@@ -1,0 +1,136 @@
+//! docs/first-credential.md, command by command, on a real cluster.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use harness::{Cluster, Content, ImageArchive, Program, Upstream, build, eventually};
+use serde_json::json;
+use tokio::process::Child;
+
+/// What the document calls the servers' and the application's images.
+const VAULT_IMAGE: &str = "docker.io/hashicorp/vault:1.21.4";
+const SHELL_IMAGE: &str = "docker.io/library/busybox:1.37";
+const NAMESPACE: &str = "vault";
+/// In the cluster's network, where nobody else is: the node pulls from its own loopback without TLS.
+const REGISTRY: &str = "127.0.0.1:5000";
+
+#[tokio::test]
+async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
+    let cluster = Cluster::shared().await;
+    import_images(cluster).await;
+    let upstream = Upstream::builder().in_network_of(cluster).start().await;
+    let _registry = registry(cluster).await;
+    let first = cluster.reserve_address(NAMESPACE, "vault-0");
+    let shell = shell(cluster, &upstream, first).await;
+
+    let document = Document::read();
+    assert!(document.names("IMAGE") && document.names("SERVERS"), "the document begins with what is yours");
+    let shown = run(&shell, &document.commands(..document.place("## The end of it"))).await;
+    let token =
+        shown.lines().find_map(|line| line.strip_prefix("the token is ")).expect("it is printed last");
+    let live = upstream.live();
+    assert_eq!(live.len(), 1, "the trial credential of `register` is revoked, the application's lives");
+    assert_eq!(live[0].token, token);
+
+    let end = document.commands(document.place("## The end of it")..);
+    let (stop, clear_away) = end.split_first().expect("the section has commands");
+    run(&shell, std::slice::from_ref(stop)).await;
+    eventually("the application's token is revoked", async || upstream.live().is_empty().then_some(())).await;
+    run(&shell, clear_away).await;
+    for file in ["init.txt", "unseal-key"] {
+        assert!(!shell.home().join(file).exists(), "{file} is left behind");
+    }
+}
+
+async fn import_images(cluster: &Cluster) {
+    let vault = build::vault().await;
+    let server = ImageArchive::new(VAULT_IMAGE, "/bin/vault", &[("bin/vault", Content::Program(vault))]);
+    cluster.import(&server.path()).await;
+    let busybox = Path::new("/bin/busybox").to_owned();
+    let shell = ImageArchive::new(
+        SHELL_IMAGE,
+        "/bin/sh",
+        &[
+            ("bin/busybox", Content::Program(busybox)),
+            ("bin/sh", Content::Link("busybox".to_owned())),
+            ("bin/sleep", Content::Link("busybox".to_owned())),
+        ],
+    );
+    cluster.import(&shell.path()).await;
+}
+
+/// Debian's registry, for whoever is in the cluster's network.
+async fn registry(cluster: &Cluster) -> (Program, Child) {
+    let program = Program::new("/usr/bin/docker-registry").in_network_of(cluster);
+    let configuration = json!({
+        "version": 0.1,
+        "storage": {"filesystem": {"rootdirectory": program.home().join("storage")}},
+        "http": {"addr": REGISTRY},
+    });
+    // JSON is YAML.
+    fs::write(program.home().join("config.yml"), configuration.to_string()).unwrap();
+    let mut registry = program.spawn(["serve", "config.yml"]);
+    let (host, port) = REGISTRY.split_once(':').unwrap();
+    let knock = format!("exec 3<>/dev/tcp/{host}/{port}");
+    let visitor = Program::new("/bin/bash").in_network_of(cluster);
+    eventually("the registry answers", async || {
+        assert!(registry.try_wait().unwrap().is_none(), "the registry has ended");
+        (visitor.run(["-c", &knock]).await.code == Some(0)).then_some(())
+    })
+    .await;
+    (program, registry)
+}
+
+/// A shell in the cluster's network with what the reader has: both programs on its path, and the values that are theirs.
+async fn shell(cluster: &Cluster, upstream: &Upstream, first: Ipv4Addr) -> Program {
+    let kubeconfig = cluster.kubeconfig().display().to_string();
+    let shell = Program::new("/bin/bash").in_network_of(cluster);
+    let programs = shell.home().join("bin");
+    fs::create_dir(&programs).unwrap();
+    let ours = build::static_binary("vault-token-plugin").await;
+    fs::hard_link(&ours, programs.join("vault-token-plugin"))
+        .or_else(|_| fs::copy(&ours, programs.join("vault-token-plugin")).map(|_| ()))
+        .unwrap();
+    std::os::unix::fs::symlink(build::kubectl().await, programs.join("kubectl")).unwrap();
+    fs::write(shell.home().join("api-key"), upstream.api_key()).unwrap();
+    let path = format!("{}:/usr/local/bin:/usr/bin:/bin", programs.display());
+    shell
+        .env("PATH", path)
+        .env("KUBECONFIG", kubeconfig)
+        .env("IMAGE", format!("{REGISTRY}/custom-plugin:0.1.0"))
+        .env("API_ENDPOINT", upstream.endpoint())
+        .env("SERVERS", format!("http://{first}:8200"))
+        .env("CLUSTER", cluster.api_server_in_network())
+}
+
+/// Runs commands as a person types them: one after the other in one shell, until one fails.
+async fn run(shell: &Program, commands: &[String]) -> String {
+    shell.run_with_input(["-eu", "-o", "pipefail", "-s"], commands.concat()).await.success()
+}
+
+struct Document(String);
+
+impl Document {
+    fn read() -> Document {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/first-credential.md");
+        Document(fs::read_to_string(path).unwrap())
+    }
+
+    /// Whether the block of what is the reader's own sets this variable.
+    fn names(&self, variable: &str) -> bool {
+        let (_, yours) = self.0.split_once("```sh yours\n").unwrap();
+        let (yours, _) = yours.split_once("```").unwrap();
+        yours.contains(&format!("export {variable}="))
+    }
+
+    fn place(&self, heading: &str) -> usize {
+        self.0.find(heading).unwrap_or_else(|| panic!("the document has no {heading}"))
+    }
+
+    /// The blocks of commands in a part of the document; what is the reader's own is not among them.
+    fn commands(&self, part: impl std::slice::SliceIndex<str, Output = str>) -> Vec<String> {
+        let blocks = self.0[part].split("```sh\n").skip(1);
+        blocks.map(|block| block.split_once("```").unwrap().0.to_owned()).collect()
+    }
+}
