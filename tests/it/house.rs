@@ -134,6 +134,34 @@ fn no_test_file_is_forgotten() {
     }
 }
 
+/// A target is a function, a line in the test that runs it on every build, a binary for libFuzzer, and seeds.
+#[test]
+fn no_fuzz_target_is_forgotten() {
+    let fuzz = repository().join("fuzz");
+    let manifest = read(&fuzz.join("Cargo.toml"));
+    let targets: BTreeSet<String> = rust_files_directly_in(&fuzz.join("fuzz_targets"))
+        .iter()
+        .map(|file| file.file_stem().expect("it ends in .rs").to_string_lossy().into_owned())
+        .collect();
+    let corpora: BTreeSet<String> = fs::read_dir(fuzz.join("corpus"))
+        .expect("there are corpora")
+        .map(|entry| entry.expect("a directory entry").file_name().to_string_lossy().into_owned())
+        .collect();
+    assert_eq!(targets, corpora, "the targets and the corpora");
+
+    let mut replayed = BTreeSet::new();
+    for file in rust_files(&repository().join("engine")) {
+        let code = if file.ends_with("src/fuzzing.rs") { code(&file) } else { continue };
+        for call in code.split("replay(\"").skip(1) {
+            replayed.insert(call.split('"').next().expect("a first part").to_owned());
+        }
+    }
+    assert_eq!(targets, replayed, "the targets and those that tests run");
+    for target in targets {
+        assert!(manifest.contains(&format!("path = \"fuzz_targets/{target}.rs\"")), "{target} is no binary");
+    }
+}
+
 #[test]
 fn only_the_client_of_vault_api_names_reqwest() {
     assert_eq!(files_naming("engine/vault-api/src", "reqwest"), ["client.rs"]);

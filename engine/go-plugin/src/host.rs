@@ -8,6 +8,9 @@ mod log_line;
 mod process;
 mod tail;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 use std::error::Error as _;
 use std::ffi::OsString;
 use std::path::PathBuf;

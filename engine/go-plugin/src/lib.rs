@@ -37,6 +37,10 @@ mod stdout;
 mod tls;
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use broker::{Broker, DialError};
 pub use connection::MESSAGE_SIZE_LIMIT;
 pub use environment::Environment;

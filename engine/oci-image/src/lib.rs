@@ -17,6 +17,10 @@ mod push_error;
 mod retry;
 mod target;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use credentials::{Credentials, CredentialsError};
 pub use digest::Digest;
 pub use document::{Platform, PlatformError};

@@ -153,7 +153,7 @@ pub(crate) fn said(error: &OciDistributionError) -> String {
 }
 
 /// The registry's own message if there is one in it, in one line that has an end.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let document = serde_json::from_str::<serde_json::Value>(text).ok();
     let message = document.as_ref().and_then(|document| {
         let error = document.pointer("/errors/0")?;

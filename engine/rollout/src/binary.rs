@@ -204,7 +204,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn format(content: &[u8]) -> Format {
+pub(crate) fn format(content: &[u8]) -> Format {
     let elf = match content.get(..5) {
         Some(b"\x7fELF\x01") => elf::<FileHeader32<object::Endianness>>(content),
         Some(b"\x7fELF\x02") => elf::<FileHeader64<object::Endianness>>(content),

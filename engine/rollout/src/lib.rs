@@ -23,6 +23,10 @@ mod sums;
 mod undo;
 mod version;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use apply::{CancelFlag, Outcome, apply};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};

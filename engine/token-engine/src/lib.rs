@@ -18,6 +18,10 @@ mod token;
 mod unclaimed;
 mod upstream;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -15,6 +15,7 @@ pub mod ttl;
 
 mod coerce;
 mod help;
+mod identity_template;
 mod input;
 mod instance;
 mod openapi;
@@ -22,10 +23,14 @@ mod patch;
 mod raw;
 mod wal;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 pub use coerce::{DurationError, parse_duration};
 pub use context::Context;
 pub use engine::{Declaration, DeclarationError, Engine};
 pub use field::{DisplayAttributes, Field};
+pub use identity_template::{IdentityTemplate, IdentityTemplateError};
 pub use openapi::{OperationStatus, ResponseDoc};
 pub use patch::merge_patch;
 pub use path::Path;

@@ -12,5 +12,9 @@ mod serve;
 pub mod testing;
 mod wire;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use host::{ProbeError, ProbeReport, probe};
 pub use serve::{ServeError, serve};

@@ -15,6 +15,9 @@ mod remote_system;
 #[cfg(test)]
 mod in_process;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
+
 pub(crate) use backend::{RemoteBackend, supports_multiplexing};
 pub(crate) use from_wire::WireError;
 pub(crate) use offered::offered;

@@ -57,7 +57,7 @@ impl Executable {
         }
     }
 
-    fn parse(head: &[u8]) -> Self {
+    pub(super) fn parse(head: &[u8]) -> Self {
         let (format, interpreter) = match head {
             [] => (Format::Empty, None),
             [0x7f, b'E', b'L', b'F', ..] if head.len() > 20 => {

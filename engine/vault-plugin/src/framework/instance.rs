@@ -12,7 +12,7 @@ use super::help::{PathHelp, root_help};
 use super::input::{self, Input};
 use super::openapi::{self, EngineDoc, PathInput};
 use super::path::{Forward, Route};
-use super::secret::secret_type;
+use super::secret::{SecretType, secret_type};
 use super::wal;
 use crate::logical::{
     Backend, BackendConfig, BackendType, Error, Map, Operation, ReplicationState, Request, Response,
@@ -71,6 +71,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
             other => other?,
         };
         if let Some(response) = &mut response {
+            self.keep_from_renewal(response);
             if !ignored.is_empty() && route.input() == PathInput::Declared {
                 let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
                 response.warnings.push(text);
@@ -83,6 +84,14 @@ impl<S: Send + Sync + 'static> Instance<S> {
             }
         }
         Ok(response)
+    }
+
+    /// As in Go a lease is not renewable that nothing renews: the host says so to its holder instead of asking in vain.
+    fn keep_from_renewal(&self, response: &mut Response) {
+        let Some(secret) = &mut response.secret else { return };
+        let name = secret_type(&secret.internal_data);
+        let declared = self.engine.secrets.iter().find(|declared| Some(declared.name) == name);
+        secret.lease.renewable &= declared.is_none_or(SecretType::is_renewable);
     }
 
     /// Asks the host only for operations that are to be forwarded.

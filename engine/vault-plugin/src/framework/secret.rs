@@ -35,7 +35,7 @@ pub struct SecretType<S> {
 }
 
 impl<S: Send + Sync + 'static> SecretType<S> {
-    /// A kind of secret. Leases remember the name: changing it later strands those that exist.
+    /// A kind of secret, renewable once it is given [`on_renew`](Self::on_renew). Leases remember the name: changing it later strands those that exist.
     #[must_use]
     pub fn new(name: &'static str) -> SecretType<S> {
         SecretType { name, fields: BTreeMap::new(), renew: None, revoke: None }
@@ -81,6 +81,11 @@ impl<S: Send + Sync + 'static> SecretType<S> {
             Err(error) => Box::pin(async move { Err(error) }),
         }));
         self
+    }
+
+    /// Whether there is something that renews.
+    pub(crate) fn is_renewable(&self) -> bool {
+        self.renew.is_some()
     }
 
     /// Renews, and answers with the whole secret: the host stores what it gets.

@@ -1,12 +1,16 @@
 //! An engine that uses what the framework offers, on a host in memory.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vault_plugin::framework::{
-    Context, Data, Engine, Field, NamesWithInfo, NoFields, OperationStatus, Path, Raw, merge_patch, pattern,
+    Context, Data, Engine, Field, IdentityTemplate, Issued, Lease, NamesWithInfo, NoFields, OperationStatus,
+    Path, Raw, SecretType, merge_patch, pattern,
 };
 use vault_plugin::logical::{
-    Error, Event, EventError, Map, Operation, Product, ReplicationState, Response, WrapInfo,
+    Entity, Error, Event, EventError, Group, Map, Operation, Product, ReplicationState, Response,
+    SystemViewError, WrapInfo,
 };
 use vault_plugin::testing::Mount;
 
@@ -57,6 +61,15 @@ fn engine() -> Engine<Library> {
                 .on(Operation::Read, "Show a cover.", cover),
         )
         .path(Path::new("orders").on(Operation::Update, "Order.", order))
+        .path(
+            Path::new(format!("cards/{}", pattern::generic_name("name"))).field("name", Field::string()).on(
+                Operation::Read,
+                "Issue a card.",
+                card,
+            ),
+        )
+        .secret(SecretType::new("day").on_revoke(end_card))
+        .secret(SecretType::new("year").on_renew(renew_card).on_revoke(end_card))
 }
 
 fn key(name: &str) -> String {
@@ -114,6 +127,19 @@ async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
     let wrap_info = Some(WrapInfo { ttl: std::time::Duration::from_secs(60), ..WrapInfo::default() });
     let accepted = Data(json!({"number": 7}));
     Ok(Response { wrap_info, ..cx.with_status(202, accepted)? })
+}
+
+async fn card(_cx: Context<Library>, wanted: Named) -> Result<Issued, Error> {
+    let kind = if wanted.name == "day" { "day" } else { "year" };
+    Ok(Issued::new(kind, json!({"number": 1}), json!({}), Lease::default()))
+}
+
+async fn renew_card(_cx: Context<Library>, _: NoFields) -> Result<Lease, Error> {
+    Ok(Lease::default())
+}
+
+async fn end_card(_cx: Context<Library>, _: NoFields) -> Result<(), Error> {
+    Ok(())
 }
 
 async fn rotate(cx: Context<Library>) -> Result<(), Error> {
@@ -189,6 +215,40 @@ async fn a_raw_answer_has_its_own_body_and_an_accepted_one_its_own_status() {
     let ordered = mount.write("orders", json!({})).await.unwrap().unwrap();
     assert_eq!(ordered.wrap_info.as_ref().unwrap().ttl.as_secs(), 60);
     assert_eq!(data(Some(ordered))["http_status_code"], 202);
+}
+
+#[tokio::test]
+async fn only_a_secret_that_something_renews_is_said_to_be_renewable() {
+    let library = library().await;
+    for (kind, renewable) in [("day", false), ("year", true)] {
+        let issued = library.read(&format!("cards/{kind}")).await.unwrap().unwrap();
+        assert_eq!(issued.secret.as_ref().unwrap().lease.renewable, renewable, "{kind}");
+        assert_eq!(library.renew(&issued).await.is_ok(), renewable, "{kind}");
+        library.revoke(&issued).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_template_is_filled_in_for_the_entity_that_asks() {
+    let library = library().await;
+    let template: IdentityTemplate =
+        "{{identity.entity.name}}/{{ identity.groups.names.ops.id }}".parse().unwrap();
+    let fill = |entity: &'static str| template.fill(library.system(), entity);
+    assert!(matches!(fill("e1").await, Err(Error::System(SystemViewError::Unsupported(_)))));
+
+    let ann = Entity { id: "e1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
+    let ops = Group { id: "g1".to_owned(), name: "ops".to_owned(), ..Group::default() };
+    library.system().answer(|host| {
+        host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)]));
+        host.groups = Some(BTreeMap::from([("e1".to_owned(), vec![ops])]));
+    });
+    assert_eq!(fill("e1").await.unwrap(), "ann/g1");
+    for nobody in ["", "e2"] {
+        assert!(matches!(fill(nobody).await, Err(Error::Invalid(_))), "{nobody:?}");
+    }
+    library.system().answer(|host| host.groups = Some(BTreeMap::new()));
+    let lacking = fill("e1").await.unwrap_err().to_string();
+    assert_eq!(lacking, "the caller's identity has nothing for identity.groups.names.ops.id");
 }
 
 #[tokio::test]

@@ -1,0 +1,64 @@
+//! The part of [`crate::fuzzing`] that reads what callers send and what storage holds.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::coerce::coerce;
+use super::field::FieldType;
+use super::parse_duration;
+use super::pattern::Pattern;
+use super::wal::Entry;
+
+const KINDS: [FieldType; 17] = [
+    FieldType::String,
+    FieldType::Int,
+    FieldType::Int64,
+    FieldType::Bool,
+    FieldType::Map,
+    FieldType::Slice,
+    FieldType::StringSlice,
+    FieldType::CommaStringSlice,
+    FieldType::CommaIntSlice,
+    FieldType::KvPairs,
+    FieldType::NameString,
+    FieldType::LowerCaseString,
+    FieldType::DurationSecond,
+    FieldType::SignedDurationSecond,
+    FieldType::Float,
+    FieldType::Time,
+    FieldType::Header,
+];
+
+/// The value of a field in JSON, for a field of every type: what is accepted is accepted again as the same.
+pub fn fields(bytes: &[u8]) {
+    let Ok(raw) = serde_json::from_slice::<Value>(bytes) else { return };
+    for kind in KINDS {
+        match coerce(kind, &raw) {
+            Ok(Some(value)) => assert_eq!(coerce(kind, &value), Ok(Some(value)), "{kind:?}"),
+            Ok(None) => {}
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    if let Some(text) = raw.as_str() {
+        drop(parse_duration(text));
+    }
+}
+
+/// A pattern and, on the lines below, a path: what is captured is of the path.
+pub fn pattern(bytes: &[u8]) {
+    let Some((pattern, path)) = str::from_utf8(bytes).ok().and_then(|text| text.split_once('\n')) else {
+        return;
+    };
+    let Ok(pattern) = Pattern::compile(pattern) else { return };
+    for (name, text) in pattern.captures(path).unwrap_or_default() {
+        assert!(!name.is_empty() && path.contains(text));
+    }
+}
+
+/// An entry of the write-ahead log, which an engine in Go may have written.
+pub fn wal_entry(bytes: &[u8]) {
+    let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else { return };
+    // One that is old enough by a long age is so by a short one.
+    assert!(entry.is_older_than(Duration::ZERO) || !entry.is_older_than(Duration::MAX));
+}
