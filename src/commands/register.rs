@@ -2,7 +2,7 @@
 
 mod wanted;
 
-pub(crate) use wanted::from_file;
+pub(crate) use wanted::{from_file, survival};
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

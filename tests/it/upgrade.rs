@@ -16,12 +16,13 @@ async fn dev(script: &str) -> String {
     let next = next.to_str().expect("a path");
     let output = Program::new(BINARY).run(["dev", "--quiet", "--", "sh", "-c", script, BINARY, next]).await;
     let mut said = output.success();
+    let version = regex::escape(VERSION);
     for (pattern, word) in [
         (r"/[\w./-]*/plugins\b", "DIRECTORY"),
         (r"http://127\.0\.0\.1:\d+", "ADDRESS"),
         (r"\b[0-9a-f]{64}\b", "SHA256"),
         (r"\b[0-9a-f]{12}\b", "SHA256......"),
-        (VERSION, "0.0.0"),
+        (&version, "0.0.0"),
     ] {
         said = Regex::new(pattern).expect("a pattern").replace_all(&said, word).into_owned();
     }

@@ -46,8 +46,8 @@ pub(super) fn patch(names: &Names) -> Result<Vec<Document>, CommandError> {
         part: Part::Statefulset,
         file: "statefulset-patch.yaml".to_owned(),
         about: "For your StatefulSet: the image brings every version that it holds into the plugin directory before \
-                a server starts, and no server is restarted but by you (OnDelete). Apply it with `kubectl apply \
-                --server-side`, or with kustomize.",
+                a server starts, and no server is restarted but by you (OnDelete). Apply it with `kubectl patch \
+                --patch-file`, or with kustomize.",
         content: Content::Patch(patch),
     }])
 }

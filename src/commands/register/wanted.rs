@@ -66,8 +66,11 @@ pub(super) struct Flags {
     #[arg(long, action = ArgAction::SetTrue)]
     allow_downgrade: bool,
     /// Register though a node that is started anew loses the version
-    #[arg(long, action = ArgAction::SetTrue)]
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with = "image")]
     allow_ephemeral: bool,
+    /// Image of the init container, which brings this version
+    #[arg(long, value_name = "IMAGE")]
+    image: Option<String>,
     /// Write again what cannot be read back
     #[arg(long, action = ArgAction::SetTrue)]
     rewrite: bool,
@@ -125,8 +128,17 @@ pub(super) async fn gather(
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
-    let survival = if flags.allow_ephemeral { Survival::NotNeeded } else { Survival::Needed };
+    let survival = survival(flags.image, flags.allow_ephemeral);
     Ok((world, Register { plugin, mounts, downgrade, rewrite, survival }))
+}
+
+/// What is to be there when a node is started anew, as flags say it.
+pub(crate) fn survival(image: Option<String>, allow_ephemeral: bool) -> Survival {
+    match (image, allow_ephemeral) {
+        (Some(image), _) => Survival::Image(image),
+        (None, true) => Survival::NotNeeded,
+        (None, false) => Survival::Needed,
+    }
 }
 
 pub(crate) fn from_file(yaml: &PluginYaml) -> Result<Vec<MountGoal>, CommandError> {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Survival, Target, ThisRun, Trial,
-    Upgrade, Version, World, WriteGoal, observe,
+    Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Target, ThisRun, Trial, Upgrade,
+    Version, World, WriteGoal, observe,
 };
 use vault_api::catalog::{self, EntryName, PluginType};
 
@@ -13,7 +13,7 @@ use super::compatible::breaking;
 use crate::commands::brought::{environment, missing, program, read, version};
 use crate::commands::data::writes;
 use crate::commands::probe::probe_for;
-use crate::commands::register::from_file;
+use crate::commands::register::{from_file, survival};
 use crate::commands::{place, site};
 use crate::config::PluginYaml;
 use crate::context::Context;
@@ -126,11 +126,7 @@ pub(super) async fn gather(
             flagged.into_iter().map(|(path, data)| WriteGoal { path, data }).collect();
         canary(flagged, mounts, flags.smoke)
     };
-    let survival = match (flags.image, flags.allow_ephemeral) {
-        (Some(image), _) => Survival::Image(image),
-        (None, true) => Survival::NotNeeded,
-        (None, false) => Survival::Needed,
-    };
+    let survival = survival(flags.image, flags.allow_ephemeral);
     let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probed };
     let upgrade = Upgrade {
         target: Target::Brought(Box::new(plugin)),

@@ -26,7 +26,7 @@ pub(super) fn register(observed: &Observed, register: &Register) -> Result<(), R
     brought(observed, plugin)?;
     // What is registered already is not made worse.
     if observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_none() {
-        nodes::kept(observed, &plugin.file_name(), &register.survival)?;
+        nodes::kept_as_it_is(observed, &plugin.file_name(), &register.survival)?;
     }
     pin(observed, plugin)?;
     register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))

@@ -60,6 +60,18 @@ pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Resu
     }
 }
 
+/// As [`kept`], where nothing is done about what a node is started with.
+pub(super) fn kept_as_it_is(observed: &Observed, file: &str, survival: &Survival) -> Result<(), Refusal> {
+    if let Some(SiteObserved { keeping: Keeping::InitContainer { name, image, .. }, .. }) = &observed.site
+        && let Survival::Image(wanted) = survival
+        && image != wanted
+    {
+        let what = format!("the init container {name} has the image {image}, and not {wanted}");
+        return Err(Refusal::NotKept { file: file.to_owned(), what });
+    }
+    kept(observed, file, survival)
+}
+
 /// The next step for nodes, once the active one is proven.
 pub(super) fn step(
     observed: &Observed,

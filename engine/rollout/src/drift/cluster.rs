@@ -104,7 +104,14 @@ async fn compare(
     };
     let there = api.get_opt(&name).await.map_err(refused)?;
     let params = PatchParams::apply(MANAGER).force().dry_run();
-    let drift = match (there, api.patch(&name, &params, &Patch::Apply(object)).await) {
+    let mut after = api.patch(&name, &params, &Patch::Apply(object)).await;
+    // What the API server has filled in belongs to nobody, and applying takes nothing away that is not the applier's: that an
+    // object says `null` there is heard by a patch only.
+    if there.is_some() && matches!(&after, Err(kube::Error::Api(status)) if status.code == 422) {
+        let params = PatchParams { dry_run: true, ..PatchParams::default() };
+        after = api.patch(&name, &params, &Patch::Strategic(object)).await.or(after);
+    }
+    let drift = match (there, after) {
         (None, Ok(_)) => Drift::Missing,
         // The namespace is not there either, so it cannot be tried.
         (None, Err(kube::Error::Api(status))) if status.code == 404 => Drift::Missing,
