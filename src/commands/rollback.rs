@@ -50,15 +50,15 @@ pub async fn run(args: RollbackArgs, context: &Context, ui: &mut Ui) -> Result<M
     let (world, upgrade) = unless_interrupted(gather(args, context)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui)
-        .await
-        .map_err(|error| match error.kind() {
+    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await.map_err(
+        |error| match error.kind() {
             // The version before is another one once mounts have moved.
             Kind::Interrupted | Kind::NeedsPerson => {
                 error.hint(format!("To go on with this version: --to {version}"))
             }
             _ => error,
-        })?;
+        },
+    )?;
     Ok(MoveReport::new(plugin, version, carried))
 }
 
