@@ -67,7 +67,7 @@ async fn names_of_ones_own_reach_every_file() {
     let output = manifests(&[
         "all",
         "--image",
-        IMAGE,
+        "registry.example.com/mine:0.1.0",
         "--product",
         "openbao",
         "--name",
