@@ -264,6 +264,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l write -d 'Data of any other path of the mount' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l smoke -d 'Path of the mount to try at the end, such as creds/developer; a lease is revoked again' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -s f -l file -d 'All of the above in a file; flags come before it' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l image -d 'Image of the init container, which brings this version' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F

@@ -14,7 +14,7 @@ use tonic::transport::Channel;
 use super::error::BrokeredError;
 use crate::connection::{self, Arrivals, Connection, Incoming};
 use crate::environment::TEMPORARY_DIRECTORY;
-use crate::socket;
+use crate::socket::{self, SocketFile};
 use crate::wire::ConnInfo;
 use crate::wire::conn_info::Knock;
 use crate::wire::grpc_broker_client::GrpcBrokerClient;
@@ -38,7 +38,14 @@ pub(super) struct Brokered {
     /// Present when the services are reached through the main connection.
     doors: Option<Doors>,
     last: AtomicU32,
-    services: Mutex<HashMap<u32, DropGuard>>,
+    services: Mutex<HashMap<u32, Service>>,
+}
+
+/// What is offered; nobody reads it, it ends when it is dropped. The file goes with it and not with a task, which the end of
+/// the process may overtake.
+struct Service {
+    _stop: DropGuard,
+    _socket: Option<SocketFile>,
 }
 
 impl Brokered {
@@ -67,11 +74,12 @@ impl Brokered {
     pub(super) async fn serve(&self, routes: Routes) -> Result<u32, BrokeredError> {
         let service_id = self.last.fetch_add(1, Ordering::Relaxed) + 1;
         let stop = CancellationToken::new();
-        match &self.doors {
+        let socket = match &self.doors {
             Some(doors) => {
                 let (arrivals, incoming) = connection::arrivals(self.tls.clone());
                 doors.open(service_id, arrivals);
                 tokio::spawn(run(routes, incoming, stop.clone()));
+                None
             }
             None => {
                 let (listener, socket) = socket::bind(&std::env::temp_dir(), TEMPORARY_DIRECTORY, None)?;
@@ -83,18 +91,14 @@ impl Brokered {
                 };
                 let incoming = connection::accept(listener, self.tls.clone());
                 tokio::spawn(run(routes, incoming, stop.clone()));
-                let stopped = stop.clone();
-                tokio::spawn(async move {
-                    stopped.cancelled().await;
-                    drop(socket);
-                });
                 if self.to_plugin.send(announcement).await.is_err() {
                     stop.cancel();
                     return Err(BrokeredError::PluginGone);
                 }
+                Some(socket)
             }
-        }
-        lock(&self.services).insert(service_id, stop.drop_guard());
+        };
+        lock(&self.services).insert(service_id, Service { _stop: stop.drop_guard(), _socket: socket });
         Ok(service_id)
     }
 
