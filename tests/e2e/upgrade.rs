@@ -96,13 +96,16 @@ async fn upgrade_and_rollback_under_load_fail_no_request_and_lose_no_lease() {
     load.wait_served(2 * CLIENTS).await;
 
     let kept = load.stop().await;
-    let mut on_record = Names::new();
+    let (mut leased, mut announced) = (Names::new(), Names::new());
     for mount in ["first", "second"] {
-        let (leased, announced) = (lab.leased(mount).await, lab.announced(mount).await);
-        on_record.extend(leased.into_iter().chain(announced));
+        leased.extend(lab.leased(mount).await);
+        announced.extend(lab.announced(mount).await);
     }
+    let (live, on_record) = (lab.live(), &leased | &announced);
     assert!(on_record.is_superset(&kept), "what a client got and kept is leased");
-    assert_eq!(lab.live(), on_record, "every live token is on record");
+    assert!(live.is_superset(&leased), "what is leased is live");
+    // A request that the end of the old process has cut off may have announced a token and not asked for it.
+    assert!(on_record.is_superset(&live), "every live token is on record");
     assert_eq!(leftovers(&lab).await, Vec::<String>::new());
 }
 
