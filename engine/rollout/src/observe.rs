@@ -72,7 +72,8 @@ impl ObserveError {
                 trouble,
                 Trouble::NoConnection | Trouble::Broken | Trouble::TimedOut | Trouble::Standby
             ),
-            Self::Site(_) => true,
+            Self::Site(SiteError::Kubernetes(error)) => error.may_pass(),
+            Self::Site(_) => false,
             Self::Call { .. } | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
         }
     }
