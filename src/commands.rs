@@ -28,3 +28,4 @@ mod ended;
 mod owner;
 mod place;
 mod probe;
+mod registry;
