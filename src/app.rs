@@ -7,7 +7,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
     completions, creds, deregister, dev, doctor, gc, inspect, loader, manifests, node, package, register,
-    reload, rollback, serve, status, upgrade, version,
+    reload, rollback, serve, status, tied, upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, Kind};
@@ -60,6 +60,9 @@ enum Command {
     /// Work on a node, for this program itself
     #[command(subcommand, hide = true)]
     Node(node::NodeCommand),
+    /// Become a command that ends with the process that started this, for this program itself
+    #[command(hide = true)]
+    Tied(tied::TiedArgs),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Print the version and what the plugin speaks
@@ -122,8 +125,8 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Creds(creds::CredsCommand::Revoke(args)) => finish(creds::revoke(args, context).await, ui),
         Command::Creds(creds::CredsCommand::Exec(args)) => finish(creds::exec(*args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
-        Command::Creds(creds::CredsCommand::ExecChild(args)) => finish(creds::become_command(args, ui), ui),
         Command::Node(command) => finish(node::run(command).await, ui),
+        Command::Tied(args) => finish(tied::run(args, ui), ui),
         Command::Completions(args) => finish(completions::run(args), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }

@@ -17,6 +17,7 @@ pub mod rollback;
 pub mod serve;
 pub(crate) mod site;
 pub mod status;
+pub mod tied;
 pub mod upgrade;
 pub mod version;
 

@@ -16,7 +16,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use vault_api::{leases, logical};
 
-pub use self::child::{ChildArgs, become_command};
 pub use self::exec::{ExecArgs, run as exec};
 pub use self::watch::{WatchArgs, run as watch};
 
@@ -38,9 +37,6 @@ pub enum CredsCommand {
     Exec(Box<ExecArgs>),
     /// Keep a credential in a file fresh, until an interrupt
     Watch(WatchArgs),
-    /// Become the command of `creds exec`
-    #[command(hide = true)]
-    ExecChild(ChildArgs),
 }
 
 /// Which credential.

@@ -2,6 +2,7 @@
 
 mod bring_up;
 mod child;
+mod program;
 mod ready;
 mod server;
 mod subject;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgAction, Args};
-use rollout::{LocalSite, World};
+use rollout::World;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use self::child::{Child, Interrupt, Interrupts};
@@ -66,19 +67,25 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended,
         None => Door::any_port(),
     };
     let (lines, mut log) = mpsc::unbounded_channel();
-    let mut server = Server::start(server, door, data.clone(), lines.clone()).await?;
+    let started_server = Server::start(server, door, data.clone(), lines.clone()).await;
+    let mut server = started_server.inspect_err(|_| say_all(&mut log, ui))?;
     if let Some(data) = &data {
         subject.keep(data)?;
     }
     let stay = Stay { context, subject: &subject, started, watch, lines, command: &command };
     let ended = stay.until_the_end(&mut server, &mut interrupts, &mut log, ui).await;
     let stopped = server.stop().await;
-    while let Ok(line) = log.try_recv() {
-        ui.say(&line);
-    }
+    say_all(&mut log, ui);
     let code = ended?;
     stopped?;
     Ok(Ended::with(code))
+}
+
+/// Says what has been logged so far.
+fn say_all(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
+    while let Ok(line) = log.try_recv() {
+        ui.say(&line);
+    }
 }
 
 struct Stay<'a> {
@@ -100,16 +107,13 @@ impl Stay<'_> {
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
         let client = self.context.client_of(server.address(), server.token())?;
-        let site = LocalSite::new(server.plugin_directory().to_owned());
-        let world = World { client, site: Some(Arc::new(site)) };
+        let world = World { client, site: Some(Arc::new(server.site().clone())) };
         let proof = tokio::select! {
             proof = bring_up::bring_up(&world, self.subject.register()) => proof?,
             gone = server.ended() => return Err(gone),
             _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was at work")),
         };
-        while let Ok(line) = log.try_recv() {
-            ui.say(&line);
-        }
+        say_all(log, ui);
         // Who is told that it is at work may change the binary at once.
         let watch = match self.watch {
             true => Some(Watch::new(&world, self.subject.register()).await?),

@@ -1,12 +1,13 @@
 //! What a plugin binary is: what its file says, and what it said when it was started.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use object::elf::{EM_386, EM_AARCH64, EM_ARM, EM_X86_64, FileHeader32, FileHeader64, PT_INTERP};
 use object::read::elf::{FileHeader, ProgramHeader};
+use object::{ReadCache, ReadRef};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use vault_api::catalog::PluginType;
@@ -113,7 +114,7 @@ pub struct Probe {
 pub struct BinaryError {
     path: PathBuf,
     #[source]
-    source: std::io::Error,
+    source: io::Error,
 }
 
 /// Bytes read at once.
@@ -126,24 +127,25 @@ impl Binary {
         let mut file = File::open(path).map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() {
-            return Err(failed(std::io::Error::other("it is not a regular file")));
+            return Err(failed(io::Error::other("it is not a regular file")));
         }
-        let mut content = Vec::new();
+        let (mut hasher, mut size) = (Sha256::new(), 0);
         let mut chunk = vec![0; CHUNK];
         loop {
             let read = file.read(&mut chunk).map_err(failed)?;
             if read == 0 {
                 break;
             }
-            content.extend_from_slice(&chunk[..read]);
-            progress(content.len() as u64, metadata.len());
+            hasher.update(&chunk[..read]);
+            size += read as u64;
+            progress(size, metadata.len());
         }
         Ok(Self {
             path: path.to_owned(),
-            size: content.len() as u64,
-            sha256: hex_sha256(&content),
+            size,
+            sha256: hex(&hasher.finalize()),
             executable: metadata.permissions().mode() & 0o100 != 0,
-            format: format(&content),
+            format: format(&ReadCache::new(file)),
         })
     }
 
@@ -162,6 +164,11 @@ impl Binary {
 }
 
 impl Format {
+    /// Reads no more of a file than says it.
+    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+        Ok(format(&ReadCache::new(File::open(path)?)))
+    }
+
     /// What an executable needs to be started.
     pub(crate) fn linkage(&self) -> Option<&Linkage> {
         match self {
@@ -196,6 +203,18 @@ impl std::fmt::Display for Machine {
     }
 }
 
+/// The sha256 of all that is left of a file.
+pub(crate) fn hash(from: &mut impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        match from.read(&mut chunk)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            read => hasher.update(&chunk[..read]),
+        }
+    }
+}
+
 pub(crate) fn hex_sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
@@ -204,16 +223,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(crate) fn format(content: &[u8]) -> Format {
-    let elf = match content.get(..5) {
-        Some(b"\x7fELF\x01") => elf::<FileHeader32<object::Endianness>>(content),
-        Some(b"\x7fELF\x02") => elf::<FileHeader64<object::Endianness>>(content),
+pub(crate) fn format<'data>(content: impl ReadRef<'data>) -> Format {
+    let elf = match content.read_bytes_at(0, 5) {
+        Ok(b"\x7fELF\x01") => elf::<FileHeader32<_>>(content),
+        Ok(b"\x7fELF\x02") => elf::<FileHeader64<_>>(content),
         _ => None,
     };
     elf.map_or(Format::Other, Format::Elf)
 }
 
-fn elf<H: FileHeader<Endian = object::Endianness>>(content: &[u8]) -> Option<Elf> {
+fn elf<'data, H: FileHeader<Endian = object::Endianness>>(content: impl ReadRef<'data>) -> Option<Elf> {
     let header = H::parse(content).ok()?;
     let endian = header.endian().ok()?;
     let interpreter = header
@@ -256,9 +275,9 @@ mod tests {
 
     #[test]
     fn what_is_no_executable_is_told() {
-        assert_eq!(format(b"#!/bin/sh\n"), Format::Other);
-        assert_eq!(format(b"\x7fELF\x02cut off"), Format::Other);
-        assert_eq!(format(b""), Format::Other);
+        for content in [b"#!/bin/sh\n".as_slice(), b"\x7fELF\x02cut off", b""] {
+            assert_eq!(format(content), Format::Other);
+        }
     }
 
     #[test]

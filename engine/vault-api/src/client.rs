@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ use crate::{CallError, Endpoint, Repeat, Secret, Trouble};
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
+    /// For where a redirect leads out of plain HTTP.
+    beyond: Arc<Beyond>,
     address: String,
     base: Url,
     headers: HeaderMap,
@@ -47,15 +50,13 @@ impl Client {
                 .map_err(|_| ClientError::Unsendable { what: "TLS server name" })?;
         }
         let needs_no_authority = base.scheme() == "http" || config.verification == Verification::Skip;
-        let http = match transport(config, alias.clone(), Trust::AsConfigured)?.build() {
-            // The system's are loaded whether they are needed or not, and an image may have none.
-            Err(_) if needs_no_authority => transport(config, alias, Trust::Nobody)?.build(),
-            built => built,
-        };
+        let trust = if needs_no_authority { Trust::Named } else { Trust::NamedOrTheSystems };
+        let http = transport(config, alias.clone(), trust)?.build();
         let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
+        let beyond = Arc::new(Beyond { config: config.clone(), alias, http: OnceLock::new() });
         let address = config.address.trim_end_matches('/').to_owned();
         let ClientConfig { max_retries, redirects, .. } = *config;
-        Ok(Self { http, address, base, headers, max_retries, redirects })
+        Ok(Self { http, beyond, address, base, headers, max_retries, redirects })
     }
 
     /// The address as it was configured.
@@ -141,7 +142,9 @@ impl Client {
         headers: HeaderMap,
         body: &Bytes,
     ) -> Result<Response<Bytes>, CallError> {
-        let sent = self.http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
+        let is_beyond = url.scheme() != self.base.scheme();
+        let http = if is_beyond { self.beyond.http().unwrap_or(&self.http) } else { &self.http };
+        let sent = http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
         let mut answer = sent.map_err(|error| self.failed(error))?;
         let status = answer.status();
         let headers = std::mem::take(answer.headers_mut());
@@ -226,11 +229,31 @@ fn sendable_token(token: &Secret) -> Result<HeaderValue, ClientError> {
 }
 
 /// Whom TLS trusts.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Trust {
-    /// The authorities of the configuration; where it names none, the system's.
-    AsConfigured,
-    Nobody,
+    /// The authorities that the configuration names.
+    Named,
+    /// The system's, where it names none. There may be hundreds to read, or, in an image, none.
+    NamedOrTheSystems,
+}
+
+/// What sends with TLS where the address is without. Made when a redirect needs it.
+#[derive(Debug)]
+struct Beyond {
+    config: ClientConfig,
+    alias: Option<String>,
+    http: OnceLock<Option<reqwest::Client>>,
+}
+
+impl Beyond {
+    /// `None` where there is nobody to trust.
+    fn http(&self) -> Option<&reqwest::Client> {
+        let make = || {
+            let http = transport(&self.config, self.alias.clone(), Trust::NamedOrTheSystems).ok()?;
+            http.build().ok()
+        };
+        self.http.get_or_init(make).as_ref()
+    }
 }
 
 fn transport(
@@ -243,7 +266,7 @@ fn transport(
         .retry(reqwest::retry::never())
         .timeout(config.timeout);
     let authorities = authorities(config)?;
-    if trust == Trust::Nobody || !authorities.is_empty() {
+    if trust == Trust::Named || !authorities.is_empty() {
         http = http.tls_certs_only(authorities);
     }
     if let Some(identity) = identity(config)? {
@@ -431,6 +454,18 @@ mod tests {
         assert_eq!(hop("https://standby/v1/a", "http://active/v1/a"), Err(Trouble::InsecureRedirect));
         assert_eq!(hop("http://standby/v1/a", "ftp://active/v1/a"), Err(Trouble::InsecureRedirect));
         assert_eq!(hop("http://standby/v1/a", "http://"), Err(Trouble::RedirectLoop));
+    }
+
+    #[test]
+    fn nobody_is_trusted_before_tls_needs_it() {
+        let plain = client("http://standby:8200");
+        assert!(plain.beyond.http.get().is_none());
+        // Where a redirect leads. A system without authorities has nobody to offer.
+        assert_eq!(
+            plain.beyond.http().is_some(),
+            Client::new(&ClientConfig::new("https://active:8200")).is_ok()
+        );
+        assert!(plain.clone().beyond.http.get().is_some());
     }
 
     #[test]

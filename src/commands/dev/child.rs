@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::server::Server;
+use crate::commands::tied::{Fate, not_started, tied};
 use crate::error::CommandError;
 
 /// A running command. It is killed if we end before it does.
@@ -25,17 +26,16 @@ const ELSEWHERE: [&str; 6] =
     ["BAO_ADDR", "BAO_TOKEN", "BAO_NAMESPACE", "VAULT_NAMESPACE", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"];
 
 impl Child {
+    /// To be called on the thread that lives as long as the process, as [`tied`] says.
     pub(super) fn start(program: &OsStr, args: &[OsString], server: &Server) -> Result<Child, CommandError> {
-        let mut command = Command::new(program);
+        let mut command = Command::from(tied(program, Fate::Killed));
         command.args(args).env(ADDRESS, server.address()).env(TOKEN, server.token().expose());
         for variable in ELSEWHERE {
             command.env_remove(variable);
         }
         let name = program.to_string_lossy().into_owned();
-        match command.kill_on_drop(true).spawn() {
-            Ok(process) => Ok(Child { process, name }),
-            Err(error) => Err(CommandError::usage(format!("could not start {name}")).because(error)),
-        }
+        let process = command.kill_on_drop(true).spawn().map_err(not_started)?;
+        Ok(Child { process, name })
     }
 
     /// Asks it to end; one that has ended already is not asked.

@@ -44,7 +44,7 @@ impl Ready {
             ready_milliseconds: after.as_millis(),
             commands: vec![
                 format!("export VAULT_ADDR={} VAULT_TOKEN={}", server.address(), server.token().expose()),
-                format!("vault path-help {mount}"),
+                format!("{} path-help {mount}", server.cli()),
                 match read {
                     Some(path) => format!("vault-token-plugin creds get {path}"),
                     None => "vault-token-plugin status".to_owned(),

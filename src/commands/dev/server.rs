@@ -3,18 +3,17 @@
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use dev_vault::{DevVault, LogEvent, Options, Reach, StartError, StoreError};
+use rollout::LocalSite;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
-use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::{Client, ClientConfig, Secret, health};
 
+use super::program::Program;
 use crate::error::CommandError;
 
 /// Which server.
@@ -43,7 +42,6 @@ const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCA
 
 /// A real server unseals itself and mounts its defaults first; on a busy machine that takes seconds.
 const START_TIME: Duration = Duration::from_secs(60);
-const END_TIME: Duration = Duration::from_secs(10);
 
 /// Where the host listens.
 #[derive(Clone, Copy, Debug)]
@@ -74,13 +72,13 @@ pub(super) struct Server {
     kind: Kind,
     address: String,
     token: Secret,
-    plugin_directory: PathBuf,
+    site: LocalSite,
     _scratch: Option<TempDir>,
 }
 
 enum Kind {
     Embedded(DevVault),
-    Program(Child),
+    Program(Program),
 }
 
 impl Server {
@@ -104,13 +102,17 @@ impl Server {
                 .because(error)
                 .hint("Name a directory of yours with --data; what is not there is made.")
         })?;
+        let site = match &data {
+            Some(_) => LocalSite::new(&plugin_directory),
+            None => LocalSite::scratch(&plugin_directory),
+        };
         match choice {
             ServerChoice::Embedded => {
                 let options = Options {
                     listen,
                     reach,
                     data,
-                    plugin_directory: Some(plugin_directory.clone()),
+                    plugin_directory: Some(plugin_directory),
                     // Fails when nobody listens any more.
                     log: Arc::new(move |event| drop(lines.send(log_line(&event)))),
                     ..Options::default()
@@ -120,7 +122,7 @@ impl Server {
                     address: vault.address(),
                     token: Secret::new(vault.root_token()),
                     kind: Kind::Embedded(vault),
-                    plugin_directory,
+                    site,
                     _scratch: Some(scratch),
                 })
             }
@@ -131,7 +133,7 @@ impl Server {
                         program.display()
                     )));
                 }
-                Server::spawn(&program, listen, plugin_directory, scratch, lines).await
+                Server::spawn(&program, listen, site, scratch, lines).await
             }
         }
     }
@@ -139,7 +141,7 @@ impl Server {
     async fn spawn(
         program: &Path,
         listen: SocketAddr,
-        plugin_directory: PathBuf,
+        site: LocalSite,
         scratch: TempDir,
         lines: UnboundedSender<String>,
     ) -> Result<Server, CommandError> {
@@ -147,33 +149,16 @@ impl Server {
         let token = Secret::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
         // By `-dev-plugin-dir` it would use the directory too, and not tell anybody that it does.
         let configuration = scratch.path().join("server.json");
-        let content = serde_json::json!({"plugin_directory": plugin_directory}).to_string();
+        let content = serde_json::json!({"plugin_directory": site.directory()}).to_string();
         std::fs::write(&configuration, content).map_err(|error| {
             CommandError::failed(format!("could not write {}", configuration.display())).because(error)
         })?;
-        let mut command = Command::new(program);
-        command
-            .args(["server", "-dev", "-dev-no-store-token"])
-            .arg(format!("-dev-listen-address={listen}"))
-            .arg(format!("-config={}", configuration.display()))
-            .env("VAULT_DEV_ROOT_TOKEN_ID", token.expose())
-            .env("BAO_DEV_ROOT_TOKEN_ID", token.expose())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| {
-            CommandError::usage(format!("could not start the server {}", program.display()))
-                .because(error)
-                .hint("Without --server the embedded host is used, which needs no server.")
-        })?;
-        forward(child.stdout.take(), lines.clone());
-        forward(child.stderr.take(), lines);
+        let program = Program::start(program, listen, &configuration, &token, lines)?;
         let mut server = Server {
-            kind: Kind::Program(child),
+            kind: Kind::Program(program),
             address: format!("http://{listen}"),
             token,
-            plugin_directory,
+            site,
             _scratch: Some(scratch),
         };
         server.wait_active().await?;
@@ -190,20 +175,24 @@ impl Server {
         &self.token
     }
 
+    /// The command line that people have who have this server.
+    pub(super) fn cli(&self) -> &'static str {
+        match &self.kind {
+            Kind::Program(program) if program.is_bao() => "bao",
+            Kind::Program(_) | Kind::Embedded(_) => "vault",
+        }
+    }
+
     /// Where it takes plugins from.
-    pub(super) fn plugin_directory(&self) -> &Path {
-        &self.plugin_directory
+    pub(super) fn site(&self) -> &LocalSite {
+        &self.site
     }
 
     /// Waits until it ends by itself, which only a real server does.
     pub(super) async fn ended(&mut self) -> CommandError {
         match &mut self.kind {
             Kind::Embedded(_) => std::future::pending().await,
-            Kind::Program(child) => match child.wait().await {
-                Ok(status) => CommandError::failed(format!("the server ended: {status}"))
-                    .hint("Its last lines above say why."),
-                Err(error) => CommandError::failed("could not wait for the server").because(error),
-            },
+            Kind::Program(program) => program.ended().await,
         }
     }
 
@@ -213,15 +202,8 @@ impl Server {
             Kind::Embedded(vault) => vault.stop().await.map_err(|error| {
                 CommandError::failed("not everything that was stored is safe on the disk").because(error)
             }),
-            Kind::Program(mut child) => {
-                let pid = child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
-                if let Some(pid) = pid {
-                    // Fails when it has ended already.
-                    let _gone = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-                }
-                if tokio::time::timeout(END_TIME, child.wait()).await.is_err() {
-                    let _gone = child.kill().await;
-                }
+            Kind::Program(program) => {
+                program.stop().await;
                 Ok(())
             }
         }
@@ -243,7 +225,12 @@ impl Server {
             }
         };
         tokio::select! {
-            () = active => Ok(()),
+            () = active => {
+                if let Kind::Program(program) = &self.kind {
+                    program.is_up();
+                }
+                Ok(())
+            }
             gone = self.ended() => Err(gone),
             () = tokio::time::sleep(START_TIME) => Err(CommandError::failed(format!(
                 "the server does not answer at {} after {} s", self.address, START_TIME.as_secs()
@@ -283,17 +270,4 @@ fn free(listen: SocketAddr) -> Result<SocketAddr, CommandError> {
     std::net::TcpListener::bind(listen)
         .and_then(|listener| listener.local_addr())
         .map_err(|error| CommandError::failed(format!("could not listen on {listen}")).because(error))
-}
-
-/// The banner of a real server shows its unseal key and root token: only what follows a time is a log line.
-fn forward(stream: Option<impl AsyncRead + Send + Unpin + 'static>, lines: UnboundedSender<String>) {
-    let Some(stream) = stream else { return };
-    tokio::spawn(async move {
-        let mut read = BufReader::new(stream).lines();
-        while let Ok(Some(line)) = read.next_line().await {
-            if line.starts_with(|first: char| first.is_ascii_digit()) && lines.send(line).is_err() {
-                return;
-            }
-        }
-    });
 }

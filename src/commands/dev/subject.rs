@@ -81,11 +81,18 @@ impl Subject {
             args.push("serve".to_owned());
         }
         let env = data::environment(BTreeMap::new(), &env)?;
+        // A thread of the runtime starts it while this one reads it.
+        let probing = tokio::spawn({
+            let (program, args, env) = (program.clone(), args.clone(), env.clone());
+            async move { probe(&program, &args, &env).await }
+        });
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
-        let binary =
-            binary.map_err(|error| CommandError::usage("there is no plugin to start").because(error))?;
-        let probed = probe(&program, &args, &env).await;
+        let binary = binary.map_err(|error| {
+            probing.abort();
+            CommandError::usage("there is no plugin to start").because(error)
+        })?;
+        let probed = probing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let version = version(&probed, &program)?;
         let name = name.unwrap_or_else(|| catalog_name(&program, &version));
         let path = match mount {

@@ -10,15 +10,25 @@ use std::sync::Arc;
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
-/// Path of the real Vault, server and official CLI.
+/// The variable that names the binary of another server to run the tests on: an OpenBao, or another Vault.
+const OTHER_SERVER: &str = "VAULT_TOKEN_PLUGIN_TEST_SERVER";
+
+/// Path of the real Vault, server and official CLI; or of the server that `VAULT_TOKEN_PLUGIN_TEST_SERVER` names.
 ///
 /// About ten minutes of two cores when it is not cached yet.
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails, its output went to standard error; when the other server is not there.
 pub async fn vault() -> PathBuf {
-    built("vault", &[]).await
+    match std::env::var_os(OTHER_SERVER).map(PathBuf::from) {
+        None => built("vault", &[]).await,
+        Some(other) => {
+            let there = other.is_absolute() && other.is_file();
+            assert!(there, "{OTHER_SERVER} is no absolute path of a program: {}", other.display());
+            other
+        }
+    }
 }
 
 /// Path of a real Prometheus; `promtool` lies beside it.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -28,8 +28,12 @@ pub(crate) struct Process {
     plugin: Plugin,
 }
 
-/// What changes when the content of a file does.
-type Stamp = (u64, u64, i64, i64);
+/// Bytes of a plugin that are read at once: there may be a hundred million.
+const CHUNK: usize = 256 * 1024;
+
+/// Which file it is, and what of it changes when its content does: the time of writing can be set back, that of the last
+/// change of its record cannot.
+type Stamp = ((u64, u64, u64), (i64, i64), (i64, i64));
 
 impl Processes {
     pub(crate) fn new(log: LogSink) -> Processes {
@@ -102,15 +106,24 @@ impl Processes {
     /// What the file of an entry hashes to, in hex. A file that has not changed is not read again.
     pub(crate) fn sha256(&self, file: &Path) -> io::Result<String> {
         let metadata = fs::metadata(file)?;
-        let stamp = (metadata.ino(), metadata.len(), metadata.mtime(), metadata.mtime_nsec());
+        let stamp = (
+            (metadata.dev(), metadata.ino(), metadata.len()),
+            (metadata.mtime(), metadata.mtime_nsec()),
+            (metadata.ctime(), metadata.ctime_nsec()),
+        );
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, hash)) = hashes.get(file)
             && *known == stamp
         {
             return Ok(hash.clone());
         }
-        let mut hasher = Sha256::new();
-        io::copy(&mut File::open(file)?, &mut hasher)?;
+        let (mut from, mut hasher, mut chunk) = (File::open(file)?, Sha256::new(), vec![0; CHUNK]);
+        loop {
+            match from.read(&mut chunk)? {
+                0 => break,
+                read => hasher.update(&chunk[..read]),
+            }
+        }
         let hash = hex(&hasher.finalize());
         hashes.insert(file.to_owned(), (stamp, hash.clone()));
         Ok(hash)

@@ -1,6 +1,7 @@
 //! Site `local`: a directory of this machine.
 
 mod closely;
+mod digests;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
@@ -10,13 +11,13 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use rustix::fs::{Access, FlockOperation};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::Client;
 
+use self::digests::Digests;
 use super::held::HeldLease;
 use super::{Copied, Look, MODE, Question, Site, SiteError};
-use crate::binary::{Binary, Format, Linkage, Machine, hex};
+use crate::binary::{Binary, Format, Linkage, Machine};
 use crate::observed::PluginDirectory;
 use crate::observed::site::{
     NodeName, NodeObserved, Oddities, PluginFile, Presence, Process, SiteObserved, SiteState,
@@ -24,10 +25,21 @@ use crate::observed::site::{
 use crate::version::Version;
 
 /// A plugin directory of this machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct LocalSite {
     directory: PathBuf,
     owner: Option<Owner>,
+    lasting: Lasting,
+    digests: Digests,
+}
+
+/// How long a directory is wanted.
+#[derive(Clone, Copy, Debug)]
+enum Lasting {
+    /// After a power failure as well.
+    Kept,
+    /// As long as this process.
+    Scratch,
 }
 
 /// Whose a placed file is, by number.
@@ -45,7 +57,12 @@ const CHUNK: usize = 256 * 1024;
 impl LocalSite {
     /// A site of this directory; nothing is looked at yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), owner: None }
+        Self { directory: directory.into(), owner: None, lasting: Lasting::Kept, digests: Digests::default() }
+    }
+
+    /// A directory that goes with this process. What is placed there need not be on the disk before it is used.
+    pub fn scratch(directory: impl Into<PathBuf>) -> Self {
+        Self { lasting: Lasting::Scratch, ..Self::new(directory) }
     }
 
     /// The same directory, in which files are placed for `owner` instead of for ourselves.
@@ -139,15 +156,15 @@ impl LocalSite {
             .map_err(|_| SiteError::Busy { path: target.clone() })?;
         out.set_len(0).map_err(failed("empty"))?;
         copy(binary, &mut out, progress)
-            .and_then(|()| out.sync_all())
+            .and_then(|()| self.on_disk(&out))
             .map_err(failed("write"))
             .inspect_err(|_| remove(&temporary))?;
         out.set_permissions(fs::Permissions::from_mode(MODE)).map_err(failed("set the mode of"))?;
-        let read_back = hash(&temporary).map_err(failed("read back"))?;
-        if read_back != binary.sha256 {
+        let read_back = digests::Read::new(&temporary).map_err(failed("read back"))?;
+        if read_back.sha256 != binary.sha256 {
             remove(&temporary);
             let wanted = binary.sha256.clone();
-            return Err(SiteError::Corrupt { path: temporary, read_back, wanted });
+            return Err(SiteError::Corrupt { path: temporary, read_back: read_back.sha256, wanted });
         }
         if let Some(Owner { user, group }) = self.owner {
             std::os::unix::fs::fchown(&out, Some(user), group)
@@ -155,8 +172,16 @@ impl LocalSite {
                 .inspect_err(|_| remove(&temporary))?;
         }
         fs::rename(&temporary, &target).map_err(failed("rename"))?;
+        self.digests.renamed(&out, &read_back).map_err(failed("look at"))?;
         // The name lasts through a power failure only once the directory is on disk.
-        File::open(&self.directory).and_then(|directory| directory.sync_all()).map_err(failed("sync"))
+        File::open(&self.directory).and_then(|directory| self.on_disk(&directory)).map_err(failed("sync"))
+    }
+
+    fn on_disk(&self, file: &File) -> std::io::Result<()> {
+        match self.lasting {
+            Lasting::Kept => file.sync_all(),
+            Lasting::Scratch => Ok(()),
+        }
     }
 
     /// Hashing and copying files would hold up everything else on this thread.
@@ -208,7 +233,7 @@ impl LocalSite {
             }
             let unreadable = |source| SiteError::Io { what: "read", path: path.clone(), source };
             let mode = fs::metadata(&path).map_err(unreadable)?.permissions().mode() & 0o7777;
-            let sha256 = hash(&path).map_err(unreadable)?;
+            let sha256 = self.digests.of(&path).map_err(unreadable)?;
             files.push(PluginFile { name, sha256, mode });
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));
@@ -227,7 +252,7 @@ impl LocalSite {
                 let executable = fs::read_link(&link).ok()?;
                 let file = executable.strip_prefix(&directory).ok()?.to_str()?.to_owned();
                 let known = files.iter().find(|known| known.name == file).map(|known| known.sha256.clone());
-                Some(Process { pid, sha256: known.or_else(|| hash(&link).ok()), file })
+                Some(Process { pid, sha256: known.or_else(|| self.digests.of(&link).ok()), file })
             })
             .collect();
         processes.sort_by_key(|process| process.pid);
@@ -336,10 +361,7 @@ fn copy(binary: &Binary, out: &mut File, progress: &mut dyn FnMut(u64, u64)) -> 
 }
 
 pub(super) fn hash(path: &Path) -> std::io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut hasher)?;
-    Ok(hex(&hasher.finalize()))
+    crate::binary::hash(&mut File::open(path)?)
 }
 
 /// What cannot be removed now is overwritten by the next run.

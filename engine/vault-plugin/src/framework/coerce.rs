@@ -117,26 +117,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    const KINDS: [FieldType; 17] = [
-        FieldType::String,
-        FieldType::Int,
-        FieldType::Int64,
-        FieldType::Bool,
-        FieldType::Map,
-        FieldType::Slice,
-        FieldType::StringSlice,
-        FieldType::CommaStringSlice,
-        FieldType::CommaIntSlice,
-        FieldType::KvPairs,
-        FieldType::NameString,
-        FieldType::LowerCaseString,
-        FieldType::DurationSecond,
-        FieldType::SignedDurationSecond,
-        FieldType::Float,
-        FieldType::Time,
-        FieldType::Header,
-    ];
+    use crate::framework::fuzzing::KINDS;
 
     pub(super) fn check(kind: FieldType, raw: Value, expected: Value) {
         assert_eq!(coerce(kind, &raw), Ok(Some(expected)), "{kind:?} of {raw}");

@@ -10,7 +10,8 @@ use super::parse_duration;
 use super::pattern::Pattern;
 use super::wal::Entry;
 
-const KINDS: [FieldType; 17] = [
+/// Every type of a field.
+pub(super) const KINDS: [FieldType; 17] = [
     FieldType::String,
     FieldType::Int,
     FieldType::Int64,

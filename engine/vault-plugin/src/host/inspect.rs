@@ -149,7 +149,7 @@ async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspe
     let answer = mount.handle_request(Request::new(Operation::Help, "", prefix)).await;
     let help = answer.map_err(InspectError::Help)?.and_then(|answer| answer.data).unwrap_or_default();
     let text = help.get("help").and_then(|help| help.as_str()).unwrap_or_default().trim();
-    Ok(Inspection {
+    let inspection = Inspection {
         version: mount.version().to_owned(),
         kind: mount.kind(),
         multiplexed: plugin.is_multiplexed(),
@@ -159,7 +159,9 @@ async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspe
         help: text.to_owned(),
         ending: Ending::WhenTold,
         paths: help.get("openapi").map(document::paths).unwrap_or_default(),
-    })
+    };
+    mount.leave().await;
+    Ok(inspection)
 }
 
 /// Why a plugin could not be inspected.

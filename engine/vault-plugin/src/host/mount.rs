@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use go_plugin::host::BrokeredError;
 
 use super::{CallError, Plugin};
 use crate::logical::{BackendType, Request, Response, SpecialPaths, Storage, SystemView};
 use crate::wire::{self, RemoteBackend};
+
+/// How long an engine may take to clean up after nothing was done with it. As long as a process may take to end.
+const LEAVING_TIME: Duration = Duration::from_secs(2);
 
 /// What a mount is given when it is set up.
 #[derive(Clone)]
@@ -127,6 +131,12 @@ impl Mount {
     /// Fails as the call; the storage is taken away nevertheless.
     pub async fn cleanup(self) -> Result<(), CallError> {
         self.engine.cleanup().await
+    }
+
+    /// As [`Mount::cleanup`], before its process is ended: as long as a mount is left in it, a process has to expect requests, and
+    /// ends later. What the engine makes of it does not matter any more.
+    pub(super) async fn leave(self) {
+        let _ = tokio::time::timeout(LEAVING_TIME, self.cleanup()).await;
     }
 }
 

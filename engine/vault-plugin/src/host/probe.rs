@@ -53,13 +53,15 @@ pub async fn probe(
 
 async fn ask(plugin: &Plugin) -> Result<ProbeReport, MountError> {
     let mount = plugin.mount(MountConfig::new(Arc::new(Absent), Arc::new(Absent))).await?;
-    Ok(ProbeReport {
+    let report = ProbeReport {
         version: mount.version().to_owned(),
         kind: mount.kind(),
         multiplexed: plugin.is_multiplexed(),
         protocol_version: plugin.protocol_version(),
         handshake_time: plugin.handshake_time(),
-    })
+    };
+    mount.leave().await;
+    Ok(report)
 }
 
 /// Why a plugin could not be asked.

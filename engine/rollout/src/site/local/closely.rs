@@ -1,10 +1,11 @@
 //! What only a closer look at a directory shows: what was left behind, and what could not be started.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
-use crate::binary::{Binary, Format, Linkage, Machine};
+use crate::binary::{Format, Linkage, Machine};
 use crate::observed::site::{Oddities, PluginFile, Unfit};
 
 /// The names of servers that start plugins; the last is what the kernel keeps of our own.
@@ -22,15 +23,15 @@ pub(super) fn look(directory: &Path, files: &[PluginFile]) -> Oddities {
         {
             links.insert(file.name.clone(), target);
         }
-        if let Some(why) = Binary::read(&path, &mut |_, _| ()).ok().and_then(|binary| why_unfit(&binary)) {
+        if let Some(why) = Format::read(&path).ok().and_then(|format| why_unfit(&path, &format)) {
             unfit.insert(file.name.clone(), why);
         }
     }
     Oddities { leftovers: leftovers(&real), links, unfit, orphans: orphans(&real) }
 }
 
-fn why_unfit(binary: &Binary) -> Option<Unfit> {
-    match &binary.format {
+fn why_unfit(path: &Path, format: &Format) -> Option<Unfit> {
+    match format {
         Format::Elf(elf) if elf.machine != Machine::of_this_process() => Some(Unfit::Machine(elf.machine)),
         Format::Elf(elf) => match &elf.linkage {
             Linkage::Dynamic { interpreter } if !interpreter.exists() => {
@@ -40,7 +41,9 @@ fn why_unfit(binary: &Binary) -> Option<Unfit> {
         },
         // A script is started by the program that its first line names.
         Format::Other => {
-            let is_script = fs::read(&binary.path).is_ok_and(|content| content.starts_with(b"#!"));
+            let mut first = [0; 2];
+            let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
+            let is_script = read.is_ok() && first == *b"#!";
             (!is_script).then_some(Unfit::NoProgram)
         }
     }

@@ -1,0 +1,90 @@
+//! `tied`: the step between this program and a command that ends with it, whatever ends it.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
+
+use clap::{Args, ValueEnum};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+use crate::commands::ended::Ended;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// What the step between is told.
+#[derive(Debug, Args)]
+pub struct TiedArgs {
+    /// Process that started this
+    #[arg(long)]
+    parent: i32,
+    /// What happens to the command when that ends
+    #[arg(long)]
+    fate: Fate,
+    /// Command to become
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
+/// What happens to a command when this process has ended without a word to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Fate {
+    /// It is told to end, because it has processes of its own to end.
+    Told,
+    /// It is killed.
+    Killed,
+}
+
+/// As shells have it: the command is there and cannot be run, or is not there.
+pub(super) const CANNOT_RUN: u8 = 126;
+pub(super) const NOT_FOUND: u8 = 127;
+
+/// This program, also when its file was replaced or removed meanwhile.
+const OURSELVES: &str = "/proc/self/exe";
+
+/// Has the kernel end this process when its parent ends, and becomes the command.
+///
+/// That cannot be asked for a process from outside, nor between fork and exec without unsafe code, and it outlasts exec. So
+/// this program stands in for the command for a moment.
+pub fn run(args: TiedArgs, ui: &mut Ui) -> Result<Ended, CommandError> {
+    let TiedArgs { parent, fate, command } = args;
+    let signal = match fate {
+        Fate::Told => Signal::TERM,
+        Fate::Killed => Signal::KILL,
+    };
+    set_parent_process_death_signal(Some(signal)).map_err(|errno| {
+        CommandError::failed("could not tie the command to this process").because(io::Error::from(errno))
+    })?;
+    // The parent may have ended before the kernel was asked.
+    if getppid().map(Pid::as_raw_pid) != Some(parent) {
+        return Err(CommandError::failed("the process that started this has ended"));
+    }
+    let Some((program, args)) = command.split_first() else {
+        return Err(CommandError::usage("there is no command to run"));
+    };
+    let failed = Command::new(program).args(args).exec();
+    let code = if failed.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
+    ui.error(&CommandError::usage(format!("could not run {}", program.to_string_lossy())).because(failed));
+    Ok(Ended::with(ExitCode::from(code)))
+}
+
+/// A command that ends with this process. To be started on the thread that lives as long as the process: the kernel takes the
+/// end of the starting thread for that of the parent.
+pub(super) fn tied(program: &OsStr, fate: Fate) -> Command {
+    let mut step = Command::new(OURSELVES);
+    step.args(["tied", "--parent", &std::process::id().to_string(), "--fate"])
+        .arg(match fate {
+            Fate::Told => "told",
+            Fate::Killed => "killed",
+        })
+        .arg("--")
+        .arg(program);
+    step
+}
+
+/// That the step itself could not be started.
+pub(super) fn not_started(error: io::Error) -> CommandError {
+    CommandError::failed("could not start this program once more, which ties the command to it")
+        .because(error)
+        .hint("It is found at /proc/self/exe: is /proc mounted?")
+}
