@@ -112,9 +112,9 @@ async fn a_read_only_directory_and_a_missing_pod_are_named() {
 
     // A claim that nothing can be bound to: the pod is described, and stays Pending.
     lab.pods.scale(1).await;
-    let patch = kube::api::Patch::Merge(serde_json::json!({"spec": {"replicas": 2}}));
+    let patch = Patch::Merge(serde_json::json!({"spec": {"replicas": 2}}));
     let sets = lab.pods.stateful_sets();
-    sets.patch("vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    sets.patch("vault", &PatchParams::default(), &patch).await.unwrap();
     let seen = look(&site).await;
     assert!(matches!(node(&seen, "vault-1").presence, Presence::NotReady { .. }), "{seen:?}");
 }
