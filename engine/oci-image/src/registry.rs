@@ -55,8 +55,7 @@ impl<'a> Registry<'a> {
     /// Asks for the right, so that a refusal is heard before anything is sent.
     pub(crate) async fn log_in(&self, to: RegistryOperation) -> Result<(), RegistryError> {
         let what = || "log in".to_owned();
-        let log_in =
-            async || self.client.auth(self.target.reference(), &self.access.credentials.0, to.clone()).await;
+        let log_in = async || self.client.auth(self.target.reference(), &self.access.credentials.0, to).await;
         let trouble = |error: &OciDistributionError| match trouble(error) {
             // The address may be wrong; that is not worth a minute.
             Trouble::Connection => Trouble::Final,
