@@ -20,6 +20,7 @@ mod manifests;
 mod metrics;
 mod newcomer;
 mod nothing_is_lost;
+mod operator;
 mod package;
 mod refusals;
 mod register;

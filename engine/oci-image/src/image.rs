@@ -95,6 +95,18 @@ impl Image {
     }
 }
 
+impl ImageName {
+    /// With the registry that is meant where none is named. A kubelet asks for images by such names alone.
+    pub(crate) fn in_full(&self) -> String {
+        let registry = self.repository.split_once('/').map(|(first, _)| first);
+        match registry {
+            Some(first) if first.contains(['.', ':']) || first == "localhost" => self.to_string(),
+            Some(_) => format!("docker.io/{self}"),
+            None => format!("docker.io/library/{self}"),
+        }
+    }
+}
+
 impl std::fmt::Display for ImageName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}:{}", self.repository, self.tag)
@@ -118,4 +130,23 @@ pub(crate) fn write_document(
         platform: None,
         annotations: BTreeMap::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_full_has_a_registry() {
+        for (repository, expected) in [
+            ("custom-plugin", "docker.io/library/custom-plugin:1.0.0"),
+            ("team/custom-plugin", "docker.io/team/custom-plugin:1.0.0"),
+            ("registry.example.com/custom-plugin", "registry.example.com/custom-plugin:1.0.0"),
+            ("registry:5000/custom-plugin", "registry:5000/custom-plugin:1.0.0"),
+            ("localhost/custom-plugin", "localhost/custom-plugin:1.0.0"),
+        ] {
+            let name = ImageName { repository: repository.to_owned(), tag: "1.0.0".to_owned() };
+            assert_eq!(name.in_full(), expected);
+        }
+    }
 }

@@ -153,7 +153,7 @@ impl Layout {
     fn write_index(&self) -> Result<(), PackError> {
         let annotations = BTreeMap::from([
             // containerd takes the whole name from its own annotation, everybody else the tag from the standard's.
-            ("io.containerd.image.name", self.name.to_string()),
+            ("io.containerd.image.name", self.name.in_full()),
             ("org.opencontainers.image.ref.name", self.name.tag.clone()),
         ]);
         let top = [Descriptor { annotations, ..self.top.clone() }];

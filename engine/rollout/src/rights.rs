@@ -144,6 +144,7 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
         right(&format!("{CANARIES}{name}-*"), &["create", "read", "update", "list"], "try it"),
         right("sys/step-down", &["create", "update", "sudo"], "rehearse a failover, when asked to"),
         right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
+        right("sys/leases/renew", &["create", "update"], "prove that it can be renewed"),
         right("sys/leases/revoke", &["create", "update"], "take the trial credential back"),
     ];
     for mount in mounts {

@@ -86,6 +86,8 @@ pub(super) fn loader(
         volume_mounts: Some(vec![mounted(volume, path)]),
         security_context: Some(confined()),
         resources: Some(small()),
+        // Why it ended is then told with the pod: it stands in `kubectl describe`, and in our own `status`.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     })
 }

@@ -116,6 +116,11 @@ impl Upstream {
         format!("{scheme}://{}", self.address)
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The key it takes now.
     pub fn api_key(&self) -> String {
         self.state.borrow().api_key.clone()

@@ -41,7 +41,7 @@ const IMAGE_LACKS: Known = Known {
     consequence: "A pod that is made anew has not got that version.",
     cure: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
     says: &[],
-    shown: Shown::OnSnapshot("what an image brings is not read from a cluster"),
+    shown: Shown::OnSnapshot("it takes a cluster"),
 };
 const ROLLS: Known = Known {
     id: "VTP-805",

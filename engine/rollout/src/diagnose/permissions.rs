@@ -58,7 +58,7 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
                 add("what a restart keeps", why.clone());
             }
             if let Keeping::InitContainer { image, brings: None, .. } = &site.keeping {
-                add("what the init container brings", format!("{image} was not read"));
+                add("what the init container brings", format!("no pod shows what {image} has brought"));
             }
             for (name, node) in &site.nodes {
                 if let SiteState::NotTheServers { servers } = &node.directory {

@@ -1,6 +1,7 @@
 //! Site `kubernetes`: the pods of a StatefulSet. Files go by exec, the server is reached by port-forward.
 
 mod agent;
+mod brings;
 pub(crate) mod cluster;
 pub(crate) mod error;
 mod exec;
@@ -34,6 +35,7 @@ use tokio::task::JoinSet;
 use vault_api::{Client, ClientConfig};
 
 use self::agent::{Agent, Parcel};
+use self::brings::Brought;
 use self::cluster::{Cluster, ClusterChoice};
 use self::error::{Asked, KubernetesError};
 use self::facts::Known;
@@ -167,25 +169,25 @@ impl Inner {
         pod: Option<&Pod>,
         view: &View,
         question: &Question,
-    ) -> Result<NodeObserved, KubernetesError> {
+    ) -> Result<Seen, KubernetesError> {
         let presence = presence::presence(pod, &view.server.name);
         let (Some(pod), Presence::Ready) = (pod, &presence) else {
             let Presence::NotReady { why } = presence else {
-                return Ok(NodeObserved::not_ready("it is not there"));
+                return Ok(Seen::not_ready("it is not there"));
             };
-            return Ok(NodeObserved::not_ready(why));
+            return Ok(Seen::not_ready(why));
         };
         let files = async {
             match &view.directory {
                 Some(directory) => self.files(pod, view, directory, question).await,
-                None => Ok(NodeObserved::not_ready("it is not known where its plugin directory is")),
+                None => Ok(Seen::not_ready("it is not known where its plugin directory is")),
             }
         };
         let (files, server) = tokio::join!(files, self.servers.look(name));
-        let mut node = match files {
-            Ok(node) => node,
+        let Seen { mut node, brought } = match files {
+            Ok(seen) => seen,
             Err(error) if error.is_of_all() => return Err(error),
-            Err(error) => NodeObserved::not_ready(chain(&error)),
+            Err(error) => Seen::not_ready(chain(&error)),
         };
         match server {
             Ok(server) => node.vault = Some(server),
@@ -194,7 +196,7 @@ impl Inner {
             }
             Err(_) => {}
         }
-        Ok(node)
+        Ok(Seen { node, brought })
     }
 
     async fn files(
@@ -203,7 +205,7 @@ impl Inner {
         view: &View,
         directory: &Path,
         question: &Question,
-    ) -> Result<NodeObserved, KubernetesError> {
+    ) -> Result<Seen, KubernetesError> {
         let linkage = question.binary.as_ref().and_then(|binary| binary.format.linkage());
         let linker = match linkage {
             Some(Linkage::Dynamic { interpreter }) => interpreter.display().to_string(),
@@ -233,7 +235,13 @@ impl Inner {
         self.learned.lock().await.insert(uid(pod), Learned { agent, known, owner });
         let is_version =
             |file: &str| is_version_of(file, question.plugin.as_deref()) || question.look.names(file);
-        Ok(facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version))
+        let filled = view.filler.as_ref().and_then(|filler| brings::filled(pod, filler));
+        let brought = filled.map(|brings::Filled { image_id, at }| {
+            let files = facts.unchanged_since(at).into_iter().filter(|file| is_version(file)).collect();
+            Brought { image_id, files }
+        });
+        let node = facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version);
+        Ok(Seen { node, brought })
     }
 
     async fn learned(&self, pod: &Pod) -> Option<Learned> {
@@ -297,7 +305,21 @@ struct View {
     server: Container,
     /// The image of the init container that is this program.
     loader: Option<String>,
+    /// The init container that fills the directory.
+    filler: Option<Container>,
     directory: Option<PathBuf>,
+}
+
+/// A node, and what it shows of what an init container brings.
+struct Seen {
+    node: NodeObserved,
+    brought: Option<Brought>,
+}
+
+impl Seen {
+    fn not_ready(why: impl Into<String>) -> Self {
+        Self { node: NodeObserved::not_ready(why), brought: None }
+    }
 }
 
 /// What is sent to every node.
@@ -328,9 +350,12 @@ fn server_container<'a>(
 
 /// The image of the init container that is this program.
 fn loader(statefulset: &StatefulSet) -> Option<String> {
-    let pod = statefulset.spec.as_ref()?.template.spec.as_ref()?;
-    let loader = pod.init_containers.iter().flatten().find(|container| keeping::is_loader(container))?;
-    loader.image.clone()
+    init_containers(statefulset).find(|container| keeping::is_loader(container))?.image.clone()
+}
+
+fn init_containers(statefulset: &StatefulSet) -> impl Iterator<Item = &Container> {
+    let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    pod.into_iter().flat_map(|pod| pod.init_containers.iter().flatten())
 }
 
 #[async_trait]
@@ -343,7 +368,7 @@ impl Site for KubernetesSite {
         let statefulset = self.0.statefulset().await?;
         let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?.clone();
         let directory = self.0.directory(&question.servers);
-        let keeping = match (&statefulset.spec, &directory) {
+        let mut keeping = match (&statefulset.spec, &directory) {
             (Some(spec), Some(directory)) => keeping::keeping(spec, &server, directory),
             _ => Keeping::Unknown { why: "it is not known where the plugin directory is".into() },
         };
@@ -352,7 +377,14 @@ impl Site for KubernetesSite {
             statefulset: self.0.statefulset.clone(),
             container: server.name.clone(),
         };
-        let view = Arc::new(View { server, loader: loader(&statefulset), directory: directory.clone() });
+        let filler = match &keeping {
+            Keeping::InitContainer { name, .. } => {
+                init_containers(&statefulset).find(|it| it.name == *name).cloned()
+            }
+            _ => None,
+        };
+        let view =
+            Arc::new(View { server, loader: loader(&statefulset), filler, directory: directory.clone() });
         let mut looking = JoinSet::new();
         for (name, pod) in self.0.nodes(&statefulset).await? {
             let (inner, view, question) = (Arc::clone(&self.0), Arc::clone(&view), question.clone());
@@ -362,9 +394,14 @@ impl Site for KubernetesSite {
             });
         }
         let holder = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
-        let mut nodes = BTreeMap::new();
-        for (name, node) in looking.join_all().await {
-            nodes.insert(name, node?);
+        let (mut nodes, mut brought) = (BTreeMap::new(), Vec::new());
+        for (name, seen) in looking.join_all().await {
+            let seen = seen?;
+            nodes.insert(name, seen.node);
+            brought.extend(seen.brought);
+        }
+        if let Keeping::InitContainer { brings, .. } = &mut keeping {
+            *brings = brings::by_all(brought);
         }
         let restarts = keeping::restarts(&statefulset);
         Ok(SiteObserved { kind, directory: directory.unwrap_or_default(), nodes, keeping, restarts, holder })

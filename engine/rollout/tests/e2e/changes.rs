@@ -1,5 +1,7 @@
 //! One operator at a time, copies that are cut, and the image of an init container.
 
+use std::collections::BTreeSet;
+
 use harness::{UpdateStrategy, eventually};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{Keeping, KubernetesError, NodeName, Site, SiteError};
@@ -77,9 +79,10 @@ async fn a_copy_that_is_cut_leaves_nothing_that_the_next_does_not_clear() {
     assert!(matches!(taken, Err(SiteError::Kubernetes(KubernetesError::Taken { .. }))), "{taken:?}");
 }
 
-fn filler(image: &str) -> Container {
+/// An init container that does this with the plugin directory below `/to`.
+fn filler(image: &str, script: &str) -> Container {
     let mounts = json!([{"name": "plugins", "mountPath": "/to"}]);
-    let command = json!(["/bin/true"]);
+    let command = json!(["/bin/sh", "-c", script]);
     serde_json::from_value(
         json!({"name": "fill", "image": image, "command": command, "imagePullPolicy": "Never", "volumeMounts": mounts}),
     )
@@ -87,20 +90,46 @@ fn filler(image: &str) -> Container {
 }
 
 #[tokio::test]
+async fn what_an_init_container_brings_is_seen_in_the_pods() {
+    const BROUGHT: &str = "kv-0.9.0";
+    let fill = filler("localhost/vault:1.21.4", &format!("echo an older version > /to/{BROUGHT}"));
+    let lab = Lab::new(|pods| pods.replicas(2).init_container(fill)).await;
+    let site = lab.site().await;
+    let brings = async || match look(&site).await.keeping {
+        Keeping::InitContainer { brings, .. } => brings.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(brings().await, [BROUGHT.to_owned()].into());
+
+    place(&site, &plugin().await).await.unwrap();
+    assert_eq!(lab.files("vault-0").await, [BROUGHT, FILE]);
+    assert_eq!(brings().await, [BROUGHT.to_owned()].into(), "what was put there since is not in the image");
+
+    // One that was changed in one pod is as it was in the other.
+    let directory = lab.pods.plugin_directory("vault-0").await;
+    std::fs::write(directory.join(BROUGHT), "something else").unwrap();
+    assert_eq!(brings().await, [BROUGHT.to_owned()].into());
+}
+
+#[tokio::test]
 async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
     const IMAGE: &str = "localhost/vault:1.21.4";
-    let by_hand = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE))).await;
+    let by_hand = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE, ":"))).await;
     let site = by_hand.site().await;
     let before = by_hand.pods.uid("vault-0").await;
-    let of = |image: &str| Keeping::InitContainer { name: "fill".into(), image: image.into(), brings: None };
-    assert_eq!(look(&site).await.keeping, of(IMAGE));
+    let of = |image: &str, brings: Option<BTreeSet<String>>| Keeping::InitContainer {
+        name: "fill".into(),
+        image: image.into(),
+        brings,
+    };
+    assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
     site.persist("localhost/plugins:2").await.unwrap();
     site.persist("localhost/plugins:2").await.unwrap();
-    assert_eq!(look(&site).await.keeping, of("localhost/plugins:2"));
+    assert_eq!(look(&site).await.keeping, of("localhost/plugins:2", None), "no pod has that image yet");
     assert_eq!(by_hand.pods.uid("vault-0").await, before);
 
     let rolling = Lab::new(|pods| {
-        pods.replicas(1).init_container(filler(IMAGE)).update_strategy(UpdateStrategy::RollingUpdate)
+        pods.replicas(1).init_container(filler(IMAGE, ":")).update_strategy(UpdateStrategy::RollingUpdate)
     })
     .await;
     let site = rolling.site().await;
@@ -109,7 +138,7 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
         matches!(refused, Err(SiteError::Kubernetes(KubernetesError::WouldRestart { .. }))),
         "{refused:?}"
     );
-    assert_eq!(look(&site).await.keeping, of(IMAGE));
+    assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
 
     let before = rolling.pods.uid("vault-0").await;
     site.restart(&NodeName::new("vault-0")).await.unwrap();

@@ -1,7 +1,9 @@
 //! What a site shows of pods of every kind.
 
-use harness::{PluginVolume, RunsAs, Transport, UpdateStrategy, eventually};
+use harness::{Content, ImageArchive, PluginVolume, RunsAs, Transport, UpdateStrategy, eventually};
+use kube::api::{Patch, PatchParams};
 use rollout::{Keeping, Machine, NodeName, Presence, Restarts, Role, Site, SiteKind, SiteState};
+use serde_json::json;
 use vault_api::health;
 
 use crate::lab::{FILE, Lab, look, node, place, plugin};
@@ -110,9 +112,49 @@ async fn a_read_only_directory_and_a_missing_pod_are_named() {
 
     // A claim that nothing can be bound to: the pod is described, and stays Pending.
     lab.pods.scale(1).await;
-    let patch = kube::api::Patch::Merge(serde_json::json!({"spec": {"replicas": 2}}));
+    let patch = Patch::Merge(serde_json::json!({"spec": {"replicas": 2}}));
     let sets = lab.pods.stateful_sets();
-    sets.patch("vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    sets.patch("vault", &PatchParams::default(), &patch).await.unwrap();
     let seen = look(&site).await;
     assert!(matches!(node(&seen, "vault-1").presence, Presence::NotReady { .. }), "{seen:?}");
+}
+
+#[tokio::test]
+async fn why_a_pod_does_not_start_is_told_in_the_words_of_its_init_container() {
+    let lab = Lab::new(|pods| pods.replicas(1)).await;
+    let site = lab.site().await;
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("loader");
+    std::fs::write(&foreign, of_another_machine()).unwrap();
+    let image = ImageArchive::new("localhost/foreign:1", "/loader", &[("loader", Content::Program(foreign))]);
+    lab.pods.cluster().import(&image.path()).await;
+
+    let full = ["/bin/sh", "-c", "echo 'Error: /vault/plugins is too small' >&2; exit 1"];
+    for (image, command, words) in [
+        ("localhost/vault:1.21.4", &full[..], "Error: /vault/plugins is too small"),
+        ("localhost/foreign:1", &["/loader"], "`package --platform` makes it for several"),
+    ] {
+        let loader = json!({
+            "name": "loader", "image": image, "imagePullPolicy": "Never", "command": command,
+            "terminationMessagePolicy": "FallbackToLogsOnError",
+        });
+        let patch = Patch::Strategic(json!({"spec": {"template": {"spec": {"initContainers": [loader]}}}}));
+        lab.pods.stateful_sets().patch("vault", &PatchParams::default(), &patch).await.unwrap();
+        lab.pods.kill("vault-0").await;
+        eventually(words, async || match &node(&look(&site).await, "vault-0").presence {
+            Presence::NotReady { why } => why.contains(words).then_some(()),
+            Presence::Ready => None,
+        })
+        .await;
+    }
+}
+
+/// The header of an executable that no node here can start.
+fn of_another_machine() -> Vec<u8> {
+    let machine = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
+    let mut file = vec![0; 64];
+    file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
+    file[16..20].copy_from_slice(&[2, 0, machine, 0]);
+    file[52] = 64;
+    file
 }

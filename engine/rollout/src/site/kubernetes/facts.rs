@@ -1,6 +1,6 @@
 //! What a node says of itself, a line each: the answer of `facts.sh`, and of this program where a node has no shell.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::binary::Machine;
@@ -43,6 +43,8 @@ struct File {
     sha256: Option<String>,
     /// What cannot stay the same when the content changes.
     key: String,
+    /// When that was, or its name, its place or its mode: in seconds.
+    changed: i64,
     name: String,
 }
 
@@ -135,11 +137,13 @@ impl Reader {
                 words.next()?.parse::<u32>().ok()?;
                 let sha256 = sum(words.next()?)?;
                 let key = words.next()?.to_owned();
-                let name = plain(key.splitn(4, ':').nth(3)?)?.to_owned();
+                let mut parts = key.splitn(4, ':').skip(2);
+                let changed = parts.next()?.parse().ok()?;
+                let name = plain(parts.next()?)?.to_owned();
                 if words.next().is_some() {
                     return None;
                 }
-                there.files.push(File { mode, sha256, key, name });
+                there.files.push(File { mode, sha256, key, changed, name });
             }
             "process" => {
                 let mut words = rest.splitn(3, ' ');
@@ -174,6 +178,13 @@ impl Facts {
         }
     }
 
+    /// Files that are as they were at that second.
+    pub(super) fn unchanged_since(&self, second: i64) -> BTreeSet<String> {
+        let Directory::There(there) = &self.directory else { return BTreeSet::new() };
+        let older = there.files.iter().filter(|file| file.changed <= second);
+        older.map(|file| file.name.clone()).collect()
+    }
+
     /// The node without its server. `directory` is the server's own; files are those of which `is_version` holds.
     pub(super) fn into_node(
         self,
@@ -197,7 +208,7 @@ impl Facts {
         });
         let processes = processes.collect();
         let files = there.files.into_iter().filter(|file| is_version(&file.name));
-        let files = files.map(|File { mode, sha256, key: _, name }| PluginFile {
+        let files = files.map(|File { mode, sha256, name, .. }| PluginFile {
             name,
             // What cannot be read is not what is wanted, whatever it is.
             sha256: sha256.unwrap_or_default(),
@@ -328,6 +339,15 @@ mod tests {
     }
 
     #[test]
+    fn what_has_changed_since_is_not_what_was_there() {
+        let answer = answer().replace("2:3:9:other-tool", "2:3:10:other-tool");
+        let there = |second: i64| parse(&answer).expect("an answer").unchanged_since(second);
+        assert_eq!(there(8), BTreeSet::new());
+        assert_eq!(there(9), ["custom-1.0.0".to_owned()].into());
+        assert_eq!(there(10).len(), 2);
+    }
+
+    #[test]
     fn an_answer_of_something_else_is_refused() {
         let whole = answer();
         let changed = |from: &str, to: &str| whole.replacen(from, to, 1);
@@ -349,6 +369,7 @@ mod tests {
             changed("1:3:9:custom-1.0.0", "1:3:9:../../bin/sh"),
             changed("1:3:9:custom-1.0.0", "1:3:9:a;reboot"),
             changed("1:3:9:custom-1.0.0", "custom-1.0.0"),
+            changed("1:3:9:custom-1.0.0", "1:3:then:custom-1.0.0"),
             changed(SHA, "75A5"),
             changed("process 31", "process x"),
             changed("- custom-1.0.0\n", "- \u{1b}[2Jcustom-1.0.0\n"),

@@ -1,8 +1,14 @@
 //! Whether anything can be asked of a pod.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
 use crate::observed::site::Presence;
+
+/// The words of every kernel and runtime for it.
+const OF_ANOTHER_MACHINE: &str = "exec format error";
+
+/// Enough for an error and its cure.
+const SHOWN: usize = 600;
 
 /// Whether the container of a pod runs. A server in it may still be sealed, which that server says.
 pub(super) fn presence(pod: Option<&Pod>, container: &str) -> Presence {
@@ -47,11 +53,29 @@ fn waits(status: &ContainerStatus) -> Option<String> {
     let state = status.state.as_ref()?;
     if let Some(waiting) = &state.waiting {
         let reason = waiting.reason.as_deref().filter(|reason| *reason != "PodInitializing")?;
-        let more = waiting.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+        let before = status.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+        // Why it is not started again at once is less than why it had to be.
+        let more = match before.and_then(said) {
+            Some(said) => format!(": {said}"),
+            None => waiting.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default(),
+        };
         return Some(format!("its container {name} waits: {reason}{more}"));
     }
     let ended = state.terminated.as_ref().filter(|ended| ended.exit_code != 0)?;
-    Some(format!("its container {name} has ended with exit code {}", ended.exit_code))
+    let more = said(ended).map(|said| format!(": {said}")).unwrap_or_default();
+    Some(format!("its container {name} has ended with exit code {}{more}", ended.exit_code))
+}
+
+/// The last words of a container, where the cluster keeps them, in one line.
+fn said(ended: &ContainerStateTerminated) -> Option<String> {
+    let words = ended.message.as_deref()?.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut said: String = words.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
+    if said.contains(OF_ANOTHER_MACHINE) {
+        said.push_str(
+            "; the image is not for this node's machine: `package --platform` makes it for several",
+        );
+    }
+    (!said.is_empty()).then_some(said)
 }
 
 #[cfg(test)]
@@ -89,6 +113,22 @@ mod tests {
         check(json!({"phase": "Pending"}), Some("the pod is Pending"));
         let init = json!([{"name": "copy", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]);
         let waits = of(json!({"waiting": {"reason": "PodInitializing"}}));
+        let last = |message: &str| {
+            let mut init = init.clone();
+            init[0]["lastState"] = json!({"terminated": {"exitCode": 1, "message": message}});
+            json!({"phase": "Pending", "initContainerStatuses": init, "containerStatuses": waits})
+        };
+        check(
+            last("Error: no room\n\nMake \u{1b}room.\n"),
+            Some("its container copy waits: CrashLoopBackOff: Error: no room Make room."),
+        );
+        check(
+            last("exec /copy: exec format error"),
+            Some(
+                "its container copy waits: CrashLoopBackOff: exec /copy: exec format error; the image is not for this \
+                 node's machine: `package --platform` makes it for several",
+            ),
+        );
         check(
             json!({"phase": "Pending", "initContainerStatuses": init, "containerStatuses": waits}),
             Some("its container copy waits: CrashLoopBackOff"),
