@@ -3,10 +3,10 @@
 mod watch;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{ArgAction, Args};
-use rollout::{Binary, Carried, Did, Existing, LoadError, Loaded, LocalSite, Owner};
+use rollout::{Binary, Carried, Did, Existing, LoadError, Loaded, LocalSite, MESSAGE_FILE, Owner, message};
 use serde::Serialize;
 
 use crate::commands::owner;
@@ -71,12 +71,22 @@ pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandE
         directory: to,
         shown: false,
     };
+    tell_cluster(&report.plugins);
     if let Some(watcher) = watcher {
         ui.report(&report)?;
         report.shown = true;
         watcher.stay(&from, &site, ui).await?;
     }
     Ok(report)
+}
+
+/// Leaves word with the pod of what its image brings. On a machine that is no pod there is no such file, and a cluster that does
+/// not hear it knows less, which is no reason to fail.
+fn tell_cluster(plugins: &[Loaded]) {
+    let file = Path::new(MESSAGE_FILE);
+    if let Some(text) = message(plugins.iter().map(|plugin| &*plugin.file)).filter(|_| file.exists()) {
+        let _unheard = std::fs::write(file, text);
+    }
 }
 
 /// An application's container has the program beside its own, and nothing of the plugins.

@@ -33,7 +33,8 @@ pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use diagnose::{
-    Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, known,
+    Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, explain_log,
+    known,
 };
 pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
@@ -53,6 +54,7 @@ pub use observed::{
 pub use refusal::{Need, Refusal};
 pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
 pub use site::held::HeldLease;
+pub use site::kubernetes::brings::{MESSAGE_FILE, message};
 pub use site::kubernetes::cluster::ClusterChoice;
 pub use site::kubernetes::error::KubernetesError;
 pub use site::kubernetes::find::PodChoice;

@@ -22,7 +22,7 @@ const CAPABILITIES: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Remove them with `setcap -r`, or allow them in the container's securityContext.",
     says: &["fork/exec *: operation not permitted", "unable to set CAP_SETFCAP effective capability"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const NO_TMP: Known = Known {
     id: "VTP-153",
@@ -31,7 +31,7 @@ const NO_TMP: Known = Known {
     consequence: "The plugin ends at once.",
     cure: "Mount an emptyDir at /tmp, or point TMPDIR of the server to a directory that can be written to.",
     says: &["plugin init error: open *: read-only file system", "plugin init error"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_a_server_needs_of_its_machine_is_understood"),
 };
 const OLD_TLS: Known = Known {
     id: "VTP-154",
@@ -49,7 +49,7 @@ const BY_HAND: Known = Known {
     consequence: "It does nothing without a host.",
     cure: "Register it; or look at it with `vault-token-plugin inspect`.",
     says: &["This binary is a plugin. These are not meant to be executed directly"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const OLD_PROTOCOL: Known = Known {
     id: "VTP-156",
@@ -89,7 +89,7 @@ const OTHER_VERSION: Known = Known {
     consequence: "The server refuses to register it.",
     cure: "Register it as what it reports.",
     says: &["plugin version mismatch"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const UNKNOWN_TYPE: Known = Known {
     id: "VTP-160",
@@ -107,7 +107,7 @@ const NOTHING_RELOADED: Known = Known {
     consequence: "Nothing was changed.",
     cure: "Name a mount that is there, or the plugin as registered: `vault-token-plugin status` shows both.",
     says: &["no plugins were reloaded", "cannot fetch mount entry on"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const READ_ONLY_VIEW: Known = Known {
     id: "VTP-162",
@@ -116,7 +116,7 @@ const READ_ONLY_VIEW: Known = Known {
     consequence: "Reads work and every write fails: the plugin could not be started when the server was unsealed, and its storage stayed closed.",
     cure: "Let the node become active anew with `vault operator step-down`, or seal and unseal it.",
     says: &["cannot write to storage during setup"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::nothing_runs_behind_a_mount"),
 };
 const NO_ROUTE: Known = Known {
     id: "VTP-163",
@@ -125,7 +125,7 @@ const NO_ROUTE: Known = Known {
     consequence: "The request is answered with 404.",
     cure: "`vault-token-plugin status` shows what is mounted where. In a namespace, name it with --namespace.",
     says: &["no handler for route", "route entry not found"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const BUSY: Known = Known {
     id: "VTP-164",
@@ -133,8 +133,8 @@ const BUSY: Known = Known {
     severity: Severity::Note,
     consequence: "Nothing was changed.",
     cure: "Write to another name and rename: `vault-token-plugin register` does, under a name of each version's own.",
-    says: &["text file busy"],
-    shown: RECORDED,
+    says: &["text file busy", "Text file busy"],
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const BAD_SUM: Known = Known {
     id: "VTP-165",
@@ -143,7 +143,7 @@ const BAD_SUM: Known = Known {
     consequence: "Nothing was registered.",
     cure: "Give 64 hexadecimal digits, of the binary and not of its archive.",
     says: &["Could not decode SHA256 value from Hex"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const NOT_OFFERED: Known = Known {
     id: "VTP-166",
@@ -153,7 +153,7 @@ const NOT_OFFERED: Known = Known {
     cure: "Pins need Vault 1.16 and its root namespace; OpenBao has none. `vault plugin reload -mounts` asks for a path that no server has: \
            use `vault-token-plugin reload --mount`.",
     says: &["unsupported path"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const CONTAINER_RUNTIME: Known = Known {
     id: "VTP-167",
@@ -162,11 +162,12 @@ const CONTAINER_RUNTIME: Known = Known {
     consequence: "The plugin cannot be mounted.",
     cure: "Pull its image on every node, install the runtime that it is registered with, and build it with go-plugin 1.6 or later.",
     says: &[
+        "Cannot connect to the Docker daemon",
         "could not find any locally available images named",
         "client requested gRPC broker multiplexing but plugin does not support the feature",
         "specifying oci_image is currently only supported on Linux",
     ],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const STORAGE_IN_SETUP: Known = Known {
     id: "VTP-168",

@@ -1,6 +1,7 @@
 //! Site `kubernetes`: the pods of a StatefulSet. Files go by exec, the server is reached by port-forward.
 
 mod agent;
+pub(crate) mod brings;
 pub(crate) mod cluster;
 pub(crate) mod error;
 mod exec;
@@ -9,6 +10,7 @@ pub(crate) mod find;
 mod forward;
 mod keeping;
 mod lease;
+mod logs;
 pub(crate) mod node;
 mod pack;
 mod presence;
@@ -343,8 +345,12 @@ impl Site for KubernetesSite {
         let statefulset = self.0.statefulset().await?;
         let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?.clone();
         let directory = self.0.directory(&question.servers);
+        let described = self.0.nodes(&statefulset).await?;
         let keeping = match (&statefulset.spec, &directory) {
-            (Some(spec), Some(directory)) => keeping::keeping(spec, &server, directory),
+            (Some(spec), Some(directory)) => {
+                let pods = described.iter().filter_map(|(_, pod)| pod.as_ref());
+                brings::told_by(pods, keeping::keeping(spec, &server, directory))
+            }
             _ => Keeping::Unknown { why: "it is not known where the plugin directory is".into() },
         };
         let kind = SiteKind::Kubernetes {
@@ -354,20 +360,26 @@ impl Site for KubernetesSite {
         };
         let view = Arc::new(View { server, loader: loader(&statefulset), directory: directory.clone() });
         let mut looking = JoinSet::new();
-        for (name, pod) in self.0.nodes(&statefulset).await? {
+        for (name, pod) in described {
             let (inner, view, question) = (Arc::clone(&self.0), Arc::clone(&view), question.clone());
             looking.spawn(async move {
                 let node = inner.look(&name, pod.as_ref(), &view, &question).await;
                 (name, node)
             });
         }
-        let holder = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
+        let mut unseen = BTreeMap::new();
+        let held = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
+        let holder = held.unwrap_or_else(|error| {
+            unseen.insert("whether somebody changes plugins at this moment".to_owned(), chain(&error));
+            None
+        });
         let mut nodes = BTreeMap::new();
         for (name, node) in looking.join_all().await {
             nodes.insert(name, node?);
         }
         let restarts = keeping::restarts(&statefulset);
-        Ok(SiteObserved { kind, directory: directory.unwrap_or_default(), nodes, keeping, restarts, holder })
+        let directory = directory.unwrap_or_default();
+        Ok(SiteObserved { kind, directory, nodes, keeping, restarts, holder, unseen })
     }
 
     async fn place(
@@ -398,6 +410,12 @@ impl Site for KubernetesSite {
         }
         drop(progress);
         all(placing).await
+    }
+
+    async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, SiteError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        Ok(logs::of(&self.0.cluster, self.0.nodes(&statefulset).await?, &server.name).await?)
     }
 
     async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError> {

@@ -314,6 +314,7 @@ const TOOLS: &[&str] = &[
     "bin/ls",
     "bin/mkdir",
     "bin/mv",
+    "bin/od",
     "bin/ps",
     "bin/readlink",
     "bin/rm",
