@@ -200,7 +200,7 @@ async fn mounts_and_pins() {
     ward.cures("VTP-508").await;
 
     let trial = format!("{TRIAL}{NAME}");
-    let body = json!({"type": NAME, "plugin_version": next});
+    let body = json!({"type": NAME, "config": {"plugin_version": next}});
     vault.api("POST", &format!("sys/mounts/{trial}"), Some(body)).await.success();
     ward.cures("VTP-507").await;
 }
@@ -267,8 +267,8 @@ async fn nothing_runs_behind_a_mount() {
 async fn a_mount_that_does_not_answer() {
     let ward = Ward::healthy().await;
     let kept = ward.lab.folder().join("kept");
-    fs::rename(ward.file(), &kept).unwrap();
     ward.lab.kill_plugin().await;
+    fs::rename(ward.file(), &kept).unwrap();
     let findings = ward.names(&["VTP-505", "VTP-301"], &[]).await;
     ward.clinic.explains(findings[0]["evidence"].as_str().unwrap(), "VTP-301").await;
     ward.lab.register(&ward.lab.description(&["custom"], "1h")).await.success();

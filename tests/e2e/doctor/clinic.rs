@@ -13,8 +13,8 @@ pub(super) struct Clinic {
     pub(super) program: Program,
     pub(super) shell: Program,
     /// What every look is told.
-    pub(super) flags: Vec<String>,
-    pub(super) programs: TempDir,
+    flags: Vec<String>,
+    _programs: TempDir,
 }
 
 impl Clinic {
@@ -32,7 +32,7 @@ impl Clinic {
         let path = format!("{}:/usr/bin:/bin", folder.path().display());
         let shell = set(Program::new("/bin/sh").env("PATH", path));
         let flags = flags.iter().map(|&flag| flag.to_owned()).collect();
-        Clinic { program: set(Program::new(BINARY)), shell, flags, programs: folder }
+        Clinic { program: set(Program::new(BINARY)), shell, flags, _programs: folder }
     }
 
     /// One look, with more flags.

@@ -1,14 +1,15 @@
 //! What becomes of plugins when their pod is made anew.
 
-use std::path::Path;
-
 use harness::{Cluster, Content, ImageArchive, build};
 use rollout::Binary;
 use serde_json::{Value, json};
 
 use super::pods::Pods;
 
-/// An image that is this program, with versions of the plugin.
+/// Images that are this program, with one version of the plugin, and with two.
+pub(super) const ONE: &str = "localhost/plugins-of-doctor:1";
+const BOTH: &str = "localhost/plugins-of-doctor:2";
+
 pub(super) async fn image(name: &str, versions: &[&str]) {
     let program = build::static_binary("vault-token-plugin").await;
     let mut content = vec![("vault-token-plugin".to_owned(), Content::Program(program))];
@@ -22,8 +23,8 @@ pub(super) async fn image(name: &str, versions: &[&str]) {
     content.push(("plugins/SHA256SUMS".to_owned(), Content::Text(sums)));
     let content: Vec<(&str, Content)> =
         content.iter().map(|(path, content)| (path.as_str(), content.clone())).collect();
-    let archive = ImageArchive::new(name, "/vault-token-plugin", &content);
-    Cluster::shared().await.import(Path::new(&archive.path())).await;
+    let make = || ImageArchive::new(name, "/vault-token-plugin", &content);
+    Cluster::shared().await.import_once(name, make).await;
 }
 
 /// The init container that fills the plugin directory from an image.
@@ -37,15 +38,13 @@ pub(super) fn loader(image: &str) -> Value {
     })
 }
 
-const ONE: &str = "localhost/plugins-of-doctor:1";
-const BOTH: &str = "localhost/plugins-of-doctor:2";
-
 /// VTP-803, VTP-804, VTP-805.
 #[tokio::test]
 async fn what_a_restart_does_to_the_plugins_of_pods() {
     let pods = Pods::new(&[], |pods| pods.replicas(1)).await;
     let clinic = &pods.clinic;
-    tokio::join!(image(ONE, &["1.0.0"]), image(BOTH, &["1.0.0", "2.0.0"]));
+    image(ONE, &["1.0.0"]).await;
+    image(BOTH, &["1.0.0", "2.0.0"]).await;
     pods.place_everywhere("notes-1.0.0", "v1.0.0").await;
     pods.register("notes-1.0.0", "v1.0.0").await;
     pods.mount().await;

@@ -71,8 +71,11 @@ impl Pods {
     }
 
     pub(super) async fn mount(&self) {
-        self.write(&format!("sys/mounts/{PLUGIN}"), json!({"type": PLUGIN, "plugin_version": "v1.0.0"}))
-            .await;
+        self.write(
+            &format!("sys/mounts/{PLUGIN}"),
+            json!({"type": PLUGIN, "config": {"plugin_version": "v1.0.0"}}),
+        )
+        .await;
     }
 
     async fn write(&self, path: &str, body: Value) {
@@ -181,7 +184,7 @@ async fn entries(pods: &Pods) {
         let sha256 = Binary::read(&binary, &mut |_, _| ()).unwrap().sha256;
         let entry = json!({"command": file, "version": "v1.0.0", "sha256": sha256});
         pods.write(&format!("sys/plugins/catalog/secret/{name}"), entry).await;
-        let body = Some(json!({"type": name, "plugin_version": "v1.0.0"}));
+        let body = Some(json!({"type": name, "config": {"plugin_version": "v1.0.0"}}));
         let active = pods.pods.active().await;
         let refused = pods.pods.api(active, "POST", "sys/mounts/refused", body).await;
         assert!(refused.status >= 400, "{refused:?}");
@@ -202,7 +205,7 @@ async fn capabilities(pods: &Pods) {
     let file = pods.path(active, "notes-2.0.0").await;
     setxattr(&file, ATTRIBUTE, &CAPABILITY, XattrFlags::empty()).unwrap();
     pods.register("notes-2.0.0", "v2.0.0").await;
-    let mount = || Some(json!({"type": PLUGIN, "plugin_version": "v2.0.0"}));
+    let mount = || Some(json!({"type": PLUGIN, "config": {"plugin_version": "v2.0.0"}}));
     let refused = pods.pods.api(active, "POST", "sys/mounts/capable", mount()).await;
     assert!(refused.status >= 400, "{refused:?}");
     let told = pods.clinic.explains(&refused.body.to_string(), "VTP-152").await;

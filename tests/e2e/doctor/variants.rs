@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use harness::{ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
 
-use super::keeping::{image, loader};
+use super::keeping::{ONE, image, loader};
 use super::pods::{PLUGIN_FILE, Pods};
 
 /// What brings the plugin into a pod.
@@ -70,11 +70,9 @@ const VARIANTS: [Variant; 10] = [
     Variant { pods: 2, ..PLAIN },
 ];
 
-const IMAGE: &str = "localhost/plugins-of-variants:1";
-
 #[tokio::test]
 async fn doctor_calls_a_healthy_cluster_healthy() {
-    image(IMAGE, &["1.0.0"]).await;
+    image(ONE, &["1.0.0"]).await;
     for variant in chosen() {
         check(variant).await;
     }
@@ -96,7 +94,7 @@ async fn check(variant: Variant) {
         let pods = pods.transport(transport).runs_as(runs_as);
         match brought {
             Brought::ByHand(volume) => pods.plugin_volume(volume),
-            Brought::ByImage => pods.init_container(serde_json::from_value(loader(IMAGE)).unwrap()),
+            Brought::ByImage => pods.init_container(serde_json::from_value(loader(ONE)).unwrap()),
         }
     };
     let pods = Pods::new(&[], choose).await;

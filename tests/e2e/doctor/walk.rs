@@ -23,7 +23,7 @@ async fn a_newcomer_cures_five_failures_with_what_doctor_prints() {
     ward.write(&file, &fs::read(binary).unwrap());
     ward.register_by_hand(NAME, &next, &file).await;
     let vault = &ward.lab.vault;
-    let trial = json!({"type": NAME, "plugin_version": next});
+    let trial = json!({"type": NAME, "config": {"plugin_version": next}});
     vault.api("POST", &format!("sys/mounts/{TRIAL}{NAME}"), Some(trial)).await.success();
     vault.api("POST", "sys/mounts/custom/tune", Some(json!({"plugin_version": next}))).await.success();
     ward.write("lost-1.0.0", b"#!/bin/sh\n");

@@ -27,9 +27,12 @@ pub fn explain(text: &str) -> Vec<Explained<'_>> {
     text.lines().filter(|line| !is_healthy(line)).filter_map(of_line).collect()
 }
 
-/// What a server says though nothing is wrong: that it was sealed, when it is started.
-const SAID_BY_HEALTHY_SERVERS: &[&str] =
-    &["activity: could not ", "activity: unable to regenerate ACME data"];
+/// What a server says though nothing is wrong: that it was new once, and sealed when it was started.
+const SAID_BY_HEALTHY_SERVERS: &[&str] = &[
+    "[INFO]  core: security barrier not initialized",
+    "activity: could not ",
+    "activity: unable to regenerate ACME data",
+];
 
 /// As [`explain`], of the log of a server that is looked at too: what state it is in, and what a token may do, is seen and
 /// need not be read from what was so once.

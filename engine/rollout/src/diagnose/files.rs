@@ -39,7 +39,7 @@ const WRITABLE_BY_ALL: Known = Known {
     consequence: "Any user of the node can take a plugin away, or put another in its place before the server has compared it. A \
                   server that checks permissions starts nothing from there.",
     cure: "Take the right to write from everybody.",
-    says: &["has insecure permissions *Vault expects no write permissions for group or others"],
+    says: &[],
     shown: Shown::OnServer("doctor::the_directory_and_its_files"),
 };
 const SYMLINKED: Known = Known {
@@ -89,7 +89,7 @@ const NOT_WRITABLE: Known = Known {
 };
 const WRITABLE_FILE: Known = Known {
     id: "VTP-210",
-    title: "others than its owner may write to a plugin",
+    title: "others than its owner may write to what the server starts",
     severity: Severity::Risk,
     consequence: "Whoever changes it makes it unstartable, for its checksum is not the registered one any more. A server that \
                   checks permissions does not start it.",
@@ -204,7 +204,10 @@ fn links(observed: &Observed) -> Vec<Finding> {
         let finding = |(file, target): (&String, &std::path::PathBuf)| {
             let (path, target) =
                 (site.directory.join(file).display().to_string(), target.display().to_string());
-            let copy = format!("cp --remove-destination {} {}", quoted(&target), quoted(&path));
+            // A copy onto a link goes to where it leads.
+            let part = quoted(&site.directory.join(format!(".{file}.part")).display().to_string());
+            let copy = format!("cp {} {part} && mv -f {part} {}", quoted(&target), quoted(&path));
+            let copy = format!("sh -c {}", quoted(&copy));
             LINK_OUT.at(name.to_string(), format!("{path} is {target}")).run(on(observed, name, &copy))
         };
         node.oddities.links.iter().map(finding).collect::<Vec<_>>()
