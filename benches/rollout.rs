@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent);
-    let pods = pods.elections_as_by_default().start().await;
+    let pods = pods.start().await;
     let folder = tempfile::tempdir()?;
     let ours = program(env!("CARGO_BIN_EXE_vault-token-plugin").into(), &pods);
     let script = program(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rollout.sh"), &pods)

@@ -37,7 +37,7 @@ impl Lab {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
         let pods = VaultPods::builder(cluster).plugin_volume(PluginVolume::Persistent).raw_storage();
-        let pods = pods.elections_as_by_default().start().await;
+        let pods = pods.start().await;
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
         let old = stripped(&build::static_binary("vault-token-plugin").await, folder.path());

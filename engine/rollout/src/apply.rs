@@ -140,6 +140,7 @@ pub async fn apply(
         seen: None,
         led: BTreeSet::new(),
         leases: Vec::new(),
+        cut_off: None,
         held: held.as_ref(),
     };
     let outcome = run.carry_out(cancel).await;
@@ -156,6 +157,9 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const LONGEST_ABSENCE: Duration = Duration::from_secs(300);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
+/// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
+const TRIES: usize = 10;
+
 struct Run<'a> {
     world: &'a World,
     goal: &'a Goal,
@@ -171,6 +175,8 @@ struct Run<'a> {
     led: BTreeSet<NodeName>,
     /// Leases of trials that may live on.
     leases: Vec<String>,
+    /// The step that the loss of a node cut off, and how often: it may have been carried out.
+    cut_off: Option<(Step, usize)>,
     /// The right to change the site.
     held: Option<&'a HeldLease>,
 }
@@ -184,7 +190,10 @@ impl Run<'_> {
             };
             let step = match decision {
                 Decision::Do(step) => step,
-                Decision::Done => return Outcome::Done { done: self.done },
+                Decision::Done => {
+                    self.settle_cut_off(None);
+                    return Outcome::Done { done: self.done };
+                }
                 Decision::Refuse(refusal) if self.done.is_empty() => return Outcome::Refused { refusal },
                 Decision::Refuse(refusal) => {
                     let last = self.done.last().cloned();
@@ -195,6 +204,7 @@ impl Run<'_> {
                 }
                 Decision::Wait(on) => return self.failed(None, on.to_string()).await,
             };
+            self.settle_cut_off(Some(&step));
             if !self.is_planned(&step) {
                 return self.unplanned(step).await;
             }
@@ -206,6 +216,11 @@ impl Run<'_> {
                 return self.failed(None, refusal.to_string()).await;
             }
             if let Err(error) = self.do_step(&step).await {
+                if error.is_of_a_lost_node() && self.has_other_nodes() && self.may_try_again(&step) {
+                    (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
                 return self.failed(Some(step), chain(&error)).await;
             }
         }
@@ -259,6 +274,26 @@ impl Run<'_> {
     fn has_other_nodes(&self) -> bool {
         let site = self.seen.as_ref().and_then(|seen| seen.site.as_ref());
         site.is_some_and(|site| site.nodes.len() > 1)
+    }
+
+    /// Notes that `step` was cut off. Another node takes over, and the next look shows whether it was carried out.
+    fn may_try_again(&mut self, step: &Step) -> bool {
+        let times = match self.cut_off.take() {
+            Some((cut_off, times)) if cut_off == *step => times + 1,
+            _ => 1,
+        };
+        self.cut_off = Some((step.clone(), times));
+        times < TRIES
+    }
+
+    /// A step that was cut off and is not due any more was carried out.
+    fn settle_cut_off(&mut self, due: Option<&Step>) {
+        let is_due = |cut_off: &Step| due.is_some_and(|due| same(cut_off, due));
+        if let Some((cut_off, _)) = self.cut_off.take_if(|(cut_off, _)| !is_due(cut_off))
+            && self.left.front() == Some(&cut_off)
+        {
+            self.count_as_done(&cut_off);
+        }
     }
 
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
@@ -367,11 +402,15 @@ impl Run<'_> {
         let acted = self.act(step).await;
         self.leases.extend(acted.as_ref().err().and_then(StepError::lease_left).map(str::to_owned));
         let warnings = acted?;
+        self.count_as_done(step);
+        (self.listener)(&Event::StepDone { number, of: self.of, step: step.clone(), warnings });
+        Ok(())
+    }
+
+    fn count_as_done(&mut self, step: &Step) {
         self.left.pop_front();
         self.this_run = std::mem::take(&mut self.this_run).with(step);
         self.done.push(step.clone());
-        (self.listener)(&Event::StepDone { number, of: self.of, step: step.clone(), warnings });
-        Ok(())
     }
 
     fn mounts_of_a_pin(&self, step: &Step) -> Vec<MountPath> {

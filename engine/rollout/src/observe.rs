@@ -72,7 +72,8 @@ impl ObserveError {
                 trouble,
                 Trouble::NoConnection | Trouble::Broken | Trouble::TimedOut | Trouble::Standby
             ),
-            Self::Site(_) => true,
+            Self::Site(SiteError::Kubernetes(error)) => error.may_pass(),
+            Self::Site(_) => false,
             Self::Call { .. } | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
         }
     }
@@ -85,7 +86,7 @@ const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 pub(crate) const CATALOG: &str = "sys/plugins/catalog/";
 
 /// What a standby answers while no node is active (Vault's and OpenBao's words).
-const NO_ACTIVE_NODE: [&str; 2] = ["active cluster node not found", "local node not active"];
+pub(crate) const NO_ACTIVE_NODE: [&str; 2] = ["active cluster node not found", "local node not active"];
 
 /// Takes a snapshot of what concerns `goal`, or of everything.
 ///

@@ -8,12 +8,12 @@ use vault_api::logical::{Data, Write};
 use vault_api::mounts::{Disable, Enable, TuneVersion};
 use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
-use vault_api::{CallError, reload};
+use vault_api::{CallError, Trouble, reload};
 
 use super::Run;
 use crate::event::Event;
 use crate::goal::{Canary, Goal, MountPath, WriteGoal};
-use crate::observe::{ObserveError, observe};
+use crate::observe::{NO_ACTIVE_NODE, ObserveError, observe};
 use crate::observed::site::{NodeName, Role};
 use crate::site::{Copied, SiteError};
 use crate::smoke::{SmokeError, smoke};
@@ -36,7 +36,27 @@ pub(super) enum StepError {
     Observe(#[from] ObserveError),
 }
 
+/// What a node answers that has lost the leadership and does not know it yet (raft's words, which Vault passes on).
+const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost while committing log"];
+
 impl StepError {
+    /// Whether it is of a node that another one takes over from. The step may have been carried out.
+    pub(super) fn is_of_a_lost_node(&self) -> bool {
+        let call = match self {
+            Self::Call(call) | Self::Smoke(SmokeError::Read { source: call, .. }) => call,
+            _ => return false,
+        };
+        match call {
+            CallError::Api(answer) => {
+                LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE).any(|words| answer.says(words))
+            }
+            CallError::Transport { trouble, .. } => {
+                matches!(trouble, Trouble::NoConnection | Trouble::Broken | Trouble::Standby)
+            }
+            _ => false,
+        }
+    }
+
     /// The lease that may live on.
     pub(super) fn lease_left(&self) -> Option<&str> {
         match self {

@@ -233,6 +233,20 @@ impl KubernetesError {
         Self::Answer { pod: pod.to_owned(), source: Box::new(source) }
     }
 
+    /// Whether it may be of a pod that is about to be replaced, or of an API server that is started anew.
+    pub(crate) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Api { .. }
+                | Self::Conflict
+                | Self::Unreachable(_)
+                | Self::Pod { .. }
+                | Self::Answer { .. }
+                | Self::Cut { .. }
+                | Self::Several { .. }
+        )
+    }
+
     /// Whether it concerns everything that is asked, and not only one pod.
     pub(super) fn is_of_all(&self) -> bool {
         matches!(self, Self::Forbidden { .. } | Self::Unauthorized | Self::Unreachable(_))
@@ -294,7 +308,7 @@ mod tests {
             "the cluster does not allow to create, get pods/exec in the namespace vault; this rule of a Role there does: \
              {apiGroups: [\"\"], resources: [\"pods/exec\"], verbs: [create, get]}"
         );
-        assert!(error.is_of_all());
+        assert!(error.is_of_all() && !error.may_pass());
     }
 
     #[test]

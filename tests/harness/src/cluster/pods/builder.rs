@@ -93,13 +93,6 @@ pub struct VaultPodsBuilder {
     pub(super) sidecars: Vec<Container>,
     audit: Audit,
     raw_storage: RawStorage,
-    elections: Elections,
-}
-
-#[derive(PartialEq)]
-enum Elections {
-    Soon,
-    AsByDefault,
 }
 
 #[derive(PartialEq)]
@@ -129,7 +122,6 @@ impl VaultPodsBuilder {
             sidecars: Vec::new(),
             audit: Audit::Absent,
             raw_storage: RawStorage::Hidden,
-            elections: Elections::Soon,
         }
     }
 
@@ -194,12 +186,6 @@ impl VaultPodsBuilder {
         self
     }
 
-    /// Waits for a leader that is silent as long as it does by default, which a busy machine is seldom too slow for.
-    pub fn elections_as_by_default(mut self) -> VaultPodsBuilder {
-        self.elections = Elections::AsByDefault;
-        self
-    }
-
     /// Has its storage at `sys/raw`, decrypted.
     pub fn raw_storage(mut self) -> VaultPodsBuilder {
         self.raw_storage = RawStorage::Exposed;
@@ -253,9 +239,6 @@ impl VaultPodsBuilder {
         let mut configuration = manifests::configuration(&pods);
         if self.raw_storage == RawStorage::Exposed {
             configuration["raw_storage_endpoint"] = json!(true);
-        }
-        if self.elections == Elections::AsByDefault {
-            configuration["storage"]["raft"]["performance_multiplier"] = json!("5");
         }
         let secret = manifests::secret(&configuration, identity.as_ref());
         create::<Secret>(&client, &pods.namespace, secret).await;

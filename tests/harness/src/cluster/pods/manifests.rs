@@ -58,8 +58,7 @@ pub(super) fn configuration(pods: &VaultPods) -> Value {
         "log_level": "debug",
         "plugin_directory": PLUGIN_DIRECTORY,
         "listener": {"tcp": listener},
-        // Elects after a second instead of five, as there is no network that could be slow.
-        "storage": {"raft": {"path": "/vault/data", "performance_multiplier": "1", "retry_join": peers}},
+        "storage": {"raft": {"path": "/vault/data", "retry_join": peers}},
         "seal": {"transit": {
             "address": pods.unsealer.address_in_network(),
             "token": pods.unsealer.root_token(),
