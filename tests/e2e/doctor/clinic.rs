@@ -106,12 +106,16 @@ impl Clinic {
 
     /// Finds this meaning, and no other, in the words of an error or a log. Returns what is known of it.
     pub(super) async fn explains(&self, words: &str, id: &str) -> Value {
-        let output =
-            self.program.run_with_input(["doctor", "--output", "json", "--explain", "-"], words).await;
-        let document = output.json();
-        let lines = document["explained"].as_array().unwrap();
+        let lines = self.explained(words).await;
         let ids: Vec<&str> = lines.iter().map(|line| line["id"].as_str().unwrap()).collect();
         assert_eq!(ids, [id], "{words}");
         lines[0].clone()
+    }
+
+    /// Every meaning that is found.
+    pub(super) async fn explained(&self, words: &str) -> Vec<Value> {
+        let explain = ["doctor", "--output", "json", "--explain", "-"];
+        let document = self.program.run_with_input(explain, words).await.json();
+        document["explained"].as_array().unwrap().clone()
     }
 }

@@ -40,7 +40,9 @@ const OLD_TLS: Known = Known {
     consequence: "Plugins of protocol 3 and 4 unwrap their certificate at the server's api_addr, and this failed.",
     cure: "Build the plugin with a current SDK, which needs none of that; else set api_addr to a name that the server's certificate has.",
     says: &["error during token unwrap request", "no vault api_addr found"],
-    shown: Shown::OnSnapshot("plugins of the protocols 3 and 4 that unwrap a certificate are built by no module any more"),
+    shown: Shown::OnSnapshot(
+        "plugins of the protocols 3 and 4 that unwrap a certificate are built by no module any more",
+    ),
 };
 const BY_HAND: Known = Known {
     id: "VTP-155",
@@ -80,7 +82,9 @@ const CRASHED: Known = Known {
     consequence: "The plugin cannot be mounted.",
     cure: "Start it with `vault-token-plugin doctor BINARY`, which shows what it says.",
     says: &["plugin exited before we could connect"],
-    shown: Shown::OnSnapshot("a plugin that ends at once is told by the words of VTP-105; this takes one that ends between its first line and its first answer"),
+    shown: Shown::OnSnapshot(
+        "a plugin that ends at once is told by the words of VTP-105; this takes one that ends between its first line and its first answer",
+    ),
 };
 const OTHER_VERSION: Known = Known {
     id: "VTP-159",
@@ -98,7 +102,9 @@ const UNKNOWN_TYPE: Known = Known {
     consequence: "The plugin cannot be registered or mounted.",
     cure: "Name its type (secret, auth, database) and its name as registered.",
     says: &["unable to determine plugin type", "unknown backend type"],
-    shown: Shown::OnSnapshot("Vault 1.21 takes a type that it does not know; earlier servers and OpenBao do not"),
+    shown: Shown::OnSnapshot(
+        "Vault 1.21 takes a type that it does not know; earlier servers and OpenBao do not",
+    ),
 };
 const NOTHING_RELOADED: Known = Known {
     id: "VTP-161",
