@@ -9,7 +9,7 @@ use vault_api::pins::Pin;
 use super::*;
 use crate::binary::Machine;
 use crate::decide::samples::{old_fleet, server_with};
-use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteState, Unfit};
+use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteKind, SiteState, Unfit};
 use crate::observed::{Answering, Pins, PluginDirectory};
 
 /// A server on which nothing is wrong.
@@ -82,7 +82,12 @@ fn directories() {
     check(&["VTP-209"], directory(SiteState::NotWritable));
     check(&["VTP-211"], directory(SiteState::NotEntered));
     check(&["VTP-209"], directory(SiteState::ReadOnly));
-    check_fleet(&[], |seen| node(seen).directory = SiteState::ReadOnly);
+    check_fleet(&[], |seen| {
+        let text = |text: &str| text.to_owned();
+        seen.site.as_mut().expect("a site").kind =
+            SiteKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
+        node(seen).directory = SiteState::ReadOnly;
+    });
     check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
 }
 
