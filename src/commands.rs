@@ -27,3 +27,4 @@ mod ended;
 mod owner;
 mod place;
 mod probe;
+mod registry;

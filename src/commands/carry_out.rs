@@ -1,9 +1,13 @@
 //! From a goal to its end: look, plan, show, ask, do.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use rollout::{CancelFlag, Goal, Observed, Outcome, Plan, Step, ThisRun, World, apply, observe, plan};
+use rollout::{
+    CancelFlag, Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, WaitingOn, World, apply, observe,
+    plan,
+};
 use serde::Serialize;
 use tokio::task::JoinHandle;
 
@@ -65,6 +69,10 @@ impl ConsentArgs {
     }
 }
 
+/// How long no node may be active before it is an error.
+const LONGEST_ELECTION: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// Pursues a goal.
 pub(crate) async fn carry_out(
     world: &World,
@@ -73,9 +81,7 @@ pub(crate) async fn carry_out(
     interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<Carried, CommandError> {
-    let observed =
-        unless_interrupted(async { Ok(observe(world, Some(goal), &ThisRun::default()).await?) }).await?;
-    let plan = plan(&observed, goal)?;
+    let (observed, plan) = unless_interrupted(planned(world, goal, ui)).await?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
     let ended = |result, plan, done, observed| Ok(Carried { result, plan, done, observed });
     if plan.is_empty() {
@@ -100,6 +106,25 @@ pub(crate) async fn carry_out(
             Some(error) => Err(error),
             None => ended(Ended::Done, plan, Vec::new(), observed),
         },
+    }
+}
+
+/// The plan, once a node is active: an election takes seconds, and is no reason to be called again.
+async fn planned(world: &World, goal: &Goal, ui: &mut Ui) -> Result<(Observed, Plan), CommandError> {
+    let mut waited = Duration::ZERO;
+    loop {
+        let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+        match plan(&observed, goal) {
+            Ok(plan) => return Ok((observed, plan)),
+            Err(Stop::Waiting(on @ WaitingOn::ActiveNode)) if waited < LONGEST_ELECTION => {
+                if waited.is_zero() {
+                    ui.event(&Event::Waiting { on });
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+                waited += LOOK_AGAIN;
+            }
+            Err(stop) => return Err(stop.into()),
+        }
     }
 }
 

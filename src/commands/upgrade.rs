@@ -1,6 +1,7 @@
 //! `upgrade`: every mount of a plugin on another version, without anybody noticing.
 
 mod compatible;
+mod image;
 mod report;
 mod wanted;
 
@@ -32,7 +33,7 @@ pub struct UpgradeArgs {
 pub async fn run(args: UpgradeArgs, context: &Context, ui: &mut Ui) -> Result<MoveReport, CommandError> {
     let UpgradeArgs { wanted, consent } = args;
     ui.stream();
-    let (world, upgrade) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
+    let (world, upgrade, _taken) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;

@@ -8,6 +8,8 @@ use harness::{Output, Program, Registry, SecretScan, build};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::lab::Lab;
+
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
 /// A folder with two versions of a plugin, and a loader.
@@ -167,6 +169,59 @@ async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
 
     let scan = SecretScan::new().secret("the password", Registry::PASSWORD);
     scan.content("what was said", format!("{talk}{report}{again}{}", refused.stderr));
+}
+
+#[tokio::test]
+async fn an_upgrade_takes_its_version_out_of_an_image() {
+    let (lab, workshop, registry) = (Lab::new().await, Workshop::new().await, Registry::start().await);
+    let config = workshop.path("docker");
+    fs::create_dir(&config).unwrap();
+    log_in(&registry, &config).await;
+    let program = Program::new(BINARY).vault(&lab.vault).env("DOCKER_CONFIG", config.display().to_string());
+    let (image, layout) = (format!("{}/team/kv", registry.address()), workshop.text("layout"));
+    // A server has a plugin of its own that is called kv.
+    let [first, second] = ["1.0.0", "2.0.0"].map(|version| workshop.text(&format!("notes-{version}")));
+    fs::copy(workshop.path("kv-1.0.0"), &first).unwrap();
+    fs::copy(workshop.path("kv-2.0.0"), &second).unwrap();
+    let (loader, sums) = (workshop.loader.display().to_string(), workshop.text("SHA256SUMS"));
+    let package = ["package", &first, &second, "--loader", &loader, "--sums", &sums];
+    program.run([&package[..], &["--push", &image, "--layout", &layout]].concat()).await.success();
+    let running = async || {
+        let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+        mounts["notes/"]["running_plugin_version"].as_str().unwrap().to_owned()
+    };
+
+    program.run(["register", "--name", "notes", "--mount", "notes", "--binary", &first]).await.success();
+    assert_eq!(running().await, "v1.0.0");
+    // The newest version that it carries.
+    let whole = format!("{image}:2.0.0");
+    program.run(["upgrade", &whole]).await.success();
+    assert_eq!(running().await, "v2.0.0");
+    let again = program.run(["upgrade", &whole]).await.success();
+    assert!(again.starts_with("Nothing to do"), "{again}");
+    let back = ["upgrade", &layout, "--version", "1.0.0", "--allow-downgrade"];
+    program.run(back).await.success();
+    assert_eq!(running().await, "v1.0.0");
+
+    for (args, says) in [
+        (vec!["upgrade", &layout, "--version", "3.0.0"], "the image carries no notes 3.0.0 for linux/"),
+        (vec!["upgrade", &format!("{image}:9.9.9")], "9.9.9 does not exist"),
+        (vec!["upgrade", &lab.folder().display().to_string()], "oci-layout"),
+    ] {
+        let refused = program.run(args).await;
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+    fs::write(Path::new(&layout).join("blobs/sha256").join(largest(&layout)), "damaged").unwrap();
+    let damaged = program.run(["upgrade", &layout]).await;
+    assert!(damaged.stderr.contains("is damaged: sha256:"), "{}", damaged.stderr);
+    assert_eq!(running().await, "v1.0.0");
+}
+
+fn largest(layout: &str) -> String {
+    let blobs = fs::read_dir(Path::new(layout).join("blobs/sha256")).unwrap().map(Result::unwrap);
+    let largest = blobs.max_by_key(|blob| blob.metadata().unwrap().len()).unwrap();
+    largest.file_name().into_string().unwrap()
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! Content by its name, which is its sha256.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -15,6 +16,19 @@ impl Digest {
     /// Of some bytes.
     pub fn of(content: &[u8]) -> Self {
         Self::from_hash(&Sha256::digest(content))
+    }
+
+    /// Of a whole file, which is at its beginning afterwards.
+    pub(crate) async fn of_file(mut file: File) -> io::Result<(File, Self)> {
+        let hash = move || {
+            file.seek(SeekFrom::Start(0))?;
+            let mut hashing = Hashing::new(io::sink());
+            io::copy(&mut file, &mut hashing)?;
+            file.seek(SeekFrom::Start(0))?;
+            let (_, digest, _) = hashing.finish();
+            Ok((file, digest))
+        };
+        tokio::task::spawn_blocking(hash).await.map_err(io::Error::other).flatten()
     }
 
     /// As written in documents.

@@ -1,10 +1,10 @@
-//! Where an image is pushed to.
+//! Where an image is in a registry.
 
 use oci_client::Reference;
 
 use crate::image::ImageName;
 
-/// Registry, repository and tag.
+/// Registry, repository and tag, or digest where one is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target(Reference);
 
@@ -29,6 +29,13 @@ impl Target {
         let last = text.rsplit('/').next().unwrap_or(text);
         let whole = if last.contains(':') { text.to_owned() } else { format!("{text}:{tag}") };
         whole.parse().map(Self).map_err(|error| wrong(format!("{error}")))
+    }
+
+    /// Reads the name of an image that exists, by tag or by digest, if it names the registry; `None` when it is none, as a path is.
+    pub fn of_registry(text: &str) -> Option<Self> {
+        let (host, _) = text.split_once('/')?;
+        let names_a_host = !host.starts_with('.') && (host.contains(['.', ':']) || host == "localhost");
+        names_a_host.then(|| text.parse().ok().map(Self)).flatten()
     }
 
     /// The host, and its port unless it is the usual one.
@@ -83,6 +90,20 @@ mod tests {
         ] {
             let target = Target::parse(text, "9.9.9").expect(text);
             assert_eq!((target.to_string().as_str(), target.is_loopback()), (whole, loopback), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_told_from_a_path_by_its_registry() {
+        let digest = format!("registry.example.com/plugin@sha256:{}", "0".repeat(64));
+        for text in
+            ["registry.example.com/team/plugin:1.0", "localhost/plugin", "127.0.0.1:5000/p:1", &digest]
+        {
+            assert!(Target::of_registry(text).is_some(), "{text}");
+        }
+        for text in ["target/release/plugin", "./plugin", "../a.b/plugin", "/plugin", "plugin", "plugin:1.0"]
+        {
+            assert!(Target::of_registry(text).is_none(), "{text}");
         }
     }
 

@@ -5,15 +5,14 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use oci_image::{
-    Access, Credentials, Digest, ImageName, Layout, PackError, Patience, PushError, Target, Transport, push,
-};
+use oci_image::{Digest, ImageName, Layout, PackError, RegistryError, Target, Transport, push};
 use rollout::Sums;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::PackageArgs;
 use crate::commands::carry_out::unless_interrupted;
+use crate::commands::registry;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -59,9 +58,6 @@ struct Push {
     docker_config: Option<PathBuf>,
     authority: Option<PathBuf>,
 }
-
-/// Where Docker and containerd are told the authorities of registries.
-const CERTIFICATES: &str = "/etc/docker/certs.d";
 
 impl Outputs {
     pub(super) fn choose(args: &PackageArgs, context: &Context) -> Result<Self, CommandError> {
@@ -139,18 +135,8 @@ impl Outputs {
 impl Push {
     async fn send(&self, layout: &Layout, ui: &mut Ui) -> Result<Output, CommandError> {
         let target = target(&self.image, &layout.name().tag)?;
-        let credentials = match &self.docker_config {
-            // A helper is a program of the user's, which may ask him something.
-            Some(directory) => tokio::task::block_in_place(|| Credentials::of_docker(directory, &target)),
-            None => Ok(Credentials::anonymous()),
-        };
-        let credentials = credentials.map_err(|error| {
-            let cure = error.cure();
-            CommandError::failed("could not find out who pushes").because(error).hint(cure)
-        })?;
-        let transport = if target.is_loopback() { Transport::Http } else { self.transport };
-        let authorities = self.authority.iter().cloned().chain(certificates(target.registry())).collect();
-        let access = Access { credentials, transport, authorities, patience: Patience::default() };
+        let access =
+            registry::access(&target, self.transport, self.docker_config.as_deref(), self.authority.clone())?;
         let sent = unless_interrupted(async {
             push(layout, &target, &access, &mut |done, total| ui.progress("pushing", done, total))
                 .await
@@ -197,7 +183,7 @@ pub(super) fn failed(what: &str, error: PackError) -> CommandError {
     CommandError::failed(what).because(error).hint(cure)
 }
 
-fn unpushed(error: PushError) -> CommandError {
+fn unpushed(error: RegistryError) -> CommandError {
     let cure = error.cure();
     CommandError::failed("the image was not pushed").because(error).hint(cure)
 }
@@ -205,10 +191,4 @@ fn unpushed(error: PushError) -> CommandError {
 fn target(image: &str, tag: &str) -> Result<Target, CommandError> {
     Target::parse(image, tag)
         .map_err(|error| CommandError::usage("the image cannot have that name").because(error))
-}
-
-fn certificates(registry: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(Path::new(CERTIFICATES).join(registry)) else { return Vec::new() };
-    let files = entries.flatten().map(|entry| entry.path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()
 }

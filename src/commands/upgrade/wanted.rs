@@ -10,6 +10,7 @@ use rollout::{
 use vault_api::catalog::{self, EntryName, PluginType};
 
 use super::compatible::breaking;
+use super::image::{Image, Taken};
 use crate::commands::brought::{environment, missing, program, read, version};
 use crate::commands::data::writes;
 use crate::commands::probe::probe_for;
@@ -23,7 +24,9 @@ use crate::ui::Ui;
 /// The flags of `upgrade` that say what is wanted.
 #[derive(Debug, Args)]
 pub(super) struct Flags {
-    /// The new version's binary [default: the file's, else this program]
+    /// The new version's binary, or an image that `package` has made: HOST/NAME:TAG, or the directory of a layout
+    /// [default: the file's binary, else this program]
+    #[arg(value_name = "BINARY|IMAGE")]
     binary: Option<PathBuf>,
     /// Name in the catalog [default: the file's, else the one plugin that is mounted]
     #[arg(long)]
@@ -78,16 +81,17 @@ pub(super) struct Flags {
     rehearse_failover: bool,
 }
 
-/// Puts everything together. Nothing is changed; the binary is started and ended.
+/// Puts everything together. Nothing is changed; the binary is started and ended. One that was taken out of an image goes with the
+/// last part of the answer.
 pub(super) async fn gather(
     flags: Flags,
     context: &Context,
     ui: &mut Ui,
-) -> Result<(World, Upgrade), CommandError> {
+) -> Result<(World, Upgrade, Option<Taken>), CommandError> {
     let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
     let flagged = writes(&flags.config, &flags.role, &flags.write)?;
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
-    let program = program(flags.binary, &yaml)?;
+    let image = flags.binary.as_deref().map(|named| Image::named(named, context)).transpose()?.flatten();
     let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
@@ -104,6 +108,14 @@ pub(super) async fn gather(
         (true, true, None) => Vec::new(),
     };
     let env = environment(&flags.env, &yaml)?;
+    let taken = match image {
+        Some(image) => Some(image.take(&name, flags.version.as_ref(), &observed, ui).await?),
+        None => None,
+    };
+    let program = match &taken {
+        Some(taken) => taken.path(),
+        None => program(flags.binary, &yaml)?,
+    };
     let binary = read(&program, ui)?;
     let probed = probe_for(&world, &binary, &args, &env).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
@@ -126,7 +138,8 @@ pub(super) async fn gather(
             flagged.into_iter().map(|(path, data)| WriteGoal { path, data }).collect();
         canary(flagged, mounts, flags.smoke)
     };
-    let survival = survival(flags.image, flags.allow_ephemeral);
+    let image = flags.image.or_else(|| taken.as_ref()?.reference().filter(|_| !flags.allow_ephemeral));
+    let survival = survival(image, flags.allow_ephemeral);
     let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probed };
     let upgrade = Upgrade {
         target: Target::Brought(Box::new(plugin)),
@@ -138,7 +151,7 @@ pub(super) async fn gather(
         survival,
         rehearsal: if flags.rehearse_failover { Rehearsal::EveryNode } else { Rehearsal::None },
     };
-    Ok((world, upgrade))
+    Ok((world, upgrade, taken))
 }
 
 /// The one plugin that is registered and mounted.

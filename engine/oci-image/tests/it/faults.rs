@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode};
-use oci_image::{Access, Credentials, Layout, Patience, PushError, Pushed, Target, Transport, push};
+use oci_image::{Access, Credentials, Layout, Patience, Pushed, RegistryError, Target, Transport, push};
 
 use crate::registry::{Fault, Registry};
 use crate::samples::{image, layout, name};
@@ -18,7 +18,7 @@ fn access(credentials: Credentials) -> Access {
     Access { credentials, transport: Transport::Http, authorities: Vec::new(), patience }
 }
 
-async fn pushed(layout: &Layout, registry: &Registry) -> Result<Pushed, PushError> {
+async fn pushed(layout: &Layout, registry: &Registry) -> Result<Pushed, RegistryError> {
     let target = Target::parse(&registry.image(), "1.2.3").unwrap();
     push(layout, &target, &access(Credentials::anonymous()), &mut |_, _| ()).await
 }
@@ -100,7 +100,10 @@ async fn a_push_that_gave_up_is_gone_on_with() {
     }
     registry.fail(vec![put(StatusCode::BAD_GATEWAY); 3]);
     let error = pushed(&layout, &registry).await.unwrap_err();
-    assert!(matches!(&error, PushError::GaveUp { attempts: 3, said, .. } if said == "status 502"), "{error}");
+    assert!(
+        matches!(&error, RegistryError::GaveUp { attempts: 3, said, .. } if said == "status 502"),
+        "{error}"
+    );
     assert!(registry.kept.lock().unwrap().manifests.is_empty(), "named before it was whole");
     let report = pushed(&layout, &registry).await.unwrap();
     assert_eq!((report.sent, report.present), (1, 1));
@@ -111,7 +114,7 @@ async fn a_registry_that_does_not_let_us_in_is_told_at_once_and_with_the_cure() 
     let (registry, place) = (Registry::start(Some(KEY)).await, tempfile::tempdir().unwrap());
     let layout = layout(place.path(), &["1.2.3"]);
     let error = pushed(&layout, &registry).await.unwrap_err();
-    assert!(matches!(error, PushError::Unauthorized { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Unauthorized { .. }), "{error}");
     assert!(error.cure().contains("docker login 127.0.0.1:"), "{}", error.cure());
     assert_eq!(registry.kept.lock().unwrap().requests, Vec::<String>::new());
 
@@ -131,10 +134,7 @@ async fn a_refusal_is_not_repeated() {
     let place = tempfile::tempdir().unwrap();
     let layout = layout(place.path(), &["1.2.3"]);
     for (fault, says) in [
-        (
-            Fault::Answer(Method::POST, StatusCode::FORBIDDEN),
-            "does not let us push to team/custom: status 403",
-        ),
+        (Fault::Answer(Method::POST, StatusCode::FORBIDDEN), "does not let us use team/custom: status 403"),
         (Fault::WrongDigest, "DIGEST_INVALID provided digest did not match"),
         (Fault::NamesAnother, "under the name that"),
     ] {
@@ -153,6 +153,6 @@ async fn a_registry_that_is_not_there_is_not_waited_for() {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let target = Target::parse(&format!("{free}/custom"), "1.2.3").unwrap();
     let error = push(&layout, &target, &access(Credentials::anonymous()), &mut |_, _| ()).await.unwrap_err();
-    assert!(matches!(error, PushError::Unreachable { .. }), "{error}");
+    assert!(matches!(error, RegistryError::Unreachable { .. }), "{error}");
     assert!(error.to_string().contains("refused"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! Why an image did not get into a registry.
+//! What a registry did not do.
 
 use std::error::Error as _;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use oci_client::errors::{OciDistributionError, OciErrorCode};
 
 use crate::digest::Digest;
 
-/// A push that did not end well. What was uploaded stays, and the next push skips it; the name is given last.
+/// What did not end well. What a push has uploaded stays, and the next one skips it; the name is given last.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
 #[non_exhaustive]
-pub enum PushError {
+pub enum RegistryError {
     /// 401, or the token service said no.
     #[error("{registry} does not let us in: {said}")]
     Unauthorized { registry: String, said: String },
     /// 403, or `DENIED`.
-    #[error("{registry} does not let us push to {repository}: {said}")]
+    #[error("{registry} does not let us use {repository}: {said}")]
     Denied { registry: String, repository: String, said: String },
     /// No connection, or no TLS.
     #[error("could not reach {registry}: {said}")]
@@ -51,7 +51,7 @@ pub(crate) enum Trouble {
     Final,
 }
 
-impl PushError {
+impl RegistryError {
     /// What to do about it.
     pub fn cure(&self) -> String {
         match self {
@@ -59,7 +59,7 @@ impl PushError {
                 "Log in with `docker login {registry}`, or put credentials into config.json of the directory that DOCKER_CONFIG names."
             ),
             Self::Denied { .. } => {
-                "Log in as somebody who may push there, and see that the repository exists where the registry wants that.".to_owned()
+                "Log in as somebody who may use it, and see that it exists where the registry wants that.".to_owned()
             }
             Self::Unreachable { .. } => {
                 "Is the name right? A private authority is named with --registry-ca, a registry without TLS with --plain-http.".to_owned()

@@ -1,0 +1,188 @@
+//! The plugins of an image, out of a layout or a registry.
+
+mod layer;
+mod store;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use oci_client::manifest::{OciImageIndex, OciImageManifest, OciManifest};
+use tempfile::TempDir;
+
+use crate::digest::Digest;
+use crate::document::Platform;
+use crate::registry::Access;
+use crate::registry_error::RegistryError;
+use crate::target::Target;
+use store::Store;
+
+/// Where an image is.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// In a directory, as [`Layout::keep`](crate::Layout::keep) leaves one.
+    Layout(PathBuf),
+    /// In a registry.
+    Registry {
+        /// Under which name.
+        target: Target,
+        /// Who asks, and how.
+        access: Box<Access>,
+    },
+}
+
+/// Plugins of an image, in a directory that goes with this value.
+#[derive(Debug)]
+pub struct Fetched {
+    directory: TempDir,
+    /// File names of the plugins that were wanted.
+    pub files: BTreeSet<String>,
+    /// Of what the image's name stands for, on every platform.
+    pub digest: Digest,
+}
+
+impl Fetched {
+    /// Where a file lies.
+    pub fn path(&self, file: &str) -> PathBuf {
+        self.directory.path().join(file)
+    }
+}
+
+/// An image that could not be had, or is not one of plugins for this platform.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The registry said no.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// A directory without what makes it a layout, or with something in it that cannot be read.
+    #[error("could not read {path}")]
+    Io {
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A document that is none.
+    #[error("{image} is not an image: its {what} is not understood")]
+    NotAnImage {
+        image: String,
+        what: &'static str,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// Nothing of that name is there.
+    #[error("{image} does not exist")]
+    NotThere { image: String },
+    /// Only images for other machines.
+    #[error("{image} is not for {platform}{}", listed(found))]
+    NoSuchPlatform { image: String, platform: Platform, found: Vec<String> },
+    /// Content that is not what its digest says.
+    #[error("{image} is damaged: {wanted} has the digest {there}")]
+    Damaged { image: String, wanted: String, there: String },
+    /// A layer in a form that is not read here.
+    #[error("{image} has a layer of the type {media_type}, which cannot be read; pack it as tar or tar+gzip")]
+    Compression { image: String, media_type: String },
+}
+
+impl FetchError {
+    /// What to do about it.
+    pub fn cure(&self) -> String {
+        match self {
+            Self::Registry(error) => error.cure(),
+            Self::Io { .. } => {
+                "Name a file, a directory that `package --layout` has written, or an image in a registry."
+                    .to_owned()
+            }
+            Self::NotThere { .. } => {
+                "Is the tag right? `package --push` prints what it has pushed.".to_owned()
+            }
+            Self::NoSuchPlatform { .. } => {
+                "Pack a binary for that platform, too: `package` takes one for each.".to_owned()
+            }
+            Self::NotAnImage { .. } | Self::Damaged { .. } | Self::Compression { .. } => {
+                "Pack the image anew with `package`.".to_owned()
+            }
+        }
+    }
+}
+
+/// Takes the files below `plugins/` whose names are `wanted` out of the image for `platform`. Every blob is held against its
+/// digest. `progress` is called with bytes done and bytes in all.
+///
+/// # Errors
+/// When the image cannot be had, is damaged, or is for other machines.
+pub async fn fetch(
+    source: &Source,
+    platform: &Platform,
+    wanted: impl Fn(&str) -> bool + Clone + Send + 'static,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Fetched, FetchError> {
+    let store = Store::open(source).await?;
+    let directory = TempDir::new().map_err(|source| io(&std::env::temp_dir(), source))?;
+    let (digest, manifest) = image(&store, platform).await?;
+    let size = |layer: &oci_client::manifest::OciDescriptor| u64::try_from(layer.size).unwrap_or(0);
+    let (mut done, total) = (0, manifest.layers.iter().map(size).sum());
+    for descriptor in &manifest.layers {
+        let compression = layer::Compression::of(&descriptor.media_type).ok_or_else(|| {
+            FetchError::Compression { image: store.name(), media_type: descriptor.media_type.clone() }
+        })?;
+        let blob = store.blob(descriptor).await?;
+        let (place, wanted) = (directory.path().to_owned(), wanted.clone());
+        let taken =
+            tokio::task::spawn_blocking(move || layer::take(blob, compression, &wanted, &place)).await;
+        let taken = taken.map_err(std::io::Error::other).and_then(|taken| taken);
+        taken.map_err(|source| io(directory.path(), source))?;
+        done += size(descriptor);
+        progress(done, total);
+    }
+    let files = files(directory.path()).map_err(|source| io(directory.path(), source))?;
+    Ok(Fetched { directory, files, digest })
+}
+
+fn files(directory: &Path) -> std::io::Result<BTreeSet<String>> {
+    let entries = std::fs::read_dir(directory)?;
+    entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+}
+
+/// The manifest for the platform, and the digest of what the name stands for.
+async fn image(store: &Store<'_>, platform: &Platform) -> Result<(Digest, OciImageManifest), FetchError> {
+    let (digest, top) = store.top().await?;
+    let index = match top {
+        OciManifest::Image(manifest) => return Ok((digest, manifest)),
+        OciManifest::ImageIndex(index) => index,
+    };
+    let entry = index.manifests.iter().find(|entry| is_for(entry, platform)).ok_or_else(|| {
+        FetchError::NoSuchPlatform {
+            image: store.name(),
+            platform: platform.clone(),
+            found: platforms(&index),
+        }
+    })?;
+    match store.manifest(&entry.digest).await? {
+        OciManifest::Image(manifest) => Ok((digest, manifest)),
+        OciManifest::ImageIndex(_) => Err(FetchError::NotAnImage {
+            image: store.name(),
+            what: "index",
+            source: "it leads to another index".into(),
+        }),
+    }
+}
+
+fn is_for(entry: &oci_client::manifest::ImageIndexEntry, platform: &Platform) -> bool {
+    entry.platform.as_ref().is_none_or(|there| {
+        there.os.to_string() == platform.os && there.architecture.to_string() == platform.architecture
+    })
+}
+
+fn platforms(index: &OciImageIndex) -> Vec<String> {
+    let platforms = index.manifests.iter().filter_map(|entry| entry.platform.as_ref());
+    platforms.map(|platform| format!("{}/{}", platform.os, platform.architecture)).collect()
+}
+
+fn listed(found: &[String]) -> String {
+    if found.is_empty() { String::new() } else { format!(", only for {}", found.join(", ")) }
+}
+
+fn io(path: &Path, source: std::io::Error) -> FetchError {
+    FetchError::Io { path: path.to_owned(), source }
+}

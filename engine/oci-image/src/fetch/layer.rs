@@ -1,0 +1,145 @@
+//! Files out of a layer.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+use tar::{Archive, EntryType};
+
+/// Where an image has its plugins.
+const PLUGINS: &str = "plugins";
+
+/// What a later layer names a file that it takes away.
+const WHITEOUT: &str = ".wh.";
+
+/// How a layer is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Compression {
+    None,
+    Gzip,
+}
+
+impl Compression {
+    /// By the media type; `None` for what is not read here.
+    pub(super) fn of(media_type: &str) -> Option<Self> {
+        match media_type.rsplit(['.', '+', '-']).next() {
+            Some("tar") => Some(Self::None),
+            Some("gzip") => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+}
+
+/// Puts the wanted files below `plugins/` into `place`, over those of layers before.
+pub(super) fn take(
+    mut layer: File,
+    compression: Compression,
+    wanted: &dyn Fn(&str) -> bool,
+    place: &Path,
+) -> io::Result<()> {
+    let mut links = Vec::new();
+    for entry in open(&layer, compression).entries()? {
+        let mut entry = entry?;
+        let Some(name) = plugin(&entry.path()?) else { continue };
+        if let Some(gone) = name.strip_prefix(WHITEOUT) {
+            // One that was not wanted is not there.
+            let _ = std::fs::remove_file(place.join(gone));
+        } else if wanted(&name) {
+            match (entry.header().entry_type(), entry.link_name()?) {
+                (EntryType::Regular, _) => write(&mut entry, &place.join(&name))?,
+                (EntryType::Link, Some(target)) => links.push((name, normal(&target))),
+                _ => {}
+            }
+        }
+    }
+    if links.is_empty() {
+        return Ok(());
+    }
+    // The same content under two names is in the layer once, under the first.
+    layer.seek(SeekFrom::Start(0))?;
+    for entry in open(&layer, compression).entries()? {
+        let mut entry = entry?;
+        let path = normal(&entry.path()?);
+        let names = links.extract_if(.., |(_, target)| *target == path).map(|(name, _)| place.join(name));
+        let names: Vec<PathBuf> = names.collect();
+        if let Some((first, others)) = names.split_first() {
+            write(&mut entry, first)?;
+            others.iter().try_for_each(|other| std::fs::copy(first, other).map(drop))?;
+        }
+    }
+    match links.pop() {
+        None => Ok(()),
+        Some((name, target)) => {
+            Err(io::Error::other(format!("{name} is a link to {}, which is not there", target.display())))
+        }
+    }
+}
+
+fn open(layer: &File, compression: Compression) -> Archive<Box<dyn Read + '_>> {
+    Archive::new(match compression {
+        Compression::None => Box::new(layer),
+        Compression::Gzip => Box::new(MultiGzDecoder::new(layer)),
+    })
+}
+
+/// The name of a file directly below `plugins/`.
+fn plugin(path: &Path) -> Option<String> {
+    let path = normal(path);
+    let name = path.strip_prefix(PLUGINS).ok()?;
+    (name.components().count() == 1).then(|| name.to_str().map(str::to_owned)).flatten()
+}
+
+/// Without what leads in a circle: some write `./plugins/x`, some `/plugins/x`. What leads upwards is nowhere.
+fn normal(path: &Path) -> PathBuf {
+    use std::path::Component;
+    let mut parts = path.components();
+    if parts.any(|part| part == Component::ParentDir) {
+        return PathBuf::new();
+    }
+    path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
+}
+
+fn write(content: &mut impl Read, path: &Path) -> io::Result<()> {
+    // Not into a file of a layer before, which may be linked to another name.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::create_new(path)?;
+    io::copy(content, &mut file)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_is_read_by_what_its_type_says() {
+        for (media_type, compression) in [
+            ("application/vnd.oci.image.layer.v1.tar", Some(Compression::None)),
+            ("application/vnd.oci.image.layer.v1.tar+gzip", Some(Compression::Gzip)),
+            ("application/vnd.docker.image.rootfs.diff.tar.gzip", Some(Compression::Gzip)),
+            ("application/vnd.oci.image.layer.v1.tar+zstd", None),
+        ] {
+            assert_eq!(Compression::of(media_type), compression, "{media_type}");
+        }
+    }
+
+    #[test]
+    fn only_files_directly_below_the_plugins_are_plugins() {
+        for (path, name) in [
+            ("plugins/custom-1.0.0", Some("custom-1.0.0")),
+            ("./plugins/custom-1.0.0", Some("custom-1.0.0")),
+            ("/plugins/custom-1.0.0", Some("custom-1.0.0")),
+            ("plugins/a/custom-1.0.0", None),
+            ("plugins", None),
+            ("plugins/../etc/passwd", None),
+            ("etc/plugins/custom-1.0.0", None),
+        ] {
+            assert_eq!(plugin(Path::new(path)).as_deref(), name, "{path}");
+        }
+    }
+}
