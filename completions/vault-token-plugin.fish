@@ -490,6 +490,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand do
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l selector -d 'Labels of its pods, in place of its name' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l logs -d 'Read the logs of the servers\' pods too, for lines that say something known'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l fix -d 'Cure what can be cured without risk, then look again'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -s y -l yes -d 'With --fix: do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'

@@ -1,6 +1,7 @@
 //! `doctor`: what is wrong with a server, a binary or a text, what it breaks, and what cures it.
 
 mod forms;
+mod heard;
 #[cfg(test)]
 mod pages;
 
@@ -16,6 +17,7 @@ use rollout::{
 };
 use serde::Serialize;
 
+use self::heard::Heard;
 use crate::commands::carry_out::{Consent, Interrupts, carry_out};
 use crate::commands::{place, probe};
 use crate::context::Context;
@@ -34,6 +36,9 @@ pub struct DoctorArgs {
     /// Say what an error or a log means: the text, or - (standard input)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
     explain: Option<String>,
+    /// Read the logs of the servers' pods too, for lines that say something known
+    #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["binary", "explain"])]
+    logs: bool,
     /// Plugin directory of the server on this machine [default: what the server says]
     #[arg(long, value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
@@ -81,6 +86,8 @@ pub struct DoctorReport {
     not_seen: Vec<NotSeen>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explained: Option<Vec<Line>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<Vec<Heard>>,
     #[serde(skip)]
     form: Option<Form>,
     #[serde(skip)]
@@ -100,7 +107,7 @@ struct Line {
 /// # Errors
 /// When the server, the cluster or the binary cannot be looked at, or a cure fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, args, explain, plugin_dir, fix, yes, fail_on, format } = args;
+    let DoctorArgs { binary, args, explain, logs, plugin_dir, fix, yes, fail_on, format } = args;
     let report = if let Some(text) = explain {
         DoctorReport::explained(&text_of(text)?)
     } else if let Some(binary) = binary {
@@ -113,7 +120,8 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
             cure(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
             (findings, not_seen) = diagnose(&examine(&world).await?);
         }
-        DoctorReport::new(findings, not_seen)
+        let heard = if logs { Some(heard::listen(&world, &mut not_seen).await?) } else { None };
+        DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) }
     };
     let worst = report.findings.first().map(|finding| finding.severity);
     let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
@@ -175,7 +183,7 @@ impl FailOn {
 impl DoctorReport {
     fn new(findings: Vec<Finding>, not_seen: Vec<NotSeen>) -> Self {
         let healthy = findings.is_empty() && not_seen.is_empty();
-        Self { healthy, findings, not_seen, explained: None, form: None, fails: false }
+        Self { healthy, findings, not_seen, explained: None, logs: None, form: None, fails: false }
     }
 
     fn explained(text: &str) -> Self {
@@ -216,6 +224,9 @@ impl Report for DoctorReport {
                 let _ = writeln!(text, "          {command}");
             }
             let _ = writeln!(text, "  more    {link}\n");
+        }
+        if let Some(logs) = &self.logs {
+            text += &heard::render(logs);
         }
         if !self.not_seen.is_empty() {
             let _ = writeln!(text, "Not seen, so nothing is said of it:");

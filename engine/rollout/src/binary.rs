@@ -232,6 +232,50 @@ pub(crate) fn format<'data>(content: impl ReadRef<'data>) -> Format {
     elf.map_or(Format::Other, Format::Elf)
 }
 
+/// What the first bytes of a file tell of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// A Linux executable.
+    Elf {
+        /// What it runs on.
+        machine: Machine,
+        /// The dynamic linker that it names, as far as that is among these bytes.
+        interpreter: Option<PathBuf>,
+    },
+    /// A script, which the program that its first line names starts.
+    Script,
+    /// Nothing that can be started.
+    Other,
+}
+
+/// The beginning of a file is enough for most of what its whole would tell.
+pub(crate) fn start(bytes: &[u8]) -> Start {
+    match format(bytes) {
+        Format::Elf(Elf { machine, linkage }) => {
+            let interpreter = match linkage {
+                Linkage::Dynamic { interpreter } => Some(interpreter),
+                Linkage::Static => None,
+            };
+            Start::Elf { machine, interpreter }
+        }
+        Format::Other if bytes.starts_with(b"\x7fELF") => {
+            machine_of_header(bytes).map_or(Start::Other, |machine| Start::Elf { machine, interpreter: None })
+        }
+        Format::Other if bytes.starts_with(b"#!") => Start::Script,
+        Format::Other => Start::Other,
+    }
+}
+
+fn machine_of_header(bytes: &[u8]) -> Option<Machine> {
+    let endian = object::Endianness::Little;
+    let number = match bytes.get(4)? {
+        1 => FileHeader32::<object::Endianness>::parse(bytes).ok()?.e_machine(endian),
+        2 => FileHeader64::<object::Endianness>::parse(bytes).ok()?.e_machine(endian),
+        _ => return None,
+    };
+    Some(machine(number))
+}
+
 fn elf<'data, H: FileHeader<Endian = object::Endianness>>(content: impl ReadRef<'data>) -> Option<Elf> {
     let header = H::parse(content).ok()?;
     let endian = header.endian().ok()?;
@@ -248,14 +292,17 @@ fn elf<'data, H: FileHeader<Endian = object::Endianness>>(content: impl ReadRef<
             Linkage::Dynamic { interpreter: PathBuf::from(text.trim_end_matches('\0')) }
         }
     };
-    let machine = match header.e_machine(endian) {
+    Some(Elf { machine: machine(header.e_machine(endian)), linkage })
+}
+
+fn machine(number: object::elf::Machine) -> Machine {
+    match number {
         EM_X86_64 => Machine::X86_64,
         EM_AARCH64 => Machine::Aarch64,
         EM_ARM => Machine::Arm,
         EM_386 => Machine::X86,
         other => Machine::Other(other.0),
-    };
-    Some(Elf { machine, linkage })
+    }
 }
 
 #[cfg(test)]
@@ -271,6 +318,20 @@ mod tests {
         let Format::Elf(elf) = binary.format else { panic!("not ELF") };
         assert_eq!(elf.machine, Machine::of_this_process());
         assert_eq!(seen, (binary.size, binary.size));
+    }
+
+    #[test]
+    fn the_first_bytes_tell_what_a_file_is() {
+        let path = std::env::current_exe().expect("a path");
+        let content = std::fs::read(path).expect("readable");
+        let Start::Elf { machine, interpreter: _ } = start(&content[..4096]) else { panic!("not ELF") };
+        assert_eq!(machine, Machine::of_this_process());
+        let bare = Start::Elf { machine: Machine::of_this_process(), interpreter: None };
+        assert_eq!(start(&content[..64]), bare, "its segments are further on");
+        assert_eq!(start(b"#!/bin/sh\n"), Start::Script);
+        for other in [b"<html>".as_slice(), b"", b"\x7fELF\x02cut off", b"\x7fELF\x09"] {
+            assert_eq!(start(other), Start::Other);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod server;
 mod tests;
 
 pub use self::binary::diagnose_binary;
-pub use self::explain::{Explained, explain};
+pub use self::explain::{Explained, explain, explain_log};
 pub use self::finding::{Finding, Known, NotSeen, Severity, Shown};
 
 use crate::observed::Observed;

@@ -33,7 +33,8 @@ pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use diagnose::{
-    Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, known,
+    Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, explain_log,
+    known,
 };
 pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;

@@ -44,7 +44,7 @@ pub struct ServerRight {
     pub reason: &'static str,
 }
 
-/// Everything that `register`, `upgrade`, `rollback`, `gc` and `status` do in a cluster, and nothing else.
+/// Everything that `register`, `upgrade`, `rollback`, `gc`, `status` and `doctor` do in a cluster, and nothing else.
 pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
     ClusterRight {
         group: "",
@@ -59,6 +59,13 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
         verbs: &["delete"],
         on: Objects::All,
         reason: "start a standby anew that goes on with the old version, as OpenBao's do",
+    },
+    ClusterRight {
+        group: "",
+        resource: "pods/log",
+        verbs: &["get"],
+        on: Objects::All,
+        reason: "find in the servers' logs what is known of failures (`doctor --logs`)",
     },
     // A websocket starts with a GET, which servers before 1.35 take for the verb; later ones ask for `create` as well.
     ClusterRight {
@@ -105,7 +112,7 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
     },
 ];
 
-/// What `register`, `upgrade`, `rollback`, `gc` and `status` ask of a server about one plugin on its mounts, and nothing
+/// What `register`, `upgrade`, `rollback`, `gc`, `status` and `doctor` ask of a server about one plugin on its mounts, and nothing
 /// else.
 pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<ServerRight> {
     let right =
@@ -143,6 +150,7 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
         ),
         right(&format!("{CANARIES}{name}-*"), &["create", "read", "update", "list"], "try it"),
         right("sys/step-down", &["create", "update", "sudo"], "rehearse a failover, when asked to"),
+        right("sys/leases/count", &["read"], "whether the server has given up on leases"),
         right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
         right("sys/leases/renew", &["create", "update"], "prove that it can be renewed"),
         right("sys/leases/revoke", &["create", "update"], "take the trial credential back"),

@@ -4,7 +4,7 @@ pub(crate) mod held;
 pub(crate) mod kubernetes;
 pub(crate) mod local;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::PathBuf;
 
@@ -39,6 +39,9 @@ pub trait Site: Debug + Send + Sync {
         nodes: &[NodeName],
         progress: UnboundedSender<Copied>,
     ) -> Result<(), SiteError>;
+
+    /// What the server of each node has logged lately, or why that is not known.
+    async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, SiteError>;
 
     /// Takes a file away from nodes. One that has no such file is as wanted.
     async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError>;

@@ -85,11 +85,12 @@ fn the_pages_are_what_would_be_written() {
 
 #[test]
 fn the_test_that_is_named_as_proof_is_there() {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/doctor.rs");
-    let source = fs::read_to_string(source).expect("the tests");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e");
     for known in known() {
         if let Shown::OnServer(test) = known.shown {
-            let name = test.strip_prefix("doctor::").expect("a test of doctor");
+            let (module, name) = test.rsplit_once("::").expect("a test of a module");
+            let file = tests.join(module.replace("::", "/")).with_extension("rs");
+            let source = fs::read_to_string(file).expect("the tests");
             assert!(source.contains(&format!("async fn {name}()")), "{}: {test}", known.id);
             assert!(source.contains(known.id), "{test} does not name {}", known.id);
         }

@@ -146,8 +146,12 @@ impl Cluster {
         assert!(output.status.success(), "cannot import {}: {stderr}", archive.display());
     }
 
-    /// Makes an image and takes it into the node, once for each name.
-    async fn import_once(&self, name: &str, make: impl FnOnce() -> ImageArchive) {
+    /// Makes an image and takes it into the node, once for each name, whoever wants it.
+    ///
+    /// # Panics
+    ///
+    /// When the node refuses it.
+    pub async fn import_once(&self, name: &str, make: impl FnOnce() -> ImageArchive) {
         let mut imported = self.imported.lock().await;
         if !imported.iter().any(|known| known == name) {
             let archive = make();

@@ -29,6 +29,7 @@ pub use cluster::{
 pub use kubernetes_auth::KubernetesAuth;
 pub use load::{Account, FailedRequest, Load, Retries};
 pub use network::Forward;
+pub use port::free as free_port;
 pub use program::{Output, Program};
 pub use prometheus::{Prometheus, Target};
 pub use recorder::{Exchange, Recorder};

@@ -2,8 +2,12 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-/// A port that nothing listens on; see [`listener`].
-pub(crate) fn free() -> u16 {
+/// A port that nothing listens on, for a server that a test starts itself; it stays free while that starts anew.
+///
+/// # Panics
+///
+/// When a bound socket has no address.
+pub fn free() -> u16 {
     listener().local_addr().expect("a bound socket has an address").port()
 }
 

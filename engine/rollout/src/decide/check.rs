@@ -122,13 +122,16 @@ fn node(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(),
     file(plugin, site, node)
 }
 
+/// In place of a checksum.
+const UNREADABLE: &str = "that could not be read";
+
 fn directory(site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
     let directory = site.directory.clone();
     Err(match &node.directory {
         SiteState::Usable => return Ok(()),
         SiteState::Missing => Refusal::DirectoryMissing { directory },
         SiteState::NotADirectory => Refusal::NotADirectory { directory },
-        SiteState::NotWritable => Refusal::DirectoryNotWritable { directory },
+        SiteState::NotWritable | SiteState::NotEntered => Refusal::DirectoryNotWritable { directory },
         SiteState::ReadOnly => Refusal::DirectoryReadOnly { directory },
         SiteState::NoExec => Refusal::DirectoryNoExec { directory },
         SiteState::WritableByEverybody => Refusal::DirectoryInsecure { directory },
@@ -177,7 +180,8 @@ fn file(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(),
     let wanted = &plugin.binary.sha256;
     match node.files.iter().find(|there| there.name == file) {
         Some(there) if there.sha256 != *wanted => {
-            Err(Refusal::FileTaken { directory, file, there: there.sha256.clone(), wanted: wanted.clone() })
+            let there = if there.sha256.is_empty() { UNREADABLE.to_owned() } else { there.sha256.clone() };
+            Err(Refusal::FileTaken { directory, file, there, wanted: wanted.clone() })
         }
         Some(_) => Ok(()),
         None => match node.free_bytes {

@@ -56,7 +56,7 @@ const NO_VERSION: Known = Known {
     consequence: "Nothing but its registration says which version it is.",
     cure: "Let it report one (RunningVersion in Go's SDK); until then name one with --version.",
     says: &[],
-    shown: Shown::OnSnapshot("every plugin of the tests reports one"),
+    shown: Shown::OnServer("doctor::old::plugins_of_another_time"),
 };
 const BAD_VERSION: Known = Known {
     id: "VTP-107",
@@ -65,7 +65,7 @@ const BAD_VERSION: Known = Known {
     consequence: "A server refuses to register it.",
     cure: "Let it report a semantic version, such as v1.2.3.",
     says: &["is not a valid semantic version"],
-    shown: Shown::OnSnapshot("every plugin of the tests reports a good one"),
+    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
 };
 const NOT_SHARED: Known = Known {
     id: "VTP-108",
@@ -74,7 +74,7 @@ const NOT_SHARED: Known = Known {
     consequence: "It takes more memory, and speaks an old protocol.",
     cure: "Build it with ServeMultiplex.",
     says: &[],
-    shown: Shown::OnSnapshot("every plugin of the tests shares its process"),
+    shown: Shown::OnServer("doctor::old::plugins_of_another_time"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, on, quoted};
 use crate::binary::Machine;
-use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, Unfit};
+use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, SiteKind, Unfit};
 use crate::observed::{CatalogEntry, Observed, PluginDirectory};
 use vault_api::catalog::PluginType;
 
@@ -23,9 +23,9 @@ const MISSING_SOMEWHERE: Known = Known {
     title: "some nodes lack the file of a registered version",
     severity: Severity::BreaksAtRestart,
     consequence: "Its mounts answer 404 when one of these nodes becomes active.",
-    cure: "Run the same `vault-token-plugin register` again: it places the file where it is missing.",
+    cure: "Run the same `vault-token-plugin register` again: it places the file where it is missing. Or copy it from a node that has it.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes several nodes"),
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const OTHER_CONTENT: Known = Known {
     id: "VTP-303",
@@ -52,7 +52,7 @@ const NO_CHECKSUM: Known = Known {
     consequence: "The server refuses to start it.",
     cure: "Register it again with its checksum.",
     says: &["no checksum provided", "must provide at least one of sha256 or version"],
-    shown: Shown::OnSnapshot("no server accepts such a registration any more"),
+    shown: Shown::OnServer("doctor::stored::what_older_servers_and_long_troubles_leave_in_storage"),
 };
 const SHADOWS: Known = Known {
     id: "VTP-306",
@@ -100,6 +100,16 @@ const MIXED_MACHINES: Known = Known {
     shown: Shown::OnSnapshot("it takes machines of two architectures"),
 };
 
+const UNREADABLE: Known = Known {
+    id: "VTP-311",
+    title: "the server may not read a registered file",
+    severity: Severity::BreaksAtRestart,
+    consequence: "The server compares its checksum before it starts it, and cannot.",
+    cure: "Let the server's user read and execute it (mode 755).",
+    says: &["error verifying checksum: open *: permission denied"],
+    shown: Shown::OnServer("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+};
+
 pub(super) const ALL: &[&Known] = &[
     &MISSING_EVERYWHERE,
     &MISSING_SOMEWHERE,
@@ -111,10 +121,11 @@ pub(super) const ALL: &[&Known] = &[
     &WRONG_MACHINE,
     &NO_LINKER,
     &MIXED_MACHINES,
+    &UNREADABLE,
 ];
 
 pub(super) const CHECKS: &[Check] =
-    &[missing, other_content, not_executable, no_checksum, shadows, unfit, mixed_machines];
+    &[missing, other_content, unreadable, not_executable, no_checksum, shadows, unfit, mixed_machines];
 
 type Node<'a> = (&'a NodeName, &'a NodeObserved);
 
@@ -129,8 +140,8 @@ fn seen(observed: &Observed) -> Vec<Node<'_>> {
 
 /// Where the directory itself is missing, that is what is wrong.
 fn is_there(node: &NodeObserved) -> bool {
-    use crate::observed::site::SiteState::{Missing, NotADirectory, NotTheServers};
-    !matches!(node.directory, Missing | NotADirectory | NotTheServers { .. })
+    use crate::observed::site::SiteState::{Missing, NotADirectory, NotEntered, NotTheServers};
+    !matches!(node.directory, Missing | NotADirectory | NotEntered | NotTheServers { .. })
 }
 
 /// Whether something would start it: no mount can be seen for other types than secrets engines.
@@ -179,21 +190,53 @@ fn missing(observed: &Observed) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A command with a slash lies in a folder below, which is not looked into.
     for entry in observed.catalog.iter().filter(|entry| !entry.file_name().contains('/')) {
-        let lacking: Vec<String> = nodes
-            .iter()
-            .filter(|(_, node)| file(node, entry).is_none())
-            .map(|(name, _)| name.to_string())
-            .collect();
+        let lacking: Vec<&NodeName> =
+            nodes.iter().filter(|(_, node)| file(node, entry).is_none()).map(|(name, _)| *name).collect();
         if lacking.is_empty() {
             continue;
         }
         let known = if lacking.len() == nodes.len() { &MISSING_EVERYWHERE } else { &MISSING_SOMEWHERE };
-        let evidence = format!("{} is not on {}", path(observed, entry), lacking.join(", "));
+        let names: Vec<&str> = lacking.iter().map(|name| name.as_str()).collect();
+        let evidence = format!("{} is not on {}", path(observed, entry), names.join(", "));
         let severity = weight(observed, entry);
-        let finding = known.at(title(entry), evidence).of(severity);
-        findings.push(if severity == Severity::Risk { finding.run(remove(entry)) } else { finding });
+        let mut finding = known.at(title(entry), evidence).of(severity);
+        let copies: Vec<String> = lacking.iter().filter_map(|to| copy(observed, entry, to)).collect();
+        if severity == Severity::Risk && copies.is_empty() {
+            finding = finding.run(remove(entry));
+        }
+        findings.push(copies.into_iter().fold(finding, Finding::run));
     }
     findings
+}
+
+/// A command that copies an entry's file from a node that has it as registered.
+fn copy(observed: &Observed, entry: &CatalogEntry, to: &NodeName) -> Option<String> {
+    let SiteKind::Kubernetes { namespace, statefulset: _, container } = &observed.site.as_ref()?.kind else {
+        return None;
+    };
+    let nodes = seen(observed);
+    let has_it = |node: &NodeObserved| file(node, entry).is_some_and(|file| file.sha256 == entry.sha256);
+    let (from, _) = nodes.iter().find(|(_, node)| !entry.sha256.is_empty() && has_it(node))?;
+    let (path, part) = (path(observed, entry), part(observed, entry));
+    let script = format!(
+        "cat > {part} && echo {sum} | sha256sum -c - && chmod 755 {part} && mv -f {part} {path}",
+        sum = quoted(&format!("{}  {part}", entry.sha256)),
+        part = quoted(&part),
+        path = quoted(&path),
+    );
+    let exec = format!("kubectl -n {} exec", quoted(namespace));
+    let (from, to, container) = (quoted(from.as_str()), quoted(to.as_str()), quoted(container));
+    Some(format!(
+        "{exec} {from} -c {container} -- cat {} | {exec} -i {to} -c {container} -- sh -c {}",
+        quoted(&path),
+        quoted(&script)
+    ))
+}
+
+/// Where a copy is until it is whole.
+fn part(observed: &Observed, entry: &CatalogEntry) -> String {
+    let directory = observed.site.as_ref().map(|site| site.directory.clone()).unwrap_or_default();
+    directory.join(format!(".{}.part", entry.file_name())).display().to_string()
 }
 
 fn each_file(
@@ -223,7 +266,18 @@ fn other_content(observed: &Observed) -> Vec<Finding> {
             file.sha256,
             entry.sha256
         );
-        is_other(entry, file).then(|| OTHER_CONTENT.at(title(entry), evidence))
+        let found = is_other(entry, file).then(|| OTHER_CONTENT.at(title(entry), evidence))?;
+        Some(copy(observed, entry, node).into_iter().fold(found, Finding::run))
+    })
+}
+
+fn unreadable(observed: &Observed) -> Vec<Finding> {
+    each_file(observed, |entry, (node, _), file| {
+        let path = path(observed, entry);
+        let chmod = on(observed, node, &format!("chmod 755 {}", quoted(&path)));
+        let evidence =
+            format!("{path} on {node} cannot be read by the server's user; its mode is {:o}", file.mode);
+        file.sha256.is_empty().then(|| UNREADABLE.at(title(entry), evidence).run(chmod))
     })
 }
 

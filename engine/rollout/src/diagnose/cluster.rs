@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::finding::{Finding, Known, Severity, Shown};
+use super::finding::{Finding, Known, Severity, Shown, quoted};
 use crate::observed::Observed;
-use crate::observed::site::{Keeping, Presence, Restarts};
+use crate::observed::site::{Keeping, Presence, Restarts, SiteKind, SiteObserved};
 
 const NOT_READY: Known = Known {
     id: "VTP-801",
@@ -14,16 +14,16 @@ const NOT_READY: Known = Known {
     consequence: "Nobody knows whether it could serve if it became active.",
     cure: "Read why, and bring the node back.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a cluster"),
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const NODE_SEALED: Known = Known {
     id: "VTP-802",
     title: "the server of a node is sealed",
     severity: Severity::Risk,
     consequence: "It cannot take over when the active node fails.",
-    cure: "Unseal it.",
+    cure: "Unseal it with `vault operator unseal` in its pod; a server that unseals itself does so when its pod is made anew.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a cluster"),
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const FORGETS: Known = Known {
     id: "VTP-803",
@@ -32,7 +32,7 @@ const FORGETS: Known = Known {
     consequence: "A pod that is made anew has an empty plugin directory, and mounts answer 404 when it becomes active.",
     cure: "Fill the directory from an image by an init container (`vault-token-plugin manifests`), or put it on a persistent volume.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a cluster"),
+    shown: Shown::OnServer("doctor::keeping::what_a_restart_does_to_the_plugins_of_pods"),
 };
 const IMAGE_LACKS: Known = Known {
     id: "VTP-804",
@@ -41,7 +41,7 @@ const IMAGE_LACKS: Known = Known {
     consequence: "A pod that is made anew has not got that version.",
     cure: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a cluster"),
+    shown: Shown::OnServer("doctor::keeping::what_a_restart_does_to_the_plugins_of_pods"),
 };
 const ROLLS: Known = Known {
     id: "VTP-805",
@@ -50,7 +50,7 @@ const ROLLS: Known = Known {
     consequence: "A new image of plugins restarts every pod, one after the other, without regard to what is registered by then.",
     cure: "Set updateStrategy to OnDelete, and let `vault-token-plugin upgrade` restart the pods.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a cluster"),
+    shown: Shown::OnServer("doctor::keeping::what_a_restart_does_to_the_plugins_of_pods"),
 };
 const HELD: Known = Known {
     id: "VTP-806",
@@ -59,7 +59,7 @@ const HELD: Known = Known {
     consequence: "What is seen may be half of a change.",
     cure: "Wait, and look again.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a cluster"),
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 
 pub(super) const ALL: &[&Known] = &[&NOT_READY, &NODE_SEALED, &FORGETS, &IMAGE_LACKS, &ROLLS, &HELD];
@@ -105,10 +105,22 @@ fn rolls(observed: &Observed) -> Vec<Finding> {
     };
     match &site.keeping {
         Keeping::InitContainer { .. } | Keeping::ImageVolume { .. } => {
-            vec![ROLLS.at("updateStrategy", "it is RollingUpdate")]
+            let finding = ROLLS.at("updateStrategy", "it is RollingUpdate");
+            vec![on_delete(site).into_iter().fold(finding, Finding::run)]
         }
         _ => Vec::new(),
     }
+}
+
+/// A merge would leave the default of `rollingUpdate`, which OnDelete may not have beside it.
+fn on_delete(site: &SiteObserved) -> Option<String> {
+    let SiteKind::Kubernetes { namespace, statefulset, container: _ } = &site.kind else { return None };
+    let patch = r#"[{"op":"replace","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]"#;
+    Some(format!(
+        "kubectl -n {} patch statefulset {} --type=json -p '{patch}'",
+        quoted(namespace),
+        quoted(statefulset)
+    ))
 }
 
 fn held(observed: &Observed) -> Vec<Finding> {

@@ -18,12 +18,30 @@ pub fn explain(text: &str) -> Vec<Explained<'_>> {
     let known = super::known();
     let all: Vec<(&'static Known, &'static str)> =
         known.into_iter().flat_map(|known| known.says.iter().map(move |words| (known, *words))).collect();
+    let is_healthy = |line: &&str| SAID_BY_HEALTHY_SERVERS.iter().any(|words| says(line, words));
     let of_line = |line| {
         let matching = all.iter().filter(|(_, words)| says(line, words));
         let (known, _) = matching.max_by_key(|(_, words)| words.len())?;
         Some(Explained { line, known })
     };
-    text.lines().filter_map(of_line).collect()
+    text.lines().filter(|line| !is_healthy(line)).filter_map(of_line).collect()
+}
+
+/// What a server says though nothing is wrong: that it was new once, and sealed when it was started.
+const SAID_BY_HEALTHY_SERVERS: &[&str] = &[
+    "[INFO]  core: security barrier not initialized",
+    "activity: could not ",
+    "activity: unable to regenerate ACME data",
+];
+
+/// As [`explain`], of the log of a server that is looked at too: what state it is in, and what a token may do, is seen and
+/// need not be read from what was so once.
+pub fn explain_log(text: &str) -> Vec<Explained<'_>> {
+    let is_seen = |known: &Known| {
+        let seen = super::server::ALL.iter().chain(super::permissions::ALL);
+        seen.into_iter().any(|seen| seen.id == known.id)
+    };
+    explain(text).into_iter().filter(|told| !is_seen(told.known)).collect()
 }
 
 /// Whether the parts between the stars come one after the other.

@@ -1,8 +1,8 @@
 //! The plugin directory of each node.
 
 use super::Check;
-use super::finding::{Finding, Known, Severity, Shown, on, quoted};
-use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, SiteObserved, SiteState};
+use super::finding::{Finding, Known, Severity, Shown, on, quoted, tool};
+use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, SiteKind, SiteObserved, SiteState};
 use crate::observed::{Observed, PluginDirectory};
 
 const NO_DIRECTORY: Known = Known {
@@ -21,7 +21,7 @@ const NOT_A_DIRECTORY: Known = Known {
     consequence: "No external plugin can be started on this node.",
     cure: "Name a directory as plugin_directory in the server's configuration.",
     says: &["error while validating the command path: lstat *: not a directory"],
-    shown: Shown::OnSnapshot("a server does not start that way"),
+    shown: Shown::OnServer("doctor::a_plugin_directory_that_is_not_there"),
 };
 const NO_EXEC: Known = Known {
     id: "VTP-203",
@@ -30,7 +30,7 @@ const NO_EXEC: Known = Known {
     consequence: "The kernel refuses every plugin with `permission denied`, whatever its mode is.",
     cure: "Mount the volume without noexec.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes a file system of its own"),
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const WRITABLE_BY_ALL: Known = Known {
     id: "VTP-204",
@@ -39,7 +39,7 @@ const WRITABLE_BY_ALL: Known = Known {
     consequence: "Any user of the node can take a plugin away, or put another in its place before the server has compared it. A \
                   server that checks permissions starts nothing from there.",
     cure: "Take the right to write from everybody.",
-    says: &["has insecure permissions *Vault expects no write permissions for group or others"],
+    says: &[],
     shown: Shown::OnServer("doctor::the_directory_and_its_files"),
 };
 const SYMLINKED: Known = Known {
@@ -67,7 +67,7 @@ const DISK_FULL: Known = Known {
     consequence: "The next version does not fit. On a volume that holds the server's storage too, the server stops.",
     cure: "Make the volume larger, or remove versions that nothing needs with `vault-token-plugin gc`.",
     says: &["no space left on device", "not enough space left on disk"],
-    shown: Shown::OnSnapshot("it takes a file system of its own"),
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const LINK_OUT: Known = Known {
     id: "VTP-208",
@@ -85,11 +85,11 @@ const NOT_WRITABLE: Known = Known {
     consequence: "What runs goes on. No version can be placed.",
     cure: "Run this as the owner of the directory.",
     says: &[],
-    shown: Shown::OnSnapshot("root may write everywhere"),
+    shown: Shown::OnServer("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
 };
 const WRITABLE_FILE: Known = Known {
     id: "VTP-210",
-    title: "others than its owner may write to a plugin",
+    title: "others than its owner may write to what the server starts",
     severity: Severity::Risk,
     consequence: "Whoever changes it makes it unstartable, for its checksum is not the registered one any more. A server that \
                   checks permissions does not start it.",
@@ -101,11 +101,11 @@ const WRITABLE_FILE: Known = Known {
 const NOT_ENTERED: Known = Known {
     id: "VTP-211",
     title: "the server may not enter its plugin directory",
-    severity: Severity::BreaksNow,
+    severity: Severity::BreaksAtRestart,
     consequence: "No external plugin can be registered or started.",
     cure: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
     says: &["error while validating the command path: lstat *: permission denied"],
-    shown: Shown::OnSnapshot("the servers of the tests run as root, who may enter everywhere"),
+    shown: Shown::OnServer("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
 };
 
 pub(super) const ALL: &[&Known] = &[
@@ -144,7 +144,10 @@ fn directory(observed: &Observed) -> Vec<Finding> {
         let known = match &node.directory {
             SiteState::Usable | SiteState::NotTheServers { .. } => return None,
             // Filled by somebody else, who can write.
-            SiteState::ReadOnly | SiteState::NotWritable if is_filled(&site.keeping) => return None,
+            SiteState::NotWritable if is_filled(&site.keeping) => return None,
+            // The description of a pod says so: somebody has decided it.
+            SiteState::ReadOnly if site.kind != SiteKind::Local => return None,
+            SiteState::NotEntered => &NOT_ENTERED,
             SiteState::Missing => &NO_DIRECTORY,
             SiteState::NotADirectory => &NOT_A_DIRECTORY,
             SiteState::NoExec => &NO_EXEC,
@@ -160,6 +163,10 @@ fn directory(observed: &Observed) -> Vec<Finding> {
         Some(match &node.directory {
             SiteState::WritableByEverybody => {
                 finding.run(on(observed, name, &format!("chmod go-w {}", quoted(&path))))
+            }
+            // In a pod it is a volume that is not mounted.
+            SiteState::Missing if site.kind == SiteKind::Local => {
+                finding.run(format!("mkdir -p -m 755 {}", quoted(&path)))
             }
             _ => finding,
         })
@@ -186,7 +193,8 @@ fn leftovers(observed: &Observed) -> Vec<Finding> {
 fn nearly_full(observed: &Observed) -> Vec<Finding> {
     let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
         let free = node.free_bytes.filter(|free| *free < ENOUGH_BYTES && !is_filled(&site.keeping))?;
-        Some(DISK_FULL.at(name.to_string(), format!("{free} bytes are free at {}", site.directory.display())))
+        let evidence = format!("{free} bytes are free at {}", site.directory.display());
+        Some(DISK_FULL.at(name.to_string(), evidence).run(tool(observed, "gc --yes")))
     };
     ready(observed).filter_map(of_node).collect()
 }
@@ -196,7 +204,10 @@ fn links(observed: &Observed) -> Vec<Finding> {
         let finding = |(file, target): (&String, &std::path::PathBuf)| {
             let (path, target) =
                 (site.directory.join(file).display().to_string(), target.display().to_string());
-            let copy = format!("cp --remove-destination {} {}", quoted(&target), quoted(&path));
+            // A copy onto a link goes to where it leads.
+            let part = quoted(&site.directory.join(format!(".{file}.part")).display().to_string());
+            let copy = format!("cp {} {part} && mv -f {part} {}", quoted(&target), quoted(&path));
+            let copy = format!("sh -c {}", quoted(&copy));
             LINK_OUT.at(name.to_string(), format!("{path} is {target}")).run(on(observed, name, &copy))
         };
         node.oddities.links.iter().map(finding).collect::<Vec<_>>()

@@ -9,10 +9,11 @@ const IRREVOCABLE: Known = Known {
     title: "leases could not be revoked, and the server has given up",
     severity: Severity::Risk,
     consequence: "Their credentials may live on, for as long as their service lets them.",
-    cure: "Cure what the plugin said (`vault list`, then `vault lease lookup`), and revoke them again. If the service has forgotten them, \
-           `vault lease revoke -force -prefix` makes the server forget them too.",
+    cure: "`vault read sys/leases type=irrevocable` names them and what their plugin said. Cure that, and revoke each again with \
+           `vault lease revoke -sync LEASE_ID`. If the service has forgotten them, `vault lease revoke -force -prefix` makes the server \
+           forget them too.",
     says: &["lease has consumed all retry attempts", "failed to revoke entry"],
-    shown: Shown::OnSnapshot("a server tries for hours before it gives up"),
+    shown: Shown::OnServer("doctor::stored::what_older_servers_and_long_troubles_leave_in_storage"),
 };
 const READ_ONLY_STANDBY: Known = Known {
     id: "VTP-652",

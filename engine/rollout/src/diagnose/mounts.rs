@@ -3,7 +3,7 @@
 use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, quoted, tool};
 use crate::goal::MountPath;
-use crate::observed::site::Role;
+use crate::observed::site::{NodeObserved, PluginFile, Role};
 use crate::observed::{Answering, MountObserved, Observed};
 use vault_api::catalog::PluginType;
 
@@ -12,7 +12,8 @@ const NOT_IN_CATALOG: Known = Known {
     title: "a mount is told to run a version that is not registered",
     severity: Severity::BreaksAtRestart,
     consequence: "It cannot be started again: after the next restart it answers 404, and its leases are not revoked.",
-    cure: "Register that version again, or move the mount to another with `vault-token-plugin upgrade`.",
+    cure: "Register that version again, with the arguments that it was registered with; or move the mount to another with \
+           `vault-token-plugin upgrade`.",
     says: &["plugin not found in the catalog"],
     shown: Shown::OnServer("doctor::mounts_and_pins"),
 };
@@ -56,7 +57,7 @@ const DOES_NOT_ANSWER: Known = Known {
     consequence: "Requests fail.",
     cure: "Read what it said, and `vault-token-plugin doctor --explain` with it.",
     says: &[],
-    shown: Shown::OnSnapshot("no plugin of the tests ends in that way"),
+    shown: Shown::OnServer("doctor::a_mount_that_does_not_answer"),
 };
 const NO_VERSION: Known = Known {
     id: "VTP-506",
@@ -65,7 +66,7 @@ const NO_VERSION: Known = Known {
     consequence: "It can only be changed by replacing what it runs, and never be moved back.",
     cure: "Register the plugin with a version, and move the mount to it with `vault-token-plugin upgrade`.",
     says: &[],
-    shown: Shown::OnSnapshot("the plugins of the tests report a version, which a server then registers"),
+    shown: Shown::OnServer("doctor::old::plugins_of_another_time"),
 };
 const TRIAL_LEFT: Known = Known {
     id: "VTP-507",
@@ -81,7 +82,7 @@ const NOT_REGISTERED: Known = Known {
     title: "the plugin of a mount is not registered at all",
     severity: Severity::BreaksAtRestart,
     consequence: "It cannot be started again: after the next restart the mount answers 404.",
-    cure: "Register the plugin with `vault-token-plugin register`.",
+    cure: "Register the plugin again, with the arguments that it was registered with.",
     says: &[],
     shown: Shown::OnServer("doctor::mounts_and_pins"),
 };
@@ -134,6 +135,27 @@ fn reload(observed: &Observed, path: &str) -> String {
     tool(observed, &format!("reload --mount {} --yes", quoted(path)))
 }
 
+/// A command that registers what a mount runs, where every node still has that very file.
+fn register_again(observed: &Observed, mount: &MountObserved, version: &str) -> Option<String> {
+    let site = observed.site.as_ref().filter(|_| mount.running_version == version)?;
+    let is_it = |file: &&PluginFile| !file.sha256.is_empty() && file.sha256 == mount.running_sha256;
+    let file = &site.nodes.values().find_map(|node| node.files.iter().find(is_it))?.name;
+    let has_it = |node: &NodeObserved| node.files.iter().filter(is_it).any(|there| there.name == *file);
+    if !site.nodes.values().all(has_it) {
+        return None;
+    }
+    let others = observed.catalog.iter().filter(|entry| entry.name == mount.plugin);
+    let args = others.filter_map(|entry| entry.args.as_ref()).next();
+    let args: String = args.into_iter().flatten().map(|arg| format!(" -args={}", quoted(arg))).collect();
+    let version = if version.is_empty() { String::new() } else { format!(" -version={}", quoted(version)) };
+    Some(format!(
+        "vault plugin register{version} -sha256={} -command={}{args} secret {}",
+        mount.running_sha256,
+        quoted(file),
+        quoted(&mount.plugin)
+    ))
+}
+
 fn registered(observed: &Observed) -> Vec<Finding> {
     if !sees_catalog(observed) {
         return Vec::new();
@@ -142,12 +164,18 @@ fn registered(observed: &Observed) -> Vec<Finding> {
         let told = observed.would_run(mount);
         if !has_entries(observed, mount) {
             let evidence = format!("it runs {} {}, and the catalog has no {0}", mount.plugin, spoken(told));
-            return Some(NOT_REGISTERED.at(path.clone(), evidence));
+            let finding = NOT_REGISTERED.at(path.clone(), evidence);
+            return Some(register_again(observed, mount, told).into_iter().fold(finding, Finding::run));
+        }
+        // Then the pin is what is wrong.
+        if observed.pinned(PluginType::Secret, &mount.plugin).is_some() {
+            return None;
         }
         let is_there = observed.entry(PluginType::Secret, &mount.plugin, told).is_some();
         let evidence =
             format!("it is told to run {} {}, which the catalog does not have", mount.plugin, spoken(told));
-        (!is_there).then(|| NOT_IN_CATALOG.at(path.clone(), evidence))
+        let finding = (!is_there).then(|| NOT_IN_CATALOG.at(path.clone(), evidence))?;
+        Some(register_again(observed, mount, told).into_iter().fold(finding, Finding::run))
     };
     external(observed).filter_map(finding).collect()
 }

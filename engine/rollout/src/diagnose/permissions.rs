@@ -13,7 +13,7 @@ const NO_SUDO: Known = Known {
     consequence: "What runs goes on. This token cannot register or deregister a version.",
     cure: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
     says: &["permission denied"],
-    shown: Shown::OnServer("doctor::a_token_that_sees_little"),
+    shown: Shown::OnServer("doctor::rights::a_token_that_sees_little"),
 };
 
 pub(super) const ALL: &[&Known] = &[&NO_SUDO];
@@ -54,6 +54,9 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
                     format!("it is not shown to this token; {} was looked at", site.directory.display()),
                 );
             }
+            for (what, why) in &site.unseen {
+                add(what, why.clone());
+            }
             if let Keeping::Unknown { why } = &site.keeping {
                 add("what a restart keeps", why.clone());
             }
@@ -70,8 +73,22 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
                         ),
                     );
                 }
+                // Those that cannot be read are a finding of their own.
+                let unread = node.oddities.unread.iter().filter(|name| {
+                    node.files.iter().any(|file| file.name == **name && !file.sha256.is_empty())
+                });
+                let unread: Vec<&str> = unread.map(String::as_str).collect();
+                if !unread.is_empty() {
+                    add(
+                        "whether files can be started",
+                        format!("{name} has no `od` that could show what {} is", unread.join(", ")),
+                    );
+                }
             }
         }
+    }
+    if observed.caller.capabilities.is_none() && !observed.server.sealed {
+        add("what this token may do", "it may not ask sys/capabilities-self".into());
     }
     let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
     if asked.clone().any(|mount| mount.answering.is_none()) {

@@ -4,6 +4,7 @@ use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, quoted};
 use crate::observed::{Observed, Pins};
 use vault_api::catalog::PluginType;
+use vault_api::pins::Pin;
 
 const OVERRIDES: Known = Known {
     id: "VTP-401",
@@ -22,9 +23,9 @@ const DANGLES: Known = Known {
     title: "a pinned version is not in the catalog",
     severity: Severity::BreaksAtRestart,
     consequence: "None of the plugin's mounts can be started.",
-    cure: "Register that version again, or pin another.",
+    cure: "Remove the pin, if the mounts are to run what they are told; else register that version again, or pin another.",
     says: &["cannot delete a pinned version", "no pinned version for this plugin"],
-    shown: Shown::OnSnapshot("a server refuses to delete a version that is pinned"),
+    shown: Shown::OnServer("doctor::stored::what_older_servers_and_long_troubles_leave_in_storage"),
 };
 
 pub(super) const ALL: &[&Known] = &[&OVERRIDES, &DANGLES];
@@ -63,7 +64,20 @@ fn dangles(observed: &Observed) -> Vec<Finding> {
         .filter(|pin| known(&pin.name) && observed.entry(pin.kind, &pin.name, &pin.version).is_none());
     dangling
         .map(|pin| {
-            DANGLES.at(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version))
+            let unpin = format!("vault delete sys/plugins/pins/{}/{}", pin.kind, quoted(&pin.name));
+            let finding =
+                DANGLES.at(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version));
+            if can_do_without(observed, pin) { finding.run(unpin) } else { finding }
         })
         .collect()
+}
+
+/// Whether every mount of the plugin is told to run what is registered, and runs that.
+fn can_do_without(observed: &Observed, pin: &Pin) -> bool {
+    let mounts = observed.mounts.values().filter(|mount| mount.plugin == pin.name);
+    pin.kind == PluginType::Secret
+        && mounts.into_iter().all(|mount| {
+            let entry = observed.entry(pin.kind, &pin.name, &mount.configured_version);
+            entry.is_some() && mount.configured_version == mount.running_version
+        })
 }

@@ -13,7 +13,7 @@ const LOCKED_MEMORY: Known = Known {
         "mlock*cannot allocate memory",
         "cannot allocate memory",
     ],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot("the machine of the tests lets every process lock its memory"),
 };
 const CAPABILITIES: Known = Known {
     id: "VTP-152",
@@ -22,7 +22,7 @@ const CAPABILITIES: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Remove them with `setcap -r`, or allow them in the container's securityContext.",
     says: &["fork/exec *: operation not permitted", "unable to set CAP_SETFCAP effective capability"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const NO_TMP: Known = Known {
     id: "VTP-153",
@@ -31,7 +31,7 @@ const NO_TMP: Known = Known {
     consequence: "The plugin ends at once.",
     cure: "Mount an emptyDir at /tmp, or point TMPDIR of the server to a directory that can be written to.",
     says: &["plugin init error: open *: read-only file system", "plugin init error"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_a_server_needs_of_its_machine_is_understood"),
 };
 const OLD_TLS: Known = Known {
     id: "VTP-154",
@@ -40,7 +40,9 @@ const OLD_TLS: Known = Known {
     consequence: "Plugins of protocol 3 and 4 unwrap their certificate at the server's api_addr, and this failed.",
     cure: "Build the plugin with a current SDK, which needs none of that; else set api_addr to a name that the server's certificate has.",
     says: &["error during token unwrap request", "no vault api_addr found"],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot(
+        "plugins of the protocols 3 and 4 that unwrap a certificate are built by no module any more",
+    ),
 };
 const BY_HAND: Known = Known {
     id: "VTP-155",
@@ -49,7 +51,7 @@ const BY_HAND: Known = Known {
     consequence: "It does nothing without a host.",
     cure: "Register it; or look at it with `vault-token-plugin inspect`.",
     says: &["This binary is a plugin. These are not meant to be executed directly"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const OLD_PROTOCOL: Known = Known {
     id: "VTP-156",
@@ -62,7 +64,7 @@ const OLD_PROTOCOL: Known = Known {
         "Incompatible core API version",
         "Unsupported plugin protocol",
     ],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot("servers and modules that can still be built speak a common protocol"),
 };
 const SLOW: Known = Known {
     id: "VTP-157",
@@ -71,7 +73,7 @@ const SLOW: Known = Known {
     consequence: "The server waits a minute for it and gives up.",
     cure: "A plugin serves at once, and connects to what it needs when it is asked.",
     says: &["timeout while waiting for plugin to start"],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot("it takes a minute, in which the server waits"),
 };
 const CRASHED: Known = Known {
     id: "VTP-158",
@@ -80,7 +82,9 @@ const CRASHED: Known = Known {
     consequence: "The plugin cannot be mounted.",
     cure: "Start it with `vault-token-plugin doctor BINARY`, which shows what it says.",
     says: &["plugin exited before we could connect"],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot(
+        "a plugin that ends at once is told by the words of VTP-105; this takes one that ends between its first line and its first answer",
+    ),
 };
 const OTHER_VERSION: Known = Known {
     id: "VTP-159",
@@ -89,7 +93,7 @@ const OTHER_VERSION: Known = Known {
     consequence: "The server refuses to register it.",
     cure: "Register it as what it reports.",
     says: &["plugin version mismatch"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const UNKNOWN_TYPE: Known = Known {
     id: "VTP-160",
@@ -98,7 +102,9 @@ const UNKNOWN_TYPE: Known = Known {
     consequence: "The plugin cannot be registered or mounted.",
     cure: "Name its type (secret, auth, database) and its name as registered.",
     says: &["unable to determine plugin type", "unknown backend type"],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot(
+        "Vault 1.21 takes a type that it does not know; earlier servers and OpenBao do not",
+    ),
 };
 const NOTHING_RELOADED: Known = Known {
     id: "VTP-161",
@@ -107,7 +113,7 @@ const NOTHING_RELOADED: Known = Known {
     consequence: "Nothing was changed.",
     cure: "Name a mount that is there, or the plugin as registered: `vault-token-plugin status` shows both.",
     says: &["no plugins were reloaded", "cannot fetch mount entry on"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const READ_ONLY_VIEW: Known = Known {
     id: "VTP-162",
@@ -116,7 +122,7 @@ const READ_ONLY_VIEW: Known = Known {
     consequence: "Reads work and every write fails: the plugin could not be started when the server was unsealed, and its storage stayed closed.",
     cure: "Let the node become active anew with `vault operator step-down`, or seal and unseal it.",
     says: &["cannot write to storage during setup"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::nothing_runs_behind_a_mount"),
 };
 const NO_ROUTE: Known = Known {
     id: "VTP-163",
@@ -125,7 +131,7 @@ const NO_ROUTE: Known = Known {
     consequence: "The request is answered with 404.",
     cure: "`vault-token-plugin status` shows what is mounted where. In a namespace, name it with --namespace.",
     says: &["no handler for route", "route entry not found"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const BUSY: Known = Known {
     id: "VTP-164",
@@ -133,8 +139,8 @@ const BUSY: Known = Known {
     severity: Severity::Note,
     consequence: "Nothing was changed.",
     cure: "Write to another name and rename: `vault-token-plugin register` does, under a name of each version's own.",
-    says: &["text file busy"],
-    shown: RECORDED,
+    says: &["text file busy", "Text file busy"],
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const BAD_SUM: Known = Known {
     id: "VTP-165",
@@ -143,7 +149,7 @@ const BAD_SUM: Known = Known {
     consequence: "Nothing was registered.",
     cure: "Give 64 hexadecimal digits, of the binary and not of its archive.",
     says: &["Could not decode SHA256 value from Hex"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const NOT_OFFERED: Known = Known {
     id: "VTP-166",
@@ -153,7 +159,7 @@ const NOT_OFFERED: Known = Known {
     cure: "Pins need Vault 1.16 and its root namespace; OpenBao has none. `vault plugin reload -mounts` asks for a path that no server has: \
            use `vault-token-plugin reload --mount`.",
     says: &["unsupported path"],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const CONTAINER_RUNTIME: Known = Known {
     id: "VTP-167",
@@ -162,11 +168,11 @@ const CONTAINER_RUNTIME: Known = Known {
     consequence: "The plugin cannot be mounted.",
     cure: "Pull its image on every node, install the runtime that it is registered with, and build it with go-plugin 1.6 or later.",
     says: &[
+        "Cannot connect to the Docker daemon",
         "could not find any locally available images named",
         "client requested gRPC broker multiplexing but plugin does not support the feature",
-        "specifying oci_image is currently only supported on Linux",
     ],
-    shown: RECORDED,
+    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
 };
 const STORAGE_IN_SETUP: Known = Known {
     id: "VTP-168",
@@ -175,7 +181,7 @@ const STORAGE_IN_SETUP: Known = Known {
     consequence: "The version is not registered.",
     cure: "The plugin reads storage, or waits for something, while it is set up, when it has none: let it do so when it is asked.",
     says: &["failed to persist plugin entry: context canceled"],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot("it takes a client that gives up while a plugin is set up"),
 };
 const DECLARED: Known = Known {
     id: "VTP-169",
@@ -187,11 +193,8 @@ const DECLARED: Known = Known {
         "conflicts with existing non-declarative plugin",
         "plugin out of date in storage versus standby node configuration",
     ],
-    shown: RECORDED,
+    shown: Shown::OnSnapshot("it takes OpenBao"),
 };
-
-/// They are explained from their words alone.
-const RECORDED: Shown = Shown::OnSnapshot("it is told from the words alone, and leaves nothing to look at");
 
 pub(super) const ALL: &[&Known] = &[
     &LOCKED_MEMORY,

@@ -13,7 +13,7 @@ const NOT_INITIALIZED: Known = Known {
     consequence: "It serves nothing.",
     cure: "Run `vault operator init`.",
     says: &["Vault is not initialized", "security barrier not initialized"],
-    shown: Shown::OnSnapshot("the tests' servers are initialised before anything can look"),
+    shown: Shown::OnServer("doctor::a_server_that_is_not_initialised"),
 };
 const SEALED: Known = Known {
     id: "VTP-702",
@@ -30,7 +30,7 @@ const NO_ACTIVE_NODE: Known = Known {
     severity: Severity::BreaksNow,
     consequence: "Requests fail until one is.",
     cure: "Wait a moment. If it stays so, look at the servers' logs for what keeps them from storage, or from each other.",
-    says: &["local node not active but active cluster node not found", "no active node"],
+    says: &["local node not active but active cluster node not found"],
     shown: Shown::OnSnapshot("it lasts a moment only"),
 };
 const NO_PLUGINS: Known = Known {

@@ -1,6 +1,6 @@
 //! Each finding on the least that shows it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use vault_api::catalog::PluginType;
@@ -9,13 +9,14 @@ use vault_api::pins::Pin;
 use super::*;
 use crate::binary::Machine;
 use crate::decide::samples::{old_fleet, server_with};
-use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteState, Unfit};
+use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteKind, SiteState, Unfit};
 use crate::observed::{Answering, Pins, PluginDirectory};
 
 /// A server on which nothing is wrong.
 fn healthy() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
     observed.irrevocable_leases = Some(0);
+    observed.caller.capabilities = Some(BTreeMap::new());
     for mount in observed.mounts.values_mut() {
         mount.answering = Some(Answering::Yes);
     }
@@ -25,6 +26,7 @@ fn healthy() -> Observed {
 fn fleet() -> Observed {
     let mut observed = old_fleet();
     observed.irrevocable_leases = Some(0);
+    observed.caller.capabilities = Some(BTreeMap::new());
     for mount in observed.mounts.values_mut() {
         mount.answering = Some(Answering::Yes);
     }
@@ -78,6 +80,14 @@ fn directories() {
         node(seen).oddities.links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
     });
     check(&["VTP-209"], directory(SiteState::NotWritable));
+    check(&["VTP-211"], directory(SiteState::NotEntered));
+    check(&["VTP-209"], directory(SiteState::ReadOnly));
+    check_fleet(&[], |seen| {
+        let text = |text: &str| text.to_owned();
+        seen.site.as_mut().expect("a site").kind =
+            SiteKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
+        node(seen).directory = SiteState::ReadOnly;
+    });
     check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
 }
 
@@ -87,6 +97,7 @@ fn the_catalog_against_the_files() {
     check_fleet(&["VTP-302"], |seen| node(seen).files.clear());
     check(&["VTP-303"], |seen| node(seen).files[0].sha256 = "cc".into());
     check(&["VTP-304"], |seen| node(seen).files[0].mode = 0o644);
+    check(&["VTP-311"], |seen| node(seen).files[0].sha256.clear());
     check(&["VTP-305"], |seen| seen.catalog[0].sha256.clear());
     check(&["VTP-306"], |seen| {
         let bare = crate::observed::CatalogEntry {
@@ -117,7 +128,7 @@ fn pins_and_mounts() {
         seen.pins = pin("v1.0.0");
         seen.mounts.get_mut("custom/").expect("there").configured_version = "v0.9.0".into();
     });
-    check(&["VTP-402", "VTP-501"], |seen| seen.pins = pin("v2.0.0"));
+    check(&["VTP-402"], |seen| seen.pins = pin("v2.0.0"));
     check(&["VTP-501"], |seen| {
         seen.mounts.get_mut("custom/").expect("there").configured_version = "v2.0.0".into();
     });
@@ -188,10 +199,21 @@ fn what_was_not_seen_is_never_called_healthy() {
     blind.caller.denied.insert("sys/plugins/catalog".into());
     blind.catalog.clear();
     blind.irrevocable_leases = None;
+    blind.caller.capabilities = None;
     let (findings, not_seen) = diagnose(&blind);
     assert_eq!(findings, []);
     let what: Vec<&str> = not_seen.iter().map(|item| item.what.as_str()).collect();
-    assert_eq!(what, ["sys/plugins/catalog", "files and processes", "leases that could not be revoked"]);
+    let expected = [
+        "sys/plugins/catalog",
+        "files and processes",
+        "what this token may do",
+        "leases that could not be revoked",
+    ];
+    assert_eq!(what, expected);
+    let mut unread = healthy();
+    node(&mut unread).oddities.unread.insert("custom-1.0.0".into());
+    let (findings, not_seen) = diagnose(&unread);
+    assert_eq!((findings, not_seen.len()), (Vec::new(), 1));
 }
 
 #[test]
@@ -207,4 +229,5 @@ fn an_id_is_given_once_and_every_text_is_found_again() {
         }
     }
     assert_eq!(explain("2026-01-01T00:00:00Z [INFO]  core: vault is unsealed"), []);
+    assert_eq!(explain_log("core: checksums did not match\nx: permission denied").len(), 1);
 }

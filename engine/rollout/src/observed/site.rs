@@ -23,6 +23,8 @@ pub struct SiteObserved {
     pub restarts: Restarts,
     /// Somebody else who changes things at this moment.
     pub holder: Option<String>,
+    /// What could not be seen of the site as a whole, and why not.
+    pub unseen: BTreeMap<String, String>,
 }
 
 /// What a site is.
@@ -79,6 +81,8 @@ pub struct Oddities {
     pub links: BTreeMap<String, PathBuf>,
     /// Files that this node cannot start, and why.
     pub unfit: BTreeMap<String, Unfit>,
+    /// Files of which it was not seen whether this node can start them.
+    pub unread: BTreeSet<String>,
     /// Processes whose server is gone.
     pub orphans: BTreeSet<u32>,
 }
@@ -199,6 +203,8 @@ pub enum SiteState {
     Missing,
     /// Something, but no directory.
     NotADirectory,
+    /// The server may not look into it.
+    NotEntered,
     /// The caller may not write there.
     NotWritable,
     /// Nobody may write there: it is mounted read-only.
@@ -224,7 +230,7 @@ pub enum SiteState {
 pub struct PluginFile {
     /// File name.
     pub name: String,
-    /// Hex sha256.
+    /// Hex sha256; empty for a file that cannot be read there, which is never what is wanted.
     pub sha256: String,
     /// Permission bits.
     pub mode: u32,
@@ -282,6 +288,7 @@ impl SiteObserved {
             keeping: Keeping::Local,
             restarts: Restarts::NotKnown,
             holder: None,
+            unseen: BTreeMap::new(),
         }
     }
 

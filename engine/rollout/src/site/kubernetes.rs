@@ -10,6 +10,7 @@ pub(crate) mod find;
 mod forward;
 mod keeping;
 mod lease;
+mod logs;
 pub(crate) mod node;
 mod pack;
 mod presence;
@@ -393,7 +394,12 @@ impl Site for KubernetesSite {
                 (name, node)
             });
         }
-        let holder = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
+        let mut unseen = BTreeMap::new();
+        let held = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
+        let holder = held.unwrap_or_else(|error| {
+            unseen.insert("whether somebody changes plugins at this moment".to_owned(), chain(&error));
+            None
+        });
         let (mut nodes, mut brought) = (BTreeMap::new(), Vec::new());
         for (name, seen) in looking.join_all().await {
             let seen = seen?;
@@ -404,7 +410,8 @@ impl Site for KubernetesSite {
             *brings = brings::by_all(brought);
         }
         let restarts = keeping::restarts(&statefulset);
-        Ok(SiteObserved { kind, directory: directory.unwrap_or_default(), nodes, keeping, restarts, holder })
+        let directory = directory.unwrap_or_default();
+        Ok(SiteObserved { kind, directory, nodes, keeping, restarts, holder, unseen })
     }
 
     async fn place(
@@ -435,6 +442,12 @@ impl Site for KubernetesSite {
         }
         drop(progress);
         all(placing).await
+    }
+
+    async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, SiteError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        Ok(logs::of(&self.0.cluster, self.0.nodes(&statefulset).await?, &server.name).await?)
     }
 
     async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError> {

@@ -3,13 +3,14 @@
 mod closely;
 mod digests;
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use rustix::fs::{Access, FlockOperation};
+use rustix::fs::{Access, FlockOperation, StatVfsMountFlags};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::Client;
@@ -211,6 +212,14 @@ impl LocalSite {
                 return SiteState::Symlinked { real };
             }
         }
+        let mounted = rustix::fs::statvfs(&self.directory).map(|stat| stat.f_flag);
+        let mounted = mounted.unwrap_or(StatVfsMountFlags::empty());
+        if mounted.contains(StatVfsMountFlags::RDONLY) {
+            return SiteState::ReadOnly;
+        }
+        if mounted.contains(StatVfsMountFlags::NOEXEC) {
+            return SiteState::NoExec;
+        }
         if rustix::fs::access(&self.directory, Access::WRITE_OK | Access::EXEC_OK).is_err() {
             return SiteState::NotWritable;
         }
@@ -287,6 +296,10 @@ impl Site for LocalSite {
             })
         })
         .await
+    }
+
+    async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, SiteError> {
+        Err(SiteError::NotOffered { what: "show what the server logs" })
     }
 
     async fn take_away(&self, file: &str, _nodes: &[NodeName]) -> Result<(), SiteError> {

@@ -92,6 +92,7 @@ fn kubernetes(nodes: Vec<(String, NodeObserved)>, keeping: Keeping) -> SiteObser
         keeping,
         restarts: Restarts::ByHand,
         holder: None,
+        unseen: BTreeMap::new(),
     }
 }
 

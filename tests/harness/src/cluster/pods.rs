@@ -343,6 +343,13 @@ impl VaultPods {
         self.exec(pod, &["sh", "-c", &script]).await.success();
     }
 
+    /// Mounts the plugin directory of a pod anew with this option, such as `noexec`.
+    pub async fn remount_plugin_directory(&self, pod: &str, option: &str) {
+        let options = format!("remount,bind,{option}");
+        // Named with a source, for the pod's own list of mounts is not to be seen from here.
+        self.in_mounts_of(pod, &["mount", "-o", &options, "none", PLUGIN_DIRECTORY]).await;
+    }
+
     /// Takes that cover away.
     pub async fn free_plugin_directory(&self, pod: &str) {
         // A process that was started from it holds it.

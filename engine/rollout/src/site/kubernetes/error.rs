@@ -18,6 +18,7 @@ impl Asked {
     pub(super) const PATCH_STATEFULSET: Self = Self::new("patch", "apps", "statefulsets");
     pub(super) const GET_POD: Self = Self::new("get", "", "pods");
     pub(super) const LIST_PODS: Self = Self::new("list", "", "pods");
+    pub(super) const LOG: Self = Self::new("get", "", "pods/log");
     pub(super) const DELETE_POD: Self = Self::new("delete", "", "pods");
     /// Over a web socket, which begins with GET; clusters ask for `create` too, from 1.35 on always.
     pub(super) const EXEC: Self = Self::new("create, get", "", "pods/exec");
@@ -268,7 +269,8 @@ mod tests {
     use crate::rights::CLUSTER_RIGHTS;
 
     /// Every request there is.
-    const ALL: [Asked; 12] = [
+    const ALL: [Asked; 13] = [
+        Asked::LOG,
         Asked::GET_STATEFULSET,
         Asked::LIST_STATEFULSETS,
         Asked::PATCH_STATEFULSET,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::binary::Machine;
-use crate::observed::site::{NodeObserved, Oddities, PluginFile, Presence, Process, SiteState};
+use crate::binary::{Machine, Start, start};
+use crate::observed::site::{NodeObserved, Oddities, PluginFile, Presence, Process, SiteState, Unfit};
 
 /// What a node says.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) struct Facts {
 enum Directory {
     Missing,
     Other,
+    /// The server may not look into it.
+    Closed,
     There(There),
 }
 
@@ -34,13 +36,20 @@ struct There {
     mount: String,
     files: Vec<File>,
     processes: Vec<Process>,
+    /// Dynamic linkers of the image.
+    linkers: BTreeSet<PathBuf>,
+    /// Files that lie elsewhere.
+    links: BTreeMap<String, PathBuf>,
+    /// Copies that were cut.
+    parts: Vec<String>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 struct File {
     mode: u32,
-    /// `None` when it is what was known of `key`.
-    sha256: Option<String>,
+    sum: Sum,
+    /// What its first bytes tell; `None` when nobody said them.
+    start: Option<Start>,
     /// What cannot stay the same when the content changes.
     key: String,
     /// When that was, or its name, its place or its mode: in seconds.
@@ -55,8 +64,25 @@ pub(super) struct NotUnderstood {
     line: String,
 }
 
+/// What is said of a content.
+#[derive(Debug, PartialEq, Eq)]
+enum Sum {
+    Sha256(String),
+    /// It is what was known of its key.
+    AsKnown,
+    /// It cannot be read.
+    Unreadable,
+}
+
 /// Contents of files by what cannot stay the same when they change.
-pub(super) type Known = BTreeMap<String, String>;
+pub(super) type Known = BTreeMap<String, Content>;
+
+/// A content that was told once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    pub(super) sha256: String,
+    start: Option<Start>,
+}
 
 /// Whom a server allows to write to its plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +138,9 @@ impl Reader {
             "no" if rest == "directory" && self.directory.is_none() => {
                 self.directory = Some(Directory::Other);
             }
+            "closed" if rest.is_empty() && self.directory.is_none() => {
+                self.directory = Some(Directory::Closed);
+            }
             "directory" if self.directory.is_none() => {
                 let mut words = rest.splitn(3, ' ');
                 let mode = octal(words.next()?)?;
@@ -135,7 +164,10 @@ impl Reader {
                 let mut words = rest.split(' ');
                 let mode = octal(words.next()?)?;
                 words.next()?.parse::<u32>().ok()?;
-                let sha256 = sum(words.next()?)?;
+                let sum = match words.next()? {
+                    "?" => Sum::Unreadable,
+                    text => sum(text)?.map_or(Sum::AsKnown, Sum::Sha256),
+                };
                 let key = words.next()?.to_owned();
                 let mut parts = key.splitn(4, ':').skip(2);
                 let changed = parts.next()?.parse().ok()?;
@@ -143,7 +175,24 @@ impl Reader {
                 if words.next().is_some() {
                     return None;
                 }
-                there.files.push(File { mode, sha256, key, changed, name });
+                there.files.push(File { mode, sum, start: None, key, changed, name });
+            }
+            // Of the file before.
+            "start" => {
+                let (name, bytes) = rest.split_once(' ').unwrap_or((rest, ""));
+                let file = there.files.last_mut().filter(|file| file.name == name && file.start.is_none())?;
+                file.start = Some(start(&hex(bytes)?));
+            }
+            "link" => {
+                let (file, target) = rest.split_once(' ')?;
+                let target = PathBuf::from(target);
+                there.links.insert(plain(file)?.to_owned(), target.is_absolute().then_some(target)?);
+            }
+            "part" => there.parts.push(plain(rest)?.to_owned()),
+            "has" => {
+                let (folder, file) = rest.rsplit_once('/')?;
+                plain(file)?;
+                there.linkers.insert(["/lib", "/lib64"].contains(&folder).then(|| PathBuf::from(rest))?);
             }
             "process" => {
                 let mut words = rest.splitn(3, ' ');
@@ -169,11 +218,16 @@ impl Facts {
     pub(super) fn learn(&mut self, known: &mut Known) {
         let Directory::There(there) = &mut self.directory else { return };
         for file in &mut there.files {
-            match &file.sha256 {
-                Some(sha256) => {
-                    known.insert(file.key.clone(), sha256.clone());
+            match (&file.sum, known.get(&file.key)) {
+                (Sum::Sha256(sha256), _) => {
+                    let content = Content { sha256: sha256.clone(), start: file.start.clone() };
+                    known.insert(file.key.clone(), content);
                 }
-                None => file.sha256 = known.get(&file.key).cloned(),
+                (Sum::AsKnown, Some(content)) => {
+                    file.sum = Sum::Sha256(content.sha256.clone());
+                    file.start.clone_from(&content.start);
+                }
+                (Sum::AsKnown, None) | (Sum::Unreadable, _) => {}
             }
         }
     }
@@ -196,23 +250,24 @@ impl Facts {
         let state = self.state(directory, writers);
         let there = match self.directory {
             Directory::There(there) => there,
-            Directory::Missing | Directory::Other => There::default(),
+            Directory::Missing | Directory::Other | Directory::Closed => There::default(),
         };
         let known = |name: &str| {
             let file = there.files.iter().find(|file| file.name == name);
-            file.and_then(|file| file.sha256.clone())
+            file.and_then(|file| file.sha256().map(str::to_owned))
         };
         let processes = there.processes.iter().map(|process| Process {
             sha256: process.sha256.clone().or_else(|| known(&process.file)),
             ..process.clone()
         });
         let processes = processes.collect();
-        let files = there.files.into_iter().filter(|file| is_version(&file.name));
-        let files = files.map(|File { mode, sha256, name, .. }| PluginFile {
-            name,
+        let files: Vec<&File> = there.files.iter().filter(|file| is_version(&file.name)).collect();
+        let oddities = there.oddities(&files, self.machine);
+        let files = files.into_iter().map(|file| PluginFile {
+            name: file.name.clone(),
             // What cannot be read is not what is wanted, whatever it is.
-            sha256: sha256.unwrap_or_default(),
-            mode,
+            sha256: file.sha256().unwrap_or_default().to_owned(),
+            mode: file.mode,
         });
         NodeObserved {
             presence: Presence::Ready,
@@ -222,7 +277,7 @@ impl Facts {
             interpreter_present: !needs_linker || self.linker,
             files: files.collect(),
             processes,
-            oddities: Oddities::default(),
+            oddities,
             vault: None,
         }
     }
@@ -231,6 +286,7 @@ impl Facts {
         let there = match &self.directory {
             Directory::Missing => return SiteState::Missing,
             Directory::Other => return SiteState::NotADirectory,
+            Directory::Closed => return SiteState::NotEntered,
             Directory::There(there) => there,
         };
         let has = |wanted: &str| there.mount.split(',').any(|option| option == wanted);
@@ -248,6 +304,58 @@ impl Facts {
             SiteState::Usable
         }
     }
+}
+
+impl There {
+    /// A process that its server has left behind does not outlive the container, so there is none.
+    fn oddities(&self, files: &[&File], machine: Machine) -> Oddities {
+        let mut oddities = Oddities { leftovers: self.parts.clone(), ..Oddities::default() };
+        for file in files {
+            if let Some(target) = self.links.get(&file.name) {
+                oddities.links.insert(file.name.clone(), target.clone());
+            }
+            match &file.start {
+                None => {
+                    oddities.unread.insert(file.name.clone());
+                }
+                Some(start) => {
+                    let why = self.why_unfit(start, machine);
+                    oddities.unfit.extend(why.map(|why| (file.name.clone(), why)));
+                }
+            }
+        }
+        oddities
+    }
+
+    fn why_unfit(&self, start: &Start, node: Machine) -> Option<Unfit> {
+        match start {
+            Start::Other => Some(Unfit::NoProgram),
+            Start::Script => None,
+            Start::Elf { machine, interpreter: _ } if *machine != node => Some(Unfit::Machine(*machine)),
+            Start::Elf { machine: _, interpreter } => {
+                let linker = interpreter.as_ref()?;
+                // Others than these are not looked for.
+                let usual =
+                    ["/lib", "/lib64"].iter().any(|folder| linker.parent() == Some(Path::new(folder)));
+                (usual && !self.linkers.contains(linker)).then(|| Unfit::Interpreter(linker.clone()))
+            }
+        }
+    }
+}
+
+impl File {
+    fn sha256(&self) -> Option<&str> {
+        match &self.sum {
+            Sum::Sha256(sha256) => Some(sha256),
+            Sum::AsKnown | Sum::Unreadable => None,
+        }
+    }
+}
+
+/// Bytes with a blank between each two.
+fn hex(text: &str) -> Option<Vec<u8>> {
+    let byte = |word: &str| (word.len() == 2).then(|| u8::from_str_radix(word, 16).ok()).flatten();
+    text.split_ascii_whitespace().map(byte).collect()
 }
 
 /// The words of `uname -m`.
@@ -327,10 +435,41 @@ mod tests {
     }
 
     #[test]
+    fn what_only_a_closer_look_shows() {
+        let told = |more: &str| answer().replace("file 755 100 -", &format!("{more}\nfile 755 100 -"));
+        let odd = |more: &str| node(&told(more), Writers::Anybody).oddities;
+        assert!(odd("part .custom-2.0.0.n1.vtp-part").leftovers.len() == 1);
+        assert_eq!(odd("part .x-part").unread.len(), 1, "its first bytes were not said");
+        let unfit = |more: &str| odd(&format!("start custom-1.0.0 {more}")).unfit.into_values().next();
+        assert_eq!(unfit("3c 68 74 6d 6c"), Some(Unfit::NoProgram));
+        assert_eq!(unfit("23 21 2f 62"), None);
+        let link = odd("link custom-1.0.0 /opt/with blank").links;
+        assert_eq!(link["custom-1.0.0"], Path::new("/opt/with blank"));
+        let unreadable = answer().replace(SHA, "?").replace("process 32 ?", "process 32 -");
+        assert_eq!(node(&unreadable, Writers::Anybody).files[0].sha256, "");
+        let closed = "facts 1\nuser 100\nmachine x86_64\nclosed\nend\n";
+        assert_eq!(node(closed, Writers::Anybody).directory, SiteState::NotEntered);
+    }
+
+    #[test]
+    fn a_dynamic_linker_is_looked_for_where_linkers_are() {
+        let linker = |path: &str| {
+            let start = Start::Elf { machine: Machine::X86_64, interpreter: Some(path.into()) };
+            let there = There { linkers: ["/lib/ld-musl-x86_64.so.1".into()].into(), ..There::default() };
+            there.why_unfit(&start, Machine::X86_64)
+        };
+        assert_eq!(linker("/lib/ld-musl-x86_64.so.1"), None);
+        let glibc = "/lib64/ld-linux-x86-64.so.2";
+        assert_eq!(linker(glibc), Some(Unfit::Interpreter(glibc.into())));
+        assert_eq!(linker("/nix/store/x/ld-linux-x86-64.so.2"), None, "nobody has looked there");
+    }
+
+    #[test]
     fn a_content_that_is_known_is_not_told_again() {
         let mut known = Known::new();
         parse(&answer()).expect("an answer").learn(&mut known);
-        assert_eq!(known, Known::from([("1:3:9:custom-1.0.0".to_owned(), SHA.to_owned())]));
+        let content = Content { sha256: SHA.to_owned(), start: None };
+        assert_eq!(known, Known::from([("1:3:9:custom-1.0.0".to_owned(), content)]));
         let mut again = parse(&answer().replace(&format!("{SHA} 1:"), "- 1:")).expect("an answer");
         again.learn(&mut known);
         let node = again.into_node(Path::new("/vault/plugins"), false, Writers::Anybody, |_| true);
@@ -374,6 +513,10 @@ mod tests {
             changed("process 31", "process x"),
             changed("- custom-1.0.0\n", "- \u{1b}[2Jcustom-1.0.0\n"),
             "facts 1\nwritable\nend\n".to_owned(),
+            changed("process 31", "start other 7f\nprocess 31"),
+            changed("process 31", "start other-tool 7\nprocess 31"),
+            changed("process 31", "has /etc/ld-x.so\nprocess 31"),
+            changed("process 31", "link custom-1.0.0 opt\nprocess 31"),
         ] {
             assert!(parse(&text).is_err(), "{text}");
         }

@@ -24,8 +24,18 @@ for comm in /proc/[0-9]*/comm; do
 	owner=$(stat -c %u "/proc/$pid") && echo "server $pid $owner"
 done 2>/dev/null
 
-if [ -d "$directory" ]; then
-	real=$(cd -P "$directory" && pwd -P)
+# The first bytes of a file tell what it is; not every image can say them.
+start() {
+	bytes=$(head -c 4096 <"$1" | od -An -v -tx1) && echo "start $2" $bytes
+} 2>/dev/null
+
+if [ ! -e "$directory" ]; then
+	echo 'nothing'
+elif [ ! -d "$directory" ]; then
+	echo 'no directory'
+elif ! { [ -r "$directory" ] && real=$(cd -P "$directory" && pwd -P); } 2>/dev/null; then
+	echo 'closed'
+else
 	echo "directory $(stat -Lc '%a %u' "$directory") $real"
 	if [ -w "$directory" ] && [ -x "$directory" ]; then echo 'writable'; fi
 	df -Pk "$directory" | {
@@ -42,8 +52,18 @@ if [ -d "$directory" ]; then
 		file=${path##*/}
 		[ -f "$path" ] && plain "$file" || continue
 		key=$(stat -Lc '%i:%s:%Z' "$path"):$file
-		case $known in *" $key "*) sum=- ;; *) sum=$(hash "$path") || continue ;; esac
+		case $known in *" $key "*) sum=- ;; *) sum=$(hash "$path" 2>/dev/null) || sum='?' ;; esac
 		echo "file $(stat -Lc '%a %u' "$path") $sum $key"
+		case $sum in - | '?') ;; *) start "$path" "$file" ;; esac
+		target=$(readlink -f "$path") || continue
+		case $target in "$real"/*) ;; *) echo "link $file $target" ;; esac
+	done
+	for path in "$directory"/.*part; do
+		file=${path##*/}
+		if [ -f "$path" ] && plain "$file"; then echo "part $file"; fi
+	done
+	for path in /lib/ld-* /lib64/ld-*; do
+		if [ -e "$path" ] && plain "${path##*/}"; then echo "has $path"; fi
 	done
 	for link in /proc/[0-9]*/exe; do
 		path=$(readlink "$link" 2>/dev/null) || continue
@@ -53,9 +73,5 @@ if [ -d "$directory" ]; then
 		case $file in *' (deleted)') sum=$(hash "$link" 2>/dev/null) || sum=- ;; *) sum=- ;; esac
 		echo "process $pid $sum $file"
 	done
-elif [ -e "$directory" ]; then
-	echo 'no directory'
-else
-	echo 'nothing'
 fi
 echo 'end'

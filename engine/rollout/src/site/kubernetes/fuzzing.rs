@@ -17,7 +17,7 @@ pub fn node_facts(bytes: &[u8]) {
         }
     };
     facts.learn(&mut known);
-    assert!(known.values().all(|sha256| sha256.len() == 64));
+    assert!(known.values().all(|content| content.sha256.len() == 64));
     let node = facts.into_node(Path::new("/plugins"), true, Writers::OwnerOnly, |_| true);
     assert!(node.files.iter().all(|file| facts::plain(&file.name).is_some()));
 }

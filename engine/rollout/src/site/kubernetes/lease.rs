@@ -93,13 +93,17 @@ fn started(pid: u32) -> Option<String> {
     rest.split(' ').nth(19).map(str::to_owned)
 }
 
-/// Whoever else holds the Lease of a StatefulSet; `None` also where it may not be seen.
-pub(super) async fn other(cluster: &Cluster, statefulset: &str, own: &Identity) -> Option<String> {
-    let lease = read(cluster, &name(statefulset)).await.ok()??;
-    match standing(&lease, own, Timestamp::now()) {
-        Standing::Others { holder, seconds } => Some(format!("{holder}, last seen {seconds} s ago,")),
-        Standing::Free | Standing::Ours => None,
-    }
+/// Whoever else holds the Lease of a StatefulSet.
+pub(super) async fn other(
+    cluster: &Cluster,
+    statefulset: &str,
+    own: &Identity,
+) -> Result<Option<String>, KubernetesError> {
+    let lease = read(cluster, &name(statefulset)).await?;
+    Ok(match lease.map(|lease| standing(&lease, own, Timestamp::now())) {
+        Some(Standing::Others { holder, seconds }) => Some(format!("{holder}, last seen {seconds} s ago,")),
+        Some(Standing::Free | Standing::Ours) | None => None,
+    })
 }
 
 /// Holds the Lease of a StatefulSet.

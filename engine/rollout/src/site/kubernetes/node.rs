@@ -16,6 +16,9 @@ use crate::site::local::hash;
 /// Names of files that are not whole yet end so; so do those of the script.
 const PART: &str = ".vtp-part";
 
+/// As many bytes of a file as tell what it is: headers and the name of the dynamic linker.
+const START: u64 = 4096;
+
 /// Work on a node that could not be done.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -57,12 +60,13 @@ pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
     if !linker.is_empty() && servers.iter().any(in_image) {
         text += "linker\n";
     }
-    for (pid, owner) in servers {
+    for (pid, owner) in &servers {
         let _ = writeln!(text, "server {pid} {owner}");
     }
     let directory = Path::new(directory);
+    let may_look = || rustix::fs::access(directory, Access::READ_OK | Access::EXEC_OK).is_ok();
     match (fs::metadata(directory), fs::canonicalize(directory)) {
-        (Ok(metadata), Ok(real)) if metadata.is_dir() => {
+        (Ok(metadata), Ok(real)) if metadata.is_dir() && may_look() => {
             let _ = writeln!(
                 text,
                 "directory {:o} {} {}",
@@ -72,8 +76,11 @@ pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
             );
             tell_directory(&mut text, &real);
             tell_files(&mut text, &real, plugin, &known.split(' ').collect::<Vec<_>>());
+            tell_parts(&mut text, &real);
+            tell_linkers(&mut text, servers.first().map(|(pid, _)| *pid));
             tell_processes(&mut text, &real);
         }
+        (Ok(metadata), _) if metadata.is_dir() => text += "closed\n",
         (Ok(_), _) => text += "no directory\n",
         (Err(_), _) => text += "nothing\n",
     }
@@ -108,8 +115,48 @@ fn tell_files(text: &mut String, real: &Path, plugin: &str, known: &[&str]) {
         }
         let key = format!("{}:{}:{}:{name}", metadata.ino(), metadata.size(), metadata.ctime());
         let sum = if known.contains(&&*key) { Ok("-".to_owned()) } else { hash(&path) };
-        if let Ok(sum) = sum {
-            let _ = writeln!(text, "file {:o} {} {sum} {key}", metadata.mode() & 0o7777, metadata.uid());
+        let told = sum.as_deref().unwrap_or("?");
+        let _ = writeln!(text, "file {:o} {} {told} {key}", metadata.mode() & 0o7777, metadata.uid());
+        if let Some(start) = (told.len() > 1).then(|| first_bytes(&path).ok()).flatten() {
+            let _ = write!(text, "start {name}");
+            start.iter().for_each(|byte| {
+                let _ = write!(text, " {byte:02x}");
+            });
+            text.push('\n');
+        }
+        if let Ok(target) = fs::canonicalize(&path)
+            && !target.starts_with(real)
+        {
+            let _ = writeln!(text, "link {name} {}", target.display());
+        }
+    }
+}
+
+fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(START).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// What copies that were cut have left.
+fn tell_parts(text: &mut String, real: &Path) {
+    let entries = fs::read_dir(real).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    for name in names.filter(|name| name.starts_with('.') && name.ends_with("part")) {
+        if plain(&name).is_some() {
+            let _ = writeln!(text, "part {name}");
+        }
+    }
+}
+
+/// The dynamic linkers in the image of the server.
+fn tell_linkers(text: &mut String, server: Option<u32>) {
+    let Some(server) = server else { return };
+    for folder in ["/lib", "/lib64"] {
+        let entries = fs::read_dir(format!("/proc/{server}/root{folder}")).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        for name in names.filter(|name| name.starts_with("ld-") && plain(name).is_some()) {
+            let _ = writeln!(text, "has {folder}/{name}");
         }
     }
 }

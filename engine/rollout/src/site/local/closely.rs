@@ -27,7 +27,8 @@ pub(super) fn look(directory: &Path, files: &[PluginFile]) -> Oddities {
             unfit.insert(file.name.clone(), why);
         }
     }
-    Oddities { leftovers: leftovers(&real), links, unfit, orphans: orphans(&real) }
+    let (leftovers, orphans) = (leftovers(&real), orphans(&real));
+    Oddities { leftovers, links, unfit, unread: BTreeSet::new(), orphans }
 }
 
 fn why_unfit(path: &Path, format: &Format) -> Option<Unfit> {

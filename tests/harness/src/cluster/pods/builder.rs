@@ -297,6 +297,7 @@ const TOOLS: &[&str] = &[
     "bin/ls",
     "bin/mkdir",
     "bin/mv",
+    "bin/od",
     "bin/ps",
     "bin/readlink",
     "bin/rm",

@@ -1,0 +1,75 @@
+//! What becomes of plugins when their pod is made anew.
+
+use harness::{Cluster, Content, ImageArchive, build};
+use rollout::Binary;
+use serde_json::{Value, json};
+
+use super::pods::Pods;
+
+/// Images that are this program, with one version of the plugin, and with two.
+pub(super) const ONE: &str = "localhost/plugins-of-doctor:1";
+const BOTH: &str = "localhost/plugins-of-doctor:2";
+
+pub(super) async fn image(name: &str, versions: &[&str]) {
+    let program = build::static_binary("vault-token-plugin").await;
+    let mut content = vec![("vault-token-plugin".to_owned(), Content::Program(program))];
+    let mut sums = String::new();
+    for version in versions {
+        let (binary, file) = (build::go_kv(&format!("v{version}")).await, format!("notes-{version}"));
+        let sha256 = Binary::read(&binary, &mut |_, _| ()).unwrap().sha256;
+        sums.push_str(&format!("{sha256}  {file}\n"));
+        content.push((format!("plugins/{file}"), Content::Program(binary)));
+    }
+    content.push(("plugins/SHA256SUMS".to_owned(), Content::Text(sums)));
+    let content: Vec<(&str, Content)> =
+        content.iter().map(|(path, content)| (path.as_str(), content.clone())).collect();
+    let make = || ImageArchive::new(name, "/vault-token-plugin", &content);
+    Cluster::shared().await.import_once(name, make).await;
+}
+
+/// The init container that fills the plugin directory from an image.
+pub(super) fn loader(image: &str) -> Value {
+    json!({
+        "name": "plugins",
+        "image": image,
+        "imagePullPolicy": "Never",
+        "args": ["loader"],
+        "volumeMounts": [{"name": "plugins", "mountPath": "/vault/plugins"}],
+    })
+}
+
+/// VTP-803, VTP-804, VTP-805.
+#[tokio::test]
+async fn what_a_restart_does_to_the_plugins_of_pods() {
+    let pods = Pods::new(&[], |pods| pods.replicas(1)).await;
+    let clinic = &pods.clinic;
+    image(ONE, &["1.0.0"]).await;
+    image(BOTH, &["1.0.0", "2.0.0"]).await;
+    pods.place_everywhere("notes-1.0.0", "v1.0.0").await;
+    pods.register("notes-1.0.0", "v1.0.0").await;
+    pods.mount().await;
+    let findings = clinic.names(&["VTP-803"], &[]).await;
+    assert!(findings[0]["cure"].as_str().unwrap().starts_with("Fill the directory from an image"));
+    fill_from(&pods, ONE).await;
+
+    pods.place_everywhere("notes-2.0.0", "v2.0.0").await;
+    pods.register("notes-2.0.0", "v2.0.0").await;
+    let findings = clinic.names(&["VTP-804"], &[]).await;
+    assert!(
+        findings[0]["evidence"].as_str().unwrap().ends_with("does not bring notes-2.0.0"),
+        "{findings:?}"
+    );
+    fill_from(&pods, BOTH).await;
+
+    pods.patch("merge", &json!({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})).await;
+    clinic.cures("VTP-805").await;
+}
+
+/// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.
+async fn fill_from(pods: &Pods, image: &str) {
+    let init = json!({"spec": {"template": {"spec": {"initContainers": [loader(image)]}}}});
+    pods.patch("merge", &init).await;
+    pods.pods.delete("vault-0").await;
+    pods.pods.wait_whole().await;
+    pods.clinic.is_healthy_in_a_moment().await;
+}

@@ -1,0 +1,73 @@
+//! With which rights doctor sees everything, and that what it cannot see is said.
+
+use std::fmt::Write as _;
+
+use harness::Program;
+use rollout::{ServerRight, server_rights};
+use serde_json::{Value, json};
+
+use super::{Clinic, Ward};
+use crate::lab::NAME;
+
+impl Ward {
+    async fn allow(&self, rights: &[ServerRight]) {
+        let mut policy = String::new();
+        for ServerRight { path, capabilities, .. } in rights {
+            let _ = writeln!(policy, "path {path:?} {{ capabilities = {capabilities:?} }}");
+        }
+        self.lab
+            .vault
+            .api("PUT", "sys/policies/acl/operator", Some(json!({"policy": policy})))
+            .await
+            .success();
+    }
+
+    /// A doctor with the rights of the policy.
+    async fn operator(&self) -> Clinic {
+        let body = json!({"policies": ["operator"]});
+        let created = self.lab.vault.api("POST", "auth/token/create", Some(body)).await.success();
+        let token = created["auth"]["client_token"].as_str().unwrap().to_owned();
+        Clinic::new(&[], &[], |program: Program| program.vault(&self.lab.vault).env("VAULT_TOKEN", &*token))
+    }
+}
+
+/// VTP-901.
+#[tokio::test]
+async fn a_token_that_sees_little() {
+    let ward = Ward::healthy().await;
+    let whole = server_rights(vault_api::catalog::PluginType::Secret, NAME, &["custom".parse().unwrap()]);
+    ward.allow(&whole).await;
+    let operator = ward.operator().await;
+    operator.is_healthy().await;
+
+    // Each right that is looked for and missing is said.
+    for (path, what) in [
+        ("sys/config/state/sanitized", "the server's plugin directory"),
+        ("sys/plugins/catalog", "sys/plugins/catalog"),
+        ("sys/plugins/pins", "sys/plugins/pins"),
+        ("sys/mounts", "sys/mounts"),
+        ("sys/leases/count", "leases that could not be revoked"),
+    ] {
+        let without: Vec<ServerRight> = whole.iter().filter(|right| right.path != path).cloned().collect();
+        ward.allow(&without).await;
+        let directory = ward.directory().display().to_string();
+        let output = operator.doctor(&["--plugin-dir", &directory]).await;
+        let document: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(document["healthy"], false, "without {path}: {document:#}");
+        assert_eq!(document["findings"], json!([]), "without {path}");
+        let not_seen = document["not_seen"].as_array().unwrap();
+        assert!(not_seen.iter().any(|item| item["what"] == what), "without {path}: {document:#}");
+    }
+
+    let entry = format!("sys/plugins/catalog/secret/{NAME}");
+    let mut without_sudo = whole.clone();
+    for right in without_sudo.iter_mut().filter(|right| right.path == entry) {
+        right.capabilities = &["create", "read", "update", "delete"];
+    }
+    ward.allow(&without_sudo).await;
+    let findings = operator.names(&["VTP-901"], &[]).await;
+    let cure = findings[0]["cure"].as_str().unwrap();
+    assert!(cure.contains("create, update, delete and sudo on sys/plugins/catalog/*"), "{cure}");
+    ward.allow(&whole).await;
+    operator.is_healthy().await;
+}
