@@ -465,7 +465,7 @@ mod tests {
             plain.beyond.http().is_some(),
             Client::new(&ClientConfig::new("https://active:8200")).is_ok()
         );
-        assert!(plain.clone().beyond.http.get().is_some());
+        assert!(plain.beyond.http.get().is_some());
     }
 
     #[test]

@@ -87,7 +87,6 @@ fn chosen() -> Vec<Variant> {
 }
 
 async fn check(variant: Variant) {
-    println!("{variant:?}");
     let Variant { pods: count, brought, image, update_strategy, transport, runs_as } = variant;
     let choose = |pods: VaultPodsBuilder| {
         let pods = pods.replicas(count).image(image).update_strategy(update_strategy);

@@ -1,7 +1,7 @@
 //! The services of a plugin process. Many mounts share one process: a request names its mount in the metadata.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use go_plugin::log::Logger;
@@ -53,8 +53,12 @@ struct Mounts {
     mounts: RwLock<HashMap<String, Mounted>>,
 }
 
-/// An engine, and what keeps the farewell of the process from ending before it has been told to.
-type Mounted = (Arc<dyn Backend>, Held);
+struct Mounted {
+    backend: Arc<dyn Backend>,
+    /// Keeps the farewell of the process from ending before requests that were on their way are answered. A mount that is only looked
+    /// at, as by a server that registers a version, is asked nothing, and holds nobody up.
+    guest: OnceLock<Held>,
+}
 
 /// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
 const ASK_AGAIN: &str = "connection is shut down";
@@ -66,10 +70,16 @@ impl Mounts {
     fn mount(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
         let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
-        mounts
-            .get(id)
-            .map(|(mount, _)| Arc::clone(mount))
-            .ok_or_else(|| Status::not_found("no backend instance found"))
+        mounts.get(id).map(|mount| Arc::clone(&mount.backend)).ok_or_else(no_mount)
+    }
+
+    /// The same, of which more is to be expected from now on.
+    fn used(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
+        let id = multiplex_id(metadata)?;
+        let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
+        let mount = mounts.get(id).ok_or_else(no_mount)?;
+        mount.guest.get_or_init(|| self.farewell.guest());
+        Ok(Arc::clone(&mount.backend))
     }
 
     /// Has an engine answer. When the host ends this process for another mount's sake, what the engine can no longer do is
@@ -102,6 +112,10 @@ fn is_out_of_reach(error: &Error) -> bool {
             | Error::System(SystemViewError::Unreachable(_))
             | Error::Event(EventError::Unreachable(_))
     )
+}
+
+fn no_mount() -> Status {
+    Status::not_found("no backend instance found")
 }
 
 /// Exactly one id, as the Go SDK demands.
@@ -138,7 +152,7 @@ impl pb::backend_server::Backend for Mounts {
         self.mounts
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, (backend, self.farewell.guest()));
+            .insert(id, Mounted { backend, guest: OnceLock::new() });
         Ok(Response::new(pb::SetupReply::default()))
     }
 
@@ -146,7 +160,7 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::InitializeArgs>,
     ) -> Result<Response<pb::InitializeReply>, Status> {
-        let mount = self.mount(request.metadata())?;
+        let mount = self.used(request.metadata())?;
         let err = mount.initialize().await.err();
         Ok(Response::new(pb::InitializeReply { err: err.as_ref().map(to_wire::error) }))
     }
@@ -155,7 +169,7 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
-        let mount = self.mount(request.metadata())?;
+        let mount = self.used(request.metadata())?;
         let snapshot = snapshot::named(request.metadata());
         let answer = match from_wire::request(request.into_inner().request) {
             Ok(request) => snapshot::within(snapshot, self.answer(mount.handle_request(request))).await,
@@ -171,7 +185,7 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::HandleExistenceCheckArgs>,
     ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
-        let mount = self.mount(request.metadata())?;
+        let mount = self.used(request.metadata())?;
         let found = match from_wire::request(request.into_inner().request) {
             Ok(request) => self.answer(mount.handle_existence_check(request)).await,
             Err(error) => Err(Error::internal(error.to_string())),
@@ -214,8 +228,8 @@ impl pb::backend_server::Backend for Mounts {
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
         let mount = self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some((mount, _guest)) = mount {
-            mount.cleanup().await;
+        if let Some(Mounted { backend, guest: _guest }) = mount {
+            backend.cleanup().await;
         }
         Ok(Response::new(pb::Empty {}))
     }
