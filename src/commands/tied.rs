@@ -2,10 +2,12 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::os::fd::IntoRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use clap::{Args, ValueEnum};
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 
 use crate::commands::ended::Ended;
@@ -59,6 +61,11 @@ pub fn run(args: TiedArgs, ui: &mut Ui) -> Result<Ended, CommandError> {
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
         return Err(CommandError::failed("the process that started this has ended"));
     }
+    if fate == Fate::Told {
+        for output in ["/proc/self/fd/1", "/proc/self/fd/2"] {
+            hold_open(output);
+        }
+    }
     let Some((program, args)) = command.split_first() else {
         return Err(CommandError::usage("there is no command to run"));
     };
@@ -66,6 +73,18 @@ pub fn run(args: TiedArgs, ui: &mut Ui) -> Result<Ended, CommandError> {
     let code = if failed.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN };
     ui.error(&CommandError::usage(format!("could not run {}", program.to_string_lossy())).because(failed));
     Ok(Ended::with(ExitCode::from(code)))
+}
+
+/// Has the command read an output of its own, if that is a pipe. It would be broken once its reader has ended, and a Go program dies
+/// of what it logs to a broken one while it ends, with its own processes left behind.
+fn hold_open(output: &str) {
+    let is_pipe =
+        rustix::fs::stat(output).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo);
+    // Where it cannot be had, the command is as it would be in a shell.
+    if let (true, Ok(pipe)) = (is_pipe, rustix::fs::open(output, OFlags::RDONLY, Mode::empty())) {
+        // Without close-on-exec: it is the command's.
+        let _the_commands = pipe.into_raw_fd();
+    }
 }
 
 /// A command that ends with this process. To be started on the thread that lives as long as the process: the kernel takes the
