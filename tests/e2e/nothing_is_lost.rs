@@ -52,7 +52,8 @@ async fn a_mint_that_vault_never_stored_is_revoked_by_rollback() {
     // when the plugin is killed,
     let client = lab.get_withheld().await;
     lab.kill_plugin().await;
-    assert!(!client.wait_with_output().await.unwrap().status.success());
+    // It gets another token, or an error: if Vault sees the end of the process before that of the connection, it asks the next one.
+    client.wait_with_output().await.unwrap();
     eventually("Vault has started the plugin again", async || {
         lab.upstream.heal();
         let reply = lab.vault.api("GET", "custom/creds/developer", None).await;
