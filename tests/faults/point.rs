@@ -86,6 +86,8 @@ pub(crate) enum BadVersion {
     DoesNotStart,
     HangsAtStart,
     CrashesAtSetup,
+    CrashesAtTheFirstRequest,
+    IsOfAnotherType,
     DoesNotStartInThePod,
     HangsInThePod,
     DiesSoonInThePod,
@@ -111,6 +113,10 @@ pub(crate) enum Obstacle {
     Downgrade,
     /// Another file is there under its name.
     NameTaken,
+    /// Five mounts run two versions.
+    TwoVersions,
+    /// Twenty moves, one after the other.
+    TwentyInARow,
 }
 
 /// What can happen at any step.
@@ -136,10 +142,12 @@ const AT_ONE_STEP: [(usize, Disturbance); 9] = [
     (1, Disturbance::PodAdded),
 ];
 
-const BAD_VERSIONS: [BadVersion; 13] = [
+const BAD_VERSIONS: [BadVersion; 15] = [
     BadVersion::DoesNotStart,
     BadVersion::HangsAtStart,
     BadVersion::CrashesAtSetup,
+    BadVersion::CrashesAtTheFirstRequest,
+    BadVersion::IsOfAnotherType,
     BadVersion::DoesNotStartInThePod,
     BadVersion::HangsInThePod,
     BadVersion::DiesSoonInThePod,
@@ -152,12 +160,14 @@ const BAD_VERSIONS: [BadVersion; 13] = [
     BadVersion::RegisteredWithAnotherChecksum,
 ];
 
-const OBSTACLES: [Obstacle; 5] = [
+const OBSTACLES: [Obstacle; 7] = [
     Obstacle::PodPending,
     Obstacle::DiskFull,
     Obstacle::RunsAlready,
     Obstacle::Downgrade,
     Obstacle::NameTaken,
+    Obstacle::TwoVersions,
+    Obstacle::TwentyInARow,
 ];
 
 /// The whole list. What changes the number of pods comes last.

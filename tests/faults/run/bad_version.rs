@@ -31,6 +31,16 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
             flags.extend(["--allow-breaking", "--env", "GO_SDK_FAULT=crash"].map(str::to_owned));
             (build::go_sdk("v0.25.0").await, Vec::new())
         }
+        BadVersion::CrashesAtTheFirstRequest => {
+            let more = ["--allow-breaking", "--env", "GO_SDK_FAULT=request", "--smoke", "notes/kept"];
+            flags.extend(more.map(str::to_owned));
+            flags.extend(["--write", "notes/kept", "text=kept"].map(str::to_owned));
+            (build::go_sdk("v0.25.0").await, Vec::new())
+        }
+        BadVersion::IsOfAnotherType => {
+            flags.extend(["--allow-breaking", "--env", "GO_SDK_FAULT=kind"].map(str::to_owned));
+            (build::go_sdk("v0.25.0").await, Vec::new())
+        }
         BadVersion::DoesNotStartInThePod => shell(only_in_the_pod("exit 1")),
         BadVersion::HangsInThePod => shell(only_in_the_pod("exec /bin/sleep 100000")),
         BadVersion::DiesSoonInThePod => {

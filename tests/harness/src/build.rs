@@ -112,7 +112,8 @@ pub async fn example(package: &str, name: &str) -> PathBuf {
 
 /// Path of a small Go plugin that was built with this release of HashiCorp's SDK: `v0.1.13`, `v0.7.0` or `v0.25.0`.
 ///
-/// `GO_SDK_FAULT` makes it a bad one: with `crash` it ends when it is set up, with `deaf` it does not end when told to.
+/// `GO_SDK_FAULT` makes it a bad one: with `crash` it ends when it is set up, with `request` when it is read,
+/// with `deaf` it does not end when told to, and with `kind` it is one for authentication.
 ///
 /// # Panics
 ///

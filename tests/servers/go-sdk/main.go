@@ -25,8 +25,12 @@ func factory(ctx context.Context, config *logical.BackendConfig) (logical.Backen
 	if os.Getenv("GO_SDK_FAULT") == "crash" {
 		panic("cannot open the database")
 	}
+	kind := logical.TypeLogical
+	if os.Getenv("GO_SDK_FAULT") == "kind" {
+		kind = logical.TypeCredential
+	}
 	backend := &framework.Backend{
-		BackendType: logical.TypeLogical,
+		BackendType: kind,
 		Paths: []*framework.Path{{
 			Pattern: "notes/" + framework.GenericNameRegex("name"),
 			Fields: map[string]*framework.FieldSchema{
@@ -51,6 +55,9 @@ func write(ctx context.Context, request *logical.Request, data *framework.FieldD
 }
 
 func read(ctx context.Context, request *logical.Request, data *framework.FieldData) (*logical.Response, error) {
+	if os.Getenv("GO_SDK_FAULT") == "request" {
+		os.Exit(3)
+	}
 	entry, err := request.Storage.Get(ctx, request.Path)
 	if err != nil || entry == nil {
 		return nil, err
