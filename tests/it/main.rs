@@ -10,6 +10,7 @@ mod creds_exec;
 mod creds_login;
 mod creds_watch;
 mod dev;
+mod doctor;
 mod host;
 mod house;
 mod inspect;

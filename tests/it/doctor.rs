@@ -1,0 +1,71 @@
+//! `doctor`, and what packs and loads plugins, as people and programs see them.
+
+use rustix::process::Signal;
+
+use crate::lab::{BINARY, Lab, assert_seen, script, seen};
+use crate::stage::Stage;
+
+#[tokio::test]
+async fn doctor_finds_the_development_host_healthy() {
+    let stage = Stage::new();
+    let work = stage.at_work(&[]).await;
+    let program = work.client();
+    assert_seen("doctor of dev", &stage.seen(&program.run(["doctor"]).await));
+    assert_seen(
+        "doctor of dev --output json",
+        &stage.seen(&program.run(["doctor", "--output", "json"]).await),
+    );
+    assert_eq!(work.end(Signal::TERM).await.0, Some(0));
+}
+
+#[tokio::test]
+async fn doctor_names_what_is_wrong_and_the_cure() {
+    let lab = Lab::registered().await;
+    std::fs::remove_file(lab.plugin_directory().join(concat!("custom-plugin-", env!("CARGO_PKG_VERSION"))))
+        .unwrap();
+    let found = lab.program.run(["doctor"]).await;
+    assert_eq!(found.code, Some(3), "{found:?}");
+    assert!(found.stdout.contains("VTP-2") || found.stdout.contains("VTP-3"), "{}", found.stdout);
+}
+
+#[tokio::test]
+async fn doctor_judges_files_and_explains_texts() {
+    let lab = Lab::new().await;
+    let no_plugin = script(lab.program.home(), "no-plugin", "#!/bin/sh\nexit 1\n");
+    let no_plugin = no_plugin.to_str().unwrap();
+    assert_seen("doctor of no plugin", &lab.seen(&lab.program.run(["doctor", no_plugin]).await));
+    let json = ["doctor", no_plugin, "--output", "json"];
+    assert_seen("doctor of no plugin --output json", &lab.seen(&lab.program.run(json).await));
+    let text = "error fetching plugin: checksums did not match";
+    assert_seen("doctor --explain", &lab.seen(&lab.program.run(["doctor", "--explain", text]).await));
+    let nothing = ["doctor", "--explain", "all is well"];
+    assert_seen("doctor --explain of nothing", &lab.seen(&lab.program.run(nothing).await));
+}
+
+#[tokio::test]
+async fn package_refuses_what_no_image_can_run() {
+    let lab = Lab::new().await;
+    let own = [(lab.program.home().display().to_string(), "<home>")];
+    let text = script(lab.program.home(), "text-1.0.0", "no program\n");
+    for (name, file) in
+        [("package of a text", text.to_str().unwrap()), ("package of a dynamic binary", BINARY)]
+    {
+        let args = ["package", file, "--layout", "layout"];
+        assert_seen(name, &seen(&lab.program.run(args).await, &own));
+        let json = [&args[..], &["--output", "json"]].concat();
+        assert_seen(&format!("{name} --output json"), &seen(&lab.program.run(json).await, &own));
+        assert!(!lab.program.home().join("layout").exists());
+    }
+}
+
+#[tokio::test]
+async fn loader_says_what_it_cannot_load_into() {
+    let lab = Lab::new().await;
+    let from = lab.program.home().join("from");
+    std::fs::create_dir(&from).unwrap();
+    let own = [(lab.program.home().display().to_string(), "<home>")];
+    let args = ["loader", "--from", from.to_str().unwrap(), "--to", "/nowhere"];
+    assert_seen("loader of nothing", &seen(&lab.program.run(args).await, &own));
+    let json = [&args[..], &["--output", "json"]].concat();
+    assert_seen("loader of nothing --output json", &seen(&lab.program.run(json).await, &own));
+}
