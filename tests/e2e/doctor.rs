@@ -14,6 +14,7 @@ mod clinic;
 mod forms;
 mod keeping;
 mod old;
+mod openbao;
 mod pods;
 mod restricted;
 mod rights;

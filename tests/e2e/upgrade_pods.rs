@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use harness::{Cluster, PluginVolume, Program, Upstream, VaultPods, build, eventually};
+use harness::{Cluster, PluginVolume, Product, Program, Upstream, VaultPods, build, eventually};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -25,9 +25,13 @@ struct Pods {
 
 impl Pods {
     async fn with(volume: PluginVolume) -> Pods {
+        Pods::of(Product::Vault, volume).await
+    }
+
+    async fn of(product: Product, volume: PluginVolume) -> Pods {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
-        let pods = VaultPods::builder(cluster).plugin_volume(volume).start().await;
+        let pods = VaultPods::builder(cluster).product(product).plugin_volume(volume).start().await;
         let program = Program::new(BINARY)
             .env("KUBECONFIG", cluster.kubeconfig().display().to_string())
             .env("VAULT_TOKEN", pods.root_token());
@@ -60,8 +64,12 @@ impl Pods {
     }
 
     async fn running(&self) -> BTreeSet<String> {
-        let active = self.pods.active().await;
-        let all = self.pods.api(active, "GET", "sys/mounts", None).await.success();
+        self.running_on(self.pods.active().await).await
+    }
+
+    /// As the server of this pod itself says it.
+    async fn running_on(&self, pod: &str) -> BTreeSet<String> {
+        let all = self.pods.api(pod, "GET", "sys/mounts", None).await.success();
         let of =
             |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
         ["first", "second"].iter().map(of).collect()
@@ -110,6 +118,31 @@ async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_the
     assert!(again.starts_with("Nothing to do"), "{again}");
     let status = lab.program.run(["status", "-n", &namespace]).await.success();
     assert!(status.contains("3 of 3"), "{status}");
+}
+
+#[tokio::test]
+async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
+    let lab = Pods::of(Product::OpenBao, PluginVolume::Persistent).await;
+    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let file = lab.description(&static_binary);
+    lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
+    let binary = build::another_version(&static_binary, VERSION, &next(), lab.folder.path());
+    let file = lab.description(&binary);
+    lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
+    for pod in lab.pods.names() {
+        assert_eq!(lab.running_on(pod).await, only(&next()), "{pod}");
+    }
+
+    let namespace = lab.pods.namespace();
+    lab.program.run(["rollback", NAME, "-n", namespace]).await.success();
+    for pod in lab.pods.names() {
+        assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod}");
+        // Whoever asks a standby gets a credential that the active node has leased.
+        let credential = lab.pods.api(pod, "GET", "first/creds/developer", None).await.success();
+        assert!(credential["lease_id"].is_string(), "{pod}: {credential}");
+    }
+    let doctor = lab.program.run(["doctor", "-n", namespace, "--output", "json"]).await.json();
+    assert_eq!(doctor["findings"], json!([]), "{doctor:#}");
 }
 
 #[tokio::test]

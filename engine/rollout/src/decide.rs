@@ -194,6 +194,7 @@ fn register_step(observed: &Observed, register: &Register) -> Option<Step> {
         .or_else(|| register.mounts.iter().find_map(|mount| enable(observed, register, mount)))
         .or_else(|| register.mounts.iter().find_map(|mount| tune(observed, register, mount)))
         .or_else(|| reload_stale(observed, register))
+        .or_else(|| nodes::refresh(observed, register.mounts.iter().map(|mount| &mount.path)))
         .or_else(|| {
             register
                 .mounts
@@ -313,9 +314,12 @@ fn reload_step(observed: &Observed, reload: &Reload) -> Result<Option<Step>, Ref
     for path in &paths {
         check::reloaded(observed, path)?;
     }
-    let left: Vec<MountPath> =
-        paths.into_iter().filter(|path| !observed.this_run.reloaded.contains(path)).collect();
-    Ok((!left.is_empty()).then_some(Step::ReloadMounts { paths: left }))
+    let left = paths.iter().filter(|path| !observed.this_run.reloaded.contains(*path));
+    let left: Vec<MountPath> = left.cloned().collect();
+    if left.is_empty() {
+        return Ok(nodes::refresh(observed, paths.iter()));
+    }
+    Ok(Some(Step::ReloadMounts { paths: left }))
 }
 
 fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {

@@ -78,7 +78,7 @@ impl Pods {
         .await;
     }
 
-    async fn write(&self, path: &str, body: Value) {
+    pub(super) async fn write(&self, path: &str, body: Value) {
         self.pods.api(self.pods.active().await, "POST", path, Some(body)).await.success();
     }
 

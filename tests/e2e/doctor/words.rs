@@ -198,7 +198,7 @@ const OF_OTHERS: &[&str] = &[
 ];
 
 /// The programs of the server and of a plugin hold the texts that they, their libraries and Go's words for the kernel's errors
-/// can say. With OPENBAO_BINARY in the environment those of OpenBao are looked for in that.
+/// can say.
 #[tokio::test]
 async fn every_text_is_one_that_a_server_or_a_plugin_can_say() {
     let said = known().into_iter().flat_map(|known| known.says);
@@ -208,10 +208,8 @@ async fn every_text_is_one_that_a_server_or_a_plugin_can_say() {
     let absent = absent(&[build::vault().await, build::go_sdk("v0.25.0").await], &texts).await;
     let expected: BTreeSet<&str> = OF_OPENBAO.iter().chain(OF_OTHERS).copied().collect();
     assert_eq!(absent, expected);
-    if let Some(openbao) = std::env::var_os("OPENBAO_BINARY") {
-        let of_openbao = OF_OPENBAO.iter().copied().collect();
-        assert_eq!(self::absent(&[openbao.into()], &of_openbao).await, BTreeSet::new());
-    }
+    let of_openbao = OF_OPENBAO.iter().copied().collect();
+    assert_eq!(self::absent(&[build::openbao().await], &of_openbao).await, BTreeSet::new());
 }
 
 /// The texts that are in none of these programs.

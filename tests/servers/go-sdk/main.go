@@ -31,6 +31,7 @@ func factory(ctx context.Context, config *logical.BackendConfig) (logical.Backen
 	}
 	backend := &framework.Backend{
 		BackendType: kind,
+		Secrets:     []*framework.Secret{note},
 		Paths: []*framework.Path{{
 			Pattern: "notes/" + framework.GenericNameRegex("name"),
 			Fields: map[string]*framework.FieldSchema{
@@ -44,6 +45,14 @@ func factory(ctx context.Context, config *logical.BackendConfig) (logical.Backen
 		}},
 	}
 	return backend, backend.Setup(ctx, config)
+}
+
+// note is what a read gives with GO_SDK_FAULT=lease, on whichever node it is
+// asked.
+var note = &framework.Secret{Type: "note", Revoke: forget}
+
+func forget(context.Context, *logical.Request, *framework.FieldData) (*logical.Response, error) {
+	return nil, nil
 }
 
 func write(ctx context.Context, request *logical.Request, data *framework.FieldData) (*logical.Response, error) {
@@ -66,5 +75,9 @@ func read(ctx context.Context, request *logical.Request, data *framework.FieldDa
 	if err := entry.DecodeJSON(&text); err != nil {
 		return nil, err
 	}
-	return &logical.Response{Data: map[string]interface{}{"text": text}}, nil
+	answer := map[string]interface{}{"text": text}
+	if os.Getenv("GO_SDK_FAULT") == "lease" {
+		return note.Response(answer, nil), nil
+	}
+	return &logical.Response{Data: answer}, nil
 }

@@ -1,8 +1,8 @@
 //! What must hold of nodes before mounts are moved, and what has to be done to them afterwards.
 
 use crate::goal::{Goal, MountPath, Rehearsal, Survival, Target, Upgrade};
+use crate::observed::Observed;
 use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, Role, SiteObserved};
-use crate::observed::{MountObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
@@ -73,37 +73,37 @@ pub(super) fn kept_as_it_is(observed: &Observed, file: &str, survival: &Survival
 }
 
 /// The next step for nodes, once the active one is proven.
-pub(super) fn step(
+pub(super) fn step<'a>(
     observed: &Observed,
     upgrade: &Upgrade,
-    mounts: &[(MountPath, &MountObserved)],
-    runs: &dyn Fn(&str, &str) -> bool,
+    mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
     let site = observed.site.as_ref();
-    site.and_then(|site| refresh(observed, site, mounts, runs))
+    refresh(observed, mounts)
         .or_else(|| site.and_then(|site| persist(site, upgrade)))
         .or_else(|| hand_over(observed, upgrade))
 }
 
-/// A standby that serves reads goes on with the version that it started, until it is started anew itself.
-fn refresh(
+/// A standby that serves reads goes on with what it has started, whatever the active node runs, until it is started anew
+/// itself.
+pub(super) fn refresh<'a>(
     observed: &Observed,
-    site: &SiteObserved,
-    mounts: &[(MountPath, &MountObserved)],
-    runs: &dyn Fn(&str, &str) -> bool,
+    mut mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
-    let is_stale = |node: &NodeObserved| {
-        node.vault.as_ref().is_some_and(|vault| {
-            vault.role == Role::Standby
-                && mounts.iter().any(|(path, _)| {
-                    let there = vault.running.get(path.as_str());
-                    there.is_some_and(|there| !runs(&there.version, &there.sha256))
+    let nodes = &observed.site.as_ref()?.nodes;
+    let stale = |path: &MountPath| {
+        let active = observed.mounts.get(path.as_str())?;
+        let is_stale = |node: &NodeObserved| {
+            node.vault.as_ref().filter(|vault| vault.role == Role::Standby).is_some_and(|vault| {
+                vault.running.get(path.as_str()).is_some_and(|there| {
+                    there.version != active.running_version || there.sha256 != active.running_sha256
                 })
-        })
+            })
+        };
+        let mut stale = nodes.iter().filter(|(_, node)| is_stale(node)).map(|(name, _)| name);
+        stale.find(|name| !observed.this_run.restarted.contains(*name))
     };
-    let mut stale = site.nodes.iter().filter(|(_, node)| is_stale(node)).map(|(name, _)| name);
-    let node = stale.find(|name| !observed.this_run.restarted.contains(*name))?;
-    Some(Step::RestartNode { node: node.clone() })
+    mounts.find_map(stale).map(|node| Step::RestartNode { node: node.clone() })
 }
 
 fn persist(site: &SiteObserved, upgrade: &Upgrade) -> Option<Step> {

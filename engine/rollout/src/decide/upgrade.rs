@@ -228,9 +228,8 @@ impl<'a> View<'a> {
     }
 
     fn nodes(&self) -> Option<Step> {
-        let mounts: Vec<_> = self.mounts().collect();
-        let runs = |version: &str, sha256: &str| version == self.tagged && sha256 == self.sha256();
-        nodes::step(self.observed, self.upgrade, &mounts, &runs)
+        let mounts: Vec<MountPath> = self.mounts().map(|(path, _)| path).collect();
+        nodes::step(self.observed, self.upgrade, mounts.iter())
     }
 
     fn mounts(&self) -> impl Iterator<Item = (MountPath, &'a MountObserved)> {

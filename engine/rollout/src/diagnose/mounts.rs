@@ -92,9 +92,9 @@ const STANDBY_DIFFERS: Known = Known {
     severity: Severity::BreaksAtRestart,
     consequence: "It serves reads with it, and everything when it becomes active. OpenBao's standbys do not follow a change of versions, \
                   and a reload there starts the old one again.",
-    cure: "Start the standby anew.",
+    cure: "`vault-token-plugin reload` starts the standbys anew, one after the other.",
     says: &[],
-    shown: Shown::OnSnapshot("it takes OpenBao with several nodes"),
+    shown: Shown::OnServer("doctor::openbao::standbys_that_run_plugins"),
 };
 
 pub(super) const ALL: &[&Known] = &[
@@ -245,7 +245,8 @@ fn standbys(observed: &Observed) -> Vec<Finding> {
                     "{path} is {} there and {} on the active node",
                     running.version, mount.running_version
                 );
-                findings.push(STANDBY_DIFFERS.at(name.to_string(), evidence));
+                let finding = STANDBY_DIFFERS.at(name.to_string(), evidence);
+                findings.push(finding.run(reload(observed, path)));
             }
         }
     }

@@ -103,7 +103,7 @@ const UNKNOWN_TYPE: Known = Known {
     cure: "Name its type (secret, auth, database) and its name as registered.",
     says: &["unable to determine plugin type", "unknown backend type"],
     shown: Shown::OnSnapshot(
-        "Vault 1.21 takes a type that it does not know; earlier servers and OpenBao do not",
+        "Vault 1.21 and OpenBao 2.7 take a type that they do not know; earlier servers do not",
     ),
 };
 const NOTHING_RELOADED: Known = Known {
@@ -193,7 +193,7 @@ const DECLARED: Known = Known {
         "conflicts with existing non-declarative plugin",
         "plugin out of date in storage versus standby node configuration",
     ],
-    shown: Shown::OnSnapshot("it takes OpenBao"),
+    shown: Shown::OnServer("doctor::openbao::a_plugin_that_is_registered_and_declared"),
 };
 
 pub(super) const ALL: &[&Known] = &[

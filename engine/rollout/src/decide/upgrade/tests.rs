@@ -5,9 +5,9 @@ use vault_api::pins::Pin;
 use super::super::samples::{SHA, old_fleet, register, server_with, upgrade};
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
-use crate::goal::{Goal, Rehearsal, Survival, Trial};
-use crate::observed::Pins;
+use crate::goal::{Goal, Rehearsal, Reload, ReloadTarget, Survival, Trial};
 use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
+use crate::observed::{Pins, ThisRun};
 
 fn goal(upgrade: Upgrade) -> Goal {
     Goal::Upgrade(Box::new(upgrade))
@@ -185,6 +185,27 @@ fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
 }
 
 #[test]
+fn a_reload_starts_standbys_anew_that_went_on_with_another_version() {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let made = plan(&observed, &goal(without_canary())).expect("a plan");
+    // As somebody leaves it who stops after the reload.
+    let mut by_hand = made.steps[..5].iter().fold(observed, |then, step| then.after(step));
+    by_hand.this_run = ThisRun::default();
+    let reload = Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]) });
+    let steps: Vec<String> =
+        plan(&by_hand, &reload).expect("a plan").steps.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        steps,
+        [
+            "reload custom/",
+            "restart vault-1, which still runs the version before",
+            "restart vault-2, which still runs the version before",
+        ]
+    );
+}
+
+#[test]
 fn what_a_restart_would_lose_is_refused_until_somebody_says_otherwise() {
     let kept = |keeping: Keeping, restarts: Restarts, survival: Survival| {
         let mut observed = old_fleet();
@@ -284,7 +305,7 @@ fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
         .steps
         .iter()
         .fold(old_fleet(), |then, step| then.after(step));
-    observed.this_run = crate::observed::ThisRun::default();
+    observed.this_run = ThisRun::default();
     assert_eq!(before(&observed).expect("a version").to_string(), "1.0.0");
     assert_eq!(
         shown(&observed, back()),

@@ -29,6 +29,8 @@ const VAULT_USER: (u32, u32) = (100, 1000);
 pub enum Product {
     /// HashiCorp Vault.
     Vault,
+    /// OpenBao, whose standbys run plugins too.
+    OpenBao,
 }
 
 /// What the plugin directory of a pod is on.
@@ -257,18 +259,21 @@ impl VaultPodsBuilder {
         match (self.product, self.image) {
             (Product::Vault, ImageKind::WithShell) => "localhost/vault:1.21.4",
             (Product::Vault, ImageKind::WithoutShell) => "localhost/vault-without-shell:1.21.4",
+            (Product::OpenBao, ImageKind::WithShell) => "localhost/openbao:2.7.2",
+            (Product::OpenBao, ImageKind::WithoutShell) => "localhost/openbao-without-shell:2.7.2",
         }
     }
 
     async fn import_image(&self) {
-        let binary = match self.product {
-            Product::Vault => build::vault().await,
+        let (binary, path) = match self.product {
+            Product::Vault => (build::vault().await, "bin/vault"),
+            Product::OpenBao => (build::openbao().await, "bin/bao"),
         };
         let (name, image) = (self.image_name(), self.image);
         let make = || {
             let users = "root:x:0:0::/:/bin/sh\nvault:x:100:1000::/:/bin/sh\n".to_owned();
             let mut content = vec![
-                ("bin/vault", Content::Program(binary)),
+                (path, Content::Program(binary)),
                 ("etc/passwd", Content::Text(users)),
                 ("tmp", Content::Scratch),
             ];
@@ -277,7 +282,7 @@ impl VaultPodsBuilder {
                 let links = TOOLS.iter().map(|tool| (*tool, Content::Link("busybox".to_owned())));
                 content.extend(links);
             }
-            ImageArchive::new(name, "/bin/vault", &content)
+            ImageArchive::new(name, &format!("/{path}"), &content)
         };
         self.cluster.import_once(name, make).await;
     }
