@@ -7,6 +7,7 @@ use std::path::Path;
 fn the_committed_code_is_what_the_proto_files_generate() {
     check("proto/plugin.proto", "src/generated/plugin.rs");
     check("examples/relay/relay.proto", "examples/relay/generated.rs");
+    check("examples/official/official.proto", "examples/official/generated.rs");
 }
 
 /// Compares, or rewrites when `UPDATE_GENERATED` is set.

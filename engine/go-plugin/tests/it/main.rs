@@ -1,10 +1,11 @@
-//! The protocol as its two sides see it, with the plugin of `examples/relay` as a real process.
+//! The protocol as its two sides see it, with the plugins of `examples` as real processes.
 
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 mod generated;
 mod interop;
 mod launching;
+mod official;
 mod relay;
 mod serving;
 mod survival;

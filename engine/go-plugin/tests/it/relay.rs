@@ -18,10 +18,14 @@ use wire::relay_client::RelayClient;
 pub(crate) const HANDSHAKE: Handshake =
     Handshake { cookie_key: "RELAY_PLUGIN", cookie_value: "relay", protocol_versions: &[5] };
 
-/// The binary that Cargo has built beside this test.
 pub(crate) fn binary() -> PathBuf {
+    example("relay")
+}
+
+/// The binary that Cargo has built beside this test.
+pub(crate) fn example(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples/relay");
+    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
     assert!(binary.exists(), "{} is missing: cargo build -p go-plugin --examples", binary.display());
     binary
 }
