@@ -151,11 +151,11 @@ pub async fn apply(
 }
 
 /// How long no node may be active before it is an error: failovers take seconds.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a node may be away that was there: a pod has to be scheduled, to start and to be unsealed.
 const LONGEST_ABSENCE: Duration = Duration::from_secs(300);
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 
 /// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
 const TRIES: usize = 10;

@@ -1,18 +1,22 @@
 //! Takes back what a failed run has done: mounts run the version before, proven, and nothing new is left.
 
+use std::ffi::OsStr;
+use std::path::Path;
+use std::time::Duration;
+
 use vault_api::catalog::{Deregister, EntryName};
 use vault_api::mounts::{Disable, Read, TuneVersion};
 use vault_api::pins::{Pin, Set};
 use vault_api::{Client, reload};
 
-use crate::apply::chain;
+use crate::apply::{LONGEST_WAIT, LOOK_AGAIN, chain};
 use crate::decide::half_switched;
 use crate::event::Event;
 use crate::goal::{MountPath, Upgrade};
 use crate::observe::World;
-use crate::observed::site::NodeName;
+use crate::observed::site::{NodeName, Presence};
 use crate::observed::{Observed, PluginDirectory};
-use crate::site::{Look, Question, Site, SiteError};
+use crate::site::{Look, Question, Site};
 use crate::step::Step;
 
 /// Mounts that were moved.
@@ -186,10 +190,8 @@ pub(crate) async fn clear(
                 let name = EntryName { kind: *kind, name: name.clone(), version: Some(version) };
                 client.send(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
             }
-            Step::PlaceBinary { nodes, file, sha256, .. } => match &world.site {
-                Some(site) => {
-                    take_away(site.as_ref(), file, sha256, nodes).await.map_err(|error| chain(&error))
-                }
+            Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.site {
+                Some(site) => take_away(site.as_ref(), &directory.join(file), sha256, nodes).await,
                 None => Ok(()),
             },
             Step::Persist { from, .. } => match &world.site {
@@ -210,16 +212,40 @@ pub(crate) async fn clear(
     if left.is_empty() { Ok(()) } else { Err(left) }
 }
 
-/// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another.
-async fn take_away(site: &dyn Site, file: &str, sha256: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
-    let question =
-        Question { servers: PluginDirectory::NotShown, plugin: None, binary: None, look: Look::Versions };
-    let observed = site.observe(&question).await?;
-    let placed = observed.nodes.iter().filter(|(name, node)| {
-        nodes.contains(name) && node.files.iter().any(|there| there.name == file && there.sha256 == sha256)
-    });
-    let placed: Vec<NodeName> = placed.map(|(name, _)| name.clone()).collect();
-    if placed.is_empty() { Ok(()) } else { site.take_away(file, &placed).await }
+/// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
+/// that is started anew at this moment is waited for, as it comes back with it.
+async fn take_away(site: &dyn Site, path: &Path, sha256: &str, nodes: &[NodeName]) -> Result<(), String> {
+    let (Some(directory), Some(file)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
+        return Err(format!("{} is no file of a directory", path.display()));
+    };
+    let servers = PluginDirectory::At(directory.to_owned());
+    let question = Question { servers, plugin: None, binary: None, look: Look::Versions };
+    let mut waited = Duration::ZERO;
+    loop {
+        let observed = site.observe(&question).await.map_err(|error| chain(&error))?;
+        let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
+        let (mut placed, mut unseen) = (Vec::new(), Vec::new());
+        for (name, node) in there {
+            match &node.presence {
+                Presence::NotReady { why } => unseen.push(format!("{name} cannot be looked at: {why}")),
+                Presence::Ready if node.files.iter().any(|it| it.name == file && it.sha256 == sha256) => {
+                    placed.push(name.clone());
+                }
+                Presence::Ready => {}
+            }
+        }
+        if !placed.is_empty() {
+            site.take_away(file, &placed).await.map_err(|error| chain(&error))?;
+        }
+        if unseen.is_empty() {
+            return Ok(());
+        }
+        if waited >= LONGEST_WAIT {
+            return Err(unseen.join("; "));
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+        waited += LOOK_AGAIN;
+    }
 }
 
 /// Unmounts it, and looks whether it is gone: it may have been mounted by a call whose answer was lost.
