@@ -10,6 +10,7 @@ use rollout::{
 };
 use serde::Serialize;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::error::{CommandError, Kind};
 use crate::ui::{Aside, Report, Ui};
@@ -111,17 +112,17 @@ pub(crate) async fn carry_out(
 
 /// The plan, once a node is active: an election takes seconds, and is no reason to be called again.
 async fn planned(world: &World, goal: &Goal, ui: &mut Ui) -> Result<(Observed, Plan), CommandError> {
-    let mut waited = Duration::ZERO;
+    let started = Instant::now();
+    let mut told = false;
     loop {
         let observed = observe(world, Some(goal), &ThisRun::default()).await?;
         match plan(&observed, goal) {
             Ok(plan) => return Ok((observed, plan)),
-            Err(Stop::Waiting(on @ WaitingOn::ActiveNode)) if waited < LONGEST_ELECTION => {
-                if waited.is_zero() {
+            Err(Stop::Waiting(on @ WaitingOn::ActiveNode)) if started.elapsed() < LONGEST_ELECTION => {
+                if !std::mem::replace(&mut told, true) {
                     ui.event(&Event::Waiting { on });
                 }
                 tokio::time::sleep(LOOK_AGAIN).await;
-                waited += LOOK_AGAIN;
             }
             Err(stop) => return Err(stop.into()),
         }

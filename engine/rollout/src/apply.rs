@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::time::Instant;
 use vault_api::mounts::Disable;
 
 use crate::compare::Comparison;
@@ -228,7 +229,7 @@ impl Run<'_> {
 
     /// The decision on a fresh look, once what it needs is there.
     async fn next(&mut self, cancel: &CancelFlag) -> Result<Decision, String> {
-        let mut waited = Duration::ZERO;
+        let started = Instant::now();
         let mut told = None;
         loop {
             let observed = self.look().await?;
@@ -239,13 +240,14 @@ impl Run<'_> {
             self.tell_what_reads_back_differently(&observed);
             self.seen = Some(observed);
             match decision {
-                Decision::Wait(on) if waited < longest(&on) && (!cancel.is_cancelled() || self.is_amid()) => {
+                Decision::Wait(on)
+                    if started.elapsed() < longest(&on) && (!cancel.is_cancelled() || self.is_amid()) =>
+                {
                     if told.as_ref() != Some(&on) {
                         (self.listener)(&Event::Waiting { on: on.clone() });
                         told = Some(on);
                     }
                     tokio::time::sleep(LOOK_AGAIN).await;
-                    waited += LOOK_AGAIN;
                 }
                 decision => return Ok(decision),
             }
@@ -254,20 +256,20 @@ impl Run<'_> {
 
     /// A look at the world. Where there are other nodes, one of them takes over from one that is lost, so it is waited for.
     async fn look(&mut self) -> Result<Observed, String> {
-        let mut waited = Duration::ZERO;
+        let started = Instant::now();
+        let mut told = false;
         loop {
             let error = match observe(self.world, Some(self.goal), &self.this_run).await {
                 Ok(observed) => return Ok(observed),
                 Err(error) => error,
             };
-            if !error.may_pass() || !self.has_other_nodes() || waited >= LONGEST_WAIT {
+            if !error.may_pass() || !self.has_other_nodes() || started.elapsed() >= LONGEST_WAIT {
                 return Err(chain(&error));
             }
-            if waited.is_zero() {
+            if !std::mem::replace(&mut told, true) {
                 (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
             }
             tokio::time::sleep(LOOK_AGAIN).await;
-            waited += LOOK_AGAIN;
         }
     }
 
@@ -298,14 +300,13 @@ impl Run<'_> {
 
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
     async fn wait_for_active(&mut self) {
-        let mut waited = Duration::ZERO;
-        while self.has_other_nodes() && waited < LONGEST_WAIT {
+        let started = Instant::now();
+        while self.has_other_nodes() && started.elapsed() < LONGEST_WAIT {
             match self.look().await {
                 Ok(seen) if !seen.server.has_active_node => {}
                 Ok(_) | Err(_) => return,
             }
             tokio::time::sleep(LOOK_AGAIN).await;
-            waited += LOOK_AGAIN;
         }
     }
 

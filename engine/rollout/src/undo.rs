@@ -2,8 +2,8 @@
 
 use std::ffi::OsStr;
 use std::path::Path;
-use std::time::Duration;
 
+use tokio::time::Instant;
 use vault_api::catalog::{Deregister, EntryName};
 use vault_api::mounts::{Disable, Read, TuneVersion};
 use vault_api::pins::{Pin, Set};
@@ -220,7 +220,7 @@ async fn take_away(site: &dyn Site, path: &Path, sha256: &str, nodes: &[NodeName
     };
     let servers = PluginDirectory::At(directory.to_owned());
     let question = Question { servers, plugin: None, binary: None, look: Look::Versions };
-    let mut waited = Duration::ZERO;
+    let started = Instant::now();
     loop {
         let observed = site.observe(&question).await.map_err(|error| chain(&error))?;
         let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
@@ -240,11 +240,10 @@ async fn take_away(site: &dyn Site, path: &Path, sha256: &str, nodes: &[NodeName
         if unseen.is_empty() {
             return Ok(());
         }
-        if waited >= LONGEST_WAIT {
+        if started.elapsed() >= LONGEST_WAIT {
             return Err(unseen.join("; "));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-        waited += LOOK_AGAIN;
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use vault_api::catalog::{Deregister, EntryName, Register as RegisterEntry};
 use vault_api::logical::{Data, Write};
 use vault_api::mounts::{Disable, Enable, TuneVersion};
@@ -204,7 +205,7 @@ impl Run<'_> {
 
     /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let mut waited = Duration::ZERO;
+        let started = Instant::now();
         loop {
             // Connections may be refused as well while the way to the active node changes.
             match observe(self.world, Some(self.goal), &self.this_run).await {
@@ -212,13 +213,12 @@ impl Run<'_> {
                     self.seen = Some(observed);
                     return Ok(());
                 }
-                Ok(_) if waited < ELECTION => {}
+                Ok(_) if started.elapsed() < ELECTION => {}
                 Ok(_) => return Err(StepError::NobodyElse),
-                Err(_) if waited < ELECTION => {}
+                Err(_) if started.elapsed() < ELECTION => {}
                 Err(error) => return Err(error.into()),
             }
             tokio::time::sleep(LOOK_AGAIN).await;
-            waited += LOOK_AGAIN;
         }
     }
 
