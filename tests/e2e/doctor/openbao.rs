@@ -41,7 +41,11 @@ async fn standbys_that_run_plugins() {
         .await;
     pods.write("leasing/notes/one", json!({"text": "kept"})).await;
     let standby = pods.pods.standbys().await[0].to_owned();
-    let refused = pods.pods.api(&standby, "GET", "leasing/notes/one", None).await;
+    let refused = eventually("the standby has heard of the mount", async || {
+        let answer = pods.pods.api(&standby, "GET", "leasing/notes/one", None).await;
+        (answer.status != 404).then_some(answer)
+    })
+    .await;
     assert_eq!(refused.status, 500, "{refused:?}");
     let logs = pods.clinic.doctor(&["--logs"]).await.json();
     let heard = logs["logs"].as_array().unwrap();
