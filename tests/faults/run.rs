@@ -60,13 +60,13 @@ pub(crate) async fn run(lab: &mut Lab, point: FaultPoint) -> Shown {
     let account = load.stop().await;
     let moved = lab.leadership().await != leadership;
     assert!(account.wrong.is_empty(), "wrong answers: {:?}", account.wrong);
-    let noticed = !point.is_noticed() && !account.failed.is_empty();
-    assert!(moved || !noticed, "failed requests: {:?}", kinds(&account));
+    let uncalled_for = !point.is_noticed() && !account.failed.is_empty();
+    assert!(moved || !uncalled_for, "failed requests: {:?}", kinds(&account));
     lab.settle(&account).await;
     if !point.spends_the_pods() {
         lab.reset(OLD).await;
     }
-    if noticed {
+    if uncalled_for {
         return Shown::Disturbed(format!("{:?}", kinds(&account)));
     }
     let code = ended.code.map_or("killed".to_owned(), |code| format!("exit {code}"));

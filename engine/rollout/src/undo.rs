@@ -1,6 +1,5 @@
 //! Takes back what a failed run has done: mounts run the version before, proven, and nothing new is left.
 
-use std::ffi::OsStr;
 use std::path::Path;
 
 use tokio::time::Instant;
@@ -191,7 +190,7 @@ pub(crate) async fn clear(
                 client.send(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
             }
             Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.site {
-                Some(site) => take_away(site.as_ref(), &directory.join(file), sha256, nodes).await,
+                Some(site) => take_away(site.as_ref(), directory, file, sha256, nodes).await,
                 None => Ok(()),
             },
             Step::Persist { from, .. } => match &world.site {
@@ -214,10 +213,13 @@ pub(crate) async fn clear(
 
 /// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
 /// that is started anew at this moment is waited for, as it comes back with it.
-async fn take_away(site: &dyn Site, path: &Path, sha256: &str, nodes: &[NodeName]) -> Result<(), String> {
-    let (Some(directory), Some(file)) = (path.parent(), path.file_name().and_then(OsStr::to_str)) else {
-        return Err(format!("{} is no file of a directory", path.display()));
-    };
+async fn take_away(
+    site: &dyn Site,
+    directory: &Path,
+    file: &str,
+    sha256: &str,
+    nodes: &[NodeName],
+) -> Result<(), String> {
     let servers = PluginDirectory::At(directory.to_owned());
     let question = Question { servers, plugin: None, binary: None, look: Look::Versions };
     let started = Instant::now();

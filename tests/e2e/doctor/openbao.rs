@@ -89,8 +89,14 @@ async fn a_plugin_that_is_registered_and_declared() {
 
     let running = start(&configuration);
     let nobody = of("none yet");
-    let status = async || nobody.shell.run(["-c", "bao status -format=json"]).await.stdout;
-    eventually("the server answers", async || status().await.contains("\"sealed\"").then_some(())).await;
+    let answers = async || {
+        eventually("the server answers", async || {
+            let status = nobody.shell.run(["-c", "bao status -format=json"]).await;
+            status.stdout.contains("\"sealed\"").then_some(())
+        })
+        .await;
+    };
+    answers().await;
     let keys = nobody.runs("bao operator init -key-shares=1 -key-threshold=1 -format=json").await;
     let keys: Value = serde_json::from_str(&keys).unwrap();
     let clinic = of(keys["root_token"].as_str().unwrap());
@@ -108,7 +114,7 @@ async fn a_plugin_that_is_registered_and_declared() {
         json!({"command": FILE, "args": ["serve"], "version": VERSION, "sha256sum": sha256});
     let mut running = start(&declared);
     let mut log = BufReader::new(running.stderr.take().unwrap()).lines();
-    eventually("the server answers", async || status().await.contains("\"sealed\"").then_some(())).await;
+    answers().await;
     clinic.runs(&unseal).await;
     let refused = loop {
         let line = log.next_line().await.unwrap().expect("the server goes on");
@@ -121,7 +127,7 @@ async fn a_plugin_that_is_registered_and_declared() {
 
     // Of the two, the catalog speaks.
     let _running = start(&configuration);
-    eventually("the server answers", async || status().await.contains("\"sealed\"").then_some(())).await;
+    answers().await;
     clinic.runs(&unseal).await;
     clinic.is_healthy_in_a_moment().await;
 }
