@@ -1,10 +1,11 @@
-//! `node`: what this program does for itself in a container beside a server that has no shell. Nobody else calls it.
+//! `node`: what this program does in a container beside a server that has no shell. It calls itself there, and the commands that `doctor`
+//! prints do.
 
 use std::io::stdin;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rollout::{NodeError, node_facts, node_place, node_remove};
+use rollout::{NodeError, node_facts, node_mode, node_place, node_remove};
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -17,6 +18,8 @@ pub enum NodeCommand {
     Facts(NodeArgs),
     /// Put what comes on standard input into the plugin directory
     Place(NodeArgs),
+    /// Give a file or a directory a mode
+    Mode(NodeArgs),
     /// Take a file out of the plugin directory
     Remove(NodeArgs),
     /// Be there for the others
@@ -54,6 +57,7 @@ pub async fn run(command: NodeCommand) -> Result<NodeReport, CommandError> {
         }
         NodeCommand::Facts(NodeArgs { args }) => aside(move || node_facts(&args)).await,
         NodeCommand::Place(NodeArgs { args }) => aside(move || node_place(&args, stdin().lock())).await,
+        NodeCommand::Mode(NodeArgs { args }) => aside(move || node_mode(&args)).await,
         NodeCommand::Remove(NodeArgs { args }) => aside(move || node_remove(&args)).await,
     };
     let text = text.map_err(|error| CommandError::failed("the node did not do it").because(error))?;

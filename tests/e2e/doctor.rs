@@ -21,6 +21,7 @@ mod rights;
 mod stored;
 mod variants;
 mod walk;
+mod without_shell;
 mod words;
 
 use clinic::Clinic;

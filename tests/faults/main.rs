@@ -21,14 +21,14 @@ use crate::point::FaultPoint;
 use crate::run::Shown;
 
 const USAGE: &str = "\
-Usage: cargo test --test faults -- [--list | --all | FILTER...]
+Usage: cargo test --test faults -- [--list | --all | --for SECONDS | FILTER...]
 
-Runs faults on a real Kubernetes, needs root. Without an argument: those that are next in turn, for some 45 seconds; the
-next run goes on behind them.
+Runs faults on a real Kubernetes, needs root. Without an argument: those that are next in turn, for 45 seconds.
 
-  --list     only print the list
-  --all      run the whole list
-  FILTER     run those whose names contain one of these
+  --list         only print the list
+  --all          run the whole list
+  --for SECONDS  run those that are next in turn, and begin none after so long; the next run goes on behind them
+  FILTER         run those whose names contain one of these
 ";
 
 /// After so long no further fault is begun when nothing was asked for.
@@ -52,12 +52,19 @@ fn main() -> ExitCode {
     // What does not hold is said once, in the list.
     std::panic::set_hook(Box::new(|_| {}));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let failed = if args.is_empty() {
+    let time = match args.as_slice() {
+        [] => Some(TURN),
+        [option, seconds] if option == "--for" => {
+            Some(Duration::from_secs(seconds.parse().expect("--for takes seconds")))
+        }
+        _ => None,
+    };
+    let failed = if let Some(time) = time {
         let turn = Turn::next(all.len());
-        println!("from fault {} of {}, for {TURN:?}", turn.first + 1, all.len());
+        println!("from fault {} of {}, for {time:?}", turn.first + 1, all.len());
         let mut points = all;
         points.rotate_left(turn.first);
-        let (done, failed) = runtime.block_on(LocalSet::new().run_until(run_all(&points, Some(TURN))));
+        let (done, failed) = runtime.block_on(LocalSet::new().run_until(run_all(&points, Some(time))));
         turn.ended(done);
         failed
     } else {

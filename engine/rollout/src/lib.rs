@@ -57,7 +57,7 @@ pub use site::held::HeldLease;
 pub use site::kubernetes::cluster::ClusterChoice;
 pub use site::kubernetes::error::KubernetesError;
 pub use site::kubernetes::find::PodChoice;
-pub use site::kubernetes::node::{NodeError, node_facts, node_place, node_remove};
+pub use site::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
 pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
 pub use site::local::{LocalSite, Owner, file_version};
 pub use site::{Copied, Look, Question, Site, SiteError};

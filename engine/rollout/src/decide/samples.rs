@@ -60,6 +60,7 @@ pub(crate) fn bare_server() -> Observed {
 pub(crate) fn empty_node() -> NodeObserved {
     NodeObserved {
         presence: Presence::Ready,
+        beside: None,
         directory: SiteState::Usable,
         machine: Machine::X86_64,
         free_bytes: Some(1 << 30),

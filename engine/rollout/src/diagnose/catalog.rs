@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::finding::{Finding, Known, Severity, Shown, on, quoted};
+use super::finding::{Finding, Known, Severity, Shown, beside, chmod, quoted};
 use crate::binary::Machine;
 use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, SiteKind, Unfit};
 use crate::observed::{CatalogEntry, Observed, PluginDirectory};
@@ -216,7 +216,11 @@ fn copy(observed: &Observed, entry: &CatalogEntry, to: &NodeName) -> Option<Stri
     };
     let nodes = seen(observed);
     let has_it = |node: &NodeObserved| file(node, entry).is_some_and(|file| file.sha256 == entry.sha256);
-    let (from, _) = nodes.iter().find(|(_, node)| !entry.sha256.is_empty() && has_it(node))?;
+    let can_give = |node: &NodeObserved| node.beside.is_none() && has_it(node);
+    let (from, _) = nodes.iter().find(|(_, node)| !entry.sha256.is_empty() && can_give(node))?;
+    if beside(observed, to).is_some() {
+        return None;
+    }
     let (path, part) = (path(observed, entry), part(observed, entry));
     let script = format!(
         "cat > {part} && echo {sum} | sha256sum -c - && chmod 755 {part} && mv -f {part} {path}",
@@ -274,10 +278,10 @@ fn other_content(observed: &Observed) -> Vec<Finding> {
 fn unreadable(observed: &Observed) -> Vec<Finding> {
     each_file(observed, |entry, (node, _), file| {
         let path = path(observed, entry);
-        let chmod = on(observed, node, &format!("chmod 755 {}", quoted(&path)));
         let evidence =
             format!("{path} on {node} cannot be read by the server's user; its mode is {:o}", file.mode);
-        file.sha256.is_empty().then(|| UNREADABLE.at(title(entry), evidence).run(chmod))
+        let found = || UNREADABLE.at(title(entry), evidence);
+        file.sha256.is_empty().then(|| found().run(chmod(observed, node, "755", &path)))
     })
 }
 
@@ -285,8 +289,8 @@ fn not_executable(observed: &Observed) -> Vec<Finding> {
     each_file(observed, |entry, (node, _), file| {
         let path = path(observed, entry);
         let evidence = format!("{path} on {node} has mode {:o}", file.mode);
-        let chmod = on(observed, node, &format!("chmod 755 {}", quoted(&path)));
-        (file.mode & 0o111 == 0).then(|| NOT_EXECUTABLE.at(title(entry), evidence).run(chmod))
+        let found = || NOT_EXECUTABLE.at(title(entry), evidence);
+        (file.mode & 0o111 == 0).then(|| found().run(chmod(observed, node, "755", &path)))
     })
 }
 

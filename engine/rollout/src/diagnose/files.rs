@@ -1,7 +1,7 @@
 //! The plugin directory of each node.
 
 use super::Check;
-use super::finding::{Finding, Known, Severity, Shown, on, quoted, tool};
+use super::finding::{Finding, Known, Severity, Shown, chmod, on, quoted, remove_file, tool};
 use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, SiteKind, SiteObserved, SiteState};
 use crate::observed::{Observed, PluginDirectory};
 
@@ -161,9 +161,7 @@ fn directory(observed: &Observed) -> Vec<Finding> {
         };
         let finding = known.at(name.to_string(), evidence);
         Some(match &node.directory {
-            SiteState::WritableByEverybody => {
-                finding.run(on(observed, name, &format!("chmod go-w {}", quoted(&path))))
-            }
+            SiteState::WritableByEverybody => finding.run(chmod(observed, name, "go-w", &path)),
             // In a pod it is a volume that is not mounted.
             SiteState::Missing if site.kind == SiteKind::Local => {
                 finding.run(format!("mkdir -p -m 755 {}", quoted(&path)))
@@ -182,8 +180,7 @@ fn leftovers(observed: &Observed) -> Vec<Finding> {
     let of_node = |(site, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
         let finding = |file: &String| {
             let path = site.directory.join(file).display().to_string();
-            let remove = on(observed, name, &format!("rm -f {}", quoted(&path)));
-            LEFTOVER.at(name.to_string(), path).run(remove)
+            LEFTOVER.at(name.to_string(), path).run(remove_file(observed, name, &site.directory, file))
         };
         node.oddities.leftovers.iter().map(finding).collect::<Vec<_>>()
     };
@@ -208,7 +205,8 @@ fn links(observed: &Observed) -> Vec<Finding> {
             let part = quoted(&site.directory.join(format!(".{file}.part")).display().to_string());
             let copy = format!("cp {} {part} && mv -f {part} {}", quoted(&target), quoted(&path));
             let copy = format!("sh -c {}", quoted(&copy));
-            LINK_OUT.at(name.to_string(), format!("{path} is {target}")).run(on(observed, name, &copy))
+            let found = LINK_OUT.at(name.to_string(), format!("{path} is {target}"));
+            on(observed, name, &copy).into_iter().fold(found, Finding::run)
         };
         node.oddities.links.iter().map(finding).collect::<Vec<_>>()
     };
@@ -220,8 +218,8 @@ fn writable_files(observed: &Observed) -> Vec<Finding> {
         let files = node.files.iter().filter(|file| file.mode & 0o022 != 0);
         let finding = |file: &crate::observed::site::PluginFile| {
             let path = site.directory.join(&file.name).display().to_string();
-            let chmod = on(observed, name, &format!("chmod go-w {}", quoted(&path)));
-            WRITABLE_FILE.at(name.to_string(), format!("{path} has mode {:o}", file.mode)).run(chmod)
+            let found = WRITABLE_FILE.at(name.to_string(), format!("{path} has mode {:o}", file.mode));
+            found.run(chmod(observed, name, "go-w", &path))
         };
         files.map(finding).collect::<Vec<_>>()
     };

@@ -42,11 +42,9 @@ fn orphans(observed: &Observed) -> Vec<Finding> {
             let process = node.processes.iter().find(|process| process.pid == *pid);
             let file = process.map_or("a plugin", |process| process.file.as_str());
             let evidence = format!("process {pid} runs {file}, and its parent is no server");
-            findings.push(ORPHAN.at(name.to_string(), evidence).run(on(
-                observed,
-                name,
-                &format!("kill {pid}"),
-            )));
+            let found = ORPHAN.at(name.to_string(), evidence);
+            let kill = on(observed, name, &format!("kill {pid}"));
+            findings.push(kill.into_iter().fold(found, Finding::run));
         }
     }
     findings

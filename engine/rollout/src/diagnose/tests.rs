@@ -91,6 +91,27 @@ fn directories() {
     check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
 }
 
+/// The container in which this program is can do what a shell would, but for a copy from elsewhere.
+#[test]
+fn where_there_is_no_shell_no_command_takes_one() {
+    let mut observed = fleet();
+    let site = observed.site.as_mut().expect("a site");
+    for seen in site.nodes.values_mut() {
+        seen.beside = Some("vault-token-plugin-1".into());
+        seen.files[0].mode = 0o666;
+        seen.oddities.leftovers.push(".custom-1.0.0.part".into());
+        seen.oddities.links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
+        seen.oddities.orphans.insert(7);
+    }
+    node(&mut observed).files.clear();
+    let (findings, _) = diagnose(&observed);
+    let commands: Vec<&String> = findings.iter().flat_map(|finding| &finding.commands).collect();
+    let in_pods = commands.iter().filter(|command| command.starts_with("kubectl"));
+    let program =
+        |command: &&&String| command.contains("-c vault-token-plugin-1 -- /vault-token-plugin node ");
+    assert!(in_pods.clone().count() > 0 && in_pods.clone().all(|command| program(&command)), "{commands:#?}");
+}
+
 #[test]
 fn the_catalog_against_the_files() {
     check(&["VTP-301"], |seen| node(seen).files.clear());

@@ -54,6 +54,9 @@ pub struct NodeName(String);
 pub struct NodeObserved {
     /// Whether it can be looked at; what follows is only known when it can.
     pub presence: Presence,
+    /// The container beside its server in which this program does the work; `None` where the server's own has a shell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub beside: Option<String>,
     /// What its plugin directory is.
     pub directory: SiteState,
     /// What its machine is.
@@ -304,6 +307,7 @@ impl NodeObserved {
     pub fn not_ready(why: impl Into<String>) -> Self {
         Self {
             presence: Presence::NotReady { why: why.into() },
+            beside: None,
             directory: SiteState::Missing,
             machine: Machine::Other(0),
             free_bytes: None,

@@ -1,6 +1,6 @@
 //! Site `kubernetes`: the pods of a StatefulSet. Files go by exec, the server is reached by port-forward.
 
-mod agent;
+pub(crate) mod agent;
 mod brings;
 pub(crate) mod cluster;
 pub(crate) mod error;
@@ -233,6 +233,7 @@ impl Inner {
         };
         facts.learn(&mut known);
         let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
+        let beside = agent.beside().map(str::to_owned);
         self.learned.lock().await.insert(uid(pod), Learned { agent, known, owner });
         let is_version =
             |file: &str| is_version_of(file, question.plugin.as_deref()) || question.look.names(file);
@@ -241,7 +242,8 @@ impl Inner {
             let files = facts.unchanged_since(at).into_iter().filter(|file| is_version(file)).collect();
             Brought { image_id, files }
         });
-        let node = facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version);
+        let mut node = facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version);
+        node.beside = beside;
         Ok(Seen { node, brought })
     }
 

@@ -95,6 +95,7 @@ impl LocalSite {
             rustix::fs::statvfs(&self.directory).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         Ok(NodeObserved {
             presence: Presence::Ready,
+            beside: None,
             directory,
             machine: Machine::of_this_process(),
             free_bytes,

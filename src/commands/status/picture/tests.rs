@@ -61,6 +61,7 @@ fn node(role: Role, versions: &[&str], runs: &[&str]) -> NodeObserved {
     let file = |version: &&str| format!("custom-{version}");
     NodeObserved {
         presence: Presence::Ready,
+        beside: None,
         directory: SiteState::Usable,
         machine: Machine::X86_64,
         free_bytes: Some(5 << 30),

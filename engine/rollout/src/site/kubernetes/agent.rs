@@ -20,7 +20,7 @@ const PLACE: &str = include_str!("place.sh");
 const REMOVE: &str = "rm -f \"$1/$2\" && echo removed";
 
 /// Where this program lies in the images that it makes.
-const PROGRAM: &str = "/vault-token-plugin";
+pub(crate) const PROGRAM: &str = "/vault-token-plugin";
 
 /// Names of the containers that we put beside a server begin so.
 const BESIDE: &str = "vault-token-plugin-";
@@ -53,6 +53,14 @@ impl Agent {
     fn container(&self) -> &str {
         match self {
             Self::Shell { container } | Self::Program { container } => container,
+        }
+    }
+
+    /// The container in which this program does the work.
+    pub(super) fn beside(&self) -> Option<&str> {
+        match self {
+            Self::Shell { .. } => None,
+            Self::Program { container } => Some(container),
         }
     }
 

@@ -271,6 +271,7 @@ impl Facts {
         });
         NodeObserved {
             presence: Presence::Ready,
+            beside: None,
             directory: state,
             machine: self.machine,
             free_bytes: there.free_bytes,

@@ -239,6 +239,23 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
     Ok("placed\n".to_owned())
 }
 
+/// Gives a file or a directory a mode. Arguments: permission bits, or `go-w` for what it has without the right of others to write;
+/// and the path.
+///
+/// # Errors
+/// When there are others, and when the file system says no.
+pub fn node_mode(args: &[String]) -> Result<String, NodeError> {
+    let [mode, path] = args else { return Err(ARGUMENTS) };
+    let path = Path::new(path);
+    let mode = if mode == "go-w" {
+        fs::metadata(path).map_err(failed("look at", path))?.mode() & 0o7777 & !0o022
+    } else {
+        u32::from_str_radix(mode, 8).map_err(|_| ARGUMENTS)?
+    };
+    give(path, mode, None)?;
+    Ok("given\n".to_owned())
+}
+
 /// Takes a file away. Arguments: directory and file.
 ///
 /// # Errors

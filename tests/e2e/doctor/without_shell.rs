@@ -1,0 +1,39 @@
+//! A pod with nothing in it but the server, where no command of a shell can cure anything.
+
+use std::fs;
+use std::path::Path;
+
+use harness::{Cluster, Content, ImageArchive, ImageKind, PluginVolume, build};
+
+use super::pods::{PLUGIN_FILE, Pods};
+use super::set_mode;
+
+const IMAGE: &str = "localhost/vault-token-plugin:cures";
+
+/// VTP-206, VTP-210, VTP-304.
+#[tokio::test]
+async fn what_is_wrong_with_a_pod_that_has_no_shell_is_cured_by_this_program_in_it() {
+    let program = build::static_binary("vault-token-plugin").await;
+    let content = [("vault-token-plugin", Content::Program(program)), ("tmp", Content::Scratch)];
+    let image = ImageArchive::new(IMAGE, "/vault-token-plugin", &content);
+    Cluster::shared().await.import(Path::new(&image.path())).await;
+    let pods = Pods::new(&["--tool-image", IMAGE], |pods| {
+        pods.replicas(1).image(ImageKind::WithoutShell).plugin_volume(PluginVolume::Persistent)
+    })
+    .await;
+    pods.place_everywhere(PLUGIN_FILE, "v1.0.0").await;
+    pods.register(PLUGIN_FILE, "v1.0.0").await;
+    pods.mount().await;
+    let clinic = &pods.clinic;
+    clinic.is_healthy().await;
+
+    let file = pods.path("vault-0", PLUGIN_FILE).await;
+    set_mode(&file, 0o644);
+    clinic.cures("VTP-304").await;
+
+    set_mode(&file, 0o775);
+    clinic.cures("VTP-210").await;
+
+    fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
+    clinic.cures("VTP-206").await;
+}
