@@ -79,7 +79,7 @@ impl Client {
     /// Sends one endpoint and reads the answer.
     ///
     /// Tries again where that cannot do harm: when there was no connection, on a redirect that is not followed, on 412 and 429, and, for endpoints that
-    /// may be repeated, on 502, 503 (not when sealed) and 504. A request that was cut off may have been carried out.
+    /// may be repeated, on 502, 503 (not when sealed) and 504, and when the connection broke: such a request may have been carried out.
     pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
         let request = endpoint.request();
         let mut attempt = 0;
@@ -88,6 +88,9 @@ impl Client {
             let pause = match &outcome {
                 Ok(reply) => pause_after_reply(reply, E::REPEAT),
                 Err(CallError::Transport { trouble: Trouble::NoConnection | Trouble::Standby, .. }) => {
+                    Some(Duration::ZERO)
+                }
+                Err(CallError::Transport { trouble: Trouble::Broken, .. }) if E::REPEAT == Repeat::Safe => {
                     Some(Duration::ZERO)
                 }
                 Err(_) => None,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use vault_api::{CallError, Client, ClientConfig, Redirects, Trouble, health};
+use vault_api::{CallError, Client, ClientConfig, Endpoint, Redirects, Trouble, health, step_down};
 
 /// Gives the same answer to every connection. Returns its address and how often it was asked.
 async fn server(answer: String) -> (String, Arc<AtomicUsize>) {
@@ -54,4 +54,20 @@ async fn behind_a_tunnel_the_token_goes_nowhere_else() {
     let trouble = answer.unwrap_err();
     assert!(matches!(trouble, CallError::Transport { trouble: Trouble::Standby, .. }), "{trouble}");
     assert_eq!(asked, 0);
+}
+
+/// How often a server is asked that hangs up instead of answering.
+async fn asked_before_it_broke(endpoint: &impl Endpoint) -> usize {
+    let (address, asked) = server(String::new()).await;
+    let config = ClientConfig { max_retries: 1, ..ClientConfig::new(address) };
+    let trouble = Client::new(&config).unwrap().send(endpoint).await.err();
+    let broken = matches!(trouble, Some(CallError::Transport { trouble: Trouble::Broken, .. }));
+    assert!(broken, "{trouble:?}");
+    asked.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn what_may_have_been_carried_out_is_only_sent_again_where_that_changes_nothing() {
+    assert_eq!(asked_before_it_broke(&health::Read).await, 2);
+    assert_eq!(asked_before_it_broke(&step_down::StepDown).await, 1);
 }
