@@ -136,12 +136,20 @@ pub async fn go_sdk(release: &str) -> PathBuf {
 
 /// Path of a binary of this workspace, linked statically, in the debug profile: it runs where nothing else is.
 ///
-/// It is built for the machine's own architecture in a folder of its own below `target`, dependencies and all.
+/// It is built for the machine's own architecture in a folder of its own below `target`, dependencies and all; unless this
+/// test is linked so itself.
 ///
 /// # Panics
 ///
 /// When the build fails; its output went to standard error.
 pub async fn static_binary(package: &str) -> PathBuf {
+    // Then the one that was built with this test is.
+    if cfg!(target_feature = "crt-static") {
+        let test = std::env::current_exe().expect("a path");
+        let built = test.ancestors().nth(2).expect("tests lie in a folder beside binaries").join(package);
+        assert!(built.exists(), "{} is not built: test the whole workspace", built.display());
+        return built;
+    }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = workspace.join("target/static");
     let status = Command::new(env!("CARGO"))
