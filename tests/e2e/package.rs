@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::lab::Lab;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+const BUSYBOX: &str = "/bin/busybox";
 
 /// A folder with two versions of a plugin, and a loader.
 struct Workshop {
@@ -19,9 +20,9 @@ struct Workshop {
 }
 
 impl Workshop {
-    /// For images that are not started: any static program will do as their loader.
+    /// For images that are not started: any static program will do as their loader, and a small one is soon packed.
     async fn new() -> Workshop {
-        Workshop::with_loader(build::go_kv("v2.0.0").await).await
+        Workshop::with_loader(BUSYBOX.into()).await
     }
 
     async fn with_loader(loader: PathBuf) -> Workshop {

@@ -34,7 +34,7 @@ async fn what_would_not_run_is_refused_with_its_cause_and_cure() {
     let (kv_file, layout) = (path("kv-1.0.0"), path("layout"));
     let foreign = if cfg!(target_arch = "x86_64") { "linux/arm64" } else { "linux/amd64" };
     for (args, code, says) in [
-        (&[BINARY][..], 1, &["needs the dynamic linker", "CGO_ENABLED=0"][..]),
+        (&["/bin/true"][..], 1, &["needs the dynamic linker", "CGO_ENABLED=0"][..]),
         (&[&path("script-1.0.0")], 1, &["is not a Linux executable"]),
         (&[&path("locked-1.0.0")], 1, &["is not executable", "chmod +x"]),
         (&[&path("kv-1.0.1")], 1, &["reports version v1.0.0 and its name says 1.0.1", "Rename it"]),
@@ -118,7 +118,7 @@ async fn a_disk_that_is_full_or_read_only_is_told_and_nothing_is_left() {
     let file = folder.path().join("kv-1.0.0");
     fs::copy(build::go_kv("v1.0.0").await, &file).unwrap();
     // Any static program: the image is not started.
-    let loader = build::go_kv("v1.0.0").await;
+    let loader = Path::new("/bin/busybox");
     let target = folder.path().join("target");
     fs::create_dir(&target).unwrap();
     for (mount, says) in [(Mount::Small, "The disk is full"), (Mount::ReadOnly, "read-only file system")] {

@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::lab::{BINARY, Lab, assert_seen, script, seen};
+use crate::lab::{Lab, assert_seen, script, seen};
 use crate::stage::Stage;
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn package_refuses_what_no_image_can_run() {
     let own = [(lab.program.home().display().to_string(), "<home>")];
     let text = script(lab.program.home(), "text-1.0.0", "no program\n");
     for (name, file) in
-        [("package of a text", text.to_str().unwrap()), ("package of a dynamic binary", BINARY)]
+        [("package of a text", text.to_str().unwrap()), ("package of a dynamic binary", "/bin/true")]
     {
         let args = ["package", file, "--layout", "layout"];
         assert_seen(name, &seen(&lab.program.run(args).await, &own));

@@ -147,6 +147,8 @@ pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
         // Of the machine that the tests run on.
         (r"\b(amd64|arm64|x86_64|aarch64)\b", "<machine>"),
         (r"/lib\S*/ld-linux\S+", "<loader>"),
+        // Of how these tests are linked.
+        (r"(runs on +\S+), (?:needs <loader>|static: any image)", "${1}, <linkage>"),
         (r"process \d+", "process <pid>"),
         (r"\b[0-9a-f]{12}\b( +\d+)?", "<sha256 and processes>"),
         (r"35[89]\d", "3600"),

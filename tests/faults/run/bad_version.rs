@@ -8,7 +8,7 @@ use harness::build;
 use serde_json::json;
 
 use super::Ended;
-use crate::lab::{BINARY, Lab, NAME, OLD, new, sha256};
+use crate::lab::{Lab, NAME, OLD, new, sha256};
 use crate::point::BadVersion;
 
 /// A program that can be anything: it is linked statically, and the pods have it too.
@@ -63,10 +63,9 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
         // In ELF the machine stands at byte 18: 183 is arm64.
         BadVersion::OtherArchitecture => serve(changed(lab, "arm64", |content| content[18] = 183)),
         BadVersion::Truncated => serve(changed(lab, "cut", |content| content.truncate(1 << 20))),
+        // This machine's shell, whose dynamic linker the pods do not have.
         BadVersion::Dynamic => {
-            let folder = lab.folder.path().join("dynamic");
-            fs::create_dir_all(&folder).unwrap();
-            serve(build::another_version(BINARY.as_ref(), OLD, &new(), &folder))
+            ("/bin/sh".into(), vec!["-c".to_owned(), format!("exec {} serve", lab.new.display())])
         }
         BadVersion::RegisteredWithAnotherChecksum => {
             let other = build::another_version(&lab.new, "max_ttl", "max_tlx", lab.folder.path());
