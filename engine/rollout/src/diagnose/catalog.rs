@@ -32,7 +32,7 @@ const OTHER_CONTENT: Known = Known {
     title: "a file is not what was registered",
     severity: Severity::BreaksAtRestart,
     consequence: "The server compares checksums whenever it starts a plugin, and will not start this one.",
-    cure: "Put the registered file back. If the new content is wanted, give it another version and register that.",
+    cure: "Remove the file, and put the registered one there with `vault-token-plugin register`. If the new content is wanted, give it another version and register that.",
     says: &["checksums did not match"],
     shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
 };
