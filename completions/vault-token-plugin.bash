@@ -190,6 +190,9 @@ _vault__token__plugin() {
             vault__token__plugin__subcmd__help__subcmd__node,facts)
                 cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__facts"
                 ;;
+            vault__token__plugin__subcmd__help__subcmd__node,mode)
+                cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__mode"
+                ;;
             vault__token__plugin__subcmd__help__subcmd__node,place)
                 cmd="vault__token__plugin__subcmd__help__subcmd__node__subcmd__place"
                 ;;
@@ -205,6 +208,9 @@ _vault__token__plugin() {
             vault__token__plugin__subcmd__node,help)
                 cmd="vault__token__plugin__subcmd__node__subcmd__help"
                 ;;
+            vault__token__plugin__subcmd__node,mode)
+                cmd="vault__token__plugin__subcmd__node__subcmd__mode"
+                ;;
             vault__token__plugin__subcmd__node,place)
                 cmd="vault__token__plugin__subcmd__node__subcmd__place"
                 ;;
@@ -219,6 +225,9 @@ _vault__token__plugin() {
                 ;;
             vault__token__plugin__subcmd__node__subcmd__help,help)
                 cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__help"
+                ;;
+            vault__token__plugin__subcmd__node__subcmd__help,mode)
+                cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__mode"
                 ;;
             vault__token__plugin__subcmd__node__subcmd__help,place)
                 cmd="vault__token__plugin__subcmd__node__subcmd__help__subcmd__place"
@@ -1686,7 +1695,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node)
-            opts="facts place remove wait"
+            opts="facts place mode remove wait"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1700,6 +1709,20 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node__subcmd__facts)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__help__subcmd__node__subcmd__mode)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2240,7 +2263,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node)
-            opts="-q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help facts place remove wait help"
+            opts="-q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help facts place mode remove wait help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2404,7 +2427,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help)
-            opts="facts place remove wait help"
+            opts="facts place mode remove wait help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2432,6 +2455,20 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__help__subcmd__mode)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -2480,6 +2517,88 @@ _vault__token__plugin() {
                 return 0
             fi
             case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        vault__subcmd__token__subcmd__plugin__subcmd__node__subcmd__mode)
+            opts="-q -n -h --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --address)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ca-path)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-cert)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --client-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tls-server-name)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "human json yaml" -- "${cur}"))
+                    return 0
+                    ;;
+                --kube-namespace)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -n)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --kubeconfig)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --context)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --statefulset)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --selector)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --container)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tool-image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;
