@@ -46,7 +46,7 @@ async fn what_would_not_run_is_refused_with_its_cause_and_cure() {
         ),
         (&[&path("nothing-1.0.0")], 2, &["there is no such binary", "nothing-1.0.0"]),
         (&[&kv_file, &kv_file], 2, &["are the same version of the same plugin"]),
-        (&[&kv_file, "--layout", &layout], 1, &["cannot be the loader of the image", "--loader FILE"]),
+        (&[&kv_file, "--loader", "/bin/true", "--layout", &layout], 1, &["needs the dynamic linker"]),
         (&[&kv_file, "--user", "vault"], 2, &["is not UID or UID:GID"]),
         (&[&kv_file, "--label", "team"], 2, &["is not KEY=VALUE"]),
         (&[&kv_file, "--push", "Team/Plugin"], 2, &["cannot have that name"]),
@@ -60,6 +60,13 @@ async fn what_would_not_run_is_refused_with_its_cause_and_cure() {
         }
         assert!(!folder.path().join("SHA256SUMS").exists(), "{args:?}");
         assert!(!folder.path().join("layout").exists(), "{args:?}");
+    }
+    // A program that is linked statically is its own loader.
+    if !cfg!(target_feature = "crt-static") {
+        let output = package(folder.path(), &[&kv_file, "--layout", &layout]).await;
+        assert_eq!(output.code, Some(1), "{}", output.stderr);
+        assert!(output.stderr.contains("cannot be the loader of the image"), "{}", output.stderr);
+        assert!(output.stderr.contains("--loader FILE"), "{}", output.stderr);
     }
 }
 
