@@ -142,33 +142,26 @@ pub(super) fn tool(observed: &Observed, command: &str) -> String {
 
 /// A command line that gives a file or a directory on a node a mode.
 pub(super) fn chmod(observed: &Observed, node: &NodeName, mode: &str, path: &str) -> String {
-    let path = quoted(path);
-    match beside(observed, node) {
-        None => at_server(observed, node, &format!("chmod {mode} {path}")),
-        Some(container) => {
-            in_container(observed, node, container, &format!("{PROGRAM} node mode {mode} {path}"))
-        }
-    }
+    let chmod = match beside(observed, node) {
+        None => "chmod".to_owned(),
+        Some(_) => format!("{PROGRAM} node mode"),
+    };
+    at(observed, node, &format!("{chmod} {mode} {}", quoted(path)))
 }
 
 /// A command line that takes a file of the plugin directory away from a node.
 pub(super) fn remove_file(observed: &Observed, node: &NodeName, directory: &Path, file: &str) -> String {
-    match beside(observed, node) {
-        None => {
-            let path = directory.join(file).display().to_string();
-            at_server(observed, node, &format!("rm -f {}", quoted(&path)))
-        }
-        Some(container) => {
-            let directory = quoted(&directory.display().to_string());
-            let command = format!("{PROGRAM} node remove {directory} {}", quoted(file));
-            in_container(observed, node, container, &command)
-        }
-    }
+    let text = |path: &Path| quoted(&path.display().to_string());
+    let remove = match beside(observed, node) {
+        None => format!("rm -f {}", text(&directory.join(file))),
+        Some(_) => format!("{PROGRAM} node remove {} {}", text(directory), quoted(file)),
+    };
+    at(observed, node, &remove)
 }
 
 /// A command line that does something on a node with the tools of a shell; `None` where there is none.
 pub(super) fn on(observed: &Observed, node: &NodeName, command: &str) -> Option<String> {
-    beside(observed, node).is_none().then(|| at_server(observed, node, command))
+    beside(observed, node).is_none().then(|| at(observed, node, command))
 }
 
 /// The container with this program in it, where the server's own has no shell.
@@ -176,22 +169,17 @@ pub(super) fn beside<'a>(observed: &'a Observed, node: &NodeName) -> Option<&'a 
     observed.site.as_ref()?.nodes.get(node)?.beside.as_deref()
 }
 
-/// A command line that does something where the server of a node is.
-fn at_server(observed: &Observed, node: &NodeName, command: &str) -> String {
+/// A command line that does something where the work on a node is done.
+fn at(observed: &Observed, node: &NodeName, command: &str) -> String {
     match observed.site.as_ref().map(|site| &site.kind) {
-        Some(SiteKind::Kubernetes { namespace: _, statefulset: _, container }) => {
-            in_container(observed, node, container, command)
-        }
+        Some(SiteKind::Kubernetes { namespace, statefulset: _, container }) => format!(
+            "kubectl -n {} exec {} -c {} -- {command}",
+            quoted(namespace),
+            quoted(node.as_str()),
+            quoted(beside(observed, node).unwrap_or(container))
+        ),
         Some(SiteKind::Local) | None => command.to_owned(),
     }
-}
-
-fn in_container(observed: &Observed, node: &NodeName, container: &str, command: &str) -> String {
-    let namespace = match observed.site.as_ref().map(|site| &site.kind) {
-        Some(SiteKind::Kubernetes { namespace, .. }) => format!(" -n {}", quoted(namespace)),
-        Some(SiteKind::Local) | None => String::new(),
-    };
-    format!("kubectl{namespace} exec {} -c {} -- {command}", quoted(node.as_str()), quoted(container))
 }
 
 /// As one word of a shell.
