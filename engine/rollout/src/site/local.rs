@@ -1,6 +1,6 @@
 //! Site `local`: a directory of this machine.
 
-mod closely;
+pub(crate) mod closely;
 mod digests;
 
 use std::collections::BTreeMap;

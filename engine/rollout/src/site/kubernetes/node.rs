@@ -11,6 +11,7 @@ use flate2::read::GzDecoder;
 use rustix::fs::Access;
 
 use super::facts::plain;
+use crate::site::local::closely::leftovers;
 use crate::site::local::hash;
 
 /// Names of files that are not whole yet end so; so do those of the script.
@@ -140,12 +141,8 @@ fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
 
 /// What copies that were cut have left.
 fn tell_parts(text: &mut String, real: &Path) {
-    let entries = fs::read_dir(real).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    for name in names.filter(|name| name.starts_with('.') && name.ends_with("part")) {
-        if plain(&name).is_some() {
-            let _ = writeln!(text, "part {name}");
-        }
+    for name in leftovers(real).iter().filter_map(|name| plain(name)) {
+        let _ = writeln!(text, "part {name}");
     }
 }
 

@@ -51,7 +51,7 @@ fn why_unfit(path: &Path, format: &Format) -> Option<Unfit> {
 }
 
 /// What a copy that was killed leaves: a name that begins with a dot and ends in `part`, in a pod in `.vtp-part`.
-fn leftovers(directory: &Path) -> Vec<String> {
+pub(crate) fn leftovers(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
     let mut left: Vec<String> =
