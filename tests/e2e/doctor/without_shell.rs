@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Cluster, Content, ImageArchive, ImageKind, PluginVolume, build};
+use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, build};
 
 use super::pods::{PLUGIN_FILE, Pods};
 use super::set_mode;
@@ -14,8 +14,7 @@ const IMAGE: &str = "localhost/vault-token-plugin:cures";
 #[tokio::test]
 async fn what_is_wrong_with_a_pod_that_has_no_shell_is_cured_by_this_program_in_it() {
     let program = build::static_binary("vault-token-plugin").await;
-    let content = [("vault-token-plugin", Content::Program(program)), ("tmp", Content::Scratch)];
-    let image = ImageArchive::new(IMAGE, "/vault-token-plugin", &content);
+    let image = ImageArchive::of_tool(IMAGE, program);
     Cluster::shared().await.import(Path::new(&image.path())).await;
     let pods = Pods::new(&["--tool-image", IMAGE], |pods| {
         pods.replicas(1).image(ImageKind::WithoutShell).plugin_volume(PluginVolume::Persistent)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use harness::{Cluster, Content, ImageArchive, ImageKind, RunsAs, build};
+use harness::{Cluster, ImageArchive, ImageKind, RunsAs, build};
 use rollout::{KubernetesChoice, Presence, SiteState};
 
 use crate::lab::{FILE, Lab, look, node, place, plugin};
@@ -18,8 +18,7 @@ async fn without_a_shell_this_program_does_the_work_from_beside_the_server() {
         assert!(why.contains("has no shell") && why.contains("--tool-image"), "{why}");
 
         let program = build::static_binary("vault-token-plugin").await;
-        let content = [("vault-token-plugin", Content::Program(program)), ("tmp", Content::Scratch)];
-        let image = ImageArchive::new(IMAGE, "/vault-token-plugin", &content);
+        let image = ImageArchive::of_tool(IMAGE, program);
         Cluster::shared().await.import(Path::new(&image.path())).await;
         let choice = KubernetesChoice { tool_image: Some(IMAGE.to_owned()), ..lab.choice() };
         let site = lab.connect(choice.clone()).await.unwrap();

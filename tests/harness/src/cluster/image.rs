@@ -61,6 +61,16 @@ impl ImageArchive {
         archive
     }
 
+    /// Makes an image called `name` of this program alone, which does the work where a server has no shell.
+    ///
+    /// # Panics
+    ///
+    /// When `program` cannot be read.
+    pub fn of_tool(name: &str, program: PathBuf) -> ImageArchive {
+        let content = [("vault-token-plugin", Content::Program(program)), ("tmp", Content::Scratch)];
+        ImageArchive::new(name, "/vault-token-plugin", &content)
+    }
+
     /// The archive's file.
     pub fn path(&self) -> PathBuf {
         self.folder.path().join("image.tar")
