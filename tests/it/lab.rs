@@ -131,6 +131,11 @@ pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
         text = text.replace(value.as_str(), name);
     }
     text = text.replace(BINARY, "<binary>").replace(env!("CARGO_PKG_VERSION"), "<version>");
+    let linkage = if cfg!(target_feature = "crt-static") {
+        r"(runs on +\S+), static: any image"
+    } else {
+        r"(runs on +\S+), needs <loader>"
+    };
     for (pattern, name) in [
         (r"[0-9a-f]{64}", "<sha256>"),
         (r"tok_[0-9a-f]{32}", "<minted>"),
@@ -148,7 +153,7 @@ pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
         (r"\b(amd64|arm64|x86_64|aarch64)\b", "<machine>"),
         (r"/lib\S*/ld-linux\S+", "<loader>"),
         // Of how these tests are linked.
-        (r"(runs on +\S+), (?:needs <loader>|static: any image)", "${1}, <linkage>"),
+        (linkage, "${1}, <linkage>"),
         (r"process \d+", "process <pid>"),
         (r"\b[0-9a-f]{12}\b( +\d+)?", "<sha256 and processes>"),
         (r"35[89]\d", "3600"),
