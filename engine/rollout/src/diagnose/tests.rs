@@ -55,6 +55,12 @@ fn node(observed: &mut Observed) -> &mut NodeObserved {
     observed.site.as_mut().expect("a site").nodes.values_mut().next().expect("a node")
 }
 
+fn put_into_pods(observed: &mut Observed) {
+    let text = |text: &str| text.to_owned();
+    observed.site.as_mut().expect("a site").kind =
+        SiteKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
+}
+
 fn directory(state: SiteState) -> impl FnOnce(&mut Observed) {
     move |observed| node(observed).directory = state
 }
@@ -83,9 +89,7 @@ fn directories() {
     check(&["VTP-211"], directory(SiteState::NotEntered));
     check(&["VTP-209"], directory(SiteState::ReadOnly));
     check_fleet(&[], |seen| {
-        let text = |text: &str| text.to_owned();
-        seen.site.as_mut().expect("a site").kind =
-            SiteKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
+        put_into_pods(seen);
         node(seen).directory = SiteState::ReadOnly;
     });
     check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
@@ -95,6 +99,7 @@ fn directories() {
 #[test]
 fn where_there_is_no_shell_no_command_takes_one() {
     let mut observed = fleet();
+    put_into_pods(&mut observed);
     let site = observed.site.as_mut().expect("a site");
     for seen in site.nodes.values_mut() {
         seen.beside = Some("vault-token-plugin-1".into());
