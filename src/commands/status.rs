@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use rollout::{Observed, ThisRun, World, observe};
+use rollout::{Observed, World, survey};
 use serde::Serialize;
 
 use crate::commands::place;
@@ -69,7 +69,7 @@ pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<Sta
 }
 
 async fn look(world: &World, plugin: Option<&str>) -> Result<StatusReport, CommandError> {
-    let mut observed = observe(world, None, &ThisRun::default()).await?;
+    let mut observed = survey(world).await?;
     if let Some(name) = plugin {
         keep_only(&mut observed, name);
     }

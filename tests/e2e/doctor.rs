@@ -168,12 +168,10 @@ async fn the_catalog_against_the_files() {
     let kept = ward.lab.folder().join("kept");
     fs::rename(ward.file(), &kept).unwrap();
     ward.write(FILE, b"#!/bin/sh\n");
-    ward.names(&["VTP-303"], &[]).await;
-    fs::remove_file(ward.file()).unwrap();
+    ward.clinic.cures_with("VTP-303", &kept).await;
 
-    ward.names(&["VTP-301"], &[]).await;
-    ward.lab.register(&ward.lab.description(&["custom"], "1h")).await.success();
-    ward.is_healthy().await;
+    fs::remove_file(ward.file()).unwrap();
+    ward.clinic.cures_with("VTP-301", &kept).await;
 }
 
 /// VTP-401, VTP-501, VTP-502, VTP-507, VTP-508.
@@ -233,7 +231,11 @@ async fn nothing_runs_behind_a_mount() {
     ward.lab.vault.stop().await;
     fs::remove_file(ward.file()).unwrap();
     ward.lab.vault.start().await;
-    ward.names(&["VTP-504", "VTP-301"], &[]).await;
+    // In this order they are cured.
+    let findings = ward.names(&["VTP-301", "VTP-504"], &[]).await;
+    assert!(findings.iter().all(|finding| finding["severity"] == "breaks_now"), "{findings:#?}");
+    let status = ward.lab.program.run(["status"]).await.success();
+    assert!(status.contains(&format!("NOT ANSWERING, configured {VERSION}: custom/")), "{status}");
 
     // The text is the server's own.
     let log = ward.lab.file("log", &ward.lab.vault.logs());
@@ -241,7 +243,7 @@ async fn nothing_runs_behind_a_mount() {
         ward.lab.program.run_with_input(["doctor", "--explain", "-"], fs::read(log).unwrap()).await;
     assert!(explained.success().contains("VTP-504: nothing runs behind a mount"));
 
-    fs::copy(&kept, ward.file()).unwrap();
+    ward.clinic.follows(&findings[0], &kept).await;
     ward.clinic.cures_in_a_moment("VTP-504").await;
     let role = || Some(json!({"permissions": "read"}));
     ward.lab.vault.api("POST", "custom/roles/another", role()).await.success();
@@ -271,9 +273,9 @@ async fn a_mount_that_does_not_answer() {
     let kept = ward.lab.folder().join("kept");
     ward.lab.kill_plugin().await;
     fs::rename(ward.file(), &kept).unwrap();
-    let findings = ward.names(&["VTP-505", "VTP-301"], &[]).await;
-    ward.clinic.explains(findings[0]["evidence"].as_str().unwrap(), "VTP-301").await;
-    ward.lab.register(&ward.lab.description(&["custom"], "1h")).await.success();
+    let findings = ward.names(&["VTP-301", "VTP-505"], &[]).await;
+    ward.clinic.explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
+    ward.clinic.follows(&findings[0], &kept).await;
     ward.is_healthy().await;
 }
 

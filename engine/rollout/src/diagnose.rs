@@ -37,12 +37,17 @@ const CHECKS: [&[Check]; 9] = [
     permissions::CHECKS,
 ];
 
-/// Everything that is wrong, the worst first, and what could not be looked at.
+/// Everything that is wrong, in the order in which it is to be cured, and what could not be looked at.
 pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<NotSeen>) {
     let checks = CHECKS.into_iter().flatten();
     let mut findings: Vec<Finding> = checks.flat_map(|check| check(observed)).collect();
-    findings.sort_by(|a, b| (a.severity, a.id, &a.subject).cmp(&(b.severity, b.id, &b.subject)));
+    findings.sort_by(|a, b| place(a).cmp(&place(b)));
     (findings, permissions::not_seen(observed))
+}
+
+/// The worst first, and of two that are as bad what has to be cured first.
+fn place(finding: &Finding) -> (Severity, bool, &str, &str) {
+    (finding.severity, finding.id == mounts::NO_BACKEND.id, finding.id, &finding.subject)
 }
 
 /// All that is known of failures, by id.

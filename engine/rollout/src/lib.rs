@@ -42,7 +42,7 @@ pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
     Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
-pub use observe::{ObserveError, World, examine, observe};
+pub use observe::{ObserveError, World, examine, observe, survey};
 pub use observed::site::{
     Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process, Restarts, Role,
     RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,

@@ -100,6 +100,11 @@ pub async fn observe(
 }
 
 /// Takes a snapshot of everything, and asks each external mount whether it answers.
+pub async fn survey(world: &World) -> Result<Observed, ObserveError> {
+    take(world, Aim::Mounts, &ThisRun::default()).await
+}
+
+/// As [`survey`], and looks closely at files, permissions and leases.
 pub async fn examine(world: &World) -> Result<Observed, ObserveError> {
     take(world, Aim::Closely, &ThisRun::default()).await
 }
@@ -109,6 +114,7 @@ pub async fn examine(world: &World) -> Result<Observed, ObserveError> {
 enum Aim<'a> {
     All,
     Goal(&'a Goal),
+    Mounts,
     Closely,
 }
 
@@ -120,7 +126,7 @@ impl<'a> Aim<'a> {
     fn goal(self) -> Option<&'a Goal> {
         match self {
             Self::Goal(goal) => Some(goal),
-            Self::All | Self::Closely => None,
+            Self::All | Self::Mounts | Self::Closely => None,
         }
     }
 }
@@ -235,6 +241,9 @@ impl Observer<'_> {
         {
             seen.pins = Pins::Set(pins);
         }
+        if let Aim::Mounts | Aim::Closely = self.aim {
+            self.answers(&mut seen).await?;
+        }
         if let Aim::Closely = self.aim {
             self.closely(&mut seen).await?;
         }
@@ -295,7 +304,16 @@ impl Observer<'_> {
         Ok(())
     }
 
-    /// What only a closer look asks: whether plugins answer, what the token may do, and what was given up.
+    /// Whether plugins answer.
+    async fn answers(&self, seen: &mut Seen) -> Result<(), ObserveError> {
+        let Seen { mounts, catalog, .. } = seen;
+        for (path, mount) in mounts.iter_mut().filter(|(_, mount)| is_external(mount, catalog)) {
+            mount.answering = self.answering(path).await?;
+        }
+        Ok(())
+    }
+
+    /// What only a closer look asks: what the token may do, and what was given up.
     async fn closely(&mut self, seen: &mut Seen) -> Result<(), ObserveError> {
         let asked = capabilities::OfSelf { paths: closely_needed(&seen.catalog) };
         seen.capabilities = match self.client.send(&asked).await {
@@ -308,18 +326,6 @@ impl Observer<'_> {
             Err(CallError::Api(_)) => None,
             Err(source) => return Err(call("the count of leases", source)),
         };
-        let external: Vec<String> = seen
-            .mounts
-            .iter()
-            .filter(|(_, mount)| is_external(mount, &seen.catalog))
-            .map(|(path, _)| path.clone())
-            .collect();
-        for path in external {
-            let answering = self.answering(&path).await?;
-            if let Some(mount) = seen.mounts.get_mut(&path) {
-                mount.answering = answering;
-            }
-        }
         Ok(())
     }
 
@@ -428,7 +434,7 @@ fn question(seen: &Seen, aim: Aim<'_>) -> Question {
     let goal = aim.goal();
     let look = match aim {
         Aim::Closely => Look::Closely { files: seen.catalog.iter().map(CatalogEntry::file_name).collect() },
-        Aim::All | Aim::Goal(_) => Look::Versions,
+        Aim::All | Aim::Mounts | Aim::Goal(_) => Look::Versions,
     };
     Question {
         look,
@@ -441,7 +447,7 @@ fn question(seen: &Seen, aim: Aim<'_>) -> Question {
 /// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
 fn matters(aim: Aim<'_>, entry: &CatalogEntry) -> bool {
     let goal = match aim {
-        Aim::All => return false,
+        Aim::All | Aim::Mounts => return false,
         Aim::Closely => return true,
         Aim::Goal(goal) => goal,
     };

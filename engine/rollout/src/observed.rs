@@ -132,6 +132,13 @@ pub struct MountObserved {
     pub answering: Option<Answering>,
 }
 
+impl MountObserved {
+    /// False when it was asked and its plugin did not answer.
+    pub fn may_answer(&self) -> bool {
+        matches!(self.answering, None | Some(Answering::Yes))
+    }
+}
+
 /// Whether the plugin of a mount answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -166,8 +166,8 @@ fn row(
         if entry.is_some() { "yes".to_owned() } else { String::new() },
         on_disk(observed, entry, &file),
         of(&|mount| mount.configured_version == version),
-        of(&|mount| mount.running_version == version),
-        survives(observed, &file),
+        of(&|mount| mount.running_version == version && mount.may_answer()),
+        restart(observed, entry, &file),
     ]
 }
 
@@ -179,17 +179,21 @@ fn sha256(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> Stri
     registered.or(there).unwrap_or_default().chars().take(12).collect()
 }
 
-/// On how many nodes it lies as the catalog has it.
-fn on_disk(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
-    let Some(site) = &observed.site else { return "?".to_owned() };
+/// How many nodes have the file as the catalog has it, and how many have another.
+fn has_it(site: &SiteObserved, entry: Option<&CatalogEntry>, file: &str) -> (usize, usize) {
     let wanted = entry.map(|entry| entry.sha256.as_str()).filter(|sha256| !sha256.is_empty());
     let has = |node: &&NodeObserved, same: bool| {
         let mut files = node.files.iter().filter(|there| there.name == file);
         files.any(|there| wanted.is_none_or(|wanted| wanted == there.sha256) == same)
     };
-    let right = site.nodes.values().filter(|node| has(node, true)).count();
-    let wrong = site.nodes.values().filter(|node| has(node, false)).count();
-    match (right, wrong) {
+    let count = |same| site.nodes.values().filter(|node| has(node, same)).count();
+    (count(true), count(false))
+}
+
+/// On how many nodes it lies as the catalog has it.
+fn on_disk(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
+    let Some(site) = &observed.site else { return "?".to_owned() };
+    match has_it(site, entry, file) {
         (0, 0) => String::new(),
         (right, 0) if is_one_machine(site) && right == 1 => "yes".to_owned(),
         (right, 0) => format!("{right} of {}", site.nodes.len()),
@@ -197,8 +201,12 @@ fn on_disk(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> Str
     }
 }
 
-fn survives(observed: &Observed, file: &str) -> String {
+/// What a restart makes of it.
+fn restart(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
     let Some(site) = &observed.site else { return "?".to_owned() };
+    if has_it(site, entry, file).1 > 0 {
+        return "BREAKS".to_owned();
+    }
     let is_there = site.nodes.values().any(|node| node.files.iter().any(|there| there.name == file));
     let kept = match &site.keeping {
         Keeping::Local | Keeping::Volume { .. } | Keeping::ImageVolume { .. } => is_there,
@@ -217,18 +225,19 @@ fn survives(observed: &Observed, file: &str) -> String {
 
 /// Mounts by what they are told to run and run: what is not as it should be comes first.
 fn groups(mounts: &[(&String, &MountObserved)]) -> String {
-    let mut groups: BTreeMap<(bool, &str, &str), Vec<&str>> = BTreeMap::new();
+    let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<&str>> = BTreeMap::new();
     for (path, mount) in mounts {
         let (told, runs) = (mount.configured_version.as_str(), mount.running_version.as_str());
-        groups.entry((told == runs, told, runs)).or_default().push(path);
+        groups.entry((mount.may_answer(), told == runs, told, runs)).or_default().push(path);
     }
     let mut text = String::new();
-    for ((same, told, runs), paths) in groups {
-        let title = match (same, told, runs) {
-            (true, _, "") => "without a version".to_owned(),
-            (true, _, runs) => runs.to_owned(),
-            (false, told, "") => format!("NOT RUNNING, configured {}", or_none(told)),
-            (false, told, runs) => format!("RUNNING {runs}, configured {}", or_none(told)),
+    for ((answers, same, told, runs), paths) in groups {
+        let title = match (answers, same, told, runs) {
+            (false, ..) => format!("NOT ANSWERING, configured {}", or_none(told)),
+            (true, true, _, "") => "without a version".to_owned(),
+            (true, true, _, runs) => runs.to_owned(),
+            (true, false, told, "") => format!("NOT RUNNING, configured {}", or_none(told)),
+            (true, false, told, runs) => format!("RUNNING {runs}, configured {}", or_none(told)),
         };
         text.push_str(&wrapped(&format!("  {title}: "), 4, paths.into_iter().map(str::to_owned)));
     }

@@ -87,13 +87,27 @@ impl Clinic {
         self.is_healthy_in_a_moment().await;
     }
 
+    /// As [`Clinic::cures`], where the cure asks for a `FILE`, which is this one.
+    pub(super) async fn cures_with(&self, id: &str, file: &Path) {
+        for finding in self.names(&[id], &[]).await {
+            self.follows(&finding, file).await;
+        }
+        self.is_healthy().await;
+    }
+
     async fn treats(&self, id: &str) {
-        let findings = self.names(&[id], &[]).await;
-        let commands: Vec<&Value> =
-            findings.iter().flat_map(|finding| finding["commands"].as_array().unwrap()).collect();
-        assert!(!commands.is_empty(), "{id} prints no command");
+        for finding in self.names(&[id], &[]).await {
+            self.follows(&finding, Path::new("FILE")).await;
+        }
+    }
+
+    /// Runs literally what a finding prints, with this file where it asks for one.
+    pub(super) async fn follows(&self, finding: &Value, file: &Path) {
+        let commands = finding["commands"].as_array().unwrap();
+        assert!(!commands.is_empty(), "{} prints no command", finding["id"]);
         for command in commands {
-            self.runs(command.as_str().unwrap()).await;
+            let command = command.as_str().unwrap();
+            self.runs(&command.replace("--binary FILE", &format!("--binary {}", file.display()))).await;
         }
     }
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use harness::{Program, Reply, VaultServer, build};
 use rollout::{Binary, known};
 use serde_json::{Value, json};
 
-use super::{FILE, Ward, set_mode};
+use super::{Clinic, FILE, Ward, set_mode};
 use crate::lab::BINARY;
 
 /// The first command that a cure names in its words.
@@ -102,6 +102,20 @@ async fn what_is_refused_is_understood_and_cured() {
     ward.is_healthy().await;
 }
 
+/// VTP-706.
+#[tokio::test]
+async fn a_server_that_is_away_is_understood() {
+    let nobody = |program: &Path| {
+        Program::new(program).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "hvs.example")
+    };
+    let said = nobody(&build::vault().await).run(["secrets", "list"]).await;
+    let clinic = Clinic::new(&[], &[], |program| program);
+    let told = clinic.explains(&said.stderr, "VTP-706").await;
+    assert!(told["cure"].as_str().unwrap().contains("VAULT_ADDR"), "{told}");
+    let looked = nobody(BINARY.as_ref()).run(["doctor"]).await;
+    assert!(looked.code == Some(1) && looked.stderr.contains("VAULT_ADDR"), "{looked:?}");
+}
+
 /// The words of VTP-105, VTP-301, VTP-303, VTP-304, VTP-307, VTP-309.
 #[tokio::test]
 async fn a_file_that_cannot_be_started_is_understood() {
@@ -139,7 +153,7 @@ async fn what_a_server_needs_of_its_machine_is_understood() {
     let strict = VaultServer::builder().env("VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "true").start();
     let homeless = VaultServer::builder().env("TMPDIR", "/nonexistent").start();
     let (strict, homeless) = tokio::join!(strict, homeless);
-    let clinic = super::Clinic::new(&[], &[], |program| program);
+    let clinic = Clinic::new(&[], &[], |program| program);
     let file = build::go_kv("v1.0.0").await;
     let sha256 = Binary::read(&file, &mut |_, _| ()).unwrap().sha256;
     let entry = || Some(json!({"command": FILE, "sha256": sha256}));

@@ -1,12 +1,14 @@
 //! The catalog against the files of the nodes.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use super::Check;
-use super::finding::{Finding, Known, Severity, Shown, beside, chmod, quoted};
+use super::finding::{Finding, Known, Severity, Shown, beside, chmod, quoted, remove_file, tool};
 use crate::binary::Machine;
 use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, SiteKind, Unfit};
 use crate::observed::{CatalogEntry, Observed, PluginDirectory};
+use crate::version::Version;
 use vault_api::catalog::PluginType;
 
 const MISSING_EVERYWHERE: Known = Known {
@@ -14,7 +16,7 @@ const MISSING_EVERYWHERE: Known = Known {
     title: "a registered version has no file",
     severity: Severity::BreaksAtRestart,
     consequence: "It cannot be started. After the next restart its mounts answer 404, and their leases are not revoked.",
-    cure: "Put the file back with `vault-token-plugin register`; or deregister the version, if no mount needs it.",
+    cure: "Put the file back with `vault-token-plugin register`: the build with the sha256 that was registered. Or deregister the version, if no mount needs it.",
     says: &["error verifying checksum: open *: no such file or directory"],
     shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
 };
@@ -23,7 +25,7 @@ const MISSING_SOMEWHERE: Known = Known {
     title: "some nodes lack the file of a registered version",
     severity: Severity::BreaksAtRestart,
     consequence: "Its mounts answer 404 when one of these nodes becomes active.",
-    cure: "Run the same `vault-token-plugin register` again: it places the file where it is missing. Or copy it from a node that has it.",
+    cure: "Copy it from a node that has it. Or register the same build again with `vault-token-plugin register`: it places the file where it is missing.",
     says: &[],
     shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
 };
@@ -32,7 +34,7 @@ const OTHER_CONTENT: Known = Known {
     title: "a file is not what was registered",
     severity: Severity::BreaksAtRestart,
     consequence: "The server compares checksums whenever it starts a plugin, and will not start this one.",
-    cure: "Remove the file, and put the registered one there with `vault-token-plugin register`. If the new content is wanted, give it another version and register that.",
+    cure: "Remove the file, and put the registered one there with `vault-token-plugin register`: the build with the sha256 that was registered. If the new content is wanted, give it another version and register that.",
     says: &["checksums did not match"],
     shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
 };
@@ -153,17 +155,34 @@ fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
     entry.kind != PluginType::Secret || observed.mounts.values().any(needs)
 }
 
+/// Whether a mount that would run it does not answer, so that what keeps it from being started breaks requests already.
+fn is_missed(observed: &Observed, entry: &CatalogEntry) -> bool {
+    entry.kind == PluginType::Secret
+        && observed.mounts.values().any(|mount| {
+            mount.plugin == entry.name && observed.would_run(mount) == entry.version && !mount.may_answer()
+        })
+}
+
 fn weight(observed: &Observed, entry: &CatalogEntry) -> Severity {
-    if is_used(observed, entry) { Severity::BreaksAtRestart } else { Severity::Risk }
+    if is_missed(observed, entry) {
+        Severity::BreaksNow
+    } else if is_used(observed, entry) {
+        Severity::BreaksAtRestart
+    } else {
+        Severity::Risk
+    }
 }
 
 fn title(entry: &CatalogEntry) -> String {
     format!("{} {} {}", entry.kind, entry.name, entry.version).trim_end().to_owned()
 }
 
+fn directory(observed: &Observed) -> PathBuf {
+    observed.site.as_ref().map(|site| site.directory.clone()).unwrap_or_default()
+}
+
 fn path(observed: &Observed, entry: &CatalogEntry) -> String {
-    let directory = observed.site.as_ref().map(|site| site.directory.clone()).unwrap_or_default();
-    directory.join(entry.file_name()).display().to_string()
+    directory(observed).join(entry.file_name()).display().to_string()
 }
 
 fn file<'a>(node: &'a NodeObserved, entry: &CatalogEntry) -> Option<&'a PluginFile> {
@@ -197,16 +216,46 @@ fn missing(observed: &Observed) -> Vec<Finding> {
         }
         let known = if lacking.len() == nodes.len() { &MISSING_EVERYWHERE } else { &MISSING_SOMEWHERE };
         let names: Vec<&str> = lacking.iter().map(|name| name.as_str()).collect();
-        let evidence = format!("{} is not on {}", path(observed, entry), names.join(", "));
+        let evidence = format!(
+            "{} is not on {}; it was registered with sha256 {}",
+            path(observed, entry),
+            names.join(", "),
+            entry.sha256
+        );
         let severity = weight(observed, entry);
-        let mut finding = known.at(title(entry), evidence).of(severity);
+        let finding = known.at(title(entry), evidence).of(severity);
         let copies: Vec<String> = lacking.iter().filter_map(|to| copy(observed, entry, to)).collect();
-        if severity == Severity::Risk && copies.is_empty() {
-            finding = finding.run(remove(entry));
-        }
-        findings.push(copies.into_iter().fold(finding, Finding::run));
+        findings.push(if copies.len() == lacking.len() {
+            copies.into_iter().fold(finding, Finding::run)
+        } else if severity == Severity::Risk {
+            finding.run(remove(entry))
+        } else {
+            register(observed, entry).into_iter().fold(finding, Finding::run)
+        });
     }
     findings
+}
+
+/// A command that puts the file of an entry where it is missing; `None` where it is not named as `register` names files.
+fn register(observed: &Observed, entry: &CatalogEntry) -> Option<String> {
+    let version: Version = entry.version.parse().ok()?;
+    if entry.file_name() != format!("{}-{version}", entry.name) {
+        return None;
+    }
+    let mut command = format!("register --name {} --version {}", quoted(&entry.name), quoted(&entry.version));
+    if entry.kind != PluginType::Secret {
+        command += &format!(" --type {}", entry.kind);
+    }
+    for arg in entry.args.iter().flatten() {
+        command += &format!(" --args={}", quoted(arg));
+    }
+    if let (Some(SiteKind::Local), false) = (
+        observed.site.as_ref().map(|site| &site.kind),
+        matches!(observed.plugin_directory, PluginDirectory::At(_)),
+    ) {
+        command += &format!(" --plugin-dir {}", quoted(&directory(observed).display().to_string()));
+    }
+    Some(tool(observed, &format!("{command} --binary FILE --yes")))
 }
 
 /// A command that copies an entry's file from a node that has it as registered.
@@ -239,8 +288,7 @@ fn copy(observed: &Observed, entry: &CatalogEntry, to: &NodeName) -> Option<Stri
 
 /// Where a copy is until it is whole.
 fn part(observed: &Observed, entry: &CatalogEntry) -> String {
-    let directory = observed.site.as_ref().map(|site| site.directory.clone()).unwrap_or_default();
-    directory.join(format!(".{}.part", entry.file_name())).display().to_string()
+    directory(observed).join(format!(".{}.part", entry.file_name())).display().to_string()
 }
 
 fn each_file(
@@ -263,16 +311,30 @@ fn is_other(entry: &CatalogEntry, file: &PluginFile) -> bool {
 }
 
 fn other_content(observed: &Observed) -> Vec<Finding> {
-    each_file(observed, |entry, (node, _), file| {
+    observed.catalog.iter().flat_map(|entry| of_other_content(observed, entry)).collect()
+}
+
+fn of_other_content(observed: &Observed, entry: &CatalogEntry) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut removed = false;
+    for (node, there) in seen(observed) {
+        let Some(file) = file(there, entry).filter(|file| is_other(entry, file)) else { continue };
         let evidence = format!(
-            "{} on {node} has sha256 {} and not {}",
+            "{} on {node} has sha256 {} and not {}, which was registered",
             path(observed, entry),
             file.sha256,
             entry.sha256
         );
-        let found = is_other(entry, file).then(|| OTHER_CONTENT.at(title(entry), evidence))?;
-        Some(copy(observed, entry, node).into_iter().fold(found, Finding::run))
-    })
+        let cure = copy(observed, entry, node);
+        removed |= cure.is_none();
+        let cure = cure.unwrap_or_else(|| remove_file(observed, node, &directory(observed), &file.name));
+        findings.push(OTHER_CONTENT.at(title(entry), evidence).of(weight(observed, entry)).run(cure));
+    }
+    // Once: it is refused until the last of the files is gone.
+    if let Some(last) = findings.last_mut().filter(|_| removed) {
+        last.commands.extend(register(observed, entry));
+    }
+    findings
 }
 
 fn unreadable(observed: &Observed) -> Vec<Finding> {

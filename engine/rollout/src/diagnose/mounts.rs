@@ -35,14 +35,14 @@ const RUNS_OTHER: Known = Known {
     says: &[],
     shown: Shown::OnServer("doctor::a_version_that_was_registered_anew"),
 };
-const NO_BACKEND: Known = Known {
+pub(super) const NO_BACKEND: Known = Known {
     id: "VTP-504",
     title: "nothing runs behind a mount",
     severity: Severity::BreaksNow,
     consequence: "Every request is answered with 404, and no lease of the mount can be revoked. The plugin could not be started when the \
                   server was unsealed.",
-    cure: "Cure the file, which other findings name. Then let the node become active anew: after a reload alone every write would fail \
-           with `cannot write to storage during setup`.",
+    cure: "First what keeps the plugin from being started, which the findings before this one name. Then let the node become active \
+           anew, once for all such mounts: after a reload alone every write would fail with `cannot write to storage during setup`.",
     says: &[
         "route entry found, but backend is nil",
         "skipping initialization for nil backend",
@@ -156,6 +156,11 @@ fn register_again(observed: &Observed, mount: &MountObserved, version: &str) -> 
     ))
 }
 
+/// Of what keeps a mount from being started.
+pub(super) fn weight(mount: &MountObserved) -> Severity {
+    if mount.may_answer() { Severity::BreaksAtRestart } else { Severity::BreaksNow }
+}
+
 fn registered(observed: &Observed) -> Vec<Finding> {
     if !sees_catalog(observed) {
         return Vec::new();
@@ -164,7 +169,7 @@ fn registered(observed: &Observed) -> Vec<Finding> {
         let told = observed.would_run(mount);
         if !has_entries(observed, mount) {
             let evidence = format!("it runs {} {}, and the catalog has no {0}", mount.plugin, spoken(told));
-            let finding = NOT_REGISTERED.at(path.clone(), evidence);
+            let finding = NOT_REGISTERED.at(path.clone(), evidence).of(weight(mount));
             return Some(register_again(observed, mount, told).into_iter().fold(finding, Finding::run));
         }
         // Then the pin is what is wrong.
@@ -174,7 +179,7 @@ fn registered(observed: &Observed) -> Vec<Finding> {
         let is_there = observed.entry(PluginType::Secret, &mount.plugin, told).is_some();
         let evidence =
             format!("it is told to run {} {}, which the catalog does not have", mount.plugin, spoken(told));
-        let finding = (!is_there).then(|| NOT_IN_CATALOG.at(path.clone(), evidence))?;
+        let finding = (!is_there).then(|| NOT_IN_CATALOG.at(path.clone(), evidence).of(weight(mount)))?;
         Some(register_again(observed, mount, told).into_iter().fold(finding, Finding::run))
     };
     external(observed).filter_map(finding).collect()
@@ -203,17 +208,31 @@ fn same_binary(observed: &Observed) -> Vec<Finding> {
 }
 
 fn answers(observed: &Observed) -> Vec<Finding> {
-    let finding = |(path, mount): (&String, &MountObserved)| match &mount.answering {
-        None | Some(Answering::Yes) => None,
-        Some(Answering::NoBackend) => {
-            let evidence = format!("{path}?help=1 is answered with \"backend is nil\"");
-            Some(NO_BACKEND.at(path.clone(), evidence).run("vault operator step-down".to_owned()))
+    let mut findings = Vec::new();
+    let mut nothing_behind = Vec::new();
+    for (path, mount) in external(observed) {
+        match &mount.answering {
+            None | Some(Answering::Yes) => {}
+            Some(Answering::NoBackend) => nothing_behind.push((path, mount)),
+            Some(Answering::No { said }) => {
+                findings.push(DOES_NOT_ANSWER.at(path.clone(), format!("{path}?help=1: {said}")));
+            }
         }
-        Some(Answering::No { said }) => {
-            Some(DOES_NOT_ANSWER.at(path.clone(), format!("{path}?help=1: {said}")))
-        }
-    };
-    external(observed).filter_map(finding).collect()
+    }
+    findings.extend(no_backend(observed, &nothing_behind));
+    findings
+}
+
+/// One for all: what cures them takes the server away for a moment, and is to be done once.
+fn no_backend(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> Option<Finding> {
+    let names: Vec<&str> = mounts.iter().map(|(path, _)| path.as_str()).collect();
+    let each = mounts.iter().map(|(path, mount)| {
+        let plugin = format!("secret {} {}", mount.plugin, observed.would_run(mount));
+        format!("{path}?help=1, of {}, is answered with \"backend is nil\"", plugin.trim_end())
+    });
+    let evidence: Vec<String> = each.collect();
+    let finding = || NO_BACKEND.at(names.join(", "), evidence.join("; "));
+    (!mounts.is_empty()).then(|| finding().run("vault operator step-down".to_owned()))
 }
 
 fn versioned(observed: &Observed) -> Vec<Finding> {

@@ -67,6 +67,8 @@ fn dangles(observed: &Observed) -> Vec<Finding> {
             let unpin = format!("vault delete sys/plugins/pins/{}/{}", pin.kind, quoted(&pin.name));
             let finding =
                 DANGLES.at(format!("{} {}", pin.kind, pin.name), format!("it is pinned to {}", pin.version));
+            let held = observed.mounts_of(pin.kind, &pin.name).map(|(_, mount)| super::mounts::weight(mount));
+            let finding = finding.of(held.min().unwrap_or(Severity::BreaksAtRestart));
             if can_do_without(observed, pin) { finding.run(unpin) } else { finding }
         })
         .collect()

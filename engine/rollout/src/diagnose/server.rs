@@ -52,7 +52,18 @@ const MIXED_VERSIONS: Known = Known {
     shown: Shown::OnSnapshot("it takes two versions of a server"),
 };
 
-pub(super) const ALL: &[&Known] = &[&NOT_INITIALIZED, &SEALED, &NO_ACTIVE_NODE, &NO_PLUGINS, &MIXED_VERSIONS];
+const AWAY: Known = Known {
+    id: "VTP-706",
+    title: "nothing answers at the server's address",
+    severity: Severity::BreaksNow,
+    consequence: "It serves nothing, and nothing can be seen of it.",
+    cure: "Start the server, or name its address in VAULT_ADDR or with --address.",
+    says: &["/v1/*: connect: connection refused"],
+    shown: Shown::OnServer("doctor::words::a_server_that_is_away_is_understood"),
+};
+
+pub(super) const ALL: &[&Known] =
+    &[&NOT_INITIALIZED, &SEALED, &NO_ACTIVE_NODE, &NO_PLUGINS, &MIXED_VERSIONS, &AWAY];
 pub(super) const CHECKS: &[Check] = &[state, plugin_directory, versions];
 
 fn state(observed: &Observed) -> Vec<Finding> {

@@ -145,6 +145,69 @@ fn the_catalog_against_the_files() {
     check_fleet(&["VTP-310"], |seen| node(seen).machine = Machine::Aarch64);
 }
 
+#[track_caller]
+fn commands(observed: &Observed) -> Vec<String> {
+    diagnose(observed).0.into_iter().flat_map(|finding| finding.commands).collect()
+}
+
+#[test]
+fn what_is_not_as_registered_is_put_there_by_register() {
+    let register =
+        "vault-token-plugin register --name custom --version v1.0.0 --args=serve --binary FILE --yes";
+    let mut observed = healthy();
+    observed.catalog[0].args = Some(vec!["serve".into()]);
+    node(&mut observed).files[0].sha256 = "cc".into();
+    assert_eq!(commands(&observed), ["rm -f /vault/plugins/custom-1.0.0", register]);
+    node(&mut observed).files.clear();
+    assert_eq!(commands(&observed), [register]);
+    observed.plugin_directory = PluginDirectory::NotShown;
+    let elsewhere = register.replace(" --binary", " --plugin-dir /vault/plugins --binary");
+    assert_eq!(commands(&observed), [elsewhere]);
+    // Register would place it under another name.
+    observed.catalog[0].command = Some("custom".into());
+    assert_eq!(commands(&observed), [""; 0]);
+}
+
+/// No node has the right file to copy from, and register refuses while a wrong one is there.
+#[test]
+fn wrong_files_of_all_pods_are_removed_before_one_register() {
+    let mut observed = fleet();
+    put_into_pods(&mut observed);
+    for seen in observed.site.as_mut().expect("a site").nodes.values_mut() {
+        seen.files[0].sha256 = "cc".into();
+    }
+    let commands = commands(&observed);
+    let removals = commands.iter().filter(|command| command.contains(" -- rm -f "));
+    assert_eq!((removals.count(), commands.len()), (3, 4), "{commands:#?}");
+    assert!(commands[3].contains(" register --name custom "), "{commands:#?}");
+}
+
+#[test]
+fn what_breaks_a_mount_now_stands_before_it_and_they_share_one_cure() {
+    let mut observed = healthy();
+    node(&mut observed).files.clear();
+    let dead = observed.mounts.get_mut("custom/").expect("there");
+    dead.answering = Some(Answering::NoBackend);
+    let twin = dead.clone();
+    observed.mounts.insert("team/".into(), twin);
+    let (findings, _) = diagnose(&observed);
+    let told: Vec<_> =
+        findings.iter().map(|finding| (finding.id, finding.severity, &*finding.subject)).collect();
+    assert_eq!(
+        told,
+        [
+            ("VTP-301", Severity::BreaksNow, "secret custom v1.0.0"),
+            ("VTP-504", Severity::BreaksNow, "custom/, team/"),
+        ]
+    );
+    assert_eq!(findings[1].commands, ["vault operator step-down"]);
+    assert!(
+        findings[1].evidence.contains("team/?help=1, of secret custom v1.0.0, "),
+        "{}",
+        findings[1].evidence
+    );
+}
+
 #[test]
 fn pins_and_mounts() {
     let pin = |version: &str| {

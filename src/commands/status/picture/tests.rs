@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use rollout::{
-    Caller, Machine, NodeServer, Oddities, PluginFile, Process, Restarts, RunningVersion, Server, SiteKind,
-    SiteState, ThisRun, WriteObserved,
+    Answering, Caller, Machine, NodeServer, Oddities, PluginFile, Process, Restarts, RunningVersion, Server,
+    SiteKind, SiteState, ThisRun, WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
@@ -201,5 +201,16 @@ fn a_file_that_differs_from_the_catalog_is_not_counted_as_there() {
     let volume = Keeping::Volume { what: "persistent volume claims".into() };
     observed.site = Some(kubernetes(vec![("vault-0".into(), other)], volume));
     let text = picture(&observed);
-    assert!(text.contains("yes      1 WRONG  -           -        kept\n"), "{text}");
+    assert!(text.contains("yes      1 WRONG  -           -        BREAKS\n"), "{text}");
+}
+
+#[test]
+fn a_mount_that_does_not_answer_is_not_said_to_run() {
+    let mut observed = server();
+    observed.catalog = vec![entry("1.0.0")];
+    let dead = MountObserved { answering: Some(Answering::NoBackend), ..mount("1.0.0", "1.0.0") };
+    observed.mounts = [("dead/".to_owned(), dead), ("live/".to_owned(), mount("1.0.0", "1.0.0"))].into();
+    let text = picture(&observed);
+    assert!(text.contains("  2 mounts    1 mount "), "{text}");
+    assert!(text.ends_with("  NOT ANSWERING, configured v1.0.0: dead/\n  v1.0.0: live/\n"), "{text}");
 }
