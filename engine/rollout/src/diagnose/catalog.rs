@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, beside, chmod, quoted, remove_file, tool};
 use crate::binary::Machine;
-use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, SiteKind, Unfit};
+use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, SiteKind, SiteState, Unfit};
 use crate::observed::{CatalogEntry, Observed, PluginDirectory};
 use crate::version::Version;
 use vault_api::catalog::PluginType;
@@ -142,7 +142,7 @@ fn seen(observed: &Observed) -> Vec<Node<'_>> {
 
 /// Where the directory itself is missing, that is what is wrong.
 fn is_there(node: &NodeObserved) -> bool {
-    use crate::observed::site::SiteState::{Missing, NotADirectory, NotEntered, NotTheServers};
+    use SiteState::{Missing, NotADirectory, NotEntered, NotTheServers};
     !matches!(node.directory, Missing | NotADirectory | NotEntered | NotTheServers { .. })
 }
 
@@ -215,7 +215,7 @@ fn missing(observed: &Observed) -> Vec<Finding> {
             continue;
         }
         let known = if lacking.len() == nodes.len() { &MISSING_EVERYWHERE } else { &MISSING_SOMEWHERE };
-        let names: Vec<&str> = lacking.iter().map(|name| name.as_str()).collect();
+        let names: Vec<String> = lacking.iter().map(|name| name.to_string()).collect();
         let evidence = format!(
             "{} is not on {}; it was registered with sha256 {}",
             path(observed, entry),
@@ -236,11 +236,11 @@ fn missing(observed: &Observed) -> Vec<Finding> {
     findings
 }
 
-/// A command that puts the file of an entry where it is missing; `None` where it is not named as `register` names files.
-fn register(observed: &Observed, entry: &CatalogEntry) -> Option<String> {
-    let version: Version = entry.version.parse().ok()?;
-    if entry.file_name() != format!("{}-{version}", entry.name) {
-        return None;
+/// Commands that put the file of an entry where it is missing; none where it is not named as `register` names files.
+fn register(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
+    match entry.version.parse::<Version>() {
+        Ok(version) if entry.file_name() == format!("{}-{version}", entry.name) => {}
+        _ => return Vec::new(),
     }
     let mut command = format!("register --name {} --version {}", quoted(&entry.name), quoted(&entry.version));
     if entry.kind != PluginType::Secret {
@@ -255,7 +255,13 @@ fn register(observed: &Observed, entry: &CatalogEntry) -> Option<String> {
     ) {
         command += &format!(" --plugin-dir {}", quoted(&directory(observed).display().to_string()));
     }
-    Some(tool(observed, &format!("{command} --binary FILE --yes")))
+    // It places nothing in a directory into which everybody may write.
+    let open =
+        seen(observed).into_iter().filter(|(_, node)| node.directory == SiteState::WritableByEverybody);
+    let close =
+        |(name, _): Node<'_>| chmod(observed, name, "go-w", &directory(observed).display().to_string());
+    let register = tool(observed, &format!("{command} --binary FILE --yes"));
+    open.map(close).chain([register]).collect()
 }
 
 /// A command that copies an entry's file from a node that has it as registered.

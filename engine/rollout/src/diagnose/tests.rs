@@ -160,6 +160,9 @@ fn what_is_not_as_registered_is_put_there_by_register() {
     assert_eq!(commands(&observed), ["rm -f /vault/plugins/custom-1.0.0", register]);
     node(&mut observed).files.clear();
     assert_eq!(commands(&observed), [register]);
+    node(&mut observed).directory = SiteState::WritableByEverybody;
+    assert_eq!(commands(&observed), ["chmod go-w /vault/plugins", register, "chmod go-w /vault/plugins"]);
+    node(&mut observed).directory = SiteState::Usable;
     observed.plugin_directory = PluginDirectory::NotShown;
     let elsewhere = register.replace(" --binary", " --plugin-dir /vault/plugins --binary");
     assert_eq!(commands(&observed), [elsewhere]);
