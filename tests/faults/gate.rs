@@ -80,6 +80,7 @@ async fn keep(listener: TcpListener, server: String, state: watch::Sender<State>
         tokio::spawn(async move {
             let cuts = state.borrow_and_update().cuts;
             let Ok(mut server) = TcpStream::connect(server).await else { return };
+            let _quick = client.set_nodelay(true).and(server.set_nodelay(true));
             // Either side may hang up, which is no concern of the gate.
             tokio::select! {
                 _ = copy_bidirectional(&mut client, &mut server) => {}

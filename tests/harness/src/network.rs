@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::thread;
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use tokio::io::copy_bidirectional;
+use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command;
 use tokio::runtime::{Builder, Handle};
@@ -97,7 +97,9 @@ impl Network {
                 connections.spawn(async move {
                     // Whoever is refused inside sees a connection that closes at once. Either side may break off.
                     if let Ok(mut server) = TcpStream::connect(target).await {
-                        let _ = copy_bidirectional(&mut client, &mut server).await;
+                        // As if it were not there: it holds nothing back, and takes in what a socket does.
+                        let _quick = client.set_nodelay(true).and(server.set_nodelay(true));
+                        let _ = copy_bidirectional_with_sizes(&mut client, &mut server, CHUNK, CHUNK).await;
                     }
                 });
                 while connections.try_join_next().is_some() {}
@@ -113,6 +115,9 @@ impl Network {
         self.inside.spawn(action).await.expect("what runs inside does not panic")
     }
 }
+
+/// What goes through at once.
+const CHUNK: usize = 128 * 1024;
 
 impl Forward {
     /// Where it listens.

@@ -7,13 +7,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, ListParams};
+use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::time::Instant;
+use tower::{BoxError, ServiceBuilder};
 
 use super::error::{Asked, KubernetesError};
 
@@ -67,8 +73,12 @@ impl Cluster {
         };
         config.connect_timeout = Some(CONNECT);
         let namespace = choice.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = Client::try_from(config).map_err(|error| KubernetesError::Config(Box::new(error)))?;
+        let client = client(config).map_err(|error| KubernetesError::Config(Box::new(error)))?;
         Ok(Self { client, namespace, met: Arc::default() })
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(super) fn pods(&self) -> Api<Pod> {
@@ -132,6 +142,33 @@ impl Cluster {
             }
         }
     }
+}
+
+/// As kube makes one, but for the delay of small packets: without `TCP_NODELAY` every call waits some 40 ms for the server's
+/// acknowledgement, and what is streamed goes in steps of that.
+fn client(config: Config) -> Result<Client, kube::Error> {
+    if config.proxy_url.is_some() {
+        // It says which kinds it can use.
+        return Client::try_from(config);
+    }
+    // The first one that is installed stays, and any will do.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new()).build(connector);
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, config.default_namespace).build())
 }
 
 impl std::fmt::Debug for Cluster {

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{BufMut as _, Bytes, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _};
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use kube::api::{AttachParams, AttachedProcess};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use kube::Resource as _;
+use kube::api::AttachParams;
+use kube::client::Connection;
+use kube::core::Request;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::cluster::Cluster;
 use super::error::{Asked, KubernetesError};
@@ -34,9 +39,9 @@ pub(super) struct Input<'a> {
 }
 
 /// An honest answer is some kilobytes; a pod that never stops to speak is not listened to.
-const LONGEST_ANSWER: u64 = 1 << 20;
+const LONGEST_ANSWER: usize = 1 << 20;
 
-/// Bytes between two words about progress, and in the pipe to the connection.
+/// Bytes in one message, which is what all on the way handle at once, and between two words about progress.
 const CHUNK: usize = 128 * 1024;
 
 /// Nothing that is run takes so long but for its input.
@@ -44,6 +49,15 @@ const LONGEST_RUN: Duration = Duration::from_secs(120);
 
 /// What the slowest connection that is any use carries.
 const LEAST_BYTES_PER_SECOND: usize = 64 * 1024;
+
+/// The first byte of a message says what it is of (`v5.channel.k8s.io`, Kubernetes 1.30 and later; `v4` has not the last).
+mod channel {
+    pub(super) const STDIN: u8 = 0;
+    pub(super) const STDOUT: u8 = 1;
+    pub(super) const STDERR: u8 = 2;
+    pub(super) const STATUS: u8 = 3;
+    pub(super) const CLOSE: u8 = 255;
+}
 
 pub(super) async fn run(
     cluster: &Cluster,
@@ -55,57 +69,74 @@ pub(super) async fn run(
     let params = AttachParams {
         container: Some(container.to_owned()),
         stdin: input.is_some(),
-        max_stdin_buf_size: Some(CHUNK),
-        max_stdout_buf_size: Some(CHUNK),
         ..AttachParams::default()
     };
-    let api = cluster.pods();
-    let process = cluster.again(Asked::EXEC, || api.exec(pod, argv, &params)).await?;
+    let request = Request::new(Pod::url_path(&(), Some(&cluster.namespace)));
+    let connect = || async {
+        let request = request.exec(pod, argv, &params).map_err(kube::Error::BuildRequest)?;
+        cluster.client().connect(request).await
+    };
+    let connection = cluster.again(Asked::EXEC, connect).await?;
     let bytes = input.as_ref().map_or(0, |input| input.bytes.len());
     let most = LONGEST_RUN + Duration::from_secs((bytes / LEAST_BYTES_PER_SECOND) as u64);
     let cut = || KubernetesError::Cut { pod: pod.to_owned() };
-    tokio::time::timeout(most, converse(process, input)).await.map_err(|_| cut())?.ok_or_else(cut)
+    tokio::time::timeout(most, converse(connection, input)).await.map_err(|_| cut())?.ok_or_else(cut)
 }
 
-/// `None` when the connection ends before the program does.
-async fn converse(mut process: AttachedProcess, input: Option<Input<'_>>) -> Option<Said> {
-    let ended = process.take_status()?;
-    let (stdin, out, err) = (process.stdin(), process.stdout()?, process.stderr()?);
+/// `None` when the connection ends before the program does, and for what is too long or no text.
+async fn converse(connection: Connection, input: Option<Input<'_>>) -> Option<Said> {
+    let knows_ends = connection.supports_stream_close();
+    let (mut send, mut receive) = connection.into_stream().split();
     let write = async {
-        let (Some(input), Some(mut stdin)) = (input, stdin) else { return };
+        let Some(input) = input else { return };
         for (at, chunk) in input.bytes.chunks(CHUNK).enumerate() {
             // A program that ends early says itself why.
-            if stdin.write_all(chunk).await.is_err() {
+            if send.send(message(channel::STDIN, chunk)).await.is_err() {
                 return;
             }
             (input.progress)(at * CHUNK + chunk.len());
         }
-        let _ended = stdin.shutdown().await;
-    };
-    let listen = async { tokio::join!(read(out), read(err)) };
-    tokio::pin!(write, listen, ended);
-    let (mut written, mut heard) = (false, None);
-    // What is not taken in is never told, and what a cut connection has left open never ends: the status ends it all.
-    let status = loop {
-        tokio::select! {
-            status = &mut ended => break status?,
-            said = &mut listen, if heard.is_none() => heard = Some(said),
-            () = &mut write, if !written => written = true,
+        if knows_ends {
+            let _ended = send.send(message(channel::CLOSE, &[channel::STDIN])).await;
         }
     };
-    let (out, err) = match heard {
-        Some(said) => said,
-        None => listen.await,
-    };
-    Some(Said { out: out?, err: err?, end: end(&status) })
+    tokio::pin!(write);
+    let (mut written, mut out, mut err) = (false, Vec::new(), Vec::new());
+    // What is not taken in is never told: the status ends it all.
+    loop {
+        let bytes = tokio::select! {
+            received = receive.next() => match received?.ok()? {
+                Message::Binary(bytes) => bytes,
+                Message::Close(_) => return None,
+                _ => continue,
+            },
+            () = &mut write, if !written => {
+                written = true;
+                continue;
+            }
+        };
+        let (channel, bytes) = bytes.split_first()?;
+        match *channel {
+            channel::STDOUT => out.extend_from_slice(bytes),
+            channel::STDERR => err.extend_from_slice(bytes),
+            channel::STATUS => {
+                let status: Status = serde_json::from_slice(bytes).ok()?;
+                let text = |bytes| String::from_utf8(bytes).ok();
+                return Some(Said { out: text(out)?, err: text(err)?, end: end(&status) });
+            }
+            _ => {}
+        }
+        if out.len().max(err.len()) > LONGEST_ANSWER {
+            return None;
+        }
+    }
 }
 
-/// `None` for what is too long or no text.
-async fn read(from: impl AsyncRead + Unpin) -> Option<String> {
-    let mut text = Vec::new();
-    let mut from = from.take(LONGEST_ANSWER + 1);
-    from.read_to_end(&mut text).await.ok()?;
-    (text.len() as u64 <= LONGEST_ANSWER).then(|| String::from_utf8(text).ok())?
+fn message(channel: u8, bytes: &[u8]) -> Message {
+    let mut message = BytesMut::with_capacity(1 + bytes.len());
+    message.put_u8(channel);
+    message.put_slice(bytes);
+    Message::Binary(message.freeze())
 }
 
 /// Runtimes differ in their words for a program that is not there; all of them quote the kernel or the search of the path.

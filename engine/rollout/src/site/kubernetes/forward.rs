@@ -68,6 +68,8 @@ async fn serve(listener: TcpListener, cluster: Cluster, port: u16, target: watch
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((local, _)) = accepted {
+                    // Slower without, and no worse.
+                    let _quick = local.set_nodelay(true);
                     connections.spawn(bridge(local, cluster.clone(), port, target.subscribe()));
                 }
             }
