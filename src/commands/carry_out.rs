@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use rollout::{
     CancelFlag, Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, WaitingOn, World, apply, observe,
-    plan,
+    observe_again, plan,
 };
 use serde::Serialize;
 use tokio::task::JoinHandle;
@@ -100,7 +100,7 @@ pub(crate) async fn carry_out(
     ui.end_progress();
     match outcome {
         Outcome::Done { done } => {
-            let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+            let observed = observe_again(world, Some(goal), &ThisRun::default()).await?;
             ended(Ended::Done, plan, done, observed)
         }
         other => match CommandError::from_outcome(other) {

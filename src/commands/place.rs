@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{LocalSite, PluginDirectory, Site, ThisRun, World, observe};
+use rollout::{LocalSite, PluginDirectory, Site, World, observe_server};
 
 use crate::commands::site;
 use crate::config::PluginYaml;
@@ -45,7 +45,7 @@ pub(crate) async fn found(context: &Context, flag: Option<PathBuf>) -> Result<Wo
         world.site = match flag {
             Some(directory) => local(Some(directory)),
             None => {
-                let observed = observe(&world, None, &ThisRun::default()).await?;
+                let observed = observe_server(&world).await?;
                 match observed.plugin_directory {
                     PluginDirectory::At(directory) if directory.is_dir() => local(Some(directory)),
                     _ => None,

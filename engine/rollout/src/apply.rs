@@ -15,7 +15,7 @@ use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide};
 use crate::event::Event;
 use crate::goal::{Goal, MountPath};
-use crate::observe::{World, observe};
+use crate::observe::{World, observe, observe_again};
 use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::refusal::Refusal;
@@ -142,6 +142,7 @@ pub async fn apply(
         led: BTreeSet::new(),
         leases: Vec::new(),
         cut_off: None,
+        nodes_are_known: false,
         held: held.as_ref(),
     };
     let outcome = run.carry_out(cancel).await;
@@ -178,6 +179,8 @@ struct Run<'a> {
     leases: Vec<String>,
     /// The step that the loss of a node cut off, and how often: it may have been carried out.
     cut_off: Option<(Step, usize)>,
+    /// Nothing was done to nodes since they were looked at.
+    nodes_are_known: bool,
     /// The right to change the site.
     held: Option<&'a HeldLease>,
 }
@@ -247,6 +250,7 @@ impl Run<'_> {
                         (self.listener)(&Event::Waiting { on: on.clone() });
                         told = Some(on);
                     }
+                    self.nodes_are_known = false;
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
                 decision => return Ok(decision),
@@ -259,8 +263,16 @@ impl Run<'_> {
         let started = Instant::now();
         let mut told = false;
         loop {
-            let error = match observe(self.world, Some(self.goal), &self.this_run).await {
-                Ok(observed) => return Ok(observed),
+            let looked = if std::mem::replace(&mut self.nodes_are_known, false) {
+                observe_again(self.world, Some(self.goal), &self.this_run).await
+            } else {
+                observe(self.world, Some(self.goal), &self.this_run).await
+            };
+            let error = match looked {
+                Ok(observed) => {
+                    self.nodes_are_known = true;
+                    return Ok(observed);
+                }
                 Err(error) => error,
             };
             if !error.may_pass() || !self.has_other_nodes() || started.elapsed() >= LONGEST_WAIT {
@@ -394,6 +406,7 @@ impl Run<'_> {
     async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
         (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
+        self.nodes_are_known &= !step.is_of_nodes();
         // Noted before it is done: a call that was cut off may have been carried out.
         let switched = Switched::by(step, &self.mounts_of_a_pin(step));
         if let Some(switched) = switched {
@@ -401,6 +414,7 @@ impl Run<'_> {
             self.switched.push(switched);
         }
         let acted = self.act(step).await;
+        self.nodes_are_known &= acted.is_ok();
         self.leases.extend(acted.as_ref().err().and_then(StepError::lease_left).map(str::to_owned));
         let warnings = acted?;
         self.count_as_done(step);

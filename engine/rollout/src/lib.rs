@@ -42,7 +42,7 @@ pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
     Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
-pub use observe::{ObserveError, World, examine, observe, survey};
+pub use observe::{ObserveError, World, examine, observe, observe_again, observe_server, survey};
 pub use observed::site::{
     Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process, Restarts, Role,
     RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
@@ -60,7 +60,7 @@ pub use site::kubernetes::find::PodChoice;
 pub use site::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
 pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
 pub use site::local::{LocalSite, Owner, file_version};
-pub use site::{Copied, Look, Question, Site, SiteError};
+pub use site::{Age, Copied, Look, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
 pub use sums::{Sums, SumsError};

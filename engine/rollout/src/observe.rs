@@ -14,12 +14,12 @@ use vault_api::{
 
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
-use crate::goal::{Goal, MountGoal, WriteGoal};
+use crate::goal::{Goal, MountGoal, Plugin, WriteGoal};
 use crate::observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
     ThisRun, WriteObserved,
 };
-use crate::site::{Look, Question, Site, SiteError};
+use crate::site::{Age, Look, Question, Site, SiteError};
 use crate::smoke::is_of_data;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
@@ -96,22 +96,37 @@ pub async fn observe(
     goal: Option<&Goal>,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    take(world, Aim::of(goal), this_run).await
+    take(world, Aim::of(goal), Age::Now, this_run).await
+}
+
+/// As [`observe`], where nothing has been done to nodes since they were looked at: what is known of them may be some seconds old.
+pub async fn observe_again(
+    world: &World,
+    goal: Option<&Goal>,
+    this_run: &ThisRun,
+) -> Result<Observed, ObserveError> {
+    take(world, Aim::of(goal), Age::Latest, this_run).await
+}
+
+/// Takes a snapshot of the server alone, as if there were no site.
+pub async fn observe_server(world: &World) -> Result<Observed, ObserveError> {
+    take(world, Aim::Server, Age::Now, &ThisRun::default()).await
 }
 
 /// Takes a snapshot of everything, and asks each external mount whether it answers.
 pub async fn survey(world: &World) -> Result<Observed, ObserveError> {
-    take(world, Aim::Mounts, &ThisRun::default()).await
+    take(world, Aim::Mounts, Age::Now, &ThisRun::default()).await
 }
 
 /// As [`survey`], and looks closely at files, permissions and leases.
 pub async fn examine(world: &World) -> Result<Observed, ObserveError> {
-    take(world, Aim::Closely, &ThisRun::default()).await
+    take(world, Aim::Closely, Age::Now, &ThisRun::default()).await
 }
 
 /// What is looked for.
 #[derive(Clone, Copy)]
 enum Aim<'a> {
+    Server,
     All,
     Goal(&'a Goal),
     Mounts,
@@ -126,12 +141,12 @@ impl<'a> Aim<'a> {
     fn goal(self) -> Option<&'a Goal> {
         match self {
             Self::Goal(goal) => Some(goal),
-            Self::All | Self::Mounts | Self::Closely => None,
+            Self::Server | Self::All | Self::Mounts | Self::Closely => None,
         }
     }
 }
 
-async fn take(world: &World, aim: Aim<'_>, this_run: &ThisRun) -> Result<Observed, ObserveError> {
+async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Result<Observed, ObserveError> {
     if let Some(site) = &world.site {
         site.find_active().await.map_err(ObserveError::Site)?;
     }
@@ -160,8 +175,9 @@ async fn take(world: &World, aim: Aim<'_>, this_run: &ThisRun) -> Result<Observe
         Observer { client: &world.client, aim, server, denied: BTreeSet::new(), this_run: this_run.clone() };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
     let site = match &world.site {
+        Some(_) if matches!(aim, Aim::Server) => None,
         Some(site) => {
-            let question = question(&seen, aim);
+            let question = question(&seen, aim, age);
             Some(site.observe(&question).await.map_err(ObserveError::Site)?)
         }
         None => None,
@@ -430,24 +446,50 @@ fn is_external(mount: &MountObserved, catalog: &[CatalogEntry]) -> bool {
         || catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
 }
 
-fn question(seen: &Seen, aim: Aim<'_>) -> Question {
+fn question(seen: &Seen, aim: Aim<'_>, age: Age) -> Question {
     let goal = aim.goal();
     let look = match aim {
         Aim::Closely => Look::Closely { files: seen.catalog.iter().map(CatalogEntry::file_name).collect() },
-        Aim::All | Aim::Mounts | Aim::Goal(_) => Look::Versions,
+        Aim::Server | Aim::All | Aim::Mounts | Aim::Goal(_) => Look::Versions,
     };
     Question {
         look,
+        age,
+        needed: goal.and_then(|goal| needed(seen, goal)),
         servers: seen.plugin_directory.clone(),
         plugin: goal.and_then(Goal::plugin_name).map(str::to_owned),
         binary: goal.and_then(Goal::brought).map(|plugin| plugin.binary.clone()),
     }
 }
 
+/// The files of what a change brings, and of what its plugin runs or will run; `None` where all are compared.
+fn needed(seen: &Seen, goal: &Goal) -> Option<BTreeSet<String>> {
+    let (plugin, target) = match goal {
+        Goal::Register(register) => (&*register.plugin.name, register.plugin.version.tagged()),
+        Goal::Upgrade(upgrade) => (upgrade.name(), upgrade.version().tagged()),
+        Goal::Reload(_) | Goal::Deregister(_) | Goal::Collect(_) => return None,
+    };
+    let pins = match &seen.pins {
+        Pins::Set(pins) => pins.as_slice(),
+        Pins::NotOffered => &[],
+    };
+    let is_used = |entry: &&CatalogEntry| {
+        let by = |mount: &MountObserved| {
+            mount.plugin == entry.name
+                && [&mount.configured_version, &mount.running_version].contains(&&entry.version)
+        };
+        entry.version == target
+            || pins.iter().any(|pin| pin.name == entry.name && pin.version == entry.version)
+            || seen.mounts.values().any(by)
+    };
+    let entries = seen.catalog.iter().filter(|entry| entry.name == plugin).filter(is_used);
+    Some(entries.map(CatalogEntry::file_name).chain(goal.brought().map(Plugin::file_name)).collect())
+}
+
 /// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
 fn matters(aim: Aim<'_>, entry: &CatalogEntry) -> bool {
     let goal = match aim {
-        Aim::All | Aim::Mounts => return false,
+        Aim::Server | Aim::All | Aim::Mounts => return false,
         Aim::Closely => return true,
         Aim::Goal(goal) => goal,
     };

@@ -70,6 +70,20 @@ pub struct Question {
     pub binary: Option<Binary>,
     /// How closely files are looked at.
     pub look: Look,
+    /// Files whose content matters; `None` for all. A site may read others too.
+    pub needed: Option<BTreeSet<String>>,
+    /// How new the answer has to be.
+    pub age: Age,
+}
+
+/// How new what is said of files and processes has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// Of this moment.
+    Now,
+    /// Of the latest look, where a node is still the same and nothing has been done to it since. A site that looks quickly
+    /// looks anew.
+    Latest,
 }
 
 /// How closely files are looked at.

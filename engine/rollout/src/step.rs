@@ -169,6 +169,31 @@ pub enum VersionFrom {
     Pin,
 }
 
+impl Step {
+    /// Whether it changes files or processes that are looked at.
+    pub(crate) fn is_of_nodes(&self) -> bool {
+        match self {
+            Self::PlaceBinary { .. }
+            | Self::RemoveFile { .. }
+            | Self::ReloadMounts { .. }
+            | Self::RestartNode { .. }
+            | Self::HandOver { .. }
+            | Self::Persist { .. } => true,
+            // What these start is proven by what the server says, and where it is a reload by the next look.
+            Self::EnableMount { .. }
+            | Self::MountCanary { .. }
+            | Self::TryCanary { .. }
+            | Self::TryMount { .. }
+            | Self::RemoveCanary { .. }
+            | Self::RegisterVersion { .. }
+            | Self::DeregisterVersion { .. }
+            | Self::TuneMount { .. }
+            | Self::SetPin { .. }
+            | Self::Write { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -15,7 +15,7 @@ use crate::goal::{MountPath, Upgrade};
 use crate::observe::World;
 use crate::observed::site::{NodeName, Presence};
 use crate::observed::{Observed, PluginDirectory};
-use crate::site::{Look, Question, Site};
+use crate::site::{Age, Look, Question, Site};
 use crate::step::Step;
 
 /// Mounts that were moved.
@@ -221,7 +221,8 @@ async fn take_away(
     nodes: &[NodeName],
 ) -> Result<(), String> {
     let servers = PluginDirectory::At(directory.to_owned());
-    let question = Question { servers, plugin: None, binary: None, look: Look::Versions };
+    let question =
+        Question { servers, plugin: None, binary: None, look: Look::Versions, needed: None, age: Age::Now };
     let started = Instant::now();
     loop {
         let observed = site.observe(&question).await.map_err(|error| chain(&error))?;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Downgrade, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, Survival, ThisRun, Version, Wanted,
-    World, WriteGoal, observe,
+    Downgrade, MountGoal, MountPath, Observed, Plugin, Register, Rewrite, Survival, Version, Wanted, World,
+    WriteGoal, observe_server,
 };
 use vault_api::catalog::PluginType;
 
@@ -90,7 +90,7 @@ pub(super) async fn gather(
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
     let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
-    let observed = observe(&world, None, &ThisRun::default()).await?;
+    let observed = observe_server(&world).await?;
 
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
         Some(name) => name,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args};
 use rollout::{
     Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Target, ThisRun, Trial, Upgrade,
-    Version, World, WriteGoal, observe,
+    Version, World, WriteGoal, observe, observe_server,
 };
 use vault_api::catalog::{self, EntryName, PluginType};
 
@@ -93,7 +93,11 @@ pub(super) async fn gather(
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let image = flags.binary.as_deref().map(|named| Image::named(named, context)).transpose()?.flatten();
     let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
-    let observed = observe(&world, None, &ThisRun::default()).await?;
+    // What is in an image is chosen by the machines of the nodes.
+    let observed = match &image {
+        Some(_) => observe(&world, None, &ThisRun::default()).await?,
+        None => observe_server(&world).await?,
+    };
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
         Some(name) => name,
         None => only_plugin(&observed)?,

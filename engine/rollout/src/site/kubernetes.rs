@@ -33,19 +33,21 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
+use tokio::time::{Duration, Instant};
 use vault_api::{Client, ClientConfig};
 
-use self::agent::{Agent, Parcel};
+use self::agent::{Agent, Asking, Parcel};
 use self::brings::Brought;
 use self::cluster::{Cluster, ClusterChoice};
 use self::error::{Asked, KubernetesError};
-use self::facts::Known;
+use self::facts::{Content, Facts, Known};
 use self::find::PodChoice;
 use self::lease::Identity;
+use self::pack::Packed;
 use self::server::Servers;
 use super::held::HeldLease;
 use super::local::is_version_of;
-use super::{Copied, MODE, Question, Site, SiteError};
+use super::{Age, Copied, MODE, Question, Site, SiteError};
 use crate::apply::chain;
 use crate::binary::{Binary, Linkage};
 use crate::observed::PluginDirectory;
@@ -88,7 +90,21 @@ struct Learned {
     known: Known,
     /// Who has to own its plugins, where that is not the one who puts them there.
     owner: Option<u32>,
+    /// The latest look, until something is done to the node.
+    latest: Option<Latest>,
 }
+
+/// What was asked, in which container, and what the answer was.
+#[derive(Clone, Debug)]
+struct Latest {
+    at: Instant,
+    container: String,
+    asked: Asking,
+    facts: Facts,
+}
+
+/// A look is not the latest for longer: what others do is to be seen too.
+const LATEST: Duration = Duration::from_secs(10);
 
 /// Copies that are cut are begun again; what cuts one more often than that does not stop doing so.
 const COPIES: u32 = 3;
@@ -218,23 +234,39 @@ impl Inner {
         let mut known = learned.as_ref().map(|learned| learned.known.clone()).unwrap_or_default();
         let keys: Vec<&str> = known.keys().map(String::as_str).collect();
         let plugin = question.plugin.clone().unwrap_or_default();
-        let args = [directory.display().to_string(), linker, plugin, keys.join(" ")];
+        let needed = question.needed.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let asked = Asking { directory: directory.display().to_string(), linker, plugin, needed };
+        let known_keys = keys.join(" ");
         let shell = Agent::Shell { container: view.server.name.clone() };
-        let mut agent = learned.map_or(shell, |learned| learned.agent);
-        let mut facts = match agent.facts(&self.cluster, &name, &args).await? {
-            Some(facts) => facts,
+        let container = presence::container_id(pod, &view.server.name).unwrap_or_default();
+        let (mut agent, latest) = learned.map_or((shell, None), |learned| (learned.agent, learned.latest));
+        let is_it = |latest: &Latest| {
+            latest.asked == asked && latest.container == container && latest.at.elapsed() < LATEST
+        };
+        let latest = latest.filter(|latest| question.age == Age::Latest && is_it(latest));
+        let facts = match latest {
+            Some(latest) => latest.facts,
             None => {
-                let image = self.tool_image.as_ref().or(view.loader.as_ref());
-                let image = image.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?;
-                agent = agent::beside(&self.cluster, pod, &view.server, directory, image).await?;
-                let facts = agent.facts(&self.cluster, &name, &args).await?;
-                facts.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?
+                let at = Instant::now();
+                let mut facts = match agent.facts(&self.cluster, &name, &asked, &known_keys).await? {
+                    Some(facts) => facts,
+                    None => {
+                        let image = self.tool_image.as_ref().or(view.loader.as_ref());
+                        let image = image.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?;
+                        agent = agent::beside(&self.cluster, pod, &view.server, directory, image).await?;
+                        let facts = agent.facts(&self.cluster, &name, &asked, &known_keys).await?;
+                        facts.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?
+                    }
+                };
+                facts.learn(&mut known);
+                let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
+                let latest = Some(Latest { at, container, asked, facts: facts.clone() });
+                let learned = Learned { agent: agent.clone(), known, owner, latest };
+                self.learned.lock().await.insert(uid(pod), learned);
+                facts
             }
         };
-        facts.learn(&mut known);
-        let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
         let beside = agent.beside().map(str::to_owned);
-        self.learned.lock().await.insert(uid(pod), Learned { agent, known, owner });
         let is_version =
             |file: &str| is_version_of(file, question.plugin.as_deref()) || question.look.names(file);
         let filled = view.filler.as_ref().and_then(|filler| brings::filled(pod, filler));
@@ -251,15 +283,16 @@ impl Inner {
         self.learned.lock().await.get(&uid(pod)).cloned()
     }
 
-    /// A pod that was looked at, with what was learned.
-    async fn acquainted(&self, node: &NodeName) -> Result<Learned, KubernetesError> {
-        let pod = self.cluster.pod(node.as_str()).await?;
-        let learned = match &pod {
-            Some(pod) => self.learned(pod).await,
-            None => None,
-        };
+    /// A pod that was looked at, by its uid, with what was learned. It is about to be changed, and is looked at anew then.
+    async fn acquainted(&self, node: &NodeName) -> Result<(String, Learned), KubernetesError> {
+        let uid = self.cluster.pod(node.as_str()).await?.as_ref().map(uid).unwrap_or_default();
+        let mut learned = self.learned.lock().await;
+        let found = learned.get_mut(&uid).map(|learned| {
+            learned.latest = None;
+            (uid, learned.clone())
+        });
         // A pod that has come since then has not been looked at, and may not be fit.
-        learned.ok_or_else(|| KubernetesError::Pod {
+        found.ok_or_else(|| KubernetesError::Pod {
             pod: node.to_string(),
             what: "be changed",
             said: "it was made anew since it was looked at".to_owned(),
@@ -272,7 +305,7 @@ impl Inner {
         file: &Shipment,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<(), KubernetesError> {
-        let learned = self.acquainted(node).await?;
+        let (uid, learned) = self.acquainted(node).await?;
         let parcel = Parcel {
             directory: &file.directory,
             file: &file.file,
@@ -287,7 +320,14 @@ impl Inner {
                 Err(KubernetesError::Cut { .. } | KubernetesError::Corrupt { .. }) if copies < COPIES => {
                     copies += 1;
                 }
-                ended => return ended,
+                Err(error) => return Err(error),
+                Ok(key) => {
+                    // It was read back there, and need not be read again as long as that is the same file.
+                    if let (Some(key), Some(learned)) = (key, self.learned.lock().await.get_mut(&uid)) {
+                        learned.known.insert(key, file.content.clone());
+                    }
+                    return Ok(());
+                }
             }
         }
     }
@@ -331,6 +371,7 @@ struct Shipment {
     file: String,
     sha256: String,
     bytes: Bytes,
+    content: Content,
 }
 
 fn uid(pod: &Pod) -> String {
@@ -423,10 +464,11 @@ impl Site for KubernetesSite {
         nodes: &[NodeName],
         progress: UnboundedSender<Copied>,
     ) -> Result<(), SiteError> {
-        let bytes = pack::pack(binary.clone()).await?;
+        let Packed { bytes, start } = pack::pack(binary.clone()).await?;
         let directory = self.0.current_directory().await?;
         let (file, sha256, total) = (file.to_owned(), binary.sha256.clone(), binary.size);
-        let shipment = Arc::new(Shipment { directory, file, sha256, bytes });
+        let content = Content { sha256: sha256.clone(), start: Some(start) };
+        let shipment = Arc::new(Shipment { directory, file, sha256, bytes, content });
         let mut placing = JoinSet::new();
         for node in nodes {
             let (node, inner, shipment, progress) =
@@ -459,7 +501,7 @@ impl Site for KubernetesSite {
             let (node, inner, directory, file) =
                 (node.clone(), Arc::clone(&self.0), directory.clone(), file.to_owned());
             taking.spawn(async move {
-                let learned = inner.acquainted(&node).await?;
+                let (_, learned) = inner.acquainted(&node).await?;
                 learned.agent.remove(&inner.cluster, node.as_str(), &directory, &file).await
             });
         }

@@ -386,6 +386,7 @@ fn remove(path: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::Age;
 
     fn source(directory: &Path, content: &[u8]) -> Binary {
         let path = directory.join("source");
@@ -408,6 +409,8 @@ mod tests {
             plugin: Some("custom".into()),
             binary: None,
             look: Look::Versions,
+            needed: None,
+            age: Age::Now,
         };
         let observed = site.look(&question).expect("observed");
         assert_eq!(

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use harness::{Cluster, VaultPods, VaultPodsBuilder, build};
 use rollout::{
-    Binary, ClusterChoice, Copied, KubernetesChoice, KubernetesSite, Look, NodeName, NodeObserved,
+    Age, Binary, ClusterChoice, Copied, KubernetesChoice, KubernetesSite, Look, NodeName, NodeObserved,
     PluginDirectory, PodChoice, Question, Site, SiteError, SiteObserved,
 };
 use tokio::sync::mpsc::unbounded_channel;
@@ -73,6 +73,8 @@ pub(crate) fn question() -> Question {
         plugin: Some("kv".into()),
         binary: None,
         look: Look::Versions,
+        needed: None,
+        age: Age::Now,
     }
 }
 

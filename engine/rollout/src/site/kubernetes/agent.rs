@@ -38,6 +38,18 @@ pub(super) enum Agent {
     Program { container: String },
 }
 
+/// What a node is asked about itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Asking {
+    pub(super) directory: String,
+    /// A dynamic linker that is needed, or nothing.
+    pub(super) linker: String,
+    /// Or nothing, for all.
+    pub(super) plugin: String,
+    /// Files whose content matters, with blanks between them; or nothing, for all.
+    pub(super) needed: String,
+}
+
 /// What is put onto a node.
 pub(super) struct Parcel<'a> {
     pub(super) directory: &'a Path,
@@ -77,9 +89,16 @@ impl Agent {
         &self,
         cluster: &Cluster,
         pod: &str,
-        args: &[String],
+        asking: &Asking,
+        known: &str,
     ) -> Result<Option<Facts>, KubernetesError> {
-        let said = run(cluster, pod, self.container(), &self.argv("facts", FACTS, args), None).await?;
+        let Asking { directory, linker, plugin, needed } = asking;
+        let mut args: Vec<String> = [directory, linker, plugin, known].map(str::to_owned).into();
+        // Our own program may be older than we are. It hashes quickly, and hashes all.
+        if let Self::Shell { .. } = self {
+            args.push(needed.clone());
+        }
+        let said = run(cluster, pod, self.container(), &self.argv("facts", FACTS, &args), None).await?;
         match said.end {
             End::NoSuchProgram => Ok(None),
             End::Failure => Err(failed(pod, "say what it is", &said)),
@@ -91,14 +110,15 @@ impl Agent {
         }
     }
 
-    /// Puts a file onto the node, verified there.
+    /// Puts a file onto the node, verified there. Returns what cannot stay the same when its content changes,
+    /// where that is said.
     pub(super) async fn place(
         &self,
         cluster: &Cluster,
         pod: &str,
         parcel: &Parcel<'_>,
         progress: &(dyn Fn(usize) + Sync),
-    ) -> Result<(), KubernetesError> {
+    ) -> Result<Option<String>, KubernetesError> {
         let args = [
             parcel.directory.display().to_string(),
             parcel.file.to_owned(),
@@ -115,7 +135,7 @@ impl Agent {
         let (word, there) = last.split_once(' ').unwrap_or((last, ""));
         let (pod, file, there) = (pod.to_owned(), parcel.file.to_owned(), there.to_owned());
         match (&said.end, word) {
-            (End::Success, "placed") => Ok(()),
+            (End::Success, "placed") => Ok(Some(there).filter(|key| facts::is_key(key, &file))),
             (End::Success, "taken") => Err(KubernetesError::Taken { pod, file, there }),
             (End::Success, "corrupt") => {
                 Err(KubernetesError::Corrupt { pod, file, there, wanted: parcel.sha256.to_owned() })

@@ -7,7 +7,7 @@ use crate::binary::{Machine, Start, start};
 use crate::observed::site::{NodeObserved, Oddities, PluginFile, Presence, Process, SiteState, Unfit};
 
 /// What a node says.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Who asks there.
     pub(super) user: u32,
@@ -18,7 +18,7 @@ pub(super) struct Facts {
     directory: Directory,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Directory {
     Missing,
     Other,
@@ -27,7 +27,7 @@ enum Directory {
     There(There),
 }
 
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct There {
     mode: u32,
     real: PathBuf,
@@ -44,7 +44,7 @@ struct There {
     parts: Vec<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct File {
     mode: u32,
     sum: Sum,
@@ -65,7 +65,7 @@ pub(super) struct NotUnderstood {
 }
 
 /// What is said of a content.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Sum {
     Sha256(String),
     /// It is what was known of its key.
@@ -81,7 +81,7 @@ pub(super) type Known = BTreeMap<String, Content>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) sha256: String,
-    start: Option<Start>,
+    pub(super) start: Option<Start>,
 }
 
 /// Whom a server allows to write to its plugins.
@@ -353,6 +353,13 @@ impl File {
     }
 }
 
+/// Whether it is what is said of a file of that name, so that it cannot stay the same when the content changes.
+pub(super) fn is_key(text: &str, file: &str) -> bool {
+    let parts: Vec<&str> = text.split(':').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
+    parts.len() == 4 && parts[..3].iter().all(is_number) && parts[3] == file
+}
+
 /// Bytes with a blank between each two.
 fn hex(text: &str) -> Option<Vec<u8>> {
     let byte = |word: &str| (word.len() == 2).then(|| u8::from_str_radix(word, 16).ok()).flatten();
@@ -476,6 +483,16 @@ mod tests {
         let node = again.into_node(Path::new("/vault/plugins"), false, Writers::Anybody, |_| true);
         assert_eq!(node.files[0].sha256, SHA);
         assert_eq!(node.files[1].sha256, "", "never told, so never taken for anything");
+    }
+
+    #[test]
+    fn what_tells_a_file_is_not_taken_for_another() {
+        assert!(is_key("1:3:9:custom-1.0.0", "custom-1.0.0"));
+        for other in
+            ["", "1:3:9:other", "1:3:custom-1.0.0", "1:3:-9:custom-1.0.0", "1:3:9: 2:3:9:custom-1.0.0"]
+        {
+            assert!(!is_key(other, "custom-1.0.0"), "{other}");
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
-# Says what a node is, a line each. Arguments: plugin directory, dynamic linker or nothing, plugin or nothing, and the files
-# whose content is known, as <inode>:<size>:<change>:<name> between spaces.
+# Says what a node is, a line each. Arguments: plugin directory, dynamic linker or nothing, plugin or nothing, the files
+# whose content is known, as <inode>:<size>:<change>:<name> between spaces, and those whose content matters, or nothing for all.
 LC_ALL=C
 export LC_ALL
-directory=$1 linker=$2 plugin=$3 known=" $4 "
+directory=$1 linker=$2 plugin=$3 known=" $4 " needed=${5:+ $5 }
 
 plain() {
 	case $1 in '' | *[!A-Za-z0-9._+-]*) return 1 ;; esac
@@ -52,7 +52,9 @@ else
 		file=${path##*/}
 		[ -f "$path" ] && plain "$file" || continue
 		key=$(stat -Lc '%i:%s:%Z' "$path"):$file
-		case $known in *" $key "*) sum=- ;; *) sum=$(hash "$path" 2>/dev/null) || sum='?' ;; esac
+		case $known in *" $key "*) sum=- ;; *) sum= ;; esac
+		case $needed in '' | *" $file "*) ;; *) sum=- ;; esac
+		if [ -z "$sum" ]; then sum=$(hash "$path" 2>/dev/null) || sum='?'; fi
 		echo "file $(stat -Lc '%a %u' "$path") $sum $key"
 		case $sum in - | '?') ;; *) start "$path" "$file" ;; esac
 		target=$(readlink -f "$path") || continue

@@ -114,7 +114,7 @@ fn tell_files(text: &mut String, real: &Path, plugin: &str, known: &[&str]) {
         if !metadata.is_file() || !name.starts_with(plugin) || name.starts_with('.') {
             continue;
         }
-        let key = format!("{}:{}:{}:{name}", metadata.ino(), metadata.size(), metadata.ctime());
+        let key = key(&metadata, name);
         let sum = if known.contains(&&*key) { Ok("-".to_owned()) } else { hash(&path) };
         let told = sum.as_deref().unwrap_or("?");
         let _ = writeln!(text, "file {:o} {} {told} {key}", metadata.mode() & 0o7777, metadata.uid());
@@ -222,7 +222,7 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
             return Ok(format!("taken {there}\n"));
         }
         give(&target, mode, owner)?;
-        return Ok("placed\n".to_owned());
+        return placed(&target, file);
     }
     let part = Part(directory.join(format!(".{file}.{nonce}{PART}")));
     let there = part.fill(input)?;
@@ -233,7 +233,17 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
     fs::rename(&part.0, &target).map_err(failed("rename", &part.0))?;
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(failed("sync", directory))?;
-    Ok("placed\n".to_owned())
+    placed(&target, file)
+}
+
+fn placed(target: &Path, file: &str) -> Result<String, NodeError> {
+    let metadata = fs::metadata(target).map_err(failed("look at", target))?;
+    Ok(format!("placed {}\n", key(&metadata, file)))
+}
+
+/// What cannot stay the same when the content changes.
+fn key(metadata: &fs::Metadata, name: &str) -> String {
+    format!("{}:{}:{}:{name}", metadata.ino(), metadata.size(), metadata.ctime())
 }
 
 /// Gives a file or a directory a mode. Arguments: permission bits, or `go-w` for what it has without the right of others to write;
@@ -323,7 +333,7 @@ mod tests {
     use super::*;
     use crate::binary::hex_sha256;
     use crate::observed::site::SiteState;
-    use crate::site::kubernetes::facts::{Writers, parse};
+    use crate::site::kubernetes::facts::{Content, Known, Writers, parse};
 
     fn packed(content: &[u8]) -> Vec<u8> {
         let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
@@ -350,11 +360,15 @@ mod tests {
         let packed = packed(content);
         fs::write(real.join(".custom-1.0.0.n0.vtp-part"), "left by a run that was cut").expect("written");
         let args = args(&real, &sha256, packed.len());
-        assert_eq!(node_place(&args, packed.as_slice()).expect("placed"), "placed\n");
-        assert_eq!(node_place(&args, io::empty()).expect("there already"), "placed\n");
+        let placed = node_place(&args, packed.as_slice()).expect("placed");
+        let key = placed.strip_prefix("placed ").expect("placed").trim_end().to_owned();
+        assert_eq!(node_place(&args, io::empty()).expect("there already"), placed);
         assert_eq!(names(&real), ["custom-1.2.3"]);
-        let asked = [real.display().to_string(), String::new(), "custom".into(), String::new()];
-        let facts = parse(&node_facts(&asked).expect("facts")).expect("understood");
+        let asked = [real.display().to_string(), String::new(), "custom".into(), key.clone()];
+        let mut facts = parse(&node_facts(&asked).expect("facts")).expect("understood");
+        // Its content need not be read again, as it is known by the key.
+        let mut known = Known::from([(key, Content { sha256: sha256.clone(), start: None })]);
+        facts.learn(&mut known);
         let node = facts.into_node(&real, false, Writers::OwnerOnly, |_| true);
         assert_eq!((node.directory, node.files.len()), (SiteState::Usable, 1));
         assert_eq!((&*node.files[0].sha256, node.files[0].mode), (&*sha256, 0o755));

@@ -9,28 +9,40 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use super::error::KubernetesError;
-use crate::binary::{Binary, hex};
+use crate::binary::{Binary, Start, hex, start};
 use crate::site::SiteError;
 
 const CHUNK: usize = 256 * 1024;
 
+/// A binary on its way.
+pub(super) struct Packed {
+    /// Compressed.
+    pub(super) bytes: Bytes,
+    /// What its first bytes tell.
+    pub(super) start: Start,
+}
+
 /// Compressed once for all nodes. A file that is not any more what was looked at is not sent.
-pub(super) async fn pack(binary: Binary) -> Result<Bytes, SiteError> {
+pub(super) async fn pack(binary: Binary) -> Result<Packed, SiteError> {
     let packing = tokio::task::spawn_blocking(move || pack_blocking(&binary));
     packing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-fn pack_blocking(binary: &Binary) -> Result<Bytes, SiteError> {
+fn pack_blocking(binary: &Binary) -> Result<Packed, SiteError> {
     let failed = |source| KubernetesError::Source { path: binary.path.clone(), source };
     let mut from = File::open(&binary.path).map_err(failed)?;
-    // The level that keeps up with a network.
+    // The level that keeps up with a network. Even on a near one, to send all of it takes longer than to unpack it there.
     let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK];
+    let mut first = Vec::new();
     loop {
         let read = from.read(&mut chunk).map_err(failed)?;
         if read == 0 {
             break;
+        }
+        if first.is_empty() {
+            first.extend_from_slice(&chunk[..read]);
         }
         hasher.update(&chunk[..read]);
         packed.write_all(&chunk[..read]).map_err(failed)?;
@@ -43,5 +55,5 @@ fn pack_blocking(binary: &Binary) -> Result<Bytes, SiteError> {
             wanted: binary.sha256.clone(),
         });
     }
-    Ok(packed.finish().map_err(failed)?.into())
+    Ok(Packed { bytes: packed.finish().map_err(failed)?.into(), start: start(&first) })
 }

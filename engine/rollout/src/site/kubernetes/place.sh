@@ -24,6 +24,12 @@ ended() {
 	exit 0
 }
 
+# With what cannot stay the same when the content changes, as facts.sh says it.
+placed() {
+	key=$(stat -Lc '%i:%s:%Z' "$target"):$file && ended "placed $key"
+	exit 1
+}
+
 umask 077
 trap 'rm -f "$part"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
@@ -35,7 +41,7 @@ if [ -e "$target" ]; then
 	there=$(hash "$target") || exit 1
 	[ "$there" = "$wanted" ] || ended "taken $there"
 	give "$target" || exit 1
-	ended placed
+	placed
 fi
 # Not every server tells when there is no more to come, so what comes is counted.
 head -c "$bytes" | {
@@ -50,4 +56,4 @@ give "$part" || exit 1
 sync "$part" 2>/dev/null || sync
 mv "$part" "$target" || exit 1
 sync "$directory" 2>/dev/null || sync
-ended placed
+placed

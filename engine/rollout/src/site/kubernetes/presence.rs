@@ -18,6 +18,12 @@ pub(super) fn presence(pod: Option<&Pod>, container: &str) -> Presence {
     }
 }
 
+/// The container that runs; another after each start.
+pub(super) fn container_id(pod: &Pod, container: &str) -> Option<String> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|it| it.name == container)?.container_id.clone()
+}
+
 fn why_not(pod: Option<&Pod>, container: &str) -> Option<String> {
     let Some(pod) = pod else { return Some("the pod does not exist yet".into()) };
     if pod.metadata.deletion_timestamp.is_some() {
