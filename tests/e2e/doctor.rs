@@ -273,6 +273,11 @@ async fn a_mount_that_does_not_answer() {
     let kept = ward.lab.folder().join("kept");
     ward.lab.kill_plugin().await;
     fs::rename(ward.file(), &kept).unwrap();
+    eventually("the server has noticed that the plugin is gone", async || {
+        let said = ward.lab.vault.api("GET", "custom/config", None).await.body.to_string();
+        said.contains("no such file or directory").then_some(())
+    })
+    .await;
     let findings = ward.names(&["VTP-301", "VTP-505"], &[]).await;
     ward.clinic.explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
     ward.clinic.follows(&findings[0], &kept).await;

@@ -1,8 +1,9 @@
 //! The last moments of a plugin whose host ends it while it still asks for things.
 //!
 //! A host that reloads one of several guests of a process ends the process for all of them. It cuts its connection as soon as
-//! it has been told that the shutdown is done, and with it everything that is in flight; so it is told only when all that has been
-//! answered.
+//! it has been told that the shutdown is done, and with it everything that is in flight. What a guest asks between that and
+//! the end of the process, which is what makes the host start another and ask again, fails for good. So a process with guests
+//! never says that it is done: it answers until it is gone.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,9 +66,14 @@ impl Farewell {
         self.0.begun.cancel();
     }
 
+    /// Whether somebody is left who may ask for something.
+    pub(crate) fn has_guests(&self) -> bool {
+        *self.0.guests.borrow() > 0
+    }
+
     /// Waits until nothing is in flight and no guest has to be expected to ask.
     pub(crate) async fn said(&self) {
-        if *self.0.guests.borrow() > 0 {
+        if self.has_guests() {
             tokio::time::sleep(LINGER).await;
         }
         // The sender is ours, so that the channel stays open.

@@ -61,7 +61,8 @@ pub struct Server {
 /// Why a plugin has ended, when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// The host, or a `SIGTERM`, asked for it.
+    /// The host, or a `SIGTERM`, asked for it. Guests that are left are answered until the process has ended, which the
+    /// caller has to bring about at once, with [`std::process::exit`]: not even the runtime may be dropped before.
     Shutdown,
     /// The host closed the broker's stream or died.
     HostGone,
@@ -204,6 +205,9 @@ impl Server {
             farewell.begin();
             // Whatever takes longer is cut off.
             let _ = tokio::time::timeout(GRACE, farewell.said()).await;
+            if farewell.has_guests() {
+                return Ok(ended);
+            }
         }
         stop.cancel();
         broker.detach();

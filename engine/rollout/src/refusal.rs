@@ -235,7 +235,7 @@ impl Refusal {
             Self::ReportsAnotherType { reported, .. } => format!("Register it as type {reported}."),
             Self::CannotBeMounted { .. } => "Leave the mounts out, and enable it with the server's own command.".into(),
             Self::FileTaken { file, .. } => {
-                format!("A version never changes its content: bring the build that is there, give this one another version, or remove {file} if nothing runs it.")
+                format!("A version never changes its content: bring the build that is there, give this build another version, or remove {file} if nothing runs it.")
             }
             Self::VersionTaken { entry, .. } => {
                 format!("A registered version never changes: bring what was registered, give this build another version, or deregister {entry} if nothing runs it.")

@@ -1,7 +1,7 @@
 //! The plugin process, from its first line to its end.
 
 use go_plugin::log::{Level, Logger, report_panics};
-use go_plugin::{Environment, Handshake, Server, StartError};
+use go_plugin::{Ended, Environment, Handshake, Server, StartError};
 
 use crate::framework::{DeclarationError, Engine};
 use crate::logical::Product;
@@ -15,7 +15,7 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
     protocol_versions: &[5],
 };
 
-/// Serves an engine to the host that started this process, until the host says stop or is gone.
+/// Serves an engine to the host that started this process, until the host says stop, which ends the process, or is gone.
 ///
 /// Standard output belongs to the protocol from here on.
 ///
@@ -35,8 +35,10 @@ pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>
     let version = declaration.version().to_owned();
     let routes =
         wire::routes(declaration.factory(), version, product, (server.broker(), server.farewell()), logger);
-    server.serve(routes).await.map_err(ServeError::Serve)?;
-    Ok(())
+    match server.serve(routes).await.map_err(ServeError::Serve)? {
+        Ended::Shutdown => std::process::exit(0),
+        Ended::HostGone => Ok(()),
+    }
 }
 
 /// Why a plugin process ended before its time.

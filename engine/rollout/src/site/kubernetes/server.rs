@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use vault_api::config_state::{ConfigState, ReadSanitized};
 use vault_api::health::{Health, Product};
-use vault_api::{Client, ClientConfig, Redirects, health, mounts};
+use vault_api::{CallError, Client, ClientConfig, Redirects, health, mounts};
 
 use super::cluster::Cluster;
 use super::error::{Asked, KubernetesError};
@@ -35,6 +36,10 @@ struct Way {
     forward: Arc<Forward>,
     client: Client,
 }
+
+/// Another node takes over within seconds.
+const LONGEST_ELECTION: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A server that takes longer to say what it is does not serve either.
 const LONGEST_LOOK: Duration = Duration::from_secs(15);
@@ -122,14 +127,25 @@ impl Servers {
         })
     }
 
-    /// Where the server says that its plugins are.
+    /// Where the server says that its plugins are. While no node is active it says nothing of the kind, so it is asked again.
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
-        match self.active.client.send(&ReadSanitized).await {
-            Ok(ConfigState::Shown(config)) if config.plugin_directory.is_empty() => {
-                PluginDirectory::NotConfigured
+        let until = Instant::now() + LONGEST_ELECTION;
+        loop {
+            match self.active.client.send(&ReadSanitized).await {
+                Ok(ConfigState::Shown(config)) if config.plugin_directory.is_empty() => {
+                    return PluginDirectory::NotConfigured;
+                }
+                Ok(ConfigState::Shown(config)) => {
+                    return PluginDirectory::At(PathBuf::from(config.plugin_directory));
+                }
+                Err(error) if may_pass(&error) && Instant::now() < until => {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    let nodes = self.each.lock().await.keys().cloned().collect();
+                    // Whether one was found is seen by the next question.
+                    let _led = self.find_active(nodes).await;
+                }
+                Ok(_) | Err(_) => return PluginDirectory::NotShown,
             }
-            Ok(ConfigState::Shown(config)) => PluginDirectory::At(PathBuf::from(config.plugin_directory)),
-            _ => PluginDirectory::NotShown,
         }
     }
 }
@@ -154,6 +170,15 @@ async fn health(client: &Client) -> Result<Health, String> {
     match tokio::time::timeout(LONGEST_LOOK, client.send(&health::Read)).await {
         Ok(answer) => answer.map_err(|error| chain(&error)),
         Err(_) => Err(format!("it took more than {} s", LONGEST_LOOK.as_secs())),
+    }
+}
+
+/// Whether it may be of a node that another one takes over from.
+fn may_pass(error: &CallError) -> bool {
+    match error {
+        CallError::Api(answer) => answer.status.is_server_error(),
+        CallError::Transport { .. } => true,
+        _ => false,
     }
 }
 
