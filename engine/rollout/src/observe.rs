@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vault_api::catalog::{EntryName, Listed, PluginType};
 use vault_api::config_state::ConfigState;
@@ -81,6 +82,9 @@ impl ObserveError {
 
 /// The names of the one namespace that every server has.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
+
+/// Help takes a plugin that works some milliseconds.
+const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
 /// Below it lie the entries of the catalog.
 pub(crate) const CATALOG: &str = "sys/plugins/catalog/";
@@ -347,7 +351,12 @@ impl Observer<'_> {
 
     /// Whether the plugin of a mount answers; `None` when this token may not ask it.
     async fn answering(&self, path: &str) -> Result<Option<Answering>, ObserveError> {
-        match self.client.send(&help::OfMount { path: path.to_owned() }).await {
+        let asked = help::OfMount { path: path.to_owned() };
+        let Ok(answer) = tokio::time::timeout(LONGEST_ANSWER, self.client.send(&asked)).await else {
+            let said = format!("nothing in {} s", LONGEST_ANSWER.as_secs());
+            return Ok(Some(Answering::No { said }));
+        };
+        match answer {
             Ok(_) => Ok(Some(Answering::Yes)),
             Err(CallError::Api(answer)) if answer.is_permission_denied() => Ok(None),
             Err(CallError::Api(answer)) if answer.is_nil_backend() => Ok(Some(Answering::NoBackend)),

@@ -42,7 +42,8 @@ pub(super) const NO_BACKEND: Known = Known {
     consequence: "Every request is answered with 404, and no lease of the mount can be revoked. The plugin could not be started when the \
                   server was unsealed.",
     cure: "First what keeps the plugin from being started, which the findings before this one name. Then let the node become active \
-           anew, once for all such mounts: after a reload alone every write would fail with `cannot write to storage during setup`.",
+           anew, once for all such mounts; that takes the server away for some seconds, until doctor names VTP-703 no more. After a reload \
+           alone every write would fail with `cannot write to storage during setup`.",
     says: &[
         "route entry found, but backend is nil",
         "skipping initialization for nil backend",

@@ -35,20 +35,24 @@ fn sudo(observed: &Observed) -> Vec<Finding> {
 pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
     let mut list = Vec::new();
     let mut add = |what: &str, why: String| list.push(NotSeen { what: what.to_owned(), why });
-    if observed.server.sealed || !observed.server.initialized || !observed.server.has_active_node {
+    // While no node is active nothing that the server leaves out is for want of a permission, or of a flag.
+    let is_led = observed.server.has_active_node;
+    let shows = is_led && observed.server.initialized && !observed.server.sealed;
+    if !shows {
         add("catalog, pins, mounts and leases", "the server is not in a state to show them".into());
     }
-    for path in &observed.caller.denied {
+    for path in observed.caller.denied.iter().filter(|_| is_led) {
         add(path, "this token may not read it".into());
     }
     match &observed.site {
+        None if !is_led => {}
         None => add(
             "files and processes",
             "it is not known where they are: name the directory with --plugin-dir, or the cluster with -n"
                 .into(),
         ),
         Some(site) => {
-            if let PluginDirectory::NotShown = observed.plugin_directory {
+            if is_led && observed.plugin_directory == PluginDirectory::NotShown {
                 add(
                     "the server's plugin directory",
                     format!("it is not shown to this token; {} was looked at", site.directory.display()),
@@ -87,14 +91,14 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
             }
         }
     }
-    if observed.caller.capabilities.is_none() && !observed.server.sealed {
+    if observed.caller.capabilities.is_none() && shows {
         add("what this token may do", "it may not ask sys/capabilities-self".into());
     }
     let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
-    if asked.clone().any(|mount| mount.answering.is_none()) {
+    if is_led && asked.clone().any(|mount| mount.answering.is_none()) {
         add("whether plugins answer", "this token may not ask them".into());
     }
-    if observed.irrevocable_leases.is_none() && !observed.server.sealed {
+    if observed.irrevocable_leases.is_none() && shows {
         add(
             "leases that could not be revoked",
             "this token may not read sys/leases/count, or the server has no such count".into(),

@@ -308,6 +308,21 @@ fn what_was_not_seen_is_never_called_healthy() {
     assert_eq!((findings, not_seen.len()), (Vec::new(), 1));
 }
 
+/// After a step-down, say: it is not the token that lacks something.
+#[test]
+fn while_no_node_is_active_that_is_all_that_is_said() {
+    let mut observed = healthy();
+    observed.server.has_active_node = false;
+    observed.site = None;
+    observed.plugin_directory = PluginDirectory::NotShown;
+    observed.caller.capabilities = None;
+    observed.caller.denied.insert("sys/mounts".into());
+    observed.irrevocable_leases = None;
+    let (findings, not_seen) = diagnose(&observed);
+    let ids: Vec<&str> = findings.iter().map(|finding| finding.id).collect();
+    assert_eq!((ids, not_seen.len()), (vec!["VTP-703"], 1), "{not_seen:?}");
+}
+
 #[test]
 fn an_id_is_given_once_and_every_text_is_found_again() {
     let all = known();
