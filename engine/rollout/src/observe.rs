@@ -68,15 +68,21 @@ impl ObserveError {
     /// Whether it may be of a node that is about to be replaced by another.
     pub(crate) fn may_pass(&self) -> bool {
         match self {
-            Self::Call { source: CallError::Api(answer), .. } => answer.status.is_server_error(),
-            Self::Call { source: CallError::Transport { trouble, .. }, .. } => matches!(
-                trouble,
-                Trouble::NoConnection | Trouble::Broken | Trouble::TimedOut | Trouble::Standby
-            ),
+            Self::Call { source, .. } => may_pass(source),
             Self::Site(SiteError::Kubernetes(error)) => error.may_pass(),
-            Self::Site(_) => false,
-            Self::Call { .. } | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
+            Self::Site(_) | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
         }
+    }
+}
+
+/// Whether a call may have failed on a node that is about to be replaced by another.
+pub(crate) fn may_pass(error: &CallError) -> bool {
+    match error {
+        CallError::Api(answer) => answer.status.is_server_error(),
+        CallError::Transport { trouble, .. } => {
+            matches!(trouble, Trouble::NoConnection | Trouble::Broken | Trouble::TimedOut | Trouble::Standby)
+        }
+        _ => false,
     }
 }
 

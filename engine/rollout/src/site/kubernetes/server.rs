@@ -10,13 +10,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use vault_api::config_state::{ConfigState, ReadSanitized};
 use vault_api::health::{Health, Product};
-use vault_api::{CallError, Client, ClientConfig, Redirects, health, mounts};
+use vault_api::{Client, ClientConfig, Redirects, health, mounts};
 
 use super::cluster::Cluster;
 use super::error::{Asked, KubernetesError};
 use super::forward::Forward;
 use super::keeping::Door;
 use crate::apply::chain;
+use crate::observe::may_pass;
 use crate::observed::PluginDirectory;
 use crate::observed::site::{NodeName, NodeServer, Role, RunningVersion};
 
@@ -170,15 +171,6 @@ async fn health(client: &Client) -> Result<Health, String> {
     match tokio::time::timeout(LONGEST_LOOK, client.send(&health::Read)).await {
         Ok(answer) => answer.map_err(|error| chain(&error)),
         Err(_) => Err(format!("it took more than {} s", LONGEST_LOOK.as_secs())),
-    }
-}
-
-/// Whether it may be of a node that another one takes over from.
-fn may_pass(error: &CallError) -> bool {
-    match error {
-        CallError::Api(answer) => answer.status.is_server_error(),
-        CallError::Transport { .. } => true,
-        _ => false,
     }
 }
 
