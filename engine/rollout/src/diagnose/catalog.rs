@@ -249,10 +249,8 @@ fn register(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
     for arg in entry.args.iter().flatten() {
         command += &format!(" --args={}", quoted(arg));
     }
-    if let (Some(SiteKind::Local), false) = (
-        observed.site.as_ref().map(|site| &site.kind),
-        matches!(observed.plugin_directory, PluginDirectory::At(_)),
-    ) {
+    let is_local = observed.site.as_ref().is_some_and(|site| site.kind == SiteKind::Local);
+    if is_local && observed.plugin_directory == PluginDirectory::NotShown {
         command += &format!(" --plugin-dir {}", quoted(&directory(observed).display().to_string()));
     }
     // It places nothing in a directory into which everybody may write.

@@ -229,14 +229,11 @@ impl Inner {
             Some(Linkage::Static) | None => String::new(),
         };
         let needs_linker = !linker.is_empty();
-        let name = pod.name_any();
         let learned = self.learned(pod).await;
         let mut known = learned.as_ref().map(|learned| learned.known.clone()).unwrap_or_default();
-        let keys: Vec<&str> = known.keys().map(String::as_str).collect();
         let plugin = question.plugin.clone().unwrap_or_default();
         let needed = question.needed.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
         let asked = Asking { directory: directory.display().to_string(), linker, plugin, needed };
-        let known_keys = keys.join(" ");
         let shell = Agent::Shell { container: view.server.name.clone() };
         let container = presence::container_id(pod, &view.server.name).unwrap_or_default();
         let (mut agent, latest) = learned.map_or((shell, None), |learned| (learned.agent, learned.latest));
@@ -248,16 +245,7 @@ impl Inner {
             Some(latest) => latest.facts,
             None => {
                 let at = Instant::now();
-                let mut facts = match agent.facts(&self.cluster, &name, &asked, &known_keys).await? {
-                    Some(facts) => facts,
-                    None => {
-                        let image = self.tool_image.as_ref().or(view.loader.as_ref());
-                        let image = image.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?;
-                        agent = agent::beside(&self.cluster, pod, &view.server, directory, image).await?;
-                        let facts = agent.facts(&self.cluster, &name, &asked, &known_keys).await?;
-                        facts.ok_or_else(|| KubernetesError::NoShell { pod: name.clone() })?
-                    }
-                };
+                let mut facts = self.ask(pod, view, directory, &mut agent, &asked, &known).await?;
                 facts.learn(&mut known);
                 let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
                 let latest = Some(Latest { at, container, asked, facts: facts.clone() });
@@ -277,6 +265,27 @@ impl Inner {
         let mut node = facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version);
         node.beside = beside;
         Ok(Seen { node, brought })
+    }
+
+    /// Asks the shell of a pod, or where there is none this program beside it, who is then the `agent` there.
+    async fn ask(
+        &self,
+        pod: &Pod,
+        view: &View,
+        directory: &Path,
+        agent: &mut Agent,
+        asked: &Asking,
+        known: &Known,
+    ) -> Result<Facts, KubernetesError> {
+        let name = pod.name_any();
+        let known = known.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+        if let Some(facts) = agent.facts(&self.cluster, &name, asked, &known).await? {
+            return Ok(facts);
+        }
+        let no_shell = || KubernetesError::NoShell { pod: name.clone() };
+        let image = self.tool_image.as_ref().or(view.loader.as_ref()).ok_or_else(no_shell)?;
+        *agent = agent::beside(&self.cluster, pod, &view.server, directory, image).await?;
+        agent.facts(&self.cluster, &name, asked, &known).await?.ok_or_else(no_shell)
     }
 
     async fn learned(&self, pod: &Pod) -> Option<Learned> {
