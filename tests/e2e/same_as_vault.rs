@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use dev_vault::{DevVault, Options};
 use harness::{Exchange, Program, Recorder, Upstream, VaultServer, build};
@@ -125,8 +126,8 @@ impl Side {
     }
 
     fn filled(&self, arg: &str) -> String {
-        let name = Regex::new(r"\{(\w+)\}").unwrap();
-        name.replace_all(arg, |name: &Captures<'_>| self.known[&name[1]].clone()).into_owned()
+        static NAME: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\{(\w+)\}").unwrap());
+        NAME.replace_all(arg, |name: &Captures<'_>| self.known[&name[1]].clone()).into_owned()
     }
 
     /// Without what no two servers have in common: identifiers, times, and how much of an hour is left.
@@ -135,24 +136,31 @@ impl Side {
         for (name, value) in self.known.iter().filter(|(_, value)| value.len() > 8) {
             text = text.replace(value, &format!("<{name}>"));
         }
-        for (pattern, name) in [
-            (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
-            (r"hvs\.[\w-]+", "<token>"),
-            (r"tok_[0-9a-f]{32}", "<minted>"),
-            (r"vault-cluster-[0-9a-f]{8}", "<cluster>"),
-            (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
-            (r"\b1[5-9]\d{8}\b", "<seconds>"),
-            (r"_[0-9a-f]{8}\b", "_<accessor>"),
-            (r"\b[A-Za-z0-9]{24}\b", "<id>"),
-            (r"\b359\d\b", "3600"),
-            (r"\b59m5\ds\b", "1h"),
-        ] {
-            text = Regex::new(pattern).unwrap().replace_all(&text, name).into_owned();
+        for (pattern, name) in FLEETING.iter() {
+            text = pattern.replace_all(&text, *name).into_owned();
         }
-        // Columns are as wide as what was in them.
-        Regex::new(" {2,}|-{2,}").unwrap().replace_all(&text, "  ").into_owned()
+        text
     }
 }
+
+/// What is different each time, and what stands for it.
+static FLEETING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+    let patterns = [
+        (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
+        (r"hvs\.[\w-]+", "<token>"),
+        (r"tok_[0-9a-f]{32}", "<minted>"),
+        (r"vault-cluster-[0-9a-f]{8}", "<cluster>"),
+        (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", "<time>"),
+        (r"\b1[5-9]\d{8}\b", "<seconds>"),
+        (r"_[0-9a-f]{8}\b", "_<accessor>"),
+        (r"\b[A-Za-z0-9]{24}\b", "<id>"),
+        (r"\b359\d\b", "3600"),
+        (r"\b59m5\ds\b", "1h"),
+        // Columns are as wide as what was in them.
+        (" {2,}|-{2,}", "  "),
+    ];
+    patterns.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).into()
+});
 
 fn shown(exchange: Exchange, ignored: &[&str]) -> String {
     let Exchange { method, path, sent, status, content_type, answered } = exchange;

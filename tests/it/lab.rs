@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use dev_vault::{DevVault, Options, TokenService};
@@ -131,12 +132,20 @@ pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
         text = text.replace(value.as_str(), name);
     }
     text = text.replace(BINARY, "<binary>").replace(env!("CARGO_PKG_VERSION"), "<version>");
+    for (pattern, name) in FLEETING.iter() {
+        text = pattern.replace_all(&text, *name).into_owned();
+    }
+    text
+}
+
+/// What is different each time or on each machine, and what stands for it.
+static FLEETING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let linkage = if cfg!(target_feature = "crt-static") {
         r"(runs on +\S+), static: any image"
     } else {
         r"(runs on +\S+), needs <loader>"
     };
-    for (pattern, name) in [
+    let patterns = [
         (r"[0-9a-f]{64}", "<sha256>"),
         (r"tok_[0-9a-f]{32}", "<minted>"),
         (r"hvs\.[\w-]+", "<token>"),
@@ -157,11 +166,9 @@ pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
         (r"process \d+", "process <pid>"),
         (r"\b[0-9a-f]{12}\b( +\d+)?", "<sha256 and processes>"),
         (r"35[89]\d", "3600"),
-    ] {
-        text = Regex::new(pattern).unwrap().replace_all(&text, name).into_owned();
-    }
-    text
-}
+    ];
+    patterns.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).into()
+});
 
 /// Snapshots lie beside the tests, one file each, named by what was run.
 #[track_caller]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
+use memchr::memmem;
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
@@ -189,8 +190,7 @@ pub async fn static_binary(package: &str) -> PathBuf {
 pub fn another_version(binary: &Path, from: &str, to: &str, directory: &Path) -> PathBuf {
     assert_eq!(from.len(), to.len(), "everything behind it has to stay where it is");
     let mut content = fs::read(binary).expect("the binary is there");
-    let places: Vec<usize> =
-        (0..content.len()).filter(|place| content[*place..].starts_with(from.as_bytes())).collect();
+    let places: Vec<usize> = memmem::find_iter(&content, from).collect();
     assert!(!places.is_empty(), "{} does not hold {from}", binary.display());
     for place in places {
         content[place..place + to.len()].copy_from_slice(to.as_bytes());
