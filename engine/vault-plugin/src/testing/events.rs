@@ -7,6 +7,19 @@ use async_trait::async_trait;
 use crate::logical::{Event, EventError, EventSender, Map};
 
 /// Keeps what it is told.
+///
+/// ```
+/// use vault_plugin::logical::{Event, EventSender, Map};
+/// use vault_plugin::testing::RecordedEvents;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let recorded = RecordedEvents::default();
+/// recorded.send_event(Event::new("greeter/write").path("greetings/ann")).await?;
+/// recorded.record_observation("greeter/lease", Map::new()).await?;
+/// assert_eq!(recorded.events()[0].metadata["path"], "greetings/ann");
+/// assert_eq!(recorded.observations(), [("greeter/lease".to_owned(), Map::new())]);
+/// # Ok(()) }
+/// ```
 #[derive(Default)]
 pub struct RecordedEvents(Mutex<Told>);
 
@@ -31,6 +44,17 @@ impl RecordedEvents {
     }
 
     /// Refuses both from now on, as a host that has neither.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{Event, EventError, EventSender, Map};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let recorded = vault_plugin::testing::RecordedEvents::default();
+    /// recorded.withhold();
+    /// let sent = recorded.send_event(Event::new("greeter/write")).await;
+    /// assert!(matches!(sent, Err(EventError::Unsupported(_))));
+    /// assert!(recorded.events().is_empty());
+    /// # Ok(()) }
+    /// ```
     pub fn withhold(&self) {
         self.lock().unsupported = true;
     }

@@ -10,6 +10,18 @@ use super::transaction::MemoryTransaction;
 use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction};
 
 /// A call of storage that can be made to fail.
+///
+/// ```
+/// use vault_plugin::logical::Storage;
+/// use vault_plugin::testing::{MemoryStorage, StorageCall};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let storage = MemoryStorage::default();
+/// storage.fail_on(StorageCall::List, "roles/", "no leader");
+/// assert_eq!(storage.list("roles/").await.unwrap_err().to_string(), "no leader");
+/// assert!(storage.get("roles/reader").await.is_ok());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StorageCall {
     /// Reading one entry.
@@ -28,6 +40,19 @@ pub enum StorageCall {
 
 /// Storage in memory, with transactions as OpenBao has them. What a call has done is there before its caller goes on, as on a
 /// host: a request that is dropped in between does not learn of it.
+///
+/// ```
+/// use vault_plugin::logical::Storage;
+/// use vault_plugin::testing::MemoryStorage;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let memory = MemoryStorage::default();
+/// let storage: &dyn Storage = &memory;
+/// storage.write("roles/reader", &"read").await?;
+/// assert_eq!(storage.read("roles/reader").await?, Some("read".to_owned()));
+/// assert_eq!(memory.keys(), ["roles/reader"]);
+/// # Ok(()) }
+/// ```
 #[derive(Default)]
 pub struct MemoryStorage(Shared);
 
@@ -55,6 +80,19 @@ struct Counted {
 }
 
 /// How long a failure of storage lasts.
+///
+/// ```
+/// use vault_plugin::logical::Storage;
+/// use vault_plugin::testing::{Lasting, MemoryStorage};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let storage = MemoryStorage::default();
+/// storage.fail_after(0, Lasting::Once, "no leader");
+/// assert!(storage.get("config").await.is_err() && storage.get("config").await.is_ok());
+/// storage.fail_after(0, Lasting::UntilHealed, "no leader");
+/// assert!(storage.get("config").await.is_err() && storage.get("config").await.is_err());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lasting {
     /// For one call.
@@ -65,23 +103,78 @@ pub enum Lasting {
 
 impl MemoryStorage {
     /// Makes every such call on a key with this prefix fail with the host's text, until [`MemoryStorage::heal`].
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::{MemoryStorage, StorageCall}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = MemoryStorage::default();
+    /// let storage: &dyn Storage = &memory;
+    /// memory.fail_on(StorageCall::Put, "roles/", "no leader");
+    /// assert_eq!(storage.write("roles/reader", &"read").await.unwrap_err().to_string(), "no leader");
+    /// assert!(storage.write("config", &"on").await.is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn fail_on(&self, call: StorageCall, prefix: &str, text: &str) {
         self.0.lock().failing.push((call, prefix.to_owned(), text.to_owned()));
     }
 
     /// Lets `calls` further calls succeed, whatever they are, and makes the next one fail with the host's text.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::{Lasting, MemoryStorage}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// storage.fail_after(1, Lasting::Once, "no leader");
+    /// assert!(storage.get("config").await.is_ok());
+    /// assert_eq!(storage.get("config").await.unwrap_err().to_string(), "no leader");
+    /// assert!(storage.get("config").await.is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn fail_after(&self, calls: usize, lasting: Lasting, text: &str) {
         self.0.lock().counted =
             Some(Counted { left: calls, has_begun: false, lasting, text: text.to_owned() });
     }
 
     /// Whether a failure that [`MemoryStorage::fail_after`] asked for is still to come.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::{Storage, StorageError}, testing::{Lasting, MemoryStorage}};
+    /// async fn rename(storage: &dyn Storage) -> Result<(), StorageError> {
+    ///     let name: Option<String> = storage.read("old").await?;
+    ///     storage.write("new", &name).await?;
+    ///     storage.delete("old").await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// for calls in 0.. {
+    ///     let storage = MemoryStorage::default();
+    ///     storage.fail_after(calls, Lasting::Once, "no leader");
+    ///     let renamed = rename(&storage).await;
+    ///     if storage.has_yet_to_fail() {
+    ///         assert_eq!(calls, 3); // each of its calls has failed once
+    ///         break;
+    ///     }
+    ///     assert!(renamed.is_err());
+    /// }
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn has_yet_to_fail(&self) -> bool {
         self.0.lock().counted.as_ref().is_some_and(|counted| !counted.has_begun)
     }
 
     /// Lets every call succeed again.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::{MemoryStorage, StorageCall}};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// storage.fail_on(StorageCall::Get, "", "no leader");
+    /// assert!(storage.get("config").await.is_err());
+    /// storage.heal();
+    /// assert!(storage.get("config").await.is_ok());
+    /// # Ok(()) }
+    /// ```
     pub fn heal(&self) {
         let mut inside = self.0.lock();
         inside.failing.clear();
@@ -89,23 +182,66 @@ impl MemoryStorage {
     }
 
     /// Begins no transactions from now on, as a host that has none.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// assert!(storage.begin(Access::ReadWrite).await?.is_some());
+    /// storage.withhold_transactions();
+    /// assert!(storage.begin(Access::ReadWrite).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     pub fn withhold_transactions(&self) {
         self.0.lock().no_transactions = true;
     }
 
     /// How many transactions were begun and neither committed nor rolled back.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// let transaction = storage.begin(Access::ReadWrite).await?;
+    /// assert_eq!(storage.open_transactions(), 1);
+    /// drop(transaction);
+    /// assert_eq!(storage.open_transactions(), 0);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn open_transactions(&self) -> usize {
         self.0.lock().open_transactions
     }
 
     /// Every key, sorted.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = MemoryStorage::default();
+    /// let storage: &dyn Storage = &memory;
+    /// storage.write("roles/reader", &"read").await?;
+    /// storage.write("config", &"on").await?;
+    /// assert_eq!(memory.keys(), ["config", "roles/reader"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn keys(&self) -> Vec<String> {
         self.0.lock().entries.0.keys().cloned().collect()
     }
 
     /// The entry at a key.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = MemoryStorage::default();
+    /// let storage: &dyn Storage = &memory;
+    /// storage.write("ttl", &60).await?;
+    /// assert_eq!(memory.entry("ttl").unwrap().value, b"60");
+    /// assert!(memory.entry("max_ttl").is_none());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<StorageEntry> {
         self.0.lock().entries.get(key)

@@ -13,6 +13,14 @@ use crate::logical::{
 };
 
 /// What a host answers. `None` stands for a host that lacks the call.
+///
+/// ```
+/// use vault_plugin::testing::HostAnswers;
+///
+/// let host = HostAnswers::default();
+/// assert_eq!(host.default_lease_ttl.as_secs(), 24 * 60 * 60);
+/// assert!(host.entities.is_none() && !host.tainted);
+/// ```
 #[derive(Clone)]
 pub struct HostAnswers {
     /// Where an engine asks for no other lease. A day.
@@ -73,6 +81,18 @@ impl Default for HostAnswers {
 }
 
 /// Settings of a host that answers what it was told to.
+///
+/// ```
+/// use vault_plugin::logical::{SystemView, SystemViewError};
+/// use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let system = StaticSystemView::default();
+/// assert!(matches!(system.generate_password("long").await, Err(SystemViewError::Unsupported(_))));
+/// system.answer(|host| host.password = Some("hunter2".to_owned()));
+/// assert_eq!(system.generate_password("long").await?.expose(), "hunter2");
+/// # Ok(()) }
+/// ```
 #[derive(Default)]
 pub struct StaticSystemView(Mutex<HostAnswers>);
 
@@ -88,12 +108,29 @@ impl StaticSystemView {
     }
 
     /// What the host answers now.
+    ///
+    /// ```
+    /// # let system = vault_plugin::testing::StaticSystemView::default();
+    /// system.answer(|host| host.local_mount = true);
+    /// assert!(system.answers().local_mount);
+    /// ```
     #[must_use]
     pub fn answers(&self) -> HostAnswers {
         self.lock().clone()
     }
 
     /// Makes the node a standby, or active again.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::{ReplicationState, SystemView}, testing::StaticSystemView};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let system = StaticSystemView::default();
+    /// system.set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+    /// assert!(!system.replication_state().await?.is_write_safe(false));
+    /// system.set_replication_state(ReplicationState::ACTIVE);
+    /// assert!(system.replication_state().await?.is_write_safe(false));
+    /// # Ok(()) }
+    /// ```
     pub fn set_replication_state(&self, state: ReplicationState) {
         self.answer(|host| host.replication_state = state);
     }
