@@ -14,6 +14,32 @@ use crate::logical::{
 };
 
 /// One engine, mounted on storage in memory.
+///
+/// ```
+/// use serde_json::json;
+/// use vault_plugin::framework::{Context, Data, Engine, Field, Path};
+/// use vault_plugin::logical::{Error, Map, Operation};
+/// use vault_plugin::testing::Mount;
+///
+/// async fn write(cx: Context<()>, config: Map) -> Result<(), Error> {
+///     Ok(cx.storage().write("config", &config).await?)
+/// }
+///
+/// async fn read(cx: Context<()>, _: Map) -> Result<Option<Data<Map>>, Error> {
+///     Ok(cx.storage().read("config").await?.map(Data))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let path = Path::new("config")
+///     .field("ttl", Field::duration())
+///     .on(Operation::Update, "Store the settings.", write)
+///     .on(Operation::Read, "Show the settings.", read);
+/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// assert_eq!(mount.read("config").await?, None);
+/// mount.write("config", json!({"ttl": "1h"})).await?;
+/// assert_eq!(mount.read("config").await?.unwrap().data.unwrap()["ttl"], 3600);
+/// # Ok(()) }
+/// ```
 pub struct Mount {
     backend: Arc<dyn Backend>,
     storage: Arc<MemoryStorage>,
@@ -24,6 +50,18 @@ pub struct Mount {
 impl Mount {
     /// Mounts an engine as on Vault: without transactions, with events.
     ///
+    /// ```
+    /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::Mount};
+    /// async fn initialize(cx: Context<()>) -> Result<(), Error> {
+    ///     Ok(cx.storage().write("config", &"on").await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).on_initialize(initialize)).await?;
+    /// assert_eq!(mount.storage().keys(), ["config"]);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails when the declaration is wrong or the engine refuses to be initialised.
     pub async fn new<S: Send + Sync + 'static>(engine: Engine<S>) -> Result<Mount, MountError> {
@@ -31,6 +69,16 @@ impl Mount {
     }
 
     /// Mounts an engine as on this host: OpenBao has transactions and no events, Vault has events and no transactions.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::logical::{Access, Event, EventSender, Product, Storage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::on(Product::OpenBao, Engine::new(|| ())).await?;
+    /// assert!(mount.storage().begin(Access::ReadWrite).await?.is_some());
+    /// assert!(mount.events().send_event(Event::new("greeter/write")).await.is_err());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// As [`Mount::new`].
@@ -60,30 +108,111 @@ impl Mount {
     }
 
     /// The storage under the mount.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::logical::{Error, Map, Operation, Storage};
+    /// # use vault_plugin::testing::Mount;
+    /// # async fn read(cx: Context<()>, _: NoFields) -> Result<Option<Data<Map>>, Error> {
+    /// #     Ok(cx.storage().read("config").await?.map(Data))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").on(Operation::Read, "Show the settings.", read);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// // As an older version of the engine left it.
+    /// let storage: &dyn Storage = mount.storage();
+    /// storage.write("config", &serde_json::json!({"ttl": 60})).await?;
+    /// assert_eq!(mount.read("config").await?.unwrap().data.unwrap()["ttl"], 60);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn storage(&self) -> &MemoryStorage {
         &self.storage
     }
 
     /// The settings around the mount.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::Mount};
+    /// # use vault_plugin::logical::{Error, Operation, ReplicationState};
+    /// async fn issue(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     cx.require_writable().await
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("issue").on(Operation::Read, "Issue a ticket.", issue);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.read("issue").await?;
+    /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+    /// assert!(mount.read("issue").await.unwrap_err().is_read_only());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn system(&self) -> &StaticSystemView {
         &self.system
     }
 
     /// What the engine told the world.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::Mount};
+    /// # use vault_plugin::logical::{Error, Event, Operation};
+    /// async fn write(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     let event = Event::new("greeter/write").path(&cx.request().path);
+    ///     Ok(cx.events().send_event(event).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").on(Operation::Update, "Store the settings.", write);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.write("config", serde_json::json!({})).await?;
+    /// assert_eq!(mount.events().events(), [Event::new("greeter/write").path("config")]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn events(&self) -> &RecordedEvents {
         &self.events
     }
 
     /// The special paths that the engine declares.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).root_path("config")).await?;
+    /// assert_eq!(mount.special_paths().root, ["config"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn special_paths(&self) -> SpecialPaths {
         self.backend.special_paths()
     }
 
     /// Writes: create or update, as the existence check says.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
+    /// # use vault_plugin::logical::{Error, Map, Operation};
+    /// # use vault_plugin::testing::Mount;
+    /// # async fn exists(cx: Context<()>, _: Map) -> Result<bool, Error> {
+    /// #     Ok(cx.storage().get("config").await?.is_some())
+    /// # }
+    /// async fn write(cx: Context<()>, config: Map) -> Result<Data<Map>, Error> {
+    ///     cx.storage().write("config", &config).await?;
+    ///     Ok(Data(Map::from_iter([("done".to_owned(), cx.request().operation.as_str().into())])))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").field("ttl", Field::int()).exists(exists);
+    /// # let path = path.on(Operation::Create, "Store it.", write).on(Operation::Update, "Change it.", write);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let first = mount.write("config", json!({"ttl": 60})).await?.unwrap();
+    /// assert_eq!(first.data.unwrap()["done"], "create");
+    /// let second = mount.write("config", json!({"ttl": 90})).await?.unwrap();
+    /// assert_eq!(second.data.unwrap()["done"], "update");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails as the engine does.
@@ -99,6 +228,27 @@ impl Mount {
 
     /// Changes the given fields.
     ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Field, Path, merge_patch};
+    /// # use vault_plugin::logical::{Error, Map, Operation, Storage};
+    /// # use vault_plugin::testing::Mount;
+    /// async fn patch(cx: Context<()>, changes: Map) -> Result<(), Error> {
+    ///     let config = cx.storage().read::<Map>("config").await?.unwrap_or_default();
+    ///     Ok(cx.storage().write("config", &merge_patch(&config, changes)?).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").field("url", Field::string()).field("ttl", Field::int());
+    /// # let path = path.on(Operation::Patch, "Change the settings.", patch);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let storage: &dyn Storage = mount.storage();
+    /// storage.write("config", &json!({"url": "https://example.com", "ttl": 60})).await?;
+    /// mount.patch("config", json!({"ttl": null})).await?;
+    /// assert_eq!(storage.read("config").await?, Some(json!({"url": "https://example.com"})));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails as the engine does.
     pub async fn patch(&self, path: &str, data: Value) -> Result<Option<Response>, Error> {
@@ -106,6 +256,21 @@ impl Mount {
     }
 
     /// Reads.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # async fn read(_: Context<()>, fields: Map) -> Result<Option<Data<Map>>, Error> {
+    /// #     Ok((fields["name"] == "ann").then_some(Data(fields)))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("greetings/(?P<name>.+)").field("name", Field::string());
+    /// # let path = path.on(Operation::Read, "Show a greeting.", read);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// assert_eq!(mount.read("greetings/ann").await?.unwrap().data.unwrap()["name"], "ann");
+    /// assert_eq!(mount.read("greetings/nobody").await?, None); // 404
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails as the engine does.
@@ -115,6 +280,22 @@ impl Mount {
 
     /// Removes.
     ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::Mount};
+    /// # async fn delete(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    /// #     Ok(cx.storage().delete("config").await?)
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").on(Operation::Delete, "Forget the settings.", delete);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let storage: &dyn Storage = mount.storage();
+    /// storage.write("config", &"on").await?;
+    /// assert_eq!(mount.delete("config").await?, None); // 204
+    /// assert!(mount.storage().keys().is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails as the engine does.
     pub async fn delete(&self, path: &str) -> Result<Option<Response>, Error> {
@@ -122,6 +303,22 @@ impl Mount {
     }
 
     /// Lists.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, Names, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::Mount};
+    /// # async fn list(cx: Context<()>, _: NoFields) -> Result<Names, Error> {
+    /// #     Ok(Names(cx.storage().list("roles/").await?))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("roles/").on(Operation::List, "Name the roles.", list);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let storage: &dyn Storage = mount.storage();
+    /// storage.write("roles/reader", &"read").await?;
+    /// let listed = mount.list("roles/").await?.unwrap();
+    /// assert_eq!(listed.data.unwrap()["keys"], serde_json::json!(["reader"]));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails as the engine does.
@@ -131,6 +328,27 @@ impl Mount {
 
     /// Renews what an earlier response leased.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// #     Ok(Issued::new("ticket", json!({"code": "A7"}), json!({}), Lease::default()))
+    /// # }
+    /// async fn renew(_: Context<()>, _: NoFields) -> Result<Lease, Error> {
+    ///     Ok(Lease { ttl: Duration::from_secs(60), max_ttl: Duration::ZERO })
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let engine = Engine::new(|| ()).path(Path::new("ticket").on(Operation::Read, "Issue a ticket.", issue));
+    /// # let mount = Mount::new(engine.secret(SecretType::new("ticket").on_renew(renew))).await?;
+    /// let ticket = mount.read("ticket").await?.unwrap();
+    /// let renewed = mount.renew(&ticket).await?.unwrap();
+    /// assert_eq!(renewed.secret.unwrap().lease.ttl, Duration::from_secs(60));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails as the engine does.
     pub async fn renew(&self, leased: &Response) -> Result<Option<Response>, Error> {
@@ -138,6 +356,28 @@ impl Mount {
     }
 
     /// Revokes what an earlier response leased.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// #     cx.storage().write("taken/7", &true).await?;
+    /// #     Ok(Issued::new("ticket", json!({"code": "A7"}), json!({"key": "taken/7"}), Lease::default()))
+    /// # }
+    /// async fn revoke(cx: Context<()>, ticket: Map) -> Result<(), Error> {
+    ///     Ok(cx.storage().delete(ticket["key"].as_str().unwrap_or_default()).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let engine = Engine::new(|| ()).path(Path::new("ticket").on(Operation::Read, "Issue a ticket.", issue));
+    /// # let mount = Mount::new(engine.secret(SecretType::new("ticket").on_revoke(revoke))).await?;
+    /// let ticket = mount.read("ticket").await?.unwrap();
+    /// assert_eq!(mount.storage().keys(), ["taken/7"]);
+    /// mount.revoke(&ticket).await?;
+    /// assert!(mount.storage().keys().is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails as the engine does.
@@ -147,6 +387,32 @@ impl Mount {
 
     /// Rolls back every write-ahead entry, whatever its age.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn issue(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     cx.wal_put("ticket", &json!({"seat": 7})).await?;
+    ///     Err(Error::internal("the upstream did not answer"))
+    /// }
+    ///
+    /// async fn undo(_: Context<()>, kind: String, ticket: Value) -> Result<(), Error> {
+    ///     assert_eq!((kind.as_str(), ticket), ("ticket", json!({"seat": 7})));
+    ///     Ok(())
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("ticket").on(Operation::Read, "Issue a ticket.", issue);
+    /// # let engine = Engine::new(|| ()).path(path).on_rollback(Duration::from_mins(10), undo);
+    /// # let mount = Mount::new(engine).await?;
+    /// assert!(mount.read("ticket").await.is_err());
+    /// assert_eq!(mount.storage().keys().len(), 1); // the write-ahead entry
+    /// mount.rollback().await?;
+    /// assert!(mount.storage().keys().is_empty());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails as the engine does.
     pub async fn rollback(&self) -> Result<Option<Response>, Error> {
@@ -154,11 +420,40 @@ impl Mount {
     }
 
     /// Tells the engine that another node has changed what is stored at `key`.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicBool, Ordering::Relaxed}};
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// fn forget(is_cached: &Arc<AtomicBool>, key: &str) {
+    ///     if key == "config" {
+    ///         is_cached.store(false, Relaxed);
+    ///     }
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let is_cached = Arc::new(AtomicBool::new(true));
+    /// let state = is_cached.clone();
+    /// let mount = Mount::new(Engine::new(move || state.clone()).on_invalidate(forget)).await?;
+    /// mount.invalidate("roles/reader").await;
+    /// assert!(is_cached.load(Relaxed));
+    /// mount.invalidate("config").await;
+    /// assert!(!is_cached.load(Relaxed));
+    /// # Ok(()) }
+    /// ```
     pub async fn invalidate(&self, key: &str) {
         self.backend.invalidate_key(key).await;
     }
 
     /// Any request.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).description("Greets people.")).await?;
+    /// let help = mount.request(Operation::Help, "", Map::new()).await?.unwrap().data.unwrap();
+    /// assert!(help["help"].as_str().unwrap().contains("Greets people."));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails as the engine does.
@@ -190,6 +485,21 @@ fn object(value: Value) -> Map {
 }
 
 /// Why an engine could not be mounted.
+///
+/// ```
+/// use vault_plugin::framework::{Context, Engine};
+/// use vault_plugin::logical::Error;
+/// use vault_plugin::testing::{Mount, MountError};
+///
+/// async fn initialize(_: Context<()>) -> Result<(), Error> {
+///     Err(Error::internal("the stored settings are of a newer version"))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mounted = Mount::new(Engine::new(|| ()).on_initialize(initialize)).await;
+/// assert!(matches!(mounted, Err(MountError::Initialize(Error::Internal(_)))));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     /// The declaration is wrong.
