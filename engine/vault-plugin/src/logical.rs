@@ -33,4 +33,12 @@ pub(crate) use system_view::{
 pub use system_view::{Cluster, PluginEnvironment, Product, ReplicationState, SystemView, SystemViewError};
 
 /// A JSON object: the data of a request or a response.
+///
+/// ```
+/// use vault_plugin::logical::Map;
+///
+/// let map: Map = serde_json::from_value(serde_json::json!({"url": "https://example.com"}))?;
+/// assert_eq!(map["url"], "https://example.com");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 pub type Map = serde_json::Map<String, serde_json::Value>;

@@ -9,6 +9,36 @@ use go_plugin::log::Logger;
 use super::{Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One mounted engine.
+///
+/// ```
+/// use vault_plugin::framework::{Engine, Path};
+/// use vault_plugin::logical::{BackendType, Map, Operation, Request};
+/// # use std::{collections::BTreeMap, sync::Arc};
+/// # use go_plugin::log::{Level, Logger};
+/// # use vault_plugin::framework::{Context, Data, NoFields};
+/// # use vault_plugin::logical::{BackendConfig, Error, Product};
+/// # use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
+///
+/// # async fn hello(_: Context<()>, _: NoFields) -> Result<Data<Map>, Error> {
+/// #     Ok(Data(Map::from_iter([("text".to_owned(), "hello".into())])))
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = BackendConfig {
+/// #     storage: Arc::new(MemoryStorage::default()),
+/// #     system: Arc::new(StaticSystemView::default()),
+/// #     events: Arc::new(RecordedEvents::default()),
+/// #     product: Product::Vault,
+/// #     logger: Logger::new("greeter", Level::Error),
+/// #     options: BTreeMap::new(),
+/// #     backend_uuid: "7c7eb9f8".to_owned(),
+/// # };
+/// let engine = Engine::new(|| ()).path(Path::new("hello").on(Operation::Read, "Greet.", hello));
+/// let backend = engine.declare()?.mount(config);
+/// assert_eq!(backend.kind(), BackendType::Secrets);
+/// let answer = backend.handle_request(Request::new(Operation::Read, "hello", Map::new())).await?;
+/// assert_eq!(answer.unwrap().data.unwrap()["text"], "hello");
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Secrets engine or auth method.
@@ -39,6 +69,22 @@ pub enum BackendType {
 
 /// Paths that the host treats in a special way. A path matches exactly, or as a prefix when it ends in `*`; in
 /// `unauthenticated`, `+` stands for one segment.
+///
+/// ```
+/// use vault_plugin::framework::Engine;
+/// use vault_plugin::logical::SpecialPaths;
+/// # use vault_plugin::testing::Mount;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let special = SpecialPaths {
+///     root: vec!["config".to_owned(), "rotate/*".to_owned()],
+///     unauthenticated: vec!["keys/+/public".to_owned()],
+///     ..SpecialPaths::default()
+/// };
+/// let mount = Mount::new(Engine::new(|| ()).special_paths(special.clone())).await?;
+/// assert_eq!(mount.special_paths(), special);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpecialPaths {
     /// Paths that need the `sudo` capability.
@@ -61,6 +107,32 @@ pub struct SpecialPaths {
 ///
 /// While a host registers a plugin it sets one up without storage or settings: calls to them fail then, so an engine
 /// asks neither before it is initialised.
+///
+/// ```
+/// use std::{collections::BTreeMap, sync::Arc};
+/// use vault_plugin::logical::{BackendConfig, Product};
+/// use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
+/// # use vault_plugin::{framework::{Context, Engine}, logical::Error};
+///
+/// # async fn note(cx: Context<()>) -> Result<(), Error> {
+/// #     Ok(cx.storage().write("mounted", &true).await?)
+/// # }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let engine = Engine::new(|| ()).on_initialize(note);
+/// let storage = Arc::new(MemoryStorage::default());
+/// let config = BackendConfig {
+///     storage: storage.clone(),
+///     system: Arc::new(StaticSystemView::default()),
+///     events: Arc::new(RecordedEvents::default()),
+///     product: Product::OpenBao,
+///     logger: go_plugin::log::Logger::new("greeter", go_plugin::log::Level::Info),
+///     options: BTreeMap::from([("plugin_name".to_owned(), "greeter".to_owned())]),
+///     backend_uuid: "7c7eb9f8".to_owned(),
+/// };
+/// engine.declare()?.mount(config).initialize().await?; // stores that it is mounted
+/// assert_eq!(storage.keys(), ["mounted"]);
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct BackendConfig {
     /// The mount's storage.

@@ -7,6 +7,23 @@ use super::{EventError, StorageError, SystemViewError};
 pub const READ_ONLY: &str = "cannot write to readonly storage";
 
 /// Why a request failed. The HTTP status is the host's translation (`RespondErrorCommon` of `sdk/logical`).
+///
+/// ```
+/// use vault_plugin::logical::{Error, Storage};
+/// # use vault_plugin::testing::{MemoryStorage, StorageCall};
+///
+/// async fn token(storage: &dyn Storage) -> Result<String, Error> {
+///     let token: Option<String> = storage.read("token").await?; // fails as `Error::Storage`
+///     token.ok_or_else(|| Error::Coded { status: 412, message: "no token is set".to_owned() })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let storage = MemoryStorage::default();
+/// assert!(matches!(token(&storage).await, Err(Error::Coded { status: 412, .. })));
+/// storage.fail_on(StorageCall::Get, "token", "Vault is sealed");
+/// assert!(matches!(token(&storage).await, Err(Error::Storage(_))));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The caller's input is wrong: an error response, status 400, with this text.
@@ -60,18 +77,48 @@ pub enum Error {
 
 impl Error {
     /// The caller's input is wrong.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn write(_: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     Err(Error::invalid("ttl is longer than max_ttl"))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("role").on(Operation::Update, "Store a role.", write);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let answer = mount.write("role", serde_json::json!({})).await?.unwrap();
+    /// assert_eq!(answer.error_text(), Some("ttl is longer than max_ttl"));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Error {
         Error::Invalid(message.into())
     }
 
     /// Something failed inside.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::Error;
+    /// fn remaining(answer: &str) -> Result<u64, Error> {
+    ///     answer.parse().map_err(|_| Error::internal("the upstream did not answer with a number"))
+    /// }
+    /// assert!(matches!(remaining("<html>"), Err(Error::Internal(_))));
+    /// ```
     #[must_use]
     pub fn internal(message: impl Into<String>) -> Error {
         Error::Internal(message.into())
     }
 
     /// Whether the node cannot write, whoever found out.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{Error, READ_ONLY, StorageError};
+    /// assert!(Error::ReadOnly.is_read_only());
+    /// assert!(Error::from(StorageError::Host(READ_ONLY.to_owned())).is_read_only());
+    /// assert!(!Error::PermissionDenied.is_read_only());
+    /// ```
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         match self {

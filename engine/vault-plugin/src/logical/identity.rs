@@ -6,6 +6,25 @@ use std::time::{Duration, SystemTime};
 use super::Sensitive;
 
 /// An identity of the host, behind one or more ways to log in.
+///
+/// ```
+/// use vault_plugin::logical::{Entity, Error, Request, SystemView};
+/// # use std::collections::BTreeMap;
+/// # use vault_plugin::{logical::{Map, Operation}, testing::StaticSystemView};
+///
+/// async fn caller(system: &dyn SystemView, request: &Request) -> Result<String, Error> {
+///     let entity = system.entity(&request.entity_id).await?.ok_or(Error::PermissionDenied)?;
+///     Ok(entity.name)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (system, mut request) = (StaticSystemView::default(), Request::new(Operation::Read, "me", Map::new()));
+/// let ann = Entity { id: "e-1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
+/// system.answer(|host| host.entities = Some(BTreeMap::from([(ann.id.clone(), ann)])));
+/// request.entity_id = "e-1".to_owned();
+/// assert_eq!(caller(&system, &request).await?, "ann");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entity {
     /// Its id, as in [`Request::entity_id`](super::Request::entity_id).
@@ -23,6 +42,19 @@ pub struct Entity {
 }
 
 /// An entity as one auth method knows it.
+///
+/// ```
+/// use vault_plugin::logical::{Alias, Entity};
+///
+/// let alias = Alias {
+///     name: "ann@example.com".to_owned(),
+///     mount_accessor: "auth_oidc_1".to_owned(),
+///     ..Alias::default()
+/// };
+/// let entity = Entity { aliases: vec![alias], ..Entity::default() };
+/// let known = entity.aliases.iter().find(|alias| alias.mount_accessor == "auth_oidc_1");
+/// assert_eq!(known.map(|alias| alias.name.as_str()), Some("ann@example.com"));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alias {
     /// Its id.
@@ -44,6 +76,20 @@ pub struct Alias {
 }
 
 /// A group of entities.
+///
+/// ```
+/// use vault_plugin::logical::{Group, SystemView};
+/// # use std::collections::BTreeMap;
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let admins = Group { name: "admins".to_owned(), ..Group::default() };
+/// system.answer(|host| host.groups = Some(BTreeMap::from([("e-1".to_owned(), vec![admins])])));
+/// let groups = system.groups_of_entity("e-1").await?;
+/// assert!(groups.iter().any(|group| group.name == "admins"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
     /// Its id.
@@ -57,6 +103,20 @@ pub struct Group {
 }
 
 /// A token of the host that proves to somebody else which mount is asking (workload identity).
+///
+/// ```
+/// use vault_plugin::logical::{IdentityToken, SystemView};
+/// # use std::time::Duration;
+/// # use vault_plugin::{logical::Sensitive, testing::StaticSystemView};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let known = IdentityToken { token: Sensitive::from("eyJhbGciOi".to_owned()), ttl: Duration::ZERO };
+/// system.answer(|host| host.identity_token = Some(known));
+/// let token = system.identity_token("sts.example.com", Duration::from_secs(600)).await?;
+/// assert_eq!((token.token.expose(), token.ttl.as_secs()), ("eyJhbGciOi", 600));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct IdentityToken {
     /// A signed JSON web token.
@@ -66,6 +126,26 @@ pub struct IdentityToken {
 }
 
 /// Data that the host keeps until somebody unwraps it.
+///
+/// ```
+/// use vault_plugin::logical::{Map, Sensitive, SystemView, Wrapped};
+/// # use std::time::Duration;
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let wrapped = Wrapped {
+///     token: Sensitive::from("hvs.CAES".to_owned()),
+///     accessor: "4xbU".to_owned(),
+///     ttl: Duration::ZERO,
+///     creation_time: None,
+///     creation_path: "greeter/issue/ann".to_owned(),
+/// };
+/// system.answer(|host| host.wrapped = Some(wrapped));
+/// let wrapped = system.wrap(Map::new(), Duration::from_secs(60)).await?;
+/// assert_eq!((wrapped.token.expose(), wrapped.ttl.as_secs()), ("hvs.CAES", 60));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Wrapped {
     /// The token that unwraps it, once.

@@ -8,6 +8,13 @@ use super::{Map, Secret};
 
 /// What is to be done at a path. The texts are those of `sdk/logical`; a host that knows more sends
 /// [`Operation::Other`], which no path supports.
+///
+/// ```
+/// use vault_plugin::logical::Operation;
+///
+/// assert_eq!(Operation::from("read"), Operation::Read);
+/// assert_eq!(Operation::from("brew"), Operation::Other("brew".to_owned()));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Operation {
     /// Write where the existence check found nothing.
@@ -48,6 +55,11 @@ pub enum Operation {
 
 impl Operation {
     /// The word that stands for the operation on the wire.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::Operation;
+    /// assert_eq!(Operation::AliasLookahead.as_str(), "alias-lookahead");
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -105,6 +117,16 @@ impl fmt::Display for Operation {
 /// One request, as the host's router hands it to a mount.
 ///
 /// `data` may hold secrets that a user sent, so `Debug` shows the names of its fields only.
+///
+/// ```
+/// use vault_plugin::logical::{Map, Operation, Request};
+///
+/// let data = Map::from_iter([("password".to_owned(), "hunter2".into())]);
+/// let mut request = Request::new(Operation::Update, "config", data);
+/// request.display_name = "ldap-ann".to_owned();
+/// let shown = format!("{request:?}");
+/// assert!(shown.contains("password") && !shown.contains("hunter2"));
+/// ```
 #[derive(Clone)]
 pub struct Request {
     /// The host's id of the request, also in its audit log.
@@ -151,6 +173,13 @@ pub struct Request {
 
 impl Request {
     /// A request with an operation, a path and data, all else empty.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{Map, Operation, Request};
+    /// let request = Request::new(Operation::List, "roles/", Map::new());
+    /// assert_eq!(request.path, "roles/");
+    /// assert!(request.secret.is_none() && request.client_token.is_empty());
+    /// ```
     #[must_use]
     pub fn new(operation: Operation, path: impl Into<String>, data: Map) -> Request {
         Request {
@@ -191,6 +220,15 @@ impl fmt::Debug for Request {
 }
 
 /// Response wrapping that a caller asked for, or that an engine demands.
+///
+/// ```
+/// use std::time::Duration;
+/// use vault_plugin::logical::{Map, Response, WrapInfo};
+///
+/// let wrap_info = Some(WrapInfo { ttl: Duration::from_secs(60), ..WrapInfo::default() });
+/// let response = Response { wrap_info, ..Response::data(Map::new()) };
+/// assert_eq!(response.wrap_info.map(|wrap| wrap.ttl.as_secs()), Some(60));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrapInfo {
     /// How long the wrapping token lives.
@@ -202,6 +240,20 @@ pub struct WrapInfo {
 }
 
 /// The connection on which a request arrived.
+///
+/// ```
+/// use vault_plugin::logical::{Connection, Request};
+/// # use vault_plugin::logical::{Map, Operation};
+///
+/// fn caller(request: &Request) -> &str {
+///     request.connection.as_ref().map_or("unknown", |connection| &connection.remote_addr)
+/// }
+/// # let mut request = Request::new(Operation::Read, "config", Map::new());
+/// assert_eq!(caller(&request), "unknown");
+/// let remote_addr = "10.1.2.3".to_owned();
+/// request.connection = Some(Connection { remote_addr, remote_port: 0, peer_certificates: Vec::new() });
+/// assert_eq!(caller(&request), "10.1.2.3");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Connection {
     /// The address of the caller.

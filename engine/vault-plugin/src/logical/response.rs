@@ -11,6 +11,15 @@ use super::{Map, Secret, WrapInfo};
 ///
 /// No answer at all (`None` where an `Option<Response>` is asked for) is something else: a read of it is 404, a write
 /// 204. `Debug` shows names of fields only, since credentials travel here.
+///
+/// ```
+/// use vault_plugin::logical::{Map, Response};
+///
+/// let mut response = Response::data(Map::from_iter([("token".to_owned(), "s3cret".into())]));
+/// response.warnings.push("the role ends today".to_owned());
+/// let shown = format!("{response:?}");
+/// assert!(shown.contains("token") && shown.contains("ends today") && !shown.contains("s3cret"));
+/// ```
 #[derive(Clone, Default, PartialEq)]
 pub struct Response {
     /// What the caller gets; `None` is JSON `null`, which differs from an empty object for the host.
@@ -28,6 +37,13 @@ pub struct Response {
 
 impl Response {
     /// An answer with data.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{Map, Response};
+    /// let response = Response::data(Map::from_iter([("ttl".to_owned(), 60.into())]));
+    /// assert_eq!(response.data.unwrap()["ttl"], 60);
+    /// assert!(response.secret.is_none());
+    /// ```
     #[must_use]
     pub fn data(data: Map) -> Response {
         Response { data: Some(data), ..Response::default() }
@@ -36,6 +52,15 @@ impl Response {
     /// The answer to a list: `keys`, and `key_info` where there is something to say of them.
     ///
     /// An empty list has no `keys`, which makes the host answer 404, as Go's `ListResponseWithInfo` does.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::logical::{Map, Response};
+    /// let info = Map::from_iter([("ann".to_owned(), json!({"language": "en"}))]);
+    /// let data = Response::list(vec!["ann".to_owned()], info).data.unwrap();
+    /// assert_eq!((&data["keys"], &data["key_info"]["ann"]["language"]), (&json!(["ann"]), &json!("en")));
+    /// assert_eq!(Response::list(Vec::new(), Map::new()).data, Some(Map::new()));
+    /// ```
     #[must_use]
     pub fn list(keys: Vec<String>, key_info: Map) -> Response {
         let mut data = Map::new();
@@ -49,6 +74,11 @@ impl Response {
     }
 
     /// The answer that the host turns into status 400 with this text.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::Response;
+    /// assert_eq!(Response::error("no such role").data.unwrap()["error"], "no such role");
+    /// ```
     #[must_use]
     pub fn error(message: impl Into<String>) -> Response {
         let mut data = Map::new();
@@ -57,6 +87,12 @@ impl Response {
     }
 
     /// The text of an answer made by [`Response::error`], if it is one.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{Map, Response};
+    /// assert_eq!(Response::error("no such role").error_text(), Some("no such role"));
+    /// assert_eq!(Response::data(Map::new()).error_text(), None);
+    /// ```
     #[must_use]
     pub fn error_text(&self) -> Option<&str> {
         let data = self.data.as_ref()?;

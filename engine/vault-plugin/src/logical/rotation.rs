@@ -4,6 +4,28 @@ use std::time::{Duration, SystemTime};
 
 /// A credential that the host is asked to rotate: when it is time, it sends
 /// [`Operation::Rotate`](super::Operation::Rotate).
+///
+/// ```
+/// use std::time::Duration;
+/// use vault_plugin::logical::{RotationJob, RotationTime, SystemView};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// # system.answer(|host| host.rotation_jobs = Some(Vec::new()));
+/// let job = RotationJob {
+///     name: "root".to_owned(),
+///     mount_point: "greeter/".to_owned(),
+///     path: "config".to_owned(),
+///     when: RotationTime::Every(Duration::from_hours(24)),
+///     policy: String::new(),
+/// };
+/// system.register_rotation_job(job.clone()).await?;
+/// assert_eq!(system.answers().rotation_jobs, Some(vec![job]));
+/// system.deregister_rotation_job("greeter/", "config").await?;
+/// assert_eq!(system.answers().rotation_jobs, Some(Vec::new()));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotationJob {
     /// The name of the credential.
@@ -19,6 +41,14 @@ pub struct RotationJob {
 }
 
 /// When a credential is rotated. Durations count in whole seconds.
+///
+/// ```
+/// use std::time::Duration;
+/// use vault_plugin::logical::RotationTime;
+///
+/// let daily = RotationTime::Every(Duration::from_hours(24));
+/// let saturdays = RotationTime::Schedule { cron: "0 0 * * SAT".to_owned(), window: Duration::from_hours(1) };
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RotationTime {
     /// Once in every period.
@@ -33,6 +63,20 @@ pub enum RotationTime {
 }
 
 /// What the host knows of a credential's rotation.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use vault_plugin::logical::{RotationInformation, SystemView};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let (now, day) = (SystemTime::now(), Duration::from_hours(24));
+/// system.answer(|host| host.rotation = Some(RotationInformation { last: now, next: now + day, ttl: day }));
+/// let known = system.rotation_information("greeter/config").await?;
+/// assert_eq!(known.next, known.last + known.ttl);
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RotationInformation {
     /// When it was last rotated.

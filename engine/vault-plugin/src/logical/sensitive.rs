@@ -5,11 +5,23 @@ use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A secret text: a password, a token. It is shown by [`Sensitive::expose`] alone, and wiped from memory when dropped.
+///
+/// ```
+/// use vault_plugin::logical::Sensitive;
+///
+/// let password = Sensitive::from("hunter2".to_owned());
+/// assert_eq!(format!("{password:?}"), "Sensitive(..)");
+/// ```
 #[derive(Clone, Default, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Sensitive(String);
 
 impl Sensitive {
     /// The text itself.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::Sensitive;
+    /// assert_eq!(Sensitive::from("hunter2".to_owned()).expose(), "hunter2");
+    /// ```
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0

@@ -14,6 +14,18 @@ use super::READ_ONLY;
 pub(crate) const CONFLICT: &str = "transaction commit failed";
 
 /// One stored value.
+///
+/// ```
+/// use vault_plugin::logical::{Storage, StorageEntry};
+/// # use vault_plugin::testing::MemoryStorage;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let storage = MemoryStorage::default();
+/// let entry = StorageEntry { key: "token".to_owned(), value: b"s3cret".to_vec(), seal_wrap: true };
+/// storage.put(entry.clone()).await?;
+/// assert_eq!(storage.get("token").await?, Some(entry));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct StorageEntry {
     /// Where it lies, relative to the mount.
@@ -31,6 +43,19 @@ impl std::fmt::Debug for StorageEntry {
 }
 
 /// What a transaction may do.
+///
+/// ```
+/// use vault_plugin::logical::{Access, Storage};
+/// # use vault_plugin::testing::MemoryStorage;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let storage = MemoryStorage::default();
+/// let reading = storage.begin(Access::Read).await?.unwrap();
+/// assert!(reading.storage().write("count", &1).await.is_err());
+/// let writing = storage.begin(Access::ReadWrite).await?.unwrap();
+/// assert!(writing.storage().write("count", &1).await.is_ok());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Read a consistent state.
@@ -40,6 +65,21 @@ pub enum Access {
 }
 
 /// Storage of one mount. Every call goes to the host.
+///
+/// ```
+/// use vault_plugin::logical::Storage;
+/// # use vault_plugin::testing::MemoryStorage;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let memory = MemoryStorage::default();
+/// let storage: &dyn Storage = &memory;
+/// storage.write("roles/reader", &"read").await?;
+/// assert_eq!(storage.list("").await?, ["roles/"]);
+/// assert_eq!(storage.list("roles/").await?, ["reader"]);
+/// storage.delete("roles/reader").await?;
+/// assert_eq!(storage.get("roles/reader").await?, None);
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Storage: Send + Sync {
     /// The entry at `key`.
@@ -53,6 +93,18 @@ pub trait Storage: Send + Sync {
     /// At most `limit` names that come after `after` (all of them where `limit` is 0).
     ///
     /// Where the host has no paged lists (Vault), the whole list is cut to measure.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let memory = MemoryStorage::default();
+    /// # let storage: &dyn Storage = &memory;
+    /// for key in ["roles/a", "roles/b", "roles/c", "roles/d"] {
+    ///     storage.write(key, &true).await?;
+    /// }
+    /// assert_eq!(storage.list_page("roles/", "a", 2).await?, ["b", "c"]);
+    /// # Ok(()) }
+    /// ```
     async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
         Ok(cut_page(self.list(prefix).await?, after, limit))
     }
@@ -64,6 +116,20 @@ pub trait Storage: Send + Sync {
 /// `rollback` to know when.
 ///
 /// A transaction holds resources of the host until it ends, so it must not wait for anything but storage.
+///
+/// ```
+/// use vault_plugin::logical::{Access, Storage, Transaction};
+/// # use vault_plugin::testing::MemoryStorage;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let storage = MemoryStorage::default();
+/// let transaction = storage.begin(Access::ReadWrite).await?.unwrap();
+/// transaction.storage().write("count", &1).await?;
+/// assert_eq!(storage.get("count").await?, None);
+/// transaction.commit().await?;
+/// assert!(storage.get("count").await?.is_some());
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait Transaction: Storage {
     /// Makes all writes visible at once.
@@ -72,11 +138,39 @@ pub trait Transaction: Storage {
     /// changed then, and the work can be done again.
     async fn commit(self: Box<Self>) -> Result<(), StorageError>;
     /// Forgets all writes.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// let transaction = storage.begin(Access::ReadWrite).await?.unwrap();
+    /// transaction.storage().write("count", &1).await?;
+    /// transaction.rollback().await?;
+    /// assert_eq!(storage.get("count").await?, None);
+    /// # Ok(()) }
+    /// ```
     async fn rollback(self: Box<Self>) -> Result<(), StorageError>;
 }
 
 impl dyn Transaction + '_ {
     /// What is read and written in the transaction, for everything that takes storage.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{Access, Storage, StorageError};
+    /// # use vault_plugin::testing::MemoryStorage;
+    /// async fn count(storage: &dyn Storage) -> Result<u64, StorageError> {
+    ///     let count = storage.read::<u64>("count").await?.unwrap_or(0) + 1;
+    ///     storage.write("count", &count).await?;
+    ///     Ok(count)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// let transaction = storage.begin(Access::ReadWrite).await?.unwrap();
+    /// assert_eq!(count(transaction.storage()).await?, 1);
+    /// assert_eq!(count(transaction.storage()).await?, 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn storage(&self) -> &dyn Storage {
         self
@@ -85,6 +179,23 @@ impl dyn Transaction + '_ {
 
 impl dyn Storage + '_ {
     /// The JSON value at `key`.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
+    /// #[derive(serde::Deserialize)]
+    /// struct Role {
+    ///     ttl: u64,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let memory = MemoryStorage::default();
+    /// # let storage: &dyn Storage = &memory;
+    /// storage.write("roles/reader", &serde_json::json!({"ttl": 60})).await?;
+    /// let role: Option<Role> = storage.read("roles/reader").await?;
+    /// assert_eq!(role.map(|role| role.ttl), Some(60));
+    /// assert!(storage.read::<Role>("roles/nobody").await?.is_none());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails when the host does or when the value is not of the type.
@@ -98,6 +209,21 @@ impl dyn Storage + '_ {
     }
 
     /// Stores a value as JSON.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
+    /// #[derive(serde::Serialize)]
+    /// struct Role {
+    ///     ttl: u64,
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let memory = MemoryStorage::default();
+    /// # let storage: &dyn Storage = &memory;
+    /// storage.write("roles/reader", &Role { ttl: 60 }).await?;
+    /// assert_eq!(storage.get("roles/reader").await?.unwrap().value, br#"{"ttl":60}"#);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails when the host does.
@@ -117,6 +243,25 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 
 /// What is to be done with storage.
+///
+/// ```
+/// use vault_plugin::logical::{Storage, StorageError, Work, with_transaction};
+/// # use vault_plugin::testing::MemoryStorage;
+///
+/// fn count<'a>(storage: &'a (dyn Storage + '_)) -> Work<'a, u64, StorageError> {
+///     Box::pin(async move {
+///         let count = storage.read::<u64>("count").await?.unwrap_or(0) + 1;
+///         storage.write("count", &count).await?;
+///         Ok(count)
+///     })
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let storage = MemoryStorage::default();
+/// assert_eq!(with_transaction(&storage, count).await?, 1);
+/// assert_eq!(with_transaction(&storage, count).await?, 2);
+/// # Ok(()) }
+/// ```
 pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 /// Does `work` in a transaction, and commits it if the work succeeds.
@@ -174,6 +319,20 @@ pub async fn with_transaction<'s, T, E: From<StorageError>>(
 
 /// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message.
 ///
+/// ```
+/// use vault_plugin::logical::list_all_pages;
+/// # use vault_plugin::{logical::Storage, testing::MemoryStorage};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let memory = MemoryStorage::default();
+/// # let storage: &dyn Storage = &memory;
+/// for key in ["roles/a", "roles/b", "roles/c"] {
+///     storage.write(key, &true).await?;
+/// }
+/// assert_eq!(list_all_pages(storage, "roles/", 2).await?, ["a", "b", "c"]);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// Fails when the host does.
 pub async fn list_all_pages(
@@ -201,6 +360,20 @@ pub(crate) fn cut_page(mut names: Vec<String>, after: &str, limit: usize) -> Vec
 }
 
 /// Why storage failed.
+///
+/// ```
+/// use vault_plugin::logical::{Storage, StorageError};
+/// # use vault_plugin::testing::MemoryStorage;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let memory = MemoryStorage::default();
+/// # let storage: &dyn Storage = &memory;
+/// storage.write("ttl", &"an hour").await?;
+/// let error = storage.read::<u64>("ttl").await.unwrap_err();
+/// assert!(matches!(&error, StorageError::Decode { key, .. } if key == "ttl"));
+/// assert!(!error.to_string().contains("an hour"));
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
     /// The host refused or failed; its own words, which the host compares with its own texts when they come back.
@@ -229,12 +402,35 @@ pub enum StorageError {
 
 impl StorageError {
     /// Whether this node cannot write.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::{READ_ONLY, Storage};
+    /// # use vault_plugin::testing::{MemoryStorage, StorageCall};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// storage.fail_on(StorageCall::Delete, "", READ_ONLY);
+    /// assert!(storage.delete("config").await.unwrap_err().is_read_only());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         matches!(self, StorageError::Host(text) if text.contains(READ_ONLY))
     }
 
     /// Whether a transaction was refused since another one changed what it had seen.
+    ///
+    /// ```
+    /// # use vault_plugin::{logical::{Access, Storage}, testing::MemoryStorage};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = MemoryStorage::default();
+    /// let first = storage.begin(Access::ReadWrite).await?.unwrap();
+    /// let second = storage.begin(Access::ReadWrite).await?.unwrap();
+    /// first.storage().write("count", &1).await?;
+    /// second.storage().write("count", &2).await?;
+    /// first.commit().await?;
+    /// assert!(second.commit().await.unwrap_err().is_conflict());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         matches!(self, StorageError::Host(text) if text.contains(CONFLICT))

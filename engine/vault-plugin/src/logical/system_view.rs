@@ -12,6 +12,22 @@ use super::{Entity, Group, IdentityToken, Map, RotationInformation, RotationJob,
 /// Not every host can everything: those that lack a call answer [`SystemViewError::Unsupported`], which is also what a
 /// method does that an implementation leaves out. Starting or looking up other plugins is possible inside of a host only,
 /// and so is asking for its licensed features.
+///
+/// ```
+/// use std::time::Duration;
+/// use vault_plugin::logical::{SystemView, SystemViewError};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// async fn allowed(system: &dyn SystemView, ttl: Duration) -> Result<Duration, SystemViewError> {
+///     Ok(ttl.min(system.max_lease_ttl().await?))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let system = StaticSystemView::default();
+/// system.answer(|host| host.max_lease_ttl = Duration::from_hours(1));
+/// assert_eq!(allowed(&system, Duration::from_hours(24)).await?, Duration::from_hours(1));
+/// # Ok(()) }
+/// ```
 #[async_trait]
 pub trait SystemView: Send + Sync {
     /// The lease duration that the mount gives where an engine asks for none.
@@ -89,6 +105,18 @@ pub(crate) const IDENTITY_TOKENS: &str = "identity tokens";
 pub(crate) const ROTATION: &str = "rotation of credentials";
 
 /// Which program the host is.
+///
+/// ```
+/// use vault_plugin::logical::Product;
+///
+/// fn client(host: Product) -> &'static str {
+///     match host {
+///         Product::Vault => "vault",
+///         Product::OpenBao => "bao",
+///     }
+/// }
+/// assert_eq!(client(Product::OpenBao), "bao");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Product {
     /// HashiCorp Vault.
@@ -99,6 +127,18 @@ pub enum Product {
 }
 
 /// The cluster that the host is a node of.
+///
+/// ```
+/// use vault_plugin::logical::{Cluster, SystemView};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let cluster = Cluster { id: "b3a2d1e0".to_owned(), ..Cluster::default() };
+/// system.answer(|host| host.cluster = Some(cluster));
+/// assert_eq!(system.cluster().await?.id, "b3a2d1e0");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cluster {
     /// Its name.
@@ -108,6 +148,18 @@ pub struct Cluster {
 }
 
 /// The host, as it describes itself.
+///
+/// ```
+/// use vault_plugin::logical::{PluginEnvironment, SystemView};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let env = PluginEnvironment { version: "1.21.4".to_owned(), ..PluginEnvironment::default() };
+/// system.answer(|host| host.plugin_env = env);
+/// assert_eq!(system.plugin_env().await?.version, "1.21.4");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PluginEnvironment {
     /// For example `1.21.4`.
@@ -119,6 +171,18 @@ pub struct PluginEnvironment {
 }
 
 /// The bits of `sdk/helper/consts/replication.go`.
+///
+/// ```
+/// use vault_plugin::logical::{ReplicationState, SystemView};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// assert_eq!(system.replication_state().await?, ReplicationState::ACTIVE);
+/// system.set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+/// assert!(!system.replication_state().await?.is_write_safe(system.local_mount().await?));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ReplicationState(u32);
 
@@ -133,24 +197,48 @@ impl ReplicationState {
     pub const PERFORMANCE_STANDBY: ReplicationState = ReplicationState(1 << 14);
 
     /// From the number that hosts send.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::ReplicationState;
+    /// assert_eq!(ReplicationState::from_bits(1 << 14), ReplicationState::PERFORMANCE_STANDBY);
+    /// ```
     #[must_use]
     pub fn from_bits(bits: u32) -> ReplicationState {
         ReplicationState(bits)
     }
 
     /// The number that hosts send.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::ReplicationState;
+    /// assert_eq!(ReplicationState::DR_SECONDARY.bits(), 1 << 9);
+    /// ```
     #[must_use]
     pub fn bits(self) -> u32 {
         self.0
     }
 
     /// Whether all bits of `state` are set.
+    ///
+    /// ```
+    /// # use vault_plugin::logical::ReplicationState;
+    /// let bits = ReplicationState::PERFORMANCE_SECONDARY.bits() | ReplicationState::PERFORMANCE_STANDBY.bits();
+    /// let state = ReplicationState::from_bits(bits);
+    /// assert!(state.has(ReplicationState::PERFORMANCE_STANDBY) && !state.has(ReplicationState::DR_SECONDARY));
+    /// ```
     #[must_use]
     pub fn has(self, state: ReplicationState) -> bool {
         self.0 & state.0 == state.0
     }
 
     /// Whether a mount on this node can write to its storage (`WriteSafeReplicationState` of `sdk/framework`).
+    ///
+    /// ```
+    /// # use vault_plugin::logical::ReplicationState;
+    /// let secondary = ReplicationState::PERFORMANCE_SECONDARY;
+    /// assert!(!secondary.is_write_safe(false));
+    /// assert!(secondary.is_write_safe(true));
+    /// ```
     #[must_use]
     pub fn is_write_safe(self, local_mount: bool) -> bool {
         (local_mount || !self.has(ReplicationState::PERFORMANCE_SECONDARY))
@@ -166,6 +254,18 @@ impl fmt::Debug for ReplicationState {
 }
 
 /// Why the host's settings could not be asked.
+///
+/// ```
+/// use vault_plugin::logical::{SystemView, SystemViewError};
+/// # use vault_plugin::testing::StaticSystemView;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let system = StaticSystemView::default();
+/// let refused = system.generate_password("long").await.unwrap_err();
+/// assert!(matches!(refused, SystemViewError::Unsupported(_)));
+/// assert_eq!(refused.to_string(), "the host does not offer passwords from policies");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum SystemViewError {
     /// The host refused; its own words.
