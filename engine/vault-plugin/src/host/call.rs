@@ -4,6 +4,18 @@ use crate::logical::{Error, Response};
 use crate::wire::WireError;
 
 /// A call did not give what was asked for.
+///
+/// ```
+/// use vault_plugin::host::{CallError, Mount};
+/// use vault_plugin::logical::{Error, Map, Operation, Request, Response};
+///
+/// async fn settings(mount: &Mount) -> Result<Option<Response>, CallError> {
+///     match mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await {
+///         Err(CallError::Refused(refusal)) if matches!(refusal.error, Error::UnsupportedPath) => Ok(None),
+///         other => other,
+///     }
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
     /// The engine answered with an error.
@@ -34,6 +46,16 @@ impl From<WireError> for CallError {
 
 /// An engine's error. Engines of the Go SDK often return an error response with it: then the error gives the HTTP
 /// status, and the response the text.
+///
+/// ```
+/// use vault_plugin::host::{CallError, Refusal};
+/// use vault_plugin::logical::{Error, Response};
+///
+/// let refusal = Refusal { error: Error::PermissionDenied, response: Some(Response::error("not on Sundays")) };
+/// let text = refusal.response.as_ref().and_then(Response::error_text);
+/// assert_eq!(text, Some("not on Sundays"));
+/// assert_eq!(CallError::Refused(Box::new(refusal)).to_string(), "permission denied");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Refusal {

@@ -8,6 +8,35 @@ use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
 /// Every difference, those of the whole plugin first, then path by path.
 ///
 /// A part of a path that a caller fills in may have another name: a client does not see it.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use vault_plugin::host::{Launch, compare, inspect};
+/// # use std::time::Duration;
+/// # use serde_json::json;
+/// # use vault_plugin::host::{Ending, InspectError, Inspection, documented_paths};
+/// # use vault_plugin::logical::{BackendType, SpecialPaths};
+///
+/// # async fn inspected() -> Result<(), InspectError> {
+/// let before = inspect(Launch::new("./custom-plugin-1.0.0"), BTreeMap::new()).await?;
+/// let after = inspect(Launch::new("./custom-plugin-1.1.0"), BTreeMap::new()).await?;
+/// # Ok(()) }
+/// # let before = Inspection {
+/// #     version: "v1.0.0".to_owned(),
+/// #     kind: BackendType::Secrets,
+/// #     multiplexed: true,
+/// #     protocol_version: 5,
+/// #     handshake_time: Duration::ZERO,
+/// #     special_paths: SpecialPaths::default(),
+/// #     help: String::new(),
+/// #     ending: Ending::WhenTold,
+/// #     paths: documented_paths(&json!({"paths": {"/roles/{name}": {"get": {}, "delete": {}}}})),
+/// # };
+/// # let paths = documented_paths(&json!({"paths": {"/roles/{role}": {"get": {}}}}));
+/// # let after = Inspection { version: "v1.1.0".to_owned(), paths, ..before.clone() };
+/// let found: Vec<String> = compare(&before, &after).iter().map(ToString::to_string).collect();
+/// assert_eq!(found, ["version v1.0.0 becomes v1.1.0", "delete roles/{name}: removed"]);
+/// ```
 #[must_use]
 pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
     let mut found = Found { path: String::new(), verb: None, differences: Vec::new() };
@@ -25,6 +54,16 @@ pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
 }
 
 /// What differs between the paths of two plugins, where nothing else is known of one of them.
+///
+/// ```
+/// use serde_json::json;
+/// use vault_plugin::host::{compare_paths, documented_paths};
+///
+/// let before = documented_paths(&json!({"paths": {"/roles/{name}": {"get": {}}}}));
+/// let after = documented_paths(&json!({"paths": {"/roles/{role}": {"get": {}}, "/config": {"get": {}}}}));
+/// let found: Vec<String> = compare_paths(&before, &after).iter().map(ToString::to_string).collect();
+/// assert_eq!(found, ["config: added"]);
+/// ```
 #[must_use]
 pub fn compare_paths(
     before: &BTreeMap<String, PathInfo>,

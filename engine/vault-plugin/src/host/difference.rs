@@ -6,6 +6,17 @@ use super::inspect::Verb;
 use crate::logical::BackendType;
 
 /// One difference between two plugins.
+///
+/// ```
+/// use serde_json::json;
+/// use vault_plugin::host::{Change, Difference, Verb, compare_paths, documented_paths};
+///
+/// let before = documented_paths(&json!({"paths": {"/config": {"get": {}, "delete": {}}}}));
+/// let after = documented_paths(&json!({"paths": {"/config": {"get": {}}}}));
+/// let removed =
+///     Difference { path: "config".to_owned(), verb: Some(Verb::Delete), change: Change::Removed };
+/// assert_eq!(compare_paths(&before, &after), [removed]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// The path; empty for what concerns the whole plugin.
@@ -17,6 +28,14 @@ pub struct Difference {
 }
 
 /// What is different.
+///
+/// ```
+/// use vault_plugin::host::Change;
+///
+/// assert_eq!(Change::Sudo { after: true }.to_string(), "needs sudo now");
+/// let change = Change::FieldRequired { field: "ttl".to_owned() };
+/// assert_eq!(change.to_string(), "field ttl is required now");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     /// The version that the plugin reports.
@@ -113,6 +132,17 @@ pub enum Change {
 
 impl Difference {
     /// Whether a client that works with the first plugin may fail with the second.
+    ///
+    /// ```
+    /// # use vault_plugin::host::{Change, Difference};
+    /// let added = |required| Difference {
+    ///     path: "config".to_owned(),
+    ///     verb: None,
+    ///     change: Change::FieldAdded { field: "ttl".to_owned(), required },
+    /// };
+    /// assert!(!added(false).breaks_clients());
+    /// assert!(added(true).breaks_clients());
+    /// ```
     #[must_use]
     pub fn breaks_clients(&self) -> bool {
         match &self.change {

@@ -11,6 +11,18 @@ const DEPTH: usize = 4;
 
 /// The paths of the document. What is not as expected is left out: the document is for people, and a part of it is
 /// better than none.
+///
+/// ```
+/// use serde_json::json;
+/// use vault_plugin::host::{Verb, documented_paths};
+///
+/// let schema = json!({"required": ["ttl"], "properties": {"ttl": {"type": "integer", "format": "seconds"}}});
+/// let body = json!({"requestBody": {"content": {"application/json": {"schema": schema}}}});
+/// let paths = documented_paths(&json!({"paths": {"/config": {"x-vault-sudo": true, "post": body}}}));
+/// assert!(paths["config"].sudo);
+/// let ttl = &paths["config"].operations[&Verb::Write].fields["ttl"];
+/// assert_eq!((ttl.kind.as_str(), ttl.required), ("integer (seconds)", true));
+/// ```
 pub fn paths(document: &Value) -> BTreeMap<String, PathInfo> {
     let reader = Reader { schemas: object(&document["components"]["schemas"]) };
     let mut paths: BTreeMap<String, PathInfo> = BTreeMap::new();

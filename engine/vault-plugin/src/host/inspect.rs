@@ -14,6 +14,16 @@ use crate::logical::{BackendType, Operation, Request, SpecialPaths};
 use crate::testing::{MemoryStorage, StaticSystemView};
 
 /// Everything that can be seen of a plugin without using it.
+///
+/// ```no_run
+/// use vault_plugin::host::{Ending, Inspection, Launch, Verb, inspect};
+///
+/// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
+/// let found: Inspection = inspect(Launch::new("./custom-plugin"), Default::default()).await?;
+/// assert!(found.multiplexed && found.ending == Ending::WhenTold);
+/// assert!(found.paths["config"].operations.contains_key(&Verb::Read));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Inspection {
     /// The version it reports, with a leading `v`; empty where it reports none.
@@ -62,6 +72,12 @@ pub struct PathInfo {
 }
 
 /// What a client does at a path, in the words of Vault's command line.
+///
+/// ```
+/// use vault_plugin::host::Verb;
+///
+/// assert_eq!(Verb::Write.to_string(), "write");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Verb {
@@ -121,6 +137,17 @@ pub struct FieldInfo {
 ///
 /// `options` are those of the mount: some engines choose their paths by them (`version=2` of the key/value engine).
 ///
+/// ```no_run
+/// use std::collections::BTreeMap;
+/// use vault_plugin::host::{Launch, inspect};
+///
+/// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
+/// let options = BTreeMap::from([("version".to_owned(), "2".to_owned())]);
+/// let found = inspect(Launch::new("./vault-plugin-secrets-kv"), options).await?;
+/// assert!(found.paths.contains_key("data/{path}"));
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// Fails when it does not start, or answers like no backend plugin.
 pub async fn inspect(plugin: Launch, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
@@ -165,6 +192,16 @@ async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspe
 }
 
 /// Why a plugin could not be inspected.
+///
+/// ```
+/// use vault_plugin::host::{InspectError, Launch, LaunchError, StartError, inspect};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let failed = inspect(Launch::new("/no/such/plugin"), Default::default()).await.unwrap_err();
+/// assert!(matches!(failed, InspectError::Launch(LaunchError::Start(StartError::NotFound(_)))));
+/// assert_eq!(failed.to_string(), "the plugin does not start");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum InspectError {
     /// It did not start.

@@ -25,6 +25,20 @@ const DYING_TIME: Duration = Duration::from_secs(2);
 /// What to start, and how.
 ///
 /// It has no `Debug`, because the environment may hold secrets.
+///
+/// ```
+/// use std::sync::Arc;
+/// use vault_plugin::host::{Launch, LogLine};
+///
+/// let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
+/// let plugin = Launch {
+///     args: vec!["serve".into()],
+///     host_version: "1.18.0".to_owned(),
+///     log: Arc::new(move |line: LogLine| drop(lines.send(line.message))),
+///     ..Launch::new("./custom-plugin")
+/// };
+/// assert_eq!(plugin.program.to_str(), Some("./custom-plugin"));
+/// ```
 #[derive(Clone)]
 pub struct Launch {
     /// The plugin's binary.
@@ -61,6 +75,17 @@ impl Launch {
 
 /// Starts a plugin as Vault does: protocol version 5, mutual TLS, a process group of its own. It dies with this process.
 ///
+/// ```no_run
+/// use vault_plugin::host::{Launch, launch};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let plugin = launch(Launch::new("./custom-plugin")).await?;
+/// assert_eq!(plugin.protocol_version(), 5);
+/// plugin.shutdown().await?;
+/// assert!(!plugin.is_running());
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// Says what was seen: why the program does not start, what it printed instead of a handshake, what it said last.
 pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
@@ -93,6 +118,18 @@ pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
 }
 
 /// A plugin process. It is killed when the last clone of this and the last [`Mount`](super::Mount) in it are dropped.
+///
+/// ```no_run
+/// use vault_plugin::host::{Launch, launch};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let plugin = launch(Launch::new("./custom-plugin")).await?;
+/// assert!(plugin.is_running() && plugin.is_multiplexed());
+/// let ended = plugin.exited().await; // without being told
+/// assert!(ended.status.is_some_and(|status| !status.success()));
+/// assert!(plugin.stderr_tail().contains("panicked"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone)]
 pub struct Plugin(Arc<Process>);
 
@@ -148,6 +185,13 @@ impl Plugin {
 
     /// Tells the plugin to end, kills it after two seconds, and waits until it is gone. Its mounts are gone with it.
     ///
+    /// ```no_run
+    /// # use vault_plugin::host::{Exit, Plugin};
+    /// # async fn run(plugin: Plugin) -> Result<(), Box<dyn std::error::Error>> {
+    /// assert!(matches!(plugin.shutdown().await?, Exit::Graceful(_)));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The process cannot be waited for.
     pub async fn shutdown(&self) -> Result<Exit, ShutdownError> {
@@ -174,6 +218,16 @@ impl Plugin {
 }
 
 /// A plugin could not be started.
+///
+/// ```
+/// use vault_plugin::host::{Launch, LaunchError, StartError, launch};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let failed = launch(Launch::new("/no/such/plugin")).await.err().unwrap();
+/// assert!(matches!(failed, LaunchError::Start(StartError::NotFound(_))));
+/// assert_eq!(failed.to_string(), "/no/such/plugin does not exist");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum LaunchError {
     /// The process did not become a plugin.

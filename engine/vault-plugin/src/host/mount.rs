@@ -14,6 +14,17 @@ use crate::wire::{self, RemoteBackend};
 const LEAVING_TIME: Duration = Duration::from_secs(2);
 
 /// What a mount is given when it is set up.
+///
+/// ```
+/// use std::sync::Arc;
+/// use vault_plugin::host::MountConfig;
+/// use vault_plugin::testing::{MemoryStorage, StaticSystemView};
+///
+/// let (storage, system) = (Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
+/// let mut config = MountConfig::new(storage, system);
+/// config.options.insert("plugin_name".to_owned(), "greeter".to_owned());
+/// assert!(!config.backend_uuid.is_empty());
+/// ```
 #[derive(Clone)]
 pub struct MountConfig {
     /// The mount's storage.
@@ -38,6 +49,20 @@ impl MountConfig {
 impl Plugin {
     /// Sets the engine up on storage and settings, and asks what it is. It wants [`Mount::initialize`] next.
     ///
+    /// ```no_run
+    /// # use std::sync::Arc;
+    /// # use vault_plugin::host::{MountConfig, MountError, Plugin};
+    /// # use vault_plugin::testing::{MemoryStorage, StaticSystemView};
+    /// # async fn run(plugin: Plugin) -> Result<(), MountError> {
+    /// let config =
+    ///     || MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
+    /// let first = plugin.mount(config()).await?;
+    /// if let Err(MountError::Occupied) = plugin.mount(config()).await {
+    ///     assert!(!plugin.is_multiplexed());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The engine refuses, is of no kind that Vault knows, or the process has its one mount already.
     pub async fn mount(&self, config: MountConfig) -> Result<Mount, MountError> {
@@ -60,6 +85,20 @@ impl Plugin {
 }
 
 /// One instance of an engine. Dropped without [`Mount::cleanup`], it only loses its storage.
+///
+/// ```no_run
+/// use vault_plugin::host::{MountConfig, Plugin};
+/// use vault_plugin::logical::{BackendType, Map, Operation, Request};
+///
+/// # async fn run(plugin: Plugin, config: MountConfig) -> Result<(), Box<dyn std::error::Error>> {
+/// let mount = plugin.mount(config).await?;
+/// assert_eq!((mount.kind(), mount.version()), (BackendType::Secrets, "v1.2.3"));
+/// mount.initialize().await?;
+/// let answer = mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await?;
+/// assert!(answer.is_some());
+/// mount.cleanup().await?;
+/// # Ok(()) }
+/// ```
 pub struct Mount {
     engine: RemoteBackend,
     kind: BackendType,
@@ -110,6 +149,18 @@ impl Mount {
     }
 
     /// Whether something exists at the path, or `None` where the path has no existence check: a write is an update then.
+    ///
+    /// ```no_run
+    /// # use vault_plugin::host::{CallError, Mount};
+    /// # use vault_plugin::logical::{Map, Operation, Request};
+    /// # async fn write(mount: &Mount, data: Map) -> Result<(), CallError> {
+    /// let mut write = Request::new(Operation::Create, "config", data);
+    /// if mount.handle_existence_check(write.clone()).await? != Some(false) {
+    ///     write.operation = Operation::Update;
+    /// }
+    /// mount.handle_request(write).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails as the engine does, or as the call.
@@ -183,6 +234,12 @@ pub enum MountError {
 
 impl MountError {
     /// Whether the process has ended or its connection is lost, so that another one might take the mount.
+    ///
+    /// ```
+    /// # use vault_plugin::host::{CallError, MountError};
+    /// assert!(MountError::from(CallError::Gone).is_gone());
+    /// assert!(!MountError::Occupied.is_gone());
+    /// ```
     #[must_use]
     pub fn is_gone(&self) -> bool {
         matches!(self, MountError::Broker(BrokeredError::PluginGone) | MountError::Call(CallError::Gone))

@@ -31,6 +31,16 @@ pub struct ProbeReport {
 
 /// Starts any plugin as Vault would when it registers one, asks what it is, and ends it.
 ///
+/// ```no_run
+/// use vault_plugin::{logical::BackendType, probe};
+///
+/// # async fn run() -> Result<(), vault_plugin::ProbeError> {
+/// let report = probe("./custom-plugin", Vec::new(), Vec::new()).await?;
+/// assert_eq!((report.kind, report.version.as_str()), (BackendType::Secrets, "v1.2.3"));
+/// assert!(report.multiplexed);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// Fails when it does not start, or answers like no backend plugin.
 pub async fn probe(
@@ -65,6 +75,17 @@ async fn ask(plugin: &Plugin) -> Result<ProbeReport, MountError> {
 }
 
 /// Why a plugin could not be asked.
+///
+/// ```
+/// use vault_plugin::host::LaunchError;
+/// use vault_plugin::{ProbeError, probe};
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let failed = probe("/no/such/plugin", Vec::new(), Vec::new()).await.unwrap_err();
+/// assert!(matches!(failed, ProbeError::Launch(LaunchError::Start(_))));
+/// assert_eq!(failed.to_string(), "the plugin does not start");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ProbeError {
     /// It did not start.
