@@ -6,6 +6,11 @@ use serde_json::Value;
 use super::coerce::coerce;
 
 /// The type a field's input is brought to, with the weak conversions of `sdk/framework`.
+///
+/// ```
+/// # use vault_plugin::framework::{Field, field::FieldType};
+/// assert_eq!(Field::comma_strings().kind(), FieldType::CommaStringSlice);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
     /// Text; numbers and booleans become text too.
@@ -46,6 +51,11 @@ pub enum FieldType {
 
 impl FieldType {
     /// Returns the name help texts show for this type.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::field::FieldType;
+    /// assert_eq!(FieldType::DurationSecond.label(), "duration (sec)");
+    /// ```
     pub fn label(self) -> &'static str {
         match self {
             Self::String => "string",
@@ -69,6 +79,27 @@ impl FieldType {
 ///
 /// As in `sdk/framework`, `required`, `deprecated` and `allowed` are documentation: requests are not checked
 /// against them.
+///
+/// ```
+/// use serde_json::json;
+/// use vault_plugin::framework::{Context, Data, Engine, Field, Path};
+/// use vault_plugin::logical::{Map, Operation};
+/// use vault_plugin::testing::Mount;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let path = Path::new("role")
+///     .field("ttl", Field::duration().default("1h"))
+///     .field("permissions", Field::comma_strings())
+///     .on(Operation::Update, "Store a role.", |_: Context<()>, role: Map| async { Ok(Data(role)) });
+/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+///
+/// let stored = mount.write("role", json!({"permissions": "read, list"})).await?.unwrap();
+/// assert_eq!(json!(stored.data), json!({"ttl": 3600, "permissions": ["read", "list"]}));
+///
+/// let refused = mount.write("role", json!({"ttl": "-5m"})).await?.unwrap();
+/// assert!(refused.error_text().unwrap().ends_with("field \"ttl\": cannot provide negative value '-300'"));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Field {
     kind: FieldType,
@@ -81,89 +112,193 @@ pub struct Field {
     display: Option<DisplayAttributes>,
 }
 
-/// Constructors, one for each type.
+/// Constructors, one for each type. What each takes is shown by a default, which is read as input is.
 impl Field {
     /// Declares a [`FieldType::String`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::string().default(7).default_or_none(), Some(json!("7")));
+    /// assert_eq!(Field::string().default(true).default_or_none(), Some(json!("1")));
+    /// ```
     pub fn string() -> Self {
         Self::of(FieldType::String)
     }
 
     /// Declares a [`FieldType::Int`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::int().default("0x10").default_or_none(), Some(json!(16)));
+    /// assert_eq!(Field::int().default(2.9).default_or_none(), Some(json!(2)));
+    /// ```
     pub fn int() -> Self {
         Self::of(FieldType::Int)
     }
 
     /// Declares a [`FieldType::Int64`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let exact = json!(9_007_199_254_740_993_i64);
+    /// assert_eq!(Field::int64().default("9007199254740993").default_or_none(), Some(exact));
+    /// ```
     pub fn int64() -> Self {
         Self::of(FieldType::Int64)
     }
 
     /// Declares a [`FieldType::Bool`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::bool().default("t").default_or_none(), Some(json!(true)));
+    /// assert_eq!(Field::bool().default(0).default_or_none(), Some(json!(false)));
+    /// ```
     pub fn bool() -> Self {
         Self::of(FieldType::Bool)
     }
 
     /// Declares a [`FieldType::Map`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let maps = json!([{"team": "blue"}, {"seats": 4}]);
+    /// assert_eq!(Field::map().default(maps).default_or_none(), Some(json!({"team": "blue", "seats": 4})));
+    /// ```
     pub fn map() -> Self {
         Self::of(FieldType::Map)
     }
 
     /// Declares a [`FieldType::Slice`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::list().default(7).default_or_none(), Some(json!([7])));
+    /// ```
     pub fn list() -> Self {
         Self::of(FieldType::Slice)
     }
 
     /// Declares a [`FieldType::StringSlice`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::strings().default("CN=a,OU=b").default_or_none(), Some(json!(["CN=a,OU=b"])));
+    /// assert_eq!(Field::strings().default(vec![7, 8]).default_or_none(), Some(json!(["7", "8"])));
+    /// ```
     pub fn strings() -> Self {
         Self::of(FieldType::StringSlice)
     }
 
     /// Declares a [`FieldType::CommaStringSlice`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::comma_strings().default("read, list").default_or_none(), Some(json!(["read", "list"])));
+    /// ```
     pub fn comma_strings() -> Self {
         Self::of(FieldType::CommaStringSlice)
     }
 
     /// Declares a [`FieldType::CommaIntSlice`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::comma_ints().default("80,443").default_or_none(), Some(json!([80, 443])));
+    /// ```
     pub fn comma_ints() -> Self {
         Self::of(FieldType::CommaIntSlice)
     }
 
     /// Declares a [`FieldType::KvPairs`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::kv_pairs().default(vec!["team=blue"]).default_or_none(), Some(json!({"team": "blue"})));
+    /// assert_eq!(Field::kv_pairs().default(json!({"seats": 4})).default_or_none(), Some(json!({"seats": "4"})));
+    /// ```
     pub fn kv_pairs() -> Self {
         Self::of(FieldType::KvPairs)
     }
 
     /// Declares a [`FieldType::NameString`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::{Context, Engine, Field, NoFields, Path}};
+    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("role").field("team", Field::name_string());
+    /// # let path = path.on(Operation::Update, "Store a role.", |_: Context<()>, _: NoFields| async { Ok(()) });
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// assert!(mount.write("role", json!({"team": "blue-1.eu"})).await?.is_none());
+    /// let refused = mount.write("role", json!({"team": "../blue"})).await?.unwrap();
+    /// assert!(refused.error_text().unwrap().ends_with("field does not match the formatting rules"));
+    /// # Ok(()) }
+    /// ```
     pub fn name_string() -> Self {
         Self::of(FieldType::NameString)
     }
 
     /// Declares a [`FieldType::LowerCaseString`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::lower_case_string().default("Ann@Home").default_or_none(), Some(json!("ann@home")));
+    /// ```
     pub fn lower_case_string() -> Self {
         Self::of(FieldType::LowerCaseString)
     }
 
     /// Declares a [`FieldType::DurationSecond`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::duration().default("90m").default_or_none(), Some(json!(5400)));
+    /// assert_eq!(Field::duration().default(90).default_or_none(), Some(json!(90)));
+    /// ```
     pub fn duration() -> Self {
         Self::of(FieldType::DurationSecond)
     }
 
     /// Declares a [`FieldType::SignedDurationSecond`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::signed_duration().default("-30s").default_or_none(), Some(json!(-30)));
+    /// ```
     pub fn signed_duration() -> Self {
         Self::of(FieldType::SignedDurationSecond)
     }
 
     /// Declares a [`FieldType::Float`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::float().default("0.5").default_or_none(), Some(json!(0.5)));
+    /// ```
     pub fn float() -> Self {
         Self::of(FieldType::Float)
     }
 
     /// Declares a [`FieldType::Time`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let noon = Some(json!("2026-02-28T12:00:00Z"));
+    /// assert_eq!(Field::time().default("2026-02-28T14:00:00+02:00").default_or_none(), noon);
+    /// assert_eq!(Field::time().default("1772280000").default_or_none(), noon);
+    /// ```
     pub fn time() -> Self {
         Self::of(FieldType::Time)
     }
 
     /// Declares a [`FieldType::Header`].
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let header = Field::header().default(json!({"x-request-id": "r1"}));
+    /// assert_eq!(header.default_or_none(), Some(json!({"X-Request-Id": ["r1"]})));
+    /// ```
     pub fn header() -> Self {
         Self::of(FieldType::Header)
     }
@@ -185,6 +320,12 @@ impl Field {
 /// What a declaration says beyond the type.
 impl Field {
     /// Describes the field for help texts and OpenAPI.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::Field;
+    /// let field = Field::duration().describe("Lifetime of a token.");
+    /// assert_eq!(field.description(), "Lifetime of a token.");
+    /// ```
     #[must_use]
     pub fn describe(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
@@ -194,6 +335,13 @@ impl Field {
     /// Sets the value of the field where a request does not give one.
     ///
     /// The value takes the same forms as input: the default of a duration may be `3600` or `"1h"`.
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let field = Field::duration().default("1h");
+    /// assert_eq!(field.declared_default(), Some(&json!("1h")));
+    /// assert_eq!(field.default_or_none(), Some(json!(3600)));
+    /// ```
     ///
     /// # Panics
     /// In debug builds, if the value does not fit the type: that is a mistake in the declaration.
@@ -206,6 +354,23 @@ impl Field {
     }
 
     /// Documents the field as one every request should give.
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::{Context, Engine, Field, NoFields, Path}};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), vault_plugin::logical::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let path = Path::new("config").field("url", Field::string().required());
+    /// # let path = path.on(Operation::Update, "Configure.", set);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
+    /// # let post = &help["openapi"]["paths"]["/config"]["post"];
+    /// # let schema = &post["requestBody"]["content"]["application/json"]["schema"];
+    /// assert_eq!(schema["required"], json!(["url"]));
+    /// // The handler is called all the same.
+    /// assert!(mount.write("config", json!({})).await.is_ok());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn required(mut self) -> Self {
         self.required = true;
@@ -213,6 +378,16 @@ impl Field {
     }
 
     /// Documents the field as one to avoid.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::{Engine, Field, Path}, logical::{Map, Operation}, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let path = Path::new("config").field("address", Field::string().deprecated().describe("Use url."));
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
+    /// assert!(help["help"].as_str().unwrap().contains("(DEPRECATED) Use url."));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn deprecated(mut self) -> Self {
         self.deprecated = true;
@@ -220,6 +395,21 @@ impl Field {
     }
 
     /// Documents the field as a query parameter of the operations without a body: read, list and delete.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # async fn get(_: Context<()>, _: NoFields) -> Result<(), vault_plugin::logical::Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let path = Path::new("creds").field("ttl", Field::duration().query());
+    /// # let path = path.on(Operation::Read, "Issue a token.", get);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
+    /// let parameter = &help["openapi"]["paths"]["/creds"]["get"]["parameters"][0];
+    /// assert_eq!(parameter["name"], "ttl");
+    /// assert_eq!(parameter["in"], "query");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn query(mut self) -> Self {
         self.query = true;
@@ -227,6 +417,12 @@ impl Field {
     }
 
     /// Documents the values the field takes.
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// let field = Field::string().allowed(["rsa", "ed25519"]);
+    /// assert_eq!(field.allowed_values(), [json!("rsa"), json!("ed25519")]);
+    /// ```
     #[must_use]
     pub fn allowed<V: Into<Value>>(mut self, values: impl IntoIterator<Item = V>) -> Self {
         self.allowed = values.into_iter().map(Into::into).collect();
@@ -234,6 +430,13 @@ impl Field {
     }
 
     /// Gives hints to user interfaces. A field once marked [`sensitive`](Self::sensitive) stays so.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{DisplayAttributes, Field};
+    /// let field = Field::string().sensitive();
+    /// let field = field.display(DisplayAttributes { name: "API key".into(), ..Default::default() });
+    /// assert!(field.is_sensitive());
+    /// ```
     #[must_use]
     pub fn display(mut self, attributes: DisplayAttributes) -> Self {
         let sensitive = self.is_sensitive() || attributes.sensitive;
@@ -242,6 +445,11 @@ impl Field {
     }
 
     /// Asks user interfaces to mask the value.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::Field;
+    /// assert!(Field::string().sensitive().display_attributes().unwrap().sensitive);
+    /// ```
     #[must_use]
     pub fn sensitive(mut self) -> Self {
         self.display.get_or_insert_default().sensitive = true;
@@ -267,6 +475,12 @@ impl Field {
     }
 
     /// Returns the default in the form a request's value has after coercion: `"1h"` as `3600`.
+    ///
+    /// ```
+    /// # use {serde_json::json, vault_plugin::framework::Field};
+    /// assert_eq!(Field::duration().default("1h").default_or_none(), Some(json!(3600)));
+    /// assert_eq!(Field::duration().default_or_none(), None);
+    /// ```
     pub fn default_or_none(&self) -> Option<Value> {
         coerce(self.kind, self.default.as_ref()?).ok().flatten()
     }
@@ -305,6 +519,13 @@ impl Field {
 /// Hints for user interfaces and generated documentation; an empty or false member is not shown.
 ///
 /// Written as a literal: `DisplayAttributes { name: "API key".into(), ..Default::default() }`.
+///
+/// ```
+/// # use {serde_json::json, vault_plugin::framework::DisplayAttributes};
+/// let shown = DisplayAttributes { item_type: "Role".into(), navigation: true, ..Default::default() };
+/// assert_eq!(serde_json::to_value(shown)?, json!({"itemType": "Role", "navigation": true}));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DisplayAttributes {
@@ -354,45 +575,4 @@ fn is_unset(flag: &bool) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_duration_default_is_read_in_seconds() {
-        assert_eq!(Field::duration().default("1h").default_or_none(), Some(json!(3600)));
-        assert_eq!(Field::duration().default(90).default_or_none(), Some(json!(90)));
-        assert_eq!(Field::duration().default_or_none(), None);
-    }
-
-    #[test]
-    fn a_comma_list_default_is_read_as_a_list() {
-        assert_eq!(
-            Field::comma_strings().default("read, list").default_or_none(),
-            Some(json!(["read", "list"]))
-        );
-    }
-
-    #[test]
-    fn a_sensitive_field_stays_sensitive_when_hints_are_added() {
-        let hints = DisplayAttributes { name: "API key".into(), ..Default::default() };
-        for field in
-            [Field::string().sensitive().display(hints.clone()), Field::string().display(hints).sensitive()]
-        {
-            assert!(field.is_sensitive());
-            assert_eq!(field.display_attributes().map(|shown| shown.name.as_str()), Some("API key"));
-        }
-    }
-
-    #[test]
-    fn hints_show_only_what_is_set_and_never_the_operation_id_parts() {
-        let hints = DisplayAttributes {
-            item_type: "Role".into(),
-            operation_prefix: "token".into(),
-            navigation: true,
-            ..Default::default()
-        };
-        assert_eq!(serde_json::to_value(hints).unwrap(), json!({"itemType": "Role", "navigation": true}));
-    }
-}
+mod tests;
