@@ -12,6 +12,13 @@ const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 const MAX_NANOS: u64 = 1 << 63;
 
 /// Why a text is no duration; the texts are Go's.
+///
+/// ```
+/// use vault_plugin::framework::{DurationError, parse_duration};
+///
+/// assert_eq!(parse_duration("1.5"), Err(DurationError::MissingUnit("1.5".to_owned())));
+/// assert_eq!(parse_duration("1y").unwrap_err().to_string(), r#"time: unknown unit "y" in duration "1y""#);
+/// ```
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum DurationError {
     /// The text is not made of numbers with units, or is longer than about 292 years.
@@ -40,6 +47,15 @@ pub enum DurationError {
 ///
 /// Takes `"90"` (seconds), `"1d"` (a whole number of days, alone), and Go's durations such as `"1h30m"`, `"1.5h"` and
 /// `"-250ms"`. The rest below a second is dropped. An empty text is zero.
+///
+/// ```
+/// use vault_plugin::framework::parse_duration;
+///
+/// assert_eq!(parse_duration("1h30m"), Ok(5400));
+/// assert_eq!(parse_duration("90"), Ok(90));
+/// assert_eq!(parse_duration("2d"), Ok(172_800));
+/// assert!(parse_duration("2d12h").is_err());
+/// ```
 pub fn parse_duration(text: &str) -> Result<i64, DurationError> {
     if text.is_empty() {
         return Ok(0);
