@@ -10,6 +10,27 @@ use super::{raw, wal};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
+///
+/// ```
+/// use serde_json::{Value, json};
+/// use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+/// use vault_plugin::logical::{Error, Operation};
+/// use vault_plugin::testing::Mount;
+///
+/// async fn visit(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
+///     let visits = cx.storage().read("visits").await?.unwrap_or(0) + 1;
+///     cx.storage().write("visits", &visits).await?;
+///     Ok(Data(json!({"path": cx.request().path, "visits": visits})))
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let path = Path::new("visit").on(Operation::Update, "Count a visit.", visit);
+/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// mount.write("visit", json!({})).await?;
+/// let second = mount.write("visit", json!({})).await?.unwrap();
+/// assert_eq!(json!(second.data), json!({"path": "visit", "visits": 2}));
+/// # Ok(()) }
+/// ```
 pub struct Context<S> {
     mount: Arc<Mounted<S>>,
     request: Arc<Request>,
@@ -32,42 +53,154 @@ impl<S> Context<S> {
     }
 
     /// What the mount keeps in memory.
+    ///
+    /// ```
+    /// # use std::sync::atomic::{AtomicU64, Ordering};
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn count(cx: Context<AtomicU64>, _: NoFields) -> Result<Data<Value>, Error> {
+    ///     Ok(Data(json!({"since_start": cx.engine().fetch_add(1, Ordering::Relaxed) + 1})))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::new(AtomicU64::default).path(Path::new("count").on(Operation::Read, "Count.", count));
+    /// # let mount = Mount::new(engine).await?;
+    /// mount.read("count").await?;
+    /// assert_eq!(mount.read("count").await?.unwrap().data.unwrap()["since_start"], 2);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn engine(&self) -> &S {
         &self.mount.state
     }
 
     /// The mount's storage.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Path};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// async fn set(cx: Context<()>, config: Map) -> Result<(), Error> {
+    ///     Ok(cx.storage().write("config", &config).await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").on(Operation::Update, "Configure.", set);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.write("config", json!({})).await?;
+    /// assert_eq!(mount.storage().entry("config").unwrap().value, b"{}");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn storage(&self) -> &dyn Storage {
         &*self.mount.config.storage
     }
 
     /// The host's settings.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn limit(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
+    ///     Ok(Data(json!({"max_ttl": cx.system().max_lease_ttl().await?.as_secs()})))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("limit").on(Operation::Read, "Tell the limit.", limit);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.system().answer(|host| host.max_lease_ttl = Duration::from_secs(60));
+    /// assert_eq!(mount.read("limit").await?.unwrap().data.unwrap()["max_ttl"], 60);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn system(&self) -> &dyn SystemView {
         &*self.mount.config.system
     }
 
     /// Where events and observations go.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Event, EventError, Operation}, testing::Mount};
+    /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     match cx.events().send_event(Event::new("greeter/config").path("config").modified()).await {
+    ///         // A host without events is as good.
+    ///         Ok(()) | Err(EventError::Unsupported(_)) => Ok(()),
+    ///         Err(error) => Err(error.into()),
+    ///     }
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").on(Operation::Update, "Configure.", set);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.write("config", json!({})).await?;
+    /// assert_eq!(mount.events().events()[0].event_type, "greeter/config");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn events(&self) -> &dyn EventSender {
         &*self.mount.config.events
     }
 
     /// Which program the host is. To be shown to people; what a host can do is found out by asking.
+    ///
+    /// ```
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation, Product}, testing::Mount};
+    /// async fn about(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
+    ///     Ok(Data(json!({"host": format!("{:?}", cx.product())})))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::new(|| ()).path(Path::new("about").on(Operation::Read, "Tell the host.", about));
+    /// let mount = Mount::on(Product::OpenBao, engine).await?;
+    /// assert_eq!(mount.read("about").await?.unwrap().data.unwrap()["host"], "OpenBao");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn product(&self) -> Product {
         self.mount.config.product
     }
 
     /// The request as it came.
+    ///
+    /// ```
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn echo(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
+    ///     let request = cx.request();
+    ///     Ok(Data(json!({"operation": request.operation.as_str(), "path": request.path, "sent": request.data})))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("echo").arbitrary_input().on(Operation::Update, "Echo.", echo);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let echoed = mount.write("echo", json!({"ttl": "1h"})).await?.unwrap();
+    /// // The fields of the request are not coerced here.
+    /// assert_eq!(json!(echoed.data), json!({"operation": "update", "path": "echo", "sent": {"ttl": "1h"}}));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn request(&self) -> &Request {
         &self.request
     }
 
     /// The mount's log.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     cx.logger().with("request_id", cx.request().id.as_str()).info("configured");
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("config").on(Operation::Update, "Configure.", set);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # assert!(mount.write("config", json!({})).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn logger(&self) -> &Logger {
         &self.mount.config.logger
@@ -75,6 +208,22 @@ impl<S> Context<S> {
 
     /// Refuses on a node that cannot write, so that the host forwards the request to one that can. To be asked before
     /// anything happens outside of the host: an upstream credential made on a standby could not be leased.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::Mount};
+    /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     cx.require_writable().await?;
+    ///     // The credential is made upstream here.
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a credential.", mint);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+    /// assert!(matches!(mount.read("creds").await, Err(Error::ReadOnly)));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::ReadOnly`] on a standby or secondary; fails too when the host cannot be asked.
@@ -88,6 +237,23 @@ impl<S> Context<S> {
 
     /// The answer under an HTTP status other than the host's own (`RespondWithStatusCode` of `sdk/logical`).
     ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation, Response}, testing::Mount};
+    /// async fn rotate(cx: Context<()>, _: NoFields) -> Result<Response, Error> {
+    ///     cx.with_status(202, Data(json!({"job": "j1"})))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("rotate").on(Operation::Update, "Begin a rotation.", rotate);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// // What hosts make the status and the body of the answer from.
+    /// let data = mount.write("rotate", json!({})).await?.unwrap().data.unwrap();
+    /// assert_eq!(data["http_status_code"], 202);
+    /// assert!(data["http_raw_body"].as_str().unwrap().contains(r#""data":{"job":"j1"}"#));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails when the answer does, or is leased.
     pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
@@ -96,6 +262,31 @@ impl<S> Context<S> {
 
     /// Announces something that must be undone if nobody comes back to finish it, and returns the entry's id.
     ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     cx.wal_put("token", &json!({"id": "t1"})).await?;
+    ///     Err(Error::internal("the upstream gave no answer"))
+    /// }
+    ///
+    /// async fn undo(cx: Context<()>, kind: String, data: Value) -> Result<(), Error> {
+    ///     Ok(cx.storage().write("undone", &(kind, &data["id"])).await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
+    /// # let engine = Engine::new(|| ()).path(path).on_rollback(Duration::from_secs(60), undo);
+    /// # let mount = Mount::new(engine).await?;
+    ///
+    /// assert!(mount.read("creds").await.is_err());
+    /// mount.rollback().await?;
+    /// assert_eq!(mount.storage().keys(), ["undone"]);
+    /// assert_eq!(mount.storage().entry("undone").unwrap().value, br#"["token","t1"]"#);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// Fails when storage does; nothing may be begun then.
     pub async fn wal_put<T: Serialize + Sync>(&self, kind: &str, data: &T) -> Result<String, Error> {
@@ -103,6 +294,24 @@ impl<S> Context<S> {
     }
 
     /// Writes an announcement under the id that it had, where it may have been taken back too early.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     let id = cx.wal_put("token", &"t1").await?;
+    ///     cx.wal_delete(&id).await?;
+    ///     // The answer cannot be handed out after all.
+    ///     cx.wal_put_again(&id, "token", &"t1").await?;
+    ///     Err(Error::internal("nobody holds the token"))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// assert!(mount.read("creds").await.is_err());
+    /// assert_eq!(mount.storage().keys().len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails when storage does; the entry is there if it was there before.
@@ -116,6 +325,22 @@ impl<S> Context<S> {
     }
 
     /// Takes back an announcement: it is finished, or undone.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     let id = cx.wal_put("token", &"t1").await?;
+    ///     // The token is made upstream here, and is known to the host by its lease.
+    ///     cx.wal_delete(&id).await
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.read("creds").await?;
+    /// assert!(mount.storage().keys().is_empty());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// Fails when storage does; the entry is rolled back later then.

@@ -17,6 +17,23 @@ use crate::logical::{Backend, BackendConfig, BackendType, Error, Factory, Operat
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// A secrets engine as its author declares it. `S` is what one mount keeps in memory: caches, clients.
+///
+/// ```
+/// use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+/// use vault_plugin::logical::Operation;
+/// use vault_plugin::testing::Mount;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let read = |_: Context<()>, _: NoFields| async { Ok(Data(serde_json::json!({"text": "hello"}))) };
+/// let engine = Engine::new(|| ())
+///     .description("Greets people.")
+///     .version("1.2.0")
+///     .path(Path::new("greeting").help("A greeting.", "").on(Operation::Read, "Read it.", read));
+///
+/// let mount = Mount::new(engine).await?;
+/// assert_eq!(mount.read("greeting").await?.unwrap().data.unwrap()["text"], "hello");
+/// # Ok(()) }
+/// ```
 pub struct Engine<S> {
     state: Box<dyn Fn() -> S + Send + Sync>,
     description: String,
@@ -43,6 +60,18 @@ type Invalidate<S> = Box<dyn Fn(&S, &str) + Send + Sync>;
 
 impl<S: Send + Sync + 'static> Engine<S> {
     /// An engine without paths. `state` is called once for every mount.
+    ///
+    /// ```
+    /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
+    /// # use vault_plugin::{framework::Engine, logical::Error, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let made = Arc::new(AtomicU64::new(0));
+    /// let counted = Arc::clone(&made);
+    /// let mount = Mount::new(Engine::new(move || counted.fetch_add(1, Ordering::Relaxed))).await?;
+    /// assert_eq!(made.load(Ordering::Relaxed), 1);
+    /// assert!(matches!(mount.read("config").await, Err(Error::UnsupportedPath)));
+    /// # Ok(()) }
+    /// ```
     pub fn new(state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
         Engine {
             state: Box::new(state),
@@ -61,6 +90,15 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// What `vault path-help MOUNT` says first.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).description("Greets people.")).await?;
+    /// let help = mount.request(Operation::Help, "", Map::new()).await?.unwrap().data.unwrap();
+    /// assert!(help["help"].as_str().unwrap().starts_with("## DESCRIPTION\n\nGreets people."));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn description(mut self, text: impl Into<String>) -> Self {
         self.description = text.into();
@@ -68,6 +106,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// The semantic version that the plugin reports of itself, with or without the leading `v` that hosts want.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{DeclarationError, Engine};
+    /// assert_eq!(Engine::new(|| ()).version("1.2.0").declare()?.version(), "v1.2.0");
+    /// # Ok::<(), DeclarationError>(())
+    /// ```
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
         let version = version.into();
@@ -76,6 +120,23 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Adds a path. The first path whose pattern matches a request handles it.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Data, Engine, Field, NoFields, Path, pattern};
+    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let own = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"whose": "own"}))) };
+    /// # let named = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"whose": "somebody's"}))) };
+    /// # let any = Path::new(pattern::generic_name("name")).field("name", Field::string());
+    /// let engine = Engine::new(|| ())
+    ///     .path(Path::new("self").on(Operation::Read, "Read one's own.", own))
+    ///     .path(any.on(Operation::Read, "Read somebody's.", named));
+    /// # let mount = Mount::new(engine).await?;
+    /// assert_eq!(mount.read("self").await?.unwrap().data.unwrap()["whose"], "own");
+    /// assert_eq!(mount.read("ann").await?.unwrap().data.unwrap()["whose"], "somebody's");
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn path(mut self, path: Path<S>) -> Self {
         self.paths.push(path);
@@ -83,6 +144,27 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Adds a kind of leased secret.
+    ///
+    /// ```
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let issue = |_: Context<()>, _: NoFields| async {
+    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// # };
+    /// # let revoke = |cx: Context<()>, token: Value| async move {
+    /// #     Ok(cx.storage().write("revoked", &token["id"]).await?)
+    /// # };
+    /// let engine = Engine::new(|| ())
+    ///     .path(Path::new("creds").on(Operation::Read, "Issue a token.", issue))
+    ///     .secret(SecretType::new("token").on_revoke(revoke));
+    /// # let mount = Mount::new(engine).await?;
+    /// let leased = mount.read("creds").await?.unwrap();
+    /// mount.revoke(&leased).await?;
+    /// assert_eq!(mount.storage().entry("revoked").unwrap().value, br#""t1""#);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn secret(mut self, secret: SecretType<S>) -> Self {
         self.secrets.push(secret);
@@ -90,6 +172,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Has a path (or, ending in `*`, every path that begins so) need the `sudo` capability.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).root_path("config/*")).await?;
+    /// assert_eq!(mount.special_paths().root, ["config/*"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn root_path(mut self, path: impl Into<String>) -> Self {
         self.special.root.push(path.into());
@@ -97,6 +187,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Opens a path to callers without a token. It may end in `*`, and `+` stands for one segment.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).unauthenticated_path("issuer/+/pem")).await?;
+    /// assert_eq!(mount.special_paths().unauthenticated, ["issuer/+/pem"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn unauthenticated_path(mut self, path: impl Into<String>) -> Self {
         self.special.unauthenticated.push(path.into());
@@ -104,6 +202,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Puts a path under the host's own request limiter (Vault).
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).limited_path("issue/*")).await?;
+    /// assert_eq!(mount.special_paths().limited, ["issue/*"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn limited_path(mut self, path: impl Into<String>) -> Self {
         self.special.limited.push(path.into());
@@ -111,6 +217,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Keeps what is stored below a prefix in this cluster: it is not replicated.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).local_storage("cache/")).await?;
+    /// assert_eq!(mount.special_paths().local_storage, ["cache/"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn local_storage(mut self, prefix: impl Into<String>) -> Self {
         self.special.local_storage.push(prefix.into());
@@ -118,6 +232,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Has what is stored at `key` (or below it, when it ends in `/`) wrapped once more by a seal that can.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).seal_wrap("config").seal_wrap("keys/")).await?;
+    /// assert_eq!(mount.special_paths().seal_wrap_storage, ["config", "keys/"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn seal_wrap(mut self, key: impl Into<String>) -> Self {
         self.special.seal_wrap_storage.push(key.into());
@@ -125,6 +247,15 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Sets every special path at once, over those declared before.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::Engine, logical::SpecialPaths, testing::Mount};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let special = SpecialPaths { write_forwarded_storage: vec!["usage/".to_owned()], ..Default::default() };
+    /// let mount = Mount::new(Engine::new(|| ()).root_path("config").special_paths(special.clone())).await?;
+    /// assert_eq!(mount.special_paths(), special);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn special_paths(mut self, special: SpecialPaths) -> Self {
         self.special = special;
@@ -133,6 +264,30 @@ impl<S: Send + Sync + 'static> Engine<S> {
 
     /// Undoes what a write-ahead entry announced and nobody finished. `undo` gets the kind and the data of entries
     /// older than `min_age`; an entry is removed when it succeeds and tried again when it fails.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::Value;
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// async fn undo(_: Context<()>, kind: String, token: Value) -> Result<(), Error> {
+    ///     assert_eq!((kind.as_str(), token), ("token", "t1".into()));
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let begin = |cx: Context<()>, _: NoFields| async move { cx.wal_put("token", &"t1").await.map(drop) };
+    /// # let engine = Engine::new(|| ()).path(Path::new("begin").on(Operation::Read, "Announce a token.", begin));
+    /// let engine = engine.on_rollback(Duration::from_secs(600), undo);
+    /// # let mount = Mount::new(engine).await?;
+    /// # mount.read("begin").await?;
+    /// // On the host's timer, an entry that is younger is left alone.
+    /// mount.request(Operation::Rollback, "", Map::new()).await?;
+    /// assert_eq!(mount.storage().keys().len(), 1);
+    /// // This rolls it back whatever its age.
+    /// mount.rollback().await?;
+    /// assert!(mount.storage().keys().is_empty());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_rollback<F>(
         mut self,
@@ -149,6 +304,21 @@ impl<S: Send + Sync + 'static> Engine<S> {
 
     /// Rotates the credential of which [`SystemView::register_rotation_job`](crate::logical::SystemView) told the host,
     /// when the host says so. Not asked on a node that cannot write.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine};
+    /// # use vault_plugin::{logical::{Error, Map, Operation, ReplicationState}, testing::Mount};
+    /// async fn rotate(cx: Context<()>) -> Result<(), Error> {
+    ///     Ok(cx.storage().write("key", &"new").await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).on_rotate(rotate)).await?;
+    /// mount.request(Operation::Rotate, "config/rotate", Map::new()).await?;
+    /// assert_eq!(mount.storage().keys(), ["key"]);
+    /// # mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
+    /// # assert!(mount.request(Operation::Rotate, "config/rotate", Map::new()).await.is_err());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_rotate<F>(mut self, rotate: impl Fn(Context<S>) -> F + Send + Sync + 'static) -> Self
     where
@@ -159,6 +329,19 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Work to be done on the host's timer, about once a minute, before write-ahead entries.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// async fn tidy(cx: Context<()>) -> Result<(), Error> {
+    ///     Ok(cx.storage().write("tidied", &true).await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).periodic(tidy)).await?;
+    /// mount.request(Operation::Rollback, "", Map::new()).await?;
+    /// assert_eq!(mount.storage().keys(), ["tidied"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn periodic<F>(mut self, work: impl Fn(Context<S>) -> F + Send + Sync + 'static) -> Self
     where
@@ -169,6 +352,17 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Work to be done when the mount is in place and its storage can be written.
+    ///
+    /// ```
+    /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::Mount};
+    /// async fn prepare(cx: Context<()>) -> Result<(), Error> {
+    ///     Ok(cx.storage().write("version", &1).await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mount = Mount::new(Engine::new(|| ()).on_initialize(prepare)).await?;
+    /// assert_eq!(mount.storage().keys(), ["version"]);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_initialize<F>(mut self, work: impl Fn(Context<S>) -> F + Send + Sync + 'static) -> Self
     where
@@ -179,6 +373,35 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Work to be done when the mount leaves this process.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use go_plugin::log::{Level, Logger};
+    /// # use vault_plugin::framework::{Context, Engine};
+    /// # use vault_plugin::logical::{BackendConfig, Error, Product};
+    /// # use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
+    /// async fn end(cx: Context<()>) -> Result<(), Error> {
+    ///     Ok(cx.storage().delete("session").await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let storage = Arc::new(MemoryStorage::default());
+    /// # let config = BackendConfig {
+    /// #     storage: storage.clone(),
+    /// #     system: Arc::new(StaticSystemView::default()),
+    /// #     events: Arc::new(RecordedEvents::default()),
+    /// #     product: Product::Vault,
+    /// #     logger: Logger::new("test", Level::Error),
+    /// #     options: Default::default(),
+    /// #     backend_uuid: "test".to_owned(),
+    /// # };
+    /// let begin = |cx: Context<()>| async move { Ok(cx.storage().write("session", &"s1").await?) };
+    /// let mount = Engine::new(|| ()).on_initialize(begin).on_cleanup(end).declare()?.mount(config);
+    /// mount.initialize().await?;
+    /// assert_eq!(storage.keys(), ["session"]);
+    /// mount.cleanup().await;
+    /// assert!(storage.keys().is_empty());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_cleanup<F>(mut self, work: impl Fn(Context<S>) -> F + Send + Sync + 'static) -> Self
     where
@@ -189,6 +412,30 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Forgets what was cached of a storage key that another node has changed.
+    ///
+    /// ```
+    /// # use std::sync::Mutex;
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// #[derive(Default)]
+    /// struct Cache(Mutex<Option<String>>);
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::new(|| Cache(Mutex::new(Some("old".to_owned())))).on_invalidate(|cache, key| {
+    ///     if key == "config" {
+    ///         *cache.0.lock().unwrap() = None;
+    ///     }
+    /// });
+    /// # let read = |cx: Context<Cache>, _: NoFields| async move {
+    /// #     Ok(Data(json!({"cached": *cx.engine().0.lock().unwrap()})))
+    /// # };
+    /// # let mount = Mount::new(engine.path(Path::new("cached").on(Operation::Read, "Read the cache.", read))).await?;
+    /// assert_eq!(mount.read("cached").await?.unwrap().data.unwrap()["cached"], "old");
+    /// mount.invalidate("config").await;
+    /// assert!(mount.read("cached").await?.unwrap().data.unwrap()["cached"].is_null());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_invalidate(mut self, forget: impl Fn(&S, &str) + Send + Sync + 'static) -> Self {
         self.invalidate = Some(Box::new(forget));
@@ -196,6 +443,14 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Checks the declaration and makes it ready for mounts.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, DeclarationError, Engine, NoFields, Path};
+    /// # use vault_plugin::logical::Operation;
+    /// let role = Path::new("role").on(Operation::Create, "Make it.", |_: Context<()>, _: NoFields| async { Ok(()) });
+    /// let refused = Engine::new(|| ()).path(role).declare();
+    /// assert!(matches!(refused, Err(DeclarationError::NoExistenceCheck { pattern }) if pattern == "role"));
+    /// ```
     ///
     /// # Errors
     /// Fails when a pattern is not a valid expression, or a path supports create without an existence check.
@@ -219,6 +474,13 @@ impl<S: Send + Sync + 'static> Engine<S> {
 }
 
 /// An engine that has been checked. Its mounts share it.
+///
+/// ```
+/// # use vault_plugin::framework::{Declaration, DeclarationError, Engine};
+/// let declared: Declaration<()> = Engine::new(|| ()).version("1.2.0").declare()?;
+/// assert_eq!(declared.version(), "v1.2.0");
+/// # Ok::<(), DeclarationError>(())
+/// ```
 pub struct Declaration<S> {
     version: String,
     compiled: Arc<Compiled<S>>,
@@ -232,6 +494,29 @@ impl<S: Send + Sync + 'static> Declaration<S> {
     }
 
     /// The engine of one mount.
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use go_plugin::log::{Level, Logger};
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
+    /// use vault_plugin::logical::{BackendConfig, Map, Operation, Product, Request};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let ping = |_: Context<()>, _: NoFields| async { Ok(()) };
+    /// # let declared = Engine::new(|| ()).path(Path::new("ping").on(Operation::Read, "Answer.", ping)).declare()?;
+    /// let backend = declared.mount(BackendConfig {
+    ///     storage: Arc::new(MemoryStorage::default()),
+    ///     system: Arc::new(StaticSystemView::default()),
+    ///     events: Arc::new(RecordedEvents::default()),
+    ///     product: Product::Vault,
+    ///     logger: Logger::new("test", Level::Error),
+    ///     options: Default::default(),
+    ///     backend_uuid: "test".to_owned(),
+    /// });
+    /// assert!(backend.handle_request(Request::new(Operation::Read, "ping", Map::new())).await?.is_none());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn mount(&self, config: BackendConfig) -> Arc<dyn Backend> {
         Arc::new(Instance::new(Arc::clone(&self.compiled), config))
@@ -261,6 +546,12 @@ impl<S> Compiled<S> {
 }
 
 /// What is wrong with a declaration. It is a fault of the engine's author.
+///
+/// ```
+/// # use vault_plugin::framework::{DeclarationError, Engine, Path};
+/// let refused = Engine::new(|| ()).path(Path::new("roles/(")).declare();
+/// assert!(matches!(refused, Err(DeclarationError::Pattern { pattern, .. }) if pattern == "roles/("));
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum DeclarationError {
     /// The pattern of a path is not a valid expression.
