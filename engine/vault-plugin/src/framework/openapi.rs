@@ -66,6 +66,24 @@ pub(crate) struct OperationDoc<'a> {
 }
 
 /// Whether an operation is documented, and how.
+///
+/// ```
+/// # use vault_plugin::framework::{Context, Engine, NoFields, OperationStatus, Path};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # async fn handle(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let path = Path::new("debug")
+///     .on(Operation::Read, "Read the state.", handle)
+///     .on(Operation::Delete, "Forget the state.", handle)
+///     .status(OperationStatus::Unpublished);
+/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let help = mount.request(Operation::Help, "debug", Map::new()).await?.unwrap().data.unwrap();
+/// let documented = &help["openapi"]["paths"]["/debug"];
+/// assert!(documented["get"].is_object() && documented["delete"].is_null());
+/// // It is there all the same.
+/// assert!(mount.delete("debug").await.is_ok());
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OperationStatus {
     /// It is documented.
@@ -80,6 +98,26 @@ pub enum OperationStatus {
 /// A response an operation can have, for the documentation.
 ///
 /// Of several with one status, the first gives the description and the last with fields the schema.
+///
+/// ```
+/// # use serde_json::json;
+/// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path, ResponseDoc};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # async fn issue(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let token = ResponseDoc::new(200, "A token.")
+///     .field("token", Field::string().describe("The token."))
+///     .example(json!({"token": "s3cret"}));
+/// let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue).answers(token);
+/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
+/// let documented = &help["openapi"]["paths"]["/creds"]["get"]["responses"]["200"];
+/// assert_eq!(documented["description"], "A token.");
+/// let schema = &documented["content"]["application/json"]["schema"];
+/// assert_eq!(schema["properties"]["token"], json!({"type": "string", "description": "The token."}));
+/// assert_eq!(schema["example"], json!({"token": "s3cret"}));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct ResponseDoc {
     status: u16,
