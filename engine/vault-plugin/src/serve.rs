@@ -19,6 +19,15 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
 ///
 /// Standard output belongs to the protocol from here on.
 ///
+/// ```no_run
+/// use vault_plugin::framework::Engine;
+///
+/// #[tokio::main]
+/// async fn main() -> Result<(), vault_plugin::ServeError> {
+///     vault_plugin::serve(|| Engine::new(|| ()).version(env!("CARGO_PKG_VERSION"))).await
+/// }
+/// ```
+///
 /// # Errors
 /// [`ServeError::NotAPluginHost`] when the process was started by hand.
 pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> Result<(), ServeError> {
@@ -42,6 +51,14 @@ pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>
 }
 
 /// Why a plugin process ended before its time.
+///
+/// ```
+/// # use vault_plugin::{ServeError, framework::Engine};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let ended = vault_plugin::serve(|| Engine::new(|| ())).await;
+/// assert!(matches!(ended, Err(ServeError::NotAPluginHost)));
+/// # }
+/// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The process was started by hand.

@@ -46,6 +46,14 @@ enum Part {
 }
 
 /// Why a text is no template.
+///
+/// ```
+/// use vault_plugin::framework::{IdentityTemplate, IdentityTemplateError};
+///
+/// let refused = "{{identity.entity.nmae}}".parse::<IdentityTemplate>();
+/// assert_eq!(refused, Err(IdentityTemplateError::Unknown("identity.entity.nmae".to_owned())));
+/// assert_eq!("team-{{".parse::<IdentityTemplate>(), Err(IdentityTemplateError::Unbalanced));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityTemplateError {
     /// Braces do not match.
@@ -61,12 +69,34 @@ pub enum IdentityTemplateError {
 
 impl IdentityTemplate {
     /// Whether the text depends on the caller at all.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{IdentityTemplate, IdentityTemplateError};
+    /// assert!("team-{{identity.entity.name}}".parse::<IdentityTemplate>()?.has_places());
+    /// assert!(!"team-blue".parse::<IdentityTemplate>()?.has_places());
+    /// # Ok::<(), IdentityTemplateError>(())
+    /// ```
     #[must_use]
     pub fn has_places(&self) -> bool {
         self.pieces.iter().any(|piece| matches!(piece, Piece::Place { .. }))
     }
 
     /// The text for an entity, as in [`Request::entity_id`](crate::logical::Request::entity_id).
+    ///
+    /// ```
+    /// # use std::collections::BTreeMap;
+    /// # use vault_plugin::{framework::IdentityTemplate, logical::{Entity, Error}, testing::StaticSystemView};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let system = StaticSystemView::default();
+    /// let ann = Entity { id: "e1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
+    /// system.answer(|host| host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)])));
+    ///
+    /// let template: IdentityTemplate = "users/{{identity.entity.name}}".parse()?;
+    /// assert_eq!(template.fill(&system, "e1").await?, "users/ann");
+    /// // The caller's token belongs to no entity.
+    /// assert!(matches!(template.fill(&system, "").await, Err(Error::Invalid(_))));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`Error::Invalid`] when the entity lacks what the text needs, or there is none; fails too when the host cannot be asked.

@@ -32,6 +32,12 @@ pub struct Raw {
 
 impl Raw {
     /// An answer of bytes (`application/octet-stream`).
+    ///
+    /// ```
+    /// # use vault_plugin::framework::Raw;
+    /// let answer = Raw { cache_control: "no-store".to_owned(), ..Raw::new(200, vec![0xCA, 0xFE]) };
+    /// assert_eq!(answer.content_type, "application/octet-stream");
+    /// ```
     #[must_use]
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Raw {
         let content_type = "application/octet-stream".to_owned();

@@ -7,6 +7,33 @@ use super::secret::Lease;
 use crate::logical::{Error, LeaseOptions, Map, Response, Secret};
 
 /// Something that is an answer, or the absence of one.
+///
+/// ```
+/// use serde_json::{Value, json};
+/// use vault_plugin::framework::{Data, IntoResponse, Raw};
+/// use vault_plugin::logical::{Error, Response};
+///
+/// /// What a handler returns that has two kinds of answers.
+/// enum Certificate {
+///     Described(Value),
+///     Pem(String),
+/// }
+///
+/// impl IntoResponse for Certificate {
+///     fn into_response(self) -> Result<Option<Response>, Error> {
+///         match self {
+///             Certificate::Described(data) => Data(data).into_response(),
+///             Certificate::Pem(text) => Raw::new(200, text).into_response(),
+///         }
+///     }
+/// }
+///
+/// let described = Certificate::Described(json!({"serial": "7"})).into_response()?;
+/// assert_eq!(described.unwrap().data.unwrap()["serial"], "7");
+/// let pem = Certificate::Pem("-----BEGIN …".to_owned()).into_response()?;
+/// assert_eq!(pem.unwrap().data.unwrap()["http_status_code"], 200);
+/// # Ok::<(), Error>(())
+/// ```
 pub trait IntoResponse {
     /// The answer; `None` is no content, which for a read is 404.
     ///
@@ -16,22 +43,81 @@ pub trait IntoResponse {
 }
 
 /// The fields of a path whose handler needs none.
+///
+/// ```
+/// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+/// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+/// async fn status(_: Context<()>, _: NoFields) -> Result<Data<serde_json::Value>, Error> {
+///     Ok(Data(serde_json::json!({"healthy": true})))
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let path = Path::new("status").on(Operation::Read, "Tell how it goes.", status);
+/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// assert_eq!(mount.read("status").await?.unwrap().data.unwrap()["healthy"], true);
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Deserialize)]
 pub struct NoFields {}
 
 /// Data for the caller: anything that serialises to a JSON object.
+///
+/// ```
+/// # use vault_plugin::{framework::{Data, IntoResponse}, logical::Error};
+/// #[derive(serde::Serialize)]
+/// struct Role {
+///     ttl: u64,
+/// }
+///
+/// let answer = Data(Role { ttl: 3600 }).into_response()?;
+/// assert_eq!(answer.unwrap().data.unwrap()["ttl"], 3600);
+/// // A number alone is no object.
+/// assert!(Data(3600).into_response().is_err());
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Data<T>(pub T);
 
 /// The names that a list answers with.
+///
+/// ```
+/// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, Names}, logical::Error}};
+/// let answer = Names(vec!["blue".to_owned(), "green".to_owned()]).into_response()?.unwrap();
+/// assert_eq!(json!(answer.data), json!({"keys": ["blue", "green"]}));
+/// // Without `keys` a host answers 404.
+/// assert_eq!(json!(Names(Vec::new()).into_response()?.unwrap().data), json!({}));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Names(pub Vec<String>);
 
 /// The names that a list answers with, and what there is to say of each.
+///
+/// ```
+/// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, NamesWithInfo}, logical::Error}};
+/// let answer = NamesWithInfo(vec![("blue".to_owned(), json!({"ttl": 60}))]).into_response()?.unwrap();
+/// assert_eq!(json!(answer.data), json!({"keys": ["blue"], "key_info": {"blue": {"ttl": 60}}}));
+/// # Ok::<(), Error>(())
+/// ```
 #[derive(Debug)]
 pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
 
 /// A secret under a lease.
+///
+/// ```
+/// # use serde_json::json;
+/// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path};
+/// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+/// async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
+///     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
+/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// let leased = mount.read("creds").await?.unwrap();
+/// assert_eq!(leased.data.unwrap()["token"], "s3cret");
+/// assert!(leased.secret.is_some());
+/// # Ok(()) }
+/// ```
 pub struct Issued {
     secret_type: &'static str,
     data: Result<Map, Error>,
@@ -41,6 +127,20 @@ pub struct Issued {
 
 impl Issued {
     /// A secret of a declared type: what the caller gets, and what renew and revoke will need.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, Issued, Lease}, logical::Error}};
+    /// let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::from_secs(600) };
+    /// let issued = Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
+    /// let answer = issued.into_response()?.unwrap();
+    /// assert_eq!(json!(answer.data), json!({"token": "s3cret"}));
+    /// // Not shown to the caller; by the type the host's renewals and revocations find their way.
+    /// let secret = answer.secret.unwrap();
+    /// assert_eq!(json!(secret.internal_data), json!({"id": "t1", "secret_type": "token"}));
+    /// assert_eq!(secret.lease.ttl, Duration::from_secs(60));
+    /// # Ok::<(), Error>(())
+    /// ```
     pub fn new(
         secret_type: &'static str,
         data: impl Serialize,

@@ -18,6 +18,14 @@ type Renewal = Pin<Box<dyn Future<Output = Result<Lease, Error>> + Send>>;
 type Revocation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// How long a secret lives. Zero leaves the choice to the host.
+///
+/// ```
+/// # use std::time::Duration;
+/// # use vault_plugin::framework::Lease;
+/// let an_hour_for_a_day = Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(24) };
+/// let as_the_host_likes = Lease::default();
+/// assert!(as_the_host_likes.ttl.is_zero() && as_the_host_likes.max_ttl.is_zero());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease {
     /// From now.
@@ -27,6 +35,32 @@ pub struct Lease {
 }
 
 /// A kind of leased secret.
+///
+/// ```
+/// use serde_json::{Value, json};
+/// use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+/// use vault_plugin::logical::{Error, Operation};
+/// use vault_plugin::testing::Mount;
+///
+/// async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
+///     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+/// }
+///
+/// async fn revoke(cx: Context<()>, token: Value) -> Result<(), Error> {
+///     // Here the token with this id is deleted upstream.
+///     Ok(cx.storage().write("revoked", &token["id"]).await?)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = Engine::new(|| ())
+///     .path(Path::new("creds").on(Operation::Read, "Issue a token.", issue))
+///     .secret(SecretType::new("token").on_revoke(revoke));
+/// let mount = Mount::new(engine).await?;
+/// let leased = mount.read("creds").await?.unwrap();
+/// mount.revoke(&leased).await?;
+/// assert_eq!(mount.storage().entry("revoked").unwrap().value, br#""t1""#);
+/// # Ok(()) }
+/// ```
 pub struct SecretType<S> {
     pub(crate) name: &'static str,
     fields: BTreeMap<String, Field>,
@@ -36,12 +70,34 @@ pub struct SecretType<S> {
 
 impl<S: Send + Sync + 'static> SecretType<S> {
     /// A kind of secret, renewable once it is given [`on_renew`](Self::on_renew). Leases remember the name: changing it later strands those that exist.
+    ///
+    /// ```
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// # }
+    /// # async fn revoke(_: Context<()>, _: Value) -> Result<(), Error> { Ok(()) }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let secret = SecretType::new("token").on_revoke(revoke);
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+    /// assert!(!mount.read("creds").await?.unwrap().secret.unwrap().lease.renewable);
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn new(name: &'static str) -> SecretType<S> {
         SecretType { name, fields: BTreeMap::new(), renew: None, revoke: None }
     }
 
     /// Describes a field of the secret.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Field, SecretType};
+    /// let secret = SecretType::<()>::new("token").field("token", Field::string().describe("The token.").sensitive());
+    /// assert_eq!(secret.fields()["token"].description(), "The token.");
+    /// ```
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, field: Field) -> Self {
         self.fields.insert(name.into(), field);
@@ -56,6 +112,28 @@ impl<S: Send + Sync + 'static> SecretType<S> {
 
     /// Extends a lease. The handler gets the internal data of the secret and says how long the lease runs from now;
     /// the host holds it to `max_ttl` from the time of issue.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// # }
+    /// async fn renew(_: Context<()>, token: Value) -> Result<Lease, Error> {
+    ///     assert_eq!(token["id"], "t1");
+    ///     Ok(Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(24) })
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let secret = SecretType::new("token").on_renew(renew);
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+    /// let leased = mount.read("creds").await?.unwrap();
+    /// let renewed = mount.renew(&leased).await?.unwrap().secret.unwrap();
+    /// assert_eq!(renewed.lease.ttl, Duration::from_hours(1));
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_renew<T, F>(mut self, renew: impl Fn(Context<S>, T) -> F + Send + Sync + 'static) -> Self
     where
@@ -70,6 +148,34 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     }
 
     /// Ends a secret. It may be called twice for the same one, and every error is tried again by the host.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// #     cx.storage().write("tokens/t1", &true).await?;
+    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// # }
+    /// #[derive(serde::Deserialize)]
+    /// struct Token {
+    ///     id: String,
+    /// }
+    ///
+    /// async fn revoke(cx: Context<()>, token: Token) -> Result<(), Error> {
+    ///     Ok(cx.storage().delete(&format!("tokens/{}", token.id)).await?)
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let secret = SecretType::new("token").on_revoke(revoke);
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+    /// let leased = mount.read("creds").await?.unwrap();
+    /// assert_eq!(mount.storage().keys(), ["tokens/t1"]);
+    /// mount.revoke(&leased).await?;
+    /// mount.revoke(&leased).await?;
+    /// assert!(mount.storage().keys().is_empty());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn on_revoke<T, F>(mut self, revoke: impl Fn(Context<S>, T) -> F + Send + Sync + 'static) -> Self
     where

@@ -3,6 +3,17 @@
 use std::time::{Duration, SystemTime};
 
 /// What limits and extends a lease. A zero duration is not set.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+/// # let hours = Duration::from_hours;
+/// let limits = Limits { default: hours(1), max: hours(10) };
+/// let wanted = Wanted { ttl: hours(2), increment: hours(3), ..Wanted::default() };
+/// // The caller of a renewal has the word before the engine.
+/// assert_eq!(calculate(limits, &wanted, SystemTime::now())?.ttl, hours(3));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// What the caller of a renewal asks for.
@@ -20,6 +31,15 @@ pub struct Wanted {
 }
 
 /// The mount's own limits, never zero.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+/// # let hours = Duration::from_hours;
+/// let limits = Limits { default: hours(1), max: hours(10) };
+/// assert_eq!(calculate(limits, &Wanted::default(), SystemTime::now())?.ttl, hours(1));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// For whoever asks for nothing.
@@ -29,6 +49,18 @@ pub struct Limits {
 }
 
 /// The duration granted, and what has to be said about it.
+///
+/// ```
+/// # use std::time::{Duration, SystemTime};
+/// # use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+/// # let hours = Duration::from_hours;
+/// # let limits = Limits { default: hours(1), max: hours(10) };
+/// let wanted = Wanted { ttl: hours(11), ..Wanted::default() };
+/// let granted = calculate(limits, &wanted, SystemTime::now())?;
+/// assert_eq!(granted.ttl, hours(10));
+/// assert!(granted.warnings[0].starts_with("TTL of \"11h\" exceeded the effective max_ttl of \"10h\""));
+/// # Ok::<(), &str>(())
+/// ```
 #[derive(Debug, PartialEq)]
 pub struct Granted {
     /// In whole seconds.
@@ -41,6 +73,19 @@ pub struct Granted {
 pub const PAST_THE_MAXIMUM: &str = "past the max TTL, cannot renew";
 
 /// Grants a duration, in whole seconds.
+///
+/// ```
+/// use std::time::{Duration, SystemTime};
+/// use vault_plugin::framework::ttl::{Limits, PAST_THE_MAXIMUM, Wanted, calculate};
+///
+/// let hours = Duration::from_hours;
+/// let limits = Limits { default: hours(1), max: hours(10) };
+/// let issued = SystemTime::now();
+/// let wanted = Wanted { ttl: hours(2), issued: Some(issued), ..Wanted::default() };
+/// assert_eq!(calculate(limits, &wanted, issued + hours(9))?.ttl, hours(1));
+/// assert_eq!(calculate(limits, &wanted, issued + hours(10)), Err(PAST_THE_MAXIMUM));
+/// # Ok::<(), &str>(())
+/// ```
 ///
 /// # Errors
 /// Refuses with [`PAST_THE_MAXIMUM`].
