@@ -14,6 +14,8 @@ mod sensitive;
 mod storage;
 mod system_view;
 
+pub use go_plugin::log::{Level, Logger};
+
 pub use backend::{Backend, BackendConfig, BackendType, Factory, SpecialPaths};
 pub use error::{Error, READ_ONLY};
 pub use event::{Event, EventError, EventSender};

@@ -376,7 +376,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use go_plugin::log::{Level, Logger};
+    /// # use vault_plugin::logical::{Level, Logger};
     /// # use vault_plugin::framework::{Context, Engine};
     /// # use vault_plugin::logical::{BackendConfig, Error, Product};
     /// # use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
@@ -497,7 +497,7 @@ impl<S: Send + Sync + 'static> Declaration<S> {
     ///
     /// ```
     /// # use std::sync::Arc;
-    /// # use go_plugin::log::{Level, Logger};
+    /// # use vault_plugin::logical::{Level, Logger};
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
     /// # use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
     /// use vault_plugin::logical::{BackendConfig, Map, Operation, Product, Request};

@@ -71,7 +71,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
             other => other?,
         };
         if let Some(response) = &mut response {
-            self.keep_from_renewal(response);
+            self.settle_lease(response)?;
             if !ignored.is_empty() && route.input() == PathInput::Declared {
                 let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
                 response.warnings.push(text);
@@ -86,12 +86,23 @@ impl<S: Send + Sync + 'static> Instance<S> {
         Ok(response)
     }
 
-    /// As in Go a lease is not renewable that nothing renews: the host says so to its holder instead of asking in vain.
-    fn keep_from_renewal(&self, response: &mut Response) {
-        let Some(secret) = &mut response.secret else { return };
-        let name = secret_type(&secret.internal_data);
-        let declared = self.engine.secrets.iter().find(|declared| Some(declared.name) == name);
-        secret.lease.renewable &= declared.is_none_or(SecretType::is_renewable);
+    /// No lease is handed out that nothing could revoke. As in Go one is not renewable that nothing renews: the host says so
+    /// to its holder instead of asking in vain.
+    fn settle_lease(&self, response: &mut Response) -> Result<(), Error> {
+        let Some(secret) = &mut response.secret else { return Ok(()) };
+        let declared = self.declared(&secret.internal_data).ok_or_else(|| {
+            let name = secret_type(&secret.internal_data).unwrap_or_default();
+            Error::internal(format!(
+                "a lease was to be issued of type {name:?}, which the engine does not declare"
+            ))
+        })?;
+        secret.lease.renewable &= declared.is_renewable();
+        Ok(())
+    }
+
+    fn declared(&self, internal_data: &Map) -> Option<&SecretType<S>> {
+        let name = secret_type(internal_data)?;
+        self.engine.secrets.iter().find(|declared| declared.name == name)
     }
 
     /// Asks the host only for operations that are to be forwarded.
@@ -110,8 +121,8 @@ impl<S: Send + Sync + 'static> Instance<S> {
         let Some(secret) = request.secret.clone() else {
             return Err(Error::internal("request has no secret"));
         };
-        let declared = secret_type(&secret.internal_data)
-            .and_then(|name| self.engine.secrets.iter().find(|declared| declared.name == name))
+        let declared = self
+            .declared(&secret.internal_data)
             .ok_or_else(|| Error::internal("secret is unsupported by this backend"))?;
         if request.operation == Operation::Renew {
             declared.renew(self.context(request), secret).await

@@ -101,7 +101,7 @@ pub struct Names(pub Vec<String>);
 #[derive(Debug)]
 pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
 
-/// A secret under a lease.
+/// A secret under a lease. One of a type that the engine does not declare is not handed out: nothing could revoke it.
 ///
 /// ```
 /// # use serde_json::json;
@@ -112,7 +112,9 @@ pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # async fn revoke(_: Context<()>, _: serde_json::Value) -> Result<(), Error> { Ok(()) }
+/// # let secret = vault_plugin::framework::SecretType::new("token").on_revoke(revoke);
+/// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
 /// let leased = mount.read("creds").await?.unwrap();
 /// assert_eq!(leased.data.unwrap()["token"], "s3cret");
 /// assert!(leased.secret.is_some());

@@ -14,7 +14,7 @@ use super::{Error, EventSender, Product, Request, Response, Storage, SystemView}
 /// use vault_plugin::framework::{Engine, Path};
 /// use vault_plugin::logical::{BackendType, Map, Operation, Request};
 /// # use std::{collections::BTreeMap, sync::Arc};
-/// # use go_plugin::log::{Level, Logger};
+/// # use vault_plugin::logical::{Level, Logger};
 /// # use vault_plugin::framework::{Context, Data, NoFields};
 /// # use vault_plugin::logical::{BackendConfig, Error, Product};
 /// # use vault_plugin::testing::{MemoryStorage, RecordedEvents, StaticSystemView};
@@ -125,7 +125,7 @@ pub struct SpecialPaths {
 ///     system: Arc::new(StaticSystemView::default()),
 ///     events: Arc::new(RecordedEvents::default()),
 ///     product: Product::OpenBao,
-///     logger: go_plugin::log::Logger::new("greeter", go_plugin::log::Level::Info),
+///     logger: vault_plugin::logical::Logger::new("greeter", vault_plugin::logical::Level::Info),
 ///     options: BTreeMap::from([("plugin_name".to_owned(), "greeter".to_owned())]),
 ///     backend_uuid: "7c7eb9f8".to_owned(),
 /// };

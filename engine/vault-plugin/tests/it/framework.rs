@@ -229,6 +229,17 @@ async fn only_a_secret_that_something_renews_is_said_to_be_renewable() {
 }
 
 #[tokio::test]
+async fn a_lease_that_nothing_could_revoke_is_not_handed_out() {
+    async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
+        Ok(Issued::new("forgotten", json!({"token": "s3cret"}), json!({}), Lease::default()))
+    }
+    let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
+    let mount = Mount::new(Engine::new(|| ()).path(path)).await.unwrap();
+    let refused = mount.read("creds").await.unwrap_err().to_string();
+    assert!(refused.contains("\"forgotten\", which the engine does not declare"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_template_is_filled_in_for_the_entity_that_asks() {
     let library = library().await;
     let template: IdentityTemplate =
