@@ -3,6 +3,7 @@
 pub(crate) mod held;
 pub(crate) mod kubernetes;
 pub(crate) mod local;
+mod pieces;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

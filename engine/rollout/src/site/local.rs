@@ -17,6 +17,7 @@ use vault_api::Client;
 
 use self::digests::Digests;
 use super::held::HeldLease;
+use super::pieces::Pieces;
 use super::{Copied, Look, MODE, Question, Site, SiteError};
 use crate::binary::{Binary, Format, Linkage, Machine};
 use crate::observed::PluginDirectory;
@@ -157,7 +158,11 @@ impl LocalSite {
         rustix::fs::flock(&out, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| SiteError::Busy { path: target.clone() })?;
         out.set_len(0).map_err(failed("empty"))?;
-        copy(binary, &mut out, progress)
+        let copied = match self.lasting {
+            Lasting::Kept => copy(binary, &mut Pieces::of(&out), progress),
+            Lasting::Scratch => copy(binary, &mut out, progress),
+        };
+        copied
             .and_then(|()| self.on_disk(&out))
             .map_err(failed("write"))
             .inspect_err(|_| remove(&temporary))?;
@@ -359,7 +364,7 @@ fn interpreter_present(binary: &Binary) -> bool {
     }
 }
 
-fn copy(binary: &Binary, out: &mut File, progress: &mut dyn FnMut(u64, u64)) -> std::io::Result<()> {
+fn copy(binary: &Binary, out: &mut dyn Write, progress: &mut dyn FnMut(u64, u64)) -> std::io::Result<()> {
     let mut from = File::open(&binary.path)?;
     let mut chunk = vec![0; CHUNK];
     let mut done = 0;

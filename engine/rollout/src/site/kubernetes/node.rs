@@ -13,6 +13,7 @@ use rustix::fs::Access;
 use super::facts::plain;
 use crate::site::local::closely::leftovers;
 use crate::site::local::hash;
+use crate::site::pieces::Pieces;
 
 /// Names of files that are not whole yet end so; so do those of the script.
 const PART: &str = ".vtp-part";
@@ -284,8 +285,8 @@ impl Part {
     fn fill(&self, packed: impl Read) -> Result<String, NodeError> {
         let path = &self.0;
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let mut file = file.map_err(failed("create", path))?;
-        io::copy(&mut GzDecoder::new(packed), &mut file)
+        let file = file.map_err(failed("create", path))?;
+        io::copy(&mut GzDecoder::new(packed), &mut Pieces::of(&file))
             .and_then(|_| file.sync_all())
             .map_err(failed("write", path))?;
         hash(path).map_err(failed("read back", path))

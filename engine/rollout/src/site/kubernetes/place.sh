@@ -30,6 +30,21 @@ placed() {
 	exit 1
 }
 
+# In pieces, each of them on the disk before the next one comes. What is written at once, a Vault that shares the disk waits for
+# with each entry of its own, and its clients with it.
+store() {
+	: >"$part"
+	size=
+	while reached=$(stat -c %s "$part") && [ "$reached" != "$size" ]; do
+		size=$reached
+		said=$(dd bs=65536 count=64 2>&1 >>"$part") || {
+			echo "$said" >&2
+			return 1
+		}
+		sync "$part" 2>/dev/null
+	done
+}
+
 umask 077
 trap 'rm -f "$part"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
@@ -45,11 +60,9 @@ if [ -e "$target" ]; then
 fi
 # Not every server tells when there is no more to come, so what comes is counted.
 head -c "$bytes" | {
-	gzip -dc >"$part" || {
-		cat >/dev/null
-		false
-	}
-} || exit 1
+	gzip -dc
+	cat >/dev/null
+} | store || exit 1
 there=$(hash "$part") || exit 1
 [ "$there" = "$wanted" ] || ended "corrupt $there"
 give "$part" || exit 1

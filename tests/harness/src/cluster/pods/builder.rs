@@ -294,6 +294,7 @@ const TOOLS: &[&str] = &[
     "bin/chmod",
     "bin/chown",
     "bin/cp",
+    "bin/dd",
     "bin/df",
     "bin/gzip",
     "bin/head",
