@@ -161,6 +161,8 @@ fn server(builder: &VaultPodsBuilder) -> Value {
         // For the official CLI in an exec.
         json!({"name": "VAULT_ADDR", "value": format!("{scheme}://127.0.0.1:8200")}),
         json!({"name": "HOME", "value": "/tmp"}),
+        // As for a server beside the tests.
+        json!({"name": "GOGC", "value": "400"}),
     ];
     if builder.transport == Transport::Tls {
         environment.push(json!({"name": "VAULT_CACERT", "value": "/vault/config/ca.pem"}));
