@@ -260,3 +260,48 @@ fn stuck(pod: &Pod, container: &str) -> Option<String> {
         None => reason.to_owned(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+    use crate::binary::hex_sha256;
+
+    #[test]
+    fn a_binary_is_placed_piece_by_piece_also_where_sync_takes_no_file() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let (tools, plugins) = (folder.path().join("tools"), folder.path().join("plugins"));
+        for directory in [&tools, &plugins] {
+            fs::create_dir(directory).expect("it is new");
+        }
+        let sync = tools.join("sync");
+        fs::write(&sync, "#!/bin/sh\nexec test $# = 0\n").expect("written");
+        fs::set_permissions(&sync, fs::Permissions::from_mode(0o755)).expect("ours");
+        let path = format!("{}:{}", tools.display(), std::env::var("PATH").expect("a path"));
+
+        let content = b"a plugin".repeat(1024 * 1024);
+        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+        packed.write_all(&content).expect("memory");
+        let packed = packed.finish().expect("memory");
+        let mut shell = Command::new("sh")
+            .args(["-c", PLACE, "place", plugins.to_str().expect("text"), "custom-1.2.3"])
+            .args([&hex_sha256(&content), &packed.len().to_string(), "755", "", "n1"])
+            .env("PATH", path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        shell.stdin.take().expect("piped").write_all(&packed).expect("taken in");
+        let output = shell.wait_with_output().expect("ended");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.starts_with("placed ") && output.status.success(), "{said}");
+        assert!(fs::read(plugins.join("custom-1.2.3")).expect("there") == content);
+    }
+}
