@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::http_client;
+
 /// The path that it answers itself; all else it passes on.
 const LOGIN: &str = "/v1/auth/kubernetes/login";
 /// By which its tokens are renewed, at the server.
@@ -66,7 +68,7 @@ impl KubernetesAuth {
             max_ttl,
             logins: AtomicUsize::new(0),
             renewals: AtomicUsize::new(0),
-            client: Client::builder().no_proxy().build().expect("a client without settings can be built"),
+            client: http_client::builder().build().expect("a client without settings can be built"),
         });
         let served = Arc::clone(&method);
         let task = tokio::spawn(async move {

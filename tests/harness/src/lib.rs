@@ -6,6 +6,7 @@
 
 pub mod build;
 mod cluster;
+mod http_client;
 mod kubernetes_auth;
 mod load;
 mod network;

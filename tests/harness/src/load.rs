@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use rand::Rng;
 use reqwest::Client as HttpClient;
 use reqwest::header::LOCATION;
-use reqwest::redirect::Policy;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::{Reply, Upstream, VaultPods, eventually};
+use crate::{Reply, Upstream, VaultPods, eventually, http_client};
 
 /// Of each kind.
 const CLIENTS: usize = 8;
@@ -76,12 +75,7 @@ impl Load {
             names.map(|pod| Urls { here: pods.url(pod), in_network: pods.url_in_network(pod) }).collect();
         for number in 0..2 * CLIENTS {
             let client = Client {
-                http: HttpClient::builder()
-                    .no_proxy()
-                    // It would lead to the network of the cluster, which this machine is not in.
-                    .redirect(Policy::none())
-                    .build()
-                    .expect("the client's configuration is valid"),
+                http: http_client::builder().build().expect("nothing in it can be wrong"),
                 token: pods.root_token().to_owned(),
                 pod: number % urls.len(),
                 pods: urls.clone(),

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::process::Process;
-use crate::{Program, build, eventually, port};
+use crate::{Program, build, eventually, http_client, port};
 
 /// Dropping it kills it, and removes its files.
 pub struct Prometheus {
@@ -65,7 +65,7 @@ impl Prometheus {
             .stdout(log.try_clone().expect("an open file can be cloned"))
             .stderr(log);
         let process = Process::spawn(&mut command);
-        let client = Client::builder().no_proxy().build().expect("a client without settings can be built");
+        let client = http_client::builder().build().expect("a client without settings can be built");
         let prometheus =
             Prometheus { address: format!("http://{address}"), client, directory, _process: process };
         eventually("Prometheus answers", async || prometheus.ask("targets").await).await;

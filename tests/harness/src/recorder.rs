@@ -17,6 +17,8 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
+use crate::http_client;
+
 /// A proxy before a server of plain HTTP. It ends when it is dropped.
 pub struct Recorder {
     address: SocketAddr,
@@ -52,7 +54,7 @@ impl Recorder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let exchanges = Arc::new(Mutex::new(Vec::new()));
-        let client = Client::builder().no_proxy().build().expect("a client without settings can be built");
+        let client = http_client::builder().build().expect("a client without settings can be built");
         let kept = Arc::clone(&exchanges);
         let task = tokio::spawn(async move {
             loop {

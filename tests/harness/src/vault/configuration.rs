@@ -5,13 +5,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use reqwest::Client;
 use serde_json::json;
 
 use super::VaultServer;
 use crate::network::Network;
 use crate::tls::{Certificate, Identity};
-use crate::{Cluster, build, port, root};
+use crate::{Cluster, build, http_client, port, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,7 +192,7 @@ impl VaultServerBuilder {
         let cluster_host = format!("{}:{}", Ipv4Addr::LOCALHOST, port::free());
         let address = format!("{}://{host}", if identity.is_some() { "https" } else { "http" });
         let mut listener = json!({"address": listens_on, "cluster_address": cluster_host});
-        let mut client = Client::builder().no_proxy();
+        let mut client = http_client::builder();
         match identity {
             None => listener["tls_disable"] = json!(true),
             Some(identity) => {

@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::{Container, Namespace, PersistentVolume, Secret,
 use kube::api::PostParams;
 use kube::core::{ClusterResourceScope, NamespaceResourceScope};
 use kube::{Api, Client, Resource};
-use reqwest::Client as HttpClient;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -19,7 +18,7 @@ use super::{Member, VAULT, VaultPods, manifests};
 use crate::cluster::image::{Content, ImageArchive};
 use crate::cluster::{Cluster, NODE};
 use crate::tls::Identity;
-use crate::{Storage, VaultServer, build, eventually};
+use crate::{Storage, VaultServer, build, eventually, http_client};
 
 /// The user and the group of the official image.
 const VAULT_USER: (u32, u32) = (100, 1000);
@@ -219,7 +218,7 @@ impl VaultPodsBuilder {
             transport: self.transport,
             runs_as: self.runs_as,
             members: Vec::new(),
-            http: HttpClient::builder().no_proxy().build().expect("nothing in it can be wrong"),
+            http: http_client::builder().build().expect("nothing in it can be wrong"),
             ca_file: None,
             root_token: String::new(),
             unsealer,
@@ -233,7 +232,7 @@ impl VaultPodsBuilder {
             fs::write(&file, &identity.authority).expect("the directory is the harness's own");
             let authority =
                 reqwest::Certificate::from_pem(identity.authority.as_bytes()).expect("rcgen writes PEM");
-            let http = HttpClient::builder().no_proxy().tls_certs_only([authority]);
+            let http = http_client::builder().tls_certs_only([authority]);
             pods.http = http.build().expect("the client's configuration is valid");
             pods.ca_file = Some(file);
         }
