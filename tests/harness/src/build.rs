@@ -54,6 +54,17 @@ pub async fn prometheus() -> PathBuf {
     built("prometheus", &[]).await
 }
 
+/// Path of a static busybox that is as good as that of Vault's own image.
+///
+/// Debian's package is fetched when this machine's is older.
+///
+/// # Panics
+///
+/// When that fails; its output went to standard error.
+pub async fn busybox() -> PathBuf {
+    built("busybox", &[]).await
+}
+
 /// Path of a real Kubernetes and etcd: all components in one binary, which its first argument chooses from.
 ///
 /// About eight minutes of two cores when it is not cached yet.

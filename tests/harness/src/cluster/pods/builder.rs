@@ -268,6 +268,7 @@ impl VaultPodsBuilder {
             Product::Vault => (build::vault().await, "bin/vault"),
             Product::OpenBao => (build::openbao().await, "bin/bao"),
         };
+        let busybox = build::busybox().await;
         let (name, image) = (self.image_name(), self.image);
         let make = || {
             let users = "root:x:0:0::/:/bin/sh\nvault:x:100:1000::/:/bin/sh\n".to_owned();
@@ -277,7 +278,7 @@ impl VaultPodsBuilder {
                 ("tmp", Content::Scratch),
             ];
             if image == ImageKind::WithShell {
-                content.push(("bin/busybox", Content::Program("/bin/busybox".into())));
+                content.push(("bin/busybox", Content::Program(busybox)));
                 let links = TOOLS.iter().map(|tool| (*tool, Content::Link("busybox".to_owned())));
                 content.extend(links);
             }
