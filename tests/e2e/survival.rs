@@ -1,6 +1,9 @@
 //! What happens when something ends that should not.
 
-use harness::{Storage, eventually};
+use std::time::Duration;
+
+use harness::{Fault, Operation, Storage, eventually};
+use serde_json::json;
 
 use crate::lab::Lab;
 
@@ -45,6 +48,21 @@ async fn two_mounts_share_one_process() {
     lab.read_credential("first").await;
     lab.read_credential("second").await;
     assert_eq!(lab.vault.child_plugin_pids().len(), 1);
+}
+
+#[tokio::test]
+async fn a_reload_of_one_mount_waits_for_what_another_in_its_process_is_at() {
+    let lab = Lab::registered(&["first", "second"], "1h").await;
+    let before = lab.upstream.requests_for(Operation::Mint).len();
+    lab.upstream.fail_next(Operation::Mint, 1, Fault::Slow(Duration::from_secs(4)));
+    let reload = async {
+        lab.upstream.wait_requests(Operation::Mint, before + 1).await;
+        let mounts = json!({"mounts": ["first/"]});
+        lab.vault.api("POST", "sys/plugins/reload/backend", Some(mounts)).await.success()
+    };
+    let (credential, _) = tokio::join!(lab.read_credential("second"), reload);
+    assert!(lab.is_live(&lab.upstream_id(&credential)));
+    lab.read_credential("first").await;
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// How long the process goes on answering when guests are left. Each is answered with whatever makes its host come again, and
-/// waits from then on; a guest that asks for nothing in this time has nothing to lose.
+/// How long none of the guests that are left has to ask for anything before the process ends. Each is answered with whatever
+/// makes its host come again, and waits from then on; a guest that asks for nothing in this time has nothing to lose.
 const LINGER: Duration = Duration::from_millis(200);
 
 /// Tells when the host ends the plugin, and keeps the process for what is in flight.
@@ -73,11 +73,14 @@ impl Farewell {
 
     /// Waits until nothing is in flight and no guest has to be expected to ask.
     pub(crate) async fn said(&self) {
-        if self.has_guests() {
-            tokio::time::sleep(LINGER).await;
+        let mut at_work = self.0.at_work.subscribe();
+        loop {
+            // The sender is ours, so that the channel stays open.
+            let _ = at_work.wait_for(|count| *count == 0).await;
+            if !self.has_guests() || tokio::time::timeout(LINGER, at_work.changed()).await.is_err() {
+                return;
+            }
         }
-        // The sender is ours, so that the channel stays open.
-        let _ = self.0.at_work.subscribe().wait_for(|count| *count == 0).await;
     }
 }
 
@@ -116,5 +119,24 @@ mod tests {
         assert!(!said.is_finished());
         drop(work);
         said.await.expect("it ends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_guest_that_goes_on_asking_is_waited_for() {
+        let farewell = Farewell::new();
+        let _guest = farewell.guest();
+        farewell.begin();
+        let said = tokio::spawn({
+            let farewell = farewell.clone();
+            async move { farewell.said().await }
+        });
+        for _ in 0..5 {
+            tokio::time::sleep(LINGER * 3 / 4).await;
+            assert!(!said.is_finished());
+            drop(farewell.at_work());
+        }
+        let asked_last = tokio::time::Instant::now();
+        said.await.expect("it ends");
+        assert_eq!(asked_last.elapsed(), LINGER);
     }
 }

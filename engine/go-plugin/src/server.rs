@@ -32,8 +32,12 @@ use crate::wire::grpc_broker_server::GrpcBrokerServer;
 use crate::wire::grpc_controller_server::GrpcControllerServer;
 use crate::wire::grpc_stdio_server::GrpcStdioServer;
 
-/// How long requests in flight may take after a shutdown. The host kills the process after two seconds.
+/// How long requests in flight may take after a shutdown. The host kills the process two seconds after its answer.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long those of guests may take, whom a host that ends the process for another's sake makes fail when they are cut off.
+/// It gets no answer, so it waits: longer than a disk that is busy, and not as long as an upstream that hangs.
+const GRACE_OF_GUESTS: Duration = Duration::from_secs(10);
 
 /// A host that ends the plugin closes the broker's stream an instant before it says so.
 const LAST_WORD: Duration = Duration::from_millis(500);
@@ -203,9 +207,11 @@ impl Server {
         };
         if ended == Ended::Shutdown {
             farewell.begin();
+            let with_guests = farewell.has_guests();
             // Whatever takes longer is cut off.
-            let _ = tokio::time::timeout(GRACE, farewell.said()).await;
-            if farewell.has_guests() {
+            let grace = if with_guests { GRACE_OF_GUESTS } else { GRACE };
+            let _ = tokio::time::timeout(grace, farewell.said()).await;
+            if with_guests {
                 return Ok(ended);
             }
         }
