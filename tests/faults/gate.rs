@@ -10,16 +10,9 @@ use tokio::task::JoinHandle;
 /// A port that leads to the API server, and a kubeconfig that names it.
 pub(crate) struct Gate {
     kubeconfig: PathBuf,
-    state: watch::Sender<State>,
-    keeper: JoinHandle<()>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct State {
     /// How often all connections have been cut.
-    cuts: usize,
-    /// How many new ones are still to be turned away.
-    refuse: usize,
+    cuts: watch::Sender<usize>,
+    keeper: JoinHandle<()>,
 }
 
 impl Gate {
@@ -32,9 +25,9 @@ impl Gate {
         let own = listener.local_addr().unwrap().to_string();
         let copy = folder.join("kubeconfig");
         std::fs::write(&copy, text.replace(&server, &own)).unwrap();
-        let state = watch::Sender::new(State::default());
-        let keeper = tokio::spawn(keep(listener, server, state.clone()));
-        Gate { kubeconfig: copy, state, keeper }
+        let cuts = watch::Sender::new(0);
+        let keeper = tokio::spawn(keep(listener, server, cuts.clone()));
+        Gate { kubeconfig: copy, cuts, keeper }
     }
 
     pub(crate) fn kubeconfig(&self) -> &Path {
@@ -43,20 +36,7 @@ impl Gate {
 
     /// Cuts all connections; new ones are taken.
     pub(crate) fn cut(&self) {
-        self.state.send_modify(|state| state.cuts += 1);
-    }
-
-    /// Cuts all connections, and turns away the next ones.
-    pub(crate) fn shut_for(&self, connections: usize) {
-        self.state.send_modify(|state| {
-            state.cuts += 1;
-            state.refuse = connections;
-        });
-    }
-
-    /// Takes connections again.
-    pub(crate) fn open_again(&self) {
-        self.state.send_modify(|state| state.refuse = 0);
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 }
 
@@ -66,25 +46,17 @@ impl Drop for Gate {
     }
 }
 
-async fn keep(listener: TcpListener, server: String, state: watch::Sender<State>) {
+async fn keep(listener: TcpListener, server: String, cuts: watch::Sender<usize>) {
     while let Ok((mut client, _)) = listener.accept().await {
-        let refused = state.send_if_modified(|state| {
-            let refused = state.refuse > 0;
-            state.refuse = state.refuse.saturating_sub(1);
-            refused
-        });
-        if refused {
-            continue;
-        }
-        let (server, mut state) = (server.clone(), state.subscribe());
+        let (server, mut cuts) = (server.clone(), cuts.subscribe());
         tokio::spawn(async move {
-            let cuts = state.borrow_and_update().cuts;
+            let before = *cuts.borrow_and_update();
             let Ok(mut server) = TcpStream::connect(server).await else { return };
             let _quick = client.set_nodelay(true).and(server.set_nodelay(true));
             // Either side may hang up, which is no concern of the gate.
             tokio::select! {
                 _ = copy_bidirectional(&mut client, &mut server) => {}
-                _ = state.wait_for(|state| state.cuts > cuts) => {}
+                _ = cuts.wait_for(|cuts| *cuts > before) => {}
             }
         });
     }

@@ -211,7 +211,6 @@ impl Lab {
     /// Puts everything back to the old version, or to the new one beside it, past the program under test.
     pub(crate) async fn reset(&self, to: &str) {
         self.upstream.heal();
-        self.gate.open_again();
         self.pods.wait_whole().await;
         if self.get_if_there(&format!("sys/plugins/pins/secret/{NAME}")).await.is_some() {
             self.send("DELETE", &format!("sys/plugins/pins/secret/{NAME}"), None).await;

@@ -60,8 +60,8 @@ pub(crate) enum Disturbance {
     ActiveKilled,
     /// A pod that stands by is deleted.
     StandbyDeleted,
-    /// The API server closes all connections and takes none for a while, as when it is started anew.
-    ApiServerAway,
+    /// The API server is killed and started anew.
+    ApiServerRestarted,
     /// All connections to the API server break.
     ConnectionsCut,
     /// The active Vault is sealed.
@@ -126,7 +126,7 @@ const AT_EVERY_STEP: [Disturbance; 6] = [
     Disturbance::SteppedDown,
     Disturbance::ActiveKilled,
     Disturbance::StandbyDeleted,
-    Disturbance::ApiServerAway,
+    Disturbance::ApiServerRestarted,
 ];
 
 /// What a step makes a difference to, and after which it is shown.

@@ -46,7 +46,6 @@ pub(crate) async fn run(lab: &mut Lab, point: FaultPoint) -> Shown {
         FaultPoint::BadVersion(what) => bad_version::bring(lab, what).await,
         FaultPoint::Obstacle(what) => obstacle::meet(lab, what).await,
     };
-    lab.gate.open_again();
     lab.upstream.heal();
     lab.pods.wait_whole().await;
     lab.assert_old_or_new().await;

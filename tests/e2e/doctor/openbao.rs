@@ -27,7 +27,7 @@ async fn standbys_that_run_plugins() {
     pods.write("sys/plugins/reload/backend", json!({"mounts": [PLUGIN]})).await;
     let on_standby = pods.pods.api(&standby, "GET", "sys/mounts", None).await.success();
     assert_eq!(on_standby[format!("{PLUGIN}/")]["running_plugin_version"], "v1.0.0", "{on_standby:#}");
-    pods.clinic.cures("VTP-509").await;
+    pods.clinic.cures_in_a_moment("VTP-509").await;
 
     let leasing = build::go_sdk("v0.25.0").await;
     for pod in pods.pods.names() {

@@ -8,9 +8,6 @@ use tokio::process::Child;
 use crate::lab::{Lab, NAME, OLD};
 use crate::point::Disturbance;
 
-/// So many connections are turned away while the API server is away.
-const AWAY: usize = 6;
-
 /// A mount of the plugin that no client uses.
 const THIRD: &str = "third";
 
@@ -24,6 +21,7 @@ pub(super) struct Prepared {
 pub(super) enum Struck {
     Nothing,
     Sealed(String),
+    ApiServerRestarted,
 }
 
 /// What has to be there before the command starts.
@@ -71,7 +69,10 @@ pub(super) async fn strike(
             let standby = lab.pods.standbys().await[0];
             lab.pods.start_to_delete(standby).await;
         }
-        Disturbance::ApiServerAway => lab.gate.shut_for(AWAY),
+        Disturbance::ApiServerRestarted => {
+            lab.pods.cluster().kill_api_server();
+            return Struck::ApiServerRestarted;
+        }
         Disturbance::ConnectionsCut => lab.gate.cut(),
         Disturbance::Sealed => {
             let active = lab.pods.active().await.to_owned();
@@ -107,5 +108,6 @@ pub(super) async fn cure(lab: &Lab, struck: Struck) {
         Struck::Nothing => {}
         // It unseals itself when it starts.
         Struck::Sealed(pod) => lab.pods.delete(&pod).await,
+        Struck::ApiServerRestarted => lab.pods.cluster().wait_api_server().await,
     }
 }

@@ -3,7 +3,7 @@
 mod image;
 mod pods;
 
-use std::fs;
+use std::fs::{self, DirEntry};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use self::image::{Content, ImageArchive};
@@ -21,7 +22,7 @@ pub use self::pods::{
 };
 
 use crate::network::{Forward, Network};
-use crate::{build, port};
+use crate::{build, eventually, port};
 
 /// The node's address in the network of the cluster: what listens there is reached by every pod.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -126,6 +127,31 @@ impl Cluster {
     /// A port on this machine's loopback that leads to an address in the cluster's network.
     pub fn forward(&self, target: SocketAddr) -> Forward {
         self.network.forward(target)
+    }
+
+    /// Kills the API server, which is started anew then. Waits for nothing.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn kill_api_server(&self) {
+        let port = format!("--secure-port={}", self.port);
+        let is_it = |process: &DirEntry| {
+            // It may end while it is looked at, and not everything there is a process.
+            let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+            let mut words = command.split('\0');
+            words.nth(1) == Some("kube-apiserver") && words.any(|word| word == port)
+        };
+        let mut processes = fs::read_dir("/proc").expect("/proc is mounted").flatten();
+        let process = processes.find(is_it).expect("the API server runs");
+        let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
+        kill_process(pid.expect("a process has a number"), Signal::KILL).expect("root may");
+    }
+
+    /// Waits until the API server answers.
+    pub async fn wait_api_server(&self) {
+        let client = self.client().await;
+        eventually("the API server answers", async || client.apiserver_version().await.ok()).await;
     }
 
     /// Takes the images of an archive, in the format of Docker or OCI, into the node, under the names it gives them.
