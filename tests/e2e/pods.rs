@@ -138,9 +138,9 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
     for pod in lab.pods.names() {
         assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod}");
         // Whoever asks a standby gets a credential that the active node has leased.
-        let credential = eventually("a standby passes it on, if raft elects after that", async || {
+        let credential = eventually("a standby knows who is active, and passes it on", async || {
             let reply = lab.pods.api(pod, "GET", "first/creds/developer", None).await;
-            // Until it knows who is active it says so, or sends its client away.
+            // Until then it says so, or sends its client away.
             (reply.status < 500 && reply.status != 307).then(|| reply.success())
         })
         .await;

@@ -3,7 +3,7 @@
 mod image;
 mod pods;
 
-use std::fs::{self, DirEntry};
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub use self::pods::{
 };
 
 use crate::network::{Forward, Network};
-use crate::{build, eventually, port};
+use crate::{build, eventually, port, process};
 
 /// The node's address in the network of the cluster: what listens there is reached by every pod.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -136,16 +136,14 @@ impl Cluster {
     /// When it does not run.
     pub fn kill_api_server(&self) {
         let port = format!("--secure-port={}", self.port);
-        let is_it = |process: &DirEntry| {
-            // It may end while it is looked at, and not everything there is a process.
-            let command = fs::read_to_string(process.path().join("cmdline")).unwrap_or_default();
+        let is_it = |pid: &u32| {
+            let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let mut words = command.split('\0');
             words.nth(1) == Some("kube-apiserver") && words.any(|word| word == port)
         };
-        let mut processes = fs::read_dir("/proc").expect("/proc is mounted").flatten();
-        let process = processes.find(is_it).expect("the API server runs");
-        let pid = process.file_name().to_str().and_then(|name| name.parse().ok()).and_then(Pid::from_raw);
-        kill_process(pid.expect("a process has a number"), Signal::KILL).expect("root may");
+        let pid = process::ids().find(is_it).expect("the API server runs");
+        let pid = Pid::from_raw(pid.cast_signed()).expect("no process is number 0");
+        kill_process(pid, Signal::KILL).expect("root may");
     }
 
     /// Waits until the API server answers.

@@ -1,5 +1,6 @@
 //! A server process that cannot outlive the test that started it.
 
+use std::fs;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
@@ -68,6 +69,13 @@ impl Drop for Process {
         }
         kill_and_reap(&mut self.child);
     }
+}
+
+/// Ids of all processes of this machine, those in namespaces of their own too. One may end while it is looked at.
+pub(crate) fn ids() -> impl Iterator<Item = u32> {
+    let processes = fs::read_dir("/proc").expect("/proc is mounted");
+    // Not everything there is a process.
+    processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
 }
 
 fn kill_and_reap(child: &mut Child) {

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::Path;
 
+use crate::process;
+
 /// Ids of the processes whose executable lies below `directory`, in ascending order.
 pub(super) fn below(directory: &Path) -> Vec<u32> {
     // The kernel shows executables by their real path.
     let Ok(directory) = directory.canonicalize() else { return Vec::new() };
-    let processes = fs::read_dir("/proc").expect("/proc is mounted");
-    let mut pids: Vec<u32> = processes
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+    let mut pids: Vec<u32> = process::ids()
         // Zombies and other users' processes show no executable. One whose file was replaced has a suffix, which does
         // not matter here.
         .filter(|pid| {

@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::process;
 
 /// Processes by the name of their program, for the containers with these ids.
 pub(super) fn of_containers(ids: &[String]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for process in all_of(ids) {
         // It may end while it is looked at.
-        if let Ok(program) = fs::read_link(process.join("exe")) {
+        if let Ok(program) = fs::read_link(format!("/proc/{process}/exe")) {
             *counts.entry(name(&program)).or_default() += 1;
         }
     }
@@ -17,15 +19,13 @@ pub(super) fn of_containers(ids: &[String]) -> BTreeMap<String, usize> {
 }
 
 /// The id of one process of these containers, as this machine counts.
-pub(super) fn first_of_containers(ids: &[String]) -> Option<String> {
-    Some(all_of(ids).next()?.file_name()?.to_string_lossy().into_owned())
+pub(super) fn first_of_containers(ids: &[String]) -> Option<u32> {
+    all_of(ids).next()
 }
 
-fn all_of(ids: &[String]) -> impl Iterator<Item = PathBuf> {
-    let processes = fs::read_dir("/proc").expect("/proc is mounted");
-    processes.filter_map(|entry| Some(entry.ok()?.path())).filter(|process| {
-        // Not everything there is a process.
-        let Ok(cgroups) = fs::read_to_string(process.join("cgroup")) else { return false };
+fn all_of(ids: &[String]) -> impl Iterator<Item = u32> {
+    process::ids().filter(|process| {
+        let Ok(cgroups) = fs::read_to_string(format!("/proc/{process}/cgroup")) else { return false };
         cgroups.lines().any(|line| ids.iter().any(|id| line.ends_with(id.as_str())))
     })
 }
