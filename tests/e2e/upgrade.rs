@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use harness::{Fault, Operation, build, eventually};
+use harness::{Fault, Operation, Program, Recorder, build, eventually};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
@@ -242,22 +242,16 @@ async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
 #[tokio::test]
 async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
     let (lab, file) = two_mounts().await;
-    let mut child = lab.program.spawn([upgrade(&file), vec!["--no-canary"]].concat());
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        let event: Value = serde_json::from_str(&line).unwrap();
-        if event["event"] == "step_started" && event["step"]["step"] == "reload_mounts" {
-            break;
-        }
-        if event["event"] == "step_done" && event["step"]["step"] == "register_version" {
-            std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-{}", next()))).unwrap();
-        }
-    }
-    let code = child.wait().await.unwrap().code();
-    // The run may see that its file is gone before it moves a mount, or bring it again.
-    assert!([Some(0), Some(4), Some(1)].contains(&code), "{code:?}");
-    let expected = if code == Some(0) { next() } else { VERSION.to_owned() };
-    assert_eq!(versions(&lab, &["first", "second"]).await, only(&expected));
+    let recorder = Recorder::before(lab.vault.address()).await;
+    let placed = lab.vault.plugin_directory().join(format!("{NAME}-{}", next()));
+    recorder.ambush("/v1/sys/plugins/reload/backend", move || std::fs::remove_file(placed).unwrap());
+    let program = Program::new(BINARY).vault(&lab.vault).env("VAULT_ADDR", recorder.address());
+    let output = program.run(upgrade(&file)).await;
+    assert_eq!(output.code, Some(4), "{output:?}");
+    assert!(output.stderr.contains("Moved back to the version before: first/, second/"), "{output:?}");
+    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    assert_eq!(leftovers(&lab).await, Vec::<String>::new());
+    lab.read_credential("first").await;
 }
 
 #[tokio::test]

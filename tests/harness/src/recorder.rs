@@ -1,4 +1,4 @@
-//! A reverse proxy that remembers what passes.
+//! A reverse proxy that remembers what passes, and where a test can act just before a request does.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,8 +22,15 @@ use crate::http_client;
 /// A proxy before a server of plain HTTP. It ends when it is dropped.
 pub struct Recorder {
     address: SocketAddr,
-    exchanges: Arc<Mutex<Vec<Exchange>>>,
+    memory: Arc<Mutex<Memory>>,
     task: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Memory {
+    exchanges: Vec<Exchange>,
+    /// What to do before the first request to a path.
+    ambush: Option<(String, Box<dyn FnOnce() + Send>)>,
 }
 
 /// A request and its answer.
@@ -53,9 +60,9 @@ impl Recorder {
         let server = server.into();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("there is a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let exchanges = Arc::new(Mutex::new(Vec::new()));
+        let memory = Arc::new(Mutex::new(Memory::default()));
         let client = http_client::builder().build().expect("a client without settings can be built");
-        let kept = Arc::clone(&exchanges);
+        let kept = Arc::clone(&memory);
         let task = tokio::spawn(async move {
             loop {
                 // Accepting fails for a client that is gone again; the next one is not concerned.
@@ -68,7 +75,7 @@ impl Recorder {
                 });
             }
         });
-        Recorder { address, exchanges, task }
+        Recorder { address, memory, task }
     }
 
     /// Its URL, without a trailing slash.
@@ -78,7 +85,12 @@ impl Recorder {
 
     /// What has passed since the last call.
     pub fn take(&self) -> Vec<Exchange> {
-        std::mem::take(&mut *lock(&self.exchanges))
+        std::mem::take(&mut lock(&self.memory).exchanges)
+    }
+
+    /// Does `act` when the next request to `path` comes, before the server has it.
+    pub fn ambush(&self, path: impl Into<String>, act: impl FnOnce() + Send + 'static) {
+        lock(&self.memory).ambush = Some((path.into(), Box::new(act)));
     }
 }
 
@@ -92,11 +104,15 @@ async fn pass(
     request: Request<Incoming>,
     server: &str,
     client: &Client,
-    exchanges: &Mutex<Vec<Exchange>>,
+    memory: &Mutex<Memory>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    let awaited = lock(memory).ambush.take_if(|(awaited, _)| *awaited == path);
+    if let Some((_, act)) = awaited {
+        act();
+    }
     let mut headers = head.headers;
     headers.remove(HOST);
     let sent =
@@ -105,7 +121,7 @@ async fn pass(
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     headers.remove(TRANSFER_ENCODING);
     let content = answer.bytes().await.expect("the server behind the proxy ends its answer");
-    lock(exchanges).push(Exchange {
+    lock(memory).exchanges.push(Exchange {
         method: head.method.to_string(),
         path,
         sent: value(&body),
