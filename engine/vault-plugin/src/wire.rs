@@ -11,6 +11,7 @@ mod offered;
 mod remote_events;
 mod remote_storage;
 mod remote_system;
+mod together;
 
 #[cfg(test)]
 mod in_process;

@@ -266,7 +266,7 @@ impl fmt::Debug for ReplicationState {
 /// assert_eq!(refused.to_string(), "the host does not offer passwords from policies");
 /// # Ok(()) }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum SystemViewError {
     /// The host refused; its own words.
     #[error("{0}")]

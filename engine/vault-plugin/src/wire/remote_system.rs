@@ -10,6 +10,7 @@ use tonic::{Code, Status};
 use super::from_wire::{self, duration};
 use super::pb;
 use super::pb::system_view_client::SystemViewClient;
+use super::together::Together;
 use crate::logical::{
     CLUSTER, Cluster, ENTITIES, Entity, GROUPS, Group, IDENTITY_TOKENS, IdentityToken, MLOCK, Map, PASSWORDS,
     PluginEnvironment, ROTATION, ReplicationState, RotationInformation, RotationJob, RotationTime, Sensitive,
@@ -20,15 +21,19 @@ use crate::logical::{
 const UNLICENSED: &str = "not supported in Vault community edition";
 
 /// Settings at the other end of a brokered connection.
-pub(crate) struct RemoteSystemView(SystemViewClient<Channel>);
+pub(crate) struct RemoteSystemView {
+    client: SystemViewClient<Channel>,
+    /// An engine asks it for every lease, so that many ask at the same time.
+    max_lease_ttl: Together<Result<Duration, SystemViewError>>,
+}
 
 impl RemoteSystemView {
     pub(crate) fn new(channel: Channel) -> RemoteSystemView {
-        RemoteSystemView(SystemViewClient::new(channel))
+        RemoteSystemView { client: SystemViewClient::new(channel), max_lease_ttl: Together::default() }
     }
 
     fn client(&self) -> SystemViewClient<Channel> {
-        self.0.clone()
+        self.client.clone()
     }
 }
 
@@ -40,8 +45,14 @@ impl SystemView for RemoteSystemView {
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        let reply = self.client().max_lease_ttl(pb::Empty {}).await;
-        Ok(duration(answered("the longest lease duration", reply)?.ttl))
+        let question = || {
+            let mut client = self.client();
+            async move {
+                let reply = client.max_lease_ttl(pb::Empty {}).await;
+                Ok(duration(answered("the longest lease duration", reply)?.ttl))
+            }
+        };
+        self.max_lease_ttl.ask(question).await
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {

@@ -1,0 +1,143 @@
+//! One answer for all who asked before the question was sent.
+
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+
+/// A question of which one at a time is under way. Who asks meanwhile waits for the next, which is sent afterwards and
+/// answers all of them: nobody gets an answer that is older than their asking.
+pub(crate) struct Together<T>(Arc<State<T>>);
+
+struct State<T> {
+    /// Held while a question is under way.
+    turn: tokio::sync::Mutex<()>,
+    /// The question that is not sent yet.
+    next: Mutex<Option<Shared<BoxFuture<'static, T>>>>,
+}
+
+impl<T> Default for Together<T> {
+    fn default() -> Self {
+        Together(Arc::new(State { turn: tokio::sync::Mutex::default(), next: Mutex::default() }))
+    }
+}
+
+impl<T: Clone + Send + Sync + 'static> Together<T> {
+    /// The answer to `question`, or to another's that is still to be sent. It goes on as long as one of them waits.
+    pub(crate) async fn ask<Question>(&self, question: impl FnOnce() -> Question) -> T
+    where
+        Question: Future<Output = T> + Send + 'static,
+    {
+        let asked = self.0.next().get_or_insert_with(|| self.later(question())).clone();
+        asked.await
+    }
+
+    fn later(&self, question: impl Future<Output = T> + Send + 'static) -> Shared<BoxFuture<'static, T>> {
+        let state = Arc::clone(&self.0);
+        let in_turn = async move {
+            let _turn = state.turn.lock().await;
+            // From here on it is being sent, and is no answer for who comes later.
+            state.next().take();
+            question.await
+        };
+        in_turn.boxed().shared()
+    }
+}
+
+impl<T> State<T> {
+    fn next(&self) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, T>>>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// Counts how often it is asked, and answers when it is told to.
+    #[derive(Default)]
+    struct Host {
+        asked: AtomicUsize,
+        may_answer: Notify,
+    }
+
+    impl Host {
+        async fn answer(self: Arc<Self>) -> usize {
+            let number = 1 + self.asked.fetch_add(1, Ordering::SeqCst);
+            self.may_answer.notified().await;
+            number
+        }
+
+        async fn wait_asked(&self, times: usize) {
+            while self.asked.load(Ordering::SeqCst) < times {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Lab {
+        host: Arc<Host>,
+        together: Arc<Together<usize>>,
+    }
+
+    impl Lab {
+        fn ask(&self) -> impl Future<Output = usize> + Send + 'static {
+            let Lab { host, together } = self.clone();
+            async move { together.ask(|| host.answer()).await }
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_while_a_question_is_under_way_gets_the_answer_to_the_next() {
+        let lab = Lab::default();
+        let first = tokio::spawn(lab.ask());
+        lab.host.wait_asked(1).await;
+        let mut later = JoinSet::new();
+        for _ in 0..10 {
+            later.spawn(lab.ask());
+        }
+        tokio::task::yield_now().await;
+        lab.host.may_answer.notify_one();
+        assert_eq!(first.await.unwrap(), 1);
+        lab.host.may_answer.notify_one();
+        assert_eq!(later.join_all().await, [2; 10]);
+        assert_eq!(lab.host.asked.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn one_who_gives_up_keeps_no_other_from_an_answer() {
+        let lab = Lab::default();
+        let gives_up = tokio::spawn(lab.ask());
+        lab.host.wait_asked(1).await;
+        let waiting = tokio::spawn(lab.ask());
+        tokio::task::yield_now().await;
+        gives_up.abort();
+        lab.host.wait_asked(2).await;
+        lab.host.may_answer.notify_one();
+        assert_eq!(waiting.await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_all_gave_up_before_it_was_sent_is_sent_for_the_next_who_asks() {
+        let lab = Lab::default();
+        let first = tokio::spawn(lab.ask());
+        lab.host.wait_asked(1).await;
+        let gives_up = tokio::spawn(lab.ask());
+        tokio::task::yield_now().await;
+        gives_up.abort();
+        assert!(gives_up.await.unwrap_err().is_cancelled());
+        lab.host.may_answer.notify_one();
+        assert_eq!(first.await.unwrap(), 1);
+        let next = tokio::spawn(lab.ask());
+        lab.host.wait_asked(2).await;
+        lab.host.may_answer.notify_one();
+        assert_eq!(next.await.unwrap(), 2);
+    }
+}
