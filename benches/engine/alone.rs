@@ -14,13 +14,21 @@ use crate::token_service::TokenService;
 #[derive(Deserialize)]
 pub(crate) struct Alone {
     pub(crate) handshake_ms: f64,
-    pub(crate) idle_kb: f64,
-    pub(crate) many_mounts_kb: f64,
-    pub(crate) loaded_kb: f64,
+    pub(crate) idle: Memory,
+    pub(crate) many_mounts: Memory,
+    pub(crate) loaded: Memory,
     /// By the number of callers.
     pub(crate) loads: BTreeMap<String, Load>,
     pub(crate) large_ms: f64,
     pub(crate) large_plugin_ms: f64,
+}
+
+/// What a process has of it, as the kernel counts it.
+#[derive(Deserialize)]
+pub(crate) struct Memory {
+    pub(crate) resident_kb: f64,
+    /// What is in no file: the kernel can take the rest, and all processes of a binary share it.
+    pub(crate) anonymous_kb: f64,
 }
 
 /// What so many callers at once saw, and what a request cost in processor time.

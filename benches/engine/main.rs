@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use harness::{Storage, build};
 
-use self::alone::{Alone, Load, Security};
+use self::alone::{Alone, Load, Memory, Security};
 use self::through_vault::ThroughVault;
 use self::token_service::TokenService;
 
@@ -57,9 +57,17 @@ async fn main() -> Result<(), Failure> {
 
     say("| | ours | Go | ours : Go |\n|---|---|---|---|")?;
     runs.row("handshake, ms", |run: &Alone| run.handshake_ms)?;
-    runs.row("resident memory idle, MB", |run| run.idle_kb / 1e3)?;
-    runs.row("resident memory with 50 mounts, MB", |run| run.many_mounts_kb / 1e3)?;
-    runs.row("resident memory after 100,000 creds, MB", |run| run.loaded_kb / 1e3)?;
+    let [ours, go] = engines.map(|file| std::fs::metadata(file).map(|facts| facts.len() as f64 / 1e6));
+    let (ours, go) = (ours?, go?);
+    say(format!(
+        "| size of the binary, stripped, MB | {} | {} | {:.2} |",
+        shown(ours),
+        shown(go),
+        ours / go
+    ))?;
+    runs.memory("idle", |run| &run.idle)?;
+    runs.memory("with 50 mounts", |run| &run.many_mounts)?;
+    runs.memory("after 100,000 creds", |run| &run.loaded)?;
     for callers in ["1", "8", "64"] {
         let title = |what: &str| format!("{what}, {callers} callers");
         runs.load(&title("creds per second"), callers, |load| load.per_second)?;
@@ -90,6 +98,11 @@ async fn main() -> Result<(), Failure> {
 }
 
 impl Pair<Alone> {
+    fn memory(&self, moment: &str, of: impl Fn(&Alone) -> &Memory) -> std::io::Result<()> {
+        self.row(&format!("resident memory {moment}, MB"), |run| of(run).resident_kb / 1e3)?;
+        self.row(&format!("of it in no file, {moment}, MB"), |run| of(run).anonymous_kb / 1e3)
+    }
+
     fn load(&self, title: &str, callers: &str, figure: impl Fn(&Load) -> f64) -> std::io::Result<()> {
         self.row(title, |run| run.loads.get(callers).map_or(f64::NAN, &figure))
     }

@@ -27,14 +27,21 @@ const handshakes = 51
 
 // measured is what one run found.
 type measured struct {
-	HandshakeMs  float64         `json:"handshake_ms"`
-	IdleKB       int             `json:"idle_kb"`
-	ManyMountsKB int             `json:"many_mounts_kb"`
-	LoadedKB     int             `json:"loaded_kb"`
-	Loads        map[string]load `json:"loads"`
-	LargeMs      float64         `json:"large_ms"`
+	HandshakeMs float64         `json:"handshake_ms"`
+	Idle        memory          `json:"idle"`
+	ManyMounts  memory          `json:"many_mounts"`
+	Loaded      memory          `json:"loaded"`
+	Loads       map[string]load `json:"loads"`
+	LargeMs     float64         `json:"large_ms"`
 	// LargePluginMs is the plugin's processor time for the same.
 	LargePluginMs float64 `json:"large_plugin_ms"`
+}
+
+// memory is what a process has of it, in kilobytes, as the kernel counts it.
+type memory struct {
+	ResidentKB int `json:"resident_kb"`
+	// AnonymousKB is what is in no file: the kernel can take the rest, and all processes of a binary share it.
+	AnonymousKB int `json:"anonymous_kb"`
 }
 
 // load is what so many callers at once saw, and what a request cost in processor time.
@@ -74,7 +81,7 @@ func bench(arguments []string) error {
 		if found.HandshakeMs, err = b.handshake(); err != nil {
 			return err
 		}
-		if found.ManyMountsKB, err = b.manyMounts(*mounts); err != nil {
+		if found.ManyMounts, err = b.manyMounts(*mounts); err != nil {
 			return err
 		}
 	}
@@ -84,7 +91,7 @@ func bench(arguments []string) error {
 		return err
 	}
 	defer engine.host.client.Kill()
-	if found.IdleKB, err = resident(engine.host.pid); err != nil {
+	if found.Idle, err = memoryOf(engine.host.pid); err != nil {
 		return err
 	}
 	if err := engine.configure(b); err != nil {
@@ -115,7 +122,7 @@ func bench(arguments []string) error {
 			}
 			done += requests
 		}
-		if found.LoadedKB, err = resident(engine.host.pid); err != nil {
+		if found.Loaded, err = memoryOf(engine.host.pid); err != nil {
 			return err
 		}
 		if found.LargeMs, found.LargePluginMs, err = engine.large(); err != nil {
@@ -188,24 +195,24 @@ func (b *benchmark) handshake() (float64, error) {
 	return times[len(times)/2].Seconds() * 1e3, nil
 }
 
-func (b *benchmark) manyMounts(count int) (int, error) {
+func (b *benchmark) manyMounts(count int) (memory, error) {
 	host, err := start(hclog.NewNullLogger(), b.command)
 	if err != nil {
-		return 0, err
+		return memory{}, err
 	}
 	defer host.client.Kill()
 	for range count {
 		storage := &counted{}
 		backend, err := host.mount(context.Background(), settings(storage, hclog.NewNullLogger()))
 		if err != nil {
-			return 0, err
+			return memory{}, err
 		}
 		// One request each: a mount that was never used is not one.
 		if err := (&mounted{host, backend, storage}).configure(b); err != nil {
-			return 0, err
+			return memory{}, err
 		}
 	}
-	return resident(host.pid)
+	return memoryOf(host.pid)
 }
 
 // load lets callers ask for credentials as fast as they are answered, and returns how many they got.
@@ -295,18 +302,24 @@ func (m *mounted) large() (float64, float64, error) {
 	return times[rounds/2].Seconds() * 1e3, (after - before).Seconds() * 1e3 / rounds, nil
 }
 
-// resident returns the resident memory of a process in kilobytes, as the kernel counts it.
-func resident(pid int) (int, error) {
+func memoryOf(pid int) (memory, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, err
+		return memory{}, err
 	}
-	for _, line := range strings.Split(string(status), "\n") {
-		if value, found := strings.CutPrefix(line, "VmRSS:"); found {
-			return strconv.Atoi(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(value), "kB")))
+	kilobytes := func(name string) (int, error) {
+		_, rest, found := strings.Cut(string(status), "\n"+name+":")
+		if !found {
+			return 0, fmt.Errorf("no %s", name)
 		}
+		return strconv.Atoi(strings.Fields(rest)[0])
 	}
-	return 0, errors.New("no VmRSS")
+	resident, err := kilobytes("VmRSS")
+	if err != nil {
+		return memory{}, err
+	}
+	anonymous, err := kilobytes("RssAnon")
+	return memory{resident, anonymous}, err
 }
 
 // processor returns the processor time of a process, all threads, user and system.
