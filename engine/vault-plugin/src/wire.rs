@@ -24,8 +24,8 @@ pub(crate) use from_wire::WireError;
 pub(crate) use offered::offered;
 pub(crate) use service::routes;
 
-/// Go's zero time in Unix seconds: hosts refuse a lease without a time of issue.
-const GO_ZERO_TIME: i64 = -62_135_596_800;
+/// Go's zero time: hosts refuse a lease without a time of issue.
+const GO_ZERO_TIME: prost_types::Timestamp = prost_types::Timestamp { seconds: -62_135_596_800, nanos: 0 };
 
 /// The numbers of error kinds that hosts decode; an unknown one would be taken for success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -179,7 +179,7 @@ pub(crate) fn wrapped(message: pb::ResponseWrapInfo) -> Wrapped {
 
 fn secret(message: pb::Secret) -> Result<Secret, WireError> {
     let lease = message.lease_options.unwrap_or_default();
-    let issued = lease.issue_time.filter(|time| time.seconds != GO_ZERO_TIME);
+    let issued = lease.issue_time.filter(|time| *time != GO_ZERO_TIME);
     let issue_time = issued.and_then(|time| SystemTime::try_from(time).ok());
     Ok(Secret {
         lease: LeaseOptions {

@@ -138,7 +138,7 @@ fn lease(lease: &LeaseOptions) -> pb::LeaseOptions {
 }
 
 fn timestamp(time: Option<SystemTime>) -> prost_types::Timestamp {
-    time.map_or(prost_types::Timestamp { seconds: GO_ZERO_TIME, nanos: 0 }, prost_types::Timestamp::from)
+    time.map_or(GO_ZERO_TIME, prost_types::Timestamp::from)
 }
 
 pub(crate) fn nanoseconds(duration: Duration) -> i64 {
@@ -164,7 +164,7 @@ mod tests {
     fn a_lease_that_nobody_issued_yet_carries_the_zero_time_of_go() {
         let issued = lease(&LeaseOptions { ttl: Duration::from_secs(2), ..LeaseOptions::default() });
         assert_eq!(issued.ttl, 2_000_000_000);
-        assert_eq!(issued.issue_time.unwrap().seconds, GO_ZERO_TIME);
+        assert_eq!(issued.issue_time, Some(GO_ZERO_TIME));
     }
 
     #[test]
