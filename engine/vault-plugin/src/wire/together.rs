@@ -8,18 +8,18 @@ use futures_util::future::{BoxFuture, Shared};
 
 /// A question of which one at a time is under way. Who asks meanwhile waits for the next, which is sent afterwards and
 /// answers all of them: nobody gets an answer that is older than their asking.
-pub(crate) struct Together<T>(Arc<State<T>>);
-
-struct State<T> {
+pub(crate) struct Together<T> {
     /// Held while a question is under way.
-    turn: tokio::sync::Mutex<()>,
-    /// The question that is not sent yet.
-    next: Mutex<Option<Shared<BoxFuture<'static, T>>>>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+    next: Arc<Next<T>>,
 }
+
+/// The question that is not sent yet.
+type Next<T> = Mutex<Option<Shared<BoxFuture<'static, T>>>>;
 
 impl<T> Default for Together<T> {
     fn default() -> Self {
-        Together(Arc::new(State { turn: tokio::sync::Mutex::default(), next: Mutex::default() }))
+        Together { turn: Arc::default(), next: Arc::default() }
     }
 }
 
@@ -29,26 +29,28 @@ impl<T: Clone + Send + Sync + 'static> Together<T> {
     where
         Question: Future<Output = T> + Send + 'static,
     {
-        let asked = self.0.next().get_or_insert_with(|| self.later(question())).clone();
+        let asked = lock(&self.next).get_or_insert_with(|| self.later(question())).clone();
         asked.await
     }
 
     fn later(&self, question: impl Future<Output = T> + Send + 'static) -> Shared<BoxFuture<'static, T>> {
-        let state = Arc::clone(&self.0);
+        let turn = Arc::clone(&self.turn);
+        // It lies there itself, and would keep itself alive.
+        let next = Arc::downgrade(&self.next);
         let in_turn = async move {
-            let _turn = state.turn.lock().await;
+            let _turn = turn.lock().await;
             // From here on it is being sent, and is no answer for who comes later.
-            state.next().take();
+            if let Some(next) = next.upgrade() {
+                lock(&next).take();
+            }
             question.await
         };
         in_turn.boxed().shared()
     }
 }
 
-impl<T> State<T> {
-    fn next(&self) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, T>>>> {
-        self.next.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(next: &Next<T>) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, T>>>> {
+    next.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -139,5 +141,21 @@ mod tests {
         lab.host.wait_asked(2).await;
         lab.host.may_answer.notify_one();
         assert_eq!(next.await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_question_that_nobody_waits_for_goes_with_the_one_who_could_send_it() {
+        let lab = Lab::default();
+        let first = tokio::spawn(lab.ask());
+        lab.host.wait_asked(1).await;
+        let gives_up = tokio::spawn(lab.ask());
+        tokio::task::yield_now().await;
+        for asked in [gives_up, first] {
+            asked.abort();
+            assert!(asked.await.unwrap_err().is_cancelled());
+        }
+        let Lab { host, together } = lab;
+        drop(together);
+        assert_eq!(Arc::strong_count(&host), 1);
     }
 }
