@@ -58,7 +58,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::sync::Notify;
-    use tokio::task::JoinSet;
+    use tokio::task::JoinHandle;
 
     use super::*;
 
@@ -90,36 +90,48 @@ mod tests {
     }
 
     impl Lab {
-        fn ask(&self) -> impl Future<Output = usize> + Send + 'static {
+        fn ask(&self) -> JoinHandle<usize> {
             let Lab { host, together } = self.clone();
-            async move { together.ask(|| host.answer()).await }
+            tokio::spawn(async move { together.ask(|| host.answer()).await })
+        }
+
+        /// The first question, once it is sent.
+        async fn under_way(&self) -> JoinHandle<usize> {
+            let first = self.ask();
+            self.host.wait_asked(1).await;
+            first
+        }
+
+        /// Somebody who waits behind it.
+        async fn waiting(&self) -> JoinHandle<usize> {
+            let asked = self.ask();
+            tokio::task::yield_now().await;
+            asked
         }
     }
 
     #[tokio::test]
     async fn who_asks_while_a_question_is_under_way_gets_the_answer_to_the_next() {
         let lab = Lab::default();
-        let first = tokio::spawn(lab.ask());
-        lab.host.wait_asked(1).await;
-        let mut later = JoinSet::new();
+        let first = lab.under_way().await;
+        let mut later = Vec::new();
         for _ in 0..10 {
-            later.spawn(lab.ask());
+            later.push(lab.waiting().await);
         }
-        tokio::task::yield_now().await;
         lab.host.may_answer.notify_one();
         assert_eq!(first.await.unwrap(), 1);
         lab.host.may_answer.notify_one();
-        assert_eq!(later.join_all().await, [2; 10]);
+        for asked in later {
+            assert_eq!(asked.await.unwrap(), 2);
+        }
         assert_eq!(lab.host.asked.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
     async fn one_who_gives_up_keeps_no_other_from_an_answer() {
         let lab = Lab::default();
-        let gives_up = tokio::spawn(lab.ask());
-        lab.host.wait_asked(1).await;
-        let waiting = tokio::spawn(lab.ask());
-        tokio::task::yield_now().await;
+        let gives_up = lab.under_way().await;
+        let waiting = lab.waiting().await;
         gives_up.abort();
         lab.host.wait_asked(2).await;
         lab.host.may_answer.notify_one();
@@ -129,15 +141,13 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_all_gave_up_before_it_was_sent_is_sent_for_the_next_who_asks() {
         let lab = Lab::default();
-        let first = tokio::spawn(lab.ask());
-        lab.host.wait_asked(1).await;
-        let gives_up = tokio::spawn(lab.ask());
-        tokio::task::yield_now().await;
+        let first = lab.under_way().await;
+        let gives_up = lab.waiting().await;
         gives_up.abort();
         assert!(gives_up.await.unwrap_err().is_cancelled());
         lab.host.may_answer.notify_one();
         assert_eq!(first.await.unwrap(), 1);
-        let next = tokio::spawn(lab.ask());
+        let next = lab.ask();
         lab.host.wait_asked(2).await;
         lab.host.may_answer.notify_one();
         assert_eq!(next.await.unwrap(), 2);
@@ -146,10 +156,8 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_nobody_waits_for_goes_with_the_one_who_could_send_it() {
         let lab = Lab::default();
-        let first = tokio::spawn(lab.ask());
-        lab.host.wait_asked(1).await;
-        let gives_up = tokio::spawn(lab.ask());
-        tokio::task::yield_now().await;
+        let first = lab.under_way().await;
+        let gives_up = lab.waiting().await;
         for asked in [gives_up, first] {
             asked.abort();
             assert!(asked.await.unwrap_err().is_cancelled());
