@@ -130,8 +130,7 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
     let stage = Stage::new();
     let plugin = stage.program.home().join("engine");
     let replace = |content: &[u8]| {
-        fs::write(script(stage.program.home(), "engine.new", ""), content).unwrap();
-        fs::rename(stage.program.home().join("engine.new"), &plugin).unwrap();
+        fs::rename(script(stage.program.home(), "engine.new", content), &plugin).unwrap();
     };
     let mut binary = fs::read(BINARY).unwrap();
     replace(&binary);

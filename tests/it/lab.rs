@@ -1,7 +1,9 @@
 //! The embedded host, the sample token service, and our binary between them.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -180,10 +182,18 @@ pub(crate) fn assert_seen(name: &str, seen: &str) {
 }
 
 /// A file that can be executed, with this content.
-pub(crate) fn script(directory: &Path, name: &str, content: &str) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
+///
+/// A process that has ended wrote it: one that this process had open for writing could not be started as long as a child
+/// that another test starts meanwhile has not begun its own program.
+pub(crate) fn script(directory: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.join(name);
-    fs::write(&path, content).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut install = Command::new("install")
+        .args(["-m", "755", "/dev/stdin"])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    install.stdin.take().unwrap().write_all(content.as_ref()).unwrap();
+    assert!(install.wait().unwrap().success());
     path
 }

@@ -10,6 +10,8 @@ use std::path::Path;
 use std::pin::Pin;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::process::{
@@ -18,6 +20,12 @@ use rustix::process::{
 use tokio::sync::{oneshot, watch};
 
 use super::executable::Executable;
+
+/// How long a program that is open for writing counts as one that is about to be closed.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// How long to wait before such a program is started again.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// The end of a process, for whoever waits.
 pub(crate) type Ended = Pin<Box<dyn Future<Output = io::Result<ExitStatus>> + Send>>;
@@ -44,7 +52,7 @@ pub(crate) async fn start(mut command: Command) -> io::Result<Kept> {
         die_with_this_process(&mut command);
     }
     let (started, child) = oneshot::channel();
-    std::thread::Builder::new().name("plugin".to_owned()).spawn(move || keep(command, started))?;
+    thread::Builder::new().name("plugin".to_owned()).spawn(move || keep(command, started))?;
     child.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the plugin has failed")))
 }
 
@@ -96,7 +104,7 @@ impl Group {
 }
 
 fn keep(mut command: Command, started: oneshot::Sender<io::Result<Kept>>) {
-    let mut child = match command.spawn() {
+    let mut child = match spawn(&mut command) {
         Ok(child) => child,
         Err(error) => {
             // Without a listener nothing was started and nobody has to know.
@@ -121,6 +129,20 @@ fn keep(mut command: Command, started: oneshot::Sender<io::Result<Kept>>) {
     let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while matches!(waitid(WaitId::Pid(pid), exited), Err(Errno::INTR)) {}
     tell.send_replace(Some(reap(&mut child, &group)));
+}
+
+/// A file that this process has written and closed may be open still: every child that another thread starts meanwhile
+/// has all files of its parent until its own program begins. The kernel starts no such file; it is free a moment later.
+fn spawn(command: &mut Command) -> io::Result<Child> {
+    let began = Instant::now();
+    loop {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && began.elapsed() < BUSY => {
+                thread::sleep(BUSY_PAUSE);
+            }
+            spawned => return spawned,
+        }
+    }
 }
 
 /// Ends what the plugin has started and left behind, and gives its process id back.

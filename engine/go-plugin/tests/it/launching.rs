@@ -1,5 +1,7 @@
 //! What a host says of a program that does not come up.
 
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -66,6 +68,27 @@ async fn a_program_for_another_machine_is_named_with_both_machines() {
     let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
     let expected = format!("is a program for s390x, which this machine ({})", std::env::consts::ARCH);
     assert!(error.contains(&expected), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_about_to_be_closed_by_its_writer_is_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "#!/bin/sh\nexit 3\n", "755");
+    let open = OpenOptions::new().append(true).open(&path).unwrap();
+    let mut writer = Command::new("sleep").arg("0.2").stdout(open).spawn().unwrap();
+    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    assert_eq!(error, "plugin ended before its handshake (exit status: 3)");
+    writer.wait().unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_stays_open_for_writing_is_not_waited_for_long() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "#!/bin/sh\nexit 3\n", "755");
+    let _open = OpenOptions::new().append(true).open(&path).unwrap();
+    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await;
+    let LaunchError::Spawn { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.kind(), ErrorKind::ExecutableFileBusy);
 }
 
 #[tokio::test]
