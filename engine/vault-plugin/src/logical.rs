@@ -16,7 +16,8 @@ mod system_view;
 
 pub use go_plugin::log::{Level, Logger};
 
-pub use backend::{Backend, BackendConfig, BackendType, Factory, SpecialPaths};
+pub(crate) use backend::Factory;
+pub use backend::{Backend, BackendConfig, BackendType, SpecialPaths};
 pub use error::{Error, READ_ONLY};
 pub use event::{Event, EventError, EventSender};
 pub use identity::{Alias, Entity, Group, IdentityToken, Wrapped};

@@ -152,4 +152,4 @@ pub struct BackendConfig {
 }
 
 /// Makes an engine for a mount.
-pub type Factory = Arc<dyn Fn(BackendConfig) -> Arc<dyn Backend> + Send + Sync>;
+pub(crate) type Factory = Arc<dyn Fn(BackendConfig) -> Arc<dyn Backend> + Send + Sync>;
