@@ -150,6 +150,13 @@ async fn during(lab: &mut Lab, command: Command, at: Moment, what: Disturbance) 
                 strike::strike(lab, &mut child, what, &prepared, &args).await
             });
         }
+        // As a person does who reads it.
+        if let Some(Struck::Sealed(pod)) = &struck
+            && event["on"]["node"]["node"] == **pod
+        {
+            lab.pods.delete(pod).await;
+            struck = Some(Struck::Nothing);
+        }
         if event["event"] != "bytes" {
             heard = format!("{heard}{line}\n");
         }

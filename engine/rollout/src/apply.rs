@@ -315,7 +315,7 @@ impl Run<'_> {
         let started = Instant::now();
         while self.has_other_nodes() && started.elapsed() < LONGEST_WAIT {
             match self.look().await {
-                Ok(seen) if !seen.server.has_active_node => {}
+                Ok(seen) if seen.is_between_leaders() => {}
                 Ok(_) | Err(_) => return,
             }
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -154,11 +154,11 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
 }
 
 fn next(observed: &Observed, goal: &Goal) -> Decision {
+    if observed.is_between_leaders() {
+        return Decision::Wait(WaitingOn::ActiveNode);
+    }
     if let Err(refusal) = check::server(observed) {
         return Decision::Refuse(refusal);
-    }
-    if !observed.server.has_active_node {
-        return Decision::Wait(WaitingOn::ActiveNode);
     }
     if let Some(refusal) = permission::denied(observed, goal) {
         return Decision::Refuse(refusal);

@@ -78,6 +78,7 @@ impl ObserveError {
 /// Whether a call may have failed on a node that is about to be replaced by another.
 pub(crate) fn may_pass(error: &CallError) -> bool {
     match error {
+        CallError::Sealed { .. } => true,
         CallError::Api(answer) => answer.status.is_server_error(),
         CallError::Transport { trouble, .. } => {
             matches!(trouble, Trouble::NoConnection | Trouble::Broken | Trouble::TimedOut | Trouble::Standby)

@@ -239,6 +239,13 @@ impl ThisRun {
 }
 
 impl Observed {
+    /// Whether a node is about to become active: none is, or the one that was is sealed, and another takes over from it.
+    pub fn is_between_leaders(&self) -> bool {
+        let mut servers =
+            self.site.iter().flat_map(|site| site.nodes.values()).filter_map(|node| node.vault.as_ref());
+        !self.server.has_active_node || (self.server.sealed && servers.any(|server| !server.sealed))
+    }
+
     /// The version that `plugin` is pinned to, with its `v`.
     pub fn pinned(&self, kind: PluginType, plugin: &str) -> Option<&str> {
         let Pins::Set(pins) = &self.pins else { return None };

@@ -48,6 +48,7 @@ impl StepError {
             _ => return false,
         };
         match call {
+            CallError::Sealed { .. } => true,
             CallError::Api(answer) => {
                 LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE).any(|words| answer.says(words))
             }

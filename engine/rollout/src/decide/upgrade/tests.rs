@@ -288,6 +288,19 @@ fn refusals_name_what_is_wrong() {
     }
 }
 
+#[test]
+fn another_node_takes_over_from_one_that_is_sealed() {
+    let mut observed = old_fleet();
+    observed.server.sealed = true;
+    node(&mut observed, "vault-0").vault.as_mut().expect("a server").sealed = true;
+    assert_eq!(decide(&observed, &goal(upgrade())), Decision::Wait(WaitingOn::ActiveNode));
+
+    for name in ["vault-1", "vault-2"] {
+        node(&mut observed, name).vault.as_mut().expect("a server").sealed = true;
+    }
+    assert!(matches!(refused(&observed, upgrade()), Refusal::Sealed { .. }));
+}
+
 fn back() -> Upgrade {
     let target = Target::Registered {
         kind: PluginType::Secret,

@@ -81,7 +81,8 @@ impl Servers {
         }
     }
 
-    /// Leads to the active server; while there is none, to the first that answers, which says so.
+    /// Leads to the active server; while there is none, to the first that may become it, which says so. One that is sealed
+    /// says nothing else.
     pub(super) async fn find_active(&self, nodes: Vec<NodeName>) -> Result<(), KubernetesError> {
         let mut asking = JoinSet::new();
         for node in nodes {
@@ -94,7 +95,7 @@ impl Servers {
                 answers.insert(node, answer);
             }
         }
-        let active = answers.iter().find(|(_, health)| is_active(health)).or(answers.iter().next());
+        let active = answers.iter().min_by_key(|(_, health)| (!is_active(health), health.sealed));
         if let Some((node, _)) = active {
             self.active.forward.lead_to(node.as_str());
         }
