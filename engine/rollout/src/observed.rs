@@ -184,6 +184,10 @@ pub enum ReadBack {
 pub struct ThisRun {
     /// Mounts it made.
     pub enabled: BTreeSet<MountPath>,
+    /// Mounts it moved to another version.
+    pub moved: BTreeSet<MountPath>,
+    /// Names of plugins that it moved by their pin.
+    pub pinned: BTreeSet<String>,
     /// Mounts it reloaded.
     pub reloaded: BTreeSet<MountPath>,
     /// Full paths it wrote.
@@ -226,9 +230,13 @@ impl ThisRun {
             Step::Write { path, .. } => {
                 self.written.insert(path.clone());
             }
+            Step::TuneMount { path, .. } => {
+                self.moved.insert(path.clone());
+            }
+            Step::SetPin { name, .. } => {
+                self.pinned.insert(name.clone());
+            }
             Step::PlaceBinary { .. }
-            | Step::TuneMount { .. }
-            | Step::SetPin { .. }
             | Step::RemoveCanary { .. }
             | Step::DeregisterVersion { .. }
             | Step::RemoveFile { .. }

@@ -219,10 +219,13 @@ impl<'a> View<'a> {
         (!paths.is_empty()).then_some(Step::ReloadMounts { paths })
     }
 
-    /// Only what this run has started anew: the rest was tried by whoever started it.
+    /// Only what this run has moved or started anew: the rest was tried by whoever did. What was moved may have been started
+    /// by a failover, and then needs no reload.
     fn trial(&self) -> Option<Step> {
         let run = &self.observed.this_run;
-        let due = self.upgrade.trials.iter().filter(|trial| run.reloaded.contains(&trial.mount));
+        let by_pin = run.pinned.contains(self.upgrade.name());
+        let is_new = |mount: &MountPath| by_pin || run.moved.contains(mount) || run.reloaded.contains(mount);
+        let due = self.upgrade.trials.iter().filter(|trial| is_new(&trial.mount));
         let mut paths = due.map(|trial| trial.mount.join(&trial.below));
         paths.find(|path| !run.tried.contains(path)).map(|path| Step::TryMount { path })
     }

@@ -289,6 +289,30 @@ fn refusals_name_what_is_wrong() {
 }
 
 #[test]
+fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
+    let trial = |mount| Trial { mount: path(mount), below: "creds/dev".into() };
+    let goal = goal(Upgrade { trials: vec![trial("custom"), trial("team")], ..without_canary() });
+    for is_pinned in [false, true] {
+        let mut observed = old_fleet();
+        if is_pinned {
+            pinned(&mut observed, "v1.0.0");
+        }
+        let moves = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
+        let steps = plan(&observed, &goal).expect("a plan").steps;
+        let moved = steps.iter().rposition(moves).expect("it moves mounts");
+        observed = steps[..=moved].iter().fold(observed, |observed, step| observed.after(step));
+        for mount in observed.mounts.values_mut() {
+            mount.running_version = "v1.2.3".into();
+            mount.running_sha256 = SHA.into();
+        }
+        let left: Vec<String> =
+            plan(&observed, &goal).expect("a plan").steps.iter().map(ToString::to_string).collect();
+        // Then the standbys, which serve reads of their own.
+        assert_eq!(left[..2], ["try custom/creds/dev", "try team/creds/dev"]);
+    }
+}
+
+#[test]
 fn another_node_takes_over_from_one_that_is_sealed() {
     let mut observed = old_fleet();
     observed.server.sealed = true;
