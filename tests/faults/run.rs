@@ -4,7 +4,7 @@ mod bad_version;
 mod obstacle;
 mod strike;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use harness::{Account, Retries};
 use serde_json::Value;
@@ -139,6 +139,7 @@ async fn during(lab: &mut Lab, command: Command, at: Moment, what: Disturbance) 
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut struck: Option<Struck> = None;
     let mut heard = String::new();
+    let mut tried = BTreeSet::new();
     while let Some(line) = lines.next_line().await.unwrap() {
         let event: Value = serde_json::from_str(&line).unwrap();
         if event["event"] == "planned" && prepared.plan_is_usual {
@@ -157,6 +158,9 @@ async fn during(lab: &mut Lab, command: Command, at: Moment, what: Disturbance) 
             lab.pods.delete(pod).await;
             struck = Some(Struck::Nothing);
         }
+        if event["event"] == "step_done" && event["step"]["step"] == "try_mount" {
+            tried.insert(event["step"]["path"].as_str().unwrap().to_owned());
+        }
         if event["event"] != "bytes" {
             heard = format!("{heard}{line}\n");
         }
@@ -172,6 +176,10 @@ async fn during(lab: &mut Lab, command: Command, at: Moment, what: Disturbance) 
         _ => &[0, 1, 4, 130],
     };
     assert!(code.is_none_or(|code| safe.contains(&code)), "exit code {code:?}: {said}\n{heard}");
+    if code == Some(0) {
+        let all = MOUNTS.map(|mount| format!("{mount}/creds/developer"));
+        assert_eq!(tried, BTreeSet::from(all), "ended well without every trial: {said}\n{heard}");
+    }
     Ended { code, said }
 }
 
