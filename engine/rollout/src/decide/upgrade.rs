@@ -225,7 +225,8 @@ impl<'a> View<'a> {
         let run = &self.observed.this_run;
         let by_pin = run.pinned.contains(self.upgrade.name());
         let is_new = |mount: &MountPath| by_pin || run.moved.contains(mount) || run.reloaded.contains(mount);
-        let due = self.upgrade.trials.iter().filter(|trial| is_new(&trial.mount));
+        let is_there = |mount: &MountPath| self.observed.mounts.contains_key(mount.as_str());
+        let due = self.upgrade.trials.iter().filter(|trial| is_new(&trial.mount) && is_there(&trial.mount));
         let mut paths = due.map(|trial| trial.mount.join(&trial.below));
         paths.find(|path| !run.tried.contains(path)).map(|path| Step::TryMount { path })
     }

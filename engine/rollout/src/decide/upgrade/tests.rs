@@ -309,6 +309,11 @@ fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
             plan(&observed, &goal).expect("a plan").steps.iter().map(ToString::to_string).collect();
         // Then the standbys, which serve reads of their own.
         assert_eq!(left[..2], ["try custom/creds/dev", "try team/creds/dev"]);
+
+        // What somebody removes meanwhile needs no trial.
+        observed.mounts.remove("custom/");
+        let Decision::Do(next) = decide(&observed, &goal) else { panic!("it ended without a trial") };
+        assert_eq!(next.to_string(), "try team/creds/dev");
     }
 }
 
