@@ -97,6 +97,8 @@ func run(o options) (*report, error) {
 
 	seen, err := converse(client, o)
 	if err != nil {
+		// The lines of a plugin that has ended are still being read; Kill waits until the last one is logged.
+		client.Kill()
 		return nil, fmt.Errorf("%w\n%s", err, log.String())
 	}
 
