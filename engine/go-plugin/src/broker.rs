@@ -4,6 +4,7 @@
 //! application in a request of its own: either may come first.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -32,6 +33,12 @@ const KNOCK_AGAIN: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<Shared>,
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").finish_non_exhaustive()
+    }
 }
 
 struct Shared {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::handshake::parse_go_bool;
@@ -14,11 +15,16 @@ pub(crate) const SOCKET_GROUP: &str = "PLUGIN_UNIX_SOCKET_GROUP";
 pub(crate) const TEMPORARY_DIRECTORY: &str = "TMPDIR";
 
 /// A snapshot of the process environment; everything that [`crate::Server::start`] reads comes from here.
-///
-/// It has no `Debug`, because a host may put secrets into the environment.
+/// A host may put secrets into it, so `Debug` shows the names only.
 #[derive(Clone, Default)]
 pub struct Environment {
     variables: HashMap<OsString, OsString>,
+}
+
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.variables.keys()).finish()
+    }
 }
 
 impl Environment {
@@ -88,6 +94,11 @@ mod tests {
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
         variables.iter().copied().collect()
+    }
+
+    #[test]
+    fn debug_output_shows_names_and_no_values() {
+        assert_eq!(format!("{:?}", environment(&[("API_KEY", "s3cret")])), r#"{"API_KEY"}"#);
     }
 
     #[test]

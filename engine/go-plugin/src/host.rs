@@ -13,6 +13,7 @@ pub(crate) mod fuzzing;
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -52,9 +53,19 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pieces of output that wait for a slow listener.
 const QUEUE: usize = 16;
 
-/// What to start, and how.
+/// What to start, and how. The environment may hold secrets, so `Debug` shows its names only.
 ///
-/// It has no `Debug`, because the environment may hold secrets.
+/// ```
+/// use go_plugin::Handshake;
+/// use go_plugin::host::LaunchOptions;
+///
+/// const HANDSHAKE: Handshake =
+///     Handshake { cookie_key: "MY_PLUGIN", cookie_value: "6f0b", protocol_versions: &[1] };
+///
+/// let env = vec![("API_KEY".into(), "hunter2".into())];
+/// let options = LaunchOptions { env, ..LaunchOptions::new("./my-plugin", HANDSHAKE) };
+/// assert!(format!("{options:?}").contains("API_KEY") && !format!("{options:?}").contains("hunter2"));
+/// ```
 #[derive(Clone)]
 pub struct LaunchOptions {
     /// The plugin's binary.
@@ -73,6 +84,21 @@ pub struct LaunchOptions {
     pub log: LogSink,
     /// How long the handshake and the connection may take.
     pub start_timeout: Duration,
+}
+
+impl fmt::Debug for LaunchOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("LaunchOptions")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &names)
+            .field("handshake", &self.handshake)
+            .field("security", &self.security)
+            .field("brokering", &self.brokering)
+            .field("start_timeout", &self.start_timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl LaunchOptions {
@@ -126,6 +152,12 @@ pub struct Running {
     handshake_time: Duration,
     brokered: Brokered,
     process: Process,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("pid", &self.pid()).field("line", &self.line).finish_non_exhaustive()
+    }
 }
 
 /// Starts a plugin as Vault would, and connects to it.
@@ -277,6 +309,7 @@ impl Running {
 }
 
 /// What a plugin's code prints, as the plugin hands it on.
+#[derive(Debug)]
 pub struct Output(mpsc::Receiver<Vec<u8>>);
 
 impl Output {

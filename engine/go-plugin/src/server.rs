@@ -1,5 +1,6 @@
 //! The plugin's side of a start: in Go's order, from the cookie to the last answer.
 
+use std::fmt;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -60,6 +61,12 @@ pub struct Server {
     parent: Parent,
     /// Kept, so that interrupts stay ours and come to nothing.
     _interrupts: Signal,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("line", &self.line).finish_non_exhaustive()
+    }
 }
 
 /// Why a plugin has ended, when nothing failed.

@@ -4,6 +4,7 @@
 //! write-ahead entry. [`framework`] routes requests to handlers, [`serve`] speaks the plugin protocol, [`testing`] runs
 //! the same engine on storage in memory, and [`host`] runs any plugin as Vault does.
 #![doc = include_str!("../README.md")]
+#![warn(missing_debug_implementations)]
 
 pub mod framework;
 pub mod host;

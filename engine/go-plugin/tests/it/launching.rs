@@ -12,7 +12,7 @@ use go_plugin::{Handshake, HandshakeLineError};
 use crate::relay::{HANDSHAKE, options};
 
 async fn refused(options: LaunchOptions) -> LaunchError {
-    launch(options).await.err().expect("the launch should fail")
+    launch(options).await.expect_err("the launch should fail")
 }
 
 /// A plugin that is a shell script.

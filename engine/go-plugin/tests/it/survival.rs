@@ -136,7 +136,7 @@ async fn what_a_plugin_has_started_does_not_outlive_it() {
     let script = format!("sleep 600 & echo $! > {}; exit 3", child.display());
     let options =
         LaunchOptions { args: vec!["-c".into(), script.into()], ..LaunchOptions::new("/bin/sh", HANDSHAKE) };
-    let error = launch(options).await.err().unwrap();
+    let error = launch(options).await.unwrap_err();
     assert!(error.to_string().contains("exit status: 3"), "{error}");
     let child = std::fs::read_to_string(child).unwrap().trim().parse().unwrap();
     // It may be gone already, and then there is nothing to wait for.

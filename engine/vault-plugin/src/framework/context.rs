@@ -1,5 +1,6 @@
 //! What a handler works with besides its fields.
 
+use std::fmt;
 use std::sync::Arc;
 
 use go_plugin::log::Logger;
@@ -34,6 +35,12 @@ use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Respon
 pub struct Context<S> {
     mount: Arc<Mounted<S>>,
     request: Arc<Request>,
+}
+
+impl<S> fmt::Debug for Context<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("request", &self.request).finish_non_exhaustive()
+    }
 }
 
 pub(crate) struct Mounted<S> {

@@ -1,5 +1,6 @@
 //! The declaration of an engine, read top to bottom.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -47,6 +48,17 @@ pub struct Engine<S> {
     initialize: Option<ContextWork<S>>,
     cleanup: Option<ContextWork<S>>,
     invalidate: Option<Invalidate<S>>,
+}
+
+impl<S> fmt::Debug for Engine<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("version", &self.version)
+            .field("paths", &self.paths)
+            .field("secrets", &self.secrets)
+            .field("special", &self.special)
+            .finish_non_exhaustive()
+    }
 }
 
 pub(crate) struct Rollback<S> {
@@ -484,6 +496,16 @@ impl<S: Send + Sync + 'static> Engine<S> {
 pub struct Declaration<S> {
     version: String,
     compiled: Arc<Compiled<S>>,
+}
+
+impl<S> fmt::Debug for Declaration<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Declaration")
+            .field("version", &self.version)
+            .field("secrets", &self.compiled.secrets)
+            .field("special", &self.compiled.special)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<S: Send + Sync + 'static> Declaration<S> {

@@ -1,6 +1,7 @@
 //! A path of an engine: pattern, fields, operations.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -60,6 +61,17 @@ pub struct Path<S> {
     existence: Option<Existence<S>>,
     display: Option<DisplayAttributes>,
     input: PathInput,
+}
+
+impl<S> fmt::Debug for Path<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let operations: Vec<_> = self.operations.iter().map(|entry| &entry.operation).collect();
+        f.debug_struct("Path")
+            .field("pattern", &self.pattern)
+            .field("fields", &self.fields)
+            .field("operations", &operations)
+            .finish_non_exhaustive()
+    }
 }
 
 struct OperationEntry<S> {

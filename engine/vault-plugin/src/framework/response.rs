@@ -1,5 +1,7 @@
 //! What handlers may return.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -102,6 +104,7 @@ pub struct Names(pub Vec<String>);
 pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
 
 /// A secret under a lease. One of a type that the engine does not declare is not handed out: nothing could revoke it.
+/// `Debug` shows its type and its lease.
 ///
 /// ```
 /// # use serde_json::json;
@@ -127,6 +130,15 @@ pub struct Issued {
     lease: Lease,
 }
 
+impl fmt::Debug for Issued {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Issued")
+            .field("secret_type", &self.secret_type)
+            .field("lease", &self.lease)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Issued {
     /// A secret of a declared type: what the caller gets, and what renew and revoke will need.
     ///
@@ -135,6 +147,7 @@ impl Issued {
     /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, Issued, Lease}, logical::Error}};
     /// let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::from_secs(600) };
     /// let issued = Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
+    /// assert!(!format!("{issued:?}").contains("s3cret"));
     /// let answer = issued.into_response()?.unwrap();
     /// assert_eq!(json!(answer.data), json!({"token": "s3cret"}));
     /// // Not shown to the caller; by the type the host's renewals and revocations find their way.

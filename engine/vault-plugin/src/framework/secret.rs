@@ -1,6 +1,7 @@
 //! Leased secrets: how they are renewed and revoked.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -66,6 +67,17 @@ pub struct SecretType<S> {
     fields: BTreeMap<String, Field>,
     renew: Option<Renew<S>>,
     revoke: Option<Revoke<S>>,
+}
+
+impl<S> fmt::Debug for SecretType<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretType")
+            .field("name", &self.name)
+            .field("fields", &self.fields)
+            .field("renewable", &self.renew.is_some())
+            .field("revocable", &self.revoke.is_some())
+            .finish()
+    }
 }
 
 impl<S: Send + Sync + 'static> SecretType<S> {

@@ -1,6 +1,7 @@
 //! A plugin process, from its start to its end.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,9 +23,7 @@ const HOST_VERSION: &str = "1.21.4";
 /// core.
 const DYING_TIME: Duration = Duration::from_secs(2);
 
-/// What to start, and how.
-///
-/// It has no `Debug`, because the environment may hold secrets.
+/// What to start, and how. The environment may hold secrets, so `Debug` shows its names only.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -33,11 +32,13 @@ const DYING_TIME: Duration = Duration::from_secs(2);
 /// let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
 /// let plugin = Launch {
 ///     args: vec!["serve".into()],
+///     env: vec![("API_KEY".into(), "hunter2".into())],
 ///     host_version: "1.18.0".to_owned(),
 ///     log: Arc::new(move |line: LogLine| drop(lines.send(line.message))),
 ///     ..Launch::new("./custom-plugin")
 /// };
 /// assert_eq!(plugin.program.to_str(), Some("./custom-plugin"));
+/// assert!(format!("{plugin:?}").contains("API_KEY") && !format!("{plugin:?}").contains("hunter2"));
 /// ```
 #[derive(Clone)]
 pub struct Launch {
@@ -55,6 +56,20 @@ pub struct Launch {
     pub brokering: Brokering,
     /// How long the handshake and the connection may take.
     pub start_timeout: Duration,
+}
+
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Launch")
+            .field("program", &self.program)
+            .field("args", &self.args)
+            .field("env", &names)
+            .field("host_version", &self.host_version)
+            .field("brokering", &self.brokering)
+            .field("start_timeout", &self.start_timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Launch {
@@ -132,6 +147,12 @@ pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
 /// ```
 #[derive(Clone)]
 pub struct Plugin(Arc<Process>);
+
+impl fmt::Debug for Plugin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plugin").field("pid", &self.pid()).finish_non_exhaustive()
+    }
+}
 
 struct Process {
     running: Running,
@@ -223,7 +244,7 @@ impl Plugin {
 /// use vault_plugin::host::{Launch, LaunchError, StartError, launch};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = launch(Launch::new("/no/such/plugin")).await.err().unwrap();
+/// let failed = launch(Launch::new("/no/such/plugin")).await.unwrap_err();
 /// assert!(matches!(failed, LaunchError::Start(StartError::NotFound(_))));
 /// assert_eq!(failed.to_string(), "/no/such/plugin does not exist");
 /// # Ok(()) }

@@ -1,6 +1,7 @@
 //! One mount of an engine that runs in another process.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,15 @@ pub struct MountConfig {
     pub options: BTreeMap<String, String>,
     /// The mount's unique id.
     pub backend_uuid: String,
+}
+
+impl fmt::Debug for MountConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MountConfig")
+            .field("options", &self.options)
+            .field("backend_uuid", &self.backend_uuid)
+            .finish_non_exhaustive()
+    }
 }
 
 impl MountConfig {
@@ -105,6 +115,16 @@ pub struct Mount {
     version: String,
     special_paths: SpecialPaths,
     place: Place,
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount")
+            .field("kind", &self.kind)
+            .field("version", &self.version)
+            .field("special_paths", &self.special_paths)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Mount {

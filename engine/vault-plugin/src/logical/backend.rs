@@ -1,6 +1,7 @@
 //! What a host needs of an engine: the face that [`crate::framework`] implements and the wire serves.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -149,6 +150,16 @@ pub struct BackendConfig {
     pub options: BTreeMap<String, String>,
     /// The mount's unique id.
     pub backend_uuid: String,
+}
+
+impl fmt::Debug for BackendConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendConfig")
+            .field("product", &self.product)
+            .field("options", &self.options)
+            .field("backend_uuid", &self.backend_uuid)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Makes an engine for a mount.

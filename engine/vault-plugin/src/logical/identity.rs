@@ -117,7 +117,7 @@ pub struct Group {
 /// assert_eq!((token.token.expose(), token.ttl.as_secs()), ("eyJhbGciOi", 600));
 /// # Ok(()) }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityToken {
     /// A signed JSON web token.
     pub token: Sensitive,
@@ -146,7 +146,7 @@ pub struct IdentityToken {
 /// assert_eq!((wrapped.token.expose(), wrapped.ttl.as_secs()), ("hvs.CAES", 60));
 /// # Ok(()) }
 /// ```
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrapped {
     /// The token that unwraps it, once.
     pub token: Sensitive,

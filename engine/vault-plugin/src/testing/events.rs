@@ -1,5 +1,6 @@
 //! Events and observations of a host that is not there.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -22,6 +23,15 @@ use crate::logical::{Event, EventError, EventSender, Map};
 /// ```
 #[derive(Default)]
 pub struct RecordedEvents(Mutex<Told>);
+
+impl fmt::Debug for RecordedEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedEvents")
+            .field("events", &self.events())
+            .field("observations", &self.observations())
+            .finish_non_exhaustive()
+    }
+}
 
 #[derive(Default)]
 struct Told {

@@ -1,6 +1,7 @@
 //! Storage of a host that is not there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -55,6 +56,13 @@ pub enum StorageCall {
 /// ```
 #[derive(Default)]
 pub struct MemoryStorage(Shared);
+
+/// The keys without the values.
+impl fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStorage").field("keys", &self.keys()).finish_non_exhaustive()
+    }
+}
 
 /// The entries, shared with the transactions on them.
 #[derive(Clone, Default)]

@@ -1,6 +1,7 @@
 //! A mount that asks an engine as a host would.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -45,6 +46,15 @@ pub struct Mount {
     storage: Arc<MemoryStorage>,
     system: Arc<StaticSystemView>,
     events: Arc<RecordedEvents>,
+}
+
+impl fmt::Debug for Mount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mount")
+            .field("storage", &self.storage)
+            .field("events", &self.events)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Mount {

@@ -1,6 +1,7 @@
 //! Settings of a host that is not there.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,18 @@ pub struct HostAnswers {
     pub rotation_jobs: Option<Vec<RotationJob>>,
 }
 
+/// Without passwords and tokens.
+impl fmt::Debug for HostAnswers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostAnswers")
+            .field("default_lease_ttl", &self.default_lease_ttl)
+            .field("max_lease_ttl", &self.max_lease_ttl)
+            .field("replication_state", &self.replication_state)
+            .field("plugin_env", &self.plugin_env)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Default for HostAnswers {
     fn default() -> Self {
         HostAnswers {
@@ -95,6 +108,12 @@ impl Default for HostAnswers {
 /// ```
 #[derive(Default)]
 pub struct StaticSystemView(Mutex<HostAnswers>);
+
+impl fmt::Debug for StaticSystemView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StaticSystemView").field(&*self.lock()).finish()
+    }
+}
 
 impl StaticSystemView {
     /// Changes what the host answers from now on.

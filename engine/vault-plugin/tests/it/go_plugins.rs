@@ -105,7 +105,7 @@ async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
     assert!(!plugin.is_multiplexed());
     let first = ready(&plugin).await;
     let config = MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
-    let refused = plugin.mount(config).await.err().unwrap();
+    let refused = plugin.mount(config).await.unwrap_err();
     assert!(matches!(refused, MountError::Occupied), "{refused}");
     ask(&first, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
 

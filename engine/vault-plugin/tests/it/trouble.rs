@@ -11,7 +11,7 @@ fn script(script: &str) -> Launch {
 }
 
 async fn refused(launched: Launch) -> String {
-    launch(launched).await.err().expect("the launch should fail").to_string()
+    launch(launched).await.expect_err("the launch should fail").to_string()
 }
 
 #[tokio::test]
@@ -22,14 +22,14 @@ async fn a_program_that_is_no_plugin_is_quoted() {
 
 #[tokio::test]
 async fn a_plugin_from_before_mutual_tls_is_told_what_to_rebuild() {
-    let error = launch(script("echo '1|4|unix|/tmp/x|grpc|'; sleep 60")).await.err().unwrap();
+    let error = launch(script("echo '1|4|unix|/tmp/x|grpc|'; sleep 60")).await.unwrap_err();
     assert!(matches!(error, LaunchError::OldProtocol { version: 4 }), "{error}");
     assert!(error.to_string().contains("rebuild it with vault/sdk 0.7 or later"), "{error}");
 }
 
 #[tokio::test]
 async fn a_go_engine_of_the_first_release_of_the_sdk_is_told_what_to_rebuild() {
-    let error = launch(Launch::new(harness::build::go_sdk("v0.1.13").await)).await.err().unwrap();
+    let error = launch(Launch::new(harness::build::go_sdk("v0.1.13").await)).await.unwrap_err();
     assert!(matches!(error, LaunchError::OldProtocol { version: 3 }), "{error}");
 }
 
