@@ -16,6 +16,7 @@ mod exec;
 mod inputs;
 mod interrupts;
 mod loader;
+mod logins;
 mod manifests;
 mod metrics;
 mod newcomer;

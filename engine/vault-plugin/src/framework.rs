@@ -6,8 +6,10 @@ mod engine;
 mod path;
 
 mod context;
+mod login;
 mod response;
 mod secret;
+mod token_settings;
 
 pub mod field;
 pub mod pattern;
@@ -31,9 +33,11 @@ pub use context::Context;
 pub use engine::{Declaration, DeclarationError, Engine};
 pub use field::{DisplayAttributes, Field};
 pub use identity_template::{IdentityTemplate, IdentityTemplateError};
+pub use login::{AliasName, Login, RoleName, TokenLifetime};
 pub use openapi::{OperationStatus, ResponseDoc};
 pub use patch::merge_patch;
 pub use path::Path;
 pub use raw::Raw;
 pub use response::{Data, IntoResponse, Issued, Names, NamesWithInfo, NoFields};
 pub use secret::{Lease, SecretType};
+pub use token_settings::{TokenFields, TokenSettings};

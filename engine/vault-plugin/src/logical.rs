@@ -2,6 +2,7 @@
 //!
 //! It knows neither paths (see [`crate::framework`]) nor the wire. Names follow `sdk/logical`.
 
+mod auth;
 mod backend;
 mod error;
 mod event;
@@ -16,6 +17,7 @@ mod system_view;
 
 pub use go_plugin::log::{Level, Logger};
 
+pub use auth::{Auth, TokenType};
 pub(crate) use backend::Factory;
 pub use backend::{Backend, BackendConfig, BackendType, SpecialPaths};
 pub use error::{Error, READ_ONLY};

@@ -114,6 +114,19 @@ pub async fn go_driver() -> PathBuf {
     built("go-driver", &[]).await
 }
 
+/// Path of an example of a crate of this workspace, as it was built with this test.
+///
+/// # Panics
+///
+/// When it was not.
+pub fn example_of_this_build(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a path");
+    let built =
+        test.ancestors().nth(2).expect("tests lie in a folder beside examples").join("examples").join(name);
+    assert!(built.exists(), "{} is not built: test the whole workspace", built.display());
+    built
+}
+
 /// Path of an example of a crate of this workspace, in the release profile.
 ///
 /// # Panics

@@ -6,18 +6,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::Context;
 use super::instance::Instance;
+use super::login::TokenLifetime;
 use super::path::{Path, Route};
 use super::pattern::PatternError;
-use super::secret::SecretType;
+use super::secret::{OnInternal, SecretType, on_internal};
 use crate::logical::{Backend, BackendConfig, BackendType, Error, Factory, Operation, SpecialPaths};
 
 pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-/// A secrets engine as its author declares it. `S` is what one mount keeps in memory: caches, clients.
+/// A secrets engine, or an auth method, as its author declares it. `S` is what one mount keeps in memory: caches, clients.
 ///
 /// ```
 /// use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
@@ -36,12 +38,14 @@ pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 /// # Ok(()) }
 /// ```
 pub struct Engine<S> {
+    kind: BackendType,
     state: Box<dyn Fn() -> S + Send + Sync>,
     description: String,
     version: String,
     paths: Vec<Path<S>>,
     secrets: Vec<SecretType<S>>,
     special: SpecialPaths,
+    login_renew: Option<OnInternal<S, TokenLifetime>>,
     rollback: Option<Rollback<S>>,
     rotate: Option<ContextWork<S>>,
     periodic: Option<ContextWork<S>>,
@@ -53,6 +57,7 @@ pub struct Engine<S> {
 impl<S> fmt::Debug for Engine<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine")
+            .field("kind", &self.kind)
             .field("version", &self.version)
             .field("paths", &self.paths)
             .field("secrets", &self.secrets)
@@ -71,7 +76,7 @@ type ContextWork<S> = Box<dyn Fn(Context<S>) -> Work + Send + Sync>;
 type Invalidate<S> = Box<dyn Fn(&S, &str) + Send + Sync>;
 
 impl<S: Send + Sync + 'static> Engine<S> {
-    /// An engine without paths. `state` is called once for every mount.
+    /// A secrets engine without paths. `state` is called once for every mount.
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
@@ -85,13 +90,42 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # Ok(()) }
     /// ```
     pub fn new(state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
+        Engine::of_kind(BackendType::Secrets, state)
+    }
+
+    /// An auth method without paths: its logins, at [paths without a token](Self::unauthenticated_path), answer with a
+    /// [`Login`](super::Login). `state` is called once for every mount.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Login, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn login(_: Context<()>, _: NoFields) -> Result<Login, Error> {
+    ///     Ok(Login::new("anyone").policies(["visitor"]))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let engine = Engine::auth_method(|| ())
+    ///     .unauthenticated_path("login")
+    ///     .path(Path::new("login").on(Operation::Update, "Log in.", login));
+    /// # let mount = Mount::new(engine).await?;
+    /// let auth = mount.login("login", json!({})).await?.unwrap().auth.unwrap();
+    /// assert_eq!(auth.policies, ["visitor"]);
+    /// # Ok(()) }
+    /// ```
+    pub fn auth_method(state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
+        Engine::of_kind(BackendType::Credential, state)
+    }
+
+    fn of_kind(kind: BackendType, state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
         Engine {
+            kind,
             state: Box::new(state),
             description: String::new(),
             version: String::new(),
             paths: Vec::new(),
             secrets: Vec::new(),
             special: SpecialPaths::default(),
+            login_renew: None,
             rollback: None,
             rotate: None,
             periodic: None,
@@ -180,6 +214,47 @@ impl<S: Send + Sync + 'static> Engine<S> {
     #[must_use]
     pub fn secret(mut self, secret: SecretType<S>) -> Self {
         self.secrets.push(secret);
+        self
+    }
+
+    /// Says how long a token of a login lives from now when it is to be renewed: the handler gets what was
+    /// [internal](super::Login::internal) to the login, and finds the rest in [`Request::auth`](crate::logical::Request::auth).
+    /// A token of an auth method without this is not renewable. Refuse what is no longer true: who is gone, whose
+    /// [policies](super::TokenSettings::has_policies_of) have changed.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use std::time::Duration;
+    /// # use vault_plugin::framework::{Context, Engine, Login, NoFields, Path, TokenLifetime};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// #[derive(serde::Deserialize, serde::Serialize)]
+    /// struct Guest {
+    ///     seat: u32,
+    /// }
+    ///
+    /// async fn renew(cx: Context<()>, guest: Guest) -> Result<TokenLifetime, Error> {
+    ///     if cx.storage().get(&format!("closed/{}", guest.seat)).await?.is_some() {
+    ///         return Err(Error::PermissionDenied);
+    ///     }
+    ///     Ok(TokenLifetime { ttl: Duration::from_mins(5), ..TokenLifetime::default() })
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let login = |_: Context<()>, _: NoFields| async { Ok(Login::new("ann").internal(Guest { seat: 7 })) };
+    /// # let path = Path::new("login").on(Operation::Update, "Log in.", login);
+    /// # let engine = Engine::auth_method(|| ()).path(path).unauthenticated_path("login");
+    /// let mount = Mount::new(engine.on_login_renew(renew)).await?;
+    /// let login = mount.login("login", json!({})).await?.unwrap();
+    /// let renewed = mount.renew(&login).await?.unwrap().auth.unwrap();
+    /// assert_eq!(renewed.lease.ttl, Duration::from_mins(5));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn on_login_renew<T, F>(mut self, renew: impl Fn(Context<S>, T) -> F + Send + Sync + 'static) -> Self
+    where
+        T: DeserializeOwned,
+        F: Future<Output = Result<TokenLifetime, Error>> + Send + 'static,
+    {
+        self.login_renew = Some(on_internal(renew));
         self
     }
 
@@ -465,15 +540,21 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// ```
     ///
     /// # Errors
-    /// Fails when a pattern is not a valid expression, or a path supports create without an existence check.
+    /// Fails when a pattern is not a valid expression, a path supports create without an existence check, or a secrets
+    /// engine renews logins.
     pub fn declare(self) -> Result<Declaration<S>, DeclarationError> {
         let routes = self.paths.into_iter().map(Route::compile).collect::<Result<Vec<_>, _>>()?;
+        if self.kind == BackendType::Secrets && self.login_renew.is_some() {
+            return Err(DeclarationError::RenewsLoginsOfNone);
+        }
         let compiled = Compiled {
+            kind: self.kind,
             state: self.state,
             description: self.description,
             routes,
             secrets: self.secrets,
             special: self.special,
+            login_renew: self.login_renew,
             rollback: self.rollback,
             rotate: self.rotate,
             periodic: self.periodic,
@@ -550,21 +631,19 @@ impl<S: Send + Sync + 'static> Declaration<S> {
 }
 
 pub(crate) struct Compiled<S> {
+    pub(crate) kind: BackendType,
     pub(crate) state: Box<dyn Fn() -> S + Send + Sync>,
     pub(crate) description: String,
     pub(crate) routes: Vec<Route<S>>,
     pub(crate) secrets: Vec<SecretType<S>>,
     pub(crate) special: SpecialPaths,
+    pub(crate) login_renew: Option<OnInternal<S, TokenLifetime>>,
     pub(crate) rollback: Option<Rollback<S>>,
     pub(crate) rotate: Option<ContextWork<S>>,
     pub(crate) periodic: Option<ContextWork<S>>,
     pub(crate) initialize: Option<ContextWork<S>>,
     pub(crate) cleanup: Option<ContextWork<S>>,
     pub(crate) invalidate: Option<Invalidate<S>>,
-}
-
-impl<S> Compiled<S> {
-    pub(crate) const KIND: BackendType = BackendType::Secrets;
 }
 
 /// What is wrong with a declaration. It is a fault of the engine's author.
@@ -585,6 +664,9 @@ pub enum DeclarationError {
         #[source]
         source: PatternError,
     },
+    /// A secrets engine would renew logins, of which it never has any.
+    #[error("a secrets engine has no logins to renew: declare an auth method with Engine::auth_method")]
+    RenewsLoginsOfNone,
     /// A path supports create without an existence check, so that the host never asks for it.
     #[error("path {pattern:?} supports {} but has no existence check", Operation::Create)]
     NoExistenceCheck {

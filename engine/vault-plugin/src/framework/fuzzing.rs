@@ -6,9 +6,9 @@ use serde_json::Value;
 
 use super::coerce::coerce;
 use super::field::FieldType;
-use super::parse_duration;
 use super::pattern::Pattern;
 use super::wal::Entry;
+use super::{TokenFields, TokenSettings, parse_duration};
 
 /// Every type of a field.
 pub(super) const KINDS: [FieldType; 17] = [
@@ -43,6 +43,28 @@ pub fn fields(bytes: &[u8]) {
     }
     if let Some(text) = raw.as_str() {
         drop(parse_duration(text));
+    }
+    if let Ok(given) = serde_json::from_value::<TokenFields>(raw) {
+        token_settings(given);
+    }
+}
+
+/// What a role of an auth method is given, field types aside: what is taken is kept, and is enough to be taken again.
+fn token_settings(given: TokenFields) {
+    let mut role = TokenSettings::default();
+    match role.change(given) {
+        Ok(()) => {
+            let stored = serde_json::to_value(&role).expect("settings have a JSON form");
+            assert_eq!(serde_json::from_value::<TokenSettings>(stored.clone()).ok(), Some(role));
+            let mut again = TokenSettings::default();
+            let given = serde_json::from_value(stored.clone()).expect("it is an object");
+            again.change(given).expect("what we keep we take");
+            assert_eq!(serde_json::to_value(&again).ok(), Some(stored));
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            assert_eq!(role, TokenSettings::default());
+        }
     }
 }
 

@@ -10,12 +10,13 @@ use super::context::{Context, Mounted};
 use super::engine::{Compiled, Rollback};
 use super::help::{PathHelp, root_help};
 use super::input::{self, Input};
+use super::login::set_lifetime;
 use super::openapi::{self, EngineDoc, PathInput};
 use super::path::{Forward, Route};
 use super::secret::{SecretType, secret_type};
 use super::wal;
 use crate::logical::{
-    Backend, BackendConfig, BackendType, Error, Map, Operation, ReplicationState, Request, Response,
+    Auth, Backend, BackendConfig, BackendType, Error, Map, Operation, ReplicationState, Request, Response,
     SpecialPaths, SystemViewError,
 };
 
@@ -72,6 +73,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
         };
         if let Some(response) = &mut response {
             self.settle_lease(response)?;
+            self.settle_login(response)?;
             if !ignored.is_empty() && route.input() == PathInput::Declared {
                 let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
                 response.warnings.push(text);
@@ -100,6 +102,18 @@ impl<S: Send + Sync + 'static> Instance<S> {
         Ok(())
     }
 
+    /// As a lease; and hosts refuse the whole answer of a secrets engine that has a login in it, without saying why.
+    fn settle_login(&self, response: &mut Response) -> Result<(), Error> {
+        let Some(auth) = &mut response.auth else { return Ok(()) };
+        if self.engine.kind != BackendType::Credential {
+            return Err(Error::internal(
+                "a secrets engine answered with a login, which only an auth method can",
+            ));
+        }
+        auth.lease.renewable &= self.engine.login_renew.is_some();
+        Ok(())
+    }
+
     fn declared(&self, internal_data: &Map) -> Option<&SecretType<S>> {
         let name = secret_type(internal_data)?;
         self.engine.secrets.iter().find(|declared| declared.name == name)
@@ -117,7 +131,25 @@ impl<S: Send + Sync + 'static> Instance<S> {
         Ok(standby || secondary && !system.local_mount().await?)
     }
 
+    /// Answers with the whole login: the host stores what it gets.
+    async fn login_renewed(&self, request: Request, mut auth: Auth) -> Result<Option<Response>, Error> {
+        let Some(renew) = &self.engine.login_renew else {
+            return Ok(Some(Response::error("this auth type doesn't support renew")));
+        };
+        let lifetime = match renew(self.context(request), auth.internal_data.clone()).await {
+            Err(Error::Invalid(text)) => return Ok(Some(Response::error(text))),
+            other => other?,
+        };
+        set_lifetime(&mut auth, lifetime);
+        Ok(Some(Response { auth: Some(auth), ..Response::default() }))
+    }
+
     async fn leased(&self, request: Request) -> Result<Option<Response>, Error> {
+        if request.operation == Operation::Renew
+            && let Some(auth) = request.auth.clone()
+        {
+            return self.login_renewed(request, auth).await;
+        }
         let Some(secret) = request.secret.clone() else {
             return Err(Error::internal("request has no secret"));
         };
@@ -199,7 +231,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
             Err(error) => return Err(error.into()),
         };
         let engine = EngineDoc {
-            kind: Compiled::<S>::KIND,
+            kind: self.engine.kind,
             product: self.mount.config.product,
             special: &self.engine.special,
             host_version: &version,
@@ -247,7 +279,7 @@ async fn undo_one<S: Send + Sync + 'static>(
 #[async_trait]
 impl<S: Send + Sync + 'static> Backend for Instance<S> {
     fn kind(&self) -> BackendType {
-        Compiled::<S>::KIND
+        self.engine.kind
     }
 
     fn special_paths(&self) -> SpecialPaths {

@@ -15,6 +15,7 @@ use super::input;
 use super::openapi::{OperationDoc, OperationStatus, PathDoc, PathInput, ResponseDoc};
 use super::pattern::Pattern;
 use super::response::IntoResponse;
+use super::token_settings;
 use crate::logical::{Error, Map, Operation, Response};
 
 type Answer = Pin<Box<dyn Future<Output = Result<Option<Response>, Error>> + Send>>;
@@ -159,6 +160,12 @@ impl<S: Send + Sync + 'static> Path<S> {
     pub fn field(mut self, name: impl Into<String>, field: Field) -> Self {
         self.fields.insert(name.into(), field);
         self
+    }
+
+    /// Adds the fields of [`TokenSettings`](super::TokenSettings), which has an example: how the tokens of a role of an auth method are to be.
+    #[must_use]
+    pub fn token_fields(self) -> Self {
+        token_settings::fields().into_iter().fold(self, |path, (name, field)| path.field(name, field))
     }
 
     /// Takes input outside of the declared fields without a warning.

@@ -223,7 +223,7 @@ impl<R: IntoResponse> IntoResponse for Option<R> {
     }
 }
 
-fn object(value: impl Serialize) -> Result<Map, Error> {
+pub(super) fn object(value: impl Serialize) -> Result<Map, Error> {
     match serde_json::to_value(value) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Error::internal("the engine answered with something that is not a JSON object")),

@@ -13,10 +13,9 @@ use super::context::Context;
 use super::field::Field;
 use crate::logical::{Error, Map, Response, Secret};
 
-type Renew<S> = Box<dyn Fn(Context<S>, Map) -> Renewal + Send + Sync>;
-type Revoke<S> = Box<dyn Fn(Context<S>, Map) -> Revocation + Send + Sync>;
-type Renewal = Pin<Box<dyn Future<Output = Result<Lease, Error>> + Send>>;
-type Revocation = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+/// What is called with the data that a lease or a login was kept with.
+pub(super) type OnInternal<S, R> =
+    Box<dyn Fn(Context<S>, Map) -> Pin<Box<dyn Future<Output = Result<R, Error>> + Send>> + Send + Sync>;
 
 /// How long a secret lives. Zero leaves the choice to the host.
 ///
@@ -65,8 +64,8 @@ pub struct Lease {
 pub struct SecretType<S> {
     pub(crate) name: &'static str,
     fields: BTreeMap<String, Field>,
-    renew: Option<Renew<S>>,
-    revoke: Option<Revoke<S>>,
+    renew: Option<OnInternal<S, Lease>>,
+    revoke: Option<OnInternal<S, ()>>,
 }
 
 impl<S> fmt::Debug for SecretType<S> {
@@ -152,10 +151,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         T: DeserializeOwned,
         F: Future<Output = Result<Lease, Error>> + Send + 'static,
     {
-        self.renew = Some(Box::new(move |cx, data| match read(data) {
-            Ok(data) => Box::pin(renew(cx, data)),
-            Err(error) => Box::pin(async move { Err(error) }),
-        }));
+        self.renew = Some(on_internal(renew));
         self
     }
 
@@ -194,10 +190,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         T: DeserializeOwned,
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.revoke = Some(Box::new(move |cx, data| match read(data) {
-            Ok(data) => Box::pin(revoke(cx, data)),
-            Err(error) => Box::pin(async move { Err(error) }),
-        }));
+        self.revoke = Some(on_internal(revoke));
         self
     }
 
@@ -227,7 +220,19 @@ pub(crate) fn secret_type(internal_data: &Map) -> Option<&str> {
     internal_data.get("secret_type")?.as_str()
 }
 
-fn read<T: DeserializeOwned>(data: Map) -> Result<T, Error> {
-    serde_json::from_value(Value::Object(data))
-        .map_err(|_| Error::internal("the lease holds internal data that this version cannot read"))
+/// Has the data read as its handler wants it.
+pub(super) fn on_internal<S, T, R, F>(
+    handle: impl Fn(Context<S>, T) -> F + Send + Sync + 'static,
+) -> OnInternal<S, R>
+where
+    T: DeserializeOwned,
+    R: 'static,
+    F: Future<Output = Result<R, Error>> + Send + 'static,
+{
+    Box::new(move |cx, data| match serde_json::from_value(Value::Object(data)) {
+        Ok(data) => Box::pin(handle(cx, data)),
+        Err(_) => Box::pin(async {
+            Err(Error::internal("the lease holds internal data that this version cannot read"))
+        }),
+    })
 }

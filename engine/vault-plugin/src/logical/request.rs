@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::{Map, Secret};
+use super::{Auth, Map, Secret};
 
 /// What is to be done at a path. The texts are those of `sdk/logical`; a host that knows more sends
 /// [`Operation::Other`], which no path supports.
@@ -139,6 +139,8 @@ pub struct Request {
     pub data: Map,
     /// The lease, for renew and revoke.
     pub secret: Option<Secret>,
+    /// The login, when its token is to be renewed.
+    pub auth: Option<Auth>,
     /// Request headers that the mount lets through (`passthrough_request_headers`).
     pub headers: BTreeMap<String, Vec<String>>,
     /// The caller's token, salted by the host: good for telling callers apart, for nothing else.
@@ -188,6 +190,7 @@ impl Request {
             path: path.into(),
             data,
             secret: None,
+            auth: None,
             headers: BTreeMap::new(),
             client_token: String::new(),
             client_token_accessor: String::new(),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::{Map, Secret, WrapInfo};
+use super::{Auth, Map, Secret, WrapInfo};
 
 /// An answer with data, perhaps under a lease.
 ///
@@ -26,6 +26,8 @@ pub struct Response {
     pub data: Option<Map>,
     /// The lease, if the data is a secret to be renewed and revoked.
     pub secret: Option<Secret>,
+    /// Who has logged in; from an auth method only.
+    pub auth: Option<Auth>,
     /// Remarks that do not make the request fail.
     pub warnings: Vec<String>,
     /// HTTP headers; the host passes on those in the mount's `allowed_response_headers`.
@@ -106,6 +108,7 @@ impl fmt::Debug for Response {
         f.debug_struct("Response")
             .field("fields", &self.data.as_ref().map(|data| data.keys().collect::<Vec<_>>()))
             .field("secret", &self.secret)
+            .field("auth", &self.auth)
             .field("warnings", &self.warnings)
             .finish_non_exhaustive()
     }

@@ -336,7 +336,32 @@ impl Mount {
         self.request(Operation::List, path, Map::new()).await
     }
 
-    /// Renews what an earlier response leased.
+    /// Logs in, at a path without a token.
+    ///
+    /// ```
+    /// # use serde_json::json;
+    /// # use vault_plugin::framework::{Context, Engine, Login, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # async fn login(_: Context<()>, _: NoFields) -> Result<Login, Error> {
+    /// #     Ok(Login::new("ann").policies(["reader"]))
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("login").on(Operation::Update, "Log in.", login);
+    /// # let mount = Mount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
+    /// let auth = mount.login("login", json!({"ticket": "A7"})).await?.unwrap().auth.unwrap();
+    /// assert_eq!(auth.policies, ["reader"]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as the engine does.
+    pub async fn login(&self, path: &str, data: Value) -> Result<Option<Response>, Error> {
+        let mut request = Request::new(Operation::Update, path, object(data));
+        request.unauthenticated = true;
+        self.send(request).await
+    }
+
+    /// Renews what an earlier response leased, or its login.
     ///
     /// ```
     /// # use std::time::Duration;
@@ -473,17 +498,44 @@ impl Mount {
         path: &str,
         data: Map,
     ) -> Result<Option<Response>, Error> {
-        self.backend.handle_request(Request::new(operation, path, data)).await
+        self.send(Request::new(operation, path, data)).await
+    }
+
+    /// A request with all that a host tells of it: where it comes from, who it is of, its headers.
+    ///
+    /// ```
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Map, Operation, Request}, testing::Mount};
+    /// async fn whoami(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
+    ///     Ok(Data(json!({"entity": cx.request().entity_id})))
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("whoami").on(Operation::Read, "Tell who asks.", whoami);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let mut request = Request::new(Operation::Read, "whoami", Map::new());
+    /// request.entity_id = "e-1".to_owned();
+    /// assert_eq!(mount.send(request).await?.unwrap().data.unwrap()["entity"], "e-1");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Fails as the engine does.
+    pub async fn send(&self, request: Request) -> Result<Option<Response>, Error> {
+        self.backend.handle_request(request).await
     }
 }
 
-/// A host hands back what it stored: the data of the response, the secret with its time of issue.
+/// A host hands back what it stored: the data of the response, the secret or the login with its time of issue.
 fn lease_request(operation: Operation, leased: &Response) -> Request {
     let mut request = Request::new(operation, "", leased.data.clone().unwrap_or_default());
-    request.secret = leased.secret.clone().map(|mut secret| {
-        secret.lease.issue_time.get_or_insert_with(SystemTime::now);
-        secret
-    });
+    (request.secret, request.auth) = (leased.secret.clone(), leased.auth.clone());
+    let secret = request.secret.as_mut().map(|secret| &mut secret.lease);
+    let auth = request.auth.as_mut().map(|auth| &mut auth.lease);
+    for lease in secret.into_iter().chain(auth) {
+        lease.issue_time.get_or_insert_with(SystemTime::now);
+    }
     request
 }
 

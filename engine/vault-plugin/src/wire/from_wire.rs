@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 
 use super::{ErrorKind, GO_ZERO_TIME, pb};
 use crate::logical::{
-    Alias, Connection, Entity, Error, Group, LeaseOptions, Map, Operation, READ_ONLY, Request, Response,
-    Secret, SpecialPaths, WrapInfo, Wrapped,
+    Alias, Auth, Connection, Entity, Error, Group, LeaseOptions, Map, Operation, READ_ONLY, Request,
+    Response, Secret, SpecialPaths, TokenType, WrapInfo, Wrapped,
 };
 
 /// A message that makes no sense.
@@ -31,6 +31,9 @@ pub(crate) enum WireError {
     /// Vault refuses a lease without a time of issue.
     #[error("the lease has no time of issue, without which Vault refuses it: send Go's zero time")]
     NoIssueTime,
+    /// A login for a kind of token that nobody knows.
+    #[error("a login of token type {0}, which is none of Vault's")]
+    TokenType(u32),
     /// Vault takes an error of a kind it does not know for success.
     #[error("error of kind {kind}, which Vault does not know and takes for success: {message}")]
     ErrorKind {
@@ -49,6 +52,7 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
         path: message.path,
         data: object("request data", &message.data)?,
         secret: message.secret.map(secret).transpose()?,
+        auth: message.auth.map(auth).transpose()?,
         headers: headers(message.headers),
         client_token: message.client_token,
         client_token_accessor: message.client_token_accessor,
@@ -73,15 +77,18 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
 
 /// As strict as Vault, so that an author learns here what would fail there.
 pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
-    if let Some(secret) = &message.secret {
-        strict("internal data of the lease", &secret.internal_data)?;
-        if secret.lease_options.as_ref().is_some_and(|lease| lease.issue_time.is_none()) {
+    let secret = message.secret.as_ref().map(|secret| (&secret.lease_options, &secret.internal_data));
+    let auth = message.auth.as_ref().map(|auth| (&auth.lease_options, &auth.internal_data));
+    for (lease, internal_data) in secret.into_iter().chain(auth) {
+        strict(INTERNAL_DATA, internal_data)?;
+        if lease.as_ref().is_some_and(|lease| lease.issue_time.is_none()) {
             return Err(WireError::NoIssueTime);
         }
     }
     Ok(Response {
         data: strict("response data", &message.data)?,
-        secret: message.secret.map(secret).transpose()?,
+        secret: message.secret.map(self::secret).transpose()?,
+        auth: message.auth.map(self::auth).transpose()?,
         warnings: message.warnings,
         headers: headers(message.headers),
         wrap_info: message.wrap_info.map(|wrap| WrapInfo {
@@ -177,21 +184,51 @@ pub(crate) fn wrapped(message: pb::ResponseWrapInfo) -> Wrapped {
     }
 }
 
+const INTERNAL_DATA: &str = "internal data of the lease";
+
 fn secret(message: pb::Secret) -> Result<Secret, WireError> {
-    let lease = message.lease_options.unwrap_or_default();
-    let issued = lease.issue_time.filter(|time| *time != GO_ZERO_TIME);
-    let issue_time = issued.and_then(|time| SystemTime::try_from(time).ok());
     Ok(Secret {
-        lease: LeaseOptions {
-            ttl: duration(lease.ttl),
-            max_ttl: duration(lease.max_ttl),
-            renewable: lease.renewable,
-            increment: duration(lease.increment),
-            issue_time,
-        },
-        internal_data: object("internal data of the lease", &message.internal_data)?,
+        lease: lease(message.lease_options.unwrap_or_default()),
+        internal_data: object(INTERNAL_DATA, &message.internal_data)?,
         lease_id: message.lease_id,
     })
+}
+
+fn auth(message: pb::Auth) -> Result<Auth, WireError> {
+    Ok(Auth {
+        lease: lease(message.lease_options.unwrap_or_default()),
+        internal_data: object(INTERNAL_DATA, &message.internal_data)?,
+        display_name: message.display_name,
+        policies: message.policies,
+        no_default_policy: message.no_default_policy,
+        metadata: message.metadata.into_iter().collect(),
+        period: duration(message.period),
+        explicit_max_ttl: duration(message.explicit_max_ttl),
+        num_uses: u32::try_from(message.num_uses.max(0)).unwrap_or(u32::MAX),
+        token_type: TokenType::ALL
+            .into_iter()
+            .find(|kind| *kind as u32 == message.token_type)
+            .ok_or(WireError::TokenType(message.token_type))?,
+        bound_cidrs: message.bound_cidrs,
+        alias: message.alias.map(alias),
+        group_aliases: message.group_aliases.into_iter().map(alias).collect(),
+        client_token: message.client_token.into(),
+        accessor: message.accessor,
+        entity_id: message.entity_id,
+        token_policies: message.token_policies,
+        identity_policies: message.identity_policies,
+    })
+}
+
+fn lease(message: pb::LeaseOptions) -> LeaseOptions {
+    let issued = message.issue_time.filter(|time| *time != GO_ZERO_TIME);
+    LeaseOptions {
+        ttl: duration(message.ttl),
+        max_ttl: duration(message.max_ttl),
+        renewable: message.renewable,
+        increment: duration(message.increment),
+        issue_time: issued.and_then(|time| SystemTime::try_from(time).ok()),
+    }
 }
 
 fn connection(message: pb::Connection) -> Connection {
@@ -256,6 +293,10 @@ mod tests {
             pb::Secret { lease_options: lease, internal_data: "{}".to_owned(), ..Default::default() };
         let timeless = pb::Response { data: "{}".to_owned(), secret: Some(secret), ..Default::default() };
         assert!(matches!(response(timeless), Err(WireError::NoIssueTime)));
+        let auth = pb::Auth { internal_data: "null".to_owned(), ..pb::Auth::default() };
+        let auth = pb::Auth { lease_options: Some(pb::LeaseOptions::default()), ..auth };
+        let timeless = pb::Response { data: "null".to_owned(), auth: Some(auth), ..pb::Response::default() };
+        assert!(matches!(response(timeless), Err(WireError::NoIssueTime)));
         let unknown = pb::ProtoError { err_type: 11, err_msg: "new".to_owned(), err_code: 0 };
         assert!(matches!(error(unknown), Err(WireError::ErrorKind { kind: 11, .. })));
     }
@@ -290,6 +331,26 @@ mod tests {
                 internal_data: data.clone(),
                 lease_id: "id".to_owned(),
             }),
+            auth: Some(Auth {
+                lease: LeaseOptions { ttl: Duration::from_secs(60), renewable: true, ..Default::default() },
+                internal_data: data.clone(),
+                display_name: "ann".to_owned(),
+                policies: vec!["reader".to_owned()],
+                no_default_policy: true,
+                metadata: BTreeMap::from([("seat".to_owned(), "7".to_owned())]),
+                period: Duration::from_secs(7),
+                explicit_max_ttl: Duration::from_secs(8),
+                num_uses: 9,
+                token_type: TokenType::DefaultBatch,
+                bound_cidrs: vec!["10.0.0.0/8".to_owned()],
+                alias: Some(Alias { name: "ann".to_owned(), local: true, ..Alias::default() }),
+                group_aliases: vec![Alias { name: "admins".to_owned(), ..Alias::default() }],
+                client_token: "hvs.1".to_owned().into(),
+                accessor: "a".to_owned(),
+                entity_id: "e".to_owned(),
+                token_policies: vec!["default".to_owned()],
+                identity_policies: vec!["writer".to_owned()],
+            }),
             warnings: vec!["careful".to_owned()],
             headers: BTreeMap::from([("X-A".to_owned(), vec!["1".to_owned(), "2".to_owned()])]),
             wrap_info: Some(WrapInfo { ttl: Duration::from_secs(5), ..WrapInfo::default() }),
@@ -298,6 +359,7 @@ mod tests {
 
         let mut asked = Request::new(Operation::Renew, "creds/x", data);
         asked.secret = sent.secret;
+        asked.auth = sent.auth;
         asked.headers = sent.headers;
         asked.mount_point = "kv/".to_owned();
         asked.entity_id = "e".to_owned();
@@ -308,6 +370,7 @@ mod tests {
         });
         let received = request(Some(to_wire::request(asked.clone()))).unwrap();
         assert_eq!((received.data, received.secret), (asked.data, asked.secret));
+        assert_eq!(received.auth, asked.auth);
         assert_eq!((received.headers, received.mount_point), (asked.headers, asked.mount_point));
         assert_eq!(received.connection.unwrap().peer_certificates, [[1, 2]]);
     }

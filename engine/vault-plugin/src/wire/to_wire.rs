@@ -6,7 +6,8 @@ use std::time::{Duration, SystemTime};
 use super::pb;
 use super::{ErrorKind, GO_ZERO_TIME};
 use crate::logical::{
-    Connection, Error, LeaseOptions, Map, Operation, Request, Response, Secret, SpecialPaths, WrapInfo,
+    Alias, Auth, Connection, Error, LeaseOptions, Map, Operation, Request, Response, Secret, SpecialPaths,
+    WrapInfo,
 };
 
 pub(crate) fn request(request: Request) -> pb::Request {
@@ -17,6 +18,7 @@ pub(crate) fn request(request: Request) -> pb::Request {
         replication_cluster: request.replication_cluster,
         path: request.path,
         secret: request.secret.map(secret),
+        auth: request.auth.map(auth),
         headers: headers(request.headers),
         client_token: request.client_token,
         client_token_accessor: request.client_token_accessor,
@@ -41,6 +43,7 @@ pub(crate) fn request(request: Request) -> pb::Request {
 pub(crate) fn response(response: Response) -> pb::Response {
     pb::Response {
         secret: response.secret.map(secret),
+        auth: response.auth.map(auth),
         data: json(response.data.as_ref()),
         warnings: response.warnings,
         wrap_info: response.wrap_info.map(wrap_info),
@@ -124,6 +127,42 @@ fn secret(secret: Secret) -> pb::Secret {
         lease_options: Some(lease(&secret.lease)),
         internal_data: json(Some(&secret.internal_data)),
         lease_id: secret.lease_id,
+    }
+}
+
+fn auth(auth: Auth) -> pb::Auth {
+    pb::Auth {
+        lease_options: Some(lease(&auth.lease)),
+        internal_data: json(Some(&auth.internal_data)),
+        display_name: auth.display_name,
+        policies: auth.policies,
+        metadata: auth.metadata.into_iter().collect(),
+        client_token: auth.client_token.expose().to_owned(),
+        accessor: auth.accessor,
+        period: nanoseconds(auth.period),
+        num_uses: i64::from(auth.num_uses),
+        entity_id: auth.entity_id,
+        alias: auth.alias.map(alias),
+        group_aliases: auth.group_aliases.into_iter().map(alias).collect(),
+        bound_cidrs: auth.bound_cidrs,
+        token_policies: auth.token_policies,
+        identity_policies: auth.identity_policies,
+        explicit_max_ttl: nanoseconds(auth.explicit_max_ttl),
+        token_type: auth.token_type as u32,
+        no_default_policy: auth.no_default_policy,
+    }
+}
+
+fn alias(alias: Alias) -> pb::Alias {
+    pb::Alias {
+        mount_type: alias.mount_type,
+        mount_accessor: alias.mount_accessor,
+        name: alias.name,
+        metadata: alias.metadata.into_iter().collect(),
+        id: alias.id,
+        namespace_id: alias.namespace_id,
+        custom_metadata: alias.custom_metadata.into_iter().collect(),
+        local: alias.local,
     }
 }
 

@@ -3,14 +3,13 @@
 
 use std::process::Command;
 
+use harness::build::example_of_this_build;
 use serde_json::Value;
-
-use crate::host::example;
 
 #[tokio::test]
 async fn the_official_client_finds_in_our_mock_what_it_finds_in_gos() {
     let driver = harness::build::go_driver().await;
-    let ours = cases(Command::new(&driver).arg("conformance").arg(example("mock")));
+    let ours = cases(Command::new(&driver).arg("conformance").arg(example_of_this_build("mock")));
     let go = cases(Command::new(&driver).arg("conformance").arg(&driver).arg("mock"));
     assert!(go.len() > 20, "{go:?}");
     assert_eq!(ours, go);

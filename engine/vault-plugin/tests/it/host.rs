@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
+use harness::build::example_of_this_build;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use vault_plugin::host::{
@@ -15,14 +16,7 @@ use vault_plugin::testing::{MemoryStorage, StaticSystemView, StorageCall};
 
 /// The example that Cargo has built beside this test.
 pub(crate) fn greeter() -> PathBuf {
-    example("greeter")
-}
-
-pub(crate) fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
-    assert!(binary.exists(), "{} is missing: cargo build -p vault-plugin --examples", binary.display());
-    binary
+    example_of_this_build("greeter")
 }
 
 /// Mounts the engine of `plugin` on `storage`, initialised.

@@ -8,4 +8,5 @@ mod framework;
 mod generated;
 mod go_plugins;
 mod host;
+mod logins;
 mod trouble;

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::VaultServer;
 use crate::network::Network;
 use crate::tls::{Certificate, Identity};
-use crate::{Cluster, build, http_client, port, root};
+use crate::{Cluster, Product, build, http_client, port, root};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub enum Storage {
 /// Choices to make before a [`VaultServer`] starts.
 #[must_use = "call `start`"]
 pub struct VaultServerBuilder {
+    product: Product,
     storage: Storage,
     plugin_directory: PluginDirectory,
     audit: Audit,
@@ -68,6 +69,7 @@ enum Transport {
 impl Default for VaultServerBuilder {
     fn default() -> VaultServerBuilder {
         VaultServerBuilder {
+            product: Product::Vault,
             storage: Storage::Memory,
             plugin_directory: PluginDirectory::Own,
             audit: Audit::Absent,
@@ -82,6 +84,12 @@ impl Default for VaultServerBuilder {
 }
 
 impl VaultServerBuilder {
+    /// Runs this server; a Vault unless told otherwise.
+    pub fn product(mut self, product: Product) -> VaultServerBuilder {
+        self.product = product;
+        self
+    }
+
     /// Keeps its data there.
     pub fn storage(mut self, storage: Storage) -> VaultServerBuilder {
         self.storage = storage;
@@ -153,7 +161,10 @@ impl VaultServerBuilder {
     ///
     /// When Vault cannot be built or does not start; the message holds its log.
     pub async fn start(self) -> VaultServer {
-        let binary = build::vault().await;
+        let binary = match self.product {
+            Product::Vault => build::vault().await,
+            Product::OpenBao => build::openbao().await,
+        };
         let directory =
             tempfile::Builder::new().prefix("vault-").tempdir().expect("the temporary directory is writable");
         let folder = directory.path();

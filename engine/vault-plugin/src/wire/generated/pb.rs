@@ -58,6 +58,49 @@ pub struct Secret {
     #[prost(string, tag = "3")]
     pub lease_id: ::prost::alloc::string::String,
 }
+/// A login. Durations are nanoseconds, `internal_data` is a JSON text.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Auth {
+    #[prost(message, optional, tag = "1")]
+    pub lease_options: ::core::option::Option<LeaseOptions>,
+    #[prost(string, tag = "2")]
+    pub internal_data: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub display_name: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "4")]
+    pub policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(map = "string, string", tag = "5")]
+    pub metadata: ::std::collections::HashMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    #[prost(string, tag = "6")]
+    pub client_token: ::prost::alloc::string::String,
+    #[prost(string, tag = "7")]
+    pub accessor: ::prost::alloc::string::String,
+    #[prost(int64, tag = "8")]
+    pub period: i64,
+    #[prost(int64, tag = "9")]
+    pub num_uses: i64,
+    #[prost(string, tag = "10")]
+    pub entity_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "11")]
+    pub alias: ::core::option::Option<Alias>,
+    #[prost(message, repeated, tag = "12")]
+    pub group_aliases: ::prost::alloc::vec::Vec<Alias>,
+    #[prost(string, repeated, tag = "13")]
+    pub bound_cidrs: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "14")]
+    pub token_policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "15")]
+    pub identity_policies: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(int64, tag = "16")]
+    pub explicit_max_ttl: i64,
+    #[prost(uint32, tag = "17")]
+    pub token_type: u32,
+    #[prost(bool, tag = "18")]
+    pub no_default_policy: bool,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RequestWrapInfo {
     #[prost(int64, tag = "1")]
@@ -128,6 +171,8 @@ pub struct Request {
     pub data: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "6")]
     pub secret: ::core::option::Option<Secret>,
+    #[prost(message, optional, tag = "7")]
+    pub auth: ::core::option::Option<Auth>,
     #[prost(map = "string, message", tag = "8")]
     pub headers: ::std::collections::HashMap<::prost::alloc::string::String, Header>,
     #[prost(string, tag = "9")]
@@ -161,6 +206,8 @@ pub struct Request {
 pub struct Response {
     #[prost(message, optional, tag = "1")]
     pub secret: ::core::option::Option<Secret>,
+    #[prost(message, optional, tag = "2")]
+    pub auth: ::core::option::Option<Auth>,
     #[prost(string, tag = "3")]
     pub data: ::prost::alloc::string::String,
     #[prost(string, repeated, tag = "5")]
