@@ -51,6 +51,16 @@ async fn a_killed_host_takes_its_plugin_with_it() {
 }
 
 #[tokio::test]
+async fn an_auth_method_is_refused_with_the_way_it_goes() {
+    let stage = Stage::new();
+    let doorman = build::example_of_this_build("doorman");
+    let refused = stage.run(&["--plugin", doorman.to_str().unwrap(), "--", "true"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("is an auth method, and `dev` works on secrets engines"), "{refused:?}");
+    assert!(refused.stderr.contains("`vault auth enable` mounts it"), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_command_finds_the_host_in_its_environment_and_its_exit_code_is_passed_on() {
     let stage = Stage::new();
     let show = "echo \"$VAULT_ADDR $VAULT_TOKEN\"; echo problem >&2; exit 7";

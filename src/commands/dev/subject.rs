@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Plugin, Probed, Register, Rewrite, Survival, Version, Wanted,
-    WriteGoal,
+    Binary, Downgrade, MountGoal, MountPath, Plugin, Probe, Probed, Register, Rewrite, Survival, Version,
+    Wanted, WriteGoal,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -158,6 +158,15 @@ fn earlier_service(kept: &Path) -> Option<SocketAddr> {
 
 fn version(probed: &Probed, program: &Path) -> Result<Version, CommandError> {
     let reported = match probed {
+        Probed::Ran(Probe { kind: Some(PluginType::Auth), .. }) => {
+            return Err(CommandError::failed(format!(
+                "{} is an auth method, and `dev` works on secrets engines",
+                program.display()
+            ))
+            .hint(
+                "On a server, `vault-token-plugin register` registers it with type: auth, and `vault auth enable` mounts it.",
+            ));
+        }
         Probed::Ran(probe) => probe.version.as_deref(),
         Probed::Failed { said } => {
             return Err(CommandError::failed(format!(
