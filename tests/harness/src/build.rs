@@ -120,9 +120,13 @@ pub async fn go_driver() -> PathBuf {
 ///
 /// When it was not.
 pub fn example_of_this_build(name: &str) -> PathBuf {
+    built_with_this_test(&format!("examples/{name}"))
+}
+
+/// What Cargo has put beside the folder of this test.
+fn built_with_this_test(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
-    let built =
-        test.ancestors().nth(2).expect("tests lie in a folder beside examples").join("examples").join(name);
+    let built = test.ancestors().nth(2).expect("tests lie in a folder beside what they need").join(path);
     assert!(built.exists(), "{} is not built: test the whole workspace", built.display());
     built
 }
@@ -170,10 +174,7 @@ pub async fn go_sdk(release: &str) -> PathBuf {
 pub async fn static_binary(package: &str) -> PathBuf {
     // Then the one that was built with this test is.
     if cfg!(target_feature = "crt-static") {
-        let test = std::env::current_exe().expect("a path");
-        let built = test.ancestors().nth(2).expect("tests lie in a folder beside binaries").join(package);
-        assert!(built.exists(), "{} is not built: test the whole workspace", built.display());
-        return built;
+        return built_with_this_test(package);
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = workspace.join("target/static");
