@@ -101,7 +101,7 @@ async fn import_images(cluster: &Cluster) {
     let vault = build::vault().await;
     let server = ImageArchive::new(VAULT_IMAGE, "/bin/vault", &[("bin/vault", Content::Program(vault))]);
     cluster.import(&server.path()).await;
-    let busybox = Path::new("/bin/busybox").to_owned();
+    let busybox = build::busybox().await;
     let shell = ImageArchive::new(
         SHELL_IMAGE,
         "/bin/sh",
@@ -116,7 +116,7 @@ async fn import_images(cluster: &Cluster) {
 
 /// Debian's registry, for whoever is in the cluster's network.
 async fn registry(cluster: &Cluster) -> (Program, Child) {
-    let program = Program::new("/usr/bin/docker-registry").in_network_of(cluster);
+    let program = Program::new(build::debian_program("docker-registry").await).in_network_of(cluster);
     let configuration = json!({
         "version": 0.1,
         "storage": {"filesystem": {"rootdirectory": program.home().join("storage")}},

@@ -11,7 +11,6 @@ use tempfile::TempDir;
 use crate::lab::Lab;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
-const BUSYBOX: &str = "/bin/busybox";
 
 /// A folder with two versions of a plugin, and a loader.
 struct Workshop {
@@ -22,7 +21,7 @@ struct Workshop {
 impl Workshop {
     /// For images that are not started: any static program will do as their loader, and a small one is soon packed.
     async fn new() -> Workshop {
-        Workshop::with_loader(BUSYBOX.into()).await
+        Workshop::with_loader(build::busybox().await).await
     }
 
     async fn with_loader(loader: PathBuf) -> Workshop {
@@ -53,14 +52,12 @@ impl Workshop {
     }
 }
 
-fn tool(name: &str) -> Program {
-    let path = Path::new("/usr/bin").join(name);
-    assert!(path.exists(), "{name} is missing: run tests/servers/oci-tools/install, as root");
-    Program::new(path)
+async fn tool(name: &str) -> Program {
+    Program::new(build::debian_program(name).await)
 }
 
 async fn inspect(image: &str) -> Value {
-    tool("skopeo").run(["inspect", image]).await.json()
+    tool("skopeo").await.run(["inspect", image]).await.json()
 }
 
 #[tokio::test]
@@ -86,7 +83,7 @@ async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
         assert_eq!(seen["Labels"]["org.opencontainers.image.version"], "2.0.0");
         assert_eq!(seen["Layers"].as_array().unwrap().len(), 4);
     }
-    let config = tool("skopeo").run(["inspect", "--config", &layout]).await.json();
+    let config = tool("skopeo").await.run(["inspect", "--config", &layout]).await.json();
     assert_eq!(config["config"]["User"], "100:1000");
     assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/vault-token-plugin", "loader"]));
     // As `docker load` reads it.
@@ -106,7 +103,7 @@ async fn an_image_holds_its_plugins_for_every_server_and_loads_them_without_a_sh
         unpack.push("--rootless");
     }
     unpack.push(bundle.to_str().unwrap());
-    tool("umoci").run(unpack).await.success();
+    tool("umoci").await.run(unpack).await.success();
 
     let root = bundle.join("rootfs");
     let sums = fs::read_to_string(root.join("plugins/SHA256SUMS")).unwrap();
@@ -165,7 +162,7 @@ async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
     let who = format!("{}:{}", Registry::USER, Registry::PASSWORD);
     let source = format!("docker://{image}:2.0.0");
     let copy = ["--insecure-policy", "copy", "--src-tls-verify=false", "--src-creds", &who, &source, &pulled];
-    tool("skopeo").run(copy).await.success();
+    tool("skopeo").await.run(copy).await.success();
     assert_eq!(inspect(&pulled).await["Digest"], report["image"]["digest"]);
 
     let scan = SecretScan::new().secret("the password", Registry::PASSWORD);
@@ -249,7 +246,8 @@ async fn several_platforms_are_one_image() {
     assert_eq!(report["image"]["platforms"].as_array().unwrap().len(), 2);
     for (architecture, at) in [("amd64", 0), ("arm64", 1)] {
         let image = format!("oci:{layout}:2.0.0");
-        let seen = tool("skopeo").run(["--override-arch", architecture, "inspect", &image]).await.json();
+        let seen =
+            tool("skopeo").await.run(["--override-arch", architecture, "inspect", &image]).await.json();
         assert_eq!(seen["Architecture"], architecture);
         assert_eq!(report["image"]["platforms"][at]["platform"], format!("linux/{architecture}"));
     }
@@ -270,7 +268,7 @@ async fn log_in(registry: &Registry, config: &Path) {
         Registry::USER,
     ];
     let login = login.into_iter().chain([registry.address()]);
-    tool("skopeo").run_with_input(login, Registry::PASSWORD).await.success();
+    tool("skopeo").await.run_with_input(login, Registry::PASSWORD).await.success();
 }
 
 fn done(report: &Value) -> Vec<&str> {

@@ -125,7 +125,7 @@ async fn a_disk_that_is_full_or_read_only_is_told_and_nothing_is_left() {
     let file = folder.path().join("kv-1.0.0");
     fs::copy(build::go_kv("v1.0.0").await, &file).unwrap();
     // Any static program: the image is not started.
-    let loader = Path::new("/bin/busybox");
+    let loader = build::busybox().await;
     let target = folder.path().join("target");
     fs::create_dir(&target).unwrap();
     for (mount, says) in [(Mount::Small, "The disk is full"), (Mount::ReadOnly, "read-only file system")] {

@@ -1,14 +1,13 @@
 # shellcheck shell=bash
-# Builds a Go module of the tests into a cache outside the tree, once for every set of inputs. Sourced by the `build`
-# script beside each module; the binary of an earlier run with the same inputs is used as it is.
+# What the build scripts beside this one share. A result lives in the cache outside the tree, below a key of everything it
+# is made from, and is made once for each key. Sourced.
 
 set -euo pipefail
+# Else a failing step inside $(...) would be passed over.
+shopt -s inherit_errexit
 
 servers=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/vault-token-plugin"
-
-# The build must not depend on how this machine's Go happens to be set up.
-export GOWORK=off GOFLAGS='' CGO_ENABLED=0
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -17,41 +16,54 @@ fail() {
     exit 1
 }
 
-# build_once NAME MODULE_DIR BINARY KEY_TEXT: prints the path of BINARY, which `compile WORK OUT` makes from a copy of
-# the module when it is not cached yet. KEY_TEXT holds what the result depends on besides the module's own files.
-build_once() {
-    local name=$1 module=$2 binary=$3 key_text=$4
-    local go_version key room result work
-    go_version=$("$servers/go" env GOVERSION)
-    key=$({
-        cat "$module"/go.mod "$module"/go.sum "$module"/*.go "$module/build" "$servers/cache.sh"
-        printf '%s\n' "$go_version" "$key_text"
-    } | sha256sum | cut -c1-16)
-    room="$cache/$name"
-    result="$room/$key/$binary"
-    work="$room/work"
+# key_of TEXT FILE...: a short key of a text and of the contents of files.
+key_of() {
+    local text=$1
+    shift
+    { cat -- "$@" </dev/null && printf '%s\n' "$text"; } | sha256sum | cut -c1-16
+}
 
-    if [[ ! -x $result ]]; then
+# make_once NAME KEY FILE MAKE: prints the path of FILE in the result directory of NAME and KEY. When it is missing, `MAKE DIR`
+# is called in an empty working directory and fills DIR, the result directory to be. A failed or interrupted call leaves no result.
+make_once() {
+    local name=$1 key=$2 file=$3 make=$4
+    local room="$cache/$1" lock
+    local result="$room/$key" work="$room/work"
+    if [[ ! -e $result/$file ]]; then
         mkdir -p "$room"
         exec {lock}>"$room/lock"
         if ! flock --nonblock "$lock"; then
-            say "$name: another build is running, waiting for it"
+            say "$name: waiting for another build"
             flock "$lock"
         fi
+        # Asked again: the previous holder of the lock may have made it.
+        if [[ ! -e $result/$file ]]; then
+            # Left by an interrupted build. Only the holder of the lock may touch it.
+            rm -rf "$work" "$result"
+            mkdir -p "$work/in" "$work/out"
+            cd "$work/in"
+            # Called plainly, not under `if`, so that `set -e` holds inside. Standard output carries the result alone.
+            "$make" "$work/out" >&2
+            cd "$room"
+            mv "$work/out" "$result"
+            rm -rf "$work"
+            [[ -e $result/$file ]] || fail "$name: the build did not make $file"
+            say "$name: ready after $SECONDS s"
+        fi
+        exec {lock}>&-
     fi
-    # Asked again: the one who held the lock may have made it.
-    if [[ ! -x $result ]]; then
-        say "$name: building with $go_version into $room/$key"
-        # What an interrupted build left. Only the holder of the lock may touch it.
-        rm -rf "$work"
-        mkdir -p "$work/source" "$work/$key"
-        cp "$module"/go.mod "$module"/go.sum "$module"/*.go "$work/source/"
-        # Standard output carries the result alone. Called plainly, not under `if`, so that `set -e` holds inside.
-        compile "$work/source" "$work/$key/$binary" >&2
-        rm -rf "${room:?}/$key"
-        mv "$work/$key" "$room/$key"
-        rm -rf "$work"
-        say "$name: built in $SECONDS s"
-    fi
-    printf '%s\n' "$result"
+    printf '%s\n' "$result/$file"
+}
+
+# build_once NAME MODULE_DIR BINARY KEY_TEXT: prints the path of BINARY, which `compile SOURCE OUT` builds from a copy of the Go
+# module in MODULE_DIR. KEY_TEXT is what the binary depends on besides the files of the module and the Go release.
+build_once() {
+    local module=$2 binary=$3 key
+    key=$(key_of "$4" "$module"/go.mod "$module"/go.sum "$module"/*.go "$module/build" "$servers/go")
+    compile_module() {
+        say "$name: building with $("$servers/go" env GOVERSION)"
+        cp "$module"/go.mod "$module"/go.sum "$module"/*.go .
+        compile "$PWD" "$1/$binary"
+    }
+    make_once "$1" "$key" "$binary" compile_module
 }

@@ -45,7 +45,7 @@ pub async fn openbao() -> PathBuf {
 
 /// Path of a real Prometheus; `promtool` lies beside it.
 ///
-/// Debian's package is fetched when neither is there.
+/// Debian's package is fetched when it is not cached yet.
 ///
 /// # Panics
 ///
@@ -54,9 +54,9 @@ pub async fn prometheus() -> PathBuf {
     built("prometheus", &[]).await
 }
 
-/// Path of a static busybox that is as good as that of Vault's own image.
+/// Path of a static busybox of the same release as that of Vault's own image.
 ///
-/// Debian's package is fetched when this machine's is older.
+/// Debian's package is fetched when it is not cached yet.
 ///
 /// # Panics
 ///
@@ -82,7 +82,18 @@ pub async fn kubernetes() -> PathBuf {
 ///
 /// When the build fails; its output went to standard error.
 pub async fn kubectl() -> PathBuf {
-    built("kubectl", &[]).await
+    built("kubernetes", &[]).await.with_file_name("kubectl")
+}
+
+/// Path of a program of Debian that is not part of every machine: `ctr`, `skopeo`, `umoci`, `docker-registry`.
+///
+/// Debian's packages are unpacked into the cache when they are not there yet; nothing is installed.
+///
+/// # Panics
+///
+/// When that fails; its output went to standard error.
+pub async fn debian_program(name: &str) -> PathBuf {
+    built("debian", &[]).await.join(name)
 }
 
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.

@@ -158,7 +158,7 @@ impl Cluster {
     ///
     /// When the node refuses it.
     pub async fn import(&self, archive: &Path) {
-        let output = tokio::process::Command::new("ctr")
+        let output = tokio::process::Command::new(build::debian_program("ctr").await)
             .arg("--address")
             .arg(self.folder.join("containerd.sock"))
             .args(["--namespace", "k8s.io", "images", "import"])

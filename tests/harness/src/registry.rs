@@ -1,13 +1,13 @@
 //! The reference registry, as Debian packages it.
 
 use std::fs;
-use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::build;
 use crate::port;
 use crate::process::Process;
 use crate::wait::eventually;
@@ -18,8 +18,6 @@ pub struct Registry {
     _process: Process,
     _directory: TempDir,
 }
-
-const PROGRAM: &str = "/usr/bin/docker-registry";
 
 impl Registry {
     /// Who may use it.
@@ -33,10 +31,8 @@ impl Registry {
     ///
     /// # Panics
     ///
-    /// When it is not installed, or does not answer.
+    /// When it cannot be fetched, or does not answer.
     pub async fn start() -> Registry {
-        let installed = Path::new(PROGRAM).exists();
-        assert!(installed, "{PROGRAM} is missing: run tests/servers/oci-tools/install, as root");
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         let htpasswd = directory.path().join("htpasswd");
         fs::write(&htpasswd, Self::HTPASSWD).expect("a new directory is writable");
@@ -52,7 +48,7 @@ impl Registry {
         let file = directory.path().join("config.yml");
         fs::write(&file, configuration.to_string()).expect("a new directory is writable");
         let log = fs::File::create(directory.path().join("log")).expect("a new directory is writable");
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(build::debian_program("docker-registry").await);
         command.arg("serve").arg(&file).env_clear().stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(log);
         let mut process = Process::spawn(&mut command);

@@ -1,12 +1,14 @@
-// Command kubernetes is the control plane and the node of a real Kubernetes,
-// and the etcd below them, in one binary: the first argument names the
-// component. The tests run our plugins in it.
+// Command kubernetes is the control plane, the node and the client of a real
+// Kubernetes, and the etcd below them, in one binary: the first argument names
+// the component. Started under the name kubectl it is the client alone. The
+// tests run our plugins in it.
 package main
 
 import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -17,6 +19,8 @@ import (
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	scheduler "k8s.io/kubernetes/cmd/kube-scheduler/app"
+	"k8s.io/kubectl/pkg/cmd"
+	"k8s.io/kubectl/pkg/cmd/util"
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
@@ -29,6 +33,12 @@ var components = map[string]func() *cobra.Command{
 }
 
 func main() {
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		if err := cli.RunNoErrOutput(cmd.NewDefaultKubectlCommand()); err != nil {
+			util.CheckErr(err)
+		}
+		return
+	}
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, "usage: kubernetes COMPONENT [ARGUMENT...]")
 		os.Exit(2)

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use harness::{
-    Cluster, ImageKind, PluginVolume, Program, RunsAs, Transport, UpdateStrategy, Upstream, VaultPods,
+    Cluster, ImageKind, PluginVolume, Program, RunsAs, Transport, UpdateStrategy, Upstream, VaultPods, build,
     eventually,
 };
 use k8s_openapi::api::core::v1::Pod;
@@ -26,7 +26,7 @@ async fn three_pods_come_up_and_one_that_is_deleted_comes_back_unsealed() {
 
     let standby = pods.standbys().await[0];
     let (uid, address) = (pods.uid(standby).await, pods.address(standby));
-    pods.place(standby, Path::new("/bin/busybox"), "gone-with-the-pod").await;
+    pods.place(standby, &build::busybox().await, "gone-with-the-pod").await;
     pods.delete(standby).await;
     pods.wait_whole().await;
     assert_ne!(pods.uid(standby).await, uid);
@@ -62,7 +62,7 @@ async fn a_restricted_pod_without_shell_on_tls_reads_plugins_that_it_cannot_writ
         .audit_log()
         .start()
         .await;
-    pods.place("vault-0", Path::new("/bin/busybox"), "busybox").await;
+    pods.place("vault-0", &build::busybox().await, "busybox").await;
     let plugin = "/vault/plugins/busybox";
     // Whatever program is there can be run, and there is no other to look at it with.
     assert_eq!(pods.exec("vault-0", &[plugin, "id", "-u"]).await.success(), "100\n");
@@ -71,7 +71,7 @@ async fn a_restricted_pod_without_shell_on_tls_reads_plugins_that_it_cannot_writ
     let refused = pods.exec("vault-0", &[plugin, "touch", "/new"]).await;
     assert!(refused.stderr.contains("Read-only file system"), "{refused:?}");
 
-    let cli = Program::new(harness::build::vault().await)
+    let cli = Program::new(build::vault().await)
         .env("VAULT_CACERT", pods.ca_file().unwrap().display().to_string())
         .env("VAULT_TOKEN", pods.root_token());
     // On this machine, and in the network of the pods.
