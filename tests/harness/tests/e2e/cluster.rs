@@ -136,7 +136,7 @@ async fn a_cluster_that_is_killed_leaves_no_process_and_the_next_one_clears_its_
     let killed = Cluster::start().await;
     let container = running_container(&killed).await;
     let (folder, namespace) = (killed.folder().to_owned(), killed.network_namespace().to_owned());
-    assert!(!cgroups(&container).is_empty());
+    assert!(!cgroups(&folder, &container).is_empty());
     killed.kill().await;
 
     // Every process of the cluster holds it.
@@ -149,19 +149,20 @@ async fn a_cluster_that_is_killed_leaves_no_process_and_the_next_one_clears_its_
     assert!(!namespace.exists());
     let empty =
         |cgroup: &PathBuf| fs::read_to_string(cgroup.join("cgroup.procs")).is_ok_and(|it| it.is_empty());
-    assert!(cgroups(&container).iter().all(empty));
+    assert!(cgroups(&folder, &container).iter().all(empty));
     assert!(folder.exists());
     assert!(!mounts().contains(&folder.display().to_string()));
 
     let next = Cluster::start().await;
     assert!(!folder.exists());
-    assert!(cgroups(&container).is_empty(), "{:?}", cgroups(&container));
+    assert_eq!(cgroups(&folder, ""), Vec::<PathBuf>::new());
 
     let container = running_container(&next).await;
     let folder = next.folder().to_owned();
+    assert!(!cgroups(&folder, &container).is_empty());
     drop(next);
     assert!(!folder.exists());
-    assert!(cgroups(&container).is_empty(), "{:?}", cgroups(&container));
+    assert_eq!(cgroups(&folder, ""), Vec::<PathBuf>::new());
     assert!(!mounts().contains(&folder.display().to_string()));
 }
 
@@ -182,11 +183,12 @@ async fn running_container(cluster: &Cluster) -> String {
     .await
 }
 
-/// The cgroups of a container, one for each controller.
-fn cgroups(container: &str) -> Vec<PathBuf> {
+/// The cgroups of a container of the cluster in `folder`, one in each hierarchy; of the cluster itself for no container.
+fn cgroups(folder: &Path, container: &str) -> Vec<PathBuf> {
     let root = Path::new("/sys/fs/cgroup");
-    let controllers = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
-    let candidates = controllers.chain([root.to_owned()]).map(|it| it.join("k8s.io").join(container));
+    let cluster = format!("vault-token-plugin-{}", folder.file_name().unwrap().to_str().unwrap());
+    let hierarchies = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().path());
+    let candidates = hierarchies.chain([root.to_owned()]).map(|it| it.join(&cluster).join(container));
     candidates.filter(|cgroup| cgroup.exists()).collect()
 }
 
