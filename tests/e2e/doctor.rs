@@ -4,27 +4,19 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use harness::{Output, Program, Storage, Upstream, VaultServer, build, eventually};
+use harness::{Doctor, Output, Program, Storage, Upstream, VaultServer, build, eventually, set_mode};
 use rollout::Binary;
 use serde_json::{Value, json};
 
 use crate::lab::{BINARY, Lab, NAME};
 
-mod clinic;
 mod forms;
-mod keeping;
 mod old;
 mod openbao;
-mod pods;
-mod restricted;
 mod rights;
 mod stored;
-mod variants;
 mod walk;
-mod without_shell;
 mod words;
-
-use clinic::Clinic;
 
 /// A version after ours.
 const NEXT: &str = "0.1.9";
@@ -34,14 +26,15 @@ const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 /// A server, and who looks at it and cures it.
 struct Ward {
     lab: Lab,
-    clinic: Clinic,
+    doctor: Doctor,
 }
 
 impl Ward {
     fn of(lab: Lab) -> Ward {
-        let clinic =
-            Clinic::new(&[("vault", lab.vault.cli_binary())], &[], |program| program.vault(&lab.vault));
-        Ward { lab, clinic }
+        let doctor = Doctor::new(BINARY, &[("vault", lab.vault.cli_binary())], &[], |program| {
+            program.vault(&lab.vault)
+        });
+        Ward { lab, doctor }
     }
 
     async fn healthy() -> Ward {
@@ -59,19 +52,19 @@ impl Ward {
     }
 
     async fn doctor(&self, flags: &[&str]) -> Output {
-        self.clinic.doctor(flags).await
+        self.doctor.run(flags).await
     }
 
     async fn is_healthy(&self) {
-        self.clinic.is_healthy().await;
+        self.doctor.is_healthy().await;
     }
 
-    async fn names(&self, expected: &[&str], flags: &[&str]) -> Vec<Value> {
-        self.clinic.names(expected, flags).await
+    async fn finds(&self, expected: &[&str], flags: &[&str]) -> Vec<Value> {
+        self.doctor.finds(expected, flags).await
     }
 
     async fn cures(&self, id: &str) {
-        self.clinic.cures(id).await;
+        self.doctor.cures(id).await;
     }
 
     /// Changes the server's configuration, and starts it anew.
@@ -105,10 +98,6 @@ impl Ward {
         fs::set_permissions(&part, fs::Permissions::from_mode(0o755)).unwrap();
         fs::copy(&part, self.directory().join(file)).unwrap();
     }
-}
-
-fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// VTP-204, VTP-206, VTP-208, VTP-210.
@@ -168,10 +157,10 @@ async fn the_catalog_against_the_files() {
     let kept = ward.lab.folder().join("kept");
     fs::rename(ward.file(), &kept).unwrap();
     ward.write(FILE, b"#!/bin/sh\n");
-    ward.clinic.cures_with("VTP-303", &kept).await;
+    ward.doctor.cures_with("VTP-303", &kept).await;
 
     fs::remove_file(ward.file()).unwrap();
-    ward.clinic.cures_with("VTP-301", &kept).await;
+    ward.doctor.cures_with("VTP-301", &kept).await;
 }
 
 /// VTP-401, VTP-501, VTP-502, VTP-507, VTP-508.
@@ -232,7 +221,7 @@ async fn nothing_runs_behind_a_mount() {
     fs::remove_file(ward.file()).unwrap();
     ward.lab.vault.start().await;
     // In this order they are cured.
-    let findings = ward.names(&["VTP-301", "VTP-504"], &[]).await;
+    let findings = ward.finds(&["VTP-301", "VTP-504"], &[]).await;
     assert!(findings.iter().all(|finding| finding["severity"] == "breaks_now"), "{findings:#?}");
     let status = ward.lab.program.run(["status"]).await.success();
     assert!(status.contains(&format!("NOT ANSWERING, configured {VERSION}: custom/")), "{status}");
@@ -243,8 +232,8 @@ async fn nothing_runs_behind_a_mount() {
         ward.lab.program.run_with_input(["doctor", "--explain", "-"], fs::read(log).unwrap()).await;
     assert!(explained.success().contains("VTP-504: nothing runs behind a mount"));
 
-    ward.clinic.follows(&findings[0], &kept).await;
-    ward.clinic.cures_in_a_moment("VTP-504").await;
+    ward.doctor.follow(&findings[0], &kept).await;
+    ward.doctor.cures_and_waits("VTP-504").await;
     let role = || Some(json!({"permissions": "read"}));
     ward.lab.vault.api("POST", "custom/roles/another", role()).await.success();
 
@@ -256,8 +245,8 @@ async fn nothing_runs_behind_a_mount() {
     let reload = Some(json!({"mounts": ["custom/"]}));
     ward.lab.vault.api("POST", "sys/plugins/reload/backend", reload).await.success();
     let refused = ward.lab.vault.api("POST", "custom/roles/third", role()).await;
-    let told = ward.clinic.explains(&refused.body.to_string(), "VTP-162").await;
-    ward.clinic.runs(words::command_in(&told["cure"])).await;
+    let told = ward.doctor.explains(&refused.body.to_string(), "VTP-162").await;
+    ward.doctor.in_shell(words::command_in(&told["cure"])).await;
     eventually("it can be written to", async || {
         let written = ward.lab.vault.api("POST", "custom/roles/third", role()).await;
         (written.status < 300).then_some(())
@@ -278,9 +267,9 @@ async fn a_mount_that_does_not_answer() {
         said.contains("no such file or directory").then_some(())
     })
     .await;
-    let findings = ward.names(&["VTP-301", "VTP-505"], &[]).await;
-    ward.clinic.explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
-    ward.clinic.follows(&findings[0], &kept).await;
+    let findings = ward.finds(&["VTP-301", "VTP-505"], &[]).await;
+    ward.doctor.explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
+    ward.doctor.follow(&findings[0], &kept).await;
     ward.is_healthy().await;
 }
 
@@ -294,10 +283,10 @@ async fn a_plugin_whose_server_is_gone() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let findings = ward.names(&["VTP-601"], &[]).await;
+    let findings = ward.finds(&["VTP-601"], &[]).await;
     let command = findings[0]["commands"][0].as_str().unwrap();
     assert_eq!(command, format!("kill {}", child.id().unwrap()));
-    ward.clinic.shell.run(["-c", command]).await.success();
+    ward.doctor.shell.run(["-c", command]).await.success();
     child.wait().await.unwrap();
     ward.is_healthy().await;
 }
@@ -309,12 +298,12 @@ async fn a_sealed_server() {
     ward.lab.vault.seal().await;
     let directory = ward.directory().display().to_string();
     let flags = ["--plugin-dir", directory.as_str()];
-    let findings = ward.names(&["VTP-702"], &flags).await;
+    let findings = ward.finds(&["VTP-702"], &flags).await;
     assert_eq!(findings[0]["severity"], "breaks_now");
     assert_eq!(ward.doctor(&flags).await.code, Some(3));
     let unseal = format!("vault operator unseal {}", ward.lab.vault.unseal_key());
-    ward.clinic.runs(&unseal).await;
-    ward.clinic.is_healthy_in_a_moment().await;
+    ward.doctor.in_shell(&unseal).await;
+    ward.doctor.wait_healthy().await;
 }
 
 /// VTP-701.
@@ -336,21 +325,21 @@ async fn a_server_that_is_not_initialised() {
     let _running = server.spawn(["server", "-config", "vault.json"]);
     let address = format!("http://127.0.0.1:{port}");
     let of = |token: &str| {
-        Clinic::new(&[("vault", &vault)], &[], |program| {
+        Doctor::new(BINARY, &[("vault", &vault)], &[], |program| {
             program.env("VAULT_ADDR", &*address).env("VAULT_TOKEN", token)
         })
     };
-    let clinic = of("none yet");
-    eventually("the server answers", async || (clinic.doctor(&[]).await.code == Some(3)).then_some(())).await;
+    let doctor = of("none yet");
+    eventually("the server answers", async || (doctor.run(&[]).await.code == Some(3)).then_some(())).await;
     let directory = folder.display().to_string();
-    let findings = clinic.names(&["VTP-701"], &["--plugin-dir", &directory]).await;
+    let findings = doctor.finds(&["VTP-701"], &["--plugin-dir", &directory]).await;
     let init =
         format!("{} -key-shares=1 -key-threshold=1 -format=json", words::command_in(&findings[0]["cure"]));
-    let keys: Value = serde_json::from_str(&clinic.runs(&init).await).unwrap();
-    let findings = clinic.names(&["VTP-702"], &["--plugin-dir", &directory]).await;
+    let keys: Value = serde_json::from_str(&doctor.in_shell(&init).await).unwrap();
+    let findings = doctor.finds(&["VTP-702"], &["--plugin-dir", &directory]).await;
     let unseal = words::command_in(&findings[0]["cure"]);
-    clinic.runs(&format!("{unseal} {}", keys["unseal_keys_b64"][0].as_str().unwrap())).await;
-    of(keys["root_token"].as_str().unwrap()).is_healthy_in_a_moment().await;
+    doctor.in_shell(&format!("{unseal} {}", keys["unseal_keys_b64"][0].as_str().unwrap())).await;
+    of(keys["root_token"].as_str().unwrap()).wait_healthy().await;
 }
 
 /// VTP-704.
@@ -358,14 +347,14 @@ async fn a_server_that_is_not_initialised() {
 async fn a_server_without_a_plugin_directory() {
     let vault = VaultServer::builder().without_plugin_directory().storage(Storage::Raft);
     let mut ward = Ward::of(Lab::of(vault, Upstream::start().await).await);
-    let findings = ward.names(&["VTP-704"], &[]).await;
+    let findings = ward.finds(&["VTP-704"], &[]).await;
     assert_eq!(findings[0]["severity"], "note", "nothing needs one");
     assert_eq!(ward.doctor(&["--fail-on", "note"]).await.code, Some(3));
     assert_eq!(ward.doctor(&[]).await.code, Some(0));
     let directory = ward.lab.vault.directory().join("plugins");
     set_mode(&directory, 0o755);
     ward.reconfigure("plugin_directory", directory.to_str().unwrap()).await;
-    ward.clinic.is_healthy_in_a_moment().await;
+    ward.doctor.wait_healthy().await;
 }
 
 /// VTP-201, VTP-202.
@@ -375,15 +364,15 @@ async fn a_plugin_directory_that_is_not_there() {
     let (directory, away) = (ward.directory().to_owned(), ward.directory().with_extension("away"));
     fs::rename(&directory, &away).unwrap();
     let flag = directory.display().to_string();
-    let findings = ward.names(&["VTP-201"], &["--plugin-dir", &flag]).await;
-    ward.clinic.runs(findings[0]["commands"][0].as_str().unwrap()).await;
-    ward.names(&["VTP-301"], &[]).await;
+    let findings = ward.finds(&["VTP-201"], &["--plugin-dir", &flag]).await;
+    ward.doctor.in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
+    ward.finds(&["VTP-301"], &[]).await;
     ward.lab.register(&ward.lab.description(&["custom"], "1h")).await.success();
     ward.is_healthy().await;
 
     fs::remove_dir_all(&directory).unwrap();
     fs::write(&directory, "").unwrap();
-    ward.names(&["VTP-202"], &["--plugin-dir", &flag]).await;
+    ward.finds(&["VTP-202"], &["--plugin-dir", &flag]).await;
     fs::remove_file(&directory).unwrap();
     fs::rename(&away, &directory).unwrap();
     ward.is_healthy().await;
@@ -400,17 +389,17 @@ async fn a_plugin_directory_that_is_a_link() {
     symlink(&real, &link).unwrap();
     let vault = VaultServer::builder().plugin_directory(&link).storage(Storage::Raft);
     let mut ward = Ward::of(Lab::with(vault).await);
-    let findings = ward.names(&["VTP-205"], &[]).await;
+    let findings = ward.finds(&["VTP-205"], &[]).await;
     assert!(findings[0]["evidence"].as_str().unwrap().ends_with(&real.display().to_string()));
     ward.reconfigure("plugin_directory", real.to_str().unwrap()).await;
-    ward.clinic.is_healthy_in_a_moment().await;
+    ward.doctor.wait_healthy().await;
 }
 
 /// VTP-101, VTP-102, VTP-103, VTP-104, VTP-105, VTP-107.
 #[tokio::test]
 async fn a_binary_is_judged_before_it_goes_anywhere() {
     let folder = tempfile::tempdir().unwrap();
-    let clinic = Clinic::new(&[], &[], |program| program);
+    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
     let make = |name: &str, content: &[u8], mode| {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
@@ -435,13 +424,13 @@ async fn a_binary_is_judged_before_it_goes_anywhere() {
         (&no_plugin, &["VTP-105", "VTP-104"]),
         (&nonsense, &["VTP-107"]),
     ] {
-        let findings = clinic.names(needed, &[path]).await;
+        let findings = doctor.finds(needed, &[path]).await;
         match findings[0]["commands"].as_array().unwrap().as_slice() {
             // What is printed is run; else it takes another binary, and that was said.
-            [command] => drop(clinic.runs(command.as_str().unwrap()).await),
+            [command] => drop(doctor.in_shell(command.as_str().unwrap()).await),
             _ => drop(make(Path::new(path).file_name().unwrap().to_str().unwrap(), &good, 0o755)),
         }
-        let again = clinic.doctor(&[path]).await.json();
+        let again = doctor.run(&[path]).await.json();
         assert_eq!(again["healthy"], true, "{path}: {again:#}");
     }
 }

@@ -1,4 +1,4 @@
-//! Whole journeys on a real Vault and a real HTTP upstream.
+//! Journeys on a real Vault or OpenBao and a real HTTP upstream, on this machine and as an ordinary user.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
@@ -17,13 +17,9 @@ mod inputs;
 mod interrupts;
 mod loader;
 mod logins;
-mod manifests;
 mod metrics;
-mod newcomer;
 mod nothing_is_lost;
-mod operator;
 mod package;
-mod pods;
 mod refusals;
 mod register;
 mod same_as_vault;

@@ -96,7 +96,7 @@ fn every_test_binary_is_one_that_the_test_command_runs() {
     for package in metadata().workspace_packages() {
         for target in package.targets.iter().filter(|target| target.kind.contains(&TargetKind::Test)) {
             assert!(
-                ["it", "e2e", "faults"].contains(&&*target.name),
+                ["it", "e2e", "kubernetes", "faults"].contains(&&*target.name),
                 "{} has tests in {}",
                 package.name,
                 target.name

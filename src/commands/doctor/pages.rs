@@ -26,6 +26,12 @@ fn page(known: &Known) -> String {
                 "\n## How it is known\n\nThe test `{test}` in `tests/e2e` makes it happen on a real server."
             )
         }
+        Shown::OnPods(test) => {
+            writeln!(
+                text,
+                "\n## How it is known\n\nThe test `{test}` in `tests/kubernetes` makes it happen on real pods."
+            )
+        }
         Shown::OnSnapshot(why) => {
             writeln!(text, "\n## How it is known\n\nFrom tests on recorded observations: {why}.")
         }
@@ -85,14 +91,17 @@ fn the_pages_are_what_would_be_written() {
 
 #[test]
 fn the_test_that_is_named_as_proof_is_there() {
-    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e");
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     for known in known() {
-        if let Shown::OnServer(test) = known.shown {
-            let (module, name) = test.rsplit_once("::").expect("a test of a module");
-            let file = tests.join(module.replace("::", "/")).with_extension("rs");
-            let source = fs::read_to_string(file).expect("the tests");
-            assert!(source.contains(&format!("async fn {name}()")), "{}: {test}", known.id);
-            assert!(source.contains(known.id), "{test} does not name {}", known.id);
-        }
+        let (target, test) = match known.shown {
+            Shown::OnServer(test) => ("e2e", test),
+            Shown::OnPods(test) => ("kubernetes", test),
+            Shown::OnSnapshot(_) => continue,
+        };
+        let (module, name) = test.rsplit_once("::").expect("a test of a module");
+        let file = tests.join(target).join(module.replace("::", "/")).with_extension("rs");
+        let source = fs::read_to_string(file).expect("the tests");
+        assert!(source.contains(&format!("async fn {name}()")), "{}: {test}", known.id);
+        assert!(source.contains(known.id), "{test} does not name {}", known.id);
     }
 }

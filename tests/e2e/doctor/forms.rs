@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use harness::{build, set_mode};
 use serde_json::{Value, json};
 
-use super::{NEXT, VERSION, Ward, build, set_mode};
+use super::{NEXT, VERSION, Ward};
 use crate::lab::{BINARY, NAME};
 
 #[tokio::test]
@@ -22,14 +23,14 @@ async fn a_build_server_and_a_fix() {
         .success();
     set_mode(ward.directory(), 0o777);
 
-    let junit = ward.clinic.program.run(["doctor", "--format", "junit"]).await;
+    let junit = ward.doctor.program.run(["doctor", "--format", "junit"]).await;
     assert_eq!(junit.code, Some(3), "{junit:?}");
     assert!(junit.stdout.contains("tests=\"2\" failures=\"2\""), "{}", junit.stdout);
     for id in ["VTP-204", "VTP-502"] {
         assert!(junit.stdout.contains(&format!("<testcase classname=\"{id}\"")), "{}", junit.stdout);
     }
     let sarif =
-        ward.clinic.program.run(["doctor", "--format", "sarif", "--fail-on", "breaks-at-restart"]).await;
+        ward.doctor.program.run(["doctor", "--format", "sarif", "--fail-on", "breaks-at-restart"]).await;
     let sarif: Value = sarif.json();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     let named: Vec<&Value> = results.iter().map(|result| &result["ruleId"]).collect();
@@ -38,14 +39,14 @@ async fn a_build_server_and_a_fix() {
     assert!(named.iter().all(|id| rules.iter().any(|rule| rule["id"] == **id)));
 
     // The plan comes first, and only what a reload cures is in it.
-    let fixed = ward.clinic.program.run(["doctor", "--fix", "--yes"]).await;
+    let fixed = ward.doctor.program.run(["doctor", "--fix", "--yes"]).await;
     assert_eq!(fixed.code, Some(3), "the directory is still open to everybody: {fixed:?}");
     assert!(fixed.stderr.contains("reload custom/"), "{}", fixed.stderr);
     assert!(!fixed.stdout.contains("VTP-502"), "{}", fixed.stdout);
     ward.cures("VTP-204").await;
     let mount = ward.lab.vault.api("GET", "sys/mounts/custom", None).await.success();
     assert_eq!(mount["data"]["running_plugin_version"], next.as_str(), "and not {VERSION}");
-    let fixed = ward.clinic.program.run(["doctor", "--fix", "--yes"]).await.success();
+    let fixed = ward.doctor.program.run(["doctor", "--fix", "--yes"]).await.success();
     assert_eq!(fixed, "Healthy: nothing is wrong.\n");
 }
 
@@ -61,7 +62,7 @@ async fn a_command_that_fails_shows_what_is_known() {
         if !ward.lab.vault.child_plugin_pids().is_empty() {
             ward.lab.kill_plugin().await;
         }
-        let failed = ward.clinic.program.run(arguments).await;
+        let failed = ward.doctor.program.run(arguments).await;
         assert!(failed.code == Some(1) || failed.code == Some(5), "{failed:?}");
         assert!(failed.stderr.contains("VTP-301"), "{arguments:?}: {}", failed.stderr);
         assert!(failed.stderr.contains("docs/findings/VTP-301.md"), "{}", failed.stderr);

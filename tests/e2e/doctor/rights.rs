@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
-use harness::Program;
+use harness::{Doctor, Program};
 use rollout::{ServerRight, server_rights};
 use serde_json::{Value, json};
 
-use super::{Clinic, Ward};
-use crate::lab::NAME;
+use super::Ward;
+use crate::lab::{BINARY, NAME};
 
 impl Ward {
     async fn allow(&self, rights: &[ServerRight]) {
@@ -23,11 +23,13 @@ impl Ward {
     }
 
     /// A doctor with the rights of the policy.
-    async fn operator(&self) -> Clinic {
+    async fn operator(&self) -> Doctor {
         let body = json!({"policies": ["operator"]});
         let created = self.lab.vault.api("POST", "auth/token/create", Some(body)).await.success();
         let token = created["auth"]["client_token"].as_str().unwrap().to_owned();
-        Clinic::new(&[], &[], |program: Program| program.vault(&self.lab.vault).env("VAULT_TOKEN", &*token))
+        Doctor::new(BINARY, &[], &[], |program: Program| {
+            program.vault(&self.lab.vault).env("VAULT_TOKEN", &*token)
+        })
     }
 }
 
@@ -51,7 +53,7 @@ async fn a_token_that_sees_little() {
         let without: Vec<ServerRight> = whole.iter().filter(|right| right.path != path).cloned().collect();
         ward.allow(&without).await;
         let directory = ward.directory().display().to_string();
-        let output = operator.doctor(&["--plugin-dir", &directory]).await;
+        let output = operator.run(&["--plugin-dir", &directory]).await;
         let document: Value = serde_json::from_str(&output.stdout).unwrap();
         assert_eq!(document["healthy"], false, "without {path}: {document:#}");
         assert_eq!(document["findings"], json!([]), "without {path}");
@@ -65,7 +67,7 @@ async fn a_token_that_sees_little() {
         right.capabilities = &["create", "read", "update", "delete"];
     }
     ward.allow(&without_sudo).await;
-    let findings = operator.names(&["VTP-901"], &[]).await;
+    let findings = operator.finds(&["VTP-901"], &[]).await;
     let cure = findings[0]["cure"].as_str().unwrap();
     assert!(cure.contains("create, update, delete and sudo on sys/plugins/catalog/*"), "{cure}");
     ward.allow(&whole).await;

@@ -19,7 +19,7 @@ async fn what_older_servers_and_long_troubles_leave_in_storage() {
     let mut stored = ward.lab.vault.stored(&entry).await.unwrap();
     stored["sha256"] = Value::Null;
     ward.lab.vault.store(&entry, &stored).await;
-    ward.names(&["VTP-305"], &[]).await;
+    ward.finds(&["VTP-305"], &[]).await;
     ward.register_by_hand(NAME, VERSION, FILE).await;
     ward.is_healthy().await;
 
@@ -42,12 +42,12 @@ async fn what_older_servers_and_long_troubles_leave_in_storage() {
     stored["revokeErr"] = json!("lease has consumed all retry attempts");
     ward.lab.vault.store(&entry, &stored).await;
     ward.lab.vault.restart().await;
-    let findings = ward.names(&["VTP-651"], &[]).await;
+    let findings = ward.finds(&["VTP-651"], &[]).await;
     let cure = &findings[0]["cure"];
-    let named = ward.clinic.runs(command_in(cure)).await;
+    let named = ward.doctor.in_shell(command_in(cure)).await;
     assert!(named.contains(lease), "{named}");
     let revoke = cure.as_str().unwrap().split('`').nth(3).unwrap();
-    ward.clinic.runs(&revoke.replace("LEASE_ID", lease)).await;
+    ward.doctor.in_shell(&revoke.replace("LEASE_ID", lease)).await;
     ward.is_healthy().await;
     assert!(ward.lab.upstream.live().is_empty(), "the credential is gone");
 }

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use harness::{Doctor, build, set_mode};
 use serde_json::json;
 
-use super::{Clinic, NEXT, TRIAL, Ward, build, set_mode};
+use super::{NEXT, TRIAL, Ward};
 use crate::lab::{BINARY, NAME};
 
 /// As often as a person would look again.
@@ -35,7 +36,7 @@ async fn a_newcomer_cures_five_failures_with_what_doctor_prints() {
     let mut met = Vec::new();
     for look in 0.. {
         let output = ward.doctor(&[]).await;
-        let findings = Clinic::findings(&output);
+        let findings = Doctor::findings(&output);
         if findings.is_empty() {
             break;
         }
@@ -44,7 +45,7 @@ async fn a_newcomer_cures_five_failures_with_what_doctor_prints() {
             met.push(finding["id"].as_str().unwrap().to_owned());
             for command in finding["commands"].as_array().unwrap() {
                 // One cure may come too early, before that of another finding, and helps at the next look.
-                let _ended = ward.clinic.shell.run(["-c", command.as_str().unwrap()]).await;
+                let _ended = ward.doctor.shell.run(["-c", command.as_str().unwrap()]).await;
             }
         }
     }

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Program, Reply, VaultServer, build};
+use harness::{Doctor, Program, Reply, VaultServer, build, set_mode};
 use rollout::{Binary, known};
 use serde_json::{Value, json};
 
-use super::{Clinic, FILE, Ward, set_mode};
+use super::{FILE, Ward};
 use crate::lab::BINARY;
 
 /// The first command that a cure names in its words.
@@ -46,59 +46,59 @@ impl Ward {
 #[tokio::test]
 async fn what_is_refused_is_understood_and_cured() {
     let ward = Ward::healthy().await;
-    let clinic = &ward.clinic;
+    let doctor = &ward.doctor;
     let sha256 = kv(&ward).await;
     let catalog = "sys/plugins/catalog/secret/kv-of-ours";
     let entry = |version: &str, sha256: &str| json!({"command": "kv", "version": version, "sha256": sha256});
 
     let said = ward.refused("POST", catalog, entry("v1.0.0", "zz")).await;
-    clinic.explains(&said, "VTP-165").await;
+    doctor.explains(&said, "VTP-165").await;
     let said = ward.refused("POST", catalog, entry("v1.x", &sha256)).await;
-    clinic.explains(&said, "VTP-107").await;
+    doctor.explains(&said, "VTP-107").await;
     let said = ward.refused("POST", catalog, entry("v9.9.9", &sha256)).await;
-    clinic.explains(&said, "VTP-159").await;
+    doctor.explains(&said, "VTP-159").await;
     let image = json!({"oci_image": "plugins/kv", "version": "v1.0.0", "sha256": sha256});
     let said = ward.refused("POST", catalog, image).await;
-    clinic.explains(&said, "VTP-167").await;
+    doctor.explains(&said, "VTP-167").await;
     // As it reports, with its own checksum, as a file of every node: that is what these four ask for.
     ward.does(catalog, entry("v1.0.0", &sha256)).await;
     ward.is_healthy().await;
 
     let said = ward.refused_mount("kv-of-ours", "v2.0.0").await;
-    clinic.explains(&said, "VTP-501").await;
+    doctor.explains(&said, "VTP-501").await;
     let pin = "sys/plugins/pins/secret/kv-of-ours";
     ward.does(pin, json!({"version": "v1.0.0"})).await;
     let said = ward.refused_mount("kv-of-ours", "v1.0.0").await;
-    clinic.explains(&said, "VTP-401").await;
+    doctor.explains(&said, "VTP-401").await;
     let said = ward.refused("DELETE", &format!("{catalog}?version=v1.0.0"), json!({})).await;
-    clinic.explains(&said, "VTP-402").await;
+    doctor.explains(&said, "VTP-402").await;
     ward.lab.vault.api("DELETE", pin, None).await.success();
 
     let said = ward.refused("POST", "sys/plugins/reload/backend", json!({"mounts": ["nowhere/"]})).await;
-    let told = clinic.explains(&said, "VTP-161").await;
-    let shown = clinic.runs(command_in(&told["cure"])).await;
+    let told = doctor.explains(&said, "VTP-161").await;
+    let shown = doctor.in_shell(command_in(&told["cure"])).await;
     assert!(shown.contains("custom/"), "{shown}");
     let said = ward.does("sys/plugins/reload/backend", json!({"plugin": "nobody"})).await;
-    clinic.explains(&said.to_string(), "VTP-161").await;
+    doctor.explains(&said.to_string(), "VTP-161").await;
     ward.does("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
 
     let said = ward.refused("POST", "nothing/here", json!({"a": "b"})).await;
-    let told = clinic.explains(&said, "VTP-163").await;
-    let shown = clinic.runs(command_in(&told["cure"])).await;
+    let told = doctor.explains(&said, "VTP-163").await;
+    let shown = doctor.in_shell(command_in(&told["cure"])).await;
     assert!(shown.contains("custom/"), "{shown}");
 
     let said = ward.lab.vault.cli(["plugin", "reload", "-mounts", "custom/"]).await;
-    let told = clinic.explains(&said.stderr, "VTP-166").await;
+    let told = doctor.explains(&said.stderr, "VTP-166").await;
     assert!(told["cure"].as_str().unwrap().ends_with("use `vault-token-plugin reload --mount`."), "{told}");
-    clinic.runs("vault-token-plugin reload --mount custom --yes").await;
+    doctor.in_shell("vault-token-plugin reload --mount custom --yes").await;
 
     let by_hand = Program::new(ward.directory().join("kv")).run([""; 0]).await;
-    let told = clinic.explains(&by_hand.stderr, "VTP-155").await;
+    let told = doctor.explains(&by_hand.stderr, "VTP-155").await;
     let inspect = told["cure"].as_str().unwrap().split('`').nth(1).unwrap();
-    clinic.runs(&format!("{inspect} {}", ward.directory().join("kv").display())).await;
+    doctor.in_shell(&format!("{inspect} {}", ward.directory().join("kv").display())).await;
 
-    let copied = clinic.shell.run(["-c", &format!("cp {BINARY} {}", ward.file().display())]).await;
-    clinic.explains(&copied.stderr, "VTP-164").await;
+    let copied = doctor.shell.run(["-c", &format!("cp {BINARY} {}", ward.file().display())]).await;
+    doctor.explains(&copied.stderr, "VTP-164").await;
     ward.is_healthy().await;
 }
 
@@ -109,8 +109,8 @@ async fn a_server_that_is_away_is_understood() {
         Program::new(program).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "hvs.example")
     };
     let said = nobody(&build::vault().await).run(["secrets", "list"]).await;
-    let clinic = Clinic::new(&[], &[], |program| program);
-    let told = clinic.explains(&said.stderr, "VTP-706").await;
+    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
+    let told = doctor.explains(&said.stderr, "VTP-706").await;
     assert!(told["cure"].as_str().unwrap().contains("VAULT_ADDR"), "{told}");
     let looked = nobody(BINARY.as_ref()).run(["doctor"]).await;
     assert!(looked.code == Some(1) && looked.stderr.contains("VAULT_ADDR"), "{looked:?}");
@@ -141,7 +141,7 @@ async fn a_file_that_cannot_be_started_is_understood() {
             _ => {}
         }
         let said = ward.refused_mount(name, "v1.0.0").await;
-        ward.clinic.explains(&said, id).await;
+        ward.doctor.explains(&said, id).await;
         let deregister = format!("sys/plugins/catalog/secret/{name}?version=v1.0.0");
         ward.lab.vault.api("DELETE", &deregister, None).await.success();
     }
@@ -153,7 +153,7 @@ async fn what_a_server_needs_of_its_machine_is_understood() {
     let strict = VaultServer::builder().env("VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "true").start();
     let homeless = VaultServer::builder().env("TMPDIR", "/nonexistent").start();
     let (strict, homeless) = tokio::join!(strict, homeless);
-    let clinic = Clinic::new(&[], &[], |program| program);
+    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
     let file = build::go_kv("v1.0.0").await;
     let sha256 = Binary::read(&file, &mut |_, _| ()).unwrap().sha256;
     let entry = || Some(json!({"command": FILE, "sha256": sha256}));
@@ -166,9 +166,9 @@ async fn what_a_server_needs_of_its_machine_is_understood() {
         set_mode(path, mode);
         let refused = strict.api("POST", "sys/plugins/catalog/secret/kv-of-ours", entry()).await;
         assert!(refused.status >= 400, "{refused:?}");
-        let told = clinic.explains(&refused.body.to_string(), "VTP-210").await;
+        let told = doctor.explains(&refused.body.to_string(), "VTP-210").await;
         assert_eq!(told["cure"], "Take the right to write from group and others.");
-        clinic.runs(&format!("chmod go-w {}", path.display())).await;
+        doctor.in_shell(&format!("chmod go-w {}", path.display())).await;
     }
     strict.api("POST", "sys/plugins/catalog/secret/kv-of-ours", entry()).await.success();
 
@@ -177,7 +177,7 @@ async fn what_a_server_needs_of_its_machine_is_understood() {
     let mounted = homeless.api("POST", "sys/mounts/kv", Some(json!({"type": "kv-of-ours"}))).await;
     assert!(mounted.status >= 400, "{catalog:?} {mounted:?}");
     // The server says that it does not begin, and the plugin, whose words are in the log, why.
-    let told = clinic.explained(&homeless.logs()).await;
+    let told = doctor.explain(&homeless.logs()).await;
     let ids: Vec<&str> = told.iter().map(|line| line["id"].as_str().unwrap()).collect();
     assert_eq!(ids, ["VTP-105", "VTP-153"]);
 }
@@ -189,7 +189,7 @@ async fn the_log_of_a_healthy_server_means_nothing() {
     ward.lab.read_credential("custom").await;
     let log = ward.lab.vault.logs();
     assert!(log.lines().count() > 50, "it says little: {log}");
-    assert_eq!(ward.clinic.explained(&log).await, Vec::<Value>::new());
+    assert_eq!(ward.doctor.explain(&log).await, Vec::<Value>::new());
 }
 
 /// What OpenBao says and Vault does not.

@@ -6,6 +6,7 @@
 
 pub mod build;
 mod cluster;
+mod doctor;
 mod http_client;
 mod kubernetes_auth;
 mod load;
@@ -27,6 +28,7 @@ pub use cluster::{
     Cluster, Content, ImageArchive, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
 };
+pub use doctor::{Doctor, set_mode};
 pub use kubernetes_auth::KubernetesAuth;
 pub use load::{Account, FailedRequest, Load, Retries};
 pub use network::Forward;

@@ -27,7 +27,7 @@ const MISSING_SOMEWHERE: Known = Known {
     consequence: "Its mounts answer 404 when one of these nodes becomes active.",
     cure: "Copy it from a node that has it. Or register the same build again with `vault-token-plugin register`: it places the file where it is missing.",
     says: &[],
-    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const OTHER_CONTENT: Known = Known {
     id: "VTP-303",
@@ -109,7 +109,7 @@ const UNREADABLE: Known = Known {
     consequence: "The server compares its checksum before it starts it, and cannot.",
     cure: "Let the server's user read and execute it (mode 755).",
     says: &["error verifying checksum: open *: permission denied"],
-    shown: Shown::OnServer("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+    shown: Shown::OnPods("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
 };
 
 pub(super) const ALL: &[&Known] = &[

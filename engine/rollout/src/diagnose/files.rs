@@ -30,7 +30,7 @@ const NO_EXEC: Known = Known {
     consequence: "The kernel refuses every plugin with `permission denied`, whatever its mode is.",
     cure: "Mount the volume without noexec.",
     says: &[],
-    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const WRITABLE_BY_ALL: Known = Known {
     id: "VTP-204",
@@ -67,7 +67,7 @@ const DISK_FULL: Known = Known {
     consequence: "The next version does not fit. On a volume that holds the server's storage too, the server stops.",
     cure: "Make the volume larger, or remove versions that nothing needs with `vault-token-plugin gc`.",
     says: &["no space left on device", "not enough space left on disk"],
-    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const LINK_OUT: Known = Known {
     id: "VTP-208",
@@ -85,7 +85,7 @@ const NOT_WRITABLE: Known = Known {
     consequence: "What runs goes on. No version can be placed.",
     cure: "Run this as the owner of the directory.",
     says: &[],
-    shown: Shown::OnServer("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+    shown: Shown::OnPods("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
 };
 const WRITABLE_FILE: Known = Known {
     id: "VTP-210",
@@ -105,7 +105,7 @@ const NOT_ENTERED: Known = Known {
     consequence: "No external plugin can be registered or started.",
     cure: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
     says: &["error while validating the command path: lstat *: permission denied"],
-    shown: Shown::OnServer("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+    shown: Shown::OnPods("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -45,8 +45,10 @@ pub struct Known {
 /// How a finding is known to be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shown {
-    /// A test makes it happen on a real server.
+    /// A test of `tests/e2e` makes it happen on a real server.
     OnServer(&'static str),
+    /// A test of `tests/kubernetes` makes it happen on real pods.
+    OnPods(&'static str),
     /// Only on a snapshot, and why it is not made to happen.
     OnSnapshot(&'static str),
 }

@@ -23,7 +23,7 @@ const READ_ONLY_STANDBY: Known = Known {
     cure: "Ask the active node, or take a plugin that refuses on a standby with `cannot write to readonly storage` before it issues \
            anything: then the server forwards the request.",
     says: &["failed to persist lease entry: cannot write to readonly storage"],
-    shown: Shown::OnServer("doctor::openbao::standbys_that_run_plugins"),
+    shown: Shown::OnPods("doctor::openbao::standbys_that_run_plugins"),
 };
 
 pub(super) const ALL: &[&Known] = &[&IRREVOCABLE, &READ_ONLY_STANDBY];

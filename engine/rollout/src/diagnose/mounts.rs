@@ -95,7 +95,7 @@ const STANDBY_DIFFERS: Known = Known {
                   and a reload there starts the old one again.",
     cure: "`vault-token-plugin reload` starts the standbys anew, one after the other.",
     says: &[],
-    shown: Shown::OnServer("doctor::openbao::standbys_that_run_plugins"),
+    shown: Shown::OnPods("doctor::openbao::standbys_that_run_plugins"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -22,7 +22,7 @@ const CAPABILITIES: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Remove them with `setcap -r`, or allow them in the container's securityContext.",
     says: &["fork/exec *: operation not permitted", "unable to set CAP_SETFCAP effective capability"],
-    shown: Shown::OnServer("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
 };
 const NO_TMP: Known = Known {
     id: "VTP-153",

@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, build};
+use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, build, set_mode};
 
 use super::pods::{PLUGIN_FILE, Pods};
-use super::set_mode;
 
 const IMAGE: &str = "localhost/vault-token-plugin:cures";
 
@@ -23,16 +22,16 @@ async fn what_is_wrong_with_a_pod_that_has_no_shell_is_cured_by_this_program_in_
     pods.place_everywhere(PLUGIN_FILE, "v1.0.0").await;
     pods.register(PLUGIN_FILE, "v1.0.0").await;
     pods.mount().await;
-    let clinic = &pods.clinic;
-    clinic.is_healthy().await;
+    let doctor = &pods.doctor;
+    doctor.is_healthy().await;
 
     let file = pods.path("vault-0", PLUGIN_FILE).await;
     set_mode(&file, 0o644);
-    clinic.cures("VTP-304").await;
+    doctor.cures("VTP-304").await;
 
     set_mode(&file, 0o775);
-    clinic.cures("VTP-210").await;
+    doctor.cures("VTP-210").await;
 
     fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
-    clinic.cures("VTP-206").await;
+    doctor.cures("VTP-206").await;
 }

@@ -42,19 +42,19 @@ pub(super) fn loader(image: &str) -> Value {
 #[tokio::test]
 async fn what_a_restart_does_to_the_plugins_of_pods() {
     let pods = Pods::new(&[], |pods| pods.replicas(1)).await;
-    let clinic = &pods.clinic;
+    let doctor = &pods.doctor;
     image(ONE, &["1.0.0"]).await;
     image(BOTH, &["1.0.0", "2.0.0"]).await;
     pods.place_everywhere("notes-1.0.0", "v1.0.0").await;
     pods.register("notes-1.0.0", "v1.0.0").await;
     pods.mount().await;
-    let findings = clinic.names(&["VTP-803"], &[]).await;
+    let findings = doctor.finds(&["VTP-803"], &[]).await;
     assert!(findings[0]["cure"].as_str().unwrap().starts_with("Fill the directory from an image"));
     fill_from(&pods, ONE).await;
 
     pods.place_everywhere("notes-2.0.0", "v2.0.0").await;
     pods.register("notes-2.0.0", "v2.0.0").await;
-    let findings = clinic.names(&["VTP-804"], &[]).await;
+    let findings = doctor.finds(&["VTP-804"], &[]).await;
     assert!(
         findings[0]["evidence"].as_str().unwrap().ends_with("does not bring notes-2.0.0"),
         "{findings:?}"
@@ -62,7 +62,7 @@ async fn what_a_restart_does_to_the_plugins_of_pods() {
     fill_from(&pods, BOTH).await;
 
     pods.patch("merge", &json!({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})).await;
-    clinic.cures("VTP-805").await;
+    doctor.cures("VTP-805").await;
 }
 
 /// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.
@@ -71,5 +71,5 @@ async fn fill_from(pods: &Pods, image: &str) {
     pods.patch("merge", &init).await;
     pods.pods.delete("vault-0").await;
     pods.pods.wait_whole().await;
-    pods.clinic.is_healthy_in_a_moment().await;
+    pods.doctor.wait_healthy().await;
 }

@@ -5,7 +5,7 @@ use std::fs;
 use harness::{Cluster, Output, Program, build};
 use serde_json::{Value, json};
 
-use crate::lab::BINARY;
+use crate::BINARY;
 
 const IMAGE: &str = "registry.example.com/custom-plugin:0.1.0";
 

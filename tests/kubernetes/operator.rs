@@ -6,7 +6,7 @@ use std::path::Path;
 use harness::{Cluster, Output, PluginVolume, Program, Upstream, VaultPods, build, eventually};
 use serde_json::{Value, json};
 
-use crate::lab::{BINARY, NAME};
+use crate::{BINARY, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const NEXT: &str = "9.9.9";

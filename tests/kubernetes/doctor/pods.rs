@@ -5,12 +5,12 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use harness::{Cluster, PluginVolume, VaultPods, VaultPodsBuilder, build};
+use harness::{Cluster, Doctor, PluginVolume, VaultPods, VaultPodsBuilder, build, set_mode};
 use rollout::Binary;
 use rustix::fs::{XattrFlags, removexattr, setxattr};
 use serde_json::{Value, json};
 
-use super::{Clinic, set_mode};
+use crate::BINARY;
 
 /// A plugin that is linked statically, as the pods' image has no linker.
 pub(super) const PLUGIN: &str = "notes";
@@ -18,7 +18,7 @@ pub(super) const PLUGIN_FILE: &str = "notes-1.0.0";
 
 pub(super) struct Pods {
     pub(super) pods: VaultPods,
-    pub(super) clinic: Clinic,
+    pub(super) doctor: Doctor,
 }
 
 impl Pods {
@@ -33,7 +33,7 @@ impl Pods {
         let flags = [&["-n", pods.namespace()][..], flags].concat();
         let programs = [("kubectl", build::kubectl().await), ("vault", build::vault().await)];
         let programs = programs.each_ref().map(|(name, path)| (*name, path.as_path()));
-        let mut clinic = Clinic::new(&programs, &flags, |program| {
+        let mut doctor = Doctor::new(BINARY, &programs, &flags, |program| {
             let program = program
                 .env("KUBECONFIG", cluster.kubeconfig().display().to_string())
                 .env("VAULT_TOKEN", pods.root_token());
@@ -43,8 +43,8 @@ impl Pods {
             }
         });
         // Doctor finds the server itself; only the official program needs to be told.
-        clinic.shell = clinic.shell.env("VAULT_ADDR", address);
-        Pods { pods, clinic }
+        doctor.shell = doctor.shell.env("VAULT_ADDR", address);
+        Pods { pods, doctor }
     }
 
     /// With the plugin on every pod, registered and mounted.
@@ -53,7 +53,7 @@ impl Pods {
         pods.place_everywhere(PLUGIN_FILE, "v1.0.0").await;
         pods.register(PLUGIN_FILE, "v1.0.0").await;
         pods.mount().await;
-        pods.clinic.is_healthy().await;
+        pods.doctor.is_healthy().await;
         pods
     }
 
@@ -91,7 +91,7 @@ impl Pods {
     pub(super) async fn patch(&self, kind: &str, patch: &Value) {
         let namespace = self.pods.namespace();
         let command = format!("kubectl -n {namespace} patch statefulset vault --type={kind} -p '{patch}'");
-        self.clinic.runs(&command).await;
+        self.doctor.in_shell(&command).await;
     }
 }
 
@@ -100,13 +100,13 @@ impl Pods {
 #[tokio::test]
 async fn what_is_wrong_with_three_pods() {
     let pods = Pods::healthy(|pods| pods.plugin_volume(PluginVolume::Persistent)).await;
-    let clinic = &pods.clinic;
-    let logs = clinic.doctor(&["--logs"]).await.json();
+    let doctor = &pods.doctor;
+    let logs = doctor.run(&["--logs"]).await.json();
     assert_eq!((&logs["healthy"], &logs["logs"]), (&json!(true), &json!([])), "{logs:#}");
 
     // For docs/performance.md; nothing rests on it.
     let started = Instant::now();
-    clinic.is_healthy().await;
+    doctor.is_healthy().await;
     println!("doctor looked at three pods in {} ms", started.elapsed().as_millis());
 
     let standby = pods.pods.standbys().await[0].to_owned();
@@ -114,7 +114,7 @@ async fn what_is_wrong_with_three_pods() {
         fs::remove_file(pods.path(pod, PLUGIN_FILE).await).unwrap();
     }
     // Only one is left that has it.
-    clinic.cures("VTP-302").await;
+    doctor.cures("VTP-302").await;
     let file = pods.path(&standby, PLUGIN_FILE).await;
     files(&pods, &file).await;
     volumes(&pods, &standby).await;
@@ -125,46 +125,46 @@ async fn what_is_wrong_with_three_pods() {
 
 /// One pod's file is not what the others have.
 async fn files(pods: &Pods, file: &Path) {
-    let clinic = &pods.clinic;
+    let doctor = &pods.doctor;
     let directory = file.parent().unwrap();
     fs::write(file, "#!/bin/sh\n").unwrap();
-    clinic.cures("VTP-303").await;
+    doctor.cures("VTP-303").await;
 
     set_mode(file, 0o644);
-    clinic.cures("VTP-304").await;
+    doctor.cures("VTP-304").await;
 
     set_mode(file, 0o775);
-    clinic.cures("VTP-210").await;
+    doctor.cures("VTP-210").await;
 
     fs::write(directory.join(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
-    clinic.cures("VTP-206").await;
+    doctor.cures("VTP-206").await;
 
     // A folder of the pod that is not the plugin directory, on the same volume for nobody else.
     let elsewhere = directory.with_file_name("data").join("elsewhere");
     fs::copy(file, elsewhere).unwrap();
     fs::remove_file(file).unwrap();
     symlink("/vault/data/elsewhere", file).unwrap();
-    clinic.cures("VTP-208").await;
+    doctor.cures("VTP-208").await;
 }
 
 async fn volumes(pods: &Pods, standby: &str) {
-    let clinic = &pods.clinic;
+    let doctor = &pods.doctor;
     pods.pods.remount_plugin_directory(standby, "noexec").await;
-    clinic.names(&["VTP-203"], &[]).await;
+    doctor.finds(&["VTP-203"], &[]).await;
     pods.pods.remount_plugin_directory(standby, "exec").await;
-    clinic.is_healthy().await;
+    doctor.is_healthy().await;
 
     pods.pods.fill_plugin_directory(standby).await;
-    let findings = clinic.names(&["VTP-207"], &[]).await;
-    clinic.runs(findings[0]["commands"][0].as_str().unwrap()).await;
+    let findings = doctor.finds(&["VTP-207"], &[]).await;
+    doctor.in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
     // There was nothing to remove: it takes a larger volume.
     pods.pods.free_plugin_directory(standby).await;
-    clinic.is_healthy().await;
+    doctor.is_healthy().await;
 }
 
 /// Registered files that no pod can start; what the server says when it tries is in its log.
 async fn entries(pods: &Pods) {
-    let clinic = &pods.clinic;
+    let doctor = &pods.doctor;
     let folder = tempfile::tempdir().unwrap();
     let (page, foreign) = (folder.path().join("page"), folder.path().join("foreign"));
     fs::write(&page, "<html>not found</html>").unwrap();
@@ -188,8 +188,8 @@ async fn entries(pods: &Pods) {
         let active = pods.pods.active().await;
         let refused = pods.pods.api(active, "POST", "sys/mounts/refused", body).await;
         assert!(refused.status >= 400, "{refused:?}");
-        clinic.cures(id).await;
-        let logs = clinic.doctor(&["--logs"]).await.json();
+        doctor.cures(id).await;
+        let logs = doctor.run(&["--logs"]).await.json();
         let heard = logs["logs"].as_array().unwrap();
         assert!(heard.iter().any(|line| line["id"] == heard_as && line["node"] == active), "{logs:#}");
     }
@@ -208,15 +208,15 @@ async fn capabilities(pods: &Pods) {
     let mount = || Some(json!({"type": PLUGIN, "config": {"plugin_version": "v2.0.0"}}));
     let refused = pods.pods.api(active, "POST", "sys/mounts/capable", mount()).await;
     assert!(refused.status >= 400, "{refused:?}");
-    let told = pods.clinic.explains(&refused.body.to_string(), "VTP-152").await;
+    let told = pods.doctor.explains(&refused.body.to_string(), "VTP-152").await;
     assert!(told["cure"].as_str().unwrap().starts_with("Remove them with `setcap -r`"), "{told}");
     removexattr(&file, ATTRIBUTE).unwrap();
     pods.pods.api(active, "POST", "sys/mounts/capable", mount()).await.success();
-    pods.clinic.is_healthy().await;
+    pods.doctor.is_healthy().await;
 }
 
 async fn nodes(pods: &Pods, standby: &str) {
-    let clinic = &pods.clinic;
+    let doctor = &pods.doctor;
     let namespace = pods.pods.namespace();
     let lease = json!({
         "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
@@ -226,25 +226,25 @@ async fn nodes(pods: &Pods, standby: &str) {
             "renewTime": "2999-01-01T00:00:00.000000Z",
         },
     });
-    clinic.runs(&format!("echo '{lease}' | kubectl apply -f -")).await;
-    clinic.names(&["VTP-806"], &[]).await;
-    clinic.runs(&format!("kubectl -n {namespace} delete lease vault-token-plugin-vault")).await;
-    clinic.is_healthy().await;
+    doctor.in_shell(&format!("echo '{lease}' | kubectl apply -f -")).await;
+    doctor.finds(&["VTP-806"], &[]).await;
+    doctor.in_shell(&format!("kubectl -n {namespace} delete lease vault-token-plugin-vault")).await;
+    doctor.is_healthy().await;
 
     // A fourth pod, whose claim nothing is bound to.
     pods.patch("merge", &json!({"spec": {"replicas": 4}})).await;
-    let findings = clinic.names(&["VTP-801"], &[]).await;
+    let findings = doctor.finds(&["VTP-801"], &[]).await;
     assert_eq!(findings[0]["subject"], "vault-3");
     pods.patch("merge", &json!({"spec": {"replicas": 3}})).await;
-    clinic.is_healthy().await;
+    doctor.is_healthy().await;
 
     let active = pods.pods.active().await.to_owned();
     pods.pods.seal(&active).await;
     pods.pods.active().await;
-    let findings = clinic.names(&["VTP-802"], &[]).await;
+    let findings = doctor.finds(&["VTP-802"], &[]).await;
     assert_eq!(findings[0]["subject"], active.as_str());
     assert_ne!(active, standby);
     pods.pods.delete(&active).await;
     pods.pods.wait_whole().await;
-    clinic.is_healthy_in_a_moment().await;
+    doctor.wait_healthy().await;
 }

@@ -2,10 +2,9 @@
 
 use std::os::unix::fs::chown;
 
-use harness::{PluginVolume, RunsAs, Transport};
+use harness::{PluginVolume, RunsAs, Transport, set_mode};
 
 use super::pods::{PLUGIN_FILE, Pods};
-use super::set_mode;
 
 /// As the server's.
 const USER: Option<u32> = Some(100);
@@ -20,22 +19,22 @@ async fn what_is_wrong_with_a_pod_of_a_restricted_user() {
             .transport(Transport::Tls)
     })
     .await;
-    let clinic = &pods.clinic;
+    let doctor = &pods.doctor;
     let file = pods.path("vault-0", PLUGIN_FILE).await;
     let directory = file.parent().unwrap();
 
     // The owner may not read it, and may change that.
     chown(&file, USER, None).unwrap();
     set_mode(&file, 0o111);
-    clinic.cures("VTP-311").await;
+    doctor.cures("VTP-311").await;
 
     chown(directory, Some(0), None).unwrap();
-    let findings = clinic.names(&["VTP-209"], &[]).await;
+    let findings = doctor.finds(&["VTP-209"], &[]).await;
     assert_eq!(findings[0]["severity"], "note");
     set_mode(directory, 0o700);
-    clinic.names(&["VTP-211"], &[]).await;
+    doctor.finds(&["VTP-211"], &[]).await;
     // As the cure says: mode 755, and what is to be written to by its owner.
     set_mode(directory, 0o755);
     chown(directory, USER, None).unwrap();
-    clinic.is_healthy().await;
+    doctor.is_healthy().await;
 }

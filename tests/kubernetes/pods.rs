@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 
-use crate::lab::{BINARY, NAME};
+use crate::{BINARY, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const CLIENTS: usize = 8;

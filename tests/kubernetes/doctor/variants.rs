@@ -102,7 +102,7 @@ async fn check(variant: Variant) {
     }
     pods.register(PLUGIN_FILE, "v1.0.0").await;
     pods.mount().await;
-    let document = pods.clinic.doctor(&["--logs"]).await.json();
+    let document = pods.doctor.run(&["--logs"]).await.json();
     assert_eq!(document["healthy"], true, "{variant:?}: {document:#}");
     assert_eq!(document["logs"].as_array().map(Vec::len), Some(0), "{variant:?}: {document:#}");
 }

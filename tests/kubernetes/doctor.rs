@@ -1,0 +1,9 @@
+//! `doctor` on the pods of a real Kubernetes: each test breaks something, doctor names it and nothing else, and the commands
+//! that it prints repair it.
+
+mod keeping;
+mod openbao;
+mod pods;
+mod restricted;
+mod variants;
+mod without_shell;
