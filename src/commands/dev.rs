@@ -5,6 +5,7 @@ mod child;
 mod program;
 mod ready;
 mod server;
+mod shell;
 mod subject;
 mod watch;
 

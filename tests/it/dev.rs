@@ -1,30 +1,155 @@
 //! `dev`: a plugin at work, and everything gone afterwards.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::process::Stdio;
 
-use harness::{build, eventually};
+use harness::{Program, build, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
 
 use crate::lab::{BINARY, ask, assert_seen, client, redacted, script};
 use crate::stage::Stage;
 
 #[tokio::test]
 async fn the_first_minute_looks_like_this() {
-    let stage = Stage::new();
-    let mut child = stage.program.spawn(["dev", "--listen", "127.0.0.1:0"]);
-    let mut stdout = BufReader::new(child.stdout.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("Ctrl-C") {
-        assert!(stdout.read_line(&mut said).await.unwrap() > 0, "{said}");
-    }
-    let shown = redacted(&said, &[]);
+    let newcomer = Newcomer::new("target/debug", "");
+    let mut dev = newcomer.dev().await;
+    let shown = redacted(&dev.shown, &[]);
     assert_seen("dev", &shown);
+    kill_process(Pid::from_raw(dev.child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
+    assert_eq!(dev.child.wait().await.unwrap().code(), Some(0));
+    let mut talk = String::new();
+    dev.child.stderr.take().unwrap().read_to_string(&mut talk).await.unwrap();
+    assert_seen("dev, standard error", &redacted(&talk, &[]));
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     assert!(redacted(&readme, &[]).contains(&shown), "README.md shows something else in the first minute");
-    kill_process(Pid::from_raw(child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
-    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn what_it_prints_can_be_pasted_into_a_shell_that_has_only_coreutils() {
+    let newcomer = Newcomer::new("target/debug", "");
+    newcomer.dev().await.assert_can_be_pasted("target/debug/vault-token-plugin").await;
+}
+
+#[tokio::test]
+async fn a_path_with_blanks_and_quotes_can_be_pasted() {
+    let newcomer = Newcomer::new("ann's tools", "");
+    newcomer.dev().await.assert_can_be_pasted(r"'ann'\''s tools/vault-token-plugin'").await;
+}
+
+#[tokio::test]
+async fn a_program_in_path_is_called_by_its_name() {
+    let newcomer = Newcomer::new("bin", "bin");
+    let dev = newcomer.dev().await;
+    assert!(dev.shown.contains("Paste into another terminal:"), "{}", dev.shown);
+    dev.assert_can_be_pasted("vault-token-plugin").await;
+}
+
+#[tokio::test]
+async fn variables_that_lead_to_another_server_are_unset_first() {
+    let mut newcomer = Newcomer::new("target/debug", "");
+    for (variable, value) in [("BAO_ADDR", "http://127.0.0.1:1"), ("BAO_TOKEN", "another")] {
+        newcomer.program = newcomer.program.env(variable, value);
+        newcomer.environment.push((variable, value.to_owned()));
+    }
+    let dev = newcomer.dev().await;
+    assert!(dev.shown.contains("\n  unset BAO_ADDR BAO_TOKEN\n  export "), "{}", dev.shown);
+    dev.assert_can_be_pasted("target/debug/vault-token-plugin").await;
+}
+
+#[tokio::test]
+async fn the_official_client_is_mentioned_only_if_there_is_one() {
+    let commands = async |programs: &[(&str, u32)]| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, mode) in programs {
+            let file = folder.path().join(name);
+            fs::write(&file, "").unwrap();
+            fs::set_permissions(&file, Permissions::from_mode(*mode)).unwrap();
+        }
+        let mut stage = Stage::new();
+        stage.program = stage.program.env("PATH", folder.path().display().to_string());
+        stage.at_work(&[]).await.ready["commands"].to_string()
+    };
+    assert!(commands(&[("vault", 0o755), ("bao", 0o755)]).await.contains("\"vault path-help custom/\""));
+    assert!(commands(&[("bao", 0o755)]).await.contains("\"bao path-help custom/\""));
+    assert!(!commands(&[("vault", 0o644)]).await.contains("path-help"));
+}
+
+/// Somebody with a `PATH` of few programs, and our program in a folder of theirs.
+struct Newcomer {
+    program: Program,
+    environment: Vec<(&'static str, String)>,
+    _coreutils: TempDir,
+}
+
+/// What [`Newcomer`]s have in `PATH`.
+const COREUTILS: [&str; 6] = ["cat", "env", "ls", "mkdir", "rm", "sleep"];
+
+impl Newcomer {
+    /// `folder`, which holds the program, and `in_path` are below the working directory.
+    fn new(folder: &str, in_path: &str) -> Newcomer {
+        let coreutils = tempfile::tempdir().unwrap();
+        for name in COREUTILS {
+            symlink(Path::new("/usr/bin").join(name), coreutils.path().join(name)).unwrap();
+        }
+        // A relative path with a slash is looked up in the working directory of the new process.
+        let program = Program::new(Path::new(folder).join("vault-token-plugin"));
+        let folder = program.home().join(folder);
+        fs::create_dir_all(&folder).unwrap();
+        script(&folder, "vault-token-plugin", fs::read(BINARY).unwrap());
+        let mut path = coreutils.path().display().to_string();
+        if !in_path.is_empty() {
+            path = format!("{path}:{}", program.home().join(in_path).display());
+        }
+        let program = program.env("PATH", &path);
+        Newcomer { program, environment: vec![("PATH", path)], _coreutils: coreutils }
+    }
+
+    /// Starts `dev`, and reads what it shows.
+    async fn dev(&self) -> NewcomersDev<'_> {
+        let mut child = self.program.spawn(["dev", "--listen", "127.0.0.1:0"]);
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut shown = String::new();
+        while !shown.contains("Ctrl-C") {
+            assert!(stdout.read_line(&mut shown).await.unwrap() > 0, "{shown}");
+        }
+        NewcomersDev { newcomer: self, child, shown }
+    }
+}
+
+struct NewcomersDev<'a> {
+    newcomer: &'a Newcomer,
+    child: Child,
+    shown: String,
+}
+
+impl NewcomersDev<'_> {
+    /// Pastes the commands that were shown, which start our program as `program`, into a shell in the same directory.
+    async fn assert_can_be_pasted(&self, program: &str) {
+        let commands: Vec<&str> = self.shown.lines().filter(|line| line.starts_with("  ")).collect();
+        assert!(
+            commands.contains(&&*format!("  {program} creds get custom/creds/developer")),
+            "{commands:#?}"
+        );
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-eu"]).env_clear().current_dir(self.newcomer.program.home());
+        shell.envs(self.newcomer.environment.iter().map(|(name, value)| (name, value)));
+        let piped = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut shell = piped.kill_on_drop(true).spawn().unwrap();
+        let pasted = commands.join("\n") + "\n";
+        shell.stdin.take().unwrap().write_all(pasted.as_bytes()).await.unwrap();
+        let output = shell.wait_with_output().await.unwrap();
+        let (stdout, stderr) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && stderr.is_empty(), "{pasted}\n{stdout}\n{stderr}");
+        // A credential, and the status.
+        assert!(stdout.contains("tok_") && stdout.contains("custom/"), "{pasted}\n{stdout}");
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ mod tests;
 
 pub use self::binary::diagnose_binary;
 pub use self::explain::{Explained, explain, explain_log};
-pub use self::finding::{Finding, Known, NotSeen, Severity, Shown};
+pub use self::finding::{Finding, Known, NotSeen, Severity, Shown, quoted as shell_word};
 
 use crate::observed::Observed;
 

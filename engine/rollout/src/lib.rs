@@ -34,7 +34,7 @@ pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
 pub use diagnose::{
     Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, explain_log,
-    known,
+    known, shell_word,
 };
 pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;

@@ -21,8 +21,8 @@ pub(super) struct Child {
 /// What the command finds in its environment, beside ours: how to reach the host.
 const ADDRESS: &str = "VAULT_ADDR";
 const TOKEN: &str = "VAULT_TOKEN";
-/// What would lead the command, or the CLI that it calls, to another server.
-const ELSEWHERE: [&str; 6] =
+/// Variables that lead a client to another server or another namespace.
+pub(super) const ELSEWHERE: [&str; 6] =
     ["BAO_ADDR", "BAO_TOKEN", "BAO_NAMESPACE", "VAULT_NAMESPACE", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"];
 
 impl Child {

@@ -70,9 +70,9 @@ impl Program {
         Ok(Program { path: path.to_owned(), process, reading, said })
     }
 
-    /// Whether it is called as OpenBao's is.
-    pub(super) fn is_bao(&self) -> bool {
-        self.path.file_name().is_some_and(|name| name == "bao")
+    /// Its path, or its name in `PATH`.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// It answers: only its log matters from now on.

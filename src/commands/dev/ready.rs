@@ -1,16 +1,19 @@
-//! What is shown once the plugin is at work.
+//! What is shown once the plugin is running.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
-use rollout::SmokeReport;
+use rollout::{SmokeReport, shell_word};
 use serde::Serialize;
 
+use super::child::ELSEWHERE;
 use super::server::Server;
+use super::shell::{Invocation, Shell, WorksIn};
 use super::subject::Subject;
 use crate::ui::Report;
 
-/// A plugin at work, and how to reach it.
+/// A running plugin, and how to reach it.
 #[derive(Debug, Serialize)]
 pub(super) struct Ready {
     address: String,
@@ -25,6 +28,8 @@ pub(super) struct Ready {
     ready_milliseconds: u128,
     /// To be pasted into another terminal.
     commands: Vec<String>,
+    #[serde(skip)]
+    works: WorksIn,
 }
 
 impl Ready {
@@ -33,26 +38,48 @@ impl Ready {
         let mount = register.mounts.first().map_or_else(String::new, |mount| mount.path.to_string());
         let read =
             register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
+        let shell = Shell::current();
+        let own = shell.own_program();
+        let cli = client(&shell, server.program());
+        let mut commands: Vec<String> = Vec::new();
+        let elsewhere: Vec<&str> =
+            ELSEWHERE.into_iter().filter(|variable| std::env::var_os(variable).is_some()).collect();
+        if !elsewhere.is_empty() {
+            commands.push(format!("unset {}", elsewhere.join(" ")));
+        }
+        // A development host shows its root token to whoever starts it: that is what the token is for.
+        commands.push(format!(
+            "export VAULT_ADDR={} VAULT_TOKEN={}",
+            server.address(),
+            server.token().expose()
+        ));
+        commands.extend(read.map(|path| format!("{} creds get {}", own.word, shell_word(&path.to_string()))));
+        commands.push(format!("{} status", own.word));
+        commands.extend(cli.as_ref().map(|cli| format!("{} path-help {}", cli.word, shell_word(&mount))));
+        let is_relative = [Some(&own), cli.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|program| program.works == WorksIn::ThisDirectory);
         Ready {
             address: server.address().to_owned(),
-            // Everybody who can reach a development host is told its token: that is what it is for.
             token: server.token().expose().to_owned(),
             plugin: register.plugin.name.clone(),
             version: register.plugin.version.to_string(),
             upstream: subject.sample_endpoint(),
             smoke,
             ready_milliseconds: after.as_millis(),
-            commands: vec![
-                format!("export VAULT_ADDR={} VAULT_TOKEN={}", server.address(), server.token().expose()),
-                format!("{} path-help {mount}", server.cli()),
-                match read {
-                    Some(path) => format!("vault-token-plugin creds get {path}"),
-                    None => "vault-token-plugin status".to_owned(),
-                },
-            ],
+            commands,
+            works: if is_relative { WorksIn::ThisDirectory } else { WorksIn::AnyDirectory },
             mount,
         }
     }
+}
+
+/// The official command-line client, if the user has one: that of the server, or any that is in `PATH`.
+fn client(shell: &Shell, server: Option<&Path>) -> Option<Invocation> {
+    let server = server.map(|program| shell.find(program).unwrap_or_else(|| program.to_owned()));
+    let found = server.or_else(|| ["vault", "bao"].into_iter().find_map(|name| shell.find(name)))?;
+    Some(shell.invocation(&found))
 }
 
 impl Report for Ready {
@@ -66,6 +93,7 @@ impl Report for Ready {
             smoke,
             ready_milliseconds,
             commands,
+            works,
             token: _,
         } = self;
         let mut text = String::new();
@@ -75,15 +103,20 @@ impl Report for Ready {
                 None => writeln!(text, "{} works: {}", trial.path, trial.fields.join(", ")),
             };
         }
-        let _ =
-            writeln!(text, "{plugin} {version} is at {mount} of {address} after {ready_milliseconds} ms.");
+        let _ = writeln!(
+            text,
+            "{plugin} {version} runs at {mount} on {address}, ready after {ready_milliseconds} ms."
+        );
         if let Some(upstream) = upstream {
             let _ = writeln!(text, "Its tokens come from a sample service at {upstream}.");
         }
-        let _ = writeln!(text, "\nPaste into another terminal:\n");
+        let _ = match works {
+            WorksIn::AnyDirectory => writeln!(text, "\nPaste into another terminal:\n"),
+            WorksIn::ThisDirectory => writeln!(text, "\nPaste into another terminal, in this directory:\n"),
+        };
         for command in commands {
             let _ = writeln!(text, "  {command}");
         }
-        text + "\nFor development only: whoever reaches it has every right. Ctrl-C ends it and all it holds.\n"
+        text + "\nFor development only: no TLS, and the root token is shown above. Press Ctrl-C to stop.\n"
     }
 }

@@ -175,11 +175,11 @@ impl Server {
         &self.token
     }
 
-    /// The command line that people have who have this server.
-    pub(super) fn cli(&self) -> &'static str {
+    /// Path or name of the server's binary, which is a command-line client as well; `None` for the embedded host.
+    pub(super) fn program(&self) -> Option<&Path> {
         match &self.kind {
-            Kind::Program(program) if program.is_bao() => "bao",
-            Kind::Program(_) | Kind::Embedded(_) => "vault",
+            Kind::Program(program) => Some(program.path()),
+            Kind::Embedded(_) => None,
         }
     }
 

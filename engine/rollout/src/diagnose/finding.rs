@@ -184,8 +184,8 @@ fn at(observed: &Observed, node: &NodeName, command: &str) -> String {
     }
 }
 
-/// As one word of a shell.
-pub(super) fn quoted(text: &str) -> String {
+/// Quotes `text` as one word of a POSIX shell, if it needs quotes.
+pub fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/:@,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
