@@ -74,9 +74,22 @@ begin() {
     printf '== %s (usually %s; log: %s)\n' "$part" "$usual" "$(log_of "$part")"
     printf '%s\t%s\t%s\n' "$part" "$usual" "$(date +%s)" >"$status_dir/${part//[^a-zA-Z0-9]/-}"
     set -m
-    "$@" </dev/null >>"$(log_of "$part")" 2>&1 &
+    run_part "$@" </dev/null >>"$(log_of "$part")" 2>&1 &
     groups[$part]=$!
     set +m
+}
+
+# run_part COMMAND...: in a shell of its own, where a failing step ends it. No line of progress is printed for it afterwards.
+run_part() {
+    local status
+    set +e
+    (
+        set -e
+        "$@"
+    )
+    status=$?
+    rm -f "$status_dir/${part//[^a-zA-Z0-9]/-}"
+    exit "$status"
 }
 
 # finish_part PART: waits for it; a failure is shown and ends the run.
@@ -85,7 +98,6 @@ finish_part() {
     current=("$part")
     wait "${groups[$part]}" || status=$?
     unset "groups[$part]"
-    rm -f "$status_dir/${part//[^a-zA-Z0-9]/-}"
     seconds=$((SECONDS - began[$part]))
     count_tests "$(log_of "$part")"
     if ((status)); then

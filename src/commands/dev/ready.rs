@@ -53,7 +53,7 @@ impl Ready {
             server.address(),
             server.token().expose()
         ));
-        commands.extend(read.map(|path| format!("{} creds get {}", own.word, shell_word(&path.to_string()))));
+        commands.extend(read.map(|path| format!("{} creds get {}", own.word, shell_word(&path))));
         commands.push(format!("{} status", own.word));
         commands.extend(cli.as_ref().map(|cli| format!("{} path-help {}", cli.word, shell_word(&mount))));
         let is_relative = [Some(&own), cli.as_ref()]
