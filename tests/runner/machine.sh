@@ -8,6 +8,7 @@ no_servers=     # a local Vault and OpenBao
 no_debian=      # Debian's programs: registry, skopeo, umoci, Prometheus
 no_cluster=     # a Kubernetes and pods
 no_root_dir=    # servers in a root directory of their own
+no_fuzz=        # fuzz targets
 untested=()     # what nobody has run the tests on
 
 # The one thing that needs no bash of our age: macOS has bash 3.
@@ -72,6 +73,10 @@ inspect_machine() {
         no_cluster='no cgroups are mounted at /sys/fs/cgroup'
     fi
 
+    if ! has c++; then
+        no_fuzz='no C++ compiler, which libFuzzer is written in'
+    fi
+
     case $(uname -m) in
         x86_64) ;;
         aarch64) untested+=('arm64: nobody has run these tests on it') ;;
@@ -96,6 +101,7 @@ say_tiers() {
         tier 'servers in a root directory of their own' "${no_servers:-$no_root_dir}"
         tier 'Kubernetes: pods, upgrades, faults' "$no_cluster"
     fi
+    tier 'fuzz targets' "$no_fuzz"
     for line in "${untested[@]}"; do
         printf '  note      %s\n' "$line"
     done
