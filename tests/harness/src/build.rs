@@ -1,18 +1,23 @@
 //! Builds the third-party binaries of `tests/servers` on first use, and finds them in the cache after that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 
 use memchr::memmem;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
 /// The variable that names the binary of another server to run the tests on: an OpenBao, or another Vault.
 const OTHER_SERVER: &str = "VAULT_TOKEN_PLUGIN_TEST_SERVER";
+
+/// So much of the output of a build that fails is in the message.
+const SHOWN_LINES: usize = 40;
 
 /// Path of the real Vault, server and official CLI; or of the server that `VAULT_TOKEN_PLUGIN_TEST_SERVER` names.
 ///
@@ -20,7 +25,7 @@ const OTHER_SERVER: &str = "VAULT_TOKEN_PLUGIN_TEST_SERVER";
 ///
 /// # Panics
 ///
-/// When the build fails, its output went to standard error; when the other server is not there.
+/// When the build fails; the message has the end of its output. When the other server is not there.
 pub async fn vault() -> PathBuf {
     match std::env::var_os(OTHER_SERVER).map(PathBuf::from) {
         None => built("vault", &[]).await,
@@ -38,7 +43,7 @@ pub async fn vault() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When that fails; its output went to standard error.
+/// When that fails; the message has the end of its script's output.
 pub async fn openbao() -> PathBuf {
     built("openbao", &[]).await
 }
@@ -49,7 +54,7 @@ pub async fn openbao() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When that fails; its output went to standard error.
+/// When that fails; the message has the end of its script's output.
 pub async fn prometheus() -> PathBuf {
     built("prometheus", &[]).await
 }
@@ -60,7 +65,7 @@ pub async fn prometheus() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When that fails; its output went to standard error.
+/// When that fails; the message has the end of its script's output.
 pub async fn busybox() -> PathBuf {
     built("busybox", &[]).await
 }
@@ -71,7 +76,7 @@ pub async fn busybox() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails; the message has the end of its script's output.
 pub async fn kubernetes() -> PathBuf {
     built("kubernetes", &[]).await
 }
@@ -80,7 +85,7 @@ pub async fn kubernetes() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails; the message has the end of its script's output.
 pub async fn kubectl() -> PathBuf {
     built("kubernetes", &[]).await.with_file_name("kubectl")
 }
@@ -91,7 +96,7 @@ pub async fn kubectl() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When that fails; its output went to standard error.
+/// When that fails; the message has the end of its script's output.
 pub async fn debian_program(name: &str) -> PathBuf {
     built("debian", &[]).await.join(name)
 }
@@ -102,7 +107,7 @@ pub async fn debian_program(name: &str) -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails; the message has the end of its script's output.
 pub async fn go_kv(version: &str) -> PathBuf {
     built("go-kv", &[version]).await
 }
@@ -111,7 +116,7 @@ pub async fn go_kv(version: &str) -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails; the message has the end of its script's output.
 pub async fn go_twin() -> PathBuf {
     built("go-twin", &[]).await
 }
@@ -120,9 +125,28 @@ pub async fn go_twin() -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails; the message has the end of its script's output.
 pub async fn go_driver() -> PathBuf {
     built("go-driver", &[]).await
+}
+
+/// Path of the host and plugin on the official go-plugin library.
+///
+/// # Panics
+///
+/// When the build fails; the message has the end of its script's output.
+pub async fn go_host() -> PathBuf {
+    built("go-host", &[]).await
+}
+
+/// Path of one of go-plugin's own example programs: `official-grpc`, `official-bidirectional`, `official-plugin-grpc` or
+/// `official-plugin-bidirectional`.
+///
+/// # Panics
+///
+/// When the build fails; the message has the end of its script's output.
+pub async fn go_plugin_example(name: &str) -> PathBuf {
+    built("go-host", &[]).await.with_file_name(name)
 }
 
 /// Path of an example of a crate of this workspace, as it was built with this test.
@@ -138,7 +162,8 @@ pub fn example_of_this_build(name: &str) -> PathBuf {
 fn built_with_this_test(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let built = test.ancestors().nth(2).expect("tests lie in a folder beside what they need").join(path);
-    assert!(built.exists(), "{} is not built: test the whole workspace", built.display());
+    let how = "test the whole workspace, or run `cargo build --workspace --examples` first";
+    assert!(built.exists(), "{} is not built: {how}", built.display());
     built
 }
 
@@ -169,7 +194,7 @@ pub async fn example(package: &str, name: &str) -> PathBuf {
 ///
 /// # Panics
 ///
-/// When the build fails; its output went to standard error.
+/// When the build fails; the message has the end of its script's output.
 pub async fn go_sdk(release: &str) -> PathBuf {
     built("go-sdk", &[release]).await
 }
@@ -250,15 +275,60 @@ async fn built(server: &str, args: &[&str]) -> PathBuf {
 
 async fn run_script(server: &str, args: &[&str]) -> PathBuf {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../servers").join(server).join("build");
-    let output = Command::new(&script)
-        .args(args)
+    run_build(Command::new(&script).args(args)).await
+}
+
+/// Runs a build script. What it says of its progress is passed on while it runs.
+async fn run_build(command: &mut Command) -> PathBuf {
+    let mut child = command
         .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .await
-        .unwrap_or_else(|error| panic!("cannot run {}: {error}", script.display()));
-    assert!(output.status.success(), "{} failed: {}", script.display(), output.status);
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.as_std()));
+    let mut stderr = BufReader::new(child.stderr.take().expect("standard error is piped")).lines();
+    let progress = async {
+        let mut last = VecDeque::new();
+        while let Ok(Some(line)) = stderr.next_line().await {
+            show_progress(&line);
+            if last.len() == SHOWN_LINES {
+                last.pop_front();
+            }
+            last.push_back(line);
+        }
+        Vec::from(last).join("\n")
+    };
+    let (output, said) = tokio::join!(child.wait_with_output(), progress);
+    let output = output.expect("our own child can be waited for");
+    assert!(output.status.success(), "{:?} failed ({}):\n{said}", command.as_std(), output.status);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let path = stdout.lines().last().expect("a build script prints the path of its binary last");
-    PathBuf::from(path)
+    PathBuf::from(stdout.lines().last().expect("a build script prints the path of its binary last"))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the person who waits for a long build sees it, past the test's runner"
+)]
+fn show_progress(line: &str) {
+    // It fails where standard error is closed.
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_path_is_the_last_line_of_a_build() {
+        let mut build = Command::new("/bin/sh");
+        build.args(["-c", "echo progress >&2; echo first; echo /path/of/it"]);
+        assert_eq!(run_build(&mut build).await, Path::new("/path/of/it"));
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "failed (exit status: 3):\ncannot compile")]
+    async fn a_build_that_fails_shows_what_it_said() {
+        run_build(Command::new("/bin/sh").args(["-c", "echo cannot compile >&2; exit 3"])).await;
+    }
 }

@@ -6,23 +6,39 @@ mod pods;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{Mutex, OnceCell};
+use uuid::Uuid;
 
 pub use self::image::{Content, ImageArchive};
 pub use self::pods::{
     ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPods, VaultPodsBuilder,
 };
 
+use crate::kept_logs::{self, KeptLogs};
 use crate::network::{Forward, Network};
 use crate::{build, eventually, port, process};
+
+/// How long a cluster may take to come up. It takes fifteen seconds; its script gives up after three minutes, and says which
+/// part is missing. What is more is for packages that it installs first.
+const START_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// How long it may take to end: its script waits a minute for its processes.
+const END_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// How long the node may take to import an image.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The node's address in the network of the cluster: what listens there is reached by every pod.
 pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -30,7 +46,8 @@ pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// Addresses from here on are for pods whose address is known before they are made; see `tests/servers/kubernetes/address`.
 const FIRST_RESERVED: Ipv4Addr = Ipv4Addr::new(198, 18, 128, 0);
 
-/// A running cluster. When it is dropped, or when this process ends in any way, its script ends it and clears away.
+/// A running cluster. When it is dropped, or when this process ends in any way, its script ends it and clears away. If a test
+/// fails then, or the one that fails has [`VaultPods`] in it, its logs are kept, and the line `logs kept: PATH` says where.
 pub struct Cluster {
     network: Arc<Network>,
     folder: PathBuf,
@@ -48,47 +65,78 @@ impl Cluster {
     ///
     /// # Panics
     ///
-    /// When it does not come up; the output of its script went to standard error.
-    pub async fn shared() -> &'static Cluster {
+    /// As [`Cluster::start`].
+    #[track_caller]
+    pub fn shared() -> impl Future<Output = &'static Cluster> {
         static SHARED: OnceCell<Cluster> = OnceCell::const_new();
-        SHARED.get_or_init(Cluster::start).await
+        let start = Cluster::start();
+        async { SHARED.get_or_init(|| start).await }
     }
 
     /// Starts a cluster that nobody else uses.
     ///
     /// # Panics
     ///
-    /// When it does not come up; the output of its script went to standard error.
-    pub async fn start() -> Cluster {
-        // The script would build it as well, but not beside another test that does.
-        build::kubernetes().await;
-        tokio::task::spawn_blocking(Cluster::start_blocking).await.expect("its panic was shown")
+    /// When it does not come up. The output of its script went to standard error: it says which part is missing, and has the
+    /// end of that part's log. All logs are kept, and the line `logs kept: PATH` says where.
+    #[track_caller]
+    pub fn start() -> impl Future<Output = Cluster> {
+        let caller = Location::caller();
+        async move {
+            // The script would build it as well, but not beside another test that does.
+            build::kubernetes().await;
+            let logs = kept_logs::folder_of_test().join(format!("cluster-{}", Uuid::new_v4().simple()));
+            let started = tokio::task::spawn_blocking({
+                let logs = logs.clone();
+                move || Cluster::start_blocking(&logs)
+            });
+            started.await.expect("its panic was shown").unwrap_or_else(|reason| {
+                panic!("{caller}: the cluster did not come up: {reason}\nlogs kept: {}", logs.display());
+            })
+        }
     }
 
-    fn start_blocking() -> Cluster {
+    /// Starts it; if that fails, its script puts its logs into the folder `logs`.
+    fn start_blocking(logs: &Path) -> Result<Cluster, String> {
         // The same number inside and outside, so that one kubeconfig serves both.
         let listener = port::listener();
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../servers/kubernetes/run");
         let mut keeper = Command::new(&script)
             .arg(port.to_string())
+            .env("KEEP_LOGS_IN", logs)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", script.display()));
         let output = BufReader::new(keeper.stdout.take().expect("standard output is piped"));
-        let said: Vec<String> = output
-            .lines()
-            .map(|line| line.expect("a script writes text"))
-            .take_while(|line| line != "READY")
-            .collect();
+        let (send, lines) = mpsc::channel();
+        thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+
+        let deadline = Instant::now() + START_TIMEOUT;
+        let mut said = Vec::new();
+        loop {
+            match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line == "READY" => break,
+                Ok(line) => said.push(line),
+                Err(RecvTimeoutError::Timeout) => {
+                    // It clears away then.
+                    end(&mut keeper, Some(Signal::TERM));
+                    return Err(format!("{} was not ready within {START_TIMEOUT:?}", script.display()));
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    end(&mut keeper, None);
+                    return Err(format!("{} ended; what it wrote above says why", script.display()));
+                }
+            }
+        }
         let value = |name: &str| -> PathBuf {
             let found = said.iter().find_map(|line| line.strip_prefix(name));
-            found.unwrap_or_else(|| panic!("the cluster did not come up: {said:?}")).into()
+            found.unwrap_or_else(|| panic!("{} does not say {name}: {said:?}", script.display())).into()
         };
         let network = Arc::new(Network::enter(&value("NETNS=")));
         let api_server = network.forward_from(listener, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        Cluster {
+        Ok(Cluster {
             network,
             folder: value("FOLDER="),
             kubeconfig: value("KUBECONFIG="),
@@ -97,7 +145,7 @@ impl Cluster {
             imported: Mutex::default(),
             _api_server: api_server,
             keeper,
-        }
+        })
     }
 
     /// A kubeconfig of its administrator, good on this machine as well as inside its network.
@@ -158,14 +206,10 @@ impl Cluster {
     ///
     /// When the node refuses it.
     pub async fn import(&self, archive: &Path) {
-        let output = tokio::process::Command::new(build::debian_program("ctr").await)
-            .arg("--address")
-            .arg(self.folder.join("containerd.sock"))
-            .args(["--namespace", "k8s.io", "images", "import"])
-            .arg(archive)
-            .output()
-            .await
-            .expect("ctr comes with containerd");
+        let mut import = tokio::process::Command::new(build::debian_program("ctr").await);
+        import.arg("--address").arg(self.folder.join("containerd.sock"));
+        import.args(["--namespace", "k8s.io", "images", "import"]).arg(archive);
+        let output = process::output(&mut import, IMPORT_TIMEOUT).await;
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "cannot import {}: {stderr}", archive.display());
     }
@@ -195,6 +239,11 @@ impl Cluster {
         .expect("its panic was shown");
     }
 
+    /// Keeps what its components have logged.
+    pub(crate) fn keep_logs(&self, kept: &KeptLogs) {
+        kept.keep(&self.folder.join("log"));
+    }
+
     pub(crate) fn network(&self) -> Arc<Network> {
         Arc::clone(&self.network)
     }
@@ -216,8 +265,29 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if let Some(kept) = KeptLogs::when_failing(&format!("cluster-{}", self.port)) {
+            self.keep_logs(&kept);
+        }
         drop(self.keeper.stdin.take());
         // It reports its own trouble.
-        let _ = self.keeper.wait();
+        end(&mut self.keeper, None);
+    }
+}
+
+/// Waits for the end of the script, after this signal; kills it, and so all of its cluster, when it does not end.
+fn end(keeper: &mut Child, signal: Option<Signal>) {
+    let pid = Pid::from_raw(keeper.id().cast_signed()).expect("no process is number 0");
+    // It fails for one that has ended just now.
+    let _ = signal.map(|signal| kill_process(pid, signal));
+    let deadline = Instant::now() + END_TIMEOUT;
+    while let Ok(None) = keeper.try_wait() {
+        if Instant::now() > deadline {
+            kept_logs::say(&format!(
+                "the script of a cluster did not end within {END_TIMEOUT:?} and is killed"
+            ));
+            let _ = keeper.kill().and_then(|()| keeper.wait());
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
     }
 }

@@ -1,11 +1,15 @@
 //! A server process that cannot outlive the test that started it.
 
 use std::fs;
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+/// How long a server may take to end after a signal that asks it to. Vault takes a second.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process in a group of its own, with a guard beside it.
 ///
@@ -50,11 +54,18 @@ impl Process {
     }
 
     /// Sends `signal` to the process alone, not to its children, and waits for its end.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end within a minute.
     pub(crate) async fn end(mut self, signal: Signal) -> ExitStatus {
         if self.exited().is_none() {
             kill_process(self.pid, signal).expect("our own child can be signalled");
         }
-        self.child.wait().await.expect("our own child can be waited for")
+        let status = timeout(END_TIMEOUT, self.child.wait()).await.unwrap_or_else(|_| {
+            panic!("process {} did not end within {END_TIMEOUT:?} of {signal:?}", self.id());
+        });
+        status.expect("our own child can be waited for")
     }
 }
 
@@ -69,6 +80,18 @@ impl Drop for Process {
         }
         kill_and_reap(&mut self.child);
     }
+}
+
+/// Runs a tool of the harness's own to its end.
+///
+/// # Panics
+///
+/// When it cannot be started, or has not ended after `limit`; it is killed then.
+pub(crate) async fn output(command: &mut Command, limit: Duration) -> Output {
+    let output = timeout(limit, command.stdin(Stdio::null()).kill_on_drop(true).output()).await;
+    let command = command.as_std();
+    let output = output.unwrap_or_else(|_| panic!("{command:?} did not end within {limit:?}"));
+    output.unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"))
 }
 
 /// Ids of all processes of this machine, those in namespaces of their own too. One may end while it is looked at.

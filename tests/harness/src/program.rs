@@ -3,12 +3,16 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use tempfile::TempDir;
-use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 
+use crate::running::RunningProgram;
 use crate::{Cluster, VaultServer, network, root};
+
+/// How long a program may run unless the test says something else; all but a few take less than ten seconds.
+const TIMEOUT: Duration = Duration::from_secs(180);
 
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
@@ -17,6 +21,7 @@ pub struct Program {
     network_namespace: Option<PathBuf>,
     home: TempDir,
     environment: Vec<(String, String)>,
+    timeout: Duration,
 }
 
 /// What a finished program left: its exit code and both streams.
@@ -40,7 +45,14 @@ impl Program {
             network_namespace: None,
             home: tempfile::tempdir().expect("the temporary directory is writable"),
             environment: Vec::new(),
+            timeout: TIMEOUT,
         }
+    }
+
+    /// Sets how long it may run, and how long each wait for a started one may take. Three minutes unless set.
+    pub fn timeout(mut self, timeout: Duration) -> Program {
+        self.timeout = timeout;
+        self
     }
 
     /// Runs it in this root, as a container does; its path and everything else that it is given are below that. Its home
@@ -77,32 +89,46 @@ impl Program {
     }
 
     /// Runs the program to its end, with nothing on standard input.
-    pub async fn run<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Output {
-        self.run_with_input(args, "").await
+    ///
+    /// # Panics
+    ///
+    /// When it has not ended, or its streams are not closed, after its timeout: it is killed, and the message shows its
+    /// command line and both streams so far.
+    #[track_caller]
+    pub fn run<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> impl Future<Output = Output> {
+        self.run_with_input(args, "")
     }
 
     /// Runs the program to its end, with `input` on standard input.
-    pub async fn run_with_input<Arg: AsRef<OsStr>>(
+    ///
+    /// # Panics
+    ///
+    /// As [`Program::run`].
+    #[track_caller]
+    pub fn run_with_input<Arg: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = Arg>,
         input: impl AsRef<[u8]>,
-    ) -> Output {
-        let mut child = self.spawn(args);
-        let mut stdin = child.stdin.take().expect("standard input is piped");
-        // A program may end, or close its input, without reading all of it.
-        let write = async move {
-            let _ = stdin.write_all(input.as_ref()).await;
-        };
-        let (finished, ()) = tokio::join!(child.wait_with_output(), write);
-        let finished = finished.expect("our own child can be waited for");
-        Output {
-            code: finished.status.code(),
-            stdout: String::from_utf8_lossy(&finished.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&finished.stderr).into_owned(),
-        }
+    ) -> impl Future<Output = Output> {
+        let mut running = self.start(args);
+        let write = running.write_last(input.as_ref());
+        let wait = running.wait();
+        async move { tokio::join!(wait, write).0 }
     }
 
-    /// Starts the program with all three streams piped. It is killed when the child is dropped.
+    /// Starts the program, to talk to it while it runs. It is killed when that is dropped.
+    #[track_caller]
+    pub fn start<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> RunningProgram {
+        let args: Vec<Arg> = args.into_iter().collect();
+        let command_line = command_line(&self.binary, &args);
+        RunningProgram::new(self.spawn(args), command_line, self.timeout)
+    }
+
+    /// Starts the program with all three streams piped. It is killed when the child is dropped. No wait for it has a
+    /// deadline, unlike with [`Program::start`].
     pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
         let (command, home) = match &self.root {
             None => (Command::new(&self.binary), self.home.path()),
@@ -126,6 +152,21 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()))
     }
+}
+
+/// The command as a person would type it, cut where it is longer than anybody reads.
+fn command_line(binary: &Path, args: &[impl AsRef<OsStr>]) -> String {
+    const LONGEST: usize = 1000;
+    let words = [binary.as_os_str()].into_iter().chain(args.iter().map(AsRef::as_ref)).map(|word| {
+        let word = word.to_string_lossy();
+        let plain = |sign: char| sign.is_ascii_alphanumeric() || "-_=./:,@%+".contains(sign);
+        if !word.is_empty() && word.chars().all(plain) { word.into_owned() } else { format!("'{word}'") }
+    });
+    let mut line = words.collect::<Vec<_>>().join(" ");
+    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+        line.replace_range(end.., "…");
+    }
+    line
 }
 
 impl Output {

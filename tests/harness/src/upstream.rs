@@ -237,7 +237,17 @@ impl Upstream {
     async fn wait(&self, what: &str, condition: impl Fn(&State) -> bool) {
         let mut state = self.state.subscribe();
         let reached = timeout(PATIENCE, state.wait_for(|state| condition(state))).await;
-        assert!(reached.is_ok(), "waited {PATIENCE:?} in vain: {what}");
+        if reached.is_err() {
+            drop(reached);
+            let seen = self.state.borrow();
+            let (issued, requests) = (seen.issued.len(), seen.requests.len());
+            let revoked = seen.issued.iter().filter(|token| token.revoked).count();
+            panic!(
+                "waited {PATIENCE:?} in vain: {what}; last seen: {issued} tokens issued, {revoked} of them revoked, \
+                 {requests} requests, {} answers withheld",
+                seen.withheld
+            );
+        }
     }
 
     fn serve(&mut self, listener: TcpListener) {

@@ -16,13 +16,15 @@ use tokio::process::Command;
 
 pub use self::configuration::{Storage, VaultServerBuilder};
 
+use crate::kept_logs::KeptLogs;
 use crate::network::{Forward, Network};
 use crate::process::Process;
 use crate::{Output, Program, eventually, network, root};
 
 /// A Vault that was initialised with one key, unsealed and active when it started.
 ///
-/// Dropping it kills Vault and every plugin process, and removes its files.
+/// Dropping it kills Vault and every plugin process, and removes its files. If the test fails then, its logs are kept, and
+/// the line `logs kept: PATH` says where.
 pub struct VaultServer {
     binary: PathBuf,
     directory: TempDir,
@@ -184,8 +186,11 @@ impl VaultServer {
 
     /// Waits until no process runs from the plugin directory.
     pub async fn wait_no_plugins(&self) {
-        eventually("no plugin process is left", async || self.child_plugin_pids().is_empty().then_some(()))
-            .await;
+        eventually("no plugin process is left", async || match self.child_plugin_pids()[..] {
+            [] => Ok(()),
+            ref left => Err(format!("processes {left:?}")),
+        })
+        .await;
     }
 
     /// Seals it, and waits until it says so.
@@ -273,7 +278,7 @@ impl VaultServer {
             if let Some(status) = process.exited() {
                 panic!("Vault ended ({status}) before it answered:\n{}", self.logs());
             }
-            self.send("GET", "sys/health", None).await.ok().map(|_| ())
+            self.send("GET", "sys/health", None).await.map(|_| ())
         })
         .await;
         self.process = Some(process);
@@ -292,9 +297,10 @@ impl VaultServer {
     }
 
     async fn wait_health(&self, status: u16, what: &str) {
-        eventually(what, async || {
-            let health = self.send("GET", "sys/health", None).await.ok()?;
-            (health.status == status).then_some(())
+        eventually(what, async || match self.send("GET", "sys/health", None).await {
+            Ok(health) if health.status == status => Ok(()),
+            Ok(health) => Err(format!("{} {}", health.status, health.body)),
+            Err(error) => Err(error.to_string()),
         })
         .await;
     }
@@ -328,6 +334,13 @@ impl Drop for VaultServer {
             if let Some(pid) = Pid::from_raw(pid.cast_signed()) {
                 // Fails when the plugin has ended meanwhile.
                 let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+        // After its end, so that nothing is missing.
+        let port = self.address.rsplit(':').next().unwrap_or_default();
+        if let Some(kept) = KeptLogs::when_failing(&format!("vault-{port}")) {
+            for file in [self.log_file(), self.audit_file(), self.configuration_file()] {
+                kept.keep(&file);
             }
         }
     }

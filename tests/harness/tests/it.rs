@@ -1,8 +1,10 @@
 //! The harness without a Vault: the upstream, programs and the secret scan.
 
+use std::path::Path;
 use std::time::Duration;
 
-use harness::{Certificate, Fault, Moment, Operation, Program, SecretScan, Upstream};
+use harness::{Certificate, Fault, Moment, Operation, Program, SecretScan, Stream, Upstream};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -122,6 +124,57 @@ async fn a_program_reads_its_input_and_reports_its_exit_code() {
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (Some(3), "data", "talk\n"));
 }
 
+#[tokio::test]
+async fn a_program_that_does_not_end_is_killed_and_shown_with_what_it_wrote_and_without_its_environment() {
+    let program = shell().env("TOKEN", "hvs.secret").timeout(Duration::from_millis(300));
+    let script = "echo $$; echo busy >&2; exec sleep 600";
+    let message = panic_of(async move { drop(program.run(["-c", script]).await) }).await;
+    let line = message.lines().next().expect("a line");
+    assert!(line.contains("tests/it.rs:"), "it does not say where the test stands: {message}");
+    assert!(line.ends_with(&format!("`/bin/sh -c '{script}'` did not end within 300ms")), "{message}");
+    assert!(message.contains("\nstderr:\nbusy\n"), "{message}");
+    assert!(!message.contains("hvs.secret"), "{message}");
+    let pid: u32 = message.lines().nth(2).and_then(|pid| pid.parse().ok()).expect("what it wrote first");
+    assert!(!Path::new(&format!("/proc/{pid}")).exists(), "it still runs");
+}
+
+#[tokio::test]
+async fn a_program_whose_child_keeps_its_output_open_is_told_from_one_that_does_not_end() {
+    let program = shell().timeout(Duration::from_millis(300));
+    let message =
+        panic_of(async move { drop(program.run(["-c", "echo gone; sleep 3 & exit 7"]).await) }).await;
+    let expected = "has ended (exit status: 7), but a process that it started keeps its output open";
+    assert!(message.contains(expected) && message.contains("gone"), "{message}");
+}
+
+#[tokio::test]
+async fn a_line_that_does_not_come_is_not_waited_for_for_ever() {
+    let mut silent = shell().timeout(Duration::from_millis(300)).start(["-c", "echo one; exec sleep 600"]);
+    assert_eq!(silent.next_line(Stream::Stdout).await.as_deref(), Some("one"));
+    let message = panic_of(async move { drop(silent.next_line(Stream::Stdout).await) }).await;
+    assert!(message.contains("wrote no further line within 300ms\nstdout:\none\n"), "{message}");
+
+    let mut gone = shell().start(["-c", "echo cannot start >&2; exit 3"]);
+    let message = panic_of(async move { drop(gone.wait_for(Stream::Stdout, "ready").await) }).await;
+    assert!(message.contains(r#"ended (exit status: 3) before it wrote "ready""#), "{message}");
+    assert!(message.contains("stderr:\ncannot start\n"), "{message}");
+}
+
+#[tokio::test]
+async fn a_running_program_is_talked_to_line_by_line() {
+    let echo = "while read -r line; do echo \"got $line\"; done; printf rest; exit 4";
+    let mut running = shell().start(["-c", echo]);
+    running.write("a\nb\n").await;
+    assert_eq!(running.next_line(Stream::Stdout).await.as_deref(), Some("got a"));
+    running.write("c\n").await;
+    assert_eq!(running.wait_for(Stream::Stdout, "c").await, "got c");
+    let output = running.wait().await;
+    assert_eq!((output.code, output.stdout.as_str()), (Some(4), "got a\ngot b\ngot c\nrest"));
+
+    let waiting = shell().start(["-c", "exec sleep 600"]);
+    assert_eq!(waiting.end(Signal::TERM).await.code, None);
+}
+
 #[test]
 #[should_panic(expected = "api key was written to")]
 fn a_secret_in_a_file_below_the_directory_is_found() {
@@ -134,6 +187,16 @@ fn a_secret_in_a_file_below_the_directory_is_found() {
 #[test]
 fn text_without_the_secret_passes() {
     SecretScan::new().secret("api key", "key-12345").content("a log", "key-1234");
+}
+
+fn shell() -> Program {
+    Program::new("/bin/sh")
+}
+
+/// The message of the panic in which something ends.
+async fn panic_of(work: impl Future<Output = ()> + Send + 'static) -> String {
+    let panic = tokio::spawn(work).await.expect_err("it should panic").into_panic();
+    *panic.downcast::<String>().expect("a formatted message")
 }
 
 async fn mint(upstream: &Upstream, key: &str) -> Option<(u16, Value)> {

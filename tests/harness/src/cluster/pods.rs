@@ -1,6 +1,7 @@
 //! A namespace with Vaults in pods: a raft cluster that unseals itself, and what a test asks and does to it.
 
 mod builder;
+mod ending;
 mod manifests;
 mod processes;
 
@@ -9,15 +10,18 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Namespace, Node, PersistentVolume, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
-use kube::api::{AttachParams, DeleteParams, ListParams, LogParams, Patch, PatchParams};
+use kube::api::{AttachParams, DeleteParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
 use reqwest::Client as HttpClient;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::process::Command;
+use tokio::time::timeout;
 
 pub use self::builder::{
     ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder,
@@ -25,7 +29,7 @@ pub use self::builder::{
 
 use crate::cluster::Cluster;
 use crate::network::Forward;
-use crate::{Output, Reply, VaultServer, eventually};
+use crate::{Output, Reply, VaultServer, eventually, process};
 
 /// The name of the StatefulSet, of the headless service, of the container, and of the label `app.kubernetes.io/name`.
 pub(crate) const VAULT: &str = "vault";
@@ -33,7 +37,14 @@ pub(crate) const VAULT: &str = "vault";
 /// Where the plugin directory is in every pod.
 pub(crate) const PLUGIN_DIRECTORY: &str = "/vault/plugins";
 
-/// A namespace with Vault pods. Dropping it deletes the namespace, without waiting for that.
+/// How long a command in a pod may run.
+const EXEC_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How long a tool of the machine may run with a pod's mounts.
+const TOOL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A namespace with Vault pods. Dropping it deletes the namespace, without waiting for that. If the test fails then, the
+/// logs of its pods and of the cluster are kept, and the line `logs kept: PATH` says where.
 pub struct VaultPods {
     cluster: &'static Cluster,
     client: Client,
@@ -139,10 +150,10 @@ impl VaultPods {
         eventually("a pod is active", async || {
             for member in &self.members {
                 if self.health(&member.name).await == Some(200) {
-                    return Some(&*member.name);
+                    return Ok(&*member.name);
                 }
             }
-            None
+            Err(self.seen().await)
         })
         .await
     }
@@ -165,15 +176,17 @@ impl VaultPods {
         }
         let others = self.members.len() - 1;
         eventually("one pod is active and the others stand by", async || {
-            (self.standbys().await.len() == others).then_some(())
+            if self.standbys().await.len() == others { Ok(()) } else { Err(self.seen().await) }
         })
         .await;
         let active = self.active().await;
         eventually("all pods have a vote", async || {
-            let reply = self.send(active, "GET", "sys/storage/raft/configuration", None).await.ok()?;
-            let servers = reply.body["data"]["config"]["servers"].as_array()?;
-            let votes = |pod: &str| servers.iter().any(|it| it["node_id"] == pod && it["voter"] == true);
-            self.names().into_iter().all(votes).then_some(())
+            let reply = self.send(active, "GET", "sys/storage/raft/configuration", None).await;
+            let body = reply.map_err(|error| error.to_string())?.body;
+            let servers = &body["data"]["config"]["servers"];
+            let has_vote = |server: &Value, pod: &str| server["node_id"] == pod && server["voter"] == true;
+            let votes = |pod: &str| servers.as_array().into_iter().flatten().any(|it| has_vote(it, pod));
+            if self.names().into_iter().all(votes) { Ok(()) } else { Err(body.to_string()) }
         })
         .await;
     }
@@ -181,10 +194,23 @@ impl VaultPods {
     /// Waits until a pod is ready, that is unsealed.
     pub async fn wait_ready(&self, pod: &str) {
         eventually(&format!("{pod} is ready"), async || {
-            let conditions = self.pods().get_opt(pod).await.ok()??.status?.conditions?;
-            conditions.iter().any(|it| it.type_ == "Ready" && it.status == "True").then_some(())
+            let found = self.pods().get_opt(pod).await.map_err(|error| error.to_string())?;
+            let status = found.ok_or("there is no such pod")?.status.unwrap_or_default();
+            let ready = |it: &PodCondition| it.type_ == "Ready" && it.status == "True";
+            if status.conditions.iter().flatten().any(ready) { Ok(()) } else { Err(in_short(&status)) }
         })
         .await;
+    }
+
+    /// What `sys/health` of every pod answers, for the message of a wait in vain.
+    async fn seen(&self) -> String {
+        let mut seen = Vec::new();
+        for member in &self.members {
+            let health = self.health(&member.name).await;
+            let health = health.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+            seen.push(format!("{}: {health}", member.name));
+        }
+        seen.join(", ")
     }
 
     /// Makes the active Vault step down, and waits until another is active and all know it; returns its pod.
@@ -274,7 +300,8 @@ impl VaultPods {
     ///
     /// # Panics
     ///
-    /// When the API server or the node refuses; a command that is not there is such a case.
+    /// When the API server or the node refuses; a command that is not there is such a case. When it runs for more than
+    /// three minutes.
     pub async fn exec(&self, pod: &str, command: &[&str]) -> Output {
         let parameters = AttachParams::default().container(VAULT).stderr(true);
         let mut process = self
@@ -284,7 +311,10 @@ impl VaultPods {
             .unwrap_or_else(|error| panic!("cannot exec {command:?} in {pod}: {error}"));
         let status = process.take_status().expect("it is taken once");
         let (stdout, stderr) = (process.stdout(), process.stderr());
-        let (stdout, stderr, status) = tokio::join!(read_all(stdout), read_all(stderr), status);
+        let ended = async { tokio::join!(read_all(stdout), read_all(stderr), status) };
+        let (stdout, stderr, status) = timeout(EXEC_TIMEOUT, ended)
+            .await
+            .unwrap_or_else(|_| panic!("{command:?} in {pod} did not end within {EXEC_TIMEOUT:?}"));
         let status = status.unwrap_or_else(|| panic!("{command:?} in {pod} ended without a status"));
         Output { code: Some(exit_code(&status)), stdout, stderr }
     }
@@ -360,13 +390,9 @@ impl VaultPods {
     async fn in_mounts_of(&self, pod: &str, command: &[&str]) {
         let ids = self.container_ids(pod).await;
         let process = processes::first_of_containers(&ids).expect("a running pod has a process");
-        let output = tokio::process::Command::new("/usr/bin/nsenter")
-            .arg(format!("--mount=/proc/{process}/ns/mnt"))
-            .arg("/bin/busybox")
-            .args(command)
-            .output()
-            .await
-            .expect("nsenter is part of util-linux");
+        let mut tool = Command::new("/usr/bin/nsenter");
+        tool.arg(format!("--mount=/proc/{process}/ns/mnt")).arg("/bin/busybox").args(command);
+        let output = process::output(&mut tool, TOOL_TIMEOUT).await;
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?} in {pod}: {stderr}");
     }
@@ -417,28 +443,6 @@ impl VaultPods {
     }
 }
 
-impl Drop for VaultPods {
-    fn drop(&mut self) {
-        // The runtime of the test may be ending, so another one asks for it. What is not deleted ends with the cluster.
-        let (cluster, namespace) = (self.cluster, self.namespace.clone());
-        let deletion = std::thread::spawn(move || {
-            let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-                return;
-            };
-            runtime.block_on(async {
-                let client = cluster.client().await;
-                let now = DeleteParams::default().grace_period(0);
-                let pods: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-                let _ = pods.delete_collection(&now, &ListParams::default()).await;
-                let _ = Api::<Namespace>::all(client.clone()).delete(&namespace, &now).await;
-                let ours = ListParams::default().labels(&format!("pods={namespace}"));
-                let _ = Api::<PersistentVolume>::all(client).delete_collection(&now, &ours).await;
-            });
-        });
-        let _ = deletion.join();
-    }
-}
-
 async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> String {
     let mut content = Vec::new();
     if let Some(mut stream) = stream {
@@ -446,6 +450,14 @@ async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> String {
         let _ = stream.read_to_end(&mut content).await;
     }
     String::from_utf8_lossy(&content).into_owned()
+}
+
+/// Why a pod is not ready, in a few words.
+fn in_short(status: &PodStatus) -> String {
+    let phase = status.phase.as_deref().unwrap_or("no phase");
+    let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
+    let states = containers.map(|it| format!("{}: {}", it.name, json!(it.state)));
+    [phase.to_owned()].into_iter().chain(states).collect::<Vec<_>>().join(", ")
 }
 
 /// The exit code that the node reports in the status of an exec.

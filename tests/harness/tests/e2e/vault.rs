@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Storage, VaultServer, build};
+use harness::{Program, Storage, VaultServer, build};
 use serde_json::json;
 
 #[tokio::test]
@@ -107,10 +107,35 @@ async fn dropping_a_vault_leaves_no_process_and_no_file() {
     assert!(!Path::new(&format!("/proc/{pid}")).exists());
 }
 
+#[tokio::test]
+async fn the_logs_of_a_vault_are_kept_when_its_test_fails_and_it_says_where() {
+    const FAIL: &str = "HARNESS_TEST_TO_FAIL";
+    if std::env::var_os(FAIL).is_some() {
+        let vault = VaultServer::builder().audit_log().start().await;
+        assert_eq!(vault.api("GET", "sys/mounts", None).await.status, 500, "on purpose");
+    }
+    let logs = tempfile::tempdir().unwrap();
+    let this = "vault::the_logs_of_a_vault_are_kept_when_its_test_fails_and_it_says_where";
+    let failing = Program::new(std::env::current_exe().unwrap())
+        .env(FAIL, "yes")
+        .env("VAULT_TOKEN_PLUGIN_TEST_LOGS", logs.path().to_str().unwrap())
+        // So that it builds none, without the environment of this one.
+        .env("VAULT_TOKEN_PLUGIN_TEST_SERVER", build::vault().await.to_str().unwrap());
+    let output = failing.run([this, "--exact"]).await;
+    assert_eq!(output.code, Some(101), "{output:?}");
+    let kept = output.stdout.lines().find_map(|line| line.strip_prefix("logs kept: "));
+    let kept = Path::new(kept.unwrap_or_else(|| panic!("it does not say where: {output:?}")));
+    assert!(kept.starts_with(logs.path().join("e2e").join(this.replace("::", "."))), "{}", kept.display());
+    let text = |name: &str| fs::read_to_string(kept.join(name)).unwrap();
+    assert!(text("vault.log").contains("vault is unsealed"));
+    assert!(text("audit.log").contains("sys/mounts"));
+    assert!(text("vault.json").contains("listener"));
+}
+
 /// Copies the Go plugin in `version` into the plugin directory as `go-kv-<version>`; returns its checksum.
 async fn place(vault: &VaultServer, version: &str) -> String {
     let file = vault.plugin_directory().join(format!("go-kv-{version}"));
     fs::copy(build::go_kv(version).await, &file).expect("the plugin directory is writable");
-    let output = harness::Program::new("/usr/bin/sha256sum").run([&file]).await.success();
+    let output = Program::new("/usr/bin/sha256sum").run([&file]).await.success();
     output.split(' ').next().expect("a checksum").to_owned()
 }
