@@ -1,19 +1,22 @@
 //! The engine beside its Go twin: the same generated requests, and everything that can be seen of them compared.
 
-use std::process::Command;
+use std::time::Duration;
+
+use harness::{Program, build};
+
+use crate::lab::BINARY;
 
 /// A few hundred requests of every kind; `tests/differential` sends a million.
 const SEQUENCES: &str = "150";
 
+/// The driver starts two plugins for each sequence.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
 #[tokio::test]
 async fn the_engine_does_what_its_go_twin_does() {
-    let twin = harness::build::go_twin().await;
-    let output = Command::new(harness::build::go_driver().await)
-        .args(["sequences", "-count", SEQUENCES, "-b", env!("CARGO_BIN_EXE_vault-token-plugin"), "-a"])
-        .arg(twin)
-        .output()
-        .unwrap_or_else(|error| panic!("cannot run the driver: {error}"));
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    let twin = build::go_twin().await;
+    let driver = Program::new(build::go_driver().await).timeout(TIMEOUT);
+    let args = ["sequences", "-count", SEQUENCES, "-b", BINARY, "-a", twin.to_str().unwrap()];
+    let said = driver.run(args).await.success();
     assert!(said.contains("no difference"), "{said}");
 }

@@ -1,51 +1,47 @@
 //! The relay plugin under the official Go host, and the Go relay under ours.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
-
 use go_plugin::host::{Brokering, Exit, LaunchOptions, Security};
+use harness::build::go_host;
+use harness::{Output, Program, in_time};
 use serde_json::Value;
 
 use crate::relay::{HANDSHAKE, ask, binary, client, connect, connected};
 
-#[test]
-fn a_go_host_talks_to_our_plugin_with_its_p521_certificate() {
-    check(&[], 5);
+#[tokio::test]
+async fn a_go_host_talks_to_our_plugin_with_its_p521_certificate() {
+    check(&[], 5).await;
 }
 
-#[test]
-fn a_go_host_talks_to_our_plugin_in_the_clear() {
-    check(&["-auto-mtls=false"], 5);
+#[tokio::test]
+async fn a_go_host_talks_to_our_plugin_in_the_clear() {
+    check(&["-auto-mtls=false"], 5).await;
 }
 
-#[test]
-fn a_go_host_multiplexes_the_brokered_connections() {
-    check(&["-multiplex", "-services=20"], 5);
+#[tokio::test]
+async fn a_go_host_multiplexes_the_brokered_connections() {
+    check(&["-multiplex", "-services=20"], 5).await;
 }
 
-#[test]
-fn a_go_host_multiplexes_in_the_clear() {
-    check(&["-multiplex", "-auto-mtls=false", "-services=20"], 5);
+#[tokio::test]
+async fn a_go_host_multiplexes_in_the_clear() {
+    check(&["-multiplex", "-auto-mtls=false", "-services=20"], 5).await;
 }
 
-#[test]
-fn a_go_host_agrees_on_an_older_version() {
-    check(&["-versions=3,4"], 4);
+#[tokio::test]
+async fn a_go_host_agrees_on_an_older_version() {
+    check(&["-versions=3,4"], 4).await;
 }
 
-#[test]
-fn a_go_host_with_another_cookie_sees_the_plugin_end() {
-    let refused =
-        Command::new(go_host()).args(["-cookie=RELAY_PLUGIN=another"]).arg(binary()).output().unwrap();
-    let said = String::from_utf8(refused.stderr).unwrap();
-    assert!(!refused.status.success());
-    assert!(said.contains("this is a plugin; a host starts it"), "{said}");
+#[tokio::test]
+async fn a_go_host_with_another_cookie_sees_the_plugin_end() {
+    let refused = run_go_host(&["-cookie=RELAY_PLUGIN=another"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("this is a plugin; a host starts it"), "{refused:?}");
 }
 
 #[tokio::test]
 async fn our_host_talks_to_a_go_plugin() {
-    let running = connected(LaunchOptions::new(go_host(), HANDSHAKE), "first").await;
+    let running = connected(LaunchOptions::new(go_host().await, HANDSHAKE), "first").await;
     connect(&running, "second").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "second: hello");
     let question = "x".repeat(16 << 20);
@@ -59,14 +55,15 @@ async fn our_host_talks_to_a_go_plugin() {
 
 #[tokio::test]
 async fn our_host_talks_to_a_go_plugin_in_the_clear() {
-    let options = LaunchOptions { security: Security::Plain, ..LaunchOptions::new(go_host(), HANDSHAKE) };
+    let options =
+        LaunchOptions { security: Security::Plain, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
     let running = connected(options, "host").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
 }
 
 #[tokio::test]
 async fn our_host_multiplexes_with_a_go_plugin_and_with_ours() {
-    for program in [go_host().to_owned(), binary()] {
+    for program in [go_host().await, binary()] {
         for security in [Security::AutoMtls, Security::Plain] {
             let brokering = Brokering::Multiplexed;
             let options = LaunchOptions { security, brokering, ..LaunchOptions::new(&program, HANDSHAKE) };
@@ -84,25 +81,23 @@ async fn our_host_multiplexes_with_a_go_plugin_and_with_ours() {
 #[tokio::test]
 async fn a_withdrawn_service_is_not_there_any_more() {
     for brokering in [Brokering::Sockets, Brokering::Multiplexed] {
-        let options = LaunchOptions { brokering, ..LaunchOptions::new(go_host(), HANDSHAKE) };
+        let options = LaunchOptions { brokering, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
         let running = connected(options, "host").await;
         running.withdraw(1);
         // What the plugin asks before it has heard of it is still answered.
-        while ask(&running, "hello").await.is_ok() {}
+        in_time("it is withdrawn", async { while ask(&running, "hello").await.is_ok() {} }).await;
         connect(&running, "next").await;
         assert_eq!(ask(&running, "hello").await.unwrap(), "next: hello");
     }
 }
 
 /// Lets the host use everything that the plugin offers, and compares what it saw.
-fn check(flags: &[&str], version: u64) {
+async fn check(flags: &[&str], version: u64) {
     let services = flags.iter().find_map(|flag| flag.strip_prefix("-services=")).unwrap_or("3");
     let answers: Vec<String> =
         (0..services.parse().unwrap()).map(|number: u32| format!("host {number}: hello")).collect();
 
-    let run = Command::new(go_host()).args(flags).arg(binary()).output().unwrap();
-    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    let seen: Value = serde_json::from_slice(&run.stdout).unwrap();
+    let seen = run_go_host(flags).await.json();
     assert_eq!(seen["protocol_version"], version);
     assert_eq!(seen["answers"], Value::from(answers));
     assert_eq!(seen["large_answer"], 16 << 20);
@@ -115,13 +110,8 @@ fn check(flags: &[&str], version: u64) {
     assert!(log.contains(&"info ended: Shutdown".into()), "{log:?}");
 }
 
-/// Builds the host when its sources have changed. Without Go this fails: interoperation is not to be skipped.
-pub(crate) fn go_host() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/servers/go-host/build");
-        let built = Command::new(script).output().unwrap();
-        assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-        String::from_utf8(built.stdout).unwrap().lines().last().unwrap().into()
-    })
+/// Runs the official host with our plugin.
+async fn run_go_host(flags: &[&str]) -> Output {
+    let plugin = binary();
+    Program::new(go_host().await).run(flags.iter().copied().chain([plugin.to_str().unwrap()])).await
 }

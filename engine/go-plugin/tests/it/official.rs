@@ -1,16 +1,12 @@
 //! The example programs of hashicorp/go-plugin itself, host and plugin, each with ours in place of the other.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
 use go_plugin::Handshake;
 use go_plugin::host::{Exit, LaunchOptions, Running, Security, launch};
+use harness::Program;
+use harness::build::{example_of_this_build, go_plugin_example};
 use tempfile::TempDir;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
-
-use crate::interop::go_host;
-use crate::relay::example;
 
 #[path = "../../examples/official/wire.rs"]
 mod wire;
@@ -23,21 +19,22 @@ use wire::{Key, PutBytes, PutNumber, Summands, Total};
 const HANDSHAKE: Handshake =
     Handshake { cookie_key: "BASIC_PLUGIN", cookie_value: "hello", protocol_versions: &[1] };
 
-#[test]
-fn the_key_value_host_stores_and_reads_with_our_plugin() {
-    let store = Store::new("official-grpc", "KV_PLUGIN");
-    assert_eq!(store.host(&["put", "greeting", "hello"]), "");
-    assert_eq!(store.host(&["get", "greeting"]), "hello\n");
-    let refused = store.run(&["get", "nothing"]);
-    assert_eq!(refused, (false, "error: rpc error: code = NotFound desc = nothing is stored there\n".into()));
+#[tokio::test]
+async fn the_key_value_host_stores_and_reads_with_our_plugin() {
+    let host = official_host("official-grpc", "KV_PLUGIN").await;
+    assert_eq!(host.run(["put", "greeting", "hello"]).await.success(), "");
+    assert_eq!(host.run(["get", "greeting"]).await.success(), "hello\n");
+    let refused = host.run(["get", "nothing"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert_eq!(refused.stdout, "error: rpc error: code = NotFound desc = nothing is stored there\n");
 }
 
-#[test]
-fn the_bidirectional_host_adds_up_for_our_plugin() {
-    let store = Store::new("official-bidirectional", "COUNTER_PLUGIN");
-    assert_eq!(store.host(&["put", "apples", "1"]), "");
-    assert_eq!(store.host(&["put", "apples", "41"]), "");
-    assert_eq!(store.host(&["get", "apples"]), "42\n");
+#[tokio::test]
+async fn the_bidirectional_host_adds_up_for_our_plugin() {
+    let host = official_host("official-bidirectional", "COUNTER_PLUGIN").await;
+    assert_eq!(host.run(["put", "apples", "1"]).await.success(), "");
+    assert_eq!(host.run(["put", "apples", "41"]).await.success(), "");
+    assert_eq!(host.run(["get", "apples"]).await.success(), "42\n");
 }
 
 #[tokio::test]
@@ -81,46 +78,20 @@ impl AddHelper for Adder {
     }
 }
 
-/// One of the official hosts, which starts our plugin anew for every command.
-struct Store {
-    host: PathBuf,
-    variable: &'static str,
-    folder: TempDir,
-}
-
-impl Store {
-    fn new(host: &str, variable: &'static str) -> Store {
-        Store { host: official(host), variable, folder: tempfile::tempdir().unwrap() }
-    }
-
-    /// What it prints when all is well.
-    fn host(&self, args: &[&str]) -> String {
-        let (well, printed) = self.run(args);
-        assert!(well, "{printed}");
-        printed
-    }
-
-    fn run(&self, args: &[&str]) -> (bool, String) {
-        let mut command = Command::new(&self.host);
-        let command = command.args(args).current_dir(self.folder.path());
-        let output = command.env(self.variable, example("official")).output().unwrap();
-        (output.status.success(), String::from_utf8(output.stdout).unwrap())
-    }
+/// One of the official hosts, which starts our plugin for every command, in the same folder each time.
+async fn official_host(name: &str, variable: &str) -> Program {
+    Program::new(go_plugin_example(name).await)
+        .env(variable, example_of_this_build("official").to_str().unwrap())
 }
 
 /// One of the official plugins, with its files in `folder`.
 async fn started(plugin: &str, folder: &TempDir, security: Security) -> Running {
-    let there = format!("cd '{}' && exec '{}'", folder.path().display(), official(plugin).display());
+    let plugin = go_plugin_example(plugin).await;
+    let there = format!("cd '{}' && exec '{}'", folder.path().display(), plugin.display());
     let options = LaunchOptions {
         args: vec!["-c".into(), there.into()],
         security,
         ..LaunchOptions::new("/bin/sh", HANDSHAKE)
     };
     launch(options).await.unwrap()
-}
-
-/// They are built beside the host of the other tests.
-fn official(name: &str) -> PathBuf {
-    let directory = go_host().parent().map(Path::to_owned).unwrap();
-    directory.join(name)
 }

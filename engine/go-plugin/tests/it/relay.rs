@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use go_plugin::host::{LaunchOptions, Running, launch};
 use go_plugin::{Handshake, MESSAGE_SIZE_LIMIT};
+use harness::build::example_of_this_build;
+use harness::in_time;
 use tonic::service::Routes;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
@@ -19,15 +21,7 @@ pub(crate) const HANDSHAKE: Handshake =
     Handshake { cookie_key: "RELAY_PLUGIN", cookie_value: "relay", protocol_versions: &[5] };
 
 pub(crate) fn binary() -> PathBuf {
-    example("relay")
-}
-
-/// The binary that Cargo has built beside this test.
-pub(crate) fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(|deps| deps.parent()).unwrap().join("examples").join(name);
-    assert!(binary.exists(), "{} is missing: cargo build -p go-plugin --examples", binary.display());
-    binary
+    example_of_this_build("relay")
 }
 
 pub(crate) fn options() -> LaunchOptions {
@@ -52,11 +46,13 @@ pub(crate) async fn connect(running: &Running, name: &'static str) {
 pub(crate) async fn connect_to(running: &Running, oracle: impl Oracle) {
     let oracle = OracleServer::new(oracle).max_decoding_message_size(MESSAGE_SIZE_LIMIT);
     let service_id = running.serve_brokered(Routes::new(oracle)).await.unwrap();
-    client(running).connect(service_id.to_string()).await.unwrap();
+    let mut relay = client(running);
+    in_time("the relay connects", relay.connect(service_id.to_string())).await.unwrap();
 }
 
 pub(crate) async fn ask(running: &Running, question: &str) -> Result<String, Status> {
-    let answer = client(running).ask(question.as_bytes().to_vec()).await?.into_inner();
+    let mut relay = client(running);
+    let answer = in_time("the relay answers", relay.ask(question.as_bytes().to_vec())).await?.into_inner();
     Ok(String::from_utf8(answer).unwrap())
 }
 

@@ -3,23 +3,21 @@
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use go_plugin::host::{Exit, LaunchOptions, launch};
 use go_plugin::{Address, parse_handshake_line};
+use harness::build::go_host;
+use harness::{Program, RunningProgram, Stream, eventually, in_time};
 use hyper_util::rt::TokioIo;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::process::{Child, Command};
+use tokio::net::UnixStream;
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
-use crate::interop::go_host;
 use crate::relay::{HANDSHAKE, Oracle, ask, binary, client, connect_to, connected, options};
 
 #[expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
@@ -53,11 +51,11 @@ async fn a_request_in_flight_is_answered_before_the_plugin_ends() {
 
     let mut relay = client(&running);
     let question = tokio::spawn(async move { relay.ask(b"why".to_vec()).await });
-    asked.notified().await;
+    in_time("the question arrives", asked.notified()).await;
     let mut output = running.output();
     let shutdown = tokio::spawn(async move { running.shutdown().await });
     // The stream of the output ends when the plugin begins to stop.
-    while output.next().await.is_some() {}
+    in_time("the plugin begins to stop", async { while output.next().await.is_some() {} }).await;
     answer.notify_one();
 
     assert_eq!(question.await.unwrap().unwrap().into_inner(), b"because");
@@ -84,7 +82,7 @@ impl Oracle for Thoughtful {
 #[tokio::test]
 async fn an_interrupt_is_the_hosts_affair() {
     let running = connected(options(), "host").await;
-    signal(Some(running.pid()), Signal::INT);
+    signal(running.pid(), Signal::INT);
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
     assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
 }
@@ -104,28 +102,23 @@ async fn a_plugin_whose_launcher_lets_go_is_killed_and_leaves_no_socket() {
 /// Go's plugins do not notice that their host is gone, so this is for the kernel to do.
 #[tokio::test]
 async fn a_go_plugin_is_killed_with_its_host() {
-    const HOST: &str = "RELAY_TEST_HOST";
-    if let Some(socket) = std::env::var_os(HOST) {
-        // This is the host: it tells the plugin's id and waits for its own end.
-        let running = launch(LaunchOptions::new(go_host(), HANDSHAKE)).await.unwrap();
-        let mut test = UnixStream::connect(socket).await.unwrap();
-        test.write_u32(running.pid()).await.unwrap();
+    const PLUGIN: &str = "RELAY_TEST_PLUGIN";
+    if let Some(plugin) = std::env::var_os(PLUGIN) {
+        // This is the host: it prints the plugin's id and waits for its own end.
+        let running = launch(LaunchOptions::new(plugin, HANDSHAKE)).await.unwrap();
+        println!("plugin {}", running.pid());
         std::future::pending::<()>().await;
     }
     let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let mut host = Command::new(std::env::current_exe().unwrap())
-        .args(["survival::a_go_plugin_is_killed_with_its_host", "--exact"])
-        .env(HOST, &socket)
-        .env("TMPDIR", directory.path())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let plugin = listener.accept().await.unwrap().0.read_u32().await.unwrap();
+    let host = Program::new(std::env::current_exe().unwrap())
+        .env(PLUGIN, go_host().await.to_str().unwrap())
+        .env("TMPDIR", directory.path().to_str().unwrap());
+    let this = "survival::a_go_plugin_is_killed_with_its_host";
+    let mut host = host.start([this, "--exact", "--nocapture"]);
+    let line = host.wait_for(Stream::Stdout, "plugin ").await;
+    let plugin = line.rsplit(' ').next().unwrap().parse().unwrap();
     let ended = Pidfd::of(plugin);
-    host.kill().await.unwrap();
+    host.end(Signal::KILL).await;
     ended.wait().await;
 }
 
@@ -149,8 +142,9 @@ async fn what_a_plugin_has_started_does_not_outlive_it() {
 async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
     let running = launch(options()).await.unwrap();
     let (one, two) = (running.exited(), running.exited());
-    signal(Some(running.pid()), Signal::KILL);
-    for exited in [one.await, two.await, running.exited().await] {
+    signal(running.pid(), Signal::KILL);
+    let all = async { [one.await, two.await, running.exited().await] };
+    for exited in in_time("all notice its end", all).await {
         assert_eq!(exited.status.and_then(|status| status.signal()), Some(Signal::KILL.as_raw()));
         assert!(exited.stderr.contains("starting"), "{}", exited.stderr);
     }
@@ -159,11 +153,11 @@ async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
 
 #[tokio::test]
 async fn a_plugin_that_does_not_end_is_killed() {
-    let running = launch(LaunchOptions::new(go_host(), HANDSHAKE)).await.unwrap();
-    signal(Some(running.pid()), Signal::STOP);
-    let plugin = WaitId::Pid(Pid::from_raw(running.pid().cast_signed()).unwrap());
-    let stopped = move || waitid(plugin, WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT);
-    tokio::task::spawn_blocking(stopped).await.unwrap().unwrap();
+    let running = launch(LaunchOptions::new(go_host().await, HANDSHAKE)).await.unwrap();
+    signal(running.pid(), Signal::STOP);
+    let plugin = Pid::from_raw(running.pid().cast_signed()).unwrap();
+    let look = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    eventually("it has stopped", async || waitid(WaitId::Pid(plugin), look).unwrap()).await;
     assert_eq!(running.shutdown().await.unwrap(), Exit::Killed);
     assert!(!running.is_running());
 }
@@ -171,17 +165,17 @@ async fn a_plugin_that_does_not_end_is_killed() {
 #[tokio::test]
 async fn a_terminated_plugin_ends_and_leaves_no_socket() {
     let directory = tempfile::tempdir().unwrap();
-    let mut orphanage = Parent::start(directory.path()).await;
-    signal(Some(orphanage.plugin), Signal::TERM);
-    assert!(orphanage.last_words().await.contains("ended: Shutdown"));
+    let parent = Parent::start(directory.path()).await;
+    signal(parent.plugin, Signal::TERM);
+    assert!(parent.last_words().await.contains("ended: Shutdown"));
     assert_eq!(entries(directory.path()), 0);
 }
 
 #[tokio::test]
 async fn a_plugin_ends_when_its_host_is_killed() {
     let directory = tempfile::tempdir().unwrap();
-    let mut parent = Parent::start(directory.path()).await;
-    signal(parent.process.id(), Signal::KILL);
+    let parent = Parent::start(directory.path()).await;
+    parent.process.signal(Signal::KILL);
     assert!(parent.last_words().await.contains("ended: HostGone"));
     assert_eq!(entries(directory.path()), 0);
 }
@@ -189,7 +183,7 @@ async fn a_plugin_ends_when_its_host_is_killed() {
 #[tokio::test]
 async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
     let directory = tempfile::tempdir().unwrap();
-    let mut parent = Parent::start(directory.path()).await;
+    let parent = Parent::start(directory.path()).await;
     let Address::Unix(path) = parent.address.clone() else { panic!("{:?}", parent.address) };
     let channel = Endpoint::from_static("http://localhost")
         .connect_with_connector(tower::service_fn(move |_| {
@@ -208,43 +202,28 @@ async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
 
 /// A shell that has started the relay in the clear and waits for it.
 struct Parent {
-    process: Child,
+    process: RunningProgram,
     plugin: u32,
     address: Address,
 }
 
 impl Parent {
     async fn start(temporary: &Path) -> Self {
-        let mut process = Command::new("/bin/sh")
-            .args(["-c", r#""$0" & echo $! >&2; wait"#])
-            .arg(binary())
+        let shell = Program::new("/bin/sh")
             .env(HANDSHAKE.cookie_key, HANDSHAKE.cookie_value)
             .env("PLUGIN_PROTOCOL_VERSIONS", "5")
-            .env("TMPDIR", temporary)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).await.unwrap();
-        let address = parse_handshake_line(&line).unwrap().address;
-        let mut errors = BufReader::new(process.stderr.take().unwrap()).lines();
-        let plugin = loop {
-            // The shell and the plugin write to the same pipe; only the shell's line is a number.
-            if let Ok(pid) = errors.next_line().await.unwrap().unwrap().parse() {
-                break pid;
-            }
-        };
-        process.stderr = Some(errors.into_inner().into_inner());
-        Self { process, plugin, address }
+            .env("TMPDIR", temporary.to_str().unwrap());
+        let script = r#""$0" & echo "plugin $!" >&2; wait"#;
+        let mut process = shell.start(["-c", script, binary().to_str().unwrap()]);
+        let plugin = process.wait_for(Stream::Stderr, "plugin ").await;
+        let plugin = plugin.strip_prefix("plugin ").unwrap().parse().unwrap();
+        let line = process.wait_for(Stream::Stdout, "|").await;
+        Self { process, plugin, address: parse_handshake_line(&line).unwrap().address }
     }
 
     /// What is written to standard error until nobody can write to it any more: until the plugin has ended.
-    async fn last_words(&mut self) -> String {
-        let mut words = String::new();
-        self.process.stderr.as_mut().unwrap().read_to_string(&mut words).await.unwrap();
-        words
+    async fn last_words(self) -> String {
+        self.process.wait().await.stderr
     }
 }
 
@@ -263,14 +242,14 @@ impl Pidfd {
 
     /// Waits until the process has ended.
     async fn wait(self) {
-        let ended =
-            tokio::task::spawn_blocking(move || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None));
-        assert_eq!(ended.await.unwrap().unwrap(), 1);
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let has_ended = || poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&at_once)).unwrap() == 1;
+        eventually("the process has ended", async || has_ended().then_some(())).await;
     }
 }
 
-fn signal(pid: Option<u32>, signal: Signal) {
-    let pid = Pid::from_raw(pid.unwrap().cast_signed()).unwrap();
+fn signal(pid: u32, signal: Signal) {
+    let pid = Pid::from_raw(pid.cast_signed()).unwrap();
     kill_process(pid, signal).unwrap();
 }
 

@@ -9,9 +9,8 @@ mod ttl;
 mod values;
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
 
+use harness::{Program, RunningProgram, Stream};
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use serde_json::Value;
@@ -35,11 +34,7 @@ async fn compare<C>(
 ) {
     let seed = number("DIFFERENTIAL_SEED").unwrap_or_else(|| rand::rng().random());
     let cases = number("DIFFERENTIAL_CASES").map_or(short, |cases| usize::try_from(cases).unwrap());
-    let driver = harness::build::go_driver().await;
-    let mut go =
-        Command::new(driver).arg(oracle).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut questions = go.stdin.take().unwrap();
-    let mut answers = BufReader::new(go.stdout.take().unwrap());
+    let mut go = Program::new(harness::build::go_driver().await).start([oracle]);
 
     let mut random = StdRng::seed_from_u64(seed);
     let mut deliberate: BTreeMap<&str, usize> = BTreeMap::new();
@@ -48,7 +43,8 @@ async fn compare<C>(
     while left > 0 && found.len() < ENOUGH {
         let batch: Vec<C> = (0..BATCH.min(left)).map(|_| generate(&mut random)).collect();
         left -= batch.len();
-        let answered = ask(&mut questions, &mut answers, batch.iter().map(&question).collect());
+        let questions: Vec<Value> = batch.iter().map(&question).collect();
+        let answered = ask(&mut go, &questions).await;
         for (case, answer) in batch.iter().zip(answered) {
             match differ(case, &answer).await {
                 Ok(None) => {}
@@ -60,29 +56,22 @@ async fn compare<C>(
         }
     }
     assert!(found.is_empty(), "seed {seed}\n{}", found.join("\n"));
-    drop(questions);
-    assert!(go.wait().unwrap().success());
+    go.wait().await.success();
     report(&format!("{oracle}: {cases} cases, seed {seed}; better on purpose: {deliberate:?}"));
 }
 
-fn ask(questions: &mut ChildStdin, answers: &mut BufReader<ChildStdout>, batch: Vec<Value>) -> Vec<Value> {
-    let count = batch.len();
-    let mut lines: String = batch.iter().map(|question| format!("{question}\n")).collect();
+async fn ask(go: &mut RunningProgram, questions: &[Value]) -> Vec<Value> {
+    let mut lines: String = questions.iter().map(|question| format!("{question}\n")).collect();
     // Asks for the answers.
     lines.push('\n');
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            questions.write_all(lines.as_bytes()).unwrap();
-            questions.flush().unwrap();
-        });
-        let mut line = String::new();
-        let mut read = || {
-            line.clear();
-            answers.read_line(&mut line).unwrap();
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("the oracle said {line:?}: {error}"))
-        };
-        (0..count).map(|_| read()).collect()
-    })
+    go.write(lines).await;
+    let mut answers = Vec::new();
+    for _ in questions {
+        let line = go.next_line(Stream::Stdout).await.unwrap_or_default();
+        let answer = serde_json::from_str(&line);
+        answers.push(answer.unwrap_or_else(|error| panic!("the oracle said {line:?}: {error}")));
+    }
+    answers
 }
 
 fn number(variable: &str) -> Option<u64> {

@@ -1,8 +1,8 @@
 //! A real Go plugin under our host: HashiCorp's key/value engine, version 2 of it.
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use harness::in_time;
 use serde_json::{Value, json};
 use vault_plugin::host::{
     Brokering, CallError, Exit, Launch, Mount, MountConfig, MountError, Plugin, Verb, compare, inspect,
@@ -26,7 +26,7 @@ async fn ready(plugin: &Plugin) -> Mount {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), written).await.unwrap();
+    in_time("the engine has set up its storage", written).await;
     mount
 }
 
@@ -119,7 +119,7 @@ async fn a_killed_go_plugin_is_noticed() {
     let plugin = started().await;
     let mount = ready(&plugin).await;
     kill(&plugin);
-    plugin.exited().await;
+    in_time("its end is noticed", plugin.exited()).await;
     let lost = ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap_err();
     assert!(matches!(lost, CallError::Gone), "{lost:?}");
 }

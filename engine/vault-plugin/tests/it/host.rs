@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use harness::build::example_of_this_build;
+use harness::in_time;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use vault_plugin::host::{
@@ -24,8 +25,8 @@ pub(crate) async fn mount(plugin: &Plugin, storage: &Arc<MemoryStorage>) -> Moun
     let storage: Arc<dyn Storage> = storage.clone();
     let mut config = MountConfig::new(storage, Arc::new(StaticSystemView::default()));
     config.options.insert("version".to_owned(), "2".to_owned());
-    let mount = plugin.mount(config).await.unwrap();
-    mount.initialize().await.unwrap();
+    let mount = in_time("the plugin mounts", plugin.mount(config)).await.unwrap();
+    in_time("the plugin initialises", mount.initialize()).await.unwrap();
     mount
 }
 
@@ -35,7 +36,8 @@ pub(crate) async fn ask(
     path: &str,
     data: Value,
 ) -> Result<Option<Response>, CallError> {
-    mount.handle_request(request(operation, path, data)).await
+    let what = format!("an answer to {operation:?} of {path}");
+    in_time(&what, mount.handle_request(request(operation, path, data))).await
 }
 
 pub(crate) fn request(operation: Operation, path: &str, data: Value) -> Request {
@@ -153,7 +155,7 @@ async fn the_plugins_log_arrives_line_by_line_with_level_and_fields() {
     let mount = mount(&plugin, &Arc::default()).await;
     ask(&mount, Operation::Update, "greetings/ann", json!({"text": "hi"})).await.unwrap();
     let line = loop {
-        let line = seen.recv().await.unwrap();
+        let line = in_time("the plugin logs it", seen.recv()).await.unwrap();
         if line.message == "greeting stored" {
             break line;
         }
@@ -169,7 +171,7 @@ async fn a_killed_plugin_is_noticed_and_its_calls_say_so() {
     let mount = mount(&plugin, &storage).await;
     let exited = plugin.exited();
     kill(&plugin);
-    let exited = exited.await;
+    let exited = in_time("its end is noticed", exited).await;
     assert_eq!(
         exited.status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status)),
         Some(9)
@@ -188,7 +190,7 @@ async fn a_request_in_flight_says_that_the_plugin_is_gone() {
     let asked = storage.asked.lock().unwrap().take().unwrap();
     let waiting =
         tokio::spawn(async move { ask(&mount, Operation::Read, "greetings/ann", Value::Null).await });
-    asked.await.unwrap();
+    in_time("the plugin asks its storage", asked).await.unwrap();
     kill(&plugin);
     assert!(matches!(waiting.await.unwrap(), Err(CallError::Gone)));
 }

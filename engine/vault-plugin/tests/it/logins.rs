@@ -1,8 +1,7 @@
 //! Auth methods: what their roles take, what their logins say and what their renewals keep.
 
-use std::process::Command;
-
-use harness::build::example_of_this_build;
+use harness::Program;
+use harness::build::{example_of_this_build, go_driver};
 use serde_json::{Value, json};
 use vault_plugin::framework::{Context, DeclarationError, Engine, Login, NoFields, Path, TokenLifetime};
 use vault_plugin::logical::{Error, Operation};
@@ -11,9 +10,8 @@ use vault_plugin::testing::Mount;
 /// Go's own helpers for tokens are given the same fields.
 #[tokio::test]
 async fn the_official_client_finds_a_login_as_gos_helpers_would_have_made_it() {
-    let driver = harness::build::go_driver().await;
-    let output = Command::new(&driver).arg("logins").arg(example_of_this_build("doorman")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let doorman = example_of_this_build("doorman");
+    Program::new(go_driver().await).run(["logins".as_ref(), doorman.as_os_str()]).await.success();
 }
 
 async fn login(_: Context<()>, _: NoFields) -> Result<Login, Error> {
