@@ -132,6 +132,33 @@ async fn pods_reach_an_upstream_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn the_logs_of_pods_and_cluster_are_kept_when_their_test_fails() {
+    let pods = VaultPods::builder(Cluster::shared().await).replicas(1).audit_log().start().await;
+    let namespace = pods.namespace().to_owned();
+    // On this thread, and so with the name of this test.
+    let failing = tokio::spawn(async move {
+        let _pods = pods;
+        panic!("on purpose");
+    });
+    failing.await.unwrap_err();
+    let test = std::env::current_exe().unwrap();
+    let target = test.ancestors().nth(3).unwrap();
+    let name = "cluster.the_logs_of_pods_and_cluster_are_kept_when_their_test_fails";
+    let logs = target.join("test-logs/kubernetes").join(name).join(&namespace);
+    for component in ["etcd", "kube-apiserver", "kubelet", "containerd", "node"] {
+        assert!(logs.join("log").join(component).exists(), "{component} is missing");
+    }
+    assert!(!fs::read_to_string(logs.join("log/kubelet")).unwrap().is_empty());
+    let of_pod = fs::read_dir(&logs).unwrap().map(|entry| entry.unwrap().path());
+    let of_pod = of_pod.filter(|it| it.to_str().unwrap().contains(&format!("{namespace}_vault-0_")));
+    let said: String = of_pod.map(|folder| fs::read_to_string(folder.join("vault/0.log")).unwrap()).collect();
+    assert!(said.contains("vault is unsealed"), "{said}");
+    assert!(fs::read_to_string(logs.join("pods.json")).unwrap().contains("vault-0"));
+    assert!(fs::read_to_string(logs.join("events.json")).unwrap().contains("Started container"));
+    fs::remove_dir_all(logs.parent().unwrap()).unwrap();
+}
+
+#[tokio::test]
 async fn a_cluster_that_is_killed_leaves_no_process_and_the_next_one_clears_its_files_away() {
     let killed = Cluster::start().await;
     let container = running_container(&killed).await;
@@ -164,6 +191,55 @@ async fn a_cluster_that_is_killed_leaves_no_process_and_the_next_one_clears_its_
     assert!(!folder.exists());
     assert_eq!(cgroups(&folder, ""), Vec::<PathBuf>::new());
     assert!(!mounts().contains(&folder.display().to_string()));
+}
+
+#[tokio::test]
+async fn a_cluster_that_does_not_come_up_says_which_part_is_missing_and_shows_its_log() {
+    // Its write-ahead log is larger than any file may be.
+    let limited = ["--fsize=33554432"];
+    let said = fail_to_start(&limited, &[], "23456").await;
+    assert!(
+        said.contains("error: the cluster ended, because etcd did\nThe end of the log of etcd:\n"),
+        "{said}"
+    );
+    assert!(said.contains("file too large"), "{said}");
+
+    let said = fail_to_start(&[], &[], "98765").await;
+    assert!(said.contains("error: the cluster ended, because kube-apiserver did\n"), "{said}");
+    assert!(said.contains("98765") && !said.contains("The end of the log of etcd"), "{said}");
+
+    // It takes longer than that on any machine.
+    let said = fail_to_start(&[], &[("CLUSTER_START_SECONDS", "1")], "23457").await;
+    let waited = said.lines().find_map(|line| line.strip_prefix("error: waited 1 s in vain for "));
+    let parts = [
+        "the node's network",
+        "containerd",
+        "the import of an image into containerd",
+        "etcd",
+        "the API server",
+        "a node that is ready",
+    ];
+    assert!(waited.is_some_and(|part| parts.contains(&part)), "{said}");
+}
+
+/// Standard error of the script of a cluster that does not come up, with these limits of its processes and this port.
+async fn fail_to_start(limits: &[&str], environment: &[(&str, &str)], port: &str) -> String {
+    let kubernetes = build::kubernetes().await;
+    let cache = kubernetes.ancestors().nth(4).unwrap();
+    let logs = tempfile::tempdir().unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../servers/kubernetes/run");
+    let mut program = Program::new("/usr/bin/prlimit")
+        .env("XDG_CACHE_HOME", cache.to_str().unwrap())
+        .env("KEEP_LOGS_IN", logs.path().to_str().unwrap());
+    for (name, value) in environment {
+        program = program.env(*name, *value);
+    }
+    let output = program.run(limits.iter().copied().chain([script, port])).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(!output.stdout.contains("READY"), "{output:?}");
+    assert!(logs.path().join("log/etcd").exists(), "{output:?}");
+    assert!(output.stderr.contains(&format!("logs kept: {}", logs.path().display())), "{output:?}");
+    output.stderr
 }
 
 /// Starts a pod that does nothing; returns the id of its container.
