@@ -28,7 +28,7 @@ pub use self::pods::{
 
 use crate::kept_logs::{self, KeptLogs};
 use crate::network::{Forward, Network};
-use crate::{build, eventually, port, process};
+use crate::{VaultServer, build, eventually, port, process};
 
 /// How long a cluster may take to come up. It takes fifteen seconds; its script gives up after three minutes, and says which
 /// part is missing. What is more is for packages that it installs first.
@@ -55,6 +55,7 @@ pub struct Cluster {
     port: u16,
     reserved: AtomicU32,
     imported: Mutex<Vec<String>>,
+    unsealer: OnceCell<VaultServer>,
     _api_server: Forward,
     keeper: Child,
 }
@@ -143,6 +144,7 @@ impl Cluster {
             port,
             reserved: AtomicU32::new(1),
             imported: Mutex::default(),
+            unsealer: OnceCell::new(),
             _api_server: api_server,
             keeper,
         })
@@ -242,6 +244,12 @@ impl Cluster {
     /// Keeps what its components have logged.
     pub(crate) fn keep_logs(&self, kept: &KeptLogs) {
         kept.keep(&self.folder.join("log"));
+    }
+
+    /// The Vault outside of the pods that unseals those of this cluster, one for all of them. Only its address and token are
+    /// used: its client belongs to the runtime of the test that has started it.
+    pub(crate) async fn unsealer(&self) -> &VaultServer {
+        self.unsealer.get_or_init(|| pods::start_unsealer(self)).await
     }
 
     pub(crate) fn network(&self) -> Arc<Network> {

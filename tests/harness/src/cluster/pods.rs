@@ -19,10 +19,12 @@ use kube::api::{AttachParams, DeleteParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
 use reqwest::Client as HttpClient;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
+pub(super) use self::builder::start_unsealer;
 pub use self::builder::{
     ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder,
 };
@@ -56,8 +58,9 @@ pub struct VaultPods {
     http: HttpClient,
     ca_file: Option<PathBuf>,
     root_token: String,
-    /// Holds the key that unseals the pods.
-    unsealer: VaultServer,
+    /// Holds the key that unseals the pods, if they share none with the others of the cluster.
+    own_unsealer: Option<VaultServer>,
+    directory: TempDir,
 }
 
 /// A pod as it is known before it is made.
@@ -125,8 +128,12 @@ impl VaultPods {
     }
 
     /// The Vault outside of the pods that unseals them. While it is stopped, a pod that restarts stays sealed.
+    ///
+    /// # Panics
+    ///
+    /// When they share one with others: see [`VaultPodsBuilder::own_unsealer`].
     pub fn unsealer(&mut self) -> &mut VaultServer {
-        &mut self.unsealer
+        self.own_unsealer.as_mut().expect("these pods were built with an unsealer of their own")
     }
 
     /// Sends a request to a pod's Vault with the root token; `path` is what follows `/v1/`. A standby passes it on.

@@ -100,7 +100,7 @@ async fn what_is_on_a_persistent_volume_is_there_in_the_next_pod() {
 
 #[tokio::test]
 async fn a_pod_that_joins_later_waits_for_what_unseals_it() {
-    let mut pods = VaultPods::builder(Cluster::shared().await).replicas(1).start().await;
+    let mut pods = VaultPods::builder(Cluster::shared().await).replicas(1).own_unsealer().start().await;
     pods.scale(2).await;
     pods.wait_whole().await;
 

@@ -94,6 +94,13 @@ pub struct VaultPodsBuilder {
     pub(super) sidecars: Vec<Container>,
     audit: Audit,
     raw_storage: RawStorage,
+    unsealer: Unsealer,
+}
+
+#[derive(PartialEq)]
+enum Unsealer {
+    OfCluster,
+    Own,
 }
 
 #[derive(PartialEq)]
@@ -123,6 +130,7 @@ impl VaultPodsBuilder {
             sidecars: Vec::new(),
             audit: Audit::Absent,
             raw_storage: RawStorage::Hidden,
+            unsealer: Unsealer::OfCluster,
         }
     }
 
@@ -193,6 +201,12 @@ impl VaultPodsBuilder {
         self
     }
 
+    /// Unseals them with a Vault of their own, which a test can stop.
+    pub fn own_unsealer(mut self) -> VaultPodsBuilder {
+        self.unsealer = Unsealer::Own;
+        self
+    }
+
     /// Starts the pods all at once, initialises the first, and waits until all are unsealed and one is active.
     ///
     /// # Panics
@@ -205,10 +219,10 @@ impl VaultPodsBuilder {
         self.import_image().await;
         create_global::<Namespace>(&client, json!({"metadata": {"name": namespace}})).await;
 
-        // In files, so that a test can stop it and start it again.
-        let unsealer = VaultServer::builder().storage(Storage::Raft).in_network_of(cluster).start().await;
-        unsealer.api("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.success();
-        unsealer.api("POST", "transit/keys/unseal", None).await.success();
+        let own_unsealer = match self.unsealer {
+            Unsealer::OfCluster => None,
+            Unsealer::Own => Some(start_unsealer(cluster).await),
+        };
 
         let mut pods = VaultPods {
             cluster,
@@ -221,14 +235,15 @@ impl VaultPodsBuilder {
             http: http_client::builder().build().expect("nothing in it can be wrong"),
             ca_file: None,
             root_token: String::new(),
-            unsealer,
+            own_unsealer,
+            directory: tempfile::tempdir().expect("the temporary directory is writable"),
         };
         for _ in 0..self.replicas {
             pods.add_member().await;
         }
         let identity = (self.transport == Transport::Tls).then(|| pods.identity());
         if let Some(identity) = &identity {
-            let file = pods.unsealer.directory().join("pods-ca.pem");
+            let file = pods.directory.path().join("pods-ca.pem");
             fs::write(&file, &identity.authority).expect("the directory is the harness's own");
             let authority =
                 reqwest::Certificate::from_pem(identity.authority.as_bytes()).expect("rcgen writes PEM");
@@ -237,7 +252,7 @@ impl VaultPodsBuilder {
             pods.ca_file = Some(file);
         }
 
-        let mut configuration = manifests::configuration(&pods);
+        let mut configuration = manifests::configuration(&pods).await;
         if self.raw_storage == RawStorage::Exposed {
             configuration["raw_storage_endpoint"] = json!(true);
         }
@@ -290,6 +305,15 @@ impl VaultPodsBuilder {
         };
         self.cluster.import_once(name, make).await;
     }
+}
+
+/// A Vault in the network of the cluster with a key that unseals pods.
+pub(in crate::cluster) async fn start_unsealer(cluster: &Cluster) -> VaultServer {
+    // In files, so that a test can stop it and start it again.
+    let unsealer = VaultServer::builder().storage(Storage::Raft).in_network_of(cluster).start().await;
+    unsealer.api("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.success();
+    unsealer.api("POST", "transit/keys/unseal", None).await.success();
+    unsealer
 }
 
 /// The tools of the image with a shell, as far as tests and `kubectl cp` need them.

@@ -33,7 +33,11 @@ pub(super) fn persistent_volume(namespace: &str, pod: &str, volume: &str, folder
 }
 
 /// The configuration of Vault, all but what differs from pod to pod, which comes by the environment.
-pub(super) fn configuration(pods: &VaultPods) -> Value {
+pub(super) async fn configuration(pods: &VaultPods) -> Value {
+    let unsealer = match &pods.own_unsealer {
+        Some(own) => own,
+        None => pods.cluster.unsealer().await,
+    };
     let mut listener = json!({"address": "0.0.0.0:8200", "cluster_address": "0.0.0.0:8201"});
     match pods.transport {
         Transport::Plain => listener["tls_disable"] = json!(true),
@@ -60,8 +64,8 @@ pub(super) fn configuration(pods: &VaultPods) -> Value {
         "listener": {"tcp": listener},
         "storage": {"raft": {"path": "/vault/data", "retry_join": peers}},
         "seal": {"transit": {
-            "address": pods.unsealer.address_in_network(),
-            "token": pods.unsealer.root_token(),
+            "address": unsealer.address_in_network(),
+            "token": unsealer.root_token(),
             "key_name": "unseal",
             "mount_path": "transit/",
             "disable_renewal": "true",
