@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vault_api::catalog::{EntryName, Listed, PluginType};
 use vault_api::config_state::ConfigState;
@@ -13,6 +13,7 @@ use vault_api::{
     leases, logical, mounts, pins,
 };
 
+use crate::apply::LOOK_AGAIN;
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, Plugin, WriteGoal};
@@ -93,6 +94,9 @@ const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 /// Help takes a plugin that works some milliseconds.
 const LONGEST_ANSWER: Duration = Duration::from_secs(10);
 
+/// With Vault's default timeouts, raft notices after ten seconds that a leader is lost, and elects another in as many.
+const LONGEST_ELECTION: Duration = Duration::from_secs(30);
+
 /// Below it lie the entries of the catalog.
 pub(crate) const CATALOG: &str = "sys/plugins/catalog/";
 
@@ -129,9 +133,17 @@ pub async fn survey(world: &World) -> Result<Observed, ObserveError> {
     take(world, Aim::Mounts, Age::Now, &ThisRun::default()).await
 }
 
-/// As [`survey`], and looks closely at files, permissions and leases.
+/// As [`survey`], and looks closely at files, permissions and leases. During an election, which ends by itself, the snapshot
+/// shows a server that serves nothing, so another is taken until a node is active, or none is for too long.
 pub async fn examine(world: &World) -> Result<Observed, ObserveError> {
-    take(world, Aim::Closely, Age::Now, &ThisRun::default()).await
+    let started = Instant::now();
+    loop {
+        let observed = take(world, Aim::Closely, Age::Now, &ThisRun::default()).await?;
+        if !observed.is_between_leaders() || started.elapsed() >= LONGEST_ELECTION {
+            return Ok(observed);
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
 }
 
 /// What is looked for.

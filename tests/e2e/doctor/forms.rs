@@ -1,70 +1,75 @@
-//! What build servers get, and what `--fix` does, on a server with something wrong.
+//! Documents for build servers, `--fix`, and what other commands say of a finding.
 
 use std::fs;
 
-use harness::{build, set_mode};
-use serde_json::{Value, json};
+use harness::set_mode;
+use serde_json::Value;
 
-use super::{NEXT, VERSION, Ward};
-use crate::lab::{BINARY, NAME};
+use super::{NEXT, Server};
+
+impl Server {
+    /// A server with VTP-204 and VTP-502.
+    async fn with_two_findings() -> Server {
+        let server = Server::healthy().await;
+        server.register_next().await;
+        server.tune_to(NEXT).await;
+        set_mode(server.directory(), 0o777);
+        server
+    }
+}
 
 #[tokio::test]
-async fn a_build_server_and_a_fix() {
-    let ward = Ward::healthy().await;
-    let next = format!("v{NEXT}");
-    let file = format!("{NAME}-{NEXT}");
-    let binary = build::another_version(BINARY.as_ref(), env!("CARGO_PKG_VERSION"), NEXT, ward.lab.folder());
-    ward.write(&file, &fs::read(binary).unwrap());
-    ward.register_by_hand(NAME, &next, &file).await;
-    ward.lab
-        .vault
-        .api("POST", "sys/mounts/custom/tune", Some(json!({"plugin_version": next})))
-        .await
-        .success();
-    set_mode(ward.directory(), 0o777);
-
-    let junit = ward.doctor.program.run(["doctor", "--format", "junit"]).await;
+async fn a_build_server_gets_every_finding_in_its_own_form() {
+    let server = Server::with_two_findings().await;
+    let junit = server.doctor.program.run(["doctor", "--format", "junit"]).await;
     assert_eq!(junit.code, Some(3), "{junit:?}");
     assert!(junit.stdout.contains("tests=\"2\" failures=\"2\""), "{}", junit.stdout);
     for id in ["VTP-204", "VTP-502"] {
         assert!(junit.stdout.contains(&format!("<testcase classname=\"{id}\"")), "{}", junit.stdout);
     }
-    let sarif =
-        ward.doctor.program.run(["doctor", "--format", "sarif", "--fail-on", "breaks-at-restart"]).await;
-    let sarif: Value = sarif.json();
+
+    let sarif = ["doctor", "--format", "sarif", "--fail-on", "breaks-at-restart"];
+    let sarif: Value = server.doctor.program.run(sarif).await.json();
     let results = sarif["runs"][0]["results"].as_array().unwrap();
     let named: Vec<&Value> = results.iter().map(|result| &result["ruleId"]).collect();
     assert_eq!(named, ["VTP-204", "VTP-502"], "both are risks: {sarif:#}");
     let rules = sarif["runs"][0]["tool"]["driver"]["rules"].as_array().unwrap();
     assert!(named.iter().all(|id| rules.iter().any(|rule| rule["id"] == **id)));
+}
 
-    // The plan comes first, and only what a reload cures is in it.
-    let fixed = ward.doctor.program.run(["doctor", "--fix", "--yes"]).await;
+#[tokio::test]
+async fn a_fix_shows_its_plan_and_does_only_what_a_reload_cures() {
+    let server = Server::with_two_findings().await;
+    let fixed = server.doctor.program.run(["doctor", "--fix", "--yes"]).await;
     assert_eq!(fixed.code, Some(3), "the directory is still open to everybody: {fixed:?}");
     assert!(fixed.stderr.contains("reload custom/"), "{}", fixed.stderr);
     assert!(!fixed.stdout.contains("VTP-502"), "{}", fixed.stdout);
-    ward.cures("VTP-204").await;
-    let mount = ward.lab.vault.api("GET", "sys/mounts/custom", None).await.success();
-    assert_eq!(mount["data"]["running_plugin_version"], next.as_str(), "and not {VERSION}");
-    let fixed = ward.doctor.program.run(["doctor", "--fix", "--yes"]).await.success();
+    server.doctor.cures("VTP-204").await;
+    let mount = server.lab.vault.api("GET", "sys/mounts/custom", None).await.success();
+    assert_eq!(mount["data"]["running_plugin_version"], format!("v{NEXT}"));
+    let fixed = server.doctor.program.run(["doctor", "--fix", "--yes"]).await.success();
     assert_eq!(fixed, "Healthy: nothing is wrong.\n");
 }
 
-/// Other commands show the finding, not only the server's words.
+/// Runs a command on a server whose plugin has ended and whose file is missing. It must end with this exit code and name the
+/// finding.
+async fn fails_with_the_finding(code: i32, command: &[&str]) {
+    let server = Server::healthy().await;
+    server.lab.kill_plugin().await;
+    fs::remove_file(server.file()).unwrap();
+    let failed = server.doctor.program.run(command).await;
+    assert_eq!(failed.code, Some(code), "{failed:?}");
+    assert!(failed.stderr.contains("VTP-301"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("docs/findings/VTP-301.md"), "{}", failed.stderr);
+}
+
 #[tokio::test]
-async fn a_command_that_fails_shows_what_is_known() {
-    let ward = Ward::healthy().await;
-    let kept = ward.lab.folder().join("kept");
-    fs::rename(ward.file(), &kept).unwrap();
-    for arguments in
-        [&["reload", "--mount", "custom", "--yes"][..], &["creds", "get", "custom/creds/developer"]]
-    {
-        if !ward.lab.vault.child_plugin_pids().is_empty() {
-            ward.lab.kill_plugin().await;
-        }
-        let failed = ward.doctor.program.run(arguments).await;
-        assert!(failed.code == Some(1) || failed.code == Some(5), "{failed:?}");
-        assert!(failed.stderr.contains("VTP-301"), "{arguments:?}: {}", failed.stderr);
-        assert!(failed.stderr.contains("docs/findings/VTP-301.md"), "{}", failed.stderr);
-    }
+async fn a_credential_that_cannot_be_read_names_the_finding() {
+    fails_with_the_finding(1, &["creds", "get", "custom/creds/developer"]).await;
+}
+
+/// The server was told to reload and did not, so what the mount runs is for a person to find out.
+#[tokio::test]
+async fn a_reload_that_fails_names_the_finding() {
+    fails_with_the_finding(5, &["reload", "--mount", "custom", "--yes"]).await;
 }

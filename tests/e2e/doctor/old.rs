@@ -1,4 +1,4 @@
-//! A plugin of another time: it reports no version.
+//! Plugins that were built with old releases of the official SDK.
 
 use std::fs;
 
@@ -6,31 +6,43 @@ use harness::{Doctor, build};
 use rollout::Binary;
 use serde_json::json;
 
-use super::Ward;
+use super::Server;
 use crate::lab::{BINARY, Lab};
 
-/// VTP-106, VTP-108, VTP-506.
-#[tokio::test]
-async fn plugins_of_another_time() {
-    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
-    let old = build::go_sdk("v0.7.0").await;
-    doctor.finds(&["VTP-106", "VTP-108"], &[old.to_str().unwrap()]).await;
-    let oldest = build::go_sdk("v0.1.13").await;
-    doctor.finds(&["VTP-105"], &[oldest.to_str().unwrap()]).await;
-    // One that reports its version, and is served with ServeMultiplex.
-    let new = build::go_kv("v1.0.0").await;
-    assert_eq!(doctor.run(&[new.to_str().unwrap()]).await.json()["healthy"], true);
+fn doctor() -> Doctor {
+    Doctor::new(BINARY, &[], &[], |program| program)
+}
 
-    let ward = Ward::of(Lab::new().await);
-    ward.write("notes", &fs::read(&old).unwrap());
+#[tokio::test]
+async fn vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed() {
+    let old = build::go_sdk("v0.7.0").await;
+    doctor().finds(&["VTP-106", "VTP-108"], &[old.to_str().unwrap()]).await;
+}
+
+#[tokio::test]
+async fn vtp_105_a_plugin_of_an_sdk_that_is_too_old() {
+    let oldest = build::go_sdk("v0.1.13").await;
+    doctor().finds(&["VTP-105"], &[oldest.to_str().unwrap()]).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_reports_its_version_and_is_multiplexed_is_healthy() {
+    let new = build::go_kv("v1.0.0").await;
+    assert_eq!(doctor().run(&[new.to_str().unwrap()]).await.json()["healthy"], true);
+}
+
+#[tokio::test]
+async fn vtp_506_a_mount_runs_no_version() {
+    let old = build::go_sdk("v0.7.0").await;
+    let server = Server::of(Lab::new().await);
+    server.place("notes", &fs::read(&old).unwrap());
     let sha256 = Binary::read(&old, &mut |_, _| ()).unwrap().sha256;
-    let entry = json!({"sha256": sha256, "command": "notes"});
-    ward.lab.vault.api("POST", "sys/plugins/catalog/secret/notes", Some(entry)).await.success();
-    ward.lab.vault.api("POST", "sys/mounts/notes", Some(json!({"type": "notes"}))).await.success();
-    let findings = ward.finds(&["VTP-506"], &[]).await;
+    server.write("sys/plugins/catalog/secret/notes", json!({"sha256": sha256, "command": "notes"})).await;
+    server.write("sys/mounts/notes", json!({"type": "notes"})).await;
+    let findings = server.doctor.finds(&["VTP-506"], &[]).await;
     assert!(findings[0]["cure"].as_str().unwrap().contains("`vault-token-plugin upgrade`"), "{findings:?}");
     let upgrade = format!("vault-token-plugin upgrade {} --name notes --version 1.0.0 --yes", old.display());
-    ward.doctor.in_shell(&upgrade).await;
+    server.doctor.in_shell(&upgrade).await;
     // The entry without a version is what is left of it, and in the way of the next mount.
-    ward.cures("VTP-306").await;
+    server.doctor.cures("VTP-306").await;
 }

@@ -12,9 +12,8 @@ use tokio::process::Child;
 use super::{FILE, VERSION};
 use crate::lab::{BINARY, NAME};
 
-/// VTP-169.
 #[tokio::test]
-async fn a_plugin_that_is_registered_and_declared() {
+async fn vtp_169_a_plugin_is_registered_and_declared() {
     let bao = build::openbao().await;
     let kept = tempfile::tempdir().unwrap();
     let folder = fs::canonicalize(kept.path()).unwrap();

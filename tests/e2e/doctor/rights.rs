@@ -6,10 +6,10 @@ use harness::{Doctor, Program};
 use rollout::{ServerRight, server_rights};
 use serde_json::{Value, json};
 
-use super::Ward;
+use super::{Server, on_shared_server};
 use crate::lab::{BINARY, NAME};
 
-impl Ward {
+impl Server {
     async fn allow(&self, rights: &[ServerRight]) {
         let mut policy = String::new();
         for ServerRight { path, capabilities, .. } in rights {
@@ -33,43 +33,53 @@ impl Ward {
     }
 }
 
-/// VTP-901.
-#[tokio::test]
-async fn a_token_that_sees_little() {
-    let ward = Ward::healthy().await;
-    let whole = server_rights(vault_api::catalog::PluginType::Secret, NAME, &["custom".parse().unwrap()]);
-    ward.allow(&whole).await;
-    let operator = ward.operator().await;
-    operator.is_healthy().await;
+/// Everything that doctor reads.
+fn all_rights() -> Vec<ServerRight> {
+    server_rights(vault_api::catalog::PluginType::Secret, NAME, &["custom".parse().unwrap()])
+}
 
-    // Each right that is looked for and missing is said.
-    for (path, what) in [
-        ("sys/config/state/sanitized", "the server's plugin directory"),
-        ("sys/plugins/catalog", "sys/plugins/catalog"),
-        ("sys/plugins/pins", "sys/plugins/pins"),
-        ("sys/mounts", "sys/mounts"),
-        ("sys/leases/count", "leases that could not be revoked"),
-    ] {
-        let without: Vec<ServerRight> = whole.iter().filter(|right| right.path != path).cloned().collect();
-        ward.allow(&without).await;
-        let directory = ward.directory().display().to_string();
-        let output = operator.run(&["--plugin-dir", &directory]).await;
-        let document: Value = serde_json::from_str(&output.stdout).unwrap();
-        assert_eq!(document["healthy"], false, "without {path}: {document:#}");
-        assert_eq!(document["findings"], json!([]), "without {path}");
-        let not_seen = document["not_seen"].as_array().unwrap();
-        assert!(not_seen.iter().any(|item| item["what"] == what), "without {path}: {document:#}");
-    }
+#[test]
+fn what_a_token_may_not_read_is_reported_as_not_seen() {
+    on_shared_server(async |server| {
+        let whole = all_rights();
+        server.allow(&whole).await;
+        let operator = server.operator().await;
+        operator.is_healthy().await;
+        for (path, what) in [
+            ("sys/config/state/sanitized", "the server's plugin directory"),
+            ("sys/plugins/catalog", "sys/plugins/catalog"),
+            ("sys/plugins/pins", "sys/plugins/pins"),
+            ("sys/mounts", "sys/mounts"),
+            ("sys/leases/count", "leases that could not be revoked"),
+        ] {
+            let without: Vec<ServerRight> =
+                whole.iter().filter(|right| right.path != path).cloned().collect();
+            server.allow(&without).await;
+            let directory = server.directory().display().to_string();
+            let output = operator.run(&["--plugin-dir", &directory]).await;
+            let document: Value = serde_json::from_str(&output.stdout).unwrap();
+            assert_eq!(document["healthy"], false, "without {path}: {document:#}");
+            assert_eq!(document["findings"], json!([]), "without {path}");
+            let not_seen = document["not_seen"].as_array().unwrap();
+            assert!(not_seen.iter().any(|item| item["what"] == what), "without {path}: {document:#}");
+        }
+    });
+}
 
-    let entry = format!("sys/plugins/catalog/secret/{NAME}");
-    let mut without_sudo = whole.clone();
-    for right in without_sudo.iter_mut().filter(|right| right.path == entry) {
-        right.capabilities = &["create", "read", "update", "delete"];
-    }
-    ward.allow(&without_sudo).await;
-    let findings = operator.finds(&["VTP-901"], &[]).await;
-    let cure = findings[0]["cure"].as_str().unwrap();
-    assert!(cure.contains("create, update, delete and sudo on sys/plugins/catalog/*"), "{cure}");
-    ward.allow(&whole).await;
-    operator.is_healthy().await;
+#[test]
+fn vtp_901_a_token_may_not_change_the_catalog() {
+    on_shared_server(async |server| {
+        let entry = format!("sys/plugins/catalog/secret/{NAME}");
+        let mut without_sudo = all_rights();
+        for right in without_sudo.iter_mut().filter(|right| right.path == entry) {
+            right.capabilities = &["create", "read", "update", "delete"];
+        }
+        server.allow(&without_sudo).await;
+        let operator = server.operator().await;
+        let findings = operator.finds(&["VTP-901"], &[]).await;
+        let cure = findings[0]["cure"].as_str().unwrap();
+        assert!(cure.contains("create, update, delete and sudo on sys/plugins/catalog/*"), "{cure}");
+        server.allow(&all_rights()).await;
+        operator.is_healthy().await;
+    });
 }

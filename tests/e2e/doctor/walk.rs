@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Doctor, build, set_mode};
+use harness::{Doctor, set_mode};
 use serde_json::json;
 
-use super::{NEXT, TRIAL, Ward};
-use crate::lab::{BINARY, NAME};
+use super::{NEXT, Server, TRIAL};
+use crate::lab::NAME;
 
 /// As often as a person would look again.
 const LOOKS: usize = 5;
@@ -17,25 +17,20 @@ async fn a_newcomer_cures_five_failures_with_what_doctor_prints() {
     let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
     assert!(readme.contains("vault-token-plugin doctor"), "the README names the command");
 
-    let ward = Ward::healthy().await;
-    let next = format!("v{NEXT}");
-    let file = format!("{NAME}-{NEXT}");
-    let binary = build::another_version(BINARY.as_ref(), env!("CARGO_PKG_VERSION"), NEXT, ward.lab.folder());
-    ward.write(&file, &fs::read(binary).unwrap());
-    ward.register_by_hand(NAME, &next, &file).await;
-    let vault = &ward.lab.vault;
-    let trial = json!({"type": NAME, "config": {"plugin_version": next}});
-    vault.api("POST", &format!("sys/mounts/{TRIAL}{NAME}"), Some(trial)).await.success();
-    vault.api("POST", "sys/mounts/custom/tune", Some(json!({"plugin_version": next}))).await.success();
-    ward.write("lost-1.0.0", b"#!/bin/sh\n");
-    ward.register_by_hand("lost", "v1.0.0", "lost-1.0.0").await;
-    fs::remove_file(ward.directory().join("lost-1.0.0")).unwrap();
-    set_mode(&ward.directory().join(&file), 0o644);
-    set_mode(ward.directory(), 0o777);
+    let server = Server::healthy().await;
+    server.register_next().await;
+    let next = json!({"type": NAME, "config": {"plugin_version": format!("v{NEXT}")}});
+    server.write(&format!("sys/mounts/{TRIAL}{NAME}"), next).await;
+    server.tune_to(NEXT).await;
+    server.place("lost-1.0.0", b"#!/bin/sh\n");
+    server.register_by_hand("lost", "v1.0.0", "lost-1.0.0").await;
+    fs::remove_file(server.directory().join("lost-1.0.0")).unwrap();
+    set_mode(&server.directory().join(format!("{NAME}-{NEXT}")), 0o644);
+    set_mode(server.directory(), 0o777);
 
     let mut met = Vec::new();
     for look in 0.. {
-        let output = ward.doctor(&[]).await;
+        let output = server.doctor.run(&[]).await;
         let findings = Doctor::findings(&output);
         if findings.is_empty() {
             break;
@@ -43,15 +38,13 @@ async fn a_newcomer_cures_five_failures_with_what_doctor_prints() {
         assert!(look < LOOKS, "still {findings:#?}");
         for finding in findings {
             met.push(finding["id"].as_str().unwrap().to_owned());
-            for command in finding["commands"].as_array().unwrap() {
-                // One cure may come too early, before that of another finding, and helps at the next look.
-                let _ended = ward.doctor.shell.run(["-c", command.as_str().unwrap()]).await;
-            }
+            // In the order of the report, each of them does what it says.
+            server.doctor.follow(&finding, Path::new("FILE")).await;
         }
     }
-    ward.is_healthy().await;
+    server.doctor.is_healthy().await;
     met.sort();
     met.dedup();
     assert_eq!(met, ["VTP-204", "VTP-301", "VTP-304", "VTP-502", "VTP-507"]);
-    assert!(ward.lab.read_credential("custom").await["lease_id"].is_string());
+    assert!(server.lab.read_credential("custom").await["lease_id"].is_string());
 }

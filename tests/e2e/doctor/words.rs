@@ -8,7 +8,7 @@ use harness::{Doctor, Program, Reply, VaultServer, build, set_mode};
 use rollout::{Binary, known};
 use serde_json::{Value, json};
 
-use super::{FILE, Ward};
+use super::{FILE, Server, on_shared_server, without_its_linker};
 use crate::lab::BINARY;
 
 /// The first command that a cure names in its words.
@@ -17,22 +17,18 @@ pub(super) fn command_in(cure: &Value) -> &str {
     command.unwrap_or_else(|| panic!("no command in {cure}"))
 }
 
-/// A plugin of Go's SDK that is no token engine, in the plugin directory.
-async fn kv(ward: &Ward) -> String {
+/// Places a plugin of Go's SDK that is no token engine. Returns its checksum.
+async fn kv(server: &Server) -> String {
     let path = build::go_kv("v1.0.0").await;
-    ward.write("kv", &fs::read(&path).unwrap());
+    server.place("kv", &fs::read(&path).unwrap());
     Binary::read(&path, &mut |_, _| ()).unwrap().sha256
 }
 
-impl Ward {
+impl Server {
     async fn refused(&self, method: &str, path: &str, body: Value) -> String {
         let Reply { status, body } = self.lab.vault.api(method, path, Some(body)).await;
         assert!(status >= 400, "{method} {path}: {status} {body}");
         body.to_string()
-    }
-
-    async fn does(&self, path: &str, body: Value) -> Value {
-        self.lab.vault.api("POST", path, Some(body)).await.success()
     }
 
     /// What the server says when it is to mount this.
@@ -42,69 +38,139 @@ impl Ward {
     }
 }
 
-/// VTP-155, VTP-159, VTP-161, VTP-163, VTP-164, VTP-165, VTP-166, VTP-167; and the words of VTP-107, VTP-401, VTP-402, VTP-501.
-#[tokio::test]
-async fn what_is_refused_is_understood_and_cured() {
-    let ward = Ward::healthy().await;
-    let doctor = &ward.doctor;
-    let sha256 = kv(&ward).await;
-    let catalog = "sys/plugins/catalog/secret/kv-of-ours";
-    let entry = |version: &str, sha256: &str| json!({"command": "kv", "version": version, "sha256": sha256});
+const CATALOG: &str = "sys/plugins/catalog/secret/kv-of-ours";
+const PIN: &str = "sys/plugins/pins/secret/kv-of-ours";
 
-    let said = ward.refused("POST", catalog, entry("v1.0.0", "zz")).await;
-    doctor.explains(&said, "VTP-165").await;
-    let said = ward.refused("POST", catalog, entry("v1.x", &sha256)).await;
-    doctor.explains(&said, "VTP-107").await;
-    let said = ward.refused("POST", catalog, entry("v9.9.9", &sha256)).await;
-    doctor.explains(&said, "VTP-159").await;
-    let image = json!({"oci_image": "plugins/kv", "version": "v1.0.0", "sha256": sha256});
-    let said = ward.refused("POST", catalog, image).await;
-    doctor.explains(&said, "VTP-167").await;
-    // As it reports, with its own checksum, as a file of every node: that is what these four ask for.
-    ward.does(catalog, entry("v1.0.0", &sha256)).await;
-    ward.is_healthy().await;
-
-    let said = ward.refused_mount("kv-of-ours", "v2.0.0").await;
-    doctor.explains(&said, "VTP-501").await;
-    let pin = "sys/plugins/pins/secret/kv-of-ours";
-    ward.does(pin, json!({"version": "v1.0.0"})).await;
-    let said = ward.refused_mount("kv-of-ours", "v1.0.0").await;
-    doctor.explains(&said, "VTP-401").await;
-    let said = ward.refused("DELETE", &format!("{catalog}?version=v1.0.0"), json!({})).await;
-    doctor.explains(&said, "VTP-402").await;
-    ward.lab.vault.api("DELETE", pin, None).await.success();
-
-    let said = ward.refused("POST", "sys/plugins/reload/backend", json!({"mounts": ["nowhere/"]})).await;
-    let told = doctor.explains(&said, "VTP-161").await;
-    let shown = doctor.in_shell(command_in(&told["cure"])).await;
-    assert!(shown.contains("custom/"), "{shown}");
-    let said = ward.does("sys/plugins/reload/backend", json!({"plugin": "nobody"})).await;
-    doctor.explains(&said.to_string(), "VTP-161").await;
-    ward.does("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
-
-    let said = ward.refused("POST", "nothing/here", json!({"a": "b"})).await;
-    let told = doctor.explains(&said, "VTP-163").await;
-    let shown = doctor.in_shell(command_in(&told["cure"])).await;
-    assert!(shown.contains("custom/"), "{shown}");
-
-    let said = ward.lab.vault.cli(["plugin", "reload", "-mounts", "custom/"]).await;
-    let told = doctor.explains(&said.stderr, "VTP-166").await;
-    assert!(told["cure"].as_str().unwrap().ends_with("use `vault-token-plugin reload --mount`."), "{told}");
-    doctor.in_shell("vault-token-plugin reload --mount custom --yes").await;
-
-    let by_hand = Program::new(ward.directory().join("kv")).run([""; 0]).await;
-    let told = doctor.explains(&by_hand.stderr, "VTP-155").await;
-    let inspect = told["cure"].as_str().unwrap().split('`').nth(1).unwrap();
-    doctor.in_shell(&format!("{inspect} {}", ward.directory().join("kv").display())).await;
-
-    let copied = doctor.shell.run(["-c", &format!("cp {BINARY} {}", ward.file().display())]).await;
-    doctor.explains(&copied.stderr, "VTP-164").await;
-    ward.is_healthy().await;
+fn entry(version: &str, sha256: &str) -> Value {
+    json!({"command": "kv", "version": version, "sha256": sha256})
 }
 
-/// VTP-706.
+/// Requires that the server refuses to register this, and that doctor knows why.
+fn registration_is_refused(id: &'static str, entry: impl FnOnce(&str) -> Value) {
+    on_shared_server(async |server| {
+        let sha256 = kv(server).await;
+        let text = server.refused("POST", CATALOG, entry(&sha256)).await;
+        server.doctor.explains(&text, id).await;
+    });
+}
+
+#[test]
+fn vtp_165_a_checksum_that_is_none() {
+    registration_is_refused("VTP-165", |_| entry("v1.0.0", "zz"));
+}
+
+#[test]
+fn vtp_107_a_version_that_is_none() {
+    registration_is_refused("VTP-107", |sha256| entry("v1.x", sha256));
+}
+
+#[test]
+fn vtp_159_a_version_that_the_plugin_does_not_report() {
+    registration_is_refused("VTP-159", |sha256| entry("v9.9.9", sha256));
+}
+
+#[test]
+fn vtp_167_an_image_where_none_can_run() {
+    registration_is_refused(
+        "VTP-167",
+        |sha256| json!({"oci_image": "plugins/kv", "version": "v1.0.0", "sha256": sha256}),
+    );
+}
+
+/// What the four refusals above ask for.
+#[test]
+fn a_file_with_its_own_version_and_checksum_is_registered() {
+    on_shared_server(async |server| {
+        let sha256 = kv(server).await;
+        server.write(CATALOG, entry("v1.0.0", &sha256)).await;
+        server.doctor.is_healthy().await;
+    });
+}
+
+/// The words of VTP-501.
+#[test]
+fn vtp_501_a_mount_of_a_version_that_is_not_registered() {
+    on_shared_server(async |server| {
+        let sha256 = kv(server).await;
+        server.write(CATALOG, entry("v1.0.0", &sha256)).await;
+        let text = server.refused_mount("kv-of-ours", "v2.0.0").await;
+        server.doctor.explains(&text, "VTP-501").await;
+    });
+}
+
+/// The words of VTP-401 and VTP-402.
+#[test]
+fn vtp_401_and_vtp_402_a_version_that_is_pinned() {
+    on_shared_server(async |server| {
+        let sha256 = kv(server).await;
+        server.write(CATALOG, entry("v1.0.0", &sha256)).await;
+        server.write(PIN, json!({"version": "v1.0.0"})).await;
+        let text = server.refused_mount("kv-of-ours", "v1.0.0").await;
+        server.doctor.explains(&text, "VTP-401").await;
+        let text = server.refused("DELETE", &format!("{CATALOG}?version=v1.0.0"), json!({})).await;
+        server.doctor.explains(&text, "VTP-402").await;
+        server.lab.vault.api("DELETE", PIN, None).await.success();
+    });
+}
+
+#[test]
+fn vtp_161_a_reload_of_what_is_not_there() {
+    on_shared_server(async |server| {
+        let nowhere = json!({"mounts": ["nowhere/"]});
+        let text = server.refused("POST", "sys/plugins/reload/backend", nowhere).await;
+        let told = server.doctor.explains(&text, "VTP-161").await;
+        let shown = server.doctor.in_shell(command_in(&told["cure"])).await;
+        assert!(shown.contains("custom/"), "{shown}");
+        let answer = server.write("sys/plugins/reload/backend", json!({"plugin": "nobody"})).await;
+        server.doctor.explains(&answer.to_string(), "VTP-161").await;
+        server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
+    });
+}
+
+#[test]
+fn vtp_163_a_request_below_no_mount() {
+    on_shared_server(async |server| {
+        let text = server.refused("POST", "nothing/here", json!({"a": "b"})).await;
+        let told = server.doctor.explains(&text, "VTP-163").await;
+        let shown = server.doctor.in_shell(command_in(&told["cure"])).await;
+        assert!(shown.contains("custom/"), "{shown}");
+    });
+}
+
+#[test]
+fn vtp_166_the_official_command_reloads_no_mount_by_path() {
+    on_shared_server(async |server| {
+        let said = server.lab.vault.cli(["plugin", "reload", "-mounts", "custom/"]).await;
+        let told = server.doctor.explains(&said.stderr, "VTP-166").await;
+        let cure = told["cure"].as_str().unwrap();
+        assert!(cure.ends_with("use `vault-token-plugin reload --mount`."), "{told}");
+        server.doctor.in_shell("vault-token-plugin reload --mount custom --yes").await;
+    });
+}
+
+#[test]
+fn vtp_155_a_plugin_is_started_by_hand() {
+    on_shared_server(async |server| {
+        kv(server).await;
+        let by_hand = Program::new(server.directory().join("kv")).run([""; 0]).await;
+        let told = server.doctor.explains(&by_hand.stderr, "VTP-155").await;
+        let inspect = told["cure"].as_str().unwrap().split('`').nth(1).unwrap();
+        server.doctor.in_shell(&format!("{inspect} {}", server.directory().join("kv").display())).await;
+    });
+}
+
+#[test]
+fn vtp_164_a_running_plugin_is_overwritten() {
+    on_shared_server(async |server| {
+        let copy = format!("cp {BINARY} {}", server.file().display());
+        let copied = server.doctor.shell.run(["-c", &copy]).await;
+        server.doctor.explains(&copied.stderr, "VTP-164").await;
+        server.doctor.is_healthy().await;
+    });
+}
+
 #[tokio::test]
-async fn a_server_that_is_away_is_understood() {
+async fn vtp_706_nothing_answers_at_the_address() {
     let nobody = |program: &Path| {
         Program::new(program).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "hvs.example")
     };
@@ -116,66 +182,89 @@ async fn a_server_that_is_away_is_understood() {
     assert!(looked.code == Some(1) && looked.stderr.contains("VAULT_ADDR"), "{looked:?}");
 }
 
-/// The words of VTP-105, VTP-301, VTP-303, VTP-304, VTP-307, VTP-309.
-#[tokio::test]
-async fn a_file_that_cannot_be_started_is_understood() {
-    let ward = Ward::healthy().await;
-    let linked =
-        build::another_version("/bin/true".as_ref(), "ld-linux-x86", "ld-absnt-x86", ward.lab.folder());
-    let files: [(&str, &[u8], &str); 6] = [
-        ("plain", b"#!/bin/sh\n", "VTP-304"),
-        ("lost", b"#!/bin/sh\n", "VTP-301"),
-        ("other", b"#!/bin/sh\n", "VTP-303"),
-        ("junk", b"<html>not found</html>", "VTP-307"),
-        ("linked", &fs::read(linked).unwrap(), "VTP-309"),
-        ("crash", b"#!/bin/sh\nexit 1\n", "VTP-105"),
-    ];
-    for (name, content, id) in files {
+/// Registers a file of this content, changes it with `then`, and requires that doctor knows why it cannot be mounted.
+fn mount_is_refused(id: &'static str, content: &[u8], then: impl FnOnce(&Path)) {
+    on_shared_server(async |server| {
+        let name = id.to_lowercase();
         let file = format!("{name}-1.0.0");
-        ward.write(&file, content);
-        ward.register_by_hand(name, "v1.0.0", &file).await;
-        match name {
-            "lost" => fs::remove_file(ward.directory().join(&file)).unwrap(),
-            "plain" => set_mode(&ward.directory().join(&file), 0o644),
-            "other" => ward.write(&file, b"#!/bin/bash\n"),
-            _ => {}
-        }
-        let said = ward.refused_mount(name, "v1.0.0").await;
-        ward.doctor.explains(&said, id).await;
+        server.place(&file, content);
+        server.register_by_hand(&name, "v1.0.0", &file).await;
+        then(&server.directory().join(&file));
+        let text = server.refused_mount(&name, "v1.0.0").await;
+        server.doctor.explains(&text, id).await;
         let deregister = format!("sys/plugins/catalog/secret/{name}?version=v1.0.0");
-        ward.lab.vault.api("DELETE", &deregister, None).await.success();
-    }
+        server.lab.vault.api("DELETE", &deregister, None).await.success();
+    });
 }
 
-/// VTP-153; and the words of VTP-210.
-#[tokio::test]
-async fn what_a_server_needs_of_its_machine_is_understood() {
-    let strict = VaultServer::builder().env("VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "true").start();
-    let homeless = VaultServer::builder().env("TMPDIR", "/nonexistent").start();
-    let (strict, homeless) = tokio::join!(strict, homeless);
-    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
+#[test]
+fn vtp_105_the_words_of_a_program_that_ends_at_once() {
+    mount_is_refused("VTP-105", b"#!/bin/sh\nexit 1\n", |_| ());
+}
+
+#[test]
+fn vtp_301_the_words_of_a_file_that_is_missing() {
+    mount_is_refused("VTP-301", b"#!/bin/sh\n", |file| fs::remove_file(file).unwrap());
+}
+
+#[test]
+fn vtp_303_the_words_of_another_checksum() {
+    mount_is_refused("VTP-303", b"#!/bin/sh\n", |file| fs::write(file, b"#!/bin/bash\n").unwrap());
+}
+
+#[test]
+fn vtp_304_the_words_of_a_file_that_is_not_executable() {
+    mount_is_refused("VTP-304", b"#!/bin/sh\n", |file| set_mode(file, 0o644));
+}
+
+#[test]
+fn vtp_307_the_words_of_a_file_that_is_no_executable() {
+    mount_is_refused("VTP-307", b"<html>not found</html>", |_| ());
+}
+
+#[test]
+fn vtp_309_the_words_of_a_missing_linker() {
+    let folder = tempfile::tempdir().unwrap();
+    mount_is_refused("VTP-309", &without_its_linker(folder.path()), |_| ());
+}
+
+/// The file of a plugin, and what registers it.
+async fn file_and_entry() -> (PathBuf, Value) {
     let file = build::go_kv("v1.0.0").await;
     let sha256 = Binary::read(&file, &mut |_, _| ()).unwrap().sha256;
-    let entry = || Some(json!({"command": FILE, "sha256": sha256}));
-    let place = |server: &VaultServer| fs::copy(&file, server.plugin_directory().join(FILE)).unwrap();
+    (file, json!({"command": FILE, "sha256": sha256}))
+}
 
-    place(&strict);
-    set_mode(strict.plugin_directory(), 0o755);
+/// The words of VTP-210.
+#[tokio::test]
+async fn vtp_210_a_server_that_checks_permissions() {
+    let strict = VaultServer::builder().env("VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "true").start().await;
+    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
+    let (file, entry) = file_and_entry().await;
     let placed = strict.plugin_directory().join(FILE);
+    fs::copy(&file, &placed).unwrap();
+    set_mode(strict.plugin_directory(), 0o755);
+    let register = async || strict.api("POST", CATALOG, Some(entry.clone())).await;
     for (path, mode) in [(strict.plugin_directory(), 0o777), (&*placed, 0o775)] {
         set_mode(path, mode);
-        let refused = strict.api("POST", "sys/plugins/catalog/secret/kv-of-ours", entry()).await;
+        let refused = register().await;
         assert!(refused.status >= 400, "{refused:?}");
         let told = doctor.explains(&refused.body.to_string(), "VTP-210").await;
         assert_eq!(told["cure"], "Take the right to write from group and others.");
         doctor.in_shell(&format!("chmod go-w {}", path.display())).await;
     }
-    strict.api("POST", "sys/plugins/catalog/secret/kv-of-ours", entry()).await.success();
+    register().await.success();
+}
 
-    place(&homeless);
-    let catalog = homeless.api("POST", "sys/plugins/catalog/secret/kv-of-ours", entry()).await;
+#[tokio::test]
+async fn vtp_153_a_server_without_a_temporary_directory() {
+    let homeless = VaultServer::builder().env("TMPDIR", "/nonexistent").start().await;
+    let doctor = Doctor::new(BINARY, &[], &[], |program| program);
+    let (file, entry) = file_and_entry().await;
+    fs::copy(&file, homeless.plugin_directory().join(FILE)).unwrap();
+    let registered = homeless.api("POST", CATALOG, Some(entry)).await;
     let mounted = homeless.api("POST", "sys/mounts/kv", Some(json!({"type": "kv-of-ours"}))).await;
-    assert!(mounted.status >= 400, "{catalog:?} {mounted:?}");
+    assert!(mounted.status >= 400, "{registered:?} {mounted:?}");
     // The server says that it does not begin, and the plugin, whose words are in the log, why.
     let told = doctor.explain(&homeless.logs()).await;
     let ids: Vec<&str> = told.iter().map(|line| line["id"].as_str().unwrap()).collect();
@@ -185,11 +274,11 @@ async fn what_a_server_needs_of_its_machine_is_understood() {
 /// A server that is well says nothing that is known, however much it says.
 #[tokio::test]
 async fn the_log_of_a_healthy_server_means_nothing() {
-    let ward = Ward::healthy().await;
-    ward.lab.read_credential("custom").await;
-    let log = ward.lab.vault.logs();
+    let server = Server::healthy().await;
+    server.lab.read_credential("custom").await;
+    let log = server.lab.vault.logs();
     assert!(log.lines().count() > 50, "it says little: {log}");
-    assert_eq!(ward.doctor.explain(&log).await, Vec::<Value>::new());
+    assert_eq!(server.doctor.explain(&log).await, Vec::<Value>::new());
 }
 
 /// What OpenBao says and Vault does not.

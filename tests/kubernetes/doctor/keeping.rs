@@ -38,31 +38,44 @@ pub(super) fn loader(image: &str) -> Value {
     })
 }
 
-/// VTP-803, VTP-804, VTP-805.
-#[tokio::test]
-async fn what_a_restart_does_to_the_plugins_of_pods() {
-    let pods = Pods::new(&[], |pods| pods.replicas(1)).await;
-    let doctor = &pods.doctor;
+/// One pod with an emptyDir that is filled from an image.
+async fn filled_from(name: &str) -> Pods {
     image(ONE, &["1.0.0"]).await;
-    image(BOTH, &["1.0.0", "2.0.0"]).await;
-    pods.place_everywhere("notes-1.0.0", "v1.0.0").await;
+    let container = serde_json::from_value(loader(name)).unwrap();
+    let pods = Pods::new(&[], |pods| pods.replicas(1).init_container(container)).await;
     pods.register("notes-1.0.0", "v1.0.0").await;
     pods.mount().await;
-    let findings = doctor.finds(&["VTP-803"], &[]).await;
+    pods.doctor.is_healthy().await;
+    pods
+}
+
+#[tokio::test]
+async fn vtp_803_a_restart_loses_the_plugins() {
+    image(ONE, &["1.0.0"]).await;
+    let pods = Pods::new(&[], |pods| pods.replicas(1)).await;
+    pods.provide("notes-1.0.0", "v1.0.0").await;
+    pods.mount().await;
+    let findings = pods.doctor.finds(&["VTP-803"], &[]).await;
     assert!(findings[0]["cure"].as_str().unwrap().starts_with("Fill the directory from an image"));
     fill_from(&pods, ONE).await;
+}
 
-    pods.place_everywhere("notes-2.0.0", "v2.0.0").await;
-    pods.register("notes-2.0.0", "v2.0.0").await;
-    let findings = doctor.finds(&["VTP-804"], &[]).await;
-    assert!(
-        findings[0]["evidence"].as_str().unwrap().ends_with("does not bring notes-2.0.0"),
-        "{findings:?}"
-    );
+#[tokio::test]
+async fn vtp_804_the_image_lacks_a_registered_version() {
+    image(BOTH, &["1.0.0", "2.0.0"]).await;
+    let pods = filled_from(ONE).await;
+    pods.provide("notes-2.0.0", "v2.0.0").await;
+    let findings = pods.doctor.finds(&["VTP-804"], &[]).await;
+    let evidence = findings[0]["evidence"].as_str().unwrap();
+    assert!(evidence.ends_with("does not bring notes-2.0.0"), "{findings:?}");
     fill_from(&pods, BOTH).await;
+}
 
+#[tokio::test]
+async fn vtp_805_the_cluster_restarts_servers_by_itself() {
+    let pods = filled_from(ONE).await;
     pods.patch("merge", &json!({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})).await;
-    doctor.cures("VTP-805").await;
+    pods.doctor.cures("VTP-805").await;
 }
 
 /// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.

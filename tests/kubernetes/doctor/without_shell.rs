@@ -1,37 +1,51 @@
-//! A pod with nothing in it but the server, where no command of a shell can cure anything.
+//! A pod with nothing in it but the server, where no command of a shell can cure anything: the tool itself does, beside it.
 
 use std::fs;
-use std::path::Path;
 
-use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, build, set_mode};
+use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, Shared, build, set_mode};
 
 use super::pods::{PLUGIN_FILE, Pods};
 
 const IMAGE: &str = "localhost/vault-token-plugin:cures";
 
-/// VTP-206, VTP-210, VTP-304.
-#[tokio::test]
-async fn what_is_wrong_with_a_pod_that_has_no_shell_is_cured_by_this_program_in_it() {
-    let program = build::static_binary("vault-token-plugin").await;
-    let image = ImageArchive::of_tool(IMAGE, program);
-    Cluster::shared().await.import(Path::new(&image.path())).await;
-    let pods = Pods::new(&["--tool-image", IMAGE], |pods| {
-        pods.replicas(1).image(ImageKind::WithoutShell).plugin_volume(PluginVolume::Persistent)
-    })
-    .await;
-    pods.place_everywhere(PLUGIN_FILE, "v1.0.0").await;
-    pods.register(PLUGIN_FILE, "v1.0.0").await;
-    pods.mount().await;
-    let doctor = &pods.doctor;
-    doctor.is_healthy().await;
+fn on_a_pod_without_a_shell(test: impl AsyncFnOnce(&Pods)) {
+    static PODS: Shared<Pods> = Shared::new(1);
+    let start = async || {
+        let program = build::static_binary("vault-token-plugin").await;
+        Cluster::shared().await.import_once(IMAGE, || ImageArchive::of_tool(IMAGE, program)).await;
+        let pods = Pods::new(&["--tool-image", IMAGE], |pods| {
+            pods.replicas(1).image(ImageKind::WithoutShell).plugin_volume(PluginVolume::Persistent)
+        })
+        .await;
+        pods.provide(PLUGIN_FILE, "v1.0.0").await;
+        pods.mount().await;
+        pods.doctor.is_healthy().await;
+        pods
+    };
+    PODS.run(start, test);
+}
 
-    let file = pods.path("vault-0", PLUGIN_FILE).await;
-    set_mode(&file, 0o644);
-    doctor.cures("VTP-304").await;
+#[test]
+fn vtp_206_half_a_copy_is_left_behind() {
+    on_a_pod_without_a_shell(async |pods| {
+        let file = pods.path("vault-0", PLUGIN_FILE).await;
+        fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
+        pods.doctor.cures("VTP-206").await;
+    });
+}
 
-    set_mode(&file, 0o775);
-    doctor.cures("VTP-210").await;
+#[test]
+fn vtp_210_a_group_may_write_to_a_plugin() {
+    on_a_pod_without_a_shell(async |pods| {
+        set_mode(&pods.path("vault-0", PLUGIN_FILE).await, 0o775);
+        pods.doctor.cures("VTP-210").await;
+    });
+}
 
-    fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
-    doctor.cures("VTP-206").await;
+#[test]
+fn vtp_304_a_file_is_not_executable() {
+    on_a_pod_without_a_shell(async |pods| {
+        set_mode(&pods.path("vault-0", PLUGIN_FILE).await, 0o644);
+        pods.doctor.cures("VTP-304").await;
+    });
 }

@@ -11,7 +11,7 @@ const NO_PROGRAM: Known = Known {
     consequence: "No server can start it.",
     cure: "Take the plugin's binary itself, not an archive, a page or a script.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
+    shown: Shown::OnServer("doctor::binary::vtp_101_a_file_is_no_executable"),
 };
 const NOT_EXECUTABLE: Known = Known {
     id: "VTP-102",
@@ -20,7 +20,7 @@ const NOT_EXECUTABLE: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Set its mode to 755.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
+    shown: Shown::OnServer("doctor::binary::vtp_102_a_file_is_not_marked_as_executable"),
 };
 const OTHER_MACHINE: Known = Known {
     id: "VTP-103",
@@ -29,7 +29,7 @@ const OTHER_MACHINE: Known = Known {
     consequence: "It was not started here, so that no more is known of it. Servers of this machine's architecture cannot start it either.",
     cure: "Take the build for the architecture of the servers.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
+    shown: Shown::OnServer("doctor::binary::vtp_103_a_file_is_for_another_machine"),
 };
 const DYNAMIC: Known = Known {
     id: "VTP-104",
@@ -38,7 +38,7 @@ const DYNAMIC: Known = Known {
     consequence: "It starts only where that linker is: a glibc binary does not start in an image with musl, such as Alpine's.",
     cure: "Take a static build, or make sure that the servers' image has the linker.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
+    shown: Shown::OnServer("doctor::binary::vtp_104_and_vtp_105_a_program_is_no_plugin"),
 };
 const NO_PLUGIN: Known = Known {
     id: "VTP-105",
@@ -47,7 +47,7 @@ const NO_PLUGIN: Known = Known {
     consequence: "A server registers it all the same, and fails when it is mounted.",
     cure: "Read what it said. A plugin prints nothing to standard output before its handshake, and serves until its host ends it.",
     says: &["Unrecognized remote plugin message", "Failed to read any lines from plugin's stdout"],
-    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
+    shown: Shown::OnServer("doctor::binary::vtp_104_and_vtp_105_a_program_is_no_plugin"),
 };
 const NO_VERSION: Known = Known {
     id: "VTP-106",
@@ -56,7 +56,9 @@ const NO_VERSION: Known = Known {
     consequence: "Nothing but its registration says which version it is.",
     cure: "Let it report one (RunningVersion in Go's SDK); until then name one with --version.",
     says: &[],
-    shown: Shown::OnServer("doctor::old::plugins_of_another_time"),
+    shown: Shown::OnServer(
+        "doctor::old::vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed",
+    ),
 };
 const BAD_VERSION: Known = Known {
     id: "VTP-107",
@@ -65,7 +67,7 @@ const BAD_VERSION: Known = Known {
     consequence: "A server refuses to register it.",
     cure: "Let it report a semantic version, such as v1.2.3.",
     says: &["is not a valid semantic version"],
-    shown: Shown::OnServer("doctor::a_binary_is_judged_before_it_goes_anywhere"),
+    shown: Shown::OnServer("doctor::binary::vtp_107_a_plugin_reports_a_version_that_is_none"),
 };
 const NOT_SHARED: Known = Known {
     id: "VTP-108",
@@ -74,7 +76,9 @@ const NOT_SHARED: Known = Known {
     consequence: "It takes more memory, and speaks an old protocol.",
     cure: "Build it with ServeMultiplex.",
     says: &[],
-    shown: Shown::OnServer("doctor::old::plugins_of_another_time"),
+    shown: Shown::OnServer(
+        "doctor::old::vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed",
+    ),
 };
 
 pub(super) const ALL: &[&Known] = &[

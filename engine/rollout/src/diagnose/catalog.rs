@@ -18,7 +18,7 @@ const MISSING_EVERYWHERE: Known = Known {
     consequence: "It cannot be started. After the next restart its mounts answer 404, and their leases are not revoked.",
     cure: "Put the file back with `vault-token-plugin register`: the build with the sha256 that was registered. Or deregister the version, if no mount needs it.",
     says: &["error verifying checksum: open *: no such file or directory"],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_301_the_file_of_a_version_in_use_is_missing"),
 };
 const MISSING_SOMEWHERE: Known = Known {
     id: "VTP-302",
@@ -27,7 +27,7 @@ const MISSING_SOMEWHERE: Known = Known {
     consequence: "Its mounts answer 404 when one of these nodes becomes active.",
     cure: "Copy it from a node that has it. Or register the same build again with `vault-token-plugin register`: it places the file where it is missing.",
     says: &[],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::files::vtp_302_only_one_pod_has_the_file"),
 };
 const OTHER_CONTENT: Known = Known {
     id: "VTP-303",
@@ -36,7 +36,7 @@ const OTHER_CONTENT: Known = Known {
     consequence: "The server compares checksums whenever it starts a plugin, and will not start this one.",
     cure: "Remove the file, and put the registered one there with `vault-token-plugin register`: the build with the sha256 that was registered. If the new content is wanted, give it another version and register that.",
     says: &["checksums did not match"],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_303_a_file_has_another_checksum"),
 };
 const NOT_EXECUTABLE: Known = Known {
     id: "VTP-304",
@@ -45,7 +45,7 @@ const NOT_EXECUTABLE: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Set its mode to 755.",
     says: &["fork/exec *: permission denied"],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_304_a_file_is_not_executable"),
 };
 const NO_CHECKSUM: Known = Known {
     id: "VTP-305",
@@ -54,7 +54,7 @@ const NO_CHECKSUM: Known = Known {
     consequence: "The server refuses to start it.",
     cure: "Register it again with its checksum.",
     says: &["no checksum provided", "must provide at least one of sha256 or version"],
-    shown: Shown::OnServer("doctor::stored::what_older_servers_and_long_troubles_leave_in_storage"),
+    shown: Shown::OnServer("doctor::stored::vtp_305_an_entry_without_a_checksum"),
 };
 const SHADOWS: Known = Known {
     id: "VTP-306",
@@ -63,7 +63,7 @@ const SHADOWS: Known = Known {
     consequence: "A mount that is enabled without naming a version runs the entry without one, however old it is.",
     cure: "Remove the entry without a version, once no mount runs it.",
     says: &[],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_306_a_plugin_is_registered_without_a_version"),
 };
 const NO_PROGRAM: Known = Known {
     id: "VTP-307",
@@ -72,7 +72,7 @@ const NO_PROGRAM: Known = Known {
     consequence: "The kernel refuses to start it. Registering it succeeded, for the server only logs that.",
     cure: "Register the plugin's binary itself, not an archive, a page or a part of it.",
     says: &["fork/exec *: exec format error"],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_307_a_file_is_no_executable"),
 };
 const WRONG_MACHINE: Known = Known {
     id: "VTP-308",
@@ -81,7 +81,7 @@ const WRONG_MACHINE: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Take the build for the architecture of the nodes.",
     says: &[],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_308_a_file_is_for_another_machine"),
 };
 const NO_LINKER: Known = Known {
     id: "VTP-309",
@@ -90,7 +90,7 @@ const NO_LINKER: Known = Known {
     consequence: "The kernel says that the file itself does not exist. Usual for glibc binaries in images with musl, such as Alpine's.",
     cure: "Take a static build.",
     says: &["fork/exec *: no such file or directory"],
-    shown: Shown::OnServer("doctor::the_catalog_against_the_files"),
+    shown: Shown::OnServer("doctor::catalog::vtp_309_the_dynamic_linker_of_a_file_is_missing"),
 };
 const MIXED_MACHINES: Known = Known {
     id: "VTP-310",
@@ -109,7 +109,7 @@ const UNREADABLE: Known = Known {
     consequence: "The server compares its checksum before it starts it, and cannot.",
     cure: "Let the server's user read and execute it (mode 755).",
     says: &["error verifying checksum: open *: permission denied"],
-    shown: Shown::OnPods("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+    shown: Shown::OnPods("doctor::restricted::vtp_311_the_server_may_not_read_the_file"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -14,7 +14,7 @@ const NOT_READY: Known = Known {
     consequence: "Nobody knows whether it could serve if it became active.",
     cure: "Read why, and bring the node back.",
     says: &[],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::nodes::vtp_801_a_pod_that_does_not_start"),
 };
 const NODE_SEALED: Known = Known {
     id: "VTP-802",
@@ -23,7 +23,7 @@ const NODE_SEALED: Known = Known {
     consequence: "It cannot take over when the active node fails.",
     cure: "Unseal it with `vault operator unseal` in its pod; a server that unseals itself does so when its pod is made anew.",
     says: &[],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::nodes::vtp_802_the_server_of_a_pod_is_sealed"),
 };
 const FORGETS: Known = Known {
     id: "VTP-803",
@@ -32,7 +32,7 @@ const FORGETS: Known = Known {
     consequence: "A pod that is made anew has an empty plugin directory, and mounts answer 404 when it becomes active.",
     cure: "Fill the directory from an image by an init container (`vault-token-plugin manifests`), or put it on a persistent volume.",
     says: &[],
-    shown: Shown::OnPods("doctor::keeping::what_a_restart_does_to_the_plugins_of_pods"),
+    shown: Shown::OnPods("doctor::keeping::vtp_803_a_restart_loses_the_plugins"),
 };
 const IMAGE_LACKS: Known = Known {
     id: "VTP-804",
@@ -41,7 +41,7 @@ const IMAGE_LACKS: Known = Known {
     consequence: "A pod that is made anew has not got that version.",
     cure: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
     says: &[],
-    shown: Shown::OnPods("doctor::keeping::what_a_restart_does_to_the_plugins_of_pods"),
+    shown: Shown::OnPods("doctor::keeping::vtp_804_the_image_lacks_a_registered_version"),
 };
 const ROLLS: Known = Known {
     id: "VTP-805",
@@ -50,7 +50,7 @@ const ROLLS: Known = Known {
     consequence: "A new image of plugins restarts every pod, one after the other, without regard to what is registered by then.",
     cure: "Set updateStrategy to OnDelete, and let `vault-token-plugin upgrade` restart the pods.",
     says: &[],
-    shown: Shown::OnPods("doctor::keeping::what_a_restart_does_to_the_plugins_of_pods"),
+    shown: Shown::OnPods("doctor::keeping::vtp_805_the_cluster_restarts_servers_by_itself"),
 };
 const HELD: Known = Known {
     id: "VTP-806",
@@ -59,7 +59,7 @@ const HELD: Known = Known {
     consequence: "What is seen may be half of a change.",
     cure: "Wait, and look again.",
     says: &[],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::nodes::vtp_806_another_operator_holds_the_lease"),
 };
 
 pub(super) const ALL: &[&Known] = &[&NOT_READY, &NODE_SEALED, &FORGETS, &IMAGE_LACKS, &ROLLS, &HELD];

@@ -12,7 +12,7 @@ const NO_DIRECTORY: Known = Known {
     consequence: "No external plugin can be started on this node.",
     cure: "Make the directory, or mount the volume there, and put every registered version into it.",
     says: &["error while validating the command path: lstat *: no such file or directory"],
-    shown: Shown::OnServer("doctor::a_plugin_directory_that_is_not_there"),
+    shown: Shown::OnServer("doctor::directory::vtp_201_the_directory_is_missing"),
 };
 const NOT_A_DIRECTORY: Known = Known {
     id: "VTP-202",
@@ -21,7 +21,7 @@ const NOT_A_DIRECTORY: Known = Known {
     consequence: "No external plugin can be started on this node.",
     cure: "Name a directory as plugin_directory in the server's configuration.",
     says: &["error while validating the command path: lstat *: not a directory"],
-    shown: Shown::OnServer("doctor::a_plugin_directory_that_is_not_there"),
+    shown: Shown::OnServer("doctor::directory::vtp_202_a_file_is_in_the_place_of_the_directory"),
 };
 const NO_EXEC: Known = Known {
     id: "VTP-203",
@@ -30,7 +30,7 @@ const NO_EXEC: Known = Known {
     consequence: "The kernel refuses every plugin with `permission denied`, whatever its mode is.",
     cure: "Mount the volume without noexec.",
     says: &[],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::files::vtp_203_the_volume_of_a_pod_is_mounted_noexec"),
 };
 const WRITABLE_BY_ALL: Known = Known {
     id: "VTP-204",
@@ -40,7 +40,7 @@ const WRITABLE_BY_ALL: Known = Known {
                   server that checks permissions starts nothing from there.",
     cure: "Take the right to write from everybody.",
     says: &[],
-    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+    shown: Shown::OnServer("doctor::directory::vtp_204_everybody_may_write_to_the_directory"),
 };
 const SYMLINKED: Known = Known {
     id: "VTP-205",
@@ -49,7 +49,7 @@ const SYMLINKED: Known = Known {
     consequence: "The server resolves the link and finds that plugins lie outside of its directory, so that none can be registered.",
     cure: "Write the real path as plugin_directory into the server's configuration. In a pod, mount a volume that is no ConfigMap.",
     says: &["cannot execute files outside of configured plugin directory"],
-    shown: Shown::OnServer("doctor::a_plugin_directory_that_is_a_link"),
+    shown: Shown::OnServer("doctor::directory::vtp_205_the_directory_is_a_symbolic_link"),
 };
 const LEFTOVER: Known = Known {
     id: "VTP-206",
@@ -58,7 +58,7 @@ const LEFTOVER: Known = Known {
     consequence: "It takes room and is never run.",
     cure: "Remove it, if nothing is placed at this moment.",
     says: &[],
-    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+    shown: Shown::OnServer("doctor::directory::vtp_206_half_a_copy_is_left_behind"),
 };
 const DISK_FULL: Known = Known {
     id: "VTP-207",
@@ -67,7 +67,7 @@ const DISK_FULL: Known = Known {
     consequence: "The next version does not fit. On a volume that holds the server's storage too, the server stops.",
     cure: "Make the volume larger, or remove versions that nothing needs with `vault-token-plugin gc`.",
     says: &["no space left on device", "not enough space left on disk"],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::files::vtp_207_the_volume_of_a_pod_is_full"),
 };
 const LINK_OUT: Known = Known {
     id: "VTP-208",
@@ -76,7 +76,7 @@ const LINK_OUT: Known = Known {
     consequence: "The server refuses to start what lies outside.",
     cure: "Put the file itself there.",
     says: &[],
-    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+    shown: Shown::OnServer("doctor::directory::vtp_208_a_plugin_is_a_symbolic_link"),
 };
 const NOT_WRITABLE: Known = Known {
     id: "VTP-209",
@@ -85,7 +85,7 @@ const NOT_WRITABLE: Known = Known {
     consequence: "What runs goes on. No version can be placed.",
     cure: "Run this as the owner of the directory.",
     says: &[],
-    shown: Shown::OnPods("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+    shown: Shown::OnPods("doctor::restricted::vtp_209_the_server_may_not_write_to_the_directory"),
 };
 const WRITABLE_FILE: Known = Known {
     id: "VTP-210",
@@ -95,7 +95,7 @@ const WRITABLE_FILE: Known = Known {
                   checks permissions does not start it.",
     cure: "Take the right to write from group and others.",
     says: &["has insecure permissions"],
-    shown: Shown::OnServer("doctor::the_directory_and_its_files"),
+    shown: Shown::OnServer("doctor::directory::vtp_210_a_group_may_write_to_a_plugin"),
 };
 
 const NOT_ENTERED: Known = Known {
@@ -105,7 +105,7 @@ const NOT_ENTERED: Known = Known {
     consequence: "No external plugin can be registered or started.",
     cure: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
     says: &["error while validating the command path: lstat *: permission denied"],
-    shown: Shown::OnPods("doctor::restricted::what_is_wrong_with_a_pod_of_a_restricted_user"),
+    shown: Shown::OnPods("doctor::restricted::vtp_211_the_server_may_not_enter_the_directory"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -13,7 +13,7 @@ const IRREVOCABLE: Known = Known {
            `vault lease revoke -sync LEASE_ID`. If the service has forgotten them, `vault lease revoke -force -prefix` makes the server \
            forget them too.",
     says: &["lease has consumed all retry attempts", "failed to revoke entry"],
-    shown: Shown::OnServer("doctor::stored::what_older_servers_and_long_troubles_leave_in_storage"),
+    shown: Shown::OnServer("doctor::stored::vtp_651_a_lease_that_could_not_be_revoked"),
 };
 const READ_ONLY_STANDBY: Known = Known {
     id: "VTP-652",
@@ -23,7 +23,7 @@ const READ_ONLY_STANDBY: Known = Known {
     cure: "Ask the active node, or take a plugin that refuses on a standby with `cannot write to readonly storage` before it issues \
            anything: then the server forwards the request.",
     says: &["failed to persist lease entry: cannot write to readonly storage"],
-    shown: Shown::OnPods("doctor::openbao::standbys_that_run_plugins"),
+    shown: Shown::OnPods("doctor::openbao::vtp_652_a_plugin_leases_what_a_standby_reads"),
 };
 
 pub(super) const ALL: &[&Known] = &[&IRREVOCABLE, &READ_ONLY_STANDBY];

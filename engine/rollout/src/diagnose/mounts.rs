@@ -15,7 +15,7 @@ const NOT_IN_CATALOG: Known = Known {
     cure: "Register that version again, with the arguments that it was registered with; or move the mount to another with \
            `vault-token-plugin upgrade`.",
     says: &["plugin not found in the catalog"],
-    shown: Shown::OnServer("doctor::mounts_and_pins"),
+    shown: Shown::OnServer("doctor::mounts::vtp_501_the_version_of_a_mount_is_not_registered"),
 };
 const NOT_RELOADED: Known = Known {
     id: "VTP-502",
@@ -24,7 +24,9 @@ const NOT_RELOADED: Known = Known {
     consequence: "The next restart or failover changes the version, at a moment that nobody has chosen.",
     cure: "Reload the mount.",
     says: &["Plugin version is configured as *, but running"],
-    shown: Shown::OnServer("doctor::mounts_and_pins"),
+    shown: Shown::OnServer(
+        "doctor::mounts::vtp_502_a_mount_does_not_run_the_version_that_it_is_configured_for",
+    ),
 };
 const RUNS_OTHER: Known = Known {
     id: "VTP-503",
@@ -33,7 +35,7 @@ const RUNS_OTHER: Known = Known {
     consequence: "The version was registered anew while it ran. The next restart changes what runs, under the same version.",
     cure: "Reload the mount, and give another build another version from now on.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_version_that_was_registered_anew"),
+    shown: Shown::OnServer("doctor::mounts::vtp_503_a_version_was_registered_again_with_another_checksum"),
 };
 pub(super) const NO_BACKEND: Known = Known {
     id: "VTP-504",
@@ -49,7 +51,7 @@ pub(super) const NO_BACKEND: Known = Known {
         "skipping initialization for nil backend",
         "skipping plugin-based mount entry",
     ],
-    shown: Shown::OnServer("doctor::nothing_runs_behind_a_mount"),
+    shown: Shown::OnServer("doctor::mounts::vtp_504_nothing_runs_behind_a_mount"),
 };
 const DOES_NOT_ANSWER: Known = Known {
     id: "VTP-505",
@@ -58,7 +60,7 @@ const DOES_NOT_ANSWER: Known = Known {
     consequence: "Requests fail.",
     cure: "Read what it said, and `vault-token-plugin doctor --explain` with it.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_mount_that_does_not_answer"),
+    shown: Shown::OnServer("doctor::mounts::vtp_505_a_mount_does_not_answer"),
 };
 const NO_VERSION: Known = Known {
     id: "VTP-506",
@@ -67,7 +69,7 @@ const NO_VERSION: Known = Known {
     consequence: "It can only be changed by replacing what it runs, and never be moved back.",
     cure: "Register the plugin with a version, and move the mount to it with `vault-token-plugin upgrade`.",
     says: &[],
-    shown: Shown::OnServer("doctor::old::plugins_of_another_time"),
+    shown: Shown::OnServer("doctor::old::vtp_506_a_mount_runs_no_version"),
 };
 const TRIAL_LEFT: Known = Known {
     id: "VTP-507",
@@ -76,7 +78,7 @@ const TRIAL_LEFT: Known = Known {
     consequence: "An upgrade was killed or runs at this moment. The mount serves nobody.",
     cure: "Run the upgrade again, which goes on; or disable the mount.",
     says: &[],
-    shown: Shown::OnServer("doctor::mounts_and_pins"),
+    shown: Shown::OnServer("doctor::mounts::vtp_507_the_mount_of_a_trial_is_left_behind"),
 };
 const NOT_REGISTERED: Known = Known {
     id: "VTP-508",
@@ -85,7 +87,7 @@ const NOT_REGISTERED: Known = Known {
     consequence: "It cannot be started again: after the next restart the mount answers 404.",
     cure: "Register the plugin again, with the arguments that it was registered with.",
     says: &[],
-    shown: Shown::OnServer("doctor::mounts_and_pins"),
+    shown: Shown::OnServer("doctor::mounts::vtp_508_no_version_of_a_mounted_plugin_is_registered"),
 };
 const STANDBY_DIFFERS: Known = Known {
     id: "VTP-509",
@@ -95,7 +97,7 @@ const STANDBY_DIFFERS: Known = Known {
                   and a reload there starts the old one again.",
     cure: "`vault-token-plugin reload` starts the standbys anew, one after the other.",
     says: &[],
-    shown: Shown::OnPods("doctor::openbao::standbys_that_run_plugins"),
+    shown: Shown::OnPods("doctor::openbao::vtp_509_a_standby_runs_another_version"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -13,7 +13,7 @@ const NO_SUDO: Known = Known {
     consequence: "What runs goes on. This token cannot register or deregister a version.",
     cure: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
     says: &["permission denied"],
-    shown: Shown::OnServer("doctor::rights::a_token_that_sees_little"),
+    shown: Shown::OnServer("doctor::rights::vtp_901_a_token_may_not_change_the_catalog"),
 };
 
 pub(super) const ALL: &[&Known] = &[&NO_SUDO];

@@ -16,7 +16,7 @@ const OVERRIDES: Known = Known {
         "cannot specify plugin_version for * as it is pinned",
         "plugin_version cannot be set for * as a pinned version * is in effect",
     ],
-    shown: Shown::OnServer("doctor::mounts_and_pins"),
+    shown: Shown::OnServer("doctor::mounts::vtp_401_a_mount_runs_another_version_than_the_pin"),
 };
 const DANGLES: Known = Known {
     id: "VTP-402",
@@ -25,7 +25,7 @@ const DANGLES: Known = Known {
     consequence: "None of the plugin's mounts can be started.",
     cure: "Remove the pin, if the mounts are to run what they are told; else register that version again, or pin another.",
     says: &["cannot delete a pinned version", "no pinned version for this plugin"],
-    shown: Shown::OnServer("doctor::stored::what_older_servers_and_long_troubles_leave_in_storage"),
+    shown: Shown::OnServer("doctor::stored::vtp_402_a_pin_to_a_version_that_is_not_registered"),
 };
 
 pub(super) const ALL: &[&Known] = &[&OVERRIDES, &DANGLES];

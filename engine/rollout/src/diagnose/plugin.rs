@@ -22,7 +22,7 @@ const CAPABILITIES: Known = Known {
     consequence: "The kernel refuses to start it.",
     cure: "Remove them with `setcap -r`, or allow them in the container's securityContext.",
     says: &["fork/exec *: operation not permitted", "unable to set CAP_SETFCAP effective capability"],
-    shown: Shown::OnPods("doctor::pods::what_is_wrong_with_three_pods"),
+    shown: Shown::OnPods("doctor::catalog::vtp_152_a_file_asks_for_capabilities_that_the_container_has_not"),
 };
 const NO_TMP: Known = Known {
     id: "VTP-153",
@@ -31,7 +31,7 @@ const NO_TMP: Known = Known {
     consequence: "The plugin ends at once.",
     cure: "Mount an emptyDir at /tmp, or point TMPDIR of the server to a directory that can be written to.",
     says: &["plugin init error: open *: read-only file system", "plugin init error"],
-    shown: Shown::OnServer("doctor::words::what_a_server_needs_of_its_machine_is_understood"),
+    shown: Shown::OnServer("doctor::words::vtp_153_a_server_without_a_temporary_directory"),
 };
 const OLD_TLS: Known = Known {
     id: "VTP-154",
@@ -51,7 +51,7 @@ const BY_HAND: Known = Known {
     consequence: "It does nothing without a host.",
     cure: "Register it; or look at it with `vault-token-plugin inspect`.",
     says: &["This binary is a plugin. These are not meant to be executed directly"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_155_a_plugin_is_started_by_hand"),
 };
 const OLD_PROTOCOL: Known = Known {
     id: "VTP-156",
@@ -93,7 +93,7 @@ const OTHER_VERSION: Known = Known {
     consequence: "The server refuses to register it.",
     cure: "Register it as what it reports.",
     says: &["plugin version mismatch"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_159_a_version_that_the_plugin_does_not_report"),
 };
 const UNKNOWN_TYPE: Known = Known {
     id: "VTP-160",
@@ -113,7 +113,7 @@ const NOTHING_RELOADED: Known = Known {
     consequence: "Nothing was changed.",
     cure: "Name a mount that is there, or the plugin as registered: `vault-token-plugin status` shows both.",
     says: &["no plugins were reloaded", "cannot fetch mount entry on"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_161_a_reload_of_what_is_not_there"),
 };
 const READ_ONLY_VIEW: Known = Known {
     id: "VTP-162",
@@ -122,7 +122,7 @@ const READ_ONLY_VIEW: Known = Known {
     consequence: "Reads work and every write fails: the plugin could not be started when the server was unsealed, and its storage stayed closed.",
     cure: "Let the node become active anew with `vault operator step-down`, or seal and unseal it.",
     says: &["cannot write to storage during setup"],
-    shown: Shown::OnServer("doctor::nothing_runs_behind_a_mount"),
+    shown: Shown::OnServer("doctor::mounts::vtp_162_a_mount_that_reads_and_does_not_write"),
 };
 const NO_ROUTE: Known = Known {
     id: "VTP-163",
@@ -131,7 +131,7 @@ const NO_ROUTE: Known = Known {
     consequence: "The request is answered with 404.",
     cure: "`vault-token-plugin status` shows what is mounted where. In a namespace, name it with --namespace.",
     says: &["no handler for route", "route entry not found"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_163_a_request_below_no_mount"),
 };
 const BUSY: Known = Known {
     id: "VTP-164",
@@ -140,7 +140,7 @@ const BUSY: Known = Known {
     consequence: "Nothing was changed.",
     cure: "Write to another name and rename: `vault-token-plugin register` does, under a name of each version's own.",
     says: &["text file busy", "Text file busy"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_164_a_running_plugin_is_overwritten"),
 };
 const BAD_SUM: Known = Known {
     id: "VTP-165",
@@ -149,7 +149,7 @@ const BAD_SUM: Known = Known {
     consequence: "Nothing was registered.",
     cure: "Give 64 hexadecimal digits, of the binary and not of its archive.",
     says: &["Could not decode SHA256 value from Hex"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_165_a_checksum_that_is_none"),
 };
 const NOT_OFFERED: Known = Known {
     id: "VTP-166",
@@ -159,7 +159,7 @@ const NOT_OFFERED: Known = Known {
     cure: "Pins need Vault 1.16 and its root namespace; OpenBao has none. `vault plugin reload -mounts` asks for a path that no server has: \
            use `vault-token-plugin reload --mount`.",
     says: &["unsupported path"],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_166_the_official_command_reloads_no_mount_by_path"),
 };
 const CONTAINER_RUNTIME: Known = Known {
     id: "VTP-167",
@@ -172,7 +172,7 @@ const CONTAINER_RUNTIME: Known = Known {
         "could not find any locally available images named",
         "client requested gRPC broker multiplexing but plugin does not support the feature",
     ],
-    shown: Shown::OnServer("doctor::words::what_is_refused_is_understood_and_cured"),
+    shown: Shown::OnServer("doctor::words::vtp_167_an_image_where_none_can_run"),
 };
 const STORAGE_IN_SETUP: Known = Known {
     id: "VTP-168",
@@ -193,7 +193,7 @@ const DECLARED: Known = Known {
         "conflicts with existing non-declarative plugin",
         "plugin out of date in storage versus standby node configuration",
     ],
-    shown: Shown::OnServer("doctor::openbao::a_plugin_that_is_registered_and_declared"),
+    shown: Shown::OnServer("doctor::openbao::vtp_169_a_plugin_is_registered_and_declared"),
 };
 
 pub(super) const ALL: &[&Known] = &[

@@ -11,7 +11,7 @@ const ORPHAN: Known = Known {
     consequence: "It keeps memory, connections and credentials, and serves nobody.",
     cure: "End it.",
     says: &[],
-    shown: Shown::OnServer("doctor::a_plugin_whose_server_is_gone"),
+    shown: Shown::OnServer("doctor::server::vtp_601_a_plugin_whose_server_is_gone"),
 };
 const SHUT_DOWN: Known = Known {
     id: "VTP-602",

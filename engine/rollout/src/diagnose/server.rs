@@ -13,7 +13,7 @@ const NOT_INITIALIZED: Known = Known {
     consequence: "It serves nothing.",
     cure: "Run `vault operator init`.",
     says: &["Vault is not initialized", "security barrier not initialized"],
-    shown: Shown::OnServer("doctor::a_server_that_is_not_initialised"),
+    shown: Shown::OnServer("doctor::server::vtp_701_the_server_is_not_initialised"),
 };
 const SEALED: Known = Known {
     id: "VTP-702",
@@ -22,7 +22,7 @@ const SEALED: Known = Known {
     consequence: "It serves nothing, and nothing but that can be seen of it.",
     cure: "Run `vault operator unseal` with as many keys as it takes.",
     says: &["Vault is sealed"],
-    shown: Shown::OnServer("doctor::a_sealed_server"),
+    shown: Shown::OnServer("doctor::server::vtp_702_the_server_is_sealed"),
 };
 const NO_ACTIVE_NODE: Known = Known {
     id: "VTP-703",
@@ -40,7 +40,7 @@ const NO_PLUGINS: Known = Known {
     consequence: "No external plugin can be registered or started.",
     cure: "Write plugin_directory into the server's configuration, with a real path, and start the server anew.",
     says: &["could not set plugin, plugin directory is not configured", "plugin directory is not configured"],
-    shown: Shown::OnServer("doctor::a_server_without_a_plugin_directory"),
+    shown: Shown::OnServer("doctor::server::vtp_704_the_server_has_no_plugin_directory"),
 };
 const MIXED_VERSIONS: Known = Known {
     id: "VTP-705",
@@ -59,7 +59,7 @@ const AWAY: Known = Known {
     consequence: "It serves nothing, and nothing can be seen of it.",
     cure: "Start the server, or name its address in VAULT_ADDR or with --address.",
     says: &["/v1/*: connect: connection refused"],
-    shown: Shown::OnServer("doctor::words::a_server_that_is_away_is_understood"),
+    shown: Shown::OnServer("doctor::words::vtp_706_nothing_answers_at_the_address"),
 };
 
 pub(super) const ALL: &[&Known] =

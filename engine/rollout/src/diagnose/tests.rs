@@ -308,6 +308,29 @@ fn what_was_not_seen_is_never_called_healthy() {
     assert_eq!((findings, not_seen.len()), (Vec::new(), 1));
 }
 
+/// Doctor takes another snapshot then, and reports nothing of an ordinary election.
+#[test]
+fn an_election_is_told_from_a_server_that_is_sealed_or_not_initialised() {
+    let mut electing = healthy();
+    assert!(!electing.is_between_leaders());
+    electing.server.has_active_node = false;
+    assert!(electing.is_between_leaders());
+
+    let mut sealed = healthy();
+    sealed.server.sealed = true;
+    assert!(!sealed.is_between_leaders(), "nobody else takes over");
+    let mut uninitialized = healthy();
+    uninitialized.server.initialized = false;
+    assert!(!uninitialized.is_between_leaders());
+
+    let mut taking_over = fleet();
+    taking_over.server.sealed = true;
+    assert!(taking_over.is_between_leaders(), "a standby becomes active");
+    let nodes = taking_over.site.as_mut().expect("a site").nodes.values_mut();
+    nodes.for_each(|node| node.vault.as_mut().expect("a server").sealed = true);
+    assert!(!taking_over.is_between_leaders(), "all are sealed");
+}
+
 /// After a step-down, say: it is not the token that lacks something.
 #[test]
 fn while_no_node_is_active_that_is_all_that_is_said() {

@@ -1,0 +1,101 @@
+//! Files and volumes of one pod that are not what the others have.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+
+use harness::set_mode;
+
+use super::pods::{PLUGIN_FILE, Pods, on_three_pods};
+
+impl Pods {
+    /// The plugin's file on a standby.
+    async fn file_of_a_standby(&self) -> PathBuf {
+        self.path(&self.standby().await, PLUGIN_FILE).await
+    }
+
+    pub(super) async fn standby(&self) -> String {
+        self.pods.standbys().await[0].to_owned()
+    }
+}
+
+#[test]
+fn vtp_203_the_volume_of_a_pod_is_mounted_noexec() {
+    on_three_pods(async |pods| {
+        let standby = pods.standby().await;
+        pods.pods.remount_plugin_directory(&standby, "noexec").await;
+        pods.doctor.finds(&["VTP-203"], &[]).await;
+        pods.pods.remount_plugin_directory(&standby, "exec").await;
+        pods.doctor.is_healthy().await;
+    });
+}
+
+#[test]
+fn vtp_206_half_a_copy_is_left_in_a_pod() {
+    on_three_pods(async |pods| {
+        let file = pods.file_of_a_standby().await;
+        fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
+        pods.doctor.cures("VTP-206").await;
+    });
+}
+
+#[test]
+fn vtp_207_the_volume_of_a_pod_is_full() {
+    on_three_pods(async |pods| {
+        let standby = pods.standby().await;
+        pods.pods.fill_plugin_directory(&standby).await;
+        let findings = pods.doctor.finds(&["VTP-207"], &[]).await;
+        pods.doctor.in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
+        // There was nothing to remove: it takes a larger volume.
+        pods.pods.free_plugin_directory(&standby).await;
+        pods.doctor.is_healthy().await;
+    });
+}
+
+#[test]
+fn vtp_208_the_file_of_a_pod_is_a_symbolic_link() {
+    on_three_pods(async |pods| {
+        let file = pods.file_of_a_standby().await;
+        // A folder of the pod that is not the plugin directory.
+        let elsewhere = file.parent().unwrap().with_file_name("data").join("elsewhere");
+        fs::copy(&file, elsewhere).unwrap();
+        fs::remove_file(&file).unwrap();
+        symlink("/vault/data/elsewhere", &file).unwrap();
+        pods.doctor.cures("VTP-208").await;
+    });
+}
+
+#[test]
+fn vtp_210_a_group_may_write_to_the_file_of_a_pod() {
+    on_three_pods(async |pods| {
+        set_mode(&pods.file_of_a_standby().await, 0o775);
+        pods.doctor.cures("VTP-210").await;
+    });
+}
+
+#[test]
+fn vtp_302_only_one_pod_has_the_file() {
+    on_three_pods(async |pods| {
+        let standby = pods.standby().await;
+        for pod in pods.pods.names().into_iter().filter(|pod| *pod != standby) {
+            fs::remove_file(pods.path(pod, PLUGIN_FILE).await).unwrap();
+        }
+        pods.doctor.cures("VTP-302").await;
+    });
+}
+
+#[test]
+fn vtp_303_the_file_of_a_pod_has_another_checksum() {
+    on_three_pods(async |pods| {
+        fs::write(pods.file_of_a_standby().await, "#!/bin/sh\n").unwrap();
+        pods.doctor.cures("VTP-303").await;
+    });
+}
+
+#[test]
+fn vtp_304_the_file_of_a_pod_is_not_executable() {
+    on_three_pods(async |pods| {
+        set_mode(&pods.file_of_a_standby().await, 0o644);
+        pods.doctor.cures("VTP-304").await;
+    });
+}
