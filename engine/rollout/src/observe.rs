@@ -133,14 +133,18 @@ pub async fn survey(world: &World) -> Result<Observed, ObserveError> {
     take(world, Aim::Mounts, Age::Now, &ThisRun::default()).await
 }
 
-/// As [`survey`], and looks closely at files, permissions and leases. During an election, which ends by itself, the snapshot
-/// shows a server that serves nothing, so another is taken until a node is active, or none is for too long.
+/// As [`survey`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
+/// snapshot, or one of a server that serves nothing: another is taken until a node is active, or none is for too long.
 pub async fn examine(world: &World) -> Result<Observed, ObserveError> {
     let started = Instant::now();
     loop {
-        let observed = take(world, Aim::Closely, Age::Now, &ThisRun::default()).await?;
-        if !observed.is_between_leaders() || started.elapsed() >= LONGEST_ELECTION {
-            return Ok(observed);
+        let observed = take(world, Aim::Closely, Age::Now, &ThisRun::default()).await;
+        let is_election = match &observed {
+            Ok(observed) => observed.is_between_leaders(),
+            Err(error) => error.may_pass() && world.site.as_ref().is_some_and(|site| site.leads_to_active()),
+        };
+        if !is_election || started.elapsed() >= LONGEST_ELECTION {
+            return observed;
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

@@ -28,6 +28,11 @@ pub trait Site: Debug + Send + Sync {
     /// Finds the active node anew, where the way to the server is the site's.
     async fn find_active(&self) -> Result<(), SiteError>;
 
+    /// Whether the way to the server is the site's, so that it leads to another node when the active one is lost.
+    fn leads_to_active(&self) -> bool {
+        false
+    }
+
     /// Looks at every node. What a node lacks is part of the answer; an error means that the site itself cannot be looked at.
     async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError>;
 

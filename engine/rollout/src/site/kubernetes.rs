@@ -417,6 +417,10 @@ impl Site for KubernetesSite {
         Ok(self.0.servers.find_active(self.0.running().await?).await?)
     }
 
+    fn leads_to_active(&self) -> bool {
+        true
+    }
+
     async fn observe(&self, question: &Question) -> Result<SiteObserved, SiteError> {
         let statefulset = self.0.statefulset().await?;
         let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?.clone();
