@@ -205,6 +205,19 @@ const CASES: &[Case] = &[
     ),
 ];
 
+/// For how many minutes each alert is pending before it fires.
+const PENDING: &[(&str, u32)] = &[
+    ("TokenEngineNotAnswering", 5),
+    ("TokenEngineSlow", 5),
+    ("TokenEngineFailing", 5),
+    ("TokenEngineKeyRefused", 1),
+    ("TokenEngineRevocationsFail", 15),
+    ("TokenEngineUnclaimedTokens", 5),
+    ("VaultNotAnswering", 5),
+    ("VaultNoSpareServer", 10),
+    ("VaultIrrevocableLeases", 5),
+];
+
 #[tokio::test]
 async fn every_alert_fires_when_it_should_and_not_otherwise() {
     let made = Made::for_mounts(&["custom"]).await;
@@ -215,16 +228,24 @@ async fn every_alert_fires_when_it_should_and_not_otherwise() {
     fs::write(made.promtool.home().join("rules.yaml"), rules).unwrap();
     let mut tests = Vec::new();
     for (alert, at, quiet, firing) in CASES {
-        for (series, expected) in [(quiet, json!([])), (firing, json!([{"labels": "{}", "value": 1}]))] {
+        let value = |value: u32| json!([{"labels": "{}", "value": value}]);
+        let (_, minutes) = PENDING.iter().find(|(name, _)| name == alert).unwrap();
+        let cases = [(quiet, json!([]), json!([])), (firing, value(1), value(*minutes))];
+        for (series, expected, pending) in cases {
             let series = series.iter().map(|(series, values)| {
                 let series = series.replace("JOB", "job='custom-plugin-custom'").replace('\'', "\"");
                 json!({"series": series, "values": values})
             });
-            let question = format!("count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})");
+            let alerts = |state: &str| format!("ALERTS{{alertname=\"{alert}\", alertstate=\"{state}\"}}");
+            let question = format!("count({})", alerts("firing"));
+            let was_pending = format!("sum(count_over_time({}[1h]))", alerts("pending"));
             tests.push(json!({
                 "interval": "1m",
                 "input_series": series.collect::<Vec<_>>(),
-                "promql_expr_test": [{"expr": question, "eval_time": at, "exp_samples": expected}],
+                "promql_expr_test": [
+                    {"expr": question, "eval_time": at, "exp_samples": expected},
+                    {"expr": was_pending, "eval_time": at, "exp_samples": pending},
+                ],
             }));
         }
     }

@@ -83,7 +83,10 @@ impl Plugin<'_> {
         );
         // The time that requests took, in seconds a second: as many as were at work at once, on average.
         let at_work = self.rate("request_duration_seconds_sum", creds, "job", "30m");
-        let wal = format!("min by (job) (min_over_time({}_wal_entries{{{own}}}[30m]))", self.prefix);
+        let entries = format!("{}_wal_entries{{{own}}}", self.prefix);
+        let wal = format!("min by (job) (min_over_time({entries}[30m]))");
+        // A rate over half an hour is too low while there are fewer numbers than that.
+        let known = format!("max by (job) ({entries} offset 30m) >= 0");
         vec![
             rule(
                 "TokenEngineNotAnswering",
@@ -127,7 +130,7 @@ impl Plugin<'_> {
             ),
             rule(
                 "TokenEngineUnclaimedTokens",
-                format!("{wal} > {at_work}"),
+                format!("{wal} > {at_work} and {known}"),
                 "5m",
                 "warning",
                 "{{ $labels.job }} has had tokens without a lease for half an hour",
