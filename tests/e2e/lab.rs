@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Issued, Output, Program, Storage, Upstream, VaultServer, VaultServerBuilder, eventually};
+use harness::{
+    Issued, Output, Product, Program, Storage, Upstream, VaultServer, VaultServerBuilder, eventually,
+};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -34,7 +36,17 @@ impl Lab {
 
     /// Any Vault, with an audit log and its storage in view.
     pub(crate) async fn of(vault: VaultServerBuilder, upstream: Upstream) -> Lab {
-        let vault = vault.audit_log().raw_storage().start().await;
+        Lab::start(vault.audit_log().raw_storage(), upstream).await
+    }
+
+    /// An OpenBao, which takes an audit device from its configuration only.
+    pub(crate) async fn openbao() -> Lab {
+        let vault = VaultServer::builder().product(Product::OpenBao).storage(Storage::Raft);
+        Lab::start(vault, Upstream::start().await).await
+    }
+
+    async fn start(vault: VaultServerBuilder, upstream: Upstream) -> Lab {
+        let vault = vault.start().await;
         let program = Program::new(BINARY).vault(&vault);
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();

@@ -19,6 +19,7 @@ mod loader;
 mod logins;
 mod metrics;
 mod nothing_is_lost;
+mod openbao;
 mod package;
 mod refusals;
 mod register;

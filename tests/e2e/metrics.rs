@@ -1,10 +1,11 @@
 //! What a mount measures, from the plugin through a real Vault to a real Prometheus.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
 use harness::{Fault, Operation, Program, Prometheus, Target, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::lab::{BINARY, Lab};
 
@@ -53,48 +54,97 @@ async fn without_a_policy_the_metrics_are_refused() {
     assert!(output.code != Some(0) && output.stderr.contains("permission denied"), "{output:?}");
 }
 
-/// The rules as they are delivered, with seconds for minutes so that the test need not wait for a quarter of an hour.
+/// The numbers of a page of metrics, by series.
+fn samples(page: &str) -> BTreeMap<String, f64> {
+    let lines = page.lines().filter(|line| !line.starts_with('#'));
+    let samples = lines.filter_map(|line| {
+        let (series, value) = line.rsplit_once(' ')?;
+        let job = "job=\"custom-plugin-custom\"";
+        let series = match series.split_once('{') {
+            Some((name, labels)) => format!("{name}{{{job},{labels}"),
+            None => format!("{series}{{{job}}}"),
+        };
+        Some((series, value.parse().ok()?))
+    });
+    samples.collect()
+}
+
+/// The alerts that the rules as they are delivered raise, when each minute is like what happened between two pages.
+async fn alerts_after(minutes: &str, first: &str, second: &str) -> Vec<&'static str> {
+    let promtool = Prometheus::promtool().await;
+    let rules = rules().await;
+    fs::write(promtool.home().join("rules.yaml"), &rules).unwrap();
+    let (first, second) = (samples(first), samples(second));
+    let series: Vec<Value> = second
+        .iter()
+        .map(|(series, now)| {
+            let before = first.get(series).copied().unwrap_or_default();
+            json!({"series": series, "values": format!("{before}{:+}x60", now - before)})
+        })
+        .chain([json!({"series": "up{job=\"custom-plugin-custom\"}", "values": "1+0x60"})])
+        .collect();
+    let mut firing = Vec::new();
+    let alerts = ["TokenEngineNotAnswering", SLOW, "TokenEngineFailing", "TokenEngineKeyRefused"];
+    for alert in alerts.into_iter().chain(["TokenEngineRevocationsFail", "TokenEngineUnclaimedTokens"]) {
+        let question = format!("count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})");
+        let expected = json!([{"labels": "{}", "value": 1}]);
+        let test = json!({
+            "interval": "1m",
+            "input_series": series,
+            "promql_expr_test": [{"expr": question, "eval_time": minutes, "exp_samples": expected}],
+        });
+        let file = json!({"rule_files": ["rules.yaml"], "evaluation_interval": "1m", "tests": [test]});
+        fs::write(promtool.home().join("tests.yaml"), file.to_string()).unwrap();
+        let tested = promtool.run(["test", "rules", "tests.yaml"]).await;
+        match tested.code {
+            Some(0) => firing.push(alert),
+            _ => assert!(
+                tested.stderr.contains("got: nil") || tested.stdout.contains("got: nil"),
+                "{tested:?}"
+            ),
+        }
+    }
+    firing
+}
+
+/// The numbers are those of a real mount, and the time is promtool's.
 #[tokio::test]
-async fn a_real_prometheus_fires_when_the_upstream_is_slow_and_not_before() {
+async fn the_alerts_fire_when_the_upstream_is_slow_and_not_before() {
     let lab = Lab::registered(&["custom"], "1h").await;
-    let rules = rules()
-        .await
-        .replace("[5m]", "[10s]")
-        .replace("[10m]", "[20s]")
-        .replace("[15m]", "[30s]")
-        .replace("[30m]", "[60s]")
-        .replace("for: 5m", "for: 3s")
-        .replace("for: 10m", "for: 6s");
+    let page = async || lab.vault.cli(["read", "-format=raw", "custom/metrics"]).await.success();
+    let idle = page().await;
+    for _ in 0..20 {
+        lab.read_credential("custom").await;
+    }
+    let quick = page().await;
+    assert_eq!(alerts_after("60m", &idle, &quick).await, [""; 0]);
+
+    lab.upstream.fail_next(Operation::Mint, 3, Fault::Slow(Duration::from_millis(1500)));
+    for _ in 0..3 {
+        lab.read_credential("custom").await;
+    }
+    let slow = page().await;
+    assert_eq!(alerts_after("5m", &quick, &slow).await, [""; 0]);
+    assert_eq!(alerts_after("12m", &quick, &slow).await, [SLOW]);
+}
+
+#[tokio::test]
+async fn a_real_prometheus_scrapes_a_mount_and_raises_nothing() {
+    let lab = Lab::registered(&["custom"], "1h").await;
     let target = Target {
         address: lab.vault.address().trim_start_matches("http://").to_owned(),
         path: "/v1/custom/metrics".to_owned(),
         token: scraper(&lab).await,
     };
-    let prometheus = Prometheus::start(&target, &rules).await;
+    let prometheus = Prometheus::start(&target, &rules().await).await;
     prometheus.wait_scraped().await;
-
-    // Load that is quick, for as long as the rule looks back and waits, and longer.
-    let quick = "custom_plugin_creds_read_count";
-    let seen = async || prometheus.value(quick).await?.parse::<f64>().ok();
-    for _ in 0..40 {
-        lab.read_credential("custom").await;
-    }
-    eventually("Prometheus has seen the load", async || seen().await.filter(|count| *count >= 40.0)).await;
-    let judged = format!("count_over_time(({quick} > 0)[1m:1s]) > 15");
-    eventually("the rule has looked at it for long enough", async || {
-        lab.read_credential("custom").await;
-        prometheus.value(&judged).await
+    lab.read_credential("custom").await;
+    eventually("Prometheus has seen the credential", async || {
+        let count = prometheus.value("sum(custom_plugin_creds_read_count)").await?;
+        (count.parse::<f64>().ok()? >= 2.0).then_some(())
     })
     .await;
-    assert_eq!(prometheus.firing().await, Vec::<String>::new(), "{}", prometheus.logs());
-
-    lab.upstream.fail(Operation::Mint, Fault::Slow(Duration::from_millis(1500)));
-    eventually("the alert fires", async || {
-        lab.read_credential("custom").await;
-        prometheus.firing().await.contains(&SLOW.to_owned()).then_some(())
-    })
-    .await;
-    assert_eq!(prometheus.firing().await, [SLOW]);
+    assert_eq!(prometheus.firing().await, [""; 0], "{}", prometheus.logs());
 }
 
 /// Alerts are about what exists.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use harness::{Fault, Operation, Storage, eventually};
 use serde_json::json;
+use tokio::time::timeout;
 
 use crate::lab::Lab;
 
@@ -50,20 +51,33 @@ async fn two_mounts_share_one_process() {
     assert_eq!(lab.vault.child_plugin_pids().len(), 1);
 }
 
+/// The request is held at the token service until the reload has reached the process, which then answers no other request.
 #[tokio::test]
 async fn a_reload_of_one_mount_waits_for_what_another_in_its_process_is_at() {
     let lab = Lab::registered(&["first", "second"], "1h").await;
-    let before = lab.upstream.requests_for(Operation::Mint).len();
-    lab.upstream.fail_next(Operation::Mint, 1, Fault::Slow(Duration::from_secs(4)));
+    lab.upstream.fail_next(Operation::Mint, 1, Fault::Withheld);
     let reload = async {
-        lab.upstream.wait_requests(Operation::Mint, before + 1).await;
         let mounts = json!({"mounts": ["first/"]});
         lab.vault.api("POST", "sys/plugins/reload/backend", Some(mounts)).await.success()
+    };
+    let release = async {
+        let read = || lab.vault.api("GET", "second/roles/developer", None);
+        while let Ok(role) = timeout(UNANSWERED, read()).await {
+            role.success();
+        }
+        lab.upstream.heal();
+    };
+    let reload = async {
+        lab.upstream.wait_withheld(1).await;
+        tokio::join!(reload, release)
     };
     let (credential, _) = tokio::join!(lab.read_credential("second"), reload);
     assert!(lab.is_live(&lab.upstream_id(&credential)));
     lab.read_credential("first").await;
 }
+
+/// A process that is not ending answers within milliseconds; one that is waits ten seconds for what it is at.
+const UNANSWERED: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_server_that_is_killed_leaves_no_plugin_behind() {

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use harness::{Cluster, PluginVolume, Product, Program, Upstream, VaultPods, build, eventually};
+use harness::{
+    Cluster, PluginVolume, Product, Program, Upstream, VaultPods, VaultPodsBuilder, build, eventually,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;
 
 use crate::{BINARY, NAME};
@@ -29,9 +32,14 @@ impl Pods {
     }
 
     async fn of(product: Product, volume: PluginVolume) -> Pods {
+        Pods::new(|pods| pods.product(product).plugin_volume(volume)).await
+    }
+
+    /// With what `choose` changes of the usual.
+    async fn new(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Pods {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
-        let pods = VaultPods::builder(cluster).product(product).plugin_volume(volume).start().await;
+        let pods = choose(VaultPods::builder(cluster)).start().await;
         let program = Program::new(BINARY)
             .env("KUBECONFIG", cluster.kubeconfig().display().to_string())
             .env("VAULT_TOKEN", pods.root_token());
@@ -161,6 +169,86 @@ async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
     assert!(refused.stderr.contains("would be gone when a node is started anew"), "{}", refused.stderr);
     lab.program.run([&register[..], &["--allow-ephemeral"]].concat()).await.success();
     assert_eq!(lab.running().await, only(VERSION));
+}
+
+/// Pods with the plugin on both mounts, and the description of its next version.
+async fn registered(lab: &Pods) -> PathBuf {
+    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let file = lab.description(&static_binary);
+    lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
+    let binary = build::another_version(&static_binary, VERSION, &next(), lab.folder.path());
+    lab.description(&binary)
+}
+
+/// A pod that has just joined has no vote yet, and cannot become active for as long as raft's autopilot looks at it.
+#[tokio::test]
+async fn a_rehearsal_reaches_a_pod_that_has_just_joined() {
+    let choose =
+        |pods: VaultPodsBuilder| pods.replicas(2).plugin_volume(PluginVolume::Persistent).default_autopilot();
+    let mut lab = Pods::new(choose).await;
+    let file = registered(&lab).await;
+    lab.pods.scale(3).await;
+    lab.pods.wait_ready("vault-2").await;
+    let placed = lab.pods.plugin_directory("vault-0").await;
+    for file in std::fs::read_dir(placed).unwrap().map(|file| file.unwrap().path()) {
+        lab.pods.place("vault-2", &file, file.file_name().unwrap().to_str().unwrap()).await;
+    }
+    let upgrade = ["upgrade", "-f", file.to_str().unwrap(), "--rehearse-failover"];
+    lab.program.run(upgrade).await.success();
+    for pod in lab.pods.names() {
+        assert_eq!(lab.running_on(pod).await, only(&next()), "{pod}");
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
+    let lab = Pods::with(PluginVolume::Persistent).await;
+    let file = registered(&lab).await;
+    let sealed = lab.pods.active().await.to_owned();
+    lab.pods.seal(&sealed).await;
+    lab.pods.active().await;
+    let refused = lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for words in [&*sealed, "its server is sealed", "Unseal it, or take the node away."] {
+        assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
+    }
+    assert_eq!(lab.running().await, only(VERSION));
+    assert!(!file_is_placed(&lab).await, "nothing is left behind");
+}
+
+/// It waits five minutes for a pod that was there when it began.
+#[tokio::test]
+async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_its_deadline() {
+    let lab = Pods::with(PluginVolume::Persistent).await;
+    let file = registered(&lab).await;
+    let mut upgrade = lab.program.spawn(["upgrade", "-f", file.to_str().unwrap()]);
+    let mut lines = BufReader::new(upgrade.stderr.take().unwrap()).lines();
+    let mut said = String::new();
+    let mut sealed = None;
+    while let Some(line) = lines.next_line().await.unwrap() {
+        said = format!("{said}{line}\n");
+        if sealed.is_none() && line.starts_with("[2/") {
+            let active = lab.pods.active().await.to_owned();
+            lab.pods.seal(&active).await;
+            sealed = Some(active);
+        }
+    }
+    let sealed = sealed.expect("it has a second step");
+    assert_eq!(upgrade.wait().await.unwrap().code(), Some(1), "{said}");
+    assert!(said.contains(&format!("waiting for {sealed}: its server is sealed")), "{said}");
+    assert_eq!(lab.running().await, only(VERSION));
+    assert!(!file_is_placed(&lab).await, "nothing is left behind: {said}");
+}
+
+/// Whether a pod has the file of the next version.
+async fn file_is_placed(lab: &Pods) -> bool {
+    let file = format!("{NAME}-{}", next());
+    for pod in lab.pods.names() {
+        if lab.pods.plugin_directory(pod).await.join(&file).exists() {
+            return true;
+        }
+    }
+    false
 }
 
 const NAME_OF_PACKAGE: &str = "vault-token-plugin";

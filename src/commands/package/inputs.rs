@@ -242,17 +242,21 @@ fn loaders(
         let own = std::env::current_exe().map_err(|error| {
             CommandError::failed("this program does not find its own file").because(error)
         })?;
-        let binary = read(&own, ui)?;
-        runs_on(&binary).map_err(|_| {
-            CommandError::failed("this program is linked dynamically, and so cannot be the loader of the image")
-                .hint(
-                    "Name a static build of vault-token-plugin with --loader FILE. The one that makes it: RUSTFLAGS='-C \
-                     target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu",
-                )
-        })?;
-        loaders.push((native.clone(), binary));
+        loaders.push((native.clone(), own_loader(read(&own, ui)?)?));
     }
     Ok(loaders)
+}
+
+/// This program, if it runs in an image with nothing else in it.
+fn own_loader(binary: Binary) -> Result<Binary, CommandError> {
+    runs_on(&binary).map_err(|_| {
+        CommandError::failed("this program is linked dynamically, and so cannot be the loader of the image")
+            .hint(
+                "Name a static build of vault-token-plugin with --loader FILE. The one that makes it: RUSTFLAGS='-C \
+                 target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu",
+            )
+    })?;
+    Ok(binary)
 }
 
 fn read(path: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
@@ -277,6 +281,8 @@ fn is_name(name: &str) -> Result<(), CommandError> {
 
 #[cfg(test)]
 mod tests {
+    use rollout::Elf;
+
     use super::*;
 
     fn binary() -> Binary {
@@ -286,6 +292,20 @@ mod tests {
             sha256: "a".repeat(64),
             executable: true,
             format: Format::Other,
+        }
+    }
+
+    #[test]
+    fn only_a_static_program_is_its_own_loader() {
+        let linked = |linkage| Binary {
+            format: Format::Elf(Elf { machine: Machine::of_this_process(), linkage }),
+            ..binary()
+        };
+        assert!(own_loader(linked(Linkage::Static)).is_ok());
+        let dynamic = linked(Linkage::Dynamic { interpreter: "/lib64/ld-linux-x86-64.so.2".into() });
+        let refused = own_loader(dynamic).expect_err("there is no linker in the image").render();
+        for words in ["cannot be the loader of the image", "--loader FILE"] {
+            assert!(refused.contains(words), "{refused}");
         }
     }
 
