@@ -107,7 +107,7 @@ fn every_test_binary_is_one_that_the_test_command_runs() {
     assert!(found > 0);
 
     let command = read(&repository().join("tests/run"));
-    for selection in ["--lib --bins --test it", "Executable tests/e2e"] {
+    for selection in ["--lib --bins --test it", "test_programs e2e", "test_programs kubernetes"] {
         assert!(command.contains(selection), "tests/run does not say {selection}");
     }
 }

@@ -1,7 +1,5 @@
 //! The engine beside its Go twin: the same generated requests, and everything that can be seen of them compared.
 
-use std::time::Duration;
-
 use harness::{Program, build};
 
 use crate::lab::BINARY;
@@ -9,13 +7,10 @@ use crate::lab::BINARY;
 /// A few hundred requests of every kind; `tests/differential` sends a million.
 const SEQUENCES: &str = "150";
 
-/// The driver starts two plugins for each sequence.
-const TIMEOUT: Duration = Duration::from_secs(600);
-
 #[tokio::test]
 async fn the_engine_does_what_its_go_twin_does() {
     let twin = build::go_twin().await;
-    let driver = Program::new(build::go_driver().await).timeout(TIMEOUT);
+    let driver = Program::new(build::go_driver().await);
     let args = ["sequences", "-count", SEQUENCES, "-b", BINARY, "-a", twin.to_str().unwrap()];
     let said = driver.run(args).await.success();
     assert!(said.contains("no difference"), "{said}");

@@ -3,13 +3,14 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::running::RunningProgram;
-use crate::{Cluster, VaultServer, network, root};
+use crate::{Cluster, VaultPods, VaultServer, network, root};
 
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -19,7 +20,8 @@ pub struct Program {
     binary: PathBuf,
     root: Option<PathBuf>,
     network_namespace: Option<PathBuf>,
-    home: TempDir,
+    /// A started program has it too, for it may outlive this.
+    home: Arc<TempDir>,
     environment: Vec<(String, String)>,
     timeout: Duration,
 }
@@ -43,7 +45,7 @@ impl Program {
             binary: binary.into(),
             root: None,
             network_namespace: None,
-            home: tempfile::tempdir().expect("the temporary directory is writable"),
+            home: Arc::new(tempfile::tempdir().expect("the temporary directory is writable")),
             environment: Vec::new(),
             timeout: TIMEOUT,
         }
@@ -77,13 +79,24 @@ impl Program {
         }
     }
 
+    /// Points the program at `pods`, with their root token and as administrator of their cluster.
+    pub fn pods(self, pods: &VaultPods) -> Program {
+        let kubeconfig = pods.cluster().kubeconfig().display().to_string();
+        let program = self.env("KUBECONFIG", kubeconfig).env("VAULT_TOKEN", pods.root_token());
+        match pods.ca_file() {
+            Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
+            None => program,
+        }
+    }
+
     /// Sets a variable; a later value for the same name wins.
     pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Program {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// The program's home, which is also its working directory. It goes with the `Program`.
+    /// The program's home, which is also its working directory. It goes with the `Program` and the last one that it has
+    /// started.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
@@ -124,7 +137,7 @@ impl Program {
     pub fn start<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> RunningProgram {
         let args: Vec<Arg> = args.into_iter().collect();
         let command_line = command_line(&self.binary, &args);
-        RunningProgram::new(self.spawn(args), command_line, self.timeout)
+        RunningProgram::new(self.spawn(args), Arc::clone(&self.home), command_line, self.timeout)
     }
 
     /// Starts the program with all three streams piped. It is killed when the child is dropped. No wait for it has a

@@ -2,14 +2,16 @@
 
 use std::panic::Location;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, ChildStdin};
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::Output;
 
@@ -33,6 +35,7 @@ pub struct RunningProgram {
     child: Child,
     pid: Pid,
     stdin: Option<ChildStdin>,
+    _home: Arc<TempDir>,
     command_line: String,
     timeout: Duration,
     stdout: Written,
@@ -48,12 +51,17 @@ struct Written {
 }
 
 impl RunningProgram {
-    pub(crate) fn new(mut child: Child, command_line: String, timeout: Duration) -> RunningProgram {
+    pub(crate) fn new(
+        mut child: Child,
+        home: Arc<TempDir>,
+        command_line: String,
+        timeout: Duration,
+    ) -> RunningProgram {
         let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed())).expect("a new child has an id");
         let stdout = Written::read(child.stdout.take().expect("standard output is piped"));
         let stderr = Written::read(child.stderr.take().expect("standard error is piped"));
         let stdin = child.stdin.take();
-        RunningProgram { child, pid, stdin, command_line, timeout, stdout, stderr }
+        RunningProgram { child, pid, stdin, _home: home, command_line, timeout, stdout, stderr }
     }
 
     /// Its process id.
@@ -193,6 +201,11 @@ impl RunningProgram {
         self.wait()
     }
 
+    /// Kills it, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.expect("our own child can be killed");
+    }
+
     fn written(&mut self, stream: Stream) -> &mut Written {
         match stream {
             Stream::Stdout => &mut self.stdout,
@@ -214,6 +227,12 @@ impl RunningProgram {
         let status: Option<ExitStatus> = self.child.try_wait().ok().flatten();
         // Fails for one that has ended.
         let _ = self.child.kill().await;
+        let closed = async {
+            self.stdout.closed().await;
+            self.stderr.closed().await;
+        };
+        // So that the last it wrote is shown. A process that it started may keep them open.
+        let _ = timeout(Duration::from_secs(1), closed).await;
         let after = if status.is_some() { String::new() } else { format!(" within {:?}", self.timeout) };
         panic!("{caller}: `{}` {what}{after}\n{}", self.command_line, self.streams());
     }

@@ -175,6 +175,16 @@ async fn a_running_program_is_talked_to_line_by_line() {
     assert_eq!(waiting.end(Signal::TERM).await.code, None);
 }
 
+#[tokio::test]
+async fn a_started_program_keeps_its_home_though_nothing_else_is_started_from_it() {
+    let mut started = shell().start(["-c", "read -r _; pwd; ls -d ."]);
+    started.write("go\n").await;
+    let output = started.wait().await;
+    assert_eq!((output.code, output.stderr.as_str()), (Some(0), ""));
+    let home = output.stdout.lines().next().expect("its working directory");
+    assert!(!Path::new(home).exists(), "{home} is left behind");
+}
+
 #[test]
 #[should_panic(expected = "api key was written to")]
 fn a_secret_in_a_file_below_the_directory_is_found() {

@@ -71,9 +71,7 @@ async fn a_restricted_pod_without_shell_on_tls_reads_plugins_that_it_cannot_writ
     let refused = pods.exec("vault-0", &[plugin, "touch", "/new"]).await;
     assert!(refused.stderr.contains("Read-only file system"), "{refused:?}");
 
-    let cli = Program::new(build::vault().await)
-        .env("VAULT_CACERT", pods.ca_file().unwrap().display().to_string())
-        .env("VAULT_TOKEN", pods.root_token());
+    let cli = Program::new(build::vault().await).pods(&pods);
     // On this machine, and in the network of the pods.
     let outside = cli.env("VAULT_ADDR", pods.url("vault-0"));
     assert!(outside.run(["secrets", "list"]).await.success().contains("cubbyhole/"));
