@@ -5,7 +5,7 @@
 use std::error::Error;
 use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use harness::{Cluster, PluginVolume, Program, VaultPods, build};
@@ -44,8 +44,9 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     let pods = VaultPods::builder(cluster).replicas(replicas).plugin_volume(PluginVolume::Persistent);
     let pods = pods.start().await;
     let folder = tempfile::tempdir()?;
-    let ours = program(env!("CARGO_BIN_EXE_vault-token-plugin").into(), &pods);
-    let script = program(Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/rollout.sh"), &pods)
+    let ours = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin")).pods(&pods);
+    let script = Program::new(concat!(env!("CARGO_MANIFEST_DIR"), "/benches/rollout.sh"))
+        .pods(&pods)
         .env("KUBECTL", build::kubectl().await.display().to_string());
 
     let first = binary("1.0.0", &folder).await?;
@@ -83,12 +84,6 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
         times.sort_unstable();
         times[times.len() / 2]
     }))
-}
-
-fn program(binary: PathBuf, pods: &VaultPods) -> Program {
-    Program::new(binary)
-        .env("KUBECONFIG", pods.cluster().kubeconfig().display().to_string())
-        .env("VAULT_TOKEN", pods.root_token())
 }
 
 /// A version of a Go plugin, made as large as one with more in it: what is behind the end of an executable does no harm.

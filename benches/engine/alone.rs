@@ -18,7 +18,7 @@ pub(crate) struct Alone {
     pub(crate) many_mounts: Memory,
     pub(crate) loaded: Memory,
     /// By the number of callers.
-    pub(crate) loads: BTreeMap<String, Load>,
+    pub(crate) loads: BTreeMap<String, Throughput>,
     pub(crate) large_ms: f64,
     pub(crate) large_plugin_ms: f64,
 }
@@ -33,7 +33,7 @@ pub(crate) struct Memory {
 
 /// What so many callers at once saw, and what a request cost in processor time.
 #[derive(Deserialize)]
-pub(crate) struct Load {
+pub(crate) struct Throughput {
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -50,7 +50,7 @@ pub(crate) fn measure(driver: &Path, service: &TokenService, plugin: &Path) -> R
 }
 
 /// Requests that need nothing of the host: a role whose name is none.
-pub(crate) fn refused(driver: &Path, service: &TokenService, plugin: &Path) -> Result<Load, Failure> {
+pub(crate) fn refused(driver: &Path, service: &TokenService, plugin: &Path) -> Result<Throughput, Failure> {
     let mut found = drive(driver, service, plugin, &["-only", "roles/-", "-callers", "64"])?;
     found.loads.remove("64").ok_or_else(|| "the driver measured another load".into())
 }
@@ -63,7 +63,7 @@ fn drive(driver: &Path, service: &TokenService, plugin: &Path, more: &[&str]) ->
 }
 
 /// A bare gRPC server in the plugin's place.
-pub(crate) fn floor(driver: &Path, echo: &Path, security: Security) -> Result<Load, Failure> {
+pub(crate) fn floor(driver: &Path, echo: &Path, security: Security) -> Result<Throughput, Failure> {
     let directory = tempfile::tempdir()?;
     let socket = directory.path().join("echo");
     let mut server = Command::new(echo);

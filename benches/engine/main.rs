@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use harness::{Storage, build};
 
-use self::alone::{Alone, Load, Memory, Security};
+use self::alone::{Alone, Memory, Security, Throughput};
 use self::through_vault::ThroughVault;
 use self::token_service::TokenService;
 
@@ -80,8 +80,9 @@ async fn main() -> Result<(), Failure> {
     runs.load("calls to the host per request", "64", |load| load.host_calls)?;
     runs.row("4 MiB written and read, ms", |run| run.large_ms)?;
     runs.row("4 MiB written and read, CPU of the plugin, ms", |run| run.large_plugin_ms)?;
-    refused
-        .row("a request without storage, 64 callers, CPU of the plugin, us", |load: &Load| load.plugin_us)?;
+    refused.row("a request without storage, 64 callers, CPU of the plugin, us", |load: &Throughput| {
+        load.plugin_us
+    })?;
     for (pair, storage) in [(&in_memory, "in memory"), (&on_raft, "on raft")] {
         let title = |what: &str| format!("{what} through Vault {storage}, 8 clients");
         pair.row(&title("creds per second"), |run: &ThroughVault| run.per_second)?;
@@ -91,7 +92,7 @@ async fn main() -> Result<(), Failure> {
         pair.row(&title("CPU of the plugin per request, us"), |run| run.plugin_us)?;
     }
     say("\n| the floor: a bare gRPC server, 64 callers | with TLS | in the clear | |\n|---|---|---|---|")?;
-    floors.row("calls per second", |load: &Load| load.per_second)?;
+    floors.row("calls per second", |load: &Throughput| load.per_second)?;
     floors.row("CPU of the server per call, us", |load| load.plugin_us)?;
     floors.row("CPU of the client per call, us", |load| load.host_us)?;
     Ok(())
@@ -103,7 +104,7 @@ impl Pair<Alone> {
         self.row(&format!("of it in no file, {moment}, MB"), |run| of(run).anonymous_kb / 1e3)
     }
 
-    fn load(&self, title: &str, callers: &str, figure: impl Fn(&Load) -> f64) -> std::io::Result<()> {
+    fn load(&self, title: &str, callers: &str, figure: impl Fn(&Throughput) -> f64) -> std::io::Result<()> {
         self.row(title, |run| run.loads.get(callers).map_or(f64::NAN, &figure))
     }
 }

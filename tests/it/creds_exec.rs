@@ -6,99 +6,99 @@ use std::path::Path;
 use harness::{Fault, Operation, Program, SecretScan, eventually};
 use rustix::process::{Signal, geteuid};
 
-use crate::creds_stage::{BINARY, PATH, Stage, ended, send};
+use crate::lab::{BINARY, Lab, PATH, ended};
 
 /// A command that says that it runs, and stays until a signal.
 const STAY: &str = "trap 'exit 3' TERM INT; echo $$ > ready; while :; do sleep 0.05; done";
 
 #[tokio::test]
 async fn a_command_has_the_credential_and_nothing_of_ours_and_its_exit_code_is_ours() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     let script = r#"printf %s "$TOKEN" > token; printf '%s' "${VAULT_TOKEN-none} $PERMISSIONS"; exit 7"#;
-    let output = stage.program.run(["creds", "exec", PATH, "--", "sh", "-c", script]).await;
+    let output = lab.program.run(["creds", "exec", PATH, "--", "sh", "-c", script]).await;
     assert_eq!((output.code, output.stdout.as_str()), (Some(7), "none read,write"), "{}", output.stderr);
-    let token = stage.text("token").await;
-    assert_eq!(stage.upstream.issued()[0].token, token);
-    assert!(stage.upstream.live().is_empty());
+    let token = lab.text("token").await;
+    assert_eq!(lab.upstream.issued()[0].token, token);
+    assert!(lab.upstream.live().is_empty());
     SecretScan::new().secret("the token", token).output("creds exec", &output);
 }
 
 #[tokio::test]
 async fn a_field_goes_into_the_variable_or_the_file_that_was_named() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     let options = ["--env", "MINE=token", "--file", "all=json"];
     let script = r#"printf %s "$MINE" > mine; cat all > copy; stat -c %a all; printf %s "${TOKEN-none}""#;
     let args = ["creds", "exec", PATH].into_iter().chain(options).chain(["--", "sh", "-c", script]);
-    let output = stage.program.run(args).await;
+    let output = lab.program.run(args).await;
     assert_eq!(output.success(), "600\nnone");
-    let token = stage.text("mine").await;
-    assert!(stage.text("copy").await.contains(&token));
-    assert!(!stage.file("all").exists(), "what is revoked lies nowhere");
+    let token = lab.text("mine").await;
+    assert!(lab.text("copy").await.contains(&token));
+    assert!(!lab.file("all").exists(), "what is revoked lies nowhere");
 }
 
 #[tokio::test]
 async fn the_credential_is_revoked_however_the_command_ends() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     for (script, code) in [("exit 0", 0), ("exit 41", 41), ("kill -SEGV $$", 139), ("kill -KILL $$", 137)] {
-        let (ended_with, said) = ended(stage.exec(&[], script)).await;
+        let (ended_with, said) = ended(lab.exec(&[], script)).await;
         assert_eq!(ended_with, Some(code), "{script}: {said}");
-        assert!(stage.upstream.live().is_empty(), "{script}");
+        assert!(lab.upstream.live().is_empty(), "{script}");
     }
     for (program, code) in [("/nonexistent/program", 127), ("/etc", 126)] {
-        let output = stage.program.run(["creds", "exec", PATH, "--", program]).await;
+        let output = lab.program.run(["creds", "exec", PATH, "--", program]).await;
         assert_eq!(output.code, Some(code), "{}", output.stderr);
-        assert!(stage.upstream.live().is_empty(), "{program}");
+        assert!(lab.upstream.live().is_empty(), "{program}");
     }
-    assert_eq!(stage.upstream.issued().len(), 6);
+    assert_eq!(lab.upstream.issued().len(), 6);
 }
 
 #[tokio::test]
 async fn who_ends_us_ends_the_command_and_the_credential() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     for signal in [Signal::TERM, Signal::INT] {
-        let exec = stage.exec(&[], STAY);
-        stage.text("ready").await;
-        assert_eq!(stage.upstream.live().len(), 1);
-        send(&exec, signal);
+        let exec = lab.exec(&[], STAY);
+        lab.text("ready").await;
+        assert_eq!(lab.upstream.live().len(), 1);
+        exec.signal(signal);
         let (code, said) = ended(exec).await;
         assert_eq!(code, Some(3), "{said}");
-        assert!(stage.upstream.live().is_empty(), "{signal:?}");
-        fs::remove_file(stage.file("ready")).unwrap();
+        assert!(lab.upstream.live().is_empty(), "{signal:?}");
+        fs::remove_file(lab.file("ready")).unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_command_that_does_not_end_is_killed_and_its_credential_revoked() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     let stubborn = "trap '' TERM INT; echo 1 > ready; while :; do sleep 0.05; done";
-    let exec = stage.exec(&["--grace", "1s"], stubborn);
-    stage.text("ready").await;
-    send(&exec, Signal::TERM);
+    let exec = lab.exec(&["--grace", "1s"], stubborn);
+    lab.text("ready").await;
+    exec.signal(Signal::TERM);
     let (code, said) = ended(exec).await;
     assert_eq!(code, Some(137), "{said}");
-    assert!(stage.upstream.live().is_empty());
+    assert!(lab.upstream.live().is_empty());
 }
 
 #[tokio::test]
 async fn signals_that_are_not_ours_reach_the_command() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     let script =
         "trap 'echo hup >> seen' HUP; trap 'exit 5' USR1; echo 1 > ready; while :; do sleep 0.05; done";
-    let exec = stage.exec(&[], script);
-    stage.text("ready").await;
-    send(&exec, Signal::HUP);
-    assert_eq!(stage.text("seen").await, "hup\n");
-    send(&exec, Signal::USR1);
+    let exec = lab.exec(&[], script);
+    lab.text("ready").await;
+    exec.signal(Signal::HUP);
+    assert_eq!(lab.text("seen").await, "hup\n");
+    exec.signal(Signal::USR1);
     assert_eq!(ended(exec).await.0, Some(5));
 }
 
 /// Nobody can revoke then; the lease ends by its time.
 #[tokio::test]
 async fn when_we_are_killed_the_command_dies_and_the_lease_ends_by_its_time() {
-    let stage = Stage::new("3s", "3s").await;
-    let exec = stage.exec(&[], STAY);
-    let pid = stage.text("ready").await;
-    send(&exec, Signal::KILL);
+    let lab = Lab::mounted("3s", "3s").await;
+    let exec = lab.exec(&[], STAY);
+    let pid = lab.text("ready").await;
+    exec.signal(Signal::KILL);
     ended(exec).await;
     let process = Path::new("/proc").join(pid.trim());
     eventually("the command is gone", async || {
@@ -106,88 +106,88 @@ async fn when_we_are_killed_the_command_dies_and_the_lease_ends_by_its_time() {
         (status.is_empty() || status.contains("State:\tZ")).then_some(())
     })
     .await;
-    stage.upstream.wait_all_revoked().await;
+    lab.upstream.wait_all_revoked().await;
 }
 
 #[tokio::test]
 async fn a_lease_is_renewed_while_the_command_runs_and_through_failures() {
-    let stage = Stage::new("3s", "1h").await;
-    let exec = stage.exec(&[], STAY);
-    stage.text("ready").await;
-    stage.upstream.wait_requests(Operation::Renew, 1).await;
-    stage.upstream.fail_next(Operation::Renew, 1, Fault::Status(500));
-    stage.upstream.wait_requests(Operation::Renew, 4).await;
-    let issued = stage.upstream.issued();
+    let lab = Lab::mounted("3s", "1h").await;
+    let exec = lab.exec(&[], STAY);
+    lab.text("ready").await;
+    lab.upstream.wait_requests(Operation::Renew, 1).await;
+    lab.upstream.fail_next(Operation::Renew, 1, Fault::Status(500));
+    lab.upstream.wait_requests(Operation::Renew, 4).await;
+    let issued = lab.upstream.issued();
     assert_eq!(issued.len(), 1, "it is the first one still");
     assert!(!issued[0].revoked);
-    send(&exec, Signal::TERM);
+    exec.signal(Signal::TERM);
     let (code, said) = ended(exec).await;
     assert_eq!(code, Some(3), "{said}");
     assert!(said.contains("could not renew the lease"), "{said}");
-    assert!(stage.upstream.live().is_empty());
+    assert!(lab.upstream.live().is_empty());
 }
 
 #[tokio::test]
 async fn a_command_is_restarted_with_another_credential_before_the_longest_time_is_over() {
-    let stage = Stage::new("3s", "4s").await;
+    let lab = Lab::mounted("3s", "4s").await;
     let script = "trap 'exit 0' TERM; echo $TOKEN >> seen; while :; do sleep 0.05; done";
-    let exec = stage.exec(&[], script);
+    let exec = lab.exec(&[], script);
     let seen = eventually("a second start", async || {
-        let text = fs::read_to_string(stage.file("seen")).unwrap_or_default();
+        let text = fs::read_to_string(lab.file("seen")).unwrap_or_default();
         let seen: Vec<String> = text.lines().map(str::to_owned).collect();
         (seen.len() >= 2).then_some(seen)
     })
     .await;
-    let issued = stage.upstream.issued();
+    let issued = lab.upstream.issued();
     assert_eq!((&seen[0], &seen[1]), (&issued[0].token, &issued[1].token));
-    stage.upstream.wait_revoked(&issued[0].id).await;
-    send(&exec, Signal::TERM);
+    lab.upstream.wait_revoked(&issued[0].id).await;
+    exec.signal(Signal::TERM);
     let (code, said) = ended(exec).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(stage.upstream.live().is_empty());
+    assert!(lab.upstream.live().is_empty());
 }
 
 #[tokio::test]
 async fn a_command_is_told_by_a_signal_that_its_file_holds_another_credential() {
-    let stage = Stage::new("3s", "4s").await;
+    let lab = Lab::mounted("3s", "4s").await;
     let script = "trap 'cat now >> seen; echo >> seen' HUP; trap 'exit 0' TERM; cat now >> seen; echo >> seen; \
                   while :; do sleep 0.05; done";
-    let exec = stage.exec(&["--file", "now=token", "--on-change", "HUP"], script);
+    let exec = lab.exec(&["--file", "now=token", "--on-change", "HUP"], script);
     let seen = eventually("the signal", async || {
-        let text = fs::read_to_string(stage.file("seen")).unwrap_or_default();
+        let text = fs::read_to_string(lab.file("seen")).unwrap_or_default();
         let seen: Vec<String> = text.lines().map(str::to_owned).collect();
         (seen.len() >= 2).then_some(seen)
     })
     .await;
-    let issued = stage.upstream.issued();
+    let issued = lab.upstream.issued();
     assert_eq!((&seen[0], &seen[1]), (&issued[0].token, &issued[1].token));
-    send(&exec, Signal::TERM);
+    exec.signal(Signal::TERM);
     let (code, said) = ended(exec).await;
     assert_eq!(code, Some(0), "{said}");
-    assert!(stage.upstream.live().is_empty());
+    assert!(lab.upstream.live().is_empty());
 }
 
 #[tokio::test]
 async fn a_lease_that_cannot_be_revoked_is_named_and_needs_a_person() {
-    let stage = Stage::new("1h", "2h").await;
-    stage.upstream.fail(Operation::Revoke, Fault::Status(500));
-    let (code, said) = ended(stage.exec(&[], "exit 0")).await;
+    let lab = Lab::mounted("1h", "2h").await;
+    lab.upstream.fail(Operation::Revoke, Fault::Status(500));
+    let (code, said) = ended(lab.exec(&[], "exit 0")).await;
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains(&format!("lease {PATH}/")) && said.contains("lives on"), "{said}");
     assert!(said.contains("ended with 0"), "{said}");
-    stage.upstream.heal();
+    lab.upstream.heal();
 }
 
 #[tokio::test]
 async fn without_a_credential_no_command_runs() {
-    let stage = Stage::new("1h", "2h").await;
-    stage.upstream.fail(Operation::Mint, Fault::Status(403));
+    let lab = Lab::mounted("1h", "2h").await;
+    lab.upstream.fail(Operation::Mint, Fault::Status(403));
     for path in ["custom/creds/nobody", PATH, "nowhere/creds/a"] {
-        let output = stage.program.run(["creds", "exec", path, "--", "touch", "ran"]).await;
+        let output = lab.program.run(["creds", "exec", path, "--", "touch", "ran"]).await;
         assert_eq!(output.code, Some(1), "{path}: {}", output.stderr);
         assert!(output.stderr.contains(path), "{}", output.stderr);
     }
-    assert!(!stage.file("ran").exists());
+    assert!(!lab.file("ran").exists());
     for wrong in [
         vec!["--env", "NO-NAME=token"],
         vec!["--on-change", "HUP"],
@@ -195,20 +195,20 @@ async fn without_a_credential_no_command_runs() {
         vec!["--auth", "kubernetes"],
     ] {
         let args = ["creds", "exec", PATH].into_iter().chain(wrong.clone()).chain(["--", "true"]);
-        assert_eq!(stage.program.run(args).await.code, Some(2), "{wrong:?}");
+        assert_eq!(lab.program.run(args).await.code, Some(2), "{wrong:?}");
     }
 }
 
 #[tokio::test]
 async fn as_the_first_process_it_reaps_orphans_and_passes_signals_on() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     let mut options = vec!["--pid", "--fork", "--mount-proc", "--kill-child"];
     if !geteuid().is_root() {
         options.push("--map-root-user");
     }
     let unshare = Program::new("/usr/bin/unshare")
-        .env("VAULT_ADDR", stage.vault.address())
-        .env("VAULT_TOKEN", stage.vault.root_token());
+        .env("VAULT_ADDR", lab.vault.address())
+        .env("VAULT_TOKEN", lab.vault.root_token());
     // An orphan ends, and is nowhere to be seen a little later; then a signal to the first process ends us.
     let script = r#"
         [ "$PPID" = 1 ] || exit 8
@@ -224,5 +224,5 @@ async fn as_the_first_process_it_reaps_orphans_and_passes_signals_on() {
     let args = options.into_iter().chain([BINARY, "creds", "exec", PATH, "--", "sh", "-c", script]);
     let output = unshare.run(args).await;
     assert_eq!(output.code, Some(4), "{}", output.stderr);
-    assert!(stage.upstream.live().is_empty());
+    assert!(lab.upstream.live().is_empty());
 }

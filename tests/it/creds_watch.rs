@@ -3,32 +3,30 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use harness::{SecretScan, eventually};
+use harness::{Output, SecretScan, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::creds_stage::{PATH, Stage, send};
+use crate::lab::{Lab, PATH};
 
 #[tokio::test]
 async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines() {
-    let stage = Stage::new("3s", "4s").await;
-    let watch = stage.program.spawn(["creds", "watch", PATH, "--file", "now=token", "--output", "json"]);
-    let first = stage.text("now").await;
-    assert_eq!(fs::metadata(stage.file("now")).unwrap().permissions().mode() & 0o777, 0o600);
+    let lab = Lab::mounted("3s", "4s").await;
+    let watch = lab.program.start(["creds", "watch", PATH, "--file", "now=token", "--output", "json"]);
+    let first = lab.text("now").await;
+    assert_eq!(fs::metadata(lab.file("now")).unwrap().permissions().mode() & 0o777, 0o600);
     let second = eventually("another credential", async || {
-        let text = fs::read_to_string(stage.file("now")).expect("it is there at every moment");
+        let text = fs::read_to_string(lab.file("now")).expect("it is there at every moment");
         (text != first).then_some(text)
     })
     .await;
-    assert!(stage.upstream.live().iter().any(|issued| issued.token == second));
+    assert!(lab.upstream.live().iter().any(|issued| issued.token == second));
 
-    send(&watch, Signal::TERM);
-    let output = watch.wait_with_output().await.unwrap();
-    let (stdout, stderr) =
-        (String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
-    assert!(!stage.file("now").exists());
-    assert!(stage.upstream.live().is_empty());
+    watch.signal(Signal::TERM);
+    let Output { code, stdout, stderr } = watch.wait().await;
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(!lab.file("now").exists());
+    assert!(lab.upstream.live().is_empty());
     let events: Vec<Value> = stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(names.first(), Some(&"issued"));
@@ -43,11 +41,11 @@ async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines(
 
 #[tokio::test]
 async fn a_file_that_cannot_be_written_ends_it_and_leaves_no_lease() {
-    let stage = Stage::new("1h", "2h").await;
+    let lab = Lab::mounted("1h", "2h").await;
     let output =
-        stage.program.run(["creds", "watch", PATH, "--file", "/nonexistent/directory/now=token"]).await;
+        lab.program.run(["creds", "watch", PATH, "--file", "/nonexistent/directory/now=token"]).await;
     assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert!(output.stderr.contains("/nonexistent/directory/now"), "{}", output.stderr);
-    assert_eq!(stage.upstream.issued().len(), 1);
-    assert!(stage.upstream.live().is_empty());
+    assert_eq!(lab.upstream.issued().len(), 1);
+    assert!(lab.upstream.live().is_empty());
 }

@@ -1,31 +1,26 @@
-//! `dev`: a plugin at work, and everything gone afterwards.
+//! `dev`: a running plugin, and everything gone afterwards.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::Stdio;
 
-use harness::{Program, build, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Output, Program, RunningProgram, Stream, build, eventually};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::process::{Child, Command};
 
+use crate::dev_command::DevCommand;
 use crate::lab::{BINARY, ask, assert_seen, client, redacted, script};
-use crate::stage::Stage;
 
 #[tokio::test]
 async fn the_first_minute_looks_like_this() {
     let newcomer = Newcomer::new("target/debug", "");
-    let mut dev = newcomer.dev().await;
+    let dev = newcomer.dev().await;
     let shown = redacted(&dev.shown, &[]);
     assert_seen("dev", &shown);
-    kill_process(Pid::from_raw(dev.child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
-    assert_eq!(dev.child.wait().await.unwrap().code(), Some(0));
-    let mut talk = String::new();
-    dev.child.stderr.take().unwrap().read_to_string(&mut talk).await.unwrap();
-    assert_seen("dev, standard error", &redacted(&talk, &[]));
+    let output = dev.program.end(Signal::INT).await;
+    assert_eq!(output.code, Some(0));
+    assert_seen("dev, standard error", &redacted(&output.stderr, &[]));
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
     assert!(redacted(&readme, &[]).contains(&shown), "README.md shows something else in the first minute");
 }
@@ -71,9 +66,9 @@ async fn the_official_client_is_mentioned_only_if_there_is_one() {
             fs::write(&file, "").unwrap();
             fs::set_permissions(&file, Permissions::from_mode(*mode)).unwrap();
         }
-        let mut stage = Stage::new();
-        stage.program = stage.program.env("PATH", folder.path().display().to_string());
-        stage.at_work(&[]).await.ready["commands"].to_string()
+        let mut command = DevCommand::new();
+        command.program = command.program.env("PATH", folder.path().display().to_string());
+        command.start(&[]).await.ready["commands"].to_string()
     };
     assert!(commands(&[("vault", 0o755), ("bao", 0o755)]).await.contains("\"vault path-help custom/\""));
     assert!(commands(&[("bao", 0o755)]).await.contains("\"bao path-help custom/\""));
@@ -112,19 +107,16 @@ impl Newcomer {
 
     /// Starts `dev`, and reads what it shows.
     async fn dev(&self) -> NewcomersDev<'_> {
-        let mut child = self.program.spawn(["dev", "--listen", "127.0.0.1:0"]);
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut shown = String::new();
-        while !shown.contains("Ctrl-C") {
-            assert!(stdout.read_line(&mut shown).await.unwrap() > 0, "{shown}");
-        }
-        NewcomersDev { newcomer: self, child, shown }
+        let mut program = self.program.start(["dev", "--listen", "127.0.0.1:0"]);
+        program.wait_for(Stream::Stdout, "Ctrl-C").await;
+        let shown = program.so_far(Stream::Stdout);
+        NewcomersDev { newcomer: self, program, shown }
     }
 }
 
 struct NewcomersDev<'a> {
     newcomer: &'a Newcomer,
-    child: Child,
+    program: RunningProgram,
     shown: String,
 }
 
@@ -136,17 +128,16 @@ impl NewcomersDev<'_> {
             commands.contains(&&*format!("  {program} creds get custom/creds/developer")),
             "{commands:#?}"
         );
-        let mut shell = Command::new("/bin/sh");
-        shell.args(["-eu"]).env_clear().current_dir(self.newcomer.program.home());
-        shell.envs(self.newcomer.environment.iter().map(|(name, value)| (name, value)));
-        let piped = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut shell = piped.kill_on_drop(true).spawn().unwrap();
+        // Its own working directory is another one.
+        let folder = self.newcomer.program.home().to_str().unwrap();
+        let mut shell = Program::new("/bin/sh");
+        for (name, value) in &self.newcomer.environment {
+            shell = shell.env(*name, value);
+        }
         let pasted = commands.join("\n") + "\n";
-        shell.stdin.take().unwrap().write_all(pasted.as_bytes()).await.unwrap();
-        let output = shell.wait_with_output().await.unwrap();
-        let (stdout, stderr) =
-            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && stderr.is_empty(), "{pasted}\n{stdout}\n{stderr}");
+        let enter = ["-euc", r#"cd "$0" && exec /bin/sh -eu"#, folder];
+        let Output { code, stdout, stderr } = shell.run_with_input(enter, &pasted).await;
+        assert!(code == Some(0) && stderr.is_empty(), "{pasted}\n{stdout}\n{stderr}");
         // A credential, and the status.
         assert!(stdout.contains("tok_") && stdout.contains("custom/"), "{pasted}\n{stdout}");
     }
@@ -155,31 +146,31 @@ impl NewcomersDev<'_> {
 #[tokio::test]
 async fn an_interrupt_and_a_termination_leave_nothing_behind() {
     for signal in [Signal::INT, Signal::TERM] {
-        let stage = Stage::new();
-        let work = stage.at_work(&[]).await;
-        assert_eq!(work.ready["schema_version"], 1);
-        assert_eq!(stage.plugins().len(), 1);
-        work.client().run(["creds", "get", "custom/creds/developer"]).await.success();
-        let (code, said) = work.end(signal).await;
+        let command = DevCommand::new();
+        let dev = command.start(&[]).await;
+        assert_eq!(dev.ready["schema_version"], 1);
+        assert_eq!(command.plugins().len(), 1);
+        dev.client().run(["creds", "get", "custom/creds/developer"]).await.success();
+        let (code, said) = dev.end(signal).await;
         assert_eq!(code, Some(0), "{said}");
-        assert_eq!(stage.plugins(), []);
-        assert_eq!(stage.left(), [""; 0]);
+        assert_eq!(command.plugins(), []);
+        assert_eq!(command.left(), [""; 0]);
     }
 }
 
 #[tokio::test]
 async fn a_killed_host_takes_its_plugin_with_it() {
-    let stage = Stage::new();
-    let work = stage.at_work(&[]).await;
-    assert_eq!(work.end(Signal::KILL).await.0, None);
-    eventually("the plugin is gone", async || stage.plugins().is_empty().then_some(())).await;
+    let command = DevCommand::new();
+    let dev = command.start(&[]).await;
+    assert_eq!(dev.end(Signal::KILL).await.0, None);
+    eventually("the plugin is gone", async || command.plugins().is_empty().then_some(())).await;
 }
 
 #[tokio::test]
 async fn an_auth_method_is_refused_with_the_way_it_goes() {
-    let stage = Stage::new();
+    let command = DevCommand::new();
     let doorman = build::example_of_this_build("doorman");
-    let refused = stage.run(&["--plugin", doorman.to_str().unwrap(), "--", "true"]).await;
+    let refused = command.run(&["--plugin", doorman.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("is an auth method, and `dev` works on secrets engines"), "{refused:?}");
     assert!(refused.stderr.contains("`vault auth enable` mounts it"), "{refused:?}");
@@ -187,121 +178,114 @@ async fn an_auth_method_is_refused_with_the_way_it_goes() {
 
 #[tokio::test]
 async fn a_command_finds_the_host_in_its_environment_and_its_exit_code_is_passed_on() {
-    let stage = Stage::new();
+    let command = DevCommand::new();
     let show = "echo \"$VAULT_ADDR $VAULT_TOKEN\"; echo problem >&2; exit 7";
-    assert_seen("dev -- COMMAND", &stage.seen(&stage.run(&["-q", "--", "sh", "-c", show]).await));
-    let get = stage.run(&["-q", "--", BINARY, "creds", "get", "custom/creds/developer", "--field", "token"]);
+    assert_seen("dev -- COMMAND", &command.seen(&command.run(&["-q", "--", "sh", "-c", show]).await));
+    let get =
+        command.run(&["-q", "--", BINARY, "creds", "get", "custom/creds/developer", "--field", "token"]);
     assert!(get.await.success().starts_with("tok_"));
-    assert_eq!(stage.run(&["-q", "--", "sh", "-c", "kill -TERM $$"]).await.code, Some(143));
+    assert_eq!(command.run(&["-q", "--", "sh", "-c", "kill -TERM $$"]).await.code, Some(143));
     assert_seen(
         "dev -- a command that is missing",
-        &stage.seen(&stage.run(&["-q", "--", "./missing"]).await),
+        &command.seen(&command.run(&["-q", "--", "./missing"]).await),
     );
-    assert_eq!(stage.left(), [""; 0]);
+    assert_eq!(command.left(), [""; 0]);
 }
 
 #[tokio::test]
 async fn two_of_them_run_at_once_but_not_at_one_address() {
-    let stage = Stage::new();
-    let first = stage.at_work(&[]).await;
-    let second = Stage::new().at_work(&[]).await;
+    let command = DevCommand::new();
+    let first = command.start(&[]).await;
+    let second = DevCommand::new().start(&[]).await;
     assert_ne!(first.field("address"), second.field("address"));
     let address = first.field("address").trim_start_matches("http://").to_owned();
-    assert_seen("dev at a taken address", &stage.seen(&stage.run(&["--listen", &address]).await));
+    assert_seen("dev at a taken address", &command.seen(&command.run(&["--listen", &address]).await));
 }
 
 #[tokio::test]
 async fn a_plugin_that_does_not_work_is_told_before_anything_else() {
-    let stage = Stage::new();
+    let command = DevCommand::new();
     let crashes = "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n";
-    script(stage.program.home(), "crashes", crashes);
-    assert_seen("dev --plugin that crashes", &stage.seen(&stage.run(&["--plugin", "./crashes"]).await));
-    assert_seen("dev --plugin that is missing", &stage.seen(&stage.run(&["--plugin", "./missing"]).await));
+    script(command.program.home(), "crashes", crashes);
+    assert_seen("dev --plugin that crashes", &command.seen(&command.run(&["--plugin", "./crashes"]).await));
+    assert_seen(
+        "dev --plugin that is missing",
+        &command.seen(&command.run(&["--plugin", "./missing"]).await),
+    );
     let refused =
-        stage.run(&["--plugin", BINARY, "--arg", "serve", "--read", "creds/developer", "--", "true"]);
+        command.run(&["--plugin", BINARY, "--arg", "serve", "--read", "creds/developer", "--", "true"]);
     let output = refused.await;
-    assert_seen("dev --read of what does not work", &stage.seen(&output));
-    assert_eq!(stage.left(), [""; 0]);
+    assert_seen("dev --read of what does not work", &command.seen(&output));
+    assert_eq!(command.left(), [""; 0]);
 }
 
 #[tokio::test]
 async fn what_was_kept_is_there_again_after_a_kill() {
-    let stage = Stage::new();
-    let data = stage.program.home().join("data");
+    let command = DevCommand::new();
+    let data = command.program.home().join("data");
     let data = data.to_str().unwrap();
-    let work = stage.at_work(&["--data", data]).await;
-    let client = work.client();
+    let dev = command.start(&["--data", data]).await;
+    let client = dev.client();
     let got = client.run(["creds", "get", "custom/creds/developer", "--output", "json"]).await.json();
-    let second = stage.run(&["--listen", "127.0.0.1:0", "--data", data]).await;
-    assert_seen("dev --data of one that runs", &stage.seen(&second));
-    work.end(Signal::KILL).await;
+    let second = command.run(&["--listen", "127.0.0.1:0", "--data", data]).await;
+    assert_seen("dev --data of one that runs", &command.seen(&second));
+    dev.end(Signal::KILL).await;
 
-    let work = stage.at_work(&["--data", data]).await;
+    let dev = command.start(&["--data", data]).await;
     let lease = got["lease_id"].as_str().unwrap();
-    work.client().run(["creds", "revoke", lease]).await.success();
-    assert_eq!(work.end(Signal::INT).await.0, Some(0));
+    dev.client().run(["creds", "revoke", lease]).await.success();
+    assert_eq!(dev.end(Signal::INT).await.0, Some(0));
 }
 
 #[tokio::test]
 async fn data_that_cannot_be_used_is_named_and_left_alone() {
-    let stage = Stage::new();
-    let data = stage.program.home().join("data");
+    let command = DevCommand::new();
+    let data = command.program.home().join("data");
     let kept = data.join("dev-vault.data");
-    assert_eq!(stage.run(&["-q", "--data", data.to_str().unwrap(), "--", "true"]).await.code, Some(0));
+    assert_eq!(command.run(&["-q", "--data", data.to_str().unwrap(), "--", "true"]).await.code, Some(0));
     let mut content = fs::read(&kept).unwrap();
     let middle = content.len() / 2;
     content[middle] ^= 0xFF;
     fs::write(&kept, &content).unwrap();
-    let damaged = stage.run(&["-q", "--data", data.to_str().unwrap(), "--", "true"]).await;
+    let damaged = command.run(&["-q", "--data", data.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(damaged.code, Some(1), "{}", damaged.stderr);
     assert!(damaged.stderr.contains(kept.to_str().unwrap()), "{}", damaged.stderr);
     assert_eq!(fs::read(&kept).unwrap(), content);
-    let unwritable = stage.run(&["-q", "--data", "/proc/nowhere", "--", "true"]).await;
-    assert_seen("dev --data that cannot be written", &stage.seen(&unwritable));
+    let unwritable = command.run(&["-q", "--data", "/proc/nowhere", "--", "true"]).await;
+    assert_seen("dev --data that cannot be written", &command.seen(&unwritable));
 }
 
 #[tokio::test]
 async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
-    let stage = Stage::new();
-    let plugin = stage.program.home().join("engine");
+    let command = DevCommand::new();
+    let plugin = command.program.home().join("engine");
     let replace = |content: &[u8]| {
-        fs::rename(script(stage.program.home(), "engine.new", content), &plugin).unwrap();
+        fs::rename(script(command.program.home(), "engine.new", content), &plugin).unwrap();
     };
     let mut binary = fs::read(BINARY).unwrap();
     replace(&binary);
     let args = ["--plugin", "./engine", "--arg", "serve", "--watch"];
-    let mut work = stage.at_work(&args).await;
-    let mut said = BufReader::new(work.child.stderr.take().unwrap()).lines();
-    let mut wait_for = async |wanted: &str| {
-        while let Some(line) = said.next_line().await.unwrap() {
-            if line.contains(wanted) {
-                return;
-            }
-        }
-        panic!("dev ended before it said {wanted:?}");
-    };
+    let mut dev = command.start(&args).await;
     // What follows the sections of an ELF file is nobody's, and changes the checksum.
     binary.push(0);
     replace(&binary);
-    wait_for("Reloaded: the binary has changed").await;
+    dev.program.wait_for(Stream::Stderr, "Reloaded: the binary has changed").await;
     replace(b"#!/bin/sh\nexit 3\n");
-    wait_for("The binary has changed and is not used").await;
+    dev.program.wait_for(Stream::Stderr, "The binary has changed and is not used").await;
     let config = ["status", "--output", "json"];
-    let status = work.client().run(config).await.json();
+    let status = dev.client().run(config).await.json();
     assert_eq!(status["mounts"]["engine/"]["running_version"], format!("v{}", env!("CARGO_PKG_VERSION")));
-    drop(work.stdout);
-    kill_process(Pid::from_raw(work.child.id().unwrap().cast_signed()).unwrap(), Signal::INT).unwrap();
-    assert_eq!(work.child.wait().await.unwrap().code(), Some(0));
+    assert_eq!(dev.end(Signal::INT).await.0, Some(0));
 }
 
 #[tokio::test]
 async fn a_go_engine_is_at_work_as_ours_is() {
-    let stage = Stage::new();
+    let command = DevCommand::new();
     let kv = build::go_kv("v0.25.0").await;
     // Its first version, which is what a mount without options is.
     let args = ["--plugin", kv.to_str().unwrap(), "--name", "kv", "--mount", "one"];
-    let work = stage.at_work(&[&args[..], &["--write", "app", "user=ann", "--read", "app"]].concat()).await;
-    let client = client(work.field("address"), work.field("token"));
+    let dev = command.start(&[&args[..], &["--write", "app", "user=ann", "--read", "app"]].concat()).await;
+    let client = client(dev.field("address"), dev.field("token"));
     let ask = async |method, path: &str, body| ask(&client, method, path, body).await;
     let (status, read) = ask("GET", "one/app", Value::Null).await;
     assert_eq!((status, &read["data"]), (200, &json!({"user": "ann"})));
@@ -338,18 +322,18 @@ async fn a_go_engine_is_at_work_as_ours_is() {
     assert_ne!(deleted["data"]["metadata"]["deletion_time"], "");
     assert_eq!(ask("DELETE", "two/metadata/app", Value::Null).await.0, 204);
     assert_eq!(ask("LIST", "two/metadata", Value::Null).await.0, 404);
-    assert_eq!(work.end(Signal::INT).await.0, Some(0));
-    assert_eq!(stage.plugins(), []);
+    assert_eq!(dev.end(Signal::INT).await.0, Some(0));
+    assert_eq!(command.plugins(), []);
 }
 
 #[tokio::test]
 async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did() {
-    let stage = Stage::new();
+    let command = DevCommand::new();
     let sdk = build::go_sdk("v0.25.0").await;
     let sdk = sdk.to_str().unwrap();
     let faulty = async |fault: &str| {
         let fault = format!("GO_SDK_FAULT={fault}");
-        stage.run(&["--plugin", sdk, "--env", &fault, "--write", "notes/a", "text=b", "--", "true"]).await
+        command.run(&["--plugin", sdk, "--env", &fault, "--write", "notes/a", "text=b", "--", "true"]).await
     };
     let crashed = faulty("crash").await;
     assert_eq!(crashed.code, Some(1));
@@ -361,9 +345,9 @@ async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did()
     let seen = "a plugin did not end when it was told to, and was killed: go-sdk";
     assert!(deaf.stderr.contains(seen), "{}", deaf.stderr);
     let old = build::go_sdk("v0.1.13").await;
-    let old = stage.run(&["--plugin", old.to_str().unwrap(), "--", "true"]).await;
+    let old = command.run(&["--plugin", old.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(old.code, Some(1));
     assert!(old.stderr.contains("rebuild it with vault/sdk 0.7 or later"), "{}", old.stderr);
-    assert_eq!(stage.plugins(), []);
-    assert_eq!(stage.left(), [""; 0]);
+    assert_eq!(command.plugins(), []);
+    assert_eq!(command.left(), [""; 0]);
 }

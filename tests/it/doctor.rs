@@ -2,20 +2,20 @@
 
 use rustix::process::Signal;
 
+use crate::dev_command::DevCommand;
 use crate::lab::{Lab, assert_seen, script, seen};
-use crate::stage::Stage;
 
 #[tokio::test]
 async fn doctor_finds_the_development_host_healthy() {
-    let stage = Stage::new();
-    let work = stage.at_work(&[]).await;
-    let program = work.client();
-    assert_seen("doctor of dev", &stage.seen(&program.run(["doctor"]).await));
+    let command = DevCommand::new();
+    let dev = command.start(&[]).await;
+    let program = dev.client();
+    assert_seen("doctor of dev", &command.seen(&program.run(["doctor"]).await));
     assert_seen(
         "doctor of dev --output json",
-        &stage.seen(&program.run(["doctor", "--output", "json"]).await),
+        &command.seen(&program.run(["doctor", "--output", "json"]).await),
     );
-    assert_eq!(work.end(Signal::TERM).await.0, Some(0));
+    assert_eq!(dev.end(Signal::TERM).await.0, Some(0));
 }
 
 #[tokio::test]

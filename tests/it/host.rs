@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use dev_vault::Options;
-use harness::{Fault, Operation, SecretScan, Upstream, eventually};
+use harness::{Fault, Operation, SecretScan, eventually};
 use serde_json::{Value, json};
 use vault_api::logical::{Data, Read, Reply, Write};
 use vault_api::{CallError, Client};
@@ -21,9 +21,9 @@ async fn write(client: &Client, path: &str, data: Value) -> Result<Reply, CallEr
 
 #[tokio::test]
 async fn a_lease_that_ends_is_revoked_and_given_up_after_six_attempts() {
-    let upstream = Upstream::start().await;
     let options = Options { revoke_retry_base: Duration::from_millis(1), ..Options::default() };
-    let lab = Lab::on(options, upstream.endpoint(), &upstream.api_key()).await;
+    let lab = Lab::with(options).await;
+    let upstream = &lab.upstream;
     lab.program.run(["register", "-f", "plugin.yaml"]).await.success();
     let client = lab.client(None);
     write(&client, "custom/roles/short", json!({"permissions": "read", "ttl": 1})).await.unwrap();
@@ -82,10 +82,11 @@ async fn a_policy_grants_its_paths_and_no_more() {
 
 #[tokio::test]
 async fn the_audit_log_shows_every_request_and_no_secret() {
-    let (upstream, directory) = (Upstream::start().await, tempfile::tempdir().unwrap());
+    let directory = tempfile::tempdir().unwrap();
     let audit = directory.path().join("audit.log");
     let options = Options { audit: Some(audit.clone()), ..Options::default() };
-    let lab = Lab::on(options, upstream.endpoint(), &upstream.api_key()).await;
+    let lab = Lab::with(options).await;
+    let upstream = &lab.upstream;
     lab.program.run(["register", "-f", "plugin.yaml"]).await.success();
     let got = lab.program.run(["creds", "get", "custom/creds/developer", "--output", "json"]).await.json();
 

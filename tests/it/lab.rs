@@ -1,4 +1,4 @@
-//! The embedded host, the sample token service, and our binary between them.
+//! The embedded host, a token service, and our binary between them.
 
 use std::fs;
 use std::io::Write;
@@ -7,45 +7,44 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use dev_vault::{DevVault, Options, TokenService};
-use harness::{Output, Program};
+use dev_vault::{DevVault, Options};
+use harness::{Output, PluginDescription, Program, RunningProgram, Upstream, eventually};
 use http::{Request, Response};
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use vault_api::{ApiError, Client, ClientConfig, Endpoint, Repeat, Secret};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
+/// Where credentials of the role `developer` are read.
+pub(crate) const PATH: &str = "custom/creds/developer";
+
 pub(crate) struct Lab {
     pub(crate) vault: DevVault,
+    pub(crate) upstream: Upstream,
     pub(crate) program: Program,
-    /// Of the token service.
-    endpoint: String,
     plugins: TempDir,
-    _sample: Option<TokenService>,
 }
 
 impl Lab {
-    /// A host that has nothing but an empty plugin directory.
+    /// A host with an empty plugin directory, and `plugin.yaml` in the working directory of the program.
     pub(crate) async fn new() -> Lab {
-        let sample = TokenService::start().await.unwrap();
-        let (endpoint, api_key) = (sample.endpoint(), sample.api_key().to_owned());
-        let lab = Lab::on(Options::default(), endpoint, &api_key).await;
-        Lab { _sample: Some(sample), ..lab }
+        Lab::with(Options::default()).await
     }
 
-    /// One with these options, for a token service that the test holds itself.
-    pub(crate) async fn on(options: Options, endpoint: String, api_key: &str) -> Lab {
+    /// One with these options.
+    pub(crate) async fn with(options: Options) -> Lab {
+        let upstream = Upstream::start().await;
         let plugins = tempfile::tempdir().unwrap();
         let directory = plugins.path().canonicalize().unwrap();
         let options = Options { plugin_directory: Some(directory), ..options };
         let vault = DevVault::start(options).await.unwrap();
         let program =
             Program::new(BINARY).env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
-        fs::write(program.home().join("api-key"), api_key).unwrap();
-        let lab = Lab { vault, program, endpoint, plugins, _sample: None };
-        fs::write(lab.program.home().join("plugin.yaml"), lab.description(BINARY)).unwrap();
+        fs::write(program.home().join("api-key"), upstream.api_key()).unwrap();
+        let lab = Lab { vault, upstream, program, plugins };
+        lab.description(BINARY).write_to(lab.program.home());
         lab
     }
 
@@ -56,34 +55,75 @@ impl Lab {
         lab
     }
 
+    /// One with the plugin mounted by requests, which is faster. Leases of the role `developer` live for `ttl`, and for
+    /// `max_ttl` at most.
+    pub(crate) async fn mounted(ttl: &str, max_ttl: &str) -> Lab {
+        let lab = Lab::new().await;
+        let name = PluginDescription::NAME;
+        fs::copy(BINARY, lab.plugin_directory().join(name)).unwrap();
+        let sha256 = Program::new("/usr/bin/sha256sum").run([BINARY]).await.success();
+        let plugin = json!({"command": name, "args": ["serve"], "sha256": &sha256[..64]});
+        lab.write(&format!("sys/plugins/catalog/secret/{name}"), plugin).await;
+        lab.write("sys/mounts/custom", json!({"type": name})).await;
+        let (endpoint, key) = (lab.upstream.endpoint(), lab.upstream.api_key());
+        let config = json!({"api_endpoint": endpoint, "api_key": key, "renew_upstream": true});
+        lab.write("custom/config", config).await;
+        let role = json!({"permissions": "read,write", "ttl": ttl, "max_ttl": max_ttl});
+        lab.write("custom/roles/developer", role).await;
+        lab
+    }
+
     /// `plugin.yaml` as a user writes it.
-    pub(crate) fn description(&self, binary: &str) -> String {
-        format!(
-            "plugin: {{name: custom-plugin, binary: {binary}, args: [serve]}}\nmounts:\n- path: custom\n  write:\n    \
-             config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    roles/developer: {{permissions: \
-             \"read,write\", ttl: 1h}}\n  smoke: {{read: creds/developer}}\n",
-            self.endpoint,
-        )
+    pub(crate) fn description(&self, binary: &str) -> PluginDescription {
+        PluginDescription::new(binary, self.upstream.endpoint(), "./api-key")
     }
 
     pub(crate) fn client(&self, token: Option<&str>) -> Client {
         client(&self.vault.address(), token.unwrap_or(self.vault.root_token()))
     }
 
+    pub(crate) async fn write(&self, path: &str, data: Value) {
+        let (status, body) = ask(&self.client(None), "POST", path, data).await;
+        assert!((200..300).contains(&status), "{path}: {status} {body}");
+    }
+
     pub(crate) fn plugin_directory(&self) -> &Path {
         self.plugins.path()
+    }
+
+    /// A file in the working directory of the program.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.program.home().join(name)
+    }
+
+    /// The text of a file, once it is not empty.
+    pub(crate) async fn text(&self, name: &str) -> String {
+        let path = self.file(name);
+        eventually(name, async || fs::read_to_string(&path).ok().filter(|text| !text.is_empty())).await
+    }
+
+    /// `creds exec` of a shell script.
+    pub(crate) fn exec(&self, options: &[&str], script: &str) -> RunningProgram {
+        let args = ["creds", "exec", PATH].into_iter().chain(options.iter().copied());
+        self.program.start(args.chain(["--", "sh", "-c", script]))
     }
 
     /// Everything that a run showed, without what differs from run to run.
     pub(crate) fn seen(&self, output: &Output) -> String {
         let own = [
             (self.vault.address(), "<address>"),
-            (self.endpoint.clone(), "<service>"),
+            (self.upstream.endpoint(), "<service>"),
             (self.plugins.path().display().to_string(), "<plugins>"),
             (self.program.home().display().to_string(), "<home>"),
         ];
         seen(output, &own)
     }
+}
+
+/// How a program ends, and what it writes to standard error.
+pub(crate) async fn ended(program: RunningProgram) -> (Option<i32>, String) {
+    let output = program.wait().await;
+    (output.code, output.stderr)
 }
 
 /// A client with a connection of its own, which asks once: an error is an error.

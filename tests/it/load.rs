@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use harness::{Upstream, eventually};
 use rustix::process::{Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt;
 use tokio::task::JoinSet;
 use vault_api::leases::{Lookup, Revoke};
 use vault_api::logical::{Data, Read, Write};
 use vault_api::{CallError, Client};
 
+use crate::dev_command::{DevCommand, RunningDev};
 use crate::lab::{BINARY, client};
-use crate::stage::{AtWork, Stage};
 
 const REQUESTS: usize = 10_000;
 /// Each has a connection of its own.
@@ -34,40 +33,36 @@ struct Promised {
 
 /// `dev` with data on the disk, and a token service that outlives it.
 struct Kept {
-    stage: Stage,
+    command: DevCommand,
     upstream: Upstream,
-    work: AtWork,
+    dev: RunningDev,
 }
 
 impl Kept {
     async fn start() -> Kept {
-        let (stage, upstream) = (Stage::new(), Upstream::start().await);
-        std::fs::write(stage.program.home().join("api-key"), upstream.api_key()).unwrap();
-        let work = Kept::at_work(&stage, &upstream).await;
-        Kept { stage, upstream, work }
+        let (command, upstream) = (DevCommand::new(), Upstream::start().await);
+        std::fs::write(command.program.home().join("api-key"), upstream.api_key()).unwrap();
+        let dev = Kept::start_on(&command, &upstream).await;
+        Kept { command, upstream, dev }
     }
 
-    async fn at_work(stage: &Stage, upstream: &Upstream) -> AtWork {
+    async fn start_on(command: &DevCommand, upstream: &Upstream) -> RunningDev {
         let endpoint = format!("api_endpoint={}", upstream.endpoint());
         let mut args = vec!["--data", "data", "--plugin", BINARY, "--arg", "serve", "--mount", "custom"];
         for pair in [endpoint.as_str(), "api_key=@api-key"] {
             args.extend(["--write", "config", pair]);
         }
-        let mut work = stage.at_work(&args).await;
-        // Nobody reads what it says while it works, and a full pipe would stop it.
-        let mut said = work.child.stderr.take().unwrap();
-        tokio::spawn(async move { said.read_to_end(&mut Vec::new()).await });
-        work
+        command.start(&args).await
     }
 
     /// Ends it at once, and starts another on the same data.
     async fn kill(&mut self) {
-        self.work.child.kill().await.unwrap();
-        self.work = Kept::at_work(&self.stage, &self.upstream).await;
+        self.dev.program.kill().await;
+        self.dev = Kept::start_on(&self.command, &self.upstream).await;
     }
 
     fn client(&self) -> Client {
-        client(self.work.field("address"), self.work.field("token"))
+        client(self.dev.field("address"), self.dev.field("token"))
     }
 }
 
@@ -147,8 +142,8 @@ async fn ten_thousand_requests_lose_nothing_though_the_plugin_is_killed_ten_time
             (made.load(Ordering::Relaxed) >= kill * REQUESTS / (KILLS + 1)).then_some(())
         })
         .await;
-        let plugin = eventually("another plugin is at work", async || {
-            kept.stage.plugins().into_iter().find(|plugin| !killed.contains(&plugin.as_raw_nonzero()))
+        let plugin = eventually("another plugin is at dev", async || {
+            kept.command.plugins().into_iter().find(|plugin| !killed.contains(&plugin.as_raw_nonzero()))
         })
         .await;
         kill_process(plugin, Signal::KILL).unwrap();

@@ -2,9 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
-mod creds_stage;
+mod dev_command;
 mod lab;
-mod stage;
 
 mod creds_exec;
 mod creds_login;

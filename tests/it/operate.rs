@@ -25,7 +25,7 @@ async fn register_tells_a_pipeline_the_same_in_json() {
 #[tokio::test]
 async fn register_refuses_what_cannot_work_and_says_what_to_do() {
     let lab = Lab::new().await;
-    std::fs::write(lab.program.home().join("other.yaml"), lab.description("/bin/true")).unwrap();
+    std::fs::write(lab.file("other.yaml"), lab.description("/bin/true").to_string()).unwrap();
     let refused = lab.program.run(["register", "-f", "other.yaml"]).await;
     assert_seen("register of no plugin", &lab.seen(&refused));
     let refused = lab.program.run(["register", "-f", "other.yaml", "--output", "json"]).await;

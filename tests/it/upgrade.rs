@@ -5,14 +5,15 @@ use std::path::Path;
 use harness::{Program, build};
 use regex::Regex;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+use crate::lab::BINARY;
+
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs a shell script against a development host in which this program is the plugin; `$0` is the program, `$1` its next
 /// version. Returns what was written to standard output and, where the script says so, to standard error.
 async fn dev(script: &str) -> String {
     let folder = tempfile::tempdir().expect("a directory");
-    let next = build::another_version(Path::new(BINARY), VERSION, "9.9.9", folder.path());
+    let next = build::next_release(Path::new(BINARY), VERSION, folder.path());
     let next = next.to_str().expect("a path");
     let output = Program::new(BINARY).run(["dev", "--quiet", "--", "sh", "-c", script, BINARY, next]).await;
     let mut said = output.success();

@@ -262,6 +262,20 @@ pub fn another_version(binary: &Path, from: &str, to: &str, directory: &Path) ->
     copy
 }
 
+/// The version number after `version`, of the same length and later than any other: `9.9.9` for `0.1.0`.
+pub fn version_of_nines(version: &str) -> String {
+    version.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
+}
+
+/// A copy of `binary`, which reports `version`, that reports [`version_of_nines`], in `directory`.
+///
+/// # Panics
+///
+/// When the version number is not in the binary.
+pub fn next_release(binary: &Path, version: &str, directory: &Path) -> PathBuf {
+    another_version(binary, version, &version_of_nines(version), directory)
+}
+
 /// Runs a build script once in this process for each set of arguments.
 async fn built(server: &str, args: &[&str]) -> PathBuf {
     type Results = HashMap<String, Arc<OnceCell<PathBuf>>>;

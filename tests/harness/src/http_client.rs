@@ -1,9 +1,11 @@
 //! The HTTP client of everything here that asks a server.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
+use reqwest::{Certificate, Client, ClientBuilder};
 
 /// Longer than any server of the tests takes for a request: Vault itself gives one up after 90 seconds.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -13,4 +15,16 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// anybody's.
 pub(crate) fn builder() -> ClientBuilder {
     ClientBuilder::new().no_proxy().redirect(Policy::none()).timeout(TIMEOUT)
+}
+
+/// Such a client that trusts the authority in a file, if there is one.
+pub(crate) fn trusting(ca_file: Option<&Path>) -> Client {
+    let builder = match ca_file {
+        None => builder(),
+        Some(file) => {
+            let pem = fs::read(file).expect("the harness wrote it");
+            builder().tls_certs_only([Certificate::from_pem(&pem).expect("rcgen writes PEM")])
+        }
+    };
+    builder.build().expect("the client's configuration is valid")
 }

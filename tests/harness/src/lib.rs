@@ -6,6 +6,7 @@
 
 pub mod build;
 mod cluster;
+mod description;
 mod doctor;
 mod http_client;
 mod kept_logs;
@@ -31,6 +32,7 @@ pub use cluster::{
     Cluster, Content, ImageArchive, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
 };
+pub use description::PluginDescription;
 pub use doctor::{Doctor, set_mode};
 pub use kubernetes_auth::KubernetesAuth;
 pub use load::{Account, FailedRequest, Load, Retries};

@@ -1,7 +1,8 @@
-//! Clients of Vaults in pods that get, renew and revoke credentials all the time, and an account of what became of each
-//! request and each lease.
+//! Clients of a Vault, or of Vaults in pods, that get, renew and revoke credentials all the time, and an account of what
+//! became of each request and each lease.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -12,7 +13,8 @@ use reqwest::header::LOCATION;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use crate::{Reply, Upstream, VaultPods, eventually, http_client};
+use crate::upstream::IssuedTokens;
+use crate::{Reply, Upstream, VaultPods, VaultServer, eventually, http_client};
 
 /// Of each kind.
 const CLIENTS: usize = 8;
@@ -31,8 +33,8 @@ pub enum Retries {
     Never,
 }
 
-/// Clients at work: eight of each kind, spread over the pods and the mounts. A client whose pod does not answer asks the
-/// next one, as behind a service.
+/// Running clients: eight of each kind, spread over the servers and the mounts. A client whose server does not answer asks
+/// the next one, as behind a service.
 #[must_use = "stop it, and look at its account"]
 pub struct Load {
     clients: JoinSet<Account>,
@@ -64,24 +66,42 @@ pub struct Account {
     pub longest: Duration,
     /// Leases that are still in somebody's hands, and their tokens.
     pub kept: BTreeMap<String, String>,
+    /// Every token that a client has got.
+    pub got: BTreeSet<String>,
 }
 
 impl Load {
-    /// Starts the clients. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
-    pub fn start(pods: &VaultPods, upstream: &Arc<Upstream>, mounts: &[&str]) -> Load {
-        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
+    /// Starts clients of pods. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
+    pub fn start(pods: &VaultPods, upstream: &Upstream, mounts: &[&str]) -> Load {
         let names = pods.names().into_iter();
-        let urls: Vec<Urls> =
-            names.map(|pod| Urls { here: pods.url(pod), in_network: pods.url_in_network(pod) }).collect();
+        let urls = names.map(|pod| Urls { here: pods.url(pod), in_network: pods.url_in_network(pod) });
+        Load::on(urls.collect(), pods.ca_file(), pods.root_token(), upstream, mounts)
+    }
+
+    /// Starts clients of one server, with the same mounts.
+    pub fn on_server(vault: &VaultServer, upstream: &Upstream, mounts: &[&str]) -> Load {
+        let url = vault.address().to_owned();
+        let urls = vec![Urls { in_network: url.clone(), here: url }];
+        Load::on(urls, vault.ca_file(), vault.root_token(), upstream, mounts)
+    }
+
+    fn on(
+        servers: Vec<Urls>,
+        ca_file: Option<&Path>,
+        token: &str,
+        upstream: &Upstream,
+        mounts: &[&str],
+    ) -> Load {
+        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
         for number in 0..2 * CLIENTS {
             let client = Client {
-                http: http_client::builder().build().expect("nothing in it can be wrong"),
-                token: pods.root_token().to_owned(),
-                pod: number % urls.len(),
-                pods: urls.clone(),
+                http: http_client::trusting(ca_file),
+                token: token.to_owned(),
+                server: number % servers.len(),
+                servers: servers.clone(),
                 mount: mounts[number / 2 % mounts.len()].to_owned(),
                 retries: if number % 2 == 0 { Retries::Official } else { Retries::Never },
-                upstream: Arc::clone(upstream),
+                issued: upstream.tokens(),
                 account: Account::default(),
             };
             load.clients.spawn(client.work(Arc::clone(&load.served), Arc::clone(&load.stop)));
@@ -91,9 +111,17 @@ impl Load {
 
     /// Waits until every client could have got another credential: until all together have got as many as they are.
     pub async fn goes_on(&self) {
-        let enough = self.served.load(Ordering::Relaxed) + 2 * CLIENTS;
-        let what = "every client gets another credential";
-        eventually(what, async || (self.served.load(Ordering::Relaxed) >= enough).then_some(())).await;
+        self.wait_served(2 * CLIENTS).await;
+    }
+
+    /// Waits until the clients have got this many more credentials, all together.
+    pub async fn wait_served(&self, count: usize) {
+        let before = self.served.load(Ordering::Relaxed);
+        eventually(&format!("{count} more credentials"), async || {
+            let more = self.served.load(Ordering::Relaxed) - before;
+            if more >= count { Ok(()) } else { Err(format!("{more} more")) }
+        })
+        .await;
     }
 
     /// Ends the load, once each client has done what it was at.
@@ -105,17 +133,29 @@ impl Load {
 }
 
 impl Account {
+    /// Fails unless every request was answered, and each answer said what it should.
+    ///
+    /// # Panics
+    ///
+    /// With the requests that were not.
+    #[track_caller]
+    pub fn assert_all_served(&self) {
+        assert!(self.requests > 0, "the clients have asked nothing");
+        assert!(self.failed.is_empty() && self.wrong.is_empty(), "{:#?}\n{:#?}", self.failed, self.wrong);
+    }
+
     fn and(mut self, other: Account) -> Account {
         self.requests += other.requests;
         self.failed.extend(other.failed);
         self.wrong.extend(other.wrong);
         self.longest = self.longest.max(other.longest);
         self.kept.extend(other.kept);
+        self.got.extend(other.got);
         self
     }
 }
 
-/// Of the Vault in a pod.
+/// Of one Vault.
 #[derive(Clone)]
 struct Urls {
     here: String,
@@ -125,12 +165,12 @@ struct Urls {
 struct Client {
     http: HttpClient,
     token: String,
-    pods: Vec<Urls>,
-    /// Whom it asks.
-    pod: usize,
+    servers: Vec<Urls>,
+    /// The one it asks.
+    server: usize,
     mount: String,
     retries: Retries,
-    upstream: Arc<Upstream>,
+    issued: IssuedTokens,
     account: Account,
 }
 
@@ -143,6 +183,7 @@ impl Client {
             if let Some((lease, token)) = self.get().await {
                 served.fetch_add(1, Ordering::Relaxed);
                 self.account.kept.insert(lease.clone(), token.clone());
+                self.account.got.insert(token.clone());
                 // Every fourth is kept, half of those renewed.
                 if round % 2 == 0 {
                     self.renew(&lease).await;
@@ -167,7 +208,7 @@ impl Client {
         if !whole {
             self.wrong(format!("{path} answered without a lease or without a field"));
         }
-        if !self.upstream.takes(&token) {
+        if !self.issued.takes(&token) {
             self.wrong(format!("{path} answered with a token that the upstream does not take"));
         }
         Some((lease, token))
@@ -187,7 +228,7 @@ impl Client {
         self.account.kept.remove(lease);
         let body = json!({"lease_id": lease, "sync": true});
         let revoked = self.ask("PUT", "sys/leases/revoke", Some(body)).await.is_some();
-        if revoked && self.upstream.takes(token) {
+        if revoked && self.issued.takes(token) {
             self.wrong("the upstream takes a token whose lease is revoked".to_owned());
         }
     }
@@ -218,7 +259,7 @@ impl Client {
                     true
                 }
             };
-            self.pod = (self.pod + 1) % self.pods.len();
+            self.server = (self.server + 1) % self.servers.len();
             if !again {
                 break;
             }
@@ -234,9 +275,10 @@ impl Client {
 
     /// One try. A standby that cannot pass it on says who can.
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<Reply> {
-        let answer = self.send_to(&self.pods[self.pod], method, path, body).await?;
+        let answer = self.send_to(&self.servers[self.server], method, path, body).await?;
         let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-        let leader = location.and_then(|to| self.pods.iter().find(|pod| to.starts_with(&pod.in_network)));
+        let leader =
+            location.and_then(|to| self.servers.iter().find(|server| to.starts_with(&server.in_network)));
         let answer = match leader {
             Some(leader) => self.send_to(leader, method, path, body).await?,
             None => answer,
@@ -246,13 +288,13 @@ impl Client {
 
     async fn send_to(
         &self,
-        pod: &Urls,
+        server: &Urls,
         method: &str,
         path: &str,
         body: Option<&Value>,
     ) -> reqwest::Result<reqwest::Response> {
         let method = method.parse().expect("these are methods");
-        let request = self.http.request(method, format!("{}/v1/{path}", pod.here));
+        let request = self.http.request(method, format!("{}/v1/{path}", server.here));
         let request = request.header("X-Vault-Token", &self.token);
         let request = match body {
             Some(body) => request.json(body),

@@ -186,8 +186,12 @@ impl Upstream {
 
     /// Whether it takes this token now.
     pub fn takes(&self, token: &str) -> bool {
-        // The latest are asked for most.
-        self.state.borrow().issued.iter().rev().any(|issued| issued.token == token && !issued.revoked)
+        self.tokens().takes(token)
+    }
+
+    /// Its tokens, for clients that outlive a borrow of it.
+    pub(crate) fn tokens(&self) -> IssuedTokens {
+        IssuedTokens(self.state.subscribe())
     }
 
     /// Every request that arrived so far, oldest first, answered or not.
@@ -254,6 +258,17 @@ impl Upstream {
         let acceptor = self.tls.as_ref().map(|identity| TlsAcceptor::from(identity.server_config()));
         self.server =
             Some(tokio::spawn(serve::accept(listener, acceptor, self.endpoint(), self.state.clone())));
+    }
+}
+
+/// The tokens of an [`Upstream`], now and later.
+pub(crate) struct IssuedTokens(watch::Receiver<State>);
+
+impl IssuedTokens {
+    /// Whether the upstream takes this token now.
+    pub(crate) fn takes(&self, token: &str) -> bool {
+        // The latest are asked for most.
+        self.0.borrow().issued.iter().rev().any(|issued| issued.token == token && !issued.revoked)
     }
 }
 

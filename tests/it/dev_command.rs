@@ -1,28 +1,26 @@
-//! `dev` as a process, with a place of its own in which to look for what stays behind.
+//! `dev` as a process, with a temporary directory of its own, in which a test looks for what it leaves behind.
 
 use std::fs;
 use std::path::Path;
 
-use harness::{Output, Program};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Output, Program, RunningProgram, Stream};
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
-use tokio::process::{Child, ChildStdout};
 
 use crate::lab::{BINARY, seen};
 
-/// A program with a temporary directory of its own, in which to look for what stays behind.
-pub(crate) struct Stage {
+/// How to start `dev`, and its temporary directory.
+pub(crate) struct DevCommand {
     pub(crate) program: Program,
     scratch: TempDir,
 }
 
-impl Stage {
-    pub(crate) fn new() -> Stage {
+impl DevCommand {
+    pub(crate) fn new() -> DevCommand {
         let scratch = tempfile::tempdir().unwrap();
         let program = Program::new(BINARY).env("TMPDIR", scratch.path().display().to_string());
-        Stage { program, scratch }
+        DevCommand { program, scratch }
     }
 
     pub(crate) async fn run(&self, args: &[&str]) -> Output {
@@ -37,20 +35,17 @@ impl Stage {
         seen(output, &own)
     }
 
-    /// Starts it, and waits until the plugin is at work.
-    pub(crate) async fn at_work(&self, args: &[&str]) -> AtWork {
+    /// Starts it, and waits until the plugin is running.
+    pub(crate) async fn start(&self, args: &[&str]) -> RunningDev {
         let all = [&["dev", "--listen", "127.0.0.1:0", "--output", "json"], args].concat();
-        let mut child = self.program.spawn(all);
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut program = self.program.start(all);
         let mut document = String::new();
         while !document.ends_with("\n}\n") {
-            if stdout.read_line(&mut document).await.unwrap() == 0 {
-                child.stderr.take().unwrap().read_to_string(&mut document).await.unwrap();
-                panic!("dev ended: {document}");
-            }
+            let line = program.next_line(Stream::Stdout).await;
+            let line = line.unwrap_or_else(|| panic!("dev ended after {document:?}"));
+            document.extend([&*line, "\n"]);
         }
-        let ready: Value = serde_json::from_str(&document).unwrap();
-        AtWork { child, ready, stdout }
+        RunningDev { ready: serde_json::from_str(&document).unwrap(), program }
     }
 
     /// The plugins that it has started, which lie in its temporary directory or with its data.
@@ -65,13 +60,13 @@ impl Stage {
     }
 }
 
-pub(crate) struct AtWork {
-    pub(crate) child: Child,
+pub(crate) struct RunningDev {
+    pub(crate) program: RunningProgram,
+    /// What it wrote when it was ready.
     pub(crate) ready: Value,
-    pub(crate) stdout: BufReader<ChildStdout>,
 }
 
-impl AtWork {
+impl RunningDev {
     pub(crate) fn field(&self, name: &str) -> &str {
         self.ready[name].as_str().unwrap()
     }
@@ -81,20 +76,14 @@ impl AtWork {
         Program::new(BINARY).env("VAULT_ADDR", self.field("address")).env("VAULT_TOKEN", self.field("token"))
     }
 
-    fn pid(&self) -> Pid {
-        Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap()
-    }
-
-    /// Ends it with a signal; its exit code and the rest of what it said.
-    pub(crate) async fn end(mut self, signal: Signal) -> (Option<i32>, String) {
-        kill_process(self.pid(), signal).unwrap();
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).await.unwrap();
-        (self.child.wait().await.unwrap().code(), said)
+    /// Ends it with a signal; its exit code and all that it wrote to standard error.
+    pub(crate) async fn end(self, signal: Signal) -> (Option<i32>, String) {
+        let output = self.program.end(signal).await;
+        (output.code, output.stderr)
     }
 }
 
-/// What is under way of the programs that lie below some directories.
+/// The running processes whose programs lie below some directories.
 fn processes_below(directories: &[&Path]) -> Vec<Pid> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").unwrap().flatten() {
