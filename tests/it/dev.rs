@@ -75,7 +75,7 @@ async fn the_official_client_is_mentioned_only_if_there_is_one() {
     assert!(!commands(&[("vault", 0o644)]).await.contains("path-help"));
 }
 
-/// Somebody with a `PATH` of few programs, and our program in a folder of theirs.
+/// A user with few programs in `PATH`, and our program in a folder below the working directory.
 struct Newcomer {
     program: Program,
     environment: Vec<(&'static str, String)>,

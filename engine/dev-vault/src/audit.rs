@@ -9,14 +9,15 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
-use vault_plugin::logical::Map;
+use vault_plugin::logical::{Map, Operation};
 
 use crate::call::Call;
 use crate::core::keyed_hash;
-use crate::envelope::timestamp;
+use crate::envelope::{self, Top, timestamp};
 use crate::mount::Settings;
-use crate::pipeline::Caller;
+use crate::pipeline::{Caller, Decision, Refusal, Why, was_routed_before};
 use crate::reply::{Failure, Outcome, Reply, object};
+use crate::token::Token;
 
 /// The log of a server.
 pub(crate) struct Audit {
@@ -27,9 +28,35 @@ pub(crate) struct Audit {
 
 /// What an entry is about.
 pub(crate) struct Entry<'a> {
-    pub(crate) call: &'a Call,
-    pub(crate) caller: &'a Caller,
-    pub(crate) mount: Option<&'a Settings>,
+    call: &'a Call,
+    caller: &'a Caller,
+    mount: Option<&'a Settings>,
+    decision: Decision,
+}
+
+impl<'a> Entry<'a> {
+    pub(crate) fn new(
+        call: &'a Call,
+        caller: &'a Caller,
+        mount: Option<&'a Settings>,
+        decision: Decision,
+    ) -> Entry<'a> {
+        Entry { call, caller, mount, decision }
+    }
+}
+
+/// Whether the mount has been asked at the time of an entry: only then its accessor is known to Vault.
+#[derive(Clone, Copy, PartialEq)]
+enum Routed {
+    Yes,
+    No,
+}
+
+impl Routed {
+    fn before(entry: &Entry<'_>) -> Routed {
+        let is_known = entry.caller.token.is_some() && was_routed_before(entry.call);
+        if is_known { Routed::Yes } else { Routed::No }
+    }
 }
 
 /// Numbers that users send are texts to Vault, those that engines return are not.
@@ -56,7 +83,7 @@ impl Audit {
     }
 
     pub(crate) fn request(&self, entry: &Entry<'_>, refused: Option<&Failure>) -> io::Result<()> {
-        let mut line = self.line("request", entry);
+        let mut line = self.line("request", entry, Routed::before(entry));
         if let Some(failure) = refused {
             line.insert("error".to_owned(), json!(failure.text.as_deref().unwrap_or_default()));
         }
@@ -64,15 +91,19 @@ impl Audit {
     }
 
     pub(crate) fn response(&self, entry: &Entry<'_>, outcome: &Outcome) -> io::Result<()> {
-        let mut line = self.line("response", entry);
+        let mut line = self.line("response", entry, Routed::Yes);
         let response = match outcome {
             Ok(None) => Map::new(),
             Ok(Some(reply)) => self.reply(entry, reply),
-            Err(failure) => {
-                let text = failure.text.as_deref().unwrap_or_default();
-                line.insert("error".to_owned(), json!(text));
-                object(json!({"data": {"error": self.hash(text)}}))
+            Err(failure) if failure.is_listed() => {
+                line.insert("error".to_owned(), json!(failure.text));
+                Map::new()
             }
+            Err(failure) if failure.is_about_routes() => {
+                line.insert("error".to_owned(), json!(Failure::unsupported_path().text));
+                self.failed(entry, failure, Routed::No)
+            }
+            Err(failure) => self.failed(entry, failure, Routed::Yes),
         };
         if !response.is_empty() {
             line.insert("response".to_owned(), Value::Object(response));
@@ -80,13 +111,35 @@ impl Audit {
         self.write(line)
     }
 
-    fn line(&self, kind: &str, entry: &Entry<'_>) -> Map {
+    /// The response to a request that was refused before a mount handled it.
+    pub(crate) fn refused(&self, entry: &Entry<'_>, refusal: &Refusal) -> io::Result<()> {
+        let (routed, failure) = (Routed::before(entry), &refusal.failure);
+        let error = match refusal.why {
+            Why::Existence if failure.status == 400 => Failure::listed(400, &["invalid request"]).text,
+            _ if failure.is_listed() => failure.text.clone(),
+            _ => Failure::listed(failure.status, &[failure.plain()]).text,
+        };
+        let mut line = self.line("response", entry, routed);
+        line.insert("error".to_owned(), json!(error));
+        line.insert("response".to_owned(), Value::Object(self.failed(entry, failure, routed)));
+        self.write(line)
+    }
+
+    fn failed(&self, entry: &Entry<'_>, failure: &Failure, routed: Routed) -> Map {
+        let text = failure.text.as_deref().unwrap_or_default();
+        let mut response = object(json!({"data": {"error": self.hash(text)}}));
+        if let Some(mount) = entry.mount {
+            response.extend(describe(mount, "mount_running_plugin_version", routed));
+        }
+        response
+    }
+
+    fn line(&self, kind: &str, entry: &Entry<'_>, routed: Routed) -> Map {
         let call = entry.call;
         let mut request = object(json!({
-            "id": call.id,
             "namespace": {"id": "root"},
             "operation": call.operation.as_str(),
-            "path": call.path,
+            "path": path(entry, routed),
             "remote_address": call.remote.ip().to_string(),
             "remote_port": call.remote.port(),
         }));
@@ -97,42 +150,96 @@ impl Audit {
         if let Some(ttl) = call.wrap_ttl {
             request.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
         }
-        if let Some(mount) = entry.mount {
-            request.extend(describe(mount, "mount_running_version"));
+        let asks_for_help = call.operation == Operation::Help;
+        // A request for help is put together without these.
+        if !asks_for_help {
+            request.insert("id".to_owned(), json!(call.id));
+            if let Some(agents) = call.headers.get("User-Agent") {
+                request.insert("headers".to_owned(), json!({"user-agent": agents}));
+            }
         }
-        let mut auth = Map::new();
+        if call.operation == Operation::List {
+            request.insert("request_uri".to_owned(), json!(call.uri));
+        }
+        if let Some(mount) = entry.mount.filter(|_| routed == Routed::Yes || !asks_for_help) {
+            request.extend(describe(mount, "mount_running_version", routed));
+        }
+        let text = call.token.as_deref().map(|token| self.hash(token));
+        if let Some(text) = &text {
+            request.insert("client_token".to_owned(), json!(text));
+        }
+        let mut line = object(json!({"time": timestamp(SystemTime::now()), "type": kind}));
         if let Some(token) = &entry.caller.token {
             let accessor = self.hash(&token.accessor);
-            let text = self.hash(call.token.as_deref().unwrap_or_default());
-            request.insert("client_token".to_owned(), json!(text));
             request.insert("client_token_accessor".to_owned(), json!(accessor));
-            auth = object(json!({
-                "accessor": accessor,
-                "client_token": text,
-                "display_name": token.display_name,
-                "policies": token.policies,
-                "token_policies": token.policies,
-                "token_issue_time": whole_seconds(token.created),
-                "token_type": "service",
-            }));
-            if !token.meta.is_empty() {
-                auth.insert("metadata".to_owned(), json!(token.meta));
-            }
-            if !token.ttl.is_zero() {
-                auth.insert("token_ttl".to_owned(), json!(token.ttl.as_secs()));
+            let results = match &entry.decision {
+                Decision::NotMade => None,
+                Decision::Denied => Some(json!({"allowed": false})),
+                Decision::Granted(policies) if policies.is_empty() => Some(json!({"allowed": true})),
+                Decision::Granted(policies) => {
+                    // As many empty entries come first, as in Vault's own log.
+                    let empty = policies.iter().map(|_| json!({"type": ""}));
+                    let named = policies
+                        .iter()
+                        .map(|name| json!({"name": name, "namespace_id": "root", "type": "acl"}));
+                    Some(
+                        json!({"allowed": true, "granting_policies": empty.chain(named).collect::<Vec<_>>()}),
+                    )
+                }
+            };
+            if let Some(results) = results {
+                request.insert("client_id".to_owned(), json!(token.client_id()));
+                line.insert(
+                    "auth".to_owned(),
+                    Value::Object(self.auth(token, &accessor, text.as_deref(), &results)),
+                );
             }
         }
-        object(json!({
-            "auth": auth,
-            "request": request,
-            "time": timestamp(SystemTime::now()),
-            "type": kind,
-        }))
+        line.insert("request".to_owned(), Value::Object(request));
+        line
+    }
+
+    fn auth(&self, token: &Token, accessor: &str, text: Option<&str>, results: &Value) -> Map {
+        let mut auth = object(json!({
+            "accessor": accessor,
+            "client_token": text,
+            "display_name": token.display_name,
+            "policies": token.policies,
+            "policy_results": results,
+            "token_policies": token.policies,
+            "token_issue_time": whole_seconds(token.created),
+            "token_type": "service",
+        }));
+        if !token.meta.is_empty() {
+            auth.insert("metadata".to_owned(), json!(token.meta));
+        }
+        if !token.ttl.is_zero() {
+            auth.insert("token_ttl".to_owned(), json!(token.ttl.as_secs()));
+        }
+        auth
     }
 
     fn reply(&self, entry: &Entry<'_>, reply: &Reply) -> Map {
         let mut response = Map::new();
-        if let Some(data) = &reply.data {
+        if let Some(wrap) = &reply.wrap {
+            let wrap = json!({
+                "accessor": self.hash(&wrap.accessor),
+                "creation_path": wrap.creation_path,
+                "creation_time": timestamp(wrap.creation_time),
+                "token": self.hash(&wrap.token),
+                "ttl": wrap.ttl,
+            });
+            response.insert("wrap_info".to_owned(), wrap);
+        } else if let Some(status) = reply.status {
+            // To Vault an answer with a status of its own is raw: its type, its status, and its text if there is one.
+            let kind = self.hash("application/json");
+            let mut raw = object(json!({"http_content_type": kind, "http_status_code": status}));
+            if reply.data.is_some() || !reply.warnings.is_empty() {
+                let text = envelope::text(reply, &entry.call.id, Top::Envelope);
+                raw.insert("http_raw_body".to_owned(), json!(self.hash(&text)));
+            }
+            response.insert("data".to_owned(), Value::Object(raw));
+        } else if let Some(data) = &reply.data {
             let plain = entry.mount.map(Settings::unhashed_response_keys).unwrap_or_default();
             response.insert("data".to_owned(), self.hashed_map(data, plain, Numbers::Plain));
         }
@@ -140,21 +247,25 @@ impl Audit {
             response.insert("secret".to_owned(), json!({"lease_id": lease.id}));
         }
         if let Some(auth) = &reply.auth {
-            let auth = json!({
+            let mut shown = object(json!({
                 "accessor": self.hash(&auth.accessor),
                 "client_token": self.hash(&auth.client_token),
+                "display_name": auth.display_name,
                 "policies": auth.policies,
                 "token_policies": auth.policies,
                 "token_ttl": auth.lease_duration,
                 "token_type": "service",
-            });
-            response.insert("auth".to_owned(), auth);
+            }));
+            if !auth.metadata.is_empty() {
+                shown.insert("metadata".to_owned(), json!(auth.metadata));
+            }
+            response.insert("auth".to_owned(), Value::Object(shown));
         }
-        if !reply.warnings.is_empty() {
+        if !reply.warnings.is_empty() && reply.status.is_none() {
             response.insert("warnings".to_owned(), json!(reply.warnings));
         }
         if let Some(mount) = entry.mount {
-            response.extend(describe(mount, "mount_running_plugin_version"));
+            response.extend(describe(mount, "mount_running_plugin_version", Routed::Yes));
         }
         response
     }
@@ -185,14 +296,27 @@ impl Audit {
     }
 }
 
-fn describe(mount: &Settings, version: &str) -> Map {
+/// The path as the router has it: a mount can be asked without the slash at its end.
+fn path(entry: &Entry<'_>, routed: Routed) -> String {
+    let path = &entry.call.path;
+    match entry.mount {
+        Some(mount) if routed == Routed::Yes && mount.path.strip_suffix('/') == Some(path) => {
+            mount.path.clone()
+        }
+        _ => path.clone(),
+    }
+}
+
+fn describe(mount: &Settings, version: &str, routed: Routed) -> Map {
     let mut described = object(json!({
-        "mount_accessor": mount.accessor,
         "mount_class": if mount.path.starts_with("auth/") { "auth" } else { "secret" },
         "mount_point": mount.path,
         "mount_type": mount.kind,
         version: mount.running_version,
     }));
+    if routed == Routed::Yes {
+        described.insert("mount_accessor".to_owned(), json!(mount.accessor));
+    }
     if !mount.running_sha256.is_empty() {
         described.insert("mount_is_external_plugin".to_owned(), json!(true));
         described.insert("mount_running_sha256".to_owned(), json!(mount.running_sha256));

@@ -16,6 +16,8 @@ pub(crate) struct Call {
     pub(crate) operation: Operation,
     /// What follows `/v1/`; a list path ends in a slash.
     pub(crate) path: String,
+    /// Path and query as they were sent.
+    pub(crate) uri: String,
     /// Body and query; `None` where there was none.
     pub(crate) data: Option<Map>,
     pub(crate) headers: BTreeMap<String, Vec<String>>,

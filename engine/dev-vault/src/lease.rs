@@ -56,7 +56,7 @@ impl Lease {
     /// The request that renews or revokes it, as its engine gets it.
     fn request(&self, operation: Operation, path: &str, increment: Duration) -> Option<Request> {
         let Kind::Secret { data, internal_data, ttl, max_ttl, renewable } = &self.kind else { return None };
-        let mut request = Request::new(operation, path, data.clone().unwrap_or_default());
+        let mut request = Request::new(operation.clone(), path, data.clone().unwrap_or_default());
         request.secret = Some(Secret {
             lease: LeaseOptions {
                 ttl: *ttl,
@@ -66,7 +66,11 @@ impl Lease {
                 issue_time: Some(self.issued),
             },
             internal_data: internal_data.clone(),
-            lease_id: String::new(),
+            // Vault stores the id with the secret of a renewal only.
+            lease_id: match operation {
+                Operation::Revoke if self.renewed.is_some() => self.id.clone(),
+                _ => String::new(),
+            },
         });
         Some(request)
     }

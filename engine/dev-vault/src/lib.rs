@@ -1,7 +1,7 @@
 //! An embedded, Vault-compatible host for plugin development, and the stateful fake that tests stand on.
 //!
 //! It answers the part of Vault's HTTP API that plugin work needs with Vault 1.21.4's status codes, bodies, warnings and
-//! error texts, and runs any plugin as Vault runs it. It is for development: what it stores lies in the clear, and it
+//! error texts, and runs any plugin as Vault runs it. What it does not have, it refuses by name. It is for development: what it stores lies in the clear, and it
 //! listens on loopback unless it is told otherwise.
 
 mod audit;

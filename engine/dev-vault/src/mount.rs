@@ -8,7 +8,7 @@ mod view;
 
 use std::sync::{PoisonError, RwLock};
 
-use vault_plugin::logical::{Request, Response};
+use vault_plugin::logical::{Operation, Request, Response};
 
 use crate::core::Core;
 use crate::reply::Failure;
@@ -18,6 +18,9 @@ use vault_plugin::framework::ttl::Limits;
 
 /// The version that a mount of the server itself runs, as Vault 1.21.4 says it.
 pub(crate) const BUILTIN_VERSION: &str = "v1.21.4+builtin.vault";
+
+/// Hexadecimal digits of a token as plugins see it: as many as those of Vault's hash.
+const DIGITS_OF_TOKEN: usize = 40;
 
 /// One mount.
 pub(crate) struct Mount {
@@ -40,14 +43,32 @@ impl Mount {
         self.settings().config.limits(core.options().limits)
     }
 
+    /// The request with what Vault's router adds to every one of them (`vault/router.go`).
+    pub(crate) fn routed(&self, core: &Core, mut request: Request) -> Request {
+        let settings = self.settings();
+        request.client_token = core.identity().keyed_hash(&settings.uuid, &request.client_token);
+        request.client_token.truncate(DIGITS_OF_TOKEN);
+        request.mount_point = settings.path;
+        request.mount_type = settings.kind;
+        request
+    }
+
     /// Hands a request to the mount's plugin.
     pub(crate) async fn ask_engine(
         &self,
         core: &Core,
         request: Request,
     ) -> Result<Option<Response>, Failure> {
+        let settings = self.settings();
+        if settings.tainted && !matches!(request.operation, Operation::Revoke | Operation::Rollback) {
+            let path = settings.path + &request.path;
+            return Err(Failure::new(
+                404,
+                format!("no handler for route \"{path}\". route entry is tainted."),
+            ));
+        }
         match &self.engine {
-            Engine::Plugin(plugin) => plugin.handle_request(core, self, request).await,
+            Engine::Plugin(plugin) => plugin.handle_request(core, self, self.routed(core, request)).await,
             _ => Err(Failure::unsupported_path()),
         }
     }

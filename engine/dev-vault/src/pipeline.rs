@@ -26,6 +26,31 @@ impl Caller {
     }
 }
 
+/// Result of checking the policies of the caller.
+pub(crate) enum Decision {
+    /// They were not checked.
+    NotMade,
+    Denied,
+    /// Allowed by these policies.
+    Granted(Vec<String>),
+}
+
+/// A request that is refused before a mount handles it.
+pub(crate) struct Refusal {
+    pub(crate) failure: Failure,
+    pub(crate) why: Why,
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Why {
+    /// The token is missing or not valid.
+    Token,
+    Policy,
+    /// The engine could not say whether something exists at the path.
+    Existence,
+}
+
 impl Core {
     /// Answers a request.
     pub(crate) async fn handle(self: &Arc<Core>, mut call: Call) -> Outcome {
@@ -47,7 +72,15 @@ impl Core {
             Some(mount) => self.is_open_to_all(mount, &path).await,
             None => false,
         };
-        let caller = self.caller(&call, open)?;
+        let caller = match self.caller(&call, open) {
+            Ok(caller) => caller,
+            Err(failure) => {
+                let caller = Caller { token: None, acl: Acl::Rules(Vec::new()) };
+                let settings = mount.map(|mount| mount.settings());
+                let entry = Entry::new(&call, &caller, settings.as_ref(), Decision::NotMade);
+                return self.refuse(&entry, Refusal { failure, why: Why::Token });
+            }
+        };
         let last_use = self.take_a_use(&caller, open)?;
         let outcome = self.handle_for(&caller, &mut call, mount.as_ref(), &path, open).await;
         match last_use {
@@ -64,28 +97,39 @@ impl Core {
         path: &str,
         open: bool,
     ) -> Outcome {
-        let allowed = self.authorise(caller, call, mount, path, open).await;
+        let decision = self.authorise(caller, call, mount, path, open).await;
         let settings = mount.map(|mount| mount.settings());
-        let entry = Entry { call, caller, mount: settings.as_ref() };
-        self.note(|audit| audit.request(&entry, allowed.as_ref().err()))?;
-        let outcome = match allowed {
-            Ok(()) => self.answer(caller, call, mount, path).await,
-            Err(failure) => return Err(failure),
-        };
-        self.note(|audit| audit.response(&entry, &outcome))?;
-        let reply = match outcome {
-            Ok(Some(mut reply)) => {
-                if reply.mount_type.is_empty() && !open {
-                    reply.mount_type = settings.map(|settings| settings.kind).unwrap_or_default();
-                }
-                reply
+        let entry = match decision {
+            Ok(decision) => Entry::new(call, caller, settings.as_ref(), decision),
+            Err(refusal) => {
+                let decision = if refusal.why == Why::Policy { Decision::Denied } else { Decision::NotMade };
+                return self.refuse(&Entry::new(call, caller, settings.as_ref(), decision), refusal);
             }
-            other => return other,
         };
-        match call.wrap_ttl.filter(|_| call.operation != Operation::Help && reply.wrap.is_none()) {
-            Some(ttl) => wrapping::wrap(self, call, reply, ttl).map(Some),
-            None => Ok(Some(reply)),
-        }
+        self.note(|audit| audit.request(&entry, None))?;
+        let outcome = self.answer(caller, call, mount, path, open).await;
+        let outcome = outcome.and_then(|reply| {
+            let Some(mut reply) = reply else { return Ok(None) };
+            if reply.mount_type.is_empty()
+                && !open
+                && let Some(settings) = &settings
+            {
+                reply.mount_type.clone_from(&settings.kind);
+            }
+            match call.wrap_ttl.filter(|_| call.operation != Operation::Help && reply.wrap.is_none()) {
+                Some(ttl) => wrapping::wrap(self, call, reply, ttl).map(Some),
+                None => Ok(Some(reply)),
+            }
+        });
+        self.note(|audit| audit.response(&entry, &outcome))?;
+        outcome
+    }
+
+    /// Refuses a request, and notes that.
+    fn refuse(&self, entry: &Entry<'_>, refusal: Refusal) -> Outcome {
+        self.note(|audit| audit.request(entry, Some(&refusal.failure)))?;
+        self.note(|audit| audit.refused(entry, &refusal))?;
+        Err(refusal.failure)
     }
 
     /// Finds the caller's token. One that is wrong is refused even where none is needed, but for what is open to all.
@@ -126,21 +170,24 @@ impl Core {
         mount: Option<&Arc<Mount>>,
         path: &str,
         open: bool,
-    ) -> Result<(), Failure> {
-        if open {
-            return Ok(());
-        }
-        if caller.token.is_none() && call.operation != Operation::Help {
-            return Err(Failure::new(403, "permission denied"));
+    ) -> Result<Decision, Refusal> {
+        if caller.token.is_none() && call.operation != Operation::Help && !open {
+            return Err(Refusal { failure: Failure::new(403, "permission denied"), why: Why::Token });
         }
         if call.operation == Operation::Update
             && let Some(mount) = mount
-            && self.exists(caller, call, mount, path).await? == Some(false)
         {
-            call.operation = Operation::Create;
+            let exists = self.exists(caller, call, mount, path, open).await;
+            if exists.map_err(|failure| Refusal { failure, why: Why::Existence })? == Some(false) {
+                call.operation = Operation::Create;
+            }
         }
+        if open {
+            return Ok(Decision::NotMade);
+        }
+        let denied = || Refusal { failure: Failure::permission_denied(), why: Why::Policy };
         if !caller.acl.allows(&call.operation, &call.path) {
-            return Err(Failure::permission_denied());
+            return Err(denied());
         }
         let needs_sudo = match mount {
             Some(mount) => self.needs_sudo(mount, path).await,
@@ -150,9 +197,10 @@ impl Core {
             && call.operation != Operation::Help
             && !caller.acl.allows_sudo(&call.operation, &call.path)
         {
-            return Err(Failure::permission_denied());
+            return Err(denied());
         }
-        Ok(())
+        let granting = caller.acl.granting(&call.operation, &call.path);
+        Ok(Decision::Granted(granting.into_iter().map(str::to_owned).collect()))
     }
 
     async fn exists(
@@ -161,12 +209,17 @@ impl Core {
         call: &Call,
         mount: &Mount,
         path: &str,
+        open: bool,
     ) -> Result<Option<bool>, Failure> {
         match mount.engine() {
             Engine::System | Engine::Token => Ok(None),
             Engine::Cubbyhole => Ok(cubbyhole::exists(self, caller, path)),
             Engine::Plugin(engine) => {
-                match engine.exists(self, mount, self.request(call, caller, mount, path)).await {
+                let mut request = self.request(call, caller, mount, path, open);
+                // Vault names the caller from the request itself on.
+                request.display_name.clear();
+                let request = mount.routed(self, request);
+                match engine.exists(self, mount, request).await {
                     // The request itself will say that there is no such path, or that it takes no writes.
                     Err(Failure { status: 404 | 405, .. }) => Ok(None),
                     Err(failure) if !failure.is_about_plugins() => {
@@ -184,6 +237,7 @@ impl Core {
         call: &Call,
         mount: Option<&Arc<Mount>>,
         path: &str,
+        open: bool,
     ) -> Outcome {
         let Some(mount) = mount else {
             let path = &call.path;
@@ -197,7 +251,10 @@ impl Core {
             Engine::Token => token::api::handle(self, caller, call, path).await,
             Engine::Cubbyhole => cubbyhole::handle(self, caller, call, path),
             Engine::Plugin(_) => {
-                let request = self.request(call, caller, mount, path);
+                let mut request = self.request(call, caller, mount, path, open);
+                if was_routed_before(call) {
+                    request.mount_accessor = mount.settings().accessor;
+                }
                 let response = mount.ask_engine(self, request).await?;
                 self.of_engine(caller, call, mount, response).await
             }
@@ -230,24 +287,24 @@ impl Core {
     }
 
     /// The request as the engine gets it.
-    fn request(&self, call: &Call, caller: &Caller, mount: &Mount, path: &str) -> Request {
+    fn request(&self, call: &Call, caller: &Caller, mount: &Mount, path: &str, open: bool) -> Request {
         let settings = mount.settings();
         let mut request = Request::new(call.operation.clone(), path, call.data.clone().unwrap_or_default());
         request.id.clone_from(&call.id);
         request.headers = settings.pass_through(&call.headers);
         if let Some(token) = &caller.token {
-            request.client_token = self.identity().keyed_hash(&settings.uuid, &token.hash);
+            request.client_token.clone_from(&token.hash);
             request.client_token_accessor.clone_from(&token.accessor);
-            request.display_name.clone_from(&token.display_name);
+            if !open {
+                request.display_name.clone_from(&token.display_name);
+            }
         }
-        request.mount_point = settings.path;
-        request.mount_type = settings.kind;
-        request.mount_accessor = settings.accessor;
-        request.unauthenticated = caller.token.is_none();
+        request.unauthenticated = open;
         request.wrap_info =
             call.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
         request.connection = Some(Connection {
             remote_addr: call.remote.ip().to_string(),
+            // Vault knows it, and does not hand it on to plugins (`sdk/plugin/pb/translation.go`).
             remote_port: 0,
             peer_certificates: Vec::new(),
         });
@@ -287,6 +344,12 @@ impl Core {
             Failure::listed(500, &["internal error"])
         })
     }
+}
+
+/// Whether the mount was asked already whether something exists there. Vault's router tells the accessor of a mount from the
+/// second request on.
+pub(crate) fn was_routed_before(call: &Call) -> bool {
+    matches!(call.operation, Operation::Create | Operation::Update)
 }
 
 /// Whether a special path covers `path`: exactly, as a prefix with `*` at its end, with `+` for a segment.

@@ -68,9 +68,27 @@ impl Capability {
 /// One `path` of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
+    /// The name of the policy; empty until somebody's policies are put together.
+    pub(crate) policy: String,
     /// Without a leading slash; may end in `*`, and have `+` for a whole segment.
     pub(crate) path: String,
     pub(crate) capabilities: BTreeSet<Capability>,
+}
+
+impl Rule {
+    /// Whether it is about more than one path.
+    pub(crate) fn is_pattern(&self) -> bool {
+        self.path.ends_with('*') || self.has_segment_wildcard()
+    }
+
+    /// The path as Vault shows it: without the `*` of a mere prefix.
+    pub(crate) fn shown_path(&self) -> &str {
+        if self.has_segment_wildcard() { &self.path } else { self.path.trim_end_matches('*') }
+    }
+
+    fn has_segment_wildcard(&self) -> bool {
+        self.path.split('/').any(|segment| segment == "+")
+    }
 }
 
 /// The rules of all policies of a token.
@@ -89,6 +107,17 @@ impl Acl {
             Acl::Rules(_) => Capability::needed_for(operation)
                 .is_some_and(|needed| self.at(path, *operation == Operation::List).contains(&needed)),
         }
+    }
+
+    /// The policies that allow `operation` at `path`.
+    pub(crate) fn granting(&self, operation: &Operation, path: &str) -> Vec<&str> {
+        if let Acl::Root = self {
+            return vec!["root"];
+        }
+        let Some(needed) = Capability::needed_for(operation) else { return Vec::new() };
+        let rules = self.rules_at(path, *operation == Operation::List);
+        let granting = rules.into_iter().filter(|rule| rule.capabilities.contains(&needed));
+        granting.map(|rule| rule.policy.as_str()).collect()
     }
 
     /// Whether `path` may be used though it is protected.
@@ -126,17 +155,28 @@ impl Acl {
         }
     }
 
-    /// The capabilities of the most specific rule that matches: exact before everything, then the longest prefix,
-    /// where `+` and `*` count from the place of the first of them.
+    /// The union of the rules at a path; a denial in one of them stands alone.
     fn at(&self, path: &str, list: bool) -> BTreeSet<Capability> {
-        let Acl::Rules(rules) = self else { return BTreeSet::new() };
+        let rules = self.rules_at(path, list);
+        let all: BTreeSet<Capability> =
+            rules.into_iter().flat_map(|rule| rule.capabilities.iter().copied()).collect();
+        if all.contains(&Capability::Deny) { BTreeSet::from([Capability::Deny]) } else { all }
+    }
+
+    /// The most specific rules that match, one for each policy: exact before everything, then the longest prefix,
+    /// where `+` and `*` count from the place of the first of them.
+    fn rules_at(&self, path: &str, list: bool) -> Vec<&Rule> {
+        let Acl::Rules(rules) = self else { return Vec::new() };
         let bare = path.strip_suffix('/').filter(|_| list);
-        let exact = |path: &str| merged(rules.iter().filter(|rule| rule.path == path && is_exact(rule)));
-        let best = |path: &str| {
-            let matching: Vec<&Rule> =
-                rules.iter().filter(|rule| !is_exact(rule) && matches_segments(&rule.path, path)).collect();
-            let top = matching.iter().map(|rule| specificity(&rule.path)).max()?;
-            merged(matching.into_iter().filter(|rule| specificity(&rule.path) == top))
+        let exact = |path: &str| -> Option<Vec<&Rule>> {
+            let exact = rules.iter().filter(|rule| rule.path == path && !rule.is_pattern());
+            Some(exact.collect()).filter(|rules: &Vec<&Rule>| !rules.is_empty())
+        };
+        let best = |path: &str| -> Option<Vec<&Rule>> {
+            let matching =
+                rules.iter().filter(|rule| rule.is_pattern() && matches_segments(&rule.path, path));
+            let top = matching.clone().map(|rule| specificity(&rule.path)).max()?;
+            Some(matching.filter(|rule| specificity(&rule.path) == top).collect())
         };
         exact(path)
             .or_else(|| bare.and_then(exact))
@@ -144,22 +184,6 @@ impl Acl {
             .or_else(|| best(path))
             .unwrap_or_default()
     }
-}
-
-/// The union of equal rules of several policies; a denial in one of them stands alone.
-fn merged<'a>(rules: impl Iterator<Item = &'a Rule>) -> Option<BTreeSet<Capability>> {
-    let mut found = None;
-    for rule in rules {
-        found.get_or_insert_with(BTreeSet::new).extend(rule.capabilities.iter().copied());
-    }
-    match found {
-        Some(all) if all.contains(&Capability::Deny) => Some(BTreeSet::from([Capability::Deny])),
-        found => found,
-    }
-}
-
-fn is_exact(rule: &Rule) -> bool {
-    !rule.path.ends_with('*') && !rule.path.split('/').any(|segment| segment == "+")
 }
 
 fn specificity(path: &str) -> (usize, bool, Reverse<usize>, usize, &str) {

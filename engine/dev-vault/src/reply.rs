@@ -54,6 +54,8 @@ pub(crate) struct Leased {
 pub(crate) struct Auth {
     pub(crate) client_token: String,
     pub(crate) accessor: String,
+    /// For the audit log.
+    pub(crate) display_name: String,
     pub(crate) policies: Vec<String>,
     pub(crate) metadata: BTreeMap<String, String>,
     /// In seconds.
@@ -149,6 +151,16 @@ impl Failure {
         let (count, noun) = (texts.len(), if texts.len() == 1 { "error" } else { "errors" });
         let items: String = texts.iter().map(|text| format!("\t* {text}\n")).collect();
         Failure::new(status, format!("{count} {noun} occurred:\n{items}\n"))
+    }
+
+    /// Whether it is an error of a handler, and not an answer that is one.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.text.as_deref().is_some_and(|text| text.contains(" occurred:\n\t* "))
+    }
+
+    /// Whether the request led nowhere.
+    pub(crate) fn is_about_routes(&self) -> bool {
+        self.text.as_deref().is_some_and(|text| text.starts_with("no handler for route "))
     }
 
     /// What went wrong, without the list that the core puts around it.

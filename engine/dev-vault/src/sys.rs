@@ -1,5 +1,6 @@
 //! `sys/`: the server's own paths, one file an area.
 
+mod absent;
 mod audit;
 mod capabilities;
 mod leases;
@@ -30,19 +31,29 @@ pub(crate) const NEEDS_SUDO: &[&str] = &[
     "audit",
     "audit/*",
     "auth/*",
+    "config/auditing/*",
+    "config/cors",
+    "config/ui/headers/*",
+    "internal/inspect/*",
+    "leases",
     "leases/lookup/*",
     "leases/revoke-force/*",
     "leases/revoke-prefix/*",
     "plugins/catalog/*",
-    "plugins/catalog",
+    "plugins/runtimes/catalog/*",
+    "raw",
+    "raw/*",
+    "remount",
     "revoke-force/*",
     "revoke-prefix/*",
+    "rotate",
     "seal",
+    "step-down",
 ];
 
 /// Answers below `sys/`.
 pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path: &str) -> Outcome {
-    use Operation::{Delete, List, Patch, Read};
+    use Operation::{Delete, List, Read};
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let write = matches!(call.operation, Operation::Create | Operation::Update);
     let operation = if write { &Operation::Update } else { &call.operation };
@@ -60,9 +71,8 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
         }
         (["mounts", at @ ..], Delete) if !at.is_empty() => mounts::disable(core, &mounts::path(at)).await,
         (["auth"], Read) => Ok(Some(mounts::list_auth(core))),
-        (["auth", ..], Operation::Update) => {
-            Err(Failure::invalid("a development server mounts secrets engines only, no auth methods"))
-        }
+        (["auth", at @ .., "tune"], Read) if !at.is_empty() => tune::read(core, &mounts::auth_path(at)),
+        (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(core, &mounts::path(at)),
 
         (["plugins", rest @ ..], _) => plugins::handle(core, call, operation, rest).await,
         (["leases", rest @ ..], _) => leases::handle(core, call, operation, rest).await,
@@ -97,11 +107,11 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
             Ok(None)
         }
 
-        (segments, Read | List | Delete | Patch | Operation::Update) if is_known(segments) => {
-            Err(Failure::unsupported_operation())
-        }
-        (segments, _) if is_known(segments) => Err(Failure::unsupported_operation()),
-        _ => Err(Failure::unsupported_path()),
+        (segments, _) => Err(match absent::refusal(path) {
+            Some(refusal) => refusal,
+            None if is_known(segments) => Failure::unsupported_operation(),
+            None => Failure::unsupported_path(),
+        }),
     }
 }
 

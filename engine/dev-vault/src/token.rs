@@ -5,14 +5,17 @@ pub(crate) mod api;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rand::Rng;
 use rand::distr::Alphanumeric;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 use crate::core::Core;
 use crate::lease::{Kind, Lease};
-use crate::policy::{self, Acl};
+use crate::policy::{self, Acl, Rule};
 use crate::reply::Failure;
 use crate::store::Change;
 
@@ -50,6 +53,13 @@ pub(crate) struct Token {
 impl Token {
     pub(crate) fn is_root(&self) -> bool {
         self.policies.iter().any(|policy| policy == "root")
+    }
+
+    /// Vault's client ID of a token without an entity: a hash of its policies and its namespace.
+    pub(crate) fn client_id(&self) -> String {
+        let mut policies = self.policies.clone();
+        policies.sort_unstable();
+        STANDARD.encode(Sha256::digest(format!("{}\0root", policies.join("\x7f"))))
     }
 
     /// The id of the lease that ends it.
@@ -200,7 +210,8 @@ impl Core {
         let mut rules = Vec::new();
         for name in &token.policies {
             let text = self.policy(name)?.unwrap_or_default();
-            rules.extend(policy::parse(&text).map_err(|error| Failure::internal(&error))?);
+            let parsed = policy::parse(&text).map_err(|error| Failure::internal(&error))?;
+            rules.extend(parsed.into_iter().map(|rule| Rule { policy: name.clone(), ..rule }));
         }
         Ok(Acl::Rules(rules))
     }

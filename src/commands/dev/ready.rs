@@ -47,7 +47,7 @@ impl Ready {
         if !elsewhere.is_empty() {
             commands.push(format!("unset {}", elsewhere.join(" ")));
         }
-        // A development host shows its root token to whoever starts it: that is what the token is for.
+        // The root token is shown on purpose: it is the credential of the development host.
         commands.push(format!(
             "export VAULT_ADDR={} VAULT_TOKEN={}",
             server.address(),

@@ -56,6 +56,7 @@ pub(super) fn call(head: &Parts, path: &str, body: &[u8], remote: SocketAddr) ->
         id: Uuid::new_v4().to_string(),
         operation,
         path,
+        uri: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         data,
         headers: headers(&head.headers),
         token: token(&head.headers),

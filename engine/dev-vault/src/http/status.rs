@@ -1,5 +1,6 @@
 //! What a server says of itself to anybody, sealed or not: health, seal status, initialisation, leader; and the seal.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::http::StatusCode;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{empty, failed, json_text};
-use crate::core::{Core, hex};
+use crate::core::Core;
 use crate::reply::{Failure, object};
 
 /// Answers what is the status' to answer, and leaves the rest.
@@ -25,6 +26,10 @@ pub(super) async fn answer(core: &Arc<Core>, head: &Parts, path: &str, body: &[u
         ("sys/init", _) if is_write => failed(&Failure::invalid("Vault is already initialized")),
         ("sys/leader", "GET") => ok(&leader()),
         ("sys/unseal", _) if is_write => unseal(core, body).await,
+        // Sealing a sealed server succeeds without a token, as in Vault.
+        ("sys/seal", _) if is_write && core.is_sealed() => empty(StatusCode::NO_CONTENT),
+        // Without high availability a step-down succeeds without a token, as in Vault.
+        ("sys/step-down", _) if is_write => empty(StatusCode::NO_CONTENT),
         ("sys/health" | "sys/seal-status" | "sys/init" | "sys/leader" | "sys/unseal", _) => {
             failed(&Failure { status: 405, text: None, data: None })
         }
@@ -122,18 +127,40 @@ async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
     if reset || !core.is_sealed() {
         return ok(&seal_status(core));
     }
-    let own = core.identity().unseal_key.as_str();
-    let own_in_hex = STANDARD.decode(own).map(|bytes| hex(&bytes)).unwrap_or_default();
-    if key != own && key != own_in_hex {
-        let is_encoded = STANDARD.decode(key).is_ok_and(|bytes| bytes.len() >= 16);
-        return failed(&Failure::invalid(if is_encoded {
-            "failed to setup unseal key: cipher: message authentication failed"
-        } else {
-            "'key' must be a valid hex or base64 string"
-        }));
+    if let Err(failure) = check_unseal_key(core.identity().unseal_key.as_str(), key) {
+        return failed(&failure);
     }
     match core.unseal().await {
         Ok(()) => ok(&seal_status(core)),
         Err(error) => failed(&error.into()),
     }
+}
+
+/// Key lengths in bytes that Vault accepts: those of its cipher, plus one byte that a key share can have.
+const KEY_LENGTHS: RangeInclusive<usize> = 16..=33;
+
+fn check_unseal_key(own: &str, given: &str) -> Result<(), Failure> {
+    let bytes = from_hex(given).or_else(|| STANDARD.decode(given).ok());
+    let bytes = bytes.ok_or_else(|| Failure::invalid("'key' must be a valid hex or base64 string"))?;
+    let (min, max) = KEY_LENGTHS.into_inner();
+    if bytes.len() < min {
+        return Err(Failure::invalid(format!("invalid key: key is shorter than minimum {min} bytes")));
+    }
+    if bytes.len() > max {
+        return Err(Failure::invalid(format!("invalid key: key is longer than maximum {max} bytes")));
+    }
+    if STANDARD.decode(own).is_ok_and(|own| own == bytes) {
+        return Ok(());
+    }
+    Err(Failure::invalid(
+        "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: error decrypting seal \
+         wrapped value\nerror decrypting using seal shamir: cipher: message authentication failed",
+    ))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
+    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

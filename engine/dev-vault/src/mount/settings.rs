@@ -25,6 +25,9 @@ pub(crate) struct Settings {
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
     pub(crate) external_entropy_access: bool,
+    /// It is being disabled: its leases can be revoked, and nothing else is routed to it.
+    #[serde(default)]
+    pub(crate) tainted: bool,
     /// Empty for an unversioned plugin.
     pub(crate) plugin_version: String,
     pub(crate) running_version: String,

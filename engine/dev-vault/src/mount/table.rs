@@ -13,6 +13,7 @@ use crate::StoreError;
 use crate::catalog::{Entry, SECRET, not_in_catalog};
 use crate::core::{Core, hex};
 use crate::reply::Failure;
+use crate::rollback;
 use crate::store::Change;
 use vault_plugin::framework::ttl::Limits;
 
@@ -120,6 +121,8 @@ impl Core {
         if !matches!(mount.engine(), Engine::Plugin(_)) {
             return Err(Failure::invalid(format!("cannot unmount \"{path}\"")));
         }
+        self.change_mount(&mount, |settings| settings.tainted = true)?;
+        rollback::roll_back(self, &mount).await;
         self.revoke_prefix_now(path).await?;
         self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(path);
         mount.take_down(self).await;
@@ -198,6 +201,7 @@ pub(crate) fn new_settings(path: &str, kind: &str) -> Settings {
         local: false,
         seal_wrap: false,
         external_entropy_access: false,
+        tainted: false,
         plugin_version: String::new(),
         running_version: String::new(),
         running_sha256: String::new(),

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use vault_plugin::logical::{
-    Access, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError, SystemView,
-    SystemViewError, Transaction,
+    Access, Cluster, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError,
+    SystemView, SystemViewError, Transaction,
 };
 
 use super::{Settings, table};
@@ -89,7 +89,11 @@ pub(super) struct MountSystem {
     key: String,
     system: Limits,
     local: bool,
+    cluster_id: String,
 }
+
+/// What a cluster without replication says of its state: disabled for performance, disabled for disaster recovery.
+const NOT_REPLICATED: u32 = 1 << 12 | 1 << 13;
 
 impl MountSystem {
     pub(super) fn new(core: &Core, settings: &Settings) -> MountSystem {
@@ -98,14 +102,17 @@ impl MountSystem {
             key: table::key(&settings.uuid),
             system: core.options().limits,
             local: settings.local,
+            cluster_id: core.identity().cluster_id.clone(),
         }
     }
 
+    /// The settings of the mount; `None` while it is set up, because it is stored only when its engine runs.
+    fn settings(&self) -> Result<Option<Settings>, SystemViewError> {
+        self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))
+    }
+
     fn limits(&self) -> Result<Limits, SystemViewError> {
-        let settings: Option<Settings> =
-            self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))?;
-        // A mount is kept only when its engine runs.
-        Ok(settings.map_or(self.system, |settings| settings.config.limits(self.system)))
+        Ok(self.settings()?.map_or(self.system, |settings| settings.config.limits(self.system)))
     }
 }
 
@@ -120,15 +127,15 @@ impl SystemView for MountSystem {
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
+        Ok(self.settings()?.is_some_and(|settings| settings.tainted))
     }
 
     async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
-        Ok(false)
+        Ok(self.settings()?.is_some_and(|settings| settings.config.force_no_cache))
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(ReplicationState::ACTIVE)
+        Ok(ReplicationState::from_bits(NOT_REPLICATED))
     }
 
     async fn local_mount(&self) -> Result<bool, SystemViewError> {
@@ -139,8 +146,14 @@ impl SystemView for MountSystem {
         Ok(PluginEnvironment { version: crate::VERSION.to_owned(), ..PluginEnvironment::default() })
     }
 
-    async fn generate_password(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
-        Err(SystemViewError::Host(format!("no password policy found with name {policy:?}")))
+    async fn cluster(&self) -> Result<Cluster, SystemViewError> {
+        // Vault leaves the name out.
+        Ok(Cluster { name: String::new(), id: self.cluster_id.clone() })
+    }
+
+    async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
+        // There are no password policies, and Vault tells a plugin no more than this.
+        Err(SystemViewError::Host("failed to generate password".to_owned()))
     }
 }
 

@@ -99,7 +99,8 @@ fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
     if capabilities.contains(&Deny) {
         capabilities = BTreeSet::from([Deny]);
     }
-    Ok(Rule { path: path.strip_prefix('/').unwrap_or(&path).to_owned(), capabilities })
+    let path = path.strip_prefix('/').unwrap_or(&path).to_owned();
+    Ok(Rule { policy: String::new(), path, capabilities })
 }
 
 struct Parser<'a> {

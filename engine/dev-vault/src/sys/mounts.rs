@@ -16,6 +16,11 @@ pub(super) fn path(segments: &[&str]) -> String {
     format!("{}/", segments.join("/"))
 }
 
+/// As [`path`], of an auth method.
+pub(super) fn auth_path(segments: &[&str]) -> String {
+    format!("{AUTH}{}", path(segments))
+}
+
 pub(super) fn list(core: &Core) -> Reply {
     let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
     Reply::data(by_path(mounts.filter(|mount| !mount.path.starts_with(AUTH))))
@@ -38,6 +43,12 @@ pub(super) fn read(core: &Core, path: &str) -> Outcome {
     let mut reply = Reply::data(settings.describe());
     reply.warnings.extend(settings.version_warning());
     Ok(Some(reply))
+}
+
+pub(super) fn read_auth(core: &Core, path: &str) -> Outcome {
+    let mount = core.mount_at(&format!("{AUTH}{path}"));
+    let mount = mount.ok_or_else(|| Failure::invalid(format!("No auth engine at {path}")))?;
+    Ok(Some(Reply::data(mount.settings().describe())))
 }
 
 pub(super) async fn enable(core: &Core, path: &str, call: &Call) -> Outcome {

@@ -13,7 +13,8 @@ pub(super) fn sanitized(core: &Core) -> Outcome {
     Ok(Some(Reply::data(object(json!({
         "api_addr": "",
         "cluster_addr": "",
-        "cluster_name": core.identity().cluster_name,
+        // The one of a configuration file.
+        "cluster_name": "",
         "default_lease_ttl": 0,
         "max_lease_ttl": 0,
         "disable_mlock": true,

@@ -57,12 +57,12 @@ pub(super) fn resultant_acl(caller: &Caller) -> Outcome {
     let data = match &caller.acl {
         Acl::Root => json!({"root": true, "chroot_namespace": ""}),
         Acl::Rules(rules) => {
-            let shown = |is_prefix: bool| -> Map {
-                let rules = rules.iter().filter(|rule| rule.path.ends_with('*') == is_prefix);
+            let shown = |is_pattern: bool| -> Map {
+                let rules = rules.iter().filter(|rule| rule.is_pattern() == is_pattern);
                 rules
                     .map(|rule| {
                         let names: Vec<_> = rule.capabilities.iter().map(|name| name.as_str()).collect();
-                        (rule.path.trim_end_matches('*').to_owned(), json!({"capabilities": names}))
+                        (rule.shown_path().to_owned(), json!({"capabilities": names}))
                     })
                     .collect()
             };

@@ -288,6 +288,7 @@ fn auth(token: &Token, text: String, ttl: Duration) -> Auth {
     Auth {
         client_token: text,
         accessor: token.accessor.clone(),
+        display_name: token.display_name.clone(),
         policies: token.policies.clone(),
         metadata: token.meta.clone(),
         lease_duration: ttl.as_secs(),

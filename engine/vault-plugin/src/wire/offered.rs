@@ -146,6 +146,18 @@ impl SystemViewService for Offered<dyn SystemView> {
         Ok(Response::new(pb::GeneratePasswordFromPolicyReply { password }))
     }
 
+    async fn cluster_info(
+        &self,
+        _request: Request<pb::Empty>,
+    ) -> Result<Response<pb::ClusterInfoReply>, Status> {
+        let cluster = self.0.cluster().await.map_err(refused)?;
+        Ok(Response::new(pb::ClusterInfoReply {
+            cluster_name: cluster.name,
+            cluster_id: cluster.id,
+            err: String::new(),
+        }))
+    }
+
     async fn mlock_enabled(
         &self,
         _request: Request<pb::Empty>,

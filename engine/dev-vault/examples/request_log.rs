@@ -1,0 +1,135 @@
+//! A secrets engine that writes down every request it gets. The comparison with a real Vault runs it on both hosts.
+
+use std::fs::File;
+use std::io::Write;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use vault_plugin::framework::{Context, Data, Engine, Field, Issued, Lease, NoFields, Path, SecretType};
+use vault_plugin::logical::{Error, Operation, Request, SpecialPaths, SystemViewError};
+
+/// The variable that names the file: one line of JSON a request is appended to it.
+const FILE: &str = "REQUEST_LOG";
+
+#[tokio::main]
+async fn main() -> Result<(), vault_plugin::ServeError> {
+    vault_plugin::serve(engine).await
+}
+
+fn engine() -> Engine<()> {
+    let special = SpecialPaths {
+        root: vec!["guarded".to_owned()],
+        unauthenticated: vec!["open".to_owned()],
+        ..SpecialPaths::default()
+    };
+    let paths = ["plain", "guarded", "open"].map(|name| {
+        Path::new(name)
+            .field("text", Field::string())
+            .exists(exists)
+            .on(Operation::Read, "Log the request.", log)
+            .on(Operation::Update, "Log the request.", log)
+            .on(Operation::Create, "Log the request.", log)
+            .on(Operation::Delete, "Log the request.", log)
+    });
+    let engine = Engine::new(|| ())
+        .version("1.0.0")
+        .special_paths(special)
+        .path(Path::new("lease").on(Operation::Read, "Issue a lease.", issue))
+        .path(Path::new("system").on(Operation::Read, "Show what the host says of itself.", system))
+        .secret(SecretType::new("logged").on_renew(renew).on_revoke(revoke))
+        .periodic(|cx| async move { write(&cx).await });
+    paths.into_iter().fold(engine, Engine::path)
+}
+
+async fn exists(cx: Context<()>, _: NoFields) -> Result<bool, Error> {
+    write(&cx).await?;
+    Ok(false)
+}
+
+async fn log(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    write(&cx).await
+}
+
+async fn issue(cx: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    write(&cx).await?;
+    let lease = Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(2) };
+    Ok(Issued::new("logged", json!({"shown": "text"}), json!({"kept": "text"}), lease))
+}
+
+async fn renew(cx: Context<()>, _: Value) -> Result<Lease, Error> {
+    write(&cx).await?;
+    Ok(Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(2) })
+}
+
+async fn revoke(cx: Context<()>, _: Value) -> Result<(), Error> {
+    write(&cx).await
+}
+
+async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
+    let (host, said) = (cx.system(), |error: SystemViewError| Error::internal(error.to_string()));
+    let environment = host.plugin_env().await.map_err(said)?;
+    Ok(Data(json!({
+        "default_lease_ttl": host.default_lease_ttl().await.map_err(said)?.as_secs(),
+        "max_lease_ttl": host.max_lease_ttl().await.map_err(said)?.as_secs(),
+        "tainted": host.tainted().await.map_err(said)?,
+        "caching_disabled": host.caching_disabled().await.map_err(said)?,
+        "replication_state": format!("{:?}", host.replication_state().await.map_err(said)?),
+        "local_mount": host.local_mount().await.map_err(said)?,
+        "environment": format!("{environment:?}"),
+        "password": host.generate_password("nobody").await.err().map(|error| error.to_string()),
+        "entity": host.entity("nobody").await.map(|entity| entity.is_some()).map_err(|error| error.to_string()),
+        "groups": host.groups_of_entity("nobody").await.map(|groups| groups.len()).map_err(|error| error.to_string()),
+        "cluster": host.cluster().await.map(|cluster| format!("{cluster:?}")).map_err(|error| error.to_string()),
+        "mlock": host.mlock_enabled().await.map_err(|error| error.to_string()),
+    })))
+}
+
+async fn write(cx: &Context<()>) -> Result<(), Error> {
+    let failed = |error: std::io::Error| Error::internal(error.to_string());
+    let Some(path) = std::env::var_os(FILE) else { return Ok(()) };
+    let mut line = describe(cx.request());
+    line["tainted"] = json!(cx.system().tainted().await.map_err(|error| error.to_string()));
+    let mut file = File::options().create(true).append(true).open(path).map_err(failed)?;
+    file.write_all(format!("{line}\n").as_bytes()).map_err(failed)
+}
+
+fn describe(request: &Request) -> Value {
+    let secret = request.secret.as_ref().map(|secret| {
+        json!({
+            "ttl": secret.lease.ttl.as_secs(),
+            "max_ttl": secret.lease.max_ttl.as_secs(),
+            "renewable": secret.lease.renewable,
+            "increment": secret.lease.increment.as_secs(),
+            "has_issue_time": secret.lease.issue_time.is_some(),
+            "internal_data": secret.internal_data,
+            "lease_id": secret.lease_id,
+        })
+    });
+    let connection = request.connection.as_ref().map(|connection| {
+        json!({
+            "remote_addr": connection.remote_addr,
+            "remote_port": connection.remote_port,
+            "certificates": connection.peer_certificates.len(),
+        })
+    });
+    json!({
+        "operation": request.operation.as_str(),
+        "path": request.path,
+        "data": request.data,
+        "secret": secret,
+        "headers": request.headers,
+        // Random, or a hash: its form is what hosts have in common.
+        "id": request.id.len(),
+        "client_token": request.client_token.len(),
+        "client_token_accessor": request.client_token_accessor.len(),
+        "display_name": request.display_name,
+        "mount_point": request.mount_point,
+        "mount_type": request.mount_type,
+        "mount_accessor": request.mount_accessor,
+        "wrap_ttl": request.wrap_info.as_ref().map(|wrap| wrap.ttl.as_secs()),
+        "entity_id": request.entity_id,
+        "policy_override": request.policy_override,
+        "unauthenticated": request.unauthenticated,
+        "connection": connection,
+    })
+}
