@@ -8,6 +8,7 @@ mod lab;
 mod mounts;
 
 mod alerts;
+mod connection;
 mod credentials;
 mod dev;
 mod doctor;
