@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use harness::{Cluster, PluginVolume, Program, VaultPods, build};
-use rand::RngCore;
+use rand::Rng;
 use serde_json::json;
 use tempfile::TempDir;
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
-use rand::Rng;
+use rand::RngExt;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::core::Core;

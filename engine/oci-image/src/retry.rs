@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::Rng;
+use rand::RngExt;
 
 /// How often something is tried, and how long the first pause is; each further one is twice as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use rand::RngCore;
+use rand::Rng;
 use uuid::Uuid;
 
 use super::engine::{Engine, PluginEngine};

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use harness::{Program, RunningProgram, Stream};
 use rand::rngs::StdRng;
-use rand::{Rng as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _};
 use serde_json::Value;
 
 /// Cases that are asked at once, so that neither side waits for the other at each.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::env::consts::ARCH;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,10 +39,8 @@ impl ImageArchive {
         let folder = tempfile::tempdir().expect("the temporary directory is writable");
         let layer = folder.path().join("layer.tar");
         write_layer(&layer, content).unwrap_or_else(|error| panic!("cannot make the image {name}: {error}"));
-        let mut hash = Sha256::new();
-        io::copy(&mut File::open(&layer).expect("it was just written"), &mut hash)
-            .expect("a file can be read");
-        let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let written = fs::read(&layer).expect("it was just written");
+        let digest: String = Sha256::digest(written).iter().map(|byte| format!("{byte:02x}")).collect();
 
         let configuration = json!({
             "architecture": match ARCH { "x86_64" => "amd64", "aarch64" => "arm64", other => other },

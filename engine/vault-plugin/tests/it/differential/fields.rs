@@ -1,6 +1,6 @@
 //! Values for every type of field, through Go's `FieldData` and ours.
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use serde_json::{Value, json};
 use vault_plugin::framework::{Context, Data, Engine, Field, Path};
 use vault_plugin::logical::{Error, Map, Operation};

@@ -1,6 +1,6 @@
 //! Patterns and paths, through Go's routing and ours.
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use vault_plugin::framework::{Context, Data, Engine, Path};

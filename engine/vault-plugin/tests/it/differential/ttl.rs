@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use vault_plugin::framework::ttl::{Limits, Wanted, calculate};

@@ -1,6 +1,6 @@
 //! JSON values such as callers send, and such as nobody would.
 
-use rand::Rng as _;
+use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Map, Value, json};
 
