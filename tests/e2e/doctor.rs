@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use harness::{Doctor, Shared, build};
+use harness::{Doctor, Shared, build, eventually};
 use rollout::Binary;
 use serde_json::{Value, json};
 
@@ -123,6 +123,15 @@ impl Server {
     async fn deregister_by_hand(&self, version: &str) {
         let path = format!("sys/plugins/catalog/secret/{NAME}?version={version}");
         self.lab.vault.api("DELETE", &path, None).await.success();
+    }
+
+    /// Waits until the server has noticed that its plugin has ended, and cannot start it again without its file.
+    async fn wait_plugin_missed(&self) {
+        eventually("the server has noticed that the plugin is gone", async || {
+            let said = self.lab.vault.api("GET", "custom/config", None).await.body.to_string();
+            said.contains("no such file or directory").then_some(())
+        })
+        .await;
     }
 
     /// Writes an executable file into the plugin directory.

@@ -57,6 +57,7 @@ async fn fails_with_the_finding(code: i32, command: &[&str]) {
     let server = Server::healthy().await;
     server.lab.kill_plugin().await;
     fs::remove_file(server.file()).unwrap();
+    server.wait_plugin_missed().await;
     let failed = server.doctor.program.run(command).await;
     assert_eq!(failed.code, Some(code), "{failed:?}");
     assert!(failed.stderr.contains("VTP-301"), "{}", failed.stderr);

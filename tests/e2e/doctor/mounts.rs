@@ -111,11 +111,7 @@ async fn vtp_505_a_mount_does_not_answer() {
     let kept = server.lab.folder().join("kept");
     server.lab.kill_plugin().await;
     fs::rename(server.file(), &kept).unwrap();
-    eventually("the server has noticed that the plugin is gone", async || {
-        let said = server.lab.vault.api("GET", "custom/config", None).await.body.to_string();
-        said.contains("no such file or directory").then_some(())
-    })
-    .await;
+    server.wait_plugin_missed().await;
     let findings = server.doctor.finds(&["VTP-301", "VTP-505"], &[]).await;
     server.doctor.explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
     server.doctor.follow(&findings[0], &kept).await;
