@@ -11,6 +11,7 @@ mod doctor;
 mod http_client;
 mod kept_logs;
 mod kubernetes_auth;
+mod leadership;
 mod load;
 mod network;
 mod port;
@@ -35,6 +36,7 @@ pub use cluster::{
 pub use description::PluginDescription;
 pub use doctor::{Doctor, set_mode};
 pub use kubernetes_auth::KubernetesAuth;
+pub use leadership::{Leader, Leadership};
 pub use load::{Account, FailedRequest, Load, Retries};
 pub use network::Forward;
 pub use port::free as free_port;

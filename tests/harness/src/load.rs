@@ -38,7 +38,8 @@ pub enum Retries {
 #[must_use = "stop it, and look at its account"]
 pub struct Load {
     clients: JoinSet<Account>,
-    served: Arc<AtomicUsize>,
+    /// What each client is called, and how many credentials it has got.
+    served: Vec<(String, Arc<AtomicUsize>)>,
     stop: Arc<AtomicBool>,
 }
 
@@ -51,6 +52,12 @@ pub struct FailedRequest {
     pub request: String,
     /// What came instead of an answer.
     pub got: String,
+    /// The pods or servers that were asked, one for each try.
+    pub pods: Vec<String>,
+    /// When the first try began.
+    pub from: Instant,
+    /// When the last try had failed.
+    pub until: Instant,
 }
 
 /// What came of a load.
@@ -74,14 +81,18 @@ impl Load {
     /// Starts clients of pods. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
     pub fn start(pods: &VaultPods, upstream: &Upstream, mounts: &[&str]) -> Load {
         let names = pods.names().into_iter();
-        let urls = names.map(|pod| Urls { here: pods.url(pod), in_network: pods.url_in_network(pod) });
+        let urls = names.map(|pod| Urls {
+            name: pod.to_owned(),
+            here: pods.url(pod),
+            in_network: pods.url_in_network(pod),
+        });
         Load::on(urls.collect(), pods.ca_file(), pods.root_token(), upstream, mounts)
     }
 
     /// Starts clients of one server, with the same mounts.
     pub fn on_server(vault: &VaultServer, upstream: &Upstream, mounts: &[&str]) -> Load {
         let url = vault.address().to_owned();
-        let urls = vec![Urls { in_network: url.clone(), here: url }];
+        let urls = vec![Urls { name: url.clone(), in_network: url.clone(), here: url }];
         Load::on(urls, vault.ca_file(), vault.root_token(), upstream, mounts)
     }
 
@@ -92,33 +103,47 @@ impl Load {
         upstream: &Upstream,
         mounts: &[&str],
     ) -> Load {
-        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
+        let mut load = Load { clients: JoinSet::new(), served: Vec::new(), stop: Arc::default() };
         for number in 0..2 * CLIENTS {
+            let retries = if number % 2 == 0 { Retries::Official } else { Retries::Never };
+            let mount = mounts[number / 2 % mounts.len()];
+            let served = Arc::default();
+            let name = format!("client {number} of {mount}/ (retries: {retries:?})");
+            load.served.push((name, Arc::clone(&served)));
             let client = Client {
                 http: http_client::trusting(ca_file),
                 token: token.to_owned(),
                 server: number % servers.len(),
                 servers: servers.clone(),
-                mount: mounts[number / 2 % mounts.len()].to_owned(),
-                retries: if number % 2 == 0 { Retries::Official } else { Retries::Never },
+                mount: mount.to_owned(),
+                retries,
                 issued: upstream.tokens(),
                 account: Account::default(),
             };
-            load.clients.spawn(client.work(Arc::clone(&load.served), Arc::clone(&load.stop)));
+            load.clients.spawn(client.work(served, Arc::clone(&load.stop)));
         }
         load
     }
 
-    /// Waits until every client could have got another credential: until all together have got as many as they are.
+    /// Waits until every single client has got another credential from its mount.
     pub async fn goes_on(&self) {
-        self.wait_served(2 * CLIENTS).await;
+        let count = |served: &AtomicUsize| served.load(Ordering::Relaxed);
+        let before: Vec<usize> = self.served.iter().map(|(_, served)| count(served)).collect();
+        eventually("another credential for every client", async || {
+            let clients = self.served.iter().zip(&before);
+            let behind = clients.filter(|((_, served), before)| count(served) <= **before);
+            let names: Vec<&str> = behind.map(|((name, _), _)| name.as_str()).collect();
+            if names.is_empty() { Ok(()) } else { Err(format!("none for {}", names.join(", "))) }
+        })
+        .await;
     }
 
     /// Waits until the clients have got this many more credentials, all together.
     pub async fn wait_served(&self, count: usize) {
-        let before = self.served.load(Ordering::Relaxed);
+        let all = || self.served.iter().map(|(_, served)| served.load(Ordering::Relaxed)).sum::<usize>();
+        let before = all();
         eventually(&format!("{count} more credentials"), async || {
-            let more = self.served.load(Ordering::Relaxed) - before;
+            let more = all() - before;
             if more >= count { Ok(()) } else { Err(format!("{more} more")) }
         })
         .await;
@@ -158,6 +183,7 @@ impl Account {
 /// Of one Vault.
 #[derive(Clone)]
 struct Urls {
+    name: String,
     here: String,
     in_network: String,
 }
@@ -243,8 +269,9 @@ impl Client {
         self.account.requests += 1;
         let started = Instant::now();
         let tries = if self.retries == Retries::Official { 3 } else { 1 };
-        let mut got = String::new();
+        let (mut got, mut asked) = (String::new(), Vec::new());
         for number in 1..=tries {
+            asked.push(self.servers[self.server].name.clone());
             let again = match self.send(method, path, body.as_ref()).await {
                 Ok(reply) if reply.status < 300 => {
                     self.account.longest = self.account.longest.max(started.elapsed());
@@ -269,7 +296,8 @@ impl Client {
             }
         }
         let request = format!("{method} {path}");
-        self.account.failed.push(FailedRequest { retries: self.retries, request, got });
+        let (retries, until) = (self.retries, Instant::now());
+        self.account.failed.push(FailedRequest { retries, request, got, pods: asked, from: started, until });
         None
     }
 

@@ -143,6 +143,16 @@ impl Program {
     /// Starts the program with all three streams piped. It is killed when the child is dropped. No wait for it has a
     /// deadline, unlike with [`Program::start`].
     pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
+        self.spawn_into(args, Stdio::piped(), Stdio::piped())
+    }
+
+    /// As [`Program::spawn`], with these as standard output and standard error.
+    pub fn spawn_into<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> Child {
         let (command, home) = match &self.root {
             None => (Command::new(&self.binary), self.home.path()),
             Some(root) => (root::command(root, &self.binary), Path::new("/")),
@@ -159,8 +169,8 @@ impl Program {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(stdout)
+            .stderr(stderr)
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()))

@@ -328,8 +328,13 @@ impl VaultPods {
 
     /// What the Vault of a pod, and its plugins, have logged since its container started.
     pub async fn logs(&self, pod: &str) -> String {
+        self.logs_if_there(pod).await.unwrap_or_else(|| panic!("no logs of {pod}"))
+    }
+
+    /// As [`VaultPods::logs`], of a pod that may not be there.
+    pub async fn logs_if_there(&self, pod: &str) -> Option<String> {
         let parameters = LogParams { container: Some(VAULT.to_owned()), ..LogParams::default() };
-        self.pods().logs(pod, &parameters).await.unwrap_or_else(|error| panic!("no logs of {pod}: {error}"))
+        self.pods().logs(pod, &parameters).await.ok()
     }
 
     /// The entries of a pod's audit log, oldest first, those of earlier containers as well.
