@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version, roll_back, smoke,
+    Failover, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version, roll_back,
+    smoke,
 };
 use serde::Serialize;
 use vault_api::Client;
@@ -51,7 +52,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     let mut interrupts = Interrupts::default();
     let carried = carry_out(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world.client, &register, &carried.done, &interrupts, ui).await?,
+        Ended::Done => try_mounts(&world.client, &register, &carried, &interrupts, ui).await?,
         Ended::DryRun | Ended::NothingToDo => Vec::new(),
     };
     let mut mounts = carried.observed.mounts.clone();
@@ -70,7 +71,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
 async fn try_mounts(
     client: &Client,
     register: &Register,
-    done: &[Step],
+    carried: &Carried,
     interrupts: &Interrupts,
     ui: &mut Ui,
 ) -> Result<Vec<SmokeReport>, CommandError> {
@@ -83,16 +84,23 @@ async fn try_mounts(
         let path = mount.path.join(below);
         match smoke(client, &path, &mut |event| ui.event(event)).await {
             Ok(report) => reports.push(report),
-            Err(error) => return Err(undone(client, &path, error, done, ui).await),
+            Err(error) => return Err(undone(client, &path, error, carried, ui).await),
         }
     }
     Ok(reports)
 }
 
 /// Moves back what was moved to a version that does not do its work.
-async fn undone(client: &Client, path: &str, error: SmokeError, done: &[Step], ui: &mut Ui) -> CommandError {
+async fn undone(
+    client: &Client,
+    path: &str,
+    error: SmokeError,
+    carried: &Carried,
+    ui: &mut Ui,
+) -> CommandError {
     let message = format!("{path} does not work");
-    let back = roll_back(client, done, &message, &mut |event| ui.event(event)).await;
+    let (done, failover) = (&carried.done, Failover::of(&carried.observed));
+    let back = roll_back(client, failover, done, &message, &mut |event| ui.event(event)).await;
     let lease = error.lease_left().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) if mounts.is_empty() => (

@@ -1,6 +1,6 @@
 //! Carries a confirmed plan out, one proven step after the other.
 
-mod act;
+pub(crate) mod act;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::observed::{Observed, ThisRun};
 use crate::refusal::Refusal;
 use crate::site::held::HeldLease;
 use crate::step::Step;
-use crate::undo::{Switched, clear, moved, switch_back};
+use crate::undo::{Failover, Switched, Undo, moved};
 use act::StepError;
 
 /// How a run ended.
@@ -465,17 +465,23 @@ impl Run<'_> {
                 _ => Outcome::Failed { done: self.done, step, error },
             };
         }
-        let done = self.done;
+        let (undo, done) = (self.undoing(), self.done);
         let mounts = moved(&self.switched);
         (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
-        match switch_back(&self.world.client, &self.switched).await {
+        match undo.switch_back(&self.switched).await {
             Ok(()) => Outcome::RolledBack { done, step, error, mounts },
             Err(left) => Outcome::NeedsPerson { done, step, error, left },
         }
     }
 
+    fn undoing(&self) -> Undo {
+        let failover = self.seen.as_ref().map_or(Failover::Impossible, Failover::of);
+        Undo { client: self.world.client.clone(), failover }
+    }
+
     /// Mounts first, as people use them; then everything that this run has brought.
     async fn undo(self, step: Option<Step>, error: String) -> Outcome {
+        let undo = self.undoing();
         let Self { world, listener, done, switched, leases, .. } = self;
         let left_behind = |left: Vec<String>| {
             let leases = leases.iter().map(|lease| {
@@ -493,13 +499,13 @@ impl Run<'_> {
         let mounts = moved(&switched);
         if !mounts.is_empty() {
             listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
-            if let Err(left) = switch_back(&world.client, &switched).await {
+            if let Err(left) = undo.switch_back(&switched).await {
                 return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
             }
         }
         let mut attempted = done.clone();
         attempted.extend(step.clone().filter(|step| done.last() != Some(step)));
-        let cleared = clear(world, &attempted, listener).await.err().unwrap_or_default();
+        let cleared = undo.clear(world, &attempted, listener).await.err().unwrap_or_default();
         let left = left_behind(cleared);
         match (left.is_empty(), mounts.is_empty()) {
             (false, _) => Outcome::NeedsPerson { done, step, error, left },

@@ -64,5 +64,5 @@ pub use site::{Age, Copied, Look, Question, Site, SiteError};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
 pub use sums::{Sums, SumsError};
-pub use undo::roll_back;
+pub use undo::{Failover, roll_back};
 pub use version::{Version, VersionError};

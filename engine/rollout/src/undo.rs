@@ -6,8 +6,9 @@ use tokio::time::Instant;
 use vault_api::catalog::{Deregister, EntryName};
 use vault_api::mounts::{Disable, Read, TuneVersion};
 use vault_api::pins::{Pin, Set};
-use vault_api::{Client, reload};
+use vault_api::{CallError, Client, Endpoint, reload};
 
+use crate::apply::act::is_of_a_lost_node;
 use crate::apply::{LONGEST_WAIT, LOOK_AGAIN, chain};
 use crate::decide::half_switched;
 use crate::event::Event;
@@ -17,6 +18,23 @@ use crate::observed::site::{NodeName, Presence};
 use crate::observed::{Observed, PluginDirectory};
 use crate::site::{Age, Look, Question, Site};
 use crate::step::Step;
+
+/// Whether another node takes over when the active one is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failover {
+    /// A call that the loss of a node cuts off is repeated at its successor.
+    Awaited,
+    /// There is no other node.
+    Impossible,
+}
+
+impl Failover {
+    /// Among the nodes that were seen.
+    pub fn of(observed: &Observed) -> Self {
+        let others = observed.site.as_ref().is_some_and(|site| site.nodes.len() > 1);
+        if others { Self::Awaited } else { Self::Impossible }
+    }
+}
 
 /// Mounts that were moved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +108,7 @@ pub(crate) fn moved(switched: &[Switched]) -> Vec<MountPath> {
 /// Do not drop the future before it ends.
 pub async fn roll_back(
     client: &Client,
+    failover: Failover,
     done: &[Step],
     because: &str,
     listener: &mut dyn FnMut(&Event),
@@ -98,117 +117,161 @@ pub async fn roll_back(
     let mounts = moved(&switched);
     if !mounts.is_empty() {
         listener(&Event::RollingBack { mounts: mounts.clone(), because: because.to_owned() });
-        switch_back(client, &switched).await?;
+        Undo { client: client.clone(), failover }.switch_back(&switched).await?;
     }
     Ok(mounts)
 }
 
-/// Moves every mount back, reloads them, and reads back what runs. A mount that is gone needs nothing.
-/// On failure: what is where, a sentence each.
-pub(crate) async fn switch_back(client: &Client, switched: &[Switched]) -> Result<(), Vec<String>> {
-    let mut left = Vec::new();
-    let mut paths = Vec::new();
-    for switched in switched {
-        match switched {
-            Switched::Mount { path, from } if from.is_empty() => left.push(format!(
-                "{path} had no version before, and \"no version\" cannot be configured again; \
+/// How things are taken back.
+pub(crate) struct Undo {
+    pub(crate) client: Client,
+    pub(crate) failover: Failover,
+}
+
+impl Undo {
+    /// Moves every mount back, reloads them, and reads back what runs. A mount that is gone needs nothing.
+    /// On failure: what is where, a sentence each.
+    pub(crate) async fn switch_back(&self, switched: &[Switched]) -> Result<(), Vec<String>> {
+        let mut left = Vec::new();
+        let mut paths = Vec::new();
+        for switched in switched {
+            match switched {
+                Switched::Mount { path, from } if from.is_empty() => left.push(format!(
+                    "{path} had no version before, and \"no version\" cannot be configured again; \
                  move it to a version that works, and reload it"
-            )),
-            Switched::Mount { path, from } => {
-                if is_gone(client, path).await {
-                    continue;
-                }
-                match client.send(&TuneVersion { path: path.to_string(), version: from.clone() }).await {
-                    Ok(_) => paths.push(path.to_string()),
-                    Err(error) => {
-                        left.push(format!("{path} could not be moved back to {from} ({})", chain(&error)));
+                )),
+                Switched::Mount { path, from } => {
+                    if self.is_gone(path).await {
+                        continue;
                     }
-                }
-            }
-            Switched::Pin { pin, mounts } => match client.send(&Set(pin.clone())).await {
-                Ok(_) => {
-                    for path in mounts {
-                        if !is_gone(client, path).await {
-                            paths.push(path.to_string());
+                    match self.send(&TuneVersion { path: path.to_string(), version: from.clone() }).await {
+                        Ok(_) => paths.push(path.to_string()),
+                        Err(error) => {
+                            left.push(format!(
+                                "{path} could not be moved back to {from} ({})",
+                                chain(&error)
+                            ));
                         }
                     }
                 }
-                Err(error) => {
-                    let Pin { name, version, .. } = pin;
-                    left.push(format!("{name} could not be pinned to {version} again ({})", chain(&error)));
-                }
-            },
-        }
-    }
-    if !paths.is_empty()
-        && let Err(error) = client.send(&reload::Mounts { paths }).await
-    {
-        left.push(format!("the mounts could not be reloaded ({})", chain(&error)));
-    }
-    for (path, from) in switched.iter().flat_map(Switched::mounts).filter(|(_, from)| !from.is_empty()) {
-        match client.send(&Read { path: path.to_string() }).await {
-            Ok(Some(shown)) if shown.mount.running_version == *from => {}
-            Ok(Some(shown)) => {
-                left.push(format!("{path} runs {:?} and not {from}", shown.mount.running_version));
+                Switched::Pin { pin, mounts } => match self.send(&Set(pin.clone())).await {
+                    Ok(_) => {
+                        for path in mounts {
+                            if !self.is_gone(path).await {
+                                paths.push(path.to_string());
+                            }
+                        }
+                    }
+                    Err(error) => {
+                        let Pin { name, version, .. } = pin;
+                        left.push(format!(
+                            "{name} could not be pinned to {version} again ({})",
+                            chain(&error)
+                        ));
+                    }
+                },
             }
-            Ok(None) => {}
-            Err(error) => left.push(format!("it is not known what {path} runs ({})", chain(&error))),
         }
+        if !paths.is_empty()
+            && let Err(error) = self.send(&reload::Mounts { paths }).await
+        {
+            left.push(format!("the mounts could not be reloaded ({})", chain(&error)));
+        }
+        for (path, from) in switched.iter().flat_map(Switched::mounts).filter(|(_, from)| !from.is_empty()) {
+            match self.send(&Read { path: path.to_string() }).await {
+                Ok(Some(shown)) if shown.mount.running_version == *from => {}
+                Ok(Some(shown)) => {
+                    left.push(format!("{path} runs {:?} and not {from}", shown.mount.running_version));
+                }
+                Ok(None) => {}
+                Err(error) => left.push(format!("it is not known what {path} runs ({})", chain(&error))),
+            }
+        }
+        if left.is_empty() { Ok(()) } else { Err(left) }
     }
-    if left.is_empty() { Ok(()) } else { Err(left) }
-}
 
-async fn is_gone(client: &Client, path: &MountPath) -> bool {
-    matches!(client.send(&Read { path: path.to_string() }).await, Ok(None))
-}
+    async fn is_gone(&self, path: &MountPath) -> bool {
+        matches!(self.send(&Read { path: path.to_string() }).await, Ok(None))
+    }
 
-/// Removes what `steps` have brought: canaries, catalog entries, files. The last of them may have failed half way.
-/// On failure: what is where, a sentence each.
-pub(crate) async fn clear(
-    world: &World,
-    steps: &[Step],
-    listener: &mut dyn FnMut(&Event),
-) -> Result<(), Vec<String>> {
-    let client = &world.client;
-    let mut left = Vec::new();
-    for step in steps.iter().rev() {
-        let undone = match step {
-            Step::MountCanary { path, .. } => {
-                if steps.contains(&Step::RemoveCanary { path: path.clone() }) {
-                    continue;
+    /// Removes what `steps` have brought: canaries, catalog entries, files. The last of them may have failed half way.
+    /// On failure: what is where, a sentence each.
+    pub(crate) async fn clear(
+        &self,
+        world: &World,
+        steps: &[Step],
+        listener: &mut dyn FnMut(&Event),
+    ) -> Result<(), Vec<String>> {
+        let mut left = Vec::new();
+        for step in steps.iter().rev() {
+            let undone = match step {
+                Step::MountCanary { path, .. } => {
+                    if steps.contains(&Step::RemoveCanary { path: path.clone() }) {
+                        continue;
+                    }
+                    self.remove_canary(path).await
                 }
-                remove_canary(client, path).await
-            }
-            Step::RegisterVersion { kind, name, version, .. } => {
-                let (gone, version) = (steps, version.tagged());
-                let removal =
-                    Step::DeregisterVersion { kind: *kind, name: name.clone(), version: version.clone() };
-                if gone.contains(&removal) {
-                    continue;
+                Step::RegisterVersion { kind, name, version, .. } => {
+                    let (gone, version) = (steps, version.tagged());
+                    let removal =
+                        Step::DeregisterVersion { kind: *kind, name: name.clone(), version: version.clone() };
+                    if gone.contains(&removal) {
+                        continue;
+                    }
+                    let name = EntryName { kind: *kind, name: name.clone(), version: Some(version) };
+                    self.send(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
                 }
-                let name = EntryName { kind: *kind, name: name.clone(), version: Some(version) };
-                client.send(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
+                Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.site {
+                    Some(site) => take_away(site.as_ref(), directory, file, sha256, nodes).await,
+                    None => Ok(()),
+                },
+                Step::Persist { from, .. } => match &world.site {
+                    Some(site) => site.persist(from).await.map_err(|error| chain(&error)),
+                    None => Ok(()),
+                },
+                _ => continue,
+            };
+            match undone {
+                Ok(()) => listener(&Event::Undone { step: step.clone() }),
+                // What is registered needs its file, so nothing before a failure is taken away.
+                Err(why) => {
+                    left.push(format!("this could not be undone: {step} ({why})"));
+                    break;
+                }
             }
-            Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.site {
-                Some(site) => take_away(site.as_ref(), directory, file, sha256, nodes).await,
-                None => Ok(()),
-            },
-            Step::Persist { from, .. } => match &world.site {
-                Some(site) => site.persist(from).await.map_err(|error| chain(&error)),
-                None => Ok(()),
-            },
-            _ => continue,
-        };
-        match undone {
-            Ok(()) => listener(&Event::Undone { step: step.clone() }),
-            // What is registered needs its file, so nothing before a failure is taken away.
-            Err(why) => {
-                left.push(format!("this could not be undone: {step} ({why})"));
-                break;
+        }
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    }
+
+    /// Unmounts it, and looks whether it is gone: it may have been mounted by a call whose answer was lost.
+    async fn remove_canary(&self, path: &MountPath) -> Result<(), String> {
+        let disabled = self.send(&Disable { path: path.to_string() }).await;
+        match self.send(&Read { path: path.to_string() }).await {
+            Ok(None) => Ok(()),
+            Ok(Some(_)) => Err(match disabled {
+                Ok(_) => "it is still mounted".to_owned(),
+                Err(error) => chain(&error),
+            }),
+            Err(error) => Err(chain(&error)),
+        }
+    }
+
+    /// Sends a request, at the successor too if the node is lost that has it.
+    async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
+        let started = Instant::now();
+        loop {
+            match self.client.send(endpoint).await {
+                Err(error)
+                    if self.failover == Failover::Awaited
+                        && is_of_a_lost_node(&error)
+                        && started.elapsed() < LONGEST_WAIT =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                sent => return sent,
             }
         }
     }
-    if left.is_empty() { Ok(()) } else { Err(left) }
 }
 
 /// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
@@ -247,18 +310,5 @@ async fn take_away(
             return Err(unseen.join("; "));
         }
         tokio::time::sleep(LOOK_AGAIN).await;
-    }
-}
-
-/// Unmounts it, and looks whether it is gone: it may have been mounted by a call whose answer was lost.
-async fn remove_canary(client: &Client, path: &MountPath) -> Result<(), String> {
-    let disabled = client.send(&Disable { path: path.to_string() }).await;
-    match client.send(&Read { path: path.to_string() }).await {
-        Ok(None) => Ok(()),
-        Ok(Some(_)) => Err(match disabled {
-            Ok(_) => "it is still mounted".to_owned(),
-            Err(error) => chain(&error),
-        }),
-        Err(error) => Err(chain(&error)),
     }
 }

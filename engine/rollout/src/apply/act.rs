@@ -47,16 +47,7 @@ impl StepError {
             Self::Call(call) | Self::Smoke(SmokeError::Read { source: call, .. }) => call,
             _ => return false,
         };
-        match call {
-            CallError::Sealed { .. } => true,
-            CallError::Api(answer) => {
-                LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE).any(|words| answer.says(words))
-            }
-            CallError::Transport { trouble, .. } => {
-                matches!(trouble, Trouble::NoConnection | Trouble::Broken | Trouble::Standby)
-            }
-            _ => false,
-        }
+        is_of_a_lost_node(call)
     }
 
     /// The lease that may live on.
@@ -65,6 +56,20 @@ impl StepError {
             Self::Smoke(error) => error.lease_left(),
             _ => None,
         }
+    }
+}
+
+/// Whether a call failed on a node that another one takes over from. It may have been carried out.
+pub(crate) fn is_of_a_lost_node(call: &CallError) -> bool {
+    match call {
+        CallError::Sealed { .. } => true,
+        CallError::Api(answer) => {
+            LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE).any(|words| answer.says(words))
+        }
+        CallError::Transport { trouble, .. } => {
+            matches!(trouble, Trouble::NoConnection | Trouble::Broken | Trouble::Standby)
+        }
+        _ => false,
     }
 }
 
