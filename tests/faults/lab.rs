@@ -1,4 +1,4 @@
-//! Three pods under load, two versions of our plugin, and what must hold of them after a fault.
+//! Three pods with two mounts of our plugin, three versions of it, and what is asked and done past the program under test.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,46 +6,105 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::sync::Arc;
 
-use harness::{Account, Cluster, Load, PluginVolume, Program, Upstream, VaultPods, build, eventually};
+use harness::{
+    Account, Cluster, ImageArchive, ImageKind, Load, Output, PluginVolume, Product, Program, Transport,
+    Upstream, VaultPods, build, eventually,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::gate::Gate;
+use crate::hold;
+use crate::point::{Command, PodKind};
+use crate::snapshot::Snapshot;
 
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 pub(crate) const NAME: &str = "custom-plugin";
 pub(crate) const OLD: &str = env!("CARGO_PKG_VERSION");
 pub(crate) const MOUNTS: [&str; 2] = ["first", "second"];
+
+/// So many pods there are, unless the fault adds one.
+pub(crate) const REPLICAS: usize = 3;
+
+/// The role that smoke tests read. Clients read `developer`.
+pub(crate) const TRIED: &str = "creds/trial";
+
+/// An image with the program, for pods without a shell.
+const TOOL_IMAGE: &str = "localhost/vault-token-plugin:faults";
 
 /// The version after ours, of the same length.
 pub(crate) fn new() -> String {
     OLD.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
 }
 
+/// The version before ours.
+pub(crate) fn zeroed() -> String {
+    OLD.chars().map(|sign| if sign.is_ascii_digit() { '0' } else { sign }).collect()
+}
+
 /// Three pods that run the old version on two mounts, and a way to them that can be cut.
 pub(crate) struct Lab {
+    pub(crate) kind: PodKind,
     pub(crate) pods: VaultPods,
     pub(crate) upstream: Arc<Upstream>,
     pub(crate) gate: Gate,
     pub(crate) old: PathBuf,
     pub(crate) new: PathBuf,
+    pub(crate) zeroed: PathBuf,
+    pub(crate) content_old: Vec<u8>,
+    pub(crate) content_new: Vec<u8>,
+    pub(crate) content_zeroed: Vec<u8>,
     pub(crate) folder: TempDir,
+    /// Where everything goes that programs say.
+    pub(crate) log: PathBuf,
+    /// The pods as they are between two faults.
+    baseline: Snapshot,
 }
 
 impl Lab {
-    pub(crate) async fn start() -> Lab {
+    pub(crate) async fn start(kind: PodKind, log: PathBuf) -> Lab {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
+        let static_binary = build::static_binary("vault-token-plugin").await;
         let pods = VaultPods::builder(cluster).plugin_volume(PluginVolume::Persistent).raw_storage();
+        let pods = match kind {
+            PodKind::Usual => pods,
+            PodKind::Tls => pods.transport(Transport::Tls),
+            PodKind::WithoutShell => {
+                let program = static_binary.clone();
+                cluster.import_once(TOOL_IMAGE, || ImageArchive::of_tool(TOOL_IMAGE, program)).await;
+                pods.image(ImageKind::WithoutShell)
+            }
+            PodKind::OpenBao => pods.product(Product::OpenBao),
+        };
         let pods = pods.start().await;
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
-        let old = stripped(&build::static_binary("vault-token-plugin").await, folder.path());
+        let old = stripped(&static_binary, folder.path());
         let new = build::another_version(&old, OLD, &new(), folder.path());
+        let zeroed = build::another_version(&old, OLD, &zeroed(), folder.path());
         let gate = Gate::open(cluster.kubeconfig(), folder.path()).await;
-        let lab = Lab { pods, upstream: Arc::new(upstream), gate, old, new, folder };
-        let file = lab.description(&lab.old, &MOUNTS);
-        lab.program().run(["register", "-f", file.to_str().unwrap()]).await.success();
+        let [content_old, content_new, content_zeroed] =
+            [&old, &new, &zeroed].map(|file| fs::read(file).unwrap());
+        let mut lab = Lab {
+            kind,
+            pods,
+            upstream: Arc::new(upstream),
+            gate,
+            old,
+            new,
+            zeroed,
+            content_old,
+            content_new,
+            content_zeroed,
+            folder,
+            log,
+            baseline: Snapshot::default(),
+        };
+        let file = lab.description(&lab.old);
+        let output = lab.run(&["register".to_owned(), "-f".to_owned(), file.display().to_string()]).await;
+        assert_eq!(output.code, Some(0), "{output:?}");
+        lab.baseline = Snapshot::take(&lab).await;
         lab
     }
 
@@ -55,25 +114,65 @@ impl Lab {
     }
 
     pub(crate) fn program_with(&self, token: &str) -> Program {
-        Program::new(BINARY)
+        let program = Program::new(BINARY)
             .env("KUBECONFIG", self.gate.kubeconfig().display().to_string())
-            .env("VAULT_TOKEN", token)
+            .env("VAULT_TOKEN", token);
+        match self.pods.ca_file() {
+            Some(file) => program.env("VAULT_CACERT", file.display().to_string()),
+            None => program,
+        }
+    }
+
+    /// Runs our binary to its end.
+    pub(crate) async fn run(&self, args: &[String]) -> Output {
+        hold::run(&self.program(), args, &self.log).await
+    }
+
+    /// What a person types.
+    pub(crate) fn args(&self, command: Command) -> Vec<String> {
+        let pods = format!("-n {} --statefulset vault{}", self.pods.namespace(), self.tool_image());
+        let file = || self.description(&self.new).display().to_string();
+        let line = match command {
+            Command::Upgrade => format!("upgrade -f {} --output json", file()),
+            Command::UpgradeFromImage => {
+                let image = self.folder.path().join("image");
+                format!("upgrade {} --name {NAME} {pods} --smoke {TRIED} --output json", image.display())
+            }
+            Command::Rollback => format!("rollback {NAME} --to {OLD} {pods} --smoke {TRIED} --output json"),
+            Command::Register => format!("register -f {}", file()),
+            Command::Reload => format!("reload --mount {} --mount {} {pods}", MOUNTS[0], MOUNTS[1]),
+            Command::Gc => format!("gc {pods}"),
+            Command::Deregister => format!("deregister {NAME} --version {} {pods}", zeroed()),
+        };
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    fn tool_image(&self) -> String {
+        match self.kind {
+            PodKind::WithoutShell => format!(" --tool-image {TOOL_IMAGE}"),
+            _ => String::new(),
+        }
     }
 
     /// The description of a version as a user writes it.
-    pub(crate) fn description(&self, binary: &Path, mounts: &[&str]) -> PathBuf {
-        let mount = |path: &&str| {
+    pub(crate) fn description(&self, binary: &Path) -> PathBuf {
+        let mount = |path: &str| {
             format!(
                 "- path: {path}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    \
-                 roles/developer: {{permissions: read, ttl: 1h}}\n  smoke: {{read: creds/developer}}\n",
+                 roles/developer: {{permissions: read, ttl: 1h}}\n    roles/trial: {{permissions: read, ttl: 1h}}\n  \
+                 smoke: {{read: {TRIED}}}\n",
                 self.upstream.endpoint()
             )
         };
+        let image = match self.kind {
+            PodKind::WithoutShell => format!(", tool_image: {TOOL_IMAGE}"),
+            _ => String::new(),
+        };
         let text = format!(
             "plugin: {{name: {NAME}, binary: {}, args: [serve]}}\nmounts:\n{}\
-             site: {{kubernetes: {{namespace: {}, statefulset: vault}}}}\n",
+             site: {{kubernetes: {{namespace: {}, statefulset: vault{image}}}}}\n",
             binary.display(),
-            mounts.iter().map(mount).collect::<String>(),
+            MOUNTS.map(mount).concat(),
             self.pods.namespace(),
         );
         let name = binary.file_name().unwrap().to_str().unwrap();
@@ -82,27 +181,41 @@ impl Lab {
         file
     }
 
+    /// Creates what a command needs.
+    pub(crate) async fn prepare(&self, command: Command) {
+        match command {
+            // Only standbys that run another version than the active node are restarted.
+            Command::Reload if self.kind == PodKind::OpenBao => {
+                self.bring(&new(), &self.new).await;
+                self.tune(&new()).await;
+            }
+            Command::Upgrade | Command::Register | Command::Reload => {}
+            Command::UpgradeFromImage => {
+                let binary = self.folder.path().join(format!("{NAME}-{}", new()));
+                fs::copy(&self.new, &binary).unwrap();
+                let layout = self.folder.path().join("image");
+                let _ = fs::remove_dir_all(&layout);
+                let loader = self.old.display();
+                let line =
+                    format!("package {} --loader {loader} --layout {}", binary.display(), layout.display());
+                let args: Vec<String> = line.split(' ').map(str::to_owned).collect();
+                let output = self.run(&args).await;
+                assert_eq!(output.code, Some(0), "{output:?}");
+            }
+            Command::Rollback => {
+                self.bring(&new(), &self.new).await;
+                self.switch(&new()).await;
+            }
+            Command::Gc | Command::Deregister => {
+                self.bring(&zeroed(), &self.zeroed).await;
+                self.bring(&new(), &self.new).await;
+                self.switch(&new()).await;
+            }
+        }
+    }
+
     pub(crate) fn load(&self) -> Load {
         Load::start(&self.pods, &self.upstream, &MOUNTS)
-    }
-
-    /// Who is active, and since when.
-    pub(crate) async fn leadership(&self) -> String {
-        let active = self.pods.active().await;
-        let leader = self.pods.api(active, "GET", "sys/leader", None).await.success();
-        format!("{active} since {}", leader["active_time"])
-    }
-
-    /// What the mounts run.
-    pub(crate) async fn running(&self) -> BTreeSet<String> {
-        self.of_mounts(&["running_plugin_version"]).await
-    }
-
-    async fn of_mounts(&self, fields: &[&str]) -> BTreeSet<String> {
-        let all = self.get("sys/mounts").await;
-        let value = |mount: &str, field: &str| all[format!("{mount}/")][field].as_str().unwrap().to_owned();
-        let of = |mount: &&str| fields.iter().map(|field| value(mount, field)).collect::<Vec<_>>();
-        MOUNTS.iter().flat_map(of).collect()
     }
 
     /// Asks the active Vault, and the next one if that is no longer active.
@@ -118,58 +231,33 @@ impl Lab {
         self.pods.api(self.pods.active().await, method, path, body).await.success()
     }
 
-    /// Fails unless a mount runs one of both versions as a whole.
-    pub(crate) async fn assert_old_or_new(&self) {
-        let (old, new) = (format!("v{OLD}"), format!("v{}", new()));
-        let running = self.running().await;
-        assert!(running.iter().all(|version| [&old, &new].contains(&version)), "the mounts run {running:?}");
-    }
-
-    /// Fails unless all mounts run this version, are configured to, and every pod has its file.
-    pub(crate) async fn assert_all_on(&self, version: &str) {
-        let versions = self.of_mounts(&["running_plugin_version", "plugin_version"]).await;
-        let pinned = self.get_if_there(&format!("sys/plugins/pins/secret/{NAME}")).await;
-        // Under a pin the mounts' own version says nothing.
-        let versions = if pinned.is_some() { self.running().await } else { versions };
-        assert_eq!(versions, BTreeSet::from([format!("v{version}")]), "what mounts run and are told to run");
-        let content = fs::read(if version == OLD { &self.old } else { &self.new }).unwrap();
-        for pod in self.pods.names() {
-            let file = self.pods.plugin_directory(pod).await.join(format!("{NAME}-{version}"));
-            assert!(fs::read(&file).is_ok_and(|there| there == content), "{pod} lacks the file of {version}");
-        }
-    }
-
-    pub(crate) async fn get_if_there(&self, path: &str) -> Option<Value> {
+    async fn get_if_there(&self, path: &str) -> Option<Value> {
         let reply = self.pods.api(self.pods.active().await, "GET", path, None).await;
         (reply.status != 404).then(|| reply.success())
     }
 
-    /// Fails when a run has left something that nobody needs.
-    pub(crate) async fn assert_nothing_is_left_but(&self, versions: &[&str]) {
-        let mounts = self.get("sys/mounts").await;
-        let mut left: Vec<String> = mounts["data"].as_object().unwrap().keys().cloned().collect();
-        left.retain(|path| path.contains("canary"));
-        let catalog = self.get("sys/plugins/catalog").await;
-        for entry in catalog["data"]["detailed"].as_array().unwrap() {
-            let known = entry["name"] == NAME
-                && versions.iter().any(|version| entry["version"] == format!("v{version}").as_str());
-            if entry["builtin"] == false && !known {
-                left.push(format!("{} {}", entry["name"], entry["version"]));
-            }
+    /// The version that the plugin is pinned to. OpenBao has no pins.
+    pub(crate) async fn pinned(&self) -> Option<String> {
+        if self.kind == PodKind::OpenBao {
+            return None;
         }
-        for pod in self.pods.names() {
-            for file in fs::read_dir(self.pods.plugin_directory(pod).await).unwrap() {
-                let file = file.unwrap().file_name().into_string().unwrap();
-                if !versions.iter().any(|version| file == format!("{NAME}-{version}")) {
-                    left.push(format!("{file} in {pod}"));
-                }
-            }
-        }
-        assert!(left.is_empty(), "left behind: {left:?}");
+        let pin = self.get_if_there(&format!("sys/plugins/pins/secret/{NAME}")).await?;
+        Some(pin["data"]["version"].as_str().unwrap().to_owned())
     }
 
-    /// Fails unless every lease in a client's hands is alive, and every live token is on record. Ends all leases.
-    pub(crate) async fn settle(&self, account: &Account) {
+    /// What a node itself says that a mount runs.
+    pub(crate) async fn running_on(&self, pod: &str, mount: &str) -> String {
+        let mounts = eventually(&format!("{pod} answers"), async || {
+            let reply = self.pods.api(pod, "GET", "sys/mounts", None).await;
+            (reply.status == 200).then_some(reply.body)
+        })
+        .await;
+        mounts[format!("{mount}/")]["running_plugin_version"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Fails unless every lease in a client's hands is alive, and every live token is on record. Ends all leases. Returns the
+    /// tokens that only the plugin's write-ahead log knows.
+    pub(crate) async fn settle(&self, account: &Account) -> BTreeSet<String> {
         for (lease, token) in &account.kept {
             let lookup = Some(json!({"lease_id": lease}));
             let reply = self.pods.api(self.pods.active().await, "PUT", "sys/leases/lookup", lookup).await;
@@ -179,79 +267,136 @@ impl Lab {
         for mount in MOUNTS {
             self.send("PUT", &format!("sys/leases/revoke-prefix/{mount}/creds"), None).await;
         }
-        let announced = self.announced().await;
-        let mut live: Vec<String> = self.upstream.live().into_iter().map(|issued| issued.name).collect();
-        live.retain(|name| !announced.contains(name));
+        let announced: BTreeSet<String> =
+            self.announced().await.into_iter().map(|(_, _, name)| name).collect();
+        let live: BTreeSet<String> = self.upstream.live().into_iter().map(|issued| issued.name).collect();
+        let unknown: Vec<&String> = live.difference(&announced).collect();
         assert!(
-            live.is_empty(),
-            "{} tokens upstream have neither a lease nor a record: {live:?}",
-            live.len()
+            unknown.is_empty(),
+            "{} tokens upstream have neither a lease nor a record: {unknown:?}",
+            unknown.len()
         );
+        live
     }
 
-    /// The names of tokens in the plugin's write-ahead log, which Vault has it take back by itself.
-    async fn announced(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
+    /// Entries of the plugin's write-ahead log: storage path, entry, and name of the token.
+    pub(crate) async fn announced(&self) -> Vec<(String, Value, String)> {
+        let mut found = Vec::new();
         for mount in MOUNTS {
             let uuid = self.get(&format!("sys/mounts/{mount}")).await["data"]["uuid"].clone();
             let log = format!("sys/raw/logical/{}/wal", uuid.as_str().unwrap());
             let listed = self.pods.api(self.pods.active().await, "LIST", &log, None).await;
             for key in listed.body["data"]["keys"].as_array().into_iter().flatten() {
+                let path = format!("{log}/{}", key.as_str().unwrap());
                 // It may be done between the list and this.
-                let Some(entry) = self.get_if_there(&format!("{log}/{}", key.as_str().unwrap())).await else {
-                    continue;
-                };
+                let Some(entry) = self.get_if_there(&path).await else { continue };
                 let entry: Value = serde_json::from_str(entry["data"]["value"].as_str().unwrap()).unwrap();
-                names.extend(entry["data"]["order"]["name"].as_str().map(str::to_owned));
+                if let Some(name) = entry["data"]["order"]["name"].as_str().map(str::to_owned) {
+                    found.push((path, entry, name));
+                }
             }
         }
-        names
+        found
     }
 
-    /// Puts everything back to the old version, or to the new one beside it, past the program under test.
-    pub(crate) async fn reset(&self, to: &str) {
+    /// Restores the initial state without the program under test.
+    pub(crate) async fn reset(&self) {
         self.upstream.heal();
         self.pods.wait_whole().await;
-        if self.get_if_there(&format!("sys/plugins/pins/secret/{NAME}")).await.is_some() {
+        if self.pinned().await.is_some() {
             self.send("DELETE", &format!("sys/plugins/pins/secret/{NAME}"), None).await;
         }
-        if to == new() {
-            self.bring_new().await;
-        }
-        for mount in MOUNTS {
-            let tune = json!({"plugin_version": format!("v{to}")});
-            self.send("POST", &format!("sys/mounts/{mount}/tune"), Some(tune)).await;
-        }
-        self.send("PUT", "sys/plugins/reload/backend", Some(json!({"mounts": MOUNTS}))).await;
-        if to == OLD {
-            self.send("DELETE", &format!("sys/plugins/catalog/secret/{NAME}?version=v{}", new()), None).await;
-            for pod in self.pods.names() {
-                // Where it was never brought there is nothing to remove.
-                let _ =
-                    fs::remove_file(self.pods.plugin_directory(pod).await.join(format!("{NAME}-{}", new())));
+        let mounts = self.get("sys/mounts").await;
+        for (path, mount) in mounts["data"].as_object().unwrap() {
+            let is_of_us = mount["type"].as_str().is_some_and(|name| name.starts_with(NAME));
+            if is_of_us && !MOUNTS.contains(&path.trim_end_matches('/')) {
+                self.send("DELETE", &format!("sys/mounts/{path}"), None).await;
             }
         }
-        assert_eq!(self.running().await, BTreeSet::from([format!("v{to}")]), "after putting it back");
+        self.switch(OLD).await;
+        self.write_role().await;
+        let catalog = self.get("sys/plugins/catalog").await;
+        for entry in catalog["data"]["detailed"].as_array().unwrap() {
+            let (name, version) = (entry["name"].as_str().unwrap(), entry["version"].as_str().unwrap());
+            if entry["builtin"] == false && version != format!("v{OLD}") {
+                self.send("DELETE", &format!("sys/plugins/catalog/secret/{name}?version={version}"), None)
+                    .await;
+            }
+        }
+        for pod in self.pods.names() {
+            for file in fs::read_dir(self.pods.plugin_directory(pod).await).unwrap() {
+                let file = file.unwrap();
+                if *file.file_name() != *format!("{NAME}-{OLD}") {
+                    fs::remove_file(file.path()).unwrap();
+                }
+            }
+        }
+        if self.kind == PodKind::OpenBao {
+            self.restart_standbys_that_do_not_run(OLD).await;
+        }
+        let left = Snapshot::take(self).await.differs_from(&self.baseline);
+        assert!(left.is_empty(), "after putting it back: {left:?}");
     }
 
-    async fn bring_new(&self) {
-        for pod in self.pods.names() {
-            self.pods.place(pod, &self.new, &format!("{NAME}-{}", new())).await;
+    /// Has all mounts run a version.
+    pub(crate) async fn switch(&self, version: &str) {
+        self.tune(version).await;
+        self.send("PUT", "sys/plugins/reload/backend", Some(json!({"mounts": MOUNTS}))).await;
+        if self.kind == PodKind::OpenBao {
+            self.restart_standbys_that_do_not_run(version).await;
         }
+    }
+
+    async fn tune(&self, version: &str) {
+        for mount in MOUNTS {
+            let tune = json!({"plugin_version": format!("v{version}")});
+            self.send("POST", &format!("sys/mounts/{mount}/tune"), Some(tune)).await;
+        }
+    }
+
+    async fn restart_standbys_that_do_not_run(&self, version: &str) {
+        let standbys: Vec<String> = self.pods.standbys().await.into_iter().map(str::to_owned).collect();
+        for pod in standbys {
+            if self.running_on(&pod, MOUNTS[0]).await != format!("v{version}")
+                || self.running_on(&pod, MOUNTS[1]).await != format!("v{version}")
+            {
+                self.pods.delete(&pod).await;
+                self.pods.wait_whole().await;
+            }
+        }
+    }
+
+    /// The role that smoke tests read, on both mounts.
+    pub(crate) async fn write_role(&self) {
+        for mount in MOUNTS {
+            let role = json!({"permissions": "read", "ttl": "1h"});
+            self.send("POST", &format!("{mount}/roles/trial"), Some(role)).await;
+        }
+    }
+
+    /// Places a version everywhere and registers it.
+    pub(crate) async fn bring(&self, version: &str, binary: &Path) {
+        let file = format!("{NAME}-{version}");
+        for pod in self.pods.names() {
+            self.pods.place(pod, binary, &file).await;
+        }
+        self.register(version, &file, binary).await;
+    }
+
+    pub(crate) async fn register(&self, version: &str, file: &str, binary: &Path) {
         let entry = json!({
-            "version": format!("v{}", new()), "command": format!("{NAME}-{}", new()), "args": ["serve"],
-            "sha256": sha256(&self.new),
+            "version": format!("v{version}"), "command": file, "args": ["serve"], "sha256": sha256(binary),
         });
         self.send("PUT", &format!("sys/plugins/catalog/secret/{NAME}"), Some(entry)).await;
     }
 }
 
-pub(crate) fn sha256(file: &Path) -> String {
+fn sha256(file: &Path) -> String {
     let output = Process::new("sha256sum").arg(file).output().unwrap();
     String::from_utf8(output.stdout).unwrap()[..64].to_owned()
 }
 
-/// A copy without symbols: it is brought, hashed and started hundreds of times.
+/// A copy without symbols: it is placed, hashed and started hundreds of times.
 fn stripped(binary: &Path, folder: &Path) -> PathBuf {
     let copy = folder.join("release");
     let status = Process::new("strip").arg("-o").args([&copy, &binary.to_path_buf()]).status().unwrap();

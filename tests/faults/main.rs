@@ -1,177 +1,235 @@
-//! Every fault of the list, one after the other, on three real pods under load. Each has to end in a cluster that serves
-//! the old or the new version, on which the same command finishes, with nothing left over and every lease accounted for.
+//! Every fault of the list, one after the other, on three real pods under load. A command is held at a step while something
+//! happens. What is there then has to be what its exit code says, each client of each mount has to go on, and the same
+//! command has to finish, with nothing left over and every lease accounted for.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 #![expect(clippy::print_stdout, reason = "the list with its results is what this program is for")]
 
+mod evidence;
+mod exits;
 mod gate;
+mod hold;
+mod judge;
 mod lab;
+mod order;
 mod point;
+mod progress;
+mod results;
 mod run;
+mod snapshot;
 
-use std::any::Any;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use tokio::sync::Mutex;
 use tokio::task::LocalSet;
+use tokio::time::timeout;
 
 use crate::lab::Lab;
 use crate::point::FaultPoint;
+use crate::results::{Entry, MOST_VOIDS, Recorded, Results};
 use crate::run::Shown;
 
 const USAGE: &str = "\
-Usage: cargo test --test faults -- [--list | --all | --for SECONDS | FILTER...]
+Usage: cargo test --test faults -- [--record] [--list | --all | --for SECONDS | FILTER...]
 
 Runs faults on a real Kubernetes, needs root. Without an argument: those that are next in turn, for 45 seconds.
 
-  --list         only print the list
+  --list         only print the list, each with its latest result
   --all          run the whole list
-  --for SECONDS  run those that are next in turn, and begin none after so long; the next run goes on behind them
-  FILTER         run those whose names contain one of these
+  --for SECONDS  run those that are next in turn, and begin none after so long
+  FILTER         run the fault with this name, or those whose names contain it
+  --record       write what each did to tests/faults/results.txt, which is committed
 ";
 
 /// After so long no further fault is begun when nothing was asked for.
 const TURN: Duration = Duration::from_secs(45);
 
-/// As often a fault is run, when raft disturbs it.
-const TRIES: usize = 3;
+/// The longest fault, with twenty moves or a pod that is waited for, takes less on a busy machine.
+const LONGEST: Duration = Duration::from_secs(900);
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let all = point::all();
+    let mut args: Vec<String> = std::env::args().skip(1).collect();
     if args.iter().any(|arg| ["-h", "--help"].contains(&arg.as_str())) {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    if args.iter().any(|arg| arg == "--list") {
-        all.iter().for_each(|point| println!("{point}"));
+    let (all, mut results) = (point::all(), Results::read());
+    let record = args.iter().any(|arg| arg == "--record");
+    args.retain(|arg| arg != "--record");
+    if args == ["--list"] {
+        for name in all.iter().map(ToString::to_string) {
+            let latest = results.get(&name).map_or("never".to_owned(), ToString::to_string);
+            println!("{name} {latest}");
+        }
         println!("{} faults", all.len());
         return ExitCode::SUCCESS;
     }
-    // What does not hold is said once, in the list.
-    std::panic::set_hook(Box::new(|_| {}));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let time = match args.as_slice() {
-        [] => Some(TURN),
+    let names: Vec<String> = all.iter().map(ToString::to_string).collect();
+    let commit = order::commit();
+    let in_turn = order::in_turn(&all, &results, &commit);
+    let (points, time) = match args.as_slice() {
+        [] => (in_turn, Some(TURN)),
         [option, seconds] if option == "--for" => {
-            Some(Duration::from_secs(seconds.parse().expect("--for takes seconds")))
+            (in_turn, Some(Duration::from_secs(seconds.parse().expect("--for takes seconds"))))
         }
-        _ => None,
+        [option] if option == "--all" => (in_turn, None),
+        filters => {
+            let wanted = |point: &FaultPoint| {
+                let name = point.to_string();
+                // A whole name is that fault alone, and not those on other pods as well.
+                filters
+                    .iter()
+                    .any(|text| name == *text || name.contains(text.as_str()) && !names.contains(text))
+            };
+            let points: Vec<FaultPoint> = in_turn.into_iter().filter(wanted).collect();
+            assert!(!points.is_empty(), "no fault has a name with {filters:?}");
+            (points, None)
+        }
     };
-    let failed = if let Some(time) = time {
-        let turn = Turn::next(all.len());
-        println!("from fault {} of {}, for {time:?}", turn.first + 1, all.len());
-        let mut points = all;
-        points.rotate_left(turn.first);
-        let (done, failed) = runtime.block_on(LocalSet::new().run_until(run_all(&points, Some(time))));
-        turn.ended(done);
-        failed
-    } else {
-        let wanted = |point: &&FaultPoint| {
-            args.iter().any(|arg| arg == "--all" || point.to_string().contains(arg.as_str()))
-        };
-        let points: Vec<FaultPoint> = all.iter().filter(wanted).copied().collect();
-        assert!(!points.is_empty(), "no fault has a name with {args:?}");
-        runtime.block_on(LocalSet::new().run_until(run_all(&points, None))).1
+    evidence::watch_panics();
+    progress::watch();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let keep = |name: &str, entry: Entry| {
+        results.set(name, entry);
+        if record {
+            results.write(&names);
+        }
     };
+    let voids = |name: &str| Results::read().voids(name);
+    let failed = runtime.block_on(LocalSet::new().run_until(run_all(&points, time, &commit, voids, keep)));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Runs faults, prints each with its result; how many were run, and how many of them failed.
-async fn run_all(points: &[FaultPoint], turn: Option<Duration>) -> (usize, usize) {
+/// Runs faults and prints each with its result; how many failed.
+async fn run_all(
+    points: &[FaultPoint],
+    turn: Option<Duration>,
+    commit: &str,
+    voids_before: impl Fn(&str) -> u32,
+    mut keep: impl FnMut(&str, Entry),
+) -> usize {
     let started = Instant::now();
     let mut lab = None;
-    let (mut done, mut failed) = (0, 0);
+    let (mut done, mut failed, mut void) = (0, 0, 0);
     for point in points.iter().copied() {
         if turn.is_some_and(|turn| done > 0 && started.elapsed() >= turn) {
             break;
         }
         done += 1;
-        if !has_held(&mut lab, point).await {
-            failed += 1;
+        let name = point.to_string();
+        let mut entry = run_once(&mut lab, point, commit, voids_before(&name)).await;
+        // Only a void run is repeated, never a failed one.
+        while let Recorded::Void(times) = entry.result
+            && times < MOST_VOIDS
+        {
+            entry = run_once(&mut lab, point, commit, times).await;
         }
+        match entry.result {
+            Recorded::Held => {}
+            Recorded::Failed => failed += 1,
+            Recorded::Void(_) => void += 1,
+        }
+        keep(&name, entry);
     }
     println!(
-        "{done} of {} faults run, {failed} failed, {:.0} s",
+        "{done} of {} faults run, {failed} failed, {void} void {MOST_VOIDS} times in a row, {:.0} s",
         points.len(),
         started.elapsed().as_secs_f64()
     );
-    (done, failed)
+    failed + void
 }
 
-/// Runs a fault, on the pods of the one before if there are any, and prints its result.
-async fn has_held(lab: &mut Option<Lab>, point: FaultPoint) -> bool {
-    for number in 1..=TRIES {
-        let begun = Instant::now();
-        let there = lab.take();
-        // In a task of its own, so that one that does not hold does not end the others; it takes its pods with it.
-        let ended = tokio::task::spawn_local(async move {
-            let mut lab = match there {
-                Some(lab) => lab,
-                None => Lab::start().await,
-            };
-            let shown = run::run(&mut lab, point).await;
-            (lab, shown)
-        });
-        let ended = ended.await;
-        let seconds = begun.elapsed().as_secs_f64();
-        match ended {
-            Ok((there, shown)) => {
-                *lab = Some(there).filter(|_| !point.spends_the_pods());
-                match shown {
-                    Shown::Whole(result) => {
-                        println!("ok     {point}: {result} ({seconds:.1} s)");
-                        return true;
-                    }
-                    Shown::Disturbed(failed) if number < TRIES => {
-                        println!(
-                            "again  {point}: another Vault became active by itself: {failed} ({seconds:.1} s)"
-                        );
-                    }
-                    Shown::Disturbed(failed) => {
-                        println!(
-                            "FAILED {point}: this machine is too slow for raft: {failed} ({seconds:.1} s)"
-                        );
-                    }
-                }
-            }
-            Err(error) => {
-                let why = error.try_into_panic().map(|panic| said(&*panic)).unwrap_or_default();
-                println!("FAILED {point}: {why} ({seconds:.1} s)");
-                return false;
-            }
+/// Runs a fault, on the pods of the one before if they are of its kind, and prints its result.
+async fn run_once(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, commit: &str, voids: u32) -> Entry {
+    let name = point.to_string();
+    progress::begin(&name);
+    let folder = evidence::folder(&name);
+    let log = folder.join("program.log");
+    if let Some(there) = lab.take() {
+        // Delete the pods of another kind before new ones start.
+        if there.lock().await.kind == point.pods {
+            *lab = Some(there);
         }
     }
-    false
-}
-
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
-}
-
-/// Whose turn it is: where the run before has stopped, which a file of the cache knows; where there is none, by the date.
-struct Turn {
-    file: PathBuf,
-    first: usize,
-    of: usize,
-}
-
-impl Turn {
-    fn next(of: usize) -> Turn {
-        let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home).unwrap_or_default();
-        let file = cache.join("vault-token-plugin/next-fault");
-        let hours = || SystemTime::UNIX_EPOCH.elapsed().map_or(0, |elapsed| elapsed.as_secs() / 3600);
-        let known = std::fs::read_to_string(&file).ok().and_then(|text| text.trim().parse().ok());
-        // A few faults a run: the date moves on by as many each hour.
-        let first = known.unwrap_or_else(|| hours() as usize * 5) % of;
-        Turn { file, first, of }
+    let ended = match lab {
+        Some(_) => Ok(()),
+        None => start(lab, point, &log).await,
+    };
+    let ended = match (ended, lab.clone()) {
+        (Ok(()), Some(lab)) => {
+            within(LONGEST, async move {
+                let mut lab = lab.lock_owned().await;
+                lab.log = log;
+                run::run(&mut lab, point).await
+            })
+            .await
+        }
+        (ended, _) => Err(ended.err().unwrap_or_default()),
+    };
+    let entry = |result, shown: Option<&Shown>| Entry {
+        result,
+        commit: commit.to_owned(),
+        failed_requests: shown.map_or(0, |shown| shown.failed_requests),
+        longest_ms: shown.map_or(0, |shown| shown.longest.as_millis()),
+    };
+    match ended {
+        Ok(shown) => {
+            if point.spends_the_pods() {
+                *lab = None;
+            }
+            match &shown.void {
+                None => {
+                    // Logs are only kept for failures.
+                    let _ = std::fs::remove_dir_all(&folder);
+                    progress::end(&format!("held   {name}: {}", shown.said));
+                    entry(Recorded::Held, Some(&shown))
+                }
+                Some(why) => {
+                    progress::end(&format!("void   {name}: {why}; {}", shown.said));
+                    entry(Recorded::Void(voids + 1), Some(&shown))
+                }
+            }
+        }
+        Err(why) => {
+            keep_evidence(lab, &folder).await;
+            *lab = None;
+            progress::end(&format!("FAILED {name}: {why}\n       logs are in {}", folder.display()));
+            entry(Recorded::Failed, None)
+        }
     }
+}
 
-    fn ended(self, done: usize) {
-        // A machine that keeps nothing goes by the date.
-        let _ = std::fs::write(&self.file, ((self.first + done) % self.of).to_string());
+async fn start(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, log: &Path) -> Result<(), String> {
+    progress::step("starting three pods");
+    let log = log.to_owned();
+    let started = within(LONGEST, async move { Lab::start(point.pods, log).await }).await?;
+    *lab = Some(Arc::new(Mutex::new(started)));
+    Ok(())
+}
+
+/// Runs work in its own task, so that a panic does not stop the other faults.
+async fn within<T: 'static>(time: Duration, work: impl Future<Output = T> + 'static) -> Result<T, String> {
+    let mut task = tokio::task::spawn_local(work);
+    match timeout(time, &mut task).await {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error
+            .try_into_panic()
+            .map_or_else(|error| error.to_string(), |panic| evidence::of_panic(&*panic))),
+        Err(_) => {
+            task.abort();
+            // Aborting it stops its clients and programs.
+            let _ = task.await;
+            Err(format!("it has not ended after {time:?}"))
+        }
+    }
+}
+
+async fn keep_evidence(lab: &Option<Arc<Mutex<Lab>>>, folder: &Path) {
+    if let Some(lab) = lab {
+        progress::step("keeping the logs of the pods");
+        evidence::keep(&*lab.lock().await, folder).await;
     }
 }

@@ -1,32 +1,32 @@
-//! The faults as data: what goes wrong, and when.
+//! The faults as data: on which pods, to which command, what goes wrong, and when.
 
 use std::fmt;
 
-/// The steps of the upgrade that every fault is put into, as its own plan names them. A plan with other steps is an error:
-/// then this list, and with it the list of faults, is not whole.
-pub(crate) const UPGRADE: [&str; 10] = [
-    "place_binary",
-    "register_version",
-    "mount_canary",
-    "try_canary",
-    "remove_canary",
-    "tune_mount",
-    "tune_mount",
-    "reload_mounts",
-    "try_mount",
-    "try_mount",
-];
-
-/// Those of the rollback.
-pub(crate) const ROLLBACK: [&str; 5] =
-    ["tune_mount", "tune_mount", "reload_mounts", "try_mount", "try_mount"];
-
 /// One fault of the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FaultPoint {
-    /// Something happens while a command is at work.
+pub(crate) struct FaultPoint {
+    pub(crate) pods: PodKind,
+    pub(crate) what: Fault,
+}
+
+/// Which pods it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PodKind {
+    /// Vault over plain HTTP, in an image with a shell.
+    Usual,
+    /// Vault over TLS.
+    Tls,
+    /// Vault in an image with nothing else.
+    WithoutShell,
+    /// OpenBao, whose standbys run the plugin too.
+    OpenBao,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Something happens while a command runs.
     During(Command, Moment, Disturbance),
-    /// The version that is brought is a bad one.
+    /// The version that is installed is a bad one.
     BadVersion(BadVersion),
     /// The command meets something that stands in its way from the start.
     Obstacle(Obstacle),
@@ -35,16 +35,23 @@ pub(crate) enum FaultPoint {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Upgrade,
+    UpgradeFromImage,
     Rollback,
+    Register,
+    Reload,
+    Gc,
+    Deregister,
 }
 
-/// When something happens.
+/// When something happens. The command is held there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// After this many steps; after none: when the plan is there.
+    /// After this many steps, before the first request of the next one; after none: when the plan is there.
     After(usize),
-    /// While the binary is on its way.
+    /// While the binary is being copied.
     AmidPlacing,
+    /// A trial on a mount that was moved has failed, and this many things are undone.
+    Undoing(usize),
 }
 
 /// What happens.
@@ -58,9 +65,11 @@ pub(crate) enum Disturbance {
     SteppedDown,
     /// The pod of the active Vault is gone without a word.
     ActiveKilled,
-    /// A pod that stands by is deleted.
+    /// The same, while tokens are issued that no lease holds yet.
+    ActiveKilledWhileIssuing,
+    /// A standby's pod is deleted.
     StandbyDeleted,
-    /// The API server is killed and started anew.
+    /// The API server is killed and restarted.
     ApiServerRestarted,
     /// All connections to the API server break.
     ConnectionsCut,
@@ -74,8 +83,8 @@ pub(crate) enum Disturbance {
     MountDeleted,
     /// Somebody runs the same command.
     SecondOperator,
-    /// The upstream refuses every credential from now on, so that no mount works.
-    UpstreamRefuses,
+    /// The role that the smoke test reads is deleted, so that the smoke test fails on every mount.
+    RoleRemoved,
     /// There is one more pod.
     PodAdded,
 }
@@ -130,16 +139,27 @@ const AT_EVERY_STEP: [Disturbance; 6] = [
 ];
 
 /// What a step makes a difference to, and after which it is shown.
-const AT_ONE_STEP: [(usize, Disturbance); 9] = [
-    (2, Disturbance::Sealed),
-    (6, Disturbance::Sealed),
-    (2, Disturbance::TokenExpired),
-    (6, Disturbance::TokenExpired),
-    (2, Disturbance::Pinned),
-    (2, Disturbance::MountDeleted),
-    (1, Disturbance::SecondOperator),
-    (5, Disturbance::UpstreamRefuses),
-    (1, Disturbance::PodAdded),
+const AT_ONE_STEP: [(Moment, Disturbance); 11] = [
+    (Moment::AmidPlacing, Disturbance::ConnectionsCut),
+    (Moment::After(2), Disturbance::Sealed),
+    (Moment::After(6), Disturbance::Sealed),
+    (Moment::After(2), Disturbance::TokenExpired),
+    (Moment::After(6), Disturbance::TokenExpired),
+    (Moment::After(2), Disturbance::Pinned),
+    (Moment::After(2), Disturbance::MountDeleted),
+    (Moment::After(1), Disturbance::SecondOperator),
+    (Moment::After(5), Disturbance::RoleRemoved),
+    (Moment::After(8), Disturbance::ActiveKilledWhileIssuing),
+    (Moment::After(1), Disturbance::PodAdded),
+];
+
+/// While a failed upgrade is undone: before the mounts are moved back, and after the first thing behind that.
+const WHILE_UNDOING: [(usize, Disturbance); 5] = [
+    (0, Disturbance::Killed),
+    (0, Disturbance::Interrupted),
+    (0, Disturbance::SteppedDown),
+    (0, Disturbance::ActiveKilled),
+    (1, Disturbance::Killed),
 ];
 
 const BAD_VERSIONS: [BadVersion; 15] = [
@@ -170,67 +190,147 @@ const OBSTACLES: [Obstacle; 7] = [
     Obstacle::TwentyInARow,
 ];
 
-/// The whole list. What changes the number of pods comes last.
+/// What is shown on other pods, and where.
+const ELSEWHERE: [(PodKind, Command, Moment, Disturbance); 17] = {
+    use {Command as C, Disturbance as D, Moment as M, PodKind as P};
+    [
+        (P::Tls, C::Upgrade, M::After(7), D::Killed),
+        (P::Tls, C::Upgrade, M::After(7), D::SteppedDown),
+        (P::Tls, C::Upgrade, M::After(7), D::ActiveKilled),
+        (P::Tls, C::Upgrade, M::After(5), D::RoleRemoved),
+        (P::Tls, C::Rollback, M::After(2), D::SteppedDown),
+        (P::WithoutShell, C::Upgrade, M::AmidPlacing, D::Killed),
+        (P::WithoutShell, C::Upgrade, M::After(1), D::StandbyDeleted),
+        (P::WithoutShell, C::Upgrade, M::After(5), D::RoleRemoved),
+        (P::WithoutShell, C::Upgrade, M::After(7), D::ActiveKilled),
+        (P::OpenBao, C::Upgrade, M::After(7), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(7), D::SteppedDown),
+        (P::OpenBao, C::Upgrade, M::After(10), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(11), D::Interrupted),
+        (P::OpenBao, C::Upgrade, M::After(5), D::RoleRemoved),
+        (P::OpenBao, C::Rollback, M::After(2), D::Killed),
+        (P::OpenBao, C::Rollback, M::After(5), D::Killed),
+        (P::OpenBao, C::Reload, M::After(1), D::Killed),
+    ]
+};
+
+/// The whole list. What changes the number of pods comes last of its kind.
 pub(crate) fn all() -> Vec<FaultPoint> {
-    let mut points = Vec::new();
-    for (command, steps) in [(Command::Upgrade, UPGRADE.len()), (Command::Rollback, ROLLBACK.len())] {
+    let usual = |what| FaultPoint { pods: PodKind::Usual, what };
+    let mut faults = Vec::new();
+    for command in [Command::Upgrade, Command::Rollback] {
         for disturbance in AT_EVERY_STEP {
-            let moments = (0..=steps).map(Moment::After);
+            let moments = (0..=command.steps(PodKind::Usual).len()).map(Moment::After);
             let amid = (command == Command::Upgrade).then_some(Moment::AmidPlacing);
-            points.extend(moments.chain(amid).map(|at| FaultPoint::During(command, at, disturbance)));
+            faults.extend(moments.chain(amid).map(|at| Fault::During(command, at, disturbance)));
         }
     }
-    points.extend(BAD_VERSIONS.map(FaultPoint::BadVersion));
-    points.extend(OBSTACLES.map(FaultPoint::Obstacle));
-    points.push(FaultPoint::During(Command::Upgrade, Moment::AmidPlacing, Disturbance::ConnectionsCut));
-    let of_upgrade = |(steps, what)| FaultPoint::During(Command::Upgrade, Moment::After(steps), what);
-    points.extend(AT_ONE_STEP.map(of_upgrade));
+    for command in [Command::Register, Command::Reload, Command::Gc, Command::Deregister] {
+        for disturbance in [Disturbance::Killed, Disturbance::Interrupted] {
+            // After the last step there is nothing that they do.
+            let moments = (0..command.steps(PodKind::Usual).len()).map(Moment::After);
+            faults.extend(moments.map(|at| Fault::During(command, at, disturbance)));
+        }
+    }
+    for (steps, what) in [(1, Disturbance::Killed), (4, Disturbance::Interrupted), (7, Disturbance::Killed)] {
+        faults.push(Fault::During(Command::UpgradeFromImage, Moment::After(steps), what));
+    }
+    faults.extend(BAD_VERSIONS.map(Fault::BadVersion));
+    faults.extend(OBSTACLES.map(Fault::Obstacle));
+    faults.extend(
+        WHILE_UNDOING.map(|(undone, what)| Fault::During(Command::Upgrade, Moment::Undoing(undone), what)),
+    );
+    faults.extend(AT_ONE_STEP.map(|(at, what)| Fault::During(Command::Upgrade, at, what)));
+    let mut points: Vec<FaultPoint> = faults.into_iter().map(usual).collect();
+    points.extend(
+        ELSEWHERE
+            .map(|(pods, command, at, what)| FaultPoint { pods, what: Fault::During(command, at, what) }),
+    );
     points
 }
 
-impl Disturbance {
-    /// Whether a Vault has to be taken over by another, which no client without retries is spared.
-    pub(crate) fn moves_the_active_node(self) -> bool {
-        matches!(self, Self::SteppedDown | Self::ActiveKilled | Self::StandbyDeleted | Self::Sealed)
+const UPGRADE: [&str; 10] = [
+    "place_binary",
+    "register_version",
+    "mount_canary",
+    "try_canary",
+    "remove_canary",
+    "tune_mount",
+    "tune_mount",
+    "reload_mounts",
+    "try_mount",
+    "try_mount",
+];
+const UPGRADE_OF_OPENBAO: [&str; 12] = [
+    "place_binary",
+    "register_version",
+    "mount_canary",
+    "try_canary",
+    "remove_canary",
+    "tune_mount",
+    "tune_mount",
+    "reload_mounts",
+    "try_mount",
+    "try_mount",
+    "restart_node",
+    "restart_node",
+];
+const ROLLBACK: [&str; 5] = ["tune_mount", "tune_mount", "reload_mounts", "try_mount", "try_mount"];
+const ROLLBACK_OF_OPENBAO: [&str; 7] =
+    ["tune_mount", "tune_mount", "reload_mounts", "try_mount", "try_mount", "restart_node", "restart_node"];
+const REGISTER: [&str; 5] = ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mounts"];
+const REMOVAL: [&str; 2] = ["deregister_version", "remove_file"];
+
+impl Command {
+    /// The steps that faults are put between, as the command's own plan names them. A plan with other steps is an error:
+    /// then this list, and with it the list of faults, is not whole.
+    pub(crate) fn steps(self, pods: PodKind) -> &'static [&'static str] {
+        match (self, pods) {
+            (Self::Upgrade, PodKind::OpenBao) => &UPGRADE_OF_OPENBAO,
+            (Self::Upgrade | Self::UpgradeFromImage, _) => &UPGRADE,
+            (Self::Rollback, PodKind::OpenBao) => &ROLLBACK_OF_OPENBAO,
+            (Self::Rollback, _) => &ROLLBACK,
+            (Self::Register, _) => &REGISTER,
+            (Self::Reload, PodKind::OpenBao) => &["reload_mounts", "restart_node", "restart_node"],
+            (Self::Reload, _) => &["reload_mounts"],
+            (Self::Gc | Self::Deregister, _) => &REMOVAL,
+        }
     }
 }
 
 impl FaultPoint {
-    /// Whether the pods are others afterwards.
-    pub(crate) fn spends_the_pods(self) -> bool {
-        matches!(self, Self::During(_, _, Disturbance::PodAdded))
+    pub(crate) fn command(self) -> Command {
+        match self.what {
+            Fault::During(command, _, _) => command,
+            Fault::BadVersion(_) | Fault::Obstacle(_) => Command::Upgrade,
+        }
     }
 
-    /// Whether clients may notice the fault itself.
-    pub(crate) fn is_noticed(self) -> bool {
-        match self {
-            Self::During(_, _, what) => {
-                what.moves_the_active_node()
-                    || matches!(what, Disturbance::UpstreamRefuses | Disturbance::PodAdded)
-            }
-            Self::Obstacle(Obstacle::PodPending) => true,
-            Self::BadVersion(_) | Self::Obstacle(_) => false,
-        }
+    /// Whether the pods are others afterwards.
+    pub(crate) fn spends_the_pods(self) -> bool {
+        matches!(self.what, Fault::During(_, _, Disturbance::PodAdded))
     }
 }
 
 impl fmt::Display for FaultPoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::During(command, at, what) => {
-                let (command, steps) = match command {
-                    Command::Upgrade => ("upgrade", &UPGRADE[..]),
-                    Command::Rollback => ("rollback", &ROLLBACK[..]),
-                };
+        match self.pods {
+            PodKind::Usual => {}
+            other => write!(f, "{}/", kebab(&format!("{other:?}")))?,
+        }
+        match self.what {
+            Fault::During(command, at, what) => {
+                let steps = command.steps(self.pods);
                 let at = match at {
                     Moment::After(0) => "0-planned".to_owned(),
                     Moment::After(step) => format!("{step}-{}", steps[step - 1].replace('_', "-")),
                     Moment::AmidPlacing => "amid-placing".to_owned(),
+                    Moment::Undoing(undone) => format!("undoing-{undone}"),
                 };
-                write!(f, "{command}/{}/{at}", kebab(&format!("{what:?}")))
+                write!(f, "{}/{}/{at}", kebab(&format!("{command:?}")), kebab(&format!("{what:?}")))
             }
-            Self::BadVersion(what) => write!(f, "upgrade/version/{}", kebab(&format!("{what:?}"))),
-            Self::Obstacle(what) => write!(f, "upgrade/obstacle/{}", kebab(&format!("{what:?}"))),
+            Fault::BadVersion(what) => write!(f, "upgrade/version/{}", kebab(&format!("{what:?}"))),
+            Fault::Obstacle(what) => write!(f, "upgrade/obstacle/{}", kebab(&format!("{what:?}"))),
         }
     }
 }

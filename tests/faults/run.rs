@@ -1,117 +1,186 @@
-//! One fault: the load, the command, what happens to it, and what must hold afterwards.
+//! One fault: the load, the command, what happens to it, and what must hold then.
 
 mod bad_version;
+mod during;
 mod obstacle;
 mod strike;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-use harness::{Account, Retries};
+use harness::{Account, Leadership, Load, Retries};
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 
-use self::strike::Struck;
-use crate::lab::{Lab, MOUNTS, NAME, OLD, new};
-use crate::point::{Command, Disturbance, FaultPoint, Moment, ROLLBACK, UPGRADE};
+use crate::exits::{Exit, allowed};
+use crate::judge::{self, Excuse};
+use crate::lab::{Lab, MOUNTS};
+use crate::point::{Command, Disturbance, Fault, FaultPoint};
+use crate::progress;
+use crate::snapshot::Snapshot;
 
-/// How a command has ended; a signal has no code.
+/// How a command has ended, and what is known of its way there.
 pub(crate) struct Ended {
-    pub(crate) code: Option<i32>,
+    pub(crate) exit: Exit,
+    /// Standard error.
     pub(crate) said: String,
+    /// Before the command, with what the fault itself has changed meanwhile.
+    pub(crate) start: Snapshot,
+    /// The expected state after each step of the plan, beginning with none.
+    pub(crate) stages: Vec<Snapshot>,
+    /// How many steps were done at the fault; nothing while files are copied.
+    pub(crate) held_after: Option<usize>,
+    /// Trials that were passed on mounts.
+    pub(crate) tried: Vec<String>,
+    /// Whether it moved mounts back.
+    pub(crate) moved_back: bool,
+    /// Nodes that the fault makes unavailable.
+    pub(crate) excuses: Vec<Excuse>,
+    pub(crate) elections: usize,
 }
 
 /// What a fault has shown.
-pub(crate) enum Shown {
-    /// All that it has to.
-    Whole(String),
-    /// Nothing of the requests: raft has elected another leader, which nobody had asked for. A machine that is too slow
-    /// does that, and what failed then.
-    Disturbed(String),
+pub(crate) struct Shown {
+    /// Why the run is void: raft has elected another leader without a fault.
+    pub(crate) void: Option<String>,
+    /// How the command has ended, and how the requests were.
+    pub(crate) said: String,
+    pub(crate) failed_requests: usize,
+    pub(crate) longest: Duration,
 }
 
 /// Runs a fault on pods that run the old version, which they do again afterwards.
 pub(crate) async fn run(lab: &mut Lab, point: FaultPoint) -> Shown {
-    let command = match point {
-        FaultPoint::During(command, _, _) => command,
-        FaultPoint::BadVersion(_) | FaultPoint::Obstacle(_) => Command::Upgrade,
-    };
-    if command == Command::Rollback {
-        lab.reset(&new()).await;
-    }
+    lab.prepare(point.command()).await;
+    let leadership = Leadership::watch(&lab.pods).await;
+    let begun = Instant::now();
     let load = lab.load();
     load.goes_on().await;
-    let leadership = lab.leadership().await;
-    let ended = match point {
-        FaultPoint::During(command, at, what) => during(lab, command, at, what).await,
-        FaultPoint::BadVersion(what) => bad_version::bring(lab, what).await,
-        FaultPoint::Obstacle(what) => obstacle::meet(lab, what).await,
+    let ended = match point.what {
+        Fault::During(command, at, what) => during::run(lab, point, command, at, what).await,
+        Fault::BadVersion(what) => bad_version::bring(lab, what).await,
+        Fault::Obstacle(what) => obstacle::meet(lab, what).await,
     };
-    lab.upstream.heal();
-    lab.pods.wait_whole().await;
-    lab.assert_old_or_new().await;
+    let allowed = allowed(point);
+    assert!(
+        allowed.contains(&ended.exit),
+        "it ended with {:?} and not one of {allowed:?}:\n{}",
+        ended.exit,
+        ended.said
+    );
+    progress::step("looking at what is there");
+    judge::state(lab, &ended).await;
+    // Nothing is repaired before this line.
+    cure(lab, point, &load).await;
+    let (again, restarts) = finish(lab, point, &ended).await;
     load.goes_on().await;
 
-    finish(lab, command, &ended).await;
-    let version = if command == Command::Upgrade { new() } else { OLD.to_owned() };
-    lab.assert_all_on(&version).await;
-    lab.assert_nothing_is_left_but(&[OLD, &new()]).await;
-    load.goes_on().await;
     let account = load.stop().await;
-    let moved = lab.leadership().await != leadership;
     assert!(account.wrong.is_empty(), "wrong answers: {:?}", account.wrong);
-    let uncalled_for = !point.is_noticed() && !account.failed.is_empty();
-    assert!(moved || !uncalled_for, "failed requests: {:?}", kinds(&account));
-    lab.settle(&account).await;
+    let leaders = leadership.leaders_since(begun);
+    let unasked = leaders.len() > 1 + ended.elections;
+    let excuses = judge::with_ends([ended.excuses, restarts].concat(), &leadership, &leaders, Instant::now());
+    let failed = judge::requests(&account, &excuses);
+    assert!(unasked || failed.is_empty(), "requests failed: {failed:#?}");
+    let only_announced = lab.settle(&account).await;
+    if matches!(point.what, Fault::During(_, _, Disturbance::ActiveKilledWhileIssuing)) {
+        assert!(!only_announced.is_empty(), "no token was caught that only the write-ahead log knows");
+        judge::takes_back(lab).await;
+    }
     if !point.spends_the_pods() {
-        lab.reset(OLD).await;
+        progress::step("putting everything back");
+        lab.reset().await;
     }
-    if uncalled_for {
-        return Shown::Disturbed(format!("{:?}", kinds(&account)));
-    }
-    let code = ended.code.map_or("killed".to_owned(), |code| format!("exit {code}"));
-    Shown::Whole(format!("{code}, then 0; {}", told(&account)))
-}
-
-/// The same command again finishes. Where raft has elected another leader meanwhile, which a busy machine makes it do, that
-/// was one more fault, and it is given again.
-async fn finish(lab: &Lab, command: Command, first: &Ended) {
-    loop {
-        let leadership = lab.leadership().await;
-        let again = lab.program().run(args(lab, command)).await;
-        if again.code == Some(0) {
-            return;
-        }
-        lab.pods.wait_whole().await;
-        assert!(
-            [Some(1), Some(4)].contains(&again.code) && lab.leadership().await != leadership,
-            "the same command again: {again:?}\nat first: {}",
-            first.said
-        );
+    Shown {
+        void: (unasked || again == Again::Void)
+            .then(|| format!("{} leaders in a row, more than the fault explains", leaders.len())),
+        said: format!("{:?}; {}", ended.exit, told(&account)),
+        failed_requests: account.failed.len(),
+        longest: account.longest,
     }
 }
 
-/// What a person types.
-fn args(lab: &Lab, command: Command) -> Vec<String> {
-    let line = match command {
-        Command::Upgrade => {
-            let file = lab.description(&lab.new, &MOUNTS);
-            format!("upgrade -f {} --output json", file.display())
-        }
-        Command::Rollback => {
-            let namespace = lab.pods.namespace();
-            format!("rollback {NAME} --to {OLD} -n {namespace} --smoke creds/developer --output json")
-        }
-    };
-    line.split(' ').map(str::to_owned).collect()
+/// Repairs what the fault broke, as an operator or a controller would.
+async fn cure(lab: &Lab, point: FaultPoint, load: &Load) {
+    match point.what {
+        Fault::During(_, _, what) => strike::cure(lab, what).await,
+        Fault::BadVersion(what) => bad_version::cure(lab, what).await,
+        Fault::Obstacle(what) => obstacle::cure(lab, what).await,
+    }
+    progress::step("waiting for all pods");
+    lab.pods.wait_whole().await;
+    progress::step("waiting for a credential for every client");
+    load.goes_on().await;
+    lab.write_role().await;
 }
 
-/// What failed requests got, and how many did.
-fn kinds(account: &Account) -> BTreeMap<String, usize> {
-    let mut kinds = BTreeMap::new();
-    for failed in &account.failed {
-        *kinds.entry(format!("{:?} {}: {}", failed.retries, failed.request, failed.got)).or_default() += 1;
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Again {
+    Held,
+    Void,
+}
+
+/// Runs the same command again, which must finish or have nothing to do.
+async fn finish(lab: &Lab, point: FaultPoint, first: &Ended) -> (Again, Vec<Excuse>) {
+    let command = point.command();
+    let mut restarts = Vec::new();
+    for _ in 0..2 {
+        let leadership = Leadership::watch(&lab.pods).await;
+        let begun = Instant::now();
+        progress::step("the same command again");
+        let again = lab.run(&lab.args(command)).await;
+        let pods = again.stderr.lines().filter_map(during::restarted);
+        restarts.extend(pods.map(|pod| Excuse::of_restart(pod, begun)));
+        if again.code != Some(0) && leadership.leaders_since(begun).len() > 1 {
+            lab.pods.wait_whole().await;
+            continue;
+        }
+        assert_eq!(again.code, Some(0), "the same command again: {again:?}\nat first: {}", first.said);
+        if first.exit == Exit::Done && command != Command::Reload {
+            let needless = again.stdout.contains("nothing_to_do") || again.stdout.contains("Nothing to do");
+            assert!(needless, "after it had ended well it did something again: {}", again.stdout);
+        }
+        judge::goal(lab, point).await;
+        return (Again::Held, restarts);
     }
-    kinds
+    (Again::Void, restarts)
+}
+
+/// Runs a command that writes its events to its end, with nothing that happens to it.
+async fn undisturbed(lab: &Lab, start: Snapshot, args: &[String]) -> Ended {
+    let output = lab.run(args).await;
+    let events = output.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+    let events: Vec<Value> = events.collect();
+    let planned = events.iter().find(|event| event["event"] == "planned");
+    let steps = planned.map_or_else(Vec::new, |event| event["steps"].as_array().unwrap().clone());
+    let is_trial = |event: &&Value| event["event"] == "step_done" && event["step"]["step"] == "try_mount";
+    let tried =
+        events.iter().filter(is_trial).map(|event| event["step"]["path"].as_str().unwrap().to_owned());
+    Ended {
+        exit: Exit::of(output.code).unwrap_or_else(|| panic!("no exit code of README: {output:?}")),
+        stages: stages(&start, &steps),
+        start,
+        held_after: None,
+        tried: tried.collect(),
+        moved_back: events.iter().any(|event| event["event"] == "rolling_back"),
+        said: output.stderr,
+        excuses: Vec::new(),
+        elections: 0,
+    }
+}
+
+/// The expected state after each step of a plan, beginning with none.
+fn stages(start: &Snapshot, steps: &[Value]) -> Vec<Snapshot> {
+    let mut stages = vec![start.clone()];
+    for step in steps {
+        let mut next = stages[stages.len() - 1].clone();
+        next.apply(step);
+        stages.push(next);
+    }
+    stages
+}
+
+/// The paths that an upgrade of all mounts tries on them.
+pub(crate) fn all_trials() -> Vec<String> {
+    MOUNTS.map(|mount| format!("{mount}/{}", crate::lab::TRIED)).to_vec()
 }
 
 fn told(account: &Account) -> String {
@@ -123,81 +192,4 @@ fn told(account: &Account) -> String {
         of(Retries::Official),
         account.longest.as_millis()
     )
-}
-
-/// The command, and what happens to it once that moment has come.
-async fn during(lab: &mut Lab, command: Command, at: Moment, what: Disturbance) -> Ended {
-    let prepared = strike::prepare(lab, what).await;
-    let mut child = lab.program_with(&prepared.token).spawn(args(lab, command));
-    let mut stderr = child.stderr.take().unwrap();
-    let listening = tokio::spawn(async move {
-        let mut said = String::new();
-        // What was read until it was killed is enough.
-        let _ = stderr.read_to_string(&mut said).await;
-        said
-    });
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut struck: Option<Struck> = None;
-    let mut heard = String::new();
-    let mut tried = BTreeSet::new();
-    while let Some(line) = lines.next_line().await.unwrap() {
-        let event: Value = serde_json::from_str(&line).unwrap();
-        if event["event"] == "planned" && prepared.plan_is_usual {
-            assert_plan(&event, command);
-        }
-        if struck.is_none() && has_come(at, &event) {
-            struck = Some({
-                let args = args(lab, command);
-                strike::strike(lab, &mut child, what, &prepared, &args).await
-            });
-        }
-        // As a person does who reads it.
-        if let Some(Struck::Sealed(pod)) = &struck
-            && event["on"]["node"]["node"] == **pod
-        {
-            lab.pods.delete(pod).await;
-            struck = Some(Struck::Nothing);
-        }
-        if event["event"] == "step_done" && event["step"]["step"] == "try_mount" {
-            tried.insert(event["step"]["path"].as_str().unwrap().to_owned());
-        }
-        if event["event"] != "bytes" {
-            heard = format!("{heard}{line}\n");
-        }
-    }
-    let status = child.wait().await.unwrap();
-    let said = listening.await.unwrap();
-    let struck = struck.unwrap_or_else(|| panic!("that moment never came: {said}"));
-    let code = status.code();
-    strike::cure(lab, struck).await;
-    let safe = match what {
-        // Whoever may do nothing any more can undo nothing either.
-        Disturbance::TokenExpired => &[0, 1, 4, 5][..],
-        _ => &[0, 1, 4, 130],
-    };
-    assert!(code.is_none_or(|code| safe.contains(&code)), "exit code {code:?}: {said}\n{heard}");
-    if code == Some(0) {
-        let all = MOUNTS.map(|mount| format!("{mount}/creds/developer"));
-        assert_eq!(tried, BTreeSet::from(all), "ended well without every trial: {said}\n{heard}");
-    }
-    Ended { code, said }
-}
-
-fn has_come(at: Moment, event: &Value) -> bool {
-    match at {
-        Moment::After(0) => event["event"] == "planned",
-        Moment::After(steps) => event["event"] == "step_done" && event["number"] == steps,
-        Moment::AmidPlacing => event["event"] == "bytes",
-    }
-}
-
-/// The list of faults is made from these steps.
-fn assert_plan(event: &Value, command: Command) {
-    let planned: Vec<&str> =
-        event["steps"].as_array().unwrap().iter().map(|step| step["step"].as_str().unwrap()).collect();
-    let known = match command {
-        Command::Upgrade => &UPGRADE[..],
-        Command::Rollback => &ROLLBACK,
-    };
-    assert_eq!(planned, known, "a plan has other steps than the list of faults: bring point.rs up to date");
 }

@@ -5,28 +5,27 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use harness::build;
-use serde_json::json;
 
-use super::Ended;
-use crate::lab::{Lab, NAME, OLD, new, sha256};
+use super::{Ended, undisturbed};
+use crate::lab::{Lab, NAME, OLD, new};
 use crate::point::BadVersion;
-
-/// A program that can be anything: it is linked statically, and the pods have it too.
-const BUSYBOX: &str = "/bin/busybox";
+use crate::snapshot::Snapshot;
 
 /// A second binary in the plugin directory of the pods.
 const HELPER: &str = "helper";
 
-/// Runs the upgrade to it, which must fail and leave nothing.
+/// Runs the upgrade to it.
 pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
     let only_in_the_pod =
         |there: &str| format!("[ -d /vault/config ] && {{ {there}; }}; exec {} serve", lab.new.display());
-    let shell = |script: String| (BUSYBOX.into(), vec!["sh".to_owned(), "-c".to_owned(), script]);
+    // A program that can be anything: it is linked statically.
+    let busybox = build::busybox().await;
+    let shell = |script: String| (busybox.clone(), vec!["sh".to_owned(), "-c".to_owned(), script]);
     let serve = |binary: PathBuf| (binary, vec!["serve".to_owned()]);
     let mut flags = vec!["--version".to_owned(), new()];
     let (binary, args): (PathBuf, Vec<String>) = match what {
-        BadVersion::DoesNotStart => (BUSYBOX.into(), vec!["false".to_owned()]),
-        BadVersion::HangsAtStart => (BUSYBOX.into(), vec!["sleep".to_owned(), "100000".to_owned()]),
+        BadVersion::DoesNotStart => (busybox.clone(), vec!["false".to_owned()]),
+        BadVersion::HangsAtStart => (busybox.clone(), vec!["sleep".to_owned(), "100000".to_owned()]),
         BadVersion::CrashesAtSetup => {
             flags.extend(["--allow-breaking", "--env", "GO_SDK_FAULT=crash"].map(str::to_owned));
             (build::go_sdk("v0.25.0").await, Vec::new())
@@ -72,15 +71,15 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
             for pod in lab.pods.names() {
                 lab.pods.place(pod, &other, HELPER).await;
             }
-            let entry = json!({
-                "version": format!("v{}", new()), "command": HELPER, "args": ["serve"], "sha256": sha256(&other),
-            });
-            lab.send("PUT", &format!("sys/plugins/catalog/secret/{NAME}"), Some(entry)).await;
+            lab.register(&new(), HELPER, &other).await;
             serve(lab.new.clone())
         }
     };
-    let ended = upgrade(lab, &binary, &args, flags).await;
-    assert_eq!(ended.code, Some(1), "{}", ended.said);
+    upgrade(lab, &binary, &args, flags).await
+}
+
+/// Removes what the fault added.
+pub(super) async fn cure(lab: &Lab, what: BadVersion) {
     if what == BadVersion::RegisteredWithAnotherChecksum {
         let entry = format!("sys/plugins/catalog/secret/{NAME}?version=v{}", new());
         lab.send("DELETE", &entry, None).await;
@@ -89,19 +88,17 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
         // Only some have one.
         let _ = fs::remove_file(lab.pods.plugin_directory(pod).await.join(HELPER));
     }
-    lab.assert_all_on(OLD).await;
-    lab.assert_nothing_is_left_but(&[OLD]).await;
-    ended
 }
 
 /// An upgrade by flags alone.
 pub(super) async fn upgrade(lab: &Lab, binary: &Path, args: &[String], flags: Vec<String>) -> Ended {
     let mut line = vec!["upgrade".to_owned(), binary.display().to_string()];
-    line.extend(["--name", NAME, "--statefulset", "vault", "-n", lab.pods.namespace()].map(str::to_owned));
+    let pods = ["--name", NAME, "--statefulset", "vault", "-n", lab.pods.namespace(), "--output", "json"];
+    line.extend(pods.map(str::to_owned));
     line.extend(args.iter().map(|arg| format!("--args={arg}")));
     line.extend(flags);
-    let output = lab.program().run(line).await;
-    Ended { code: output.code, said: output.stderr }
+    let start = Snapshot::take(lab).await;
+    undisturbed(lab, start, &line).await
 }
 
 fn changed(lab: &Lab, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {

@@ -1,27 +1,26 @@
-//! What happens while a command is at work.
+//! What happens while a command is held.
 
-use harness::{Fault, Operation};
-use rustix::process::{Pid, Signal, kill_process};
+use std::time::Instant;
+
+use harness::{Fault, Operation, eventually};
 use serde_json::json;
-use tokio::process::Child;
 
-use crate::lab::{Lab, NAME, OLD};
+use crate::hold::Running;
+use crate::judge::Excuse;
+use crate::lab::{Lab, MOUNTS, NAME, OLD, new};
 use crate::point::Disturbance;
+use crate::snapshot::Snapshot;
 
 /// A mount of the plugin that no client uses.
 const THIRD: &str = "third";
+
+/// So many tokens are issued, and not leased yet, when the active Vault is killed.
+const UNLEASED: usize = 4;
 
 pub(super) struct Prepared {
     pub(super) token: String,
     /// Whether the plan has the steps of the list.
     pub(super) plan_is_usual: bool,
-}
-
-/// What has to be cured once the command has ended.
-pub(super) enum Struck {
-    Nothing,
-    Sealed(String),
-    ApiServerRestarted,
 }
 
 /// What has to be there before the command starts.
@@ -33,7 +32,7 @@ pub(super) async fn prepare(lab: &Lab, what: Disturbance) -> Prepared {
             prepared.token = made["auth"]["client_token"].as_str().unwrap().to_owned();
         }
         Disturbance::MountDeleted => {
-            let mount = json!({"type": NAME, "plugin_version": format!("v{OLD}")});
+            let mount = json!({"type": NAME, "config": {"plugin_version": format!("v{OLD}")}});
             lab.send("POST", &format!("sys/mounts/{THIRD}"), Some(mount)).await;
             prepared.plan_is_usual = false;
         }
@@ -42,72 +41,107 @@ pub(super) async fn prepare(lab: &Lab, what: Disturbance) -> Prepared {
     prepared
 }
 
-/// Lets it happen.
-pub(super) async fn strike(
-    lab: &mut Lab,
-    child: &mut Child,
-    what: Disturbance,
-    prepared: &Prepared,
-    args: &[String],
-) -> Struck {
-    match what {
-        Disturbance::Killed => child.start_kill().unwrap(),
-        Disturbance::Interrupted => {
-            // At the last step it may have ended already.
-            if let Some(pid) = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed())) {
-                kill_process(pid, Signal::INT).unwrap();
-            }
-        }
-        Disturbance::SteppedDown => {
-            lab.send("PUT", "sys/step-down", None).await;
-        }
-        Disturbance::ActiveKilled => {
-            let active = lab.pods.active().await;
-            lab.pods.kill(active).await;
-        }
-        Disturbance::StandbyDeleted => {
-            let standby = lab.pods.standbys().await[0];
-            lab.pods.start_to_delete(standby).await;
-        }
-        Disturbance::ApiServerRestarted => {
-            lab.pods.cluster().kill_api_server();
-            return Struck::ApiServerRestarted;
-        }
-        Disturbance::ConnectionsCut => lab.gate.cut(),
-        Disturbance::Sealed => {
-            let active = lab.pods.active().await.to_owned();
-            lab.pods.seal(&active).await;
-            return Struck::Sealed(active);
-        }
-        Disturbance::TokenExpired => {
-            lab.send("POST", "auth/token/revoke", Some(json!({"token": prepared.token}))).await;
-        }
-        Disturbance::Pinned => {
-            let pin = Some(json!({"version": format!("v{OLD}")}));
-            lab.send("PUT", &format!("sys/plugins/pins/secret/{NAME}"), pin).await;
-        }
-        Disturbance::MountDeleted => {
-            lab.send("DELETE", &format!("sys/mounts/{THIRD}"), None).await;
-        }
-        Disturbance::SecondOperator => {
-            let second = lab.program().run(args).await;
-            assert_eq!(second.code, Some(1), "the second operator: {second:?}");
-        }
-        Disturbance::UpstreamRefuses => lab.upstream.fail(Operation::Mint, Fault::Status(401)),
-        Disturbance::PodAdded => {
-            let more = lab.pods.names().len() + 1;
-            lab.pods.scale(more).await;
-        }
-    }
-    Struck::Nothing
+/// A command that is held, and what it is held with.
+pub(super) struct Strike<'a> {
+    pub(super) lab: &'a mut Lab,
+    pub(super) running: &'a mut Running,
+    pub(super) prepared: &'a Prepared,
+    pub(super) args: &'a [String],
+    /// Updated where the fault itself changes the state.
+    pub(super) start: &'a mut Snapshot,
 }
 
-/// Makes the pods whole again, as their keepers would.
-pub(super) async fn cure(lab: &Lab, struck: Struck) {
-    match struck {
-        Struck::Nothing => {}
-        // It unseals itself when it starts.
-        Struck::Sealed(pod) => lab.pods.delete(&pod).await,
-        Struck::ApiServerRestarted => lab.pods.cluster().wait_api_server().await,
+impl Strike<'_> {
+    /// Applies the fault. Returns the node that it makes unavailable.
+    pub(super) async fn strike(self, what: Disturbance) -> Option<Excuse> {
+        let Strike { lab, running, prepared, args, start } = self;
+        let now = Instant::now();
+        match what {
+            Disturbance::Killed => running.kill(),
+            Disturbance::Interrupted => running.interrupt(),
+            Disturbance::SteppedDown => {
+                let active = lab.pods.active().await.to_owned();
+                lab.pods.api(&active, "PUT", "sys/step-down", None).await.success();
+                return Some(Excuse::of_active(&active, now));
+            }
+            Disturbance::ActiveKilled => {
+                let active = lab.pods.active().await.to_owned();
+                lab.pods.kill(&active).await;
+                return Some(Excuse::of_kill(&active, now));
+            }
+            Disturbance::ActiveKilledWhileIssuing => {
+                let active = lab.pods.active().await.to_owned();
+                lab.upstream.fail_next(Operation::Mint, UNLEASED, Fault::Withheld);
+                lab.upstream.wait_withheld(UNLEASED).await;
+                let (now, before) = (Instant::now(), lab.pods.uid(&active).await);
+                lab.pods.kill(&active).await;
+                // Its storage is locked until it has ended, and the plugin with it. An earlier answer would reach the plugin,
+                // which revokes a token that nobody waits for.
+                eventually("another pod has its place", async || {
+                    let uid = lab.pods.uid(&active).await;
+                    (uid.is_some() && uid != before).then_some(())
+                })
+                .await;
+                lab.pods.wait_ready(&active).await;
+                lab.upstream.heal();
+                return Some(Excuse::of_kill(&active, now));
+            }
+            Disturbance::StandbyDeleted => {
+                let standby = lab.pods.standbys().await[0].to_owned();
+                lab.pods.start_to_delete(&standby).await;
+                return Some(Excuse::of_restart(&standby, now));
+            }
+            Disturbance::ApiServerRestarted => lab.pods.cluster().kill_api_server(),
+            Disturbance::ConnectionsCut => lab.gate.cut(),
+            Disturbance::Sealed => {
+                let active = lab.pods.active().await.to_owned();
+                lab.pods.seal(&active).await;
+                return Some(Excuse::of_active(&active, now));
+            }
+            Disturbance::TokenExpired => {
+                lab.send("POST", "auth/token/revoke", Some(json!({"token": prepared.token}))).await;
+            }
+            Disturbance::Pinned => {
+                let pin = Some(json!({"version": format!("v{OLD}")}));
+                lab.send("PUT", &format!("sys/plugins/pins/secret/{NAME}"), pin).await;
+                start.pin(OLD);
+            }
+            Disturbance::MountDeleted => {
+                lab.send("DELETE", &format!("sys/mounts/{THIRD}"), None).await;
+                start.unmount(THIRD);
+            }
+            Disturbance::SecondOperator => {
+                let second = lab.run(args).await;
+                assert_eq!(second.code, Some(1), "the second operator: {second:?}");
+            }
+            Disturbance::RoleRemoved => {
+                for mount in MOUNTS {
+                    lab.send("DELETE", &format!("{mount}/roles/trial"), None).await;
+                }
+            }
+            Disturbance::PodAdded => {
+                let more = lab.pods.names().len() + 1;
+                lab.pods.scale(more).await;
+                // The new pod must get the file as well.
+                start.place(lab.pods.names()[more - 1], &format!("{NAME}-{}", new()));
+            }
+        }
+        None
+    }
+}
+
+/// Repairs what only an operator can repair.
+pub(super) async fn cure(lab: &Lab, what: Disturbance) {
+    match what {
+        Disturbance::ApiServerRestarted => lab.pods.cluster().wait_api_server().await,
+        Disturbance::Sealed => {
+            for pod in lab.pods.names() {
+                // It unseals itself when it starts.
+                if lab.pods.health(pod).await == Some(503) {
+                    lab.pods.delete(pod).await;
+                }
+            }
+        }
+        _ => {}
     }
 }
