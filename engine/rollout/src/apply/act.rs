@@ -76,6 +76,9 @@ pub(crate) fn is_of_a_lost_node(call: &CallError) -> bool {
 /// How often nodes are asked to step down until one becomes active that was not: who wins an election is chance.
 const ELECTIONS: usize = 6;
 
+/// A node that has just joined has no vote for ten seconds: six elections within that never elect it.
+const BETWEEN_ELECTIONS: Duration = Duration::from_secs(3);
+
 /// How long an election may take; servers give up their own after some ten seconds.
 const ELECTION: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
@@ -192,6 +195,7 @@ impl Run<'_> {
                 self.led.extend(now);
                 return Ok(());
             }
+            tokio::time::sleep(BETWEEN_ELECTIONS).await;
         }
         Err(StepError::NobodyElse)
     }
