@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    CancelFlag, Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, WaitingOn, World, apply, observe,
+    CancelFlag, Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, World, apply, observe,
     observe_again, plan,
 };
 use serde::Serialize;
@@ -110,7 +110,7 @@ pub(crate) async fn carry_out(
     }
 }
 
-/// The plan, once a node is active: an election takes seconds, and is no reason to be called again.
+/// The plan, once a node is active and those that it needs are back: that takes seconds, and is no reason to be called again.
 async fn planned(world: &World, goal: &Goal, ui: &mut Ui) -> Result<(Observed, Plan), CommandError> {
     let started = Instant::now();
     let mut told = false;
@@ -118,7 +118,7 @@ async fn planned(world: &World, goal: &Goal, ui: &mut Ui) -> Result<(Observed, P
         let observed = observe(world, Some(goal), &ThisRun::default()).await?;
         match plan(&observed, goal) {
             Ok(plan) => return Ok((observed, plan)),
-            Err(Stop::Waiting(on @ WaitingOn::ActiveNode)) if started.elapsed() < LONGEST_ELECTION => {
+            Err(Stop::Waiting(on)) if started.elapsed() < LONGEST_ELECTION => {
                 if !std::mem::replace(&mut told, true) {
                     ui.event(&Event::Waiting { on });
                 }

@@ -182,6 +182,10 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
         Goal::Collect(collect) => Ok(removal::collect_step(observed, collect)),
     };
     match step {
+        Ok(Some(step @ Step::RestartNode { .. })) => match nodes::absent(observed) {
+            Some(on) => Decision::Wait(on),
+            None => Decision::Do(step),
+        },
         Ok(Some(step)) => Decision::Do(step),
         Ok(None) => Decision::Done,
         Err(refusal) => Decision::Refuse(refusal),

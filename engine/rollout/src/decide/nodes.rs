@@ -1,5 +1,6 @@
 //! What must hold of nodes before mounts are moved, and what has to be done to them afterwards.
 
+use crate::decide::WaitingOn;
 use crate::goal::{Goal, MountPath, Rehearsal, Survival, Target, Upgrade};
 use crate::observed::Observed;
 use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, Role, SiteObserved};
@@ -104,6 +105,19 @@ pub(super) fn refresh<'a>(
         stale.find(|name| !observed.this_run.restarted.contains(*name))
     };
     mounts.find_map(stale).map(|node| Step::RestartNode { node: node.clone() })
+}
+
+/// A node that does not serve now, so that no other may be restarted: two at once can cost the cluster its quorum.
+pub(super) fn absent(observed: &Observed) -> Option<WaitingOn> {
+    observed.site.as_ref()?.nodes.iter().find_map(|(name, node)| {
+        let why = match (&node.presence, &node.vault) {
+            (Presence::NotReady { why }, _) => why.clone(),
+            (Presence::Ready, Some(vault)) if vault.sealed => "its server is sealed".to_owned(),
+            (Presence::Ready, None) => "its server does not answer".to_owned(),
+            (Presence::Ready, Some(_)) => return None,
+        };
+        Some(WaitingOn::Node { node: name.clone(), why })
+    })
 }
 
 fn persist(site: &SiteObserved, upgrade: &Upgrade) -> Option<Step> {

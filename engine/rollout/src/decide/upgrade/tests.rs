@@ -185,6 +185,38 @@ fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
 }
 
 #[test]
+fn a_standby_is_restarted_only_while_every_other_node_serves() {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let made = plan(&observed, &goal(without_canary())).expect("a plan");
+    let first = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
+    // Also for whoever continues what was interrupted.
+    for this_run in [None, Some(ThisRun::default())] {
+        let mut restarted = made.steps[..=first].iter().fold(observed.clone(), |then, step| then.after(step));
+        restarted.this_run = this_run.unwrap_or(restarted.this_run);
+        let reload = Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]) });
+        let restarting = |observed: &Observed| {
+            let mut then = observed.clone();
+            then.this_run.reloaded.insert(path("custom"));
+            decide(&then, &reload)
+        };
+        assert_eq!(restarting(&restarted), Decision::Do(made.steps[first + 1].clone()));
+
+        let waits_for = |change: &dyn Fn(&mut NodeObserved)| {
+            let mut absent = restarted.clone();
+            change(node(&mut absent, "vault-1"));
+            match restarting(&absent) {
+                Decision::Wait(WaitingOn::Node { node, .. }) => assert_eq!(node.as_str(), "vault-1"),
+                other => panic!("{other:?}"),
+            }
+        };
+        waits_for(&|node| node.presence = Presence::NotReady { why: "it is being deleted".into() });
+        waits_for(&|node| node.vault.as_mut().expect("a server").sealed = true);
+        waits_for(&|node| node.vault = None);
+    }
+}
+
+#[test]
 fn a_reload_starts_standbys_anew_that_went_on_with_another_version() {
     let mut observed = old_fleet();
     observed.server.product = Product::OpenBao;
