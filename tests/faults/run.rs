@@ -78,7 +78,7 @@ pub(crate) async fn run(lab: &mut Lab, point: FaultPoint) -> Shown {
     let leaders = leadership.leaders_since(begun);
     let unasked = leaders.len() > 1 + ended.elections;
     let excuses = judge::with_ends([ended.excuses, restarts].concat(), &leadership, &leaders, Instant::now());
-    let failed = judge::requests(&account, &excuses);
+    let failed = judge::requests(&account, point.pods, &excuses);
     assert!(unasked || failed.is_empty(), "requests failed: {failed:#?}");
     let only_announced = lab.settle(&account).await;
     if matches!(point.what, Fault::During(_, _, Disturbance::ActiveKilledWhileIssuing)) {
