@@ -35,6 +35,7 @@ watch_parts() {
     local file part usual start line
     while sleep 15; do
         for file in "$status_dir"/*; do
+            [[ $file != *.ended ]] || continue
             { IFS=$'\t' read -r part usual start <"$file"; } 2>/dev/null || continue
             line=$(last_event "$(log_of "$part")")
             printf '   %4d s  %s (usually %s): %s\n' "$(($(date +%s) - start))" "$part" "$usual" "${line:-starting}"
@@ -89,6 +90,7 @@ run_part() {
     )
     status=$?
     rm -f "$status_dir/${part//[^a-zA-Z0-9]/-}"
+    printf '%s' "$SECONDS" >"$status_dir/${part//[^a-zA-Z0-9]/-}.ended"
     exit "$status"
 }
 
@@ -98,7 +100,7 @@ finish_part() {
     current=("$part")
     wait "${groups[$part]}" || status=$?
     unset "groups[$part]"
-    seconds=$((SECONDS - began[$part]))
+    seconds=$(($(cat "$status_dir/${part//[^a-zA-Z0-9]/-}.ended" 2>/dev/null || printf '%s' "$SECONDS") - began[$part]))
     count_tests "$(log_of "$part")"
     if ((status)); then
         failed_parts+=("$part")

@@ -166,6 +166,8 @@ impl Program {
             .env_clear()
             .env("HOME", home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            // What a killed program leaves there goes with the run.
+            .env("TMPDIR", if self.root.is_none() { std::env::temp_dir() } else { "/tmp".into() })
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
             .stdin(Stdio::piped())
