@@ -32,9 +32,6 @@ const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 /// Mount path under which an upgrade tries a version.
 const TRIAL: &str = "vault-token-plugin-canary/";
 
-/// The ELF machine number of another architecture than this one.
-const FOREIGN_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
-
 /// A server, and doctor with its address and token.
 struct Server {
     lab: Lab,
@@ -145,7 +142,7 @@ impl Server {
 
 /// An executable of another architecture.
 fn of_another_machine(mut program: Vec<u8>) -> Vec<u8> {
-    program[18..20].copy_from_slice(&FOREIGN_MACHINE.to_le_bytes());
+    build::make_foreign(&mut program);
     program
 }
 

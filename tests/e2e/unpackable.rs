@@ -28,7 +28,7 @@ async fn what_would_not_run_is_refused_with_its_cause_and_cure() {
     fs::set_permissions(folder.path().join("locked-1.0.0"), fs::Permissions::from_mode(0o644)).unwrap();
     fs::write(folder.path().join("script-1.0.0"), "#!/bin/sh\n").unwrap();
     let mut foreign = fs::read(&kv).unwrap();
-    foreign[18] = if cfg!(target_arch = "x86_64") { 183 } else { 62 };
+    build::make_foreign(&mut foreign);
     fs::write(folder.path().join("kv-9.0.0"), foreign).unwrap();
 
     let (kv_file, layout) = (path("kv-1.0.0"), path("layout"));

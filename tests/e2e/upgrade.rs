@@ -267,8 +267,7 @@ async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_b
         std::fs::set_permissions(&path, executable()).unwrap();
         path
     };
-    // In ELF the machine stands at byte 18: 183 is arm64.
-    let other_machine = changed("arm64", &|content| content[18] = 183);
+    let other_machine = changed("foreign", &|content| build::make_foreign(content));
     let cut = changed("cut", &|content| content.truncate(1000));
     let other_field = build::another_version(&binary, "max_ttl", "max_tll", lab.folder());
     let text = |path: &Path| path.to_str().unwrap().to_owned();

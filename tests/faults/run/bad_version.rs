@@ -59,8 +59,9 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
         BadVersion::DroppedAField => {
             serve(build::another_version(&lab.new, "max_ttl", "max_tll", lab.folder.path()))
         }
-        // In ELF the machine stands at byte 18: 183 is arm64.
-        BadVersion::OtherArchitecture => serve(changed(lab, "arm64", |content| content[18] = 183)),
+        BadVersion::OtherArchitecture => {
+            serve(changed(lab, "foreign", |content| build::make_foreign(content)))
+        }
         BadVersion::Truncated => serve(changed(lab, "cut", |content| content.truncate(1 << 20))),
         // This machine's shell, whose dynamic linker the pods do not have.
         BadVersion::Dynamic => {

@@ -242,6 +242,20 @@ pub async fn static_binary(package: &str) -> PathBuf {
     binaries.into_iter().find(|binary| binary.exists()).expect("cargo built it")
 }
 
+/// Where in an ELF file its machine is written, two bytes, least first.
+const ELF_MACHINE: std::ops::Range<usize> = 18..20;
+
+/// Says in `program`, an ELF file, that it is for another machine than this one: arm64, and amd64 on arm64.
+///
+/// # Panics
+///
+/// When it is too short to be one.
+pub fn make_foreign(program: &mut [u8]) {
+    let (amd64, arm64) = (62_u16, 183_u16);
+    let foreign = if cfg!(target_arch = "aarch64") { amd64 } else { arm64 };
+    program[ELF_MACHINE].copy_from_slice(&foreign.to_le_bytes());
+}
+
 /// A copy of `binary` in `directory`, in which every version number `from` is `to`, of the same length: another release of
 /// the same program, as far as anybody can tell.
 ///

@@ -115,7 +115,7 @@ async fn a_program_sees_only_the_environment_it_was_given() {
     let stdout = program.run::<&str>([]).await.success();
     let mut names: Vec<&str> = stdout.lines().filter_map(|line| line.split('=').next()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["GIVEN", "HOME", "PATH"]);
+    assert_eq!(names, ["GIVEN", "HOME", "PATH", "TMPDIR"]);
 }
 
 #[tokio::test]

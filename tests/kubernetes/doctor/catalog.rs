@@ -9,9 +9,6 @@ use serde_json::json;
 
 use super::pods::{PLUGIN, on_three_pods};
 
-/// The ELF machine number of another architecture than this one.
-const FOREIGN_MACHINE: u16 = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
-
 /// Registers a file of this content on three pods and mounts it, which fails. Doctor must report `id` and cure it, and find
 /// `logged` in the log of the active pod.
 fn cannot_be_started(id: &str, logged: &str, content: impl AsyncFnOnce() -> Vec<u8>) {
@@ -48,7 +45,7 @@ fn vtp_307_a_file_is_no_executable() {
 fn vtp_308_a_file_is_for_another_machine() {
     cannot_be_started("VTP-308", "VTP-307", async || {
         let mut content = fs::read(build::go_kv("v1.0.0").await).unwrap();
-        content[18..20].copy_from_slice(&FOREIGN_MACHINE.to_le_bytes());
+        build::make_foreign(&mut content);
         content
     });
 }

@@ -1,6 +1,6 @@
 //! What a site shows of pods of every kind.
 
-use harness::{Content, ImageArchive, PluginVolume, RunsAs, Transport, UpdateStrategy, eventually};
+use harness::{Content, ImageArchive, PluginVolume, RunsAs, Transport, UpdateStrategy, build, eventually};
 use kube::api::{Patch, PatchParams};
 use rollout::{Keeping, Machine, NodeName, Presence, Restarts, Role, Site, SiteKind, SiteState};
 use serde_json::json;
@@ -151,10 +151,10 @@ async fn why_a_pod_does_not_start_is_told_in_the_words_of_its_init_container() {
 
 /// The header of an executable that no node here can start.
 fn of_another_machine() -> Vec<u8> {
-    let machine = if cfg!(target_arch = "aarch64") { 62 } else { 183 };
     let mut file = vec![0; 64];
     file[..8].copy_from_slice(b"\x7fELF\x02\x01\x01\0");
-    file[16..20].copy_from_slice(&[2, 0, machine, 0]);
+    file[16] = 2;
+    build::make_foreign(&mut file);
     file[52] = 64;
     file
 }
