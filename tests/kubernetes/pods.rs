@@ -180,25 +180,6 @@ async fn registered(lab: &Pods) -> PathBuf {
     lab.description(&binary)
 }
 
-/// A pod that has just joined has no vote yet, and cannot become active for as long as raft's autopilot looks at it.
-#[tokio::test]
-async fn a_rehearsal_reaches_a_pod_that_has_just_joined() {
-    let choose =
-        |pods: VaultPodsBuilder| pods.replicas(2).plugin_volume(PluginVolume::Persistent).default_autopilot();
-    let mut lab = Pods::new(choose).await;
-    let file = registered(&lab).await;
-    lab.pods.scale(3).await;
-    lab.pods.wait_ready("vault-2").await;
-    let placed = lab.pods.plugin_directory("vault-0").await;
-    for file in std::fs::read_dir(placed).unwrap().map(|file| file.unwrap().path()) {
-        lab.pods.place("vault-2", &file, file.file_name().unwrap().to_str().unwrap()).await;
-    }
-    let upgrade = ["upgrade", "-f", file.to_str().unwrap(), "--rehearse-failover"];
-    // It succeeds when every node has been the active one.
-    lab.program.run(upgrade).await.success();
-    assert_eq!(lab.running().await, only(&next()));
-}
-
 #[tokio::test]
 async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
     let lab = Pods::with(PluginVolume::Persistent).await;

@@ -47,12 +47,13 @@ cgroup_of() {
 # clear_away FOLDER: removes what a cluster without processes left. Mounts and network namespaces are none: they belonged to
 # namespaces that ended with the last process.
 clear_away() {
-    local folder=${1%/} cgroup
+    local folder=${1%/} cgroup until=$((SECONDS + 30))
     for cgroup in "/sys/fs/cgroup/$(cgroup_of "$folder")" /sys/fs/cgroup/*/"$(cgroup_of "$folder")"; do
-        if [[ -d $cgroup ]]; then
-            # From the leaves up. The files in them are the kernel's.
-            find "$cgroup" -depth -type d -exec rmdir {} + || say "cgroup $cgroup could not be removed"
-        fi
+        # From the leaves up; the files in them are the kernel's. One that a process is just leaving cannot be removed yet.
+        while [[ -d $cgroup ]] && ! find "$cgroup" -depth -type d -exec rmdir {} + 2>/dev/null && [[ -d $cgroup ]]; do
+            ((SECONDS < until)) || fail "cgroup $cgroup cannot be removed"
+            sleep 0.1
+        done
     done
     rm -rf --one-file-system "$folder"
 }
