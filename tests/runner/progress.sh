@@ -103,7 +103,6 @@ finish_part() {
     seconds=$(($(cat "$status_dir/${part//[^a-zA-Z0-9]/-}.ended" 2>/dev/null || printf '%s' "$SECONDS") - began[$part]))
     count_tests "$(log_of "$part")"
     if ((status)); then
-        failed_parts+=("$part")
         summary+=("FAILED $part ($seconds s; log: $(log_of "$part"))")
         show_failure "$part"
         return 1

@@ -95,19 +95,12 @@ pub struct VaultPodsBuilder {
     audit: Audit,
     raw_storage: RawStorage,
     unsealer: Unsealer,
-    stabilization: Stabilization,
 }
 
 #[derive(PartialEq)]
 enum Unsealer {
     OfCluster,
     Own,
-}
-
-#[derive(PartialEq)]
-enum Stabilization {
-    Short,
-    Default,
 }
 
 #[derive(PartialEq)]
@@ -138,7 +131,6 @@ impl VaultPodsBuilder {
             audit: Audit::Absent,
             raw_storage: RawStorage::Hidden,
             unsealer: Unsealer::OfCluster,
-            stabilization: Stabilization::Short,
         }
     }
 
@@ -215,12 +207,6 @@ impl VaultPodsBuilder {
         self
     }
 
-    /// Leaves raft's autopilot as it is: a server that joins has no vote for ten seconds, instead of one.
-    pub fn default_autopilot(mut self) -> VaultPodsBuilder {
-        self.stabilization = Stabilization::Default;
-        self
-    }
-
     /// Starts the pods all at once, initialises the first, and waits until all are unsealed and one is active.
     ///
     /// # Panics
@@ -278,7 +264,7 @@ impl VaultPodsBuilder {
         create::<Secret>(&client, &pods.namespace, secret).await;
         create::<Service>(&client, &pods.namespace, manifests::service()).await;
         create::<StatefulSet>(&client, &pods.namespace, manifests::stateful_set(&self)).await;
-        pods.initialise(&self.stabilization).await;
+        pods.initialise().await;
         if self.audit == Audit::ToFile {
             let device = json!({"type": "file", "options": {"file_path": "/vault/audit/audit.log"}});
             pods.api(pods.active().await, "PUT", "sys/audit/file", Some(device)).await.success();
@@ -388,7 +374,7 @@ impl VaultPods {
         Identity::for_names(names)
     }
 
-    async fn initialise(&mut self, stabilization: &Stabilization) {
+    async fn initialise(&mut self) {
         let first = self.members[0].name.clone();
         eventually(&format!("the Vault of {first} answers"), async || {
             self.health(&first).await.filter(|status| *status == 501)
@@ -397,11 +383,10 @@ impl VaultPods {
         let request = json!({"recovery_shares": 1, "recovery_threshold": 1});
         let answer = self.api(&first, "PUT", "sys/init", Some(request)).await.success();
         self.root_token = answer["root_token"].as_str().expect("sys/init answers with a token").to_owned();
-        if *stabilization == Stabilization::Short {
-            let first = self.active().await;
-            let autopilot = Some(json!({"server_stabilization_time": "1s"}));
-            self.api(first, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
-        }
+        // Else a pod that has joined has no vote for ten seconds, and cannot become active.
+        let first = self.active().await;
+        let autopilot = Some(json!({"server_stabilization_time": "1s"}));
+        self.api(first, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
         self.wait_whole().await;
     }
 }
