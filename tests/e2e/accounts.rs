@@ -16,6 +16,11 @@ impl Lab {
         self.upstream.live().into_iter().map(|issued| issued.name).collect()
     }
 
+    /// What tokens are called there.
+    pub(crate) fn names<'a>(&self, tokens: impl IntoIterator<Item = &'a String>) -> Names {
+        tokens.into_iter().map(|token| self.issued(token).name).collect()
+    }
+
     /// The tokens that belong to a lease of the role `developer`.
     pub(crate) async fn leased(&self, mount: &str) -> Names {
         let leases = format!("sys/expire/id/{mount}/creds/developer");
@@ -23,7 +28,7 @@ impl Lab {
         for lease in self.vault.stored_below(&leases).await {
             // It may end between the list and this.
             if let Some(lease) = self.vault.stored(&format!("{leases}/{lease}")).await {
-                names.insert(self.issued(lease["data"]["token"].as_str().unwrap()).name);
+                names.insert(lease["secret"]["internal_data"]["name"].as_str().unwrap().to_owned());
             }
         }
         names

@@ -5,8 +5,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use harness::{Program, build, eventually};
-use tokio::io::{AsyncBufReadExt, BufReader};
+use harness::{Program, Stream, build, eventually};
 
 const OURS: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
@@ -77,16 +76,12 @@ async fn a_killed_dev_takes_the_server_and_its_plugins_with_it() {
     let plugin = ["--plugin", go_kv.to_str().unwrap(), "--mount", "kv"];
     let args =
         [&["dev", "--server", vault.to_str().unwrap(), "--listen", "127.0.0.1:0"], &plugin[..]].concat();
-    let mut dev = program.spawn(args);
-    let mut stdout = BufReader::new(dev.stdout.take().unwrap());
-    let mut said = String::new();
-    while !said.contains("Ctrl-C") {
-        assert!(stdout.read_line(&mut said).await.unwrap() > 0, "{said}");
-    }
-    let dev_pid = dev.id().unwrap();
+    let mut dev = program.start(args);
+    dev.wait_for(Stream::Stdout, "Ctrl-C").await;
+    let dev_pid = dev.id();
     let server: Vec<u32> = processes().into_iter().filter(|pid| parent(*pid) == Some(dev_pid)).collect();
     assert_eq!((server.len(), running_below(scratch.path()).len()), (1, 1));
-    dev.kill().await.unwrap();
+    dev.kill().await;
     eventually("the server and its plugin are gone", async || {
         let gone = !Path::new(&format!("/proc/{}/exe", server[0])).exists();
         (gone && running_below(scratch.path()).is_empty()).then_some(())

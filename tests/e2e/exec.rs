@@ -3,7 +3,7 @@
 use std::fs;
 
 use harness::eventually;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::lab::Lab;
 
@@ -14,7 +14,7 @@ async fn a_command_keeps_its_credential_over_renewals_and_gets_another_at_the_en
     let before = lab.upstream.issued().len();
     let script = "trap 'exit 6' TERM; echo $TOKEN >> seen; while :; do sleep 0.05; done";
     let args = ["creds", "exec", "custom/creds/developer", "--", "sh", "-c", script];
-    let exec = lab.program.spawn(args);
+    let exec = lab.program.start(args);
     let seen = eventually("a second start", async || {
         let text = fs::read_to_string(lab.program.home().join("seen")).unwrap_or_default();
         let seen: Vec<String> = text.lines().map(str::to_owned).collect();
@@ -24,11 +24,8 @@ async fn a_command_keeps_its_credential_over_renewals_and_gets_another_at_the_en
     let issued = &lab.upstream.issued()[before..];
     assert_eq!((&seen[0], &seen[1]), (&issued[0].token, &issued[1].token));
     lab.upstream.wait_revoked(&issued[0].id).await;
-    let pid = Pid::from_raw(exec.id().unwrap().cast_signed()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
-    let output = exec.wait_with_output().await.unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(said.contains("renewed custom/creds/developer/"), "{said}");
+    let output = exec.end(Signal::TERM).await;
+    assert_eq!(output.code, Some(6), "{output:?}");
+    assert!(output.stderr.contains("renewed custom/creds/developer/"), "{output:?}");
     assert!(lab.upstream.live().is_empty());
 }

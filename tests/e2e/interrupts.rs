@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use harness::{Fault, Operation, Program, build};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Fault, Operation, Program, RunningProgram, Stream, build};
+use rustix::process::Signal;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, BufReader, Lines};
-use tokio::process::{Child, ChildStderr};
 
 use crate::door::Door;
 use crate::lab::{Lab, NAME};
@@ -14,45 +12,29 @@ use crate::lab::{Lab, NAME};
 const STOPPING: &str = "Stopping after this step; interrupt again to leave at once.";
 const GO_ON: &str = "Run the same command again to go on.";
 
-/// A program that runs, and what it has said so far.
-struct Running {
-    child: Child,
-    stderr: Lines<BufReader<ChildStderr>>,
-    said: String,
-}
+/// Our binary while it runs behind the door.
+struct Running(RunningProgram);
 
 impl Running {
-    /// Starts our binary behind the door.
     fn start(lab: &Lab, door: &Door, args: &[&str]) -> Running {
-        let mut child = behind(lab, door).spawn(args);
-        let stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-        Running { child, stderr, said: String::new() }
+        Running(behind(lab, door).start(args))
     }
 
     /// Waits until it says a line with these words.
     async fn says(&mut self, words: &str) {
-        while let Some(line) = self.stderr.next_line().await.unwrap() {
-            self.said = format!("{}{line}\n", self.said);
-            if line.contains(words) {
-                return;
-            }
-        }
-        panic!("ended without {words:?}: {}", self.said);
+        self.0.wait_for(Stream::Stderr, words).await;
     }
 
     fn interrupt(&self) {
-        let pid = Pid::from_raw(self.child.id().unwrap().cast_signed()).unwrap();
-        kill_process(pid, Signal::INT).unwrap();
+        self.0.signal(Signal::INT);
     }
 
-    /// Its end, with this exit code and these words among the last.
-    async fn ends(mut self, code: i32, words: &[&str]) {
-        while let Some(line) = self.stderr.next_line().await.unwrap() {
-            self.said = format!("{}{line}\n", self.said);
-        }
-        assert_eq!(self.child.wait().await.unwrap().code(), Some(code), "{}", self.said);
+    /// Its end, with this exit code and these words among those that it has said.
+    async fn ends(self, code: i32, words: &[&str]) {
+        let output = self.0.wait().await;
+        assert_eq!(output.code, Some(code), "{output:?}");
         for words in words {
-            assert!(self.said.contains(words), "{words:?} is not in: {}", self.said);
+            assert!(output.stderr.contains(words), "{words:?} is not in: {}", output.stderr);
         }
     }
 }

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{
-    Issued, Output, Product, Program, Storage, Upstream, VaultServer, VaultServerBuilder, eventually,
+    Issued, Output, PluginDescription, Product, Program, Storage, Upstream, VaultServer, VaultServerBuilder,
+    eventually,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -67,25 +68,11 @@ impl Lab {
 
     /// The same with another binary.
     pub(crate) fn description_of(&self, binary: &Path, mounts: &[&str], ttl: &str) -> String {
-        let binary = binary.display();
-        let key = self.api_key_file();
-        let mut text =
-            format!("plugin: {{name: {NAME}, type: secret, binary: {binary}, args: [serve]}}\nmounts:\n");
-        for mount in mounts {
-            let mount = format!(
-                "- path: {mount}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: {}}}}}\n    \
-                 roles/developer: {{permissions: \"read,write\", ttl: {ttl}, max_ttl: 24h}}\n  \
-                 smoke: {{read: creds/developer}}\n",
-                self.upstream.endpoint(),
-                key.display()
-            );
-            text.push_str(&mount);
-        }
-        text.push_str(&format!(
-            "site: {{local: {{plugin_dir: {}}}}}\n",
-            self.vault.plugin_directory().display()
-        ));
-        text
+        PluginDescription::new(binary, self.upstream.endpoint(), self.api_key_file())
+            .mounts(mounts)
+            .role(format!(r#"permissions: "read,write", ttl: {ttl}, max_ttl: 24h"#))
+            .local(self.vault.plugin_directory())
+            .to_string()
     }
 
     pub(crate) async fn register(&self, description: &str) -> Output {

@@ -3,12 +3,10 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use harness::{Program, build, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+use harness::{Program, Stream, build, eventually};
+use rustix::process::Signal;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::mounts::{Mount, mounted};
 
@@ -98,17 +96,16 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
 async fn a_sidecar_puts_back_what_is_removed_or_changed_until_it_is_ended() {
     let pod = Pod::new().await;
     let program = Program::new(BINARY);
-    let mut sidecar = program.spawn(pod.arguments(&["--watch"]));
-    let mut talk = BufReader::new(sidecar.stderr.take().unwrap()).lines();
-    assert!(heard(&mut talk, "Watching").await);
+    let mut sidecar = program.start(pod.arguments(&["--watch"]));
+    sidecar.wait_for(Stream::Stderr, "Watching").await;
     assert!(pod.is_whole());
 
     fs::remove_file(pod.plugin()).unwrap();
-    assert!(heard(&mut talk, "it was gone").await);
+    sidecar.wait_for(Stream::Stderr, "it was gone").await;
     assert!(pod.is_whole());
     // In one go: what is looked at while it is written may be cut short.
     File::options().write(true).open(pod.plugin()).unwrap().write_at(b"another", 4096).unwrap();
-    assert!(heard(&mut talk, "there was something else").await);
+    sidecar.wait_for(Stream::Stderr, "there was something else").await;
     assert!(pod.is_whole());
     fs::set_permissions(pod.plugin(), fs::Permissions::from_mode(0o600)).unwrap();
     eventually("the mode is right again", async || {
@@ -119,24 +116,7 @@ async fn a_sidecar_puts_back_what_is_removed_or_changed_until_it_is_ended() {
     let stranger: &Path = &pod.plugins.path().join("other-1.0.0");
     fs::write(stranger, "mine").unwrap();
 
-    let pid = Pid::from_raw(sidecar.id().unwrap().cast_signed()).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
-    assert_eq!(sidecar.wait().await.unwrap().code(), Some(0));
+    let output = sidecar.end(Signal::TERM).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(fs::read(stranger).unwrap(), b"mine");
-}
-
-/// How long it may take to say something on a slow, loaded machine.
-const PATIENCE: Duration = Duration::from_secs(120);
-
-/// Whether the program says so before it ends, and before long.
-async fn heard(talk: &mut tokio::io::Lines<BufReader<tokio::process::ChildStderr>>, words: &str) -> bool {
-    let hears = async {
-        while let Ok(Some(line)) = talk.next_line().await {
-            if line.contains(words) {
-                return true;
-            }
-        }
-        false
-    };
-    tokio::time::timeout(PATIENCE, hears).await.unwrap_or(false)
 }

@@ -2,33 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use harness::{Fault, Operation, Program, Recorder, build, eventually};
+use harness::{Fault, Load, Operation, Program, Recorder, Stream, build};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::task::JoinSet;
 
 use crate::accounts::Names;
 use crate::lab::{BINARY, Lab, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const CLIENTS: usize = 8;
 
-/// The version number after ours, of the same length.
 fn next() -> String {
-    VERSION.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
-}
-
-fn next_binary(lab: &Lab) -> PathBuf {
-    build::another_version(BINARY.as_ref(), VERSION, &next(), lab.folder())
+    build::version_of_nines(VERSION)
 }
 
 /// Our plugin on two mounts, and the description of its next version.
 async fn two_mounts() -> (Lab, PathBuf) {
     let lab = Lab::registered(&["first", "second"], "1h").await;
-    let description = lab.description_of(&next_binary(&lab), &["first", "second"], "1h");
+    let description = lab.description_of(
+        &build::next_release(BINARY.as_ref(), VERSION, lab.folder()),
+        &["first", "second"],
+        "1h",
+    );
     let file = lab.file("next.yaml", &description);
     (lab, file)
 }
@@ -83,26 +77,26 @@ fn files(lab: &Lab) -> Vec<String> {
 #[tokio::test]
 async fn upgrade_and_rollback_under_load_fail_no_request_and_lose_no_lease() {
     let (lab, file) = two_mounts().await;
-    let lab = Arc::new(lab);
-    let load = Load::start(&lab, &["first", "second"]);
-    load.wait_served(2 * CLIENTS).await;
+    let load = Load::on_server(&lab.vault, &lab.upstream, &["first", "second"]);
+    load.goes_on().await;
 
     let done = lab.program.run(upgrade(&file)).await.success();
     assert_eq!(versions(&lab, &["first", "second"]).await, only(&next()));
     assert_eq!(events(&done).last().unwrap()["event"], "finished", "{done}");
-    load.wait_served(2 * CLIENTS).await;
+    load.goes_on().await;
     lab.program.run(["rollback", NAME, "--smoke", "creds/developer"]).await.success();
     assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
-    load.wait_served(2 * CLIENTS).await;
+    load.goes_on().await;
 
-    let kept = load.stop().await;
+    let account = load.stop().await;
+    account.assert_all_served();
     let (mut leased, mut announced) = (Names::new(), Names::new());
     for mount in ["first", "second"] {
         leased.extend(lab.leased(mount).await);
         announced.extend(lab.announced(mount).await);
     }
     let (live, on_record) = (lab.live(), &leased | &announced);
-    assert!(on_record.is_superset(&kept), "what a client got and kept is leased");
+    assert!(leased.is_superset(&lab.names(account.kept.values())), "what a client got and kept is leased");
     assert!(live.is_superset(&leased), "what is leased is live");
     // A request that the end of the old process has cut off may have announced a token and not asked for it.
     assert!(on_record.is_superset(&live), "every live token is on record");
@@ -185,9 +179,8 @@ async fn running(lab: &Lab) -> BTreeSet<String> {
 
 /// Runs the upgrade and kills it once it has done this many steps; with none, as soon as it says its plan.
 async fn kill_after(lab: &Lab, command: &[&str], steps: usize) {
-    let mut child = lab.program.spawn(command);
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
+    let mut run = lab.program.start(command);
+    while let Some(line) = run.next_line(Stream::Stdout).await {
         let event: Value = serde_json::from_str(&line).unwrap();
         let done = match event["event"].as_str().unwrap() {
             "planned" => steps == 0,
@@ -198,7 +191,7 @@ async fn kill_after(lab: &Lab, command: &[&str], steps: usize) {
             break;
         }
     }
-    child.kill().await.unwrap();
+    run.kill().await;
 }
 
 #[tokio::test]
@@ -206,18 +199,16 @@ async fn a_version_that_fails_after_the_switch_is_undone_and_leaves_nothing() {
     let (lab, file) = two_mounts().await;
     let (before, there) = (catalog(&lab).await, files(&lab));
     // The trial mount gets its credential; the first one of a real mount is refused by the upstream.
-    let mut child = lab.program.spawn(upgrade(&file));
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    while let Some(line) = lines.next_line().await.unwrap() {
+    let mut run = lab.program.start(upgrade(&file));
+    while let Some(line) = run.next_line(Stream::Stdout).await {
         let event: Value = serde_json::from_str(&line).unwrap();
         if event["event"] == "step_done" && event["step"]["step"] == "remove_canary" {
             lab.upstream.fail(Operation::Mint, Fault::Status(401));
         }
     }
-    let output = child.wait_with_output().await.unwrap();
-    let said = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(4), "{said}");
-    assert!(said.contains("Moved back to the version before: first/, second/"), "{said}");
+    let output = run.wait().await;
+    assert_eq!(output.code, Some(4), "{output:?}");
+    assert!(output.stderr.contains("Moved back to the version before: first/, second/"), "{output:?}");
     lab.upstream.heal();
     assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
@@ -258,7 +249,7 @@ async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
 async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_before_anything_changes() {
     let (lab, _) = two_mounts().await;
     let (writes, there) = (lab.writes(), files(&lab));
-    let binary = next_binary(&lab);
+    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
     let changed = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
         let mut content = std::fs::read(&binary).unwrap();
         change(&mut content);
@@ -326,62 +317,4 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
     lab.program.run(["upgrade".to_owned(), binary(0), "--allow-downgrade".to_owned()]).await.success();
     let kept = lab.vault.api("GET", "notes/kept", None).await.success();
     assert_eq!(kept["data"]["a"], "b");
-}
-
-/// Clients that get a credential, renew it, and give every other one back. Every answer must be a success.
-struct Load {
-    clients: JoinSet<Names>,
-    served: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Load {
-    fn start(lab: &Arc<Lab>, mounts: &[&str]) -> Load {
-        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
-        for number in 0..CLIENTS {
-            let mount = mounts[number % mounts.len()].to_owned();
-            load.clients.spawn(client(
-                Arc::clone(lab),
-                mount,
-                Arc::clone(&load.served),
-                Arc::clone(&load.stop),
-            ));
-        }
-        load
-    }
-
-    /// Waits until the clients have got `count` more credentials.
-    async fn wait_served(&self, count: usize) {
-        let enough = self.served.load(Ordering::Relaxed) + count;
-        let what = format!("{count} more credentials");
-        eventually(&what, async || (self.served.load(Ordering::Relaxed) >= enough).then_some(())).await;
-    }
-
-    /// Ends the load. Returns the names of the tokens that the clients got and kept.
-    async fn stop(self) -> Names {
-        self.stop.store(true, Ordering::Relaxed);
-        self.clients.join_all().await.into_iter().flatten().collect()
-    }
-}
-
-async fn client(lab: Arc<Lab>, mount: String, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Names {
-    let mut kept = Names::new();
-    for round in 0_usize.. {
-        if stop.load(Ordering::Relaxed) {
-            break;
-        }
-        let answer = lab.vault.api("GET", &format!("{mount}/creds/developer"), None).await.success();
-        let name = lab.issued(answer["data"]["token"].as_str().unwrap()).name;
-        let lease = json!({"lease_id": answer["lease_id"]});
-        // A lease that was renewed holds its token no longer, by which those that are kept are known.
-        if round % 2 == 0 {
-            lab.vault.api("PUT", "sys/leases/renew", Some(lease.clone())).await.success();
-            let revoke = json!({"lease_id": lease["lease_id"], "sync": true});
-            lab.vault.api("PUT", "sys/leases/revoke", Some(revoke)).await.success();
-        } else {
-            kept.insert(name);
-        }
-        served.fetch_add(1, Ordering::Relaxed);
-    }
-    kept
 }

@@ -11,9 +11,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 #[tokio::test]
 async fn two_versions_run_side_by_side() {
-    let next: String = VERSION.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect();
+    let next = build::version_of_nines(VERSION);
     let lab = Lab::registered(&["old"], "1h").await;
-    let binary = build::another_version(BINARY.as_ref(), VERSION, &next, lab.folder());
+    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
     let report = lab.register(&lab.description_of(&binary, &["new"], "1h")).await.json();
     assert_eq!(report["version"], next.as_str());
 

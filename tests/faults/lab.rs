@@ -34,7 +34,7 @@ const TOOL_IMAGE: &str = "localhost/vault-token-plugin:faults";
 
 /// The version after ours, of the same length.
 pub(crate) fn new() -> String {
-    OLD.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
+    build::version_of_nines(OLD)
 }
 
 /// The version before ours.
@@ -81,7 +81,7 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
         let old = stripped(&static_binary, folder.path());
-        let new = build::another_version(&old, OLD, &new(), folder.path());
+        let new = build::next_release(&old, OLD, folder.path());
         let zeroed = build::another_version(&old, OLD, &zeroed(), folder.path());
         let gate = Gate::open(cluster.kubeconfig(), folder.path()).await;
         let [content_old, content_new, content_zeroed] =

@@ -4,9 +4,8 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
-use harness::{Cluster, Content, ImageArchive, Program, Upstream, build, eventually};
+use harness::{Cluster, Content, ImageArchive, Program, RunningProgram, Stream, Upstream, build, eventually};
 use serde_json::{Value, json};
-use tokio::process::Child;
 
 /// What the document calls the servers' and the application's images.
 const VAULT_IMAGE: &str = "docker.io/hashicorp/vault:1.21.4";
@@ -115,7 +114,7 @@ async fn import_images(cluster: &Cluster) {
 }
 
 /// Debian's registry, for whoever is in the cluster's network.
-async fn registry(cluster: &Cluster) -> (Program, Child) {
+async fn registry(cluster: &Cluster) -> RunningProgram {
     let program = Program::new(build::debian_program("docker-registry").await).in_network_of(cluster);
     let configuration = json!({
         "version": 0.1,
@@ -124,16 +123,9 @@ async fn registry(cluster: &Cluster) -> (Program, Child) {
     });
     // JSON is YAML.
     fs::write(program.home().join("config.yml"), configuration.to_string()).unwrap();
-    let mut registry = program.spawn(["serve", "config.yml"]);
-    let (host, port) = REGISTRY.split_once(':').unwrap();
-    let knock = format!("exec 3<>/dev/tcp/{host}/{port}");
-    let visitor = Program::new("/bin/bash").in_network_of(cluster);
-    eventually("the registry answers", async || {
-        assert!(registry.try_wait().unwrap().is_none(), "the registry has ended");
-        (visitor.run(["-c", &knock]).await.code == Some(0)).then_some(())
-    })
-    .await;
-    (program, registry)
+    let mut registry = program.start(["serve", "config.yml"]);
+    registry.wait_for(Stream::Stderr, "listening on").await;
+    registry
 }
 
 /// A shell in the cluster's network with what the reader has: both programs on its path, and the values that are theirs.

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::{BINARY, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const NEXT: &str = "9.9.9";
 
 /// Servers in pods, who administers them, and our program in the hands of the operator.
 struct Lab {
@@ -171,7 +170,7 @@ fn kubeconfig(near: &Program, administrators: &Path, token: &str) -> String {
 async fn the_role_and_the_policy_that_are_made_are_enough_and_what_is_taken_from_them_is_named() {
     let lab = Lab::new().await;
     let binary = build::static_binary("vault-token-plugin").await;
-    let next = build::another_version(&binary, VERSION, NEXT, lab.operator.home());
+    let next = build::next_release(&binary, VERSION, lab.operator.home());
 
     let policy = lab.policy_without("sys/plugins/catalog/secret/custom-plugin").await;
     let refused = lab.register(&binary).await;
@@ -195,7 +194,7 @@ async fn the_role_and_the_policy_that_are_made_are_enough_and_what_is_taken_from
     lab.without("leases", &["get", "leases.coordination.k8s.io"], async || lab.upgrade(&next).await).await;
     assert_eq!(lab.running().await, format!("v{VERSION}"), "what is refused has changed nothing");
     lab.upgrade(&next).await.success();
-    assert_eq!(lab.running().await, format!("v{NEXT}"));
+    assert_eq!(lab.running().await, format!("v{}", build::version_of_nines(VERSION)));
 
     // The other commands that the role is for.
     let namespace = lab.pods.namespace();

@@ -1,22 +1,22 @@
 //! The same journeys on the pods of a real Kubernetes.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use harness::{
-    Cluster, PluginVolume, Product, Program, Upstream, VaultPods, VaultPodsBuilder, build, eventually,
+    Cluster, Load, PluginDescription, PluginVolume, Product, Program, Stream, Upstream, VaultPods,
+    VaultPodsBuilder, build, eventually,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::task::JoinSet;
 
 use crate::{BINARY, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-const CLIENTS: usize = 8;
+const PACKAGE: &str = "vault-token-plugin";
+const MOUNTS: [&str; 2] = ["first", "second"];
 
 /// Three pods, an upstream that they reach, and our binary, which reaches them through the API server.
 struct Pods {
@@ -40,35 +40,20 @@ impl Pods {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
         let pods = choose(VaultPods::builder(cluster)).start().await;
-        let program = Program::new(BINARY)
-            .env("KUBECONFIG", cluster.kubeconfig().display().to_string())
-            .env("VAULT_TOKEN", pods.root_token());
+        let program = Program::new(BINARY).pods(&pods);
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
+        fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
         Pods { pods, upstream, program, folder }
     }
 
-    /// The description of a version of our plugin on two mounts, as a user writes it.
+    /// The description of a version of our plugin on two mounts.
     fn description(&self, binary: &Path) -> PathBuf {
-        let mount = |path: &str| {
-            format!(
-                "- path: {path}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    \
-                 roles/developer: {{permissions: read, ttl: 1h}}\n  smoke: {{read: creds/developer}}\n",
-                self.upstream.endpoint()
-            )
-        };
-        let text = format!(
-            "plugin: {{name: {NAME}, binary: {}, args: [serve]}}\nmounts:\n{}{}\
-             site: {{kubernetes: {{namespace: {}, statefulset: vault}}}}\n",
-            binary.display(),
-            mount("first"),
-            mount("second"),
-            self.pods.namespace(),
-        );
-        let name = binary.file_name().unwrap().to_str().unwrap();
-        let file = self.folder.path().join(format!("{name}.yaml"));
-        std::fs::write(&file, text).unwrap();
-        file
+        let folder = self.folder.path().join(binary.file_name().unwrap());
+        fs::create_dir_all(&folder).unwrap();
+        PluginDescription::new(binary, self.upstream.endpoint(), self.folder.path().join("api-key"))
+            .mounts(&MOUNTS)
+            .pods(&self.pods)
+            .write_to(&folder)
     }
 
     async fn running(&self) -> BTreeSet<String> {
@@ -80,12 +65,12 @@ impl Pods {
         let all = self.pods.api(pod, "GET", "sys/mounts", None).await.success();
         let of =
             |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
-        ["first", "second"].iter().map(of).collect()
+        MOUNTS.iter().map(of).collect()
     }
 }
 
 fn next() -> String {
-    VERSION.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
+    build::version_of_nines(VERSION)
 }
 
 fn only(version: &str) -> BTreeSet<String> {
@@ -94,25 +79,25 @@ fn only(version: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_them_serves_the_version() {
-    let lab = Arc::new(Pods::with(PluginVolume::Persistent).await);
-    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let lab = Pods::with(PluginVolume::Persistent).await;
+    let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
     assert_eq!(lab.running().await, only(VERSION));
 
-    let load = Load::start(&lab).await;
-    load.wait_served(2 * CLIENTS).await;
-    let binary = build::another_version(&static_binary, VERSION, &next(), lab.folder.path());
+    let load = Load::start(&lab.pods, &lab.upstream, &MOUNTS);
+    load.goes_on().await;
+    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
     let file = lab.description(&binary);
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
     assert_eq!(lab.running().await, only(&next()));
-    load.wait_served(2 * CLIENTS).await;
+    load.goes_on().await;
     let namespace = lab.pods.namespace().to_owned();
     let back = ["rollback", NAME, "-n", &namespace];
     lab.program.run(back).await.success();
     assert_eq!(lab.running().await, only(VERSION));
-    load.wait_served(2 * CLIENTS).await;
-    load.stop().await;
+    load.goes_on().await;
+    load.stop().await.assert_all_served();
 
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
     let active = lab.pods.active().await.to_owned();
@@ -131,10 +116,10 @@ async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_the
 #[tokio::test]
 async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
     let lab = Pods::of(Product::OpenBao, PluginVolume::Persistent).await;
-    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
-    let binary = build::another_version(&static_binary, VERSION, &next(), lab.folder.path());
+    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
     let file = lab.description(&binary);
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
     for pod in lab.pods.names() {
@@ -161,7 +146,7 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
 #[tokio::test]
 async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
     let lab = Pods::with(PluginVolume::EmptyDir).await;
-    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     let register = ["register", "-f", file.to_str().unwrap()];
     let refused = lab.program.run(register).await;
@@ -173,10 +158,10 @@ async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
 
 /// Pods with the plugin on both mounts, and the description of its next version.
 async fn registered(lab: &Pods) -> PathBuf {
-    let static_binary = build::static_binary(NAME_OF_PACKAGE).await;
+    let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
-    let binary = build::another_version(&static_binary, VERSION, &next(), lab.folder.path());
+    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
     lab.description(&binary)
 }
 
@@ -201,12 +186,10 @@ async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
 async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_its_deadline() {
     let lab = Pods::with(PluginVolume::Persistent).await;
     let file = registered(&lab).await;
-    let mut upgrade = lab.program.spawn(["upgrade", "-f", file.to_str().unwrap()]);
-    let mut lines = BufReader::new(upgrade.stderr.take().unwrap()).lines();
-    let mut said = String::new();
+    let program = Program::new(BINARY).pods(&lab.pods).timeout(Duration::from_secs(600));
+    let mut upgrade = program.start(["upgrade", "-f", file.to_str().unwrap()]);
     let mut sealed = None;
-    while let Some(line) = lines.next_line().await.unwrap() {
-        said = format!("{said}{line}\n");
+    while let Some(line) = upgrade.next_line(Stream::Stderr).await {
         if sealed.is_none() && line.starts_with("[2/") {
             let active = lab.pods.active().await.to_owned();
             lab.pods.seal(&active).await;
@@ -214,7 +197,9 @@ async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_
         }
     }
     let sealed = sealed.expect("it has a second step");
-    assert_eq!(upgrade.wait().await.unwrap().code(), Some(1), "{said}");
+    let output = upgrade.wait().await;
+    let said = &output.stderr;
+    assert_eq!(output.code, Some(1), "{said}");
     assert!(said.contains(&format!("waiting for {sealed}: its server is sealed")), "{said}");
     assert_eq!(lab.running().await, only(VERSION));
     assert!(!file_is_placed(&lab).await, "nothing is left behind: {said}");
@@ -229,55 +214,4 @@ async fn file_is_placed(lab: &Pods) -> bool {
         }
     }
     false
-}
-
-const NAME_OF_PACKAGE: &str = "vault-token-plugin";
-
-/// Clients of the active pod that get credentials and give every other one back. Every answer must be a success.
-struct Load {
-    clients: JoinSet<()>,
-    served: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
-}
-
-impl Load {
-    async fn start(lab: &Arc<Pods>) -> Load {
-        let mut load = Load { clients: JoinSet::new(), served: Arc::default(), stop: Arc::default() };
-        let active = lab.pods.active().await.to_owned();
-        for number in 0..CLIENTS {
-            let mount = ["first", "second"][number % 2];
-            let (served, stop) = (Arc::clone(&load.served), Arc::clone(&load.stop));
-            load.clients.spawn(client(Arc::clone(lab), active.clone(), mount, served, stop));
-        }
-        load
-    }
-
-    async fn wait_served(&self, count: usize) {
-        let enough = self.served.load(Ordering::Relaxed) + count;
-        let what = format!("{count} more credentials");
-        eventually(&what, async || (self.served.load(Ordering::Relaxed) >= enough).then_some(())).await;
-    }
-
-    async fn stop(self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.clients.join_all().await;
-    }
-}
-
-async fn client(
-    lab: Arc<Pods>,
-    active: String,
-    mount: &'static str,
-    served: Arc<AtomicUsize>,
-    stop: Arc<AtomicBool>,
-) {
-    while !stop.load(Ordering::Relaxed) {
-        let path = format!("{mount}/creds/developer");
-        let answer: Value = lab.pods.api(&active, "GET", &path, None).await.success();
-        let token = answer["data"]["token"].as_str().unwrap();
-        assert!(lab.upstream.live().iter().any(|issued| issued.token == token), "the upstream knows it");
-        let revoke = json!({"lease_id": answer["lease_id"], "sync": true});
-        lab.pods.api(&active, "PUT", "sys/leases/revoke", Some(revoke)).await.success();
-        served.fetch_add(1, Ordering::Relaxed);
-    }
 }

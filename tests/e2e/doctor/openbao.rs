@@ -3,11 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Doctor, Program, build, eventually, set_mode};
+use harness::{Doctor, Program, Stream, build, eventually, set_mode};
 use rollout::Binary;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::Child;
 
 use super::{FILE, VERSION};
 use crate::lab::{BINARY, NAME};
@@ -36,7 +34,7 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
     let server = Program::new(&bao);
     let start = |configuration: &Value| {
         fs::write(server.home().join("bao.json"), configuration.to_string()).unwrap();
-        server.spawn(["server", "-config", "bao.json"])
+        server.start(["server", "-config", "bao.json"])
     };
     let of = |token: &str| {
         Doctor::new(BINARY, &[("bao", &*bao)], &[], |program| {
@@ -44,7 +42,7 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
         })
     };
 
-    let running = start(&configuration);
+    let mut running = start(&configuration);
     let anonymous = of("none yet");
     let answers = async || {
         eventually("the server answers", async || {
@@ -63,33 +61,22 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
     let sha256 = Binary::read(Path::new(BINARY), &mut |_, _| ()).unwrap().sha256;
     let entry = format!("-sha256={sha256} -version={VERSION} -command={FILE} -args=serve");
     doctor.in_shell(&format!("bao plugin register {entry} secret {NAME}")).await;
-    end(running).await;
+    running.kill().await;
 
     let mut declared = configuration.clone();
     declared["plugin_auto_register"] = json!(true);
     declared["plugin"]["secret"][NAME] =
         json!({"command": FILE, "args": ["serve"], "version": VERSION, "sha256sum": sha256});
     let mut running = start(&declared);
-    let mut log = BufReader::new(running.stderr.take().unwrap()).lines();
     answers().await;
     doctor.in_shell(&unseal).await;
-    let refused = loop {
-        let line = log.next_line().await.unwrap().expect("the server goes on");
-        if line.contains("failed to set up declarative plugins") {
-            break line;
-        }
-    };
+    let refused = running.wait_for(Stream::Stderr, "failed to set up declarative plugins").await;
     doctor.explains(&refused, "VTP-169").await;
-    end(running).await;
+    running.kill().await;
 
     // Of the two, the catalog speaks.
     let _running = start(&configuration);
     answers().await;
     doctor.in_shell(&unseal).await;
     doctor.wait_healthy().await;
-}
-
-async fn end(mut server: Child) {
-    server.start_kill().unwrap();
-    server.wait().await.unwrap();
 }

@@ -42,7 +42,7 @@ async fn vtp_701_the_server_is_not_initialised() {
     });
     let server = Program::new(&vault);
     fs::write(server.home().join("vault.json"), configuration.to_string()).unwrap();
-    let _running = server.spawn(["server", "-config", "vault.json"]);
+    let _running = server.start(["server", "-config", "vault.json"]);
     let address = format!("http://127.0.0.1:{port}");
     let with_token = |token: &str| {
         Doctor::new(BINARY, &[("vault", &vault)], &[], |program| {

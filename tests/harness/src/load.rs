@@ -19,9 +19,12 @@ use crate::{Reply, Upstream, VaultPods, VaultServer, eventually, http_client};
 /// Of each kind.
 const CLIENTS: usize = 8;
 
-/// Pause of a client between two requests. All of them together ask some sixty times a second, which two cores
+/// Pause of a client of pods between two requests. All of them together ask some sixty times a second, which two cores
 /// bear beside three Vaults.
-const PACE: Duration = Duration::from_millis(250);
+const PACE_ON_PODS: Duration = Duration::from_millis(250);
+
+/// The same with one server, which bears several hundred.
+const PACE_ON_SERVER: Duration = Duration::from_millis(20);
 
 /// What a client does after an answer that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,18 +89,19 @@ impl Load {
             here: pods.url(pod),
             in_network: pods.url_in_network(pod),
         });
-        Load::on(urls.collect(), pods.ca_file(), pods.root_token(), upstream, mounts)
+        Load::on(urls.collect(), PACE_ON_PODS, pods.ca_file(), pods.root_token(), upstream, mounts)
     }
 
     /// Starts clients of one server, with the same mounts.
     pub fn on_server(vault: &VaultServer, upstream: &Upstream, mounts: &[&str]) -> Load {
         let url = vault.address().to_owned();
         let urls = vec![Urls { name: url.clone(), in_network: url.clone(), here: url }];
-        Load::on(urls, vault.ca_file(), vault.root_token(), upstream, mounts)
+        Load::on(urls, PACE_ON_SERVER, vault.ca_file(), vault.root_token(), upstream, mounts)
     }
 
     fn on(
         servers: Vec<Urls>,
+        pace: Duration,
         ca_file: Option<&Path>,
         token: &str,
         upstream: &Upstream,
@@ -115,6 +119,7 @@ impl Load {
                 token: token.to_owned(),
                 server: number % servers.len(),
                 servers: servers.clone(),
+                pace,
                 mount: mount.to_owned(),
                 retries,
                 issued: upstream.tokens(),
@@ -138,15 +143,9 @@ impl Load {
         .await;
     }
 
-    /// Waits until the clients have got this many more credentials, all together.
-    pub async fn wait_served(&self, count: usize) {
-        let all = || self.served.iter().map(|(_, served)| served.load(Ordering::Relaxed)).sum::<usize>();
-        let before = all();
-        eventually(&format!("{count} more credentials"), async || {
-            let more = all() - before;
-            if more >= count { Ok(()) } else { Err(format!("{more} more")) }
-        })
-        .await;
+    /// How many clients there are.
+    pub fn clients(&self) -> usize {
+        self.served.len()
     }
 
     /// Ends the load, once each client has done what it was at.
@@ -194,6 +193,7 @@ struct Client {
     servers: Vec<Urls>,
     /// The one it asks.
     server: usize,
+    pace: Duration,
     mount: String,
     retries: Retries,
     issued: IssuedTokens,
@@ -265,7 +265,7 @@ impl Client {
 
     /// One request, with its retries; nothing when it failed.
     async fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<Value> {
-        tokio::time::sleep(PACE).await;
+        tokio::time::sleep(self.pace).await;
         self.account.requests += 1;
         let started = Instant::now();
         let tries = if self.retries == Retries::Official { 3 } else { 1 };

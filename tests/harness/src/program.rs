@@ -137,16 +137,12 @@ impl Program {
     pub fn start<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> RunningProgram {
         let args: Vec<Arg> = args.into_iter().collect();
         let command_line = command_line(&self.binary, &args);
-        RunningProgram::new(self.spawn(args), Arc::clone(&self.home), command_line, self.timeout)
+        let child = self.spawn_into(args, Stdio::piped(), Stdio::piped());
+        RunningProgram::new(child, Arc::clone(&self.home), command_line, self.timeout)
     }
 
-    /// Starts the program with all three streams piped. It is killed when the child is dropped. No wait for it has a
-    /// deadline, unlike with [`Program::start`].
-    pub fn spawn<Arg: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = Arg>) -> Child {
-        self.spawn_into(args, Stdio::piped(), Stdio::piped())
-    }
-
-    /// As [`Program::spawn`], with these as standard output and standard error.
+    /// Starts the program with these as standard output and standard error, and its standard input piped. It is killed when the
+    /// child is dropped. No wait for it has a deadline, unlike with [`Program::start`].
     pub fn spawn_into<Arg: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = Arg>,
