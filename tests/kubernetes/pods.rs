@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use harness::{
     Cluster, Load, PluginDescription, PluginVolume, Product, Program, Stream, Upstream, VaultPods,
@@ -48,7 +47,7 @@ impl Pods {
 
     /// The description of a version of our plugin on two mounts.
     fn description(&self, binary: &Path) -> PathBuf {
-        let folder = self.folder.path().join(binary.file_name().unwrap());
+        let folder = self.folder.path().join("of").join(binary.file_name().unwrap());
         fs::create_dir_all(&folder).unwrap();
         PluginDescription::new(binary, self.upstream.endpoint(), self.folder.path().join("api-key"))
             .mounts(&MOUNTS)
@@ -186,8 +185,7 @@ async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
 async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_its_deadline() {
     let lab = Pods::with(PluginVolume::Persistent).await;
     let file = registered(&lab).await;
-    let program = Program::new(BINARY).pods(&lab.pods).timeout(Duration::from_secs(600));
-    let mut upgrade = program.start(["upgrade", "-f", file.to_str().unwrap()]);
+    let mut upgrade = lab.program.start(["upgrade", "-f", file.to_str().unwrap()]);
     let mut sealed = None;
     while let Some(line) = upgrade.next_line(Stream::Stderr).await {
         if sealed.is_none() && line.starts_with("[2/") {

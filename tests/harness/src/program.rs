@@ -15,6 +15,9 @@ use crate::{Cluster, VaultPods, VaultServer, network, root};
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(180);
 
+/// The same for one that works on pods: its plugin goes to each of them and is read back, while other tests start theirs.
+const TIMEOUT_ON_PODS: Duration = Duration::from_secs(600);
+
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
     binary: PathBuf,
@@ -51,7 +54,7 @@ impl Program {
         }
     }
 
-    /// Sets how long it may run, and how long each wait for a started one may take. Three minutes unless set.
+    /// Sets how long it may run, and how long each wait for a started one may take. Three minutes unless set, ten on pods.
     pub fn timeout(mut self, timeout: Duration) -> Program {
         self.timeout = timeout;
         self
@@ -79,10 +82,11 @@ impl Program {
         }
     }
 
-    /// Points the program at `pods`, with their root token and as administrator of their cluster.
+    /// Points the program at `pods`, with their root token and as administrator of their cluster, and gives it ten minutes.
     pub fn pods(self, pods: &VaultPods) -> Program {
         let kubeconfig = pods.cluster().kubeconfig().display().to_string();
-        let program = self.env("KUBECONFIG", kubeconfig).env("VAULT_TOKEN", pods.root_token());
+        let program =
+            self.timeout(TIMEOUT_ON_PODS).env("KUBECONFIG", kubeconfig).env("VAULT_TOKEN", pods.root_token());
         match pods.ca_file() {
             Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
             None => program,
