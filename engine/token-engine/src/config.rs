@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
 use vault_plugin::logical::{Error, Operation, Storage, StorageEntry, StorageError};
@@ -10,10 +11,10 @@ use vault_plugin::logical::{Error, Operation, Storage, StorageEntry, StorageErro
 use crate::change::Change;
 use crate::endpoint::Endpoint;
 use crate::measure::{Operation as Measured, measured};
-use crate::remembered::to_its_end;
+use crate::pending_token::WalEntry;
 use crate::sensitive::{self, Secret};
 use crate::upstream::Upstream;
-use crate::{Connected, TokenEngine};
+use crate::{TokenEngine, UpstreamClient};
 
 /// Where the configuration is stored.
 pub(crate) const KEY: &str = "config";
@@ -27,6 +28,9 @@ const LONGEST_REQUEST_TIMEOUT: u64 = 60;
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Config {
     pub(crate) api_endpoint: Endpoint,
+    /// Whose tokens the key mints, where the service has several accounts; empty for one that is not named.
+    #[serde(default)]
+    pub(crate) account: String,
     #[serde(serialize_with = "sensitive::in_clear")]
     pub(crate) api_key: Secret,
     /// Authorities to trust instead of the system's, in PEM; empty for the system's.
@@ -38,15 +42,25 @@ pub(crate) struct Config {
     pub(crate) request_timeout: u64,
     #[serde(default)]
     pub(crate) renew_upstream: bool,
+    /// Seconds for which the service recognises a repeated idempotency key; zero for one that knows none.
+    #[serde(default = "default_idempotency_window")]
+    pub(crate) idempotency_window: u64,
     /// What the names of metrics begin with.
     #[serde(default = "default_metrics_prefix")]
     pub(crate) metrics_prefix: String,
+}
+
+/// A day, which is what services that document it grant at least.
+fn default_idempotency_window() -> u64 {
+    24 * 60 * 60
 }
 
 /// The prefix that a mount has which says nothing else.
 pub(crate) fn default_metrics_prefix() -> String {
     "custom_plugin".to_owned()
 }
+
+const MAX_ACCOUNT_LENGTH: usize = 256;
 
 /// Longer ones are cut by nobody and read by nobody.
 const LONGEST_PREFIX: usize = 64;
@@ -56,16 +70,66 @@ impl Config {
     pub(crate) fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout)
     }
+
+    /// What makes this configuration reach the tokens of an endpoint and an account; `None` if it does.
+    ///
+    /// A token without an account was minted before one was named, and belongs to whichever account is named now.
+    pub(crate) fn reaches(&self, endpoint: &Endpoint, account: &str) -> Result<(), Unreachable> {
+        let same_account = account.is_empty() || self.account == account;
+        if self.api_endpoint == *endpoint && same_account {
+            return Ok(());
+        }
+        let account = if same_account { String::new() } else { format!(" account={account}") };
+        Err(Unreachable { endpoint: endpoint.clone(), configured: self.shown_connection(), account })
+    }
+
+    /// Whether a mint without an answer may be sent again.
+    pub(crate) fn repeats_mints(&self) -> bool {
+        self.idempotency_window > 0
+    }
+
+    /// Whether the service still recognises the idempotency key of an entry. One without a date was written by a version that
+    /// replayed whatever its age.
+    pub(crate) fn recognises_key_of(&self, entry: &WalEntry, now: Timestamp) -> bool {
+        let window = i64::try_from(self.idempotency_window).unwrap_or(i64::MAX);
+        let age = entry.planned_at().map_or(0, |planned| now.duration_since(planned).as_secs());
+        self.repeats_mints() && age < window
+    }
+
+    fn shown_connection(&self) -> String {
+        match &*self.account {
+            "" => self.api_endpoint.to_string(),
+            account => format!("{}, account {account}", self.api_endpoint),
+        }
+    }
+}
+
+/// Why the configured connection must not be asked about a token: with the same id, it may know another one.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the token was minted at {endpoint}, and the configuration is for {configured}; nothing was sent. Configure the connection that \
+     minted it: api_endpoint={endpoint}{account} with its api_key"
+)]
+pub(crate) struct Unreachable {
+    endpoint: Endpoint,
+    configured: String,
+    account: String,
+}
+
+impl From<Unreachable> for Error {
+    fn from(error: Unreachable) -> Error {
+        Error::internal(error.to_string())
+    }
 }
 
 /// The configuration in force, with its client.
-pub(crate) async fn connected(context: &Context<TokenEngine>) -> Result<Option<Arc<Connected>>, Error> {
+pub(crate) async fn client(context: &Context<TokenEngine>) -> Result<Option<Arc<UpstreamClient>>, Error> {
     let read = async {
         let Some(config) = stored(context.storage()).await? else { return Ok(None) };
         let upstream = Upstream::new(&config, Arc::clone(&context.engine().measures))?;
-        Ok(Some(Connected { config, upstream }))
+        Ok(Some(UpstreamClient { config, upstream }))
     };
-    context.engine().connected.get(KEY, read).await
+    context.engine().client.get(KEY, read).await
 }
 
 /// What is stored, for those who need no client.
@@ -92,6 +156,13 @@ pub(crate) fn path() -> Path<TokenEngine> {
             Field::string().required().sensitive().describe("Key sent to the service as bearer token. Never shown."),
         )
         .field(
+            "account",
+            Field::string().describe(
+                "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked only while \
+                 the configuration names the endpoint and the account that its token was minted with. Default none.",
+            ),
+        )
+        .field(
             "ca_cert",
             Field::string().describe("Authorities to trust instead of the system's, in PEM. Empty for the system's."),
         )
@@ -108,6 +179,13 @@ pub(crate) fn path() -> Path<TokenEngine> {
             Field::bool().describe(
                 "Whether the service renews tokens (POST tokens/ID/renew). If so a token is minted for the role's ttl \
                  and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
+            ),
+        )
+        .field(
+            "idempotency_window",
+            Field::duration().describe(
+                "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is repeated to \
+                 find its token. 0 if it knows no such keys: then no request is repeated that may have minted. Default 24h.",
             ),
         )
         .field(
@@ -133,6 +211,8 @@ struct Changes {
     #[serde(default)]
     api_key: Change<Secret>,
     #[serde(default)]
+    account: Change<String>,
+    #[serde(default)]
     ca_cert: Change<String>,
     #[serde(default)]
     tls_skip_verify: Change<bool>,
@@ -140,6 +220,8 @@ struct Changes {
     request_timeout: Change<u64>,
     #[serde(default)]
     renew_upstream: Change<bool>,
+    #[serde(default)]
+    idempotency_window: Change<u64>,
     #[serde(default)]
     metrics_prefix: Change<String>,
 }
@@ -149,10 +231,12 @@ struct Changes {
 struct Shown {
     api_endpoint: Endpoint,
     api_key_sha256: String,
+    account: String,
     ca_cert: String,
     tls_skip_verify: bool,
     request_timeout: u64,
     renew_upstream: bool,
+    idempotency_window: u64,
     metrics_prefix: String,
 }
 
@@ -166,50 +250,72 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
         Data(Shown {
             api_key_sha256: config.api_key.sha256(),
             api_endpoint: config.api_endpoint,
+            account: config.account,
             ca_cert: config.ca_cert,
             tls_skip_verify: config.tls_skip_verify,
             request_timeout: config.request_timeout,
             renew_upstream: config.renew_upstream,
+            idempotency_window: config.idempotency_window,
             metrics_prefix: config.metrics_prefix,
         })
     }))
 }
 
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
-    let before = stored(context.storage()).await?;
-    store(context, changed(before, changes)?).await
+    change(context, |context| async move { changed(stored(context.storage()).await?, changes) }).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+    change(context, |context| patched(context, changes)).await
+}
+
+async fn patched(context: Context<TokenEngine>, changes: Changes) -> Result<Config, Error> {
     let Some(before) = stored(context.storage()).await? else {
         let mount = &context.request().mount_point;
         let message =
             format!("there is no configuration to patch; write it first: vault write {mount}config …");
         return Err(Error::Coded { status: 404, message });
     };
-    store(context, changed(Some(before), changes)?).await
+    changed(Some(before), changes)
 }
 
 async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error> {
-    to_its_end(async move {
-        let deleted = context.storage().delete(KEY).await;
-        context.engine().forget(KEY);
-        Ok(deleted?)
-    })
-    .await
+    let work = context.clone();
+    context
+        .run_to_completion(async move {
+            let _locked = work.lock(KEY).await;
+            let deleted = work.storage().delete(KEY).await;
+            work.engine().forget(KEY);
+            Ok(deleted?)
+        })
+        .await
 }
 
-async fn store(context: Context<TokenEngine>, config: Config) -> Result<(), Error> {
+/// Stores the configuration that `make` makes of the one before, while no other request changes it.
+async fn change<F>(
+    context: Context<TokenEngine>,
+    make: impl FnOnce(Context<TokenEngine>) -> F + Send + 'static,
+) -> Result<(), Error>
+where
+    F: Future<Output = Result<Config, Error>> + Send + 'static,
+{
+    let work = context.clone();
+    context
+        .run_to_completion(async move {
+            let _locked = work.lock(KEY).await;
+            let config = make(work.clone()).await?;
+            store(&work, config).await
+        })
+        .await
+}
+
+async fn store(context: &Context<TokenEngine>, config: Config) -> Result<(), Error> {
     // Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
     Upstream::new(&config, Arc::clone(&context.engine().measures)).map_err(invalid)?;
     let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: KEY.to_owned() })?;
-    to_its_end(async move {
-        let stored =
-            context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
-        context.engine().forget(KEY);
-        Ok(stored?)
-    })
-    .await
+    let stored = context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
+    context.engine().forget(KEY);
+    Ok(stored?)
 }
 
 fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
@@ -226,10 +332,12 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
         Change::Set(text) => config.api_endpoint = endpoint(&text)?,
     }
     changes.api_key.apply(&mut config.api_key, Secret::default());
+    changes.account.apply(&mut config.account, String::new());
     changes.ca_cert.apply(&mut config.ca_cert, String::new());
     changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
     changes.request_timeout.apply(&mut config.request_timeout, DEFAULT_REQUEST_TIMEOUT);
     changes.renew_upstream.apply(&mut config.renew_upstream, false);
+    changes.idempotency_window.apply(&mut config.idempotency_window, default_idempotency_window());
     changes.metrics_prefix.apply(&mut config.metrics_prefix, default_metrics_prefix());
 
     if config.api_key.is_empty() {
@@ -246,6 +354,12 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
             config.request_timeout
         )));
     }
+    config.account = config.account.trim().to_owned();
+    if config.account.len() > MAX_ACCOUNT_LENGTH || config.account.chars().any(char::is_control) {
+        return Err(Error::invalid(format!(
+            "account must be at most {MAX_ACCOUNT_LENGTH} bytes, without control characters"
+        )));
+    }
     let prefix = &config.metrics_prefix;
     let well_formed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !prefix.starts_with(|first: char| first.is_ascii_digit());
@@ -260,11 +374,13 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
 fn unset(api_endpoint: Endpoint) -> Config {
     Config {
         api_endpoint,
+        account: String::new(),
         api_key: Secret::default(),
         ca_cert: String::new(),
         tls_skip_verify: false,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
         renew_upstream: false,
+        idempotency_window: default_idempotency_window(),
         metrics_prefix: default_metrics_prefix(),
     }
 }

@@ -3,20 +3,19 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use uuid::Uuid;
 use vault_plugin::framework::{Context, Field, Issued, Path};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::config;
 use crate::measure::{self, measured};
+use crate::pending_token::{MINT, PendingToken, TokenGuard, WalEntry, WalState};
 use crate::role_name::{self, RoleName};
 use crate::roles;
 use crate::sensitive::{self, Secret};
 use crate::terms::{self, Terms};
-use crate::token::{self, Leased};
-use crate::unclaimed::{Intent, MINT, Minting, Unclaimed};
-use crate::upstream::{Minted, Order};
-use crate::{Connected, TokenEngine};
+use crate::token::{self, LeaseData};
+use crate::upstream::{MintRequest, MintResponse};
+use crate::{TokenEngine, UpstreamClient};
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new(format!("creds/{}", role_name::PATTERN))
@@ -43,7 +42,7 @@ struct Credentials {
 }
 
 async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Error> {
-    let Some(connected) = config::connected(&context).await? else {
+    let Some(client) = config::client(&context).await? else {
         return Err(Error::invalid(format!(
             "the token service is not configured; write it first: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
@@ -57,68 +56,67 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         )));
     };
     let terms = role.terms(context.system().max_lease_ttl().await?);
-    let config = &connected.config;
+    let config = &client.config;
 
     // A token that the service does not renew has to outlive every renewal of its lease.
     let upstream_ttl = if config.renew_upstream { terms.ttl } else { terms.max_ttl };
-    let order = Order {
-        name: format!("vault-{}-{}", named.name, Uuid::new_v4()),
-        permissions: role.permissions.clone(),
-        ttl: upstream_ttl.as_secs(),
-        idempotency_key: Uuid::new_v4().to_string(),
-    };
-    let intent = Intent { api_endpoint: config.api_endpoint.clone(), order };
+    let request = MintRequest::new(&named.name, &role.permissions, upstream_ttl)?;
+    let entry = WalEntry::planned(config, request);
     // Also where a node that cannot write refuses, before anything happens outside of the host: asking for the replication
     // state first would be one more call for the same answer.
-    let entry = context.wal_put(MINT, &intent).await?;
+    let wal_id = context.wal_put(MINT, &entry).await?;
 
-    let minted = match connected.upstream.mint(&intent.order).await {
+    let minted = match client.upstream.mint(&entry.request, config.repeats_mints()).await {
         Ok(minted) => minted,
         Err(error) => {
             if error.nothing_done()
-                && let Err(kept) = context.wal_delete(&entry).await
+                && let Err(kept) = context.wal_delete(&wal_id).await
             {
                 // Rollback finds it and learns the same.
                 context.logger().warn(format!("the write-ahead entry of a refused token is left: {kept}"));
             }
-            return Err(error.into());
+            return Err(error.of_role());
         }
     };
-    let Minted { id, token, expires_at } = minted;
+    let MintResponse { token, expires_at, revocation } = minted;
     let renew_upstream = config.renew_upstream;
-    let unclaimed = Unclaimed::new(Minting { context, connected, id, entry, intent });
-    let handed_out = async {
-        let terms = limited(terms, &expires_at, renew_upstream)?;
-        unclaimed.minting.context.wal_delete(&unclaimed.minting.entry).await?;
+    let entry = entry.minted(revocation.clone());
+    let guard = TokenGuard::new(PendingToken { context, client, wal_id, entry, revocation });
+    let issued = async {
+        guard.pending.record().await?;
+        let terms = cap_to_expiry(terms, &expires_at, renew_upstream)?;
+        guard.pending.context.wal_delete(&guard.pending.wal_id).await?;
         Ok::<_, Error>(terms)
     };
-    let terms = match handed_out.await {
+    let terms = match issued.await {
         Ok(terms) => terms,
         Err(error) => {
-            unclaimed.give_back().await;
+            guard.abort().await;
             return Err(error);
         }
     };
 
-    let minting = unclaimed.claim();
-    let order = &minting.intent.order;
-    let leased = Leased {
-        id: minting.id.clone(),
-        api_endpoint: minting.intent.api_endpoint.clone(),
+    let pending = guard.commit();
+    let PendingToken { context, entry, revocation, .. } = &*pending;
+    let lease = LeaseData {
+        id: revocation.id.clone(),
+        api_endpoint: entry.api_endpoint.clone(),
+        account: entry.account.clone(),
+        revocation_path: revocation.path.clone(),
         ttl: terms.ttl.as_secs(),
         max_ttl: terms.max_ttl.as_secs(),
         renew_upstream,
         role: named.name.to_string(),
-        name: order.name.clone(),
-        run: minting.context.engine().run.clone(),
+        name: entry.request.name.clone(),
+        run: context.engine().run.clone(),
     };
-    minting.context.engine().measures().issued();
-    let credentials = Credentials { token, permissions: order.permissions.clone() };
-    Ok(Issued::new(token::NAME, credentials, leased, terms.into()))
+    context.engine().measures().issued();
+    let credentials = Credentials { token, permissions: entry.request.permissions.clone() };
+    Ok(Issued::new(token::NAME, credentials, lease, terms.into()))
 }
 
 /// The terms as far as the service lets the token live.
-fn limited(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Result<Terms, Error> {
+fn cap_to_expiry(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Result<Terms, Error> {
     let Some(remaining) = terms::remaining(expires_at, Timestamp::now())? else { return Ok(terms) };
     if renew_upstream {
         return Ok(Terms { ttl: terms.ttl.min(remaining), ..terms });
@@ -128,44 +126,59 @@ fn limited(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Result<Ter
 
 /// Revokes what a mint without a known end may have left at the service.
 ///
-/// The entry was written before the service gave the token an id, so the service is asked once more with the same
-/// idempotency key. It answers with the token of the first time; one that ignores the key mints another, which is
-/// revoked here and leaves the first to its end of life. The order is the same to the byte, as services that know the
-/// key demand.
+/// A token whose answer has arrived is revoked by what its entry holds. Where no answer has, the request is repeated under its
+/// idempotency key, with the same bytes, as long as the service recognises the key: it answers with the token of the first time. What
+/// else it answers proves nothing of the first time, so the entry stays, and says so, until the token must have expired.
 pub(crate) async fn roll_back(
     context: Context<TokenEngine>,
     _kind: String,
     data: Value,
 ) -> Result<(), Error> {
-    let intent: Intent = serde_json::from_value(data).map_err(|error| {
+    let entry: WalEntry = serde_json::from_value(data).map_err(|error| {
         Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
     })?;
-    let name = &intent.order.name;
-    let Some(connected) = config::connected(&context).await? else {
+    let name = &entry.request.name;
+    let Some(client) = config::client(&context).await? else {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
-            intent.api_endpoint
+            entry.api_endpoint
         )));
     };
-    // Another service would mint a token of its own, and knows nothing of the one that is looked for.
-    let Connected { config, upstream } = &*connected;
-    if config.api_endpoint != intent.api_endpoint {
-        return Err(Error::internal(format!(
-            "token {name:?} may be live at {} but the configuration names {}; revoke it there, or configure that \
-             address until this is done",
-            intent.api_endpoint, config.api_endpoint
-        )));
+    let UpstreamClient { config, upstream } = &*client;
+    let now = Timestamp::now();
+    if let WalState::Minted { revocation } = &entry.state {
+        config.reaches(&entry.api_endpoint, &entry.account)?;
+        upstream.revoke(revocation).await?;
+        context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
+        return Ok(());
     }
-    match upstream.mint(&intent.order).await {
+    let latest = entry.latest_expiry();
+    if latest.is_some_and(|latest| latest < now) {
+        context.logger().warn(format!("token {name:?}, if it was minted, has expired: its entry is closed"));
+        return Ok(());
+    }
+    // Another service would mint a token of its own, and knows nothing of the one that is looked for.
+    let found = match config.reaches(&entry.api_endpoint, &entry.account) {
+        Err(unreachable) => Err(unreachable.to_string()),
+        Ok(()) if !config.recognises_key_of(&entry, now) => Err(
+            "the service may not recognise the request any more (config idempotency_window), and would mint another token"
+                .to_owned(),
+        ),
+        Ok(()) => upstream.mint(&entry.request, true).await.map_err(|error| error.to_string()),
+    };
+    match found {
         Ok(minted) => {
-            upstream.revoke(&minted.id, &intent.api_endpoint).await?;
+            upstream.revoke(&minted.revocation).await?;
             context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
             Ok(())
         }
-        Err(error) if error.order_refused() => {
-            context.logger().warn(format!("token {name:?} was never minted: {error}"));
-            Ok(())
+        Err(why) => {
+            let until = latest.map_or_else(|| "it expires".to_owned(), |latest| latest.to_string());
+            Err(Error::internal(format!(
+                "token {name:?} may be live at {} until {until}, and is not found: {why}. Revoke it there by its name; this entry closes \
+                 itself by then",
+                entry.api_endpoint
+            )))
         }
-        Err(error) => Err(error.into()),
     }
 }

@@ -54,6 +54,24 @@ impl Endpoint {
         url
     }
 
+    /// The same address relative to the endpoint, as it is stored.
+    pub(crate) fn relative(segments: &[&str]) -> String {
+        let mut url = Url::parse("http://localhost").expect("a constant");
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().extend(segments);
+        }
+        url.path().trim_start_matches('/').to_owned()
+    }
+
+    /// The address of a stored relative path; `None` if it leads elsewhere than below the endpoint.
+    pub(crate) fn join(&self, path: &str) -> Option<Url> {
+        let text = format!("{self}/{path}");
+        let url = Url::parse(&text).ok()?;
+        // Dot segments, a query, a fragment and what needs an escape are written differently.
+        (!path.is_empty() && url.as_str() == text && url.query().is_none() && url.fragment().is_none())
+            .then_some(url)
+    }
+
     /// Whether connections to it are encrypted.
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
@@ -120,5 +138,26 @@ mod tests {
             "http://h/api/tokens/a%2Fb%20c%3Fd%25%C3%A9"
         );
         assert_eq!(Endpoint::parse("http://h").unwrap().below(&["tokens"]).as_str(), "http://h/tokens");
+        assert_eq!(Endpoint::relative(&["tokens", "a/b c?d%é"]), "tokens/a%2Fb%20c%3Fd%25%C3%A9");
+    }
+
+    #[test]
+    fn a_stored_path_leads_nowhere_but_below_the_endpoint() {
+        let endpoint = Endpoint::parse("http://h/api").unwrap();
+        let joined = endpoint.join("tokens/a%2Fb").map(String::from);
+        assert_eq!(joined.as_deref(), Some("http://h/api/tokens/a%2Fb"));
+        for path in [
+            "",
+            "..",
+            "../admin",
+            "tokens/../../admin",
+            "tokens/%2e%2e/x",
+            "tokens?all",
+            "tokens#all",
+            "a b",
+            "\\h",
+        ] {
+            assert_eq!(endpoint.join(path), None, "{path}");
+        }
     }
 }

@@ -9,16 +9,16 @@ use serde_json::Value;
 
 use crate::config::Config;
 use crate::endpoint::Endpoint;
+use crate::pending_token::WalEntry;
 use crate::roles::Role;
 use crate::terms;
-use crate::token::Leased;
-use crate::unclaimed::Intent;
+use crate::token::LeaseData;
 
 /// What is found in storage and in leases, which an older or a newer version may have written: what is understood is
 /// written and read again as the same.
 pub fn stored(bytes: &[u8]) {
-    again::<Leased>(bytes);
-    again::<Intent>(bytes);
+    again::<LeaseData>(bytes);
+    again::<WalEntry>(bytes);
     again::<Role>(bytes);
     again::<Config>(bytes);
 }

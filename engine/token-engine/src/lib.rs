@@ -9,13 +9,13 @@ mod creds;
 mod endpoint;
 mod measure;
 mod metrics;
+mod pending_token;
 mod remembered;
 mod role_name;
 mod roles;
 mod sensitive;
 mod terms;
 mod token;
-mod unclaimed;
 mod upstream;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -53,6 +53,8 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(metrics::path())
         .secret(token::secret_type())
         .seal_wrap(config::KEY)
+        // Entries hold names and permissions of tokens, and how they are revoked.
+        .seal_wrap("wal/")
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
             timed(context.clone(), Operation::Rollback, creds::roll_back(context, kind, data))
         })
@@ -61,7 +63,7 @@ pub fn engine() -> Engine<TokenEngine> {
 
 /// What one mount keeps in memory: its configuration with the client made of it, its roles, and what it measures of itself.
 pub struct TokenEngine {
-    connected: Remembered<Connected>,
+    client: Remembered<UpstreamClient>,
     roles: Remembered<Role>,
     measures: Arc<Measures>,
     /// By which it knows the leases that it has issued itself.
@@ -72,7 +74,7 @@ impl Default for TokenEngine {
     fn default() -> TokenEngine {
         let run = uuid::Uuid::new_v4().to_string();
         TokenEngine {
-            connected: Remembered::default(),
+            client: Remembered::default(),
             roles: Remembered::default(),
             measures: Arc::default(),
             run,
@@ -80,8 +82,8 @@ impl Default for TokenEngine {
     }
 }
 
-/// A configuration, and the client that it makes.
-pub(crate) struct Connected {
+/// A configuration, and the HTTP client that is made of it.
+pub(crate) struct UpstreamClient {
     pub(crate) config: Config,
     pub(crate) upstream: Upstream,
 }
@@ -91,7 +93,7 @@ impl TokenEngine {
     /// key from memory.
     fn forget(&self, key: &str) {
         if key == config::KEY {
-            self.connected.forget(key);
+            self.client.forget(key);
         } else {
             self.roles.forget(key);
         }

@@ -1,7 +1,6 @@
 //! What was read from storage, kept in memory until it changes.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vault_plugin::logical::Error;
@@ -12,7 +11,8 @@ const MOST: usize = 4096;
 /// Values by their storage keys. Only what is there is remembered: names that nobody wrote would fill the memory.
 ///
 /// It holds because every change goes through [`Remembered::forget`]: those of this process after they are stored, those of
-/// other nodes when the host says so. A write that nobody waits for any more must therefore still end; see [`to_its_end`].
+/// other nodes when the host says so. A write that nobody waits for any more must therefore still end: it runs in
+/// [`run_to_completion`](vault_plugin::framework::Context::run_to_completion).
 pub(crate) struct Remembered<T>(Mutex<Known<T>>);
 
 struct Known<T> {
@@ -62,15 +62,6 @@ impl<T> Remembered<T> {
     fn known(&self) -> MutexGuard<'_, Known<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Does `work`, a change of storage with the forgetting that follows it, also when its caller goes away in between: the
-/// host may store what it was sent all the same.
-pub(crate) async fn to_its_end(
-    work: impl Future<Output = Result<(), Error>> + Send + 'static,
-) -> Result<(), Error> {
-    let done = tokio::spawn(work).await;
-    done.unwrap_or_else(|error| Err(Error::internal(format!("the change was cut off: {error}"))))
 }
 
 #[cfg(test)]

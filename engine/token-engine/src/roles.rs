@@ -10,7 +10,6 @@ use vault_plugin::logical::{Error, Operation, Storage, StorageError, with_transa
 use crate::TokenEngine;
 use crate::change::Change;
 use crate::measure::{Operation as Measured, measured};
-use crate::remembered::to_its_end;
 use crate::role_name::{self, RoleName};
 use crate::terms::Terms;
 
@@ -143,36 +142,43 @@ async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Er
     .await
 }
 
-/// Stores what the changes make of the role that `permit` lets them begin with: in a transaction, so that of two writes at
-/// once none undoes what the other says of fields that it does not name.
+/// Stores what the changes make of the role that `permit` lets them begin with. Of two writes at once neither undoes what the other says
+/// of fields that it does not name: here by a lock, and across nodes by a transaction where the host has them.
 async fn change(
     context: Context<TokenEngine>,
     changes: Changes,
     permit: fn(Option<Role>, &RoleName) -> Result<Option<Role>, Error>,
 ) -> Result<(), Error> {
-    to_its_end(async move {
-        let changed = with_transaction(context.storage(), |storage| {
-            let changes = changes.clone();
-            Box::pin(async move {
-                let before = permit(stored(storage, &changes.name).await?, &changes.name)?;
-                store(storage, before, changes).await
+    let work = context.clone();
+    context
+        .run_to_completion(async move {
+            let key = key(&changes.name);
+            let _locked = work.lock(&key).await;
+            let changed = with_transaction(work.storage(), |storage| {
+                let changes = changes.clone();
+                Box::pin(async move {
+                    let before = permit(stored(storage, &changes.name).await?, &changes.name)?;
+                    store(storage, before, changes).await
+                })
             })
+            .await;
+            work.engine().forget(&key);
+            changed
         })
-        .await;
-        context.engine().forget(&key(&changes.name));
-        changed
-    })
-    .await
+        .await
 }
 
 async fn delete(context: Context<TokenEngine>, role: ByName) -> Result<(), Error> {
-    to_its_end(async move {
-        let key = key(&role.name);
-        let deleted = context.storage().delete(&key).await;
-        context.engine().forget(&key);
-        Ok(deleted?)
-    })
-    .await
+    let work = context.clone();
+    context
+        .run_to_completion(async move {
+            let key = key(&role.name);
+            let _locked = work.lock(&key).await;
+            let deleted = work.storage().delete(&key).await;
+            work.engine().forget(&key);
+            Ok(deleted?)
+        })
+        .await
 }
 
 async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<(), Error> {

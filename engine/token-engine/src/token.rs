@@ -1,11 +1,11 @@
 //! The leased token: what its lease remembers, and how it is renewed and revoked.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
 use vault_plugin::framework::{Context, Field, Lease, SecretType};
 use vault_plugin::logical::Error;
 
@@ -13,20 +13,29 @@ use crate::config;
 use crate::endpoint::Endpoint;
 use crate::measure::{Issuer, Operation, measured};
 use crate::terms::{self, Terms};
-use crate::upstream::is_addressable;
-use crate::{Connected, TokenEngine};
+use crate::upstream::{Revocation, addressable};
+use crate::{TokenEngine, UpstreamClient};
 
 /// The name of the secret type.
 pub(crate) const NAME: &str = "token";
 
-/// What a lease remembers of its token. Role and configuration may change; a lease keeps the terms it was made under.
+/// The internal data of a lease. Role and configuration may change; a lease keeps the terms it was issued under.
+///
+/// Versions up to 0.1.0 wrote neither `account` nor `revocation_path`, and ignore both: such a lease belongs to whichever account is
+/// configured at its endpoint, and its token is revoked by its id.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Leased {
+pub(crate) struct LeaseData {
     /// The token's identity at the service.
     #[serde(deserialize_with = "addressable")]
     pub(crate) id: String,
     /// Where it was minted.
     pub(crate) api_endpoint: Endpoint,
+    /// The account that the configuration named then; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) account: String,
+    /// What is deleted to revoke the token, below the endpoint.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) revocation_path: String,
     /// In seconds.
     pub(crate) ttl: u64,
     /// In seconds.
@@ -42,11 +51,6 @@ pub(crate) struct Leased {
     pub(crate) run: String,
 }
 
-fn addressable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    let id = String::deserialize(deserializer)?;
-    if is_addressable(&id) { Ok(id) } else { Err(D::Error::custom("a token cannot have this id")) }
-}
-
 pub(crate) fn secret_type() -> SecretType<TokenEngine> {
     SecretType::new(NAME)
         .field("token", Field::string().describe("The token."))
@@ -54,34 +58,65 @@ pub(crate) fn secret_type() -> SecretType<TokenEngine> {
         .on_revoke(measured(Operation::TokenRevoke, revoke))
 }
 
-async fn renew(context: Context<TokenEngine>, leased: Leased) -> Result<Lease, Error> {
-    let mut terms =
-        Terms { ttl: Duration::from_secs(leased.ttl), max_ttl: Duration::from_secs(leased.max_ttl) };
-    if leased.renew_upstream {
-        let connected = connected(&context, "renewed").await?;
-        let expires_at = connected.upstream.renew(&leased.id, terms.ttl).await?;
-        if let Some(remaining) = terms::remaining(&expires_at, Timestamp::now())? {
-            terms.ttl = terms.ttl.min(remaining);
-        }
+/// Asks the service for as long as the host is going to grant, and lets the host grant no more than the service gave.
+async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease, Error> {
+    let terms = Terms { ttl: Duration::from_secs(lease.ttl), max_ttl: Duration::from_secs(lease.max_ttl) };
+    if !lease.renew_upstream {
+        return Ok(terms.into());
     }
-    Ok(terms.into())
+    let now = SystemTime::now();
+    let asked = context.request().secret.as_ref().map(|secret| &secret.lease);
+    let issued = asked.and_then(|asked| asked.issue_time);
+    let wanted = Wanted {
+        increment: asked.map(|asked| asked.increment).unwrap_or_default(),
+        ttl: terms.ttl,
+        max_ttl: terms.max_ttl,
+        issued,
+        ..Wanted::default()
+    };
+    let system = context.system();
+    let limits = Limits { default: system.default_lease_ttl().await?, max: system.max_lease_ttl().await? };
+    // Past the maximum the host refuses by itself, and the service is not asked.
+    let Ok(granted) = calculate(limits, &wanted, now) else { return Ok(terms.into()) };
+
+    let client = client(&context, &lease, "renewed").await?;
+    let expires_at = client.upstream.renew(&lease.id, granted.ttl).await?;
+    let given = terms::remaining(&expires_at, Timestamp::now())?.unwrap_or(granted.ttl);
+    // The host grants an increment rather than the ttl; only the longest life, which counts from the time of issue, limits it.
+    let age = issued.and_then(|issued| whole_second(now).duration_since(whole_second(issued)).ok());
+    let age = age.unwrap_or_default();
+    Ok(Terms { ttl: terms.ttl.min(given), max_ttl: terms.max_ttl.min(age + given) }.into())
+}
+
+/// As hosts count.
+fn whole_second(time: SystemTime) -> SystemTime {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// Revokes at the service. A token that is gone already is as good as revoked, since a host may ask twice.
-async fn revoke(context: Context<TokenEngine>, leased: Leased) -> Result<(), Error> {
-    let connected = connected(&context, "revoked").await?;
-    connected.upstream.revoke(&leased.id, &leased.api_endpoint).await?;
+async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
+    let client = client(&context, &lease, "revoked").await?;
+    let revocation = Revocation::of_lease(lease.id, lease.revocation_path);
+    client.upstream.revoke(&revocation).await?;
     let engine = context.engine();
-    engine.measures().revoked(if leased.run == engine.run { Issuer::ThisEngine } else { Issuer::Another });
+    engine.measures().revoked(if lease.run == engine.run { Issuer::ThisEngine } else { Issuer::Another });
     Ok(())
 }
 
-async fn connected(context: &Context<TokenEngine>, to_be: &str) -> Result<Arc<Connected>, Error> {
-    config::connected(context).await?.ok_or_else(|| {
+/// The client of the connection that minted the token of a lease.
+async fn client(
+    context: &Context<TokenEngine>,
+    lease: &LeaseData,
+    to_be: &str,
+) -> Result<Arc<UpstreamClient>, Error> {
+    let client = config::client(context).await?.ok_or_else(|| {
         Error::internal(format!(
             "the token cannot be {to_be} since the configuration of its service is gone; its lease stays until it is \
              written again: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
         ))
-    })
+    })?;
+    client.config.reaches(&lease.api_endpoint, &lease.account)?;
+    Ok(client)
 }

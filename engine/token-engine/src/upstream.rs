@@ -10,8 +10,11 @@ use http::header::CONTENT_TYPE;
 use http::{Method, StatusCode};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use uuid::Uuid;
+use vault_plugin::logical::Error;
 
 pub(crate) use self::error::UpstreamError;
 
@@ -20,6 +23,7 @@ use self::send::{Call, Reply};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::measure::{Call as Measured, Measures};
+use crate::role_name::RoleName;
 use crate::sensitive::Secret;
 
 /// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
@@ -38,21 +42,75 @@ pub(crate) struct Upstream {
 
 /// The token that is asked for.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct MintRequest {
     pub(crate) name: String,
     pub(crate) permissions: Vec<String>,
     /// In seconds.
     pub(crate) ttl: u64,
-    /// By which the service recognises the same order.
-    pub(crate) idempotency_key: String,
+    /// By which the service recognises a repeated request.
+    idempotency_key: String,
+    /// The body, which is sent again to the byte: services refuse the same key with another body. A later version may make
+    /// another body of the same fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+}
+
+impl MintRequest {
+    /// A request for a token of a role, with a name and a key of its own.
+    pub(crate) fn new(role: &RoleName, permissions: &[String], ttl: Duration) -> Result<MintRequest, Error> {
+        let mut request = MintRequest {
+            name: format!("vault-{role}-{}", Uuid::new_v4()),
+            permissions: permissions.to_vec(),
+            ttl: ttl.as_secs(),
+            idempotency_key: Uuid::new_v4().to_string(),
+            body: None,
+        };
+        request.body = Some(request.to_body()?);
+        Ok(request)
+    }
+
+    fn to_body(&self) -> Result<String, Error> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            name: &'a str,
+            permissions: &'a [String],
+            ttl: u64,
+        }
+        let body = Body { name: &self.name, permissions: &self.permissions, ttl: self.ttl };
+        serde_json::to_string(&body)
+            .map_err(|error| Error::internal(format!("the request for a token cannot be written: {error}")))
+    }
+}
+
+/// How a token is revoked.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Revocation {
+    /// The token's identity at the service.
+    #[serde(deserialize_with = "addressable")]
+    pub(crate) id: String,
+    /// What is deleted, below the endpoint: percent-encoded and without a leading slash.
+    #[serde(default)]
+    pub(crate) path: String,
+}
+
+impl Revocation {
+    fn of_id(id: String) -> Revocation {
+        let path = Endpoint::relative(&["tokens", &id]);
+        Revocation { id, path }
+    }
+
+    /// As a lease holds it; without a path it is that of the id.
+    pub(crate) fn of_lease(id: String, path: String) -> Revocation {
+        if path.is_empty() { Revocation::of_id(id) } else { Revocation { id, path } }
+    }
 }
 
 /// A token that the service made.
-pub(crate) struct Minted {
-    pub(crate) id: String,
+pub(crate) struct MintResponse {
     pub(crate) token: Secret,
     /// When it ends, as the service says it; null if it does not.
     pub(crate) expires_at: Value,
+    pub(crate) revocation: Revocation,
 }
 
 impl Upstream {
@@ -88,14 +146,14 @@ impl Upstream {
         Ok(Upstream { http, endpoint: config.api_endpoint.clone(), patience, measures })
     }
 
-    /// The service's address.
-    pub(crate) fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
-    }
-
-    /// Asks for a token. The same order gets the same token.
-    pub(crate) async fn mint(&self, order: &Order) -> Result<Minted, UpstreamError> {
-        self.measures.upstream(Measured::Mint, UpstreamError::kind, self.try_mint(order)).await
+    /// Asks for a token. A repeated request gets the same token. Unless `repeat` is set, a request that may have minted is not sent
+    /// again.
+    pub(crate) async fn mint(
+        &self,
+        request: &MintRequest,
+        repeat: bool,
+    ) -> Result<MintResponse, UpstreamError> {
+        self.measures.upstream(Measured::Mint, UpstreamError::kind, self.try_mint(request, repeat)).await
     }
 
     /// Lets a token live for `ttl` from now, and returns when it ends as the service says it; null if it does not.
@@ -103,21 +161,14 @@ impl Upstream {
         self.measures.upstream(Measured::Renew, UpstreamError::kind, self.try_renew(id, ttl)).await
     }
 
-    /// Revokes the token that was minted at `minted_at`.
+    /// Revokes a token that this service has minted.
     ///
-    /// A 404 or 410 means that it is gone, if it is the service that says so: one in JSON, at the address where the
-    /// token was minted. A proxy's page, or another service, knows nothing of the token.
-    pub(crate) async fn revoke(&self, id: &str, minted_at: &Endpoint) -> Result<(), UpstreamError> {
-        self.measures.upstream(Measured::Revoke, UpstreamError::kind, self.try_revoke(id, minted_at)).await
+    /// A 404 or 410 means that it is gone, if it is the service that says so, in JSON. A proxy's page says nothing of the token.
+    pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
+        self.measures.upstream(Measured::Revoke, UpstreamError::kind, self.try_revoke(revocation)).await
     }
 
-    async fn try_mint(&self, order: &Order) -> Result<Minted, UpstreamError> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            name: &'a str,
-            permissions: &'a [String],
-            ttl: u64,
-        }
+    async fn try_mint(&self, request: &MintRequest, repeat: bool) -> Result<MintResponse, UpstreamError> {
         #[derive(Deserialize)]
         struct Answer {
             id: String,
@@ -127,10 +178,12 @@ impl Upstream {
         }
         const ACTION: &str = "mint a token";
 
-        let body = Body { name: &order.name, permissions: &order.permissions, ttl: order.ttl };
         let mut call = Call::new(ACTION, Method::POST, self.endpoint.below(&["tokens"]));
-        call.body = Some(serde_json::to_vec(&body).map_err(|_| self.malformed(ACTION, Effect::None))?);
-        let key = HeaderValue::try_from(&order.idempotency_key);
+        call.repeat_after_effect = repeat;
+        // An entry of an earlier version holds no body.
+        let body = request.body.clone().map_or_else(|| request.to_body(), Ok);
+        call.body = Some(body.map_err(|_| self.malformed(ACTION, Effect::None))?.into_bytes());
+        let key = HeaderValue::try_from(&request.idempotency_key);
         let key = key.map_err(|_| self.malformed(ACTION, Effect::None))?;
         call.header = Some((IDEMPOTENCY_KEY, key));
 
@@ -139,7 +192,8 @@ impl Upstream {
         if !is_addressable(&answer.id) || answer.token.is_empty() {
             return Err(self.malformed(ACTION, Effect::Possible));
         }
-        Ok(Minted { id: answer.id, token: answer.token, expires_at: answer.expires_at })
+        let revocation = Revocation::of_id(answer.id);
+        Ok(MintResponse { token: answer.token, expires_at: answer.expires_at, revocation })
     }
 
     async fn try_renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
@@ -165,15 +219,13 @@ impl Upstream {
         Ok(answer.ok_or_else(|| self.malformed(ACTION, Effect::Possible))?.expires_at)
     }
 
-    async fn try_revoke(&self, id: &str, minted_at: &Endpoint) -> Result<(), UpstreamError> {
+    async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         const ACTION: &str = "revoke a token";
 
-        let call = Call::new(ACTION, Method::DELETE, self.endpoint.below(&["tokens", id]));
-        let reply = self.send(&call).await?;
+        let url = self.endpoint.join(&revocation.path);
+        let url = url.ok_or_else(|| self.failed(ACTION, Trouble::NoSuchPath, Effect::None))?;
+        let reply = self.send(&Call::new(ACTION, Method::DELETE, url)).await?;
         if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
-            if *minted_at != self.endpoint {
-                return Err(self.failed(ACTION, Trouble::OtherService(minted_at.to_string()), reply.effect));
-            }
             if is_json(&reply.headers) {
                 return Ok(());
             }
@@ -205,8 +257,14 @@ fn document<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 /// Whether a token with this id has an address of its own: to revoke another would be to ask for the end of all tokens.
-pub(crate) fn is_addressable(id: &str) -> bool {
+fn is_addressable(id: &str) -> bool {
     !matches!(id, "" | "." | "..")
+}
+
+/// Reads an id with an address of its own.
+pub(crate) fn addressable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let id = String::deserialize(deserializer)?;
+    if is_addressable(&id) { Ok(id) } else { Err(D::Error::custom("a token cannot have this id")) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -41,6 +41,7 @@ pub struct UpstreamBuilder {
     renewal: Renewal,
     expiry: Expiry,
     padding: usize,
+    counted_ids: bool,
     network: Option<Arc<Network>>,
 }
 
@@ -69,6 +70,12 @@ impl UpstreamBuilder {
         self
     }
 
+    /// Issues tokens with the ids 1, 2, 3, …, as every other such service.
+    pub fn counted_ids(mut self) -> UpstreamBuilder {
+        self.counted_ids = true;
+        self
+    }
+
     /// Serves the pods of `cluster` instead of this machine.
     pub fn in_network_of(mut self, cluster: &Cluster) -> UpstreamBuilder {
         self.network = Some(cluster.network());
@@ -80,8 +87,10 @@ impl UpstreamBuilder {
         let host = if self.network.is_some() { NODE } else { Ipv4Addr::LOCALHOST };
         let listener = listen(self.network.as_deref(), SocketAddr::from((host, 0))).await;
         let address = listener.local_addr().expect("a bound socket has an address");
+        let mut state = State::new(self.api_key, self.renewal, self.expiry);
+        (state.padding, state.counted_ids) = (self.padding, self.counted_ids);
         let mut upstream = Upstream {
-            state: watch::Sender::new(State::new(self.api_key, self.renewal, self.expiry, self.padding)),
+            state: watch::Sender::new(state),
             address,
             tls: self.certificate.map(Identity::new),
             network: self.network,
@@ -101,6 +110,7 @@ impl Upstream {
             renewal: Renewal::Supported,
             expiry: Expiry::Said,
             padding: 0,
+            counted_ids: false,
             network: None,
         }
     }

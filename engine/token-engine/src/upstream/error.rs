@@ -65,8 +65,8 @@ pub(super) enum Trouble {
     NotFound,
     #[error("status {0} comes from something before the service, such as a proxy; check api_endpoint")]
     NotTheService(StatusCode),
-    #[error("it does not know the token, which was minted at {0}; configure that address to revoke it")]
-    OtherService(String),
+    #[error("the path by which the token is revoked is not one below api_endpoint")]
+    NoSuchPath,
     #[error("the service refused the request (status {0}); check the role's permissions and ttl")]
     Refused(StatusCode),
     #[error("the service failed (status {0}); see its logs")]
@@ -109,26 +109,35 @@ impl UpstreamError {
             | Trouble::Redirect(_)
             | Trouble::NotFound
             | Trouble::NotTheService(_)
-            | Trouble::OtherService(_) => UpstreamErrorKind::UnexpectedAnswer,
+            | Trouble::NoSuchPath => UpstreamErrorKind::UnexpectedAnswer,
             Trouble::Failed(_) => UpstreamErrorKind::Failed,
         }
     }
+}
 
-    /// Whether the service looked at the order itself and refused it, as it would have the first time.
-    ///
-    /// A refused key or an unknown path says nothing of what happened before they were.
-    pub(crate) fn order_refused(&self) -> bool {
-        self.nothing_done()
-            && matches!(
-                self.trouble,
-                Trouble::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY)
-            )
+impl UpstreamError {
+    /// As the caller of a mint gets it: a request that the service finds wrong was made of the role, and is status 400.
+    pub(crate) fn of_role(self) -> logical::Error {
+        match self.trouble {
+            Trouble::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => {
+                logical::Error::Invalid(self.to_string())
+            }
+            _ => self.into(),
+        }
     }
 }
 
 impl From<UpstreamError> for logical::Error {
+    /// What passes by itself keeps its status, so that clients try again.
     fn from(error: UpstreamError) -> logical::Error {
-        logical::Error::internal(error.to_string())
+        let message = error.to_string();
+        match error.trouble {
+            Trouble::TooMany(_) => logical::Error::Coded { status: 429, message },
+            Trouble::Failed(status @ (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE)) => {
+                logical::Error::Coded { status: status.as_u16(), message }
+            }
+            _ => logical::Error::internal(message),
+        }
     }
 }
 

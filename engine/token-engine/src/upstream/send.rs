@@ -27,11 +27,13 @@ pub(super) struct Call {
     pub(super) header: Option<(HeaderName, HeaderValue)>,
     /// JSON.
     pub(super) body: Option<Vec<u8>>,
+    /// Whether it may be sent again when it may have had an effect.
+    pub(super) repeat_after_effect: bool,
 }
 
 impl Call {
     pub(super) fn new(action: &'static str, method: Method, url: Url) -> Call {
-        Call { action, method, url, header: None, body: None }
+        Call { action, method, url, header: None, body: None, repeat_after_effect: true }
     }
 }
 
@@ -45,8 +47,8 @@ pub(super) struct Reply {
 }
 
 impl Upstream {
-    /// Sends a call, again after failed connections, 429 (not before `Retry-After`) and 502 to 504. All calls bear
-    /// repetition: a mint has its idempotency key.
+    /// Sends a call, and sends it again after failed connections, 429 (not before `Retry-After`) and, if it may be repeated, 502 to 504. A
+    /// mint may where the service knows idempotency keys.
     pub(super) async fn send(&self, call: &Call) -> Result<Reply, UpstreamError> {
         let deadline = Instant::now() + self.patience;
         let mut effect = Effect::None;
@@ -62,7 +64,8 @@ impl Upstream {
             effect = effect.max(*now);
             *now = effect;
 
-            let pause = pause_after(&outcome).map(|asked| asked.max(backoff(attempt)));
+            let may_repeat = effect == Effect::None || call.repeat_after_effect;
+            let pause = pause_after(&outcome).filter(|_| may_repeat).map(|asked| asked.max(backoff(attempt)));
             attempt += 1;
             match pause {
                 Some(pause)

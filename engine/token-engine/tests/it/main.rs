@@ -2,6 +2,7 @@
 
 mod certificates;
 mod metrics;
+mod no_harm;
 mod service_faults;
 mod storage_faults;
 

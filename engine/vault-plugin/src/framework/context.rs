@@ -6,6 +6,7 @@ use std::sync::Arc;
 use go_plugin::log::Logger;
 use serde::Serialize;
 
+use super::keyed_locks::{KeyGuard, KeyedLocks};
 use super::response::IntoResponse;
 use super::{raw, wal};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
@@ -46,6 +47,9 @@ impl<S> fmt::Debug for Context<S> {
 pub(crate) struct Mounted<S> {
     pub(crate) state: S,
     pub(crate) config: BackendConfig,
+    pub(crate) locks: KeyedLocks,
+    /// Whether the host is asked to seal-wrap write-ahead entries.
+    pub(crate) seal_wraps_wal: bool,
 }
 
 impl<S> Clone for Context<S> {
@@ -267,6 +271,74 @@ impl<S> Context<S> {
         raw::with_status(self.product(), &self.request.id, status, answer.into_response()?)
     }
 
+    /// Waits for the lock of a key of this mount, behind those that wait already. Vault's storage has no transactions: a handler that
+    /// reads a value, changes it and stores it holds the lock of its key meanwhile, so that of two requests at once neither
+    /// undoes the other's change.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    ///
+    /// async fn count(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     let _locked = cx.lock("visits").await;
+    ///     let visits = cx.storage().read("visits").await?.unwrap_or(0) + 1;
+    ///     Ok(cx.storage().write("visits", &visits).await?)
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mount = Mount::new(Engine::new(|| ()).path(Path::new("visit").on(Operation::Update, "Count.", count))).await?;
+    /// let (one, other) = tokio::join!(mount.write("visit", json!({})), mount.write("visit", json!({})));
+    /// # (one?, other?);
+    /// assert_eq!(mount.storage().entry("visits").unwrap().value, b"2");
+    /// # Ok(()) }
+    /// ```
+    pub async fn lock(&self, key: &str) -> KeyGuard {
+        self.mount.locks.lock(key).await
+    }
+
+    /// Runs work to its end, also when the request that began it is cancelled, as a host does when its client hangs up. The
+    /// process waits for the work before it ends. The work begins at once; the future that is returned waits for its result.
+    ///
+    /// ```
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    ///     let work = cx.clone();
+    ///     cx.run_to_completion(async move {
+    ///         work.storage().write("config", &"new").await?;
+    ///         // What is cached of the configuration is dropped here.
+    ///         Ok(())
+    ///     })
+    ///     .await
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let mount = Mount::new(Engine::new(|| ()).path(Path::new("config").on(Operation::Update, "Set.", set))).await?;
+    /// mount.write("config", serde_json::json!({})).await?;
+    /// assert_eq!(mount.storage().entry("config").unwrap().value, br#""new""#);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// The future fails as the work does, and when the work panics.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn run_to_completion<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> impl Future<Output = Result<T, Error>> + Send + 'static {
+        let in_flight = self.mount.config.in_flight.track();
+        let task = tokio::spawn(async move {
+            let _in_flight = in_flight;
+            work.await
+        });
+        async move {
+            task.await
+                .unwrap_or_else(|error| Err(Error::internal(format!("the work was interrupted: {error}"))))
+        }
+    }
+
     /// Announces something that must be undone if nobody comes back to finish it, and returns the entry's id.
     ///
     /// ```
@@ -297,7 +369,7 @@ impl<S> Context<S> {
     /// # Errors
     /// Fails when storage does; nothing may be begun then.
     pub async fn wal_put<T: Serialize + Sync>(&self, kind: &str, data: &T) -> Result<String, Error> {
-        Ok(wal::put(self.storage(), kind, data).await?)
+        Ok(wal::put(self.storage(), self.mount.seal_wraps_wal, kind, data).await?)
     }
 
     /// Writes an announcement under the id that it had, where it may have been taken back too early.
@@ -328,7 +400,7 @@ impl<S> Context<S> {
         kind: &str,
         data: &T,
     ) -> Result<(), Error> {
-        Ok(wal::put_at(self.storage(), id, kind, data).await?)
+        Ok(wal::put_at(self.storage(), self.mount.seal_wraps_wal, id, kind, data).await?)
     }
 
     /// Takes back an announcement: it is finished, or undone.

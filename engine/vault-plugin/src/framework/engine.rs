@@ -480,6 +480,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// #     logger: Logger::new("test", Level::Error),
     /// #     options: Default::default(),
     /// #     backend_uuid: "test".to_owned(),
+    /// #     in_flight: Default::default(),
     /// # };
     /// let begin = |cx: Context<()>| async move { Ok(cx.storage().write("session", &"s1").await?) };
     /// let mount = Engine::new(|| ()).on_initialize(begin).on_cleanup(end).declare()?.mount(config);
@@ -616,6 +617,7 @@ impl<S: Send + Sync + 'static> Declaration<S> {
     ///     logger: Logger::new("test", Level::Error),
     ///     options: Default::default(),
     ///     backend_uuid: "test".to_owned(),
+    ///     in_flight: Default::default(),
     /// });
     /// assert!(backend.handle_request(Request::new(Operation::Read, "ping", Map::new())).await?.is_none());
     /// # Ok(()) }

@@ -10,6 +10,7 @@ use super::context::{Context, Mounted};
 use super::engine::{Compiled, Rollback};
 use super::help::{PathHelp, root_help};
 use super::input::{self, Input};
+use super::keyed_locks::KeyedLocks;
 use super::login::set_lifetime;
 use super::openapi::{self, EngineDoc, PathInput};
 use super::path::{Forward, Route};
@@ -30,7 +31,9 @@ pub(crate) struct Instance<S> {
 impl<S: Send + Sync + 'static> Instance<S> {
     pub(crate) fn new(engine: Arc<Compiled<S>>, config: BackendConfig) -> Instance<S> {
         let state = (engine.state)();
-        Instance { engine, mount: Arc::new(Mounted { state, config }) }
+        let seal_wraps_wal = engine.special.seal_wrap_storage.iter().any(|key| key == wal::PREFIX);
+        let mount = Mounted { state, config, locks: KeyedLocks::default(), seal_wraps_wal };
+        Instance { engine, mount: Arc::new(mount) }
     }
 
     fn context(&self, request: Request) -> Context<S> {
@@ -156,11 +159,12 @@ impl<S: Send + Sync + 'static> Instance<S> {
         let declared = self
             .declared(&secret.internal_data)
             .ok_or_else(|| Error::internal("secret is unsupported by this backend"))?;
-        if request.operation == Operation::Renew {
+        let answer = if request.operation == Operation::Renew {
             declared.renew(self.context(request), secret).await
         } else {
             declared.revoke(self.context(request), secret).await
-        }
+        };
+        or_error_response(answer)
     }
 
     /// Periodic work, then write-ahead entries; one's failure does not keep the other from its turn. A node that
@@ -190,12 +194,11 @@ impl<S: Send + Sync + 'static> Instance<S> {
         }
     }
 
-    async fn rotated(&self, request: Request) -> Result<Response, Error> {
+    async fn rotated(&self, request: Request) -> Result<Option<Response>, Error> {
         let Some(rotate) = &self.engine.rotate else { return Err(Error::UnsupportedOperation) };
         let cx = self.context(request);
         cx.require_writable().await?;
-        rotate(cx).await?;
-        Ok(Response::default())
+        or_error_response(rotate(cx).await.map(|()| Some(Response::default())))
     }
 
     async fn root_help(&self, request: &Request) -> Result<Response, Error> {
@@ -240,6 +243,14 @@ impl<S: Send + Sync + 'static> Instance<S> {
         let document = openapi::document(paths, &engine);
         let data = json!({"help": text, "see_also": null, "openapi": document});
         Ok(Response { data: data.as_object().cloned(), ..Response::default() })
+    }
+}
+
+/// Wrong input is an error response, which a host answers with status 400; as an error it would be 500.
+fn or_error_response(answer: Result<Option<Response>, Error>) -> Result<Option<Response>, Error> {
+    match answer {
+        Err(Error::Invalid(text)) => Ok(Some(Response::error(text))),
+        other => other,
     }
 }
 
@@ -297,7 +308,7 @@ impl<S: Send + Sync + 'static> Backend for Instance<S> {
         match request.operation {
             Operation::Renew | Operation::Revoke => self.leased(request).await,
             Operation::Rollback => self.rolled_back(request).await,
-            Operation::Rotate => self.rotated(request).await.map(Some),
+            Operation::Rotate => self.rotated(request).await,
             _ => self.routed(request).await,
         }
     }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::logical::{Storage, StorageError};
+use crate::logical::{Storage, StorageEntry, StorageError};
 
 /// Where entries lie.
 pub(crate) const PREFIX: &str = "wal/";
@@ -38,21 +38,26 @@ impl Entry {
 
 pub(crate) async fn put<T: Serialize + Sync>(
     storage: &dyn Storage,
+    seal_wrap: bool,
     kind: &str,
     data: &T,
 ) -> Result<String, StorageError> {
     let id = uuid::Uuid::new_v4().to_string();
-    put_at(storage, &id, kind, data).await?;
+    put_at(storage, seal_wrap, &id, kind, data).await?;
     Ok(id)
 }
 
 pub(crate) async fn put_at<T: Serialize + Sync>(
     storage: &dyn Storage,
+    seal_wrap: bool,
     id: &str,
     kind: &str,
     data: &T,
 ) -> Result<(), StorageError> {
-    storage.write(&format!("{PREFIX}{id}"), &NewEntry { kind, data, created_at: unix_now() }).await
+    let key = format!("{PREFIX}{id}");
+    let entry = serde_json::to_vec(&NewEntry { kind, data, created_at: unix_now() });
+    let value = entry.map_err(|_| StorageError::Encode { key: key.clone() })?;
+    storage.put(StorageEntry { key, value, seal_wrap }).await
 }
 
 pub(crate) async fn get(storage: &dyn Storage, id: &str) -> Result<Option<Entry>, StorageError> {

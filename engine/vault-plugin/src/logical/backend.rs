@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use go_plugin::log::Logger;
 
-use super::{Error, EventSender, Product, Request, Response, Storage, SystemView};
+use super::{Error, EventSender, InFlight, Product, Request, Response, Storage, SystemView};
 
 /// One mounted engine.
 ///
@@ -32,6 +32,7 @@ use super::{Error, EventSender, Product, Request, Response, Storage, SystemView}
 /// #     logger: Logger::new("greeter", Level::Error),
 /// #     options: BTreeMap::new(),
 /// #     backend_uuid: "7c7eb9f8".to_owned(),
+/// #     in_flight: Default::default(),
 /// # };
 /// let engine = Engine::new(|| ()).path(Path::new("hello").on(Operation::Read, "Greet.", hello));
 /// let backend = engine.declare()?.mount(config);
@@ -129,6 +130,7 @@ pub struct SpecialPaths {
 ///     logger: vault_plugin::logical::Logger::new("greeter", vault_plugin::logical::Level::Info),
 ///     options: BTreeMap::from([("plugin_name".to_owned(), "greeter".to_owned())]),
 ///     backend_uuid: "7c7eb9f8".to_owned(),
+///     in_flight: Default::default(),
 /// };
 /// engine.declare()?.mount(config).initialize().await?; // stores that it is mounted
 /// assert_eq!(storage.keys(), ["mounted"]);
@@ -150,6 +152,8 @@ pub struct BackendConfig {
     pub options: BTreeMap<String, String>,
     /// The mount's unique id.
     pub backend_uuid: String,
+    /// Keeps the process for work that outlives its request.
+    pub in_flight: InFlight,
 }
 
 impl fmt::Debug for BackendConfig {

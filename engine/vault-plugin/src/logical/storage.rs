@@ -317,7 +317,7 @@ pub async fn with_transaction<'s, T, E: From<StorageError>>(
     work(storage).await
 }
 
-/// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message.
+/// Every name below `prefix`, fetched `page` at a time so that no answer outgrows a message; with 0, in one request.
 ///
 /// ```
 /// use vault_plugin::logical::list_all_pages;
@@ -344,7 +344,7 @@ pub async fn list_all_pages(
     loop {
         let after = names.last().cloned().unwrap_or_default();
         let more = storage.list_page(prefix, &after, page).await?;
-        let last = more.len() < page;
+        let last = page == 0 || more.len() < page;
         names.extend(more);
         if last {
             return Ok(names);

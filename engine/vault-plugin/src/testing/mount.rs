@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{MemoryStorage, RecordedEvents, StaticSystemView};
 use crate::framework::{DeclarationError, Engine};
 use crate::logical::{
-    Backend, BackendConfig, Error, Map, Operation, Product, Request, Response, SpecialPaths,
+    Backend, BackendConfig, Error, InFlight, Map, Operation, Product, Request, Response, SpecialPaths,
 };
 
 /// One engine, mounted on storage in memory.
@@ -111,6 +111,7 @@ impl Mount {
             logger: Logger::new("test", Level::Error),
             options: BTreeMap::new(),
             backend_uuid: "test".to_owned(),
+            in_flight: InFlight::default(),
         };
         let backend = engine.declare()?.mount(config);
         backend.initialize().await?;

@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
+use go_plugin::MESSAGE_SIZE_LIMIT;
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
@@ -29,7 +30,11 @@ pub(crate) struct RemoteSystemView {
 
 impl RemoteSystemView {
     pub(crate) fn new(channel: Channel) -> RemoteSystemView {
-        RemoteSystemView { client: SystemViewClient::new(channel), max_lease_ttl: Together::default() }
+        // The groups of an entity and a wrapped response outgrow the 4 MiB that tonic allows unless told otherwise.
+        let client = SystemViewClient::new(channel)
+            .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
+            .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
+        RemoteSystemView { client, max_lease_ttl: Together::default() }
     }
 
     fn client(&self) -> SystemViewClient<Channel> {

@@ -20,7 +20,7 @@ use super::version::VersionReply;
 use super::version::plugin_version_server::{PluginVersion, PluginVersionServer};
 use super::{from_wire, pb, snapshot, to_wire, version};
 use crate::logical::{
-    Backend, BackendConfig, Error, EventError, Factory, Product, StorageError, SystemViewError,
+    Backend, BackendConfig, Error, EventError, Factory, InFlight, Product, StorageError, SystemViewError,
 };
 
 /// Everything that a host calls.
@@ -147,6 +147,7 @@ impl pb::backend_server::Backend for Mounts {
             logger: self.logger.clone(),
             options: args.config.into_iter().collect(),
             backend_uuid: args.backend_uuid,
+            in_flight: InFlight::of_process(self.farewell.clone()),
         };
         let backend = (self.factory)(config);
         self.mounts

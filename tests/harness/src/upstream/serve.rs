@@ -227,7 +227,10 @@ fn mint(state: &mut State, request: &Recorded) -> Answer {
     let Some((name, permissions, ttl)) = wanted(&request.body) else {
         return refusal(400, "name, permissions (strings) and ttl (seconds) are required");
     };
-    let id = Uuid::new_v4().simple().to_string();
+    let id = match state.counted_ids {
+        true => (state.issued.len() + 1).to_string(),
+        false => Uuid::new_v4().simple().to_string(),
+    };
     let token = format!("tok_{}{}", Uuid::new_v4().simple(), "x".repeat(state.padding));
     let issued = Issued { id, token, name, permissions, ttl, renewals: 0, revoked: false };
     let answer = document(201, &shown(&issued, state.expiry));

@@ -116,12 +116,13 @@ pub(super) struct State {
     pub(super) withheld: usize,
     /// How many characters a token has beyond those that make it unique.
     pub(super) padding: usize,
+    pub(super) counted_ids: bool,
     /// The body that came with each `Idempotency-Key`, and the index of the token it got.
     pub(super) answered: HashMap<String, (Bytes, usize)>,
 }
 
 impl State {
-    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry, padding: usize) -> State {
+    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry) -> State {
         State {
             api_key,
             renewal,
@@ -131,7 +132,8 @@ impl State {
             faults: Faults::default(),
             heals: 0,
             withheld: 0,
-            padding,
+            padding: 0,
+            counted_ids: false,
             answered: HashMap::new(),
         }
     }

@@ -1,0 +1,169 @@
+//! A token between the request that mints it and the answer that hands it out, with its write-ahead entry.
+//!
+//! An entry is in one of two states. It is `planned` before the service is asked: it holds the very bytes of the request, so that the
+//! request can be repeated under its idempotency key. It is `minted` as soon as the service has answered: it holds how the token
+//! is revoked. It is deleted before the answer, as the host does not say whether it has stored the lease. If the process or the
+//! request ends while the answer is on its way, a token is left that nobody has got and no lease revokes; it expires by itself
+//! (README, Limits). In the other order, the next rollback would revoke tokens whose lease the host has stored.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Handle;
+use vault_plugin::framework::Context;
+use vault_plugin::logical::Error;
+
+use crate::config::Config;
+use crate::endpoint::Endpoint;
+use crate::upstream::{MintRequest, Revocation};
+use crate::{TokenEngine, UpstreamClient};
+
+/// The kind of the write-ahead entries that precede a mint.
+pub(crate) const MINT: &str = "mint";
+
+/// How far the clocks of this node and of the service may be apart.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+
+/// A write-ahead entry.
+///
+/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in either state
+/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it is
+/// replayed whatever its age, with the body that its version would send.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct WalEntry {
+    pub(crate) api_endpoint: Endpoint,
+    /// The account that the configuration named; empty for none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) account: String,
+    #[serde(rename = "order")]
+    pub(crate) request: MintRequest,
+    /// Unix time in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    planned_at: Option<i64>,
+    #[serde(default)]
+    pub(crate) state: WalState,
+}
+
+/// How far the mint of a write-ahead entry has come.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum WalState {
+    /// The service may or may not have minted the token.
+    #[default]
+    Planned,
+    /// The service has minted it.
+    Minted {
+        /// How it is revoked.
+        revocation: Revocation,
+    },
+}
+
+impl WalEntry {
+    /// An entry of a request that is about to be sent.
+    pub(crate) fn planned(config: &Config, request: MintRequest) -> WalEntry {
+        WalEntry {
+            api_endpoint: config.api_endpoint.clone(),
+            account: config.account.clone(),
+            request,
+            planned_at: Some(Timestamp::now().as_second()),
+            state: WalState::Planned,
+        }
+    }
+
+    /// The entry once the service has answered.
+    pub(crate) fn minted(self, revocation: Revocation) -> WalEntry {
+        WalEntry { state: WalState::Minted { revocation }, ..self }
+    }
+
+    /// Since when the service may know the request, if the entry says so.
+    pub(crate) fn planned_at(&self) -> Option<Timestamp> {
+        self.planned_at.and_then(|second| Timestamp::from_second(second).ok())
+    }
+
+    /// When the token expires at the latest, as it was asked for and never renewed.
+    pub(crate) fn latest_expiry(&self) -> Option<Timestamp> {
+        let life = SignedDuration::from_secs(i64::try_from(self.request.ttl).ok()?);
+        self.planned_at()?.checked_add(life).ok()?.checked_add(CLOCK_SKEW).ok()
+    }
+}
+
+/// A token that the service has minted and nobody has got yet.
+pub(crate) struct PendingToken {
+    pub(crate) context: Context<TokenEngine>,
+    pub(crate) client: Arc<UpstreamClient>,
+    /// The id of its write-ahead entry.
+    pub(crate) wal_id: String,
+    pub(crate) entry: WalEntry,
+    pub(crate) revocation: Revocation,
+}
+
+/// Revokes a token unless it is committed: also when the request is cancelled, which a host does as soon as its client hangs up.
+/// The host then drops whatever the answer would have been, and stores no lease.
+pub(crate) struct TokenGuard {
+    pub(crate) pending: Arc<PendingToken>,
+    settled: bool,
+}
+
+impl TokenGuard {
+    pub(crate) fn new(pending: PendingToken) -> TokenGuard {
+        TokenGuard { pending: Arc::new(pending), settled: false }
+    }
+
+    /// Leaves the token to the answer. Nothing may be awaited after that.
+    pub(crate) fn commit(mut self) -> Arc<PendingToken> {
+        self.settled = true;
+        Arc::clone(&self.pending)
+    }
+
+    /// Revokes the token.
+    pub(crate) async fn abort(mut self) {
+        let revoked = self.spawn_abort();
+        self.settled = true;
+        if let Err(error) = revoked.await {
+            self.pending.context.logger().error(error.to_string());
+        }
+    }
+
+    fn spawn_abort(&self) -> impl Future<Output = Result<(), Error>> + Send + 'static {
+        let pending = Arc::clone(&self.pending);
+        self.pending.context.run_to_completion(async move {
+            pending.abort().await;
+            Ok(())
+        })
+    }
+}
+
+impl Drop for TokenGuard {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending; the write-ahead entry is left to the next one.
+        if !self.settled && Handle::try_current().is_ok() {
+            drop(self.spawn_abort());
+        }
+    }
+}
+
+impl PendingToken {
+    /// Writes down that the token exists, and how it is revoked.
+    pub(crate) async fn record(&self) -> Result<(), Error> {
+        self.context.wal_put_again(&self.wal_id, MINT, &self.entry).await
+    }
+
+    /// Revokes the token. Its entry may have been deleted already: it is written again first, and deleted once the token is gone.
+    async fn abort(&self) {
+        let (logger, name) = (self.context.logger(), &self.entry.request.name);
+        if let Err(error) = self.record().await {
+            logger.error(format!("cannot write that token {name:?} is about to be revoked: {error}"));
+        }
+        match self.client.upstream.revoke(&self.revocation).await {
+            Ok(()) => {
+                if let Err(error) = self.context.wal_delete(&self.wal_id).await {
+                    logger.warn(format!("cannot delete the write-ahead entry of a revoked token: {error}"));
+                }
+            }
+            Err(error) => {
+                logger.error(format!("token {name:?}, which was not issued, is left to rollback: {error}"));
+            }
+        }
+    }
+}
