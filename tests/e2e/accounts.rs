@@ -46,10 +46,7 @@ impl Lab {
     /// Vault rolls back every mount once a minute, and one that is about to move at once. It also revokes the leases of the
     /// latter.
     pub(crate) async fn roll_back(&self, mount: &str) {
-        for (path, mut entry) in self.announcements(mount).await {
-            entry["created_at"] = json!(entry["created_at"].as_i64().unwrap() - 3600);
-            self.vault.store(&path, &entry).await;
-        }
+        self.let_entries_age(mount).await;
         let paths = json!({"from": mount, "to": format!("{mount}-moved")});
         let moving = self.vault.api("POST", "sys/remount", Some(paths)).await.success();
         let progress = format!("sys/remount/status/{}", moving["data"]["migration_id"].as_str().unwrap());
@@ -62,6 +59,23 @@ impl Lab {
             }
         })
         .await;
+    }
+
+    /// Has what was announced rolled back within a minute, and leaves the mount and its leases as they are.
+    pub(crate) async fn roll_back_in_place(&self, mount: &str) {
+        self.let_entries_age(mount).await;
+        eventually("Vault has rolled back", async || {
+            let left = self.announced(mount).await;
+            if left.is_empty() { Ok(()) } else { Err(format!("{left:?} are left")) }
+        })
+        .await;
+    }
+
+    async fn let_entries_age(&self, mount: &str) {
+        for (path, mut entry) in self.announcements(mount).await {
+            entry["created_at"] = json!(entry["created_at"].as_i64().unwrap() - 3600);
+            self.vault.store(&path, &entry).await;
+        }
     }
 
     async fn announcements(&self, mount: &str) -> Vec<(String, Value)> {

@@ -8,6 +8,7 @@ mod lab;
 mod mounts;
 
 mod alerts;
+mod both_ways;
 mod connection;
 mod credentials;
 mod dev;
@@ -19,6 +20,7 @@ mod interrupts;
 mod loader;
 mod logins;
 mod metrics;
+mod no_harm;
 mod nothing_is_lost;
 mod openbao;
 mod package;

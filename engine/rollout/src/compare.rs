@@ -21,7 +21,8 @@ pub enum Comparison {
 /// Compares one field with what a path returned.
 ///
 /// Servers show what was meant, not what was typed: `1h` comes back as `3600`, `a,b` as a list, `"5"` as a number. A secret that is
-/// shown as `<field>_sha256` is compared by its hash.
+/// shown as `<field>_sha256` is compared by its hash: of the text alone in hexadecimal, or salted as `sha256:SALT:DIGEST`, where the
+/// digest is that of the salt's bytes and the text.
 pub(crate) fn compare(field: &str, wanted: &Wanted, shown: &Map<String, Value>) -> Comparison {
     let value = wanted.value();
     match shown.get(field) {
@@ -39,12 +40,28 @@ pub(crate) fn compare(field: &str, wanted: &Wanted, shown: &Map<String, Value>) 
 fn by_hash(field: &str, wanted: &Value, shown: &Map<String, Value>) -> Comparison {
     let hash = shown.get(&format!("{field}_sha256")).and_then(Value::as_str);
     match (hash.filter(|hash| !hash.is_empty()), text(wanted)) {
-        (Some(hash), Some(text)) if hash.eq_ignore_ascii_case(&hex_sha256(text.as_bytes())) => {
-            Comparison::Equal
-        }
-        (Some(_), Some(_)) => Comparison::Differs,
+        (Some(hash), Some(text)) => match is_hash_of(hash, text.as_bytes()) {
+            Some(true) => Comparison::Equal,
+            Some(false) => Comparison::Differs,
+            None => Comparison::CannotBeRead,
+        },
         _ => Comparison::CannotBeRead,
     }
+}
+
+/// Whether `hash` is that of `text`; `None` if it has another form.
+fn is_hash_of(hash: &str, text: &[u8]) -> Option<bool> {
+    let (salt, digest) = match hash.split(':').collect::<Vec<_>>()[..] {
+        [digest] => (Vec::new(), digest),
+        ["sha256", salt, digest] => (from_hex(salt)?, digest),
+        _ => return None,
+    };
+    Some(digest.eq_ignore_ascii_case(&hex_sha256(&[&salt, text].concat())))
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let bytes = text.as_bytes().chunks(2);
+    bytes.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn same(wanted: &Value, there: &Value) -> bool {
@@ -186,6 +203,18 @@ mod tests {
     #[test]
     fn a_secret_is_compared_by_its_hash() {
         let shown = json!({ "api_key_sha256": hex_sha256(b"hunter2") });
+        let shown = shown.as_object().expect("an object");
+        let wanted = |text: &str| Wanted::Secret(Secret::new(text));
+        assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);
+        assert_eq!(compare("api_key", &wanted("hunter3"), shown), Comparison::Differs);
+        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::CannotBeRead);
+    }
+
+    #[test]
+    fn a_secret_is_compared_by_its_salted_hash() {
+        let digest = hex_sha256(b"\x01\xffhunter2");
+        let shown =
+            json!({ "api_key_sha256": format!("sha256:01ff:{digest}"), "other_sha256": "argon2:01ff:00" });
         let shown = shown.as_object().expect("an object");
         let wanted = |text: &str| Wanted::Secret(Secret::new(text));
         assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);

@@ -142,8 +142,8 @@ pub(crate) fn path() -> Path<TokenEngine> {
         .help(
             "Configure the token service.",
             "Holds the address of the token service and the key with which this mount asks it for tokens. A write \
-             changes the fields it names and keeps the others. The key is never shown; api_key_sha256 tells which one \
-             is stored.",
+             changes the fields it names and keeps the others. The key is never shown; api_key_sha256 is a salted \
+             hash of it (sha256:SALT:DIGEST).",
         )
         .field(
             "api_endpoint",
@@ -248,7 +248,7 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
     let config = stored(context.storage()).await?;
     Ok(config.map(|config| {
         Data(Shown {
-            api_key_sha256: config.api_key.sha256(),
+            api_key_sha256: config.api_key.salted_sha256(),
             api_endpoint: config.api_endpoint,
             account: config.account,
             ca_cert: config.ca_cert,

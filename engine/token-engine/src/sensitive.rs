@@ -19,10 +19,17 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// The SHA-256 of the text in hexadecimal, by which two secrets can be compared by eye.
-    pub(crate) fn sha256(&self) -> String {
-        Sha256::digest(self.0.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    /// A salted SHA-256, as `sha256:SALT:DIGEST` in hexadecimal; the digest is that of the salt's 16 bytes and the text. Whoever knows a
+    /// text can tell whether it is this one. Without the salt, a short text could be looked up in a table.
+    pub(crate) fn salted_sha256(&self) -> String {
+        let salt: [u8; 16] = rand::random();
+        let digest = Sha256::new().chain_update(salt).chain_update(self.0.as_bytes()).finalize();
+        format!("sha256:{}:{}", hex(&salt), hex(&digest))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl From<String> for Secret {
@@ -47,8 +54,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_hash_is_that_of_sha256sum() {
-        let expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(Secret::from("abc".to_owned()).sha256(), expected);
+    fn the_same_text_has_another_salt_each_time_and_a_digest_that_can_be_checked() {
+        let secret = Secret::from("abc".to_owned());
+        let (one, other) = (secret.salted_sha256(), secret.salted_sha256());
+        assert_ne!(one, other);
+        let [_, salt, digest] = one.split(':').collect::<Vec<_>>()[..] else { panic!("{one}") };
+        let salt: Vec<u8> =
+            (0..32).step_by(2).map(|at| u8::from_str_radix(&salt[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(digest, hex(&Sha256::digest([&salt[..], b"abc"].concat())));
     }
 }

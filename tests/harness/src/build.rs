@@ -242,6 +242,44 @@ pub async fn static_binary(package: &str) -> PathBuf {
     binaries.into_iter().find(|binary| binary.exists()).expect("cargo built it")
 }
 
+/// The program as it was at a commit of this repository, built from its history; about four minutes of two cores, once.
+///
+/// # Panics
+///
+/// When the history is not there, as in a shallow clone, or the build fails; its output went to standard error.
+pub async fn at_commit(commit: &str) -> PathBuf {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let folder = workspace.join("target/at-commit").join(commit);
+    let (source, target) = (folder.join("source"), folder.join("target"));
+    fs::create_dir_all(&source).expect("the target directory is writable");
+    let extract = r#"git archive "$1" | tar -x -C "$2""#;
+    let status = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", extract, "bash", commit])
+        .arg(&source)
+        .current_dir(&workspace)
+        .stdin(Stdio::null())
+        .status()
+        .await
+        .expect("bash is part of every machine that runs the tests");
+    assert!(
+        status.success(),
+        "git archive {commit}: {status}; a shallow clone lacks it (git fetch --unshallow)"
+    );
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--locked", "--quiet", "--bin", "vault-token-plugin", "--target-dir"])
+        .arg(&target)
+        .current_dir(&source)
+        .env_remove("CARGO_BUILD_TARGET")
+        .env_remove("RUSTFLAGS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .status()
+        .await
+        .expect("cargo built this test");
+    assert!(status.success(), "cargo build of {commit} failed: {status}");
+    target.join("debug/vault-token-plugin")
+}
+
 /// Where in an ELF file its machine is written, two bytes, least first.
 const ELF_MACHINE: std::ops::Range<usize> = 18..20;
 

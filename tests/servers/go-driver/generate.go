@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 
 	"github.com/hashicorp/vault/sdk/logical"
 )
@@ -39,12 +40,14 @@ var (
 		"api_endpoint": {"http://SERVICE", "http://SERVICE/", "HTTP://SERVICE/api//", "http://SERVICE/v1", " http://SERVICE ", "", " ", "tokens",
 			"ftp://SERVICE", "http://user:word@SERVICE", "http://SERVICE/?q=1", "http://SERVICE/#f", "http://", nil, 5, true, []any{"x"},
 			map[string]any{"a": "b"}},
-		"api_key":         {"key-1", "key-2", "k", "", "two words", "line\n", "kéy", nil, 12, 1.5, true, []any{}, "~!@#$%^&*()"},
-		"ca_cert":         {"", " ", "no pem", nil, 1},
-		"tls_skip_verify": {true, false, "true", "0", "t", "perhaps", 1, 0, "", nil, []any{}},
-		"request_timeout": {"30s", 5, "5", "1m", "60", 60, 61, 0, "0", -1, "2m", "soon", 1.9, "1.5s", "", nil, true, "1h", "10000ms"},
-		"renew_upstream":  {true, false, "1", "false", "no", nil, 2},
-		"metrics_prefix":  {"custom_plugin", "p1", "", "1st", "a-b", nil, 5, "_"},
+		"api_key":            {"key-1", "key-2", "k", "", "two words", "line\n", "kéy", nil, 12, 1.5, true, []any{}, "~!@#$%^&*()"},
+		"ca_cert":            {"", " ", "no pem", nil, 1},
+		"tls_skip_verify":    {true, false, "true", "0", "t", "perhaps", 1, 0, "", nil, []any{}},
+		"request_timeout":    {"30s", 5, "5", "1m", "60", 60, 61, 0, "0", -1, "2m", "soon", 1.9, "1.5s", "", nil, true, "1h", "10000ms"},
+		"renew_upstream":     {true, false, "1", "false", "no", nil, 2},
+		"account":            {"team-a", " team-a ", "team-b", "", nil, 5, "a\nb", strings.Repeat("x", 257)},
+		"idempotency_window": {"1h", 0, "0", "24h", -1, nil, "soon", 86400},
+		"metrics_prefix":     {"custom_plugin", "p1", "", "1st", "a-b", nil, 5, "_"},
 	}
 	roleValues = map[string][]any{
 		"permissions": {"read", "read,write", " read , write ", []any{"read", "write"}, []any{" read ", ""}, "", ",", []any{}, nil, 5, []any{1, true},

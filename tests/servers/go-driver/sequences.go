@@ -252,7 +252,11 @@ func (s *side) dump(ctx context.Context) ([]any, error) {
 			return nil, fmt.Errorf("%s: %w", key, err)
 		}
 		if strings.HasPrefix(key, "wal/") {
-			delete(value.(map[string]any), "created_at")
+			entry := value.(map[string]any)
+			delete(entry, "created_at")
+			if data, ok := entry["data"].(map[string]any); ok {
+				delete(data, "planned_at")
+			}
 		}
 		found = append(found, []any{key, value, entry.SealWrap})
 	}
@@ -268,6 +272,8 @@ var (
 	// What each transport says of a broken connection.
 	broken = regexp.MustCompile(`(the connection broke|no connection) \([^)]*\)`)
 	ended  = regexp.MustCompile(`the token ended at [0-9T:.Z-]+`)
+	until  = regexp.MustCompile(`until [0-9T:.Z-]+, and is not found`)
+	salted = regexp.MustCompile(`sha256:[0-9a-f]{32}:[0-9a-f]{64}`)
 )
 
 // normal replaces what is random or each side's own.
@@ -276,6 +282,8 @@ func (s *side) normal(text string) string {
 	text = ids.ReplaceAllString(text, "ID")
 	text = conversions.ReplaceAllString(text, "error converting input")
 	text = broken.ReplaceAllString(text, "$1 (…)")
+	text = until.ReplaceAllString(text, "until …, and is not found")
+	text = salted.ReplaceAllString(text, "sha256:…")
 	return ended.ReplaceAllString(text, "the token ended at …")
 }
 

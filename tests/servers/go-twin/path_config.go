@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/hashicorp/vault/sdk/framework"
 	"github.com/hashicorp/vault/sdk/logical"
@@ -16,21 +18,44 @@ const (
 	configKey             = "config"
 	defaultRequestTimeout = 30
 	longestRequestTimeout = 60
-	defaultMetricsPrefix  = "custom_plugin"
-	longestMetricsPrefix  = 64
+	// A day, in seconds.
+	defaultIdempotencyWindow = 24 * 60 * 60
+	maxAccountLength         = 256
+	defaultMetricsPrefix     = "custom_plugin"
+	longestMetricsPrefix     = 64
 )
 
 var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // config says how the token service is reached, as stored.
 type config struct {
-	APIEndpoint    string `json:"api_endpoint"`
-	APIKey         string `json:"api_key"`
-	CACert         string `json:"ca_cert"`
-	TLSSkipVerify  bool   `json:"tls_skip_verify"`
-	RequestTimeout int    `json:"request_timeout"`
-	RenewUpstream  bool   `json:"renew_upstream"`
-	MetricsPrefix  string `json:"metrics_prefix"`
+	APIEndpoint       string `json:"api_endpoint"`
+	Account           string `json:"account"`
+	APIKey            string `json:"api_key"`
+	CACert            string `json:"ca_cert"`
+	TLSSkipVerify     bool   `json:"tls_skip_verify"`
+	RequestTimeout    int    `json:"request_timeout"`
+	RenewUpstream     bool   `json:"renew_upstream"`
+	IdempotencyWindow int    `json:"idempotency_window"`
+	MetricsPrefix     string `json:"metrics_prefix"`
+}
+
+// reaches says whether this configuration reaches the tokens of an endpoint and an account. A token without an account belongs to
+// whichever account is named now.
+func (c *config) reaches(endpoint, account string) error {
+	sameAccount := account == "" || c.Account == account
+	if c.APIEndpoint == endpoint && sameAccount {
+		return nil
+	}
+	configured, cure := c.APIEndpoint, ""
+	if c.Account != "" {
+		configured += ", account " + c.Account
+	}
+	if !sameAccount {
+		cure = " account=" + account
+	}
+	return fmt.Errorf("the token was minted at %s, and the configuration is for %s; nothing was sent. Configure the connection that "+
+		"minted it: api_endpoint=%s%s with its api_key", endpoint, configured, endpoint, cure)
 }
 
 func (b *backend) pathConfig() *framework.Path {
@@ -48,6 +73,11 @@ func (b *backend) pathConfig() *framework.Path {
 				Description:  "Key sent to the service as bearer token. Never shown.",
 				DisplayAttrs: &framework.DisplayAttributes{Sensitive: true},
 			},
+			"account": {
+				Type: framework.TypeString,
+				Description: "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked " +
+					"only while the configuration names the endpoint and the account that its token was minted with. Default none.",
+			},
 			"ca_cert": {
 				Type:        framework.TypeString,
 				Description: "Authorities to trust instead of the system's, in PEM. Empty for the system's.",
@@ -64,6 +94,11 @@ func (b *backend) pathConfig() *framework.Path {
 				Type: framework.TypeBool,
 				Description: "Whether the service renews tokens (POST tokens/ID/renew). If so a token is minted for the role's ttl " +
 					"and renewed with its lease, else it is minted for the longest time its lease can reach. Default false.",
+			},
+			"idempotency_window": {
+				Type: framework.TypeDurationSecond,
+				Description: "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is " +
+					"repeated to find its token. 0 if it knows no such keys: then no request is repeated that may have minted. Default 24h.",
 			},
 			// The twin serves no metrics; its configuration is the same all the same.
 			"metrics_prefix": {
@@ -85,8 +120,8 @@ func (b *backend) pathConfig() *framework.Path {
 		},
 		HelpSynopsis: "Configure the token service.",
 		HelpDescription: "Holds the address of the token service and the key with which this mount asks it for tokens. A write " +
-			"changes the fields it names and keeps the others. The key is never shown; api_key_sha256 tells which one " +
-			"is stored.",
+			"changes the fields it names and keeps the others. The key is never shown; api_key_sha256 is a salted " +
+			"hash of it (sha256:SALT:DIGEST).",
 	}
 }
 
@@ -95,7 +130,7 @@ func storedConfig(ctx context.Context, storage logical.Storage) (*config, error)
 	if err != nil || entry == nil {
 		return nil, err
 	}
-	c := &config{}
+	c := &config{IdempotencyWindow: defaultIdempotencyWindow}
 	return c, entry.DecodeJSON(c)
 }
 
@@ -104,15 +139,21 @@ func (b *backend) readConfig(ctx context.Context, req *logical.Request, _ *frame
 	if err != nil || c == nil {
 		return nil, err
 	}
-	sum := sha256.Sum256([]byte(c.APIKey))
+	salt := make([]byte, 16)
+	if _, err := rand.Read(salt); err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(append(slices.Clone(salt), c.APIKey...))
 	return &logical.Response{Data: map[string]any{
-		"api_endpoint":    c.APIEndpoint,
-		"api_key_sha256":  hex.EncodeToString(sum[:]),
-		"ca_cert":         c.CACert,
-		"tls_skip_verify": c.TLSSkipVerify,
-		"request_timeout": c.RequestTimeout,
-		"renew_upstream":  c.RenewUpstream,
-		"metrics_prefix":  c.MetricsPrefix,
+		"api_endpoint":       c.APIEndpoint,
+		"api_key_sha256":     fmt.Sprintf("sha256:%x:%x", salt, sum),
+		"account":            c.Account,
+		"ca_cert":            c.CACert,
+		"tls_skip_verify":    c.TLSSkipVerify,
+		"request_timeout":    c.RequestTimeout,
+		"renew_upstream":     c.RenewUpstream,
+		"idempotency_window": c.IdempotencyWindow,
+		"metrics_prefix":     c.MetricsPrefix,
 	}}, nil
 }
 
@@ -122,7 +163,7 @@ func (b *backend) writeConfig(ctx context.Context, req *logical.Request, data *f
 		return nil, err
 	}
 	if c == nil {
-		c = &config{RequestTimeout: defaultRequestTimeout, MetricsPrefix: defaultMetricsPrefix}
+		c = &config{RequestTimeout: defaultRequestTimeout, IdempotencyWindow: defaultIdempotencyWindow, MetricsPrefix: defaultMetricsPrefix}
 	}
 	return b.changeConfig(ctx, req, data, c)
 }
@@ -149,10 +190,12 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 		return logical.ErrorResponse(err.Error()), nil
 	}
 	apply(req, data, "api_key", &c.APIKey, "")
+	apply(req, data, "account", &c.Account, "")
 	apply(req, data, "ca_cert", &c.CACert, "")
 	apply(req, data, "tls_skip_verify", &c.TLSSkipVerify, false)
 	apply(req, data, "request_timeout", &c.RequestTimeout, defaultRequestTimeout)
 	apply(req, data, "renew_upstream", &c.RenewUpstream, false)
+	apply(req, data, "idempotency_window", &c.IdempotencyWindow, defaultIdempotencyWindow)
 	apply(req, data, "metrics_prefix", &c.MetricsPrefix, defaultMetricsPrefix)
 
 	if c.APIKey == "" {
@@ -164,6 +207,10 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 	}
 	if c.RequestTimeout < 1 || c.RequestTimeout > longestRequestTimeout {
 		return logical.ErrorResponse("request_timeout must be between 1s and %ds, not %ds", longestRequestTimeout, c.RequestTimeout), nil
+	}
+	c.Account = strings.TrimSpace(c.Account)
+	if len(c.Account) > maxAccountLength || strings.ContainsFunc(c.Account, unicode.IsControl) {
+		return logical.ErrorResponse("account must be at most %d bytes, without control characters", maxAccountLength), nil
 	}
 	if len(c.MetricsPrefix) > longestMetricsPrefix || !metricsPrefix.MatchString(c.MetricsPrefix) {
 		return logical.ErrorResponse("metrics_prefix must be 1 to %d letters, digits and _, and not begin with a digit", longestMetricsPrefix), nil

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -15,10 +18,57 @@ import (
 // walMint is the kind of the write-ahead entries that precede a mint.
 const walMint = "mint"
 
-// intent is a write-ahead entry: all that is needed to ask for the same token again.
-type intent struct {
-	APIEndpoint string `json:"api_endpoint"`
-	Order       order  `json:"order"`
+// clockSkew is how far the clocks of this node and of the service may be apart.
+const clockSkew = 10 * time.Minute
+
+// revocation is how a token is revoked.
+type revocation struct {
+	ID   string `json:"id"`
+	Path string `json:"path"`
+}
+
+func revocationOf(id string) revocation {
+	return revocation{id, strings.TrimPrefix(below("", "tokens", id), "/")}
+}
+
+// walEntry is a write-ahead entry: planned before the service is asked, minted as soon as it has answered.
+type walEntry struct {
+	APIEndpoint string          `json:"api_endpoint"`
+	Account     string          `json:"account,omitempty"`
+	Order       order           `json:"order"`
+	PlannedAt   int64           `json:"planned_at,omitempty"`
+	State       json.RawMessage `json:"state"`
+}
+
+var planned = json.RawMessage(`"planned"`)
+
+func minted(r revocation) json.RawMessage {
+	text, _ := json.Marshal(map[string]any{"minted": map[string]any{"revocation": r}})
+	return text
+}
+
+// revocation returns how the token of an entry is revoked, and whether the service has minted it.
+func (e *walEntry) revocation() (revocation, bool) {
+	var state struct {
+		Minted struct {
+			Revocation revocation `json:"revocation"`
+		} `json:"minted"`
+	}
+	if json.Unmarshal(e.State, &state) != nil {
+		return revocation{}, false
+	}
+	return state.Minted.Revocation, state.Minted.Revocation.ID != ""
+}
+
+// putEntry writes an entry under its id, sealed where Vault does that.
+func putEntry(ctx context.Context, storage logical.Storage, id string, e walEntry) error {
+	entry, err := logical.StorageEntryJSON(framework.WALPrefix+id,
+		&framework.WALEntry{Kind: walMint, Data: e, CreatedAt: time.Now().UTC().Unix()})
+	if err != nil {
+		return err
+	}
+	entry.SealWrap = true
+	return storage.Put(ctx, entry)
 }
 
 func (b *backend) pathCreds() *framework.Path {
@@ -72,57 +122,83 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 	if c.RenewUpstream {
 		upstreamTTL = terms.ttl
 	}
-	announced := intent{APIEndpoint: c.APIEndpoint, Order: order{
-		Name:           fmt.Sprintf("vault-%s-%s", name, uuid.NewString()),
-		Permissions:    r.Permissions,
-		TTL:            int64(upstreamTTL / time.Second),
-		IdempotencyKey: uuid.NewString(),
-	}}
-	entry, err := framework.PutWAL(ctx, req.Storage, walMint, announced)
+	o, err := newOrder(name, r.Permissions, int64(upstreamTTL/time.Second))
 	if err != nil {
+		return nil, err
+	}
+	entry := walEntry{c.APIEndpoint, c.Account, o, time.Now().Unix(), planned}
+	id := uuid.NewString()
+	if err := putEntry(ctx, req.Storage, id, entry); err != nil {
 		return nil, err
 	}
 
-	minted, err := upstream.mint(ctx, &announced.Order)
+	token, err := upstream.mint(ctx, &entry.Order, c.IdempotencyWindow > 0)
 	if err != nil {
 		var failed *upstreamError
 		if errors.As(err, &failed) && failed.nothingDone {
-			if kept := framework.DeleteWAL(context.WithoutCancel(ctx), req.Storage, entry); kept != nil {
+			if kept := framework.DeleteWAL(context.WithoutCancel(ctx), req.Storage, id); kept != nil {
 				b.Logger().Warn("the write-ahead entry of a refused token is left", "error", kept)
 			}
 		}
-		return nil, err
+		return ofRole(err)
 	}
-	terms, err = limited(terms, minted.ExpiresAt, c.RenewUpstream)
-	announcedStill := err != nil
+	revoke := revocationOf(token.ID)
+	entry.State = minted(revoke)
+	err = putEntry(ctx, req.Storage, id, entry)
 	if err == nil {
-		err = framework.DeleteWAL(ctx, req.Storage, entry)
+		terms, err = limited(terms, token.ExpiresAt, c.RenewUpstream)
+	}
+	if err == nil {
+		err = framework.DeleteWAL(ctx, req.Storage, id)
 	}
 	if err == nil {
 		// Whoever hung up gets no lease.
 		err = ctx.Err()
 	}
 	if err != nil {
-		b.giveBack(context.WithoutCancel(ctx), req.Storage, upstream, minted.ID, entry, announced, announcedStill)
+		b.giveBack(context.WithoutCancel(ctx), req.Storage, upstream, revoke, id, entry)
 		return nil, err
 	}
 
+	internal := map[string]any{
+		"id":              token.ID,
+		"api_endpoint":    c.APIEndpoint,
+		"revocation_path": revoke.Path,
+		"ttl":             int64(terms.ttl / time.Second),
+		"max_ttl":         int64(terms.maxTTL / time.Second),
+		"renew_upstream":  c.RenewUpstream,
+		"role":            name,
+		"name":            entry.Order.Name,
+		"run":             b.run,
+	}
+	if c.Account != "" {
+		internal["account"] = c.Account
+	}
 	response := b.Secret(tokenType).Response(map[string]any{
-		"token":       minted.Token,
+		"token":       token.Token,
 		"permissions": r.Permissions,
-	}, map[string]any{
-		"id":             minted.ID,
-		"api_endpoint":   c.APIEndpoint,
-		"ttl":            int64(terms.ttl / time.Second),
-		"max_ttl":        int64(terms.maxTTL / time.Second),
-		"renew_upstream": c.RenewUpstream,
-		"role":           name,
-		"name":           announced.Order.Name,
-		"run":            b.run,
-	})
+	}, internal)
 	response.Secret.TTL = terms.ttl
 	response.Secret.MaxTTL = terms.maxTTL
 	return response, nil
+}
+
+// ofRole is a failed mint as its caller gets it: a request that the service finds wrong was made of the role.
+func ofRole(err error) (*logical.Response, error) {
+	var failed *upstreamError
+	if errors.As(err, &failed) && (failed.status == http.StatusBadRequest || failed.status == http.StatusUnprocessableEntity) {
+		return logical.ErrorResponse(err.Error()), nil
+	}
+	return nil, coded(err)
+}
+
+// coded keeps the status of what passes by itself, so that clients try again.
+func coded(err error) error {
+	var failed *upstreamError
+	if errors.As(err, &failed) && slices.Contains([]int{429, 502, 503}, failed.status) {
+		return logical.CodedError(failed.status, err.Error())
+	}
+	return err
 }
 
 // limited returns the terms as far as the service lets the token live.
@@ -138,66 +214,84 @@ func limited(t terms, expiresAt json.RawMessage, renewUpstream bool) (terms, err
 	return t, nil
 }
 
-// giveBack revokes a token that is not handed out. Where that fails, the write-ahead entry is left to do it.
-func (b *backend) giveBack(ctx context.Context, storage logical.Storage, u *upstream, id, entry string, announced intent, announcedStill bool) {
-	if err := u.revoke(ctx, id, u.endpoint); err != nil {
-		b.Logger().Error("a token that was not handed out is left to rollback", "error", err)
-		if announcedStill {
-			return
-		}
-		// It has been taken back already, or may have been.
-		if _, err := framework.PutWAL(ctx, storage, walMint, announced); err != nil {
-			b.Logger().Error("a token may be live and not in the write-ahead log", "name", announced.Order.Name, "error", err)
-		}
+// giveBack revokes a token that is not handed out. Its entry may have been deleted already: it is written again first, and deleted once
+// the token is gone.
+func (b *backend) giveBack(ctx context.Context, storage logical.Storage, u *upstream, r revocation, id string, entry walEntry) {
+	if err := putEntry(ctx, storage, id, entry); err != nil {
+		b.Logger().Error("cannot write that a token is about to be revoked", "name", entry.Order.Name, "error", err)
+	}
+	if err := u.revoke(ctx, r.Path); err != nil {
+		b.Logger().Error("a token that was not issued is left to rollback", "error", err)
 		return
 	}
-	if err := framework.DeleteWAL(ctx, storage, entry); err != nil {
+	if err := framework.DeleteWAL(ctx, storage, id); err != nil {
 		b.Logger().Warn("the write-ahead entry of a revoked token is left", "error", err)
 	}
 }
 
-// rollBack revokes what a mint without a known end may have left at the service: asked again with the same idempotency
-// key, it answers with the token of the first time.
+// rollBack revokes what a mint without a known end may have left at the service.
 func (b *backend) rollBack(ctx context.Context, req *logical.Request, _ string, data any) error {
-	announced, err := readIntent(data)
+	entry, err := readEntry(data)
 	if err != nil {
 		return fmt.Errorf("the write-ahead entry of a mint cannot be read: %w", err)
 	}
-	name := announced.Order.Name
+	name := entry.Order.Name
 	c, err := storedConfig(ctx, req.Storage)
 	if err != nil {
 		return err
 	}
 	if c == nil {
 		return fmt.Errorf("token %q may be live at %s and cannot be revoked without configuration; write it again",
-			name, announced.APIEndpoint)
-	}
-	// Another service would mint a token of its own, and knows nothing of the one that is looked for.
-	if c.APIEndpoint != announced.APIEndpoint {
-		return fmt.Errorf("token %q may be live at %s but the configuration names %s; revoke it there, or configure that "+
-			"address until this is done", name, announced.APIEndpoint, c.APIEndpoint)
+			name, entry.APIEndpoint)
 	}
 	upstream, err := b.upstreamFor(c)
 	if err != nil {
 		return err
 	}
-	minted, err := upstream.mint(ctx, &announced.Order)
-	var failed *upstreamError
-	if errors.As(err, &failed) && failed.orderRefused() {
-		b.Logger().Warn("a token was never minted", "name", name, "error", err)
-		return nil
+	if r, known := entry.revocation(); known {
+		if err := c.reaches(entry.APIEndpoint, entry.Account); err != nil {
+			return err
+		}
+		return coded(upstream.revoke(ctx, r.Path))
 	}
+	until := "it expires"
+	if entry.PlannedAt != 0 {
+		latest := time.Unix(entry.PlannedAt, 0).Add(time.Duration(entry.Order.TTL)*time.Second + clockSkew)
+		if latest.Before(time.Now()) {
+			b.Logger().Warn("a token, if it was minted, has expired", "name", name)
+			return nil
+		}
+		until = latest.UTC().Format(time.RFC3339)
+	}
+	token, err := b.replay(ctx, c, upstream, &entry)
 	if err != nil {
-		return err
+		return fmt.Errorf("token %q may be live at %s until %s, and is not found: %w. Revoke it there by its name; this entry closes "+
+			"itself by then", name, entry.APIEndpoint, until, err)
 	}
-	return upstream.revoke(ctx, minted.ID, announced.APIEndpoint)
+	return coded(upstream.revoke(ctx, revocationOf(token.ID).Path))
 }
 
-func readIntent(data any) (intent, error) {
-	var announced intent
+// replay asks for the token of an entry once more: with the same idempotency key the service answers with that of the first time.
+func (b *backend) replay(ctx context.Context, c *config, u *upstream, entry *walEntry) (*mintedToken, error) {
+	// Another service would mint a token of its own, and knows nothing of the one that is looked for.
+	if err := c.reaches(entry.APIEndpoint, entry.Account); err != nil {
+		return nil, err
+	}
+	age := int64(0)
+	if entry.PlannedAt != 0 {
+		age = time.Now().Unix() - entry.PlannedAt
+	}
+	if c.IdempotencyWindow == 0 || age >= int64(c.IdempotencyWindow) {
+		return nil, errors.New("the service may not recognise the request any more (config idempotency_window), and would mint another token")
+	}
+	return u.mint(ctx, &entry.Order, true)
+}
+
+func readEntry(data any) (walEntry, error) {
+	var entry walEntry
 	text, err := json.Marshal(data)
 	if err == nil {
-		err = json.Unmarshal(text, &announced)
+		err = json.Unmarshal(text, &entry)
 	}
-	return announced, err
+	return entry, err
 }

@@ -17,6 +17,8 @@ const tokenType = "token"
 type leased struct {
 	ID            string `json:"id"`
 	APIEndpoint   string `json:"api_endpoint"`
+	Account       string `json:"account"`
+	Path          string `json:"revocation_path"`
 	TTL           int64  `json:"ttl"`
 	MaxTTL        int64  `json:"max_ttl"`
 	RenewUpstream bool   `json:"renew_upstream"`
@@ -50,27 +52,37 @@ func (b *backend) renewToken(ctx context.Context, req *logical.Request, _ *frame
 	if err != nil {
 		return nil, err
 	}
-	ttl := time.Duration(l.TTL) * time.Second
+	ttl, maxTTL := time.Duration(l.TTL)*time.Second, time.Duration(l.MaxTTL)*time.Second
 	if l.RenewUpstream {
-		upstream, err := b.configured(ctx, req, "renewed")
-		if err != nil {
-			return nil, err
-		}
-		expiresAt, err := upstream.renew(ctx, l.ID, l.TTL)
-		if err != nil {
-			return nil, err
-		}
-		remaining, err := remaining(expiresAt, time.Now())
-		if err != nil {
-			return nil, err
-		}
-		if remaining != 0 {
-			ttl = min(ttl, remaining)
+		asked, issued, now := req.Secret.LeaseOptions, req.Secret.IssueTime, time.Now()
+		granted, _, err := framework.CalculateTTL(b.System(), asked.Increment, ttl, 0, maxTTL, 0, issued)
+		// Past the maximum Vault refuses by itself, and the service is not asked.
+		if err == nil {
+			upstream, err := b.configured(ctx, req, l, "renewed")
+			if err != nil {
+				return nil, err
+			}
+			expiresAt, err := upstream.renew(ctx, l.ID, int64(granted/time.Second))
+			if err != nil {
+				return nil, coded(err)
+			}
+			given, err := remaining(expiresAt, time.Now())
+			if err != nil {
+				return nil, err
+			}
+			if given == 0 {
+				given = granted
+			}
+			age := time.Duration(0)
+			if !issued.IsZero() {
+				age = max(now.Truncate(time.Second).Sub(issued.Truncate(time.Second)), 0)
+			}
+			ttl, maxTTL = min(ttl, given), min(maxTTL, age+given)
 		}
 	}
 	response := &logical.Response{Secret: req.Secret}
 	response.Secret.TTL = ttl
-	response.Secret.MaxTTL = time.Duration(l.MaxTTL) * time.Second
+	response.Secret.MaxTTL = maxTTL
 	return response, nil
 }
 
@@ -80,14 +92,19 @@ func (b *backend) revokeToken(ctx context.Context, req *logical.Request, _ *fram
 	if err != nil {
 		return nil, err
 	}
-	upstream, err := b.configured(ctx, req, "revoked")
+	upstream, err := b.configured(ctx, req, l, "revoked")
 	if err != nil {
 		return nil, err
 	}
-	return nil, upstream.revoke(ctx, l.ID, l.APIEndpoint)
+	path := l.Path
+	if path == "" {
+		path = revocationOf(l.ID).Path
+	}
+	return nil, coded(upstream.revoke(ctx, path))
 }
 
-func (b *backend) configured(ctx context.Context, req *logical.Request, toBe string) (*upstream, error) {
+// configured returns the client of the connection that minted the token of a lease.
+func (b *backend) configured(ctx context.Context, req *logical.Request, l *leased, toBe string) (*upstream, error) {
 	c, err := storedConfig(ctx, req.Storage)
 	if err != nil {
 		return nil, err
@@ -95,6 +112,9 @@ func (b *backend) configured(ctx context.Context, req *logical.Request, toBe str
 	if c == nil {
 		return nil, fmt.Errorf("the token cannot be %s since the configuration of its service is gone; its lease stays until it is "+
 			"written again: vault write %sconfig api_endpoint=… api_key=…", toBe, req.MountPoint)
+	}
+	if err := c.reaches(l.APIEndpoint, l.Account); err != nil {
+		return nil, err
 	}
 	return b.upstreamFor(c)
 }

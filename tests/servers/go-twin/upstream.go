@@ -18,6 +18,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/hashicorp/go-cleanhttp"
 )
 
@@ -43,10 +44,31 @@ type order struct {
 	Permissions    []string `json:"permissions"`
 	TTL            int64    `json:"ttl"`
 	IdempotencyKey string   `json:"idempotency_key"`
+	// Body is sent again to the byte.
+	Body string `json:"body,omitempty"`
 }
 
-// minted is a token that the service made.
-type minted struct {
+func newOrder(role string, permissions []string, ttl int64) (order, error) {
+	o := order{Name: fmt.Sprintf("vault-%s-%s", role, uuid.NewString()), Permissions: permissions, TTL: ttl, IdempotencyKey: uuid.NewString()}
+	var err error
+	o.Body, err = o.toBody()
+	return o, err
+}
+
+func (o *order) toBody() (string, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(struct {
+		Name        string   `json:"name"`
+		Permissions []string `json:"permissions"`
+		TTL         int64    `json:"ttl"`
+	}{o.Name, o.Permissions, o.TTL})
+	return strings.TrimSuffix(text.String(), "\n"), err
+}
+
+// mintedToken is a token that the service made.
+type mintedToken struct {
 	ID        string          `json:"id"`
 	Token     string          `json:"token"`
 	ExpiresAt json.RawMessage `json:"expires_at"`
@@ -61,11 +83,6 @@ type upstreamError struct {
 
 func (e *upstreamError) Error() string {
 	return fmt.Sprintf("cannot %s at %s: %s", e.action, e.endpoint, e.trouble)
-}
-
-// orderRefused says whether the service looked at the order itself and refused it, as it would have the first time.
-func (e *upstreamError) orderRefused() bool {
-	return e.nothingDone && (e.status == http.StatusBadRequest || e.status == http.StatusUnprocessableEntity)
 }
 
 func newUpstream(c *config) (*upstream, error) {
@@ -95,21 +112,21 @@ func newUpstream(c *config) (*upstream, error) {
 	}, nil
 }
 
-func (u *upstream) mint(ctx context.Context, o *order) (*minted, error) {
+// mint asks for a token. Unless repeat is set, a request that may have minted is not sent again.
+func (u *upstream) mint(ctx context.Context, o *order, repeat bool) (*mintedToken, error) {
 	const action = "mint a token"
-	body, err := json.Marshal(struct {
-		Name        string   `json:"name"`
-		Permissions []string `json:"permissions"`
-		TTL         int64    `json:"ttl"`
-	}{o.Name, o.Permissions, o.TTL})
+	body := o.Body
+	if body == "" {
+		var err error
+		if body, err = o.toBody(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := u.accepted(u.send(ctx, call{action, http.MethodPost, below(u.endpoint, "tokens"), o.IdempotencyKey, []byte(body), repeat}))
 	if err != nil {
 		return nil, err
 	}
-	r, err := u.accepted(u.send(ctx, call{action, http.MethodPost, below(u.endpoint, "tokens"), o.IdempotencyKey, body}))
-	if err != nil {
-		return nil, err
-	}
-	answer := &minted{}
+	answer := &mintedToken{}
 	if err := json.Unmarshal(r.body, answer); err != nil || answer.Token == "" || !addressable(answer.ID) {
 		return nil, u.failed(action, malformed, 0, false)
 	}
@@ -122,27 +139,22 @@ func addressable(id string) bool { return id != "" && id != "." && id != ".." }
 func (u *upstream) renew(ctx context.Context, id string, ttl int64) (json.RawMessage, error) {
 	const action = "renew a token"
 	body := []byte(`{"ttl":` + strconv.FormatInt(ttl, 10) + `}`)
-	r, err := u.accepted(u.send(ctx, call{action, http.MethodPost, below(u.endpoint, "tokens", id, "renew"), "", body}))
+	r, err := u.accepted(u.send(ctx, call{action, http.MethodPost, below(u.endpoint, "tokens", id, "renew"), "", body, true}))
 	if err != nil || len(r.body) == 0 {
 		return nil, err
 	}
-	answer := minted{}
+	answer := mintedToken{}
 	if json.Unmarshal(r.body, &answer) != nil {
 		return nil, u.failed(action, malformed, 0, false)
 	}
 	return answer.ExpiresAt, nil
 }
 
-// revoke revokes a token. A 404 or 410 means that it is gone, if it is the service that says so: one in JSON, at the
-// address where the token was minted.
-func (u *upstream) revoke(ctx context.Context, id, mintedAt string) error {
+// revoke revokes a token. A 404 or 410 means that it is gone, if it is the service that says so, in JSON.
+func (u *upstream) revoke(ctx context.Context, path string) error {
 	const action = "revoke a token"
-	r, err := u.send(ctx, call{action, http.MethodDelete, below(u.endpoint, "tokens", id), "", nil})
+	r, err := u.send(ctx, call{action, http.MethodDelete, u.endpoint + "/" + path, "", nil, true})
 	if err == nil && (r.status == http.StatusNotFound || r.status == http.StatusGone) {
-		if mintedAt != u.endpoint {
-			return u.failed(action, fmt.Sprintf("it does not know the token, which was minted at %s; configure that address to revoke it",
-				mintedAt), r.status, r.nothingDone)
-		}
 		if isJSON(r.header) {
 			return nil
 		}
@@ -156,6 +168,7 @@ func (u *upstream) revoke(ctx context.Context, id, mintedAt string) error {
 type call struct {
 	action, method, url, idempotencyKey string
 	body                                []byte
+	repeatAfterEffect                   bool
 }
 
 type reply struct {
@@ -189,6 +202,7 @@ func (u *upstream) send(ctx context.Context, c call) (*reply, error) {
 			nothingDone = nothingDone && failed.nothingDone
 			failed.nothingDone = nothingDone
 		}
+		again = again && (nothingDone || c.repeatAfterEffect)
 		pause = max(pause, time.Duration(float64(firstPause<<attempt)*(0.5+rand.Float64()/2)))
 		if !again || attempt+1 >= maxAttempts || pause >= time.Until(deadline) {
 			return r, err

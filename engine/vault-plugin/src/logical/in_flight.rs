@@ -1,10 +1,10 @@
-//! Work that the process must not end before.
+//! Work that neither the mount nor the process must end before.
 
 use go_plugin::{Farewell, Held};
+use tokio::sync::watch;
 
-/// Tracks work that outlives the request that began it, so that the plugin process does not end before the work has.
-///
-/// The default tracks nothing, for a mount that has no process of its own, as in tests.
+/// Tracks the work of a mount that outlives the request that began it, so that neither the mount's storage nor the plugin process goes
+/// away before the work is done.
 ///
 /// ```
 /// use vault_plugin::logical::InFlight;
@@ -15,22 +15,40 @@ use go_plugin::{Farewell, Held};
 /// drop(guard);
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct InFlight(Option<Farewell>);
+pub struct InFlight {
+    count: watch::Sender<usize>,
+    /// None for a mount that has no process of its own, as in tests.
+    process: Option<Farewell>,
+}
 
 /// Counts as work in flight until it is dropped.
 #[derive(Debug)]
 #[must_use = "the work is tracked until this is dropped"]
 pub struct InFlightGuard {
-    _held: Option<Held>,
+    count: watch::Sender<usize>,
+    _process: Option<Held>,
 }
 
 impl InFlight {
     pub(crate) fn of_process(farewell: Farewell) -> InFlight {
-        InFlight(Some(farewell))
+        InFlight { count: watch::Sender::default(), process: Some(farewell) }
     }
 
     /// Begins to track one piece of work.
     pub fn track(&self) -> InFlightGuard {
-        InFlightGuard { _held: self.0.as_ref().map(Farewell::at_work) }
+        self.count.send_modify(|count| *count += 1);
+        InFlightGuard { count: self.count.clone(), _process: self.process.as_ref().map(Farewell::at_work) }
+    }
+
+    /// Waits until no work is in flight.
+    pub(crate) async fn idle(&self) {
+        // The sender is ours, so that the channel stays open.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for InFlightGuard {
+    fn drop(&mut self) {
+        self.count.send_modify(|count| *count -= 1);
     }
 }

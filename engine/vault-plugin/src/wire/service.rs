@@ -58,6 +58,7 @@ struct Mounted {
     /// Keeps the farewell of the process from ending before requests that were on their way are answered. A mount that is only looked
     /// at, as by a server that registers a version, is asked nothing, and holds nobody up.
     guest: OnceLock<Held>,
+    in_flight: InFlight,
 }
 
 /// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
@@ -65,6 +66,9 @@ const ASK_AGAIN: &str = "connection is shut down";
 
 /// A callback may fail an instant before the plugin learns that its host ends it.
 const LAST_WORD: Duration = Duration::from_millis(250);
+
+/// How long the host waits with the end of a mount for work that has outlived its request; requests to the mount wait as well.
+const CLEANUP_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 impl Mounts {
     fn mount(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
@@ -149,11 +153,12 @@ impl pb::backend_server::Backend for Mounts {
             backend_uuid: args.backend_uuid,
             in_flight: InFlight::of_process(self.farewell.clone()),
         };
+        let in_flight = config.in_flight.clone();
         let backend = (self.factory)(config);
         self.mounts
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Mounted { backend, guest: OnceLock::new() });
+            .insert(id, Mounted { backend, guest: OnceLock::new(), in_flight });
         Ok(Response::new(pb::SetupReply::default()))
     }
 
@@ -229,7 +234,9 @@ impl pb::backend_server::Backend for Mounts {
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
         let mount = self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(Mounted { backend, guest: _guest }) = mount {
+        if let Some(Mounted { backend, guest: _guest, in_flight }) = mount {
+            // What takes longer is on record, or it would not have been begun.
+            let _ = tokio::time::timeout(CLEANUP_GRACE_PERIOD, in_flight.idle()).await;
             backend.cleanup().await;
         }
         Ok(Response::new(pb::Empty {}))
