@@ -80,7 +80,7 @@ impl Config {
             return Ok(());
         }
         let account = if same_account { String::new() } else { format!(" account={account}") };
-        Err(Unreachable { endpoint: endpoint.clone(), configured: self.shown_connection(), account })
+        Err(Unreachable { endpoint: endpoint.to_string(), configured: self.shown_connection(), account })
     }
 
     /// Whether a mint without an answer may be sent again.
@@ -111,7 +111,7 @@ impl Config {
      minted it: api_endpoint={endpoint}{account} with its api_key"
 )]
 pub(crate) struct Unreachable {
-    endpoint: Endpoint,
+    endpoint: String,
     configured: String,
     account: String,
 }
