@@ -107,7 +107,8 @@ async fn of_two_writes_at_once_neither_brings_an_old_key_back() {
         lab.upstream.rotate_api_key(&key);
         let (one, other) =
             tokio::join!(write("api_key", key.into()), write("request_timeout", (10 + round).into()));
-        (one.success(), other.success());
+        one.success();
+        other.success();
         let config = lab.vault.api("GET", "custom/config", None).await.success();
         assert_eq!(config["data"]["request_timeout"], 10 + round);
         let reply = lab.vault.api("GET", "custom/creds/developer", None).await;
