@@ -273,7 +273,8 @@ async fn two_writes_at_once_lose_no_field_of_each_other() {
             mount.write("config", json!({"api_key": key})),
             mount.write("config", json!({"request_timeout": timeout})),
         );
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         let config = stored(&mount, "config");
         assert_eq!((&config["api_key"], &config["request_timeout"]), (&json!(key), &json!(timeout)));
 
@@ -281,7 +282,8 @@ async fn two_writes_at_once_lose_no_field_of_each_other() {
             mount.write("roles/developer", json!({"ttl": 60 + round})),
             mount.write("roles/developer", json!({"max_ttl": 7200 + round})),
         );
-        (one.unwrap(), other.unwrap());
+        one.unwrap();
+        other.unwrap();
         let role = data(mount.read("roles/developer").await.unwrap());
         assert_eq!((&role["ttl"], &role["max_ttl"]), (&json!(60 + round), &json!(7200 + round)));
     }
