@@ -25,6 +25,7 @@ mod brought;
 mod carry_out;
 mod data;
 mod ended;
+mod interrupts;
 mod owner;
 mod place;
 mod probe;

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    CancelFlag, Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, World, apply, observe,
-    observe_again, plan,
+    Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, World, apply, observe, observe_again, plan,
 };
 use serde::Serialize;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::error::{CommandError, Kind};
-use crate::ui::{Aside, Report, Ui};
+use crate::ui::{Report, Ui};
 
 /// Who agrees with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,11 +91,14 @@ pub(crate) async fn carry_out(
     if consent == Consent::DryRun {
         return ended(Ended::DryRun, plan, Vec::new(), observed);
     }
-    if consent == Consent::Ask && ui.can_ask() && !ui.confirm("Do this?")? {
-        return Err(CommandError::failed("nothing was done, as answered"));
+    if consent == Consent::Ask && ui.can_ask() {
+        interrupts.leave_at_once(ui.aside())?;
+        if !ui.confirm("Do this?")? {
+            return Err(CommandError::failed("nothing was done, as answered"));
+        }
     }
-    interrupts.watch(ui.aside());
-    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), &interrupts.cancel).await;
+    interrupts.watch(ui.aside())?;
+    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), interrupts.cancel()).await;
     ui.end_progress();
     match outcome {
         Outcome::Done { done } => {
@@ -159,52 +161,6 @@ impl Report for CarriedReport {
         match self.carried.result {
             Ended::DryRun => Kind::Drift.exit_code(),
             Ended::NothingToDo | Ended::Done => ExitCode::SUCCESS,
-        }
-    }
-}
-
-/// Does what changes nothing; an interrupt ends it at once, with all that it has started.
-pub(crate) async fn unless_interrupted<T>(
-    work: impl Future<Output = Result<T, CommandError>>,
-) -> Result<T, CommandError> {
-    tokio::select! {
-        ended = work => ended,
-        Ok(()) = tokio::signal::ctrl_c() => Err(CommandError::interrupted("before anything was changed")),
-    }
-}
-
-/// From the first change on: the first interrupt asks for a stop after the step, the second leaves at once.
-#[derive(Debug, Default)]
-pub(crate) struct Interrupts {
-    cancel: CancelFlag,
-    watching: Option<JoinHandle<()>>,
-}
-
-impl Interrupts {
-    /// Whether the stop was asked for.
-    pub(crate) fn ask_to_stop(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
-
-    /// Watches from now on, until it is dropped.
-    fn watch(&mut self, aside: Aside) {
-        let cancel = self.cancel.clone();
-        self.watching = Some(tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                cancel.cancel();
-                aside.say("Stopping after this step; interrupt again to leave at once.");
-                if tokio::signal::ctrl_c().await.is_ok() {
-                    std::process::exit(Kind::Interrupted.code().into());
-                }
-            }
-        }));
-    }
-}
-
-impl Drop for Interrupts {
-    fn drop(&mut self) {
-        if let Some(watching) = &self.watching {
-            watching.abort();
         }
     }
 }

@@ -6,7 +6,8 @@ use clap::{ArgAction, ArgGroup, Args};
 use rollout::{Deregister, Goal, Version, Versions};
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
+use crate::commands::carry_out::{CarriedReport, ConsentArgs, carry_out};
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::place;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -44,7 +45,7 @@ pub async fn run(
     ui: &mut Ui,
 ) -> Result<CarriedReport, CommandError> {
     let DeregisterArgs { name, versions, all, kind, plugin_dir, consent } = args;
-    let world = place::found(context, plugin_dir).await?;
+    let world = unless_interrupted(place::found(context, plugin_dir)).await?;
     let versions = if all { Versions::All } else { Versions::These(versions) };
     let goal = Goal::Deregister(Deregister { kind, name, versions });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;

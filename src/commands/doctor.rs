@@ -18,7 +18,8 @@ use rollout::{
 use serde::Serialize;
 
 use self::heard::Heard;
-use crate::commands::carry_out::{Consent, Interrupts, carry_out};
+use crate::commands::carry_out::{Consent, carry_out};
+use crate::commands::interrupts::Interrupts;
 use crate::commands::{place, probe};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use rollout::{Collect, Goal};
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
+use crate::commands::carry_out::{CarriedReport, ConsentArgs, carry_out};
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::place;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -33,7 +34,7 @@ pub struct GcArgs {
 /// When it is refused, fails, or is interrupted.
 pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
     let GcArgs { plugin, keep, plugin_dir, consent } = args;
-    let world = place::found(context, plugin_dir).await?;
+    let world = unless_interrupted(place::found(context, plugin_dir)).await?;
     let goal = Goal::Collect(Collect { name: plugin, keep });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(CarriedReport::new(carried))

@@ -15,7 +15,8 @@ use rollout::{
 use serde::Serialize;
 use vault_api::Client;
 
-use crate::commands::carry_out::{Carried, ConsentArgs, Ended, Interrupts, carry_out, unless_interrupted};
+use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out};
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};

@@ -4,7 +4,8 @@ use clap::{ArgGroup, Args};
 use rollout::{Goal, MountPath, Reload, ReloadTarget};
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, Interrupts, carry_out};
+use crate::commands::carry_out::{CarriedReport, ConsentArgs, carry_out};
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::site;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -37,7 +38,7 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Car
         Some(name) => ReloadTarget::Plugin { kind, name },
         None => ReloadTarget::Mounts(mounts),
     };
-    let world = site::reach(context, None, None).await?;
+    let world = unless_interrupted(site::reach(context, None, None)).await?;
     let goal = Goal::Reload(Reload { target });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(CarriedReport::new(carried))

@@ -9,7 +9,8 @@ use rollout::{
 };
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{ConsentArgs, Interrupts, carry_out, unless_interrupted};
+use crate::commands::carry_out::{ConsentArgs, carry_out};
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::place;
 use crate::commands::upgrade::{MoveReport, only_plugin};
 use crate::context::Context;

@@ -8,7 +8,8 @@ mod wanted;
 use clap::Args;
 use rollout::Goal;
 
-use crate::commands::carry_out::{ConsentArgs, Interrupts, carry_out, unless_interrupted};
+use crate::commands::carry_out::{ConsentArgs, carry_out};
+use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;

@@ -1,6 +1,6 @@
 //! Runs that stop half way: interrupted, undone, or left to a person. The exit code says which.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use harness::{Fault, Operation, Program, RunningProgram, Stream, build};
 use rustix::process::Signal;
@@ -17,7 +17,11 @@ struct Running(RunningProgram);
 
 impl Running {
     fn start(lab: &Lab, door: &Door, args: &[&str]) -> Running {
-        Running(behind(lab, door).start(args))
+        Running::of(&behind(lab, door), args)
+    }
+
+    fn of(program: &Program, args: &[&str]) -> Running {
+        Running(program.start(args))
     }
 
     /// Waits until it says a line with these words.
@@ -26,7 +30,11 @@ impl Running {
     }
 
     fn interrupt(&self) {
-        self.0.signal(Signal::INT);
+        self.signal(Signal::INT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.0.signal(signal);
     }
 
     /// Its end, with this exit code and these words among those that it has said.
@@ -41,9 +49,11 @@ impl Running {
 
 /// Our binary, which reaches the server through the door alone.
 fn behind(lab: &Lab, door: &Door) -> Program {
-    Program::new(env!("CARGO_BIN_EXE_vault-token-plugin"))
-        .env("VAULT_ADDR", door.address())
-        .env("VAULT_TOKEN", lab.vault.root_token())
+    program_behind(lab, door, env!("CARGO_BIN_EXE_vault-token-plugin"))
+}
+
+fn program_behind(lab: &Lab, door: &Door, program: impl Into<PathBuf>) -> Program {
+    Program::new(program).env("VAULT_ADDR", door.address()).env("VAULT_TOKEN", lab.vault.root_token())
 }
 
 async fn door(lab: &Lab, request: &'static str) -> Door {
@@ -139,6 +149,89 @@ async fn an_interrupt_never_leaves_a_mount_between_two_versions() {
         (&mount["plugin_version"], &mount["running_plugin_version"]),
         (&"v2.0.0".into(), &"v2.0.0".into())
     );
+}
+
+#[tokio::test]
+async fn a_termination_or_a_hang_up_never_leaves_a_mount_between_two_versions() {
+    for signal in [Signal::TERM, Signal::HUP] {
+        let lab = Lab::new().await;
+        let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+        lab.program.run(plugin(&old)).await.success();
+        let door = door(&lab, "POST /v1/sys/mounts/custom/tune").await;
+        let mut run = Running::start(&lab, &door, &[plugin(&new), vec!["--smoke", "missing"]].concat());
+        door.knocked().await;
+        run.signal(signal);
+        run.says("Stopping after this step").await;
+        run.signal(signal);
+        door.open();
+        run.ends(
+            130,
+            &["] reload custom/", "Error: interrupted after everything was done, before it was tried"],
+        )
+        .await;
+        let mount = mount(&lab).await;
+        assert_eq!(
+            (&mount["plugin_version"], &mount["running_plugin_version"]),
+            (&"v2.0.0".into(), &"v2.0.0".into())
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_cancelled_job_is_interrupted_then_terminated_and_still_finishes_the_step() {
+    let lab = Lab::new().await;
+    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
+    let command = ["register", "--name", NAME, "--mount", "custom", "--config", "api_endpoint=http://x"];
+    let mut run = Running::start(&lab, &door, &command);
+    door.knocked().await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    run.signal(Signal::TERM);
+    run.signal(Signal::HUP);
+    door.open();
+    run.ends(130, &["Error: interrupted after 3 of 4 steps", GO_ON]).await;
+    assert_eq!(mount(&lab).await["type"], NAME, "the step was finished");
+}
+
+#[tokio::test]
+async fn only_a_second_interrupt_leaves_at_once_whatever_else_came_before() {
+    let lab = Lab::new().await;
+    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
+    let mut run = Running::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    door.knocked().await;
+    run.signal(Signal::TERM);
+    run.says("Stopping after this step; interrupt twice to leave at once.").await;
+    run.interrupt();
+    run.says(STOPPING).await;
+    run.interrupt();
+    run.ends(130, &[]).await;
+    door.open();
+}
+
+#[tokio::test]
+async fn a_termination_before_the_first_step_changes_nothing_and_says_so() {
+    let lab = Lab::new().await;
+    let writes = lab.writes();
+    let door = door(&lab, "GET /v1/sys/plugins/catalog ").await;
+    let run = Running::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    door.knocked().await;
+    run.signal(Signal::TERM);
+    run.ends(130, &["Error: interrupted before anything was changed", GO_ON]).await;
+    assert_eq!(lab.writes(), writes);
+}
+
+#[tokio::test]
+async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
+    let lab = Lab::new().await;
+    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
+    let program = program_behind(&lab, &door, build::busybox().await);
+    let ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vault-token-plugin")];
+    let command = ["register", "--name", NAME, "--mount", "custom", "--smoke", "config"];
+    let run = Running::of(&program, &[&ignoring[..], &command].concat());
+    door.knocked().await;
+    run.signal(Signal::HUP);
+    door.open();
+    run.ends(1, &["Error: custom/config does not work"]).await;
 }
 
 #[tokio::test]

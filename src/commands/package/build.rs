@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-use crate::commands::carry_out::unless_interrupted;
+use crate::commands::interrupts::unless_interrupted;
 use crate::error::CommandError;
 use crate::ui::Ui;
 

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tempfile::NamedTempFile;
 
 use super::PackageArgs;
-use crate::commands::carry_out::unless_interrupted;
+use crate::commands::interrupts::unless_interrupted;
 use crate::commands::registry;
 use crate::context::Context;
 use crate::error::CommandError;

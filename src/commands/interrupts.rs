@@ -1,0 +1,232 @@
+//! SIGINT, SIGTERM and SIGHUP: at once while nothing has changed, after the step from then on.
+
+use std::fs;
+use std::future;
+use std::time::Duration;
+
+use rollout::CancelFlag;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::error::{CommandError, Kind};
+use crate::ui::Aside;
+
+/// The signals that ask a run to stop. A supervisor or a terminal may send several of them, one after the other.
+struct StopSignals {
+    interrupt: Option<Signal>,
+    terminate: Option<Signal>,
+    hang_up: Option<Signal>,
+}
+
+/// Which signal came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StopSignal {
+    /// SIGINT: somebody at a terminal, who may send a second one to leave at once.
+    Interrupt,
+    /// SIGTERM or SIGHUP: a supervisor, or a terminal that has gone.
+    Other,
+}
+
+/// What a run does about a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Response {
+    /// Stops after the step, and says this.
+    Stop(&'static str),
+    /// Leaves at once.
+    Leave,
+    /// The stop was already asked for.
+    Nothing,
+}
+
+/// The signals that came so far. A cancelled CI job sends SIGINT and then SIGTERM, so only a second SIGINT leaves at once.
+#[derive(Debug, Default)]
+struct Received {
+    interrupted: bool,
+    other: bool,
+}
+
+impl Received {
+    fn respond(&mut self, came: StopSignal) -> Response {
+        match came {
+            StopSignal::Interrupt if std::mem::replace(&mut self.interrupted, true) => Response::Leave,
+            StopSignal::Interrupt => {
+                Response::Stop("Stopping after this step; interrupt again to leave at once.")
+            }
+            StopSignal::Other if std::mem::replace(&mut self.other, true) || self.interrupted => {
+                Response::Nothing
+            }
+            StopSignal::Other => {
+                Response::Stop("Stopping after this step; interrupt twice to leave at once.")
+            }
+        }
+    }
+}
+
+impl StopSignals {
+    /// Listens from now on. A signal that the caller ignores, as `nohup` does, stays ignored.
+    fn listen() -> Result<Self, CommandError> {
+        // Where the kernel does not say, nothing is ignored.
+        let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let catch = |kind: SignalKind| {
+            if is_ignored(&status, kind) {
+                return Ok(None);
+            }
+            signal(kind)
+                .map(Some)
+                .map_err(|error| CommandError::failed("could not listen for signals").because(error))
+        };
+        Ok(Self {
+            interrupt: catch(SignalKind::interrupt())?,
+            terminate: catch(SignalKind::terminate())?,
+            hang_up: catch(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> StopSignal {
+        tokio::select! {
+            () = came(&mut self.interrupt) => StopSignal::Interrupt,
+            () = came(&mut self.terminate) => StopSignal::Other,
+            () = came(&mut self.hang_up) => StopSignal::Other,
+        }
+    }
+}
+
+async fn came(signal: &mut Option<Signal>) {
+    if let Some(signal) = signal
+        && signal.recv().await.is_some()
+    {
+        return;
+    }
+    future::pending::<()>().await;
+}
+
+/// Whether the process ignores a signal, by the mask in its status. No handler may be installed yet.
+fn is_ignored(status: &str, kind: SignalKind) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0);
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
+}
+
+/// Does what changes nothing; a signal ends it at once, with all that it has started.
+pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    let mut signals = StopSignals::listen()?;
+    let (tell, told) = oneshot::channel();
+    // A task of its own, because a prompt at the terminal blocks the one that works.
+    let watching = tokio::spawn(async move {
+        signals.next().await;
+        let _ended = tell.send(());
+        tokio::time::sleep(TO_STOP_WORK).await;
+        std::process::exit(Kind::Interrupted.code().into());
+    });
+    let ended = tokio::select! {
+        ended = work => ended,
+        Ok(()) = told => Err(CommandError::interrupted(BEFORE_ANYTHING)),
+    };
+    watching.abort();
+    ended
+}
+
+/// What is not blocked stops at once.
+const TO_STOP_WORK: Duration = Duration::from_millis(500);
+
+const BEFORE_ANYTHING: &str = "before anything was changed";
+
+/// What signals ask of a run that changes something.
+#[derive(Debug, Default)]
+pub(crate) struct Interrupts {
+    cancel: CancelFlag,
+    watching: Option<JoinHandle<()>>,
+}
+
+impl Interrupts {
+    /// Whether the stop was asked for.
+    pub(crate) fn ask_to_stop(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+
+    /// Set by the first signal after [`Interrupts::watch`].
+    pub(crate) fn cancel(&self) -> &CancelFlag {
+        &self.cancel
+    }
+
+    /// From now on a signal ends the process, as nothing has changed yet: a prompt at the terminal blocks whoever waits for it.
+    pub(crate) fn leave_at_once(&mut self, aside: Aside) -> Result<(), CommandError> {
+        let mut signals = StopSignals::listen()?;
+        self.replace(tokio::spawn(async move {
+            signals.next().await;
+            aside.say(CommandError::interrupted(BEFORE_ANYTHING).render().trim_end());
+            std::process::exit(Kind::Interrupted.code().into());
+        }));
+        Ok(())
+    }
+
+    /// From now on the first signal asks for a stop after the step; only a second SIGINT leaves at once.
+    pub(crate) fn watch(&mut self, aside: Aside) -> Result<(), CommandError> {
+        let (mut signals, cancel) = (StopSignals::listen()?, self.cancel.clone());
+        self.replace(tokio::spawn(async move {
+            let mut received = Received::default();
+            loop {
+                match received.respond(signals.next().await) {
+                    Response::Stop(text) => {
+                        cancel.cancel();
+                        aside.say(text);
+                    }
+                    Response::Leave => std::process::exit(Kind::Interrupted.code().into()),
+                    Response::Nothing => {}
+                }
+            }
+        }));
+        Ok(())
+    }
+
+    /// The one before listens until the next one does, so that no signal is lost.
+    fn replace(&mut self, watching: JoinHandle<()>) {
+        if let Some(before) = self.watching.replace(watching) {
+            before.abort();
+        }
+    }
+}
+
+impl Drop for Interrupts {
+    fn drop(&mut self) {
+        if let Some(watching) = &self.watching {
+            watching.abort();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn responses(came: &[StopSignal]) -> Vec<Response> {
+        let mut received = Received::default();
+        came.iter().map(|&signal| received.respond(signal)).collect()
+    }
+
+    #[test]
+    fn only_a_second_interrupt_leaves() {
+        use StopSignal::{Interrupt, Other};
+        let again = Response::Stop("Stopping after this step; interrupt again to leave at once.");
+        let twice = Response::Stop("Stopping after this step; interrupt twice to leave at once.");
+        assert_eq!(responses(&[Interrupt, Interrupt]), [again, Response::Leave]);
+        assert_eq!(responses(&[Interrupt, Other, Other]), [again, Response::Nothing, Response::Nothing]);
+        assert_eq!(responses(&[Other, Other]), [twice, Response::Nothing]);
+        assert_eq!(responses(&[Other, Interrupt, Interrupt]), [twice, again, Response::Leave]);
+    }
+
+    #[test]
+    fn an_ignored_signal_is_read_from_the_status_of_the_process() {
+        let status = "SigBlk:\t0000000000000000\nSigIgn:\t0000000000001001\nSigCgt:\t0000000000000440\n";
+        assert!(is_ignored(status, SignalKind::hangup()));
+        for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+            assert!(!is_ignored(status, kind));
+        }
+        for unreadable in ["", "SigIgn:", "SigIgn:\tx"] {
+            assert!(!is_ignored(unreadable, SignalKind::hangup()), "{unreadable:?}");
+        }
+    }
+}
