@@ -133,8 +133,16 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
 }
 
 fn finish<R: Report>(ended: Result<R, CommandError>, ui: &mut Ui) -> ExitCode {
-    match ended.and_then(|report| ui.report(&report).map(|()| report.exit_code())) {
-        Ok(code) => code,
+    let report = match ended {
+        Ok(report) => report,
+        Err(error) => return fail(ui, &error),
+    };
+    match ui.report(&report) {
+        Ok(()) => report.exit_code(),
+        Err(error) if report.is_of_a_change() => fail(
+            ui,
+            &error.after_a_change("Everything was done. Only the report of it could not be written."),
+        ),
         Err(error) => fail(ui, &error),
     }
 }

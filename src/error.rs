@@ -77,6 +77,13 @@ impl CommandError {
         Self { kind, message: message.into(), source: None, hints: Vec::new() }
     }
 
+    /// The same failure of a command that has changed something: it is not as if nothing had been done.
+    #[must_use]
+    pub fn after_a_change(mut self, what: impl Into<String>) -> Self {
+        self.kind = Kind::NeedsPerson;
+        self.hint(what)
+    }
+
     /// The cause. What is known to cure a failed call is added to the hints.
     #[must_use]
     pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
@@ -138,20 +145,20 @@ impl CommandError {
             step.map_or_else(|| "could not look at the server".to_owned(), |step| format!("could not {step}"))
         };
         match outcome {
-            Outcome::Done { done: _ } => None,
+            Outcome::Done { done: _, observed: _ } => None,
             Outcome::Refused { refusal } => Some(refusal.into()),
             Outcome::Interrupted { done, left } => {
                 Some(Self::interrupted(&format!("after {} of {} steps", done.len(), done.len() + left.len())))
             }
-            Outcome::Changed { done, expected, found } => {
+            Outcome::Changed { done, expected, found, left } => {
                 let expected = expected.map_or_else(|| "the end".to_owned(), |step| format!("to {step}"));
-                Some(
-                    Self::failed(format!(
-                        "something changed in between: after {} steps the next was {expected}, now it is to {found}",
-                        done.len()
-                    ))
-                    .hint("Run the same command again to see the new plan."),
-                )
+                let kind = if left.is_empty() { Kind::Failed } else { Kind::NeedsPerson };
+                let message = format!(
+                    "something changed in between: after {} steps the next was {expected}, now it is to {found}",
+                    done.len()
+                );
+                let error = left.into_iter().fold(Self::new(kind, message), Self::hint);
+                Some(error.hint("Run the same command again to see the new plan."))
             }
             Outcome::Failed { done: _, step, error } => {
                 Some(Self::failed(at(step)).because(Told(error)).hint(

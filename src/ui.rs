@@ -59,6 +59,11 @@ pub trait Report: Serialize {
         ExitCode::SUCCESS
     }
 
+    /// Whether it is of a command that has changed what people use.
+    fn is_of_a_change(&self) -> bool {
+        false
+    }
+
     /// Whether it is a text of its own, for which JSON makes no sense (a completion script, a bare field).
     fn is_bare(&self) -> bool {
         false

@@ -4,9 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use rollout::{
-    Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, World, apply, observe, observe_again, plan,
-};
+use rollout::{Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, World, apply, observe, plan};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -101,10 +99,8 @@ pub(crate) async fn carry_out(
     let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), interrupts.cancel()).await;
     ui.end_progress();
     match outcome {
-        Outcome::Done { done } => {
-            let observed = observe_again(world, Some(goal), &ThisRun::default()).await?;
-            ended(Ended::Done, plan, done, observed)
-        }
+        // Of the look on which the run has ended: another one could fail after everything was done.
+        Outcome::Done { done, observed } => ended(Ended::Done, plan, done, *observed),
         other => match CommandError::from_outcome(other) {
             Some(error) => Err(error),
             None => ended(Ended::Done, plan, Vec::new(), observed),
@@ -155,6 +151,10 @@ impl Report for CarriedReport {
                 done.concat()
             }
         }
+    }
+
+    fn is_of_a_change(&self) -> bool {
+        self.carried.result == Ended::Done
     }
 
     fn exit_code(&self) -> ExitCode {

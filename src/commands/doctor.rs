@@ -119,7 +119,13 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
         let curable = curable(&findings);
         if fix && !curable.is_empty() {
             cure(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
-            (findings, not_seen) = diagnose(&examine(&world).await?);
+            let examined = examine(&world).await.map_err(CommandError::from);
+            let looked = examined.map_err(|error| {
+                error.after_a_change(
+                    "What only waited for a reload was reloaded. Run doctor again to see the rest.",
+                )
+            });
+            (findings, not_seen) = diagnose(&looked?);
         }
         let heard = if logs { Some(heard::listen(&world, &mut not_seen).await?) } else { None };
         DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) }

@@ -104,20 +104,20 @@ async fn undone(
     let back = roll_back(client, failover, done, &message, &mut |event| ui.event(event)).await;
     let lease = error.lease_left().map(str::to_owned);
     let (kind, hints) = match back {
-        Ok(mounts) if mounts.is_empty() => (
-            Kind::Failed,
-            vec![format!(
-                "The plugin is registered and mounted. Try it again with `vault-token-plugin creds get {path}`."
-            )],
-        ),
         Ok(mounts) => {
+            let stays = changes_that_stay(done, &mounts);
+            let kind = match (stays.is_empty(), mounts.is_empty()) {
+                (false, _) => Kind::NeedsPerson,
+                (true, false) => Kind::RolledBack,
+                (true, true) => Kind::Failed,
+            };
             let mounts: Vec<&str> = mounts.iter().map(MountPath::as_str).collect();
-            let written = done.iter().filter_map(|step| match step {
-                Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
-                _ => None,
-            });
             let moved = format!("Moved back to the version before: {}", mounts.join(", "));
-            (Kind::RolledBack, std::iter::once(moved).chain(written).collect())
+            let again = format!(
+                "The plugin is registered and mounted. Try it again with `vault-token-plugin creds get {path}`."
+            );
+            let first = if mounts.is_empty() { again } else { moved };
+            (kind, std::iter::once(first).chain(stays).collect())
         }
         Err(left) => (Kind::NeedsPerson, left),
     };
@@ -127,6 +127,18 @@ async fn undone(
         format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
     });
     hints.into_iter().chain(left).fold(failed, CommandError::hint)
+}
+
+/// What was done that people use and that is not moved back, a sentence each.
+fn changes_that_stay(done: &[Step], moved_back: &[MountPath]) -> Vec<String> {
+    let change = |step: &Step| match step {
+        Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
+        Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
+        Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
+        Step::RestartNode { node } => Some(format!("{node} was restarted.")),
+        _ => None,
+    };
+    done.iter().filter_map(change).collect()
 }
 
 impl Report for RegisterReport {
@@ -147,6 +159,10 @@ impl Report for RegisterReport {
             });
         }
         lines.join("\n") + "\n"
+    }
+
+    fn is_of_a_change(&self) -> bool {
+        self.carried.result == Ended::Done
     }
 
     fn exit_code(&self) -> ExitCode {

@@ -231,7 +231,7 @@ async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
     door.knocked().await;
     run.signal(Signal::HUP);
     door.open();
-    run.ends(1, &["Error: custom/config does not work"]).await;
+    run.ends(5, &["Error: custom/config does not work"]).await;
 }
 
 #[tokio::test]
@@ -251,6 +251,31 @@ async fn a_switch_that_fails_is_undone_by_itself() {
         (&"v1.0.0".into(), &"v1.0.0".into())
     );
     lab.program.run(plugin(&new)).await.success();
+}
+
+#[tokio::test]
+async fn each_mount_is_reloaded_by_a_request_of_its_own_also_in_the_undo() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    for mount in ["first", "second"] {
+        let register = ["register", "--name", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
+        lab.program.run(register).await.success();
+    }
+    let upgrade = ["upgrade", new.to_str().unwrap(), "--name", NAME, "--no-canary", "--smoke", "missing"];
+    let output = lab.program.run(upgrade).await;
+    assert_eq!(output.code, Some(4), "{output:?}");
+    for words in ["reload first/\n", "reload second/\n"] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+    let log = lab.vault.audit_log();
+    let is_reload =
+        |line: &&Value| line["type"] == "request" && line["request"]["path"] == "sys/plugins/reload/backend";
+    let reloads: Vec<usize> = log
+        .iter()
+        .filter(is_reload)
+        .map(|line| line["request"]["data"]["mounts"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(reloads, [1; 4], "two on the way there, two on the way back");
 }
 
 #[tokio::test]
@@ -340,7 +365,7 @@ async fn a_first_version_that_does_not_work_says_why_and_stays_to_be_cured() {
     lab.upstream.fail(Operation::Mint, Fault::Status(401));
     let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
     let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
-    assert_eq!(output.code, Some(1), "{output:?}");
+    assert_eq!(output.code, Some(5), "{output:?}");
     for words in
         ["custom/creds/developer does not work", "set a valid api_key", "creds get custom/creds/developer"]
     {

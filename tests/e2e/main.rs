@@ -4,6 +4,8 @@
 
 mod accounts;
 mod door;
+mod exit_codes;
+mod failing_server;
 mod lab;
 mod mounts;
 

@@ -124,7 +124,7 @@ async fn an_upgrade_shows_its_plan_does_it_and_finds_nothing_to_do_after_it() {
 #[tokio::test]
 async fn killed_after_every_step_the_same_command_goes_on() {
     let lab = Lab::new().await;
-    kill_after_every_step(&lab, 10).await;
+    kill_after_every_step(&lab, 11).await;
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn killed_after_every_step_under_a_pin_the_same_command_goes_on() {
     let pin = json!({"version": "v1.0.0"});
     go_kv_twice(&lab).await;
     lab.vault.api("PUT", "sys/plugins/pins/secret/go-kv", Some(pin)).await.success();
-    kill_after_every_step(&lab, 11).await;
+    kill_after_every_step(&lab, 12).await;
 }
 
 /// Data in two mounts of a Go plugin.

@@ -7,13 +7,12 @@ use std::process::Command as Process;
 use std::sync::Arc;
 
 use harness::{
-    Account, Cluster, ImageArchive, ImageKind, Load, Output, PluginVolume, Product, Program, Transport,
+    Account, Cluster, Gate, ImageArchive, ImageKind, Load, Output, PluginVolume, Product, Program, Transport,
     Upstream, VaultPods, build, eventually,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::gate::Gate;
 use crate::hold;
 use crate::point::{Command, PodKind};
 use crate::snapshot::Snapshot;

@@ -7,7 +7,6 @@
 
 mod evidence;
 mod exits;
-mod gate;
 mod hold;
 mod judge;
 mod lab;

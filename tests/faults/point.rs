@@ -149,7 +149,7 @@ const AT_ONE_STEP: [(Moment, Disturbance); 11] = [
     (Moment::After(2), Disturbance::MountDeleted),
     (Moment::After(1), Disturbance::SecondOperator),
     (Moment::After(5), Disturbance::RoleRemoved),
-    (Moment::After(8), Disturbance::ActiveKilledWhileIssuing),
+    (Moment::After(9), Disturbance::ActiveKilledWhileIssuing),
     (Moment::After(1), Disturbance::PodAdded),
 ];
 
@@ -191,7 +191,7 @@ const OBSTACLES: [Obstacle; 7] = [
 ];
 
 /// What is shown on other pods, and where.
-const ELSEWHERE: [(PodKind, Command, Moment, Disturbance); 17] = {
+const ELSEWHERE: [(PodKind, Command, Moment, Disturbance); 18] = {
     use {Command as C, Disturbance as D, Moment as M, PodKind as P};
     [
         (P::Tls, C::Upgrade, M::After(7), D::Killed),
@@ -205,12 +205,13 @@ const ELSEWHERE: [(PodKind, Command, Moment, Disturbance); 17] = {
         (P::WithoutShell, C::Upgrade, M::After(7), D::ActiveKilled),
         (P::OpenBao, C::Upgrade, M::After(7), D::Killed),
         (P::OpenBao, C::Upgrade, M::After(7), D::SteppedDown),
-        (P::OpenBao, C::Upgrade, M::After(10), D::Killed),
-        (P::OpenBao, C::Upgrade, M::After(11), D::Interrupted),
+        (P::OpenBao, C::Upgrade, M::After(8), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(11), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(12), D::Interrupted),
         (P::OpenBao, C::Upgrade, M::After(5), D::RoleRemoved),
         (P::OpenBao, C::Rollback, M::After(2), D::Killed),
-        (P::OpenBao, C::Rollback, M::After(5), D::Killed),
-        (P::OpenBao, C::Reload, M::After(1), D::Killed),
+        (P::OpenBao, C::Rollback, M::After(6), D::Killed),
+        (P::OpenBao, C::Reload, M::After(2), D::Killed),
     ]
 };
 
@@ -249,7 +250,7 @@ pub(crate) fn all() -> Vec<FaultPoint> {
     points
 }
 
-const UPGRADE: [&str; 10] = [
+const UPGRADE: [&str; 11] = [
     "place_binary",
     "register_version",
     "mount_canary",
@@ -258,10 +259,11 @@ const UPGRADE: [&str; 10] = [
     "tune_mount",
     "tune_mount",
     "reload_mounts",
+    "reload_mounts",
     "try_mount",
     "try_mount",
 ];
-const UPGRADE_OF_OPENBAO: [&str; 12] = [
+const UPGRADE_OF_OPENBAO: [&str; 13] = [
     "place_binary",
     "register_version",
     "mount_canary",
@@ -270,15 +272,26 @@ const UPGRADE_OF_OPENBAO: [&str; 12] = [
     "tune_mount",
     "tune_mount",
     "reload_mounts",
+    "reload_mounts",
     "try_mount",
     "try_mount",
     "restart_node",
     "restart_node",
 ];
-const ROLLBACK: [&str; 5] = ["tune_mount", "tune_mount", "reload_mounts", "try_mount", "try_mount"];
-const ROLLBACK_OF_OPENBAO: [&str; 7] =
-    ["tune_mount", "tune_mount", "reload_mounts", "try_mount", "try_mount", "restart_node", "restart_node"];
-const REGISTER: [&str; 5] = ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mounts"];
+const ROLLBACK: [&str; 6] =
+    ["tune_mount", "tune_mount", "reload_mounts", "reload_mounts", "try_mount", "try_mount"];
+const ROLLBACK_OF_OPENBAO: [&str; 8] = [
+    "tune_mount",
+    "tune_mount",
+    "reload_mounts",
+    "reload_mounts",
+    "try_mount",
+    "try_mount",
+    "restart_node",
+    "restart_node",
+];
+const REGISTER: [&str; 6] =
+    ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mounts", "reload_mounts"];
 const REMOVAL: [&str; 2] = ["deregister_version", "remove_file"];
 
 impl Command {
@@ -291,8 +304,10 @@ impl Command {
             (Self::Rollback, PodKind::OpenBao) => &ROLLBACK_OF_OPENBAO,
             (Self::Rollback, _) => &ROLLBACK,
             (Self::Register, _) => &REGISTER,
-            (Self::Reload, PodKind::OpenBao) => &["reload_mounts", "restart_node", "restart_node"],
-            (Self::Reload, _) => &["reload_mounts"],
+            (Self::Reload, PodKind::OpenBao) => {
+                &["reload_mounts", "reload_mounts", "restart_node", "restart_node"]
+            }
+            (Self::Reload, _) => &["reload_mounts", "reload_mounts"],
             (Self::Gc | Self::Deregister, _) => &REMOVAL,
         }
     }

@@ -1,13 +1,14 @@
 //! Carries a confirmed plan out, one proven step after the other.
 
 pub(crate) mod act;
+pub(crate) mod effect;
+mod outcome;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::Instant;
 use vault_api::mounts::Disable;
 
@@ -18,75 +19,11 @@ use crate::goal::{Goal, MountPath};
 use crate::observe::{World, observe, observe_again};
 use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
-use crate::refusal::Refusal;
-use crate::site::held::HeldLease;
+use crate::site::held::{HeldLease, LeaseLost};
 use crate::step::Step;
 use crate::undo::{Failover, Switched, Undo, moved};
 use act::StepError;
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "outcome", rename_all = "snake_case")]
-#[must_use = "an outcome says whether somebody has to act"]
-pub enum Outcome {
-    /// Everything is as wanted and was read back.
-    Done {
-        /// What was done; empty when there was nothing to do.
-        done: Vec<Step>,
-    },
-    /// Stopped between two steps, as asked. The same run again goes on.
-    Interrupted {
-        /// What was done.
-        done: Vec<Step>,
-        /// What was not.
-        left: Vec<Step>,
-    },
-    /// Refused before anything was changed.
-    Refused {
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Something else has to be done than was confirmed, because the world has changed. Nothing of it was done.
-    Changed {
-        /// What was done.
-        done: Vec<Step>,
-        /// What the plan said.
-        expected: Option<Step>,
-        /// What would be next now.
-        found: Step,
-    },
-    /// A step failed and nothing runs that did not run before.
-    Failed {
-        /// What was done.
-        done: Vec<Step>,
-        /// What failed; `None` when it was the look at the world.
-        step: Option<Step>,
-        /// Why.
-        error: String,
-    },
-    /// A step failed after mounts had been moved, and they run the version before again.
-    RolledBack {
-        /// What was done, before it was undone.
-        done: Vec<Step>,
-        /// What failed.
-        step: Option<Step>,
-        /// Why.
-        error: String,
-        /// What was moved back.
-        mounts: Vec<MountPath>,
-    },
-    /// A step failed, and what is there now has to be looked at.
-    NeedsPerson {
-        /// What was done.
-        done: Vec<Step>,
-        /// What failed.
-        step: Option<Step>,
-        /// Why.
-        error: String,
-        /// What is where, a sentence each.
-        left: Vec<String>,
-    },
-}
+pub use outcome::Outcome;
 
 /// Asks a run to stop after the step it is at. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
@@ -162,6 +99,17 @@ pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
 const TRIES: usize = 10;
 
+/// What became of a step when a run fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum StepEffect {
+    /// It was carried out, and what follows failed.
+    Applied,
+    /// The answer was lost, or says that something went wrong on the server.
+    Unknown,
+    /// It was refused, or not begun.
+    None,
+}
+
 struct Run<'a> {
     world: &'a World,
     goal: &'a Goal,
@@ -188,25 +136,26 @@ struct Run<'a> {
 impl Run<'_> {
     async fn carry_out(mut self, cancel: &CancelFlag) -> Outcome {
         loop {
-            let decision = match self.next(cancel).await {
-                Ok(decision) => decision,
-                Err(error) => return self.failed(None, error).await,
+            let (decision, observed) = match self.next(cancel).await {
+                Ok(next) => next,
+                Err(error) => return self.failed(None, error, StepEffect::None).await,
             };
             let step = match decision {
                 Decision::Do(step) => step,
                 Decision::Done => {
                     self.settle_cut_off(None);
-                    return Outcome::Done { done: self.done };
+                    let observed = Box::new(observed);
+                    return Outcome::Done { done: self.done, observed };
                 }
                 Decision::Refuse(refusal) if self.done.is_empty() => return Outcome::Refused { refusal },
                 Decision::Refuse(refusal) => {
                     let last = self.done.last().cloned();
-                    return self.failed(last, refusal.to_string()).await;
+                    return self.failed(last, refusal.to_string(), StepEffect::Applied).await;
                 }
                 Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
-                Decision::Wait(on) => return self.failed(None, on.to_string()).await,
+                Decision::Wait(on) => return self.failed(None, on.to_string(), StepEffect::None).await,
             };
             self.settle_cut_off(Some(&step));
             if !self.is_planned(&step) {
@@ -215,9 +164,8 @@ impl Run<'_> {
             if cancel.is_cancelled() && !self.is_amid() {
                 return Outcome::Interrupted { done: self.done, left: self.left.into() };
             }
-            if let Some(holder) = self.held.and_then(HeldLease::lost) {
-                let refusal = Refusal::Held { holder };
-                return self.failed(None, refusal.to_string()).await;
+            if let Some(lost) = self.lost() {
+                return self.stop_without_undo(Some(step), lost.to_string(), StepEffect::None).await;
             }
             if let Err(error) = self.do_step(&step).await {
                 if error.is_of_a_lost_node() && self.has_other_nodes() && self.may_try_again(&step) {
@@ -225,13 +173,23 @@ impl Run<'_> {
                     tokio::time::sleep(LOOK_AGAIN).await;
                     continue;
                 }
-                return self.failed(Some(step), chain(&error)).await;
+                let effect = if error.may_be_done() { StepEffect::Unknown } else { StepEffect::None };
+                return self.failed(Some(step), chain(&error), effect).await;
             }
         }
     }
 
+    /// Why this run may not change anything any more.
+    fn lost(&self) -> Option<LeaseLost> {
+        let taken = || {
+            let holder = self.seen.as_ref()?.site.as_ref()?.holder.as_ref()?.name.clone();
+            Some(LeaseLost::Taken { holder })
+        };
+        self.held.and_then(HeldLease::lost).or_else(|| self.held.and_then(|_| taken()))
+    }
+
     /// The decision on a fresh look, once what it needs is there.
-    async fn next(&mut self, cancel: &CancelFlag) -> Result<Decision, String> {
+    async fn next(&mut self, cancel: &CancelFlag) -> Result<(Decision, Observed), String> {
         let started = Instant::now();
         let mut told = None;
         loop {
@@ -241,10 +199,12 @@ impl Run<'_> {
             }
             let decision = decide(&observed, self.goal);
             self.tell_what_reads_back_differently(&observed);
-            self.seen = Some(observed);
+            self.seen = Some(observed.clone());
             match decision {
                 Decision::Wait(on)
-                    if started.elapsed() < longest(&on) && (!cancel.is_cancelled() || self.is_amid()) =>
+                    if started.elapsed() < longest(&on)
+                        && (!cancel.is_cancelled() || self.is_amid())
+                        && self.lost().is_none() =>
                 {
                     if told.as_ref() != Some(&on) {
                         (self.listener)(&Event::Waiting { on: on.clone() });
@@ -253,7 +213,7 @@ impl Run<'_> {
                     self.nodes_are_known = false;
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
-                decision => return Ok(decision),
+                decision => return Ok((decision, observed)),
             }
         }
     }
@@ -275,7 +235,8 @@ impl Run<'_> {
                 }
                 Err(error) => error,
             };
-            if !error.may_pass() || !self.has_other_nodes() || started.elapsed() >= LONGEST_WAIT {
+            let gives_up = started.elapsed() >= LONGEST_WAIT || self.lost().is_some();
+            if !error.may_pass() || !self.has_other_nodes() || gives_up {
                 return Err(chain(&error));
             }
             if !std::mem::replace(&mut told, true) {
@@ -313,7 +274,7 @@ impl Run<'_> {
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
     async fn wait_for_active(&mut self) {
         let started = Instant::now();
-        while self.has_other_nodes() && started.elapsed() < LONGEST_WAIT {
+        while self.has_other_nodes() && started.elapsed() < LONGEST_WAIT && self.lost().is_none() {
             match self.look().await {
                 Ok(seen) if seen.is_between_leaders() => {}
                 Ok(_) | Err(_) => return,
@@ -329,7 +290,9 @@ impl Run<'_> {
             Goal::Upgrade(_) | Goal::Deregister(_) | Goal::Collect(_) => {
                 !matches!(step, Step::MountCanary { .. } | Step::TryCanary { .. } | Step::TryMount { .. })
             }
-            Goal::Register(_) | Goal::Reload(_) => matches!(step, Step::Write { .. }),
+            Goal::Register(_) | Goal::Reload(_) => {
+                matches!(step, Step::Write { .. } | Step::ReloadMount { .. })
+            }
         };
         let at = self.left.iter().position(|planned| same(planned, step));
         if let Some(at) = at.filter(|at| self.left.iter().take(*at).all(may_pass)) {
@@ -356,35 +319,34 @@ impl Run<'_> {
         if let Some(path) = fresh {
             let error = format!("{path} does not run what was mounted there");
             let last = self.done.pop();
-            return match self.world.client.send(&Disable { path: path.to_string() }).await {
-                Ok(_) => Outcome::Failed { done: self.done, step: last, error },
-                Err(cause) => {
-                    let left =
-                        vec![format!("{path} is mounted and could not be removed ({})", chain(&cause))];
-                    Outcome::NeedsPerson { done: self.done, step: last, error, left }
-                }
-            };
+            let removed = self.world.client.send(&Disable { path: path.to_string() }).await;
+            let mut left = effect::of_all(&self.done, &[]);
+            if let Err(cause) = removed {
+                left.push(format!("{path} is mounted and could not be removed ({})", chain(&cause)));
+            }
+            return outcome::failed(self.done, last, error, left);
         }
         let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.done.is_empty();
         match &found {
             _ if undoes => {
                 let error = format!("something changed in between: the next step would be: {found}");
                 let last = self.done.last().cloned();
-                self.failed(last, error).await
+                self.failed(last, error, StepEffect::Applied).await
             }
             // The mounts run what they should; only their configuration needs another plan.
-            Step::Write { .. } => {
-                Outcome::Changed { done: self.done, expected: self.left.pop_front(), found }
-            }
-            _ if self.switched.is_empty() => {
-                Outcome::Changed { done: self.done, expected: self.left.pop_front(), found }
-            }
+            Step::Write { .. } => self.changed(found),
+            _ if self.switched.is_empty() => self.changed(found),
             _ => {
                 let error = format!("after the switch the next step would be: {found}");
                 let last = self.done.last().cloned();
-                self.failed(last, error).await
+                self.failed(last, error, StepEffect::Applied).await
             }
         }
+    }
+
+    fn changed(mut self, found: Step) -> Outcome {
+        let left = effect::of_all(&self.done, &[]);
+        Outcome::Changed { done: self.done, expected: self.left.pop_front(), found, left }
     }
 
     /// Between a switch and its reload the next failover would start what was never proven; and a canary that is left
@@ -400,7 +362,11 @@ impl Run<'_> {
             )
         ) && matches!(self.goal, Goal::Upgrade(_))
             && self.done.iter().any(|step| matches!(step, Step::MountCanary { .. }));
-        canary || matches!(self.done.last(), Some(Step::TuneMount { .. } | Step::SetPin { .. }))
+        // The mounts of one plugin are reloaded one after the other, and the last of them ends it.
+        let is_switch = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
+        let is_reload = |step: &Step| matches!(step, Step::ReloadMount { .. });
+        let half = self.done.iter().any(is_switch) && self.left.iter().any(is_reload);
+        canary || half || self.done.last().is_some_and(is_switch)
     }
 
     async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
@@ -447,31 +413,80 @@ impl Run<'_> {
         }
     }
 
-    async fn failed(mut self, step: Option<Step>, error: String) -> Outcome {
+    /// Ends a run that cannot go on: what people use runs what it ran before, or is named. `effect` is that of `step`.
+    async fn failed(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
+        if let Some(lost) = self.lost() {
+            return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
+        }
         self.wait_for_active().await;
         if let Goal::Upgrade(_) = self.goal {
-            return self.undo(step, error).await;
+            return self.undo(step, error, effect).await;
         }
+        if let Some(Step::RegisterVersion { .. }) = &step {
+            return self.nothing_registered(step, error).await;
+        }
+        let uncertain = self.uncertain(step.as_ref(), effect).await;
+        let mounts = moved(&self.switched);
+        let mut left = effect::of_all(&self.done, &mounts);
+        left.extend(uncertain.filter(|_| !is_of(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
-            return match &step {
-                Some(Step::ReloadMounts { paths }) => {
-                    let left = paths.iter().map(|path| format!(
-                        "{path} was told to reload and is not proven to run what it is configured to run; \
-                         the server's log says why its plugin does not start"
-                    ));
-                    Outcome::NeedsPerson { left: left.collect(), done: self.done, step, error }
-                }
-                Some(Step::RegisterVersion { .. }) => self.nothing_registered(step, error).await,
-                _ => Outcome::Failed { done: self.done, step, error },
-            };
+            return outcome::failed(self.done, step, error, left);
         }
         let (undo, done) = (self.undoing(), self.done);
-        let mounts = moved(&self.switched);
         (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
         match undo.switch_back(&self.switched).await {
-            Ok(()) => Outcome::RolledBack { done, step, error, mounts },
-            Err(left) => Outcome::NeedsPerson { done, step, error, left },
+            Ok(()) if left.is_empty() => Outcome::RolledBack { done, step, error, mounts },
+            Ok(()) => {
+                left.extend(mounts.iter().map(|path| format!("{path} runs the version before again")));
+                Outcome::NeedsPerson { done, step, error, left }
+            }
+            Err(stuck) => {
+                left.extend(stuck);
+                Outcome::NeedsPerson { done, step, error, left }
+            }
         }
+    }
+
+    /// What the step that failed may have changed.
+    async fn uncertain(&self, step: Option<&Step>, effect: StepEffect) -> Option<String> {
+        let step = step.filter(|step| effect != StepEffect::Applied && self.done.last() != Some(step))?;
+        match (step, effect) {
+            // It is told, and what runs then is not known.
+            (Step::ReloadMount { .. }, _) => effect::uncertain(step),
+            // Nobody runs what was only placed or registered.
+            (Step::PlaceBinary { .. } | Step::RegisterVersion { .. }, _) => None,
+            (_, StepEffect::None | StepEffect::Applied) => None,
+            (Step::EnableMount { path, .. }, StepEffect::Unknown) => {
+                match self.undoing().is_gone(path).await {
+                    true => None,
+                    false => effect::uncertain(step),
+                }
+            }
+            (step, StepEffect::Unknown) => effect::uncertain(step),
+        }
+    }
+
+    /// Ends a run whose right to change was lost: somebody else may be changing the same things, so nothing is undone here.
+    /// Everything that is there now is named; the same command, run again, goes on or undoes it.
+    async fn stop_without_undo(self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
+        let mut left = Vec::new();
+        for done in &self.done {
+            left.extend(effect::of(done).or_else(|| effect::of_unused(done)));
+        }
+        for (path, from) in self.switched.iter().flat_map(Switched::mounts) {
+            let from = if from.is_empty() { "no version" } else { from };
+            left.push(format!("{path} was moved from {from}, and runs what it ran until it is reloaded"));
+        }
+        let attempted =
+            step.as_ref().filter(|step| effect != StepEffect::None && self.done.last() != Some(step));
+        left.extend(attempted.and_then(effect::uncertain));
+        if !left.is_empty() {
+            left.push(
+                "Run the same command again when nobody else changes plugins: it goes on, or undoes this."
+                    .to_owned(),
+            );
+        }
+        outcome::failed(self.done, step, error, left)
     }
 
     fn undoing(&self) -> Undo {
@@ -480,8 +495,16 @@ impl Run<'_> {
     }
 
     /// Mounts first, as people use them; then everything that this run has brought.
-    async fn undo(self, step: Option<Step>, error: String) -> Outcome {
+    async fn undo(self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
         let undo = self.undoing();
+        // A reload of what was not moved cannot be undone: the binary of its version is another one now.
+        let mounts = moved(&self.switched);
+        let mut reloaded = effect::reloads(&self.done, &mounts);
+        reloaded.extend(
+            self.uncertain(step.as_ref(), effect)
+                .await
+                .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
+        );
         let Self { world, listener, done, switched, leases, .. } = self;
         let left_behind = |left: Vec<String>| {
             let leases = leases.iter().map(|lease| {
@@ -496,7 +519,6 @@ impl Run<'_> {
             )];
             return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
         }
-        let mounts = moved(&switched);
         if !mounts.is_empty() {
             listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
             if let Err(left) = undo.switch_back(&switched).await {
@@ -506,7 +528,7 @@ impl Run<'_> {
         let mut attempted = done.clone();
         attempted.extend(step.clone().filter(|step| done.last() != Some(step)));
         let cleared = undo.clear(world, &attempted, listener).await.err().unwrap_or_default();
-        let left = left_behind(cleared);
+        let left = left_behind(cleared.into_iter().chain(reloaded).collect());
         match (left.is_empty(), mounts.is_empty()) {
             (false, _) => Outcome::NeedsPerson { done, step, error, left },
             (true, true) => Outcome::Failed { done, step, error },
@@ -534,18 +556,23 @@ impl Run<'_> {
 
 fn longest(on: &WaitingOn) -> Duration {
     match on {
-        WaitingOn::ActiveNode => LONGEST_WAIT,
+        WaitingOn::ActiveNode | WaitingOn::Holder { .. } => LONGEST_WAIT,
         WaitingOn::Node { .. } => LONGEST_ABSENCE,
     }
 }
 
-/// Whether a planned step is the one that is due. A mount that somebody has removed meanwhile needs no reload, a node that
-/// has gone no file.
+/// Whether a step is of one of these mounts.
+fn is_of(step: Option<&Step>, mounts: &[MountPath]) -> bool {
+    let path = match step {
+        Some(Step::ReloadMount { path } | Step::TuneMount { path, .. }) => path,
+        _ => return matches!(step, Some(Step::SetPin { .. })),
+    };
+    mounts.contains(path)
+}
+
+/// Whether a planned step is the one that is due. A node that has gone needs no file.
 fn same(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
-        (Step::ReloadMounts { paths: planned }, Step::ReloadMounts { paths }) => {
-            paths.iter().all(|path| planned.contains(path))
-        }
         (
             Step::PlaceBinary { file: planned, sha256: planned_sha256, .. },
             Step::PlaceBinary { file, sha256, .. },

@@ -17,7 +17,7 @@ use crate::compare::Comparison;
 use crate::goal::{
     Goal, MountGoal, MountPath, Plugin, Register, Reload, ReloadTarget, Rewrite, Target, WriteGoal,
 };
-use crate::observed::site::{NodeName, PluginFile, Presence};
+use crate::observed::site::{Holder, HolderEvidence, NodeName, PluginFile, Presence};
 use crate::observed::{MountObserved, Observed, ReadBack};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
@@ -47,6 +47,12 @@ pub enum WaitingOn {
     /// After unsealing or a step-down it takes a while.
     #[error("waiting for a node to become active")]
     ActiveNode,
+    /// Somebody who may be changing plugins: it shows within seconds whether that is still so.
+    #[error("waiting to see whether {holder} is still changing plugins here")]
+    Holder {
+        /// Who.
+        holder: String,
+    },
     /// A node that was there before, and may come back.
     #[error("waiting for {node}: {why}")]
     Node {
@@ -160,6 +166,15 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
     if let Err(refusal) = check::server(observed) {
         return Decision::Refuse(refusal);
     }
+    match observed.site.as_ref().and_then(|site| site.holder.as_ref()) {
+        Some(Holder { name, evidence: HolderEvidence::Proven }) => {
+            return Decision::Refuse(Refusal::Held { holder: name.clone() });
+        }
+        Some(Holder { name, evidence: HolderEvidence::Written }) => {
+            return Decision::Wait(WaitingOn::Holder { holder: name.clone() });
+        }
+        None => {}
+    }
     if let Some(refusal) = permission::denied(observed, goal) {
         return Decision::Refuse(refusal);
     }
@@ -264,12 +279,10 @@ fn tune(observed: &Observed, register: &Register, mount: &MountGoal) -> Option<S
 }
 
 fn reload_stale(observed: &Observed, register: &Register) -> Option<Step> {
-    let stale = |mount: &&MountGoal| {
+    let is_stale = |mount: &&MountGoal| {
         observed.mounts.get(mount.path.as_str()).is_some_and(|there| !runs(there, register))
     };
-    let paths: Vec<MountPath> =
-        register.mounts.iter().filter(stale).map(|mount| mount.path.clone()).collect();
-    (!paths.is_empty()).then_some(Step::ReloadMounts { paths })
+    register.mounts.iter().find(is_stale).map(|mount| Step::ReloadMount { path: mount.path.clone() })
 }
 
 /// The version alone proves nothing: an entry can have been registered again with another binary.
@@ -318,12 +331,11 @@ fn reload_step(observed: &Observed, reload: &Reload) -> Result<Option<Step>, Ref
     for path in &paths {
         check::reloaded(observed, path)?;
     }
-    let left = paths.iter().filter(|path| !observed.this_run.reloaded.contains(*path));
-    let left: Vec<MountPath> = left.cloned().collect();
-    if left.is_empty() {
-        return Ok(nodes::refresh(observed, paths.iter()));
-    }
-    Ok(Some(Step::ReloadMounts { paths: left }))
+    let next = paths.iter().find(|path| !observed.this_run.reloaded.contains(*path));
+    Ok(match next {
+        Some(path) => Some(Step::ReloadMount { path: path.clone() }),
+        None => nodes::refresh(observed, paths.iter()),
+    })
 }
 
 fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {

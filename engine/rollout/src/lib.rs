@@ -44,8 +44,8 @@ pub use goal::{
 };
 pub use observe::{ObserveError, World, examine, observe, observe_again, observe_server, survey};
 pub use observed::site::{
-    Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process, Restarts, Role,
-    RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
+    Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence,
+    Process, Restarts, Role, RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
 };
 pub use observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
@@ -53,7 +53,7 @@ pub use observed::{
 };
 pub use refusal::{Need, Refusal};
 pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
-pub use site::held::HeldLease;
+pub use site::held::{HeldLease, LeaseLost};
 pub use site::kubernetes::cluster::ClusterChoice;
 pub use site::kubernetes::error::KubernetesError;
 pub use site::kubernetes::find::PodChoice;

@@ -226,7 +226,9 @@ impl ThisRun {
                 self.restarted.insert(node.clone());
             }
             Step::HandOver { .. } => self.handed_over += 1,
-            Step::ReloadMounts { paths } => self.reloaded.extend(paths.iter().cloned()),
+            Step::ReloadMount { path } => {
+                self.reloaded.insert(path.clone());
+            }
             Step::Write { path, .. } => {
                 self.written.insert(path.clone());
             }
@@ -310,7 +312,7 @@ impl Observed {
                     ours.for_each(|pin| pin.version = to.tagged());
                 }
             }
-            Step::ReloadMounts { paths } => paths.iter().for_each(|path| next.start(path)),
+            Step::ReloadMount { path } => next.start(path),
             Step::RemoveCanary { path } => {
                 next.mounts.remove(path.as_str());
             }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use vault_api::catalog::PluginType;
 
 use crate::goal::MountPath;
@@ -100,10 +100,12 @@ pub enum Step {
         /// Where.
         path: MountPath,
     },
-    /// Start the plugins of these mounts anew.
-    ReloadMounts {
-        /// Where.
-        paths: Vec<MountPath>,
+    /// Start the plugin of a mount anew. One mount a step, so that each has the whole time limit of a request.
+    #[serde(rename = "reload_mounts")]
+    ReloadMount {
+        /// Where. A list of one in JSON.
+        #[serde(rename = "paths", serialize_with = "as_list")]
+        path: MountPath,
     },
     /// Write fields.
     Write {
@@ -175,7 +177,7 @@ impl Step {
         match self {
             Self::PlaceBinary { .. }
             | Self::RemoveFile { .. }
-            | Self::ReloadMounts { .. }
+            | Self::ReloadMount { .. }
             | Self::RestartNode { .. }
             | Self::HandOver { .. }
             | Self::Persist { .. } => true,
@@ -222,10 +224,7 @@ impl fmt::Display for Step {
                 write!(f, "prove {path}, configure it and try {read}")
             }
             Self::RemoveCanary { path } => write!(f, "remove {path}"),
-            Self::ReloadMounts { paths } => {
-                let paths: Vec<&str> = paths.iter().map(MountPath::as_str).collect();
-                write!(f, "reload {}", paths.join(", "))
-            }
+            Self::ReloadMount { path } => write!(f, "reload {path}"),
             Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
             Self::TryMount { path } => write!(f, "try {path}"),
             Self::RemoveFile { nodes, directory, file } => {
@@ -244,6 +243,10 @@ impl fmt::Display for Step {
             }
         }
     }
+}
+
+fn as_list<S: Serializer>(path: &MountPath, serializer: S) -> Result<S::Ok, S::Error> {
+    [path].serialize(serializer)
 }
 
 /// Where, unless it is this machine.

@@ -85,7 +85,7 @@ impl Switched {
     }
 
     /// The mounts, each with what it ran before.
-    fn mounts(&self) -> Vec<(&MountPath, &str)> {
+    pub(crate) fn mounts(&self) -> Vec<(&MountPath, &str)> {
         match self {
             Switched::Mount { path, from } => vec![(path, from)],
             Switched::Pin { pin, mounts } => mounts.iter().map(|path| (path, pin.version.as_str())).collect(),
@@ -172,10 +172,11 @@ impl Undo {
                 },
             }
         }
-        if !paths.is_empty()
-            && let Err(error) = self.send(&reload::Mounts { paths }).await
-        {
-            left.push(format!("the mounts could not be reloaded ({})", chain(&error)));
+        // One request a mount: each has the whole time limit, and one that fails does not keep the others from it.
+        for path in paths {
+            if let Err(error) = self.send(&reload::Mounts { paths: vec![path.clone()] }).await {
+                left.push(format!("{path} could not be reloaded ({})", chain(&error)));
+            }
         }
         for (path, from) in switched.iter().flat_map(Switched::mounts).filter(|(_, from)| !from.is_empty()) {
             match self.send(&Read { path: path.to_string() }).await {
@@ -190,7 +191,8 @@ impl Undo {
         if left.is_empty() { Ok(()) } else { Err(left) }
     }
 
-    async fn is_gone(&self, path: &MountPath) -> bool {
+    /// Whether nothing is mounted there; what cannot be asked may be there.
+    pub(crate) async fn is_gone(&self, path: &MountPath) -> bool {
         matches!(self.send(&Read { path: path.to_string() }).await, Ok(None))
     }
 

@@ -55,7 +55,7 @@ fn head(observed: &Observed) -> String {
     ));
     if let Some(site) = &observed.site {
         rows.push(("Restarts", restarts(site)));
-        rows.extend(site.holder.iter().map(|holder| ("Held", format!("by {holder}"))));
+        rows.extend(site.holder.iter().map(|holder| ("Held", format!("by {}", holder.name))));
     }
     rows.extend(observed.caller.denied.iter().map(|path| ("Denied", path.clone())));
     let mut text = String::new();

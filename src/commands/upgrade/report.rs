@@ -43,6 +43,10 @@ impl Report for MoveReport {
         lines.join("\n") + "\n"
     }
 
+    fn is_of_a_change(&self) -> bool {
+        self.carried.result == Ended::Done
+    }
+
     fn exit_code(&self) -> ExitCode {
         match self.carried.result {
             Ended::DryRun => Kind::Drift.exit_code(),

@@ -1,4 +1,4 @@
-//! The way of the program under test to the API server, which can be cut.
+//! A way to the API server that can be cut, or fall silent.
 
 use std::path::{Path, PathBuf};
 
@@ -8,35 +8,53 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// A port that leads to the API server, and a kubeconfig that names it.
-pub(crate) struct Gate {
+#[derive(Debug)]
+pub struct Gate {
     kubeconfig: PathBuf,
-    /// How often all connections have been cut.
-    cuts: watch::Sender<usize>,
+    state: watch::Sender<State>,
     keeper: JoinHandle<()>,
 }
 
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    /// How often all connections have been cut.
+    cuts: usize,
+    /// Whether nothing passes any more.
+    silent: bool,
+}
+
 impl Gate {
-    pub(crate) async fn open(kubeconfig: &Path, folder: &Path) -> Gate {
-        let text = std::fs::read_to_string(kubeconfig).unwrap();
-        let server = text.split("server: https://").nth(1).unwrap();
-        let server =
-            server.split(|sign: char| sign.is_whitespace() || sign == '"').next().unwrap().to_owned();
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let own = listener.local_addr().unwrap().to_string();
+    /// A gate before the API server that `kubeconfig` names. Its own kubeconfig is written to `folder`.
+    ///
+    /// # Panics
+    ///
+    /// When the kubeconfig names no server, and when there is no port.
+    pub async fn open(kubeconfig: &Path, folder: &Path) -> Gate {
+        let text = std::fs::read_to_string(kubeconfig).expect("the kubeconfig is there");
+        let server = text.split("server: https://").nth(1).expect("it names a server");
+        let server = server.split(|sign: char| sign.is_whitespace() || sign == '"').next().unwrap_or(server);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let own = listener.local_addr().expect("it has an address").to_string();
         let copy = folder.join("kubeconfig");
-        std::fs::write(&copy, text.replace(&server, &own)).unwrap();
-        let cuts = watch::Sender::new(0);
-        let keeper = tokio::spawn(keep(listener, server, cuts.clone()));
-        Gate { kubeconfig: copy, cuts, keeper }
+        std::fs::write(&copy, text.replace(server, &own)).expect("the folder is writable");
+        let state = watch::Sender::new(State::default());
+        let keeper = tokio::spawn(keep(listener, server.to_owned(), state.clone()));
+        Gate { kubeconfig: copy, state, keeper }
     }
 
-    pub(crate) fn kubeconfig(&self) -> &Path {
+    /// The kubeconfig that leads through the gate.
+    pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }
 
     /// Cuts all connections; new ones are taken.
-    pub(crate) fn cut(&self) {
-        self.cuts.send_modify(|cuts| *cuts += 1);
+    pub fn cut(&self) {
+        self.state.send_modify(|state| state.cuts += 1);
+    }
+
+    /// Nothing passes any more, and all connections stay open, as after a firewall has forgotten them. New ones are taken too.
+    pub fn silence(&self) {
+        self.state.send_modify(|state| state.silent = true);
     }
 }
 
@@ -46,17 +64,25 @@ impl Drop for Gate {
     }
 }
 
-async fn keep(listener: TcpListener, server: String, cuts: watch::Sender<usize>) {
+async fn keep(listener: TcpListener, server: String, state: watch::Sender<State>) {
     while let Ok((mut client, _)) = listener.accept().await {
-        let (server, mut cuts) = (server.clone(), cuts.subscribe());
+        let (server, mut state, mut silence) = (server.clone(), state.subscribe(), state.subscribe());
         tokio::spawn(async move {
-            let before = *cuts.borrow_and_update();
+            let before = state.borrow_and_update().cuts;
             let Ok(mut server) = TcpStream::connect(server).await else { return };
             let _quick = client.set_nodelay(true).and(server.set_nodelay(true));
-            // Either side may hang up, which is no concern of the gate.
+            let falls_silent = async { silence.wait_for(|state| state.silent).await.map(drop) };
+            let pass = async {
+                // Either side may hang up, which is no concern of the gate.
+                tokio::select! {
+                    biased;
+                    Ok(()) = falls_silent => std::future::pending().await,
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                }
+            };
             tokio::select! {
-                _ = copy_bidirectional(&mut client, &mut server) => {}
-                _ = cuts.wait_for(|cuts| *cuts > before) => {}
+                () = pass => {}
+                _ = state.wait_for(|state| state.cuts > before) => {}
             }
         });
     }

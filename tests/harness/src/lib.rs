@@ -8,6 +8,7 @@ pub mod build;
 mod cluster;
 mod description;
 mod doctor;
+mod gate;
 mod http_client;
 mod kept_logs;
 mod kubernetes_auth;
@@ -35,6 +36,7 @@ pub use cluster::{
 };
 pub use description::PluginDescription;
 pub use doctor::{Doctor, set_mode};
+pub use gate::Gate;
 pub use kubernetes_auth::KubernetesAuth;
 pub use leadership::{Leader, Leadership};
 pub use load::{Account, FailedRequest, Load, Retries};

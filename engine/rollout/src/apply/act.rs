@@ -50,6 +50,19 @@ impl StepError {
         is_of_a_lost_node(call)
     }
 
+    /// Whether the step may have been carried out: its answer was lost, or tells of an error of the server's own.
+    pub(super) fn may_be_done(&self) -> bool {
+        match self {
+            Self::Call(CallError::Api(answer)) => answer.status.is_server_error(),
+            Self::Call(CallError::Transport { trouble, .. }) => {
+                matches!(trouble, Trouble::TimedOut | Trouble::Broken)
+            }
+            Self::Call(_) => false,
+            Self::Site(_) | Self::NobodyElse | Self::Observe(_) => true,
+            Self::NoSite | Self::Smoke(_) => false,
+        }
+    }
+
     /// The lease that may live on.
     pub(super) fn lease_left(&self) -> Option<&str> {
         match self {
@@ -113,9 +126,8 @@ impl Run<'_> {
             Step::SetPin { kind, name, to, .. } => {
                 client.send(&Set(Pin { kind: *kind, name: name.clone(), version: to.tagged() })).await?
             }
-            Step::ReloadMounts { paths } => {
-                let paths = paths.iter().map(ToString::to_string).collect();
-                client.send(&reload::Mounts { paths }).await?
+            Step::ReloadMount { path } => {
+                client.send(&reload::Mounts { paths: vec![path.to_string()] }).await?
             }
             Step::Write { path, .. } => {
                 client.send(&Write { path: path.clone(), data: self.data(path) }).await?.warnings

@@ -106,11 +106,7 @@ fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
     if observed.plugin_directory == PluginDirectory::NotConfigured {
         return Err(Refusal::NoPluginDirectory);
     }
-    let Some(site) = &observed.site else { return Err(Refusal::NoSite) };
-    match &site.holder {
-        Some(holder) => Err(Refusal::Held { holder: holder.clone() }),
-        None => Ok(site),
-    }
+    observed.site.as_ref().ok_or(Refusal::NoSite)
 }
 
 fn node(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {

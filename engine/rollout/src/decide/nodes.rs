@@ -7,15 +7,12 @@ use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, Role, Sit
 use crate::refusal::Refusal;
 use crate::step::Step;
 
-/// Every node can be looked at, is unsealed, and nobody else is at work.
+/// Every node can be looked at, and is unsealed.
 ///
 /// A rollback is for the hour in which things are broken: a node that is down does not keep the others from it. A reload
 /// touches no file.
 pub(super) fn fit(observed: &Observed, goal: &Goal) -> Result<(), Refusal> {
     let Some(site) = &observed.site else { return Ok(()) };
-    if let Some(holder) = &site.holder {
-        return Err(Refusal::Held { holder: holder.clone() });
-    }
     let goes_back =
         matches!(goal, Goal::Upgrade(upgrade) if matches!(upgrade.target, Target::Registered { .. }));
     if goes_back || matches!(goal, Goal::Reload(_)) {

@@ -131,7 +131,7 @@ fn needed(step: &Step) -> Vec<(String, Vec<&'static str>)> {
         Step::RemoveCanary { path } => one(mount_of(path), &["delete"]),
         Step::TuneMount { path, .. } => one(tune_of(path), &["update"]),
         Step::SetPin { kind, name, .. } => one(pin(*kind, name), &["update"]),
-        Step::ReloadMounts { .. } => one(RELOAD.to_owned(), &["update"]),
+        Step::ReloadMount { .. } => one(RELOAD.to_owned(), &["update"]),
         Step::Write { path, .. } => one(path.clone(), &["update"]),
         Step::TryMount { path } => one(path.clone(), &["read"]),
         Step::HandOver { .. } => one(STEP_DOWN.to_owned(), &["update", "sudo"]),

@@ -15,8 +15,8 @@ use crate::goal::{
     Wanted, WriteGoal,
 };
 use crate::observed::site::{
-    NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process, Role, RunningVersion,
-    SiteObserved, SiteState,
+    Holder, HolderEvidence, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process,
+    Role, RunningVersion, SiteObserved, SiteState,
 };
 use crate::observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
@@ -24,6 +24,11 @@ use crate::observed::{
 };
 
 pub(crate) const SHA: &str = "aa";
+
+/// Somebody else who changes plugins.
+pub(crate) fn holder(name: &str) -> Holder {
+    Holder { name: name.into(), evidence: HolderEvidence::Proven }
+}
 
 /// A server that has never seen the plugin.
 pub(crate) fn bare_server() -> Observed {

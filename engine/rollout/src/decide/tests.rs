@@ -2,7 +2,7 @@ use vault_api::capabilities::Capabilities;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, empty_node, goal, register, server_with};
+use super::samples::{SHA, bare_server, empty_node, goal, holder, register, server_with};
 use super::*;
 use crate::binary::{Elf, Format, Linkage, Machine, Probe};
 use crate::goal::{Downgrade, Register};
@@ -182,7 +182,7 @@ fn refusals_name_what_is_wrong() {
         ("mounted read-only", |o, _| site(o).directory = SiteState::ReadOnly),
         ("mounted noexec", |o, _| site(o).directory = SiteState::NoExec),
         ("alice is changing plugins", |o, _| {
-            o.site.as_mut().expect("a site").holder = Some("alice".into());
+            o.site.as_mut().expect("a site").holder = Some(holder("alice"));
         }),
         ("everybody may write", |o, _| site(o).directory = SiteState::WritableByEverybody),
         ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),

@@ -214,9 +214,8 @@ impl<'a> View<'a> {
     }
 
     fn reload(&self) -> Option<Step> {
-        let stale = self.mounts().filter(|(_, mount)| !self.runs(mount));
-        let paths: Vec<MountPath> = stale.map(|(path, _)| path).collect();
-        (!paths.is_empty()).then_some(Step::ReloadMounts { paths })
+        let (path, _) = self.mounts().find(|(_, mount)| !self.runs(mount))?;
+        Some(Step::ReloadMount { path })
     }
 
     /// Only what this run has moved or started anew: the rest was tried by whoever did. What was moved may have been started

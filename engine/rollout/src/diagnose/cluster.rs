@@ -125,5 +125,5 @@ fn on_delete(site: &SiteObserved) -> Option<String> {
 
 fn held(observed: &Observed) -> Vec<Finding> {
     let holder = observed.site.as_ref().and_then(|site| site.holder.as_ref());
-    holder.map(|holder| HELD.at("change", format!("held by {holder}"))).into_iter().collect()
+    holder.map(|holder| HELD.at("change", format!("held by {}", holder.name))).into_iter().collect()
 }

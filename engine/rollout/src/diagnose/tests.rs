@@ -8,7 +8,7 @@ use vault_api::pins::Pin;
 
 use super::*;
 use crate::binary::Machine;
-use crate::decide::samples::{old_fleet, server_with};
+use crate::decide::samples::{holder, old_fleet, server_with};
 use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteKind, SiteState, Unfit};
 use crate::observed::{Answering, Pins, PluginDirectory};
 
@@ -281,7 +281,7 @@ fn processes_leases_server_and_cluster() {
         let site = seen.site.as_mut().expect("a site");
         (site.keeping, site.restarts) = (init(&["custom-1.0.0"]), Restarts::Rolling);
     });
-    check_fleet(&["VTP-806"], |seen| seen.site.as_mut().expect("a site").holder = Some("alice".into()));
+    check_fleet(&["VTP-806"], |seen| seen.site.as_mut().expect("a site").holder = Some(holder("alice")));
 }
 
 #[test]

@@ -21,10 +21,37 @@ pub struct SiteObserved {
     pub keeping: Keeping,
     /// Who starts nodes anew when their description changes.
     pub restarts: Restarts,
-    /// Somebody else who changes things at this moment.
-    pub holder: Option<String>,
+    /// Somebody else who has the right to change things at this moment.
+    pub holder: Option<Holder>,
     /// What could not be seen of the site as a whole, and why not.
     pub unseen: BTreeMap<String, String>,
+}
+
+/// Somebody who has the right to change a site. Only the name is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(into = "String")]
+pub struct Holder {
+    /// Who.
+    pub name: String,
+    /// How it is known that this is still so.
+    pub evidence: HolderEvidence,
+}
+
+/// How it is known that somebody still has the right to change a site.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HolderEvidence {
+    /// It was renewed while this run has looked, its process runs on this machine, or it lasts for longer than is worth
+    /// waiting for.
+    Proven,
+    /// Only that it is written there. No clock of another machine is believed, so it has to be seen to be renewed, or to
+    /// end.
+    Written,
+}
+
+impl From<Holder> for String {
+    fn from(holder: Holder) -> Self {
+        holder.name
+    }
 }
 
 /// What a site is.

@@ -8,10 +8,38 @@ use tokio::task::JoinHandle;
 #[must_use = "what is dropped is not held"]
 pub struct HeldLease(Option<Keeper>);
 
+/// Why a right is not held any more. Whoever has lost it may change nothing, also no more undo what it has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseLost {
+    /// Somebody else has it.
+    #[error("the right to change plugins here was lost to {holder}")]
+    Taken {
+        /// Who.
+        holder: String,
+    },
+    /// Nobody has it: it was given up, or deleted, by somebody else.
+    #[error("the right to change plugins here was taken away: {lease} is no longer held by this run")]
+    Gone {
+        /// Name of the Lease.
+        lease: String,
+    },
+    /// It could not be renewed, and whoever looks may take it.
+    #[error(
+        "the right to change plugins here was lost: {lease} could not be renewed for {seconds} s, so another operator may be \
+         changing plugins"
+    )]
+    NotRenewed {
+        /// Name of the Lease.
+        lease: String,
+        /// Since the last renewal.
+        seconds: u64,
+    },
+}
+
 /// A task that renews the right until it is told to give it back.
 #[derive(Debug)]
 struct Keeper {
-    lost: watch::Receiver<Option<String>>,
+    lost: watch::Receiver<Option<LeaseLost>>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
@@ -22,17 +50,17 @@ impl HeldLease {
         Self(None)
     }
 
-    /// Held by a task, which gives it back when `stop` fires or is dropped, and says in `lost` who has it now.
+    /// Held by a task, which gives it back when `stop` fires or is dropped, and says in `lost` why it holds it no more.
     pub fn kept(
         task: JoinHandle<()>,
         stop: oneshot::Sender<()>,
-        lost: watch::Receiver<Option<String>>,
+        lost: watch::Receiver<Option<LeaseLost>>,
     ) -> Self {
         Self(Some(Keeper { lost, stop, task }))
     }
 
     /// Why it is not held any more.
-    pub fn lost(&self) -> Option<String> {
+    pub fn lost(&self) -> Option<LeaseLost> {
         self.0.as_ref().and_then(|keeper| keeper.lost.borrow().clone())
     }
 

@@ -42,7 +42,7 @@ use self::cluster::{Cluster, ClusterChoice};
 use self::error::{Asked, KubernetesError};
 use self::facts::{Content, Facts, Known};
 use self::find::PodChoice;
-use self::lease::Identity;
+use self::lease::{Identity, Sight};
 use self::pack::Packed;
 use self::server::Servers;
 use super::held::HeldLease;
@@ -78,6 +78,8 @@ struct Inner {
     directory: Option<PathBuf>,
     tool_image: Option<String>,
     identity: Identity,
+    /// What was seen of the Lease so far.
+    sight: Sight,
     servers: Servers,
     /// What was learned of a pod, by its uid.
     learned: Mutex<BTreeMap<String, Learned>>,
@@ -126,6 +128,7 @@ impl KubernetesSite {
             directory,
             tool_image,
             identity: Identity::of_this_process(),
+            sight: Sight::default(),
             servers,
             learned: Mutex::default(),
             cluster,
@@ -451,7 +454,7 @@ impl Site for KubernetesSite {
             });
         }
         let mut unseen = BTreeMap::new();
-        let held = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity).await;
+        let held = lease::other(&self.0.cluster, &self.0.statefulset, &self.0.identity, &self.0.sight).await;
         let holder = held.unwrap_or_else(|error| {
             unseen.insert("whether somebody changes plugins at this moment".to_owned(), chain(&error));
             None
@@ -526,7 +529,8 @@ impl Site for KubernetesSite {
     }
 
     async fn hold(&self) -> Result<HeldLease, SiteError> {
-        Ok(lease::hold(&self.0.cluster, &self.0.statefulset, &self.0.identity).await?)
+        let Inner { cluster, statefulset, identity, sight, .. } = &*self.0;
+        Ok(lease::hold(cluster, statefulset, identity, sight).await?)
     }
 
     async fn restart(&self, node: &NodeName) -> Result<(), SiteError> {

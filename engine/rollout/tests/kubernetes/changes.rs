@@ -1,12 +1,18 @@
 //! One operator at a time, copies that are cut, and the image of an init container.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
 
-use harness::{UpdateStrategy, eventually};
+use harness::{Gate, UpdateStrategy, eventually, in_time};
 use k8s_openapi::api::core::v1::Container;
-use rollout::{Keeping, KubernetesError, NodeName, Site, SiteError};
+use rollout::{
+    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget, Site,
+    SiteError, ThisRun, World, apply, observe, plan,
+};
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
+use vault_api::Client;
 
 use crate::lab::{FILE, Lab, look, node, place, plugin};
 
@@ -17,27 +23,18 @@ async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
     let held = first.hold().await.unwrap();
     assert_eq!(look(&first).await.holder, None, "one's own lease is nobody else's");
     // The same process is the same holder, so somebody else is another name.
-    let leases: kube::Api<k8s_openapi::api::coordination::v1::Lease> =
-        kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
+    let leases: Leases = kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
     assert_eq!(held.lost(), None);
     held.release().await;
     let free = leases.get("vault-token-plugin-vault").await.unwrap();
     assert_eq!(free.spec.unwrap().holder_identity, None);
 
-    let now = jiff::Timestamp::now();
-    let somebody = json!({"spec": {"holderIdentity": "alice@laptop", "leaseDurationSeconds": 600, "renewTime": format!("{now:.6}")}});
-    let patch = kube::api::Patch::Merge(&somebody);
-    leases.patch("vault-token-plugin-vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    write(&leases, "alice@laptop", 600, 0).await;
     let Err(SiteError::Kubernetes(KubernetesError::Held { holder, .. })) = second.hold().await else {
         panic!("two hold it");
     };
     assert_eq!(holder, "alice@laptop");
-    assert!(look(&second).await.holder.unwrap().starts_with("alice@laptop"));
-
-    let long_ago = now - jiff::SignedDuration::from_secs(700);
-    let expired = json!({"spec": {"renewTime": format!("{long_ago:.6}")}});
-    let patch = kube::api::Patch::Merge(&expired);
-    leases.patch("vault-token-plugin-vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+    write(&leases, "", 600, 0).await;
     let taken = second.hold().await.unwrap();
     drop(taken);
     eventually("a lease that is dropped is given back", async || {
@@ -45,6 +42,86 @@ async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
         lease.spec?.holder_identity.is_none().then_some(())
     })
     .await;
+}
+
+type Leases = kube::Api<k8s_openapi::api::coordination::v1::Lease>;
+
+/// Writes the Lease as a holder does whose clock is `ahead` of this one by so many seconds.
+async fn write(leases: &Leases, holder: &str, lasts: u32, ahead: i64) {
+    let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead);
+    let spec = json!({
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": lasts, "renewTime": format!("{now:.6}")},
+    });
+    let patch = kube::api::Patch::Merge(&spec);
+    leases.patch("vault-token-plugin-vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_lease_is_judged_by_whether_it_is_renewed_and_by_no_clock_of_another_machine() {
+    let lab = Lab::new(|pods| pods.replicas(1)).await;
+    let site = lab.site().await;
+    site.hold().await.unwrap().release().await;
+    let leases: Leases = kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
+
+    // A holder that lives, on a machine whose clock is an hour behind.
+    write(&leases, "alice@laptop", 5, -3600).await;
+    let renewing = async {
+        loop {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            write(&leases, "alice@laptop", 5, -3600).await;
+        }
+    };
+    let refused = tokio::select! {
+        held = site.hold() => held,
+        () = renewing => unreachable!(),
+    };
+    assert!(matches!(refused, Err(SiteError::Kubernetes(KubernetesError::Held { .. }))), "{refused:?}");
+
+    // One that has died, on a machine whose clock is an hour ahead.
+    write(&leases, "bob@laptop", 2, 3600).await;
+    let taken = in_time("the Lease of a holder that has died", site.hold()).await;
+    taken.unwrap().release().await;
+}
+
+#[tokio::test]
+async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed() {
+    let lab = Lab::new(|pods| pods.replicas(1)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let gate = Gate::open(lab.pods.cluster().kubeconfig(), folder.path()).await;
+    let mut choice = lab.choice();
+    choice.cluster.kubeconfig = Some(gate.kubeconfig().to_owned());
+    let site = lab.connect(choice).await.unwrap();
+    let binary = plugin().await;
+    place(&site, &binary).await.unwrap();
+    let entry = json!({"sha256": binary.sha256, "command": FILE, "version": "v1.0.0"});
+    lab.pods.api("vault-0", "PUT", "sys/plugins/catalog/secret/kv-go", Some(entry)).await.success();
+    for mount in ["first", "second"] {
+        let mounted = json!({"type": "kv-go", "config": {"plugin_version": "v1.0.0"}});
+        lab.pods.api("vault-0", "POST", &format!("sys/mounts/{mount}"), Some(mounted)).await.success();
+    }
+
+    // The server is reached without the API server.
+    let mut config = lab.vault();
+    config.address = lab.pods.url("vault-0");
+    let world = World { client: Client::new(&config).unwrap(), site: Some(Arc::new(site)) };
+    let paths = ["first", "second"].map(|path| path.parse().unwrap());
+    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(paths.to_vec()) });
+    let observed = observe(&world, Some(&goal), &ThisRun::default()).await.unwrap();
+    let plan = plan(&observed, &goal).unwrap();
+    assert_eq!(plan.steps.len(), 2);
+    let mut fall_silent = |event: &Event| {
+        if let Event::StepDone { number: 1, .. } = event {
+            gate.silence();
+        }
+    };
+    let cancel = CancelFlag::new();
+    let run = apply(&world, &goal, &plan, &mut fall_silent, &cancel);
+    let ended = tokio::time::timeout(Duration::from_secs(180), run).await.expect("it stops");
+    let Outcome::NeedsPerson { done, left, error, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(done, plan.steps[..1]);
+    assert!(error.contains("the Lease vault-token-plugin-vault could not be renewed for"), "{error}");
+    assert!(left[0].starts_with("first/ was reloaded"), "{left:?}");
+    assert!(left.last().unwrap().starts_with("Run the same command again"), "{left:?}");
 }
 
 #[tokio::test]

@@ -55,6 +55,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// A server that is there answers the first packet at once.
 const CONNECT: Duration = Duration::from_secs(5);
 
+/// How long one request may take. A connection that is open on this side alone, as after a firewall has forgotten it, never
+/// answers.
+const REQUEST: Duration = Duration::from_secs(15);
+
+/// How long a connection may be silent before the kernel asks whether the other side is still there.
+const KEEPALIVE: Duration = Duration::from_secs(15);
+
 impl Cluster {
     pub(super) async fn connect(choice: &ClusterChoice) -> Result<Self, KubernetesError> {
         let unusable = |error| KubernetesError::Kubeconfig(Box::new(error));
@@ -128,7 +135,7 @@ impl Cluster {
         let until = Instant::now() + if met { LONGEST_ABSENCE } else { PATIENCE_WITH_STRANGERS };
         let mut pause = FIRST_PAUSE;
         loop {
-            let answer = ask().await;
+            let answer = within(REQUEST, ask()).await;
             if !matches!(&answer, Err(error) if is_absence(error)) {
                 self.met.store(true, Ordering::Relaxed);
             }
@@ -144,6 +151,16 @@ impl Cluster {
     }
 }
 
+/// What a request comes to within a time limit. One that is given up takes its connection with it.
+pub(super) async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, kube::Error> {
+    let silent =
+        || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()));
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(kube::Error::Service(silent().into())))
+}
+
 /// As kube makes one, but for the delay of small packets: without `TCP_NODELAY` every call waits some 40 ms for the server's
 /// acknowledgement, and what is streamed goes in steps of that.
 fn client(config: Config) -> Result<Client, kube::Error> {
@@ -156,6 +173,9 @@ fn client(config: Config) -> Result<Client, kube::Error> {
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
     tcp.set_nodelay(true);
+    tcp.set_keepalive(Some(KEEPALIVE));
+    tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
+    tcp.set_keepalive_retries(Some(3));
     let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
     connector.set_connect_timeout(config.connect_timeout);
     connector.set_read_timeout(config.read_timeout);

@@ -165,12 +165,14 @@ pub enum KubernetesError {
         wanted: String,
     },
     /// Somebody else changes things.
-    #[error("{holder} is changing plugins here, and was last seen {seconds} s ago; wait until that is done")]
+    #[error(
+        "{holder} is changing plugins here; wait until that is done. Of a run that can no longer end, delete the Lease {lease}"
+    )]
     Held {
         /// Who.
         holder: String,
-        /// Since the holder was last seen.
-        seconds: u64,
+        /// Name of the Lease that says so.
+        lease: String,
     },
     /// A change that would start every pod anew.
     #[error(

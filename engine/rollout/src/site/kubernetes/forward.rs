@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::cluster::Cluster;
+use super::cluster::{Cluster, within};
 use super::error::KubernetesError;
 
 /// A port that leads to a pod for as long as it lives. Which pod can be changed; connections to the one before then end.
@@ -23,6 +23,9 @@ pub(super) struct Forward {
 /// How long a caller's connection waits for a pod that is being replaced.
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// How long a way to a pod may take to open.
+const CONNECT: Duration = Duration::from_secs(10);
 
 impl Forward {
     /// Opens a port. Nothing is connected to before somebody connects to it.
@@ -89,7 +92,7 @@ async fn bridge(
     let (mut forwarder, mut remote) = loop {
         let pod = target.borrow_and_update().clone();
         if let Some(pod) = pod
-            && let Ok(mut forwarder) = cluster.pods().portforward(&pod, &[port]).await
+            && let Ok(mut forwarder) = within(CONNECT, cluster.pods().portforward(&pod, &[port])).await
             && let Some(remote) = forwarder.take_stream(port)
         {
             break (forwarder, remote);

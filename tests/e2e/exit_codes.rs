@@ -1,0 +1,169 @@
+//! Exit codes are true: no command ends with 1 after something that people use has changed, whatever fails, and when.
+
+use std::fs::OpenOptions;
+use std::process::Stdio;
+
+use harness::{Fault, Operation, Program, build};
+use serde_json::{Value, json};
+
+use crate::failing_server::{FailingServer, Loss};
+use crate::lab::{BINARY, Lab, NAME};
+
+/// What people use: every mount of ours, with what it is told to run and runs, and the configuration that it shows.
+async fn in_use(lab: &Lab, mounts: &[&str]) -> Vec<Value> {
+    let mut seen = Vec::new();
+    for mount in mounts {
+        let tuned = lab.vault.api("GET", &format!("sys/mounts/{mount}"), None).await.body["data"].clone();
+        let config = lab.vault.api("GET", &format!("{mount}/config"), None).await.body["data"].clone();
+        seen.push(json!({
+            "plugin_version": tuned["plugin_version"], "running": tuned["running_plugin_version"],
+            "uuid": tuned["uuid"], "config": config,
+        }));
+    }
+    seen
+}
+
+/// Whether a request changes something.
+fn writes(request: &str) -> bool {
+    !request.starts_with("GET ")
+        && !request.starts_with("LIST ")
+        && !request.contains("sys/capabilities-self")
+}
+
+/// Runs a command once for every request that changes something, and for the one behind it, and loses the server there.
+/// `prepare` makes the state that it begins with.
+async fn never_ends_1_after_a_change(lab: &Lab, mounts: &[&str], command: &[&str], prepare: impl AsyncFn()) {
+    let through = |server: &FailingServer| {
+        Program::new(BINARY).env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", lab.vault.root_token())
+    };
+    // The binary is in place from the second time on, as in all that follow.
+    prepare().await;
+    lab.program.run(command).await.success();
+    prepare().await;
+    let whole = FailingServer::new(lab.vault.address(), Loss::Never).await;
+    through(&whole).run(command).await.success();
+    let requests = whole.requests();
+    let mut ends = Vec::new();
+    for at in 1..requests.len() {
+        let (changes, follows) = (writes(&requests[at]), writes(&requests[at - 1]));
+        if !changes && !follows && at + 1 < requests.len() {
+            continue;
+        }
+        // What is not a change is the same to the server, however it is lost.
+        let losses = if changes { vec![Loss::Before(at), Loss::After(at)] } else { vec![Loss::Before(at)] };
+        for loss in losses {
+            prepare().await;
+            let before = in_use(lab, mounts).await;
+            let server = FailingServer::new(lab.vault.address(), loss).await;
+            let output = through(&server).run(command).await;
+            let now = in_use(lab, mounts).await;
+            let what = format!("{loss:?}, {}: {}", requests[at], output.stderr);
+            match output.code {
+                Some(1) => assert_eq!(before, now, "{what}"),
+                Some(0 | 4 | 5) => {}
+                other => panic!("{other:?}, {what}"),
+            }
+            ends.push(output.code);
+        }
+    }
+    assert!(ends.contains(&Some(5)), "{ends:?}");
+}
+
+#[tokio::test]
+async fn a_reload_never_ends_as_if_nothing_had_been_done() {
+    let lab = Lab::registered(&["first", "second"], "1h").await;
+    let command = ["reload", "--mount", "first", "--mount", "second"];
+    let whole = FailingServer::new(lab.vault.address(), Loss::Never).await;
+    let through = |server: &FailingServer| {
+        Program::new(BINARY).env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", lab.vault.root_token())
+    };
+    through(&whole).run(command).await.success();
+    let requests = whole.requests();
+    let first = requests.iter().position(|request| request.contains("reload/backend")).unwrap();
+    for (at, request) in requests.iter().enumerate().skip(first) {
+        let server = FailingServer::new(lab.vault.address(), Loss::After(at)).await;
+        let output = through(&server).run(command).await;
+        // The look on which it ends is the last one.
+        assert_eq!(output.code, Some(5), "{at} {request}: {}", output.stderr);
+        assert!(output.stderr.contains("first/ was"), "{}", output.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_first_registration_never_ends_1_with_a_mount_that_is_there() {
+    let lab = Lab::new().await;
+    let description = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
+    let command = ["register", "-f", description.to_str().unwrap()];
+    never_ends_1_after_a_change(&lab, &["custom"], &command, async || {
+        // Where there is none, it is as wanted.
+        let _gone = lab.vault.api("DELETE", "sys/mounts/custom", None).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_upgrade_never_ends_1_with_a_mount_on_another_version() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    for mount in ["first", "second"] {
+        let register = ["register", "--name", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
+        lab.program.run(register).await.success();
+        lab.vault.api("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
+    }
+    let command = ["upgrade", new.to_str().unwrap(), "--name", NAME, "--no-canary", "--smoke", "kept"];
+    never_ends_1_after_a_change(&lab, &["first", "second"], &command, async || {
+        // The first time there is nothing to go back from.
+        let _back = lab.program.run(["rollback", NAME, "--to", "1.0.0"]).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mount_that_could_not_be_configured_is_left_to_a_person() {
+    let lab = Lab::new().await;
+    let command = ["register", "--name", NAME, "--mount", "custom", "--config", "api_endpoint=nonsense"];
+    let output = lab.program.run(command).await;
+    assert_eq!(output.code, Some(5), "{output:?}");
+    for words in ["Error: could not write custom/config", "custom/ is mounted, and may not be configured"] {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_that_was_half_written_is_left_to_a_person() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let command = ["register", "--name", NAME, "--args", "serve", "--mount", "custom"];
+    let data = ["--config", "metrics_prefix=other", "--role", "developer:ttl=soon"];
+    let output = lab.program.run([&command[..], &data].concat()).await;
+    assert_eq!(output.code, Some(5), "{output:?}");
+    assert!(output.stderr.contains("what was written to custom/config stays"), "{}", output.stderr);
+}
+
+#[tokio::test]
+async fn a_version_that_was_moved_back_beside_a_configuration_that_stays_is_left_to_a_person() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let next = build::next_release(BINARY.as_ref(), env!("CARGO_PKG_VERSION"), lab.folder());
+    lab.upstream.fail(Operation::Mint, Fault::Status(401));
+    let description = lab.description_of(&next, &["custom"], "2h");
+    let file = lab.file("plugin.yaml", &description);
+    let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
+    assert_eq!(output.code, Some(5), "{output:?}");
+    for words in
+        ["Moved back to the version before: custom/", "What was written to custom/roles/developer stays."]
+    {
+        assert!(output.stderr.contains(words), "{}", output.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_written_does_not_hide_that_everything_was_done() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let full = || Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let reload = lab.program.spawn_into(["reload", "--mount", "custom"], full(), Stdio::piped());
+    let ended = reload.wait_with_output().await.unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(5), "{said}");
+    assert!(said.contains("Everything was done."), "{said}");
+    let status = lab.program.spawn_into(["status"], full(), Stdio::piped()).wait_with_output().await.unwrap();
+    assert_eq!(status.status.code(), Some(1), "a look changes nothing");
+}
