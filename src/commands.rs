@@ -30,3 +30,4 @@ mod owner;
 mod place;
 mod probe;
 mod registry;
+mod sensitive;

@@ -154,8 +154,7 @@ impl PluginYaml {
             .is_some_and(|map| map.len() == 1 && (map.contains_key("file") || map.contains_key("env")));
         if !is_reference {
             return if pairs::is_secret(key) {
-                Err(CommandError::usage(format!("{key} is written out in the file"))
-                    .hint(format!("Refer to it: {key}: {{file: ./path}} or {key}: {{env: NAME}}.")))
+                Err(written_out(key, key))
             } else {
                 Ok(Wanted::Plain(value.clone()))
             };
@@ -184,6 +183,12 @@ impl PluginYaml {
         }
         Ok(Self { directory, ..yaml })
     }
+}
+
+/// What a secret is answered with that stands in the file itself. `what` names it.
+pub(crate) fn written_out(what: &str, key: &str) -> CommandError {
+    CommandError::usage(format!("{what} is written out in the file, and is a secret"))
+        .hint(format!("Refer to it: {key}: {{file: ./path}} or {key}: {{env: NAME}}."))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Data on the command line: what is written to the paths of a mount, and the environment of a plugin.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rollout::Wanted;
 use serde_json::Value;
@@ -32,6 +32,19 @@ pub(crate) fn writes(config: &[String], roles: &[String], others: &[String]) -> 
         add(flag[0].trim_matches('/').to_owned(), pair("--write", &flag[1])?);
     }
     Ok(writes)
+}
+
+/// The paths and fields whose values stand on the command line themselves, neither in a file nor on standard input.
+pub(crate) fn typed(config: &[String], roles: &[String], others: &[String]) -> BTreeSet<(String, String)> {
+    let config = config.iter().map(|pair| ("config".to_owned(), pair.as_str()));
+    let roles = roles.iter().filter_map(|flag| flag.split_once(':'));
+    let roles = roles.map(|(name, pair)| (format!("roles/{name}"), pair));
+    let others = others.chunks_exact(2).map(|flag| (flag[0].trim_matches('/').to_owned(), flag[1].as_str()));
+    let typed = config.chain(roles).chain(others).filter_map(|(path, pair)| {
+        let (key, value) = pair.split_once('=')?;
+        (!value.starts_with('@') && value != "-").then(|| (path, key.to_owned()))
+    });
+    typed.collect()
 }
 
 /// The variables as `KEY=value`; those of `--env` come before others of the same name.

@@ -18,5 +18,6 @@ mod load;
 mod manifests;
 mod operate;
 mod plain;
+mod sensitive;
 mod twin;
 mod upgrade;

@@ -43,6 +43,7 @@ fn engine() -> Engine<Greeter> {
                 .help("A greeting.", "What to say to somebody.")
                 .field("name", Field::string().describe("Whom to greet."))
                 .field("text", Field::string().describe("What to say.").default("hello"))
+                .field("password", Field::string().describe("By which the greeting is known.").sensitive())
                 .exists(exists)
                 .on(Operation::Create, "Store a greeting.", write)
                 .on(Operation::Update, "Change a greeting.", write)

@@ -11,8 +11,9 @@ use rollout::{
 use vault_api::catalog::PluginType;
 
 use crate::commands::brought::{environment, kind, missing, parse_mount, program, read, version};
-use crate::commands::data::{Writes, writes};
+use crate::commands::data::{Writes, typed, writes};
 use crate::commands::probe::probe_for;
+use crate::commands::sensitive::SensitiveFields;
 use crate::commands::{place, site};
 use crate::config::PluginYaml;
 use crate::context::Context;
@@ -87,6 +88,7 @@ pub(super) async fn gather(
 ) -> Result<(World, Register), CommandError> {
     let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
     let mut writes = writes(&flags.config, &flags.role, &flags.write)?;
+    let typed = typed(&flags.config, &flags.role, &flags.write);
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let program = program(flags.binary, &yaml)?;
     let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
@@ -105,6 +107,11 @@ pub(super) async fn gather(
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;
+    if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
+        let sensitive = SensitiveFields::of(&binary, &args, &env).await?;
+        sensitive.check_file(&mounts)?;
+        sensitive.protect(&mut writes, &typed, ui);
+    }
     let has_data = !writes.is_empty() || flags.smoke.is_some();
     let mount = match flags.mount {
         Some(mount) => Some(mount),

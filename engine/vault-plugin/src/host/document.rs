@@ -113,6 +113,8 @@ impl Reader<'_> {
             description: text(schema, "description").to_owned(),
             required: false,
             deprecated: flag(schema, "deprecated"),
+            // The word of Vault's SDK, and of OpenBao's and ours.
+            sensitive: flag(&schema["x-vault-displayAttrs"], "sensitive"),
             values: array(&schema["enum"])
                 .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
                 .collect(),
@@ -186,6 +188,7 @@ mod tests {
                 "Write": {"required": ["ttl"], "properties": {
                     "ttl": {"type": "integer", "format": "seconds"},
                     "mode": {"type": "string", "enum": ["a", "b"]},
+                    "password": {"type": "string", "x-vault-displayAttrs": {"sensitive": true}},
                 }},
             }},
         });
@@ -198,6 +201,7 @@ mod tests {
         let fields = &role.operations[&Verb::Write].fields;
         assert_eq!((fields["ttl"].kind.as_str(), fields["ttl"].required), ("integer (seconds)", true));
         assert_eq!(fields["mode"].values.len(), 2);
+        assert!(fields["password"].sensitive && !fields["mode"].sensitive);
     }
 
     #[test]

@@ -129,6 +129,9 @@ pub struct FieldInfo {
     pub required: bool,
     /// Whether it is one to avoid.
     pub deprecated: bool,
+    /// Whether its value is a secret, as far as the engine says.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub sensitive: bool,
     /// The only values, where there is a list of them.
     pub values: BTreeSet<String>,
 }
