@@ -303,6 +303,9 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l write -d 'Data of any other path of the trial mount' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l smoke -d 'Path to try on every mount that is moved, and on a trial mount that has data; a lease is revoked again' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s f -l file -d 'Plugin, data and trials in a file, as `register` takes it; flags come before it' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l canary-config -d 'Which configuration the trial mount gets [default: trial where there is data of it, else live]' -r -f -a "live\t'That of the first mount of the file that has one. Not for an engine that changes its own credential when it is configured: it would take that of the live mount away'
+trial\t'What --config, --role and --write say'
+none\t'None: the version is started there, and not tried'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l image -d 'Image of the init container that brings this version and those before' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r

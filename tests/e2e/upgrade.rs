@@ -122,6 +122,24 @@ async fn an_upgrade_shows_its_plan_does_it_and_finds_nothing_to_do_after_it() {
 }
 
 #[tokio::test]
+async fn the_trial_mount_gets_the_configuration_of_the_live_one_unless_it_is_told_otherwise() {
+    let (lab, file) = two_mounts().await;
+    let canaries = || {
+        let log = lab.vault.audit_log();
+        let path = |line: &Value| line["request"]["path"].as_str().unwrap_or_default().to_owned();
+        let written = log.iter().filter(|line| line["type"] == "request").map(path);
+        written.filter(|path| path.starts_with("vault-token-plugin-canary/")).collect::<Vec<_>>()
+    };
+    let plan = lab.program.run([upgrade(&file), vec!["--dry-run"]].concat()).await;
+    let said = "copy config, roles/developer of first/ to it and try creds/developer";
+    assert!(plan.stderr.contains(said), "{plan:?}");
+
+    let output = lab.program.run([upgrade(&file), vec!["--canary-config", "none"]].concat()).await;
+    output.success();
+    assert_eq!(canaries(), Vec::<String>::new(), "nothing is written to it or read from it");
+}
+
+#[tokio::test]
 async fn killed_after_every_step_the_same_command_goes_on() {
     let lab = Lab::new().await;
     kill_after_every_step(&lab, 11).await;

@@ -92,6 +92,9 @@ pub enum Step {
         path: MountPath,
         /// Paths below it that are written.
         writes: Vec<String>,
+        /// The mount whose configuration that is; `None` when it is the trial's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        live: Option<MountPath>,
         /// Path below it that is read.
         read: Option<String>,
     },
@@ -218,10 +221,18 @@ impl fmt::Display for Step {
             Self::MountCanary { path, plugin, version, .. } => {
                 write!(f, "mount {plugin} {} for a trial at {path}", version.tagged())
             }
-            Self::TryCanary { path, read: None, writes } if writes.is_empty() => write!(f, "prove {path}"),
-            Self::TryCanary { path, read: None, .. } => write!(f, "prove and configure {path}"),
-            Self::TryCanary { path, read: Some(read), .. } => {
-                write!(f, "prove {path}, configure it and try {read}")
+            Self::TryCanary { path, writes, live, read } => {
+                write!(f, "prove {path}")?;
+                let writes = writes.join(", ");
+                match live {
+                    _ if writes.is_empty() => {}
+                    Some(live) => write!(f, ", copy {writes} of {live} to it")?,
+                    None => write!(f, ", write {writes} to it")?,
+                }
+                match read {
+                    Some(read) => write!(f, " and try {read}"),
+                    None => Ok(()),
+                }
             }
             Self::RemoveCanary { path } => write!(f, "remove {path}"),
             Self::ReloadMount { path } => write!(f, "reload {path}"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args};
+use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
     Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Target, ThisRun, Trial, Upgrade,
     Version, World, WriteGoal, observe, observe_server,
@@ -12,9 +12,10 @@ use vault_api::catalog::{self, EntryName, PluginType};
 use super::compatible::breaking;
 use super::image::{Image, Taken};
 use crate::commands::brought::{environment, missing, program, read, version};
-use crate::commands::data::writes;
+use crate::commands::data::{typed, writes};
 use crate::commands::probe::probe_for;
 use crate::commands::register::{from_file, survival};
+use crate::commands::sensitive::SensitiveFields;
 use crate::commands::{place, site};
 use crate::config::PluginYaml;
 use crate::context::Context;
@@ -61,6 +62,9 @@ pub(super) struct Flags {
     /// Plugin, data and trials in a file, as `register` takes it; flags come before it
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Which configuration the trial mount gets [default: trial where there is data of it, else live]
+    #[arg(long, value_name = "WHICH", value_enum, conflicts_with = "no_canary")]
+    canary_config: Option<CanaryConfig>,
     /// Do not try the version on a mount of its own first
     #[arg(long, action = ArgAction::SetTrue)]
     no_canary: bool,
@@ -81,6 +85,18 @@ pub(super) struct Flags {
     rehearse_failover: bool,
 }
 
+/// Which configuration the trial mount gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum CanaryConfig {
+    /// That of the first mount of the file that has one. Not for an engine that changes its own credential when it is
+    /// configured: it would take that of the live mount away
+    Live,
+    /// What --config, --role and --write say
+    Trial,
+    /// None: the version is started there, and not tried
+    None,
+}
+
 /// Puts everything together. Nothing is changed; the binary is started and ended. One that was taken out of an image goes with the
 /// last part of the answer.
 pub(super) async fn gather(
@@ -89,7 +105,8 @@ pub(super) async fn gather(
     ui: &mut Ui,
 ) -> Result<(World, Upgrade, Option<Taken>), CommandError> {
     let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
-    let flagged = writes(&flags.config, &flags.role, &flags.write)?;
+    let mut flagged = writes(&flags.config, &flags.role, &flags.write)?;
+    let typed = typed(&flags.config, &flags.role, &flags.write);
     let own = flags.binary.is_none() && yaml.plugin.binary.is_none();
     let image = flags.binary.as_deref().map(|named| Image::named(named, context)).transpose()?.flatten();
     let mut world = site::reach(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
@@ -134,13 +151,18 @@ pub(super) async fn gather(
     }
 
     let mounts = from_file(&yaml)?;
+    if !flagged.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
+        let sensitive = SensitiveFields::of(&binary, &args, &env).await?;
+        sensitive.check_file(&mounts)?;
+        sensitive.protect(&mut flagged, &typed, ui);
+    }
     let trials = trials(&observed, &name, &flags.mounts, &mounts, flags.smoke.as_deref());
     let canary = if flags.no_canary {
         Canary::Skip
     } else {
         let flagged: Vec<WriteGoal> =
             flagged.into_iter().map(|(path, data)| WriteGoal { path, data }).collect();
-        canary(flagged, mounts, flags.smoke)
+        canary(flags.canary_config, flagged, mounts, flags.smoke)?
     };
     let image = flags.image.or_else(|| taken.as_ref()?.reference().filter(|_| !flags.allow_ephemeral));
     let survival = survival(image, flags.allow_ephemeral);
@@ -205,12 +227,89 @@ fn trials(
 }
 
 /// Configured by the flags, else as the file configures the first mount that it tries. Without data it can only be started.
-fn canary(flagged: Vec<WriteGoal>, file: Vec<MountGoal>, smoke: Option<String>) -> Canary {
-    if !flagged.is_empty() {
-        return Canary::Mount { writes: flagged, read: smoke };
+fn canary(
+    config: Option<CanaryConfig>,
+    flagged: Vec<WriteGoal>,
+    file: Vec<MountGoal>,
+    smoke: Option<String>,
+) -> Result<Canary, CommandError> {
+    let has_flags = !flagged.is_empty();
+    let live = file.into_iter().find(|mount| !mount.writes.is_empty());
+    match (config, live) {
+        (Some(CanaryConfig::Trial), _) if !has_flags => {
+            Err(CommandError::usage("there is no data for --canary-config trial")
+                .hint("Give it with --config, --role or --write."))
+        }
+        (Some(CanaryConfig::Live | CanaryConfig::None), _) if has_flags => {
+            Err(CommandError::usage("--config, --role and --write are data of the trial mount")
+                .hint("They go with --canary-config trial."))
+        }
+        (Some(CanaryConfig::Trial), _) | (None, _) if has_flags => {
+            Ok(Canary::Mount { writes: flagged, live: None, read: smoke })
+        }
+        (Some(CanaryConfig::Live), None) => {
+            Err(CommandError::usage("there is no configuration for --canary-config live")
+                .hint("No server shows secrets, so it comes from the file of -f that `register` takes."))
+        }
+        (Some(CanaryConfig::Live) | None, Some(MountGoal { path, writes, smoke: own })) => {
+            Ok(Canary::Mount { writes, live: Some(path), read: smoke.or(own) })
+        }
+        (Some(CanaryConfig::None | CanaryConfig::Trial), _) | (None, None) => {
+            Ok(Canary::Mount { writes: Vec::new(), live: None, read: None })
+        }
     }
-    match file.into_iter().find(|mount| !mount.writes.is_empty()) {
-        Some(MountGoal { path: _, writes, smoke: own }) => Canary::Mount { writes, read: smoke.or(own) },
-        None => Canary::Mount { writes: Vec::new(), read: None },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn the_trial_mount_gets_what_was_asked_for_or_nothing_is_done() {
+        use CanaryConfig::{Live, None as Nothing, Trial};
+        let write = |path: &str| WriteGoal { path: path.into(), data: BTreeMap::new() };
+        let file = || {
+            vec![MountGoal {
+                path: "custom".parse().expect("a path"),
+                writes: vec![write("config")],
+                smoke: Some("creds/file".into()),
+            }]
+        };
+        let smoke = || Some("creds/flag".to_owned());
+        let shown = |config, flags: &[WriteGoal], file: Vec<MountGoal>| match canary(
+            config,
+            flags.to_vec(),
+            file,
+            smoke(),
+        ) {
+            Ok(Canary::Mount { writes, live, read }) => {
+                let paths: Vec<String> = writes.into_iter().map(|write| write.path).collect();
+                format!(
+                    "{} {} {}",
+                    paths.join(","),
+                    live.map_or("-".into(), |it| it.to_string()),
+                    read.is_some()
+                )
+            }
+            Ok(Canary::Skip) => "skipped".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let flags = [write("roles/a")];
+        for (config, flags, file, expected) in [
+            (None, &flags[..], file(), "roles/a - true"),
+            (None, &[], file(), "config custom/ true"),
+            (None, &[], Vec::new(), " - false"),
+            (Some(Live), &[], file(), "config custom/ true"),
+            (Some(Live), &[], Vec::new(), "there is no configuration for --canary-config live"),
+            (Some(Live), &flags, file(), "--config, --role and --write are data of the trial mount"),
+            (Some(Trial), &flags, file(), "roles/a - true"),
+            (Some(Trial), &[], file(), "there is no data for --canary-config trial"),
+            (Some(Nothing), &[], file(), " - false"),
+            (Some(Nothing), &flags, file(), "--config, --role and --write are data of the trial mount"),
+        ] {
+            assert_eq!(shown(config, flags, file), expected, "{config:?}");
+        }
     }
 }

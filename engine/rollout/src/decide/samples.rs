@@ -177,7 +177,7 @@ pub(crate) fn upgrade() -> Upgrade {
         target: Target::Brought(Box::new(register().plugin)),
         only: Vec::new(),
         downgrade: Downgrade::Refuse,
-        canary: Canary::Mount { writes: Vec::new(), read: None },
+        canary: Canary::Mount { writes: Vec::new(), live: None, read: None },
         trials: Vec::new(),
         breaks: Vec::new(),
         survival: Survival::Needed,

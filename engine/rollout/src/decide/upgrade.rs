@@ -158,7 +158,7 @@ impl<'a> View<'a> {
     }
 
     fn canary(&self) -> Option<Step> {
-        let Canary::Mount { writes, read } = &self.upgrade.canary else { return None };
+        let Canary::Mount { writes, live, read } = &self.upgrade.canary else { return None };
         let path = self.upgrade.canary_path();
         let run = &self.observed.this_run;
         if run.tried.contains(path.as_str()) || !self.needs_switch() {
@@ -166,7 +166,7 @@ impl<'a> View<'a> {
         }
         if self.observed.mounts.contains_key(path.as_str()) {
             let writes = writes.iter().map(|write| write.path.clone()).collect();
-            return Some(Step::TryCanary { path, writes, read: read.clone() });
+            return Some(Step::TryCanary { path, writes, live: live.clone(), read: read.clone() });
         }
         let version = self.upgrade.version().clone();
         let mount = |plugin: String, version_from| {

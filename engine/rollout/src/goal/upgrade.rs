@@ -73,6 +73,8 @@ pub enum Canary {
     Mount {
         /// What is written there before it is tried.
         writes: Vec<WriteGoal>,
+        /// The mount whose configuration that is; `None` when it is the trial's own.
+        live: Option<MountPath>,
         /// What is read there, below the mount.
         read: Option<String>,
     },

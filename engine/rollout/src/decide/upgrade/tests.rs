@@ -46,14 +46,18 @@ fn without_canary() -> Upgrade {
 fn every_step_in_its_order() {
     let trials = vec![Trial { mount: path("custom"), below: "creds/dev".into() }];
     let rehearsal = Rehearsal::EveryNode;
-    let canary = Canary::Mount { writes: register().mounts.remove(0).writes, read: Some("creds/dev".into()) };
+    let canary = Canary::Mount {
+        writes: register().mounts.remove(0).writes,
+        live: Some(path("custom")),
+        read: Some("creds/dev".into()),
+    };
     assert_eq!(
         shown(&old_fleet(), Upgrade { trials, rehearsal, canary, ..upgrade() }),
         [
             "place custom-1.2.3 in /vault/plugins on vault-0, vault-1, vault-2",
             "register secret plugin custom v1.2.3",
             "mount custom v1.2.3 for a trial at vault-token-plugin-canary/custom-1.2.3/",
-            "prove vault-token-plugin-canary/custom-1.2.3/, configure it and try creds/dev",
+            "prove vault-token-plugin-canary/custom-1.2.3/, copy config of custom/ to it and try creds/dev",
             "remove vault-token-plugin-canary/custom-1.2.3/",
             "move custom/ from v1.0.0 to v1.2.3",
             "move team/ from v1.0.0 to v1.2.3",
