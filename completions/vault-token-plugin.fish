@@ -192,6 +192,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand pa
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l bin -d 'Which binary of the package, if it has several' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l name -d 'Name of the plugin [default: that of the file, without its version]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l arg -d 'Argument of the plugins when they are started to be looked at' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l env -d 'Environment of the plugins when they are started to be looked at; the value can be @FILE or - (standard input)' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l platform -d 'Platform to make an image for [default: those of the binaries that can be started here]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l loader -d 'Static build of this program, which loads the plugins in the image; one for each platform [default: this program]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand package" -l layout -d 'Write the image as an OCI layout' -r -F
@@ -467,6 +468,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand st
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s q -l quiet -d 'Say only what went wrong'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l arg -d 'Argument of the plugin; can be given more than once' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l env -d 'Environment of the plugin; the value can be @FILE or - (standard input)' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l explain -d 'Say what an error or a log means: the text, or - (standard input)' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l plugin-dir -d 'Plugin directory of the server on this machine [default: what the server says]' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l fail-on -d 'Exit with 3 for a finding as bad as this, or worse' -r -f -a "breaks-now\t'Requests fail at this moment'

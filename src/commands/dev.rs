@@ -61,14 +61,14 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended,
     let started = Instant::now();
     let DevArgs { subject, listen, data, server, watch, command } = args;
     let mut interrupts = Interrupts::new()?;
-    let subject = Subject::find(subject, data.as_deref(), ui).await?;
+    let subject = Subject::find(subject, data.as_deref(), context, ui).await?;
     let door = match listen {
         Some(address) => Door::at(address),
         None if command.is_empty() => Door::usual(),
         None => Door::any_port(),
     };
     let (lines, mut log) = mpsc::unbounded_channel();
-    let started_server = Server::start(server, door, data.clone(), lines.clone()).await;
+    let started_server = Server::start(server, door, data.clone(), context.isolation(), lines.clone()).await;
     let mut server = started_server.inspect_err(|_| say_all(&mut log, ui))?;
     if let Some(data) = &data {
         subject.keep(data)?;
@@ -117,7 +117,7 @@ impl Stay<'_> {
         say_all(log, ui);
         // Who is told that it is at work may change the binary at once.
         let watch = match self.watch {
-            true => Some(Watch::new(&world, self.subject.register()).await?),
+            true => Some(Watch::new(&world, self.subject.register(), self.context.isolation()).await?),
             false => None,
         };
         let mut watching = pin!(watch::put_to_work(watch, self.lines.clone()));

@@ -5,6 +5,7 @@ mod heard;
 #[cfg(test)]
 mod pages;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use serde::Serialize;
 use self::heard::Heard;
 use crate::commands::carry_out::{Consent, carry_out};
 use crate::commands::interrupts::Interrupts;
-use crate::commands::{place, probe};
+use crate::commands::{data, place, probe};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -34,6 +35,9 @@ pub struct DoctorArgs {
     /// Argument of the plugin; can be given more than once
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true, requires = "binary")]
     args: Vec<String>,
+    /// Environment of the plugin; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE", requires = "binary")]
+    env: Vec<String>,
     /// Say what an error or a log means: the text, or - (standard input)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
     explain: Option<String>,
@@ -108,11 +112,11 @@ struct Line {
 /// # Errors
 /// When the server, the cluster or the binary cannot be looked at, or a cure fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, args, explain, logs, plugin_dir, fix, yes, fail_on, format } = args;
+    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, fix, yes, fail_on, format } = args;
     let report = if let Some(text) = explain {
         DoctorReport::explained(&text_of(text)?)
     } else if let Some(binary) = binary {
-        DoctorReport::new(judge(&binary, &args, ui).await?, Vec::new())
+        DoctorReport::new(judge(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
         let world = place::found(context, plugin_dir).await?;
         let (mut findings, mut not_seen) = diagnose(&examine(&world).await?);
@@ -146,7 +150,14 @@ fn text_of(text: String) -> Result<String, CommandError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-async fn judge(path: &Path, args: &[String], ui: &mut Ui) -> Result<Vec<Finding>, CommandError> {
+async fn judge(
+    path: &Path,
+    args: &[String],
+    env: &[String],
+    context: &Context,
+    ui: &mut Ui,
+) -> Result<Vec<Finding>, CommandError> {
+    let env = data::environment(BTreeMap::new(), env)?;
     let unusable =
         |error: std::io::Error| CommandError::usage(format!("{} is no path", path.display())).because(error);
     let path = std::path::absolute(path).map_err(unusable)?;
@@ -154,7 +165,7 @@ async fn judge(path: &Path, args: &[String], ui: &mut Ui) -> Result<Vec<Finding>
     ui.end_progress();
     let binary = binary.map_err(|error| CommandError::usage("there is nothing to judge").because(error))?;
     let probed = match binary.fit_for(Machine::of_this_process()) {
-        Ok(()) => probe::probe(&path, args, &[]).await,
+        Ok(()) => probe::probe(probe::untrusted(&path, args, &env, context, ui)).await,
         Err(refusal) => Probed::NotRun { why: refusal.to_string() },
     };
     Ok(diagnose_binary(&binary, &probed))

@@ -1,20 +1,19 @@
 //! `inspect`: what a plugin is and offers, or what differs between two of them.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 use rollout::{Binary, Format, Linkage};
 use serde::Serialize;
-use vault_plugin::host::{self, Difference, Ending, Inspection, Launch, PathInfo};
+use vault_api::Secret;
+use vault_plugin::host::{self, Difference, Ending, Inspection, PathInfo};
 use vault_plugin::logical::BackendType;
 
 use crate::commands::data;
-use crate::commands::probe::cure;
+use crate::commands::probe::{cure, untrusted};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::ui::{Report, Ui};
@@ -84,12 +83,10 @@ pub struct Line {
 /// When a file cannot be read, or is no plugin that starts.
 pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<InspectReport, CommandError> {
     let InspectArgs { binary, other, args, env, options } = args;
-    let env = data::environment(BTreeMap::new(), &env)?;
-    let env = env.iter().filter_map(|line| line.expose().split_once('='));
     let start = Start {
-        args: args.into_iter().map(OsString::from).collect(),
-        env: env.map(|(key, value)| (key.into(), value.into())).collect(),
-        timeout: context.timeout(),
+        args,
+        env: data::environment(BTreeMap::new(), &env)?,
+        context,
         options: options.iter().map(|text| option(text)).collect::<Result<_, _>>()?,
     };
     let (binary, inspection) = start.inspect(&binary, ui).await?;
@@ -105,15 +102,14 @@ pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<In
 }
 
 /// How plugins are started.
-struct Start {
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
+struct Start<'a> {
+    args: Vec<String>,
+    env: Vec<Secret>,
     options: BTreeMap<String, String>,
-    /// How long the handshake may take; Vault's own minute where nobody says.
-    timeout: Option<Duration>,
+    context: &'a Context,
 }
 
-impl Start {
+impl Start<'_> {
     async fn inspect(&self, path: &Path, ui: &mut Ui) -> Result<(Binary, Inspection), CommandError> {
         let path = std::path::absolute(path).map_err(|error| {
             CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
@@ -122,13 +118,8 @@ impl Start {
         ui.end_progress();
         let binary =
             binary.map_err(|error| CommandError::usage("there is no plugin to inspect").because(error))?;
-        // Where it puts its socket: a plugin that has to be killed leaves it there.
-        let scratch = tempfile::tempdir()
-            .map_err(|error| CommandError::failed("could not make a temporary directory").because(error))?;
-        let mut env = self.env.clone();
-        env.push(("TMPDIR".into(), scratch.path().into()));
-        let mut launch = Launch { args: self.args.clone(), env, ..Launch::new(&path) };
-        launch.start_timeout = self.timeout.unwrap_or(launch.start_timeout);
+        let mut launch = untrusted(&path, &self.args, &self.env, self.context, ui);
+        launch.start_timeout = self.context.timeout().unwrap_or(launch.start_timeout);
         match host::inspect(launch, self.options.clone()).await {
             Ok(inspection) => Ok((binary, inspection)),
             Err(error) => {

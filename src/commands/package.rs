@@ -40,6 +40,9 @@ pub struct PackageArgs {
     /// Argument of the plugins when they are started to be looked at
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     args: Vec<String>,
+    /// Environment of the plugins when they are started to be looked at; the value can be @FILE or - (standard input)
+    #[arg(long, value_name = "KEY=VALUE")]
+    env: Vec<String>,
     /// Platform to make an image for [default: those of the binaries that can be started here]
     #[arg(long, value_name = "OS/ARCH")]
     platform: Vec<Platform>,
@@ -94,7 +97,7 @@ pub async fn run(args: PackageArgs, context: &Context, ui: &mut Ui) -> Result<Pa
         Some(directory) => Some(build::build(directory, args.bin.as_deref(), ui).await?),
         None => None,
     };
-    let inputs = Inputs::check(&args, built, !outputs.is_empty(), ui).await?;
+    let inputs = Inputs::check(&args, built, !outputs.is_empty(), context, ui).await?;
     let name = outputs.name(inputs.image_name(args.tag.as_deref()))?;
     let sums = inputs.sums();
     let result = if args.dry_run { Ended::DryRun } else { Ended::Done };

@@ -3,25 +3,24 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rollout::{Binary, Machine, Probe, Probed, Refusal, World};
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
-use vault_plugin::host::{CallError, InspectError, LaunchError, StartError};
+use vault_plugin::host::{CallError, InspectError, IsolationGap, Launch, LaunchError, StartError};
 use vault_plugin::logical::BackendType;
+
+use crate::context::Context;
+use crate::ui::Ui;
 
 /// Starts a binary that is to run at a site, if this machine is one that can.
 ///
 /// # Errors
 /// When it could not run at the site either.
-pub(crate) async fn probe_for(
-    world: &World,
-    binary: &Binary,
-    args: &[String],
-    env: &[Secret],
-) -> Result<Probed, Refusal> {
+pub(crate) async fn probe_for(world: &World, binary: &Binary, plugin: Launch) -> Result<Probed, Refusal> {
     match binary.fit_for(Machine::of_this_process()) {
-        Ok(()) => Ok(probe(&binary.path, args, env).await),
+        Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster say themselves what they are.
         Err(Refusal::WrongArchitecture { binary, site, .. }) if world.site.is_some() => {
             Ok(Probed::NotRun { why: format!("it is built for {binary} and this machine is {site}") })
@@ -30,13 +29,49 @@ pub(crate) async fn probe_for(
     }
 }
 
-/// Starts `program`, asks what it is, and ends it.
-pub(crate) async fn probe(program: &Path, args: &[String], env: &[Secret]) -> Probed {
+/// How a binary is started that may be hostile: it gets `env` and nothing that is the caller's. Warns, once, of what it could
+/// see in spite of that; of this program itself there is nothing to say.
+pub(crate) fn untrusted(
+    program: &Path,
+    args: &[String],
+    env: &[Secret],
+    context: &Context,
+    ui: &mut Ui,
+) -> Launch {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    let same = |own: std::path::PathBuf| own.canonicalize().ok() == program.canonicalize().ok();
+    let is_own = std::env::current_exe().is_ok_and(same);
+    if !is_own && !WARNED.swap(true, Ordering::Relaxed) {
+        IsolationGap::all().into_iter().for_each(|gap| ui.warn(warning(gap)));
+    }
     let variable = |line: &Secret| {
         line.expose().split_once('=').map(|(key, value)| (OsString::from(key), OsString::from(value)))
     };
-    let (args, env) = (args.iter().map(Into::into).collect(), env.iter().filter_map(variable).collect());
-    match vault_plugin::probe(program, args, env).await {
+    Launch {
+        args: args.iter().map(Into::into).collect(),
+        env: env.iter().filter_map(variable).collect(),
+        isolation: context.isolation(),
+        ..Launch::new(program)
+    }
+}
+
+fn warning(gap: IsolationGap) -> &'static str {
+    match gap {
+        IsolationGap::Root => {
+            "this command runs as root, and a hostile plugin binary that it starts cannot be kept from every secret on this \
+             machine. Look at a binary that you do not trust as another user."
+        }
+        IsolationGap::NoLandlock => {
+            "the kernel has no Landlock, so a hostile plugin binary that this command starts can read your files, such as \
+             ~/.vault-token and ~/.kube/config, and the environment of your shell. Look at a binary that you do not trust as \
+             a user without secrets."
+        }
+    }
+}
+
+/// Starts a plugin, asks what it is, and ends it.
+pub(crate) async fn probe(plugin: Launch) -> Probed {
+    match vault_plugin::probe(plugin).await {
         Ok(report) => Probed::Ran(Probe {
             version: Some(report.version).filter(|version| !version.is_empty()),
             kind: Some(match report.kind {

@@ -34,6 +34,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("dialoguer", &[ROOT]),
     ("indicatif", &[ROOT]),
     ("docker_credential", &["oci-image"]),
+    ("landlock", &["go-plugin"]),
     ("kube", &["rollout", HARNESS]),
     ("oci-client", &["oci-image"]),
     ("prost", &["go-plugin", "vault-plugin"]),

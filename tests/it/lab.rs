@@ -24,7 +24,7 @@ pub(crate) struct Lab {
     pub(crate) vault: DevVault,
     pub(crate) upstream: Upstream,
     pub(crate) program: Program,
-    plugins: TempDir,
+    pub(crate) plugins: TempDir,
 }
 
 impl Lab {
@@ -208,6 +208,8 @@ static FLEETING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"process \d+", "process <pid>"),
         (r"\b[0-9a-f]{12}\b( +\d+)?", "<sha256 and processes>"),
         (r"35[89]\d", "3600"),
+        // Of the user and the kernel that the tests run with.
+        (r"(?m)^Warning: (this command runs as root|the kernel has no Landlock).*\n", ""),
     ];
     patterns.map(|(pattern, name)| (Regex::new(pattern).unwrap(), name)).into()
 });

@@ -10,6 +10,7 @@ mod creds_login;
 mod creds_watch;
 mod dev;
 mod doctor;
+mod foreign;
 mod host;
 mod house;
 mod inspect;

@@ -167,8 +167,7 @@ impl Core {
             Ok(_) => return Err(SpawnError::Mismatch.to_string()),
             Err(source) => return Err(SpawnError::Checksum { source }.to_string()),
         }
-        let args = entry.args.iter().map(OsString::from).collect();
-        match probe(program, args, entry.environment()).await {
+        match probe(self.processes().launch_of(entry, program)).await {
             Ok(report) => Ok(report.version),
             Err(error) => Err(Failure::internal(&error).text.unwrap_or_default()),
         }

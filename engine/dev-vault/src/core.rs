@@ -25,6 +25,7 @@ use crate::policy::default::{DEFAULT, RESPONSE_WRAPPING};
 use crate::store::Store;
 use crate::token::{ROOT_TOKEN_PATH, Token, random_id};
 use vault_plugin::framework::ttl::Limits;
+use vault_plugin::host::Isolation;
 
 const IDENTITY: &str = "core/identity";
 pub(crate) const POLICIES: &str = "sys/policy/";
@@ -107,7 +108,7 @@ impl Core {
         settings: Settings,
         store: Arc<Store>,
         audit: Option<Audit>,
-        log: LogSink,
+        (log, isolation): (LogSink, Isolation),
     ) -> Result<Core, StoreError> {
         let identity = match store.read(IDENTITY)? {
             Some(identity) => identity,
@@ -123,7 +124,7 @@ impl Core {
             settings,
             store,
             identity,
-            processes: Processes::new(log.clone()),
+            processes: Processes::new(log.clone(), isolation),
             log,
             audit,
             sealed: AtomicBool::new(true),

@@ -18,6 +18,7 @@ use crate::store::Store;
 use crate::token::random_token;
 use crate::{StoreError, expiration, http, rollback};
 use vault_plugin::framework::ttl::Limits;
+use vault_plugin::host::Isolation;
 
 /// How long requests in flight may take when the server is stopped.
 const GRACE: Duration = Duration::from_secs(5);
@@ -41,6 +42,8 @@ pub struct Options {
     pub plugin_directory: Option<PathBuf>,
     /// The file to append the audit log to.
     pub audit: Option<PathBuf>,
+    /// What plugins inherit from this process.
+    pub isolation: Isolation,
     /// Where events go.
     pub log: LogSink,
     /// How long leases live where neither mount nor engine says; 768 hours in Vault.
@@ -64,6 +67,7 @@ impl Default for Options {
             data: None,
             plugin_directory: None,
             audit: None,
+            isolation: Isolation::Inherit,
             log: Arc::new(|_| {}),
             default_lease_ttl: 32 * day,
             max_lease_ttl: 32 * day,
@@ -129,7 +133,7 @@ impl DevVault {
             rollback_period: options.rollback_period,
             storage_type: if options.data.is_some() { "file" } else { "inmem" },
         };
-        let core = Arc::new(Core::new(settings, Arc::new(store), audit, options.log)?);
+        let core = Arc::new(Core::new(settings, Arc::new(store), audit, (options.log, options.isolation))?);
         let root_token = options.root_token.unwrap_or_else(random_token);
         core.keep_root_token(&root_token)?;
         core.unseal().await?;

@@ -3,6 +3,7 @@
 mod brokered;
 mod error;
 mod executable;
+mod isolation;
 mod keeper;
 mod log_line;
 mod process;
@@ -40,6 +41,7 @@ use crate::wire::grpc_stdio_client::GrpcStdioClient;
 pub use brokered::Brokering;
 use brokered::{Brokered, Doors};
 pub use error::{BrokeredError, LaunchError, ShutdownError};
+pub use isolation::{Isolation, IsolationGap};
 use log_line::Lines;
 pub use log_line::{LogLine, LogSink, Origin};
 use process::Process;
@@ -72,8 +74,10 @@ pub struct LaunchOptions {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables added to the environment of this process; the handshake's own are added after them.
+    /// Variables added to what it inherits; the handshake's own are added after them.
     pub env: Vec<(OsString, OsString)>,
+    /// What it inherits.
+    pub isolation: Isolation,
     /// The cookie, and the versions to offer.
     pub handshake: Handshake,
     /// How to trust the plugin.
@@ -93,6 +97,7 @@ impl fmt::Debug for LaunchOptions {
             .field("program", &self.program)
             .field("args", &self.args)
             .field("env", &names)
+            .field("isolation", &self.isolation)
             .field("handshake", &self.handshake)
             .field("security", &self.security)
             .field("brokering", &self.brokering)
@@ -109,6 +114,7 @@ impl LaunchOptions {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            isolation: Isolation::Inherit,
             handshake,
             security: Security::AutoMtls,
             brokering: Brokering::Sockets,

@@ -79,6 +79,9 @@ pub enum FetchError {
     /// Content that is not what its digest says.
     #[error("{image} is damaged: {wanted} has the digest {there}")]
     Damaged { image: String, wanted: String, there: String },
+    /// More than is ever read of one image.
+    #[error("{image} is larger than {limit} bytes {form}")]
+    TooLarge { image: String, limit: u64, form: &'static str },
     /// A layer in a form that is not read here.
     #[error("{image} has a layer of the type {media_type}, which cannot be read; pack it as tar or tar+gzip")]
     Compression { image: String, media_type: String },
@@ -99,6 +102,9 @@ impl FetchError {
             Self::NoSuchPlatform { .. } => {
                 "Pack a binary for that platform, too: `package` takes one for each.".to_owned()
             }
+            Self::TooLarge { .. } => {
+                "Is it an image of plugins? `package` makes one; leave old versions out of it.".to_owned()
+            }
             Self::NotAnImage { .. } | Self::Damaged { .. } | Self::Compression { .. } => {
                 "Pack the image anew with `package`.".to_owned()
             }
@@ -106,11 +112,15 @@ impl FetchError {
     }
 }
 
+/// The most that is read of one image, both packed and unpacked, in bytes: some twenty versions of the largest plugins. What a
+/// registry sends is not trusted to end.
+const MAX_IMAGE_SIZE: u64 = 4 << 30;
+
 /// Takes the files below `plugins/` whose names are `wanted` out of the image for `platform`. Every blob is held against its
 /// digest. `progress` is called with bytes done and bytes in all.
 ///
 /// # Errors
-/// When the image cannot be had, is damaged, or is for other machines.
+/// When the image cannot be had, is damaged, is larger than any image of plugins, or is for other machines.
 pub async fn fetch(
     source: &Source,
     platform: &Platform,
@@ -121,7 +131,12 @@ pub async fn fetch(
     let directory = TempDir::new().map_err(|source| io(&std::env::temp_dir(), source))?;
     let (digest, manifest) = image(&store, platform).await?;
     let size = |layer: &oci_client::manifest::OciDescriptor| u64::try_from(layer.size).unwrap_or(0);
-    let (mut done, total) = (0, manifest.layers.iter().map(size).sum());
+    let (mut done, total) = (0, manifest.layers.iter().map(size).fold(0, u64::saturating_add));
+    let too_large = |form| FetchError::TooLarge { image: store.name(), limit: MAX_IMAGE_SIZE, form };
+    if total > MAX_IMAGE_SIZE {
+        return Err(too_large("as its manifest says"));
+    }
+    let mut budget = MAX_IMAGE_SIZE;
     for descriptor in &manifest.layers {
         let compression = layer::Compression::of(&descriptor.media_type).ok_or_else(|| {
             FetchError::Compression { image: store.name(), media_type: descriptor.media_type.clone() }
@@ -129,9 +144,13 @@ pub async fn fetch(
         let blob = store.blob(descriptor).await?;
         let (place, wanted) = (directory.path().to_owned(), wanted.clone());
         let taken =
-            tokio::task::spawn_blocking(move || layer::take(blob, compression, &wanted, &place)).await;
+            tokio::task::spawn_blocking(move || layer::take(blob, compression, &wanted, &place, budget))
+                .await;
         let taken = taken.map_err(std::io::Error::other).and_then(|taken| taken);
-        taken.map_err(|source| io(directory.path(), source))?;
+        budget = taken.map_err(|source| match source.kind() {
+            std::io::ErrorKind::FileTooLarge => too_large("when it is unpacked"),
+            _ => io(directory.path(), source),
+        })?;
         done += size(descriptor);
         progress(done, total);
     }

@@ -6,7 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{DumpableBehavior, Pid, Signal, kill_process, set_dumpable_behavior};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::mpsc::UnboundedSender;
@@ -48,8 +48,14 @@ impl Program {
         token: &Secret,
         lines: UnboundedSender<String>,
     ) -> Result<Program, CommandError> {
+        // A plugin of this server could read the caller's environment in /proc, now and after its server has ended. It does not
+        // fail for this value.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
         let mut command = Command::from(tied(path.as_os_str(), Fate::Told));
         command
+            // The plugins are its children, and read what it has.
+            .env_clear()
+            .envs(["PATH", "HOME", "TMPDIR"].iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
             .args(["server", "-dev", "-dev-no-store-token"])
             .arg(format!("-dev-listen-address={listen}"))
             .arg(format!("-config={}", configuration.display()))

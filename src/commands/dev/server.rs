@@ -12,6 +12,7 @@ use rollout::LocalSite;
 use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::{Client, ClientConfig, Secret, health};
+use vault_plugin::host::Isolation;
 
 use super::program::Program;
 use crate::error::CommandError;
@@ -87,6 +88,7 @@ impl Server {
         choice: ServerChoice,
         Door { listen, reach }: Door,
         data: Option<PathBuf>,
+        isolation: Isolation,
         lines: UnboundedSender<String>,
     ) -> Result<Server, CommandError> {
         let scratch = tempfile::Builder::new()
@@ -113,6 +115,7 @@ impl Server {
                     reach,
                     data,
                     plugin_directory: Some(plugin_directory),
+                    isolation,
                     // Fails when nobody listens any more.
                     log: Arc::new(move |event| drop(lines.send(log_line(&event)))),
                     ..Options::default()

@@ -14,7 +14,8 @@ use vault_api::Secret;
 use vault_api::catalog::PluginType;
 
 use crate::commands::data::{self, writes};
-use crate::commands::probe::probe;
+use crate::commands::probe::{probe, untrusted};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::pairs;
 use crate::ui::Ui;
@@ -66,6 +67,7 @@ impl Subject {
     pub(super) async fn find(
         args: SubjectArgs,
         kept: Option<&Path>,
+        context: &Context,
         ui: &mut Ui,
     ) -> Result<Subject, CommandError> {
         let SubjectArgs { plugin, name, mut args, env, mount, write, read } = args;
@@ -82,17 +84,14 @@ impl Subject {
         }
         let env = data::environment(BTreeMap::new(), &env)?;
         // A thread of the runtime starts it while this one reads it.
-        let probing = tokio::spawn({
-            let (program, args, env) = (program.clone(), args.clone(), env.clone());
-            async move { probe(&program, &args, &env).await }
-        });
+        let probing = tokio::spawn(probe(untrusted(&program, &args, &env, context, ui)));
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
-        let binary = binary.map_err(|error| {
-            probing.abort();
-            CommandError::usage("there is no plugin to start").because(error)
-        })?;
-        let probed = probing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        // Awaited in any case: it has a temporary directory.
+        let probed = probing.await;
+        let binary =
+            binary.map_err(|error| CommandError::usage("there is no plugin to start").because(error))?;
+        let probed = probed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let version = version(&probed, &program)?;
         let name = name.unwrap_or_else(|| catalog_name(&program, &version));
         let path = match mount {

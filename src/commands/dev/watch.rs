@@ -9,7 +9,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use rollout::{Binary, NodeName, Plugin, Register, Site, World};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use vault_api::{catalog, reload};
-use vault_plugin::host::{self, Inspection, Launch};
+use vault_plugin::host::{self, Inspection, Isolation, Launch};
 
 use crate::error::CommandError;
 
@@ -22,6 +22,7 @@ pub(super) struct Watch {
     plugin: Plugin,
     mounts: Vec<String>,
     running: Inspection,
+    isolation: Isolation,
     changes: UnboundedReceiver<()>,
     /// Reports as long as it lives.
     _watcher: RecommendedWatcher,
@@ -44,7 +45,11 @@ pub(super) async fn put_to_work(watch: Option<Watch>, lines: UnboundedSender<Str
 }
 
 impl Watch {
-    pub(super) async fn new(world: &World, register: &Register) -> Result<Watch, CommandError> {
+    pub(super) async fn new(
+        world: &World,
+        register: &Register,
+        isolation: Isolation,
+    ) -> Result<Watch, CommandError> {
         let plugin = register.plugin.clone();
         let unwatched = |error: notify::Error| {
             CommandError::failed(format!("could not watch {}", plugin.binary.path.display())).because(error)
@@ -61,12 +66,13 @@ impl Watch {
         // Builds replace the file, so what is watched is the directory it lies in.
         let directory = plugin.binary.path.parent().unwrap_or(Path::new("/"));
         watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
-        let running = inspect(&plugin).await?;
+        let running = inspect(&plugin, isolation.clone()).await?;
         Ok(Watch {
             world: world.clone(),
             plugin,
             mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
             running,
+            isolation,
             changes,
             _watcher: watcher,
         })
@@ -88,7 +94,7 @@ impl Watch {
             return Ok("The binary was written again and is the same.".to_owned());
         }
         let changed = Plugin { binary, ..self.plugin.clone() };
-        let inspection = inspect(&changed).await?;
+        let inspection = inspect(&changed, self.isolation.clone()).await?;
         let Some(site) = &self.world.site else {
             return Err(CommandError::failed("there is no plugin directory"));
         };
@@ -123,11 +129,12 @@ impl Watch {
     }
 }
 
-async fn inspect(plugin: &Plugin) -> Result<Inspection, CommandError> {
+async fn inspect(plugin: &Plugin, isolation: Isolation) -> Result<Inspection, CommandError> {
     let env = plugin.env.iter().filter_map(|line| line.expose().split_once('='));
     let launch = Launch {
         args: plugin.args.iter().map(OsString::from).collect(),
         env: env.map(|(key, value)| (key.into(), value.into())).collect(),
+        isolation,
         ..Launch::new(PathBuf::from(&plugin.binary.path))
     };
     host::inspect(launch, Default::default())

@@ -1,13 +1,16 @@
 //! What is packed: every binary looked at, started where it can be, and refused where it would not run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oci_image::{ImageName, Platform};
 use rollout::{Binary, Format, Linkage, Machine, Probed, Refusal, Sums, Version, file_version};
+use vault_api::Secret;
 
 use super::PackageArgs;
-use crate::commands::probe::probe;
+use crate::commands::data;
+use crate::commands::probe::{probe, untrusted};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
@@ -37,11 +40,13 @@ impl Inputs {
         args: &PackageArgs,
         built: Option<PathBuf>,
         is_image: bool,
+        context: &Context,
         ui: &mut Ui,
     ) -> Result<Self, CommandError> {
+        let env = data::environment(BTreeMap::new(), &args.env)?;
         let mut inputs = Vec::new();
         for path in built.iter().chain(&args.binaries) {
-            inputs.push(input(path, args, ui).await?);
+            inputs.push(input(path, args, &env, context, ui).await?);
         }
         inputs.sort_by(|a, b| (&a.platform, &a.name, &a.version).cmp(&(&b.platform, &b.name, &b.version)));
         let mut checked = Self { inputs, loaders: Vec::new() };
@@ -126,7 +131,13 @@ impl Input {
     }
 }
 
-async fn input(path: &Path, args: &PackageArgs, ui: &mut Ui) -> Result<Input, CommandError> {
+async fn input(
+    path: &Path,
+    args: &PackageArgs,
+    env: &[Secret],
+    context: &Context,
+    ui: &mut Ui,
+) -> Result<Input, CommandError> {
     let binary = read(path, ui)?;
     let platform = runs_on(&binary)?;
     let native = Machine::of_this_process();
@@ -151,7 +162,7 @@ async fn input(path: &Path, args: &PackageArgs, ui: &mut Ui) -> Result<Input, Co
     let version = if started {
         // It is started from where it lies, and a program without the permission cannot be.
         binary.fit_for(native)?;
-        version(&binary, named, probe(&binary.path, &args.args, &[]).await)?
+        version(&binary, named, probe(untrusted(&binary.path, &args.args, env, context, ui)).await)?
     } else {
         ui.warn(&format!(
             "{} is built for {platform} and was not started here: that it is a plugin, and which version, is as its name says",

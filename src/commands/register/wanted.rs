@@ -12,7 +12,7 @@ use vault_api::catalog::PluginType;
 
 use crate::commands::brought::{environment, kind, missing, parse_mount, program, read, version};
 use crate::commands::data::{Writes, typed, writes};
-use crate::commands::probe::probe_for;
+use crate::commands::probe::{probe_for, untrusted};
 use crate::commands::sensitive::SensitiveFields;
 use crate::commands::{place, site};
 use crate::config::PluginYaml;
@@ -103,7 +103,7 @@ pub(super) async fn gather(
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
-    let probed = probe_for(&world, &binary, &args, &env).await?;
+    let probed = probe_for(&world, &binary, untrusted(&program, &args, &env, context, ui)).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;

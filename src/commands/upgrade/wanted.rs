@@ -13,7 +13,7 @@ use super::compatible::breaking;
 use super::image::{Image, Taken};
 use crate::commands::brought::{environment, missing, program, read, version};
 use crate::commands::data::{typed, writes};
-use crate::commands::probe::probe_for;
+use crate::commands::probe::{probe_for, untrusted};
 use crate::commands::register::{from_file, survival};
 use crate::commands::sensitive::SensitiveFields;
 use crate::commands::{place, site};
@@ -138,11 +138,12 @@ pub(super) async fn gather(
         None => program(flags.binary, &yaml)?,
     };
     let binary = read(&program, ui)?;
-    let probed = probe_for(&world, &binary, &args, &env).await?;
+    let plugin = untrusted(&program, &args, &env, context, ui);
+    let probed = probe_for(&world, &binary, plugin.clone()).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
     let breaks = match running {
         Some((path, mount)) if !flags.allow_breaking && mount.running_version != version.tagged() => {
-            breaking(&world.client, &path, &program, &args, &env, ui).await?
+            breaking(&world.client, &path, plugin, ui).await?
         }
         _ => Vec::new(),
     };

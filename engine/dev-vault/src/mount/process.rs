@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest, Sha256};
-use vault_plugin::host::{self, CallError, Exit, Launch, LaunchError, MountConfig, MountError, Plugin};
+use vault_plugin::host::{
+    self, CallError, Exit, Isolation, Launch, LaunchError, MountConfig, MountError, Plugin,
+};
 
 use crate::catalog::Entry;
 use crate::core::hex;
@@ -18,6 +20,7 @@ use crate::log::{LogEvent, LogSink};
 /// The processes that run, by what they were started from.
 pub(crate) struct Processes {
     log: LogSink,
+    isolation: Isolation,
     running: tokio::sync::Mutex<HashMap<Entry, Weak<Process>>>,
     hashes: Mutex<HashMap<PathBuf, (Stamp, String)>>,
 }
@@ -36,8 +39,8 @@ const CHUNK: usize = 256 * 1024;
 type Stamp = ((u64, u64, u64), (i64, i64), (i64, i64));
 
 impl Processes {
-    pub(crate) fn new(log: LogSink) -> Processes {
-        Processes { log, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
+    pub(crate) fn new(log: LogSink, isolation: Isolation) -> Processes {
+        Processes { log, isolation, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
     }
 
     /// Sets up a mount in the process of its plugin, which is started where there is none.
@@ -129,15 +132,23 @@ impl Processes {
         Ok(hash)
     }
 
+    /// How the file of an entry is started.
+    pub(crate) fn launch_of(&self, entry: &Entry, program: PathBuf) -> Launch {
+        Launch {
+            args: entry.args.iter().map(OsString::from).collect(),
+            env: entry.environment(),
+            isolation: self.isolation.clone(),
+            ..Launch::new(program)
+        }
+    }
+
     async fn launch(&self, entry: &Entry, directory: &Path) -> Result<Plugin, SpawnError> {
         let program = directory.join(&entry.command);
         let found = self.sha256(&program).map_err(|source| SpawnError::Checksum { source })?;
         if found != entry.sha256 {
             return Err(SpawnError::Mismatch);
         }
-        let mut launch = Launch::new(program);
-        launch.args = entry.args.iter().map(OsString::from).collect();
-        launch.env = entry.environment();
+        let mut launch = self.launch_of(entry, program);
         crate::VERSION.clone_into(&mut launch.host_version);
         let (log, plugin) = (self.log.clone(), entry.name.clone());
         launch.log = Arc::new(move |line| log(LogEvent::Plugin { plugin: plugin.clone(), line }));

@@ -55,6 +55,9 @@ pub enum LaunchError {
         /// The system's answer.
         source: io::Error,
     },
+    /// What the plugin may see could not be restricted, so it was not started.
+    #[error("cannot restrict what the plugin may see")]
+    Isolation(#[source] io::Error),
     /// The process ended before its handshake.
     #[error("plugin ended before its handshake ({status}){}", said(stdout, stderr))]
     Exited {

@@ -19,7 +19,9 @@ use rustix::process::{
 };
 use tokio::sync::{oneshot, watch};
 
+use super::error::LaunchError;
 use super::executable::Executable;
+use super::isolation::Confined;
 
 /// How long a program that is open for writing counts as one that is about to be closed.
 const BUSY: Duration = Duration::from_secs(1);
@@ -46,14 +48,20 @@ pub(crate) struct Kept {
 ///
 /// Only what the kernel itself can run may be prepared for that: the C library that starts a prepared program takes any
 /// other file for a shell script. What is left to the kernel's own interpreters (`binfmt_misc`) is not killed.
-pub(crate) async fn start(mut command: Command) -> io::Result<Kept> {
+///
+/// `confined` is kept until the process has ended.
+pub(super) async fn start(mut command: Command, confined: Option<Confined>) -> Result<Kept, LaunchError> {
     command.process_group(0);
     if Executable::read(Path::new(command.get_program())).is_native() {
         die_with_this_process(&mut command);
     }
     let (started, child) = oneshot::channel();
-    thread::Builder::new().name("plugin".to_owned()).spawn(move || keep(command, started))?;
-    child.await.unwrap_or_else(|_| Err(io::Error::other("the thread that starts the plugin has failed")))
+    let program = command.get_program().to_owned();
+    let not_started = |source| LaunchError::from_spawn(Path::new(&program), source);
+    let thread = thread::Builder::new().name("plugin".to_owned());
+    thread.spawn(move || keep(command, confined, started)).map_err(not_started)?;
+    let failed = || Err(not_started(io::Error::other("the thread that starts the plugin has failed")));
+    child.await.unwrap_or_else(|_| failed())
 }
 
 impl Kept {
@@ -103,8 +111,17 @@ impl Group {
     }
 }
 
-fn keep(mut command: Command, started: oneshot::Sender<io::Result<Kept>>) {
-    let mut child = match spawn(&mut command) {
+fn keep(
+    mut command: Command,
+    mut confined: Option<Confined>,
+    started: oneshot::Sender<Result<Kept, LaunchError>>,
+) {
+    let restricted = confined.as_mut().map_or(Ok(()), Confined::restrict_this_thread);
+    let spawned = restricted.map_err(LaunchError::Isolation).and_then(|()| {
+        let program = Path::new(command.get_program()).to_owned();
+        spawn(&mut command).map_err(|source| LaunchError::from_spawn(&program, source))
+    });
+    let mut child = match spawned {
         Ok(child) => child,
         Err(error) => {
             // Without a listener nothing was started and nobody has to know.
@@ -128,7 +145,9 @@ fn keep(mut command: Command, started: oneshot::Sender<io::Result<Kept>>) {
 
     let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     while matches!(waitid(WaitId::Pid(pid), exited), Err(Errno::INTR)) {}
-    tell.send_replace(Some(reap(&mut child, &group)));
+    let outcome = reap(&mut child, &group);
+    drop(confined);
+    tell.send_replace(Some(outcome));
 }
 
 /// A file that this process has written and closed may be open still: every child that another thread starts meanwhile

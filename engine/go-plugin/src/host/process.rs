@@ -7,15 +7,19 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 
-use super::LaunchOptions;
 use super::error::LaunchError;
+use super::isolation::Confined;
 use super::keeper::{self, Ended, Kept};
 use super::log_line::{Lines, Origin};
 use super::tail::Tail;
-use crate::environment::{CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP};
+use super::{Isolation, LaunchOptions};
+use crate::environment::{
+    CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP, TEMPORARY_DIRECTORY,
+};
 use crate::handshake::{Address, HandshakeLine, parse_handshake_line};
 
 /// Longer than any handshake: the certificate is below 4 KiB. In bytes.
@@ -29,6 +33,8 @@ pub(crate) struct Process {
     kept: Kept,
     /// What a killed plugin leaves behind.
     socket: Option<PathBuf>,
+    /// The temporary directory of one that is not trusted.
+    _scratch: Option<TempDir>,
     stdout: Option<BufReader<ChildStdout>>,
     stray: Option<Tail>,
     stderr: Arc<Tail>,
@@ -41,16 +47,24 @@ impl Process {
     ) -> Result<Self, LaunchError> {
         let mut command = std::process::Command::new(&options.program);
         command.args(&options.args);
-        // What another host gave to this process is not for the plugin.
-        for inherited in [CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP] {
-            command.env_remove(inherited);
-        }
+        let (confined, scratch) = match &options.isolation {
+            Isolation::Inherit => {
+                // What another host gave to this process is not for the plugin.
+                for inherited in [CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP] {
+                    command.env_remove(inherited);
+                }
+                (None, None)
+            }
+            Isolation::Untrusted { hidden } => {
+                let scratch = TempDir::new().map_err(LaunchError::Isolation)?;
+                command.env_clear().env(TEMPORARY_DIRECTORY, scratch.path());
+                (Some(Confined::new(&options.program, hidden, scratch.path())), Some(scratch))
+            }
+        };
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
         // The keeper closes the input: at its end, as /dev/null would be, which a root without devices lacks.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut kept = keeper::start(command)
-            .await
-            .map_err(|source| LaunchError::from_spawn(&options.program, source))?;
+        let mut kept = keeper::start(command, confined).await?;
 
         let stdout = kept.stdout.take().map(ChildStdout::from_std).transpose().map_err(LaunchError::Read)?;
         let stderr = kept.stderr.take().map(ChildStderr::from_std).transpose().map_err(LaunchError::Read)?;
@@ -62,6 +76,7 @@ impl Process {
         Ok(Self {
             kept,
             socket: None,
+            _scratch: scratch,
             stdout: stdout.map(BufReader::new),
             stray: None,
             stderr: Arc::new(stderr),

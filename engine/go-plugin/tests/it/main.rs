@@ -4,6 +4,7 @@
 
 mod generated;
 mod interop;
+mod isolation;
 mod launching;
 mod official;
 mod relay;

@@ -1,5 +1,6 @@
 //! Files out of a layer.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
@@ -32,15 +33,18 @@ impl Compression {
     }
 }
 
-/// Puts the wanted files below `plugins/` into `place`, over those of layers before.
+/// Puts the wanted files below `plugins/` into `place`, over those of layers before. Reads at most `budget` bytes of it, unpacked,
+/// else fails with [`io::ErrorKind::FileTooLarge`]. Returns what is left of them.
 pub(super) fn take(
     mut layer: File,
     compression: Compression,
     wanted: &dyn Fn(&str) -> bool,
     place: &Path,
-) -> io::Result<()> {
+    budget: u64,
+) -> io::Result<u64> {
     let mut links = Vec::new();
-    for entry in open(&layer, compression).entries()? {
+    let left = Cell::new(budget);
+    for entry in open(&layer, compression, &left).entries()? {
         let mut entry = entry?;
         let Some(name) = plugin(&entry.path()?) else { continue };
         if let Some(gone) = name.strip_prefix(WHITEOUT) {
@@ -55,11 +59,11 @@ pub(super) fn take(
         }
     }
     if links.is_empty() {
-        return Ok(());
+        return Ok(left.get());
     }
     // The same content under two names is in the layer once, under the first.
     layer.seek(SeekFrom::Start(0))?;
-    for entry in open(&layer, compression).entries()? {
+    for entry in open(&layer, compression, &left).entries()? {
         let mut entry = entry?;
         let path = normal(&entry.path()?);
         let names = links.extract_if(.., |(_, target)| *target == path).map(|(name, _)| place.join(name));
@@ -70,18 +74,38 @@ pub(super) fn take(
         }
     }
     match links.pop() {
-        None => Ok(()),
+        None => Ok(left.get()),
         Some((name, target)) => {
             Err(io::Error::other(format!("{name} is a link to {}, which is not there", target.display())))
         }
     }
 }
 
-fn open(layer: &File, compression: Compression) -> Archive<Box<dyn Read + '_>> {
-    Archive::new(match compression {
+fn open<'a>(
+    layer: &'a File,
+    compression: Compression,
+    left: &'a Cell<u64>,
+) -> Archive<Limited<'a, Box<dyn Read + 'a>>> {
+    let inner: Box<dyn Read> = match compression {
         Compression::None => Box::new(layer),
         Compression::Gzip => Box::new(MultiGzDecoder::new(layer)),
-    })
+    };
+    Archive::new(Limited { inner, left })
+}
+
+/// Fails where [`Read::take`] would end as if everything had been read.
+struct Limited<'a, R> {
+    inner: R,
+    left: &'a Cell<u64>,
+}
+
+impl<R: Read> Read for Limited<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let left = self.left.get().checked_sub(read as u64).ok_or(io::ErrorKind::FileTooLarge)?;
+        self.left.set(left);
+        Ok(read)
+    }
 }
 
 /// The name of a file directly below `plugins/`.
@@ -126,6 +150,28 @@ mod tests {
         ] {
             assert_eq!(Compression::of(media_type), compression, "{media_type}");
         }
+    }
+
+    /// A megabyte of zeros is a kilobyte when it is compressed.
+    #[test]
+    fn a_layer_that_grows_without_end_when_it_is_unpacked_is_given_up() {
+        let (place, content) = (tempfile::tempdir().unwrap(), vec![0; 1 << 20]);
+        let mut packed =
+            flate2::write::GzEncoder::new(tempfile::tempfile().unwrap(), flate2::Compression::fast());
+        let mut archive = tar::Builder::new(&mut packed);
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(0o755);
+        archive.append_data(&mut header, "plugins/custom-1.0.0", content.as_slice()).unwrap();
+        archive.into_inner().unwrap();
+        let layer = packed.finish().unwrap();
+        let take = |budget| {
+            let mut layer = layer.try_clone().unwrap();
+            layer.seek(SeekFrom::Start(0)).unwrap();
+            take(layer, Compression::Gzip, &|_| true, place.path(), budget)
+        };
+        assert_eq!(take(1 << 19).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert!(take(2 << 20).unwrap() < 1 << 20);
     }
 
     #[test]

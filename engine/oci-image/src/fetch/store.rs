@@ -1,10 +1,13 @@
 //! Manifests and blobs, out of a directory or a registry, held against their digests.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use oci_client::RegistryOperation;
 use oci_client::manifest::{OciDescriptor, OciImageIndex, OciManifest};
+use tokio::io::AsyncWriteExt as _;
+use tokio_stream::StreamExt as _;
 
 use super::{FetchError, Source, io};
 use crate::digest::Digest;
@@ -19,6 +22,17 @@ const DOCUMENTS: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
     "application/vnd.docker.distribution.manifest.list.v2+json",
 ];
+
+/// The largest that registries take for a manifest, in bytes.
+const MAX_DOCUMENT_SIZE: u64 = 4 << 20;
+
+fn document_of(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    if File::open(path)?.take(MAX_DOCUMENT_SIZE + 1).read_to_end(&mut content)? as u64 > MAX_DOCUMENT_SIZE {
+        return Err(std::io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(content)
+}
 
 /// Where blobs come from.
 pub(super) enum Store<'a> {
@@ -54,7 +68,7 @@ impl<'a> Store<'a> {
         match self {
             Self::Layout(path) => {
                 let file = path.join(INDEX_FILE);
-                let content = std::fs::read(&file).map_err(|source| io(&file, source))?;
+                let content = document_of(&file).map_err(|source| io(&file, source))?;
                 let index: OciImageIndex =
                     serde_json::from_slice(&content).map_err(|error| self.not_understood("index", error))?;
                 match index.manifests.as_slice() {
@@ -90,8 +104,22 @@ impl<'a> Store<'a> {
                 let what = || format!("download {}", descriptor.digest);
                 let load = async || {
                     let file = tempfile::tempfile()?;
-                    let out = tokio::fs::File::from_std(file.try_clone()?);
-                    registry.client.pull_blob(registry.target.reference(), descriptor, out).await?;
+                    let mut out = tokio::fs::File::from_std(file.try_clone()?);
+                    let mut left = u64::try_from(descriptor.size).unwrap_or(0);
+                    let mut content =
+                        registry.client.pull_blob_stream(registry.target.reference(), descriptor).await?;
+                    while let Some(piece) = content.next().await {
+                        let piece = piece?;
+                        left = left.checked_sub(piece.len() as u64).ok_or_else(|| {
+                            let said = format!(
+                                "the layer is longer than the {} bytes of its manifest",
+                                descriptor.size
+                            );
+                            std::io::Error::new(std::io::ErrorKind::FileTooLarge, said)
+                        })?;
+                        out.write_all(&piece).await?;
+                    }
+                    out.flush().await?;
                     Ok(file)
                 };
                 let file = registry.patiently(what, load, trouble).await?;
@@ -107,7 +135,7 @@ impl<'a> Store<'a> {
         let content = match self {
             Self::Layout(path) => {
                 let file = self.layout_file(path, digest)?;
-                std::fs::read(&file).map_err(|source| io(&file, source))?
+                document_of(&file).map_err(|source| io(&file, source))?
             }
             Self::Registry(registry) => {
                 self.pulled(&registry.target.reference().clone_with_digest(digest.to_owned())).await?

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
 mod faults;
+mod limits;
 mod registry;
 mod samples;
 mod written;

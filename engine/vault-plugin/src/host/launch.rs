@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use go_plugin::UnsupportedVersion;
 use go_plugin::host::{
-    self, Brokering, Exit, Exited, LaunchOptions, LogSink, Running, START_TIMEOUT, ShutdownError,
+    self, Brokering, Exit, Exited, Isolation, LaunchOptions, LogSink, Running, START_TIMEOUT, ShutdownError,
 };
 
 use super::CallError;
@@ -46,8 +46,10 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub args: Vec<OsString>,
-    /// Variables added to the environment of this process; Vault's own are added after them.
+    /// Variables added to what it inherits; Vault's own are added after them.
     pub env: Vec<(OsString, OsString)>,
+    /// What it inherits from this process.
+    pub isolation: Isolation,
     /// The version of Vault that the plugin is told, without a leading `v`.
     pub host_version: String,
     /// Takes what the plugin says, line by line: its log, other text on standard error, and what its code prints.
@@ -65,6 +67,7 @@ impl fmt::Debug for Launch {
             .field("program", &self.program)
             .field("args", &self.args)
             .field("env", &names)
+            .field("isolation", &self.isolation)
             .field("host_version", &self.host_version)
             .field("brokering", &self.brokering)
             .field("start_timeout", &self.start_timeout)
@@ -80,6 +83,7 @@ impl Launch {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            isolation: Isolation::Inherit,
             host_version: HOST_VERSION.to_owned(),
             log: Arc::new(|_| {}),
             brokering: Brokering::Sockets,
@@ -107,6 +111,7 @@ pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
     let mut options = LaunchOptions::new(launch.program, HANDSHAKE);
     options.args = launch.args;
     options.env = launch.env;
+    options.isolation = launch.isolation;
     // The variables of `sdk/helper/pluginutil/run_config.go`.
     options.env.extend(
         [

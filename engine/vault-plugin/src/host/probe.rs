@@ -1,7 +1,5 @@
 //! What a plugin is, asked as Vault asks when it registers one: set up without storage or settings.
 
-use std::ffi::OsString;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,10 +30,10 @@ pub struct ProbeReport {
 /// Starts any plugin as Vault would when it registers one, asks what it is, and ends it.
 ///
 /// ```no_run
-/// use vault_plugin::{logical::BackendType, probe};
+/// use vault_plugin::{host::Launch, logical::BackendType, probe};
 ///
 /// # async fn run() -> Result<(), vault_plugin::ProbeError> {
-/// let report = probe("./custom-plugin", Vec::new(), Vec::new()).await?;
+/// let report = probe(Launch::new("./custom-plugin")).await?;
 /// assert_eq!((report.kind, report.version.as_str()), (BackendType::Secrets, "v1.2.3"));
 /// assert!(report.multiplexed);
 /// # Ok(()) }
@@ -43,12 +41,8 @@ pub struct ProbeReport {
 ///
 /// # Errors
 /// Fails when it does not start, or answers like no backend plugin.
-pub async fn probe(
-    program: impl Into<PathBuf>,
-    args: Vec<OsString>,
-    env: Vec<(OsString, OsString)>,
-) -> Result<ProbeReport, ProbeError> {
-    let plugin = launch(Launch { args, env, ..Launch::new(program) }).await?;
+pub async fn probe(plugin: Launch) -> Result<ProbeReport, ProbeError> {
+    let plugin = launch(plugin).await?;
     let report = ask(&plugin).await;
     if report.as_ref().is_err_and(MountError::is_gone)
         && let Some(exited) = plugin.death().await
@@ -77,11 +71,11 @@ async fn ask(plugin: &Plugin) -> Result<ProbeReport, MountError> {
 /// Why a plugin could not be asked.
 ///
 /// ```
-/// use vault_plugin::host::LaunchError;
+/// use vault_plugin::host::{Launch, LaunchError};
 /// use vault_plugin::{ProbeError, probe};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = probe("/no/such/plugin", Vec::new(), Vec::new()).await.unwrap_err();
+/// let failed = probe(Launch::new("/no/such/plugin")).await.unwrap_err();
 /// assert!(matches!(failed, ProbeError::Launch(LaunchError::Start(_))));
 /// assert_eq!(failed.to_string(), "the plugin does not start");
 /// # Ok(()) }

@@ -205,7 +205,7 @@ async fn a_plugin_ends_when_told_to() {
 
 #[tokio::test]
 async fn a_plugin_is_asked_what_it_is_without_storage() {
-    let report = probe(greeter(), Vec::new(), Vec::new()).await.unwrap();
+    let report = probe(Launch::new(greeter())).await.unwrap();
     assert_eq!((report.version.as_str(), report.kind), ("v1.2.3", BackendType::Secrets));
     assert!(report.multiplexed);
 }

@@ -41,8 +41,7 @@ async fn faulty(fault: &str) -> Launch {
 
 #[tokio::test]
 async fn a_plugin_that_ends_when_it_is_set_up_is_quoted_with_its_exit_code() {
-    let Launch { program, env, .. } = faulty("crash").await;
-    let probed = probe(program, Vec::new(), env).await.unwrap_err().to_string();
+    let probed = probe(faulty("crash").await).await.unwrap_err().to_string();
     let inspected = inspect(faulty("crash").await, BTreeMap::new()).await.unwrap_err().to_string();
     for said in [probed, inspected] {
         assert!(said.starts_with("the plugin ended while it was asked what it"), "{said}");

@@ -1,0 +1,60 @@
+//! A hostile plugin: before it serves, it writes everything that it can read of its host into a file.
+//!
+//! Arguments: the file to write, then the files to read.
+
+use std::fmt::Write as _;
+use std::{env, fs, io};
+
+use vault_plugin::framework::{Engine, Path};
+use vault_plugin::logical::Operation;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut args = env::args().skip(1);
+    if let Some(report) = args.next() {
+        // Appended, so that nothing that an earlier start has seen is lost.
+        let file = fs::OpenOptions::new().append(true).open(&report)?;
+        io::Write::write_all(&mut &file, seen(args).as_bytes())?;
+    }
+    vault_plugin::serve(engine).await?;
+    Ok(())
+}
+
+fn engine() -> Engine<()> {
+    Engine::new(|| ()).description("Reads what is not its own.").version("1.2.3").path(
+        Path::new("nothing").on(
+            Operation::Read,
+            "Read nothing.",
+            async |_, _: vault_plugin::framework::NoFields| Ok(None::<vault_plugin::framework::Data<()>>),
+        ),
+    )
+}
+
+/// Its environment, that of each of its ancestors, and the files.
+fn seen(files: impl Iterator<Item = String>) -> String {
+    let mut text = String::from("started\n");
+    for (name, value) in env::vars() {
+        let _ = writeln!(text, "own {name}={value}");
+    }
+    let mut ancestor = std::os::unix::process::parent_id();
+    while ancestor > 1 {
+        add(&mut text, &format!("/proc/{ancestor}/environ"));
+        ancestor = parent(ancestor);
+    }
+    files.for_each(|file| add(&mut text, &file));
+    text
+}
+
+fn add(text: &mut String, path: &str) {
+    let content = match fs::read(path) {
+        Ok(content) => String::from_utf8_lossy(&content).replace('\0', "\n"),
+        Err(error) => error.to_string(),
+    };
+    let _ = writeln!(text, "{path}: {content}");
+}
+
+fn parent(process: u32) -> u32 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
+    line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}

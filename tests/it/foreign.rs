@@ -1,0 +1,111 @@
+//! A binary that is only looked at learns nothing of whoever looks at it.
+
+use std::fs;
+
+use harness::{Output, Program, SecretScan, build};
+use tempfile::TempDir;
+
+use crate::lab::{BINARY, Lab};
+
+/// What the operator has, and a foreign binary must not get.
+const SECRETS: [&str; 4] =
+    ["s.planted-vault-token", "planted-aws-key", "s.planted-token-file", "planted-kubeconfig"];
+
+/// An operator with secrets in the environment and at home, and a plugin that looks for them.
+struct Operator {
+    program: Program,
+    /// Not in the home: the plugin can write there.
+    elsewhere: TempDir,
+}
+
+impl Operator {
+    fn new(program: Program) -> Operator {
+        let elsewhere = tempfile::tempdir().unwrap();
+        let kubeconfig = elsewhere.path().join("kube").join("config");
+        fs::create_dir(kubeconfig.parent().unwrap()).unwrap();
+        fs::write(&kubeconfig, SECRETS[3]).unwrap();
+        fs::write(elsewhere.path().join("report"), "").unwrap();
+        fs::write(program.home().join(".vault-token"), SECRETS[2]).unwrap();
+        let home = program.home().display().to_string();
+        let program = program
+            .env("AWS_SECRET_ACCESS_KEY", SECRETS[1])
+            .env("HOME", home)
+            .env("KUBECONFIG", kubeconfig.display().to_string());
+        Operator { program, elsewhere }
+    }
+
+    /// Runs a command that looks at the plugin. `flag` gives the plugin an argument.
+    async fn look(&self, args: &[&str], flag: &str) -> Output {
+        self.run(args, flag, &[]).await
+    }
+
+    async fn run(&self, args: &[&str], flag: &str, rest: &[&str]) -> Output {
+        let files = [
+            self.elsewhere.path().join("report"),
+            self.program.home().join(".vault-token"),
+            self.elsewhere.path().join("kube").join("config"),
+        ];
+        let given = files.iter().map(|file| format!("{flag}={}", file.display()));
+        let (args, rest) = (args.iter().copied(), rest.iter().copied());
+        self.program.run(args.map(str::to_owned).chain(given).chain(rest.map(str::to_owned))).await
+    }
+
+    /// What the plugin has seen.
+    fn seen(&self) -> String {
+        fs::read_to_string(self.elsewhere.path().join("report")).unwrap()
+    }
+
+    #[track_caller]
+    fn assert_nothing_was_seen(&self, what: &str, output: &Output) {
+        let report = self.seen();
+        assert!(report.starts_with("started\n"), "{what} has not started the plugin: {output:?}");
+        let scan = SECRETS.iter().fold(SecretScan::new(), |scan, secret| scan.secret(*secret, *secret));
+        scan.content(&format!("what the plugin saw in {what}"), report);
+        scan.output(what, output);
+        fs::write(self.elsewhere.path().join("report"), "").unwrap();
+    }
+}
+
+fn snoop() -> String {
+    build::example_of_this_build("snoop").display().to_string()
+}
+
+#[tokio::test]
+async fn a_binary_that_is_looked_at_sees_no_secret_of_the_operator() {
+    let operator = Operator::new(Program::new(BINARY).env("VAULT_TOKEN", SECRETS[0]));
+    let snoop = snoop();
+    let commands: [&[&str]; 3] =
+        [&["inspect", &snoop], &["doctor", &snoop], &["package", "--dry-run", "--name", "snoop", &snoop]];
+    for command in commands {
+        let output = operator.look(command, "--arg").await;
+        operator.assert_nothing_was_seen(command[0], &output);
+    }
+}
+
+#[tokio::test]
+async fn a_binary_that_is_to_be_registered_sees_no_secret_of_the_operator() {
+    let Lab { vault, upstream: _upstream, program, plugins: _plugins } = Lab::registered().await;
+    // The token of this host is the operator's.
+    let operator = Operator::new(program);
+    let snoop = snoop();
+    let scan = SecretScan::new().secret("the operator's token", vault.root_token());
+    let commands: [&[&str]; 2] = [
+        &["register", "--dry-run", "--name", "snoop", "--binary", &snoop],
+        &["upgrade", "--dry-run", "--name", "custom-plugin", &snoop],
+    ];
+    for command in commands {
+        let output = operator.look(command, "--args").await;
+        scan.content(command[0], operator.seen());
+        operator.assert_nothing_was_seen(command[0], &output);
+    }
+}
+
+#[tokio::test]
+async fn a_plugin_in_development_sees_what_it_is_given_and_no_secret() {
+    let operator = Operator::new(Program::new(BINARY).env("VAULT_TOKEN", SECRETS[0]));
+    let command = ["dev", "--listen", "127.0.0.1:0", "--plugin", &snoop(), "--env", "GIVEN=by-the-caller"];
+    let output = operator.run(&command, "--arg", &["--", "true"]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(operator.seen().contains("own GIVEN=by-the-caller\n"), "{}", operator.seen());
+    operator.assert_nothing_was_seen("dev", &output);
+}
