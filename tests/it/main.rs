@@ -19,6 +19,7 @@ mod load;
 mod manifests;
 mod operate;
 mod plain;
+mod proxy;
 mod sensitive;
 mod twin;
 mod upgrade;

@@ -108,7 +108,13 @@ async fn client(target: &Target, access: &Access) -> Result<Client, RegistryErro
             tokio::fs::read(path).await.map_err(|source| RegistryError::Io { path: path.clone(), source })?;
         certificates.push(Certificate { encoding: CertificateEncoding::Pem, data });
     }
+    // Its client takes proxies from the environment, also for this machine, unless it is told of another one; and that one is used
+    // for no host.
+    let unused_proxy = target.is_loopback().then(|| "http://localhost".to_owned());
     let config = ClientConfig {
+        http_proxy: unused_proxy.clone(),
+        https_proxy: unused_proxy,
+        no_proxy: Some("*".to_owned()),
         protocol: match access.transport {
             Transport::Https => ClientProtocol::Https,
             Transport::Http => ClientProtocol::Http,

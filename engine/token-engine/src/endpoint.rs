@@ -1,6 +1,7 @@
 //! The address of a token service, checked once and always in the same form.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,13 @@ impl Endpoint {
     pub(crate) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
+
+    /// Whether it is on this machine.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
+            || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -116,6 +124,15 @@ mod tests {
         check(" HTTPS://Tokens.Example.com:443/api// ", Ok("https://tokens.example.com/api"));
         check("http://127.0.0.1:8080/v1/", Ok("http://127.0.0.1:8080/v1"));
         check("http://[::1]:8080", Ok("http://[::1]:8080"));
+    }
+
+    #[test]
+    fn an_address_on_this_machine_is_known_as_one() {
+        let is_loopback = |text| Endpoint::parse(text).expect("an address").is_loopback();
+        assert!(
+            ["http://127.0.0.1:8080", "https://[::1]", "http://LocalHost:1"].into_iter().all(is_loopback)
+        );
+        assert!(!["https://tokens.example.com", "http://10.0.0.1"].into_iter().any(is_loopback));
     }
 
     #[test]

@@ -130,6 +130,10 @@ impl Upstream {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .timeout(config.request_timeout());
+        if config.api_endpoint.is_loopback() {
+            // As in Go: a proxy of the environment would be told the key.
+            http = http.no_proxy();
+        }
         if !config.ca_cert.trim().is_empty() {
             let authorities = reqwest::Certificate::from_pem_bundle(config.ca_cert.as_bytes());
             let authorities = authorities.ok().filter(|found| !found.is_empty());

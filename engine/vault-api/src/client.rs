@@ -1,7 +1,7 @@
 //! Sends endpoints to a server; the only place that knows the network.
 
 use std::error::Error;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,7 +19,8 @@ use crate::{CallError, Endpoint, Repeat, Secret, Trouble};
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
-    /// For where a redirect leads out of plain HTTP.
+    route: Route,
+    /// For where a redirect leads out of plain HTTP, or to where no proxy is used.
     beyond: Arc<Beyond>,
     address: String,
     base: Url,
@@ -51,12 +52,13 @@ impl Client {
         }
         let needs_no_authority = base.scheme() == "http" || config.verification == Verification::Skip;
         let trust = if needs_no_authority { Trust::Named } else { Trust::NamedOrTheSystems };
-        let http = transport(config, alias.clone(), trust)?.build();
+        let route = Route::to(alias.as_deref().or(base.host_str()).unwrap_or_default());
+        let http = transport(config, alias.clone(), trust, route)?.build();
         let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
-        let beyond = Arc::new(Beyond { config: config.clone(), alias, http: OnceLock::new() });
+        let beyond = Arc::new(Beyond { config: config.clone(), alias, http: Default::default() });
         let address = config.address.trim_end_matches('/').to_owned();
         let ClientConfig { max_retries, redirects, .. } = *config;
-        Ok(Self { http, beyond, address, base, headers, max_retries, redirects })
+        Ok(Self { http, route, beyond, address, base, headers, max_retries, redirects })
     }
 
     /// The address as it was configured.
@@ -145,8 +147,13 @@ impl Client {
         headers: HeaderMap,
         body: &Bytes,
     ) -> Result<Response<Bytes>, CallError> {
-        let is_beyond = url.scheme() != self.base.scheme();
-        let http = if is_beyond { self.beyond.http().unwrap_or(&self.http) } else { &self.http };
+        let is_at_base = url.host() == self.base.host();
+        let route = if is_at_base { self.route } else { Route::to(url.host_str().unwrap_or_default()) };
+        let http = if url.scheme() == self.base.scheme() && route == self.route {
+            &self.http
+        } else {
+            self.beyond.http(url.scheme(), route).unwrap_or(&self.http)
+        };
         let sent = http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
         let mut answer = sent.map_err(|error| self.failed(error))?;
         let status = answer.status();
@@ -240,22 +247,47 @@ enum Trust {
     NamedOrTheSystems,
 }
 
-/// What sends with TLS where the address is without. Made when a redirect needs it.
+/// How a host is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route {
+    /// Without a proxy.
+    Direct,
+    /// By the proxy that `HTTP_PROXY` or `HTTPS_PROXY` names, unless `NO_PROXY` names the host.
+    Environment,
+}
+
+impl Route {
+    /// As in Go: this machine itself is never reached by a proxy, which would be told the token.
+    fn to(host: &str) -> Self {
+        let host = host.trim_matches(['[', ']']);
+        let is_loopback = host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
+        if is_loopback || host.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
+            Self::Direct
+        } else {
+            Self::Environment
+        }
+    }
+}
+
+/// What sends where a redirect leads and the first client may not be used. Made when a redirect needs it.
 #[derive(Debug)]
 struct Beyond {
     config: ClientConfig,
     alias: Option<String>,
-    http: OnceLock<Option<reqwest::Client>>,
+    http: [OnceLock<Option<reqwest::Client>>; 4],
 }
 
 impl Beyond {
     /// `None` where there is nobody to trust.
-    fn http(&self) -> Option<&reqwest::Client> {
-        let make = || {
-            let http = transport(&self.config, self.alias.clone(), Trust::NamedOrTheSystems).ok()?;
-            http.build().ok()
+    fn http(&self, scheme: &str, route: Route) -> Option<&reqwest::Client> {
+        let (trust, place) = match (scheme, route) {
+            ("http", Route::Direct) => (Trust::Named, 0),
+            ("http", Route::Environment) => (Trust::Named, 1),
+            (_, Route::Direct) => (Trust::NamedOrTheSystems, 2),
+            (_, Route::Environment) => (Trust::NamedOrTheSystems, 3),
         };
-        self.http.get_or_init(make).as_ref()
+        let make = || transport(&self.config, self.alias.clone(), trust, route).ok()?.build().ok();
+        self.http[place].get_or_init(make).as_ref()
     }
 }
 
@@ -263,11 +295,15 @@ fn transport(
     config: &ClientConfig,
     alias: Option<String>,
     trust: Trust,
+    route: Route,
 ) -> Result<reqwest::ClientBuilder, ClientError> {
     let mut http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .timeout(config.timeout);
+    if route == Route::Direct {
+        http = http.no_proxy();
+    }
     let authorities = authorities(config)?;
     if trust == Trust::Named || !authorities.is_empty() {
         http = http.tls_certs_only(authorities);
@@ -462,13 +498,29 @@ mod tests {
     #[test]
     fn nobody_is_trusted_before_tls_needs_it() {
         let plain = client("http://standby:8200");
-        assert!(plain.beyond.http.get().is_none());
+        let is_made = || plain.beyond.http.iter().any(|http| http.get().is_some());
+        assert!(!is_made());
         // Where a redirect leads. A system without authorities has nobody to offer.
         assert_eq!(
-            plain.beyond.http().is_some(),
+            plain.beyond.http("https", Route::Environment).is_some(),
             Client::new(&ClientConfig::new("https://active:8200")).is_ok()
         );
-        assert!(plain.beyond.http.get().is_some());
+        assert!(is_made());
+    }
+
+    #[test]
+    fn this_machine_is_reached_without_a_proxy_by_whatever_name() {
+        for host in ["127.0.0.1", "127.1.2.3", "[::1]", "::ffff:127.0.0.1", "localhost", "LOCALHOST."] {
+            assert_eq!(Route::to(host), Route::Direct, "{host}");
+        }
+        for host in ["10.0.0.1", "vault", "localhost.example.com", "[2001:db8::1]"] {
+            assert_eq!(Route::to(host), Route::Environment, "{host}");
+        }
+        // What counts is where the connection goes, not which certificate is expected there.
+        let mut config = ClientConfig::new("https://127.0.0.1:8200");
+        config.verification = Verification::Skip;
+        config.tls_server_name = Some("vault.example.com".to_owned());
+        assert_eq!(Client::new(&config).expect("a client").route, Route::Direct);
     }
 
     #[test]

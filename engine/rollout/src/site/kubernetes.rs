@@ -14,6 +14,7 @@ mod logs;
 pub(crate) mod node;
 mod pack;
 mod presence;
+mod proxy;
 mod server;
 
 #[cfg(any(test, feature = "fuzzing"))]

@@ -7,9 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use http::Uri;
+use hyper::rt::{Read, Write};
 use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy::Client as HttpClient;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::proxy::{SocksV5, Tunnel};
+use hyper_util::client::legacy::connect::{Connection, HttpConnector};
+use hyper_util::client::proxy::matcher::Intercept;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -19,9 +23,10 @@ use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::time::Instant;
-use tower::{BoxError, ServiceBuilder};
+use tower::{BoxError, Service, ServiceBuilder};
 
 use super::error::{Asked, KubernetesError};
+use super::proxy;
 
 /// A namespace of a cluster.
 #[derive(Clone)]
@@ -65,22 +70,29 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 impl Cluster {
     pub(super) async fn connect(choice: &ClusterChoice) -> Result<Self, KubernetesError> {
         let unusable = |error| KubernetesError::Kubeconfig(Box::new(error));
-        let mut config = match (&choice.kubeconfig, &choice.context) {
-            (None, None) => Config::infer()
-                .await
-                .map_err(|error| KubernetesError::Config(Box::new(kube::Error::InferConfig(error))))?,
+        let (mut config, of_cluster) = match (&choice.kubeconfig, &choice.context) {
+            (None, None) => {
+                let config = Config::infer()
+                    .await
+                    .map_err(|error| KubernetesError::Config(Box::new(kube::Error::InferConfig(error))))?;
+                // In a pod there is none to be read.
+                (config, Kubeconfig::read().ok().and_then(|kubeconfig| proxy::of_cluster(&kubeconfig, None)))
+            }
             (path, context) => {
                 let kubeconfig = match path {
                     Some(path) => Kubeconfig::read_from(path).map_err(unusable)?,
                     None => Kubeconfig::read().map_err(unusable)?,
                 };
+                let of_cluster = proxy::of_cluster(&kubeconfig, context.as_deref());
                 let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
-                Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)?
+                (Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)?, of_cluster)
             }
         };
         config.connect_timeout = Some(CONNECT);
+        let variable = |name: &str| std::env::var(name).ok();
+        let proxy = proxy::proxy(&config.cluster_url, of_cluster.as_deref(), &variable);
         let namespace = choice.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let client = client(config).map_err(|error| KubernetesError::Config(Box::new(error)))?;
+        let client = client(config, proxy).map_err(|error| KubernetesError::Config(Box::new(error)))?;
         Ok(Self { client, namespace, met: Arc::default() })
     }
 
@@ -162,12 +174,9 @@ pub(super) async fn within<T>(
 }
 
 /// As kube makes one, but for the delay of small packets: without `TCP_NODELAY` every call waits some 40 ms for the server's
-/// acknowledgement, and what is streamed goes in steps of that.
-fn client(config: Config) -> Result<Client, kube::Error> {
-    if config.proxy_url.is_some() {
-        // It says which kinds it can use.
-        return Client::try_from(config);
-    }
+/// acknowledgement, and what is streamed goes in steps of that. And but for the proxy, of which kube knows neither that this machine
+/// needs none nor that `NO_PROXY` is about the API server.
+fn client(config: Config, proxy: Option<Intercept>) -> Result<Client, kube::Error> {
     // The first one that is installed stays, and any will do.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut tcp = HttpConnector::new();
@@ -176,7 +185,37 @@ fn client(config: Config) -> Result<Client, kube::Error> {
     tcp.set_keepalive(Some(KEEPALIVE));
     tcp.set_keepalive_interval(Some(KEEPALIVE / 3));
     tcp.set_keepalive_retries(Some(3));
-    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp)?);
+    let Some(proxy) = proxy else { return client_over(tcp, config) };
+    let address = proxy.uri().clone();
+    match address.scheme_str() {
+        Some("http") => {
+            let tunnel = Tunnel::new(address, tcp);
+            let tunnel = match proxy.basic_auth() {
+                Some(header) => tunnel.with_auth(header.clone()),
+                None => tunnel,
+            };
+            client_over(tunnel, config)
+        }
+        Some("socks5" | "socks5h") => {
+            let tunnel = SocksV5::new(address, tcp);
+            let tunnel = match proxy.raw_auth() {
+                Some((user, password)) => tunnel.with_auth(user.to_owned(), password.to_owned()),
+                None => tunnel,
+            };
+            client_over(tunnel, config)
+        }
+        _ => Err(kube::Error::ProxyProtocolUnsupported { proxy_url: Box::new(address) }),
+    }
+}
+
+fn client_over<C>(connector: C, config: Config) -> Result<Client, kube::Error>
+where
+    C: Service<Uri> + Clone + Send + Sync + 'static,
+    C::Response: Connection + Read + Write + Send + Unpin,
+    C::Future: Send,
+    C::Error: Into<BoxError>,
+{
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(connector)?);
     connector.set_connect_timeout(config.connect_timeout);
     connector.set_read_timeout(config.read_timeout);
     connector.set_write_timeout(config.write_timeout);

@@ -1,0 +1,120 @@
+//! `HTTP_PROXY` and `HTTPS_PROXY` are taken as Go's programs take them: never for this machine itself.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+use harness::Program;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use crate::lab::{BINARY, Lab};
+
+/// A proxy that lets nothing pass, and keeps what it was asked.
+struct Proxy {
+    address: String,
+    heard: Arc<Mutex<String>>,
+}
+
+impl Proxy {
+    async fn start() -> Proxy {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let heard = Arc::new(Mutex::new(String::new()));
+        let memory = Arc::clone(&heard);
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let mut request = vec![0; 8192];
+                // A request without a body is one packet.
+                let read = client.read(&mut request).await.unwrap_or(0);
+                memory.lock().unwrap().push_str(&String::from_utf8_lossy(&request[..read]));
+                let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
+            }
+        });
+        Proxy { address, heard }
+    }
+
+    /// Has a program use it for everything.
+    fn of(&self, program: Program) -> Program {
+        ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
+            .into_iter()
+            .fold(program, |program, name| program.env(name, format!("http://{}", self.address)))
+    }
+
+    fn heard(&self) -> String {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn requests_to_this_machine_never_go_to_a_proxy() {
+    let (lab, proxy) = (Lab::registered().await, Proxy::start().await);
+    let port = lab.vault.address().rsplit(':').next().unwrap().to_owned();
+    for host in ["127.0.0.1", "localhost", "127.8.9.10"] {
+        let address = format!("http://{host}:{port}");
+        let program =
+            Program::new(BINARY).env("VAULT_ADDR", address).env("VAULT_TOKEN", lab.vault.root_token());
+        let output = proxy.of(program).timeout(std::time::Duration::from_secs(60)).run(["status"]).await;
+        assert_eq!(proxy.heard(), "", "{host}: {output:?}");
+    }
+    let program = proxy.of(Program::new(BINARY).env("VAULT_ADDR", lab.vault.address()));
+    let program = program.env("VAULT_TOKEN", lab.vault.root_token());
+    program.run(["status"]).await.success();
+    // A registry, which is told a password.
+    let image = ["upgrade", "127.0.0.1:1/team/custom-plugin:1.0.0", "--name", "custom-plugin"];
+    let output = program.run(image).await;
+    assert_eq!((output.code, proxy.heard().as_str()), (Some(2), ""), "{output:?}");
+    // The token service, which is told its key.
+    let variable = format!("HTTP_PROXY=http://{}", proxy.address);
+    let output = Program::new(BINARY).run(["dev", "--env", &variable, "--", "true"]).await;
+    assert_eq!((output.code, proxy.heard().as_str()), (Some(0), ""), "{output:?}");
+}
+
+#[tokio::test]
+async fn a_server_elsewhere_is_reached_by_the_proxy_unless_no_proxy_names_it() {
+    let proxy = Proxy::start().await;
+    let program = || {
+        let program = Program::new(BINARY).env("VAULT_ADDR", "http://vault.example.test:8200");
+        proxy.of(program.env("VAULT_TOKEN", "s.a-token"))
+    };
+    let output = program().env("NO_PROXY", "other.test,.example.test").run(["status"]).await;
+    assert_eq!((output.code, proxy.heard().as_str()), (Some(1), ""), "{output:?}");
+    let output = program().run(["status"]).await;
+    assert!(proxy.heard().contains("http://vault.example.test:8200/"), "{} {output:?}", proxy.heard());
+}
+
+/// A kubeconfig of a cluster at this address.
+fn kubeconfig(program: &Program, server: &str, more: &str) {
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: it\n\
+         clusters: [{{name: it, cluster: {{server: '{server}'{more}}}}}]\n\
+         users: [{{name: it, user: {{token: a-token}}}}]\n\
+         contexts: [{{name: it, context: {{cluster: it, user: it}}}}]\n"
+    );
+    fs::write(program.home().join("kubeconfig"), text).unwrap();
+}
+
+#[tokio::test]
+async fn an_api_server_behind_a_proxy_is_reached_as_kubectl_does() {
+    let command = ["status", "-n", "vault", "--kubeconfig", "kubeconfig"];
+    let run = async |server: &str, more: &dyn Fn(&Proxy) -> String, no_proxy: &str| {
+        let proxy = Proxy::start().await;
+        let program =
+            proxy.of(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token")).env("NO_PROXY", no_proxy);
+        kubeconfig(&program, server, &more(&proxy));
+        let output = program.run(command).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        (proxy.heard(), output.stderr)
+    };
+    let none = |_: &Proxy| String::new();
+    let own = |proxy: &Proxy| format!(", proxy-url: 'http://{}'", proxy.address);
+
+    let (heard, said) = run("https://api.example.test:6443", &none, "").await;
+    assert!(heard.starts_with("CONNECT api.example.test:6443 HTTP/1.1\r\n"), "{heard:?} {said}");
+    let (heard, said) = run("https://api.example.test:6443", &none, ".example.test").await;
+    assert_eq!(heard, "", "{said}");
+    let (heard, said) = run("https://127.0.0.1:1", &none, "").await;
+    assert_eq!(heard, "", "{said}");
+    // What the kubeconfig says is for this cluster, whatever the environment says.
+    let (heard, said) = run("https://127.0.0.1:1", &own, "127.0.0.1").await;
+    assert!(heard.starts_with("CONNECT 127.0.0.1:1 HTTP/1.1\r\n"), "{heard:?} {said}");
+}
