@@ -7,6 +7,7 @@ mod manifests;
 mod newcomer;
 mod operator;
 mod pods;
+mod secrecy;
 
 const NAME: &str = "custom-plugin";
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");

@@ -196,7 +196,8 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         initialized: health.initialized,
         sealed: health.sealed,
         standby: health.standby,
-        has_active_node: true,
+        // Where the way is the site's it leads to a node that stands by only while none is active, and that one is not shown the token.
+        has_active_node: !(health.standby && world.site.as_ref().is_some_and(|site| site.leads_to_active())),
     };
     let mut observer =
         Observer { client: &world.client, aim, server, denied: BTreeSet::new(), this_run: this_run.clone() };
@@ -263,6 +264,9 @@ impl Observer<'_> {
     }
 
     async fn look(&mut self) -> Result<Seen, ObserveError> {
+        if !self.server.has_active_node {
+            return Ok(Seen::default());
+        }
         let mut seen = Seen { mounts: self.mounts().await?, ..Seen::default() };
         if !self.server.has_active_node {
             return Ok(seen);

@@ -13,7 +13,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::client_config::{ClientConfig, ClientError, Redirects, Verification};
-use crate::{CallError, Endpoint, Repeat, Secret, Trouble};
+use crate::{CallError, Endpoint, Repeat, Secret, ShowsToken, Trouble};
 
 /// Sends endpoints. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -86,7 +86,7 @@ impl Client {
         let request = endpoint.request();
         let mut attempt = 0;
         loop {
-            let outcome = self.attempt(&request).await;
+            let outcome = self.attempt(&request, E::SHOWS_TOKEN).await;
             let pause = match &outcome {
                 Ok(reply) => pause_after_reply(reply, E::REPEAT),
                 Err(CallError::Transport { trouble: Trouble::NoConnection | Trouble::Standby, .. }) => {
@@ -123,9 +123,16 @@ impl Client {
     }
 
     /// One exchange, redirects of a standby included.
-    async fn attempt(&self, request: &Request<Bytes>) -> Result<Response<Bytes>, CallError> {
+    async fn attempt(
+        &self,
+        request: &Request<Bytes>,
+        shows_token: ShowsToken,
+    ) -> Result<Response<Bytes>, CallError> {
         let mut url = self.url(request);
         let mut headers = self.headers.clone();
+        if shows_token == ShowsToken::No {
+            headers.remove(TOKEN);
+        }
         headers.extend(request.headers().clone());
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.exchange(request.method(), url.clone(), headers.clone(), request.body()).await?;

@@ -16,11 +16,23 @@ pub trait Endpoint {
     /// Whether sending it twice does no more than sending it once.
     const REPEAT: Repeat;
 
+    /// Whether the token goes along. What anybody may ask is asked without: any node may answer it, and none has to be trusted.
+    const SHOWS_TOKEN: ShowsToken = ShowsToken::Yes;
+
     /// The request; its URI is the path and query from `/v1/` on. The client adds address, token and namespace.
     fn request(&self) -> Request<Bytes>;
 
     /// Reads the reply. Status codes that mean something at this endpoint are understood here.
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError>;
+}
+
+/// Whether the client's token goes along with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShowsToken {
+    /// It does, if the client has one.
+    Yes,
+    /// It does not.
+    No,
 }
 
 /// Whether the client may send a request again when it cannot know if the server acted on it.

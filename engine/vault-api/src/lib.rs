@@ -27,6 +27,6 @@ mod secret;
 pub use call_error::{CallError, Trouble};
 pub use client::Client;
 pub use client_config::{ClientConfig, ClientError, Redirects, Verification};
-pub use endpoint::{Endpoint, Repeat};
+pub use endpoint::{Endpoint, Repeat, ShowsToken};
 pub use error::ApiError;
 pub use secret::Secret;

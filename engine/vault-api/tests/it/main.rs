@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use vault_api::{CallError, Client, ClientConfig, Endpoint, Redirects, Trouble, health, step_down};
+use vault_api::{CallError, Client, ClientConfig, Endpoint, Redirects, Secret, Trouble, health, step_down};
 
 /// Gives the same answer to every connection. Returns its address and how often it was asked.
 async fn server(answer: String) -> (String, Arc<AtomicUsize>) {
@@ -54,6 +54,30 @@ async fn behind_a_tunnel_the_token_goes_nowhere_else() {
     let trouble = answer.unwrap_err();
     assert!(matches!(trouble, CallError::Transport { trouble: Trouble::Standby, .. }), "{trouble}");
     assert_eq!(asked, 0);
+}
+
+/// The first request that a client with a token sends.
+async fn sent(endpoint: &impl Endpoint) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = ClientConfig::new(format!("http://{}", listener.local_addr().unwrap()));
+    (config.token, config.max_retries) = (Some(Secret::new("s.planted")), 0);
+    let client = Client::new(&config).unwrap();
+    let hear = async {
+        let (mut asker, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 4096];
+        let read = asker.read(&mut request).await.unwrap();
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    };
+    let (heard, _hung_up) = tokio::join!(hear, client.send(endpoint));
+    heard
+}
+
+#[tokio::test]
+async fn the_health_is_asked_without_the_token_and_nothing_else_is() {
+    let health = sent(&health::Read).await;
+    assert!(health.starts_with("GET /v1/sys/health") && !health.contains("s.planted"), "{health}");
+    let step_down = sent(&step_down::StepDown).await;
+    assert!(step_down.contains("x-vault-token: s.planted\r\n"), "{step_down}");
 }
 
 /// How often a server is asked that hangs up instead of answering.

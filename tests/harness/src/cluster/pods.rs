@@ -346,6 +346,13 @@ impl VaultPods {
         complete.lines().map(|line| serde_json::from_str(line).expect("an audit entry is JSON")).collect()
     }
 
+    /// What was sent to the server of a pod of [`VaultPodsBuilder::recorded`]: the head of each request.
+    pub fn heard(&self, pod: &str) -> Vec<String> {
+        let content = fs::read(self.volume(pod, "audit").join("heard")).unwrap_or_default();
+        let text = String::from_utf8_lossy(&content).into_owned();
+        text.split("\r\n\r\n").filter(|head| head.contains(" HTTP/1.1\r\n")).map(str::to_owned).collect()
+    }
+
     /// The plugin directory of a pod as this machine sees it, whatever volume it is on.
     pub async fn plugin_directory(&self, pod: &str) -> PathBuf {
         match self.plugin_volume {

@@ -133,22 +133,32 @@ impl Servers {
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
         let until = Instant::now() + LONGEST_ELECTION;
         loop {
-            match self.active.client.send(&ReadSanitized).await {
-                Ok(ConfigState::Shown(config)) if config.plugin_directory.is_empty() => {
+            // One that is not active is not shown the token.
+            let shown = match self.active.client.send(&health::Read).await {
+                Ok(health) if is_active(&health) => self.active.client.send(&ReadSanitized).await.map(Some),
+                Ok(_) => Ok(None),
+                Err(error) => Err(error),
+            };
+            match shown {
+                Ok(Some(ConfigState::Shown(config))) if config.plugin_directory.is_empty() => {
                     return PluginDirectory::NotConfigured;
                 }
-                Ok(ConfigState::Shown(config)) => {
+                Ok(Some(ConfigState::Shown(config))) => {
                     return PluginDirectory::At(PathBuf::from(config.plugin_directory));
                 }
-                Err(error) if may_pass(&error) && Instant::now() < until => {
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                    let nodes = self.each.lock().await.keys().cloned().collect();
-                    // Whether one was found is seen by the next question.
-                    let _led = self.find_active(nodes).await;
-                }
-                Ok(_) | Err(_) => return PluginDirectory::NotShown,
+                Ok(Some(_)) => return PluginDirectory::NotShown,
+                Ok(None) if Instant::now() < until => self.look_for_active().await,
+                Err(error) if may_pass(&error) && Instant::now() < until => self.look_for_active().await,
+                Ok(None) | Err(_) => return PluginDirectory::NotShown,
             }
         }
+    }
+
+    async fn look_for_active(&self) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        let nodes = self.each.lock().await.keys().cloned().collect();
+        // Whether one was found is seen by the next question.
+        let _led = self.find_active(nodes).await;
     }
 }
 

@@ -92,6 +92,7 @@ pub struct VaultPodsBuilder {
     pub(super) runs_as: RunsAs,
     pub(super) init_containers: Vec<Container>,
     pub(super) sidecars: Vec<Container>,
+    pub(super) recorded: bool,
     audit: Audit,
     raw_storage: RawStorage,
     unsealer: Unsealer,
@@ -128,6 +129,7 @@ impl VaultPodsBuilder {
             runs_as: RunsAs::Root,
             init_containers: Vec::new(),
             sidecars: Vec::new(),
+            recorded: false,
             audit: Audit::Absent,
             raw_storage: RawStorage::Hidden,
             unsealer: Unsealer::OfCluster,
@@ -187,6 +189,13 @@ impl VaultPodsBuilder {
     pub fn sidecar(mut self, container: Container) -> VaultPodsBuilder {
         self.sidecars.push(container);
         self
+    }
+
+    /// Has each pod write down what is sent to its server by those who look at the StatefulSet for its address: plain HTTP only. See
+    /// [`VaultPods::heard`].
+    pub fn recorded(mut self) -> VaultPodsBuilder {
+        self.recorded = true;
+        self.sidecar(manifests::recorder())
     }
 
     /// Has a file audit device; see [`VaultPods::audit_log`].

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use serde_json::{Value, json};
 
 use super::builder::{PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
@@ -73,6 +74,31 @@ pub(super) async fn configuration(pods: &VaultPods) -> Value {
     })
 }
 
+/// Where the recorder of a pod listens.
+const RECORDER_PORT: u16 = 8300;
+
+/// Passes connections on to the server of its pod, and appends what is sent there to a file beside the audit log.
+pub(super) fn recorder() -> Container {
+    let pass = "tee -a /vault/audit/heard | nc 127.0.0.1 8200";
+    Container {
+        name: "recorder".to_owned(),
+        // Of the server, set with the rest.
+        image: None,
+        image_pull_policy: Some("Never".to_owned()),
+        command: Some(
+            ["/bin/busybox", "nc", "-ll", "-p", &RECORDER_PORT.to_string(), "-e", "/bin/sh", "-c", pass]
+                .map(str::to_owned)
+                .into(),
+        ),
+        volume_mounts: Some(vec![VolumeMount {
+            name: "audit".to_owned(),
+            mount_path: "/vault/audit".to_owned(),
+            ..VolumeMount::default()
+        }]),
+        ..Container::default()
+    }
+}
+
 /// The files of `/vault/config`.
 pub(super) fn secret(configuration: &Value, identity: Option<&Identity>) -> Value {
     let mut files = json!({"vault.json": configuration.to_string()});
@@ -101,7 +127,10 @@ pub(super) fn service() -> Value {
 pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
     let labels = json!({"app.kubernetes.io/name": VAULT});
     let mut containers = vec![server(builder)];
-    containers.extend(builder.sidecars.iter().map(|container| json!(container)));
+    containers.extend(builder.sidecars.iter().map(|container| {
+        let image = container.image.clone().unwrap_or_else(|| builder.image_name().to_owned());
+        json!(Container { image: Some(image), ..container.clone() })
+    }));
     let mut pod_volumes = vec![
         json!({"name": "config", "secret": {"secretName": VAULT, "defaultMode": 0o444}}),
         json!({"name": "tmp", "emptyDir": {}}),
@@ -156,6 +185,7 @@ pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
 
 fn server(builder: &VaultPodsBuilder) -> Value {
     let scheme = builder.transport.scheme();
+    let port = if builder.recorded { RECORDER_PORT } else { 8200 };
     let mut environment = vec![
         json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
         json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
@@ -163,7 +193,7 @@ fn server(builder: &VaultPodsBuilder) -> Value {
         json!({"name": "VAULT_CLUSTER_ADDR", "value": "https://$(POD_IP):8201"}),
         json!({"name": "VAULT_RAFT_NODE_ID", "value": "$(POD_NAME)"}),
         // For the official CLI in an exec.
-        json!({"name": "VAULT_ADDR", "value": format!("{scheme}://127.0.0.1:8200")}),
+        json!({"name": "VAULT_ADDR", "value": format!("{scheme}://127.0.0.1:{port}")}),
         json!({"name": "HOME", "value": "/tmp"}),
         // As for a server beside the tests.
         json!({"name": "GOGC", "value": "400"}),
