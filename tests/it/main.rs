@@ -18,6 +18,7 @@ mod install;
 mod load;
 mod manifests;
 mod operate;
+mod place;
 mod plain;
 mod proxy;
 mod sensitive;

@@ -44,7 +44,7 @@ pub use goal::{
 };
 pub use observe::{ObserveError, World, examine, observe, observe_again, observe_server, survey};
 pub use observed::site::{
-    Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence,
+    Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence,
     Process, Restarts, Role, RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
 };
 pub use observed::{

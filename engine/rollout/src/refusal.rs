@@ -7,7 +7,7 @@ use vault_api::catalog::PluginType;
 
 use crate::binary::Machine;
 use crate::goal::MountPath;
-use crate::observed::site::NodeName;
+use crate::observed::site::{Exposure, NodeName};
 use crate::version::Version;
 
 /// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
@@ -64,6 +64,9 @@ pub enum Refusal {
     /// Anybody could exchange a plugin.
     #[error("everybody may write to the plugin directory {directory}")]
     DirectoryInsecure { directory: PathBuf },
+    /// Others can replace what is placed there.
+    #[error("{exposed} {by}, so others than its owner can replace plugins in {directory}", exposed = exposed.display(), directory = directory.display())]
+    DirectoryExposed { directory: PathBuf, exposed: PathBuf, by: Exposure },
     /// The disk is full.
     #[error("{directory} has {free_bytes} bytes free and the binary needs {needed_bytes}")]
     NoSpace { directory: PathBuf, free_bytes: u64, needed_bytes: u64 },
@@ -215,6 +218,13 @@ impl Refusal {
             }
             Self::DirectoryNoExec { .. } => "Mount it without noexec.".into(),
             Self::DirectoryInsecure { directory } => format!("chmod go-w {}", directory.display()),
+            Self::DirectoryExposed { exposed, by, .. } => match by {
+                Exposure::Mode { .. } => format!("chmod go-w {}", exposed.display()),
+                Exposure::Owner { .. } => format!(
+                    "chown root {} (or to the user that the server runs as; this command trusts its own user, too)",
+                    exposed.display()
+                ),
+            },
             Self::NoSpace { directory, .. } => {
                 format!("Free some space in {}; versions that nothing runs can go.", directory.display())
             }

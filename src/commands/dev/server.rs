@@ -105,7 +105,7 @@ impl Server {
                 .hint("Name a directory of yours with --data; what is not there is made.")
         })?;
         let site = match &data {
-            Some(_) => LocalSite::new(&plugin_directory),
+            Some(_) => LocalSite::of_developer(&plugin_directory),
             None => LocalSite::scratch(&plugin_directory),
         };
         match choice {

@@ -43,6 +43,19 @@ fn vtp_204_everybody_may_write_to_the_directory() {
     });
 }
 
+#[test]
+fn vtp_212_a_group_may_write_to_the_directory() {
+    on_shared_server(async |server| {
+        // Nobody else comes to what lies in a directory of mode 700, as those of tests do.
+        let above = server.directory().parent().unwrap();
+        let before = fs::metadata(above).unwrap().permissions();
+        set_mode(above, 0o755);
+        set_mode(server.directory(), 0o775);
+        server.doctor.cures("VTP-212").await;
+        fs::set_permissions(above, before).unwrap();
+    });
+}
+
 #[tokio::test]
 async fn vtp_205_the_directory_is_a_symbolic_link() {
     let base = tempfile::tempdir().unwrap();

@@ -131,6 +131,9 @@ fn directory(site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
         SiteState::ReadOnly => Refusal::DirectoryReadOnly { directory },
         SiteState::NoExec => Refusal::DirectoryNoExec { directory },
         SiteState::WritableByEverybody => Refusal::DirectoryInsecure { directory },
+        SiteState::Exposed { directory: exposed, by } => {
+            Refusal::DirectoryExposed { directory, exposed: exposed.clone(), by: *by }
+        }
         SiteState::Symlinked { real } => Refusal::DirectorySymlinked { directory, real: real.clone() },
         SiteState::NotTheServers { servers } => {
             Refusal::NotTheServersDirectory { directory, servers: servers.clone() }

@@ -6,7 +6,7 @@ use super::samples::{SHA, bare_server, empty_node, goal, holder, register, serve
 use super::*;
 use crate::binary::{Elf, Format, Linkage, Machine, Probe};
 use crate::goal::{Downgrade, Register};
-use crate::observed::site::{NodeName, NodeObserved, SiteKind, SiteState};
+use crate::observed::site::{Exposure, NodeName, NodeObserved, SiteKind, SiteState};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
 fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
@@ -185,6 +185,14 @@ fn refusals_name_what_is_wrong() {
             o.site.as_mut().expect("a site").holder = Some(holder("alice"));
         }),
         ("everybody may write", |o, _| site(o).directory = SiteState::WritableByEverybody),
+        ("/opt has mode 775, so others than its owner", |o, _| {
+            let by = Exposure::Mode { mode: 0o775 };
+            site(o).directory = SiteState::Exposed { directory: "/opt".into(), by };
+        }),
+        ("/opt belongs to user 65534", |o, _| {
+            let by = Exposure::Owner { user: 65534 };
+            site(o).directory = SiteState::Exposed { directory: "/opt".into(), by };
+        }),
         ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
         ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
         ("./custom is not executable", |_, r| r.plugin.binary.executable = false),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, beside, chmod, quoted, remove_file, tool};
+use super::{Check, files};
 use crate::binary::Machine;
 use crate::observed::site::{NodeName, NodeObserved, PluginFile, Presence, SiteKind, SiteState, Unfit};
 use crate::observed::{CatalogEntry, Observed, PluginDirectory};
@@ -253,13 +253,16 @@ fn register(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
     if is_local && observed.plugin_directory == PluginDirectory::NotShown {
         command += &format!(" --plugin-dir {}", quoted(&directory(observed).display().to_string()));
     }
-    // It places nothing in a directory into which everybody may write.
-    let open =
-        seen(observed).into_iter().filter(|(_, node)| node.directory == SiteState::WritableByEverybody);
-    let close =
-        |(name, _): Node<'_>| chmod(observed, name, "go-w", &directory(observed).display().to_string());
+    // It places nothing in a directory into which others may write.
+    let close = |(name, node): Node<'_>| match &node.directory {
+        SiteState::WritableByEverybody => {
+            Some(chmod(observed, name, "go-w", &directory(observed).display().to_string()))
+        }
+        SiteState::Exposed { directory, by } => Some(files::close(observed, name, directory, *by)),
+        _ => None,
+    };
     let register = tool(observed, &format!("{command} --binary FILE --yes"));
-    open.map(close).chain([register]).collect()
+    seen(observed).into_iter().filter_map(close).chain([register]).collect()
 }
 
 /// A command that copies an entry's file from a node that has it as registered.

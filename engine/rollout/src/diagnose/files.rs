@@ -1,8 +1,12 @@
 //! The plugin directory of each node.
 
+use std::path::Path;
+
 use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, chmod, on, quoted, remove_file, tool};
-use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, SiteKind, SiteObserved, SiteState};
+use crate::observed::site::{
+    Exposure, Keeping, NodeName, NodeObserved, Presence, SiteKind, SiteObserved, SiteState,
+};
 use crate::observed::{Observed, PluginDirectory};
 
 const NO_DIRECTORY: Known = Known {
@@ -41,6 +45,16 @@ const WRITABLE_BY_ALL: Known = Known {
     cure: "Take the right to write from everybody.",
     says: &[],
     shown: Shown::OnServer("doctor::directory::vtp_204_everybody_may_write_to_the_directory"),
+};
+const EXPOSED: Known = Known {
+    id: "VTP-212",
+    title: "others than root and the server's user can replace plugins",
+    severity: Severity::Risk,
+    consequence: "Whoever may write to a directory that leads to the plugins can put another directory or file in its place. No version is \
+                  placed there.",
+    cure: "Take the right to write from group and others, or give the directory to root or the server's user.",
+    says: &[],
+    shown: Shown::OnServer("doctor::directory::vtp_212_a_group_may_write_to_the_directory"),
 };
 const SYMLINKED: Known = Known {
     id: "VTP-205",
@@ -120,6 +134,7 @@ pub(super) const ALL: &[&Known] = &[
     &NOT_WRITABLE,
     &WRITABLE_FILE,
     &NOT_ENTERED,
+    &EXPOSED,
 ];
 
 pub(super) const CHECKS: &[Check] = &[directory, leftovers, nearly_full, links, writable_files];
@@ -152,16 +167,19 @@ fn directory(observed: &Observed) -> Vec<Finding> {
             SiteState::NotADirectory => &NOT_A_DIRECTORY,
             SiteState::NoExec => &NO_EXEC,
             SiteState::WritableByEverybody => &WRITABLE_BY_ALL,
+            SiteState::Exposed { .. } => &EXPOSED,
             SiteState::Symlinked { .. } => &SYMLINKED,
             SiteState::ReadOnly | SiteState::NotWritable => &NOT_WRITABLE,
         };
         let evidence = match &node.directory {
             SiteState::Symlinked { real } => format!("{path} is {}", real.display()),
+            SiteState::Exposed { directory, by } => format!("{} {by}", directory.display()),
             _ => path.clone(),
         };
         let finding = known.at(name.to_string(), evidence);
         Some(match &node.directory {
             SiteState::WritableByEverybody => finding.run(chmod(observed, name, "go-w", &path)),
+            SiteState::Exposed { directory, by } => finding.run(close(observed, name, directory, *by)),
             // In a pod it is a volume that is not mounted.
             SiteState::Missing if site.kind == SiteKind::Local => {
                 finding.run(format!("mkdir -p -m 755 {}", quoted(&path)))
@@ -170,6 +188,15 @@ fn directory(observed: &Observed) -> Vec<Finding> {
         })
     };
     ready(observed).filter_map(of_node).collect()
+}
+
+/// A command line that takes a directory out of the hands of others.
+pub(super) fn close(observed: &Observed, node: &NodeName, directory: &Path, by: Exposure) -> String {
+    let path = directory.display().to_string();
+    match by {
+        Exposure::Mode { .. } => chmod(observed, node, "go-w", &path),
+        Exposure::Owner { .. } => format!("chown root {}", quoted(&path)),
+    }
 }
 
 fn is_filled(keeping: &Keeping) -> bool {

@@ -9,7 +9,9 @@ use vault_api::pins::Pin;
 use super::*;
 use crate::binary::Machine;
 use crate::decide::samples::{holder, old_fleet, server_with};
-use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, SiteKind, SiteState, Unfit};
+use crate::observed::site::{
+    Exposure, Keeping, NodeObserved, Presence, Restarts, SiteKind, SiteState, Unfit,
+};
 use crate::observed::{Answering, Pins, PluginDirectory};
 
 /// A server on which nothing is wrong.
@@ -79,6 +81,8 @@ fn directories() {
     check(&["VTP-202"], directory(SiteState::NotADirectory));
     check(&["VTP-203"], directory(SiteState::NoExec));
     check(&["VTP-204"], directory(SiteState::WritableByEverybody));
+    let by = Exposure::Mode { mode: 0o775 };
+    check(&["VTP-212"], directory(SiteState::Exposed { directory: "/opt".into(), by }));
     check(&["VTP-205"], directory(SiteState::Symlinked { real: "/data/p".into() }));
     check(&["VTP-206"], |seen| node(seen).oddities.leftovers.push(".custom-1.0.0.part".into()));
     check(&["VTP-207"], |seen| node(seen).free_bytes = Some(1000));

@@ -243,6 +243,13 @@ pub enum SiteState {
     NoExec,
     /// Everybody may write there.
     WritableByEverybody,
+    /// Others can put another file in the place of a plugin.
+    Exposed {
+        /// The directory, or one that leads to it.
+        directory: PathBuf,
+        /// How.
+        by: Exposure,
+    },
     /// The server's own path to it leads over a symbolic link.
     Symlinked {
         /// Where it leads.
@@ -253,6 +260,31 @@ pub enum SiteState {
         /// Where.
         servers: PathBuf,
     },
+}
+
+/// How others can change a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Exposure {
+    /// Its group, or everybody, may write to it.
+    Mode {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It belongs to neither root nor the server's user.
+    Owner {
+        /// To whom.
+        user: u32,
+    },
+}
+
+impl fmt::Display for Exposure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mode { mode } => write!(f, "has mode {mode:o}"),
+            Self::Owner { user } => write!(f, "belongs to user {user}"),
+        }
+    }
 }
 
 /// A binary in the directory.

@@ -2,20 +2,23 @@
 
 pub(crate) mod closely;
 mod digests;
+mod exposure;
+mod part;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use rustix::fs::{Access, FlockOperation, StatVfsMountFlags};
+use rustix::fs::{Access, StatVfsMountFlags};
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 use vault_api::Client;
 
 use self::digests::Digests;
+use self::part::{IsOurs, Part, PartError};
 use super::held::HeldLease;
 use super::pieces::Pieces;
 use super::{Copied, Look, MODE, Question, Site, SiteError};
@@ -32,6 +35,7 @@ pub struct LocalSite {
     directory: PathBuf,
     owner: Option<Owner>,
     lasting: Lasting,
+    neighbours: Neighbours,
     digests: Digests,
 }
 
@@ -42,6 +46,15 @@ enum Lasting {
     Kept,
     /// As long as this process.
     Scratch,
+}
+
+/// Whether it matters who else can put files there.
+#[derive(Clone, Copy, Debug)]
+enum Neighbours {
+    /// Nobody may but root and the server's user.
+    Trusted,
+    /// Whoever uses it knows.
+    Ignored,
 }
 
 /// Whose a placed file is, by number.
@@ -59,12 +72,23 @@ const CHUNK: usize = 256 * 1024;
 impl LocalSite {
     /// A site of this directory; nothing is looked at yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
-        Self { directory: directory.into(), owner: None, lasting: Lasting::Kept, digests: Digests::default() }
+        Self {
+            directory: directory.into(),
+            owner: None,
+            lasting: Lasting::Kept,
+            neighbours: Neighbours::Trusted,
+            digests: Digests::default(),
+        }
     }
 
     /// A directory that goes with this process. What is placed there need not be on the disk before it is used.
     pub fn scratch(directory: impl Into<PathBuf>) -> Self {
-        Self { lasting: Lasting::Scratch, ..Self::new(directory) }
+        Self { lasting: Lasting::Scratch, ..Self::of_developer(directory) }
+    }
+
+    /// A directory of somebody who develops a plugin, whose own directories may well be open to a group.
+    pub fn of_developer(directory: impl Into<PathBuf>) -> Self {
+        Self { neighbours: Neighbours::Ignored, ..Self::new(directory) }
     }
 
     /// The same directory, in which files are placed for `owner` instead of for ourselves.
@@ -110,7 +134,7 @@ impl LocalSite {
 
     /// Copies a binary into the directory: under a temporary name, read back, renamed. Blocks.
     ///
-    /// Killed in between, it leaves a file whose name begins with a dot, which the next run overwrites. `progress` is called with bytes done
+    /// Killed in between, it leaves a file whose name begins with a dot, which the next run removes. `progress` is called with bytes done
     /// and bytes in all.
     ///
     /// # Errors
@@ -142,43 +166,35 @@ impl LocalSite {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), SiteError> {
         let target = self.directory.join(file);
-        let temporary = self.directory.join(format!(".{file}.part"));
-        let failed = |what| {
-            let path = temporary.clone();
+        let of = |path: &Path, what| {
+            let path = path.to_owned();
             move |source: std::io::Error| SiteError::Io { what, path, source }
         };
-        let mut out = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(&temporary)
-            .map_err(failed("create"))?;
-        rustix::fs::flock(&out, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| SiteError::Busy { path: target.clone() })?;
-        out.set_len(0).map_err(failed("empty"))?;
+        let mut part = Part::create(&self.directory, file).map_err(|error| match error {
+            PartError::Busy => SiteError::Busy { path: target.clone() },
+            PartError::Io(source) => of(&target, "create a file for")(source),
+        })?;
+        let path = part.path.clone();
+        let failed = |what| of(&path, what);
         let copied = match self.lasting {
-            Lasting::Kept => copy(binary, &mut Pieces::of(&out), progress),
-            Lasting::Scratch => copy(binary, &mut out, progress),
+            Lasting::Kept => copy(binary, &mut Pieces::of(&part.file), progress),
+            Lasting::Scratch => copy(binary, &mut part.file, progress),
         };
-        copied
-            .and_then(|()| self.on_disk(&out))
-            .map_err(failed("write"))
-            .inspect_err(|_| remove(&temporary))?;
-        out.set_permissions(fs::Permissions::from_mode(MODE)).map_err(failed("set the mode of"))?;
-        let read_back = digests::Read::new(&temporary).map_err(failed("read back"))?;
+        copied.and_then(|()| self.on_disk(&part.file)).map_err(failed("write"))?;
+        part.file.set_permissions(fs::Permissions::from_mode(MODE)).map_err(failed("set the mode of"))?;
+        let read_back = digests::Read::new(&mut part.file).map_err(failed("read back"))?;
         if read_back.sha256 != binary.sha256 {
-            remove(&temporary);
             let wanted = binary.sha256.clone();
-            return Err(SiteError::Corrupt { path: temporary, read_back: read_back.sha256, wanted });
+            return Err(SiteError::Corrupt { path, read_back: read_back.sha256, wanted });
         }
         if let Some(Owner { user, group }) = self.owner {
-            std::os::unix::fs::fchown(&out, Some(user), group)
-                .map_err(failed("change the owner of"))
-                .inspect_err(|_| remove(&temporary))?;
+            std::os::unix::fs::fchown(&part.file, Some(user), group)
+                .map_err(failed("change the owner of"))?;
         }
-        fs::rename(&temporary, &target).map_err(failed("rename"))?;
+        let (out, is_ours) = part.rename(&target).map_err(failed("rename"))?;
+        if is_ours == IsOurs::No {
+            return Err(SiteError::Taken { path: target });
+        }
         self.digests.renamed(&out, &read_back).map_err(failed("look at"))?;
         // The name lasts through a power failure only once the directory is on disk.
         File::open(&self.directory).and_then(|directory| self.on_disk(&directory)).map_err(failed("sync"))
@@ -232,7 +248,14 @@ impl LocalSite {
         if metadata.permissions().mode() & 0o002 != 0 {
             return SiteState::WritableByEverybody;
         }
-        SiteState::Usable
+        let exposed = match (self.neighbours, fs::canonicalize(&self.directory)) {
+            (Neighbours::Trusted, Ok(real)) => exposure::exposed(&real),
+            (Neighbours::Ignored, _) | (_, Err(_)) => None,
+        };
+        match exposed {
+            Some((directory, by)) => SiteState::Exposed { directory, by },
+            None => SiteState::Usable,
+        }
     }
 
     fn files(&self, question: &Question) -> Result<Vec<PluginFile>, SiteError> {
@@ -383,13 +406,12 @@ pub(super) fn hash(path: &Path) -> std::io::Result<String> {
     crate::binary::hash(&mut File::open(path)?)
 }
 
-/// What cannot be removed now is overwritten by the next run.
-fn remove(path: &Path) {
-    let _ = fs::remove_file(path);
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::fs::FlockOperation;
+
     use super::*;
     use crate::site::Age;
 
@@ -423,6 +445,43 @@ mod tests {
             [PluginFile { name: "custom-1.2.3".into(), sha256: binary.sha256, mode: MODE }]
         );
         assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_somebody_has_put_under_a_temporary_name_does_not_become_the_plugin() {
+        let (from, to) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let binary = source(from.path(), b"content");
+        let planted = to.path().join(".custom-1.2.3.part");
+        // Whoever holds it open, or owns it, could write to it later.
+        fs::write(&planted, "").expect("written");
+        let inode = |path: &Path| fs::metadata(path).expect("there").ino();
+        let planted = inode(&planted);
+        LocalSite::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ()).expect("placed");
+        assert_ne!(inode(&to.path().join("custom-1.2.3")), planted);
+        assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn another_run_that_places_the_same_file_is_left_alone_and_what_a_killed_one_has_left_is_removed() {
+        let (from, to) =
+            (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+        let binary = source(from.path(), b"content");
+        let place = || LocalSite::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
+        let (own, other) =
+            (to.path().join(".custom-1.2.3.0badcafe.part"), ".custom-1.2.3-rc.1.0badcafe.part");
+        let running = File::create(&own).expect("created");
+        rustix::fs::flock(&running, FlockOperation::NonBlockingLockExclusive).expect("locked");
+        fs::write(to.path().join(other), "of another version").expect("written");
+        assert!(matches!(place(), Err(SiteError::Busy { .. })));
+        drop(running);
+        place().expect("placed");
+        let mut there: Vec<_> = fs::read_dir(to.path())
+            .expect("listed")
+            .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
+            .collect();
+        there.sort();
+        assert_eq!(there, [other, "custom-1.2.3"]);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::io::{self, Read, Seek as _};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
@@ -226,11 +226,15 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
         return placed(&target, file);
     }
     let part = Part(directory.join(format!(".{file}.{nonce}{PART}")));
-    let there = part.fill(input)?;
+    let (content, there) = part.fill(input)?;
     if there != *wanted {
         return Ok(format!("corrupt {there}\n"));
     }
-    give(&part.0, mode, owner)?;
+    // By its descriptor: where others may write to the directory, the name may lead elsewhere by now.
+    content.set_permissions(fs::Permissions::from_mode(mode)).map_err(failed("set the mode of", &part.0))?;
+    if owner.is_some() {
+        fchown(&content, owner, None).map_err(failed("give away", &part.0))?;
+    }
     fs::rename(&part.0, &target).map_err(failed("rename", &part.0))?;
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(failed("sync", directory))?;
@@ -281,15 +285,17 @@ pub fn node_remove(args: &[String]) -> Result<String, NodeError> {
 struct Part(PathBuf);
 
 impl Part {
-    /// The sha256 of what is on the disk when everything has come.
-    fn fill(&self, packed: impl Read) -> Result<String, NodeError> {
+    /// The file, and the sha256 of what is on the disk when everything has come.
+    fn fill(&self, packed: impl Read) -> Result<(File, String), NodeError> {
         let path = &self.0;
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-        let file = file.map_err(failed("create", path))?;
+        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+        let mut file = file.map_err(failed("create", path))?;
         io::copy(&mut GzDecoder::new(packed), &mut Pieces::of(&file))
             .and_then(|_| file.sync_all())
             .map_err(failed("write", path))?;
-        hash(path).map_err(failed("read back", path))
+        let there = file.rewind().and_then(|()| crate::binary::hash(&mut file));
+        let there = there.map_err(failed("read back", path))?;
+        Ok((file, there))
     }
 }
 

@@ -33,7 +33,8 @@ placed() {
 # In pieces, each of them on the disk before the next one comes. What is written at once, a Vault that shares the disk waits for
 # with each entry of its own, and its clients with it.
 store() {
-	: >"$part"
+	# Never what somebody else has put there, nor what a link leads to.
+	(set -C && : >"$part") || return 1
 	size=
 	while reached=$(stat -c %s "$part") && [ "$reached" != "$size" ]; do
 		size=$reached

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,11 +66,11 @@ pub(super) struct Read {
 }
 
 impl Read {
-    /// Reads a file, whatever is known of it.
-    pub(super) fn new(path: &Path) -> io::Result<Read> {
-        let mut file = File::open(path)?;
-        let stamp = Stamp::of(&file)?;
-        Ok(Read { sha256: hash(&mut file)?, stamp })
+    /// Reads an open file from its beginning, whatever is known of it.
+    pub(super) fn new(file: &mut File) -> io::Result<Read> {
+        file.rewind()?;
+        let stamp = Stamp::of(file)?;
+        Ok(Read { sha256: hash(file)?, stamp })
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn what_is_noted_at_a_renaming_is_the_file_that_was_read() {
         let (_directory, path) = file(b"one");
-        let read = Read::new(&path).expect("readable");
+        let read = Read::new(&mut File::open(&path).expect("there")).expect("readable");
         let digests = Digests::default();
         let renamed = path.with_file_name("renamed");
         fs::rename(&path, &renamed).expect("renamed");
