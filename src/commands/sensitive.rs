@@ -1,7 +1,6 @@
 //! Fields that a plugin declares sensitive: their values are secrets, in the file and on the command line.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 
 use rollout::{Binary, Machine, MountGoal, Wanted, WriteGoal};
 use serde_json::Value;
@@ -21,26 +20,14 @@ pub(crate) struct SensitiveFields {
 }
 
 impl SensitiveFields {
-    /// Starts the binary and asks it, if this machine can run it. One that does not describe itself declares nothing.
-    ///
-    /// # Errors
-    /// When there is no temporary directory.
-    pub(crate) async fn of(binary: &Binary, args: &[String], env: &[Secret]) -> Result<Self, CommandError> {
+    /// Starts the binary as `plugin` says and asks it, if this machine can run it. One that does not describe itself declares
+    /// nothing; whether it works at all is said by the probe.
+    pub(crate) async fn of(binary: &Binary, plugin: Launch) -> Self {
         if binary.fit_for(Machine::of_this_process()).is_err() {
-            return Ok(Self::default());
+            return Self::default();
         }
-        // Where it puts its socket: a plugin that has to be killed leaves it there.
-        let scratch = tempfile::tempdir()
-            .map_err(|error| CommandError::failed("could not make a temporary directory").because(error))?;
-        let variable = |line: &Secret| {
-            line.expose().split_once('=').map(|(key, value)| (OsString::from(key), OsString::from(value)))
-        };
-        let mut env: Vec<_> = env.iter().filter_map(variable).collect();
-        env.push(("TMPDIR".into(), scratch.path().into()));
-        let launch = Launch { args: args.iter().map(Into::into).collect(), env, ..Launch::new(&binary.path) };
-        // Whether it works at all is said by the probe.
-        let inspected = host::inspect(launch, BTreeMap::default()).await;
-        Ok(Self { paths: inspected.map(|inspection| inspection.paths).unwrap_or_default() })
+        let inspected = host::inspect(plugin, BTreeMap::default()).await;
+        Self { paths: inspected.map(|inspection| inspection.paths).unwrap_or_default() }
     }
 
     /// Whether a value that is written to this field is a secret. Of a path that the plugin does not describe, a field is one if

@@ -44,8 +44,8 @@ pub use goal::{
 };
 pub use observe::{ObserveError, World, examine, observe, observe_again, observe_server, survey};
 pub use observed::site::{
-    Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence,
-    Process, Restarts, Role, RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
+    Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile,
+    Presence, Process, Restarts, Role, RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
 };
 pub use observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,

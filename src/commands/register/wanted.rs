@@ -103,12 +103,13 @@ pub(super) async fn gather(
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
-    let probed = probe_for(&world, &binary, untrusted(&program, &args, &env, context, ui)).await?;
+    let plugin = untrusted(&program, &args, &env, context, ui);
+    let probed = probe_for(&world, &binary, plugin.clone()).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;
     if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::of(&binary, &args, &env).await?;
+        let sensitive = SensitiveFields::of(&binary, plugin).await;
         sensitive.check_file(&mounts)?;
         sensitive.protect(&mut writes, &typed, ui);
     }

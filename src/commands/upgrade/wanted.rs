@@ -143,7 +143,7 @@ pub(super) async fn gather(
     let version = version(flags.version, &yaml, &program, &probed, own)?;
     let breaks = match running {
         Some((path, mount)) if !flags.allow_breaking && mount.running_version != version.tagged() => {
-            breaking(&world.client, &path, plugin, ui).await?
+            breaking(&world.client, &path, plugin.clone(), ui).await?
         }
         _ => Vec::new(),
     };
@@ -153,7 +153,7 @@ pub(super) async fn gather(
 
     let mounts = from_file(&yaml)?;
     if !flagged.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::of(&binary, &args, &env).await?;
+        let sensitive = SensitiveFields::of(&binary, plugin).await;
         sensitive.check_file(&mounts)?;
         sensitive.protect(&mut flagged, &typed, ui);
     }
