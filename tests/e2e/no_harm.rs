@@ -52,7 +52,9 @@ async fn an_increment_is_granted_only_as_far_as_the_service_renews() {
     let renew = async || -> Value {
         lab.vault.cli(["lease", "renew", "-format=json", "-increment=2h", &lease]).await.json()
     };
-    assert_eq!(renew().await["lease_duration"], 7200);
+    let granted = renew().await["lease_duration"].as_u64().unwrap();
+    // Vault and the plugin may look at the clock in different seconds.
+    assert!((7199..=7200).contains(&granted), "{granted} s");
     let asked = lab.upstream.requests_for(Operation::Renew).pop().unwrap();
     assert_eq!(serde_json::from_slice::<Value>(&asked.body).unwrap()["ttl"], 7200);
 

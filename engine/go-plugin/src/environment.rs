@@ -40,6 +40,12 @@ impl Environment {
         self.get(name).is_some()
     }
 
+    /// Whether the host set this variable to a word that Go's `strconv.ParseBool` takes for true.
+    #[must_use]
+    pub fn is_true(&self, name: &str) -> bool {
+        self.get(name).and_then(OsStr::to_str).and_then(parse_go_bool).unwrap_or_default()
+    }
+
     /// Whether the host gave this cookie.
     pub(crate) fn has_cookie(&self, key: &str, value: &str) -> bool {
         self.get(key) == Some(OsStr::new(value))
@@ -58,7 +64,7 @@ impl Environment {
 
     /// Whether brokered connections are to share the main one.
     pub(crate) fn multiplex(&self) -> bool {
-        self.get(MULTIPLEX).and_then(OsStr::to_str).and_then(parse_go_bool).unwrap_or_default()
+        self.is_true(MULTIPLEX)
     }
 
     /// The directory of the plugin's socket, and the variable that names it.

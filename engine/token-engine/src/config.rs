@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
-use vault_plugin::logical::{Error, Operation, Storage, StorageEntry, StorageError};
+use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, StorageError};
 
 use crate::change::Change;
 use crate::endpoint::Endpoint;
@@ -81,6 +81,23 @@ impl Config {
         }
         let account = if same_account { String::new() } else { format!(" account={account}") };
         Err(Unreachable { endpoint: endpoint.to_string(), configured: self.shown_connection(), account })
+    }
+
+    /// What its writer should know of it.
+    fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if !self.api_endpoint.is_https() && !self.api_endpoint.is_loopback() {
+            warnings.push(
+                "api_endpoint begins with http://: the key and every token cross the network unencrypted"
+                    .to_owned(),
+            );
+        }
+        if self.tls_skip_verify {
+            warnings.push(
+                "tls_skip_verify is set: whoever can answer for the token service gets the key and every token".to_owned(),
+            );
+        }
+        warnings
     }
 
     /// Whether a mint without an answer may be sent again.
@@ -261,11 +278,11 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
     }))
 }
 
-async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
     change(context, |context| async move { changed(stored(context.storage()).await?, changes) }).await
 }
 
-async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
     change(context, |context| patched(context, changes)).await
 }
 
@@ -295,7 +312,7 @@ async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error>
 async fn change<F>(
     context: Context<TokenEngine>,
     make: impl FnOnce(Context<TokenEngine>) -> F + Send + 'static,
-) -> Result<(), Error>
+) -> Result<Option<Response>, Error>
 where
     F: Future<Output = Result<Config, Error>> + Send + 'static,
 {
@@ -304,7 +321,9 @@ where
         .run_to_completion(async move {
             let _locked = work.lock(KEY).await;
             let config = make(work.clone()).await?;
-            store(&work, config).await
+            let warnings = config.warnings();
+            store(&work, config).await?;
+            Ok(warned(warnings))
         })
         .await
 }
@@ -316,6 +335,11 @@ async fn store(context: &Context<TokenEngine>, config: Config) -> Result<(), Err
     let stored = context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
     context.engine().forget(KEY);
     Ok(stored?)
+}
+
+/// The answer to a write: nothing, unless there is something to say.
+pub(crate) fn warned(warnings: Vec<String>) -> Option<Response> {
+    (!warnings.is_empty()).then(|| Response { warnings, ..Response::default() })
 }
 
 fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {

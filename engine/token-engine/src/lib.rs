@@ -89,8 +89,8 @@ pub(crate) struct UpstreamClient {
 }
 
 impl TokenEngine {
-    /// The configuration is only remembered together with its client: forgetting it closes idle connections and wipes the
-    /// key from memory.
+    /// The configuration is only remembered together with its client: forgetting it closes idle connections. The configuration's
+    /// copy of the key is wiped; that in the client's header is freed.
     fn forget(&self, key: &str) {
         if key == config::KEY {
             self.client.forget(key);

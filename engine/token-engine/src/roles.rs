@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, Names, Path};
-use vault_plugin::logical::{Error, Operation, Storage, StorageError, with_transaction};
+use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError, with_transaction};
 
 use crate::TokenEngine;
 use crate::change::Change;
+use crate::config::warned;
 use crate::measure::{Operation as Measured, measured};
 use crate::role_name::{self, RoleName};
 use crate::terms::Terms;
@@ -30,6 +31,17 @@ impl Role {
     /// How long a token of this role lives on a mount with this longest lease.
     pub(crate) fn terms(&self, mount_max: Duration) -> Terms {
         Terms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
+    }
+
+    /// What its writer should know of it, on a mount with this longest lease.
+    fn warnings(&self, mount_max: Duration) -> Vec<String> {
+        let limit = mount_max.as_secs();
+        let fields = [("ttl", self.ttl), ("max_ttl", self.max_ttl)];
+        let cut = fields.into_iter().filter(|(_, seconds)| *seconds > limit);
+        cut.map(|(field, seconds)| {
+            format!("{field} is {seconds}s, and leases of this mount last {limit}s at most (max_lease_ttl): they end sooner")
+        })
+        .collect()
     }
 }
 
@@ -127,11 +139,11 @@ async fn read(context: Context<TokenEngine>, role: ByName) -> Result<Option<Data
     Ok(stored(context.storage(), &role.name).await?.map(Data))
 }
 
-async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
     change(context, changes, |before, _| Ok(before)).await
 }
 
-async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<(), Error> {
+async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
     change(context, changes, |before, name| {
         if before.is_none() {
             let message = format!("there is no role \"{name}\" to patch; write it first");
@@ -148,7 +160,7 @@ async fn change(
     context: Context<TokenEngine>,
     changes: Changes,
     permit: fn(Option<Role>, &RoleName) -> Result<Option<Role>, Error>,
-) -> Result<(), Error> {
+) -> Result<Option<Response>, Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
@@ -163,7 +175,10 @@ async fn change(
             })
             .await;
             work.engine().forget(&key);
-            changed
+            let role = changed?;
+            // The role is stored, whether or not the host answers.
+            let limit = work.system().max_lease_ttl().await;
+            Ok(limit.ok().and_then(|limit| warned(role.warnings(limit))))
         })
         .await
 }
@@ -181,10 +196,11 @@ async fn delete(context: Context<TokenEngine>, role: ByName) -> Result<(), Error
         .await
 }
 
-async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<(), Error> {
+async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<Role, Error> {
     let key = key(&changes.name);
     let role = changed(before, changes)?;
-    Ok(storage.write(&key, &role).await?)
+    storage.write(&key, &role).await?;
+    Ok(role)
 }
 
 fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {

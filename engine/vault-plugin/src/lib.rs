@@ -7,6 +7,7 @@
 #![warn(missing_debug_implementations)]
 
 pub mod framework;
+mod hardening;
 pub mod host;
 pub mod logical;
 mod serve;

@@ -4,6 +4,7 @@ use go_plugin::log::{Level, Logger, report_panics};
 use go_plugin::{Ended, Environment, Handshake, Server, StartError};
 
 use crate::framework::{DeclarationError, Engine};
+use crate::hardening::harden;
 use crate::logical::Product;
 use crate::wire;
 
@@ -36,6 +37,9 @@ pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>
     let environment = Environment::from_process();
     // Both hosts set the variables of Vault, for plugins that know no other.
     let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
+    if environment.has(HANDSHAKE.cookie_key) {
+        harden(&environment, &logger);
+    }
     let server = match Server::start(&HANDSHAKE, environment).await {
         Err(StartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
         other => other.map_err(ServeError::Start)?,

@@ -184,7 +184,8 @@ func (s *side) take(st step) (outcome, error) {
 		secret := *leased.Secret
 		secret.InternalData = maps.Clone(secret.InternalData)
 		maps.Copy(secret.InternalData, st.internal)
-		secret.IssueTime = time.Now()
+		// Issued now: with a time, the age of the lease would depend on the instant at which each side looks at its clock.
+		secret.IssueTime = time.Time{}
 		req.Secret, req.Data = &secret, leased.Data
 	}
 	if st.operation == logical.CreateOperation {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"fmt"
+	"net"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -38,6 +40,34 @@ type config struct {
 	RenewUpstream     bool   `json:"renew_upstream"`
 	IdempotencyWindow int    `json:"idempotency_window"`
 	MetricsPrefix     string `json:"metrics_prefix"`
+}
+
+// warnings is what the writer of the configuration should know of it.
+func (c *config) warnings() []string {
+	warnings := []string{}
+	if host := hostOf(c.APIEndpoint); strings.HasPrefix(c.APIEndpoint, "http://") && host != "localhost" && !net.ParseIP(host).IsLoopback() {
+		warnings = append(warnings, "api_endpoint begins with http://: the key and every token cross the network unencrypted")
+	}
+	if c.TLSSkipVerify {
+		warnings = append(warnings, "tls_skip_verify is set: whoever can answer for the token service gets the key and every token")
+	}
+	return warnings
+}
+
+func hostOf(endpoint string) string {
+	parsed, err := url.Parse(endpoint)
+	if err != nil {
+		return ""
+	}
+	return parsed.Hostname()
+}
+
+// warned is the answer to a write: nothing, unless there is something to say.
+func warned(warnings []string) *logical.Response {
+	if len(warnings) == 0 {
+		return nil
+	}
+	return &logical.Response{Warnings: warnings}
 }
 
 // reaches says whether this configuration reaches the tokens of an endpoint and an account. A token without an account belongs to
@@ -228,7 +258,7 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 		b.disconnect()
 		return nil, err
 	}
-	return nil, nil
+	return warned(c.warnings()), nil
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {

@@ -39,6 +39,22 @@ func (r *role) terms(mountMax time.Duration) terms {
 	return terms{min(ttl, maxTTL), maxTTL}
 }
 
+// warnings is what the writer of a role should know of it.
+func (r *role) warnings(mountMax time.Duration) []string {
+	warnings := []string{}
+	limit := int64(mountMax / time.Second)
+	for _, field := range []struct {
+		name    string
+		seconds int64
+	}{{"ttl", int64(r.TTL)}, {"max_ttl", int64(r.MaxTTL)}} {
+		if field.seconds > limit {
+			warnings = append(warnings, fmt.Sprintf("%s is %ds, and leases of this mount last %ds at most (max_lease_ttl): they end sooner",
+				field.name, field.seconds, limit))
+		}
+	}
+	return warnings
+}
+
 func (b *backend) pathListRoles() *framework.Path {
 	return &framework.Path{
 		Pattern: "roles/?",
@@ -153,7 +169,7 @@ func (b *backend) writeRole(ctx context.Context, req *logical.Request, data *fra
 	if r == nil {
 		r = &role{TTL: defaultTTL}
 	}
-	return changeRole(ctx, req, data, name, r)
+	return b.changeRole(ctx, req, data, name, r)
 }
 
 func (b *backend) patchRole(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {
@@ -168,10 +184,10 @@ func (b *backend) patchRole(ctx context.Context, req *logical.Request, data *fra
 	if r == nil {
 		return nil, logical.CodedError(404, fmt.Sprintf("there is no role %q to patch; write it first", name))
 	}
-	return changeRole(ctx, req, data, name, r)
+	return b.changeRole(ctx, req, data, name, r)
 }
 
-func changeRole(ctx context.Context, req *logical.Request, data *framework.FieldData, name string, r *role) (*logical.Response, error) {
+func (b *backend) changeRole(ctx context.Context, req *logical.Request, data *framework.FieldData, name string, r *role) (*logical.Response, error) {
 	apply(req, data, "permissions", &r.Permissions, nil)
 	apply(req, data, "ttl", &r.TTL, defaultTTL)
 	apply(req, data, "max_ttl", &r.MaxTTL, 0)
@@ -196,7 +212,10 @@ func changeRole(ctx context.Context, req *logical.Request, data *framework.Field
 	if err != nil {
 		return nil, err
 	}
-	return nil, req.Storage.Put(ctx, entry)
+	if err := req.Storage.Put(ctx, entry); err != nil {
+		return nil, err
+	}
+	return warned(r.warnings(b.System().MaxLeaseTTL())), nil
 }
 
 func (b *backend) deleteRole(ctx context.Context, req *logical.Request, data *framework.FieldData) (*logical.Response, error) {

@@ -306,3 +306,24 @@ async fn what_the_service_says_keeps_its_meaning_for_the_caller() {
         assert!(answer.unwrap().error_text().unwrap().contains("check the role's permissions"));
     }
 }
+
+#[tokio::test]
+async fn what_is_dangerous_or_will_not_hold_is_said_when_it_is_written() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({})).await;
+    for (path, written, warning) in [
+        ("config", json!({"api_endpoint": "http://tokens.example.com"}), "unencrypted"),
+        (
+            "config",
+            json!({"api_endpoint": "https://tokens.example.com", "tls_skip_verify": true}),
+            "tls_skip_verify",
+        ),
+        ("roles/developer", json!({"ttl": "40d", "max_ttl": 0}), "ttl is 3456000s"),
+        ("roles/developer", json!({"ttl": "1h", "max_ttl": "40d"}), "max_lease_ttl"),
+    ] {
+        let answer = mount.write(path, written.clone()).await.unwrap().expect("an answer");
+        assert!(answer.warnings.len() == 1 && answer.warnings[0].contains(warning), "{written}: {answer:?}");
+    }
+    assert_eq!(mount.write("roles/developer", json!({"max_ttl": "1d"})).await.unwrap(), None);
+    configure(&mount, &upstream, json!({"tls_skip_verify": false})).await;
+}

@@ -7,6 +7,7 @@ mod differential;
 mod framework;
 mod generated;
 mod go_plugins;
+mod hardening;
 mod host;
 mod logins;
 mod trouble;
