@@ -109,12 +109,12 @@ async fn client(target: &Target, access: &Access) -> Result<Client, RegistryErro
         certificates.push(Certificate { encoding: CertificateEncoding::Pem, data });
     }
     // Its client takes proxies from the environment, also for this machine, unless it is told of another one; and that one is used
-    // for no host.
+    // for no name and no address.
     let unused_proxy = target.is_loopback().then(|| "http://localhost".to_owned());
     let config = ClientConfig {
         http_proxy: unused_proxy.clone(),
         https_proxy: unused_proxy,
-        no_proxy: Some("*".to_owned()),
+        no_proxy: Some("*,0.0.0.0/0,::/0".to_owned()),
         protocol: match access.transport {
             Transport::Https => ClientProtocol::Https,
             Transport::Http => ClientProtocol::Http,
