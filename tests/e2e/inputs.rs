@@ -106,7 +106,10 @@ async fn state(lab: &Lab) -> Value {
         ("LIST", "fresh/roles"),
         ("GET", "fresh/config"),
     ] {
-        all.push(lab.vault.api(method, path, None).await.body["data"].clone());
+        let mut data = lab.vault.api(method, path, None).await.body["data"].clone();
+        // Its salt is another one each time; that the key is the same is seen by a credential.
+        data.as_object_mut().and_then(|data| data.remove("api_key_sha256"));
+        all.push(data);
     }
     Value::Array(all)
 }

@@ -100,6 +100,7 @@ static FLEETING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let patterns = [
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
         (r"hmac-sha256:[0-9a-f]{64}", "<hmac>"),
+        (r"\bsha256:[0-9a-f]{32}:[0-9a-f]{64}", "<salted hash>"),
         (r"hvs\.[\w-]+", "<token>"),
         (r"tok_[0-9a-f]{32}", "<minted>"),
         (r"vault-cluster-[0-9a-f]{8}", "<cluster>"),

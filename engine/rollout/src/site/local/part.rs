@@ -6,6 +6,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Ends the name of every such file, by which `doctor` knows what a run that was killed has left.
 const SUFFIX: &str = "part";
@@ -28,7 +29,7 @@ pub(super) enum PartError {
 impl Part {
     /// Creates one for `file`, and removes what runs that were killed have left of the same file.
     pub(super) fn create(directory: &Path, file: &str) -> Result<Part, PartError> {
-        let path = directory.join(format!(".{file}.{:08x}.{SUFFIX}", rand::random::<u32>()));
+        let path = directory.join(format!(".{file}.{:08x}.{SUFFIX}", random().map_err(PartError::Io)?));
         let created = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let part = Part { file: created.map_err(PartError::Io)?, path, renamed: false };
         // A run that looks for what is left takes one without a lock for that.
@@ -57,6 +58,15 @@ impl Part {
         let (ours, there) = (self.file.metadata()?, fs::symlink_metadata(target)?);
         let same = (ours.dev(), ours.ino()) == (there.dev(), there.ino());
         Ok((self.file.try_clone()?, if same { IsOurs::Yes } else { IsOurs::No }))
+    }
+}
+
+/// From the kernel itself: a static binary that is run in a root without `/dev` has no other source.
+fn random() -> io::Result<u32> {
+    let mut bytes = [0; 4];
+    match getrandom(&mut bytes, GetRandomFlags::empty())? {
+        4 => Ok(u32::from_ne_bytes(bytes)),
+        _ => Err(ErrorKind::UnexpectedEof.into()),
     }
 }
 
