@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod effect;
 mod outcome;
+mod restarting;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -78,6 +79,7 @@ pub async fn apply(
         seen: None,
         led: BTreeSet::new(),
         leases: Vec::new(),
+        refused_since: None,
         cut_off: None,
         nodes_are_known: false,
         held: held.as_ref(),
@@ -125,6 +127,8 @@ struct Run<'a> {
     led: BTreeSet<NodeName>,
     /// Leases of trials that may live on.
     leases: Vec<String>,
+    /// Since when a step is refused by what passes by itself.
+    refused_since: Option<Instant>,
     /// The step that the loss of a node cut off, and how often: it may have been carried out.
     cut_off: Option<(Step, usize)>,
     /// Nothing was done to nodes since they were looked at.
@@ -170,6 +174,12 @@ impl Run<'_> {
             if let Err(error) = self.do_step(&step).await {
                 if error.is_of_a_lost_node() && self.has_other_nodes() && self.may_try_again(&step) {
                     (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                if let Some(on) = error.awaited()
+                    && self.may_wait_for(on)
+                {
                     tokio::time::sleep(LOOK_AGAIN).await;
                     continue;
                 }
@@ -371,7 +381,9 @@ impl Run<'_> {
 
     async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
-        (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
+        if self.refused_since.is_none() {
+            (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
+        }
         self.nodes_are_known &= !step.is_of_nodes();
         // Noted before it is done: a call that was cut off may have been carried out.
         let switched = Switched::by(step, &self.mounts_of_a_pin(step));
@@ -389,6 +401,7 @@ impl Run<'_> {
     }
 
     fn count_as_done(&mut self, step: &Step) {
+        self.refused_since = None;
         self.left.pop_front();
         self.this_run = std::mem::take(&mut self.this_run).with(step);
         self.done.push(step.clone());
@@ -419,6 +432,9 @@ impl Run<'_> {
             return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
         }
         self.wait_for_active().await;
+        if self.is_restarting() {
+            return self.stop_restarting(step, error);
+        }
         if let Goal::Upgrade(_) = self.goal {
             return self.undo(step, error, effect).await;
         }
@@ -507,18 +523,9 @@ impl Run<'_> {
         );
         let Self { world, listener, done, switched, leases, .. } = self;
         let left_behind = |left: Vec<String>| {
-            let leases = leases.iter().map(|lease| {
-                format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
-            });
+            let leases = leases.iter().map(|lease| left_lease(lease));
             left.into_iter().chain(leases).collect::<Vec<String>>()
         };
-        // The active node is proven by then: another node that does not come back is no reason to disturb it.
-        if let Some(Step::RestartNode { node }) = done.last().or(step.as_ref()) {
-            let left = vec![format!(
-                "every mount of the active node runs the new version; {node} was started anew and is not proven"
-            )];
-            return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
-        }
         if !mounts.is_empty() {
             listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
             if let Err(left) = undo.switch_back(&switched).await {
@@ -554,10 +561,14 @@ impl Run<'_> {
     }
 }
 
+fn left_lease(lease: &str) -> String {
+    format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+}
+
 fn longest(on: &WaitingOn) -> Duration {
     match on {
-        WaitingOn::ActiveNode | WaitingOn::Holder { .. } => LONGEST_WAIT,
-        WaitingOn::Node { .. } => LONGEST_ABSENCE,
+        WaitingOn::ActiveNode | WaitingOn::Holder { .. } | WaitingOn::DisruptionBudget { .. } => LONGEST_WAIT,
+        WaitingOn::Node { .. } | WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. } => LONGEST_ABSENCE,
     }
 }
 
