@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use vault_api::mounts::Disable;
 
 use crate::compare::Comparison;
-use crate::decide::{Decision, Plan, WaitingOn, decide};
+use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
 use crate::event::Event;
 use crate::goal::{Goal, MountPath};
 use crate::observe::{World, observe, observe_again};
@@ -25,6 +25,7 @@ use crate::step::Step;
 use crate::undo::{Failover, Switched, Undo, moved};
 use act::StepError;
 pub use outcome::Outcome;
+use restarting::longest;
 
 /// Asks a run to stop after the step it is at. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +160,10 @@ impl Run<'_> {
                 Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
-                Decision::Wait(on) => return self.failed(None, on.to_string(), StepEffect::None).await,
+                Decision::Wait(on) => {
+                    let due = due_restart(&observed, self.goal);
+                    return self.failed(due, on.to_string(), StepEffect::None).await;
+                }
             };
             self.settle_cut_off(Some(&step));
             if !self.is_planned(&step) {
@@ -432,7 +436,7 @@ impl Run<'_> {
             return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
         }
         self.wait_for_active().await;
-        if self.is_restarting() {
+        if self.is_restarting(step.as_ref()) {
             return self.stop_restarting(step, error);
         }
         if let Goal::Upgrade(_) = self.goal {
@@ -444,7 +448,7 @@ impl Run<'_> {
         let uncertain = self.uncertain(step.as_ref(), effect).await;
         let mounts = moved(&self.switched);
         let mut left = effect::of_all(&self.done, &mounts);
-        left.extend(uncertain.filter(|_| !is_of(step.as_ref(), &mounts)));
+        left.extend(uncertain.filter(|_| !effect::is_of(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
             return outcome::failed(self.done, step, error, left);
         }
@@ -523,7 +527,7 @@ impl Run<'_> {
         );
         let Self { world, listener, done, switched, leases, .. } = self;
         let left_behind = |left: Vec<String>| {
-            let leases = leases.iter().map(|lease| left_lease(lease));
+            let leases = leases.iter().map(|lease| effect::of_lease(lease));
             left.into_iter().chain(leases).collect::<Vec<String>>()
         };
         if !mounts.is_empty() {
@@ -559,26 +563,6 @@ impl Run<'_> {
         }
         Outcome::Failed { done: self.done, step, error }
     }
-}
-
-fn left_lease(lease: &str) -> String {
-    format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
-}
-
-fn longest(on: &WaitingOn) -> Duration {
-    match on {
-        WaitingOn::ActiveNode | WaitingOn::Holder { .. } | WaitingOn::DisruptionBudget { .. } => LONGEST_WAIT,
-        WaitingOn::Node { .. } | WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. } => LONGEST_ABSENCE,
-    }
-}
-
-/// Whether a step is of one of these mounts.
-fn is_of(step: Option<&Step>, mounts: &[MountPath]) -> bool {
-    let path = match step {
-        Some(Step::ReloadMount { path } | Step::TuneMount { path, .. }) => path,
-        _ => return matches!(step, Some(Step::SetPin { .. })),
-    };
-    mounts.contains(path)
 }
 
 /// Whether a planned step is the one that is due. A node that has gone needs no file.

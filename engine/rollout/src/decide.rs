@@ -18,7 +18,7 @@ use crate::goal::{
     Goal, MountGoal, MountPath, Plugin, Register, Reload, ReloadTarget, Rewrite, Target, WriteGoal,
 };
 use crate::observed::site::{Holder, HolderEvidence, NodeName, PluginFile, Presence};
-use crate::observed::{MountObserved, Observed, Raft, ReadBack};
+use crate::observed::{MountObserved, Observed, ReadBack};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 
@@ -196,6 +196,14 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
     match nodes::awaited(observed, goal, &decision) {
         Some(on) => Decision::Wait(on),
         None => decision,
+    }
+}
+
+/// The restart that is due whatever it waits for, so that the active node is proven.
+pub(crate) fn due_restart(observed: &Observed, goal: &Goal) -> Option<Step> {
+    match due(observed, goal) {
+        Decision::Do(step @ Step::RestartNode { .. }) => Some(step),
+        _ => None,
     }
 }
 
@@ -397,7 +405,7 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
         }
     }
     let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::HandOver { .. });
-    if observed.raft == Raft::NotShown && steps.iter().any(moves_nodes) {
+    if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
         notices.push(Notice::RaftNotShown);
     }
     let written: BTreeSet<&str> = steps

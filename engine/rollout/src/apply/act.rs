@@ -236,11 +236,16 @@ impl Run<'_> {
     /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
     async fn wait_until_settled(&mut self) -> Result<(), StepError> {
         let started = Instant::now();
+        let mut told = None;
         loop {
             self.wait_for_active_node().await?;
             let Some(on) = self.seen.as_ref().and_then(unsettled) else { return Ok(()) };
             if started.elapsed() >= LONGEST_ABSENCE || self.lost().is_some() {
                 return Err(StepError::Unsettled(on));
+            }
+            if told.as_ref() != Some(&on) {
+                (self.listener)(&Event::Waiting { on: on.clone() });
+                told = Some(on);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }

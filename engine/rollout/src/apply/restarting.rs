@@ -1,12 +1,22 @@
-//! Standbys that cannot be restarted now, or do not come back.
+//! What a run waits for, and standbys that cannot be restarted now or do not come back.
+
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Outcome, Run, effect, left_lease};
+use super::{LONGEST_ABSENCE, LONGEST_WAIT, Outcome, Run, effect};
 use crate::decide::WaitingOn;
 use crate::event::Event;
 use crate::goal::Goal;
 use crate::step::Step;
+
+/// How long something is waited for.
+pub(super) fn longest(on: &WaitingOn) -> Duration {
+    match on {
+        WaitingOn::ActiveNode | WaitingOn::Holder { .. } | WaitingOn::DisruptionBudget { .. } => LONGEST_WAIT,
+        WaitingOn::Node { .. } | WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. } => LONGEST_ABSENCE,
+    }
+}
 
 impl Run<'_> {
     /// Whether a step that was refused by what passes by itself is tried again: for as long as one request may take. Everything is
@@ -19,11 +29,12 @@ impl Run<'_> {
         since.elapsed() < self.world.client.timeout()
     }
 
-    /// Whether the active node is proven and only standbys are left to be restarted. An upgrade that has restarted none is undone.
-    pub(super) fn is_restarting(&self) -> bool {
+    /// Whether the active node is proven and `step`, which failed or could not begin, is of a standby that goes on with the version
+    /// before. An upgrade that has restarted none is undone.
+    pub(super) fn is_restarting(&self, step: Option<&Step>) -> bool {
         let is_restart = |step: Option<&Step>| matches!(step, Some(Step::RestartNode { .. }));
         let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.goal.goes_back();
-        is_restart(self.done.last()) || (!undoes && !self.done.is_empty() && is_restart(self.left.front()))
+        is_restart(self.done.last()) || (!undoes && !self.done.is_empty() && is_restart(step))
     }
 
     /// Ends a run that cannot restart a standby, or whose standby does not come back: that is no reason to disturb the active node.
@@ -45,7 +56,7 @@ impl Run<'_> {
                 stale.join(", ")
             ));
         }
-        left.extend(self.leases.iter().map(|lease| left_lease(lease)));
+        left.extend(self.leases.iter().map(|lease| effect::of_lease(lease)));
         Outcome::NeedsPerson { done: self.done, step, error, left }
     }
 }

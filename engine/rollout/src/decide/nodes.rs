@@ -186,6 +186,17 @@ fn mounts_of(observed: &Observed, goal: &Goal) -> Vec<MountPath> {
     }
 }
 
+/// Whether the storage is raft and the token does not see its servers: a namespace other than the root has no such path.
+pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
+    let mut servers =
+        observed.site.iter().flat_map(|site| site.nodes.values()).filter_map(|node| node.vault.as_ref());
+    match observed.raft {
+        Raft::NotShown => true,
+        Raft::NotUsed => servers.any(|server| server.applied_index.is_some()),
+        Raft::NotAsked | Raft::Servers(_) => false,
+    }
+}
+
 /// How many raft entries a standby may be behind: Vault's and OpenBao's autopilot calls a server with more of them unhealthy.
 const TRAILING_ENTRIES: u64 = 1000;
 

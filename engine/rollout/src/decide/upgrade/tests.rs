@@ -327,7 +327,7 @@ fn a_run_ends_when_the_last_standby_is_back() {
 
 #[test]
 fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
-    let mut observed = with_one_restarted();
+    let mut observed = with_one_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
     observed.this_run = ThisRun::default();
     *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
     let steps: Vec<String> = plan(&observed, &goal(back_to("1.0.0")))
@@ -337,6 +337,7 @@ fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
         .map(ToString::to_string)
         .collect();
     assert_eq!(steps[0], "move custom/ from v1.2.3 to v1.0.0");
+    assert_eq!(steps.last().expect("a step"), "restart vault-2, which still runs the version before");
 }
 
 #[test]
@@ -378,6 +379,13 @@ fn a_token_that_may_not_see_the_servers_of_raft_is_said_where_it_matters() {
     observed.raft = Raft::NotShown;
     let made = plan(&observed, &reload(SealedRestart::Refuse)).expect("a plan");
     assert!(made.notices.contains(&Notice::RaftNotShown), "{:?}", made.notices);
+    // As a namespace answers that is not the root.
+    observed.raft = Raft::NotUsed;
+    let notices =
+        |observed: &Observed| plan(observed, &reload(SealedRestart::Refuse)).expect("a plan").notices;
+    assert!(!notices(&observed).contains(&Notice::RaftNotShown));
+    node(&mut observed, "vault-0").vault.as_mut().expect("a server").applied_index = Some(7);
+    assert!(notices(&observed).contains(&Notice::RaftNotShown));
     let nothing_to_restart = Observed { raft: Raft::NotShown, ..old_fleet() };
     let made = plan(&nothing_to_restart, &goal(without_canary())).expect("a plan");
     assert!(!made.notices.contains(&Notice::RaftNotShown));
