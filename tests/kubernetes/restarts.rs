@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use harness::{Absences, FailedRequest, Load, PluginVolume, Product, Retries, build};
+use harness::{Absences, FailedRequest, Load, PluginVolume, Product, Program, Retries, build};
 use serde_json::json;
 
-use crate::NAME;
 use crate::pods::{MOUNTS, PACKAGE, Pods, VERSION, next, only};
+use crate::{BINARY, NAME};
 
 /// A pod of a real cluster takes about this long to be back.
 const RESTART_DELAY: Duration = Duration::from_secs(20);
@@ -54,6 +54,20 @@ async fn uids(lab: &Pods) -> Vec<Option<String>> {
     uids
 }
 
+/// A token that may do everything but see the servers of raft.
+async fn token_without_raft(lab: &Pods) -> String {
+    let policy = r#"
+        path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+        path "sys/storage/raft/*" { capabilities = ["deny"] }
+    "#;
+    let active = lab.pods.active().await;
+    let body = Some(json!({"policy": policy}));
+    lab.pods.api(active, "PUT", "sys/policies/acl/without-raft", body).await.success();
+    let body = Some(json!({"policies": ["without-raft"], "no_default_policy": true}));
+    let token = lab.pods.api(active, "POST", "auth/token/create", body).await.success();
+    token["auth"]["client_token"].as_str().unwrap().to_owned()
+}
+
 /// What OpenBao answers in the instant in which it reloads the mount of a lease; see the README's limits.
 const RENEWED_IN_A_RELOAD: &str = "unable to retrieve system view from router";
 
@@ -79,9 +93,12 @@ async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_
 
     lab.pods.set_disruption_budget(3).await;
     let before = uids(&lab).await;
-    let refused = lab.program.run([&reload[..], &["--timeout", "10s"]].concat()).await;
+    let without_raft =
+        Program::new(BINARY).pods(&lab.pods).env("VAULT_TOKEN", token_without_raft(&lab).await);
+    let refused = without_raft.run([&reload[..], &["--timeout", "10s"]].concat()).await;
     assert_eq!(refused.code, Some(5), "{refused:?}");
-    for words in ["PodDisruptionBudget keep-quorum", "still run the version before", "--timeout"] {
+    let hidden = "the token may not read sys/storage/raft/autopilot/state";
+    for words in [hidden, "PodDisruptionBudget keep-quorum", "still run the version before", "--timeout"] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
     assert_eq!(uids(&lab).await, before, "no pod was restarted");

@@ -280,8 +280,9 @@ impl Refusal {
                 "Leave --mount out, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
             ),
             Self::StaysSealed => {
-                "Have the key shares at hand and allow it with --allow-sealed-restart: one node is restarted at a time, and the next only once \
-                 somebody has unsealed it (`bao operator unseal`), for which this waits five minutes.".into()
+                "Have the key shares at hand and allow it with --allow-sealed-restart (`doctor --fix` has no such flag, `reload` \
+                 has): one node is restarted at a time, and the next only once somebody has unsealed it (`bao operator unseal`), \
+                 for which this waits five minutes.".into()
             }
             Self::NodeSealed => "Unseal it, or take the node away.".into(),
             Self::NotKept { .. } => {

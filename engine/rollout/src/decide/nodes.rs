@@ -121,9 +121,10 @@ pub(super) fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Opt
 pub(super) fn awaited(observed: &Observed, goal: &Goal, decision: &Decision) -> Option<WaitingOn> {
     let restarted = &observed.this_run.restarted;
     match decision {
-        Decision::Do(Step::RestartNode { .. }) => {
-            absent(observed, |_| true).or_else(|| unproven(observed, goal)).or_else(|| unsettled(observed))
-        }
+        Decision::Do(Step::RestartNode { node }) => absent(observed, |_| true)
+            .or_else(|| of_unknown_seal(observed, goal, node))
+            .or_else(|| unproven(observed, goal))
+            .or_else(|| unsettled(observed)),
         Decision::Do(Step::HandOver { .. }) => absent(observed, |_| true).or_else(|| unsettled(observed)),
         Decision::Do(_) | Decision::Done if !restarted.is_empty() => {
             absent(observed, |name| restarted.contains(name))
@@ -147,6 +148,14 @@ fn absent(observed: &Observed, matters: impl Fn(&NodeName) -> bool) -> Option<Wa
         };
         Some(WaitingOn::Node { node: name.clone(), why })
     })
+}
+
+/// A node that is to be restarted and did not say who unseals it.
+fn of_unknown_seal(observed: &Observed, goal: &Goal, node: &NodeName) -> Option<WaitingOn> {
+    let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
+    let matters = vault.seal == Seal::NotKnown && goal.sealed_restart() == SealedRestart::Refuse;
+    let why = "it does not say whether it unseals itself".to_owned();
+    matters.then(|| WaitingOn::Node { node: node.clone(), why })
 }
 
 /// A node that this run has restarted and that does not run what the active one runs.
