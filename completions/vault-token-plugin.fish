@@ -288,6 +288,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-downgrade -d 'Move mounts to an older version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-ephemeral -d 'Register though a node that is started anew loses the version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l rewrite -d 'Write again what cannot be read back'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
@@ -331,6 +332,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-breaking -d 'Upgrade though paths or fields are gone that clients may use'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-ephemeral -d 'Upgrade though a node that is started anew loses the version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l rehearse-failover -d 'At the end make every node the active one, and prove it'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
@@ -359,6 +361,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ro
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-ephemeral -d 'Go back though a node that is started anew loses the version'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
@@ -438,6 +441,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l selector -d 'Labels of its pods, in place of its name' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'

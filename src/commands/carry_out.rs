@@ -4,7 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use rollout::{Event, Goal, Observed, Outcome, Plan, Step, Stop, ThisRun, World, apply, observe, plan};
+use rollout::{
+    Event, Goal, Observed, Outcome, Plan, SealedRestart, Step, Stop, ThisRun, World, apply, observe, plan,
+};
 use serde::Serialize;
 use tokio::time::Instant;
 
@@ -54,6 +56,21 @@ pub(crate) struct ConsentArgs {
     /// Only show what would be done; exit code 3 when that is something
     #[arg(long, action = ArgAction::SetTrue)]
     dry_run: bool,
+}
+
+/// The flag of every command that may restart nodes.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RestartArgs {
+    /// Restart OpenBao standbys that somebody has to unseal afterwards
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_sealed_restart: bool,
+}
+
+impl RestartArgs {
+    /// Whether nodes are restarted that do not unseal themselves.
+    pub(crate) fn sealed_restart(self) -> SealedRestart {
+        if self.allow_sealed_restart { SealedRestart::Allow } else { SealedRestart::Refuse }
+    }
 }
 
 impl ConsentArgs {

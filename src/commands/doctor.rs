@@ -13,8 +13,8 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Probed, Reload, ReloadTarget, Severity, World,
-    diagnose, diagnose_binary, examine, explain,
+    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Probed, Reload, ReloadTarget, SealedRestart,
+    Severity, World, diagnose, diagnose_binary, examine, explain,
 };
 use serde::Serialize;
 
@@ -183,7 +183,9 @@ async fn cure(
     consent: Consent,
     ui: &mut Ui,
 ) -> Result<(), CommandError> {
-    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(mounts) });
+    // Who unseals nodes says so to `reload`.
+    let sealed_restart = SealedRestart::Refuse;
+    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(mounts), sealed_restart });
     carry_out(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
 }
 

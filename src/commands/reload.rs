@@ -4,7 +4,7 @@ use clap::{ArgGroup, Args};
 use rollout::{Goal, MountPath, Reload, ReloadTarget};
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, carry_out};
+use crate::commands::carry_out::{CarriedReport, ConsentArgs, RestartArgs, carry_out};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::site;
 use crate::context::Context;
@@ -25,6 +25,8 @@ pub struct ReloadArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "secret")]
     kind: PluginType,
     #[command(flatten)]
+    restarts: RestartArgs,
+    #[command(flatten)]
     consent: ConsentArgs,
 }
 
@@ -33,13 +35,13 @@ pub struct ReloadArgs {
 /// # Errors
 /// When it is refused, fails, or is interrupted.
 pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
-    let ReloadArgs { mounts, plugin, kind, consent } = args;
+    let ReloadArgs { mounts, plugin, kind, restarts, consent } = args;
     let target = match plugin {
         Some(name) => ReloadTarget::Plugin { kind, name },
         None => ReloadTarget::Mounts(mounts),
     };
     let world = unless_interrupted(site::reach(context, None, None)).await?;
-    let goal = Goal::Reload(Reload { target });
+    let goal = Goal::Reload(Reload { target, sealed_restart: restarts.sealed_restart() });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(CarriedReport::new(carried))
 }

@@ -9,7 +9,7 @@ use rollout::{
 };
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{ConsentArgs, carry_out};
+use crate::commands::carry_out::{ConsentArgs, RestartArgs, carry_out};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::place;
 use crate::commands::upgrade::{MoveReport, only_plugin};
@@ -38,6 +38,8 @@ pub struct RollbackArgs {
     #[arg(long, action = ArgAction::SetTrue)]
     allow_ephemeral: bool,
     #[command(flatten)]
+    restarts: RestartArgs,
+    #[command(flatten)]
     consent: ConsentArgs,
 }
 
@@ -63,7 +65,7 @@ pub async fn run(args: RollbackArgs, context: &Context, ui: &mut Ui) -> Result<M
 }
 
 async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade), CommandError> {
-    let RollbackArgs { name, to, mounts, smoke, plugin_dir, allow_ephemeral, consent: _ } = args;
+    let RollbackArgs { name, to, mounts, smoke, plugin_dir, allow_ephemeral, restarts, consent: _ } = args;
     let world = place::found(context, plugin_dir).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
     let name = match name {
@@ -86,6 +88,7 @@ async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade
         breaks: Vec::new(),
         survival: if allow_ephemeral { Survival::NotNeeded } else { Survival::Needed },
         rehearsal: Rehearsal::None,
+        sealed_restart: restarts.sealed_restart(),
     };
     Ok((world, upgrade))
 }

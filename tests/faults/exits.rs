@@ -37,7 +37,7 @@ impl Exit {
 /// The ends that are right for a fault.
 pub(crate) fn allowed(point: FaultPoint) -> &'static [Exit] {
     match point.what {
-        Fault::During(command, at, what) => during(command, command.steps(point.pods).len(), at, what),
+        Fault::During(command, at, what) => during(command, command.steps(point.pods), at, what),
         Fault::BadVersion(_) => &[Exit::Failed],
         Fault::Obstacle(Obstacle::RunsAlready | Obstacle::TwoVersions | Obstacle::TwentyInARow) => {
             &[Exit::Done]
@@ -46,14 +46,16 @@ pub(crate) fn allowed(point: FaultPoint) -> &'static [Exit] {
     }
 }
 
-fn during(command: Command, steps: usize, at: Moment, what: Disturbance) -> &'static [Exit] {
+fn during(command: Command, steps: &[&str], at: Moment, what: Disturbance) -> &'static [Exit] {
     match (what, at) {
         (Disturbance::Killed, _) => &[Exit::Killed],
         // The undo is the step that is finished.
         (_, Moment::Undoing(_)) => &[Exit::RolledBack],
         (Disturbance::Interrupted, Moment::After(done)) => {
-            // The step that has begun is finished. What `register` does after its last step is the smoke test.
-            let left = steps.saturating_sub(done + 1) + usize::from(command == Command::Register);
+            // The step that has begun is finished. What `register` does after its last step is the smoke test, and what follows the
+            // restart of a standby is that it comes back.
+            let follows = command == Command::Register || steps.last() == Some(&"restart_node");
+            let left = steps.len().saturating_sub(done + 1) + usize::from(follows);
             if left > 0 { &[Exit::Interrupted] } else { &[Exit::Done] }
         }
         (Disturbance::Interrupted, Moment::AmidPlacing) => &[Exit::Interrupted],

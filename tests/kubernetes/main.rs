@@ -7,6 +7,7 @@ mod manifests;
 mod newcomer;
 mod operator;
 mod pods;
+mod restarts;
 mod secrecy;
 
 const NAME: &str = "custom-plugin";

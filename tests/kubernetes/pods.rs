@@ -13,16 +13,16 @@ use tempfile::TempDir;
 
 use crate::{BINARY, NAME};
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
-const PACKAGE: &str = "vault-token-plugin";
-const MOUNTS: [&str; 2] = ["first", "second"];
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const PACKAGE: &str = "vault-token-plugin";
+pub(crate) const MOUNTS: [&str; 2] = ["first", "second"];
 
 /// Three pods, an upstream that they reach, and our binary, which reaches them through the API server.
-struct Pods {
-    pods: VaultPods,
-    upstream: Upstream,
-    program: Program,
-    folder: TempDir,
+pub(crate) struct Pods {
+    pub(crate) pods: VaultPods,
+    pub(crate) upstream: Upstream,
+    pub(crate) program: Program,
+    pub(crate) folder: TempDir,
 }
 
 impl Pods {
@@ -35,7 +35,7 @@ impl Pods {
     }
 
     /// With what `choose` changes of the usual.
-    async fn new(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Pods {
+    pub(crate) async fn new(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Pods {
         let cluster = Cluster::shared().await;
         let upstream = Upstream::builder().in_network_of(cluster).start().await;
         let pods = choose(VaultPods::builder(cluster)).start().await;
@@ -46,7 +46,7 @@ impl Pods {
     }
 
     /// The description of a version of our plugin on two mounts.
-    fn description(&self, binary: &Path) -> PathBuf {
+    pub(crate) fn description(&self, binary: &Path) -> PathBuf {
         let folder = self.folder.path().join("of").join(binary.file_name().unwrap());
         fs::create_dir_all(&folder).unwrap();
         PluginDescription::new(binary, self.upstream.endpoint(), self.folder.path().join("api-key"))
@@ -55,12 +55,12 @@ impl Pods {
             .write_to(&folder)
     }
 
-    async fn running(&self) -> BTreeSet<String> {
+    pub(crate) async fn running(&self) -> BTreeSet<String> {
         self.running_on(self.pods.active().await).await
     }
 
     /// As the server of this pod itself says it.
-    async fn running_on(&self, pod: &str) -> BTreeSet<String> {
+    pub(crate) async fn running_on(&self, pod: &str) -> BTreeSet<String> {
         let all = self.pods.api(pod, "GET", "sys/mounts", None).await.success();
         let of =
             |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
@@ -68,11 +68,11 @@ impl Pods {
     }
 }
 
-fn next() -> String {
+pub(crate) fn next() -> String {
     build::version_of_nines(VERSION)
 }
 
-fn only(version: &str) -> BTreeSet<String> {
+pub(crate) fn only(version: &str) -> BTreeSet<String> {
     BTreeSet::from([format!("v{version}")])
 }
 

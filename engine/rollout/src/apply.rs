@@ -3,6 +3,7 @@
 pub(crate) mod act;
 pub(crate) mod effect;
 mod outcome;
+mod restarting;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::time::Instant;
 use vault_api::mounts::Disable;
 
 use crate::compare::Comparison;
-use crate::decide::{Decision, Plan, WaitingOn, decide};
+use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
 use crate::event::Event;
 use crate::goal::{Goal, MountPath};
 use crate::observe::{World, observe, observe_again};
@@ -24,6 +25,7 @@ use crate::step::Step;
 use crate::undo::{Failover, Switched, Undo, moved};
 use act::StepError;
 pub use outcome::Outcome;
+use restarting::longest;
 
 /// Asks a run to stop after the step it is at. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
@@ -78,6 +80,7 @@ pub async fn apply(
         seen: None,
         led: BTreeSet::new(),
         leases: Vec::new(),
+        refused_since: None,
         cut_off: None,
         nodes_are_known: false,
         held: held.as_ref(),
@@ -125,6 +128,8 @@ struct Run<'a> {
     led: BTreeSet<NodeName>,
     /// Leases of trials that may live on.
     leases: Vec<String>,
+    /// Since when a step is refused by what passes by itself.
+    refused_since: Option<Instant>,
     /// The step that the loss of a node cut off, and how often: it may have been carried out.
     cut_off: Option<(Step, usize)>,
     /// Nothing was done to nodes since they were looked at.
@@ -155,7 +160,10 @@ impl Run<'_> {
                 Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
-                Decision::Wait(on) => return self.failed(None, on.to_string(), StepEffect::None).await,
+                Decision::Wait(on) => {
+                    let due = due_restart(&observed, self.goal);
+                    return self.failed(due, on.to_string(), StepEffect::None).await;
+                }
             };
             self.settle_cut_off(Some(&step));
             if !self.is_planned(&step) {
@@ -170,6 +178,12 @@ impl Run<'_> {
             if let Err(error) = self.do_step(&step).await {
                 if error.is_of_a_lost_node() && self.has_other_nodes() && self.may_try_again(&step) {
                     (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                }
+                if let Some(on) = error.awaited()
+                    && self.may_wait_for(on)
+                {
                     tokio::time::sleep(LOOK_AGAIN).await;
                     continue;
                 }
@@ -371,7 +385,9 @@ impl Run<'_> {
 
     async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
-        (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
+        if self.refused_since.is_none() {
+            (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
+        }
         self.nodes_are_known &= !step.is_of_nodes();
         // Noted before it is done: a call that was cut off may have been carried out.
         let switched = Switched::by(step, &self.mounts_of_a_pin(step));
@@ -389,6 +405,7 @@ impl Run<'_> {
     }
 
     fn count_as_done(&mut self, step: &Step) {
+        self.refused_since = None;
         self.left.pop_front();
         self.this_run = std::mem::take(&mut self.this_run).with(step);
         self.done.push(step.clone());
@@ -419,6 +436,9 @@ impl Run<'_> {
             return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
         }
         self.wait_for_active().await;
+        if self.is_restarting(step.as_ref()) {
+            return self.stop_restarting(step, error);
+        }
         if let Goal::Upgrade(_) = self.goal {
             return self.undo(step, error, effect).await;
         }
@@ -428,7 +448,7 @@ impl Run<'_> {
         let uncertain = self.uncertain(step.as_ref(), effect).await;
         let mounts = moved(&self.switched);
         let mut left = effect::of_all(&self.done, &mounts);
-        left.extend(uncertain.filter(|_| !is_of(step.as_ref(), &mounts)));
+        left.extend(uncertain.filter(|_| !effect::is_of(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
             return outcome::failed(self.done, step, error, left);
         }
@@ -507,18 +527,9 @@ impl Run<'_> {
         );
         let Self { world, listener, done, switched, leases, .. } = self;
         let left_behind = |left: Vec<String>| {
-            let leases = leases.iter().map(|lease| {
-                format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
-            });
+            let leases = leases.iter().map(|lease| effect::of_lease(lease));
             left.into_iter().chain(leases).collect::<Vec<String>>()
         };
-        // The active node is proven by then: another node that does not come back is no reason to disturb it.
-        if let Some(Step::RestartNode { node }) = done.last().or(step.as_ref()) {
-            let left = vec![format!(
-                "every mount of the active node runs the new version; {node} was started anew and is not proven"
-            )];
-            return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
-        }
         if !mounts.is_empty() {
             listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
             if let Err(left) = undo.switch_back(&switched).await {
@@ -552,22 +563,6 @@ impl Run<'_> {
         }
         Outcome::Failed { done: self.done, step, error }
     }
-}
-
-fn longest(on: &WaitingOn) -> Duration {
-    match on {
-        WaitingOn::ActiveNode | WaitingOn::Holder { .. } => LONGEST_WAIT,
-        WaitingOn::Node { .. } => LONGEST_ABSENCE,
-    }
-}
-
-/// Whether a step is of one of these mounts.
-fn is_of(step: Option<&Step>, mounts: &[MountPath]) -> bool {
-    let path = match step {
-        Some(Step::ReloadMount { path } | Step::TuneMount { path, .. }) => path,
-        _ => return matches!(step, Some(Step::SetPin { .. })),
-    };
-    mounts.contains(path)
 }
 
 /// Whether a planned step is the one that is due. A node that has gone needs no file.

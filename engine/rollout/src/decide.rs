@@ -22,6 +22,7 @@ use crate::observed::{MountObserved, Observed, ReadBack};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 
+pub(crate) use nodes::unsettled;
 pub(crate) use permission::paths as permission_paths;
 pub(crate) use upgrade::half_switched;
 pub use upgrade::version_before;
@@ -61,6 +62,32 @@ pub enum WaitingOn {
         /// What it lacks.
         why: String,
     },
+    /// A server of raft that cannot take part in an election, or holds up commits.
+    #[error("waiting for the raft server {server}: {why}")]
+    RaftServer {
+        /// Its id, which need not be the name of its node.
+        server: String,
+        /// What it lacks.
+        why: String,
+    },
+    /// Nodes that are no servers of raft yet.
+    #[error("waiting for every node to join raft: {joined} of {nodes} have")]
+    RaftJoin {
+        /// How many have.
+        joined: usize,
+        /// How many there are.
+        nodes: usize,
+    },
+    /// A disruption budget that does not let a pod be evicted now.
+    #[error("waiting for the PodDisruptionBudget {budget} to let {pod} be evicted: {said}")]
+    DisruptionBudget {
+        /// Its name.
+        budget: String,
+        /// Which pod.
+        pod: NodeName,
+        /// What the cluster says.
+        said: String,
+    },
 }
 
 /// What will be done, in this order.
@@ -98,6 +125,8 @@ pub enum Notice {
         /// Where.
         path: MountPath,
     },
+    /// The token may not see the servers of raft.
+    RaftNotShown,
     /// A node that cannot be looked at; it runs what is configured once it is active.
     NotSeen {
         /// Which one.
@@ -142,7 +171,9 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
     let mut steps = Vec::new();
     let mut then = observed.clone();
     loop {
-        match next(&then, goal) {
+        // What is waited for between later steps is seen when they are due.
+        let decision = if steps.is_empty() { next(&then, goal) } else { due(&then, goal) };
+        match decision {
             Decision::Do(step) => {
                 then = then.after(&step);
                 steps.push(step);
@@ -159,7 +190,24 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
     Ok(Plan { steps, notices })
 }
 
+/// What is due, once the nodes are in a state for it.
 fn next(observed: &Observed, goal: &Goal) -> Decision {
+    let decision = due(observed, goal);
+    match nodes::awaited(observed, goal, &decision) {
+        Some(on) => Decision::Wait(on),
+        None => decision,
+    }
+}
+
+/// The restart that is due whatever it waits for, so that the active node is proven.
+pub(crate) fn due_restart(observed: &Observed, goal: &Goal) -> Option<Step> {
+    match due(observed, goal) {
+        Decision::Do(step @ Step::RestartNode { .. }) => Some(step),
+        _ => None,
+    }
+}
+
+fn due(observed: &Observed, goal: &Goal) -> Decision {
     if observed.is_between_leaders() {
         return Decision::Wait(WaitingOn::ActiveNode);
     }
@@ -197,11 +245,10 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
         Goal::Collect(collect) => Ok(removal::collect_step(observed, collect)),
     };
     match step {
-        Ok(Some(step @ Step::RestartNode { .. })) => match nodes::absent(observed) {
-            Some(on) => Decision::Wait(on),
+        Ok(Some(step)) => match nodes::stays_sealed(observed, goal, &step) {
+            Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },
-        Ok(Some(step)) => Decision::Do(step),
         Ok(None) => Decision::Done,
         Err(refusal) => Decision::Refuse(refusal),
     }
@@ -357,6 +404,10 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
             }
         }
     }
+    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::HandOver { .. });
+    if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
+        notices.push(Notice::RaftNotShown);
+    }
     let written: BTreeSet<&str> = steps
         .iter()
         .filter_map(|step| if let Step::Write { path, .. } = step { Some(path.as_str()) } else { None })
@@ -390,6 +441,10 @@ impl fmt::Display for Notice {
                 f,
                 "{path} does not show {}, so it was neither compared nor written",
                 fields.join(", ")
+            ),
+            Self::RaftNotShown => f.write_str(
+                "the token may not read sys/storage/raft/autopilot/state, so whether a node votes is not known: the next one is \
+                 restarted once the one before is unsealed and close to the active node's log",
             ),
             Self::NotSeen { node, why } => {
                 write!(f, "{node} cannot be looked at ({why}); it runs what is configured once it is active")

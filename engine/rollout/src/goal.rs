@@ -47,6 +47,8 @@ pub struct Register {
     pub rewrite: Rewrite,
     /// Whether the version must still be there when a node is started anew.
     pub survival: Survival,
+    /// Whether nodes are restarted that do not unseal themselves.
+    pub sealed_restart: SealedRestart,
 }
 
 /// A version of a plugin.
@@ -120,6 +122,8 @@ pub enum Rewrite {
 pub struct Reload {
     /// Which mounts.
     pub target: ReloadTarget,
+    /// Whether nodes are restarted that do not unseal themselves.
+    pub sealed_restart: SealedRestart,
 }
 
 /// Which mounts to reload.
@@ -134,6 +138,16 @@ pub enum ReloadTarget {
     },
     /// These.
     Mounts(Vec<MountPath>),
+}
+
+/// Whether nodes are restarted that people have to unseal afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SealedRestart {
+    /// No.
+    #[default]
+    Refuse,
+    /// Yes: somebody is there to unseal them.
+    Allow,
 }
 
 /// Path of a mount, with its trailing slash.
@@ -177,6 +191,28 @@ impl Goal {
             Self::Collect(collect) => collect.name.as_deref(),
             Self::Reload(_) => None,
         }
+    }
+}
+
+impl Goal {
+    /// Whether nodes are restarted that do not unseal themselves.
+    pub(crate) fn sealed_restart(&self) -> SealedRestart {
+        match self {
+            Self::Register(register) => register.sealed_restart,
+            Self::Upgrade(upgrade) => upgrade.sealed_restart,
+            Self::Reload(reload) => reload.sealed_restart,
+            Self::Deregister(_) | Self::Collect(_) => SealedRestart::Refuse,
+        }
+    }
+
+    /// Whether it may restart nodes, or make them active.
+    pub(crate) fn moves_nodes(&self) -> bool {
+        matches!(self, Self::Register(_) | Self::Upgrade(_) | Self::Reload(_))
+    }
+
+    /// Whether it goes back to a version that is there already, which is for the hour in which things are broken.
+    pub(crate) fn goes_back(&self) -> bool {
+        matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.target, Target::Registered { .. }))
     }
 }
 

@@ -40,15 +40,16 @@ pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift,
 pub use event::Event;
 pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
-    Rehearsal, Reload, ReloadTarget, Rewrite, Survival, Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
+    Rehearsal, Reload, ReloadTarget, Rewrite, SealedRestart, Survival, Target, Trial, Upgrade, Versions,
+    Wanted, WriteGoal,
 };
 pub use observe::{ObserveError, World, examine, observe, observe_again, observe_server, survey};
 pub use observed::site::{
     Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile,
-    Presence, Process, Restarts, Role, RunningVersion, SiteKind, SiteObserved, SiteState, Unfit,
+    Presence, Process, Restarts, Role, RunningVersion, Seal, SiteKind, SiteObserved, SiteState, Unfit,
 };
 pub use observed::{
-    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
+    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,
     ThisRun, WriteObserved,
 };
 pub use refusal::{Need, Refusal};
@@ -60,7 +61,7 @@ pub use site::kubernetes::find::PodChoice;
 pub use site::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
 pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
 pub use site::local::{LocalSite, Owner, file_version};
-pub use site::{Age, Copied, Look, Question, Site, SiteError};
+pub use site::{Age, Copied, Look, Question, Site, SiteError, Unready};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
 pub use step::Step;
 pub use sums::{Sums, SumsError};

@@ -1,5 +1,7 @@
 //! Takes the snapshot. Changes nothing, except that a lease which a read turns out to issue is revoked at once.
 
+mod quorum;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,11 +20,12 @@ use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, Plugin, WriteGoal};
 use crate::observed::{
-    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
+    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,
     ThisRun, WriteObserved,
 };
 use crate::site::{Age, Look, Question, Site, SiteError};
 use crate::smoke::is_of_data;
+use quorum::{AskRaft, asks_raft};
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
 #[derive(Clone, Debug)]
@@ -199,8 +202,18 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         // Where the way is the site's it leads to a node that stands by only while none is active, and that one is not shown the token.
         has_active_node: !(health.standby && world.site.as_ref().is_some_and(|site| site.leads_to_active())),
     };
-    let mut observer =
-        Observer { client: &world.client, aim, server, denied: BTreeSet::new(), this_run: this_run.clone() };
+    let raft = match (aim.goal(), &world.site) {
+        (Some(goal), Some(site)) if site.leads_to_active() && asks_raft(goal, health.product) => AskRaft::Yes,
+        _ => AskRaft::No,
+    };
+    let mut observer = Observer {
+        client: &world.client,
+        aim,
+        server,
+        denied: BTreeSet::new(),
+        this_run: this_run.clone(),
+        raft,
+    };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
     let site = match &world.site {
         Some(_) if matches!(aim, Aim::Server) => None,
@@ -221,6 +234,7 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         pins: seen.pins,
         mounts: seen.mounts,
         irrevocable_leases: seen.irrevocable_leases,
+        raft: seen.raft,
         writes: seen.writes,
         this_run: observer.this_run,
     })
@@ -232,6 +246,7 @@ struct Observer<'a> {
     server: Server,
     denied: BTreeSet<String>,
     this_run: ThisRun,
+    raft: AskRaft,
 }
 
 struct Seen {
@@ -241,6 +256,7 @@ struct Seen {
     pins: Pins,
     mounts: BTreeMap<String, MountObserved>,
     irrevocable_leases: Option<u64>,
+    raft: Raft,
     writes: Vec<WriteObserved>,
 }
 
@@ -253,6 +269,7 @@ impl Default for Seen {
             pins: Pins::NotOffered,
             mounts: BTreeMap::new(),
             irrevocable_leases: None,
+            raft: Raft::NotAsked,
             writes: Vec::new(),
         }
     }
@@ -293,6 +310,9 @@ impl Observer<'_> {
         }
         if let Aim::Closely = self.aim {
             self.closely(&mut seen).await?;
+        }
+        if self.raft == AskRaft::Yes {
+            seen.raft = self.raft().await?;
         }
         if let Some(goal) = self.aim.goal() {
             let asked = capabilities::OfSelf { paths: permission_paths(goal, &seen.mounts) };

@@ -11,6 +11,7 @@ use vault_api::capabilities::Capabilities;
 use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
+use vault_api::raft::RaftServer;
 
 use crate::compare::Comparison;
 use crate::goal::MountPath;
@@ -37,6 +38,8 @@ pub struct Observed {
     pub mounts: BTreeMap<String, MountObserved>,
     /// Leases that the server has given up revoking; `None` when it was not asked, or did not say.
     pub irrevocable_leases: Option<u64>,
+    /// The servers of raft, where a goal may restart nodes or make them active.
+    pub raft: Raft,
     /// What stands at the paths that the goal writes to.
     pub writes: Vec<WriteObserved>,
     /// What this run has done already, as no server can tell it.
@@ -152,6 +155,20 @@ pub enum Answering {
         /// In these words.
         said: String,
     },
+}
+
+/// The servers of raft, as the active node sees them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Raft {
+    /// It was not asked.
+    NotAsked,
+    /// The storage is not raft.
+    NotUsed,
+    /// The token may not see them.
+    NotShown,
+    /// These, by their ids, which need not be the names of nodes.
+    Servers(BTreeMap<String, RaftServer>),
 }
 
 /// What stands at a path that the goal writes to. Values are compared when they are read and never kept.

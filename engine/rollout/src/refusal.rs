@@ -139,6 +139,9 @@ pub enum Refusal {
     /// Nothing can be seen of a sealed server.
     #[error("its server is sealed")]
     NodeSealed,
+    /// Somebody has to be there to unseal it.
+    #[error("its server does not unseal itself (Shamir seal), so a restart leaves it sealed")]
+    StaysSealed,
     /// A restart of a node would lose it.
     #[error("{file} would be gone when a node is started anew: {what}")]
     NotKept { file: String, what: String },
@@ -276,6 +279,11 @@ impl Refusal {
             Self::PinMovesAll { name, .. } => format!(
                 "Leave --mount out, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
             ),
+            Self::StaysSealed => {
+                "Have the key shares at hand and allow it with --allow-sealed-restart (`doctor --fix` has no such flag, `reload` \
+                 has): one node is restarted at a time, and the next only once somebody has unsealed it (`bao operator unseal`), \
+                 for which this waits five minutes.".into()
+            }
             Self::NodeSealed => "Unseal it, or take the node away.".into(),
             Self::NotKept { .. } => {
                 "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()

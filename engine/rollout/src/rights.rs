@@ -55,10 +55,17 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
     },
     ClusterRight {
         group: "",
+        resource: "pods/eviction",
+        verbs: &["create"],
+        on: Objects::All,
+        reason: "restart a standby that goes on with the old version, as OpenBao's do, as far as disruption budgets allow it",
+    },
+    ClusterRight {
+        group: "",
         resource: "pods",
         verbs: &["delete"],
         on: Objects::All,
-        reason: "start a standby anew that goes on with the old version, as OpenBao's do",
+        reason: "restart one in a rollback that is not ready anyway, where a disruption budget forbids it",
     },
     ClusterRight {
         group: "",
@@ -150,6 +157,12 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
         ),
         right(&format!("{CANARIES}{name}-*"), &["create", "read", "update", "list"], "try it"),
         right("sys/step-down", &["create", "update", "sudo"], "rehearse a failover, when asked to"),
+        right(
+            "sys/storage/raft/autopilot/state",
+            &["read"],
+            "whether every node has a vote, before the next one is restarted or another made active",
+        ),
+        right("sys/storage/raft/configuration", &["read"], "the same, where autopilot says nothing"),
         right("sys/leases/count", &["read"], "whether the server has given up on leases"),
         right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
         right("sys/leases/renew", &["create", "update"], "prove that it can be renewed"),

@@ -58,11 +58,21 @@ pub trait Site: Debug + Send + Sync {
     /// Holds the right to change until the answer is released or dropped.
     async fn hold(&self) -> Result<HeldLease, SiteError>;
 
-    /// Starts a node anew. Returns when that was asked for, not when it serves again.
-    async fn restart(&self, node: &NodeName) -> Result<(), SiteError>;
+    /// Restarts a node, if it is still the one with this uid: one that was recreated meanwhile needs no restart. Returns when that was
+    /// asked for, not when it serves again.
+    async fn restart(&self, node: &NodeName, uid: &str, unready: Unready) -> Result<(), SiteError>;
 
     /// Names the image from which nodes that are started anew get their binaries. Starts none anew.
     async fn persist(&self, image: &str) -> Result<(), SiteError>;
+}
+
+/// Whether a pod that is not ready, so that its absence costs nothing more, is restarted though a disruption budget forbids it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unready {
+    /// It is not: the budget is waited for.
+    Evict,
+    /// It is deleted: what goes back to a version that works must be able to end.
+    Delete,
 }
 
 /// What is asked of a site.

@@ -66,6 +66,11 @@ impl Client {
         &self.address
     }
 
+    /// How long one request may take.
+    pub fn timeout(&self) -> Duration {
+        self.beyond.config.timeout
+    }
+
     /// The namespace that every request names.
     pub fn namespace(&self) -> Option<&str> {
         self.headers.get(NAMESPACE).and_then(|value| value.to_str().ok())

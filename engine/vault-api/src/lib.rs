@@ -9,11 +9,14 @@ pub mod config_state;
 pub mod health;
 pub mod help;
 pub mod kubernetes;
+pub mod leader;
 pub mod leases;
 pub mod logical;
 pub mod mounts;
 pub mod pins;
+pub mod raft;
 pub mod reload;
+pub mod seal_status;
 pub mod step_down;
 pub mod token;
 

@@ -11,6 +11,7 @@ use rollout::{
 use vault_api::catalog::PluginType;
 
 use crate::commands::brought::{environment, kind, missing, parse_mount, program, read, version};
+use crate::commands::carry_out::RestartArgs;
 use crate::commands::data::{Writes, typed, writes};
 use crate::commands::probe::{probe_for, untrusted};
 use crate::commands::sensitive::SensitiveFields;
@@ -75,6 +76,8 @@ pub(super) struct Flags {
     /// Write again what cannot be read back
     #[arg(long, action = ArgAction::SetTrue)]
     rewrite: bool,
+    #[command(flatten)]
+    restarts: RestartArgs,
 }
 
 const DEFAULT_NAME: &str = "custom-plugin";
@@ -137,7 +140,8 @@ pub(super) async fn gather(
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
     let survival = survival(flags.image, flags.allow_ephemeral);
-    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival }))
+    let sealed_restart = flags.restarts.sealed_restart();
+    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival, sealed_restart }))
 }
 
 /// What is to be there when a node is started anew, as flags say it.

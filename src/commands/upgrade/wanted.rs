@@ -12,6 +12,7 @@ use vault_api::catalog::{self, EntryName, PluginType};
 use super::compatible::breaking;
 use super::image::{Image, Taken};
 use crate::commands::brought::{environment, missing, program, read, version};
+use crate::commands::carry_out::RestartArgs;
 use crate::commands::data::{typed, writes};
 use crate::commands::probe::{probe_for, untrusted};
 use crate::commands::register::{from_file, survival};
@@ -83,6 +84,8 @@ pub(super) struct Flags {
     /// At the end make every node the active one, and prove it
     #[arg(long, action = ArgAction::SetTrue)]
     rehearse_failover: bool,
+    #[command(flatten)]
+    restarts: RestartArgs,
 }
 
 /// Which configuration the trial mount gets.
@@ -177,6 +180,7 @@ pub(super) async fn gather(
         breaks,
         survival,
         rehearsal: if flags.rehearse_failover { Rehearsal::EveryNode } else { Rehearsal::None },
+        sealed_restart: flags.restarts.sealed_restart(),
     };
     Ok((world, upgrade, taken))
 }

@@ -4,6 +4,7 @@
 //! A server is ready when its `start` returns, and gone with everything it started when it is dropped. What cannot be
 //! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
 
+mod absences;
 pub mod build;
 mod cluster;
 mod description;
@@ -30,6 +31,7 @@ mod upstream;
 mod vault;
 mod wait;
 
+pub use absences::Absences;
 pub use cluster::{
     Cluster, Content, ImageArchive, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,

@@ -11,12 +11,14 @@ use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
 use vault_api::{CallError, Trouble, reload};
 
-use super::Run;
+use super::{LONGEST_ABSENCE, Run};
+use crate::decide::{WaitingOn, unsettled};
 use crate::event::Event;
 use crate::goal::{Canary, Goal, MountPath, WriteGoal};
 use crate::observe::{NO_ACTIVE_NODE, ObserveError, observe};
 use crate::observed::site::{NodeName, Role};
-use crate::site::{Copied, SiteError};
+use crate::site::kubernetes::error::KubernetesError;
+use crate::site::{Copied, SiteError, Unready};
 use crate::smoke::{SmokeError, smoke};
 use crate::step::{Step, VersionFrom};
 
@@ -33,6 +35,10 @@ pub(super) enum StepError {
     Smoke(#[from] SmokeError),
     #[error("no other node became active")]
     NobodyElse,
+    #[error("not every node can become active: {0}")]
+    Unsettled(WaitingOn),
+    #[error("{0} was not seen as a pod, so it cannot be restarted")]
+    NoPod(NodeName),
     #[error("the nodes cannot be looked at")]
     Observe(#[from] ObserveError),
 }
@@ -58,9 +64,19 @@ impl StepError {
                 matches!(trouble, Trouble::TimedOut | Trouble::Broken)
             }
             Self::Call(_) => false,
+            Self::Site(SiteError::Kubernetes(KubernetesError::Budget { .. })) | Self::Unsettled(_) => false,
             Self::Site(_) | Self::NobodyElse | Self::Observe(_) => true,
-            Self::NoSite | Self::Smoke(_) => false,
+            Self::NoSite | Self::NoPod(_) | Self::Smoke(_) => false,
         }
+    }
+
+    /// What passes by itself, after which the step can be done.
+    pub(super) fn awaited(&self) -> Option<WaitingOn> {
+        let Self::Site(SiteError::Kubernetes(KubernetesError::Budget { budget, pod, said })) = self else {
+            return None;
+        };
+        let (budget, pod, said) = (budget.clone(), NodeName::new(pod), said.clone());
+        Some(WaitingOn::DisruptionBudget { budget, pod, said })
     }
 
     /// The lease that may live on.
@@ -88,9 +104,6 @@ pub(crate) fn is_of_a_lost_node(call: &CallError) -> bool {
 
 /// How often nodes are asked to step down until one becomes active that was not: who wins an election is chance.
 const ELECTIONS: usize = 6;
-
-/// A node that has just joined has no vote for ten seconds: six elections within that never elect it.
-const BETWEEN_ELECTIONS: Duration = Duration::from_secs(3);
 
 /// How long an election may take; servers give up their own after some ten seconds.
 const ELECTION: Duration = Duration::from_secs(60);
@@ -146,7 +159,7 @@ impl Run<'_> {
                 Vec::new()
             }
             Step::RestartNode { node } => {
-                self.world.site.as_ref().ok_or(StepError::NoSite)?.restart(node).await?;
+                self.restart(node).await?;
                 Vec::new()
             }
             Step::Persist { to, .. } => {
@@ -174,6 +187,14 @@ impl Run<'_> {
         };
         let (placed, ()) = tokio::join!(placing, telling);
         Ok(placed?)
+    }
+
+    async fn restart(&self, node: &NodeName) -> Result<(), StepError> {
+        let site = self.world.site.as_ref().ok_or(StepError::NoSite)?;
+        let seen = self.seen.as_ref().and_then(|seen| seen.site.as_ref()?.nodes.get(node));
+        let uid = seen.and_then(|node| node.uid.as_deref()).ok_or_else(|| StepError::NoPod(node.clone()))?;
+        let unready = if self.goal.goes_back() { Unready::Delete } else { Unready::Evict };
+        Ok(site.restart(node, uid, unready).await?)
     }
 
     async fn try_canary(&mut self, path: &MountPath, read: Option<&str>) -> Result<(), StepError> {
@@ -207,9 +228,27 @@ impl Run<'_> {
                 self.led.extend(now);
                 return Ok(());
             }
-            tokio::time::sleep(BETWEEN_ELECTIONS).await;
+            self.wait_until_settled().await?;
         }
         Err(StepError::NobodyElse)
+    }
+
+    /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
+    async fn wait_until_settled(&mut self) -> Result<(), StepError> {
+        let started = Instant::now();
+        let mut told = None;
+        loop {
+            self.wait_for_active_node().await?;
+            let Some(on) = self.seen.as_ref().and_then(unsettled) else { return Ok(()) };
+            if started.elapsed() >= LONGEST_ABSENCE || self.lost().is_some() {
+                return Err(StepError::Unsettled(on));
+            }
+            if told.as_ref() != Some(&on) {
+                (self.listener)(&Event::Waiting { on: on.clone() });
+                told = Some(on);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     fn active_node(&self) -> Option<NodeName> {

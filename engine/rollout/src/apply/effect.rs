@@ -78,6 +78,20 @@ pub(crate) fn uncertain(step: &Step) -> Option<String> {
     })
 }
 
+/// Whether a step is of one of these mounts.
+pub(crate) fn is_of(step: Option<&Step>, mounts: &[MountPath]) -> bool {
+    let path = match step {
+        Some(Step::ReloadMount { path } | Step::TuneMount { path, .. }) => path,
+        _ => return matches!(step, Some(Step::SetPin { .. })),
+    };
+    mounts.contains(path)
+}
+
+/// What a trial has left that could not be revoked.
+pub(crate) fn of_lease(lease: &str) -> String {
+    format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

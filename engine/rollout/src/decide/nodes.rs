@@ -1,9 +1,13 @@
 //! What must hold of nodes before mounts are moved, and what has to be done to them afterwards.
 
-use crate::decide::WaitingOn;
-use crate::goal::{Goal, MountPath, Rehearsal, Survival, Target, Upgrade};
-use crate::observed::Observed;
-use crate::observed::site::{Keeping, NodeObserved, Presence, Restarts, Role, SiteObserved};
+use vault_api::raft::Suffrage;
+
+use crate::decide::{Decision, WaitingOn};
+use crate::goal::{Goal, MountPath, Rehearsal, ReloadTarget, SealedRestart, Survival, Upgrade};
+use crate::observed::site::{
+    Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion, Seal, SiteObserved,
+};
+use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
@@ -13,9 +17,7 @@ use crate::step::Step;
 /// touches no file.
 pub(super) fn fit(observed: &Observed, goal: &Goal) -> Result<(), Refusal> {
     let Some(site) = &observed.site else { return Ok(()) };
-    let goes_back =
-        matches!(goal, Goal::Upgrade(upgrade) if matches!(upgrade.target, Target::Registered { .. }));
-    if goes_back || matches!(goal, Goal::Reload(_)) {
+    if goal.goes_back() || matches!(goal, Goal::Reload(_)) {
         return Ok(());
     }
     for (name, node) in &site.nodes {
@@ -93,9 +95,7 @@ pub(super) fn refresh<'a>(
         let active = observed.mounts.get(path.as_str())?;
         let is_stale = |node: &NodeObserved| {
             node.vault.as_ref().filter(|vault| vault.role == Role::Standby).is_some_and(|vault| {
-                vault.running.get(path.as_str()).is_some_and(|there| {
-                    there.version != active.running_version || there.sha256 != active.running_sha256
-                })
+                vault.running.get(path.as_str()).is_some_and(|there| !runs(there, active))
             })
         };
         let mut stale = nodes.iter().filter(|(_, node)| is_stale(node)).map(|(name, _)| name);
@@ -104,16 +104,143 @@ pub(super) fn refresh<'a>(
     mounts.find_map(stale).map(|node| Step::RestartNode { node: node.clone() })
 }
 
-/// A node that does not serve now, so that no other may be restarted: two at once can cost the cluster its quorum.
-pub(super) fn absent(observed: &Observed) -> Option<WaitingOn> {
-    observed.site.as_ref()?.nodes.iter().find_map(|(name, node)| {
+fn runs(there: &RunningVersion, active: &MountObserved) -> bool {
+    there.version == active.running_version && there.sha256 == active.running_sha256
+}
+
+/// Refuses to restart a node that stays sealed until people unseal it, unless somebody has said that they will.
+pub(super) fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+    let Step::RestartNode { node } = step else { return None };
+    let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
+    (vault.seal == Seal::Shamir && goal.sealed_restart() == SealedRestart::Refuse)
+        .then(|| Refusal::StaysSealed.on(node))
+}
+
+/// What has to be waited for before a decision is carried out: two nodes that are away at the same time can cost the cluster
+/// its quorum, and a node without a vote cannot become active.
+pub(super) fn awaited(observed: &Observed, goal: &Goal, decision: &Decision) -> Option<WaitingOn> {
+    let restarted = &observed.this_run.restarted;
+    match decision {
+        Decision::Do(Step::RestartNode { node }) => absent(observed, |_| true)
+            .or_else(|| of_unknown_seal(observed, goal, node))
+            .or_else(|| unproven(observed, goal))
+            .or_else(|| unsettled(observed)),
+        Decision::Do(Step::HandOver { .. }) => absent(observed, |_| true).or_else(|| unsettled(observed)),
+        Decision::Do(_) | Decision::Done if !restarted.is_empty() => {
+            absent(observed, |name| restarted.contains(name))
+                .or_else(|| unproven(observed, goal))
+                .or_else(|| unsettled(observed))
+        }
+        Decision::Do(_) | Decision::Done | Decision::Wait(_) | Decision::Refuse(_) => None,
+    }
+}
+
+/// A node that does not serve now.
+fn absent(observed: &Observed, matters: impl Fn(&NodeName) -> bool) -> Option<WaitingOn> {
+    let nodes = &observed.site.as_ref()?.nodes;
+    nodes.iter().filter(|(name, _)| matters(name)).find_map(|(name, node)| {
         let why = match (&node.presence, &node.vault) {
             (Presence::NotReady { why }, _) => why.clone(),
             (Presence::Ready, Some(vault)) if vault.sealed => "its server is sealed".to_owned(),
-            (Presence::Ready, None) => "its server does not answer".to_owned(),
-            (Presence::Ready, Some(_)) => return None,
+            // A directory of this machine has no way of its own to its server.
+            (Presence::Ready, None) if !name.is_local() => "its server does not answer".to_owned(),
+            (Presence::Ready, Some(_) | None) => return None,
         };
         Some(WaitingOn::Node { node: name.clone(), why })
+    })
+}
+
+/// A node that is to be restarted and did not say who unseals it.
+fn of_unknown_seal(observed: &Observed, goal: &Goal, node: &NodeName) -> Option<WaitingOn> {
+    let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
+    let matters = vault.seal == Seal::NotKnown && goal.sealed_restart() == SealedRestart::Refuse;
+    let why = "it does not say whether it unseals itself".to_owned();
+    matters.then(|| WaitingOn::Node { node: node.clone(), why })
+}
+
+/// A node that this run has restarted and that does not run what the active one runs.
+fn unproven(observed: &Observed, goal: &Goal) -> Option<WaitingOn> {
+    let site = observed.site.as_ref()?;
+    let paths = mounts_of(observed, goal);
+    observed.this_run.restarted.iter().find_map(|name| {
+        let vault = site.nodes.get(name)?.vault.as_ref().filter(|vault| vault.role == Role::Standby)?;
+        let why = paths.iter().find_map(|path| {
+            let active = observed.mounts.get(path.as_str())?;
+            match vault.running.get(path.as_str()) {
+                None => Some(format!("it does not say yet what it runs at {path}")),
+                Some(there) if runs(there, active) => None,
+                Some(there) => Some(format!(
+                    "it runs {:?} at {path} and not {:?}",
+                    there.version, active.running_version
+                )),
+            }
+        })?;
+        Some(WaitingOn::Node { node: name.clone(), why })
+    })
+}
+
+/// The mounts that a goal is about.
+fn mounts_of(observed: &Observed, goal: &Goal) -> Vec<MountPath> {
+    let of_plugin = |kind, name: &str| observed.mounts_of(kind, name).map(|(path, _)| path);
+    match goal {
+        Goal::Register(register) => register.mounts.iter().map(|mount| mount.path.clone()).collect(),
+        Goal::Upgrade(upgrade) => of_plugin(upgrade.kind(), upgrade.name())
+            .filter(|path| upgrade.only.is_empty() || upgrade.only.contains(path))
+            .collect(),
+        Goal::Reload(reload) => match &reload.target {
+            ReloadTarget::Mounts(paths) => paths.clone(),
+            ReloadTarget::Plugin { kind, name } => of_plugin(*kind, name).collect(),
+        },
+        Goal::Deregister(_) | Goal::Collect(_) => Vec::new(),
+    }
+}
+
+/// Whether the storage is raft and the token does not see its servers: a namespace other than the root has no such path.
+pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
+    let mut servers =
+        observed.site.iter().flat_map(|site| site.nodes.values()).filter_map(|node| node.vault.as_ref());
+    match observed.raft {
+        Raft::NotShown => true,
+        Raft::NotUsed => servers.any(|server| server.applied_index.is_some()),
+        Raft::NotAsked | Raft::Servers(_) => false,
+    }
+}
+
+/// How many raft entries a standby may be behind: Vault's and OpenBao's autopilot calls a server with more of them unhealthy.
+const TRAILING_ENTRIES: u64 = 1000;
+
+/// What keeps the cluster from losing a node without losing its quorum, or from electing any node: a server of raft without
+/// a vote, one that is not healthy, or a standby whose log is far behind.
+pub(crate) fn unsettled(observed: &Observed) -> Option<WaitingOn> {
+    let nodes = &observed.site.as_ref()?.nodes;
+    if let Raft::Servers(servers) = &observed.raft {
+        let lacking = servers.iter().find_map(|(id, server)| {
+            let why = match (server.suffrage, server.healthy) {
+                (Suffrage::PermanentNonVoter, _) => return None,
+                (Suffrage::NonVoter, _) => "it has no vote yet",
+                (Suffrage::Voter, Some(false)) => "autopilot says that it is not healthy",
+                (Suffrage::Voter, Some(true) | None) => return None,
+            };
+            Some(WaitingOn::RaftServer { server: id.clone(), why: why.to_owned() })
+        });
+        if lacking.is_some() {
+            return lacking;
+        }
+        if servers.len() < nodes.len() {
+            return Some(WaitingOn::RaftJoin { joined: servers.len(), nodes: nodes.len() });
+        }
+    }
+    let applied = |role: Role| {
+        let servers = nodes.iter().filter_map(|(name, node)| Some((name, node.vault.as_ref()?)));
+        servers
+            .filter(move |(_, vault)| vault.role == role)
+            .filter_map(|(name, vault)| Some((name, vault.applied_index?)))
+    };
+    let (_, leader) = applied(Role::Active).next()?;
+    applied(Role::Standby).find_map(|(name, index)| {
+        let behind = leader.saturating_sub(index);
+        let why = format!("it is {behind} raft entries behind the active node");
+        (behind > TRAILING_ENTRIES).then(|| WaitingOn::Node { node: name.clone(), why })
     })
 }
 

@@ -11,15 +11,15 @@ use vault_api::health::Product;
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
 use crate::goal::{
-    Canary, Downgrade, Goal, MountGoal, Plugin, Register, Rehearsal, Rewrite, Survival, Target, Upgrade,
-    Wanted, WriteGoal,
+    Canary, Downgrade, Goal, MountGoal, Plugin, Register, Rehearsal, Rewrite, SealedRestart, Survival,
+    Target, Upgrade, Wanted, WriteGoal,
 };
 use crate::observed::site::{
     Holder, HolderEvidence, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process,
-    Role, RunningVersion, SiteObserved, SiteState,
+    Role, RunningVersion, Seal, SiteObserved, SiteState,
 };
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server, ThisRun,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server, ThisRun,
     WriteObserved,
 };
 
@@ -49,6 +49,7 @@ pub(crate) fn bare_server() -> Observed {
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
         irrevocable_leases: None,
+        raft: Raft::NotAsked,
         writes: vec![WriteObserved {
             path: "custom/config".into(),
             read_back: ReadBack::NotTried,
@@ -65,6 +66,7 @@ pub(crate) fn bare_server() -> Observed {
 pub(crate) fn empty_node() -> NodeObserved {
     NodeObserved {
         presence: Presence::Ready,
+        uid: None,
         beside: None,
         directory: SiteState::Usable,
         machine: Machine::X86_64,
@@ -143,6 +145,7 @@ pub(crate) fn register() -> Register {
         downgrade: Downgrade::Refuse,
         rewrite: Rewrite::Never,
         survival: Survival::Needed,
+        sealed_restart: SealedRestart::Refuse,
     }
 }
 
@@ -164,8 +167,16 @@ pub(crate) fn old_fleet() -> Observed {
             Role::Active => vec![Process { pid: 7, file: "custom-1.0.0".into(), sha256: Some("bb".into()) }],
             Role::Standby => Vec::new(),
         };
-        let vault = NodeServer { role, sealed: false, version: "1.21.4".into(), running: running.clone() };
-        let node = NodeObserved { processes, vault: Some(vault), ..local.clone() };
+        let vault = NodeServer {
+            role,
+            sealed: false,
+            version: "1.21.4".into(),
+            running: running.clone(),
+            seal: Seal::Auto,
+            applied_index: None,
+        };
+        let uid = Some(format!("uid of {name}"));
+        let node = NodeObserved { processes, uid, vault: Some(vault), ..local.clone() };
         site.nodes.insert(NodeName::new(name), node);
     }
     observed
@@ -182,5 +193,6 @@ pub(crate) fn upgrade() -> Upgrade {
         breaks: Vec::new(),
         survival: Survival::Needed,
         rehearsal: Rehearsal::None,
+        sealed_restart: SealedRestart::Refuse,
     }
 }

@@ -5,7 +5,7 @@ use vault_api::pins::Pin;
 use super::samples::{SHA, bare_server, empty_node, goal, holder, register, server_with};
 use super::*;
 use crate::binary::{Elf, Format, Linkage, Machine, Probe};
-use crate::goal::{Downgrade, Register};
+use crate::goal::{Downgrade, Register, SealedRestart};
 use crate::observed::site::{Exposure, NodeName, NodeObserved, SiteKind, SiteState};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
@@ -142,7 +142,10 @@ fn without_an_active_node_it_waits() {
 
 #[test]
 fn a_reload_happens_once_and_is_proven() {
-    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]) });
+    let goal = Goal::Reload(Reload {
+        target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
+        sealed_restart: SealedRestart::Refuse,
+    });
     let observed = server_with("1.2.3", SHA);
     let Decision::Do(step) = decide(&observed, &goal) else { panic!("nothing to do") };
     let after = observed.after(&step);

@@ -2,7 +2,7 @@
 
 use vault_api::catalog::PluginType;
 
-use super::{Downgrade, MountPath, Plugin, WriteGoal};
+use super::{Downgrade, MountPath, Plugin, SealedRestart, WriteGoal};
 use crate::version::Version;
 
 /// Goal of `upgrade` and of `rollback`.
@@ -24,6 +24,8 @@ pub struct Upgrade {
     pub survival: Survival,
     /// Whether every node is made the active one, at the end.
     pub rehearsal: Rehearsal,
+    /// Whether nodes are restarted that do not unseal themselves.
+    pub sealed_restart: SealedRestart,
 }
 
 /// Whether a version must still be there when a node is started anew.
@@ -159,6 +161,7 @@ mod tests {
             breaks: Vec::new(),
             survival: Survival::Needed,
             rehearsal: Rehearsal::None,
+            sealed_restart: SealedRestart::Refuse,
         };
         let path = upgrade.canary_path();
         assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");

@@ -81,6 +81,9 @@ pub struct NodeName(String);
 pub struct NodeObserved {
     /// Whether it can be looked at; what follows is only known when it can.
     pub presence: Presence,
+    /// Uid of its pod: another pod under the same name has another. `None` where the site has no pods.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<String>,
     /// The container beside its server in which this program does the work; `None` where the server's own has a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub beside: Option<String>,
@@ -153,6 +156,24 @@ pub struct NodeServer {
     pub version: String,
     /// What it says runs on each mount.
     pub running: BTreeMap<String, RunningVersion>,
+    /// Who unseals it after a start; only asked of nodes that run plugins.
+    pub seal: Seal,
+    /// Index of the last raft entry that it has applied, where its storage is raft; only asked of nodes that run plugins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied_index: Option<u64>,
+}
+
+/// Who unseals a server after a start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Seal {
+    /// People, with the shares of its key.
+    Shamir,
+    /// It unseals itself.
+    Auto,
+    /// It was not asked, or did not say.
+    #[default]
+    NotKnown,
 }
 
 /// What a node does.
@@ -366,6 +387,7 @@ impl NodeObserved {
     pub fn not_ready(why: impl Into<String>) -> Self {
         Self {
             presence: Presence::NotReady { why: why.into() },
+            uid: None,
             beside: None,
             directory: SiteState::Missing,
             machine: Machine::Other(0),

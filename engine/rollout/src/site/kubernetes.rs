@@ -15,6 +15,7 @@ pub(crate) mod node;
 mod pack;
 mod presence;
 mod proxy;
+mod restart;
 mod server;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -29,7 +30,7 @@ use bytes::Bytes;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Container, Pod};
 use kube::ResourceExt;
-use kube::api::{DeleteParams, Patch, PatchParams};
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::UnboundedSender;
@@ -48,7 +49,7 @@ use self::pack::Packed;
 use self::server::Servers;
 use super::held::HeldLease;
 use super::local::is_version_of;
-use super::{Age, Copied, MODE, Question, Site, SiteError};
+use super::{Age, Copied, MODE, Question, Site, SiteError, Unready};
 use crate::apply::chain;
 use crate::binary::{Binary, Linkage};
 use crate::observed::PluginDirectory;
@@ -217,6 +218,7 @@ impl Inner {
             }
             Err(_) => {}
         }
+        node.uid = Some(uid(pod));
         Ok(Seen { node, brought })
     }
 
@@ -534,10 +536,8 @@ impl Site for KubernetesSite {
         Ok(lease::hold(cluster, statefulset, identity, sight).await?)
     }
 
-    async fn restart(&self, node: &NodeName) -> Result<(), SiteError> {
-        let (api, params) = (self.0.cluster.pods(), DeleteParams::default());
-        self.0.cluster.again(Asked::DELETE_POD, || api.delete(node.as_str(), &params)).await?;
-        Ok(())
+    async fn restart(&self, node: &NodeName, uid: &str, unready: Unready) -> Result<(), SiteError> {
+        Ok(restart::restart(&self.0.cluster, node, uid, unready).await?)
     }
 
     async fn persist(&self, image: &str) -> Result<(), SiteError> {

@@ -21,7 +21,7 @@ use self::digests::Digests;
 use self::part::{IsOurs, Part, PartError};
 use super::held::HeldLease;
 use super::pieces::Pieces;
-use super::{Copied, Look, MODE, Question, Site, SiteError};
+use super::{Copied, Look, MODE, Question, Site, SiteError, Unready};
 use crate::binary::{Binary, Format, Linkage, Machine};
 use crate::observed::PluginDirectory;
 use crate::observed::site::{
@@ -120,6 +120,7 @@ impl LocalSite {
             rustix::fs::statvfs(&self.directory).ok().map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
         Ok(NodeObserved {
             presence: Presence::Ready,
+            uid: None,
             beside: None,
             directory,
             machine: Machine::of_this_process(),
@@ -349,7 +350,7 @@ impl Site for LocalSite {
         Ok(HeldLease::needless())
     }
 
-    async fn restart(&self, _node: &NodeName) -> Result<(), SiteError> {
+    async fn restart(&self, _node: &NodeName, _uid: &str, _unready: Unready) -> Result<(), SiteError> {
         Err(SiteError::NotOffered { what: "start its server anew" })
     }
 

@@ -7,14 +7,14 @@ use std::time::Duration;
 use harness::{Gate, UpdateStrategy, eventually, in_time};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{
-    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget, Site,
-    SiteError, ThisRun, World, apply, observe, plan,
+    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget,
+    SealedRestart, Site, SiteError, ThisRun, Unready, World, apply, observe, plan,
 };
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use vault_api::Client;
 
-use crate::lab::{FILE, Lab, look, node, place, plugin};
+use crate::lab::{FILE, Lab, look, place, plugin};
 
 #[tokio::test]
 async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
@@ -105,7 +105,10 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
     config.address = lab.pods.url("vault-0");
     let world = World { client: Client::new(&config).unwrap(), site: Some(Arc::new(site)) };
     let paths = ["first", "second"].map(|path| path.parse().unwrap());
-    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(paths.to_vec()) });
+    let goal = Goal::Reload(Reload {
+        target: ReloadTarget::Mounts(paths.to_vec()),
+        sealed_restart: SealedRestart::Refuse,
+    });
     let observed = observe(&world, Some(&goal), &ThisRun::default()).await.unwrap();
     let plan = plan(&observed, &goal).unwrap();
     assert_eq!(plan.steps.len(), 2);
@@ -216,14 +219,64 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
         "{refused:?}"
     );
     assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
+}
 
-    let before = rolling.pods.uid("vault-0").await;
-    site.restart(&NodeName::new("vault-0")).await.unwrap();
-    eventually("the pod is made anew", async || {
-        let now = rolling.pods.uid("vault-0").await;
-        (now.is_some() && now != before).then_some(())
+/// One pod with a container beside the server that is not ready while a file is there.
+async fn unready_pod() -> Lab {
+    let probe = json!(["/bin/busybox", "test", "!", "-e", "/vault/audit/not-ready"]);
+    let sidecar = json!({
+        "name": "beside",
+        "imagePullPolicy": "Never",
+        "command": ["/bin/busybox", "sleep", "3600"],
+        "readinessProbe": {"exec": {"command": probe}, "periodSeconds": 1},
+        "volumeMounts": [{"name": "audit", "mountPath": "/vault/audit"}],
+    });
+    Lab::new(|pods| pods.replicas(1).sidecar(serde_json::from_value(sidecar).unwrap())).await
+}
+
+#[tokio::test]
+async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_anyway() {
+    let lab = unready_pod().await;
+    let mut choice = lab.choice();
+    choice.pods.container = Some("vault".into());
+    let site = lab.connect(choice).await.unwrap();
+    let (pods, name) = (&lab.pods, NodeName::new("vault-0"));
+    let recreated = async |before: &str| {
+        eventually("the pod is recreated", async || {
+            let now = pods.uid("vault-0").await;
+            now.filter(|now| now != before)
+        })
+        .await;
+        pods.wait_whole().await;
+        look(&site).await.nodes[&name].uid.clone().unwrap()
+    };
+    let first = look(&site).await.nodes[&name].uid.clone().unwrap();
+    site.restart(&name, &first, Unready::Evict).await.unwrap();
+    let second = recreated(&first).await;
+    // As a retry whose first answer was lost.
+    site.restart(&name, &first, Unready::Delete).await.unwrap();
+    assert_eq!(pods.uid("vault-0").await.as_ref(), Some(&second), "the new pod is left alone");
+
+    pods.set_disruption_budget(1).await;
+    for unready in [Unready::Evict, Unready::Delete] {
+        let refused = site.restart(&name, &second, unready).await;
+        let Err(SiteError::Kubernetes(KubernetesError::Budget { budget, .. })) = refused else {
+            panic!("{refused:?}");
+        };
+        assert_eq!(budget, "keep-quorum");
+    }
+    pods.exec("vault-0", &["touch", "/vault/audit/not-ready"]).await.success();
+    eventually("the pod is not ready", async || {
+        let pod = pods.pods().get("vault-0").await.unwrap();
+        let conditions = pod.status.unwrap().conditions.unwrap();
+        conditions.iter().any(|it| it.type_ == "Ready" && it.status == "False").then_some(())
     })
     .await;
-    rolling.pods.wait_whole().await;
-    assert!(node(&look(&site).await, "vault-0").vault.is_some());
+    assert!(site.restart(&name, &second, Unready::Evict).await.is_err());
+    site.restart(&name, &second, Unready::Delete).await.unwrap();
+    eventually("the pod is recreated", async || {
+        let now = pods.uid("vault-0").await;
+        (now.is_some() && now.as_ref() != Some(&second)).then_some(())
+    })
+    .await;
 }

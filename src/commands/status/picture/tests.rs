@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use rollout::{
-    Answering, Caller, Machine, NodeServer, Oddities, PluginFile, Process, Restarts, RunningVersion, Server,
-    SiteKind, SiteState, ThisRun, WriteObserved,
+    Answering, Caller, Machine, NodeServer, Oddities, PluginFile, Process, Raft, Restarts, RunningVersion,
+    Seal, Server, SiteKind, SiteState, ThisRun, WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
@@ -27,6 +27,7 @@ fn server() -> Observed {
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
         irrevocable_leases: None,
+        raft: Raft::NotAsked,
         writes: Vec::<WriteObserved>::new(),
         this_run: ThisRun::default(),
     }
@@ -61,6 +62,7 @@ fn node(role: Role, versions: &[&str], runs: &[&str]) -> NodeObserved {
     let file = |version: &&str| format!("custom-{version}");
     NodeObserved {
         presence: Presence::Ready,
+        uid: None,
         beside: None,
         directory: SiteState::Usable,
         machine: Machine::X86_64,
@@ -77,6 +79,8 @@ fn node(role: Role, versions: &[&str], runs: &[&str]) -> NodeObserved {
             sealed: false,
             version: "1.21.4".into(),
             running: BTreeMap::<String, RunningVersion>::new(),
+            seal: Seal::NotKnown,
+            applied_index: None,
         }),
     }
 }

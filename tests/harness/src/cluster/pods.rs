@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Node, Pod, PodCondition, PodStatus};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Status;
 use kube::api::{AttachParams, DeleteParams, LogParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -38,6 +39,9 @@ pub(crate) const VAULT: &str = "vault";
 
 /// Where the plugin directory is in every pod.
 pub(crate) const PLUGIN_DIRECTORY: &str = "/vault/plugins";
+
+/// The name of the pods' disruption budget.
+const BUDGET: &str = "keep-quorum";
 
 /// How long a command in a pod may run.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(180);
@@ -301,6 +305,32 @@ impl VaultPods {
             .patch(VAULT, &PatchParams::default(), &patch)
             .await
             .expect("a StatefulSet can be scaled");
+    }
+
+    /// Makes the PodDisruptionBudget `keep-quorum` ask for this many available pods, and waits until the cluster has counted them.
+    pub async fn set_disruption_budget(&self, min_available: usize) {
+        let budgets: Api<PodDisruptionBudget> = Api::namespaced(self.client.clone(), &self.namespace);
+        let budget = json!({
+            "apiVersion": "policy/v1",
+            "kind": "PodDisruptionBudget",
+            "metadata": {"name": BUDGET},
+            "spec": {
+                "minAvailable": min_available,
+                "selector": {"matchLabels": {"app.kubernetes.io/name": VAULT}},
+            },
+        });
+        let params = PatchParams::apply("harness");
+        let applied = budgets.patch(BUDGET, &params, &Patch::Apply(&budget)).await;
+        let generation = applied.expect("a budget can be set").metadata.generation;
+        eventually("the cluster has counted the pods of the budget", async || {
+            let status = budgets.get(BUDGET).await.map_err(|error| error.to_string())?.status;
+            let counted = status.as_ref().is_some_and(|status| {
+                status.observed_generation == generation
+                    && usize::try_from(status.current_healthy) == Ok(self.members.len())
+            });
+            if counted { Ok(()) } else { Err(format!("{status:?}")) }
+        })
+        .await;
     }
 
     /// Runs a command in a pod, through the API server.

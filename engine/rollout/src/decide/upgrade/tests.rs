@@ -5,9 +5,11 @@ use vault_api::pins::Pin;
 use super::super::samples::{SHA, holder, old_fleet, register, server_with, upgrade};
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
-use crate::goal::{Goal, Rehearsal, Reload, ReloadTarget, Survival, Trial};
+use crate::goal::{Goal, Rehearsal, Reload, ReloadTarget, SealedRestart, Survival, Trial};
 use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
 use crate::observed::{Pins, ThisRun};
+
+mod restarts;
 
 fn goal(upgrade: Upgrade) -> Goal {
     Goal::Upgrade(Box::new(upgrade))
@@ -191,36 +193,8 @@ fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
     );
 }
 
-#[test]
-fn a_standby_is_restarted_only_while_every_other_node_serves() {
-    let mut observed = old_fleet();
-    observed.server.product = Product::OpenBao;
-    let made = plan(&observed, &goal(without_canary())).expect("a plan");
-    let first = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
-    // Also for whoever continues what was interrupted.
-    for this_run in [None, Some(ThisRun::default())] {
-        let mut restarted = made.steps[..=first].iter().fold(observed.clone(), |then, step| then.after(step));
-        restarted.this_run = this_run.unwrap_or(restarted.this_run);
-        let reload = Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]) });
-        let restarting = |observed: &Observed| {
-            let mut then = observed.clone();
-            then.this_run.reloaded.insert(path("custom"));
-            decide(&then, &reload)
-        };
-        assert_eq!(restarting(&restarted), Decision::Do(made.steps[first + 1].clone()));
-
-        let waits_for = |change: &dyn Fn(&mut NodeObserved)| {
-            let mut absent = restarted.clone();
-            change(node(&mut absent, "vault-1"));
-            match restarting(&absent) {
-                Decision::Wait(WaitingOn::Node { node, .. }) => assert_eq!(node.as_str(), "vault-1"),
-                other => panic!("{other:?}"),
-            }
-        };
-        waits_for(&|node| node.presence = Presence::NotReady { why: "it is being deleted".into() });
-        waits_for(&|node| node.vault.as_mut().expect("a server").sealed = true);
-        waits_for(&|node| node.vault = None);
-    }
+fn reload(sealed_restart: SealedRestart) -> Goal {
+    Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]), sealed_restart })
 }
 
 #[test]
@@ -231,7 +205,7 @@ fn a_reload_starts_standbys_anew_that_went_on_with_another_version() {
     // As somebody leaves it who stops after the reload.
     let mut by_hand = made.steps[..5].iter().fold(observed, |then, step| then.after(step));
     by_hand.this_run = ThisRun::default();
-    let reload = Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]) });
+    let reload = reload(SealedRestart::Refuse);
     let steps: Vec<String> =
         plan(&by_hand, &reload).expect("a plan").steps.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -370,10 +344,14 @@ fn another_node_takes_over_from_one_that_is_sealed() {
 }
 
 fn back() -> Upgrade {
+    back_to("1.0.0")
+}
+
+fn back_to(version: &str) -> Upgrade {
     let target = Target::Registered {
         kind: PluginType::Secret,
         name: "custom".into(),
-        version: "1.0.0".parse().expect("a version"),
+        version: version.parse().expect("a version"),
     };
     Upgrade { target, downgrade: Downgrade::Allow, ..without_canary() }
 }

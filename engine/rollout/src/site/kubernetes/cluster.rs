@@ -25,7 +25,7 @@ use kube::{Client, Config};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceBuilder};
 
-use super::error::{Asked, KubernetesError};
+use super::error::{Asked, KubernetesError, budget_refusal};
 use super::proxy;
 
 /// A namespace of a cluster.
@@ -241,7 +241,7 @@ impl std::fmt::Debug for Cluster {
 fn is_absence(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => {
-            matches!(status.code, 429 | 502 | 503 | 504)
+            (matches!(status.code, 429 | 502 | 503 | 504) && budget_refusal(status).is_none())
                 || (status.is_forbidden() && status.message.contains("not yet synced"))
         }
         kube::Error::HyperError(_) => true,

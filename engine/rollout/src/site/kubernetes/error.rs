@@ -20,6 +20,7 @@ impl Asked {
     pub(super) const LIST_PODS: Self = Self::new("list", "", "pods");
     pub(super) const LOG: Self = Self::new("get", "", "pods/log");
     pub(super) const DELETE_POD: Self = Self::new("delete", "", "pods");
+    pub(super) const EVICT_POD: Self = Self::new("create", "", "pods/eviction");
     /// Over a web socket, which begins with GET; clusters ask for `create` too, from 1.35 on always.
     pub(super) const EXEC: Self = Self::new("create, get", "", "pods/exec");
     pub(super) const PORT_FORWARD: Self = Self::new("create, get", "", "pods/portforward");
@@ -183,6 +184,19 @@ pub enum KubernetesError {
         /// Which.
         statefulset: String,
     },
+    /// The budget of the pods is used up.
+    #[error(
+        "the PodDisruptionBudget {budget} does not let {pod} be evicted ({said}); wait until all its pods are ready, or let one more be \
+         disrupted, and run the same command again; --timeout waits longer for it"
+    )]
+    Budget {
+        /// Its name, as far as the cluster says it.
+        budget: String,
+        /// Which pod.
+        pod: String,
+        /// Words of the cluster.
+        said: String,
+    },
     /// Nothing to name an image in.
     #[error(
         "no init container of the StatefulSet {statefulset} fills the plugin directory, so there is no image to name"
@@ -223,6 +237,11 @@ impl KubernetesError {
                 namespace: namespace.to_owned(),
                 rule: asked.rule(),
             },
+            kube::Error::Api(status) if budget_refusal(&status).is_some() => Self::Budget {
+                budget: budget_refusal(&status).map(budget_name).unwrap_or_default(),
+                pod: status.details.as_ref().map(|details| details.name.clone()).unwrap_or_default(),
+                said: budget_refusal(&status).unwrap_or(&status.message).to_owned(),
+            },
             kube::Error::Api(status) if status.code == 401 => Self::Unauthorized,
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict,
             kube::Error::Api(status) => Self::Api { what: asked.to_string(), said: status.message.clone() },
@@ -255,6 +274,19 @@ impl KubernetesError {
     }
 }
 
+/// What the cluster says where a disruption budget does not allow an eviction (429). Other refusals with that status ask for patience.
+pub(super) fn budget_refusal(status: &kube::core::Status) -> Option<&str> {
+    let causes = status.details.iter().filter(|_| status.code == 429).flat_map(|details| &details.causes);
+    let mut of_budget = causes.filter(|cause| cause.reason == "DisruptionBudget");
+    of_budget.next().map(|cause| cause.message.as_str())
+}
+
+/// As in "The disruption budget NAME needs 3 healthy pods and has 3 currently".
+fn budget_name(said: &str) -> String {
+    let name = said.strip_prefix("The disruption budget ").and_then(|rest| rest.split_whitespace().next());
+    name.unwrap_or("of the pods").to_owned()
+}
+
 fn listed(found: &[String]) -> String {
     let mut text = String::new();
     if !found.is_empty() {
@@ -271,7 +303,7 @@ mod tests {
     use crate::rights::CLUSTER_RIGHTS;
 
     /// Every request there is.
-    const ALL: [Asked; 13] = [
+    const ALL: [Asked; 14] = [
         Asked::LOG,
         Asked::GET_STATEFULSET,
         Asked::LIST_STATEFULSETS,
@@ -279,6 +311,7 @@ mod tests {
         Asked::GET_POD,
         Asked::LIST_PODS,
         Asked::DELETE_POD,
+        Asked::EVICT_POD,
         Asked::EXEC,
         Asked::PORT_FORWARD,
         Asked::EPHEMERAL,

@@ -271,6 +271,7 @@ impl Facts {
         });
         NodeObserved {
             presence: Presence::Ready,
+            uid: None,
             beside: None,
             directory: state,
             machine: self.machine,

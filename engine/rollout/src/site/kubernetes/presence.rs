@@ -24,6 +24,12 @@ pub(super) fn container_id(pod: &Pod, container: &str) -> Option<String> {
     statuses.iter().find(|it| it.name == container)?.container_id.clone()
 }
 
+/// Whether the cluster counts it as ready, as disruption budgets do.
+pub(super) fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.into_iter().any(|it| it.type_ == "Ready" && it.status == "True")
+}
+
 fn why_not(pod: Option<&Pod>, container: &str) -> Option<String> {
     let Some(pod) = pod else { return Some("the pod does not exist yet".into()) };
     if pod.metadata.deletion_timestamp.is_some() {

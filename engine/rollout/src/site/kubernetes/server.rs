@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use vault_api::config_state::{ConfigState, ReadSanitized};
 use vault_api::health::{Health, Product};
-use vault_api::{Client, ClientConfig, Redirects, health, mounts};
+use vault_api::{Client, ClientConfig, Redirects, health, leader, mounts, seal_status};
 
 use super::cluster::Cluster;
 use super::error::{Asked, KubernetesError};
@@ -19,7 +19,7 @@ use super::keeping::Door;
 use crate::apply::chain;
 use crate::observe::may_pass;
 use crate::observed::PluginDirectory;
-use crate::observed::site::{NodeName, NodeServer, Role, RunningVersion};
+use crate::observed::site::{NodeName, NodeServer, Role, RunningVersion, Seal};
 
 /// The servers of the pods.
 #[derive(Debug)]
@@ -108,24 +108,42 @@ impl Servers {
         let health = health(&client).await?;
         let runs_plugins =
             is_active(&health) || health.performance_standby || health.product == Product::OpenBao;
-        let mut running = BTreeMap::new();
+        let (mut running, mut seal, mut applied_index) = (BTreeMap::new(), Seal::NotKnown, None);
         // Others would pass the question on, and the answer would be of the active one.
-        if runs_plugins
-            && !health.sealed
-            && let Ok(Ok(listed)) = tokio::time::timeout(LONGEST_LOOK, client.send(&mounts::List)).await
-        {
-            running = listed
-                .into_iter()
-                .map(|(path, mount)| {
-                    (path, RunningVersion { version: mount.running_version, sha256: mount.running_sha256 })
-                })
-                .collect();
+        if runs_plugins && !health.sealed {
+            let asked = async {
+                tokio::join!(
+                    client.send(&mounts::List),
+                    client.send(&seal_status::Read),
+                    client.send(&leader::Read)
+                )
+            };
+            if let Ok((listed, status, log)) = tokio::time::timeout(LONGEST_LOOK, asked).await {
+                seal = match status {
+                    Ok(status) if status.is_shamir() => Seal::Shamir,
+                    Ok(_) => Seal::Auto,
+                    Err(_) => Seal::NotKnown,
+                };
+                applied_index = log.ok().and_then(|log| log.raft_applied_index);
+                running = listed
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(path, mount)| {
+                        (
+                            path,
+                            RunningVersion { version: mount.running_version, sha256: mount.running_sha256 },
+                        )
+                    })
+                    .collect();
+            }
         }
         Ok(NodeServer {
             role: if is_active(&health) { Role::Active } else { Role::Standby },
             sealed: health.sealed,
             version: health.version,
             running,
+            seal,
+            applied_index,
         })
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::fs;
 use std::os::unix::fs::chown;
+use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Container, Namespace, PersistentVolume, Secret, Service};
@@ -93,6 +94,8 @@ pub struct VaultPodsBuilder {
     pub(super) init_containers: Vec<Container>,
     pub(super) sidecars: Vec<Container>,
     pub(super) recorded: bool,
+    pub(super) restart_delay: Duration,
+    stabilization_time: &'static str,
     audit: Audit,
     raw_storage: RawStorage,
     unsealer: Unsealer,
@@ -130,6 +133,8 @@ impl VaultPodsBuilder {
             init_containers: Vec::new(),
             sidecars: Vec::new(),
             recorded: false,
+            restart_delay: Duration::ZERO,
+            stabilization_time: "1s",
             audit: Audit::Absent,
             raw_storage: RawStorage::Hidden,
             unsealer: Unsealer::OfCluster,
@@ -196,6 +201,19 @@ impl VaultPodsBuilder {
     pub fn recorded(mut self) -> VaultPodsBuilder {
         self.recorded = true;
         self.sidecar(manifests::recorder())
+    }
+
+    /// Delays the server of a pod that is made again by this long, as when a volume has to be attached. The image needs a shell.
+    pub fn restart_delay(mut self, delay: Duration) -> VaultPodsBuilder {
+        self.restart_delay = delay;
+        self
+    }
+
+    /// Sets raft's `server_stabilization_time`: how long a server that has joined has no vote. Raft's default is `10s`, that of
+    /// these pods `1s`.
+    pub fn stabilization_time(mut self, time: &'static str) -> VaultPodsBuilder {
+        self.stabilization_time = time;
+        self
     }
 
     /// Has a file audit device; see [`VaultPods::audit_log`].
@@ -273,7 +291,7 @@ impl VaultPodsBuilder {
         create::<Secret>(&client, &pods.namespace, secret).await;
         create::<Service>(&client, &pods.namespace, manifests::service()).await;
         create::<StatefulSet>(&client, &pods.namespace, manifests::stateful_set(&self)).await;
-        pods.initialise().await;
+        pods.initialise(self.stabilization_time).await;
         if self.audit == Audit::ToFile {
             let device = json!({"type": "file", "options": {"file_path": "/vault/audit/audit.log"}});
             pods.api(pods.active().await, "PUT", "sys/audit/file", Some(device)).await.success();
@@ -383,7 +401,7 @@ impl VaultPods {
         Identity::for_names(names)
     }
 
-    async fn initialise(&mut self) {
+    async fn initialise(&mut self, stabilization_time: &str) {
         let first = self.members[0].name.clone();
         eventually(&format!("the Vault of {first} answers"), async || {
             self.health(&first).await.filter(|status| *status == 501)
@@ -392,11 +410,18 @@ impl VaultPods {
         let request = json!({"recovery_shares": 1, "recovery_threshold": 1});
         let answer = self.api(&first, "PUT", "sys/init", Some(request)).await.success();
         self.root_token = answer["root_token"].as_str().expect("sys/init answers with a token").to_owned();
-        // Else a pod that has joined has no vote for ten seconds, and cannot become active.
-        let first = self.active().await;
-        let autopilot = Some(json!({"server_stabilization_time": "1s"}));
-        self.api(first, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
+        // With raft's default a pod that has joined has no vote for ten seconds, and cannot become active.
+        self.set_stabilization_time("1s").await;
         self.wait_whole().await;
+        if stabilization_time != "1s" {
+            self.set_stabilization_time(stabilization_time).await;
+        }
+    }
+
+    async fn set_stabilization_time(&self, time: &str) {
+        let autopilot = Some(json!({"server_stabilization_time": time}));
+        let active = self.active().await;
+        self.api(active, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
     }
 }
 

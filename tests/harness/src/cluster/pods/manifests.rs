@@ -166,7 +166,7 @@ pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
                 "metadata": {"labels": labels},
                 "spec": {
                     "containers": containers,
-                    "initContainers": builder.init_containers,
+                    "initContainers": init_containers(builder),
                     "securityContext": match builder.runs_as {
                         RunsAs::Root => json!({}),
                         RunsAs::Restricted => json!({
@@ -181,6 +181,24 @@ pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
             "volumeClaimTemplates": claims,
         },
     })
+}
+
+fn init_containers(builder: &VaultPodsBuilder) -> Vec<Value> {
+    let mut containers: Vec<Value> =
+        builder.init_containers.iter().map(|container| json!(container)).collect();
+    if !builder.restart_delay.is_zero() {
+        // What raft has stored outlives the pod.
+        let script =
+            format!("if ls /vault/data/* >/dev/null; then sleep {}; fi", builder.restart_delay.as_secs());
+        containers.push(json!({
+            "name": "delay",
+            "image": builder.image_name(),
+            "imagePullPolicy": "Never",
+            "command": ["/bin/sh", "-c", script],
+            "volumeMounts": [{"name": "data", "mountPath": "/vault/data"}],
+        }));
+    }
+    containers
 }
 
 fn server(builder: &VaultPodsBuilder) -> Value {

@@ -1,0 +1,207 @@
+//! When the next standby is restarted, and when another node is made active.
+
+use vault_api::raft::{RaftServer, Suffrage};
+
+use super::*;
+use crate::observed::Raft;
+use crate::observed::site::Seal;
+
+#[test]
+fn a_standby_is_restarted_only_while_every_other_node_serves() {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let made = plan(&observed, &goal(without_canary())).expect("a plan");
+    let first = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
+    // Also for whoever continues what was interrupted.
+    for this_run in [None, Some(ThisRun::default())] {
+        let mut restarted = made.steps[..=first].iter().fold(observed.clone(), |then, step| then.after(step));
+        restarted.this_run = this_run.unwrap_or(restarted.this_run);
+        let reload = reload(SealedRestart::Refuse);
+        let restarting = |observed: &Observed| {
+            let mut then = observed.clone();
+            then.this_run.reloaded.insert(path("custom"));
+            decide(&then, &reload)
+        };
+        assert_eq!(restarting(&restarted), Decision::Do(made.steps[first + 1].clone()));
+
+        let waits_for = |change: &dyn Fn(&mut NodeObserved)| {
+            let mut absent = restarted.clone();
+            change(node(&mut absent, "vault-1"));
+            match restarting(&absent) {
+                Decision::Wait(WaitingOn::Node { node, .. }) => assert_eq!(node.as_str(), "vault-1"),
+                other => panic!("{other:?}"),
+            }
+        };
+        waits_for(&|node| node.presence = Presence::NotReady { why: "it is being deleted".into() });
+        waits_for(&|node| node.vault.as_mut().expect("a server").sealed = true);
+        waits_for(&|node| node.vault = None);
+    }
+}
+
+/// After the first of two standbys was restarted, while the second is stale.
+fn with_one_restarted() -> Observed {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let made = plan(&observed, &goal(without_canary())).expect("a plan");
+    let first = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
+    made.steps[..=first].iter().fold(observed, |then, step| then.after(step))
+}
+
+fn raft(servers: &[(&str, Suffrage, Option<bool>)]) -> Raft {
+    let server = |(id, suffrage, healthy): &(&str, Suffrage, Option<bool>)| {
+        ((*id).to_owned(), RaftServer { suffrage: *suffrage, healthy: *healthy })
+    };
+    Raft::Servers(servers.iter().map(server).collect())
+}
+
+const VOTES: (Suffrage, Option<bool>) = (Suffrage::Voter, Some(true));
+
+#[test]
+fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_up_and_runs_the_version() {
+    let observed = with_one_restarted();
+    let restart = Decision::Do(Step::RestartNode { node: NodeName::new("vault-2") });
+    let waits = |change: &dyn Fn(&mut Observed)| {
+        let mut changed = observed.clone();
+        change(&mut changed);
+        match decide(&changed, &goal(without_canary())) {
+            Decision::Wait(on) => on.to_string(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(decide(&observed, &goal(without_canary())), restart);
+
+    let with = |third: (Suffrage, Option<bool>)| {
+        raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), ("c", third.0, third.1)])
+    };
+    let on_raft = |raft: Raft| waits(&|observed| observed.raft = raft.clone());
+    assert_eq!(
+        on_raft(with((Suffrage::NonVoter, Some(true)))),
+        "waiting for the raft server c: it has no vote yet"
+    );
+    assert_eq!(
+        on_raft(with((Suffrage::Voter, Some(false)))),
+        "waiting for the raft server c: autopilot says that it is not healthy"
+    );
+    assert_eq!(
+        on_raft(raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1)])),
+        "waiting for every node to join raft: 2 of 3 have"
+    );
+    let index = |observed: &mut Observed, name: &str, index: u64| {
+        node(observed, name).vault.as_mut().expect("a server").applied_index = Some(index);
+    };
+    let behind = waits(&|observed| {
+        // Also where the token may not see the servers.
+        observed.raft = Raft::NotShown;
+        index(observed, "vault-0", 5000);
+        index(observed, "vault-1", 3000);
+    });
+    assert_eq!(behind, "waiting for vault-1: it is 2000 raft entries behind the active node");
+    let runs = |observed: &mut Observed, version: Option<&str>| {
+        let running = &mut node(observed, "vault-1").vault.as_mut().expect("a server").running;
+        let there = running.remove("custom/").expect("it runs there");
+        let other = version.map(|version| RunningVersion { version: version.into(), ..there });
+        running.extend(other.map(|other| ("custom/".to_owned(), other)));
+    };
+    assert_eq!(
+        waits(&|observed| runs(observed, Some("v1.0.0"))),
+        "waiting for vault-1: it runs \"v1.0.0\" at custom/ and not \"v1.2.3\""
+    );
+    assert_eq!(
+        waits(&|observed| runs(observed, None)),
+        "waiting for vault-1: it does not say yet what it runs at custom/"
+    );
+
+    for third in [VOTES, (Suffrage::Voter, None), (Suffrage::PermanentNonVoter, Some(false))] {
+        let mut settled = observed.clone();
+        settled.raft = with(third);
+        index(&mut settled, "vault-0", 5000);
+        index(&mut settled, "vault-1", 4900);
+        assert_eq!(decide(&settled, &goal(without_canary())), restart, "{third:?}");
+    }
+}
+
+#[test]
+fn a_run_ends_when_the_last_standby_is_back() {
+    let mut observed = with_one_restarted();
+    observed = observed.after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    for goal in [goal(without_canary()), goal(back_to("1.2.3")), reload(SealedRestart::Refuse)] {
+        observed.this_run.reloaded.insert(path("custom"));
+        assert_eq!(decide(&observed, &goal), Decision::Done);
+        let mut away = observed.clone();
+        *node(&mut away, "vault-2") = NodeObserved::not_ready("the pod is being deleted");
+        assert!(matches!(decide(&away, &goal), Decision::Wait(WaitingOn::Node { .. })), "{goal:?}");
+    }
+}
+
+#[test]
+fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
+    let mut observed = with_one_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    observed.this_run = ThisRun::default();
+    *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
+    let steps: Vec<String> = plan(&observed, &goal(back_to("1.0.0")))
+        .expect("a plan")
+        .steps
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(steps[0], "move custom/ from v1.2.3 to v1.0.0");
+    assert_eq!(steps.last().expect("a step"), "restart vault-2, which still runs the version before");
+}
+
+#[test]
+fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
+    let mut observed = with_one_restarted();
+    observed.this_run = ThisRun::default();
+    node(&mut observed, "vault-2").vault.as_mut().expect("a server").seal = Seal::Shamir;
+    // Before anything has changed.
+    let Decision::Refuse(refusal) = decide(&observed, &reload(SealedRestart::Refuse)) else {
+        panic!("not refused");
+    };
+    assert_eq!(
+        refusal.to_string(),
+        "on vault-2: its server does not unseal itself (Shamir seal), so a restart leaves it sealed"
+    );
+    assert!(refusal.cure().contains("--allow-sealed-restart"));
+    let mut unknown = observed.clone();
+    unknown.this_run.reloaded.insert(path("custom"));
+    node(&mut unknown, "vault-2").vault.as_mut().expect("a server").seal = Seal::NotKnown;
+    assert!(matches!(
+        decide(&unknown, &reload(SealedRestart::Refuse)),
+        Decision::Wait(WaitingOn::Node { .. })
+    ));
+    let made = plan(&observed, &reload(SealedRestart::Allow)).expect("a plan");
+    assert_eq!(made.steps.last(), Some(&Step::RestartNode { node: NodeName::new("vault-2") }));
+}
+
+#[test]
+fn a_failover_is_rehearsed_when_every_node_has_a_vote() {
+    let rehearsing = Upgrade { rehearsal: Rehearsal::EveryNode, ..without_canary() };
+    let made = plan(&old_fleet(), &goal(rehearsing.clone())).expect("a plan");
+    let first = made.steps.iter().position(|step| matches!(step, Step::HandOver { .. })).expect("there");
+    let mut then = made.steps[..first].iter().fold(old_fleet(), |then, step| then.after(step));
+    let servers = |third| raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), ("c", third, Some(true))]);
+    then.raft = servers(Suffrage::NonVoter);
+    let waiting = decide(&then, &goal(rehearsing.clone()));
+    assert!(matches!(waiting, Decision::Wait(WaitingOn::RaftServer { .. })), "{waiting:?}");
+    then.raft = servers(Suffrage::Voter);
+    assert_eq!(decide(&then, &goal(rehearsing)), Decision::Do(made.steps[first].clone()));
+}
+
+#[test]
+fn a_token_that_may_not_see_the_servers_of_raft_is_said_where_it_matters() {
+    let mut observed = with_one_restarted();
+    observed.this_run = ThisRun::default();
+    observed.raft = Raft::NotShown;
+    let made = plan(&observed, &reload(SealedRestart::Refuse)).expect("a plan");
+    assert!(made.notices.contains(&Notice::RaftNotShown), "{:?}", made.notices);
+    // As a namespace answers that is not the root.
+    observed.raft = Raft::NotUsed;
+    let notices =
+        |observed: &Observed| plan(observed, &reload(SealedRestart::Refuse)).expect("a plan").notices;
+    assert!(!notices(&observed).contains(&Notice::RaftNotShown));
+    node(&mut observed, "vault-0").vault.as_mut().expect("a server").applied_index = Some(7);
+    assert!(notices(&observed).contains(&Notice::RaftNotShown));
+    let nothing_to_restart = Observed { raft: Raft::NotShown, ..old_fleet() };
+    let made = plan(&nothing_to_restart, &goal(without_canary())).expect("a plan");
+    assert!(!made.notices.contains(&Notice::RaftNotShown));
+}

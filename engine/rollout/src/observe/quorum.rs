@@ -1,0 +1,37 @@
+//! The servers of raft, where a goal may restart nodes or make them active.
+
+use vault_api::health::Product;
+use vault_api::raft::{self, RaftState};
+
+use super::{ObserveError, Observer};
+use crate::goal::{Goal, Rehearsal};
+use crate::observed::Raft;
+
+/// Whether the servers of raft are asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum AskRaft {
+    Yes,
+    No,
+}
+
+/// Standbys of Vault run nothing, and are not restarted.
+pub(super) fn asks_raft(goal: &Goal, product: Product) -> bool {
+    let rehearses = matches!(goal, Goal::Upgrade(upgrade) if upgrade.rehearsal == Rehearsal::EveryNode);
+    rehearses || (product == Product::OpenBao && goal.moves_nodes())
+}
+
+impl Observer<'_> {
+    /// The servers of raft. A token that may not see them goes without.
+    pub(super) async fn raft(&mut self) -> Result<Raft, ObserveError> {
+        let mut state = self.ask("sys/storage/raft/autopilot/state", &raft::ReadAutopilot).await?;
+        if let Some(RaftState::NoState) = state {
+            state = self.ask("sys/storage/raft/configuration", &raft::ReadConfiguration).await?;
+        }
+        Ok(match state {
+            Some(RaftState::Shown(servers)) => Raft::Servers(servers),
+            Some(RaftState::NotUsed) => Raft::NotUsed,
+            Some(RaftState::NotPermitted | RaftState::NoState) => Raft::NotShown,
+            None => Raft::NotAsked,
+        })
+    }
+}

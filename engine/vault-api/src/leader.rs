@@ -1,0 +1,52 @@
+//! Who leads, and how far a node's own log is.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::Deserialize;
+
+use crate::ApiError;
+use crate::endpoint::{self, Endpoint, Repeat, ShowsToken};
+
+/// `GET sys/leader`: needs no token, and is answered by the node itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Read;
+
+/// What `sys/leader` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub struct Leader {
+    /// Whether it is this node.
+    #[serde(default)]
+    pub is_self: bool,
+    /// Index of the last raft entry that this node has applied; `None` where its storage is not raft.
+    pub raft_applied_index: Option<u64>,
+}
+
+impl Endpoint for Read {
+    type Response = Leader;
+    const REPEAT: Repeat = Repeat::Safe;
+    const SHOWS_TOKEN: ShowsToken = ShowsToken::No;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get("sys/leader")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<Leader, ApiError> {
+        endpoint::json(&endpoint::accepted(reply)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::reply;
+
+    #[test]
+    fn only_raft_has_an_index() {
+        let of = |body| Read::response(reply(200, body)).expect("an answer");
+        let raft = r#"{"ha_enabled":true,"is_self":true,"leader_address":"http://10.0.0.1:8200",
+            "raft_committed_index":41,"raft_applied_index":40}"#;
+        assert_eq!(of(raft), Leader { is_self: true, raft_applied_index: Some(40) });
+        let other = r#"{"ha_enabled":false,"is_self":false,"leader_address":""}"#;
+        assert_eq!(of(other), Leader { is_self: false, raft_applied_index: None });
+    }
+}

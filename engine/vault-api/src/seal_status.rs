@@ -1,0 +1,54 @@
+//! How a server is unsealed.
+
+use bytes::Bytes;
+use http::{Request, Response};
+use serde::Deserialize;
+
+use crate::ApiError;
+use crate::endpoint::{self, Endpoint, Repeat, ShowsToken};
+
+/// `GET sys/seal-status`: needs no token.
+#[derive(Clone, Copy, Debug)]
+pub struct Read;
+
+/// What `sys/seal-status` says.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct SealStatus {
+    /// Type of the seal: `shamir`, or what unseals the server by itself, for example `transit`.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl SealStatus {
+    /// Whether people have to unseal the server after each start.
+    pub fn is_shamir(&self) -> bool {
+        self.kind == "shamir"
+    }
+}
+
+impl Endpoint for Read {
+    type Response = SealStatus;
+    const REPEAT: Repeat = Repeat::Safe;
+    const SHOWS_TOKEN: ShowsToken = ShowsToken::No;
+
+    fn request(&self) -> Request<Bytes> {
+        endpoint::get("sys/seal-status")
+    }
+
+    fn response(reply: Response<Bytes>) -> Result<SealStatus, ApiError> {
+        endpoint::json(&endpoint::accepted(reply)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::endpoint::tests::reply;
+
+    #[test]
+    fn people_unseal_what_is_of_type_shamir() {
+        let of = |body| Read::response(reply(200, body)).expect("an answer").is_shamir();
+        assert!(of(r#"{"type":"shamir","initialized":true,"sealed":false,"t":3,"n":5}"#));
+        assert!(!of(r#"{"type":"transit","initialized":true,"sealed":false,"recovery_seal":true}"#));
+    }
+}
