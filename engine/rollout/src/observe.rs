@@ -1,5 +1,7 @@
 //! Takes the snapshot. Changes nothing, except that a lease which a read turns out to issue is revoked at once.
 
+mod others;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,19 +12,23 @@ use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
     ApiError, CallError, Client, Endpoint, Trouble, capabilities, catalog, config_state, health, help,
-    leases, logical, mounts, pins,
+    leases, logical, mounts, namespaces, pins,
 };
 
 use crate::apply::LOOK_AGAIN;
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, Plugin, WriteGoal};
+use crate::observed::others::OtherNodes;
+use crate::observed::site::SiteKind;
 use crate::observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, ReadBack, Server,
     ThisRun, WriteObserved,
 };
 use crate::site::{Age, Look, Question, Site, SiteError};
 use crate::smoke::is_of_data;
+
+pub use others::is_of_this_machine;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
 #[derive(Clone, Debug)]
@@ -173,6 +179,29 @@ impl<'a> Aim<'a> {
     }
 }
 
+impl Aim<'_> {
+    /// Whether it matters what other namespaces run: where versions go, and where a pin moves mounts.
+    fn needs_namespaces(self, pins: &Pins) -> bool {
+        match self.goal() {
+            Some(Goal::Deregister(_) | Goal::Collect(_)) => true,
+            Some(Goal::Upgrade(upgrade)) => {
+                let Pins::Set(pins) = pins else { return false };
+                pins.iter().any(|pin| pin.kind == upgrade.kind() && pin.name == upgrade.name())
+            }
+            Some(Goal::Register(_) | Goal::Reload(_)) | None => false,
+        }
+    }
+
+    /// Whether it matters which nodes there are beside the one of this machine.
+    fn needs_nodes(self) -> bool {
+        match self {
+            Self::Closely => true,
+            Self::Goal(goal) => goal.placement().is_some(),
+            Self::Server | Self::All | Self::Mounts => false,
+        }
+    }
+}
+
 async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Result<Observed, ObserveError> {
     if let Some(site) = &world.site {
         site.find_active().await.map_err(ObserveError::Site)?;
@@ -199,8 +228,18 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         // Where the way is the site's it leads to a node that stands by only while none is active, and that one is not shown the token.
         has_active_node: !(health.standby && world.site.as_ref().is_some_and(|site| site.leads_to_active())),
     };
-    let mut observer =
-        Observer { client: &world.client, aim, server, denied: BTreeSet::new(), this_run: this_run.clone() };
+    let namespace = world.client.namespace().map(|name| name.trim_matches('/').to_owned());
+    let namespace =
+        namespace.filter(|name| health.has_namespaces && !ROOT_NAMESPACE.contains(&name.as_str()));
+    let has_namespaces = health.has_namespaces;
+    let mut observer = Observer {
+        client: &world.client,
+        aim,
+        server,
+        denied: BTreeSet::new(),
+        this_run: this_run.clone(),
+        has_namespaces,
+    };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
     let site = match &world.site {
         Some(_) if matches!(aim, Aim::Server) => None,
@@ -210,6 +249,12 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         }
         None => None,
     };
+    let other_nodes = match &site {
+        Some(site) if site.kind == SiteKind::Local && aim.needs_nodes() && observer.is_led() => {
+            observer.other_nodes(aim.goal().and_then(Goal::placement)).await?
+        }
+        _ => OtherNodes::NotAsked,
+    };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
     let caller = Caller { capabilities: seen.capabilities, denied: observer.denied };
     Ok(Observed {
@@ -217,9 +262,12 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         caller,
         plugin_directory: seen.plugin_directory,
         site,
+        other_nodes,
         catalog: seen.catalog,
         pins: seen.pins,
         mounts: seen.mounts,
+        below: seen.below,
+        namespace,
         irrevocable_leases: seen.irrevocable_leases,
         writes: seen.writes,
         this_run: observer.this_run,
@@ -232,6 +280,7 @@ struct Observer<'a> {
     server: Server,
     denied: BTreeSet<String>,
     this_run: ThisRun,
+    has_namespaces: bool,
 }
 
 struct Seen {
@@ -240,6 +289,7 @@ struct Seen {
     catalog: Vec<CatalogEntry>,
     pins: Pins,
     mounts: BTreeMap<String, MountObserved>,
+    below: BTreeMap<String, MountObserved>,
     irrevocable_leases: Option<u64>,
     writes: Vec<WriteObserved>,
 }
@@ -252,6 +302,7 @@ impl Default for Seen {
             catalog: Vec::new(),
             pins: Pins::NotOffered,
             mounts: BTreeMap::new(),
+            below: BTreeMap::new(),
             irrevocable_leases: None,
             writes: Vec::new(),
         }
@@ -261,6 +312,10 @@ impl Default for Seen {
 impl Observer<'_> {
     fn is_open(&self) -> bool {
         self.server.initialized && !self.server.sealed
+    }
+
+    fn is_led(&self) -> bool {
+        self.is_open() && self.server.has_active_node
     }
 
     async fn look(&mut self) -> Result<Seen, ObserveError> {
@@ -288,6 +343,9 @@ impl Observer<'_> {
         {
             seen.pins = Pins::Set(pins);
         }
+        if self.has_namespaces && self.aim.needs_namespaces(&seen.pins) {
+            seen.below = self.below().await?;
+        }
         if let Aim::Mounts | Aim::Closely = self.aim {
             self.answers(&mut seen).await?;
         }
@@ -314,6 +372,30 @@ impl Observer<'_> {
     async fn mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
         let listed = self.ask("sys/mounts", &mounts::List).await?.unwrap_or_default();
         Ok(listed.into_iter().map(|(path, mount)| (path, MountObserved::from(mount))).collect())
+    }
+
+    /// What is mounted in every namespace below, however deep.
+    async fn below(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
+        let mut below = BTreeMap::new();
+        let mut left = vec![String::new()];
+        while let Some(within) = left.pop() {
+            let path = format!("{within}sys/namespaces");
+            let list = namespaces::List { within: within.clone() };
+            let children = self.ask(&path, &list).await?.unwrap_or_default();
+            for child in children {
+                let child = format!("{within}{}/", child.trim_end_matches('/'));
+                let path = format!("{child}sys/mounts");
+                let mounts = namespaces::Mounts { within: child.clone() };
+                let mounts = self.ask(&path, &mounts).await?.unwrap_or_default();
+                below.extend(
+                    mounts
+                        .into_iter()
+                        .map(|(path, mount)| (format!("{child}{path}"), MountObserved::from(mount))),
+                );
+                left.push(child);
+            }
+        }
+        Ok(below)
     }
 
     async fn catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
@@ -512,7 +594,8 @@ fn needed(seen: &Seen, goal: &Goal) -> Option<BTreeSet<String>> {
     let is_used = |entry: &&CatalogEntry| {
         let by = |mount: &MountObserved| {
             mount.plugin == entry.name
-                && [&mount.configured_version, &mount.running_version].contains(&&entry.version)
+                && (mount.follows_latest()
+                    || [&mount.configured_version, &mount.running_version].contains(&&entry.version))
         };
         entry.version == target
             || pins.iter().any(|pin| pin.name == entry.name && pin.version == entry.version)

@@ -61,8 +61,8 @@ pub trait Site: Debug + Send + Sync {
     /// Starts a node anew. Returns when that was asked for, not when it serves again.
     async fn restart(&self, node: &NodeName) -> Result<(), SiteError>;
 
-    /// Names the image from which nodes that are started anew get their binaries. Starts none anew.
-    async fn persist(&self, image: &str) -> Result<(), SiteError>;
+    /// Names the image from which nodes that are started anew get their binaries, and `files` as what is in it. Starts none anew.
+    async fn persist(&self, image: &str, files: Option<&BTreeSet<String>>) -> Result<(), SiteError>;
 }
 
 /// What is asked of a site.

@@ -6,12 +6,14 @@
 pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
+pub mod ha;
 pub mod health;
 pub mod help;
 pub mod kubernetes;
 pub mod leases;
 pub mod logical;
 pub mod mounts;
+pub mod namespaces;
 pub mod pins;
 pub mod reload;
 pub mod step_down;

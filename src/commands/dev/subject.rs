@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Plugin, Probe, Probed, Register, Rewrite, Survival, Version,
-    Wanted, WriteGoal,
+    Binary, Downgrade, MountGoal, MountPath, Placement, Plugin, Probe, Probed, Register, Rewrite, Survival,
+    Version, Wanted, WriteGoal,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -128,6 +128,7 @@ impl Subject {
             downgrade: Downgrade::Allow,
             rewrite: Rewrite::Unreadable,
             survival: Survival::NotNeeded,
+            placement: Placement::ThisNodeOnly,
         };
         Ok(Subject { register, sample })
     }

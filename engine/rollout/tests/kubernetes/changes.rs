@@ -200,8 +200,15 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
         brings,
     };
     assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
-    site.persist("localhost/plugins:2").await.unwrap();
-    site.persist("localhost/plugins:2").await.unwrap();
+    let files = BTreeSet::from(["custom-1.0.0".to_owned()]);
+    site.persist("localhost/plugins:2", Some(&files)).await.unwrap();
+    assert_eq!(
+        look(&site).await.keeping,
+        of("localhost/plugins:2", Some(files)),
+        "no pod has that image yet"
+    );
+    site.persist(IMAGE, None).await.unwrap();
+    site.persist("localhost/plugins:2", None).await.unwrap();
     assert_eq!(look(&site).await.keeping, of("localhost/plugins:2", None), "no pod has that image yet");
     assert_eq!(by_hand.pods.uid("vault-0").await, before);
 
@@ -210,7 +217,7 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
     })
     .await;
     let site = rolling.site().await;
-    let refused = site.persist("localhost/plugins:2").await;
+    let refused = site.persist("localhost/plugins:2", None).await;
     assert!(
         matches!(refused, Err(SiteError::Kubernetes(KubernetesError::WouldRestart { .. }))),
         "{refused:?}"
