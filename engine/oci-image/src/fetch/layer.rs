@@ -185,6 +185,28 @@ mod tests {
     }
 
     #[test]
+    fn an_image_carries_what_its_last_layer_leaves_wanted_or_not() {
+        let place = tempfile::tempdir().unwrap();
+        let mut carried = BTreeSet::new();
+        let mut then = |files: &[&str]| {
+            let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+            for file in files {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(1);
+                archive.append_data(&mut header, format!("plugins/{file}"), b"x".as_slice()).unwrap();
+            }
+            let mut layer = archive.into_inner().unwrap();
+            layer.seek(SeekFrom::Start(0)).unwrap();
+            let wanted = |file: &str| file == "custom-2.0.0";
+            take(layer, Compression::None, &wanted, place.path(), 1 << 20, &mut carried).unwrap();
+            carried.iter().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(then(&["custom-1.0.0", "other-1.0.0"]), ["custom-1.0.0", "other-1.0.0"]);
+        assert_eq!(then(&[".wh.custom-1.0.0", "custom-2.0.0"]), ["custom-2.0.0", "other-1.0.0"]);
+        assert!(place.path().join("custom-2.0.0").exists() && !place.path().join("other-1.0.0").exists());
+    }
+
+    #[test]
     fn only_files_directly_below_the_plugins_are_plugins() {
         for (path, name) in [
             ("plugins/custom-1.0.0", Some("custom-1.0.0")),

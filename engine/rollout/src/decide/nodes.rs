@@ -105,13 +105,13 @@ pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Resu
     match &site.keeping {
         Keeping::Local | Keeping::Volume { .. } => Ok(()),
         Keeping::InitContainer { name, image, brings } => match (brings, survival) {
-            (Some(brings), _) if brings.contains(file) => Ok(()),
             (_, Survival::Image { image: wanted, .. }) if wanted == image => Ok(()),
             (_, Survival::Image { .. }) if site.restarts == Restarts::Rolling => {
                 Err(Refusal::WouldRestart { container: name.clone() })
             }
             (_, Survival::Image { image, brings: Some(new) }) => brings_the_rest(observed, file, image, new),
             (_, Survival::Image { .. }) => Ok(()),
+            (Some(brings), _) if brings.contains(file) => Ok(()),
             (Some(_), _) => {
                 refused(format!("the image {image} of the init container {name} does not bring it"))
             }
@@ -123,6 +123,11 @@ pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Resu
         Keeping::Nothing { what } => refused(format!("the directory is {what}")),
         Keeping::Unknown { why } => refused(why.clone()),
     }
+}
+
+/// Whether another image is named for the next start.
+pub(super) fn names_image(observed: &Observed, upgrade: &Upgrade) -> bool {
+    observed.site.as_ref().is_some_and(|site| persist(site, upgrade).is_some())
 }
 
 /// An image that is named for the next start loses no registered version that the one before it brings.

@@ -80,7 +80,7 @@ impl<'a> View<'a> {
                 Some(_) => {}
             }
         }
-        if self.needs_switch() {
+        if self.needs_switch() || nodes::names_image(observed, upgrade) {
             let file = self.file_name();
             nodes::kept(observed, &file, &upgrade.survival)?;
         }

@@ -325,6 +325,20 @@ fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
             "take plugins:2 as image of init container plugins"
         );
 
+        // Also where the present image brings the version, and where it runs already: the image is named all the same.
+        let mut brought = observed.clone();
+        let site = brought.site.as_mut().expect("a site");
+        if let Keeping::InitContainer { brings: Some(brings), .. } = &mut site.keeping {
+            brings.insert("custom-1.2.3".into());
+        }
+        let kept = Upgrade { survival: Survival::NotNeeded, ..without_canary() };
+        let steps = plan(&brought, &goal(kept)).expect("a plan").steps;
+        let mut running = steps.iter().fold(brought.clone(), |then, step| then.after(step));
+        running.this_run = ThisRun::default();
+        for observed in [brought, running] {
+            let refusal = refused(&observed, to(Some(&["custom-1.0.0", "custom-1.2.3"])));
+            assert_eq!(refusal.to_string(), "plugins:2 does not bring other-1.0.0");
+        }
         let made = plan(&observed, &goal(to(None))).expect("a plan");
         let needed = vec!["custom-1.0.0".to_owned(), "other-1.0.0".to_owned()];
         assert_eq!(made.notices, [Notice::ImageNotRead { image: "plugins:2".into(), needed }]);
