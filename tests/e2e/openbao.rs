@@ -91,6 +91,34 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
 }
 
 #[tokio::test]
+async fn a_mount_that_follows_the_latest_version_goes_along() {
+    let lab = Lab::openbao().await;
+    lab.register(&lab.description(&["custom"], "1h")).await.success();
+    let latest = json!({"plugin_version": "latest"});
+    lab.vault.api("POST", "sys/mounts/custom/tune", Some(latest)).await.success();
+    let doctor = lab.program.run(["doctor", "--output", "json"]).await.json();
+    assert_eq!(doctor["findings"], json!([]), "{doctor:#}");
+
+    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = lab.file("next.yaml", &lab.description_of(&binary, &["custom"], "1h"));
+    let upgraded = lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await;
+    assert_eq!(upgraded.code, Some(0), "{upgraded:?}");
+    assert!(
+        upgraded.stderr.contains("custom/ is configured to run the latest version"),
+        "{}",
+        upgraded.stderr
+    );
+    assert_eq!(running(&lab).await, format!("v{}", build::version_of_nines(VERSION)));
+    let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+    assert_eq!(mounts["custom/"]["plugin_version"], "latest");
+    let needed = ["deregister", NAME, "--version", &build::version_of_nines(VERSION), "--yes"];
+    assert_eq!(lab.program.run(needed).await.code, Some(1));
+
+    lab.program.run(["rollback", NAME]).await.success();
+    assert_eq!(running(&lab).await, format!("v{VERSION}"));
+}
+
+#[tokio::test]
 async fn a_plugin_is_developed_on_openbao() {
     let openbao = build::openbao().await.display().to_string();
     let get = ["--", BINARY, "creds", "get", "custom/creds/developer", "--field", "token"];
