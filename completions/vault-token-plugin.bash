@@ -1275,7 +1275,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__doctor)
-            opts="-y -q -n -h --arg --env --explain --logs --plugin-dir --fix --yes --fail-on --format --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-y -q -n -h --arg --env --explain --logs --plugin-dir --placed-on --fix --yes --fail-on --format --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1294,6 +1294,10 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --plugin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --placed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3000,6 +3004,7 @@ _vault__token__plugin() {
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__register)
             opts="-f -y -q -n -h --name --type --version --binary --args --env --mount --plugin-dir --config --role --write --smoke --file --allow-downgrade --allow-ephemeral --image --rewrite --allow-sealed-restart --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-f -y -q -n -h --name --type --version --binary --args --env --mount --plugin-dir --config --role --write --smoke --file --allow-downgrade --allow-ephemeral --image --placed-on --this-node-only --rewrite --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3062,6 +3067,10 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --placed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3236,6 +3245,7 @@ _vault__token__plugin() {
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__rollback)
             opts="-y -q -n -h --to --mount --smoke --plugin-dir --allow-ephemeral --allow-sealed-restart --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-y -q -n -h --to --mount --smoke --plugin-dir --image --allow-ephemeral --placed-on --this-node-only --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3254,6 +3264,14 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --plugin-dir)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --placed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -3596,6 +3614,7 @@ _vault__token__plugin() {
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__upgrade)
             opts="-f -y -q -n -h --name --version --args --env --mount --plugin-dir --config --role --write --smoke --file --canary-config --no-canary --allow-downgrade --allow-breaking --allow-ephemeral --image --rehearse-failover --allow-sealed-restart --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
+            opts="-f -y -q -n -h --name --version --args --env --mount --plugin-dir --config --role --write --smoke --file --canary-config --no-canary --allow-downgrade --allow-breaking --allow-ephemeral --image --placed-on --this-node-only --rehearse-failover --yes --dry-run --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -3654,6 +3673,10 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --placed-on)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -267,6 +267,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l smoke -d 'Path of the mount to try at the end, such as creds/developer; a lease is revoked again' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -s f -l file -d 'All of the above in a file; flags come before it' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l image -d 'Image of the init container, which brings this version' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l placed-on -d 'Node outside of Kubernetes that has the binary too: host name, HOST:PORT or raft id; can be given more than once' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
@@ -287,6 +288,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-downgrade -d 'Move mounts to an older version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-ephemeral -d 'Register though a node that is started anew loses the version'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l this-node-only -d 'Leave the server\'s other nodes without the binary, though a failover then breaks the plugin\'s mounts'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l rewrite -d 'Write again what cannot be read back'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -s y -l yes -d 'Do not ask'
@@ -309,6 +311,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 trial\t'What --config, --role and --write say'
 none\t'None: the version is started there, and not tried'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l image -d 'Image of the init container that brings this version and those before' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l placed-on -d 'Node outside of Kubernetes that has the binary too: host name, HOST:PORT or raft id; can be given more than once' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
@@ -331,6 +334,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-downgrade -d 'Move mounts to an older version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-breaking -d 'Upgrade though paths or fields are gone that clients may use'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-ephemeral -d 'Upgrade though a node that is started anew loses the version'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l this-node-only -d 'Leave the server\'s other nodes without the binary, though a failover then breaks the plugin\'s mounts'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l rehearse-failover -d 'At the end make every node the active one, and prove it'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s y -l yes -d 'Do not ask'
@@ -342,6 +346,8 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ro
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l mount -d 'Only this mount; can be given more than once [default: every mount of the plugin]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l smoke -d 'Path to try on every mount afterwards, such as creds/developer; a lease is revoked again' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l plugin-dir -d 'Plugin directory of the server on this machine [default: what the server says]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l image -d 'Image of the init container that brings this version' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l placed-on -d 'Node outside of Kubernetes that has the binary too: host name, HOST:PORT or raft id; can be given more than once' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l address -d 'Address of the server [env: BAO_ADDR, VAULT_ADDR]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l namespace -d 'Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l ca-cert -d 'PEM file of the authority that signed the server\'s certificate [env: BAO_CACERT, VAULT_CACERT]' -r -F
@@ -362,6 +368,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ro
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-ephemeral -d 'Go back though a node that is started anew loses the version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l this-node-only -d 'Leave the server\'s other nodes without the binary, though a failover then breaks the plugin\'s mounts'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
@@ -473,8 +480,9 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand st
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l arg -d 'Argument of the plugin; can be given more than once' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l env -d 'Environment of the plugin; the value can be @FILE or - (standard input)' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l explain -d 'Say what an error or a log means: the text, or - (standard input)' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l explain -d 'Say what an error or a log means, or print the page of a finding: the text, its id, or - (standard input)' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l plugin-dir -d 'Plugin directory of the server on this machine [default: what the server says]' -r -F
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l placed-on -d 'Node outside of Kubernetes that has the registered binaries too; can be given more than once' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand doctor" -l fail-on -d 'Exit with 3 for a finding as bad as this, or worse' -r -f -a "breaks-now\t'Requests fail at this moment'
 breaks-at-restart\t'It breaks when something is started anew'
 risk\t'It breaks when something else goes wrong too'

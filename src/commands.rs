@@ -28,6 +28,7 @@ mod ended;
 mod interrupts;
 mod owner;
 mod place;
+mod placement;
 mod probe;
 mod registry;
 mod sensitive;

@@ -230,7 +230,7 @@ fn chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn 
 /// What is known of the words of an error or of its causes, where they are of a plugin.
 fn known(error: &(dyn Error + 'static)) -> Option<String> {
     let told = chain(error).find_map(|cause| explain(&cause.to_string()).first().map(|told| told.known))?;
-    Some(format!("{}: {}. {} See {}.", told.id, told.title, told.cure, told.link()))
+    Some(format!("{}: {}. {} More: `{}`.", told.id, told.title, told.cure, told.explain()))
 }
 
 fn cure(error: &CallError) -> Option<&'static str> {

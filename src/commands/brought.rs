@@ -80,5 +80,5 @@ pub(crate) fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
 
 pub(crate) fn missing(what: &str, flag: &str) -> CommandError {
     CommandError::usage(format!("{what} is missing"))
-        .hint(format!("Give it with {flag} or in the file of -f; on a terminal it is asked for."))
+        .hint(format!("Give it with {flag} or in the file of -f."))
 }

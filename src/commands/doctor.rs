@@ -2,6 +2,7 @@
 
 mod forms;
 mod heard;
+mod page;
 #[cfg(test)]
 mod pages;
 
@@ -13,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Probed, Reload, ReloadTarget, SealedRestart,
-    Severity, World, diagnose, diagnose_binary, examine, explain,
+    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Observed, Probed, Reload, ReloadTarget,
+    SealedRestart, Severity, World, diagnose, diagnose_binary, examine, explain,
 };
 use serde::Serialize;
 
@@ -38,7 +39,7 @@ pub struct DoctorArgs {
     /// Environment of the plugin; the value can be @FILE or - (standard input)
     #[arg(long, value_name = "KEY=VALUE", requires = "binary")]
     env: Vec<String>,
-    /// Say what an error or a log means: the text, or - (standard input)
+    /// Say what an error or a log means, or print the page of a finding: the text, its id, or - (standard input)
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
     explain: Option<String>,
     /// Read the logs of the servers' pods too, for lines that say something known
@@ -47,6 +48,9 @@ pub struct DoctorArgs {
     /// Plugin directory of the server on this machine [default: what the server says]
     #[arg(long, value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
+    /// Node outside of Kubernetes that has the registered binaries too; can be given more than once
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["binary", "explain"])]
+    placed_on: Vec<String>,
     /// Cure what can be cured without risk, then look again
     #[arg(long, action = ArgAction::SetTrue)]
     fix: bool,
@@ -95,6 +99,9 @@ pub struct DoctorReport {
     logs: Option<Vec<Heard>>,
     #[serde(skip)]
     form: Option<Form>,
+    /// Of the finding that was asked for by its id.
+    #[serde(skip)]
+    page: Option<String>,
     #[serde(skip)]
     fails: bool,
 }
@@ -112,14 +119,19 @@ struct Line {
 /// # Errors
 /// When the server, the cluster or the binary cannot be looked at, or a cure fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, fix, yes, fail_on, format } = args;
+    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, placed_on, fix, yes, fail_on, format } =
+        args;
     let report = if let Some(text) = explain {
-        DoctorReport::explained(&text_of(text)?)
+        let text = text_of(text)?;
+        match page::named(&text)? {
+            Some(known) => DoctorReport::page(known),
+            None => DoctorReport::explained(&text),
+        }
     } else if let Some(binary) = binary {
         DoctorReport::new(judge(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
         let world = place::found(context, plugin_dir).await?;
-        let (mut findings, mut not_seen) = diagnose(&examine(&world).await?);
+        let (mut findings, mut not_seen) = diagnose(&vouched(examine(&world).await?, &placed_on));
         let curable = curable(&findings);
         if fix && !curable.is_empty() {
             cure(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
@@ -129,7 +141,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
                     "What only waited for a reload was reloaded. Run doctor again to see the rest.",
                 )
             });
-            (findings, not_seen) = diagnose(&looked?);
+            (findings, not_seen) = diagnose(&vouched(looked?, &placed_on));
         }
         let heard = if logs { Some(heard::listen(&world, &mut not_seen).await?) } else { None };
         DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) }
@@ -137,6 +149,12 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     let worst = report.findings.first().map(|finding| finding.severity);
     let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
     Ok(DoctorReport { form: format, fails, ..report })
+}
+
+/// Without the nodes that somebody vouches for.
+fn vouched(mut observed: Observed, placed_on: &[String]) -> Observed {
+    observed.other_nodes = std::mem::take(&mut observed.other_nodes).without(placed_on);
+    observed
 }
 
 fn text_of(text: String) -> Result<String, CommandError> {
@@ -203,7 +221,16 @@ impl FailOn {
 impl DoctorReport {
     fn new(findings: Vec<Finding>, not_seen: Vec<NotSeen>) -> Self {
         let healthy = findings.is_empty() && not_seen.is_empty();
-        Self { healthy, findings, not_seen, explained: None, logs: None, form: None, fails: false }
+        Self {
+            healthy,
+            findings,
+            not_seen,
+            explained: None,
+            logs: None,
+            form: None,
+            page: None,
+            fails: false,
+        }
     }
 
     fn explained(text: &str) -> Self {
@@ -217,6 +244,15 @@ impl DoctorReport {
         Self { explained: Some(lines), ..Self::new(Vec::new(), Vec::new()) }
     }
 
+    fn page(known: &'static Known) -> Self {
+        let line = Line { line: known.id.to_owned(), known };
+        Self {
+            explained: Some(vec![line]),
+            page: Some(page::page(known)),
+            ..Self::new(Vec::new(), Vec::new())
+        }
+    }
+
     fn head(&self) -> &'static str {
         match (self.findings.is_empty(), self.not_seen.is_empty()) {
             (true, true) => "Healthy: nothing is wrong.\n",
@@ -228,6 +264,9 @@ impl DoctorReport {
 
 impl Report for DoctorReport {
     fn render(&self) -> String {
+        if let Some(page) = &self.page {
+            return page.clone();
+        }
         match (&self.form, &self.explained) {
             (Some(Form::Junit), _) => return forms::junit(&self.findings),
             (Some(Form::Sarif), _) => return forms::sarif(&self.findings),
@@ -236,14 +275,14 @@ impl Report for DoctorReport {
         }
         let mut text = self.head().to_owned();
         for finding in &self.findings {
-            let Finding { id, title, severity, subject, evidence, consequence, cure, commands, link } =
+            let Finding { id, title, severity, subject, evidence, consequence, cure, commands, explain } =
                 finding;
             let _ = writeln!(text, "{id}  {severity}: {subject}: {title}");
             let _ = writeln!(text, "  seen    {evidence}\n  breaks  {consequence}\n  cure    {cure}");
             for command in commands {
                 let _ = writeln!(text, "          {command}");
             }
-            let _ = writeln!(text, "  more    {link}\n");
+            let _ = writeln!(text, "  more    {explain}\n");
         }
         if let Some(logs) = &self.logs {
             text += &heard::render(logs);
@@ -278,7 +317,7 @@ fn explanations(lines: &[Line]) -> String {
             "  breaks  {}\n  cure    {}\n  more    {}\n",
             known.consequence,
             known.cure,
-            known.link()
+            known.explain()
         );
     }
     text
@@ -294,7 +333,11 @@ mod tests {
         let report = DoctorReport::explained(log);
         let ids: Vec<&str> = report.explained.iter().flatten().map(|line| line.known.id).collect();
         assert_eq!(ids, ["VTP-303"]);
-        assert!(report.render().contains("docs/findings/VTP-303.md"), "{}", report.render());
+        assert!(
+            report.render().contains("vault-token-plugin doctor --explain VTP-303"),
+            "{}",
+            report.render()
+        );
         assert_eq!(DoctorReport::explained("all is well").render(), "Nothing in it is known.\n");
     }
 

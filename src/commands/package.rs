@@ -83,7 +83,7 @@ pub struct PackageArgs {
 
 /// Where the image holds what it loads.
 const PLUGINS: &str = "plugins";
-/// What it starts; in the root of the image, where OpenBao looks for the file that its `plugin` stanza names.
+/// The loader; in the root of the image, where OpenBao looks for the file that its `plugin` stanza names.
 const LOADER: &str = "vault-token-plugin";
 
 /// Checks, packs, writes, pushes, in this order: what fails leaves less done.
@@ -188,9 +188,18 @@ fn image(
     Image {
         platform: platform.clone(),
         user: group.map_or_else(|| user.to_string(), |group| format!("{user}:{group}")),
-        entrypoint: vec![format!("/{LOADER}"), "loader".into()],
+        entrypoint: entrypoint(inputs),
         labels: own.into_iter().chain(labels.iter().cloned()).collect(),
         layers: [first].into_iter().chain(versions).chain([last]).collect(),
+    }
+}
+
+/// OpenBao takes what an image starts for the plugin, where its stanza does not name one of several. The loader is called by its name
+/// then, as `manifests` does.
+fn entrypoint(inputs: &Inputs) -> Vec<String> {
+    match inputs.only_file() {
+        Some(file) => vec![format!("/{file}")],
+        None => vec![format!("/{LOADER}"), "loader".into()],
     }
 }
 

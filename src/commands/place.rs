@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{LocalSite, PluginDirectory, Site, World, observe_server};
+use rollout::{LocalSite, PluginDirectory, Site, World, is_of_this_machine, observe_server};
 
 use crate::commands::site;
 use crate::config::PluginYaml;
@@ -47,7 +47,11 @@ pub(crate) async fn found(context: &Context, flag: Option<PathBuf>) -> Result<Wo
             None => {
                 let observed = observe_server(&world).await?;
                 match observed.plugin_directory {
-                    PluginDirectory::At(directory) if directory.is_dir() => local(Some(directory)),
+                    PluginDirectory::At(directory)
+                        if directory.is_dir() && is_of_this_machine(world.client.address()).await =>
+                    {
+                        local(Some(directory))
+                    }
                     _ => None,
                 }
             }

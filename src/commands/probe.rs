@@ -18,8 +18,17 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// When it could not run at the site either.
-pub(crate) async fn probe_for(world: &World, binary: &Binary, plugin: Launch) -> Result<Probed, Refusal> {
+pub(crate) async fn probe_for(
+    world: &World,
+    binary: &Binary,
+    kind: PluginType,
+    plugin: Launch,
+) -> Result<Probed, Refusal> {
     match binary.fit_for(Machine::of_this_process()) {
+        // What it is can only be asked as a database engine of the server asks it.
+        Ok(()) if kind == PluginType::Database => {
+            Ok(Probed::NotRun { why: "a database plugin answers to database engines only".into() })
+        }
         Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster say themselves what they are.
         Err(Refusal::WrongArchitecture { binary, site, .. }) if world.site.is_some() => {
@@ -81,7 +90,7 @@ pub(crate) async fn probe(plugin: Launch) -> Probed {
             protocol: report.protocol_version,
             multiplexing: report.multiplexed,
         }),
-        Err(error) => Probed::Failed { said: sentence(&error) },
+        Err(error) => Probed::Failed { said: understood(sentence(&error)) },
     }
 }
 
@@ -110,6 +119,17 @@ pub(crate) fn cure(error: &InspectError) -> Option<&'static str> {
         }
         _ => return None,
     })
+}
+
+/// What Go's plugins print without the cookie that they wait for. The cookie of secrets engines and auth methods was there.
+const OTHER_COOKIE: &str = "This binary is a plugin. These are not meant to be executed directly";
+
+/// A plugin of another kind takes itself for one that a person has started, which nobody has.
+fn understood(said: String) -> String {
+    if !said.contains(OTHER_COOKIE) {
+        return said;
+    }
+    "it is a plugin of another kind than secrets engines and auth methods, such as one for databases (--type database)".into()
 }
 
 /// The error and its causes in one line: a refusal has room for one sentence.

@@ -58,7 +58,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     };
     let mut mounts = carried.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
-    let Register { plugin, mounts: _, downgrade: _, rewrite: _, survival: _, sealed_restart: _ } = register;
+    let Register { plugin, .. } = register;
     Ok(RegisterReport {
         plugin: plugin.name,
         version: plugin.version,

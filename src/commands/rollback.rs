@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Canary, Downgrade, Goal, MountPath, Rehearsal, Survival, Target, ThisRun, Trial, Upgrade, Version, World,
-    observe, version_before,
+    Canary, Downgrade, Goal, MountPath, Rehearsal, Target, ThisRun, Trial, Upgrade, Version, World, observe,
+    version_before,
 };
 use vault_api::catalog::PluginType;
 
 use crate::commands::carry_out::{ConsentArgs, RestartArgs, carry_out};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::place;
+use crate::commands::placement::PlacementArgs;
+use crate::commands::register::survival;
 use crate::commands::upgrade::{MoveReport, only_plugin};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -34,11 +36,16 @@ pub struct RollbackArgs {
     /// Plugin directory of the server on this machine [default: what the server says]
     #[arg(long, value_name = "DIR")]
     plugin_dir: Option<PathBuf>,
+    /// Image of the init container that brings this version
+    #[arg(long, value_name = "IMAGE", conflicts_with = "allow_ephemeral")]
+    image: Option<String>,
     /// Go back though a node that is started anew loses the version
     #[arg(long, action = ArgAction::SetTrue)]
     allow_ephemeral: bool,
     #[command(flatten)]
     restarts: RestartArgs,
+    #[command(flatten)]
+    placement: PlacementArgs,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -65,12 +72,23 @@ pub async fn run(args: RollbackArgs, context: &Context, ui: &mut Ui) -> Result<M
 }
 
 async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade), CommandError> {
-    let RollbackArgs { name, to, mounts, smoke, plugin_dir, allow_ephemeral, restarts, consent: _ } = args;
+    let RollbackArgs {
+        name,
+        to,
+        mounts,
+        smoke,
+        plugin_dir,
+        image,
+        allow_ephemeral,
+        placement,
+        restarts,
+        consent: _,
+    } = args;
     let world = place::found(context, plugin_dir).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
     let name = match name {
         Some(name) => name,
-        None => only_plugin(&observed)?,
+        None => only_plugin(&observed, "Name it: `vault-token-plugin rollback NAME`.")?,
     };
     let version = match to {
         Some(version) => version,
@@ -86,7 +104,8 @@ async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade
         downgrade: Downgrade::Allow,
         canary: Canary::Skip,
         breaks: Vec::new(),
-        survival: if allow_ephemeral { Survival::NotNeeded } else { Survival::Needed },
+        survival: survival(image.map(|image| (image, None)), allow_ephemeral),
+        placement: placement.placement(),
         rehearsal: Rehearsal::None,
         sealed_restart: restarts.sealed_restart(),
     };

@@ -1,6 +1,7 @@
 //! `upgrade`: every mount of a plugin on another version, without anybody noticing.
 
 mod compatible;
+mod environment;
 mod image;
 mod report;
 mod wanted;

@@ -23,6 +23,7 @@ mod loader;
 mod logins;
 mod metrics;
 mod no_harm;
+mod nodes;
 mod nothing_is_lost;
 mod openbao;
 mod package;

@@ -42,6 +42,83 @@ async fn a_plugin_is_registered_upgraded_rolled_back_and_collected_on_openbao() 
 }
 
 #[tokio::test]
+async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
+    let lab = Lab::openbao().await;
+    lab.register(&lab.description(&["custom"], "1h")).await.success();
+    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = lab.file("next.yaml", &lab.description_of(&binary, &["custom"], "1h"));
+    for namespace in ["sys/namespaces/team", "team/sys/namespaces/sub"] {
+        lab.vault.api("POST", namespace, Some(json!({}))).await.success();
+    }
+    let tagged = format!("v{VERSION}");
+    let mount = json!({"type": NAME, "config": {"plugin_version": tagged}});
+    lab.vault.api("POST", "team/sub/sys/mounts/theirs", Some(mount)).await.success();
+    lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await.success();
+
+    let entry = format!("sys/plugins/catalog/secret/{NAME}?version={tagged}");
+    let collected = lab.program.run(["gc", "--keep", "0", "--yes"]).await.success();
+    assert_eq!(collected, "Nothing to do\n");
+    let refused = lab.program.run(["deregister", NAME, "--version", VERSION, "--yes"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("team/sub/theirs/ runs it"), "{}", refused.stderr);
+
+    // From below the rest is not seen.
+    for command in [&["gc", "--yes"][..], &["deregister", NAME, "--version", VERSION, "--yes"]] {
+        let below = lab.program.run(["--namespace", "team"].iter().chain(command)).await;
+        assert_eq!(below.code, Some(1), "{below:?}");
+        assert!(below.stderr.contains("root namespace"), "{}", below.stderr);
+    }
+
+    // Nor by a token that may not look there.
+    let policy = r#"
+        path "sys/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+        path "sys/namespaces" { capabilities = ["deny"] }"#;
+    lab.vault.api("PUT", "sys/policies/acl/limited", Some(json!({"policy": policy}))).await.success();
+    let token = json!({"policies": ["limited"]});
+    let token = lab.vault.api("POST", "auth/token/create", Some(token)).await.success();
+    let limited = Program::new(BINARY)
+        .env("VAULT_ADDR", lab.vault.address())
+        .env("VAULT_TOKEN", token["auth"]["client_token"].as_str().unwrap());
+    let refused = limited.run(["gc", "--keep", "0", "--yes"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("sys/namespaces"), "{}", refused.stderr);
+    lab.vault.api("GET", &entry, None).await.success();
+
+    // What is gone there is not needed.
+    lab.vault.api("DELETE", "team/sub/sys/mounts/theirs", None).await.success();
+    lab.program.run(["gc", "--keep", "0", "--yes"]).await.success();
+    assert_eq!(lab.vault.api("GET", &entry, None).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_mount_that_follows_the_latest_version_goes_along() {
+    let lab = Lab::openbao().await;
+    lab.register(&lab.description(&["custom"], "1h")).await.success();
+    let latest = json!({"plugin_version": "latest"});
+    lab.vault.api("POST", "sys/mounts/custom/tune", Some(latest)).await.success();
+    let doctor = lab.program.run(["doctor", "--output", "json"]).await.json();
+    assert_eq!(doctor["findings"], json!([]), "{doctor:#}");
+
+    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = lab.file("next.yaml", &lab.description_of(&binary, &["custom"], "1h"));
+    let upgraded = lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await;
+    assert_eq!(upgraded.code, Some(0), "{upgraded:?}");
+    assert!(
+        upgraded.stderr.contains("custom/ is configured to run the latest version"),
+        "{}",
+        upgraded.stderr
+    );
+    assert_eq!(running(&lab).await, format!("v{}", build::version_of_nines(VERSION)));
+    let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+    assert_eq!(mounts["custom/"]["plugin_version"], "latest");
+    let needed = ["deregister", NAME, "--version", &build::version_of_nines(VERSION), "--yes"];
+    assert_eq!(lab.program.run(needed).await.code, Some(1));
+
+    lab.program.run(["rollback", NAME]).await.success();
+    assert_eq!(running(&lab).await, format!("v{VERSION}"));
+}
+
+#[tokio::test]
 async fn a_plugin_is_developed_on_openbao() {
     let openbao = build::openbao().await.display().to_string();
     let get = ["--", BINARY, "creds", "get", "custom/creds/developer", "--field", "token"];

@@ -86,6 +86,22 @@ async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
     let config = tool("skopeo").await.run(["inspect", "--config", &layout]).await.json();
     assert_eq!(config["config"]["User"], "100:1000");
     assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/vault-token-plugin", "loader"]));
+    // OpenBao starts what the image starts, where its stanza names no file.
+    let alone = one.text("alone");
+    let kv = one.text("kv-1.0.0");
+    let loader = one.loader.display().to_string();
+    let package = ["package", &kv, "--loader", &loader, "--sums", &one.text("sums"), "--layout", &alone];
+    let said = Program::new(BINARY).run(package).await.success();
+    assert!(!said.contains("binary_name"), "{said}");
+    let config =
+        tool("skopeo").await.run(["inspect", "--config", &format!("oci:{alone}:1.0.0")]).await.json();
+    assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/kv-1.0.0"]));
+    let both = ["package", &kv, &one.text("kv-2.0.0"), "--loader", &loader, "--sums", &one.text("sums")];
+    let said =
+        Program::new(BINARY).run([&both[..], &["--layout", &one.text("both")]].concat()).await.success();
+    for file in ["kv-1.0.0", "kv-2.0.0"] {
+        assert!(said.contains(&format!("binary_name = \"{file}\"")), "{said}");
+    }
     // As `docker load` reads it.
     let docker = inspect(&format!("docker-archive:{}:kv:2.0.0", one.text("image.tar"))).await;
     assert_eq!(docker["Labels"]["team"], "platform");

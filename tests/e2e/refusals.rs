@@ -90,7 +90,7 @@ async fn a_binary_that_cannot_be_a_plugin_is_refused() {
     refused(&lab, &["--binary", &foreign], 1, &arch).await;
     refused(&lab, &["--binary", &foreign, "--version", "1.0.0"], 1, &arch).await;
     refused(&lab, &["--binary", &plain], 1, &["plain is not executable", "chmod +x "]).await;
-    let no_plugin = ["/bin/true is not a plugin that works", "Start it by hand"];
+    let no_plugin = ["/bin/true is not a plugin that works", "vault-token-plugin inspect /bin/true"];
     refused(&lab, &["--binary", "/bin/true"], 1, &no_plugin).await;
     refused(&lab, &["--binary", "/bin/true", "--version", "1.0.0"], 1, &no_plugin).await;
     refused(&lab, &["--version", "9.9.9"], 1, &["reports version", "and not 9.9.9", "Register it as v"])
@@ -98,6 +98,45 @@ async fn a_binary_that_cannot_be_a_plugin_is_refused() {
     refused(&lab, &["--type", "auth"], 1, &["is of type secret and not auth", "Register it as type secret"])
         .await;
     refused(&lab, &["--config", "hunter2"], 2, &["--config", "key=value"]).await;
+}
+
+/// What Go's plugins print where they do not find the cookie that they wait for, as those of databases do here.
+const OTHER_COOKIE: &str =
+    "echo 'This binary is a plugin. These are not meant to be executed directly.'; exit 1";
+
+#[tokio::test]
+async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
+    let lab = Lab::new().await;
+    let busybox = build::busybox().await.display().to_string();
+    let of = |kind| {
+        let plugin = ["--binary", &busybox, "--args", "sh", "--args", "-c", "--args", OTHER_COOKIE];
+        [&["register", "--name", "db", "--type", kind, "--version", "1.0.0", "--dry-run"], &plugin[..]]
+            .concat()
+    };
+    let as_database = lab.program.run(of("database")).await;
+    assert_eq!(as_database.code, Some(3), "{as_database:?}");
+    assert!(as_database.stderr.contains("register database plugin db v1.0.0"), "{}", as_database.stderr);
+
+    let as_secret = lab.program.run(of("secret")).await;
+    check(&as_secret, 1, &["of another kind", "--type database"]);
+    let judged = ["doctor", &busybox, "--arg", "sh", "--arg", "-c", "--arg", OTHER_COOKIE];
+    let judged = lab.program.run(judged).await;
+    assert!(judged.stdout.contains("of another kind"), "{judged:?}");
+    for said in [&as_secret.stderr, &judged.stdout, &judged.stderr] {
+        assert!(!said.contains("by hand"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn no_flag_is_named_that_the_command_does_not_have() {
+    let lab = Lab::new().await;
+    let rollback = lab.program.run(["rollback"]).await;
+    check(&rollback, 2, &["the name of the plugin is missing", "rollback NAME"]);
+    let upgrade = lab.program.run(["upgrade"]).await;
+    check(&upgrade, 2, &["the name of the plugin is missing", "--name"]);
+    for said in [rollback.stderr, upgrade.stderr] {
+        assert!(!said.contains("asked for"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
 //! Mounts move to another version and back, under load, killed anywhere, and with versions that do not work.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Fault, Load, Operation, Program, Recorder, Stream, build};
+use harness::{Fault, Load, Operation, Program, Recorder, Stream, build, eventually};
 use serde_json::{Value, json};
 
 use crate::accounts::Names;
@@ -67,7 +68,7 @@ async fn catalog(lab: &Lab) -> Vec<String> {
 }
 
 fn files(lab: &Lab) -> Vec<String> {
-    let entries = std::fs::read_dir(lab.vault.plugin_directory()).unwrap();
+    let entries = fs::read_dir(lab.vault.plugin_directory()).unwrap();
     let mut names: Vec<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
@@ -253,7 +254,7 @@ async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
     let (lab, file) = two_mounts().await;
     let recorder = Recorder::before(lab.vault.address()).await;
     let placed = lab.vault.plugin_directory().join(format!("{NAME}-{}", next()));
-    recorder.ambush("/v1/sys/plugins/reload/backend", move || std::fs::remove_file(placed).unwrap());
+    recorder.ambush("/v1/sys/plugins/reload/backend", move || fs::remove_file(placed).unwrap());
     let program = Program::new(BINARY).vault(&lab.vault).env("VAULT_ADDR", recorder.address());
     let output = program.run(upgrade(&file)).await;
     assert_eq!(output.code, Some(4), "{output:?}");
@@ -269,11 +270,11 @@ async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_b
     let (writes, there) = (lab.writes(), files(&lab));
     let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
     let changed = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
-        let mut content = std::fs::read(&binary).unwrap();
+        let mut content = fs::read(&binary).unwrap();
         change(&mut content);
         let path = lab.folder().join(name);
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, executable()).unwrap();
+        fs::write(&path, content).unwrap();
+        fs::set_permissions(&path, executable()).unwrap();
         path
     };
     let other_machine = changed("foreign", &|content| build::make_foreign(content));
@@ -296,7 +297,7 @@ async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_b
     assert_eq!((lab.writes(), files(&lab)), (writes, there));
 }
 
-fn executable() -> std::fs::Permissions {
+fn executable() -> fs::Permissions {
     std::os::unix::fs::PermissionsExt::from_mode(0o755)
 }
 
@@ -335,4 +336,50 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
     lab.program.run(["upgrade".to_owned(), binary(0), "--allow-downgrade".to_owned()]).await.success();
     let kept = lab.vault.api("GET", "notes/kept", None).await.success();
     assert_eq!(kept["data"]["a"], "b");
+}
+
+/// Whether a process has a line in its environment.
+fn has_variable(pid: u32, line: &str) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    environment.split(|byte| *byte == 0).any(|there| there == line.as_bytes())
+}
+
+#[tokio::test]
+async fn the_environment_of_the_running_plugin_is_not_forgotten() {
+    const LINES: [&str; 2] = ["ENGINE_PASSWORD=hunter2=a b", "ENGINE_MODE=strict"];
+    let lab = Lab::new().await;
+    let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
+    let register = ["register", "-f", file.to_str().unwrap(), "--env", LINES[0], "--env", LINES[1]];
+    lab.program.run(register).await.success();
+    let running = async |lines: &[&str]| {
+        eventually("the one process of the plugin has its environment", async || {
+            match lab.vault.child_plugin_pids()[..] {
+                [pid] if lines.iter().all(|line| has_variable(pid, line)) => Ok(()),
+                ref pids => Err(format!("{pids:?} have not {lines:?}")),
+            }
+        })
+        .await;
+    };
+    running(&LINES).await;
+
+    let next = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = next.to_str().unwrap();
+    let output = lab.program.run(["upgrade", next, "--name", NAME, "--env", "ENGINE_MODE=lax"]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stderr.contains("takes over ENGINE_PASSWORD from"), "{}", output.stderr);
+    for shown in [&output.stdout, &output.stderr] {
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    running(&[LINES[0], "ENGINE_MODE=lax"]).await;
+}
+
+#[tokio::test]
+async fn where_the_environment_cannot_be_seen_that_is_said() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    lab.kill_plugin().await;
+    let next = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let output = lab.program.run(["upgrade", next.to_str().unwrap(), "--name", NAME]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stderr.contains("--env"), "{}", output.stderr);
+    assert!(output.stderr.contains("no process of custom-plugin-"), "{}", output.stderr);
 }

@@ -38,6 +38,10 @@ async fn doctor_judges_files_and_explains_texts() {
     assert_seen("doctor of no plugin --output json", &lab.seen(&lab.program.run(json).await));
     let text = "error fetching plugin: checksums did not match";
     assert_seen("doctor --explain", &lab.seen(&lab.program.run(["doctor", "--explain", text]).await));
+    let page = ["doctor", "--explain", "VTP-301"];
+    assert_seen("doctor --explain of a finding", &lab.seen(&lab.program.run(page).await));
+    let unknown = ["doctor", "--explain", "vtp-999"];
+    assert_seen("doctor --explain of a finding that is none", &lab.seen(&lab.program.run(unknown).await));
     let nothing = ["doctor", "--explain", "all is well"];
     assert_seen("doctor --explain of nothing", &lab.seen(&lab.program.run(nothing).await));
 }

@@ -36,6 +36,8 @@ pub struct Fetched {
     directory: TempDir,
     /// File names of the plugins that were wanted.
     pub files: BTreeSet<String>,
+    /// File names of everything in the image's directory of plugins, wanted or not.
+    pub carried: BTreeSet<String>,
     /// Of what the image's name stands for, on every platform.
     pub digest: Digest,
 }
@@ -136,18 +138,20 @@ pub async fn fetch(
     if total > MAX_IMAGE_SIZE {
         return Err(too_large("as its manifest says"));
     }
-    let mut budget = MAX_IMAGE_SIZE;
+    let (mut budget, mut carried) = (MAX_IMAGE_SIZE, BTreeSet::new());
     for descriptor in &manifest.layers {
         let compression = layer::Compression::of(&descriptor.media_type).ok_or_else(|| {
             FetchError::Compression { image: store.name(), media_type: descriptor.media_type.clone() }
         })?;
         let blob = store.blob(descriptor).await?;
         let (place, wanted) = (directory.path().to_owned(), wanted.clone());
-        let taken =
-            tokio::task::spawn_blocking(move || layer::take(blob, compression, &wanted, &place, budget))
-                .await;
+        let taken = tokio::task::spawn_blocking(move || {
+            let left = layer::take(blob, compression, &wanted, &place, budget, &mut carried)?;
+            Ok((left, carried))
+        })
+        .await;
         let taken = taken.map_err(std::io::Error::other).and_then(|taken| taken);
-        budget = taken.map_err(|source| match source.kind() {
+        (budget, carried) = taken.map_err(|source| match source.kind() {
             std::io::ErrorKind::FileTooLarge => too_large("when it is unpacked"),
             _ => io(directory.path(), source),
         })?;
@@ -155,7 +159,7 @@ pub async fn fetch(
         progress(done, total);
     }
     let files = files(directory.path()).map_err(|source| io(directory.path(), source))?;
-    Ok(Fetched { directory, files, digest })
+    Ok(Fetched { directory, files, carried, digest })
 }
 
 fn files(directory: &Path) -> std::io::Result<BTreeSet<String>> {

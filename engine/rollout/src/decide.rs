@@ -127,6 +127,25 @@ pub enum Notice {
     },
     /// The token may not see the servers of raft.
     RaftNotShown,
+    /// Nodes that somebody vouches for, or has left out.
+    OtherNodes {
+        /// Which ones.
+        nodes: Vec<String>,
+        /// Whether the binary is said to be there.
+        said_to_have_it: bool,
+    },
+    /// An image that takes the place of another, and was not read.
+    ImageNotRead {
+        /// Its name.
+        image: String,
+        /// The files of the other one that are registered.
+        needed: Vec<String>,
+    },
+    /// Mounts that any restart moves as soon as a version is registered.
+    FollowsLatest {
+        /// Where.
+        paths: Vec<MountPath>,
+    },
     /// A node that cannot be looked at; it runs what is configured once it is active.
     NotSeen {
         /// Which one.
@@ -182,6 +201,9 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
             Decision::Wait(on) => return Err(Stop::Waiting(on)),
             Decision::Refuse(refusal) => return Err(Stop::Refused(refusal)),
         }
+    }
+    if let Some(refusal) = nodes::unplaced(observed, goal, &steps) {
+        return Err(Stop::Refused(refusal));
     }
     if let Some(refusal) = permission::missing(observed, &steps) {
         return Err(Stop::Refused(refusal));
@@ -242,7 +264,7 @@ fn due(observed: &Observed, goal: &Goal) -> Decision {
         Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade),
         Goal::Reload(reload) => reload_step(observed, reload),
         Goal::Deregister(deregister) => removal::deregister_step(observed, deregister),
-        Goal::Collect(collect) => Ok(removal::collect_step(observed, collect)),
+        Goal::Collect(collect) => removal::collect_step(observed, collect),
     };
     match step {
         Ok(Some(step)) => match nodes::stays_sealed(observed, goal, &step) {
@@ -318,7 +340,7 @@ fn tune(observed: &Observed, register: &Register, mount: &MountGoal) -> Option<S
         return None;
     }
     let there = observed.mounts.get(mount.path.as_str())?;
-    (there.configured_version != plugin.version.tagged()).then(|| Step::TuneMount {
+    (observed.configured(there) != plugin.version.tagged()).then(|| Step::TuneMount {
         path: mount.path.clone(),
         from: there.configured_version.clone(),
         to: plugin.version.clone(),
@@ -408,6 +430,9 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
         notices.push(Notice::RaftNotShown);
     }
+    notices.extend(follows_latest(observed, goal, steps));
+    notices.extend(nodes::not_proven(observed, goal, steps));
+    notices.extend(nodes::not_read(observed, goal, steps));
     let written: BTreeSet<&str> = steps
         .iter()
         .filter_map(|step| if let Step::Write { path, .. } = step { Some(path.as_str()) } else { None })
@@ -429,6 +454,15 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     notices
 }
 
+/// A version that is registered is what such mounts run from the next start on, tried or not.
+fn follows_latest(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+    let plugin = goal.brought()?;
+    let mounts = observed.mounts_of(plugin.kind, &plugin.name).filter(|(_, mount)| mount.follows_latest());
+    let paths: Vec<MountPath> = mounts.map(|(path, _)| path).collect();
+    let registers = steps.iter().any(|step| matches!(step, Step::RegisterVersion { .. }));
+    (registers && !paths.is_empty()).then_some(Notice::FollowsLatest { paths })
+}
+
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -448,6 +482,31 @@ impl fmt::Display for Notice {
             ),
             Self::NotSeen { node, why } => {
                 write!(f, "{node} cannot be looked at ({why}); it runs what is configured once it is active")
+            }
+            Self::OtherNodes { nodes, said_to_have_it: true } => write!(
+                f,
+                "not proven: {} {} the binary, as --placed-on says. It is proven once each has been the active node \
+                 (`vault operator step-down`) and `vault-token-plugin status` shows what runs",
+                nodes.join(", "),
+                if nodes.len() == 1 { "has" } else { "have" }
+            ),
+            Self::OtherNodes { nodes, said_to_have_it: false } => write!(
+                f,
+                "nothing is placed on {}: the plugin's mounts fail when one of them becomes active",
+                nodes.join(", ")
+            ),
+            Self::ImageNotRead { image, needed } => write!(
+                f,
+                "{image} was not read: if it does not bring {} too, a pod that is made anew has not got that",
+                needed.join(", ")
+            ),
+            Self::FollowsLatest { paths } => {
+                let paths: Vec<&str> = paths.iter().map(MountPath::as_str).collect();
+                write!(
+                    f,
+                    "{} is configured to run the latest version: once this one is registered, any restart starts it there, tried or not",
+                    paths.join(", ")
+                )
             }
             Self::NoWayBack { path } => {
                 write!(f, "{path} has no version so far and cannot be given \"no version\" again")

@@ -49,6 +49,8 @@ pub struct Register {
     pub survival: Survival,
     /// Whether nodes are restarted that do not unseal themselves.
     pub sealed_restart: SealedRestart,
+    /// What is known of nodes that this machine cannot look at.
+    pub placement: Placement,
 }
 
 /// A version of a plugin.
@@ -97,6 +99,21 @@ pub enum Wanted {
     Plain(Value),
     /// May not.
     Secret(Secret),
+}
+
+/// What somebody says of the nodes that this machine cannot look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// The binary is in place on these.
+    AlsoOn(Vec<String>),
+    /// It need not be on any: a failover may break the plugin's mounts.
+    ThisNodeOnly,
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Self::AlsoOn(Vec::new())
+    }
 }
 
 /// Whether a mount may go to an older version.
@@ -178,6 +195,15 @@ impl Goal {
                 Target::Brought(plugin) => Some(plugin),
                 Target::Registered { .. } => None,
             },
+            Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => None,
+        }
+    }
+
+    /// What somebody says of other nodes; `None` for what starts no other binary than before.
+    pub(crate) fn placement(&self) -> Option<&Placement> {
+        match self {
+            Self::Register(register) => Some(&register.placement),
+            Self::Upgrade(upgrade) => Some(&upgrade.placement),
             Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => None,
         }
     }

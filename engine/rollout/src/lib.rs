@@ -39,11 +39,14 @@ pub use diagnose::{
 pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
 pub use goal::{
-    Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Plugin, Register,
-    Rehearsal, Reload, ReloadTarget, Rewrite, SealedRestart, Survival, Target, Trial, Upgrade, Versions,
-    Wanted, WriteGoal,
+    Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Placement, Plugin,
+    Register, Rehearsal, Reload, ReloadTarget, Rewrite, SealedRestart, Survival, Target, Trial, Upgrade,
+    Versions, Wanted, WriteGoal,
 };
-pub use observe::{ObserveError, World, examine, observe, observe_again, observe_server, survey};
+pub use observe::{
+    ObserveError, World, examine, is_of_this_machine, observe, observe_again, observe_server, survey,
+};
+pub use observed::others::{OtherNode, OtherNodes};
 pub use observed::site::{
     Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile,
     Presence, Process, Restarts, Role, RunningVersion, Seal, SiteKind, SiteObserved, SiteState, Unfit,
@@ -60,6 +63,7 @@ pub use site::kubernetes::error::KubernetesError;
 pub use site::kubernetes::find::PodChoice;
 pub use site::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
 pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
+pub use site::local::environment::{EnvironmentError, entry_environment};
 pub use site::local::{LocalSite, Owner, file_version};
 pub use site::{Age, Copied, Look, Question, Site, SiteError, Unready};
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};

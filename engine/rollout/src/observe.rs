@@ -1,5 +1,6 @@
 //! Takes the snapshot. Changes nothing, except that a lease which a read turns out to issue is revoked at once.
 
+mod others;
 mod quorum;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,13 +13,15 @@ use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
     ApiError, CallError, Client, Endpoint, Trouble, capabilities, catalog, config_state, health, help,
-    leases, logical, mounts, pins,
+    leases, logical, mounts, namespaces, pins,
 };
 
 use crate::apply::LOOK_AGAIN;
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::goal::{Goal, MountGoal, Plugin, WriteGoal};
+use crate::observed::others::OtherNodes;
+use crate::observed::site::SiteKind;
 use crate::observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,
     ThisRun, WriteObserved,
@@ -26,6 +29,8 @@ use crate::observed::{
 use crate::site::{Age, Look, Question, Site, SiteError};
 use crate::smoke::is_of_data;
 use quorum::{AskRaft, asks_raft};
+
+pub use others::is_of_this_machine;
 
 /// What can be looked at and changed: a server and, where files matter, the place of its plugins.
 #[derive(Clone, Debug)]
@@ -176,6 +181,29 @@ impl<'a> Aim<'a> {
     }
 }
 
+impl Aim<'_> {
+    /// Whether it matters what other namespaces run: where versions go, and where a pin moves mounts.
+    fn needs_namespaces(self, pins: &Pins) -> bool {
+        match self.goal() {
+            Some(Goal::Deregister(_) | Goal::Collect(_)) => true,
+            Some(Goal::Upgrade(upgrade)) => {
+                let Pins::Set(pins) = pins else { return false };
+                pins.iter().any(|pin| pin.kind == upgrade.kind() && pin.name == upgrade.name())
+            }
+            Some(Goal::Register(_) | Goal::Reload(_)) | None => false,
+        }
+    }
+
+    /// Whether it matters which nodes there are beside the one of this machine.
+    fn needs_nodes(self) -> bool {
+        match self {
+            Self::Closely => true,
+            Self::Goal(goal) => goal.placement().is_some(),
+            Self::Server | Self::All | Self::Mounts => false,
+        }
+    }
+}
+
 async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Result<Observed, ObserveError> {
     if let Some(site) = &world.site {
         site.find_active().await.map_err(ObserveError::Site)?;
@@ -206,12 +234,17 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         (Some(goal), Some(site)) if site.leads_to_active() && asks_raft(goal, health.product) => AskRaft::Yes,
         _ => AskRaft::No,
     };
+    let namespace = world.client.namespace().map(|name| name.trim_matches('/').to_owned());
+    let namespace =
+        namespace.filter(|name| health.has_namespaces && !ROOT_NAMESPACE.contains(&name.as_str()));
+    let has_namespaces = health.has_namespaces;
     let mut observer = Observer {
         client: &world.client,
         aim,
         server,
         denied: BTreeSet::new(),
         this_run: this_run.clone(),
+        has_namespaces,
         raft,
     };
     let mut seen = if observer.is_open() { observer.look().await? } else { Seen::default() };
@@ -223,6 +256,12 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         }
         None => None,
     };
+    let other_nodes = match &site {
+        Some(site) if site.kind == SiteKind::Local && aim.needs_nodes() && observer.is_led() => {
+            observer.other_nodes(aim.goal().and_then(Goal::placement)).await?
+        }
+        _ => OtherNodes::NotAsked,
+    };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
     let caller = Caller { capabilities: seen.capabilities, denied: observer.denied };
     Ok(Observed {
@@ -230,9 +269,12 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         caller,
         plugin_directory: seen.plugin_directory,
         site,
+        other_nodes,
         catalog: seen.catalog,
         pins: seen.pins,
         mounts: seen.mounts,
+        below: seen.below,
+        namespace,
         irrevocable_leases: seen.irrevocable_leases,
         raft: seen.raft,
         writes: seen.writes,
@@ -247,6 +289,7 @@ struct Observer<'a> {
     denied: BTreeSet<String>,
     this_run: ThisRun,
     raft: AskRaft,
+    has_namespaces: bool,
 }
 
 struct Seen {
@@ -255,6 +298,7 @@ struct Seen {
     catalog: Vec<CatalogEntry>,
     pins: Pins,
     mounts: BTreeMap<String, MountObserved>,
+    below: BTreeMap<String, MountObserved>,
     irrevocable_leases: Option<u64>,
     raft: Raft,
     writes: Vec<WriteObserved>,
@@ -268,6 +312,7 @@ impl Default for Seen {
             catalog: Vec::new(),
             pins: Pins::NotOffered,
             mounts: BTreeMap::new(),
+            below: BTreeMap::new(),
             irrevocable_leases: None,
             raft: Raft::NotAsked,
             writes: Vec::new(),
@@ -278,6 +323,10 @@ impl Default for Seen {
 impl Observer<'_> {
     fn is_open(&self) -> bool {
         self.server.initialized && !self.server.sealed
+    }
+
+    fn is_led(&self) -> bool {
+        self.is_open() && self.server.has_active_node
     }
 
     async fn look(&mut self) -> Result<Seen, ObserveError> {
@@ -304,6 +353,9 @@ impl Observer<'_> {
             && let Some(Some(pins)) = self.ask("sys/plugins/pins", &pins::List).await?
         {
             seen.pins = Pins::Set(pins);
+        }
+        if self.has_namespaces && self.aim.needs_namespaces(&seen.pins) {
+            seen.below = self.below().await?;
         }
         if let Aim::Mounts | Aim::Closely = self.aim {
             self.answers(&mut seen).await?;
@@ -334,6 +386,30 @@ impl Observer<'_> {
     async fn mounts(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
         let listed = self.ask("sys/mounts", &mounts::List).await?.unwrap_or_default();
         Ok(listed.into_iter().map(|(path, mount)| (path, MountObserved::from(mount))).collect())
+    }
+
+    /// What is mounted in every namespace below, however deep.
+    async fn below(&mut self) -> Result<BTreeMap<String, MountObserved>, ObserveError> {
+        let mut below = BTreeMap::new();
+        let mut left = vec![String::new()];
+        while let Some(within) = left.pop() {
+            let path = format!("{within}sys/namespaces");
+            let list = namespaces::List { within: within.clone() };
+            let children = self.ask(&path, &list).await?.unwrap_or_default();
+            for child in children {
+                let child = format!("{within}{}/", child.trim_end_matches('/'));
+                let path = format!("{child}sys/mounts");
+                let mounts = namespaces::Mounts { within: child.clone() };
+                let mounts = self.ask(&path, &mounts).await?.unwrap_or_default();
+                below.extend(
+                    mounts
+                        .into_iter()
+                        .map(|(path, mount)| (format!("{child}{path}"), MountObserved::from(mount))),
+                );
+                left.push(child);
+            }
+        }
+        Ok(below)
     }
 
     async fn catalog(&mut self) -> Result<Vec<CatalogEntry>, ObserveError> {
@@ -532,7 +608,8 @@ fn needed(seen: &Seen, goal: &Goal) -> Option<BTreeSet<String>> {
     let is_used = |entry: &&CatalogEntry| {
         let by = |mount: &MountObserved| {
             mount.plugin == entry.name
-                && [&mount.configured_version, &mount.running_version].contains(&&entry.version)
+                && (mount.follows_latest()
+                    || [&mount.configured_version, &mount.running_version].contains(&&entry.version))
         };
         entry.version == target
             || pins.iter().any(|pin| pin.name == entry.name && pin.version == entry.version)

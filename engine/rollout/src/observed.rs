@@ -1,5 +1,6 @@
 //! What is: one snapshot, never changed, safe to show.
 
+pub(crate) mod others;
 mod questions;
 pub(crate) mod site;
 
@@ -16,6 +17,8 @@ use vault_api::raft::RaftServer;
 use crate::compare::Comparison;
 use crate::goal::MountPath;
 use crate::step::Step;
+use crate::version::Version;
+use others::OtherNodes;
 use site::{Keeping, NodeName, PluginFile, Process, Role, RunningVersion, SiteObserved};
 
 /// Everything that decisions rest on. What could not be seen (a sealed server, a missing permission) is empty here and said in
@@ -30,12 +33,18 @@ pub struct Observed {
     pub plugin_directory: PluginDirectory,
     /// Where we put them; `None` when no site was given.
     pub site: Option<SiteObserved>,
+    /// Nodes that the site does not show.
+    pub other_nodes: OtherNodes,
     /// Plugins of the catalog that do not come with the server.
     pub catalog: Vec<CatalogEntry>,
     /// Pins.
     pub pins: Pins,
     /// Every mount of the namespace.
     pub mounts: BTreeMap<String, MountObserved>,
+    /// What is mounted in namespaces below this one, which share its catalog; by path from here.
+    pub below: BTreeMap<String, MountObserved>,
+    /// The namespace, where it is not the root: what others above and beside it run cannot be seen.
+    pub namespace: Option<String>,
     /// Leases that the server has given up revoking; `None` when it was not asked, or did not say.
     pub irrevocable_leases: Option<u64>,
     /// The servers of raft, where a goal may restart nodes or make them active.
@@ -135,7 +144,15 @@ pub struct MountObserved {
     pub answering: Option<Answering>,
 }
 
+/// OpenBao's word for the newest version of the catalog.
+const LATEST: &str = "latest";
+
 impl MountObserved {
+    /// Whether it runs the newest version of the catalog, whichever that is when it is started (OpenBao).
+    pub fn follows_latest(&self) -> bool {
+        self.configured_version == LATEST
+    }
+
     /// False when it was asked and its plugin did not answer.
     pub fn may_answer(&self) -> bool {
         matches!(self.answering, None | Some(Answering::Yes))
@@ -346,12 +363,12 @@ impl Observed {
                 }
             }
             Step::RestartNode { node } => next.restart(node),
-            Step::Persist { to, .. } => {
+            Step::Persist { to, files, .. } => {
                 if let Some(SiteObserved { keeping: Keeping::InitContainer { image, brings, .. }, .. }) =
                     &mut next.site
                 {
                     image.clone_from(to);
-                    *brings = None;
+                    brings.clone_from(files);
                 }
             }
             Step::TryCanary { .. } | Step::TryMount { .. } | Step::HandOver { .. } => {}
@@ -365,9 +382,20 @@ impl Observed {
         next
     }
 
+    /// The version that a mount is configured to run; where it follows the latest one, that is the newest in the catalog.
+    pub fn configured<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
+        if !mount.follows_latest() {
+            return &mount.configured_version;
+        }
+        let entries = self.catalog.iter();
+        let ours = entries.filter(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin);
+        let newest = ours.max_by_key(|entry| entry.version.parse::<Version>().ok());
+        newest.map_or(&mount.configured_version, |entry| &entry.version)
+    }
+
     /// What a mount would run if it were started now: its pin, else what it is configured to run.
     pub(crate) fn would_run<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
-        self.pinned(PluginType::Secret, &mount.plugin).unwrap_or(&mount.configured_version)
+        self.pinned(PluginType::Secret, &mount.plugin).unwrap_or_else(|| self.configured(mount))
     }
 
     fn start(&mut self, path: &MountPath) {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Machine;
+use crate::diagnose::shell_word;
 use crate::goal::MountPath;
 use crate::observed::site::{Exposure, NodeName};
 use crate::version::Version;
@@ -31,6 +32,12 @@ pub enum Refusal {
     /// Nothing was said about where the server's directory lies.
     #[error("it is not known where the plugin directory of the server lies")]
     NoSite,
+    /// Other nodes need the binary too.
+    #[error("the server has other nodes, whose plugin directories this machine cannot look at: {}", nodes.join(", "))]
+    OtherNodes { nodes: Vec<String>, directory: PathBuf, file: String },
+    /// The directory of that name on this machine is not the server's.
+    #[error("the server at {address} runs on another machine, so its plugin directory is not {directory} of this one", directory = directory.display())]
+    ServerElsewhere { address: String, nodes: Vec<String>, directory: PathBuf },
     /// Somebody else is at it.
     #[error("{holder} is changing plugins here at this moment")]
     Held { holder: String },
@@ -136,6 +143,16 @@ pub enum Refusal {
     /// A pin holds every mount of a plugin.
     #[error("{name} is pinned to {pinned}, so that {path} would be moved too")]
     PinMovesAll { name: String, pinned: String, path: MountPath },
+    /// A pin holds every mount of a plugin, in every namespace.
+    #[error(
+        "{name} is pinned to {pinned}, so that {path} of another namespace would be moved too, without being proven"
+    )]
+    PinMovesBelow { name: String, pinned: String, path: String },
+    /// The catalog is that of all namespaces.
+    #[error(
+        "in the namespace {namespace} it cannot be seen what other namespaces run, and all share one catalog"
+    )]
+    NamespaceSeesPart { namespace: String },
     /// Nothing can be seen of a sealed server.
     #[error("its server is sealed")]
     NodeSealed,
@@ -145,6 +162,9 @@ pub enum Refusal {
     /// A restart of a node would lose it.
     #[error("{file} would be gone when a node is started anew: {what}")]
     NotKept { file: String, what: String },
+    /// The next restart of a node would lose other registered versions.
+    #[error("{image} does not bring {}", lacks.join(", "))]
+    ImageLacks { image: String, lacks: Vec<String> },
     /// Nobody has agreed to restarts.
     #[error(
         "another image of the init container {container} would restart the nodes at once (RollingUpdate)"
@@ -198,6 +218,15 @@ impl Refusal {
                 "Set plugin_directory in the server's configuration to a real directory and restart the server.".into()
             }
             Self::NoSite => "Name the directory on this machine, for example with --plugin-dir.".into(),
+            Self::OtherNodes { nodes, directory, file } => format!(
+                "Put the same binary there as {}/{file} (mode 755), then add {}. With --this-node-only it stays on this node: after a failover the plugin's mounts fail.",
+                directory.display(),
+                placed_on(nodes)
+            ),
+            Self::ServerElsewhere { nodes, .. } => format!(
+                "Run this on the server's own machine, with an address of that machine (VAULT_ADDR=https://127.0.0.1:8200), or name its pods with -n. If every node has the binary already, or shares this directory, add {}.",
+                placed_on(nodes)
+            ),
             Self::Held { .. } => "Wait until that is done, and run this again.".into(),
             Self::OnNode { why, .. } => why.cure(),
             Self::NodeNotReady { .. } => {
@@ -239,9 +268,10 @@ impl Refusal {
             Self::InterpreterMissing { .. } => {
                 "Build it static (Go: CGO_ENABLED=0; Rust: a musl target), or for the libc of this machine.".into()
             }
-            Self::NotAPlugin { .. } => {
-                "Start it by hand with the plugin's arguments and look at what it prints; it must print nothing before its handshake line.".into()
-            }
+            Self::NotAPlugin { path, .. } => format!(
+                "Look at it as a server would start it: `vault-token-plugin inspect {}`, with the plugin's arguments (--arg). It must print nothing before its handshake line.",
+                shell_word(&path.display().to_string())
+            ),
             Self::ReportsAnotherVersion { reported, .. } => {
                 format!("Register it as {reported}, or take the right binary.")
             }
@@ -284,10 +314,20 @@ impl Refusal {
                  has): one node is restarted at a time, and the next only once somebody has unsealed it (`bao operator unseal`), \
                  for which this waits five minutes.".into()
             }
+            Self::PinMovesBelow { name, .. } => format!(
+                "Delete the pin with `vault delete sys/plugins/pins/secret/{name}`: then each namespace is moved by a run of its own (--namespace)."
+            ),
+            Self::NamespaceSeesPart { .. } => {
+                "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, with a token of it.".into()
+            }
             Self::NodeSealed => "Unseal it, or take the node away.".into(),
             Self::NotKept { .. } => {
                 "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()
             }
+            Self::ImageLacks { lacks, .. } => format!(
+                "A node that is started anew would lose them. Make an image of all of them with `vault-token-plugin package`, or deregister first what nothing needs of: {}.",
+                lacks.join(", ")
+            ),
             Self::WouldRestart { .. } => {
                 "Set updateStrategy.type of the StatefulSet to OnDelete first; then nodes are started anew when you say so.".into()
             }
@@ -303,4 +343,10 @@ impl Refusal {
             }
         }
     }
+}
+
+/// The flags that vouch for nodes.
+fn placed_on(nodes: &[String]) -> String {
+    let flags: Vec<String> = nodes.iter().map(|node| format!("--placed-on {node}")).collect();
+    flags.join(" ")
 }

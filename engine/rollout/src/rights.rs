@@ -138,6 +138,14 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
             &["create", "read", "update", "delete", "sudo"],
             "register and deregister versions; the server protects its catalog with sudo",
         ),
+        right("sys/namespaces", &["list"], "which namespaces share the catalog, before a version is removed"),
+        right("+/sys/mounts", &["read"], "what is mounted in them"),
+        right(
+            "sys/ha-status",
+            &["read"],
+            "which other nodes need the binary, where the server is not in Kubernetes",
+        ),
+        right("sys/storage/raft/configuration", &["read"], "the same, of nodes that are down"),
         right("sys/plugins/pins", &["read", "list"], "which versions are pinned"),
         right(
             &format!("sys/plugins/pins/{kind}/{name}"),

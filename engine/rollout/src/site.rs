@@ -62,8 +62,8 @@ pub trait Site: Debug + Send + Sync {
     /// asked for, not when it serves again.
     async fn restart(&self, node: &NodeName, uid: &str, unready: Unready) -> Result<(), SiteError>;
 
-    /// Names the image from which nodes that are started anew get their binaries. Starts none anew.
-    async fn persist(&self, image: &str) -> Result<(), SiteError>;
+    /// Names the image from which nodes that are started anew get their binaries, and `files` as what is in it. Starts none anew.
+    async fn persist(&self, image: &str, files: Option<&BTreeSet<String>>) -> Result<(), SiteError>;
 }
 
 /// Whether a pod that is not ready, so that its absence costs nothing more, is restarted though a disruption budget forbids it.

@@ -1,5 +1,6 @@
 //! The steps that there are.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -154,6 +155,9 @@ pub enum Step {
         from: String,
         /// Its image from now on.
         to: String,
+        /// The files in that one, where it was read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        files: Option<BTreeSet<String>>,
     },
     /// Make another node the active one, to see that it serves too.
     HandOver {

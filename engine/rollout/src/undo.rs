@@ -228,7 +228,7 @@ impl Undo {
                     None => Ok(()),
                 },
                 Step::Persist { from, .. } => match &world.site {
-                    Some(site) => site.persist(from).await.map_err(|error| chain(&error)),
+                    Some(site) => site.persist(from, None).await.map_err(|error| chain(&error)),
                     None => Ok(()),
                 },
                 _ => continue,

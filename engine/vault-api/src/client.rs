@@ -137,6 +137,8 @@ impl Client {
         let mut headers = self.headers.clone();
         if shows_token == ShowsToken::No {
             headers.remove(TOKEN);
+            // What anybody may ask is of the whole server; OpenBao refuses to answer it in a namespace.
+            headers.remove(NAMESPACE);
         }
         headers.extend(request.headers().clone());
         for _ in 0..=MAX_REDIRECTS {

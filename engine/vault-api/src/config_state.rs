@@ -56,6 +56,7 @@ impl Endpoint for ReadSanitized {
         match reply.status().as_u16() {
             403 => Ok(ConfigState::NotPermitted),
             404 | 405 => Ok(ConfigState::NotOffered),
+            400 if ApiError::from_reply(&reply).says("namespace") => Ok(ConfigState::NotOffered),
             _ => endpoint::data(reply).map(ConfigState::Shown),
         }
     }
@@ -70,6 +71,14 @@ mod tests {
     fn a_token_that_may_not_see_it_is_not_an_error() {
         let answer = ReadSanitized::response(reply(403, r#"{"errors":["permission denied"]}"#));
         assert_eq!(answer.expect("an answer"), ConfigState::NotPermitted);
+    }
+
+    #[test]
+    fn a_namespace_shows_nothing_of_the_server() {
+        let body = r#"{"errors":["operation only available in root namespace"]}"#;
+        let answer = ReadSanitized::response(reply(400, body));
+        assert_eq!(answer.expect("an answer"), ConfigState::NotOffered);
+        assert!(ReadSanitized::response(reply(400, r#"{"errors":["else"]}"#)).is_err());
     }
 
     #[test]

@@ -6,6 +6,7 @@
 pub mod capabilities;
 pub mod catalog;
 pub mod config_state;
+pub mod ha;
 pub mod health;
 pub mod help;
 pub mod kubernetes;
@@ -13,6 +14,7 @@ pub mod leader;
 pub mod leases;
 pub mod logical;
 pub mod mounts;
+pub mod namespaces;
 pub mod pins;
 pub mod raft;
 pub mod reload;

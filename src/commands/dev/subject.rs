@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Plugin, Probe, Probed, Register, Rewrite, SealedRestart,
-    Survival, Version, Wanted, WriteGoal,
+    Binary, Downgrade, MountGoal, MountPath, Placement, Plugin, Probe, Probed, Register, Rewrite,
+    SealedRestart, Survival, Version, Wanted, WriteGoal,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -129,6 +129,7 @@ impl Subject {
             rewrite: Rewrite::Unreadable,
             survival: Survival::NotNeeded,
             sealed_restart: SealedRestart::Refuse,
+            placement: Placement::ThisNodeOnly,
         };
         Ok(Subject { register, sample })
     }

@@ -7,19 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rollout::{Known, Shown, known};
 
+/// As `doctor --explain` prints it, and how it is known.
 fn page(known: &Known) -> String {
-    let Known { id, title, severity, consequence, cure, says, shown } = known;
-    let mut text = format!(
-        "# {id}: {title}\n\n**Severity:** {severity}\n\n## What it breaks\n\n{consequence}\n\n## What cures it\n\n{cure}\n"
-    );
-    if !says.is_empty() {
-        text.push_str("\n## How it is said\n\n```text\n");
-        says.iter().for_each(|words| {
-            let _ = writeln!(text, "{words}");
-        });
-        text.push_str("```\n");
-    }
-    let _ = match shown {
+    let mut text = super::page::page(known);
+    let _ = match known.shown {
         Shown::OnServer(test) => {
             writeln!(
                 text,

@@ -71,6 +71,12 @@ impl Inputs {
         self.inputs.iter().filter(move |input| input.platform == *platform)
     }
 
+    /// The file of the only version of the only plugin, on whichever platform.
+    pub(super) fn only_file(&self) -> Option<String> {
+        let files: BTreeSet<String> = self.inputs.iter().map(Input::file).collect();
+        files.first().filter(|_| files.len() == 1).cloned()
+    }
+
     pub(super) fn loader(&self, platform: &Platform) -> Option<&Binary> {
         self.loaders.iter().find(|(of, _)| of == platform).map(|(_, loader)| loader)
     }

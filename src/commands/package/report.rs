@@ -1,5 +1,6 @@
 //! What was made.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -93,6 +94,13 @@ impl Report for PackageReport {
             let _ = writeln!(text, "{name}  {digest}");
             for PackedImage { platform, digest } in platforms.iter().filter(|_| platforms.len() > 1) {
                 let _ = writeln!(text, "  {platform}  {digest}");
+            }
+        }
+        let files: BTreeSet<&str> = binaries.iter().map(|binary| binary.file.as_str()).collect();
+        if image.is_some() && files.len() > 1 {
+            text.push_str("OpenBao's plugin stanza has to name one of the files:\n");
+            for file in files {
+                let _ = writeln!(text, "  binary_name = \"{file}\"");
             }
         }
         let (would, was) = match result {

@@ -1,6 +1,6 @@
 //! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
@@ -13,6 +13,7 @@ use vault_api::catalog::PluginType;
 use crate::commands::brought::{environment, kind, missing, parse_mount, program, read, version};
 use crate::commands::carry_out::RestartArgs;
 use crate::commands::data::{Writes, typed, writes};
+use crate::commands::placement::PlacementArgs;
 use crate::commands::probe::{probe_for, untrusted};
 use crate::commands::sensitive::SensitiveFields;
 use crate::commands::{place, site};
@@ -73,6 +74,8 @@ pub(super) struct Flags {
     /// Image of the init container, which brings this version
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    #[command(flatten)]
+    placement: PlacementArgs,
     /// Write again what cannot be read back
     #[arg(long, action = ArgAction::SetTrue)]
     rewrite: bool,
@@ -100,14 +103,16 @@ pub(super) async fn gather(
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
         Some(name) => name,
         None if ui.can_ask() => ui.ask("Name of the plugin", Some(DEFAULT_NAME))?,
-        None => return Err(missing("the name of the plugin", "--name")),
+        None => {
+            return Err(missing("the name of the plugin", "--name").hint("On a terminal it is asked for."));
+        }
     };
     let kind = kind(flags.kind, &yaml)?;
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
     let plugin = untrusted(&program, &args, &env, context, ui);
-    let probed = probe_for(&world, &binary, plugin.clone()).await?;
+    let probed = probe_for(&world, &binary, kind, plugin.clone()).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     let mut mounts = from_file(&yaml)?;
@@ -139,15 +144,16 @@ pub(super) async fn gather(
     let plugin = Plugin { kind, name, version, args, env, binary, probed };
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
-    let survival = survival(flags.image, flags.allow_ephemeral);
+    let survival = survival(flags.image.map(|image| (image, None)), flags.allow_ephemeral);
     let sealed_restart = flags.restarts.sealed_restart();
-    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival, sealed_restart }))
+    let placement = flags.placement.placement();
+    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival, sealed_restart, placement }))
 }
 
 /// What is to be there when a node is started anew, as flags say it.
-pub(crate) fn survival(image: Option<String>, allow_ephemeral: bool) -> Survival {
+pub(crate) fn survival(image: Option<(String, Option<BTreeSet<String>>)>, allow_ephemeral: bool) -> Survival {
     match (image, allow_ephemeral) {
-        (Some(image), _) => Survival::Image(image),
+        (Some((image, brings)), _) => Survival::Image { image, brings },
         (None, true) => Survival::NotNeeded,
         (None, false) => Survival::Needed,
     }

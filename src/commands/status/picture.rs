@@ -119,7 +119,7 @@ fn of_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> String
         &["VERSION", "SHA256", "CATALOG", "ON DISK", "CONFIGURED", "RUNNING", "RESTART"],
         &rows,
     ));
-    text.push_str(&groups(&mounts));
+    text.push_str(&groups(observed, &mounts));
     text
 }
 
@@ -133,7 +133,7 @@ fn versions(
     let entries = observed.catalog.iter().filter(|entry| entry.kind == kind && entry.name == name);
     let mut all: BTreeSet<String> = entries.map(|entry| entry.version.clone()).collect();
     for (_, mount) in mounts {
-        all.extend([mount.configured_version.clone(), mount.running_version.clone()]);
+        all.extend([observed.configured(mount).to_owned(), mount.running_version.clone()]);
     }
     let files = observed.site.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
     let bare =
@@ -165,7 +165,7 @@ fn row(
         sha256(observed, entry, &file),
         if entry.is_some() { "yes".to_owned() } else { String::new() },
         on_disk(observed, entry, &file),
-        of(&|mount| mount.configured_version == version),
+        of(&|mount| observed.configured(mount) == version),
         of(&|mount| mount.running_version == version && mount.may_answer()),
         restart(observed, entry, &file),
     ]
@@ -224,10 +224,10 @@ fn restart(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> Str
 }
 
 /// Mounts by what they are told to run and run: what is not as it should be comes first.
-fn groups(mounts: &[(&String, &MountObserved)]) -> String {
+fn groups(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> String {
     let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<&str>> = BTreeMap::new();
     for (path, mount) in mounts {
-        let (told, runs) = (mount.configured_version.as_str(), mount.running_version.as_str());
+        let (told, runs) = (observed.configured(mount), mount.running_version.as_str());
         groups.entry((mount.may_answer(), told == runs, told, runs)).or_default().push(path);
     }
     let mut text = String::new();

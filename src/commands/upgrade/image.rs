@@ -1,5 +1,6 @@
 //! The new version out of an image: of a registry, or of a directory that `package --layout` has written.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use oci_image::{FetchError, Fetched, Platform, Source, Target, Transport, fetch};
@@ -78,6 +79,11 @@ impl Taken {
     /// Where the binary lies.
     pub(super) fn path(&self) -> PathBuf {
         self.fetched.path(&self.file)
+    }
+
+    /// The names of all files that it carries.
+    pub(super) fn brings(&self) -> &BTreeSet<String> {
+        &self.fetched.carried
     }
 
     /// The image by its digest, so that what a node is started with later is what was proven.

@@ -7,13 +7,15 @@ use rollout::{
     Canary, Downgrade, MountGoal, MountPath, Observed, Plugin, Rehearsal, Target, ThisRun, Trial, Upgrade,
     Version, World, WriteGoal, observe, observe_server,
 };
-use vault_api::catalog::{self, EntryName, PluginType};
+use vault_api::catalog::{self, Entry, EntryName, PluginType};
 
 use super::compatible::breaking;
+use super::environment::{Carried, carried};
 use super::image::{Image, Taken};
-use crate::commands::brought::{environment, missing, program, read, version};
+use crate::commands::brought::{environment, program, read, version};
 use crate::commands::carry_out::RestartArgs;
 use crate::commands::data::{typed, writes};
+use crate::commands::placement::PlacementArgs;
 use crate::commands::probe::{probe_for, untrusted};
 use crate::commands::register::{from_file, survival};
 use crate::commands::sensitive::SensitiveFields;
@@ -81,6 +83,8 @@ pub(super) struct Flags {
     /// Image of the init container that brings this version and those before
     #[arg(long, value_name = "IMAGE")]
     image: Option<String>,
+    #[command(flatten)]
+    placement: PlacementArgs,
     /// At the end make every node the active one, and prove it
     #[arg(long, action = ArgAction::SetTrue)]
     rehearse_failover: bool,
@@ -120,18 +124,30 @@ pub(super) async fn gather(
     };
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {
         Some(name) => name,
-        None => only_plugin(&observed)?,
+        None => only_plugin(&observed, "Give it with --name or in the file of -f.")?,
     };
     let running = observed
         .mounts_of(PluginType::Secret, &name)
         .find(|(path, _)| flags.mounts.is_empty() || flags.mounts.contains(path));
-    let args = match (flags.args.is_empty(), yaml.plugin.args.is_empty(), &running) {
+    let entry = match &running {
+        Some((_, mount)) => running_entry(&world, &name, &mount.running_version).await?,
+        None => None,
+    };
+    let args = match (flags.args.is_empty(), yaml.plugin.args.is_empty(), &entry) {
         (false, _, _) => flags.args,
         (true, false, _) => yaml.plugin.args.clone(),
-        (true, true, Some((_, mount))) => args_of(&world, &name, &mount.running_version).await?,
+        (true, true, Some(entry)) => entry.args.clone(),
         (true, true, None) => Vec::new(),
     };
+    let directory = match world.site {
+        Some(_) => None,
+        None => place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?,
+    };
     let env = environment(&flags.env, &yaml)?;
+    let Carried { lines: env, unseen } = match &entry {
+        Some(entry) => carried(env, directory.as_deref(), &entry.command, ui)?,
+        None => Carried { lines: env, unseen: None },
+    };
     let taken = match image {
         Some(image) => Some(image.take(&name, flags.version.as_ref(), &observed, ui).await?),
         None => None,
@@ -142,8 +158,11 @@ pub(super) async fn gather(
     };
     let binary = read(&program, ui)?;
     let plugin = untrusted(&program, &args, &env, context, ui);
-    let probed = probe_for(&world, &binary, plugin.clone()).await?;
+    let probed = probe_for(&world, &binary, PluginType::Secret, plugin.clone()).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
+    if running.as_ref().is_some_and(|(_, mount)| mount.running_version != version.tagged()) {
+        unseen.iter().for_each(|text| ui.warn(text));
+    }
     let breaks = match running {
         Some((path, mount)) if !flags.allow_breaking && mount.running_version != version.tagged() => {
             breaking(&world.client, &path, plugin.clone(), ui).await?
@@ -151,7 +170,7 @@ pub(super) async fn gather(
         _ => Vec::new(),
     };
     if world.site.is_none() {
-        world.site = place::local(place::directory(flags.plugin_dir, &yaml, &observed.plugin_directory, ui)?);
+        world.site = place::local(directory);
     }
 
     let mounts = from_file(&yaml)?;
@@ -168,7 +187,11 @@ pub(super) async fn gather(
             flagged.into_iter().map(|(path, data)| WriteGoal { path, data }).collect();
         canary(flags.canary_config, flagged, mounts, flags.smoke)?
     };
-    let image = flags.image.or_else(|| taken.as_ref()?.reference().filter(|_| !flags.allow_ephemeral));
+    let named = flags.image.map(|image| (image, None));
+    let image = named.or_else(|| {
+        let taken = taken.as_ref().filter(|_| !flags.allow_ephemeral)?;
+        Some((taken.reference()?, Some(taken.brings().clone())))
+    });
     let survival = survival(image, flags.allow_ephemeral);
     let plugin = Plugin { kind: PluginType::Secret, name, version, args, env, binary, probed };
     let upgrade = Upgrade {
@@ -179,14 +202,15 @@ pub(super) async fn gather(
         trials,
         breaks,
         survival,
+        placement: flags.placement.placement(),
         rehearsal: if flags.rehearse_failover { Rehearsal::EveryNode } else { Rehearsal::None },
         sealed_restart: flags.restarts.sealed_restart(),
     };
     Ok((world, upgrade, taken))
 }
 
-/// The one plugin that is registered and mounted.
-pub(crate) fn only_plugin(observed: &Observed) -> Result<String, CommandError> {
+/// The one plugin that is registered and mounted; `how` says how another is named.
+pub(crate) fn only_plugin(observed: &Observed, how: &str) -> Result<String, CommandError> {
     let names: std::collections::BTreeSet<&str> = observed
         .catalog
         .iter()
@@ -195,21 +219,22 @@ pub(crate) fn only_plugin(observed: &Observed) -> Result<String, CommandError> {
         .collect();
     match names.iter().collect::<Vec<_>>()[..] {
         [name] => Ok((*name).to_owned()),
-        [] => Err(missing("the name of the plugin", "--name")),
-        _ => Err(missing("the name of the plugin", "--name")
+        [] => Err(CommandError::usage("the name of the plugin is missing, and none is mounted").hint(how)),
+        _ => Err(CommandError::usage("the name of the plugin is missing, and several are mounted")
+            .hint(how)
             .hint(format!("These are mounted: {}", names.into_iter().collect::<Vec<_>>().join(", ")))),
     }
 }
 
-/// What the server starts the running version with.
-async fn args_of(world: &World, name: &str, version: &str) -> Result<Vec<String>, CommandError> {
+/// What the server starts the running version with; `None` for what comes with the server.
+async fn running_entry(world: &World, name: &str, version: &str) -> Result<Option<Entry>, CommandError> {
     let version = Some(version.to_owned()).filter(|version| !version.is_empty());
     let name = EntryName { kind: PluginType::Secret, name: name.to_owned(), version };
     let entry = world.client.send(&catalog::Read(name)).await.map_err(|error| {
         CommandError::failed("could not read with which arguments the running version is started")
             .because(error)
     })?;
-    Ok(entry.map(|entry| entry.args).unwrap_or_default())
+    Ok(entry.filter(|entry| !entry.builtin))
 }
 
 /// The file's of each mount, else the flag's on every mount that is moved.

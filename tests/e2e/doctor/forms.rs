@@ -61,7 +61,7 @@ async fn fails_with_the_finding(code: i32, command: &[&str]) {
     let failed = server.doctor.program.run(command).await;
     assert_eq!(failed.code, Some(code), "{failed:?}");
     assert!(failed.stderr.contains("VTP-301"), "{}", failed.stderr);
-    assert!(failed.stderr.contains("docs/findings/VTP-301.md"), "{}", failed.stderr);
+    assert!(failed.stderr.contains("vault-token-plugin doctor --explain VTP-301"), "{}", failed.stderr);
 }
 
 #[tokio::test]

@@ -205,6 +205,37 @@ impl VaultServer {
         self.wait_health(200, "Vault is unsealed and active").await;
     }
 
+    /// Makes it hand over, and waits until it says that it stands by.
+    pub async fn step_down(&self) {
+        self.api("PUT", "sys/step-down", None).await.success();
+        self.wait_standby().await;
+    }
+
+    /// Waits until it serves.
+    pub async fn wait_active(&self) {
+        self.wait_health(200, "Vault is active").await;
+    }
+
+    /// Waits until it stands by.
+    pub async fn wait_standby(&self) {
+        self.wait_health(429, "Vault is a standby").await;
+    }
+
+    /// Waits until a node of its raft cluster can be elected.
+    async fn wait_vote(&self, node_id: &str) {
+        eventually("the node has a vote", async || {
+            let reply = self.api("GET", "sys/storage/raft/configuration", None).await.success();
+            let servers = reply["data"]["config"]["servers"].clone();
+            let is_it = |server: &Value| server["node_id"] == node_id && server["voter"] == true;
+            if servers.as_array().is_some_and(|list| list.iter().any(is_it)) {
+                Ok(())
+            } else {
+                Err(servers.to_string())
+            }
+        })
+        .await;
+    }
+
     /// Ends it as a service manager does, with SIGTERM, and waits for its end.
     pub async fn stop(&mut self) {
         self.end(Signal::TERM).await;

@@ -1,6 +1,7 @@
 //! Files out of a layer.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
@@ -34,13 +35,15 @@ impl Compression {
 }
 
 /// Puts the wanted files below `plugins/` into `place`, over those of layers before. Reads at most `budget` bytes of it, unpacked,
-/// else fails with [`io::ErrorKind::FileTooLarge`]. Returns what is left of them.
+/// else fails with [`io::ErrorKind::FileTooLarge`]. Returns what is left of them. `carried` becomes the names of all files that lie there
+/// after this layer, wanted or not.
 pub(super) fn take(
     mut layer: File,
     compression: Compression,
     wanted: &dyn Fn(&str) -> bool,
     place: &Path,
     budget: u64,
+    carried: &mut BTreeSet<String>,
 ) -> io::Result<u64> {
     let mut links = Vec::new();
     let left = Cell::new(budget);
@@ -50,8 +53,15 @@ pub(super) fn take(
         if let Some(gone) = name.strip_prefix(WHITEOUT) {
             // One that was not wanted is not there.
             let _ = std::fs::remove_file(place.join(gone));
-        } else if wanted(&name) {
-            match (entry.header().entry_type(), entry.link_name()?) {
+            carried.remove(gone);
+            continue;
+        }
+        let kind = entry.header().entry_type();
+        if [EntryType::Regular, EntryType::Link].contains(&kind) {
+            carried.insert(name.clone());
+        }
+        if wanted(&name) {
+            match (kind, entry.link_name()?) {
                 (EntryType::Regular, _) => write(&mut entry, &place.join(&name))?,
                 (EntryType::Link, Some(target)) => links.push((name, normal(&target))),
                 _ => {}
@@ -168,10 +178,32 @@ mod tests {
         let take = |budget| {
             let mut layer = layer.try_clone().unwrap();
             layer.seek(SeekFrom::Start(0)).unwrap();
-            take(layer, Compression::Gzip, &|_| true, place.path(), budget)
+            take(layer, Compression::Gzip, &|_| true, place.path(), budget, &mut BTreeSet::new())
         };
         assert_eq!(take(1 << 19).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert!(take(2 << 20).unwrap() < 1 << 20);
+    }
+
+    #[test]
+    fn an_image_carries_what_its_last_layer_leaves_wanted_or_not() {
+        let place = tempfile::tempdir().unwrap();
+        let mut carried = BTreeSet::new();
+        let mut then = |files: &[&str]| {
+            let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
+            for file in files {
+                let mut header = tar::Header::new_gnu();
+                header.set_size(1);
+                archive.append_data(&mut header, format!("plugins/{file}"), b"x".as_slice()).unwrap();
+            }
+            let mut layer = archive.into_inner().unwrap();
+            layer.seek(SeekFrom::Start(0)).unwrap();
+            let wanted = |file: &str| file == "custom-2.0.0";
+            take(layer, Compression::None, &wanted, place.path(), 1 << 20, &mut carried).unwrap();
+            carried.iter().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(then(&["custom-1.0.0", "other-1.0.0"]), ["custom-1.0.0", "other-1.0.0"]);
+        assert_eq!(then(&[".wh.custom-1.0.0", "custom-2.0.0"]), ["custom-2.0.0", "other-1.0.0"]);
+        assert!(place.path().join("custom-2.0.0").exists() && !place.path().join("other-1.0.0").exists());
     }
 
     #[test]

@@ -162,8 +162,8 @@ impl Run<'_> {
                 self.restart(node).await?;
                 Vec::new()
             }
-            Step::Persist { to, .. } => {
-                self.world.site.as_ref().ok_or(StepError::NoSite)?.persist(to).await?;
+            Step::Persist { to, files, .. } => {
+                self.world.site.as_ref().ok_or(StepError::NoSite)?.persist(to, files.as_ref()).await?;
                 Vec::new()
             }
             Step::HandOver { .. } => {

@@ -1,15 +1,18 @@
 //! What must hold of nodes before mounts are moved, and what has to be done to them afterwards.
 
-use vault_api::raft::Suffrage;
-
-use crate::decide::{Decision, WaitingOn};
-use crate::goal::{Goal, MountPath, Rehearsal, ReloadTarget, SealedRestart, Survival, Upgrade};
+use crate::decide::{Decision, Notice, WaitingOn};
+use crate::goal::{
+    Goal, MountPath, Placement, Rehearsal, ReloadTarget, SealedRestart, Survival, Target, Upgrade,
+};
+use crate::observed::others::{OtherNode, OtherNodes};
 use crate::observed::site::{
     Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion, Seal, SiteObserved,
 };
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
+use std::collections::BTreeSet;
+use vault_api::raft::Suffrage;
 
 /// Every node can be looked at, and is unsealed.
 ///
@@ -31,22 +34,86 @@ pub(super) fn fit(observed: &Observed, goal: &Goal) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// What is placed here is on every other node too, or somebody has said that it need not be.
+pub(super) fn unplaced(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Refusal> {
+    let (placement, site) = (goal.placement()?, observed.site.as_ref()?);
+    if !steps.iter().any(starts_binary) {
+        return None;
+    }
+    let vouched: &[String] = match placement {
+        Placement::AlsoOn(names) => names,
+        Placement::ThisNodeOnly => &[],
+    };
+    let left = observed.other_nodes.clone().without(vouched);
+    if left.nodes().is_empty() {
+        return None;
+    }
+    let (nodes, directory) = (names(left.nodes()), site.directory.clone());
+    match (left, placement) {
+        (OtherNodes::Elsewhere(_), _) => {
+            Some(Refusal::ServerElsewhere { address: observed.server.address.clone(), nodes, directory })
+        }
+        (_, Placement::ThisNodeOnly) => None,
+        (_, Placement::AlsoOn(_)) => {
+            Some(Refusal::OtherNodes { nodes, directory, file: file_name(observed, goal)? })
+        }
+    }
+}
+
+/// What is to be known of other nodes before the plan is confirmed.
+pub(super) fn not_proven(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+    let nodes = names(observed.other_nodes.nodes());
+    let said_to_have_it = *goal.placement()? != Placement::ThisNodeOnly;
+    (!nodes.is_empty() && steps.iter().any(starts_binary))
+        .then_some(Notice::OtherNodes { nodes, said_to_have_it })
+}
+
+fn names(nodes: &[OtherNode]) -> Vec<String> {
+    nodes.iter().map(|node| node.name.clone()).collect()
+}
+
+/// Whether another node runs, after a failover, what it did not run before.
+fn starts_binary(step: &Step) -> bool {
+    matches!(
+        step,
+        Step::PlaceBinary { .. }
+            | Step::RegisterVersion { .. }
+            | Step::EnableMount { .. }
+            | Step::TuneMount { .. }
+            | Step::SetPin { .. }
+    )
+}
+
+fn file_name(observed: &Observed, goal: &Goal) -> Option<String> {
+    match goal {
+        Goal::Register(register) => Some(register.plugin.file_name()),
+        Goal::Upgrade(upgrade) => Some(match &upgrade.target {
+            Target::Brought(plugin) => plugin.file_name(),
+            Target::Registered { kind, name, version } => observed
+                .entry(*kind, name, &version.tagged())
+                .map_or_else(|| format!("{name}-{version}"), crate::observed::CatalogEntry::file_name),
+        }),
+        Goal::Reload(_) | Goal::Deregister(_) | Goal::Collect(_) => None,
+    }
+}
+
 /// What is placed is still there when a node is started anew, or somebody has said that it need not be.
 pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Result<(), Refusal> {
     let Some(site) = &observed.site else { return Ok(()) };
     let refused = |what: String| match survival {
         Survival::NotNeeded => Ok(()),
-        Survival::Needed | Survival::Image(_) => Err(Refusal::NotKept { file: file.to_owned(), what }),
+        Survival::Needed | Survival::Image { .. } => Err(Refusal::NotKept { file: file.to_owned(), what }),
     };
     match &site.keeping {
         Keeping::Local | Keeping::Volume { .. } => Ok(()),
         Keeping::InitContainer { name, image, brings } => match (brings, survival) {
-            (Some(brings), _) if brings.contains(file) => Ok(()),
-            (_, Survival::Image(wanted)) if wanted == image => Ok(()),
-            (_, Survival::Image(_)) if site.restarts == Restarts::Rolling => {
+            (_, Survival::Image { image: wanted, .. }) if wanted == image => Ok(()),
+            (_, Survival::Image { .. }) if site.restarts == Restarts::Rolling => {
                 Err(Refusal::WouldRestart { container: name.clone() })
             }
-            (_, Survival::Image(_)) => Ok(()),
+            (_, Survival::Image { image, brings: Some(new) }) => brings_the_rest(observed, file, image, new),
+            (_, Survival::Image { .. }) => Ok(()),
+            (Some(brings), _) if brings.contains(file) => Ok(()),
             (Some(_), _) => {
                 refused(format!("the image {image} of the init container {name} does not bring it"))
             }
@@ -60,10 +127,54 @@ pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Resu
     }
 }
 
+/// Whether another image is named for the next start.
+pub(super) fn names_image(observed: &Observed, upgrade: &Upgrade) -> bool {
+    observed.site.as_ref().is_some_and(|site| persist(site, upgrade).is_some())
+}
+
+/// An image that is named for the next start loses no registered version that the one before it brings.
+fn brings_the_rest(
+    observed: &Observed,
+    file: &str,
+    image: &str,
+    brings: &BTreeSet<String>,
+) -> Result<(), Refusal> {
+    let mut lacks: Vec<String> = brought_so_far(observed).difference(brings).cloned().collect();
+    if !brings.contains(file) {
+        lacks.insert(0, file.to_owned());
+    }
+    if lacks.is_empty() { Ok(()) } else { Err(Refusal::ImageLacks { image: image.to_owned(), lacks }) }
+}
+
+/// The registered files that a node gets when it is started anew. Where that is not known, those that every node has.
+fn brought_so_far(observed: &Observed) -> BTreeSet<String> {
+    let registered = observed.catalog.iter().map(|entry| entry.file_name());
+    let Some(site) = &observed.site else { return BTreeSet::new() };
+    match &site.keeping {
+        Keeping::InitContainer { brings: Some(brings), .. } => {
+            registered.filter(|file| brings.contains(file)).collect()
+        }
+        Keeping::InitContainer { brings: None, .. } => {
+            registered.filter(|file| site.lacking(file, |_| true).is_empty()).collect()
+        }
+        _ => BTreeSet::new(),
+    }
+}
+
+/// What is to be known of an image that was not read, where it takes the place of one that brings more than `file`.
+pub(super) fn not_read(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+    let Goal::Upgrade(upgrade) = goal else { return None };
+    let Survival::Image { image, brings: None } = &upgrade.survival else { return None };
+    let file = file_name(observed, goal)?;
+    let needed: Vec<String> = brought_so_far(observed).into_iter().filter(|known| *known != file).collect();
+    let is_named = steps.iter().any(|step| matches!(step, Step::Persist { .. }));
+    (is_named && !needed.is_empty()).then(|| Notice::ImageNotRead { image: image.clone(), needed })
+}
+
 /// As [`kept`], where nothing is done about what a node is started with.
 pub(super) fn kept_as_it_is(observed: &Observed, file: &str, survival: &Survival) -> Result<(), Refusal> {
     if let Some(SiteObserved { keeping: Keeping::InitContainer { name, image, .. }, .. }) = &observed.site
-        && let Survival::Image(wanted) = survival
+        && let Survival::Image { image: wanted, .. } = survival
         && image != wanted
     {
         let what = format!("the init container {name} has the image {image}, and not {wanted}");
@@ -246,8 +357,15 @@ pub(crate) fn unsettled(observed: &Observed) -> Option<WaitingOn> {
 
 fn persist(site: &SiteObserved, upgrade: &Upgrade) -> Option<Step> {
     match (&site.keeping, &upgrade.survival) {
-        (Keeping::InitContainer { image, name, .. }, Survival::Image(wanted)) if image != wanted => {
-            Some(Step::Persist { container: name.clone(), from: image.clone(), to: wanted.clone() })
+        (Keeping::InitContainer { image, name, .. }, Survival::Image { image: wanted, brings })
+            if image != wanted =>
+        {
+            Some(Step::Persist {
+                container: name.clone(),
+                from: image.clone(),
+                to: wanted.clone(),
+                files: brings.clone(),
+            })
         }
         _ => None,
     }

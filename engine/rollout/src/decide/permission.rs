@@ -75,7 +75,7 @@ pub(super) fn denied(observed: &Observed, goal: &Goal) -> Option<Refusal> {
         return None;
     }
     let mut needs: BTreeMap<String, Vec<&'static str>> =
-        observed.caller.denied.iter().map(|path| (path.clone(), vec!["read"])).collect();
+        observed.caller.denied.iter().map(|path| (path.clone(), vec![to_read(path)])).collect();
     for path in paths(goal, &observed.mounts) {
         let lacks = |capability| match observed.caller.capabilities.as_ref().and_then(|held| held.get(&path))
         {
@@ -94,6 +94,11 @@ pub(super) fn denied(observed: &Observed, goal: &Goal) -> Option<Refusal> {
         }
     }
     refused(needs)
+}
+
+/// What it takes to read a path.
+fn to_read(path: &str) -> &'static str {
+    if path.ends_with("sys/namespaces") { "list" } else { "read" }
 }
 
 /// Refused because a step would not be allowed; `None` also where the server does not tell.

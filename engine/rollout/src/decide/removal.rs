@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use vault_api::catalog::PluginType;
 
 use crate::goal::{Collect, Deregister, Versions};
+use crate::observed::site::NodeName;
 use crate::observed::{CatalogEntry, Observed};
 use crate::refusal::{Need, Refusal};
 use crate::step::Step;
@@ -20,6 +21,7 @@ struct Named {
 
 pub(super) fn deregister_step(observed: &Observed, goal: &Deregister) -> Result<Option<Step>, Refusal> {
     let Deregister { kind, name, versions } = goal;
+    whole(observed)?;
     // Only secrets engines are listed with what they run.
     if *kind != PluginType::Secret {
         return Err(Refusal::UseNotSeen { kind: *kind, name: name.clone() });
@@ -41,7 +43,8 @@ pub(super) fn deregister_step(observed: &Observed, goal: &Deregister) -> Result<
     Ok(removal(observed, &doomed))
 }
 
-pub(super) fn collect_step(observed: &Observed, goal: &Collect) -> Option<Step> {
+pub(super) fn collect_step(observed: &Observed, goal: &Collect) -> Result<Option<Step>, Refusal> {
+    whole(observed)?;
     let names: BTreeSet<String> = known(observed)
         .into_iter()
         .filter(|known| known.kind == PluginType::Secret)
@@ -49,7 +52,15 @@ pub(super) fn collect_step(observed: &Observed, goal: &Collect) -> Option<Step> 
         .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
         .collect();
     let doomed: Vec<Named> = names.iter().flat_map(|name| garbage(observed, name, goal.keep)).collect();
-    removal(observed, &doomed)
+    Ok(removal(observed, &doomed))
+}
+
+/// All namespaces share one catalog, so that only the root sees everybody who uses a version.
+fn whole(observed: &Observed) -> Result<(), Refusal> {
+    match &observed.namespace {
+        Some(namespace) => Err(Refusal::NamespaceSeesPart { namespace: namespace.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// The versions of a secrets engine that nothing can need: older than what is needed, and not among the `keep` before it.
@@ -66,6 +77,7 @@ fn garbage(observed: &Observed, name: &str, keep: usize) -> Vec<Named> {
         .into_iter()
         .filter_map(|named| version(&named).map(|version| (version, named)))
         .filter(|(version, _)| *version < newest)
+        .filter(|(version, _)| !is_linked(observed, &format!("{name}-{version}")))
         .collect();
     older.sort();
     let registered = |(version, _): &(Version, Named)| {
@@ -82,6 +94,11 @@ fn garbage(observed: &Observed, name: &str, keep: usize) -> Vec<Named> {
         }
     }
     doomed
+}
+
+/// Whether a file is a link: somebody else keeps what it leads to, and would make it again.
+fn is_linked(observed: &Observed, file: &str) -> bool {
+    observed.site.iter().flat_map(|site| site.nodes.values()).any(|node| node.links.contains(file))
 }
 
 /// The catalog before the files: what is registered must be there.
@@ -102,7 +119,9 @@ fn removal(observed: &Observed, doomed: &[Named]) -> Option<Step> {
 
 fn remove_file(observed: &Observed, file: &str) -> Option<Step> {
     let site = observed.site.as_ref()?;
-    let nodes = observed.nodes_with(file);
+    let is_link = |name: &NodeName| site.nodes.get(name).is_some_and(|node| node.links.contains(file));
+    let mut nodes = observed.nodes_with(file);
+    nodes.retain(|name| !is_link(name));
     let (directory, file) = (site.directory.clone(), file.to_owned());
     (!nodes.is_empty()).then_some(Step::RemoveFile { nodes, directory, file })
 }
@@ -141,14 +160,15 @@ fn known(observed: &Observed) -> BTreeSet<Named> {
 fn need(observed: &Observed, named: &Named) -> Option<Need> {
     let Named { kind, name, version } = named;
     let mount = |wanted: &dyn Fn(&crate::observed::MountObserved) -> bool| {
-        let mut mounts = observed.mounts.iter().filter(|(_, mount)| mount.plugin == *name);
+        let mut mounts =
+            observed.mounts.iter().chain(&observed.below).filter(|(_, mount)| mount.plugin == *name);
         mounts.find(|(_, mount)| wanted(mount)).map(|(path, _)| path.clone())
     };
     if *kind == PluginType::Secret {
         if let Some(path) = mount(&|mount| mount.running_version == *version) {
             return Some(Need::RunningAt { path });
         }
-        if let Some(path) = mount(&|mount| mount.configured_version == *version) {
+        if let Some(path) = mount(&|mount| observed.configured(mount) == version) {
             return Some(Need::ConfiguredAt { path });
         }
     }
@@ -167,8 +187,8 @@ mod tests {
     use super::*;
     use crate::decide::{Decision, decide, plan};
     use crate::goal::Goal;
-    use crate::observed::Pins;
     use crate::observed::site::{PluginFile, Process};
+    use crate::observed::{MountObserved, Pins};
 
     /// The fleet, which runs 1.0.0, with other versions registered and in place.
     fn fleet_with(versions: &[&str]) -> Observed {
@@ -267,6 +287,28 @@ mod tests {
         };
         observed.catalog.push(other);
         assert_eq!(shown(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
+    }
+
+    #[test]
+    fn what_a_namespace_below_runs_is_kept_and_from_below_nothing_is_removed() {
+        let mut observed = fleet_with(&["0.7.0", "0.8.0"]);
+        let theirs = MountObserved {
+            configured_version: "v0.7.0".into(),
+            running_version: "v0.7.0".into(),
+            ..observed.mounts["custom/"].clone()
+        };
+        observed.below.insert("team/custom/".into(), theirs);
+        assert_eq!(shown(&observed, &gc(0)).len(), 2);
+        let these = Versions::These(vec!["0.7.0".parse().expect("a version")]);
+        let Decision::Refuse(refusal) = decide(&observed, &deregister(these)) else {
+            panic!("not refused");
+        };
+        assert_eq!(refusal.to_string(), "custom v0.7.0 is still needed: team/custom/ runs it");
+        observed.namespace = Some("team".into());
+        for goal in [gc(0), deregister(Versions::All)] {
+            let decision = decide(&observed, &goal);
+            assert!(matches!(decision, Decision::Refuse(Refusal::NamespaceSeesPart { .. })), "{decision:?}");
+        }
     }
 
     #[test]

@@ -11,9 +11,10 @@ use vault_api::health::Product;
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
 use crate::goal::{
-    Canary, Downgrade, Goal, MountGoal, Plugin, Register, Rehearsal, Rewrite, SealedRestart, Survival,
-    Target, Upgrade, Wanted, WriteGoal,
+    Canary, Downgrade, Goal, MountGoal, Placement, Plugin, Register, Rehearsal, Rewrite, SealedRestart,
+    Survival, Target, Upgrade, Wanted, WriteGoal,
 };
+use crate::observed::others::OtherNodes;
 use crate::observed::site::{
     Holder, HolderEvidence, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process,
     Role, RunningVersion, Seal, SiteObserved, SiteState,
@@ -45,9 +46,12 @@ pub(crate) fn bare_server() -> Observed {
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
         site: Some(SiteObserved::local(Path::new("/vault/plugins"), empty_node())),
+        other_nodes: OtherNodes::Beside(Vec::new()),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
+        below: BTreeMap::new(),
+        namespace: None,
         irrevocable_leases: None,
         raft: Raft::NotAsked,
         writes: vec![WriteObserved {
@@ -73,6 +77,7 @@ pub(crate) fn empty_node() -> NodeObserved {
         free_bytes: Some(1 << 30),
         interpreter_present: true,
         files: Vec::new(),
+        links: std::collections::BTreeSet::new(),
         processes: Vec::new(),
         oddities: Oddities::default(),
         vault: None,
@@ -146,6 +151,7 @@ pub(crate) fn register() -> Register {
         rewrite: Rewrite::Never,
         survival: Survival::Needed,
         sealed_restart: SealedRestart::Refuse,
+        placement: Placement::default(),
     }
 }
 
@@ -192,6 +198,7 @@ pub(crate) fn upgrade() -> Upgrade {
         trials: Vec::new(),
         breaks: Vec::new(),
         survival: Survival::Needed,
+        placement: Placement::default(),
         rehearsal: Rehearsal::None,
         sealed_restart: SealedRestart::Refuse,
     }

@@ -5,7 +5,8 @@ use vault_api::pins::Pin;
 use super::samples::{SHA, bare_server, empty_node, goal, holder, register, server_with};
 use super::*;
 use crate::binary::{Elf, Format, Linkage, Machine, Probe};
-use crate::goal::{Downgrade, Register, SealedRestart};
+use crate::goal::{Deregister, Downgrade, Placement, Register, SealedRestart, Versions};
+use crate::observed::others::{OtherNode, OtherNodes};
 use crate::observed::site::{Exposure, NodeName, NodeObserved, SiteKind, SiteState};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
@@ -316,4 +317,76 @@ fn an_unversioned_entry_beside_it_is_said() {
     });
     let notices = plan(&observed, &goal(register())).expect("a plan").notices;
     assert_eq!(notices, [Notice::UnversionedEntry { name: "custom".into() }]);
+}
+
+#[test]
+fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done() {
+    let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
+    let with = |placement: Placement| goal(Register { placement, ..register() });
+    let also = |names: &[&str]| Placement::AlsoOn(names.iter().map(|&name| name.to_owned()).collect());
+    let mut observed = bare_server();
+    observed.other_nodes = OtherNodes::Beside(vec![node("b"), node("c")]);
+    for (placement, left) in
+        [(also(&[]), vec!["b", "c"]), (also(&["b"]), vec!["c"]), (also(&["d", "c"]), vec!["b"])]
+    {
+        let Decision::Refuse(Refusal::OtherNodes { nodes, .. }) = decide(&observed, &with(placement)) else {
+            panic!("not refused");
+        };
+        assert_eq!(nodes, left);
+    }
+    for (placement, said) in [(also(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
+        let made = plan(&observed, &with(placement)).expect("a plan");
+        let nodes = vec!["b".to_owned(), "c".to_owned()];
+        assert_eq!(made.notices, [Notice::OtherNodes { nodes, said_to_have_it: said }]);
+    }
+
+    // A directory of that name on another machine is never the server's.
+    observed.other_nodes = OtherNodes::Elsewhere(vec![node("a")]);
+    for placement in [also(&[]), Placement::ThisNodeOnly] {
+        let decision = decide(&observed, &with(placement));
+        assert!(matches!(decision, Decision::Refuse(Refusal::ServerElsewhere { .. })), "{decision:?}");
+    }
+    assert!(matches!(decide(&observed, &with(also(&["a"]))), Decision::Do(_)));
+
+    // Nothing is asked of somebody for whom there is nothing to do.
+    let mut done = server_with("1.2.3", SHA);
+    done.other_nodes = observed.other_nodes;
+    assert_eq!(decide(&done, &with(also(&[]))), Decision::Done);
+}
+
+#[test]
+fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
+    let latest = |version: &str, sha256: &str| {
+        let mut observed = server_with(version, sha256);
+        observed.mounts.get_mut("custom/").expect("a mount").configured_version = "latest".into();
+        observed
+    };
+    assert_eq!(decide(&latest("1.2.3", SHA), &goal(register())), Decision::Done);
+    assert_eq!(
+        shown(&latest("1.0.0", "bb"), &goal(register())),
+        ["place custom-1.2.3 in /vault/plugins", "register secret plugin custom v1.2.3", "reload custom/"]
+    );
+    let reload = Goal::Reload(Reload {
+        target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
+        sealed_restart: SealedRestart::Refuse,
+    });
+    let observed = latest("1.2.3", SHA);
+    let reloaded = observed.after(&Step::ReloadMount { path: "custom".parse().expect("a path") });
+    assert_eq!(decide(&reloaded, &reload), Decision::Done);
+    let (findings, _) = crate::diagnose::diagnose(&observed);
+    assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), Vec::<&str>::new());
+
+    // Registered and not yet started: the next start runs it.
+    let mut observed = latest("1.0.0", "bb");
+    let newer = CatalogEntry { version: "v1.10.0".into(), command: None, ..observed.catalog[0].clone() };
+    observed.catalog.push(newer);
+    let needed = Deregister {
+        kind: PluginType::Secret,
+        name: "custom".into(),
+        versions: Versions::These(vec!["1.10.0".parse().expect("a version")]),
+    };
+    let Decision::Refuse(refusal) = decide(&observed, &Goal::Deregister(needed)) else {
+        panic!("not refused")
+    };
+    assert_eq!(refusal.to_string(), "custom v1.10.0 is still needed: custom/ is configured to run it");
 }

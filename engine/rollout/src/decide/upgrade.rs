@@ -80,7 +80,7 @@ impl<'a> View<'a> {
                 Some(_) => {}
             }
         }
-        if self.needs_switch() {
+        if self.needs_switch() || nodes::names_image(observed, upgrade) {
             let file = self.file_name();
             nodes::kept(observed, &file, &upgrade.survival)?;
         }
@@ -93,12 +93,31 @@ impl<'a> View<'a> {
             let (name, pinned) = (upgrade.name().to_owned(), pinned.to_owned());
             return Err(Refusal::PinMovesAll { name, pinned, path });
         }
+        if let Some(pinned) = self.pinned().filter(|pinned| *pinned != self.tagged) {
+            self.check_pin(pinned)?;
+        }
         for (path, mount) in self.mounts() {
             self.check_order(&path, mount)?;
             check::reloaded(observed, &path)?;
             check::process(observed, &path)?;
         }
         check::canary(observed, &upgrade.canary_path(), &self.tagged, self.sha256())
+    }
+
+    /// A pin holds the mounts of every namespace, and only those of this one are moved, proven and undone.
+    fn check_pin(&self, pinned: &str) -> Result<(), Refusal> {
+        if let Some(namespace) = &self.observed.namespace {
+            return Err(Refusal::NamespaceSeesPart { namespace: namespace.clone() });
+        }
+        let mut below = self.observed.below.iter().filter(|(_, mount)| mount.plugin == self.upgrade.name());
+        match below.next() {
+            Some((path, _)) => Err(Refusal::PinMovesBelow {
+                name: self.upgrade.name().to_owned(),
+                pinned: pinned.to_owned(),
+                path: path.clone(),
+            }),
+            None => Ok(()),
+        }
     }
 
     fn check_registered(&self) -> Result<(), Refusal> {

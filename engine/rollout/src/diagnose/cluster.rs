@@ -62,8 +62,20 @@ const HELD: Known = Known {
     shown: Shown::OnPods("doctor::nodes::vtp_806_another_operator_holds_the_lease"),
 };
 
-pub(super) const ALL: &[&Known] = &[&NOT_READY, &NODE_SEALED, &FORGETS, &IMAGE_LACKS, &ROLLS, &HELD];
-pub(super) const CHECKS: &[Check] = &[nodes, keeping, rolls, held];
+const OTHER_NODES: Known = Known {
+    id: "VTP-807",
+    title: "the server has nodes that this machine cannot look at",
+    severity: Severity::Risk,
+    consequence: "Where one of them lacks a registered binary, the plugin's mounts fail when it becomes active.",
+    cure: "Put every registered file into the plugin directory of each, then name them with --placed-on. `vault operator step-down` \
+           proves it: the mounts must answer while each is the active node.",
+    says: &[],
+    shown: Shown::OnServer("nodes::vtp_807_a_failover_to_a_node_without_the_file_breaks_the_mount"),
+};
+
+pub(super) const ALL: &[&Known] =
+    &[&NOT_READY, &NODE_SEALED, &FORGETS, &IMAGE_LACKS, &ROLLS, &HELD, &OTHER_NODES];
+pub(super) const CHECKS: &[Check] = &[nodes, other_nodes, keeping, rolls, held];
 
 fn nodes(observed: &Observed) -> Vec<Finding> {
     let nodes = observed.site.iter().flat_map(|site| &site.nodes);
@@ -78,6 +90,15 @@ fn nodes(observed: &Observed) -> Vec<Finding> {
         }
     };
     nodes.filter_map(finding).collect()
+}
+
+/// Somebody who vouches for a node names it to `doctor` too.
+fn other_nodes(observed: &Observed) -> Vec<Finding> {
+    let names: Vec<&str> = observed.other_nodes.nodes().iter().map(|node| node.name.as_str()).collect();
+    if names.is_empty() || observed.catalog.is_empty() {
+        return Vec::new();
+    }
+    vec![OTHER_NODES.at(observed.server.address.clone(), format!("the server names {}", names.join(", ")))]
 }
 
 fn keeping(observed: &Observed) -> Vec<Finding> {

@@ -65,7 +65,7 @@ impl Serialize for Known {
         out.serialize_field("severity", &self.severity)?;
         out.serialize_field("consequence", self.consequence)?;
         out.serialize_field("cure", self.cure)?;
-        out.serialize_field("link", &self.link())?;
+        out.serialize_field("explain", &self.explain())?;
         out.end()
     }
 }

@@ -72,8 +72,8 @@ pub struct Finding {
     pub cure: &'static str,
     /// The same as command lines; none where only a person can know them.
     pub commands: Vec<String>,
-    /// Its page, below the documentation.
-    pub link: String,
+    /// The command that prints its page.
+    pub explain: String,
 }
 
 /// Something that was not looked at, so that nothing is said of it.
@@ -86,9 +86,9 @@ pub struct NotSeen {
 }
 
 impl Known {
-    /// Where its page is, below the documentation.
-    pub fn link(&self) -> String {
-        format!("docs/findings/{}.md", self.id)
+    /// The command that prints its page.
+    pub fn explain(&self) -> String {
+        format!("vault-token-plugin doctor --explain {}", self.id)
     }
 
     pub(super) fn at(&self, subject: impl Into<String>, evidence: impl Into<String>) -> Finding {
@@ -101,7 +101,7 @@ impl Known {
             consequence: self.consequence,
             cure: self.cure,
             commands: Vec::new(),
-            link: self.link(),
+            explain: self.explain(),
         }
     }
 }

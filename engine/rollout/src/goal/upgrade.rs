@@ -1,8 +1,10 @@
 //! What `upgrade` and `rollback` want: every mount of a plugin on one version, and proof of it.
 
+use std::collections::BTreeSet;
+
 use vault_api::catalog::PluginType;
 
-use super::{Downgrade, MountPath, Plugin, SealedRestart, WriteGoal};
+use super::{Downgrade, MountPath, Placement, Plugin, SealedRestart, WriteGoal};
 use crate::version::Version;
 
 /// Goal of `upgrade` and of `rollback`.
@@ -22,6 +24,8 @@ pub struct Upgrade {
     pub breaks: Vec<String>,
     /// Whether the version must still be there when a node is started anew.
     pub survival: Survival,
+    /// What is known of nodes that this machine cannot look at.
+    pub placement: Placement,
     /// Whether every node is made the active one, at the end.
     pub rehearsal: Rehearsal,
     /// Whether nodes are restarted that do not unseal themselves.
@@ -35,7 +39,12 @@ pub enum Survival {
     #[default]
     Needed,
     /// It must, and this image brings it.
-    Image(String),
+    Image {
+        /// Its name.
+        image: String,
+        /// The files in it; `None` where it was not read.
+        brings: Option<BTreeSet<String>>,
+    },
     /// It need not: somebody has said so.
     NotNeeded,
 }
@@ -160,6 +169,7 @@ mod tests {
             trials: Vec::new(),
             breaks: Vec::new(),
             survival: Survival::Needed,
+            placement: Placement::default(),
             rehearsal: Rehearsal::None,
             sealed_restart: SealedRestart::Refuse,
         };

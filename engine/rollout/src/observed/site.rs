@@ -97,6 +97,9 @@ pub struct NodeObserved {
     pub interpreter_present: bool,
     /// Files named `<name>-<semver>`, hashed.
     pub files: Vec<PluginFile>,
+    /// Those of them that are links, as OpenBao makes them to what it takes out of images: whoever has made one keeps it.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub links: BTreeSet<String>,
     /// Processes that run from the directory.
     pub processes: Vec<Process>,
     /// What only a closer look shows.
@@ -394,6 +397,7 @@ impl NodeObserved {
             free_bytes: None,
             interpreter_present: true,
             files: Vec::new(),
+            links: BTreeSet::new(),
             processes: Vec::new(),
             oddities: Oddities::default(),
             vault: None,

@@ -21,7 +21,7 @@ mod server;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -412,6 +412,21 @@ fn loader(statefulset: &StatefulSet) -> Option<String> {
     init_containers(statefulset).find(|container| keeping::is_loader(container))?.image.clone()
 }
 
+/// What [`Site::persist`] has written down of an image that no pod has run yet: with that, a rollback knows what the image brings.
+const IMAGE_FILES: &str = "vault-token-plugin/image-files";
+
+/// What is in the image of that name, as was read when it was named.
+fn named_files(statefulset: &StatefulSet, image: &str) -> Option<BTreeSet<String>> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        image: String,
+        files: BTreeSet<String>,
+    }
+    let written = statefulset.metadata.annotations.as_ref()?.get(IMAGE_FILES)?;
+    let named: Named = serde_json::from_str(written).ok()?;
+    (named.image == image).then_some(named.files)
+}
+
 fn init_containers(statefulset: &StatefulSet) -> impl Iterator<Item = &Container> {
     let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     pod.into_iter().flat_map(|pod| pod.init_containers.iter().flatten())
@@ -468,8 +483,8 @@ impl Site for KubernetesSite {
             nodes.insert(name, seen.node);
             brought.extend(seen.brought);
         }
-        if let Keeping::InitContainer { brings, .. } = &mut keeping {
-            *brings = brings::by_all(brought);
+        if let Keeping::InitContainer { image, brings, .. } = &mut keeping {
+            *brings = brings::by_all(brought).or_else(|| named_files(&statefulset, image));
         }
         let restarts = keeping::restarts(&statefulset);
         let directory = directory.unwrap_or_default();
@@ -540,7 +555,7 @@ impl Site for KubernetesSite {
         Ok(restart::restart(&self.0.cluster, node, uid, unready).await?)
     }
 
-    async fn persist(&self, image: &str) -> Result<(), SiteError> {
+    async fn persist(&self, image: &str, files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
         let statefulset = self.0.statefulset().await?;
         let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
         let directory = self.0.current_directory().await?;
@@ -557,7 +572,10 @@ impl Site for KubernetesSite {
         }
         // The version that was looked at: whoever has changed the strategy since then is not overruled.
         let patch = Patch::Strategic(json!({
-            "metadata": {"resourceVersion": statefulset.metadata.resource_version},
+            "metadata": {
+                "resourceVersion": statefulset.metadata.resource_version,
+                "annotations": {IMAGE_FILES: files.map(|files| json!({"image": image, "files": files}).to_string())},
+            },
             "spec": {"template": {"spec": {"initContainers": [{"name": container, "image": image}]}}},
         }));
         let (api, params) = (self.0.cluster.statefulsets(), PatchParams::default());

@@ -2,10 +2,11 @@
 
 pub(crate) mod closely;
 mod digests;
+pub(crate) mod environment;
 mod exposure;
 mod part;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -127,6 +128,7 @@ impl LocalSite {
             free_bytes,
             interpreter_present: question.binary.as_ref().is_none_or(interpreter_present),
             processes: self.processes(&files),
+            links: self.links(&files),
             files,
             oddities,
             vault: None,
@@ -279,17 +281,33 @@ impl LocalSite {
         Ok(files)
     }
 
+    /// Those files that are links within the directory; one that leads out of it is started by no server.
+    fn links(&self, files: &[PluginFile]) -> BTreeSet<String> {
+        let Ok(directory) = fs::canonicalize(&self.directory) else { return BTreeSet::new() };
+        let is_link = |file: &&PluginFile| {
+            let path = directory.join(&file.name);
+            path.is_symlink() && fs::canonicalize(&path).is_ok_and(|real| real.starts_with(&directory))
+        };
+        files.iter().filter(is_link).map(|file| file.name.clone()).collect()
+    }
+
     /// What runs from the directory, as far as this user may see it. A file whose name still stands is what its processes run.
     fn processes(&self, files: &[PluginFile]) -> Vec<Process> {
         let Ok(directory) = fs::canonicalize(&self.directory) else { return Vec::new() };
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let linked: BTreeMap<PathBuf, String> = self
+            .links(files)
+            .into_iter()
+            .filter_map(|file| Some((fs::canonicalize(directory.join(&file)).ok()?, file)))
+            .collect();
         let mut processes: Vec<Process> = entries
             .flatten()
             .filter_map(|entry| {
                 let pid = entry.file_name().to_str()?.parse().ok()?;
                 let link = entry.path().join("exe");
                 let executable = fs::read_link(&link).ok()?;
-                let file = executable.strip_prefix(&directory).ok()?.to_str()?.to_owned();
+                let file = executable.strip_prefix(&directory).ok()?.to_str()?;
+                let file = linked.get(&executable).map_or(file, String::as_str).to_owned();
                 let known = files.iter().find(|known| known.name == file).map(|known| known.sha256.clone());
                 Some(Process { pid, sha256: known.or_else(|| self.digests.of(&link).ok()), file })
             })
@@ -354,7 +372,7 @@ impl Site for LocalSite {
         Err(SiteError::NotOffered { what: "start its server anew" })
     }
 
-    async fn persist(&self, _image: &str) -> Result<(), SiteError> {
+    async fn persist(&self, _image: &str, _files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
         Err(SiteError::NotOffered { what: "be filled from an image" })
     }
 }
@@ -414,6 +432,7 @@ mod tests {
     use rustix::fs::FlockOperation;
 
     use super::*;
+    use crate::observed::CatalogEntry;
     use crate::site::Age;
 
     fn source(directory: &Path, content: &[u8]) -> Binary {
@@ -505,6 +524,47 @@ mod tests {
         let error = LocalSite::new(to.path()).place(&binary, "custom-1.2.3", &mut |_, _| ());
         assert!(matches!(error, Err(SiteError::Corrupt { .. })));
         assert_eq!(fs::read_dir(to.path()).expect("listed").count(), 0);
+    }
+
+    #[test]
+    fn a_link_that_the_server_has_made_is_neither_collected_nor_unknown() {
+        use crate::decide::{plan, samples};
+        use crate::goal::{Collect, Goal};
+        use crate::site::Age;
+
+        let base = tempfile::tempdir().expect("a directory");
+        let directory = fs::canonicalize(base.path()).expect("a path");
+        // As OpenBao keeps what it has taken out of an image.
+        let cache = directory.join(".oci-cache/0badcafe");
+        fs::create_dir_all(&cache).expect("made");
+        for version in ["0.9.0", "1.0.0"] {
+            let file = format!("custom-{version}");
+            fs::write(cache.join(&file), "a plugin").expect("written");
+            std::os::unix::fs::symlink(cache.join(&file), directory.join(&file)).expect("linked");
+        }
+        let site = LocalSite::new(&directory);
+        let question = Question {
+            servers: PluginDirectory::NotShown,
+            plugin: None,
+            binary: None,
+            look: Look::Closely { files: BTreeSet::new() },
+            needed: None,
+            age: Age::Now,
+        };
+        let node = site.look(&question).expect("looked at");
+        assert_eq!(node.files.len(), 2);
+        assert!(node.oddities.links.is_empty() && node.oddities.leftovers.is_empty(), "{:?}", node.oddities);
+        let mut observed = samples::server_with("1.0.0", "bb");
+        let before = CatalogEntry { version: "v0.9.0".into(), ..observed.catalog[0].clone() };
+        observed.site = Some(SiteObserved::local(&directory, node));
+        for registered in [false, true] {
+            if registered {
+                observed.catalog.push(CatalogEntry { command: None, ..before.clone() });
+            }
+            let gc = Goal::Collect(Collect { name: None, keep: 0 });
+            let made = plan(&observed, &gc).expect("a plan");
+            assert_eq!(made.steps, Vec::new());
+        }
     }
 
     #[test]

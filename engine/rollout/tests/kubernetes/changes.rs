@@ -203,9 +203,20 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
         brings,
     };
     assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
-    site.persist("localhost/plugins:2").await.unwrap();
-    site.persist("localhost/plugins:2").await.unwrap();
-    assert_eq!(look(&site).await.keeping, of("localhost/plugins:2", None), "no pod has that image yet");
+    let files = BTreeSet::from(["custom-1.0.0".to_owned()]);
+    site.persist("localhost/plugins:2", Some(&files)).await.unwrap();
+    site.persist("localhost/plugins:2", Some(&files)).await.unwrap();
+    assert_eq!(
+        look(&site).await.keeping,
+        of("localhost/plugins:2", Some(files)),
+        "no pod has that image yet, and what is in it was said"
+    );
+    // Of another image nothing is known. The cluster may be writing down what it thinks of the one before.
+    eventually("another image is named", async || {
+        site.persist("localhost/plugins:3", None).await.map_err(|error| error.to_string())
+    })
+    .await;
+    assert_eq!(look(&site).await.keeping, of("localhost/plugins:3", None));
     assert_eq!(by_hand.pods.uid("vault-0").await, before);
 
     let rolling = Lab::new(|pods| {
@@ -213,7 +224,7 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
     })
     .await;
     let site = rolling.site().await;
-    let refused = site.persist("localhost/plugins:2").await;
+    let refused = site.persist("localhost/plugins:2", None).await;
     assert!(
         matches!(refused, Err(SiteError::Kubernetes(KubernetesError::WouldRestart { .. }))),
         "{refused:?}"

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use rollout::{
-    Answering, Caller, Machine, NodeServer, Oddities, PluginFile, Process, Raft, Restarts, RunningVersion,
-    Seal, Server, SiteKind, SiteState, ThisRun, WriteObserved,
+    Answering, Caller, Machine, NodeServer, Oddities, OtherNodes, PluginFile, Process, Raft, Restarts,
+    RunningVersion, Seal, Server, SiteKind, SiteState, ThisRun, WriteObserved,
 };
 use vault_api::health::Product;
 use vault_api::pins::Pin;
@@ -23,6 +23,9 @@ fn server() -> Observed {
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
         site: None,
+        other_nodes: OtherNodes::NotAsked,
+        below: BTreeMap::new(),
+        namespace: None,
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
@@ -68,6 +71,7 @@ fn node(role: Role, versions: &[&str], runs: &[&str]) -> NodeObserved {
         machine: Machine::X86_64,
         free_bytes: Some(5 << 30),
         interpreter_present: true,
+        links: BTreeSet::new(),
         files: versions
             .iter()
             .map(|version| PluginFile { name: file(version), sha256: sha(version), mode: 0o755 })

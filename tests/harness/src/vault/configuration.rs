@@ -161,6 +161,42 @@ impl VaultServerBuilder {
     ///
     /// When Vault cannot be built or does not start; the message holds its log.
     pub async fn start(self) -> VaultServer {
+        let audit = self.audit == Audit::ToFile;
+        let mut server = self.spawn("only").await;
+        server.initialise().await;
+        server.unseal().await;
+        if audit {
+            let device =
+                json!({"type": "file", "options": {"file_path": server.inside(server.audit_file())}});
+            server.api("PUT", "sys/audit/file", Some(device)).await.success();
+        }
+        server
+    }
+
+    /// Starts another node of the raft cluster of `first`, with a plugin directory of its own, and waits until it is a
+    /// standby that can be elected. It has the keys of `first`, and an audit device only where that has one.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start, or is not taken in.
+    pub async fn join(self, first: &VaultServer, node_id: &str) -> VaultServer {
+        let mut server = self.storage(Storage::Raft).spawn(node_id).await;
+        server.unseal_key = first.unseal_key().to_owned();
+        server.root_token = first.root_token().to_owned();
+        // It would have to be healthy for ten seconds before it gets its vote.
+        let autopilot = json!({"server_stabilization_time": "1s"});
+        first.api("POST", "sys/storage/raft/autopilot/configuration", Some(autopilot)).await.success();
+        let leader = json!({"leader_api_addr": first.address()});
+        server.api("POST", "sys/storage/raft/join", Some(leader)).await.success();
+        let key = json!({"key": server.unseal_key});
+        server.api("PUT", "sys/unseal", Some(key)).await.success();
+        server.wait_standby().await;
+        first.wait_vote(node_id).await;
+        server
+    }
+
+    /// A process that answers, and has no keys yet.
+    async fn spawn(self, node_id: &str) -> VaultServer {
         let binary = match self.product {
             Product::Vault => build::vault().await,
             Product::OpenBao => build::openbao().await,
@@ -227,7 +263,7 @@ impl VaultServerBuilder {
             (Storage::Memory, Some(bytes)) => json!({"inmem": {"max_value_size": bytes.to_string()}}),
             // Elects itself after a second instead of five: there is nobody to wait for.
             (Storage::Raft, _) => json!({"raft": {
-                "path": home.join("data"), "node_id": "only", "performance_multiplier": "1",
+                "path": home.join("data"), "node_id": node_id, "performance_multiplier": "1",
             }}),
         };
         let mut configuration = json!({
@@ -261,13 +297,6 @@ impl VaultServerBuilder {
         fs::write(server.configuration_file(), configuration.to_string())
             .expect("a new directory is writable");
         server.spawn().await;
-        server.initialise().await;
-        server.unseal().await;
-        if self.audit == Audit::ToFile {
-            let device =
-                json!({"type": "file", "options": {"file_path": server.inside(server.audit_file())}});
-            server.api("PUT", "sys/audit/file", Some(device)).await.success();
-        }
         server
     }
 }

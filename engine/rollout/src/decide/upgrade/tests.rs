@@ -232,7 +232,7 @@ fn what_a_restart_would_lose_is_refused_until_somebody_says_otherwise() {
         image: "plugins:1".into(),
         brings: Some(files.iter().map(|&file| file.to_owned()).collect()),
     };
-    let image = || Survival::Image("plugins:2".into());
+    let image = || Survival::Image { image: "plugins:2".into(), brings: None };
     let is_refused = |decision: &Decision| matches!(decision, Decision::Refuse(Refusal::NotKept { .. }));
     assert!(is_refused(&kept(nothing(), Restarts::ByHand, Survival::Needed)));
     assert!(is_refused(&kept(nothing(), Restarts::ByHand, image())));
@@ -251,6 +251,88 @@ fn what_a_restart_would_lose_is_refused_until_somebody_says_otherwise() {
     observed.site.as_mut().expect("a site").keeping = brings(&[]);
     let steps = shown(&observed, Upgrade { survival: image(), ..without_canary() });
     assert_eq!(steps.last().expect("a step"), "take plugins:2 as image of init container plugins");
+}
+
+#[test]
+fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
+    let files = |files: &[&str]| -> std::collections::BTreeSet<String> {
+        files.iter().map(|&file| file.to_owned()).collect()
+    };
+    let fleet = |brings: Option<&[&str]>| {
+        let mut observed = old_fleet();
+        let mut other = observed.catalog[0].clone();
+        (other.name, other.command) = ("other".into(), Some("other-1.0.0".into()));
+        observed.catalog.push(other);
+        let site = observed.site.as_mut().expect("a site");
+        (site.keeping, site.restarts) = (
+            Keeping::InitContainer {
+                name: "plugins".into(),
+                image: "plugins:1".into(),
+                brings: brings.map(files),
+            },
+            Restarts::ByHand,
+        );
+        for node in site.nodes.values_mut() {
+            let file =
+                crate::observed::site::PluginFile { name: "other-1.0.0".into(), ..node.files[0].clone() };
+            node.files.push(file);
+        }
+        observed
+    };
+    let to = |brings: Option<&[&str]>| {
+        let survival = Survival::Image { image: "plugins:2".into(), brings: brings.map(files) };
+        Upgrade { survival, ..without_canary() }
+    };
+    let before: &[&str] = &["custom-1.0.0", "other-1.0.0", "not-registered-1.0.0"];
+    for observed in [fleet(Some(before)), fleet(None)] {
+        for (brings, lacks) in [
+            (&["custom-1.2.3"][..], "custom-1.0.0, other-1.0.0"),
+            (&["custom-1.2.3", "custom-1.0.0"], "other-1.0.0"),
+            (&["custom-1.0.0", "other-1.0.0"], "custom-1.2.3"),
+        ] {
+            let refusal = refused(&observed, to(Some(brings)));
+            assert_eq!(refusal.to_string(), format!("plugins:2 does not bring {lacks}"));
+        }
+        let all = to(Some(&["custom-1.0.0", "custom-1.2.3", "other-1.0.0"]));
+        assert_eq!(
+            shown(&observed, all).last().expect("a step"),
+            "take plugins:2 as image of init container plugins"
+        );
+
+        // Also where the present image brings the version, and where it runs already: the image is named all the same.
+        let mut brought = observed.clone();
+        let site = brought.site.as_mut().expect("a site");
+        if let Keeping::InitContainer { brings: Some(brings), .. } = &mut site.keeping {
+            brings.insert("custom-1.2.3".into());
+        }
+        let kept = Upgrade { survival: Survival::NotNeeded, ..without_canary() };
+        let steps = plan(&brought, &goal(kept)).expect("a plan").steps;
+        let mut running = steps.iter().fold(brought.clone(), |then, step| then.after(step));
+        running.this_run = ThisRun::default();
+        for observed in [brought, running] {
+            let refusal = refused(&observed, to(Some(&["custom-1.0.0", "custom-1.2.3"])));
+            assert_eq!(refusal.to_string(), "plugins:2 does not bring other-1.0.0");
+        }
+        let made = plan(&observed, &goal(to(None))).expect("a plan");
+        let needed = vec!["custom-1.0.0".to_owned(), "other-1.0.0".to_owned()];
+        assert_eq!(made.notices, [Notice::ImageNotRead { image: "plugins:2".into(), needed }]);
+    }
+}
+
+#[test]
+fn a_rollback_knows_what_the_image_brings_that_no_pod_has_run() {
+    let mut observed = old_fleet();
+    observed.site.as_mut().expect("a site").keeping = Keeping::InitContainer {
+        name: "plugins".into(),
+        image: "plugins:1".into(),
+        brings: Some(["custom-1.0.0".to_owned()].into()),
+    };
+    let brings = Some(["custom-1.0.0", "custom-1.2.3"].map(str::to_owned).into());
+    let survival = Survival::Image { image: "plugins:2".into(), brings };
+    let steps = plan(&observed, &goal(Upgrade { survival, ..without_canary() })).expect("a plan").steps;
+    let mut then = steps.iter().fold(observed, |then, step| then.after(step));
+    then.this_run = ThisRun::default();
+    assert_eq!(shown(&then, back()).len(), 4);
 }
 
 #[test]
@@ -299,6 +381,20 @@ fn refusals_name_what_is_wrong() {
         assert!(refusal.to_string().contains(words), "{words}: {refusal}");
         assert!(refusal.cure().len() > 10, "{words}");
     }
+}
+
+#[test]
+fn a_pin_is_not_moved_for_namespaces_whose_mounts_are_not_proven() {
+    let mut observed = old_fleet();
+    let theirs = observed.mounts["custom/"].clone();
+    observed.below.insert("team/custom/".into(), theirs);
+    assert!(matches!(decide(&observed, &goal(upgrade())), Decision::Do(_)), "mounts are moved one by one");
+    pinned(&mut observed, "v1.0.0");
+    let refusal = refused(&observed, upgrade());
+    assert!(refusal.to_string().contains("team/custom/ of another namespace"), "{refusal}");
+    observed.below.clear();
+    observed.namespace = Some("team".into());
+    assert!(matches!(refused(&observed, upgrade()), Refusal::NamespaceSeesPart { .. }));
 }
 
 #[test]

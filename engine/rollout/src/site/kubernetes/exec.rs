@@ -23,6 +23,16 @@ pub(super) struct Said {
     pub(super) end: End,
 }
 
+impl Said {
+    /// CRI-O passes on what the runtime writes to the standard error of a program that it cannot start, and the runtime's exit code as
+    /// the program's. A program that has begun to answer was started.
+    fn of_runtime(self) -> Self {
+        let is_runtimes =
+            self.end == End::Failure && self.out.is_empty() && self.err.lines().any(is_not_started);
+        if is_runtimes { Self { end: End::NoSuchProgram, ..self } } else { self }
+    }
+}
+
 /// How a program ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -122,7 +132,7 @@ async fn converse(connection: Connection, input: Option<Input<'_>>) -> Option<Sa
             channel::STATUS => {
                 let status: Status = serde_json::from_slice(bytes).ok()?;
                 let text = |bytes| String::from_utf8(bytes).ok();
-                return Some(Said { out: text(out)?, err: text(err)?, end: end(&status) });
+                return Some(Said { out: text(out)?, err: text(err)?, end: end(&status) }.of_runtime());
             }
             _ => {}
         }
@@ -139,19 +149,25 @@ fn message(channel: u8, bytes: &[u8]) -> Message {
     Message::Binary(message.freeze())
 }
 
+/// Whether a line is of runc or of crun, about a program that is not there.
+fn is_not_started(line: &str) -> bool {
+    let of_runc = line.contains("exec failed:") && names_no_program(line);
+    let of_crun = line.contains("executable file `") && line.contains("not found");
+    of_runc || of_crun || line.trim_end().ends_with("open executable: No such file or directory")
+}
+
+fn names_no_program(said: &str) -> bool {
+    let said = said.to_lowercase();
+    ["executable file not found", "no such file or directory"].iter().any(|words| said.contains(words))
+}
+
 /// Runtimes differ in their words for a program that is not there; all of them quote the kernel or the search of the path.
 fn end(status: &Status) -> End {
     let said = status.message.as_deref().unwrap_or_default();
     let has_run = status.reason.as_deref() == Some("NonZeroExitCode");
     match status.status.as_deref() {
         Some("Success") => End::Success,
-        _ if !has_run
-            && ["executable file not found", "no such file or directory"]
-                .iter()
-                .any(|it| said.contains(it)) =>
-        {
-            End::NoSuchProgram
-        }
+        _ if !has_run && names_no_program(said) => End::NoSuchProgram,
         _ => End::Failure,
     }
 }
@@ -178,6 +194,38 @@ mod tests {
         let none =
             "error executing command in container: exec: \"sh\": executable file not found in $PATH: unknown";
         assert_eq!(end(&status("Failure", "InternalError", none)), End::NoSuchProgram);
+        let crun = "OCI runtime error: executable file `sh` not found in $PATH: No such file or directory";
+        assert_eq!(end(&status("Failure", "InternalError", crun)), End::NoSuchProgram);
         assert_eq!(end(&status("Failure", "InternalError", "container not found")), End::Failure);
+    }
+
+    #[test]
+    fn a_runtime_that_speaks_on_the_standard_error_of_the_program_is_understood() {
+        // CRI-O passes on what runc and crun write there, and their exit code as that of the program.
+        let status = Status {
+            status: Some("Failure".into()),
+            reason: Some("NonZeroExitCode".into()),
+            message: Some("command terminated with non-zero exit code".into()),
+            ..Status::default()
+        };
+        let said =
+            |out: &str, err: &str| Said { out: out.into(), err: err.into(), end: end(&status) }.of_runtime();
+        for err in [
+            "time=\"2026-03-01T12:00:00Z\" level=error msg=\"exec failed: unable to start container process: exec: \\\"sh\\\": executable file not found in $PATH\"\n",
+            "exec failed: unable to start container process: exec: \"/bin/sh\": stat /bin/sh: no such file or directory\n",
+            "executable file `sh` not found in $PATH: No such file or directory\n",
+            "2026-03-01T12:00:00.000000Z: executable file `/vault-token-plugin` not found: No such file or directory\n",
+            "open executable: No such file or directory\n",
+        ] {
+            assert_eq!(said("", err).end, End::NoSuchProgram, "{err}");
+        }
+        for (out, err) in [
+            ("", "sh: can't open '/vault/plugins/custom': No such file or directory\n"),
+            ("", "sh: 1: sha256sum: not found\n"),
+            ("files\n", "exec failed: executable file not found in $PATH\n"),
+            ("", ""),
+        ] {
+            assert_eq!(said(out, err).end, End::Failure, "{err}");
+        }
     }
 }

@@ -278,6 +278,7 @@ impl Facts {
             free_bytes: there.free_bytes,
             interpreter_present: !needs_linker || self.linker,
             files: files.collect(),
+            links: BTreeSet::new(),
             processes,
             oddities,
             vault: None,

@@ -1,0 +1,136 @@
+//! The environment that a catalog entry gives its plugin. No server shows it, so it is read from a process that runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use vault_api::Secret;
+use zeroize::Zeroizing;
+
+/// An environment that could not be read, or not be given to another version.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[non_exhaustive]
+pub enum EnvironmentError {
+    /// Nothing runs it here.
+    #[error("no process of {file} runs on this machine")]
+    NoProcess { file: String },
+    /// It is another user's, or has ended.
+    #[error("the environment of process {pid} could not be read")]
+    NotReadable {
+        pid: u32,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A registration is JSON, which holds text only.
+    #[error("process {pid} has variables that are no text: {}", names.join(", "))]
+    NotText { pid: u32, names: Vec<String> },
+}
+
+/// What a plugin from `directory` has in its environment that its server has not: what its catalog entry gives it.
+///
+/// # Errors
+/// When no process of `file` is to be seen, or what it has cannot be read.
+pub fn entry_environment(directory: &Path, file: &str) -> Result<BTreeMap<String, Secret>, EnvironmentError> {
+    let none = || EnvironmentError::NoProcess { file: file.to_owned() };
+    let program = fs::canonicalize(directory.join(file)).map_err(|_| none())?;
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let mut last = none();
+    for pid in pids {
+        // Of a process of another user not even this can be seen.
+        if fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executable| executable == program) {
+            match of_process(pid) {
+                Err(error @ EnvironmentError::NotReadable { .. }) => last = error,
+                other => return other,
+            }
+        }
+    }
+    Err(last)
+}
+
+fn of_process(pid: u32) -> Result<BTreeMap<String, Secret>, EnvironmentError> {
+    let environment = |pid: u32| {
+        fs::read(format!("/proc/{pid}/environ"))
+            .map_err(|source| EnvironmentError::NotReadable { pid, source })
+    };
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+        .map_err(|source| EnvironmentError::NotReadable { pid, source })?;
+    // The name, which comes before, may hold anything.
+    let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+    let own = Zeroizing::new(environment(pid)?);
+    let servers = Zeroizing::new(parent.map(environment).transpose()?.unwrap_or_default());
+    added(&own, &servers).map_err(|names| EnvironmentError::NotText { pid, names })
+}
+
+/// The variables of `own` that `servers` has not, or has with another value, without those by which a server speaks to any
+/// plugin. An error names those that are no text.
+fn added(own: &[u8], servers: &[u8]) -> Result<BTreeMap<String, Secret>, Vec<String>> {
+    let servers: BTreeSet<&[u8]> = servers.split(|byte| *byte == 0).collect();
+    let (mut added, mut unreadable) = (BTreeMap::new(), Vec::new());
+    for line in own.split(|byte| *byte == 0).filter(|line| !servers.contains(line)) {
+        let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
+        let name = String::from_utf8_lossy(&line[..at]).into_owned();
+        if is_of_protocol(&name) {
+            continue;
+        }
+        match std::str::from_utf8(line) {
+            Ok(text) => {
+                added.insert(name, Secret::new(&text[at + 1..]));
+            }
+            Err(_) => unreadable.push(name),
+        }
+    }
+    if unreadable.is_empty() { Ok(added) } else { Err(unreadable) }
+}
+
+/// What go-plugin and servers set for every plugin. The directory of a plugin's socket is its server's to say, and goes with it.
+fn is_of_protocol(name: &str) -> bool {
+    let of_go_plugin = [
+        "PLUGIN_CLIENT_CERT",
+        "PLUGIN_MAX_PORT",
+        "PLUGIN_MIN_PORT",
+        "PLUGIN_MULTIPLEX_GRPC",
+        "PLUGIN_PROTOCOL_VERSIONS",
+        "PLUGIN_UNIX_SOCKET_DIR",
+        "PLUGIN_UNIX_SOCKET_GROUP",
+        "TMPDIR",
+    ];
+    let of_server = [
+        "BACKEND_PLUGIN",
+        "DATABASE_PLUGIN",
+        "PLUGIN_AUTOMTLS_ENABLED",
+        "PLUGIN_METADATA_MODE",
+        "PLUGIN_MLOCK_ENABLED",
+        "PLUGIN_MULTIPLEXING_OPT_OUT",
+        "UNWRAP_TOKEN",
+        "VERSION",
+    ];
+    let servers = name.strip_prefix("VAULT_").or_else(|| name.strip_prefix("BAO_"));
+    of_go_plugin.contains(&name) || servers.is_some_and(|name| of_server.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(own: &[u8], servers: &[u8]) -> Vec<String> {
+        let added = added(own, servers).expect("all text");
+        added.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect()
+    }
+
+    #[test]
+    fn what_the_server_has_too_is_not_of_the_entry() {
+        let servers = b"PATH=/bin\0HOME=/root\0EMPTY=\0";
+        let own =
+            b"PATH=/bin\0HOME=/srv\0EMPTY=\0KEY=a=b\0PLUGIN_MIN_PORT=1\0TMPDIR=/run/1\0VAULT_VERSION=1\0BAO_VERSION=2\0\
+                    VAULT_ADDR=http://a\0";
+        assert_eq!(shown(own, servers), ["HOME=/srv", "KEY=a=b", "VAULT_ADDR=http://a"]);
+        assert_eq!(shown(servers, servers), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_no_text_is_named_without_its_value() {
+        assert_eq!(added(b"A=1\0B=\xff\xfe\0", b"").expect_err("no text"), ["B"]);
+    }
+}

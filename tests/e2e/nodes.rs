@@ -1,0 +1,104 @@
+//! Servers of several nodes that are not in Kubernetes: this machine's directory is that of one node alone.
+
+use std::fs;
+use std::path::Path;
+
+use harness::{Output, Storage, Upstream, VaultServer, VaultServerBuilder, eventually};
+use serde_json::Value;
+
+use crate::lab::{BINARY, Lab, NAME};
+
+/// Raft id of the other node.
+const SECOND: &str = "second";
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+fn raft() -> VaultServerBuilder {
+    VaultServer::builder().storage(Storage::Raft)
+}
+
+/// A Vault of two nodes, each with a plugin directory of its own; the lab's is the active one.
+async fn of_two() -> (Lab, VaultServer) {
+    let lab = Lab::of(raft(), Upstream::start().await).await;
+    let second = raft().join(&lab.vault, SECOND).await;
+    (lab, second)
+}
+
+/// Runs `register` with more flags.
+async fn register(lab: &Lab, flags: &[&str]) -> Output {
+    let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
+    let command = ["register", "-f", file.to_str().unwrap(), "--yes"];
+    lab.program.run(command.iter().chain(flags)).await
+}
+
+fn files(directory: &Path) -> usize {
+    fs::read_dir(directory).unwrap().count()
+}
+
+/// A host and port, as `sys/ha-status` shows a node.
+fn authority(server: &VaultServer) -> &str {
+    server.address().trim_start_matches("http://")
+}
+
+async fn catalog(lab: &Lab) -> Value {
+    lab.vault.api("GET", &format!("sys/plugins/catalog/secret/{NAME}?version=v{VERSION}"), None).await.body
+}
+
+#[tokio::test]
+async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_accounted_for() {
+    let (lab, second) = of_two().await;
+    for flags in [&[][..], &["--placed-on", "nobody"], &["--placed-on", authority(&lab.vault)]] {
+        let output = register(&lab, flags).await;
+        assert_eq!(output.code, Some(1), "{flags:?}: {output:?}");
+        for words in [SECOND, "--placed-on", "--this-node-only"] {
+            assert!(output.stderr.contains(words), "{words:?} is not in {}", output.stderr);
+        }
+        assert_eq!(files(lab.vault.plugin_directory()), 0);
+        assert!(catalog(&lab).await["errors"].is_array());
+    }
+
+    // Somebody puts it there, and says so.
+    let file = format!("{NAME}-{VERSION}");
+    fs::copy(BINARY, second.plugin_directory().join(&file)).unwrap();
+    let output = register(&lab, &["--placed-on", SECOND]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stderr.contains("not proven"), "{}", output.stderr);
+
+    lab.vault.step_down().await;
+    second.wait_active().await;
+    let issued = second.api("GET", "custom/creds/developer", None).await.success();
+    assert!(issued["data"]["token"].is_string(), "{issued}");
+}
+
+#[tokio::test]
+async fn vtp_807_a_failover_to_a_node_without_the_file_breaks_the_mount() {
+    let (lab, second) = of_two().await;
+    let output = register(&lab, &["--this-node-only"]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(output.stderr.contains(SECOND), "{}", output.stderr);
+
+    let doctor = lab.program.run(["doctor", "--output", "json"]).await;
+    assert_eq!(doctor.code, Some(3), "{doctor:?}");
+    let report = serde_json::from_str::<Value>(&doctor.stdout).unwrap();
+    assert_eq!(report["findings"][0]["id"], "VTP-807", "{report:#}");
+    assert!(report["findings"][0]["evidence"].as_str().unwrap().contains(SECOND), "{report:#}");
+
+    lab.vault.step_down().await;
+    second.wait_active().await;
+    let reply = second.api("GET", "custom/creds/developer", None).await;
+    assert!(reply.status >= 400, "{reply:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_is_down_is_not_forgotten() {
+    let (lab, mut second) = of_two().await;
+    let third = raft().join(&lab.vault, "third").await;
+    second.stop().await;
+    eventually("the active node has forgotten the one that is down", async || {
+        let nodes = lab.vault.api("GET", "sys/ha-status", None).await.success()["data"]["nodes"].clone();
+        (nodes.as_array()?.len() == 2).then_some(())
+    })
+    .await;
+    let output = register(&lab, &["--placed-on", authority(&third)]).await;
+    assert_eq!(output.code, Some(1), "{output:?}");
+    assert!(output.stderr.contains(SECOND), "{}", output.stderr);
+}
