@@ -145,7 +145,11 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
             &["read"],
             "which other nodes need the binary, where the server is not in Kubernetes",
         ),
-        right("sys/storage/raft/configuration", &["read"], "the same, of nodes that are down"),
+        right(
+            "sys/storage/raft/configuration",
+            &["read"],
+            "which nodes are down and need it too, and whether each has a vote where autopilot says nothing",
+        ),
         right("sys/plugins/pins", &["read", "list"], "which versions are pinned"),
         right(
             &format!("sys/plugins/pins/{kind}/{name}"),
@@ -170,7 +174,6 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
             &["read"],
             "whether every node has a vote, before the next one is restarted or another made active",
         ),
-        right("sys/storage/raft/configuration", &["read"], "the same, where autopilot says nothing"),
         right("sys/leases/count", &["read"], "whether the server has given up on leases"),
         right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
         right("sys/leases/renew", &["create", "update"], "prove that it can be renewed"),
