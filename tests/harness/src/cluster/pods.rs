@@ -75,6 +75,10 @@ struct Member {
     forward: Forward,
 }
 
+/// How long one look at a pod's health may take. A connection that begins before the pod has its address is tried again by the kernel
+/// after 1, 3, 7, … 63 and 127 seconds: a look that waits for it would miss all that comes in between.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
 impl VaultPods {
     /// Three pods with an emptyDir as plugin directory, an image with a shell, `OnDelete`, plain HTTP, as root.
     pub fn builder(cluster: &'static Cluster) -> VaultPodsBuilder {
@@ -153,7 +157,8 @@ impl VaultPods {
 
     /// The status of `sys/health`: 200 active, 429 standby, 503 sealed; `None` while nobody answers.
     pub async fn health(&self, pod: &str) -> Option<u16> {
-        Some(self.send(pod, "GET", "sys/health", None).await.ok()?.status)
+        let answer = timeout(HEALTH_TIMEOUT, self.send(pod, "GET", "sys/health", None)).await;
+        Some(answer.ok()?.ok()?.status)
     }
 
     /// The pod whose Vault is active. Waits until there is one.
