@@ -4,6 +4,7 @@ pub(crate) mod held;
 pub(crate) mod kubernetes;
 pub(crate) mod local;
 mod pieces;
+mod processes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

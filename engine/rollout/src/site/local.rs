@@ -22,6 +22,7 @@ use self::digests::Digests;
 use self::part::{IsOurs, Part, PartError};
 use super::held::HeldLease;
 use super::pieces::Pieces;
+use super::processes;
 use super::{Copied, Look, MODE, Question, Site, SiteError, Unready};
 use crate::binary::{Binary, Format, Linkage, Machine};
 use crate::observed::PluginDirectory;
@@ -294,26 +295,22 @@ impl LocalSite {
     /// What runs from the directory, as far as this user may see it. A file whose name still stands is what its processes run.
     fn processes(&self, files: &[PluginFile]) -> Vec<Process> {
         let Ok(directory) = fs::canonicalize(&self.directory) else { return Vec::new() };
-        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let linked: BTreeMap<PathBuf, String> = self
             .links(files)
             .into_iter()
             .filter_map(|file| Some((fs::canonicalize(directory.join(&file)).ok()?, file)))
             .collect();
-        let mut processes: Vec<Process> = entries
-            .flatten()
-            .filter_map(|entry| {
-                let pid = entry.file_name().to_str()?.parse().ok()?;
-                let link = entry.path().join("exe");
+        processes::all()
+            .into_iter()
+            .filter_map(|(pid, process)| {
+                let link = process.join("exe");
                 let executable = fs::read_link(&link).ok()?;
                 let file = executable.strip_prefix(&directory).ok()?.to_str()?;
                 let file = linked.get(&executable).map_or(file, String::as_str).to_owned();
                 let known = files.iter().find(|known| known.name == file).map(|known| known.sha256.clone());
                 Some(Process { pid, sha256: known.or_else(|| self.digests.of(&link).ok()), file })
             })
-            .collect();
-        processes.sort_by_key(|process| process.pid);
-        processes
+            .collect()
     }
 }
 

@@ -15,6 +15,7 @@ use super::cluster::Cluster;
 use super::error::{Asked, KubernetesError};
 use crate::observed::site::{Holder, HolderEvidence};
 use crate::site::held::{HeldLease, LeaseLost};
+use crate::site::processes;
 
 /// Who holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,7 +167,7 @@ impl ProcessId {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
         let machine = format!("{} {}", boot.trim(), space.display());
-        Self { machine, pid, started: started(pid).unwrap_or_default() }
+        Self { machine, pid, started: processes::started(pid).unwrap_or_default() }
     }
 
     /// What the name of a holder ends with.
@@ -183,7 +184,8 @@ impl ProcessId {
 
     /// True only for a process of this machine that is not there any more.
     fn is_dead(&self) -> bool {
-        self.machine == Self::of_this_process().machine && started(self.pid).as_ref() != Some(&self.started)
+        self.machine == Self::of_this_process().machine
+            && processes::started(self.pid).as_ref() != Some(&self.started)
     }
 }
 
@@ -191,13 +193,6 @@ impl std::fmt::Display for ProcessId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {} {}", self.machine, self.pid, self.started)
     }
-}
-
-/// The start of a process in ticks since the machine's own. What comes before it, the name, may hold anything.
-fn started(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, rest) = stat.rsplit_once(") ")?;
-    rest.split(' ').nth(19).map(str::to_owned)
 }
 
 /// Whoever else holds the Lease of a StatefulSet.

@@ -14,6 +14,7 @@ use super::facts::plain;
 use crate::site::local::closely::leftovers;
 use crate::site::local::hash;
 use crate::site::pieces::Pieces;
+use crate::site::processes;
 
 /// Names of files that are not whole yet end so; so do those of the script.
 const PART: &str = ".vtp-part";
@@ -56,7 +57,7 @@ pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
     let machine = if cfg!(target_arch = "x86") { "i686" } else { std::env::consts::ARCH };
     let user = rustix::process::geteuid().as_raw();
     let mut text = format!("facts 1\nuser {user}\nmachine {machine}\n");
-    let servers = servers();
+    let servers = processes::servers();
     // The linker has to be in the image of the server, which is another one.
     let in_image = |(pid, _): &(u32, u32)| Path::new(&format!("/proc/{pid}/root{linker}")).exists();
     if !linker.is_empty() && servers.iter().any(in_image) {
@@ -161,7 +162,7 @@ fn tell_linkers(text: &mut String, server: Option<u32>) {
 
 /// The volume has the same path in the server's container as here, and so has what runs from it.
 fn tell_processes(text: &mut String, real: &Path) {
-    for (pid, process) in processes() {
+    for (pid, process) in processes::all() {
         let link = process.join("exe");
         let Ok(executable) = fs::read_link(&link) else { continue };
         let Some(file) = executable.strip_prefix(real).ok().and_then(Path::to_str) else { continue };
@@ -171,26 +172,6 @@ fn tell_processes(text: &mut String, real: &Path) {
             let _ = writeln!(text, "process {pid} {sum} {file}");
         }
     }
-}
-
-/// Process ids of servers, and who runs them.
-fn servers() -> Vec<(u32, u32)> {
-    let is_server = |process: &Path| {
-        fs::read_to_string(process.join("comm")).is_ok_and(|name| ["vault", "bao"].contains(&name.trim()))
-    };
-    processes()
-        .into_iter()
-        .filter(|(_, process)| is_server(process))
-        .filter_map(|(pid, process)| Some((pid, fs::metadata(process).ok()?.uid())))
-        .collect()
-}
-
-fn processes() -> Vec<(u32, PathBuf)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut processes: Vec<_> =
-        entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect();
-    processes.sort();
-    processes
 }
 
 /// Puts what comes in, compressed, into a directory, verified. Blocks. Arguments: directory, file, sha256, bytes that come

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::binary::{Format, Linkage, Machine};
 use crate::observed::site::{Oddities, PluginFile, Unfit};
+use crate::site::processes;
 
 /// The names of servers that start plugins; the last is what the kernel keeps of our own.
 const HOSTS: [&str; 3] = ["vault", "bao", "vault-token-plu"];
@@ -62,8 +63,7 @@ pub(crate) fn leftovers(directory: &Path) -> Vec<String> {
 
 /// Processes from the directory that no server is the parent of.
 fn orphans(directory: &Path) -> BTreeSet<u32> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let pids = processes::all().into_iter().map(|(pid, _)| pid);
     pids.filter(|pid| is_orphan(*pid, directory) == Some(true)).collect()
 }
 
@@ -71,9 +71,7 @@ fn orphans(directory: &Path) -> BTreeSet<u32> {
 fn is_orphan(pid: u32, directory: &Path) -> Option<bool> {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     executable.strip_prefix(directory).ok()?;
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, which comes before, may hold anything.
-    let parent: u32 = stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?;
+    let parent = processes::parent(pid).ok()??;
     let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
     Some(!HOSTS.contains(&name.trim_end()))
 }

@@ -7,6 +7,8 @@ use std::path::Path;
 use vault_api::Secret;
 use zeroize::Zeroizing;
 
+use crate::site::processes;
+
 /// An environment that could not be read, or not be given to another version.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
@@ -34,12 +36,10 @@ pub enum EnvironmentError {
 pub fn entry_environment(directory: &Path, file: &str) -> Result<BTreeMap<String, Secret>, EnvironmentError> {
     let none = || EnvironmentError::NoProcess { file: file.to_owned() };
     let program = fs::canonicalize(directory.join(file)).map_err(|_| none())?;
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     let mut last = none();
-    for pid in pids {
+    for (pid, process) in processes::all() {
         // Of a process of another user not even this can be seen.
-        if fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|executable| executable == program) {
+        if fs::read_link(process.join("exe")).is_ok_and(|executable| executable == program) {
             match of_process(pid) {
                 Err(error @ EnvironmentError::NotReadable { .. }) => last = error,
                 other => return other,
@@ -54,10 +54,7 @@ fn of_process(pid: u32) -> Result<BTreeMap<String, Secret>, EnvironmentError> {
         fs::read(format!("/proc/{pid}/environ"))
             .map_err(|source| EnvironmentError::NotReadable { pid, source })
     };
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
-        .map_err(|source| EnvironmentError::NotReadable { pid, source })?;
-    // The name, which comes before, may hold anything.
-    let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1)?.parse().ok());
+    let parent = processes::parent(pid).map_err(|source| EnvironmentError::NotReadable { pid, source })?;
     let own = Zeroizing::new(environment(pid)?);
     let servers = Zeroizing::new(parent.map(environment).transpose()?.unwrap_or_default());
     added(&own, &servers).map_err(|names| EnvironmentError::NotText { pid, names })

@@ -6,9 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::observed::site::Exposure;
-
-/// The names of the programs of servers.
-const SERVERS: [&str; 2] = ["vault", "bao"];
+use crate::site::processes;
 
 /// The first directory on the way to `directory`, from the root on, that others can change, and how. `directory` is a real path.
 pub(super) fn exposed(directory: &Path) -> Option<(PathBuf, Exposure)> {
@@ -36,21 +34,12 @@ pub(super) fn exposed(directory: &Path) -> Option<(PathBuf, Exposure)> {
 
 /// Root, this user, and the users of the servers that run here; where none is seen, the owner of the directory is taken for one.
 fn trusted(directory: &Path) -> BTreeSet<u32> {
-    let mut servers = servers();
+    let mut servers: BTreeSet<u32> = processes::servers().into_iter().map(|(_, user)| user).collect();
     if servers.is_empty() {
         servers.extend(fs::metadata(directory).map(|metadata| metadata.uid()));
     }
     servers.extend([0, rustix::process::geteuid().as_raw()]);
     servers
-}
-
-fn servers() -> BTreeSet<u32> {
-    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let is_server = |path: &Path| {
-        fs::read_to_string(path.join("comm")).is_ok_and(|name| SERVERS.contains(&name.trim_end()))
-    };
-    let servers = processes.filter(|entry| is_server(&entry.path()));
-    servers.filter_map(|entry| entry.metadata().ok().map(|metadata| metadata.uid())).collect()
 }
 
 #[cfg(test)]

@@ -1,0 +1,56 @@
+//! The processes of this machine, as far as `/proc` shows them to this user.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The names of the programs of servers.
+const SERVERS: [&str; 2] = ["vault", "bao"];
+
+/// Where the parent of a process stands in its `stat`, counted from the field after the name.
+const PARENT: usize = 1;
+
+/// The same of its start, in ticks since that of the machine.
+const START: usize = 19;
+
+/// Every process by its id, with its folder, in the order of ids.
+pub(crate) fn all() -> Vec<(u32, PathBuf)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let mut processes: Vec<_> =
+        entries.filter_map(|entry| Some((entry.file_name().to_str()?.parse().ok()?, entry.path()))).collect();
+    processes.sort();
+    processes
+}
+
+/// Process ids of servers, and who runs them.
+pub(crate) fn servers() -> Vec<(u32, u32)> {
+    let is_server = |process: &Path| {
+        fs::read_to_string(process.join("comm")).is_ok_and(|name| SERVERS.contains(&name.trim()))
+    };
+    all()
+        .into_iter()
+        .filter(|(_, process)| is_server(process))
+        .filter_map(|(pid, process)| Some((pid, fs::metadata(process).ok()?.uid())))
+        .collect()
+}
+
+/// The process that has started this one; `None` if it does not say.
+///
+/// # Errors
+/// When the process has ended, or is not shown.
+pub(crate) fn parent(pid: u32) -> io::Result<Option<u32>> {
+    Ok(stat(pid, PARENT)?.and_then(|field| field.parse().ok()))
+}
+
+/// When a process was started, which tells it from a later one with its id.
+pub(crate) fn started(pid: u32) -> Option<String> {
+    stat(pid, START).ok().flatten()
+}
+
+fn stat(pid: u32, field: usize) -> io::Result<Option<String>> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // The name, which comes before, may hold anything.
+    let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
+    Ok(fields.and_then(|fields| fields.split(' ').nth(field)).map(str::to_owned))
+}
