@@ -12,10 +12,12 @@ use crate::endpoint::{self, Endpoint, Repeat, ShowsToken};
 pub struct Read;
 
 /// What `sys/leader` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
 pub struct Leader {
+    /// Whether other nodes can take over.
+    pub ha_enabled: bool,
     /// Whether it is this node.
-    #[serde(default)]
     pub is_self: bool,
     /// Index of the last raft entry that this node has applied; `None` where its storage is not raft.
     pub raft_applied_index: Option<u64>,
@@ -41,12 +43,18 @@ mod tests {
     use crate::endpoint::tests::reply;
 
     #[test]
+    fn a_server_that_stands_alone_says_so() {
+        let alone = Read::response(reply(200, r#"{"ha_enabled":false,"is_self":false}"#));
+        assert!(!alone.expect("an answer").ha_enabled);
+    }
+
+    #[test]
     fn only_raft_has_an_index() {
         let of = |body| Read::response(reply(200, body)).expect("an answer");
         let raft = r#"{"ha_enabled":true,"is_self":true,"leader_address":"http://10.0.0.1:8200",
             "raft_committed_index":41,"raft_applied_index":40}"#;
-        assert_eq!(of(raft), Leader { is_self: true, raft_applied_index: Some(40) });
+        assert_eq!(of(raft), Leader { ha_enabled: true, is_self: true, raft_applied_index: Some(40) });
         let other = r#"{"ha_enabled":false,"is_self":false,"leader_address":""}"#;
-        assert_eq!(of(other), Leader { is_self: false, raft_applied_index: None });
+        assert_eq!(of(other), Leader { ha_enabled: false, is_self: false, raft_applied_index: None });
     }
 }

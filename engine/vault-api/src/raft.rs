@@ -13,7 +13,7 @@ use crate::endpoint::{self, Endpoint, Repeat};
 #[derive(Clone, Copy, Debug)]
 pub struct ReadAutopilot;
 
-/// `GET sys/storage/raft/configuration`: which servers there are, for a server whose autopilot says nothing.
+/// `GET sys/storage/raft/configuration`: which servers there are, also those that are down.
 #[derive(Clone, Copy, Debug)]
 pub struct ReadConfiguration;
 
@@ -34,6 +34,8 @@ pub enum RaftState {
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RaftServer {
+    /// Host and port by which other nodes reach it.
+    pub address: String,
     /// Whether it votes.
     pub suffrage: Suffrage,
     /// Whether autopilot calls it healthy: in contact, and with its log close to the leader's. `None` where only the configuration is known.
@@ -60,6 +62,8 @@ struct AutopilotBody {
 
 #[derive(Deserialize)]
 struct AutopilotServer {
+    #[serde(default)]
+    address: String,
     status: String,
     #[serde(default)]
     healthy: bool,
@@ -81,6 +85,7 @@ struct Configuration {
 #[derive(Deserialize)]
 struct ConfiguredServer {
     node_id: String,
+    address: String,
     voter: bool,
 }
 
@@ -104,6 +109,7 @@ impl Endpoint for ReadAutopilot {
         }
         let AutopilotBody { servers } = endpoint::data(reply)?;
         let server = |server: AutopilotServer| RaftServer {
+            address: server.address,
             suffrage: match &*server.status {
                 "leader" | "voter" => Suffrage::Voter,
                 _ if VOTING_TYPES.contains(&&*server.node_type) => Suffrage::NonVoter,
@@ -130,7 +136,7 @@ impl Endpoint for ReadConfiguration {
         let ConfigurationBody { config } = endpoint::data(reply)?;
         let server = |server: ConfiguredServer| {
             let suffrage = if server.voter { Suffrage::Voter } else { Suffrage::NonVoter };
-            (server.node_id, RaftServer { suffrage, healthy: None })
+            (server.node_id, RaftServer { address: server.address, suffrage, healthy: None })
         };
         Ok(RaftState::Shown(config.servers.into_iter().map(server).collect()))
     }
@@ -190,8 +196,10 @@ mod tests {
         else {
             panic!("not shown");
         };
-        assert_eq!(servers["a"], RaftServer { suffrage: Suffrage::Voter, healthy: None });
-        assert_eq!(servers["b"], RaftServer { suffrage: Suffrage::NonVoter, healthy: None });
+        let server =
+            |address: &str, suffrage| RaftServer { address: address.into(), suffrage, healthy: None };
+        assert_eq!(servers["a"], server("10.0.0.1:8201", Suffrage::Voter));
+        assert_eq!(servers["b"], server("10.0.0.2:8201", Suffrage::NonVoter));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Which nodes a server has beside the one whose plugin directory is on this machine.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
-use vault_api::{ApiError, CallError, ha};
+use vault_api::raft::{self, RaftState};
+use vault_api::{ApiError, CallError, ha, leader};
 
 use super::{ObserveError, Observer, call};
 use crate::goal::Placement;
@@ -20,9 +22,9 @@ impl Observer<'_> {
     ) -> Result<OtherNodes, ObserveError> {
         let address = self.client.address().to_owned();
         let is_here = is_of_this_machine(&address).await;
-        let leader = match self.client.send(&ha::ReadLeader).await {
+        let leader = match self.client.send(&leader::Read).await {
             Ok(leader) => leader,
-            Err(CallError::Api(_) | CallError::Sealed { .. }) => ha::Leader::default(),
+            Err(CallError::Api(_) | CallError::Sealed { .. }) => leader::Leader::default(),
             Err(source) => return Err(call("sys/leader", source)),
         };
         if !leader.ha_enabled {
@@ -40,9 +42,14 @@ impl Observer<'_> {
             Err(error) if self.is_unread(STATUS, &error, is_needed) => Vec::new(),
             Err(source) => return Err(call(STATUS, source)),
         };
-        let configured = match self.client.send(&ha::ReadRaftConfiguration).await {
-            Ok(servers) => servers,
-            Err(error) if self.is_unread(RAFT_CONFIGURATION, &error, is_needed) => Vec::new(),
+        let configured = match self.client.send(&raft::ReadConfiguration).await {
+            Ok(RaftState::Shown(servers)) => servers,
+            Ok(RaftState::NotPermitted) => {
+                self.miss(RAFT_CONFIGURATION, is_needed);
+                BTreeMap::new()
+            }
+            Ok(RaftState::NotUsed | RaftState::NoState) => BTreeMap::new(),
+            Err(error) if self.is_unread(RAFT_CONFIGURATION, &error, is_needed) => BTreeMap::new(),
             Err(source) => return Err(call(RAFT_CONFIGURATION, source)),
         };
         let members = members(heard, configured);
@@ -55,10 +62,17 @@ impl Observer<'_> {
 
     /// Whether the server does not show a list: one without raft has no such thing, and a token may not be allowed to read it.
     fn is_unread(&mut self, path: &str, error: &CallError, is_needed: bool) -> bool {
-        if is_needed && error.is(ApiError::is_permission_denied) {
-            self.denied.insert(path.to_owned());
+        if error.is(ApiError::is_permission_denied) {
+            self.miss(path, is_needed);
         }
         matches!(error, CallError::Api(_) | CallError::Sealed { .. })
+    }
+
+    /// Notes a list that this token may not read.
+    fn miss(&mut self, path: &str, is_needed: bool) {
+        if is_needed {
+            self.denied.insert(path.to_owned());
+        }
     }
 
     /// The member that answers at the server's address, if it is one of this machine: behind that address there may be a proxy that

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use vault_api::ha::{HaNode, RaftServer};
+use vault_api::ha::HaNode;
+use vault_api::raft::RaftServer;
 
 /// What is known of the nodes whose plugin directories the deployment does not show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -66,9 +67,9 @@ pub(crate) struct Member {
 }
 
 /// The nodes that the active one hears of, and those of the raft configuration that it does not hear of now.
-pub(crate) fn members(heard: Vec<HaNode>, configured: Vec<RaftServer>) -> Vec<Member> {
+pub(crate) fn members(heard: Vec<HaNode>, configured: BTreeMap<String, RaftServer>) -> Vec<Member> {
     let mut configured: BTreeMap<String, String> =
-        configured.into_iter().map(|RaftServer { node_id, address }| (address, node_id)).collect();
+        configured.into_iter().map(|(id, server)| (server.address, id)).collect();
     let of_heard = |node: HaNode| {
         let HaNode { hostname, api_address, cluster_address, active_node } = node;
         let id = configured.remove(authority(&cluster_address)).unwrap_or_default();
@@ -119,6 +120,8 @@ pub(crate) fn host(url: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use vault_api::raft::Suffrage;
+
     use super::*;
 
     fn heard(hostname: &str, address: &str, active_node: bool) -> HaNode {
@@ -130,8 +133,9 @@ mod tests {
         }
     }
 
-    fn configured(node_id: &str, address: &str) -> RaftServer {
-        RaftServer { node_id: node_id.into(), address: format!("{address}:8201") }
+    fn configured(node_id: &str, address: &str) -> (String, RaftServer) {
+        let address = format!("{address}:8201");
+        (node_id.into(), RaftServer { address, suffrage: Suffrage::Voter, healthy: None })
     }
 
     fn shown(nodes: &[OtherNode]) -> Vec<&str> {
@@ -142,7 +146,7 @@ mod tests {
     fn a_node_that_is_down_is_one_of_them() {
         let members = members(
             vec![heard("a", "10.0.0.1", true), heard("b", "10.0.0.2", false)],
-            vec![configured("1", "10.0.0.1"), configured("2", "10.0.0.2"), configured("3", "10.0.0.3")],
+            [configured("1", "10.0.0.1"), configured("2", "10.0.0.2"), configured("3", "10.0.0.3")].into(),
         );
         let nodes = others(&members, Some(0));
         assert_eq!(shown(&nodes), ["b", "3"]);
@@ -159,7 +163,7 @@ mod tests {
                 heard("host", "10.0.0.2", false),
                 heard("host", "10.0.0.3", false),
             ],
-            Vec::new(),
+            BTreeMap::new(),
         );
         let nodes = others(&members, Some(0));
         assert_eq!(shown(&nodes), ["10.0.0.2:8200", "10.0.0.3:8200"]);

@@ -49,7 +49,7 @@ fn with_one_restarted() -> Observed {
 
 fn raft(servers: &[(&str, Suffrage, Option<bool>)]) -> Raft {
     let server = |(id, suffrage, healthy): &(&str, Suffrage, Option<bool>)| {
-        ((*id).to_owned(), RaftServer { suffrage: *suffrage, healthy: *healthy })
+        ((*id).to_owned(), RaftServer { address: String::new(), suffrage: *suffrage, healthy: *healthy })
     };
     Raft::Servers(servers.iter().map(server).collect())
 }
