@@ -10,14 +10,11 @@ use go_plugin::Environment;
 use go_plugin::log::Logger;
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use rustix::thread::set_no_new_privs;
+use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
 /// What a host sets where its own memory is locked (`sdk/helper/pluginutil/run_config.go`); OpenBao's word comes first, as for all of
 /// its variables.
 const MLOCK_ENABLED: [&str; 2] = ["BAO_PLUGIN_MLOCK_ENABLED", "VAULT_PLUGIN_MLOCK_ENABLED"];
-
-/// The bit of `CAP_IPC_LOCK` in a set of capabilities (`linux/capability.h`).
-const CAP_IPC_LOCK: u32 = 14;
 
 /// Forbids core dumps and new privileges, and locks memory if the host asks for it. What the kernel refuses is logged as a warning: a
 /// plugin that does not start would take its mounts down.
@@ -58,27 +55,5 @@ fn lock_memory() -> Result<(), String> {
 }
 
 fn has_ipc_lock() -> bool {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    effective_capabilities(&status).is_some_and(|set| set & (1 << CAP_IPC_LOCK) != 0)
-}
-
-/// The effective set in the text of `/proc/PID/status`.
-fn effective_capabilities(status: &str) -> Option<u64> {
-    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
-    u64::from_str_radix(set.trim(), 16).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_with_the_capability_is_told_from_one_without() {
-        let of = |set: &str| effective_capabilities(&format!("Name:\tplugin\nCapEff:\t{set}\nCapBnd:\tff\n"));
-        assert_eq!(of("000001ffffffffff").map(|set| set >> CAP_IPC_LOCK & 1), Some(1));
-        assert_eq!(of("0000000000004000").map(|set| set >> CAP_IPC_LOCK & 1), Some(1));
-        assert_eq!(of("0000000000000000").map(|set| set >> CAP_IPC_LOCK & 1), Some(0));
-        assert_eq!(of("none"), None);
-        assert_eq!(effective_capabilities(""), None);
-    }
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::IPC_LOCK))
 }
