@@ -9,8 +9,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    Failover, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version, roll_back,
-    smoke,
+    Failover, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version,
+    how_to_revoke, roll_back, smoke,
 };
 use serde::Serialize;
 use vault_api::Client;
@@ -123,9 +123,7 @@ async fn undone(
     };
     let kind = if lease.is_some() { Kind::NeedsPerson } else { kind };
     let failed = CommandError::new(kind, message).because(error);
-    let left = lease.map(|lease| {
-        format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
-    });
+    let left = lease.as_deref().map(how_to_revoke);
     hints.into_iter().chain(left).fold(failed, CommandError::hint)
 }
 

@@ -1,5 +1,5 @@
 //! Every token that is live at the upstream belongs to a lease, or is announced in the write-ahead log: whatever ends before
-//! the plugin answers Vault. While that answer travels nothing is on record, see `token-engine/src/unclaimed.rs`; so these
+//! the plugin answers Vault. While that answer travels nothing is on record, see `token-engine/src/pending_token.rs`; so these
 //! tests choose the moment, by holding back the answer of the upstream.
 
 use harness::{Fault, Load, Operation, RunningProgram, Storage, Upstream, VaultServer, eventually};

@@ -21,6 +21,7 @@ use crate::observe::{World, observe, observe_again};
 use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::site::held::{HeldLease, LeaseLost};
+use crate::smoke::how_to_revoke;
 use crate::step::Step;
 use crate::undo::{Failover, Switched, Undo, moved};
 use act::StepError;
@@ -527,7 +528,7 @@ impl Run<'_> {
         );
         let Self { world, listener, done, switched, leases, .. } = self;
         let left_behind = |left: Vec<String>| {
-            let leases = leases.iter().map(|lease| effect::of_lease(lease));
+            let leases = leases.iter().map(|lease| how_to_revoke(lease));
             left.into_iter().chain(leases).collect::<Vec<String>>()
         };
         if !mounts.is_empty() {

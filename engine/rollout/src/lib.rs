@@ -66,7 +66,7 @@ pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
 pub use site::local::environment::{EnvironmentError, entry_environment};
 pub use site::local::{LocalSite, Owner, file_version};
 pub use site::{Age, Copied, Look, Question, Site, SiteError, Unready};
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, smoke};
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, how_to_revoke, smoke};
 pub use step::Step;
 pub use sums::{Sums, SumsError};
 pub use undo::{Failover, roll_back};

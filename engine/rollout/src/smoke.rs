@@ -92,6 +92,11 @@ impl SmokeError {
     }
 }
 
+/// What a person has to do about a [lease that may live on](SmokeError::lease_left), in a sentence or two.
+pub fn how_to_revoke(lease: &str) -> String {
+    format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
+}
+
 /// Reads `path` (a full path) and undoes what that does. The lease is revoked on every way out; do not drop the future before
 /// it ends.
 pub async fn smoke(

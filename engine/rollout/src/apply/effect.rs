@@ -87,11 +87,6 @@ pub(crate) fn is_of(step: Option<&Step>, mounts: &[MountPath]) -> bool {
     mounts.contains(path)
 }
 
-/// What a trial has left that could not be revoked.
-pub(crate) fn of_lease(lease: &str) -> String {
-    format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ use super::{LONGEST_ABSENCE, LONGEST_WAIT, Outcome, Run, effect};
 use crate::decide::WaitingOn;
 use crate::event::Event;
 use crate::goal::Goal;
+use crate::smoke::how_to_revoke;
 use crate::step::Step;
 
 /// How long something is waited for.
@@ -56,7 +57,7 @@ impl Run<'_> {
                 stale.join(", ")
             ));
         }
-        left.extend(self.leases.iter().map(|lease| effect::of_lease(lease)));
+        left.extend(self.leases.iter().map(|lease| how_to_revoke(lease)));
         Outcome::NeedsPerson { done: self.done, step, error, left }
     }
 }
