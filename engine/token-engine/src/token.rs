@@ -74,8 +74,8 @@ async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease,
         issued,
         ..Wanted::default()
     };
-    let system = context.system();
-    let limits = Limits { default: system.default_lease_ttl().await?, max: system.max_lease_ttl().await? };
+    // A lease has a ttl of its own, so the default of the mount is not asked for.
+    let limits = Limits { default: terms.ttl, max: context.system().max_lease_ttl().await? };
     // Past the maximum the host refuses by itself, and the service is not asked.
     let Ok(granted) = calculate(limits, &wanted, now) else { return Ok(terms.into()) };
 
