@@ -2101,7 +2101,7 @@ _vault__token__plugin() {
             return 0
             ;;
         vault__subcmd__token__subcmd__plugin__subcmd__manifests)
-            opts="-f -q -n -h --name --prefix --image --product --pod-labels --server-image --plugin-dir --mount --service-account --server-address --ca-secret --monitoring-namespace --metrics-prefix --app --app-namespace --app-image --creds --auth-mount --file --kustomize --base --force --diff --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help server statefulset config helm rbac policy network-policy disruption-budget rules prometheus-rule scrape application all"
+            opts="-f -q -n -h --name --prefix --image --product --pod-labels --server-image --plugin-dir --mount --service-account --server-address --ca-secret --monitoring-namespace --metrics-prefix --app --app-namespace --app-image --app-user --creds --auth-mount --file --kustomize --base --force --diff --address --namespace --ca-cert --ca-path --client-cert --client-key --tls-server-name --tls-skip-verify --timeout --output --quiet --kube-namespace --kubeconfig --context --statefulset --selector --container --tool-image --help server statefulset config helm rbac policy network-policy disruption-budget rules prometheus-rule scrape application all"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -2168,6 +2168,10 @@ _vault__token__plugin() {
                     return 0
                     ;;
                 --app-image)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --app-user)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

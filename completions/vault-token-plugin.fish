@@ -159,7 +159,8 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ma
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l metrics-prefix -d 'What the plugin\'s metrics are called: the metrics_prefix of its config' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l app -d 'Name of the application that gets credentials' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l app-namespace -d 'Its namespace' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l app-image -d 'Its image' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l app-image -d 'Its image [default: busybox:1.37]' -r
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l app-user -d 'Number of the user that it runs as [default: the image\'s own; 65532 in the default image]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l creds -d 'The credential it needs [default: MOUNT/creds/developer]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -l auth-mount -d 'Where the servers have their login for accounts of the cluster' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand manifests" -s f -l file -d 'The description of the plugin that `register` takes; flags come before it' -r -F

@@ -74,11 +74,23 @@ fn snoop() -> String {
 async fn a_binary_that_is_looked_at_sees_no_secret_of_the_operator() {
     let operator = Operator::new(Program::new(BINARY).env("VAULT_TOKEN", SECRETS[0]));
     let snoop = snoop();
-    let commands: [&[&str]; 3] =
-        [&["inspect", &snoop], &["doctor", &snoop], &["package", "--dry-run", "--name", "snoop", &snoop]];
+    let commands: [&[&str]; 2] = [&["inspect", &snoop], &["doctor", &snoop]];
     for command in commands {
         let output = operator.look(command, "--arg").await;
         operator.assert_nothing_was_seen(command[0], &output);
+    }
+}
+
+#[tokio::test]
+async fn a_binary_that_is_packaged_sees_no_secret_of_the_operator() {
+    let operator = Operator::new(Program::new(BINARY).env("VAULT_TOKEN", SECRETS[0]));
+    let output = operator.look(&["package", "--dry-run", "--name", "snoop", &snoop()], "--arg").await;
+    if cfg!(target_feature = "crt-static") {
+        operator.assert_nothing_was_seen("package", &output);
+    } else {
+        // The plugin is linked as this test is, and no image can start it then.
+        assert!(output.stderr.contains("needs the dynamic linker"), "{output:?}");
+        assert_eq!(operator.seen(), "", "what cannot be packaged is not started");
     }
 }
 

@@ -44,6 +44,13 @@ impl Hands {
         let _ = self.kubectl.run(args).await.success();
     }
 
+    /// Until a controller was allowed to make one with this label.
+    async fn wait_for_pod(&self, namespace: &str, label: &str) {
+        let args =
+            ["wait", "--for=create", "pod", "--selector", label, "--namespace", namespace, "--timeout=60s"];
+        self.kubectl(&args).await;
+    }
+
     /// A file that both can read.
     fn file(&self, name: &str, content: &str) -> String {
         let path = self.program.home().join(name);
@@ -107,6 +114,29 @@ async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs
     ] {
         assert!(other.stdout.contains(place), "{place} is not in:\n{}", other.stdout);
     }
+    hands.kubectl(&["delete", "--wait=false", "--kustomize", &made]).await;
+}
+
+/// Judged by the API server's own admission: a pod that is not allowed is never made.
+#[tokio::test]
+async fn every_pod_that_is_generated_is_allowed_in_a_namespace_that_restricts_its_pods() {
+    let hands = Hands::new(&["restricted", "restricted-front"]).await;
+    for namespace in ["restricted", "restricted-front"] {
+        hands
+            .kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"])
+            .await;
+        let run = ["run", "ordinary", "--namespace", namespace, "--image", "nowhere.example.com/ordinary:1"];
+        let refused = hands.kubectl.run(run).await;
+        assert!(refused.stderr.contains("violates PodSecurity \"restricted:latest\""), "{refused:?}");
+    }
+    let names = ["--image", IMAGE, "-n", "restricted", "--app-namespace", "restricted-front"];
+    let parts = ["manifests", "server", "statefulset", "application", "--kustomize", "made"];
+    let _ = hands.program.run(parts.iter().chain(&names)).await.success();
+    let made = hands.program.home().join("made").display().to_string();
+    hands.kubectl(&["apply", "--server-side", "--kustomize", &made]).await;
+
+    hands.wait_for_pod("restricted", "app.kubernetes.io/name=vault").await;
+    hands.wait_for_pod("restricted-front", "app.kubernetes.io/name=app").await;
     hands.kubectl(&["delete", "--wait=false", "--kustomize", &made]).await;
 }
 

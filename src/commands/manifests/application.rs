@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec};
 use k8s_openapi::api::core::v1::{
     Container, EnvVar, KeyToPath, PodSpec, PodTemplateSpec, ProjectedVolumeSource, SecretVolumeSource,
-    ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
+    SecurityContext, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use rollout::ServerRight;
@@ -14,7 +14,7 @@ use serde_json::json;
 use super::document::{Content, Document, value};
 use super::hcl;
 use super::names::{Names, beside};
-use super::objects::{empty, loader, metadata, read_only, variable, with_labels};
+use super::objects::{empty, loader, metadata, read_only, restricted, variable, with_labels};
 use super::part::Part;
 use crate::error::CommandError;
 
@@ -104,6 +104,7 @@ fn deployment(names: &Names) -> Result<Deployment, CommandError> {
         command: Some(command(names)),
         env: Some(sorted(env)),
         volume_mounts: Some(volume_mounts),
+        security_context: Some(SecurityContext { run_as_user: application.user, ..restricted() }),
         ..Container::default()
     };
     Ok(Deployment {

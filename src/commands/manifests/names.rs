@@ -69,9 +69,12 @@ struct ApplicationFlags {
     /// Its namespace
     #[arg(long, value_name = "NAME", default_value = "default")]
     app_namespace: Label,
-    /// Its image
-    #[arg(long, value_name = "REF", default_value = "busybox:1.37")]
-    app_image: Image,
+    /// Its image [default: busybox:1.37]
+    #[arg(long, value_name = "REF")]
+    app_image: Option<Image>,
+    /// Number of the user that it runs as [default: the image's own; 65532 in the default image]
+    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i64).range(1..=i64::from(u32::MAX)))]
+    app_user: Option<i64>,
     /// The credential it needs [default: MOUNT/creds/developer]
     #[arg(long, value_name = "PATH")]
     creds: Option<String>,
@@ -122,6 +125,8 @@ pub(crate) struct Application {
     pub(crate) name: Label,
     pub(crate) namespace: Label,
     pub(crate) image: Image,
+    /// `None` leaves it to the image.
+    pub(crate) user: Option<i64>,
     pub(crate) creds: String,
     pub(crate) auth_mount: MountPath,
     pub(crate) command: Vec<String>,
@@ -134,6 +139,10 @@ pub(crate) struct Address {
     pub(crate) host_and_port: String,
 }
 
+/// The application that stands in for the reader's own. The image's user is root, which the Pod Security Standard `restricted`
+/// refuses; the other is what distroless images call `nonroot`.
+const SHELL_IMAGE: &str = "busybox:1.37";
+const SHELL_USER: i64 = 65532;
 const DEFAULT_PLUGIN: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
 
@@ -282,7 +291,11 @@ fn mount(text: &str) -> Result<MountPath, CommandError> {
 }
 
 fn application(flags: ApplicationFlags, mounts: &[MountPath]) -> Result<Application, CommandError> {
-    let ApplicationFlags { app, app_namespace, app_image, creds, auth_mount, command } = flags;
+    let ApplicationFlags { app, app_namespace, app_image, app_user, creds, auth_mount, command } = flags;
+    let (image, user) = match app_image {
+        Some(image) => (image, app_user),
+        None => (parsed(SHELL_IMAGE)?, app_user.or(Some(SHELL_USER))),
+    };
     let creds = match (creds, mounts.first()) {
         (Some(creds), _) => creds.trim_matches('/').to_owned(),
         (None, Some(mount)) => mount.join("creds/developer"),
@@ -294,7 +307,7 @@ fn application(flags: ApplicationFlags, mounts: &[MountPath]) -> Result<Applicat
         true => ["sh", "-c", "echo \"the token is $TOKEN\"; exec sleep 86400"].map(str::to_owned).to_vec(),
         false => command,
     };
-    Ok(Application { name: app, namespace: app_namespace, image: app_image, creds, auth_mount, command })
+    Ok(Application { name: app, namespace: app_namespace, image, user, creds, auth_mount, command })
 }
 
 /// What stands in a policy may hold nothing that means something there: a star grants more than was meant.

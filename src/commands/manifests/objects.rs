@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, Container, EmptyDirVolumeSource, EnvVar, ResourceRequirements, SecurityContext, Volume,
-    VolumeMount,
+    Capabilities, Container, EmptyDirVolumeSource, EnvVar, ResourceRequirements, SeccompProfile,
+    SecurityContext, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -94,10 +94,19 @@ pub(super) fn loader(
 
 /// A container that needs nothing but its volumes.
 pub(super) fn confined() -> SecurityContext {
+    SecurityContext { read_only_root_filesystem: Some(true), ..restricted() }
+}
+
+/// What the Pod Security Standard `restricted` asks of a container
+/// (<https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>).
+///
+/// It stands with each container and not with the pod: the servers' pods are another's, and ours are only among their containers.
+pub(super) fn restricted() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
-        read_only_root_filesystem: Some(true),
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
+        run_as_non_root: Some(true),
+        seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
         ..SecurityContext::default()
     }
 }

@@ -87,7 +87,10 @@ impl SystemViewService for Host {
 }
 
 async fn system() -> RemoteSystemView {
-    RemoteSystemView::new(connected(SystemViewServer::new(Host)).await)
+    let host = SystemViewServer::new(Host)
+        .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
+        .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
+    RemoteSystemView::new(connected(host).await)
 }
 
 fn job(when: RotationTime) -> RotationJob {
@@ -116,6 +119,15 @@ async fn data_is_wrapped_as_json_for_a_time_in_nanoseconds() {
     let data = json!({"a": 1}).as_object().cloned().unwrap();
     let wrapped = system().await.wrap(data, Duration::from_secs(60)).await.unwrap();
     assert_eq!((wrapped.token.expose(), wrapped.ttl), (r#"{"a":1}"#, Duration::from_secs(60)));
+}
+
+#[tokio::test]
+async fn a_question_and_its_answer_may_be_larger_than_four_mebibytes() {
+    let large = "a".repeat(5 << 20);
+    let data = json!({"a": large}).as_object().cloned().unwrap();
+    let wrapped = system().await.wrap(data, Duration::from_secs(60)).await.unwrap();
+    assert!(wrapped.token.expose().len() > large.len());
+    assert_eq!(system().await.groups_of_entity(&large).await.unwrap()[0].name.len(), large.len());
 }
 
 #[tokio::test]
