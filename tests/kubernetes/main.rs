@@ -9,6 +9,7 @@ mod operator;
 mod pods;
 mod restarts;
 mod secrecy;
+mod which_pods;
 
 const NAME: &str = "custom-plugin";
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");

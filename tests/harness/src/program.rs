@@ -1,13 +1,15 @@
 //! Runs a program under test, or the official CLI, cut off from everything of the machine it runs on.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::running::RunningProgram;
 use crate::{Cluster, VaultPods, VaultServer, network, root};
@@ -153,6 +155,7 @@ impl Program {
         stdout: impl Into<Stdio>,
         stderr: impl Into<Stdio>,
     ) -> Child {
+        do_not_pass_on_ignored_signals();
         let (command, home) = match &self.root {
             None => (Command::new(&self.binary), self.home.path()),
             Some(root) => (root::command(root, &self.binary), Path::new("/")),
@@ -177,6 +180,23 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {}: {error}", self.binary.display()))
     }
+}
+
+/// Whoever starts the tests in the background of a shell, or with `nohup`, has them ignore signals, and a program inherits that. Of a
+/// signal that is handled it inherits nothing.
+fn do_not_pass_on_ignored_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = fs::read_to_string("/proc/self/status").expect("Linux says it of every process");
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).expect("it has this line");
+        let mask = u64::from_str_radix(mask.trim(), 16).expect("it is a number in hexadecimal");
+        for kind in [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()] {
+            // Without a handler it ends the tests, as it should.
+            if mask >> (kind.as_raw_value() - 1) & 1 == 1 {
+                let _ = signal(kind).expect("a handler can be installed in a runtime");
+            }
+        }
+    });
 }
 
 /// The command as a person would type it, cut where it is longer than anybody reads.

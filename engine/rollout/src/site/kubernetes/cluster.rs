@@ -32,6 +32,8 @@ use super::proxy;
 #[derive(Clone)]
 pub(super) struct Cluster {
     client: Client,
+    /// Address of the API server.
+    server: String,
     pub(super) namespace: String,
     /// Whether it has ever answered.
     met: Arc<AtomicBool>,
@@ -92,8 +94,9 @@ impl Cluster {
         let variable = |name: &str| std::env::var(name).ok();
         let proxy = proxy::proxy(&config.cluster_url, of_cluster.as_deref(), &variable);
         let namespace = choice.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string();
         let client = client(config, proxy).map_err(|error| KubernetesError::Config(Box::new(error)))?;
-        Ok(Self { client, namespace, met: Arc::default() })
+        Ok(Self { client, server, namespace, met: Arc::default() })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -157,7 +160,7 @@ impl Cluster {
                     tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
-                Err(error) => return Err(KubernetesError::of(asked, &self.namespace, error)),
+                Err(error) => return Err(KubernetesError::of(asked, &self.server, &self.namespace, error)),
             }
         }
     }

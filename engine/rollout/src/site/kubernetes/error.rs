@@ -85,8 +85,13 @@ pub enum KubernetesError {
     #[error("it was changed by somebody else at the same moment")]
     Conflict,
     /// The cluster did not answer, for as long as was waited.
-    #[error("the cluster's API server cannot be reached")]
-    Unreachable(#[source] Box<kube::Error>),
+    #[error("the cluster's API server {server} cannot be reached")]
+    Unreachable {
+        /// Its address, as the kubeconfig has it.
+        server: String,
+        /// What was heard instead of an answer.
+        source: Box<kube::Error>,
+    },
     /// Nothing of that name.
     #[error("there is no {what} in the namespace {namespace}{}", listed(found))]
     NotFound {
@@ -230,7 +235,7 @@ pub enum KubernetesError {
 
 impl KubernetesError {
     /// What an error of the client says about what was asked.
-    pub(super) fn of(asked: Asked, namespace: &str, error: kube::Error) -> Self {
+    pub(super) fn of(asked: Asked, server: &str, namespace: &str, error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.is_forbidden() => Self::Forbidden {
                 what: asked.to_string(),
@@ -246,7 +251,7 @@ impl KubernetesError {
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict,
             kube::Error::Api(status) => Self::Api { what: asked.to_string(), said: status.message.clone() },
             kube::Error::Auth(_) => Self::Unauthorized,
-            other => Self::Unreachable(Box::new(other)),
+            other => Self::Unreachable { server: server.to_owned(), source: Box::new(other) },
         }
     }
 
@@ -260,7 +265,7 @@ impl KubernetesError {
             self,
             Self::Api { .. }
                 | Self::Conflict
-                | Self::Unreachable(_)
+                | Self::Unreachable { .. }
                 | Self::Pod { .. }
                 | Self::Answer { .. }
                 | Self::Cut { .. }
@@ -270,7 +275,7 @@ impl KubernetesError {
 
     /// Whether it concerns everything that is asked, and not only one pod.
     pub(super) fn is_of_all(&self) -> bool {
-        matches!(self, Self::Forbidden { .. } | Self::Unauthorized | Self::Unreachable(_))
+        matches!(self, Self::Forbidden { .. } | Self::Unauthorized | Self::Unreachable { .. })
     }
 }
 
@@ -337,7 +342,8 @@ mod tests {
     #[test]
     fn a_missing_rule_is_spelled_out() {
         let status = kube::core::Status::failure("no", "Forbidden").with_code(403);
-        let error = KubernetesError::of(Asked::EXEC, "vault", kube::Error::Api(status.boxed()));
+        let error =
+            KubernetesError::of(Asked::EXEC, "https://k:6443/", "vault", kube::Error::Api(status.boxed()));
         assert_eq!(
             error.to_string(),
             "the cluster does not allow to create, get pods/exec in the namespace vault; this rule of a Role there does: \
