@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use vault_api::{Client, ClientConfig, Secret, Verification};
-use vault_plugin::host::Isolation;
+use vault_plugin::host::{Isolation, Network};
 
 use crate::commands::site::KubernetesArgs;
 use crate::duration;
@@ -148,8 +148,8 @@ impl Context {
     }
 
     /// How a plugin is started that is not trusted: with the caller's environment, home and credentials hidden from it.
-    pub fn isolation(&self) -> Isolation {
-        Isolation::Untrusted { hidden: self.private_paths(&|name: &str| std::env::var(name).ok()) }
+    pub fn isolation(&self, network: Network) -> Isolation {
+        Isolation::Untrusted { hidden: self.private_paths(&|name: &str| std::env::var(name).ok()), network }
     }
 
     /// Where the caller's credentials may lie.

@@ -288,7 +288,7 @@ impl Ui {
     /// # Errors
     /// When the terminal cannot be read.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
-        Confirm::new().with_prompt(question).default(true).interact().map_err(unread)
+        Confirm::new().with_prompt(question).default(false).interact().map_err(unread)
     }
 
     /// Asks for a text.

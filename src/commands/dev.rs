@@ -30,6 +30,7 @@ use crate::commands::ended::Ended;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
+use vault_plugin::host::Network;
 
 /// Which plugin, where, and for whom.
 #[derive(Debug, Args)]
@@ -68,7 +69,8 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended,
         None => Door::any_port(),
     };
     let (lines, mut log) = mpsc::unbounded_channel();
-    let started_server = Server::start(server, door, data.clone(), context.isolation(), lines.clone()).await;
+    let started_server =
+        Server::start(server, door, data.clone(), context.isolation(Network::Allowed), lines.clone()).await;
     let mut server = started_server.inspect_err(|_| say_all(&mut log, ui))?;
     if let Some(data) = &data {
         subject.keep(data)?;
@@ -117,7 +119,9 @@ impl Stay<'_> {
         say_all(log, ui);
         // Who is told that it is at work may change the binary at once.
         let watch = match self.watch {
-            true => Some(Watch::new(&world, self.subject.register(), self.context.isolation()).await?),
+            true => Some(
+                Watch::new(&world, self.subject.register(), self.context.isolation(Network::Allowed)).await?,
+            ),
             false => None,
         };
         let mut watching = pin!(watch::put_to_work(watch, self.lines.clone()));

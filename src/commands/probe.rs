@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rollout::{Binary, Machine, Probe, Probed, Refusal, World};
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
-use vault_plugin::host::{CallError, InspectError, IsolationGap, Launch, LaunchError, StartError};
+use vault_plugin::host::{CallError, InspectError, IsolationGap, Launch, LaunchError, Network, StartError};
 use vault_plugin::logical::BackendType;
 
 use crate::context::Context;
@@ -59,7 +59,7 @@ pub(crate) fn untrusted(
     Launch {
         args: args.iter().map(Into::into).collect(),
         env: env.iter().filter_map(variable).collect(),
-        isolation: context.isolation(),
+        isolation: context.isolation(Network::Refused),
         ..Launch::new(program)
     }
 }

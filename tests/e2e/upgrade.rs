@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{Fault, Load, Operation, Program, Recorder, Stream, build, eventually};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::accounts::Names;
@@ -371,6 +372,24 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
     running(&[LINES[0], "ENGINE_MODE=lax"]).await;
+}
+
+/// The parent of such a process is another one than its server, and so all that the server had would be taken for the plugin's.
+#[tokio::test]
+async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let placed = lab.vault.plugin_directory().join(format!("{NAME}-{VERSION}"));
+    let [hosted] = lab.vault.child_plugin_pids()[..] else { panic!("one process serves the mount") };
+    let orphan = Program::new(&placed).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
+    // The server's own process is started after that one, and has a higher number.
+    kill_process(Pid::from_raw(hosted.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    lab.read_credential("custom").await;
+
+    let next = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let output = lab.program.run(["upgrade", next.to_str().unwrap(), "--name", NAME]).await;
+    assert_eq!(output.code, Some(0), "{output:?}");
+    assert!(!output.stderr.contains("SERVERS_SECRET"), "{}", output.stderr);
+    drop(orphan);
 }
 
 #[tokio::test]

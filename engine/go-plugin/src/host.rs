@@ -41,7 +41,7 @@ use crate::wire::grpc_stdio_client::GrpcStdioClient;
 pub use brokered::Brokering;
 use brokered::{Brokered, Doors};
 pub use error::{BrokeredError, LaunchError, ShutdownError};
-pub use isolation::{Isolation, IsolationGap};
+pub use isolation::{Isolation, IsolationGap, Network};
 use log_line::Lines;
 pub use log_line::{LogLine, LogSink, Origin};
 use process::Process;

@@ -30,7 +30,7 @@ pub use call::{CallError, Refusal};
 pub use compare::{compare, compare_paths};
 pub use difference::{Change, Difference};
 pub use document::paths as documented_paths;
-pub use go_plugin::host::{BrokeredError, Isolation, IsolationGap, ShutdownError};
+pub use go_plugin::host::{BrokeredError, Isolation, IsolationGap, Network, ShutdownError};
 pub use go_plugin::host::{Brokering, Exit, Exited, LaunchError as StartError, LogLine, LogSink, Origin};
 pub use go_plugin::log::Level;
 pub use inspect::{Ending, FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, Verb, inspect};

@@ -113,6 +113,14 @@ pub enum LaunchError {
     /// The certificates are not usable for TLS.
     #[error("cannot set up TLS with the plugin")]
     TlsSetup(#[source] rustls::Error),
+    /// A plugin that is not trusted says that it listens where another may.
+    #[error(
+        "plugin says that it listens at {address}, which is not in the temporary directory that it was given (TMPDIR)"
+    )]
+    AddressOfAnother {
+        /// What the handshake says.
+        address: Address,
+    },
     /// Nobody listens where the plugin says.
     #[error("cannot connect to the plugin at {address}")]
     Connect {

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
 use rustix::io::Errno;
@@ -25,12 +25,24 @@ pub enum Isolation {
     #[default]
     Inherit,
     /// Nothing but the variables of [`LaunchOptions::env`](super::LaunchOptions::env) and of the protocol, and a temporary
-    /// directory of its own. The host is not dumpable meanwhile. Where the kernel has Landlock, the plugin can neither look
-    /// into other processes nor open what lies at or below these paths, except for its own binary.
+    /// directory of its own, in which it has to listen. It has no terminal and none of the files that the host has open. The host
+    /// is not dumpable meanwhile. Where the kernel has Landlock, the plugin can neither look into other processes nor open what
+    /// lies at or below these paths, except for its own binary. It can connect to the sockets of this machine's services.
     Untrusted {
         /// Paths that are not for the plugin; one that does not exist is passed over.
         hidden: Vec<PathBuf>,
+        /// Whether it may use TCP.
+        network: Network,
     },
+}
+
+/// Whether a plugin may use TCP. It is kept from it by Landlock, from Linux 6.7 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Network {
+    /// As a plugin that is to do its work has to.
+    Allowed,
+    /// As for one that is only asked what it is.
+    Refused,
 }
 
 /// Why a plugin that is started with [`Isolation::Untrusted`] may still see what it should not.
@@ -60,7 +72,8 @@ impl IsolationGap {
             gaps.push(IsolationGap::Root);
         }
         // The kernel tells only by restricting a thread, so this is one of no further use.
-        let restricted = thread::spawn(|| ruleset().and_then(RulesetCreated::restrict_self)).join();
+        let restricted =
+            thread::spawn(|| ruleset(Network::Refused).and_then(RulesetCreated::restrict_self)).join();
         if !restricted
             .is_ok_and(|status| status.is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced))
         {
@@ -82,16 +95,18 @@ pub(super) struct Confined {
     hidden: Vec<PathBuf>,
     program: PathBuf,
     scratch: PathBuf,
+    network: Network,
     not_dumpable: NotDumpable,
 }
 
 impl Confined {
     /// Makes the host not dumpable, before the plugin is started.
-    pub(super) fn new(program: &Path, hidden: &[PathBuf], scratch: &Path) -> Confined {
+    pub(super) fn new(program: &Path, hidden: &[PathBuf], network: Network, scratch: &Path) -> Confined {
         Confined {
             hidden: hidden.iter().filter_map(|path| path.canonicalize().ok()).collect(),
             program: program.canonicalize().unwrap_or_else(|_| program.to_owned()),
             scratch: scratch.to_owned(),
+            network,
             not_dumpable: NotDumpable::begin(),
         }
     }
@@ -100,7 +115,7 @@ impl Confined {
     pub(super) fn restrict_this_thread(&mut self) -> io::Result<()> {
         let (all, on_files) = (AccessFs::from_all(ACCESSES), AccessFs::from_file(ACCESSES));
         let restrict = || {
-            let mut rules = Rules { ruleset: ruleset()?, hidden: &self.hidden };
+            let mut rules = Rules { ruleset: ruleset(self.network)?, hidden: &self.hidden };
             rules.allow_beside(Path::new("/"))?;
             rules.allow(&self.scratch, all)?;
             rules.allow(&self.program, on_files & (AccessFs::Execute | AccessFs::ReadFile))?;
@@ -126,8 +141,14 @@ fn drop_capabilities() -> Result<(), Errno> {
     )
 }
 
-fn ruleset() -> Result<RulesetCreated, RulesetError> {
-    Ruleset::default().handle_access(AccessFs::from_all(ACCESSES))?.scope(Scope::from_all(ACCESSES))?.create()
+fn ruleset(network: Network) -> Result<RulesetCreated, RulesetError> {
+    let ruleset = Ruleset::default().handle_access(AccessFs::from_all(ACCESSES))?;
+    let ruleset = match network {
+        Network::Allowed => ruleset,
+        // No rule allows any port.
+        Network::Refused => ruleset.handle_access(AccessNet::from_all(ACCESSES))?,
+    };
+    ruleset.scope(Scope::from_all(ACCESSES))?.create()
 }
 
 /// Landlock knows only what is allowed, so everything is that lies beside the way to a hidden path.

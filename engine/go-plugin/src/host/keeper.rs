@@ -4,7 +4,10 @@
 //! that lives as long as the child or the whole host: not one of a runtime's. It waits for the end without reaping at
 //! first, which keeps the process id and that of its group from being given to another process while they are signalled.
 
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::pin::Pin;
@@ -13,9 +16,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, setsid,
+    waitid,
 };
 use tokio::sync::{oneshot, watch};
 
@@ -49,15 +53,25 @@ pub(crate) struct Kept {
 /// Only what the kernel itself can run may be prepared for that: the C library that starts a prepared program takes any
 /// other file for a shell script. What is left to the kernel's own interpreters (`binfmt_misc`) is not killed.
 ///
-/// `confined` is kept until the process has ended.
+/// One that is `confined` is the leader of a new session too: in that of its host it could write into the terminal what a person
+/// seems to have typed (`TIOCSTI`). It has to be prepared, so no interpreter of `binfmt_misc` starts it. `confined` is kept until
+/// the process has ended.
 pub(super) async fn start(mut command: Command, confined: Option<Confined>) -> Result<Kept, LaunchError> {
-    command.process_group(0);
-    if Executable::read(Path::new(command.get_program())).is_native() {
+    let program = Path::new(command.get_program()).to_owned();
+    let native = Executable::read(&program).is_native();
+    if confined.is_some() {
+        if !native && a_shell_would_read(&program) {
+            return Err(LaunchError::from_spawn(&program, Errno::NOEXEC.into()));
+        }
+        leave_terminal_and_open_files(&mut command);
+    } else {
+        command.process_group(0);
+    }
+    if native {
         die_with_this_process(&mut command);
     }
     let (started, child) = oneshot::channel();
-    let program = command.get_program().to_owned();
-    let not_started = |source| LaunchError::from_spawn(Path::new(&program), source);
+    let not_started = |source| LaunchError::from_spawn(&program, source);
     let thread = thread::Builder::new().name("plugin".to_owned());
     thread.spawn(move || keep(command, confined, started)).map_err(not_started)?;
     let failed = || Err(not_started(io::Error::other("the thread that starts the plugin has failed")));
@@ -170,6 +184,33 @@ fn reap(child: &mut Child, group: &Group) -> Outcome {
     let mut leader = group.lock();
     *leader = None;
     child.wait().map_err(|error| error.raw_os_error().unwrap_or(0))
+}
+
+/// Whether the C library would hand the file to a shell where the kernel does not know its format.
+fn a_shell_would_read(program: &Path) -> bool {
+    let metadata = File::open(program).and_then(|file| file.metadata());
+    metadata.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Gives the child a session of its own, and closes what this process was started with beside its standard streams.
+#[expect(unsafe_code, reason = "the settings must be made in the child, between fork and exec")]
+fn leave_terminal_and_open_files(command: &mut Command) {
+    let number = |entry: io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<RawFd>().ok();
+    let open: Vec<RawFd> = fs::read_dir("/proc/self/fd").into_iter().flatten().filter_map(number).collect();
+    let prepare = move || {
+        setsid()?;
+        for &number in open.iter().filter(|&&number| number > 2) {
+            // SAFETY: nothing is read or closed by this number, and one that is not open any more is refused.
+            let file = unsafe { BorrowedFd::borrow_raw(number) };
+            // What is opened by Rust is closed at exec anyway.
+            let _ = fcntl_setfd(file, FdFlags::CLOEXEC);
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec the closure makes system calls alone, and it neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(prepare);
+    }
 }
 
 /// Go's plugins do not notice the death of their host, so the kernel has to end them.

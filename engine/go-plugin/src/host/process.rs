@@ -16,7 +16,7 @@ use super::isolation::Confined;
 use super::keeper::{self, Ended, Kept};
 use super::log_line::{Lines, Origin};
 use super::tail::Tail;
-use super::{Isolation, LaunchOptions};
+use super::{Isolation, LaunchOptions, Network};
 use crate::environment::{
     CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP, TEMPORARY_DIRECTORY,
 };
@@ -33,8 +33,8 @@ pub(crate) struct Process {
     kept: Kept,
     /// What a killed plugin leaves behind.
     socket: Option<PathBuf>,
-    /// The temporary directory of one that is not trusted.
-    _scratch: Option<TempDir>,
+    /// The temporary directory of one that is not trusted, and whether it may use TCP.
+    confines: Option<(TempDir, Network)>,
     stdout: Option<BufReader<ChildStdout>>,
     stray: Option<Tail>,
     stderr: Arc<Tail>,
@@ -47,7 +47,7 @@ impl Process {
     ) -> Result<Self, LaunchError> {
         let mut command = std::process::Command::new(&options.program);
         command.args(&options.args);
-        let (confined, scratch) = match &options.isolation {
+        let (confined, confines) = match &options.isolation {
             Isolation::Inherit => {
                 // What another host gave to this process is not for the plugin.
                 for inherited in [CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP] {
@@ -55,10 +55,13 @@ impl Process {
                 }
                 (None, None)
             }
-            Isolation::Untrusted { hidden } => {
+            Isolation::Untrusted { hidden, network } => {
                 let scratch = TempDir::new().map_err(LaunchError::Isolation)?;
                 command.env_clear().env(TEMPORARY_DIRECTORY, scratch.path());
-                (Some(Confined::new(&options.program, hidden, scratch.path())), Some(scratch))
+                (
+                    Some(Confined::new(&options.program, hidden, *network, scratch.path())),
+                    Some((scratch, *network)),
+                )
             }
         };
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
@@ -76,7 +79,7 @@ impl Process {
         Ok(Self {
             kept,
             socket: None,
-            _scratch: scratch,
+            confines,
             stdout: stdout.map(BufReader::new),
             stray: None,
             stderr: Arc::new(stderr),
@@ -94,6 +97,7 @@ impl Process {
         let text = String::from_utf8_lossy(&first).trim_end().to_owned();
         match parse_handshake_line(&text) {
             Ok(line) => {
+                self.check_address(&line.address)?;
                 if let Address::Unix(path) = &line.address {
                     self.socket = Some(path.clone());
                 }
@@ -113,6 +117,23 @@ impl Process {
                 Err(LaunchError::Handshake { line: text, stderr, reason })
             }
         }
+    }
+
+    /// The host connects to the address, and removes the socket: that must not be another's, of whoever is not trusted.
+    fn check_address(&self, address: &Address) -> Result<(), LaunchError> {
+        let Some((scratch, network)) = &self.confines else { return Ok(()) };
+        let own = match address {
+            Address::Unix(path) => {
+                let directory = path.parent().and_then(|directory| directory.canonicalize().ok());
+                let inside = matches!(
+                    (directory, scratch.path().canonicalize()),
+                    (Some(directory), Ok(scratch)) if directory.starts_with(&scratch)
+                );
+                inside && !path.is_symlink()
+            }
+            Address::Tcp(address) => *network == Network::Allowed && address.ip().is_loopback(),
+        };
+        if own { Ok(()) } else { Err(LaunchError::AddressOfAnother { address: address.clone() }) }
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// The names of the programs of servers.
 const SERVERS: [&str; 2] = ["vault", "bao"];
 
+/// What the kernel keeps of our own name: a development host starts plugins too.
+const DEVELOPMENT_HOST: &str = "vault-token-plu";
+
 /// Where the parent of a process stands in its `stat`, counted from the field after the name.
 const PARENT: usize = 1;
 
@@ -33,6 +36,15 @@ pub(crate) fn servers() -> Vec<(u32, u32)> {
         .filter(|(_, process)| is_server(process))
         .filter_map(|(pid, process)| Some((pid, fs::metadata(process).ok()?.uid())))
         .collect()
+}
+
+/// Whether the parent of a process is one that starts plugins. `None` for one that ended just now. A plugin that outlives its host
+/// becomes the child of another, whose environment says nothing about it.
+pub(crate) fn has_host(pid: u32) -> Option<bool> {
+    let parent = parent(pid).ok()??;
+    let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
+    let name = name.trim_end();
+    Some(SERVERS.contains(&name) || name == DEVELOPMENT_HOST)
 }
 
 /// The process that has started this one; `None` if it does not say.

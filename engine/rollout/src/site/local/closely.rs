@@ -9,9 +9,6 @@ use crate::binary::{Format, Linkage, Machine};
 use crate::observed::site::{Oddities, PluginFile, Unfit};
 use crate::site::processes;
 
-/// The names of servers that start plugins; the last is what the kernel keeps of our own.
-const HOSTS: [&str; 3] = ["vault", "bao", "vault-token-plu"];
-
 /// Looks. Blocks: it reads the files. What cannot be read is left to those who report unreadable files.
 pub(super) fn look(directory: &Path, files: &[PluginFile]) -> Oddities {
     let Ok(real) = fs::canonicalize(directory) else { return Oddities::default() };
@@ -71,7 +68,5 @@ fn orphans(directory: &Path) -> BTreeSet<u32> {
 fn is_orphan(pid: u32, directory: &Path) -> Option<bool> {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     executable.strip_prefix(directory).ok()?;
-    let parent = processes::parent(pid).ok()??;
-    let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
-    Some(!HOSTS.contains(&name.trim_end()))
+    processes::has_host(pid).map(|hosted| !hosted)
 }

@@ -15,8 +15,11 @@ use crate::site::processes;
 #[non_exhaustive]
 pub enum EnvironmentError {
     /// Nothing runs it here.
-    #[error("no process of {file} runs on this machine")]
+    #[error("no process of {file} runs on this machine as a server's plugin")]
     NoProcess { file: String },
+    /// Two registrations have the same file, with an environment each.
+    #[error("the processes {one} and {other} of {file} have different environments")]
+    Several { file: String, one: u32, other: u32 },
     /// It is another user's, or has ended.
     #[error("the environment of process {pid} could not be read")]
     NotReadable {
@@ -32,21 +35,36 @@ pub enum EnvironmentError {
 /// What a plugin from `directory` has in its environment that its server has not: what its catalog entry gives it.
 ///
 /// # Errors
-/// When no process of `file` is to be seen, or what it has cannot be read.
+/// When no server's process of `file` is to be seen, what it has cannot be read, or two have different environments.
 pub fn entry_environment(directory: &Path, file: &str) -> Result<BTreeMap<String, Secret>, EnvironmentError> {
     let none = || EnvironmentError::NoProcess { file: file.to_owned() };
     let program = fs::canonicalize(directory.join(file)).map_err(|_| none())?;
     let mut last = none();
+    let mut found: Option<(u32, BTreeMap<String, Secret>)> = None;
     for (pid, process) in processes::all() {
         // Of a process of another user not even this can be seen.
-        if fs::read_link(process.join("exe")).is_ok_and(|executable| executable == program) {
-            match of_process(pid) {
-                Err(error @ EnvironmentError::NotReadable { .. }) => last = error,
-                other => return other,
+        let is_of_file = fs::read_link(process.join("exe")).is_ok_and(|executable| executable == program);
+        if !is_of_file || processes::has_host(pid) != Some(true) {
+            continue;
+        }
+        match (of_process(pid), &found) {
+            (Err(error @ EnvironmentError::NotReadable { .. }), _) => last = error,
+            (Err(error), _) => return Err(error),
+            (Ok(environment), None) => found = Some((pid, environment)),
+            (Ok(environment), Some((one, first))) if !is_same(&environment, first) => {
+                return Err(EnvironmentError::Several { file: file.to_owned(), one: *one, other: pid });
             }
+            (Ok(_), Some(_)) => {}
         }
     }
-    Err(last)
+    found.map(|(_, environment)| environment).ok_or(last)
+}
+
+fn is_same(one: &BTreeMap<String, Secret>, other: &BTreeMap<String, Secret>) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(name, value)| other.get(name).is_some_and(|other| other.expose() == value.expose()))
 }
 
 fn of_process(pid: u32) -> Result<BTreeMap<String, Secret>, EnvironmentError> {
