@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgAction, Args};
-use rollout::World;
+use rollout::{Way, World};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use self::child::{Child, Interrupt, Interrupts};
@@ -110,7 +110,7 @@ impl Stay<'_> {
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
         let client = self.context.client_of(server.address(), server.token())?;
-        let world = World { client, site: Some(Arc::new(server.site().clone())) };
+        let world = World { client, site: Some(Arc::new(server.site().clone())), way: Way::Address };
         let proof = tokio::select! {
             proof = bring_up::bring_up(&world, self.subject.register()) => proof?,
             gone = server.ended() => return Err(gone),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
-use rollout::{ClusterChoice, KubernetesChoice, KubernetesSite, PodChoice, SiteError, World};
+use rollout::{ClusterChoice, KubernetesChoice, KubernetesSite, PodChoice, SiteError, Way, World};
 
 use crate::config::{KubernetesSection, SiteSection};
 use crate::context::Context;
@@ -48,11 +48,14 @@ pub(crate) async fn reach(
 ) -> Result<World, CommandError> {
     let file = file.and_then(|site| site.kubernetes.as_ref());
     let Some(choice) = choice(context.kubernetes(), file, plugin_dir) else {
-        return Ok(World { client: context.client()?, site: None });
+        return Ok(World { client: context.client()?, site: None, way: Way::Address });
     };
     let site = KubernetesSite::connect(choice, context.client_config()?).await.map_err(unreached)?;
-    let client = if context.has_address() { context.client()? } else { site.client() };
-    Ok(World { client, site: Some(Arc::new(site)) })
+    let (client, way) = match context.has_address() {
+        true => (context.client()?, Way::Address),
+        false => (site.client(), Way::Site),
+    };
+    Ok(World { client, site: Some(Arc::new(site)), way })
 }
 
 /// Flags come before the file; `None` when neither speaks of a cluster.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use harness::{Cluster, Program, VaultPods};
+use harness::{Cluster, Product, Program, VaultPods};
 use serde_json::{Value, json};
 
 use crate::BINARY;
@@ -43,6 +43,32 @@ async fn a_context_chooses_cluster_and_namespace() {
     let unknown = program.run(["status", "--context", "nowhere"]).await;
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     assert!(unknown.stderr.contains("nowhere"), "{unknown:?}");
+}
+
+/// A load balancer over all pods and a port-forward to one of them lead to a standby, which passes requests on.
+#[tokio::test]
+async fn an_address_that_leads_to_a_standby_is_as_good_as_any() {
+    let pods = VaultPods::builder(Cluster::shared().await).replicas(2).start().await;
+    let standby = pods.standbys().await[0].to_owned();
+    let program = Program::new(BINARY).pods(&pods).env("VAULT_ADDR", pods.url(&standby));
+    let status = program.run(["status", "-n", pods.namespace()]).await.success();
+    assert!(!status.contains("no active node"), "{status}");
+    let reload = program.run(["reload", "--mount", "nowhere", "-n", pods.namespace()]).await;
+    assert_eq!(reload.code, Some(1), "{reload:?}");
+    assert!(reload.stderr.contains("nowhere"), "{reload:?}");
+}
+
+/// Only the root namespace of OpenBao answers for the servers of raft.
+#[tokio::test]
+async fn a_mount_in_a_namespace_of_openbao_is_found() {
+    let pods =
+        VaultPods::builder(Cluster::shared().await).product(Product::OpenBao).replicas(1).start().await;
+    pods.api(pods.active().await, "POST", "sys/namespaces/team", Some(json!({}))).await.success();
+    let program = Program::new(BINARY).pods(&pods);
+    let reload =
+        program.run(["reload", "--mount", "nowhere", "-n", pods.namespace(), "--namespace", "team"]).await;
+    assert_eq!(reload.code, Some(1), "{reload:?}");
+    assert!(reload.stderr.contains("nowhere"), "{reload:?}");
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ pub use goal::{
     Versions, Wanted, WriteGoal,
 };
 pub use observe::{
-    ObserveError, World, examine, is_of_this_machine, observe, observe_again, observe_server, survey,
+    ObserveError, Way, World, examine, is_of_this_machine, observe, observe_again, observe_server, survey,
 };
 pub use observed::others::{OtherNode, OtherNodes};
 pub use observed::site::{

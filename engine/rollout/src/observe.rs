@@ -39,6 +39,17 @@ pub struct World {
     pub client: Client,
     /// The plugin directory.
     pub site: Option<Arc<dyn Site>>,
+    /// How the client reaches the server.
+    pub way: Way,
+}
+
+/// How a server is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// At an address that was given. Whatever answers there passes requests on to the active node.
+    Address,
+    /// As the site does it, which looks for the active node by itself.
+    Site,
 }
 
 /// A snapshot that could not be taken.
@@ -227,8 +238,8 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         initialized: health.initialized,
         sealed: health.sealed,
         standby: health.standby,
-        // Where the way is the site's it leads to a node that stands by only while none is active, and that one is not shown the token.
-        has_active_node: !(health.standby && world.site.as_ref().is_some_and(|site| site.leads_to_active())),
+        // The site's way leads to a node that stands by only while none is active, and that one is not shown the token.
+        has_active_node: !(health.standby && world.way == Way::Site),
     };
     let raft = match (aim.goal(), &world.site) {
         (Some(goal), Some(site)) if site.leads_to_active() && asks_raft(goal, health.product) => AskRaft::Yes,

@@ -13,7 +13,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::client_config::{ClientConfig, ClientError, Redirects, Verification};
-use crate::{CallError, Endpoint, Repeat, Secret, ShowsToken, Trouble};
+use crate::{CallError, Endpoint, Repeat, Scope, Secret, Trouble};
 
 /// Sends endpoints. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -91,7 +91,7 @@ impl Client {
         let request = endpoint.request();
         let mut attempt = 0;
         loop {
-            let outcome = self.attempt(&request, E::SHOWS_TOKEN).await;
+            let outcome = self.attempt(&request, E::SCOPE).await;
             let pause = match &outcome {
                 Ok(reply) => pause_after_reply(reply, E::REPEAT),
                 Err(CallError::Transport { trouble: Trouble::NoConnection | Trouble::Standby, .. }) => {
@@ -128,16 +128,13 @@ impl Client {
     }
 
     /// One exchange, redirects of a standby included.
-    async fn attempt(
-        &self,
-        request: &Request<Bytes>,
-        shows_token: ShowsToken,
-    ) -> Result<Response<Bytes>, CallError> {
+    async fn attempt(&self, request: &Request<Bytes>, scope: Scope) -> Result<Response<Bytes>, CallError> {
         let mut url = self.url(request);
         let mut headers = self.headers.clone();
-        if shows_token == ShowsToken::No {
+        if scope == Scope::Public {
             headers.remove(TOKEN);
-            // What anybody may ask is of the whole server; OpenBao refuses to answer it in a namespace.
+        }
+        if scope != Scope::Namespace {
             headers.remove(NAMESPACE);
         }
         headers.extend(request.headers().clone());

@@ -16,8 +16,8 @@ pub trait Endpoint {
     /// Whether sending it twice does no more than sending it once.
     const REPEAT: Repeat;
 
-    /// Whether the token goes along. What anybody may ask is asked without: any node may answer it, and none has to be trusted.
-    const SHOWS_TOKEN: ShowsToken = ShowsToken::Yes;
+    /// What it is about: whether token and namespace go along.
+    const SCOPE: Scope = Scope::Namespace;
 
     /// The request; its URI is the path and query from `/v1/` on. The client adds address, token and namespace.
     fn request(&self) -> Request<Bytes>;
@@ -26,13 +26,15 @@ pub trait Endpoint {
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError>;
 }
 
-/// Whether the client's token goes along with a request.
+/// What a request is about, which decides what of the client's goes along with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ShowsToken {
-    /// It does, if the client has one.
-    Yes,
-    /// It does not.
-    No,
+pub enum Scope {
+    /// The client's namespace: token and namespace go along.
+    Namespace,
+    /// The whole server: the token goes along. Vault has no such path in another namespace than the root, and OpenBao refuses it there.
+    Server,
+    /// What anybody may ask of the whole server: neither goes along, as any node may answer it and none has to be trusted.
+    Public,
 }
 
 /// Whether the client may send a request again when it cannot know if the server acted on it.

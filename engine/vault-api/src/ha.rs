@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat};
+use crate::endpoint::{self, Endpoint, Repeat, Scope};
 
 /// `GET sys/ha-status`: the nodes that the active one has heard of in the last seconds.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,7 @@ struct StatusBody {
 impl Endpoint for ReadStatus {
     type Response = Vec<HaNode>;
     const REPEAT: Repeat = Repeat::Safe;
+    const SCOPE: Scope = Scope::Server;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/ha-status")

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, ShowsToken};
+use crate::endpoint::{self, Endpoint, Repeat, Scope};
 
 /// `GET sys/health`: needs no token. Every state of a node is an answer here, not an error.
 #[derive(Clone, Copy, Debug)]
@@ -66,7 +66,7 @@ struct Body {
 impl Endpoint for Read {
     type Response = Health;
     const REPEAT: Repeat = Repeat::Safe;
-    const SHOWS_TOKEN: ShowsToken = ShowsToken::No;
+    const SCOPE: Scope = Scope::Public;
 
     fn request(&self) -> Request<Bytes> {
         // Without these a sealed or standby node answers with a status that looks like a failure.

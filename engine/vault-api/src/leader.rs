@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::Deserialize;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, ShowsToken};
+use crate::endpoint::{self, Endpoint, Repeat, Scope};
 
 /// `GET sys/leader`: needs no token, and is answered by the node itself.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +26,7 @@ pub struct Leader {
 impl Endpoint for Read {
     type Response = Leader;
     const REPEAT: Repeat = Repeat::Safe;
-    const SHOWS_TOKEN: ShowsToken = ShowsToken::No;
+    const SCOPE: Scope = Scope::Public;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/leader")

@@ -32,6 +32,6 @@ mod secret;
 pub use call_error::{CallError, Trouble};
 pub use client::Client;
 pub use client_config::{ClientConfig, ClientError, Redirects, Verification};
-pub use endpoint::{Endpoint, Repeat, ShowsToken};
+pub use endpoint::{Endpoint, Repeat, Scope};
 pub use error::ApiError;
 pub use secret::Secret;

@@ -7,7 +7,7 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat};
+use crate::endpoint::{self, Endpoint, Repeat, Scope};
 
 /// `GET sys/storage/raft/autopilot/state`.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +98,7 @@ const VOTING_TYPES: [&str; 2] = ["", "voter"];
 impl Endpoint for ReadAutopilot {
     type Response = RaftState;
     const REPEAT: Repeat = Repeat::Safe;
+    const SCOPE: Scope = Scope::Server;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/storage/raft/autopilot/state")
@@ -124,6 +125,7 @@ impl Endpoint for ReadAutopilot {
 impl Endpoint for ReadConfiguration {
     type Response = RaftState;
     const REPEAT: Repeat = Repeat::Safe;
+    const SCOPE: Scope = Scope::Server;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/storage/raft/configuration")
@@ -200,6 +202,13 @@ mod tests {
             |address: &str, suffrage| RaftServer { address: address.into(), suffrage, healthy: None };
         assert_eq!(servers["a"], server("10.0.0.1:8201", Suffrage::Voter));
         assert_eq!(servers["b"], server("10.0.0.2:8201", Suffrage::NonVoter));
+    }
+
+    /// OpenBao refuses to answer it in a namespace: "operation unavailable in namespaces".
+    #[test]
+    fn it_is_asked_of_the_whole_server() {
+        assert_eq!(ReadAutopilot::SCOPE, Scope::Server);
+        assert_eq!(ReadConfiguration::SCOPE, Scope::Server);
     }
 
     #[test]

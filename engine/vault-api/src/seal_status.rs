@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::Deserialize;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, ShowsToken};
+use crate::endpoint::{self, Endpoint, Repeat, Scope};
 
 /// `GET sys/seal-status`: needs no token.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +29,7 @@ impl SealStatus {
 impl Endpoint for Read {
     type Response = SealStatus;
     const REPEAT: Repeat = Repeat::Safe;
-    const SHOWS_TOKEN: ShowsToken = ShowsToken::No;
+    const SCOPE: Scope = Scope::Public;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/seal-status")

@@ -65,7 +65,10 @@ impl Observer<'_> {
         if error.is(ApiError::is_permission_denied) {
             self.miss(path, is_needed);
         }
-        matches!(error, CallError::Api(_) | CallError::Sealed { .. })
+        let is_not_offered = |error: &ApiError| {
+            error.is_permission_denied() || error.is_unsupported_path() || error.is_absent()
+        };
+        error.is(is_not_offered) || matches!(error, CallError::Sealed { .. })
     }
 
     /// Notes a list that this token may not read.

@@ -8,7 +8,7 @@ use harness::{Gate, UpdateStrategy, eventually, in_time};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{
     CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget,
-    SealedRestart, Site, SiteError, ThisRun, Unready, World, apply, observe, plan,
+    SealedRestart, Site, SiteError, ThisRun, Unready, Way, World, apply, observe, plan,
 };
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
@@ -103,7 +103,8 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
     // The server is reached without the API server.
     let mut config = lab.vault();
     config.address = lab.pods.url("vault-0");
-    let world = World { client: Client::new(&config).unwrap(), site: Some(Arc::new(site)) };
+    let world =
+        World { client: Client::new(&config).unwrap(), site: Some(Arc::new(site)), way: Way::Address };
     let paths = ["first", "second"].map(|path| path.parse().unwrap());
     let goal = Goal::Reload(Reload {
         target: ReloadTarget::Mounts(paths.to_vec()),
