@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use vault_api::{Client, ClientConfig, Secret, Verification};
+use vault_api::{Client, ClientConfig, Proxies, Secret, Verification};
 use vault_plugin::host::Isolation;
 
 use crate::commands::site::KubernetesArgs;
@@ -213,6 +213,7 @@ impl Context {
                 .map_err(|error| CommandError::usage("could not read VAULT_CLIENT_TIMEOUT").because(error))?;
         }
         config.timeout = timeout.unwrap_or(config.timeout);
+        config.proxies = Proxies::from_variables(variable);
         Ok(config)
     }
 }
