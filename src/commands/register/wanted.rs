@@ -118,9 +118,8 @@ pub(super) async fn gather(
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
     if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::of(&binary, plugin).await;
-        sensitive.check_file(&mounts)?;
-        sensitive.protect(&mut writes, &typed, ui);
+        let sensitive = SensitiveFields::of(&name, &binary, plugin, &world.client, &observed).await;
+        sensitive.apply(&mounts, &mut writes, &typed, ui)?;
     }
     let has_data = !writes.is_empty() || flags.smoke.is_some();
     let mount = match flags.mount {

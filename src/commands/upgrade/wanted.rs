@@ -176,9 +176,8 @@ pub(super) async fn gather(
     }
 
     if !flagged.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::of(&binary, plugin).await;
-        sensitive.check_file(&mounts)?;
-        sensitive.protect(&mut flagged, &typed, ui);
+        let sensitive = SensitiveFields::of(&name, &binary, plugin, &world.client, &observed).await;
+        sensitive.apply(&mounts, &mut flagged, &typed, ui)?;
     }
     let trials = trials(&observed, &name, &flags.mounts, &mounts, flags.smoke.as_deref());
     let canary = if flags.no_canary {
