@@ -187,4 +187,7 @@ async fn a_plugin_in_development_sees_what_it_is_given_and_no_secret() {
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(operator.seen().contains("own GIVEN=by-the-caller\n"), "{}", operator.seen());
     operator.assert_nothing_was_seen("dev", &output);
+    let key = format!("api_key=@{}", operator.elsewhere.path().join("api-key").display());
+    let output = operator.run(&command, "--arg", &["--write", "nothing", &key, "--", "true"]).await;
+    operator.assert_nothing_was_seen("dev --write", &output);
 }
