@@ -1,17 +1,21 @@
 //! Which server is meant and who asks: flags, then the environment, then the token file.
 
+mod private_paths;
+
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use vault_api::{Client, ClientConfig, Secret, Verification};
+use vault_api::{Client, ClientConfig, Proxies, Secret, Verification};
 use vault_plugin::host::{Isolation, Network};
 
+use self::private_paths::{home_of_user, private_paths};
 use crate::commands::site::KubernetesArgs;
 use crate::duration;
 use crate::error::CommandError;
+use crate::pairs;
 use crate::ui::{Format, Verbosity};
 
 /// Flags of every command. The names are those of Vault's own command line.
@@ -68,12 +72,6 @@ impl GlobalArgs {
 pub struct Context {
     global: GlobalArgs,
 }
-
-/// Where Kubernetes mounts the tokens of a pod.
-const SERVICE_ACCOUNTS: &str = "/var/run/secrets";
-
-/// What is hidden where the home is the root, as in a container.
-const CREDENTIALS_AT_HOME: [&str; 6] = [".vault-token", ".kube", ".docker", ".aws", ".config", ".ssh"];
 
 const DEFAULT_ADDRESS: &str = "https://127.0.0.1:8200";
 
@@ -147,30 +145,15 @@ impl Context {
             .map_err(|error| CommandError::usage("could not set up the connection").because(error))
     }
 
-    /// How a plugin is started that is not trusted: with the caller's environment, home and credentials hidden from it.
+    /// How a plugin is started that is not trusted: with the caller's environment, home and credentials hidden from it, and
+    /// every file that a secret was read from before.
     pub fn isolation(&self, network: Network) -> Isolation {
-        Isolation::Untrusted { hidden: self.private_paths(&|name: &str| std::env::var(name).ok()), network }
-    }
-
-    /// Where the caller's credentials may lie.
-    fn private_paths(&self, variable: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
-        let path = |name: &str| variable(name).filter(|text| !text.is_empty()).map(PathBuf::from);
-        let mut paths = vec![PathBuf::from(SERVICE_ACCOUNTS)];
-        match path("HOME") {
-            // Without one of its own, everything would be hidden.
-            Some(home) if home == Path::new("/") => {
-                paths.extend(CREDENTIALS_AT_HOME.iter().map(|name| home.join(name)));
-            }
-            home => paths.extend(home),
-        }
-        let kubeconfigs = variable("KUBECONFIG").unwrap_or_default();
-        paths.extend(kubeconfigs.split(':').filter(|path| !path.is_empty()).map(PathBuf::from));
-        paths.extend(self.global.kubernetes.kubeconfig.clone());
-        paths.extend(["XDG_RUNTIME_DIR", "DOCKER_CONFIG"].iter().filter_map(|name| path(name)));
-        let key =
-            self.global.client_key.clone().or_else(|| setting(variable, "CLIENT_KEY").map(PathBuf::from));
-        paths.extend(key);
-        paths
+        let variable = |name: &str| std::env::var(name).ok();
+        let key = self.global.client_key.clone();
+        let key = key.or_else(|| setting(&variable, "CLIENT_KEY").map(PathBuf::from));
+        let named = key.into_iter().chain(pairs::secret_files());
+        let kubeconfig = self.global.kubernetes.kubeconfig.clone();
+        Isolation::Untrusted { hidden: private_paths(&variable, home_of_user(), kubeconfig, named), network }
     }
 
     /// Where `docker login` keeps the credentials of registries, if anything says so.
@@ -213,6 +196,7 @@ impl Context {
                 .map_err(|error| CommandError::usage("could not read VAULT_CLIENT_TIMEOUT").because(error))?;
         }
         config.timeout = timeout.unwrap_or(config.timeout);
+        config.proxies = Proxies::from_variables(variable);
         Ok(config)
     }
 }
@@ -271,29 +255,6 @@ mod tests {
         assert_eq!(config.address, "http://bao:8200");
         assert_eq!(config.ca_cert, None);
         assert_eq!(config.verification, Verification::Skip);
-    }
-
-    #[test]
-    fn what_is_hidden_from_plugins_is_home_and_what_lies_elsewhere() {
-        let hidden = |home: &str, flags: GlobalArgs| {
-            let variable = |name: &str| match name {
-                "HOME" => Some(home.to_owned()),
-                "KUBECONFIG" => Some("/etc/kube/a::/etc/kube/b".to_owned()),
-                "VAULT_CLIENT_KEY" => Some("/etc/vault/key.pem".to_owned()),
-                _ => None,
-            };
-            let paths = Context::new(flags).private_paths(&variable);
-            paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(
-            hidden("/home/me", GlobalArgs::default()),
-            ["/var/run/secrets", "/home/me", "/etc/kube/a", "/etc/kube/b", "/etc/vault/key.pem"]
-        );
-        let flags = GlobalArgs { client_key: Some("/key.pem".into()), ..GlobalArgs::default() };
-        let in_a_container = hidden("/", flags);
-        assert!(in_a_container.contains(&"/.vault-token".to_owned()), "{in_a_container:?}");
-        assert!(in_a_container.contains(&"/key.pem".to_owned()), "{in_a_container:?}");
-        assert!(!in_a_container.contains(&"/".to_owned()), "{in_a_container:?}");
     }
 
     #[test]

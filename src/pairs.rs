@@ -1,8 +1,10 @@
 //! `key=value`, `key=@file` and `key=-`, as Vault's own command line takes data.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use rollout::Wanted;
 use serde_json::Value;
@@ -77,7 +79,16 @@ pub fn from_file(key: &str, path: &Path) -> Result<Secret, PairError> {
         path: path.to_owned(),
         source,
     })?;
+    SECRET_FILES.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
     Ok(without_line_break(content))
+}
+
+/// The files that this process has read secrets from. A plugin binary that is started later must not read them.
+static SECRET_FILES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+/// The files that secrets were read from so far.
+pub fn secret_files() -> BTreeSet<PathBuf> {
+    SECRET_FILES.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 fn from_input(key: &str) -> Result<Secret, PairError> {
@@ -119,6 +130,7 @@ mod tests {
         fs::write(&path, "hunter2\n").expect("a file");
         let (_, value) = parse(&format!("password=@{}", path.display())).expect("a pair");
         assert!(matches!(value, Wanted::Secret(secret) if secret.expose() == "hunter2"));
+        assert!(secret_files().contains(&path));
     }
 
     #[test]

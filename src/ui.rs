@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use dialoguer::{Confirm, Input, Password};
 use indicatif::{ProgressBar, ProgressStyle};
-use rollout::{Event, Plan};
+use rollout::{Event, Plan, printable};
 use serde::Serialize;
 use vault_api::Secret;
 
@@ -44,7 +44,7 @@ impl Aside {
     pub fn say(self, text: &str) {
         if self.0 == Verbosity::Normal {
             // A closed standard error is nobody who listens.
-            let _ = writeln!(stderr(), "{text}");
+            let _ = writeln!(stderr(), "{}", printable(text));
         }
     }
 }
@@ -135,8 +135,8 @@ impl Ui {
         let document = Document { schema_version: 1, content: report };
         let text = match self.format {
             _ if report.is_bare() => report.render(),
-            Format::Human => report.render(),
-            Format::Json => serde_json::to_string_pretty(&document).map_err(unprintable)? + "\n",
+            Format::Human => printable(&report.render()),
+            Format::Json => escaped(serde_json::to_string_pretty(&document).map_err(unprintable)?) + "\n",
             Format::Yaml => serde_norway::to_string(&document).map_err(unprintable)?,
         };
         print(text)
@@ -154,7 +154,7 @@ impl Ui {
                 self.say(report.render().trim_end());
                 Ok(())
             }
-            Format::Json => print(serde_json::to_string(&document).map_err(unprintable)? + "\n"),
+            Format::Json => print(escaped(serde_json::to_string(&document).map_err(unprintable)?) + "\n"),
             Format::Yaml => {
                 print(format!("---\n{}", serde_norway::to_string(&document).map_err(unprintable)?))
             }
@@ -279,7 +279,7 @@ impl Ui {
         if let Ok(text) = serde_json::to_string(document) {
             let mut out = stdout();
             // A reader that has gone away does not stop what is half done.
-            let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+            let _ = writeln!(out, "{}", escaped(text)).and_then(|()| out.flush());
         }
     }
 
@@ -288,7 +288,7 @@ impl Ui {
     /// # Errors
     /// When the terminal cannot be read.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
-        Confirm::new().with_prompt(question).default(false).interact().map_err(unread)
+        Confirm::new().with_prompt(printable(question)).default(false).interact().map_err(unread)
     }
 
     /// Asks for a text.
@@ -314,6 +314,7 @@ impl Ui {
 
     fn talk(&mut self, text: &str) {
         // A closed standard error is nobody who listens.
+        let text = printable(text);
         let line = || writeln!(stderr(), "{text}").ok();
         match &self.bar {
             Some(bar) => bar.suspend(line),
@@ -331,6 +332,23 @@ fn print(text: String) -> Result<(), CommandError> {
         }
         _ => Ok(()),
     }
+}
+
+/// JSON in which those control characters are escaped too that JSON allows in a text, and that terminals act on.
+fn escaped(json: String) -> String {
+    let is_raw = |letter: char| letter.is_control() && letter != '\n';
+    if !json.contains(is_raw) {
+        return json;
+    }
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_raw(letter) {
+            text.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            text.push(letter);
+        }
+    }
+    text
 }
 
 fn unprintable(error: impl std::fmt::Display) -> CommandError {
@@ -353,4 +371,18 @@ fn stdout() -> io::Stdout {
 #[expect(clippy::disallowed_methods, reason = "this is the printer that standard error belongs to")]
 fn stderr() -> io::Stderr {
     io::stderr()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_has_no_raw_control_characters_and_the_same_content() {
+        let words = "a\u{1b}[2J\u{9b}2J\u{7f}\nü";
+        let json = serde_json::to_string_pretty(&[words, "b"]).expect("JSON");
+        let escaped = escaped(json);
+        assert!(!escaped.contains(|letter: char| letter.is_control() && letter != '\n'), "{escaped:?}");
+        assert_eq!(serde_json::from_str::<[String; 2]>(&escaped).expect("JSON"), [words, "b"]);
+    }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use rollout::{Binary, Format, Linkage};
+use rollout::{Binary, Format, Linkage, printable_line};
 use serde::Serialize;
 use vault_api::Secret;
 use vault_plugin::host::{self, Difference, Ending, Inspection, PathInfo};
@@ -186,7 +186,8 @@ impl Seen {
         let mut row = |name: &str, value: &dyn std::fmt::Display| {
             let _ = writeln!(text, "  {name:<10} {value}");
         };
-        row("version", if version.is_empty() { &"reports none" } else { version });
+        let version = if version.is_empty() { "reports none" } else { version };
+        row("version", &one_line(version));
         row("type", kind);
         let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
@@ -211,14 +212,14 @@ impl Seen {
         for (path, info) in paths {
             let verbs: Vec<String> = info.operations.keys().map(ToString::to_string).collect();
             let path = if path.is_empty() { "(the mount itself)" } else { path };
-            let _ = writeln!(text, "    {path:<28} {}", verbs.join(", "));
-            let fields: Vec<&str> = info
+            let _ = writeln!(text, "    {:<28} {}", one_line(path), verbs.join(", "));
+            let fields: Vec<String> = info
                 .operations
                 .values()
                 .flat_map(|operation| operation.fields.keys())
-                .map(String::as_str)
                 .collect::<std::collections::BTreeSet<_>>()
                 .into_iter()
+                .map(|field| one_line(field))
                 .collect();
             if !fields.is_empty() {
                 let _ = writeln!(text, "      fields: {}", fields.join(", "));
@@ -226,6 +227,11 @@ impl Seen {
         }
         text
     }
+}
+
+/// What a plugin calls something: it can neither act on the terminal nor write lines of its own into the report.
+fn one_line(text: &str) -> String {
+    printable_line(text, 300)
 }
 
 impl From<&Difference> for Line {
@@ -246,7 +252,7 @@ impl Report for InspectReport {
                 text.push_str("What differs\n");
                 for line in differences {
                     let mark = if line.breaks_clients { "breaks clients" } else { "" };
-                    let _ = writeln!(text, "  {mark:<14}  {}", line.text);
+                    let _ = writeln!(text, "  {mark:<14}  {}", one_line(&line.text));
                 }
                 if *breaks_clients {
                     text.push_str("Clients of the first would fail with the second.\n");
@@ -261,5 +267,42 @@ impl Report for InspectReport {
             InspectReport::Two { breaks_clients: true, .. } => Kind::Drift.exit_code(),
             InspectReport::One(_) | InspectReport::Two { .. } => ExitCode::SUCCESS,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn names_of_a_hostile_plugin_stay_in_their_line() {
+        let (path, field) = ("a\u{1b}[2J\n  sha256     0", "b\u{1b}]52;c;eA==\u{7}\n  size       0");
+        let fields = json!({"properties": {field: {"type": "string"}}});
+        let body = json!({"requestBody": {"content": {"application/json": {"schema": fields}}}});
+        let document = json!({"paths": {format!("/{path}"): {"post": body}}});
+        let elf = rollout::Elf { machine: rollout::Machine::X86_64, linkage: Linkage::Static };
+        let seen = Seen {
+            binary: Binary {
+                path: "hostile".into(),
+                size: 1,
+                sha256: "1".into(),
+                executable: true,
+                format: Format::Elf(elf),
+            },
+            version: "v1\n  type       auth".into(),
+            kind: "secret",
+            protocol_version: 5,
+            multiplexed: true,
+            handshake_milliseconds: 1.0,
+            ending: Ending::WhenTold,
+            help: String::new(),
+            paths: host::documented_paths(&document),
+        };
+        let text = seen.render();
+        assert!(!text.contains(|letter: char| letter.is_control() && letter != '\n'), "{text:?}");
+        // The name, six rows, the heading, a path and its fields.
+        assert_eq!(text.lines().count(), 11, "{text}");
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rollout::{Binary, Machine, MountGoal, Wanted, WriteGoal};
+use rollout::{Binary, Machine, MountGoal, Observed, Wanted, WriteGoal};
 use serde_json::Value;
-use vault_api::Secret;
+use vault_api::catalog::PluginType;
+use vault_api::{Client, Secret, help};
 use vault_plugin::host::{self, Launch, PathInfo, Verb};
 
 use crate::commands::data::Writes;
@@ -13,21 +14,29 @@ use crate::error::CommandError;
 use crate::pairs;
 use crate::ui::Ui;
 
-/// What the binary that is brought says of its fields.
-#[derive(Debug, Default)]
+/// What a plugin says of its fields.
+#[derive(Debug)]
 pub(crate) struct SensitiveFields {
-    paths: BTreeMap<String, PathInfo>,
+    plugin: String,
+    /// `None` where it cannot be asked.
+    paths: Option<BTreeMap<String, PathInfo>>,
 }
 
 impl SensitiveFields {
-    /// Starts the binary as `plugin` says and asks it, if this machine can run it. One that does not describe itself declares
-    /// nothing; whether it works at all is said by the probe.
-    pub(crate) async fn of(binary: &Binary, plugin: Launch) -> Self {
-        if binary.fit_for(Machine::of_this_process()).is_err() {
-            return Self::default();
-        }
-        let inspected = host::inspect(plugin, BTreeMap::default()).await;
-        Self { paths: inspected.map(|inspection| inspection.paths).unwrap_or_default() }
+    /// Asks the binary, which is started as `launch` says, if this machine can run it; else a mount of the plugin that runs.
+    /// Whether the binary works at all is said by the probe.
+    pub(crate) async fn of(
+        name: &str,
+        binary: &Binary,
+        launch: Launch,
+        client: &Client,
+        observed: &Observed,
+    ) -> Self {
+        let paths = match of_binary(binary, launch).await {
+            Some(paths) => Some(paths),
+            None => of_mounts(name, client, observed).await,
+        };
+        Self { plugin: name.to_owned(), paths }
     }
 
     /// Whether a value that is written to this field is a secret. Of a path that the plugin does not describe, a field is one if
@@ -39,19 +48,44 @@ impl SensitiveFields {
             let fields = writing.filter_map(|operation| operation.fields.get(field));
             fields.chain(info.parameters.get(field)).any(|field| field.sensitive)
         };
-        let mut described = self.paths.iter().filter(|(pattern, _)| is_at(pattern, path)).peekable();
+        let paths = || self.paths.iter().flatten();
+        let mut described = paths().filter(|(pattern, _)| is_at(pattern, path)).peekable();
         let declared = match described.peek() {
             Some(_) => described.any(|(_, info)| declares(info)),
-            None => self.paths.values().any(declares),
+            None => paths().any(|(_, info)| declares(info)),
         };
         declared || pairs::is_secret(field)
     }
 
-    /// Refuses what is written out in the file though it is a secret.
+    /// Refuses what is written out in the file though it is a secret, and makes secrets of what was typed on the command line
+    /// though it is one. Warns where it is not known what is one. `typed` are the paths and fields whose values stand on the
+    /// command line.
     ///
     /// # Errors
-    /// For the first such field.
-    pub(crate) fn check_file(&self, mounts: &[MountGoal]) -> Result<(), CommandError> {
+    /// For the first secret that is written out in the file.
+    pub(crate) fn apply(
+        &self,
+        mounts: &[MountGoal],
+        writes: &mut Writes,
+        typed: &BTreeSet<(String, String)>,
+        ui: &mut Ui,
+    ) -> Result<(), CommandError> {
+        let is_plain = |value: &Wanted| matches!(value, Wanted::Plain(_));
+        let in_file = mounts.iter().flat_map(|mount| &mount.writes).flat_map(|write| write.data.values());
+        let has_plain = in_file.chain(writes.values().flat_map(BTreeMap::values)).any(is_plain);
+        if self.paths.is_none() && has_plain {
+            ui.warn(&format!(
+                "it is not known which fields of {} are secrets: its binary cannot be asked on this machine, and no mount of it \
+                 describes them. Give secrets as {{file: ./path}} in the file, or KEY=@FILE.",
+                self.plugin
+            ));
+        }
+        self.check_file(mounts)?;
+        self.protect(writes, typed, ui);
+        Ok(())
+    }
+
+    fn check_file(&self, mounts: &[MountGoal]) -> Result<(), CommandError> {
         let writes = mounts.iter().flat_map(|mount| &mount.writes);
         let mut plain = writes.flat_map(|write| {
             let plain = write.data.iter().filter(|(_, value)| matches!(value, Wanted::Plain(_)));
@@ -65,9 +99,8 @@ impl SensitiveFields {
         }
     }
 
-    /// Makes secrets of what was typed on the command line though it is one, and warns: other processes of the machine and the
-    /// history of the shell have it. `typed` are the paths and fields whose values stand there.
-    pub(crate) fn protect(&self, writes: &mut Writes, typed: &BTreeSet<(String, String)>, ui: &mut Ui) {
+    /// Other processes of the machine and the history of the shell have what was typed.
+    fn protect(&self, writes: &mut Writes, typed: &BTreeSet<(String, String)>, ui: &mut Ui) {
         for (path, data) in writes {
             for (field, value) in data.iter_mut().filter(|(field, _)| self.contains(path, field)) {
                 if let Wanted::Plain(Value::String(text)) = value {
@@ -82,6 +115,23 @@ impl SensitiveFields {
             }
         }
     }
+}
+
+/// `None` where this machine cannot run the binary, and where it does not answer.
+async fn of_binary(binary: &Binary, launch: Launch) -> Option<BTreeMap<String, PathInfo>> {
+    binary.fit_for(Machine::of_this_process()).ok()?;
+    host::inspect(launch, BTreeMap::default()).await.ok().map(|inspection| inspection.paths)
+}
+
+/// What the first mount of the plugin says that describes itself.
+async fn of_mounts(name: &str, client: &Client, observed: &Observed) -> Option<BTreeMap<String, PathInfo>> {
+    for (path, _) in observed.mounts_of(PluginType::Secret, name) {
+        // One that does not answer, or whose help the token may not read, says nothing.
+        if let Ok(Some(document)) = client.send(&help::OfMount { path: path.to_string() }).await {
+            return Some(host::documented_paths(&document));
+        }
+    }
+    None
 }
 
 /// Whether a path is one of a pattern such as `roles/{name}`. The last part of a pattern may stand for several of a path.
@@ -112,7 +162,7 @@ mod tests {
             "/roles/{name}": body(json!({"bindpass": {"type": "string"}, "seed": secret})),
             "/data/{path}": body(json!({"data": secret})),
         }});
-        SensitiveFields { paths: host::documented_paths(&document) }
+        SensitiveFields { plugin: "greeter".to_owned(), paths: Some(host::documented_paths(&document)) }
     }
 
     #[test]
@@ -133,6 +183,17 @@ mod tests {
         ] {
             assert_eq!(fields.contains(path, field), is_secret, "{path} {field}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_binary_of_another_machine_says_nothing() {
+        let mut content = std::fs::read(std::env::current_exe().expect("a path")).expect("a file");
+        harness::build::make_foreign(&mut content);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("foreign");
+        std::fs::write(&path, content).expect("a file");
+        let binary = Binary::read(&path, &mut |_, _| {}).expect("a binary");
+        assert_eq!(of_binary(&binary, Launch::new(&path)).await, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use rollout::NodeName;
+use rollout::{NodeName, printable};
 
 /// The moving lines at the bottom of a terminal.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ impl Live {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
             step.set_style(style);
         }
-        step.set_message(text);
+        step.set_message(printable(&text));
         step.enable_steady_tick(TICK);
         self.step = Some(step);
     }
@@ -33,7 +33,7 @@ impl Live {
     /// What the step is about for the moment.
     pub(super) fn note(&mut self, text: String) {
         if let Some(step) = &self.step {
-            step.set_message(text);
+            step.set_message(printable(&text));
         }
     }
 

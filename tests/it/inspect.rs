@@ -56,3 +56,25 @@ async fn a_file_that_is_no_plugin_is_told_by_what_was_seen_of_it() {
         assert_seen(&format!("inspect of a file that is {name}"), &seen(&output, &own));
     }
 }
+
+/// Words of a plugin that is not trusted are shown, and do nothing to the terminal.
+#[tokio::test]
+async fn what_a_plugin_says_gives_the_terminal_no_orders() {
+    let program = Program::new(BINARY);
+    let words = r"#!/bin/sh
+printf '\033]52;c;eA==\007\033[2Jgoodbye\302\2332J\r\n' >&2
+exit 3
+";
+    script(program.home(), "hostile", words);
+    let commands: [&[&str]; 3] = [
+        &["inspect", "./hostile"],
+        &["inspect", "./hostile", "--output", "json"],
+        &["inspect", "./hostile", "--output", "yaml"],
+    ];
+    for command in commands {
+        let output = program.run(command).await;
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(said.contains("goodbye"), "{command:?}: {output:?}");
+        assert!(!said.contains(|c: char| c.is_control() && c != '\n'), "{command:?}: {output:?}");
+    }
+}

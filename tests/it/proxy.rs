@@ -82,6 +82,43 @@ async fn a_server_elsewhere_is_reached_by_the_proxy_unless_no_proxy_names_it() {
     assert!(proxy.heard().contains("http://vault.example.test:8200/"), "{} {output:?}", proxy.heard());
 }
 
+/// `vault` goes to this server directly with each of these, and so must we: the request has the token.
+#[tokio::test]
+async fn no_proxy_is_read_with_the_rules_of_go() {
+    let proxied = async |variables: &[(&str, &str)]| {
+        let proxy = Proxy::start().await;
+        let url = format!("http://{}", proxy.address);
+        let program = Program::new(BINARY)
+            .env("VAULT_ADDR", "http://vault.example.test:8200")
+            .env("VAULT_TOKEN", "s.a-token");
+        let program = variables.iter().fold(program, |program, (name, value)| {
+            program.env(*name, if *value == "<proxy>" { &url } else { *value })
+        });
+        let output = program.run(["status"]).await;
+        assert_eq!(output.code, Some(1), "{output:?}");
+        proxy.heard()
+    };
+    let used = ("HTTP_PROXY", "<proxy>");
+    for variables in [
+        &[used, ("NO_PROXY", "*.example.test")][..],
+        &[used, ("NO_PROXY", "other.test, vault.example.test:8200")],
+        &[used, ("NO_PROXY", ""), ("no_proxy", "example.test")],
+        &[used, ("REQUEST_METHOD", "GET")],
+        &[("ALL_PROXY", "<proxy>")],
+        &[("all_proxy", "<proxy>")],
+    ] {
+        assert_eq!(proxied(variables).await, "", "{variables:?}");
+    }
+    for variables in [
+        &[used, ("NO_PROXY", "*.vault.example.test")][..],
+        &[used, ("NO_PROXY", "vault.example.test:8201")],
+        &[("HTTP_PROXY", ""), ("http_proxy", "<proxy>")],
+    ] {
+        let heard = proxied(variables).await;
+        assert!(heard.contains("http://vault.example.test:8200/"), "{variables:?} {heard}");
+    }
+}
+
 /// A kubeconfig of a cluster at this address.
 fn kubeconfig(program: &Program, server: &str, more: &str) {
     let text = format!(
@@ -110,8 +147,10 @@ async fn an_api_server_behind_a_proxy_is_reached_as_kubectl_does() {
 
     let (heard, said) = run("https://api.example.test:6443", &none, "").await;
     assert!(heard.starts_with("CONNECT api.example.test:6443 HTTP/1.1\r\n"), "{heard:?} {said}");
-    let (heard, said) = run("https://api.example.test:6443", &none, ".example.test").await;
-    assert_eq!(heard, "", "{said}");
+    for direct in [".example.test", "*.example.test", "api.example.test:6443"] {
+        let (heard, said) = run("https://api.example.test:6443", &none, direct).await;
+        assert_eq!(heard, "", "{direct} {said}");
+    }
     let (heard, said) = run("https://127.0.0.1:1", &none, "").await;
     assert_eq!(heard, "", "{said}");
     // What the kubeconfig says is for this cluster, whatever the environment says.

@@ -1,23 +1,28 @@
 //! What a plugin declares sensitive is a secret, whatever the plugin and whatever the name of the field.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use harness::{Output, build};
 
-use crate::lab::Lab;
+use crate::lab::{Lab, script};
 
 const SECRET: &str = "hunter2hunter2";
 
 /// Registers the greeter with a greeting that `password` is written to, as YAML.
 async fn register(lab: &Lab, password: &str) -> Output {
-    let greeter = build::example_of_this_build("greeter");
+    register_binary(lab, &build::example_of_this_build("greeter"), password).await
+}
+
+async fn register_binary(lab: &Lab, greeter: &Path, password: &str) -> Output {
     let text = format!(
         "plugin: {{name: greeter, binary: {}}}\nmounts:\n- path: hall\n  write:\n    \
          greetings/ann: {{text: hi, password: {password}}}\n",
         greeter.display()
     );
     fs::write(lab.program.home().join("greeter.yaml"), text).unwrap();
-    lab.program.run(["register", "-f", "greeter.yaml"]).await
+    let version: &[&str] = if greeter.ends_with("mute") { &["--version", "9.9.9"] } else { &[] };
+    lab.program.run([&["register", "-f", "greeter.yaml"], version].concat()).await
 }
 
 #[tokio::test]
@@ -51,4 +56,49 @@ async fn a_sensitive_field_that_is_written_out_on_the_command_line_warns_and_is_
     assert!(!output.stderr.contains("text of greetings/ann is a secret"), "{output:?}");
     assert!(!format!("{output:?}").contains(SECRET));
     output.success();
+}
+
+/// A program that cannot be asked what its fields are, as one for machines of another type cannot.
+fn mute(lab: &Lab) -> PathBuf {
+    script(lab.program.home(), "mute", fs::read("/bin/true").unwrap())
+}
+
+#[tokio::test]
+async fn a_mount_that_runs_says_which_fields_are_secrets_where_the_binary_does_not() {
+    let lab = Lab::new().await;
+    fs::write(lab.program.home().join("password"), SECRET).unwrap();
+    register(&lab, "{file: ./password}").await.success();
+    let mute = mute(&lab);
+
+    let output = register_binary(&lab, &mute, SECRET).await;
+    assert_eq!(output.code, Some(2), "{output:?}");
+    assert!(output.stderr.contains("password of greetings/ann is written out in the file"), "{output:?}");
+    assert!(!format!("{output:?}").contains(SECRET));
+
+    let data = format!("password={SECRET}");
+    let output = lab.program.run([&flags(&mute)[..], &["--write", "greetings/ann", &data]].concat()).await;
+    assert!(output.stderr.contains("password of greetings/ann is a secret"), "{output:?}");
+    assert!(!output.stderr.contains(UNKNOWN), "{output:?}");
+    assert!(!format!("{output:?}").contains(SECRET));
+}
+
+#[tokio::test]
+async fn where_nobody_says_which_fields_are_secrets_one_warning_says_so() {
+    let lab = Lab::new().await;
+    let mute = mute(&lab);
+    let output = register_binary(&lab, &mute, "plain").await;
+    assert_eq!(output.stderr.matches(UNKNOWN).count(), 1, "{output:?}");
+    // Nothing is written out, so there is nothing to warn of.
+    fs::write(lab.program.home().join("password"), SECRET).unwrap();
+    let write = ["--write", "greetings/ann", "password=@password"];
+    let output = lab.program.run([&flags(&mute)[..], &write].concat()).await;
+    assert!(!output.stderr.contains(UNKNOWN), "{output:?}");
+}
+
+const UNKNOWN: &str = "Warning: it is not known which fields of greeter are secrets";
+
+/// Registers a binary that does not say its version.
+fn flags(binary: &Path) -> [&str; 9] {
+    let binary = binary.to_str().unwrap();
+    ["register", "--name", "greeter", "--mount", "hall", "--version", "9.9.9", "--binary", binary]
 }

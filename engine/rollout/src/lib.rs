@@ -14,6 +14,7 @@ mod event;
 mod goal;
 mod observe;
 mod observed;
+mod printable;
 mod refusal;
 mod rights;
 mod site;
@@ -55,6 +56,7 @@ pub use observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,
     ThisRun, WriteObserved,
 };
+pub use printable::{printable, printable_line};
 pub use refusal::{Need, Refusal};
 pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
 pub use site::held::{HeldLease, LeaseLost};

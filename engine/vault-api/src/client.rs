@@ -1,7 +1,7 @@
 //! Sends endpoints to a server; the only place that knows the network.
 
 use std::error::Error;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use crate::client_config::{ClientConfig, ClientError, Redirects, Verification};
-use crate::{CallError, Endpoint, Repeat, Scope, Secret, Trouble};
+use crate::{CallError, Endpoint, Proxies, Repeat, Scope, Secret, Trouble};
 
 /// Sends endpoints. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl Client {
         }
         let needs_no_authority = base.scheme() == "http" || config.verification == Verification::Skip;
         let trust = if needs_no_authority { Trust::Named } else { Trust::NamedOrTheSystems };
-        let route = Route::to(alias.as_deref().or(base.host_str()).unwrap_or_default());
+        let route = Route::of(&config.proxies, &base, alias.as_deref());
         let http = transport(config, alias.clone(), trust, route)?.build();
         let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
         let beyond = Arc::new(Beyond { config: config.clone(), alias, http: Default::default() });
@@ -159,7 +159,8 @@ impl Client {
         body: &Bytes,
     ) -> Result<Response<Bytes>, CallError> {
         let is_at_base = url.host() == self.base.host();
-        let route = if is_at_base { self.route } else { Route::to(url.host_str().unwrap_or_default()) };
+        let alias = self.beyond.alias.as_deref().filter(|_| is_at_base);
+        let route = Route::of(&self.beyond.config.proxies, &url, alias);
         let http = if url.scheme() == self.base.scheme() && route == self.route {
             &self.http
         } else {
@@ -263,19 +264,17 @@ enum Trust {
 enum Route {
     /// Without a proxy.
     Direct,
-    /// By the proxy that `HTTP_PROXY` or `HTTPS_PROXY` names, unless `NO_PROXY` names the host.
-    Environment,
+    /// By the proxy of the configuration for the scheme.
+    Proxied,
 }
 
 impl Route {
-    /// As in Go: this machine itself is never reached by a proxy, which would be told the token.
-    fn to(host: &str) -> Self {
-        let host = host.trim_matches(['[', ']']);
-        let is_loopback = host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback());
-        if is_loopback || host.trim_end_matches('.').eq_ignore_ascii_case("localhost") {
-            Self::Direct
-        } else {
-            Self::Environment
+    /// `alias` is the host that the connection goes to where it is not that of the URL.
+    fn of(proxies: &Proxies, url: &Url, alias: Option<&str>) -> Self {
+        let host = alias.or(url.host_str()).unwrap_or_default();
+        match proxies.proxy_for(url.scheme(), host, url.port()) {
+            Some(_) => Self::Proxied,
+            None => Self::Direct,
         }
     }
 }
@@ -293,9 +292,9 @@ impl Beyond {
     fn http(&self, scheme: &str, route: Route) -> Option<&reqwest::Client> {
         let (trust, place) = match (scheme, route) {
             ("http", Route::Direct) => (Trust::Named, 0),
-            ("http", Route::Environment) => (Trust::Named, 1),
+            ("http", Route::Proxied) => (Trust::Named, 1),
             (_, Route::Direct) => (Trust::NamedOrTheSystems, 2),
-            (_, Route::Environment) => (Trust::NamedOrTheSystems, 3),
+            (_, Route::Proxied) => (Trust::NamedOrTheSystems, 3),
         };
         let make = || transport(&self.config, self.alias.clone(), trust, route).ok()?.build().ok();
         self.http[place].get_or_init(make).as_ref()
@@ -311,9 +310,13 @@ fn transport(
     let mut http = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
-        .timeout(config.timeout);
-    if route == Route::Direct {
-        http = http.no_proxy();
+        .timeout(config.timeout)
+        // Else the library reads the environment, with other rules.
+        .no_proxy();
+    if route == Route::Proxied {
+        let proxies = config.proxies.clone();
+        let of_scheme = move |url: &Url| Some(proxies.of_scheme(url.scheme())?.expose().to_owned());
+        http = http.proxy(reqwest::Proxy::custom(of_scheme));
     }
     let authorities = authorities(config)?;
     if trust == Trust::Named || !authorities.is_empty() {
@@ -513,25 +516,32 @@ mod tests {
         assert!(!is_made());
         // Where a redirect leads. A system without authorities has nobody to offer.
         assert_eq!(
-            plain.beyond.http("https", Route::Environment).is_some(),
+            plain.beyond.http("https", Route::Direct).is_some(),
             Client::new(&ClientConfig::new("https://active:8200")).is_ok()
         );
         assert!(is_made());
     }
 
     #[test]
-    fn this_machine_is_reached_without_a_proxy_by_whatever_name() {
-        for host in ["127.0.0.1", "127.1.2.3", "[::1]", "::ffff:127.0.0.1", "localhost", "LOCALHOST."] {
-            assert_eq!(Route::to(host), Route::Direct, "{host}");
-        }
-        for host in ["10.0.0.1", "vault", "localhost.example.com", "[2001:db8::1]"] {
-            assert_eq!(Route::to(host), Route::Environment, "{host}");
-        }
-        // What counts is where the connection goes, not which certificate is expected there.
+    fn a_proxy_is_chosen_by_where_the_connection_goes() {
         let mut config = ClientConfig::new("https://127.0.0.1:8200");
         config.verification = Verification::Skip;
-        config.tls_server_name = Some("vault.example.com".to_owned());
-        assert_eq!(Client::new(&config).expect("a client").route, Route::Direct);
+        config.proxies = Proxies::from_variables(&|name| match name {
+            "HTTPS_PROXY" => Some("http://proxy:3128".to_owned()),
+            "NO_PROXY" => Some("vault.example.com:8200".to_owned()),
+            _ => None,
+        });
+        let route = |address: &str, server_name: Option<&str>| {
+            let tls_server_name = server_name.map(str::to_owned);
+            let config = ClientConfig { address: address.to_owned(), tls_server_name, ..config.clone() };
+            Client::new(&config).expect("a client").route
+        };
+        assert_eq!(route("https://vault.example.com:8200", None), Route::Direct);
+        assert_eq!(route("https://vault.example.com:8201", None), Route::Proxied);
+        assert_eq!(route("http://vault.example.com:8201", None), Route::Direct);
+        // Not by which certificate is expected there.
+        assert_eq!(route("https://127.0.0.1:8200", Some("other.example.com")), Route::Direct);
+        assert_eq!(route("https://other.example.com:8200", Some("vault.example.com")), Route::Proxied);
     }
 
     #[test]

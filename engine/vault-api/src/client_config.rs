@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Secret;
+use crate::{Proxies, Secret};
 
 /// Where the server is and how to talk to it. The names are those of Vault's environment variables.
 #[derive(Clone, Debug)]
@@ -33,6 +33,8 @@ pub struct ClientConfig {
     pub max_retries: u32,
     /// Whether a standby may send a request on to another address.
     pub redirects: Redirects,
+    /// Proxies, and what is reached without them.
+    pub proxies: Proxies,
 }
 
 /// Whether a standby may send a request on to another address.
@@ -101,7 +103,7 @@ pub enum ClientError {
 }
 
 impl ClientConfig {
-    /// Vault's defaults for everything but the address.
+    /// Vault's defaults for everything but the address, and no proxy: nothing is read from the environment.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
@@ -116,6 +118,7 @@ impl ClientConfig {
             timeout: Duration::from_secs(60),
             max_retries: 2,
             redirects: Redirects::Follow,
+            proxies: Proxies::default(),
         }
     }
 }

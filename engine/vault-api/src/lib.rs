@@ -27,6 +27,7 @@ mod client;
 mod client_config;
 mod endpoint;
 mod error;
+mod proxy;
 mod secret;
 
 pub use call_error::{CallError, Trouble};
@@ -34,4 +35,5 @@ pub use client::Client;
 pub use client_config::{ClientConfig, ClientError, Redirects, Verification};
 pub use endpoint::{Endpoint, Repeat, Scope};
 pub use error::ApiError;
+pub use proxy::Proxies;
 pub use secret::Secret;

@@ -83,6 +83,8 @@ impl Subject {
             args.push("serve".to_owned());
         }
         let env = data::environment(BTreeMap::new(), &env)?;
+        // Before the binary is started, so that it cannot read the files of secrets.
+        let mut data = writes(&[], &[], &write)?;
         // A thread of the runtime starts it while this one reads it.
         let probing = tokio::spawn(probe(untrusted(&program, &args, &env, context, ui)));
         let binary = Binary::read(&program, &mut |done, total| ui.progress("hashing", done, total));
@@ -99,7 +101,6 @@ impl Subject {
             None => parse_mount(if own { OWN_MOUNT } else { default_mount(&name) })?,
         };
 
-        let mut data = writes(&[], &[], &write)?;
         let sample = if own && data.is_empty() {
             let started = match kept.and_then(earlier_service) {
                 Some(address) => TokenService::start_again(address).await,

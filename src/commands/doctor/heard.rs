@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use rollout::{Known, NotSeen, World, explain_log};
+use rollout::{Known, NotSeen, World, explain_log, printable_line};
 use serde::Serialize;
 
 use crate::error::CommandError;
@@ -51,7 +51,7 @@ pub(super) async fn listen(world: &World, not_seen: &mut Vec<NotSeen>) -> Result
 fn lines(node: &str, log: &str) -> Vec<Heard> {
     let mut heard: Vec<Heard> = Vec::new();
     for told in explain_log(log) {
-        let last: String = told.line.trim().chars().filter(|sign| !sign.is_control()).take(SHOWN).collect();
+        let last = printable_line(told.line.trim(), SHOWN);
         match heard.iter_mut().find(|heard| heard.known.id == told.known.id) {
             Some(heard) => {
                 heard.times += 1;

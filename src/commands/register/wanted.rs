@@ -111,15 +111,15 @@ pub(super) async fn gather(
     let args = if flags.args.is_empty() { yaml.plugin.args.clone() } else { flags.args };
     let env = environment(&flags.env, &yaml)?;
     let binary = read(&program, ui)?;
+    // Before the binary is started, so that it cannot read the files of secrets.
+    let mut mounts = from_file(&yaml)?;
     let plugin = untrusted(&program, &args, &env, context, ui);
     let probed = probe_for(&world, &binary, kind, plugin.clone()).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
 
-    let mut mounts = from_file(&yaml)?;
     if !writes.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::of(&binary, plugin).await;
-        sensitive.check_file(&mounts)?;
-        sensitive.protect(&mut writes, &typed, ui);
+        let sensitive = SensitiveFields::of(&name, &binary, plugin, &world.client, &observed).await;
+        sensitive.apply(&mounts, &mut writes, &typed, ui)?;
     }
     let has_data = !writes.is_empty() || flags.smoke.is_some();
     let mount = match flags.mount {

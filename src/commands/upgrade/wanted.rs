@@ -157,6 +157,8 @@ pub(super) async fn gather(
         None => program(flags.binary, &yaml)?,
     };
     let binary = read(&program, ui)?;
+    // Before the binary is started, so that it cannot read the files of secrets.
+    let mounts = from_file(&yaml)?;
     let plugin = untrusted(&program, &args, &env, context, ui);
     let probed = probe_for(&world, &binary, PluginType::Secret, plugin.clone()).await?;
     let version = version(flags.version, &yaml, &program, &probed, own)?;
@@ -173,11 +175,9 @@ pub(super) async fn gather(
         world.site = place::local(directory);
     }
 
-    let mounts = from_file(&yaml)?;
     if !flagged.is_empty() || mounts.iter().any(|mount| !mount.writes.is_empty()) {
-        let sensitive = SensitiveFields::of(&binary, plugin).await;
-        sensitive.check_file(&mounts)?;
-        sensitive.protect(&mut flagged, &typed, ui);
+        let sensitive = SensitiveFields::of(&name, &binary, plugin, &world.client, &observed).await;
+        sensitive.apply(&mounts, &mut flagged, &typed, ui)?;
     }
     let trials = trials(&observed, &name, &flags.mounts, &mounts, flags.smoke.as_deref());
     let canary = if flags.no_canary {

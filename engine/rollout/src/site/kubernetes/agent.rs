@@ -14,6 +14,7 @@ use super::error::{Asked, KubernetesError};
 use super::exec::{End, Input, Said, run};
 use super::facts::{self, Facts};
 use super::keeping::mount_of;
+use crate::printable::printable_line;
 
 const FACTS: &str = include_str!("facts.sh");
 const PLACE: &str = include_str!("place.sh");
@@ -158,11 +159,13 @@ impl Agent {
     }
 }
 
-/// The last words of a program, made harmless for a terminal.
+/// How much of a program's words is shown.
+const SHOWN: usize = 200;
+
+/// The last words of a program.
 fn failed(pod: &str, what: &'static str, said: &Said) -> KubernetesError {
     let words = said.err.trim().lines().last().or(said.out.lines().last()).unwrap_or("it said nothing");
-    let said = words.chars().take(200).flat_map(|c| if c.is_control() { None } else { Some(c) }).collect();
-    KubernetesError::Pod { pod: pod.to_owned(), what, said }
+    KubernetesError::Pod { pod: pod.to_owned(), what, said: printable_line(words, SHOWN) }
 }
 
 /// This program in a container beside the server, on the same volume: one that runs already, or a new one.

@@ -24,6 +24,7 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::time::Instant;
 use tower::{BoxError, Service, ServiceBuilder};
+use vault_api::Proxies;
 
 use super::error::{Asked, KubernetesError, budget_refusal};
 use super::proxy;
@@ -91,8 +92,8 @@ impl Cluster {
             }
         };
         config.connect_timeout = Some(CONNECT);
-        let variable = |name: &str| std::env::var(name).ok();
-        let proxy = proxy::proxy(&config.cluster_url, of_cluster.as_deref(), &variable);
+        let environment = Proxies::from_variables(&|name: &str| std::env::var(name).ok());
+        let proxy = proxy::proxy(&config.cluster_url, of_cluster.as_deref(), &environment);
         let namespace = choice.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = client(config, proxy).map_err(|error| KubernetesError::Config(Box::new(error)))?;

@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 
 use crate::observed::site::Presence;
+use crate::printable::printable_line;
 
 /// The words of every kernel and runtime for it.
 const OF_ANOTHER_MACHINE: &str = "exec format error";
@@ -81,7 +82,7 @@ fn waits(status: &ContainerStatus) -> Option<String> {
 /// The last words of a container, where the cluster keeps them, in one line.
 fn said(ended: &ContainerStateTerminated) -> Option<String> {
     let words = ended.message.as_deref()?.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut said: String = words.chars().filter(|letter| !letter.is_control()).take(SHOWN).collect();
+    let mut said = printable_line(&words, SHOWN);
     if said.contains(OF_ANOTHER_MACHINE) {
         said.push_str(
             "; the image is not for this node's machine: `package --platform` makes it for several",

@@ -1,29 +1,19 @@
 //! By which proxy the API server is reached, chosen as kubectl chooses it: what the kubeconfig says of the cluster, else the
-//! environment, which is never asked about this machine itself.
-
-use std::net::IpAddr;
+//! environment.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use kube::config::Kubeconfig;
-
-/// Looks a variable up. An empty one counts as missing.
-type Variable<'a> = &'a dyn Fn(&str) -> Option<String>;
+use vault_api::Proxies;
 
 /// The proxy for `server`, if it is reached by one. `of_cluster` is the kubeconfig's.
-pub(super) fn proxy(server: &Uri, of_cluster: Option<&str>, variable: Variable<'_>) -> Option<Intercept> {
-    if let Some(url) = of_cluster {
-        return Matcher::builder().all(url).build().intercept(server);
-    }
-    if server.host().is_none_or(is_loopback) {
-        return None;
-    }
-    let value = |name: &str| {
-        let lower = || variable(&name.to_lowercase()).filter(|text| !text.is_empty());
-        variable(name).filter(|text| !text.is_empty()).or_else(lower).unwrap_or_default()
+pub(super) fn proxy(server: &Uri, of_cluster: Option<&str>, environment: &Proxies) -> Option<Intercept> {
+    let of_environment = || environment.proxy_for(server.scheme_str()?, server.host()?, server.port_u16());
+    let url = match of_cluster {
+        Some(url) => url,
+        None => of_environment()?.expose(),
     };
-    let matcher = Matcher::builder().no(value("NO_PROXY"));
-    matcher.http(value("HTTP_PROXY")).https(value("HTTPS_PROXY")).build().intercept(server)
+    Matcher::builder().all(url).build().intercept(server)
 }
 
 /// What a kubeconfig says of the cluster of a context, or of the current one.
@@ -34,12 +24,6 @@ pub(super) fn of_cluster(kubeconfig: &Kubeconfig, context: Option<&str>) -> Opti
     cluster.cluster.as_ref()?.proxy_url.clone().filter(|url| !url.is_empty())
 }
 
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_matches(['[', ']']);
-    host.trim_end_matches('.').eq_ignore_ascii_case("localhost")
-        || host.parse().is_ok_and(|ip: IpAddr| ip.to_canonical().is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +32,8 @@ mod tests {
     fn check(server: &str, of_cluster: Option<&str>, variables: &[(&str, &str)], expected: Option<&str>) {
         let variable =
             |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
-        let found = proxy(&server.parse().expect("an address"), of_cluster, &variable);
+        let environment = Proxies::from_variables(&variable);
+        let found = proxy(&server.parse().expect("an address"), of_cluster, &environment);
         assert_eq!(found.map(|found| found.uri().to_string()).as_deref(), expected, "{server} {variables:?}");
     }
 
@@ -65,6 +50,8 @@ mod tests {
             Some("http://proxy:3128/"),
         );
         check("https://api.example.com:6443", None, &[https, ("no_proxy", ".example.com")], None);
+        check("https://api.example.com:6443", None, &[https, ("NO_PROXY", "*.example.com")], None);
+        check("https://api.example.com:6443", None, &[https, ("NO_PROXY", "api.example.com:6443")], None);
         check("https://10.1.2.3:6443", None, &[https, ("NO_PROXY", "10.0.0.0/8")], None);
         for here in ["https://127.0.0.1:6443", "https://localhost:6443", "https://[::1]:6443"] {
             check(here, None, &[https], None);
@@ -81,7 +68,8 @@ mod tests {
     #[test]
     fn the_password_of_a_proxy_is_in_its_header_only() {
         let server = Uri::from_static("https://api.example.com");
-        let found = proxy(&server, Some("http://me:hunter2@proxy:3128"), &|_| None).expect("a proxy");
+        let found =
+            proxy(&server, Some("http://me:hunter2@proxy:3128"), &Proxies::default()).expect("a proxy");
         assert!(!found.uri().to_string().contains("hunter2"));
         assert!(found.basic_auth().is_some());
     }

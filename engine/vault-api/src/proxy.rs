@@ -1,0 +1,286 @@
+//! Which requests go to a proxy: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` with the rules of Go's
+//! `golang.org/x/net/http/httpproxy`, which `vault`, `bao` and `kubectl` follow.
+//!
+//! Libraries for Rust follow those of curl. They differ where it matters: a server that `NO_PROXY` names for `vault` would be
+//! reached by the proxy, which reads the token where the server speaks plain HTTP.
+
+use std::net::IpAddr;
+
+use crate::Secret;
+
+/// The proxies of an environment, and what is reached without them. By default there are none.
+#[derive(Clone, Debug, Default)]
+pub struct Proxies {
+    /// The address may hold a password.
+    http: Option<Secret>,
+    https: Option<Secret>,
+    bypass: Vec<Bypass>,
+}
+
+/// One entry of `NO_PROXY`.
+#[derive(Clone, Debug)]
+enum Bypass {
+    Everything,
+    Network { address: IpAddr, prefix: u8 },
+    Address { address: IpAddr, port: Option<String> },
+    Domain { name: String, scope: Scope, port: Option<String> },
+}
+
+/// Which names a domain of `NO_PROXY` stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// `example.com`.
+    NameAndSubdomains,
+    /// `.example.com` and `*.example.com`.
+    Subdomains,
+}
+
+impl Proxies {
+    /// Reads the variables. The name in capitals comes first, and an empty variable is an unset one. `ALL_PROXY` is none of
+    /// Go's. In a CGI program a client can set `HTTP_PROXY` by a header, so there it is ignored.
+    pub fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| variable(name).filter(|text| !text.is_empty());
+        let value = |name: &str| set(name).or_else(|| set(&name.to_lowercase()));
+        let is_cgi = set("REQUEST_METHOD").is_some();
+        Self {
+            http: value("HTTP_PROXY").filter(|_| !is_cgi).map(Secret::new),
+            https: value("HTTPS_PROXY").map(Secret::new),
+            bypass: value("NO_PROXY").unwrap_or_default().split(',').filter_map(Bypass::parse).collect(),
+        }
+    }
+
+    /// The address of the proxy for requests of a scheme, whatever the host.
+    pub(crate) fn of_scheme(&self, scheme: &str) -> Option<&Secret> {
+        match scheme {
+            "http" => self.http.as_ref(),
+            "https" => self.https.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The address of the proxy for a request, if it goes to one: a URL, or `HOST:PORT` of one that speaks HTTP. `host` is that
+    /// of the request's URL, and `port` is its port if it names one. This machine itself is never reached by a proxy.
+    pub fn proxy_for(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Secret> {
+        let proxy = self.of_scheme(scheme)?;
+        let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
+        let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
+        let is_this_machine = match address {
+            Some(address) => address.is_loopback(),
+            None => host.trim_end_matches('.') == "localhost",
+        };
+        let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 }).to_string();
+        let bypassed = is_this_machine || self.bypass.iter().any(|entry| entry.covers(&host, address, &port));
+        (!bypassed).then_some(proxy)
+    }
+}
+
+impl Bypass {
+    /// What cannot be understood is ignored, as in Go.
+    fn parse(entry: &str) -> Option<Self> {
+        let entry = entry.trim().to_lowercase();
+        if entry == "*" {
+            return Some(Self::Everything);
+        }
+        if let Some(network) = network(&entry) {
+            return Some(network);
+        }
+        let (host, port) = match split_port(&entry) {
+            Some((host, port)) => (host, Some(port.to_owned()).filter(|port| !port.is_empty())),
+            None => (entry.as_str(), None),
+        };
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Some(Self::Address { address: address.to_canonical(), port });
+        }
+        let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
+        let (name, scope) = match host.strip_prefix('.') {
+            Some(name) => (name, Scope::Subdomains),
+            None => (host, Scope::NameAndSubdomains),
+        };
+        // A URL has the ASCII form of a name in other letters.
+        let name = idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_owned());
+        (!host.is_empty()).then_some(Self::Domain { name, scope, port })
+    }
+
+    fn covers(&self, host: &str, host_address: Option<IpAddr>, host_port: &str) -> bool {
+        let is_at = |port: &Option<String>| port.as_deref().is_none_or(|port| port == host_port);
+        match (self, host_address) {
+            (Self::Everything, _) => true,
+            (Self::Network { address, prefix }, Some(host)) => is_within(*address, *prefix, host),
+            (Self::Address { address, port }, Some(host)) => *address == host && is_at(port),
+            (Self::Domain { name, scope, port }, None) => {
+                let matches = match host.strip_suffix(name.as_str()) {
+                    Some("") => *scope == Scope::NameAndSubdomains,
+                    Some(subdomain) => subdomain.ends_with('.'),
+                    None => false,
+                };
+                matches && is_at(port)
+            }
+            (Self::Network { .. } | Self::Address { .. }, None) | (Self::Domain { .. }, Some(_)) => false,
+        }
+    }
+}
+
+/// `ADDRESS/BITS`.
+fn network(entry: &str) -> Option<Bypass> {
+    let (address, prefix) = entry.split_once('/')?;
+    let address: IpAddr = address.parse().ok()?;
+    let is_number = prefix.bytes().all(|digit| digit.is_ascii_digit());
+    let prefix: u8 = prefix.parse().ok().filter(|_| is_number)?;
+    let bits = if address.is_ipv4() { 32 } else { 128 };
+    if prefix > bits {
+        return None;
+    }
+    // An IPv4 address that is written as one of IPv6 keeps its last 32 bits.
+    match (address, address.to_canonical()) {
+        (IpAddr::V6(_), canonical @ IpAddr::V4(_)) if prefix >= 96 => {
+            Some(Bypass::Network { address: canonical, prefix: prefix - 96 })
+        }
+        _ => Some(Bypass::Network { address, prefix }),
+    }
+}
+
+fn is_within(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+    let prefix = u32::from(prefix);
+    match (network, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            (network.to_bits() ^ address.to_bits()).leading_zeros() >= prefix
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => {
+            (network.to_bits() ^ address.to_bits()).leading_zeros() >= prefix
+        }
+        _ => false,
+    }
+}
+
+/// Splits `HOST:PORT` or `[ADDRESS]:PORT` as Go's `net.SplitHostPort`, which refuses more than one colon outside of brackets.
+fn split_port(entry: &str) -> Option<(&str, &str)> {
+    let (host, port) = entry.rsplit_once(':')?;
+    match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').map(|address| (address, port)),
+        None => (!host.contains([':', '[', ']'])).then_some((host, port)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proxies(variables: &[(&str, &str)]) -> Proxies {
+        Proxies::from_variables(&|name| {
+            let found = variables.iter().find(|(set, _)| *set == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    fn chosen<'a>(proxies: &'a Proxies, scheme: &str, host: &str, port: Option<u16>) -> Option<&'a str> {
+        proxies.proxy_for(scheme, host, port).map(Secret::expose)
+    }
+
+    /// The cases of `UseProxyTests` in Go's `proxy_test.go`.
+    #[test]
+    fn no_proxy_covers_what_it_covers_in_go() {
+        let no_proxy = "foobar.com, .barbaz.net, *.wildcard.io, 192.168.1.1, 192.168.1.2:81, 192.168.1.3:80, 10.0.0.0/30, \
+                        2001:db8::52:0:1, [2001:db8::52:0:2]:443, [2001:db8::52:0:3]:80, 2002:db8:a::45/64";
+        let listed = proxies(&[("HTTP_PROXY", "proxy"), ("NO_PROXY", no_proxy)]);
+        let everything = proxies(&[("HTTP_PROXY", "proxy"), ("NO_PROXY", "other.com, * ")]);
+        for (host, is_proxied) in [
+            ("localhost", false),
+            ("127.0.0.1", false),
+            ("127.0.0.2", false),
+            ("[::1]", false),
+            ("[::2]", true),
+            ("192.168.1.1", false),
+            ("192.168.1.2", true),
+            ("192.168.1.3", false),
+            ("192.168.1.4", true),
+            ("10.0.0.2", false),
+            ("[2001:db8::52:0:1]", false),
+            ("[2001:db8::52:0:2]", true),
+            ("[2001:db8::52:0:3]", false),
+            ("[2002:db8:a::123]", false),
+            ("[fe80::424b:c8be:1643:a1b6]", true),
+            ("barbaz.net", true),
+            ("www.barbaz.net", false),
+            ("foobar.com", false),
+            ("www.foobar.com", false),
+            ("foofoobar.com", true),
+            ("baz.com", true),
+            ("localhost.net", true),
+            ("local.localhost", true),
+            ("barbarbaz.net", true),
+            ("wildcard.io", true),
+            ("nested.wildcard.io", false),
+            ("awildcard.io", true),
+            // Not in Go's table.
+            ("FooBar.com", false),
+            ("[::ffff:192.168.1.1]", false),
+            ("[::ffff:127.0.0.1]", false),
+            ("LOCALHOST.", false),
+            ("10.0.0.4", true),
+        ] {
+            assert_eq!(chosen(&listed, "http", host, None).is_some(), is_proxied, "{host}");
+            assert_eq!(chosen(&everything, "http", host, None), None, "{host}");
+        }
+    }
+
+    #[test]
+    fn an_entry_with_a_port_covers_that_port() {
+        for (entry, host, port, is_proxied) in [
+            ("vault.example.com:8200", "vault.example.com", Some(8200), false),
+            ("vault.example.com:8200", "a.vault.example.com", Some(8200), false),
+            ("vault.example.com:8200", "vault.example.com", Some(8201), true),
+            ("vault.example.com:443", "vault.example.com", None, false),
+            ("vault.example.com:80", "vault.example.com", None, true),
+            ("*.example.com:8200", "vault.example.com", Some(8200), false),
+            ("10.1.2.3:8200", "10.1.2.3", Some(8200), false),
+            ("example.com:", "example.com", Some(1), false),
+            // Ignored.
+            (":1", "example.com", Some(1), true),
+            ("", "example.com", None, true),
+            (",,", "example.com", None, true),
+            ("10.0.0.0/33", "10.0.0.1", None, true),
+            ("10.0.0.0/+8", "10.0.0.1", None, true),
+            ("*example.com", "example.com", None, true),
+            ("0.0.0.0/0", "10.0.0.1", None, false),
+            ("0.0.0.0/0", "example.com", None, true),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", None, false),
+            // As a URL has www.示例.com.
+            (".示例.com", "www.xn--fsq092h.com", None, false),
+            ("xn--fsq092h.com", "www.xn--fsq092h.com", None, false),
+        ] {
+            let proxies = proxies(&[("HTTPS_PROXY", "proxy"), ("NO_PROXY", entry)]);
+            assert_eq!(
+                chosen(&proxies, "https", host, port).is_some(),
+                is_proxied,
+                "{entry} {host} {port:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn each_scheme_has_its_variable_and_capitals_come_first() {
+        for (variables, http, https) in [
+            (&[][..], None, None),
+            (&[("HTTP_PROXY", "a:1")], Some("a:1"), None),
+            (&[("HTTPS_PROXY", "http://b:2")], None, Some("http://b:2")),
+            (&[("http_proxy", "a"), ("https_proxy", "b")], Some("a"), Some("b")),
+            (&[("HTTP_PROXY", "a"), ("http_proxy", "b")], Some("a"), None),
+            (&[("HTTP_PROXY", ""), ("http_proxy", "b")], Some("b"), None),
+            (&[("ALL_PROXY", "a"), ("all_proxy", "a")], None, None),
+            (&[("HTTP_PROXY", "a"), ("HTTPS_PROXY", "b"), ("REQUEST_METHOD", "GET")], None, Some("b")),
+            (&[("HTTP_PROXY", "a"), ("NO_PROXY", ""), ("no_proxy", "example.com")], None, None),
+            (&[("HTTP_PROXY", "a"), ("NO_PROXY", "other"), ("no_proxy", "example.com")], Some("a"), None),
+        ] {
+            let proxies = proxies(variables);
+            assert_eq!(chosen(&proxies, "http", "example.com", None), http, "{variables:?}");
+            assert_eq!(chosen(&proxies, "https", "example.com", None), https, "{variables:?}");
+            assert_eq!(chosen(&proxies, "ftp", "example.com", None), None, "{variables:?}");
+        }
+    }
+
+    #[test]
+    fn the_password_of_a_proxy_is_not_shown() {
+        let proxies = proxies(&[("HTTP_PROXY", "http://me:hunter2@proxy:3128")]);
+        assert!(!format!("{proxies:?}").contains("hunter2"));
+    }
+}
