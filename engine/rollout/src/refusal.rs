@@ -162,6 +162,9 @@ pub enum Refusal {
     /// A restart of a node would lose it.
     #[error("{file} would be gone when a node is started anew: {what}")]
     NotKept { file: String, what: String },
+    /// A standby that has to be restarted would come back without it.
+    #[error("a restart would lose {file}, which {path} needs: {what}")]
+    RestartLoses { file: String, path: String, what: String },
     /// The next restart of a node would lose other registered versions.
     #[error("{image} does not bring {}", lacks.join(", "))]
     ImageLacks { image: String, lacks: Vec<String> },
@@ -323,6 +326,10 @@ impl Refusal {
             Self::NodeSealed => "Unseal it, or take the node away.".into(),
             Self::NotKept { .. } => {
                 "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()
+            }
+            Self::RestartLoses { .. } => {
+                "OpenBao's standbys are restarted to run another version: bring it in an image of an init container and name that with \
+                 --image, or use a volume.".into()
             }
             Self::ImageLacks { lacks, .. } => format!(
                 "A node that is started anew would lose them. Make an image of all of them with `vault-token-plugin package`, or deregister first what nothing needs of: {}.",

@@ -113,16 +113,15 @@ pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Resu
             }
             (_, Survival::Image { image, brings: Some(new) }) => brings_the_rest(observed, file, image, new),
             (_, Survival::Image { .. }) => Ok(()),
-            (Some(brings), _) if brings.contains(file) => Ok(()),
-            (Some(_), _) => {
-                refused(format!("the image {image} of the init container {name} does not bring it"))
-            }
+            (Some(_), _) => site.keeping.loses(file).map_or(Ok(()), refused),
             (None, _) => {
                 refused(format!("it is not known what the image {image} of the init container {name} brings"))
             }
         },
         Keeping::ImageVolume { image } => refused(format!("the directory is the image {image}")),
-        Keeping::Nothing { what } => refused(format!("the directory is {what}")),
+        Keeping::ContainerImage { .. } | Keeping::Nothing { .. } => {
+            site.keeping.loses(file).map_or(Ok(()), refused)
+        }
         Keeping::Unknown { why } => refused(why.clone()),
     }
 }
@@ -190,8 +189,9 @@ pub(super) fn step<'a>(
     mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
     let site = observed.site.as_ref();
-    refresh(observed, mounts)
-        .or_else(|| site.and_then(|site| persist(site, upgrade)))
+    // A standby gets its files from the image that is named when it is restarted.
+    site.and_then(|site| persist(site, upgrade))
+        .or_else(|| refresh(observed, mounts))
         .or_else(|| hand_over(observed, upgrade))
 }
 
@@ -225,6 +225,18 @@ pub(super) fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Opt
     let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
     (vault.seal == Seal::Shamir && goal.sealed_restart() == SealedRestart::Refuse)
         .then(|| Refusal::StaysSealed.on(node))
+}
+
+/// Refuses to restart a node that would come back without the file of a mount: OpenBao does not try again to start the plugin of a
+/// mount that has failed when it was unsealed.
+pub(super) fn loses_file(observed: &Observed, step: &Step) -> Option<Refusal> {
+    let Step::RestartNode { node } = step else { return None };
+    let files = &observed.site.as_ref()?.nodes.get(node)?.files;
+    observed.mounts.iter().chain(&observed.below).find_map(|(path, mount)| {
+        let file = observed.file_of(mount).filter(|file| files.iter().any(|there| there.name == *file))?;
+        let what = observed.lost_at_restart(&file)?;
+        Some(Refusal::RestartLoses { file, path: path.clone(), what }.on(node))
+    })
 }
 
 /// What has to be waited for before a decision is carried out: two nodes that are away at the same time can cost the cluster

@@ -10,6 +10,7 @@ use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts,
 use crate::observed::{Pins, ThisRun};
 
 mod restarts;
+mod restarts_from_image;
 
 fn goal(upgrade: Upgrade) -> Goal {
     Goal::Upgrade(Box::new(upgrade))
