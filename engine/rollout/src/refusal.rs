@@ -168,6 +168,9 @@ pub enum Refusal {
     /// The next restart of a node would lose other registered versions.
     #[error("{image} does not bring {}", lacks.join(", "))]
     ImageLacks { image: String, lacks: Vec<String> },
+    /// The next restart of a node would bring a file that the server does not start.
+    #[error("{image} brings {file} with the sha256 {there}, and {registered} is registered")]
+    ImageDiffers { image: String, file: String, there: String, registered: String },
     /// Nobody has agreed to restarts.
     #[error(
         "another image of the init container {container} would restart the nodes at once (RollingUpdate)"
@@ -335,6 +338,9 @@ impl Refusal {
                 "A node that is started anew would lose them. Make an image of all of them with `vault-token-plugin package`, or deregister first what nothing needs of: {}.",
                 lacks.join(", ")
             ),
+            Self::ImageDiffers { .. } => {
+                "A registered version never changes: put the build that is registered into the image, or give the other build another version.".into()
+            }
             Self::WouldRestart { .. } => {
                 "Set updateStrategy.type of the StatefulSet to OnDelete first; then nodes are started anew when you say so.".into()
             }

@@ -11,7 +11,7 @@ use crate::observed::site::{
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use vault_api::raft::Suffrage;
 
 /// Every node can be looked at, and is unsealed.
@@ -131,18 +131,30 @@ pub(super) fn names_image(observed: &Observed, upgrade: &Upgrade) -> bool {
     observed.site.as_ref().is_some_and(|site| persist(site, upgrade).is_some())
 }
 
-/// An image that is named for the next start loses no registered version that the one before it brings.
+/// An image that is named for the next start loses no registered version that the one before it brings, and brings each as it is
+/// registered.
 fn brings_the_rest(
     observed: &Observed,
     file: &str,
     image: &str,
-    brings: &BTreeSet<String>,
+    brings: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
-    let mut lacks: Vec<String> = brought_so_far(observed).difference(brings).cloned().collect();
-    if !brings.contains(file) {
+    let mut lacks: Vec<String> =
+        brought_so_far(observed).into_iter().filter(|file| !brings.contains_key(file)).collect();
+    if !brings.contains_key(file) {
         lacks.insert(0, file.to_owned());
     }
-    if lacks.is_empty() { Ok(()) } else { Err(Refusal::ImageLacks { image: image.to_owned(), lacks }) }
+    if !lacks.is_empty() {
+        return Err(Refusal::ImageLacks { image: image.to_owned(), lacks });
+    }
+    // Same name, other bytes: the server would not start it.
+    let differs = observed.catalog.iter().find_map(|entry| {
+        let file = entry.file_name();
+        let there = brings.get(&file).filter(|there| **there != entry.sha256 && !entry.sha256.is_empty())?;
+        let (there, registered) = (there.clone(), entry.sha256.clone());
+        Some(Refusal::ImageDiffers { image: image.to_owned(), file, there, registered })
+    });
+    differs.map_or(Ok(()), Err)
 }
 
 /// The registered files that a node gets when it is started anew. Where that is not known, those that every node has.
@@ -376,7 +388,7 @@ fn persist(site: &SiteObserved, upgrade: &Upgrade) -> Option<Step> {
                 container: name.clone(),
                 from: image.clone(),
                 to: wanted.clone(),
-                files: brings.clone(),
+                files: brings.as_ref().map(|brings| brings.keys().cloned().collect()),
             })
         }
         _ => None,

@@ -2,12 +2,12 @@
 
 use super::*;
 
-fn brings(files: &[&str]) -> std::collections::BTreeSet<String> {
-    files.iter().map(|&file| file.to_owned()).collect()
-}
-
 fn init_container(files: &[&str]) -> Keeping {
-    Keeping::InitContainer { name: "plugins".into(), image: "plugins:1".into(), brings: Some(brings(files)) }
+    Keeping::InitContainer {
+        name: "plugins".into(),
+        image: "plugins:1".into(),
+        brings: Some(files.iter().map(|&file| file.to_owned()).collect()),
+    }
 }
 
 /// Three nodes of OpenBao, whose standbys have to be restarted.
@@ -23,7 +23,7 @@ fn openbao(keeping: Keeping) -> Observed {
 fn by_image() -> Upgrade {
     let survival = Survival::Image {
         image: "plugins:2".into(),
-        brings: Some(brings(&["custom-1.0.0", "custom-1.2.3"])),
+        brings: Some(brought(&["custom-1.0.0", "custom-1.2.3"])),
     };
     Upgrade { survival, ..without_canary() }
 }
