@@ -112,6 +112,26 @@ async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao()
     assert_eq!(seen["site"]["keeping"]["brings"], json!(["notes-1.0.0", "notes-2.0.0"]), "{seen:#}");
 }
 
+/// Without this the next start of any pod would wait for an image that its node cannot pull.
+#[tokio::test]
+async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
+    let pods = filled_from(ONE).await;
+    let program = Program::new(BINARY).pods(&pods.pods);
+    let binary = build::go_kv("v2.0.0").await;
+    let image = "localhost/plugins-that-nobody-has-made:2";
+    let upgrade =
+        ["upgrade", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0", "--image", image];
+    let refused = program.run([&upgrade[..], &["-n", pods.pods.namespace()]].concat()).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for words in ["vault-0 could not pull", image, "ErrImageNeverPull"] {
+        assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
+    }
+    let mounts = pods.pods.api("vault-0", "GET", "sys/mounts", None).await.success();
+    assert_eq!(mounts[format!("{PLUGIN}/")]["running_plugin_version"], "v1.0.0", "{mounts:#}");
+    assert!(!pods.path("vault-0", "notes-2.0.0").await.exists());
+    pods.doctor.is_healthy().await;
+}
+
 /// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.
 async fn fill_from(pods: &Pods, image: &str) {
     let init = json!({"spec": {"template": {"spec": {"initContainers": [loader(image)]}}}});
