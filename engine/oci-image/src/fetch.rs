@@ -3,7 +3,9 @@
 mod layer;
 mod store;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use oci_client::manifest::{OciImageIndex, OciImageManifest, OciManifest};
@@ -36,8 +38,10 @@ pub struct Fetched {
     directory: TempDir,
     /// File names of the plugins that were wanted.
     pub files: BTreeSet<String>,
-    /// File names of everything in the image's directory of plugins, wanted or not.
-    pub carried: BTreeSet<String>,
+    /// Everything in the image's directory of plugins, wanted or not: the hex sha256 of each file.
+    pub carried: BTreeMap<String, String>,
+    /// The image's list of the plugins that it loads, if it has one.
+    pub sums: Option<String>,
     /// Of what the image's name stands for, on every platform.
     pub digest: Digest,
 }
@@ -118,6 +122,12 @@ impl FetchError {
 /// registry sends is not trusted to end.
 const MAX_IMAGE_SIZE: u64 = 4 << 30;
 
+/// The list of plugins, beside them.
+const SUMS: &str = "SHA256SUMS";
+
+/// The most that is read of that list, in bytes.
+const MAX_SUMS_SIZE: u64 = 1 << 20;
+
 /// Takes the files below `plugins/` whose names are `wanted` out of the image for `platform`. Every blob is held against its
 /// digest. `progress` is called with bytes done and bytes in all.
 ///
@@ -138,13 +148,14 @@ pub async fn fetch(
     if total > MAX_IMAGE_SIZE {
         return Err(too_large("as its manifest says"));
     }
-    let (mut budget, mut carried) = (MAX_IMAGE_SIZE, BTreeSet::new());
+    let (mut budget, mut carried) = (MAX_IMAGE_SIZE, BTreeMap::new());
     for descriptor in &manifest.layers {
         let compression = layer::Compression::of(&descriptor.media_type).ok_or_else(|| {
             FetchError::Compression { image: store.name(), media_type: descriptor.media_type.clone() }
         })?;
         let blob = store.blob(descriptor).await?;
         let (place, wanted) = (directory.path().to_owned(), wanted.clone());
+        let wanted = move |name: &str| name == SUMS || wanted(name);
         let taken = tokio::task::spawn_blocking(move || {
             let left = layer::take(blob, compression, &wanted, &place, budget, &mut carried)?;
             Ok((left, carried))
@@ -158,8 +169,22 @@ pub async fn fetch(
         done += size(descriptor);
         progress(done, total);
     }
+    let sums = take_sums(directory.path()).map_err(|source| io(&directory.path().join(SUMS), source))?;
     let files = files(directory.path()).map_err(|source| io(directory.path(), source))?;
-    Ok(Fetched { directory, files, carried, digest })
+    Ok(Fetched { directory, files, carried, sums, digest })
+}
+
+/// The list of plugins, which is none of them.
+fn take_sums(directory: &Path) -> std::io::Result<Option<String>> {
+    let path = directory.join(SUMS);
+    let file = match File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened?,
+    };
+    let mut text = String::new();
+    file.take(MAX_SUMS_SIZE).read_to_string(&mut text)?;
+    std::fs::remove_file(path)?;
+    Ok(Some(text))
 }
 
 fn files(directory: &Path) -> std::io::Result<BTreeSet<String>> {

@@ -20,6 +20,7 @@ use crate::goal::{Goal, MountPath};
 use crate::observe::{World, observe, observe_again};
 use crate::observed::site::NodeName;
 use crate::observed::{Observed, ThisRun};
+use crate::site::SiteError;
 use crate::site::held::{HeldLease, LeaseLost};
 use crate::smoke::how_to_revoke;
 use crate::step::Step;
@@ -69,6 +70,15 @@ pub async fn apply(
         },
         None => None,
     };
+    let unproven_pull = match prove_pull(world, plan).await {
+        Ok(unproven) => unproven,
+        Err((step, error)) => {
+            if let Some(held) = held {
+                held.release().await;
+            }
+            return Outcome::Failed { done: Vec::new(), step: Some(step), error: chain(&error) };
+        }
+    };
     let run = Run {
         world,
         goal,
@@ -85,6 +95,7 @@ pub async fn apply(
         cut_off: None,
         nodes_are_known: false,
         held: held.as_ref(),
+        unproven_pull,
     };
     let outcome = run.carry_out(cancel).await;
     if let Some(held) = held {
@@ -137,6 +148,18 @@ struct Run<'a> {
     nodes_are_known: bool,
     /// The right to change the site.
     held: Option<&'a HeldLease>,
+    /// Why it is not proven that nodes can pull the image that the plan names.
+    unproven_pull: Option<String>,
+}
+
+/// Has a node pull the image that the plan names, before anything is done: under its name every node waits for it when it is restarted.
+async fn prove_pull(world: &World, plan: &Plan) -> Result<Option<String>, (Step, SiteError)> {
+    let named = plan.steps.iter().find_map(|step| match step {
+        Step::Persist { to, .. } => Some((step, to)),
+        _ => None,
+    });
+    let (Some((step, image)), Some(site)) = (named, &world.site) else { return Ok(None) };
+    site.prove_pull(image).await.map_err(|error| (step.clone(), error))
 }
 
 impl Run<'_> {

@@ -226,6 +226,8 @@ pub struct ThisRun {
     pub reloaded: BTreeSet<MountPath>,
     /// Full paths it wrote.
     pub written: BTreeSet<String>,
+    /// Files that it placed.
+    pub placed: BTreeSet<String>,
     /// Names of plugins that it registered a version of.
     pub registered: BTreeSet<String>,
     /// Mounts and full paths that it tried.
@@ -272,8 +274,10 @@ impl ThisRun {
             Step::SetPin { name, .. } => {
                 self.pinned.insert(name.clone());
             }
-            Step::PlaceBinary { .. }
-            | Step::RemoveCanary { .. }
+            Step::PlaceBinary { file, .. } => {
+                self.placed.insert(file.clone());
+            }
+            Step::RemoveCanary { .. }
             | Step::DeregisterVersion { .. }
             | Step::RemoveFile { .. }
             | Step::Persist { .. } => {}
@@ -419,8 +423,7 @@ impl Observed {
         let Some(mount) = self.mounts.get(path.as_str()) else { return };
         let running =
             RunningVersion { version: mount.running_version.clone(), sha256: mount.running_sha256.clone() };
-        let file =
-            self.entry(PluginType::Secret, &mount.plugin, &running.version).map(CatalogEntry::file_name);
+        let file = self.file_of(mount);
         // Vault's standbys run nothing and forward the question; OpenBao's run what they have started.
         let all_say_so = self.server.product == Product::Vault;
         for node in self.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
@@ -436,15 +439,38 @@ impl Observed {
         }
     }
 
+    /// Why a restart of a node takes a file from it; `None` where it is kept, or where that is not known.
+    pub(crate) fn lost_at_restart(&self, file: &str) -> Option<String> {
+        let keeping = &self.site.as_ref()?.keeping;
+        // Which files came with the image of the container is not seen; what this run has placed did not.
+        let may_return =
+            matches!(keeping, Keeping::ContainerImage { .. }) && !self.this_run.placed.contains(file);
+        if may_return { None } else { keeping.loses(file) }
+    }
+
+    /// The file that a mount executes; `None` for what comes with the server.
+    pub(crate) fn file_of(&self, mount: &MountObserved) -> Option<String> {
+        let entry = self.entry(PluginType::Secret, &mount.plugin, &mount.running_version);
+        entry.map(CatalogEntry::file_name)
+    }
+
+    /// The node comes back with the files that are kept, and runs what they are enough for.
     fn restart(&mut self, node: &NodeName) {
+        let Some(there) = self.site.as_ref().and_then(|site| site.nodes.get(node)) else { return };
+        let names = there.files.iter().map(|file| &file.name);
+        let lost: BTreeSet<String> =
+            names.filter(|file| self.lost_at_restart(file).is_some()).cloned().collect();
+        let starts = |mount: &MountObserved| self.file_of(mount).is_none_or(|file| !lost.contains(&file));
         let running = |mount: &MountObserved| RunningVersion {
             version: mount.running_version.clone(),
             sha256: mount.running_sha256.clone(),
         };
-        let all = self.mounts.iter().map(|(path, mount)| (path.clone(), running(mount))).collect();
-        let node = self.site.as_mut().and_then(|site| site.nodes.get_mut(node));
-        if let Some(vault) = node.and_then(|node| node.vault.as_mut()) {
-            vault.running = all;
+        let started = self.mounts.iter().filter(|(_, mount)| starts(mount));
+        let started = started.map(|(path, mount)| (path.clone(), running(mount))).collect();
+        let Some(node) = self.site.as_mut().and_then(|site| site.nodes.get_mut(node)) else { return };
+        node.files.retain(|file| !lost.contains(&file.name));
+        if let Some(vault) = &mut node.vault {
+            vault.running = started;
         }
     }
 }

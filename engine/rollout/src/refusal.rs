@@ -162,9 +162,15 @@ pub enum Refusal {
     /// A restart of a node would lose it.
     #[error("{file} would be gone when a node is started anew: {what}")]
     NotKept { file: String, what: String },
+    /// A standby that has to be restarted would come back without it.
+    #[error("a restart would lose {file}, which {path} needs: {what}")]
+    RestartLoses { file: String, path: String, what: String },
     /// The next restart of a node would lose other registered versions.
     #[error("{image} does not bring {}", lacks.join(", "))]
     ImageLacks { image: String, lacks: Vec<String> },
+    /// The next restart of a node would bring a file that the server does not start.
+    #[error("{image} brings {file} with the sha256 {there}, and {registered} is registered")]
+    ImageDiffers { image: String, file: String, there: String, registered: String },
     /// Nobody has agreed to restarts.
     #[error(
         "another image of the init container {container} would restart the nodes at once (RollingUpdate)"
@@ -324,10 +330,17 @@ impl Refusal {
             Self::NotKept { .. } => {
                 "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()
             }
+            Self::RestartLoses { .. } => {
+                "OpenBao's standbys are restarted to run another version: bring it in an image of an init container and name that with \
+                 --image, or use a volume.".into()
+            }
             Self::ImageLacks { lacks, .. } => format!(
                 "A node that is started anew would lose them. Make an image of all of them with `vault-token-plugin package`, or deregister first what nothing needs of: {}.",
                 lacks.join(", ")
             ),
+            Self::ImageDiffers { .. } => {
+                "A registered version never changes: put the build that is registered into the image, or give the other build another version.".into()
+            }
             Self::WouldRestart { .. } => {
                 "Set updateStrategy.type of the StatefulSet to OnDelete first; then nodes are started anew when you say so.".into()
             }

@@ -94,7 +94,7 @@ pub const CLUSTER_RIGHTS: &[ClusterRight] = &[
         resource: "pods/ephemeralcontainers",
         verbs: &["patch"],
         on: Objects::All,
-        reason: "reach the plugin directory of a pod whose image has no shell",
+        reason: "reach the plugin directory of a pod whose image has no shell, and see whether an image can be pulled",
     },
     ClusterRight {
         group: "apps",

@@ -63,6 +63,12 @@ pub trait Site: Debug + Send + Sync {
     /// asked for, not when it serves again.
     async fn restart(&self, node: &NodeName, uid: &str, unready: Unready) -> Result<(), SiteError>;
 
+    /// Has a node pull an image as its init container would. Returns why that could not be tried; `None` when it is proven.
+    ///
+    /// # Errors
+    /// When the node cannot pull it: the next start of any node would wait for it.
+    async fn prove_pull(&self, image: &str) -> Result<Option<String>, SiteError>;
+
     /// Names the image from which nodes that are started anew get their binaries, and `files` as what is in it. Starts none anew.
     async fn persist(&self, image: &str, files: Option<&BTreeSet<String>>) -> Result<(), SiteError>;
 }

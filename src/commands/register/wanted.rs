@@ -1,6 +1,6 @@
 //! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
@@ -151,7 +151,10 @@ pub(super) async fn gather(
 }
 
 /// What is to be there when a node is started anew, as flags say it.
-pub(crate) fn survival(image: Option<(String, Option<BTreeSet<String>>)>, allow_ephemeral: bool) -> Survival {
+pub(crate) fn survival(
+    image: Option<(String, Option<BTreeMap<String, String>>)>,
+    allow_ephemeral: bool,
+) -> Survival {
     match (image, allow_ephemeral) {
         (Some((image, brings)), _) => Survival::Image { image, brings },
         (None, true) => Survival::NotNeeded,

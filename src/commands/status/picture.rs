@@ -76,7 +76,7 @@ fn restarts(site: &SiteObserved) -> String {
             None => format!("init container {name} brings what is in {image}"),
         },
         Keeping::ImageVolume { image } => format!("files are those of {image}"),
-        Keeping::Nothing { what } => format!("files are lost: {what}"),
+        Keeping::ContainerImage { what } | Keeping::Nothing { what } => format!("files are lost: {what}"),
         Keeping::Unknown { why } => format!("not known whether files stay: {why}"),
     }
 }
@@ -214,7 +214,7 @@ fn restart(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> Str
         Keeping::InitContainer { brings: None, .. } | Keeping::Unknown { .. } => {
             return if is_there { "?".to_owned() } else { String::new() };
         }
-        Keeping::Nothing { .. } => false,
+        Keeping::ContainerImage { .. } | Keeping::Nothing { .. } => false,
     };
     match (is_there, kept) {
         (_, true) => "kept".to_owned(),

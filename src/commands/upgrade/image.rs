@@ -1,10 +1,10 @@
 //! The new version out of an image: of a registry, or of a directory that `package --layout` has written.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use oci_image::{FetchError, Fetched, Platform, Source, Target, Transport, fetch};
-use rollout::{Machine, Observed, Version, file_version};
+use rollout::{Machine, Observed, Sums, Version, file_version};
 
 use crate::commands::registry;
 use crate::context::Context;
@@ -22,6 +22,7 @@ pub(super) struct Image {
 pub(super) struct Taken {
     fetched: Fetched,
     file: String,
+    brings: BTreeMap<String, String>,
     repository: Option<String>,
 }
 
@@ -71,7 +72,8 @@ impl Image {
             CommandError::usage(format!("the image carries {what} for {platform} in /plugins"))
                 .hint("Its files are called NAME-VERSION; `package` makes such an image.")
         })?;
-        Ok(Taken { fetched, file, repository })
+        let brings = brought(&fetched)?;
+        Ok(Taken { fetched, file, brings, repository })
     }
 }
 
@@ -81,9 +83,9 @@ impl Taken {
         self.fetched.path(&self.file)
     }
 
-    /// The names of all files that it carries.
-    pub(super) fn brings(&self) -> &BTreeSet<String> {
-        &self.fetched.carried
+    /// The files that a node gets from it, each with its hex sha256.
+    pub(super) fn brings(&self) -> &BTreeMap<String, String> {
+        &self.brings
     }
 
     /// The image by its digest, so that what a node is started with later is what was proven.
@@ -92,7 +94,93 @@ impl Taken {
     }
 }
 
+/// The files that a node gets from an image: where it has a list of sums, its loader copies those, and fails on any that differs.
+fn brought(fetched: &Fetched) -> Result<BTreeMap<String, String>, CommandError> {
+    let Some(text) = &fetched.sums else { return Ok(fetched.carried.clone()) };
+    let refused = |why: String| {
+        CommandError::usage(format!("no node could load the image: {why}"))
+            .hint("Make the image anew with `package`.")
+    };
+    let sums: Sums = text
+        .parse()
+        .map_err(|error| refused("could not understand its SHA256SUMS".to_owned()).because(error))?;
+    // What lies in a folder is no plugin.
+    let listed = sums.iter().filter(|(file, _)| !file.contains('/'));
+    let verified = listed.map(|(file, wanted)| match fetched.carried.get(file) {
+        Some(there) if there == wanted => Ok((file.to_owned(), there.clone())),
+        Some(there) => Err(refused(format!("{file} has sha256 {there} and its SHA256SUMS says {wanted}"))),
+        None => Err(refused(format!("it lacks {file}, which its SHA256SUMS names"))),
+    });
+    verified.collect()
+}
+
 fn unfetched(error: FetchError) -> CommandError {
     let cure = error.cure();
     CommandError::usage("the image could not be used").because(error).hint(cure)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use oci_image::{Content, Digest, Entry, ImageName, Layer, Layout};
+
+    use super::*;
+
+    /// What an image brings whose plugins are `a-1.0.0`, which is an `A`, and `b-1.0.0`, with these lines of sums.
+    async fn brought_by(sums: &[(&str, &str)]) -> Result<BTreeMap<String, String>, CommandError> {
+        let place = tempfile::tempdir().expect("a directory");
+        let entry = |path: &str, text: &str| Entry {
+            path: format!("plugins/{path}"),
+            content: Content::Text(text.to_owned()),
+        };
+        let mut entries = vec![entry("a-1.0.0", "A"), entry("b-1.0.0", "B")];
+        if !sums.is_empty() {
+            let sums: Vec<String> = sums.iter().map(|(file, sha256)| format!("{sha256}  {file}\n")).collect();
+            entries.push(entry("SHA256SUMS", &sums.concat()));
+        }
+        let image = oci_image::Image {
+            platform: Platform::linux("amd64"),
+            user: "100:1000".into(),
+            entrypoint: vec!["/vault-token-plugin".into()],
+            labels: BTreeMap::new(),
+            layers: vec![Layer { title: "plugins".into(), entries }],
+        };
+        let name = ImageName { repository: "registry.example.com/plugins".into(), tag: "1".into() };
+        let packed = Layout::pack(&[image], &name, place.path(), &mut |_, _| ControlFlow::Continue(()));
+        let layout = place.path().join("layout");
+        packed.expect("packed").keep(&layout).expect("kept");
+        let source = Source::Layout(layout);
+        let fetched =
+            fetch(&source, &Platform::linux("amd64"), |file| file == "a-1.0.0", &mut |_, _| ()).await;
+        let fetched = fetched.expect("fetched");
+        assert_eq!(fetched.files, ["a-1.0.0".to_owned()].into());
+        brought(&fetched)
+    }
+
+    fn sha256(text: &str) -> String {
+        Digest::of(text.as_bytes()).hex().to_owned()
+    }
+
+    #[tokio::test]
+    async fn an_image_brings_what_its_loader_copies() {
+        let (a, b) = (sha256("A"), sha256("B"));
+        let all = BTreeMap::from(
+            [("a-1.0.0", &a), ("b-1.0.0", &b)].map(|(file, sum)| (file.to_owned(), sum.clone())),
+        );
+        assert_eq!(brought_by(&[]).await.expect("it has no list"), all);
+        let listed = brought_by(&[("a-1.0.0", &a)]).await.expect("it lists one");
+        assert_eq!(listed.keys().collect::<Vec<_>>(), ["a-1.0.0"]);
+        for (sums, said) in [
+            (
+                [("a-1.0.0", a.as_str()), ("b-1.0.0", a.as_str())],
+                format!("b-1.0.0 has sha256 {b} and its SHA256SUMS says {a}"),
+            ),
+            ([("a-1.0.0", &a), ("c-1.0.0", &a)], "it lacks c-1.0.0, which its SHA256SUMS names".to_owned()),
+            ([("a-1.0.0", &a), ("../b-1.0.0", &b)], "could not understand its SHA256SUMS".to_owned()),
+        ] {
+            let error = brought_by(&sums).await.expect_err("its loader would fail").to_string();
+            assert!(error.contains(&said), "{error}");
+        }
+    }
 }

@@ -1,10 +1,11 @@
 //! What becomes of plugins when their pod is made anew.
 
-use harness::{Cluster, Content, ImageArchive, build};
+use harness::{Cluster, Content, ImageArchive, Product, Program, build};
 use rollout::Binary;
 use serde_json::{Value, json};
 
-use super::pods::Pods;
+use super::pods::{PLUGIN, Pods};
+use crate::BINARY;
 
 /// Images that are this program, with one version of the plugin, and with two.
 pub(super) const ONE: &str = "localhost/plugins-of-doctor:1";
@@ -76,6 +77,59 @@ async fn vtp_805_the_cluster_restarts_servers_by_itself() {
     let pods = filled_from(ONE).await;
     pods.patch("merge", &json!({"spec": {"updateStrategy": {"type": "RollingUpdate"}}})).await;
     pods.doctor.cures("VTP-805").await;
+}
+
+/// A pod has what its init container brought before its server was unsealed, and OpenBao does not start a plugin later that was
+/// missing then.
+#[tokio::test]
+async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao() {
+    image(ONE, &["1.0.0"]).await;
+    image(BOTH, &["1.0.0", "2.0.0"]).await;
+    let container = serde_json::from_value(loader(ONE)).unwrap();
+    let pods = Pods::new(&[], |pods| pods.product(Product::OpenBao).init_container(container)).await;
+    pods.register("notes-1.0.0", "v1.0.0").await;
+    pods.mount().await;
+    let program = Program::new(BINARY).pods(&pods.pods);
+    let binary = build::go_kv("v2.0.0").await;
+    let namespace = pods.pods.namespace().to_owned();
+    let upgrade =
+        ["upgrade", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0", "-n", &namespace];
+
+    let lossy = program.run([&upgrade[..], &["--allow-ephemeral"]].concat()).await;
+    assert_eq!(lossy.code, Some(1), "{lossy:?}");
+    assert!(
+        lossy.stderr.contains("a restart would lose notes-2.0.0, which notes/ needs"),
+        "{}",
+        lossy.stderr
+    );
+
+    program.run([&upgrade[..], &["--image", BOTH]].concat()).await.success();
+    for pod in pods.pods.names() {
+        let mounts = pods.pods.api(pod, "GET", "sys/mounts", None).await.success();
+        assert_eq!(mounts[format!("{PLUGIN}/")]["running_plugin_version"], "v2.0.0", "{pod}: {mounts:#}");
+    }
+    let seen = program.run(["status", "-n", &namespace, "--output", "json"]).await.json();
+    assert_eq!(seen["site"]["keeping"]["brings"], json!(["notes-1.0.0", "notes-2.0.0"]), "{seen:#}");
+}
+
+/// Without this the next start of any pod would wait for an image that its node cannot pull.
+#[tokio::test]
+async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
+    let pods = filled_from(ONE).await;
+    let program = Program::new(BINARY).pods(&pods.pods);
+    let binary = build::go_kv("v2.0.0").await;
+    let image = "localhost/plugins-that-nobody-has-made:2";
+    let upgrade =
+        ["upgrade", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0", "--image", image];
+    let refused = program.run([&upgrade[..], &["-n", pods.pods.namespace()]].concat()).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for words in ["vault-0 could not pull", image, "ErrImageNeverPull"] {
+        assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
+    }
+    let mounts = pods.pods.api("vault-0", "GET", "sys/mounts", None).await.success();
+    assert_eq!(mounts[format!("{PLUGIN}/")]["running_plugin_version"], "v1.0.0", "{mounts:#}");
+    assert!(!pods.path("vault-0", "notes-2.0.0").await.exists());
+    pods.doctor.is_healthy().await;
 }
 
 /// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.

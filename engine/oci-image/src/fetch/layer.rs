@@ -1,20 +1,25 @@
 //! Files out of a layer.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 use tar::{Archive, EntryType};
 
+use crate::digest::Hashing;
+
 /// Where an image has its plugins.
 const PLUGINS: &str = "plugins";
 
 /// What a later layer names a file that it takes away.
 const WHITEOUT: &str = ".wh.";
+
+/// What follows that where a later layer takes away all that a directory held.
+const OPAQUE: &str = ".wh..opq";
 
 /// How a layer is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,40 +39,77 @@ impl Compression {
     }
 }
 
+/// What an entry of a layer does to the directory of plugins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Change {
+    /// Everything that layers before have left there is gone.
+    Clear,
+    /// So is the file of that name.
+    Remove(String),
+    /// Something of that name is there, in the place of what was.
+    Put(String),
+}
+
+impl Change {
+    fn of(path: &Path, kind: EntryType) -> Option<Self> {
+        let path = normal(path);
+        if path == Path::new(PLUGINS) {
+            // A link or a file in the place of the directory.
+            return (kind != EntryType::Directory).then_some(Self::Clear);
+        }
+        let in_root = path.to_str().filter(|name| !name.contains('/'));
+        let hides = in_root.and_then(|name| name.strip_prefix(WHITEOUT));
+        if hides.is_some_and(|name| [PLUGINS, OPAQUE].contains(&name)) {
+            return Some(Self::Clear);
+        }
+        let name = plugin(&path)?;
+        Some(match name.strip_prefix(WHITEOUT) {
+            Some(OPAQUE) => Self::Clear,
+            Some(gone) => Self::Remove(gone.to_owned()),
+            None => Self::Put(name),
+        })
+    }
+}
+
 /// Puts the wanted files below `plugins/` into `place`, over those of layers before. Reads at most `budget` bytes of it, unpacked,
 /// else fails with [`io::ErrorKind::FileTooLarge`]. Returns what is left of them. `carried` becomes the names of all files that lie there
-/// after this layer, wanted or not.
+/// after this layer, wanted or not, each with its hex sha256.
 pub(super) fn take(
     mut layer: File,
     compression: Compression,
     wanted: &dyn Fn(&str) -> bool,
     place: &Path,
     budget: u64,
-    carried: &mut BTreeSet<String>,
+    carried: &mut BTreeMap<String, String>,
 ) -> io::Result<u64> {
     let mut links = Vec::new();
+    // A layer takes away only what those before it have left, whichever entry comes first.
+    let mut own = BTreeMap::new();
     let left = Cell::new(budget);
     for entry in open(&layer, compression, &left).entries()? {
         let mut entry = entry?;
-        let Some(name) = plugin(&entry.path()?) else { continue };
-        if let Some(gone) = name.strip_prefix(WHITEOUT) {
-            // One that was not wanted is not there.
-            let _ = std::fs::remove_file(place.join(gone));
-            carried.remove(gone);
-            continue;
-        }
         let kind = entry.header().entry_type();
-        if [EntryType::Regular, EntryType::Link].contains(&kind) {
-            carried.insert(name.clone());
-        }
-        if wanted(&name) {
-            match (kind, entry.link_name()?) {
-                (EntryType::Regular, _) => write(&mut entry, &place.join(&name))?,
-                (EntryType::Link, Some(target)) => links.push((name, normal(&target))),
-                _ => {}
+        let Some(change) = Change::of(&entry.path()?, kind) else { continue };
+        let gone: Vec<String> = match &change {
+            Change::Clear => carried.keys().cloned().collect(),
+            Change::Remove(name) | Change::Put(name) => vec![name.clone()],
+        };
+        for name in gone {
+            if carried.remove(&name).is_some() && wanted(&name) && !own.contains_key(&name) {
+                std::fs::remove_file(place.join(name))?;
             }
         }
+        let Change::Put(name) = change else { continue };
+        match (kind, entry.link_name()?) {
+            (EntryType::Regular, _) => {
+                let sha256 = keep(&mut entry, wanted(&name).then(|| place.join(&name)).as_deref())?;
+                own.insert(name, sha256);
+            }
+            (EntryType::Link, Some(target)) => links.push((name, normal(&target))),
+            _ => {}
+        }
     }
+    carried.append(&mut own);
     if links.is_empty() {
         return Ok(left.get());
     }
@@ -75,15 +117,24 @@ pub(super) fn take(
     layer.seek(SeekFrom::Start(0))?;
     for entry in open(&layer, compression, &left).entries()? {
         let mut entry = entry?;
-        let path = normal(&entry.path()?);
-        let names = links.extract_if(.., |(_, target)| *target == path).map(|(name, _)| place.join(name));
-        let names: Vec<PathBuf> = names.collect();
-        if let Some((first, others)) = names.split_first() {
-            write(&mut entry, first)?;
-            others.iter().try_for_each(|other| std::fs::copy(first, other).map(drop))?;
+        if entry.header().entry_type() != EntryType::Regular {
+            continue;
         }
+        let path = normal(&entry.path()?);
+        let names = links.extract_if(.., |(_, target)| *target == path).map(|(name, _)| name);
+        let names: Vec<String> = names.collect();
+        if names.is_empty() {
+            continue;
+        }
+        let mut places = names.iter().filter(|name| wanted(name)).map(|name| place.join(name));
+        let first = places.next();
+        let sha256 = keep(&mut entry, first.as_deref())?;
+        if let Some(first) = first {
+            places.try_for_each(|other| std::fs::copy(&first, other).map(drop))?;
+        }
+        carried.extend(names.into_iter().map(|name| (name, sha256.clone())));
     }
-    match links.pop() {
+    match links.into_iter().find(|(name, _)| wanted(name)) {
         None => Ok(left.get()),
         Some((name, target)) => {
             Err(io::Error::other(format!("{name} is a link to {}, which is not there", target.display())))
@@ -135,15 +186,25 @@ fn normal(path: &Path) -> PathBuf {
     path.components().filter(|part| matches!(part, Component::Normal(_))).collect()
 }
 
-fn write(content: &mut impl Read, path: &Path) -> io::Result<()> {
+/// Reads a file to its end, into a new one where there is a place for it. Returns its hex sha256.
+fn keep(content: &mut impl Read, place: Option<&Path>) -> io::Result<String> {
+    let Some(place) = place else { return copy(content, io::sink()) };
     // Not into a file of a layer before, which may be linked to another name.
-    match std::fs::remove_file(path) {
+    match std::fs::remove_file(place) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    let mut file = File::create_new(path)?;
-    io::copy(content, &mut file)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o755))
+    let file = File::create_new(place)?;
+    let sha256 = copy(content, &file)?;
+    file.set_permissions(std::fs::Permissions::from_mode(0o755))?;
+    Ok(sha256)
+}
+
+fn copy(content: &mut impl Read, to: impl Write) -> io::Result<String> {
+    let mut hashing = Hashing::new(to);
+    io::copy(content, &mut hashing)?;
+    let (_, digest, _) = hashing.finish();
+    Ok(digest.hex().to_owned())
 }
 
 #[cfg(test)]
@@ -178,32 +239,121 @@ mod tests {
         let take = |budget| {
             let mut layer = layer.try_clone().unwrap();
             layer.seek(SeekFrom::Start(0)).unwrap();
-            take(layer, Compression::Gzip, &|_| true, place.path(), budget, &mut BTreeSet::new())
+            take(layer, Compression::Gzip, &|_| true, place.path(), budget, &mut BTreeMap::new())
         };
         assert_eq!(take(1 << 19).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
         assert!(take(2 << 20).unwrap() < 1 << 20);
     }
 
-    #[test]
-    fn an_image_carries_what_its_last_layer_leaves_wanted_or_not() {
-        let place = tempfile::tempdir().unwrap();
-        let mut carried = BTreeSet::new();
-        let mut then = |files: &[&str]| {
+    /// The layers of an image, one over the other.
+    struct Layers {
+        place: tempfile::TempDir,
+        carried: BTreeMap<String, String>,
+    }
+
+    impl Layers {
+        fn new() -> Self {
+            Self { place: tempfile::tempdir().unwrap(), carried: BTreeMap::new() }
+        }
+
+        /// The names that are carried after a layer of these paths, each with its path as content or a link to another one.
+        fn then(&mut self, entries: &[(&str, Entry)]) -> Vec<String> {
             let mut archive = tar::Builder::new(tempfile::tempfile().unwrap());
-            for file in files {
+            for (path, entry) in entries {
                 let mut header = tar::Header::new_gnu();
-                header.set_size(1);
-                archive.append_data(&mut header, format!("plugins/{file}"), b"x".as_slice()).unwrap();
+                match entry {
+                    Regular => {
+                        header.set_size(path.len() as u64);
+                        archive.append_data(&mut header, path, path.as_bytes()).unwrap();
+                    }
+                    Link(kind, target) => {
+                        header.set_entry_type(*kind);
+                        header.set_size(0);
+                        archive.append_link(&mut header, path, target).unwrap();
+                    }
+                }
             }
             let mut layer = archive.into_inner().unwrap();
             layer.seek(SeekFrom::Start(0)).unwrap();
             let wanted = |file: &str| file == "custom-2.0.0";
-            take(layer, Compression::None, &wanted, place.path(), 1 << 20, &mut carried).unwrap();
-            carried.iter().cloned().collect::<Vec<_>>()
-        };
-        assert_eq!(then(&["custom-1.0.0", "other-1.0.0"]), ["custom-1.0.0", "other-1.0.0"]);
-        assert_eq!(then(&[".wh.custom-1.0.0", "custom-2.0.0"]), ["custom-2.0.0", "other-1.0.0"]);
-        assert!(place.path().join("custom-2.0.0").exists() && !place.path().join("other-1.0.0").exists());
+            take(layer, Compression::None, &wanted, self.place.path(), 1 << 20, &mut self.carried).unwrap();
+            self.carried.keys().cloned().collect()
+        }
+    }
+
+    enum Entry {
+        File,
+        Link(EntryType, &'static str),
+    }
+
+    use Entry::{File as Regular, Link};
+
+    #[test]
+    fn an_image_carries_what_its_last_layer_leaves_wanted_or_not() {
+        let mut layers = Layers::new();
+        let first = [("plugins/custom-1.0.0", Regular), ("plugins/other-1.0.0", Regular)];
+        assert_eq!(layers.then(&first), ["custom-1.0.0", "other-1.0.0"]);
+        let second = [("plugins/.wh.custom-1.0.0", Regular), ("plugins/custom-2.0.0", Regular)];
+        assert_eq!(layers.then(&second), ["custom-2.0.0", "other-1.0.0"]);
+        let place = layers.place.path();
+        assert!(place.join("custom-2.0.0").exists() && !place.join("other-1.0.0").exists());
+    }
+
+    #[test]
+    fn every_file_is_known_with_its_digest_wanted_or_not() {
+        let digest = |path: &str| crate::Digest::of(path.as_bytes()).hex().to_owned();
+        let mut layers = Layers::new();
+        layers.then(&[
+            ("opt/other", Regular),
+            ("plugins/custom-1.0.0", Regular),
+            ("plugins/custom-2.0.0", Link(EntryType::Link, "plugins/custom-1.0.0")),
+            ("plugins/other-1.0.0", Link(EntryType::Link, "opt/other")),
+        ]);
+        let known = [
+            ("custom-1.0.0", "plugins/custom-1.0.0"),
+            ("custom-2.0.0", "plugins/custom-1.0.0"),
+            ("other-1.0.0", "opt/other"),
+        ];
+        let known = known.map(|(name, content)| (name.to_owned(), digest(content)));
+        assert_eq!(layers.carried, BTreeMap::from(known));
+        assert!(layers.place.path().join("custom-2.0.0").exists());
+    }
+
+    /// Each way in which a layer takes away what those before it have left, and never what it brings itself.
+    #[test]
+    fn a_layer_can_take_the_whole_directory_away() {
+        for (path, entry) in [
+            ("plugins/.wh..wh..opq", Regular),
+            (".wh.plugins", Regular),
+            (".wh..wh..opq", Regular),
+            ("./.wh.plugins", Regular),
+            ("plugins", Link(EntryType::Symlink, "opt")),
+        ] {
+            let mut layers = Layers::new();
+            let first = [("plugins/custom-1.0.0", Regular), ("plugins/custom-2.0.0", Regular)];
+            assert_eq!(layers.then(&first).len(), 2);
+            assert_eq!(layers.then(&[(path, entry)]), Vec::<String>::new(), "{path}");
+            assert!(!layers.place.path().join("custom-2.0.0").exists(), "{path}");
+        }
+        for marker in ["plugins/.wh..wh..opq", "plugins/.wh.custom-2.0.0"] {
+            for at in [0, 1] {
+                let mut layers = Layers::new();
+                layers.then(&[("plugins/custom-2.0.0", Regular)]);
+                let mut second = vec![("plugins/custom-2.0.0", Regular)];
+                second.insert(at, (marker, Regular));
+                assert_eq!(layers.then(&second), ["custom-2.0.0"], "{marker} at {at}");
+                assert!(layers.place.path().join("custom-2.0.0").exists(), "{marker} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_any_more_is_not_carried() {
+        let mut layers = Layers::new();
+        layers.then(&[("plugins/custom-2.0.0", Regular)]);
+        let link = Link(EntryType::Symlink, "../opt/custom");
+        assert_eq!(layers.then(&[("plugins/custom-2.0.0", link)]), Vec::<String>::new());
+        assert!(!layers.place.path().join("custom-2.0.0").exists());
     }
 
     #[test]

@@ -164,7 +164,11 @@ impl Run<'_> {
             }
             Step::Persist { to, files, .. } => {
                 self.world.site.as_ref().ok_or(StepError::NoSite)?.persist(to, files.as_ref()).await?;
-                Vec::new()
+                let unproven = self.unproven_pull.take();
+                unproven
+                    .map(|why| format!("it is not proven that a node can pull {to}: {why}"))
+                    .into_iter()
+                    .collect()
             }
             Step::HandOver { .. } => {
                 self.hand_over().await?;

@@ -11,7 +11,7 @@ use crate::observed::site::{
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use vault_api::raft::Suffrage;
 
 /// Every node can be looked at, and is unsealed.
@@ -113,16 +113,15 @@ pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Resu
             }
             (_, Survival::Image { image, brings: Some(new) }) => brings_the_rest(observed, file, image, new),
             (_, Survival::Image { .. }) => Ok(()),
-            (Some(brings), _) if brings.contains(file) => Ok(()),
-            (Some(_), _) => {
-                refused(format!("the image {image} of the init container {name} does not bring it"))
-            }
+            (Some(_), _) => site.keeping.loses(file).map_or(Ok(()), refused),
             (None, _) => {
                 refused(format!("it is not known what the image {image} of the init container {name} brings"))
             }
         },
         Keeping::ImageVolume { image } => refused(format!("the directory is the image {image}")),
-        Keeping::Nothing { what } => refused(format!("the directory is {what}")),
+        Keeping::ContainerImage { .. } | Keeping::Nothing { .. } => {
+            site.keeping.loses(file).map_or(Ok(()), refused)
+        }
         Keeping::Unknown { why } => refused(why.clone()),
     }
 }
@@ -132,18 +131,30 @@ pub(super) fn names_image(observed: &Observed, upgrade: &Upgrade) -> bool {
     observed.site.as_ref().is_some_and(|site| persist(site, upgrade).is_some())
 }
 
-/// An image that is named for the next start loses no registered version that the one before it brings.
+/// An image that is named for the next start loses no registered version that the one before it brings, and brings each as it is
+/// registered.
 fn brings_the_rest(
     observed: &Observed,
     file: &str,
     image: &str,
-    brings: &BTreeSet<String>,
+    brings: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
-    let mut lacks: Vec<String> = brought_so_far(observed).difference(brings).cloned().collect();
-    if !brings.contains(file) {
+    let mut lacks: Vec<String> =
+        brought_so_far(observed).into_iter().filter(|file| !brings.contains_key(file)).collect();
+    if !brings.contains_key(file) {
         lacks.insert(0, file.to_owned());
     }
-    if lacks.is_empty() { Ok(()) } else { Err(Refusal::ImageLacks { image: image.to_owned(), lacks }) }
+    if !lacks.is_empty() {
+        return Err(Refusal::ImageLacks { image: image.to_owned(), lacks });
+    }
+    // Same name, other bytes: the server would not start it.
+    let differs = observed.catalog.iter().find_map(|entry| {
+        let file = entry.file_name();
+        let there = brings.get(&file).filter(|there| **there != entry.sha256 && !entry.sha256.is_empty())?;
+        let (there, registered) = (there.clone(), entry.sha256.clone());
+        Some(Refusal::ImageDiffers { image: image.to_owned(), file, there, registered })
+    });
+    differs.map_or(Ok(()), Err)
 }
 
 /// The registered files that a node gets when it is started anew. Where that is not known, those that every node has.
@@ -190,8 +201,9 @@ pub(super) fn step<'a>(
     mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
     let site = observed.site.as_ref();
-    refresh(observed, mounts)
-        .or_else(|| site.and_then(|site| persist(site, upgrade)))
+    // A standby gets its files from the image that is named when it is restarted.
+    site.and_then(|site| persist(site, upgrade))
+        .or_else(|| refresh(observed, mounts))
         .or_else(|| hand_over(observed, upgrade))
 }
 
@@ -225,6 +237,18 @@ pub(super) fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Opt
     let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
     (vault.seal == Seal::Shamir && goal.sealed_restart() == SealedRestart::Refuse)
         .then(|| Refusal::StaysSealed.on(node))
+}
+
+/// Refuses to restart a node that would come back without the file of a mount: OpenBao does not try again to start the plugin of a
+/// mount that has failed when it was unsealed.
+pub(super) fn loses_file(observed: &Observed, step: &Step) -> Option<Refusal> {
+    let Step::RestartNode { node } = step else { return None };
+    let files = &observed.site.as_ref()?.nodes.get(node)?.files;
+    observed.mounts.iter().chain(&observed.below).find_map(|(path, mount)| {
+        let file = observed.file_of(mount).filter(|file| files.iter().any(|there| there.name == *file))?;
+        let what = observed.lost_at_restart(&file)?;
+        Some(Refusal::RestartLoses { file, path: path.clone(), what }.on(node))
+    })
 }
 
 /// What has to be waited for before a decision is carried out: two nodes that are away at the same time can cost the cluster
@@ -364,7 +388,7 @@ fn persist(site: &SiteObserved, upgrade: &Upgrade) -> Option<Step> {
                 container: name.clone(),
                 from: image.clone(),
                 to: wanted.clone(),
-                files: brings.clone(),
+                files: brings.as_ref().map(|brings| brings.keys().cloned().collect()),
             })
         }
         _ => None,

@@ -106,7 +106,9 @@ fn keeping(observed: &Observed) -> Vec<Finding> {
         return Vec::new();
     };
     match &site.keeping {
-        Keeping::Nothing { what } => vec![FORGETS.at(site.directory.display().to_string(), what.clone())],
+        Keeping::ContainerImage { what } | Keeping::Nothing { what } => {
+            vec![FORGETS.at(site.directory.display().to_string(), what.clone())]
+        }
         Keeping::InitContainer { name, image, brings: Some(brings) } => {
             let registered: BTreeSet<String> =
                 observed.catalog.iter().map(|entry| entry.file_name()).collect();

@@ -1,6 +1,6 @@
 //! What `upgrade` and `rollback` want: every mount of a plugin on one version, and proof of it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
@@ -42,8 +42,8 @@ pub enum Survival {
     Image {
         /// Its name.
         image: String,
-        /// The files in it; `None` where it was not read.
-        brings: Option<BTreeSet<String>>,
+        /// The hex sha256 of each file that it brings; `None` where it was not read.
+        brings: Option<BTreeMap<String, String>>,
     },
     /// It need not: somebody has said so.
     NotNeeded,

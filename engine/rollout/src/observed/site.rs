@@ -223,6 +223,11 @@ pub enum Keeping {
         /// The image.
         image: String,
     },
+    /// The image of the server's own container: what it holds comes back, what was added is lost.
+    ContainerImage {
+        /// What the directory is, for example `/vault/plugins of the image`.
+        what: String,
+    },
     /// Nothing.
     Nothing {
         /// What the directory is, for example `emptyDir plugins`.
@@ -382,6 +387,23 @@ impl SiteObserved {
     pub(crate) fn lacking(&self, file: &str, is_fit: impl Fn(&PluginFile) -> bool) -> Vec<NodeName> {
         let lacks = |node: &NodeObserved| !node.files.iter().any(|there| there.name == file && is_fit(there));
         self.nodes.iter().filter(|(_, node)| lacks(node)).map(|(name, _)| name.clone()).collect()
+    }
+}
+
+impl Keeping {
+    /// Why a node that is restarted comes back without a file that was put into its directory; `None` where it has the file again, or
+    /// where that is not known.
+    pub(crate) fn loses(&self, file: &str) -> Option<String> {
+        match self {
+            Self::Local | Self::Volume { .. } | Self::ImageVolume { .. } | Self::Unknown { .. } => None,
+            Self::InitContainer { name, image, brings } => brings
+                .as_ref()
+                .is_some_and(|brings| !brings.contains(file))
+                .then(|| format!("the image {image} of the init container {name} does not bring it")),
+            Self::ContainerImage { what } | Self::Nothing { what } => {
+                Some(format!("the directory is {what}"))
+            }
+        }
     }
 }
 

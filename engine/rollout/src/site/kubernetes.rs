@@ -555,6 +555,26 @@ impl Site for KubernetesSite {
         Ok(restart::restart(&self.0.cluster, node, uid, unready).await?)
     }
 
+    async fn prove_pull(&self, image: &str) -> Result<Option<String>, SiteError> {
+        let statefulset = self.0.statefulset().await?;
+        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
+        let directory = self.0.current_directory().await?;
+        let keeping = statefulset.spec.as_ref().map(|spec| keeping::keeping(spec, server, &directory));
+        let filler = match &keeping {
+            Some(Keeping::InitContainer { name, .. }) => {
+                init_containers(&statefulset).find(|container| container.name == *name)
+            }
+            _ => None,
+        };
+        let Some(filler) = filler else {
+            return Err(KubernetesError::NoInitContainer { statefulset: self.0.statefulset.clone() }.into());
+        };
+        match self.0.running().await?.first() {
+            Some(node) => Ok(agent::pull(&self.0.cluster, node.as_str(), filler, image).await?),
+            None => Ok(Some("no pod is ready".to_owned())),
+        }
+    }
+
     async fn persist(&self, image: &str, files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
         let statefulset = self.0.statefulset().await?;
         let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;

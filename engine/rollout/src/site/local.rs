@@ -369,6 +369,10 @@ impl Site for LocalSite {
         Err(SiteError::NotOffered { what: "start its server anew" })
     }
 
+    async fn prove_pull(&self, _image: &str) -> Result<Option<String>, SiteError> {
+        Ok(None)
+    }
+
     async fn persist(&self, _image: &str, _files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
         Err(SiteError::NotOffered { what: "be filled from an image" })
     }

@@ -160,8 +160,11 @@ async fn a_copy_that_is_cut_leaves_nothing_that_the_next_does_not_clear() {
     assert!(matches!(taken, Err(SiteError::Kubernetes(KubernetesError::Taken { .. }))), "{taken:?}");
 }
 
+/// One that every node has.
+pub(crate) const IMAGE: &str = "localhost/vault:1.21.4";
+
 /// An init container that does this with the plugin directory below `/to`.
-fn filler(image: &str, script: &str) -> Container {
+pub(crate) fn filler(image: &str, script: &str) -> Container {
     let mounts = json!([{"name": "plugins", "mountPath": "/to"}]);
     let command = json!(["/bin/sh", "-c", script]);
     serde_json::from_value(
@@ -173,7 +176,7 @@ fn filler(image: &str, script: &str) -> Container {
 #[tokio::test]
 async fn what_an_init_container_brings_is_seen_in_the_pods() {
     const BROUGHT: &str = "kv-0.9.0";
-    let fill = filler("localhost/vault:1.21.4", &format!("echo an older version > /to/{BROUGHT}"));
+    let fill = filler(IMAGE, &format!("echo an older version > /to/{BROUGHT}"));
     let lab = Lab::new(|pods| pods.replicas(2).init_container(fill)).await;
     let site = lab.site().await;
     let brings = async || match look(&site).await.keeping {
@@ -194,7 +197,6 @@ async fn what_an_init_container_brings_is_seen_in_the_pods() {
 
 #[tokio::test]
 async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
-    const IMAGE: &str = "localhost/vault:1.21.4";
     let by_hand = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE, ":"))).await;
     let site = by_hand.site().await;
     let before = by_hand.pods.uid("vault-0").await;
@@ -204,6 +206,9 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
         brings,
     };
     assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
+    assert_eq!(site.prove_pull(IMAGE).await.unwrap(), None);
+    let unpulled = site.prove_pull("localhost/plugins:2").await.unwrap_err().to_string();
+    assert!(unpulled.contains("ErrImageNeverPull"), "{unpulled}");
     let files = BTreeSet::from(["custom-1.0.0".to_owned()]);
     site.persist("localhost/plugins:2", Some(&files)).await.unwrap();
     site.persist("localhost/plugins:2", Some(&files)).await.unwrap();

@@ -8,6 +8,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use rollout::{ClusterChoice, KubernetesChoice, Site};
 use serde_json::{Value, json};
 
+use crate::changes::{IMAGE, filler};
 use crate::lab::{Lab, place, plugin, question};
 
 /// Every rule that a change needs.
@@ -43,7 +44,7 @@ async fn all(lab: &Lab, choice: KubernetesChoice) -> Result<(), String> {
 
 #[tokio::test]
 async fn each_rule_that_is_missing_is_named() {
-    let lab = Lab::new(|pods| pods.replicas(1)).await;
+    let lab = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE, ":"))).await;
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = kubeconfig(&lab, &folder);
     let namespace = lab.pods.namespace().to_owned();
@@ -94,4 +95,9 @@ async fn each_rule_that_is_missing_is_named() {
     let patch = Patch::Merge(json!({"rules": rules}));
     roles.patch("operator", &PatchParams::default(), &patch).await.unwrap();
     harness::eventually("with all rules all is done", async || all(&lab, choice()).await.ok()).await;
+
+    // What only proves something is left out, and said.
+    let site = lab.connect(choice()).await.unwrap();
+    let unproven = site.prove_pull(IMAGE).await.unwrap().unwrap();
+    assert!(unproven.contains("resources: [\"pods/ephemeralcontainers\"]"), "{unproven}");
 }

@@ -10,6 +10,7 @@ use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts,
 use crate::observed::{Pins, ThisRun};
 
 mod restarts;
+mod restarts_from_image;
 
 fn goal(upgrade: Upgrade) -> Goal {
     Goal::Upgrade(Box::new(upgrade))
@@ -38,6 +39,12 @@ fn path(text: &str) -> MountPath {
 fn node<'a>(observed: &'a mut Observed, name: &str) -> &'a mut NodeObserved {
     let site = observed.site.as_mut().expect("a site");
     site.nodes.get_mut(&NodeName::new(name)).expect("a node")
+}
+
+/// What an image brings, each file as it is registered.
+fn brought(files: &[&str]) -> std::collections::BTreeMap<String, String> {
+    let sha256 = |file: &str| if file == "custom-1.2.3" { SHA } else { "bb" };
+    files.iter().map(|&file| (file.to_owned(), sha256(file).to_owned())).collect()
 }
 
 fn without_canary() -> Upgrade {
@@ -280,7 +287,7 @@ fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
         observed
     };
     let to = |brings: Option<&[&str]>| {
-        let survival = Survival::Image { image: "plugins:2".into(), brings: brings.map(files) };
+        let survival = Survival::Image { image: "plugins:2".into(), brings: brings.map(brought) };
         Upgrade { survival, ..without_canary() }
     };
     let before: &[&str] = &["custom-1.0.0", "other-1.0.0", "not-registered-1.0.0"];
@@ -320,6 +327,44 @@ fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
 }
 
 #[test]
+fn an_image_that_brings_other_bytes_than_are_registered_is_refused() {
+    let mut observed = old_fleet();
+    let mut other = observed.catalog[0].clone();
+    (other.name, other.command) = ("other".into(), Some("other-1.0.0".into()));
+    observed.catalog.push(other);
+    observed.site.as_mut().expect("a site").keeping = Keeping::InitContainer {
+        name: "plugins".into(),
+        image: "plugins:1".into(),
+        brings: Some(["custom-1.0.0".to_owned()].into()),
+    };
+    let with = |change: &dyn Fn(&mut std::collections::BTreeMap<String, String>)| {
+        let mut brings = brought(&["custom-1.0.0", "custom-1.2.3", "other-1.0.0"]);
+        change(&mut brings);
+        let survival = Survival::Image { image: "plugins:2".into(), brings: Some(brings) };
+        Upgrade { survival, ..without_canary() }
+    };
+    assert!(plan(&observed, &goal(with(&|_| ()))).is_ok());
+    // Also where the image so far does not bring it: a node that has lost the file would get this one.
+    for file in ["custom-1.0.0", "other-1.0.0"] {
+        let rebuilt = with(&|brings| {
+            brings.insert(file.to_owned(), "cc".to_owned());
+        });
+        let refusal = refused(&observed, rebuilt);
+        assert_eq!(
+            refusal.to_string(),
+            format!("plugins:2 brings {file} with the sha256 cc, and bb is registered")
+        );
+        assert!(refusal.cure().contains("another version"), "{}", refusal.cure());
+    }
+    // A server that does not list checksums proves nothing.
+    observed.catalog[1].sha256.clear();
+    let unknown = with(&|brings| {
+        brings.insert("other-1.0.0".to_owned(), "cc".to_owned());
+    });
+    assert!(plan(&observed, &goal(unknown)).is_ok());
+}
+
+#[test]
 fn a_rollback_knows_what_the_image_brings_that_no_pod_has_run() {
     let mut observed = old_fleet();
     observed.site.as_mut().expect("a site").keeping = Keeping::InitContainer {
@@ -327,7 +372,7 @@ fn a_rollback_knows_what_the_image_brings_that_no_pod_has_run() {
         image: "plugins:1".into(),
         brings: Some(["custom-1.0.0".to_owned()].into()),
     };
-    let brings = Some(["custom-1.0.0", "custom-1.2.3"].map(str::to_owned).into());
+    let brings = Some(brought(&["custom-1.0.0", "custom-1.2.3"]));
     let survival = Survival::Image { image: "plugins:2".into(), brings };
     let steps = plan(&observed, &goal(Upgrade { survival, ..without_canary() })).expect("a plan").steps;
     let mut then = steps.iter().fold(observed, |then, step| then.after(step));

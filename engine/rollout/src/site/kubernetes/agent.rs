@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use k8s_openapi::api::core::v1::{Container, Pod};
+use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStateWaiting, Pod};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
@@ -25,6 +25,22 @@ pub(crate) const PROGRAM: &str = "/vault-token-plugin";
 
 /// Names of the containers that we put beside a server begin so.
 const BESIDE: &str = "vault-token-plugin-";
+
+/// Names of the containers that only pull an image begin so.
+const PULLS: &str = "pull-for-vault-token-plugin-";
+
+/// What the kubelet says of an image that it does not have.
+const UNPULLED: [&str; 6] = [
+    "ErrImagePull",
+    "ErrImageNeverPull",
+    "ImagePullBackOff",
+    "ImageInspectError",
+    "InvalidImageName",
+    "RegistryUnavailable",
+];
+
+/// What it says of a container that it cannot start from an image that it has.
+const NOT_STARTED: [&str; 3] = ["CreateContainerError", "CreateContainerConfigError", "RunContainerError"];
 
 /// An image is pulled first.
 const LONGEST_START: Duration = Duration::from_secs(120);
@@ -181,11 +197,7 @@ pub(super) async fn beside(
     }
     let name = pod.name_any();
     let container = format!("{BESIDE}{:08x}", rand::random::<u32>());
-    let patch = Patch::Strategic(ephemeral(&container, &name, server, directory, image)?);
-    let (api, params) = (cluster.pods(), PatchParams::default());
-    cluster
-        .again(Asked::EPHEMERAL, || api.patch_subresource("ephemeralcontainers", &name, &params, &patch))
-        .await?;
+    add(cluster, &name, ephemeral(&container, &name, server, directory, image)?).await?;
     let until = Instant::now() + LONGEST_START;
     loop {
         let now = cluster.pod(&name).await?;
@@ -199,6 +211,74 @@ pub(super) async fn beside(
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+}
+
+/// Has the node of a pod pull an image as the init container `filler` would, in an ephemeral container that ends at once. Returns why that
+/// could not be tried; `None` when it is proven.
+pub(super) async fn pull(
+    cluster: &Cluster,
+    pod: &str,
+    filler: &Container,
+    image: &str,
+) -> Result<Option<String>, KubernetesError> {
+    let container = format!("{PULLS}{:08x}", rand::random::<u32>());
+    // Whether the image has this program does not matter: what cannot be started was pulled.
+    let described = json!({
+        "name": container,
+        "image": image,
+        "imagePullPolicy": filler.image_pull_policy,
+        "command": [PROGRAM, "version"],
+        "securityContext": filler.security_context,
+    });
+    match add(cluster, pod, described).await {
+        Err(error @ KubernetesError::Forbidden { .. }) => return Ok(Some(error.to_string())),
+        added => added?,
+    }
+    let until = Instant::now() + LONGEST_START;
+    loop {
+        let now = cluster.pod(pod).await?;
+        match now.as_ref().and_then(|pod| state(pod, &container)).map(pulled) {
+            Some(Pulled::Yes) => return Ok(None),
+            Some(Pulled::No { said }) => {
+                let said = format!("{image}: {said}");
+                return Err(KubernetesError::Pod { pod: pod.to_owned(), what: "pull the image", said });
+            }
+            Some(Pulled::NotYet) | None if Instant::now() < until => tokio::time::sleep(LOOK_AGAIN).await,
+            Some(Pulled::NotYet) | None => {
+                return Ok(Some(format!("{pod} has not pulled it in {} seconds", LONGEST_START.as_secs())));
+            }
+        }
+    }
+}
+
+/// Whether an image was pulled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Pulled {
+    Yes,
+    NotYet,
+    No { said: String },
+}
+
+/// What the state of a container says of its image.
+fn pulled(state: &ContainerState) -> Pulled {
+    let Some(waiting) = &state.waiting else {
+        let has_begun = state.running.is_some() || state.terminated.is_some();
+        return if has_begun { Pulled::Yes } else { Pulled::NotYet };
+    };
+    match waiting.reason.as_deref() {
+        Some(reason) if UNPULLED.contains(&reason) => Pulled::No { said: words(reason, waiting) },
+        Some(reason) if NOT_STARTED.contains(&reason) => Pulled::Yes,
+        Some(_) | None => Pulled::NotYet,
+    }
+}
+
+/// Puts an ephemeral container into a pod.
+async fn add(cluster: &Cluster, pod: &str, container: Value) -> Result<(), KubernetesError> {
+    let patch = Patch::Strategic(json!({"spec": {"ephemeralContainers": [container]}}));
+    let (api, params) = (cluster.pods(), PatchParams::default());
+    let added = cluster
+        .again(Asked::EPHEMERAL, || api.patch_subresource("ephemeralcontainers", pod, &params, &patch));
+    added.await.map(drop)
 }
 
 /// It runs as the server's user, so that it may do what that may and no more.
@@ -221,7 +301,7 @@ fn ephemeral(
             "the plugin directory is a part of a volume (subPath), which is not possible there",
         ));
     }
-    Ok(json!({"spec": {"ephemeralContainers": [{
+    Ok(json!({
         "name": container,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
@@ -229,7 +309,7 @@ fn ephemeral(
         "targetContainerName": server.name,
         "securityContext": server.security_context,
         "volumeMounts": [{"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}],
-    }]}}))
+    }))
 }
 
 fn running_beside(pod: &Pod) -> Option<String> {
@@ -242,26 +322,28 @@ fn running_beside(pod: &Pod) -> Option<String> {
 
 /// Why a container beside the server will not run.
 fn stuck(pod: &Pod, container: &str) -> Option<String> {
-    let statuses = pod.status.as_ref()?.ephemeral_container_statuses.as_ref()?;
-    let state = statuses.iter().find(|it| it.name == container)?.state.as_ref()?;
+    let state = state(pod, container)?;
     if let Some(ended) = &state.terminated {
         let why = ended.message.as_ref().or(ended.reason.as_ref());
         return Some(format!("it has ended: {}", why.map_or("no reason is known", String::as_str)));
     }
     let waiting = state.waiting.as_ref()?;
     let reason = waiting.reason.as_deref()?;
-    let final_ones = [
-        "ErrImagePull",
-        "ErrImageNeverPull",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "CreateContainerError",
-        "CreateContainerConfigError",
-    ];
-    final_ones.contains(&reason).then(|| match &waiting.message {
+    let is_final = UNPULLED.contains(&reason) || NOT_STARTED.contains(&reason);
+    is_final.then(|| words(reason, waiting))
+}
+
+/// The state of an ephemeral container.
+fn state<'a>(pod: &'a Pod, container: &str) -> Option<&'a ContainerState> {
+    let statuses = pod.status.as_ref()?.ephemeral_container_statuses.as_ref()?;
+    statuses.iter().find(|it| it.name == container)?.state.as_ref()
+}
+
+fn words(reason: &str, waiting: &ContainerStateWaiting) -> String {
+    match &waiting.message {
         Some(message) => format!("{reason}: {message}"),
         None => reason.to_owned(),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +358,21 @@ mod tests {
 
     use super::*;
     use crate::binary::hex_sha256;
+
+    #[test]
+    fn what_cannot_be_started_was_pulled_all_the_same() {
+        let of = |state: Value| pulled(&serde_json::from_value(state).expect("a state"));
+        let waits = |reason: &str| of(json!({"waiting": {"reason": reason, "message": "why"}}));
+        assert_eq!(of(json!({"running": {}})), Pulled::Yes);
+        assert_eq!(of(json!({"terminated": {"exitCode": 128, "reason": "StartError"}})), Pulled::Yes);
+        assert_eq!(waits("CreateContainerError"), Pulled::Yes);
+        assert_eq!(waits("RunContainerError"), Pulled::Yes);
+        assert_eq!(waits("ErrImagePull"), Pulled::No { said: "ErrImagePull: why".into() });
+        assert_eq!(waits("ErrImageNeverPull"), Pulled::No { said: "ErrImageNeverPull: why".into() });
+        for state in [json!({}), json!({"waiting": {"reason": "ContainerCreating"}})] {
+            assert_eq!(of(state), Pulled::NotYet);
+        }
+    }
 
     #[test]
     fn a_binary_is_placed_piece_by_piece_also_where_sync_takes_no_file() {

@@ -24,7 +24,7 @@ pub(super) fn keeping(statefulset: &StatefulSetSpec, container: &Container, dire
         return Keeping::Unknown { why: "the StatefulSet describes no pod".into() };
     };
     let Some(mount) = mount_of(container, directory) else {
-        return Keeping::Nothing { what: format!("{} of the image", directory.display()) };
+        return Keeping::ContainerImage { what: format!("{} of the image", directory.display()) };
     };
     let name = &mount.name;
     let claims = statefulset.volume_claim_templates.as_deref().unwrap_or_default();
@@ -227,7 +227,7 @@ mod tests {
         let what = "persistent volume claim plugins of each pod".to_owned();
         assert_eq!(keeping(&spec, &on, directory), Keeping::Volume { what });
         let what = "/vault/plugins of the image".to_owned();
-        assert_eq!(keeping(&spec, &server(json!([])), directory), Keeping::Nothing { what });
+        assert_eq!(keeping(&spec, &server(json!([])), directory), Keeping::ContainerImage { what });
     }
 
     #[test]
