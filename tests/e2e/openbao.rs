@@ -84,6 +84,16 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     assert!(refused.stderr.contains("sys/namespaces"), "{}", refused.stderr);
     lab.vault.api("GET", &entry, None).await.success();
 
+    // The policy that is made for operators lets one look, however many plugins and namespaces there are.
+    let other =
+        json!({"command": format!("{NAME}-{VERSION}"), "version": "v9.9.9", "sha256": "0".repeat(64)});
+    lab.vault.api("PUT", "sys/plugins/catalog/secret/other", Some(other)).await.success();
+    let policy =
+        lab.program.run(["manifests", "policy", "--name", NAME, "--mount", "custom"]).await.success();
+    lab.vault.api("PUT", "sys/policies/acl/limited", Some(json!({"policy": policy}))).await.success();
+    assert_eq!(limited.run(["gc", "--keep", "0", "--yes"]).await.success(), "Nothing to do\n");
+    lab.vault.api("DELETE", "sys/plugins/catalog/secret/other?version=v9.9.9", None).await.success();
+
     // What is gone there is not needed.
     lab.vault.api("DELETE", "team/sub/sys/mounts/theirs", None).await.success();
     lab.program.run(["gc", "--keep", "0", "--yes"]).await.success();

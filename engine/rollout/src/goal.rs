@@ -208,6 +208,11 @@ impl Goal {
         }
     }
 
+    /// Whether it says which image nodes are started from next.
+    pub(crate) fn names_image(&self) -> bool {
+        matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.survival, Survival::Image { .. }))
+    }
+
     /// The one plugin that it is about; `None` when it is about any.
     pub(crate) fn plugin_name(&self) -> Option<&str> {
         match self {

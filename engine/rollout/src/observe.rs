@@ -600,7 +600,8 @@ fn question(seen: &Seen, aim: Aim<'_>, age: Age) -> Question {
         age,
         needed: goal.and_then(|goal| needed(seen, goal)),
         servers: seen.plugin_directory.clone(),
-        plugin: goal.and_then(Goal::plugin_name).map(str::to_owned),
+        // An image that is named for the next start has to bring the files of every plugin.
+        plugin: goal.filter(|goal| !goal.names_image()).and_then(Goal::plugin_name).map(str::to_owned),
         binary: goal.and_then(Goal::brought).map(|plugin| plugin.binary.clone()),
     }
 }

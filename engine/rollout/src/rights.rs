@@ -138,8 +138,20 @@ pub fn server_rights(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<
             &["create", "read", "update", "delete", "sudo"],
             "register and deregister versions; the server protects its catalog with sudo",
         ),
+        right(
+            "sys/plugins/catalog/+/+",
+            &["read", "sudo"],
+            "which files other plugins have, before one is removed or an image takes the place of another",
+        ),
         right("sys/namespaces", &["list"], "which namespaces share the catalog, before a version is removed"),
+        right(
+            "+/sys/namespaces",
+            &["list"],
+            "which are in those; a deeper level needs a rule with one more `+/`",
+        ),
         right("+/sys/mounts", &["read"], "what is mounted in them"),
+        right("+/+/sys/namespaces", &["list"], "the same, a level below"),
+        right("+/+/sys/mounts", &["read"], "the same, a level below"),
         right(
             "sys/ha-status",
             &["read"],

@@ -11,12 +11,22 @@ use crate::BINARY;
 pub(super) const ONE: &str = "localhost/plugins-of-doctor:1";
 const BOTH: &str = "localhost/plugins-of-doctor:2";
 
+/// And one that has the version of another plugin beside it.
+const WITH_ANOTHER: &str = "localhost/plugins-of-doctor:with-another";
+
 pub(super) async fn image(name: &str, versions: &[&str]) {
+    let files: Vec<String> = versions.iter().map(|version| format!("notes-{version}")).collect();
+    image_of(name, &files.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+/// Files are called by their plugin and their version.
+async fn image_of(name: &str, files: &[&str]) {
     let program = build::static_binary("vault-token-plugin").await;
     let mut content = vec![("vault-token-plugin".to_owned(), Content::Program(program))];
     let mut sums = String::new();
-    for version in versions {
-        let (binary, file) = (build::go_kv(&format!("v{version}")).await, format!("notes-{version}"));
+    for file in files {
+        let (_, version) = file.split_once('-').unwrap();
+        let binary = build::go_kv(&format!("v{version}")).await;
         let sha256 = Binary::read(&binary, &mut |_, _| ()).unwrap().sha256;
         sums.push_str(&format!("{sha256}  {file}\n"));
         content.push((format!("plugins/{file}"), Content::Program(binary)));
@@ -130,6 +140,23 @@ async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
     assert_eq!(mounts[format!("{PLUGIN}/")]["running_plugin_version"], "v1.0.0", "{mounts:#}");
     assert!(!pods.path("vault-0", "notes-2.0.0").await.exists());
     pods.doctor.is_healthy().await;
+}
+
+/// The image is read by nobody here: what it has to bring is told, of every plugin that would be lost.
+#[tokio::test]
+async fn an_upgrade_tells_which_files_of_other_plugins_an_image_has_to_bring() {
+    image(BOTH, &["1.0.0", "2.0.0"]).await;
+    image_of(WITH_ANOTHER, &["notes-1.0.0", "other-1.0.0"]).await;
+    let pods = filled_from(WITH_ANOTHER).await;
+    let sha256 = Binary::read(&build::go_kv("v1.0.0").await, &mut |_, _| ()).unwrap().sha256;
+    let other = json!({"command": "other-1.0.0", "version": "v1.0.0", "sha256": sha256});
+    pods.write("sys/plugins/catalog/secret/other", other).await;
+    let program = Program::new(BINARY).pods(&pods.pods);
+    let binary = build::go_kv("v2.0.0").await;
+    let upgrade = ["upgrade", "--dry-run", binary.to_str().unwrap(), "--name", PLUGIN, "--version", "2.0.0"];
+    let flags = ["--image", BOTH, "-n", pods.pods.namespace()];
+    let planned = program.run([&upgrade[..], &flags].concat()).await;
+    assert!(planned.stderr.contains("other-1.0.0") && planned.stderr.contains("was not read"), "{planned:?}");
 }
 
 /// Names the image in the StatefulSet, and makes the pod anew, which brings what the image holds.
