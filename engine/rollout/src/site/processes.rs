@@ -5,6 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
 /// The names of the programs of servers.
 const SERVERS: [&str; 2] = ["vault", "bao"];
 
@@ -58,6 +61,12 @@ pub(crate) fn parent(pid: u32) -> io::Result<Option<u32>> {
 /// When a process was started, which tells it from a later one with its id.
 pub(crate) fn started(pid: u32) -> Option<String> {
     stat(pid, START).ok().flatten()
+}
+
+/// Whether there is a process of that number, whoever may look at it.
+pub(crate) fn is_there(pid: u32) -> bool {
+    let pid = pid.try_into().ok().and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
 }
 
 fn stat(pid: u32, field: usize) -> io::Result<Option<String>> {

@@ -131,7 +131,7 @@ impl Sight {
 enum Process {
     Lives,
     Ended,
-    /// It is another machine's.
+    /// It is another machine's, or hidden from this user.
     NotHere,
 }
 
@@ -142,9 +142,7 @@ impl Process {
         let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         // Whoever writes no annotation leaves that of the holder before.
         match process.filter(|process| holder.ends_with(&process.in_brackets())) {
-            Some(process) if process.machine != ProcessId::of_this_process().machine => Self::NotHere,
-            Some(process) if process.is_dead() => Self::Ended,
-            Some(_) => Self::Lives,
+            Some(process) => process.state(),
             None => Self::NotHere,
         }
     }
@@ -182,10 +180,23 @@ impl ProcessId {
         Some(Self { machine: machine.to_owned(), pid: pid.parse().ok()?, started: started.to_owned() })
     }
 
-    /// True only for a process of this machine that is not there any more.
-    fn is_dead(&self) -> bool {
-        self.machine == Self::of_this_process().machine
-            && processes::started(self.pid).as_ref() != Some(&self.started)
+    fn state(&self) -> Process {
+        if self.machine != Self::of_this_process().machine {
+            return Process::NotHere;
+        }
+        let start = processes::started(self.pid);
+        let is_there = || processes::is_there(self.pid);
+        self.state_by(start.as_deref(), is_there)
+    }
+
+    /// By the start of the process that has its number now, which `/proc` mounted with `hidepid` shows of other users' to nobody.
+    fn state_by(&self, start: Option<&str>, is_there: impl Fn() -> bool) -> Process {
+        match start {
+            Some(start) if start == self.started => Process::Lives,
+            Some(_) => Process::Ended,
+            None if is_there() => Process::NotHere,
+            None => Process::Ended,
+        }
     }
 }
 
@@ -414,6 +425,15 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_is_hidden_from_this_user_has_not_ended() {
+        let process = ProcessId { started: "7".into(), ..ProcessId::of_this_process() };
+        assert_eq!(process.state_by(Some("7"), || true), Process::Lives);
+        assert_eq!(process.state_by(Some("8"), || true), Process::Ended);
+        assert_eq!(process.state_by(None, || true), Process::NotHere);
+        assert_eq!(process.state_by(None, || false), Process::Ended);
+    }
+
+    #[test]
     fn a_lease_is_free_when_it_was_not_renewed_for_its_time_on_this_clock() {
         use HolderEvidence::{Proven, Written};
         let lease = signed(None, "l", &elsewhere("alice"));
@@ -475,7 +495,7 @@ mod tests {
         assert!(!process.started.is_empty());
         assert_eq!(ProcessId::parse(&process.to_string()), Some(process));
         for text in ["", "x", "a b", "a b c d x"] {
-            assert!(ProcessId::parse(text).is_none_or(|process| !process.is_dead()), "{text}");
+            assert!(ProcessId::parse(text).is_none_or(|process| process.state() != Process::Ended), "{text}");
         }
     }
 
