@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    Failover, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version,
+    Failover, Goal, MountObserved, MountPath, Plugin, Register, SmokeError, SmokeReport, Step, Version,
     how_to_revoke, roll_back, smoke,
 };
 use serde::Serialize;
@@ -85,7 +85,7 @@ async fn try_mounts(
         let path = mount.path.join(below);
         match smoke(client, &path, &mut |event| ui.event(event)).await {
             Ok(report) => reports.push(report),
-            Err(error) => return Err(undone(client, &path, error, carried, ui).await),
+            Err(error) => return Err(undone(client, &register.plugin, &path, error, carried, ui).await),
         }
     }
     Ok(reports)
@@ -94,6 +94,7 @@ async fn try_mounts(
 /// Moves back what was moved to a version that does not do its work.
 async fn undone(
     client: &Client,
+    plugin: &Plugin,
     path: &str,
     error: SmokeError,
     carried: &Carried,
@@ -105,7 +106,7 @@ async fn undone(
     let lease = error.lease_left().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {
-            let stays = changes_that_stay(done, &mounts);
+            let stays = changes_that_stay(&plugin.name, &plugin.version, done, &mounts);
             let kind = match (stays.is_empty(), mounts.is_empty()) {
                 (false, _) => Kind::NeedsPerson,
                 (true, false) => Kind::RolledBack,
@@ -128,12 +129,21 @@ async fn undone(
 }
 
 /// What was done that people use and that is not moved back, a sentence each.
-fn changes_that_stay(done: &[Step], moved_back: &[MountPath]) -> Vec<String> {
+fn changes_that_stay(
+    plugin: &str,
+    version: &Version,
+    done: &[Step],
+    moved_back: &[MountPath],
+) -> Vec<String> {
     let change = |step: &Step| match step {
         Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
         Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
-        Step::RestartNode { node } => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node } => Some(format!(
+            "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload --plugin {plugin}` restarts it \
+             again."
+        )),
         _ => None,
     };
     done.iter().filter_map(change).collect()
@@ -168,5 +178,27 @@ impl Report for RegisterReport {
             Ended::DryRun => Kind::Drift.exit_code(),
             Ended::NothingToDo | Ended::Done => ExitCode::SUCCESS,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollout::NodeName;
+
+    use super::*;
+
+    #[test]
+    fn a_standby_that_was_restarted_with_the_version_that_does_not_work_is_named_with_the_command_that_restarts_it()
+     {
+        let done = [Step::RestartNode { node: NodeName::new("bao-1") }];
+        let version = "1.2.3".parse().unwrap();
+        let custom = ["custom".parse().unwrap()];
+        assert_eq!(
+            changes_that_stay("ldap-x", &version, &done, &custom),
+            [
+                "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload --plugin ldap-x` restarts it again."
+            ]
+        );
+        assert_eq!(changes_that_stay("ldap-x", &version, &done, &[]), ["bao-1 was restarted."]);
     }
 }

@@ -438,7 +438,7 @@ impl Run<'_> {
         }
         self.wait_for_active().await;
         if self.is_restarting(step.as_ref()) {
-            return self.stop_restarting(step, error);
+            return self.stop_restarting(step, error, effect).await;
         }
         if let Goal::Upgrade(_) = self.goal {
             return self.undo(step, error, effect).await;
@@ -515,36 +515,47 @@ impl Run<'_> {
         Undo { client: self.world.client.clone(), failover }
     }
 
-    /// Mounts first, as people use them; then everything that this run has brought.
-    async fn undo(self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
+    /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.
+    async fn undo(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
         let undo = self.undoing();
         // A reload of what was not moved cannot be undone: the binary of its version is another one now.
         let mounts = moved(&self.switched);
-        let mut reloaded = effect::reloads(&self.done, &mounts);
-        reloaded.extend(
+        let mut stays = effect::reloads(&self.done, &mounts);
+        stays.extend(
             self.uncertain(step.as_ref(), effect)
                 .await
                 .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
         );
-        let Self { world, listener, done, switched, leases, .. } = self;
-        let left_behind = |left: Vec<String>| {
-            let leases = leases.iter().map(|lease| how_to_revoke(lease));
-            left.into_iter().chain(leases).collect::<Vec<String>>()
-        };
+        let leases: Vec<String> = self.leases.iter().map(|lease| how_to_revoke(lease)).collect();
+        let mut attempted = self.done.clone();
+        attempted.extend(step.clone().filter(|step| self.done.last() != Some(step)));
         if !mounts.is_empty() {
-            listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
-            if let Err(left) = undo.switch_back(&switched).await {
-                return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
+            (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
+            if let Err(left) = undo.switch_back(&self.switched).await {
+                let left = left.into_iter().chain(leases).collect();
+                return Outcome::NeedsPerson { done: self.done, step, error, left };
+            }
+            if let Some(needed) = self.needed_by_standbys().await {
+                attempted.retain(|step| !self.is_of_version(step));
+                stays.push(needed);
             }
         }
-        let mut attempted = done.clone();
-        attempted.extend(step.clone().filter(|step| done.last() != Some(step)));
-        let cleared = undo.clear(world, &attempted, listener).await.err().unwrap_or_default();
-        let left = left_behind(cleared.into_iter().chain(reloaded).collect());
+        let cleared = undo.clear(self.world, &attempted, self.listener).await.err().unwrap_or_default();
+        let (left, done): (Vec<String>, _) =
+            (cleared.into_iter().chain(stays).chain(leases).collect(), self.done);
         match (left.is_empty(), mounts.is_empty()) {
             (false, _) => Outcome::NeedsPerson { done, step, error, left },
             (true, true) => Outcome::Failed { done, step, error },
             (true, false) => Outcome::RolledBack { done, step, error, mounts },
+        }
+    }
+
+    /// Whether a step brings the version that mounts were moved to: its file, or its entry under the plugin's own name.
+    fn is_of_version(&self, step: &Step) -> bool {
+        match (step, self.goal) {
+            (Step::PlaceBinary { .. }, _) => true,
+            (Step::RegisterVersion { name, .. }, Goal::Upgrade(upgrade)) => name == upgrade.name(),
+            _ => false,
         }
     }
 
@@ -592,3 +603,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;
