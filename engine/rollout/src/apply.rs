@@ -144,29 +144,32 @@ impl Run<'_> {
         loop {
             let (decision, observed) = match self.next(cancel).await {
                 Ok(next) => next,
-                Err(error) => return self.failed(None, error, StepEffect::None).await,
+                Err(error) => return self.failed_between_steps(None, error, StepEffect::None).await,
             };
             let step = match decision {
+                // What was cut off may make more due: what was moved is tried.
+                Decision::Do(due) if self.settle_cut_off(Some(&due)) => continue,
+                Decision::Done if self.settle_cut_off(None) => continue,
                 Decision::Do(step) => step,
                 Decision::Done => {
-                    self.settle_cut_off(None);
                     let observed = Box::new(observed);
                     return Outcome::Done { done: self.done, observed };
                 }
-                Decision::Refuse(refusal) if self.done.is_empty() => return Outcome::Refused { refusal },
+                Decision::Refuse(refusal) if self.has_changed_nothing() => {
+                    return Outcome::Refused { refusal };
+                }
                 Decision::Refuse(refusal) => {
                     let last = self.done.last().cloned();
-                    return self.failed(last, refusal.to_string(), StepEffect::Applied).await;
+                    return self.failed_between_steps(last, refusal.to_string(), StepEffect::Applied).await;
                 }
-                Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() => {
+                Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() && self.cut_off.is_none() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
                 Decision::Wait(on) => {
                     let due = due_restart(&observed, self.goal);
-                    return self.failed(due, on.to_string(), StepEffect::None).await;
+                    return self.failed_between_steps(due, on.to_string(), StepEffect::None).await;
                 }
             };
-            self.settle_cut_off(Some(&step));
             if !self.is_planned(&step) {
                 return self.unplanned(step).await;
             }
@@ -209,7 +212,7 @@ impl Run<'_> {
         let mut told = None;
         loop {
             let observed = self.look().await?;
-            if let (Goal::Upgrade(upgrade), true) = (self.goal, self.done.is_empty()) {
+            if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
                 self.switched = Switched::half(&observed, upgrade);
             }
             let decision = decide(&observed, self.goal);
@@ -218,7 +221,7 @@ impl Run<'_> {
             match decision {
                 Decision::Wait(on)
                     if started.elapsed() < longest(&on)
-                        && (!cancel.is_cancelled() || self.is_amid())
+                        && (!cancel.is_cancelled() || self.is_amid() || self.cut_off.is_some())
                         && self.lost().is_none() =>
                 {
                     if told.as_ref() != Some(&on) {
@@ -237,11 +240,14 @@ impl Run<'_> {
     async fn look(&mut self) -> Result<Observed, String> {
         let started = Instant::now();
         let mut told = false;
+        // A node that was lost during the first step is waited for as after it.
+        let steps = self.this_run.steps + usize::from(self.cut_off.is_some());
+        let this_run = ThisRun { steps, ..self.this_run.clone() };
         loop {
             let looked = if std::mem::replace(&mut self.nodes_are_known, false) {
-                observe_again(self.world, Some(self.goal), &self.this_run).await
+                observe_again(self.world, Some(self.goal), &this_run).await
             } else {
-                observe(self.world, Some(self.goal), &self.this_run).await
+                observe(self.world, Some(self.goal), &this_run).await
             };
             let error = match looked {
                 Ok(observed) => {
@@ -276,13 +282,36 @@ impl Run<'_> {
         times < TRIES
     }
 
-    /// A step that was cut off and is not due any more was carried out.
-    fn settle_cut_off(&mut self, due: Option<&Step>) {
+    /// A step that was cut off and is not due any more was carried out. Whether it was counted as done just now.
+    fn settle_cut_off(&mut self, due: Option<&Step>) -> bool {
         let is_due = |cut_off: &Step| due.is_some_and(|due| same(cut_off, due));
-        if let Some((cut_off, _)) = self.cut_off.take_if(|(cut_off, _)| !is_due(cut_off))
-            && self.left.front() == Some(&cut_off)
-        {
-            self.count_as_done(&cut_off);
+        let settled = self.cut_off.take_if(|(cut_off, _)| !is_due(cut_off));
+        let Some((cut_off, _)) = settled.filter(|(cut_off, _)| self.left.front() == Some(cut_off)) else {
+            return false;
+        };
+        self.count_as_done(&cut_off);
+        true
+    }
+
+    /// Whether no step was done, nor cut off, as such a step may have been carried out.
+    fn has_changed_nothing(&self) -> bool {
+        self.done.is_empty() && self.cut_off.is_none()
+    }
+
+    /// Ends a run that cannot go on after a look at the world: as at `step`, unless another one was cut off before that look.
+    async fn failed_between_steps(
+        mut self,
+        step: Option<Step>,
+        error: String,
+        effect: StepEffect,
+    ) -> Outcome {
+        match self.cut_off.take() {
+            // Its file stays, as the entry may be there.
+            Some((Step::RegisterVersion { .. }, _)) if !matches!(self.goal, Goal::Upgrade(_)) => {
+                self.failed(None, error, StepEffect::None).await
+            }
+            Some((cut_off, _)) => self.failed(Some(cut_off), error, StepEffect::Unknown).await,
+            None => self.failed(step, error, effect).await,
         }
     }
 

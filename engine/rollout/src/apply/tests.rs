@@ -18,6 +18,7 @@ use crate::goal::{Canary, Trial, Upgrade};
 use crate::observed::site::{NodeObserved, SiteObserved};
 use crate::site::{Copied, Question, Site, SiteError, Unready};
 
+mod cut_off;
 mod undo;
 
 /// A server of three OpenBao nodes on which `custom` runs, and its nodes.
@@ -211,8 +212,9 @@ impl Site for Cluster {
         Ok(HeldLease::needless())
     }
 
-    async fn restart(&self, _node: &NodeName, _uid: &str, _unready: Unready) -> Result<(), SiteError> {
-        Err(SiteError::NotOffered { what: "restart" })
+    async fn restart(&self, node: &NodeName, _uid: &str, _unready: Unready) -> Result<(), SiteError> {
+        self.with(|state| state.after(&Step::RestartNode { node: node.clone() }));
+        Ok(())
     }
 
     async fn persist(&self, _image: &str, _files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
@@ -226,6 +228,13 @@ fn custom() -> MountPath {
 
 /// `custom/` to 1.2.3, tried there afterwards.
 fn goal() -> Goal {
-    let trials = vec![Trial { mount: custom(), below: "creds/dev".into() }];
+    moved_and_tried(vec![trial()])
+}
+
+fn trial() -> Trial {
+    Trial { mount: custom(), below: "creds/dev".into() }
+}
+
+fn moved_and_tried(trials: Vec<Trial>) -> Goal {
     Goal::Upgrade(Box::new(Upgrade { canary: Canary::Skip, trials, ..upgrade() }))
 }
