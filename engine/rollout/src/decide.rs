@@ -267,7 +267,7 @@ fn due(observed: &Observed, goal: &Goal) -> Decision {
         Goal::Collect(collect) => removal::collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => match nodes::stays_sealed(observed, goal, &step) {
+        Ok(Some(step)) => match nodes::restart_refused(observed, goal, &step) {
             Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },
