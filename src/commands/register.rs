@@ -10,10 +10,9 @@ use std::process::ExitCode;
 use clap::Args;
 use rollout::{
     Failover, Goal, MountObserved, MountPath, Plugin, Register, SmokeError, SmokeReport, Step, Version,
-    how_to_revoke, roll_back, smoke,
+    World, how_to_revoke, roll_back, smoke,
 };
 use serde::Serialize;
-use vault_api::Client;
 
 use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
@@ -53,7 +52,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     let mut interrupts = Interrupts::default();
     let carried = carry_out(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world.client, &register, &carried, &interrupts, ui).await?,
+        Ended::Done => try_mounts(&world, &register, &carried, &interrupts, ui).await?,
         Ended::DryRun | Ended::NothingToDo => Vec::new(),
     };
     let mut mounts = carried.observed.mounts.clone();
@@ -70,7 +69,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
 }
 
 async fn try_mounts(
-    client: &Client,
+    world: &World,
     register: &Register,
     carried: &Carried,
     interrupts: &Interrupts,
@@ -83,9 +82,9 @@ async fn try_mounts(
             return Err(CommandError::interrupted("after everything was done, before it was tried"));
         }
         let path = mount.path.join(below);
-        match smoke(client, &path, &mut |event| ui.event(event)).await {
+        match smoke(&world.client, &path, &mut |event| ui.event(event)).await {
             Ok(report) => reports.push(report),
-            Err(error) => return Err(undone(client, &register.plugin, &path, error, carried, ui).await),
+            Err(error) => return Err(undone(world, &register.plugin, &path, error, carried, ui).await),
         }
     }
     Ok(reports)
@@ -93,7 +92,7 @@ async fn try_mounts(
 
 /// Moves back what was moved to a version that does not do its work.
 async fn undone(
-    client: &Client,
+    world: &World,
     plugin: &Plugin,
     path: &str,
     error: SmokeError,
@@ -102,7 +101,7 @@ async fn undone(
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
-    let back = roll_back(client, failover, done, &message, &mut |event| ui.event(event)).await;
+    let back = roll_back(world, failover, done, &message, &mut |event| ui.event(event)).await;
     let lease = error.lease_left().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {

@@ -139,7 +139,7 @@ struct Run<'a> {
     held: Option<&'a HeldLease>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn carry_out(mut self, cancel: &CancelFlag) -> Outcome {
         loop {
             let (decision, observed) = match self.next(cancel).await {
@@ -539,9 +539,9 @@ impl Run<'_> {
         outcome::failed(self.done, step, error, left)
     }
 
-    fn undoing(&self) -> Undo {
+    fn undoing(&self) -> Undo<'a> {
         let failover = self.seen.as_ref().map_or(Failover::Impossible, Failover::of);
-        Undo { client: self.world.client.clone(), failover }
+        Undo { client: self.world.client.clone(), failover, held: self.held }
     }
 
     /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.

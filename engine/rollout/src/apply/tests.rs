@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
 use vault_api::health::Product;
 use vault_api::{Client, ClientConfig};
 
@@ -16,6 +17,7 @@ use crate::decide::plan;
 use crate::decide::samples::{SHA, old_fleet, upgrade};
 use crate::goal::{Canary, Trial, Upgrade};
 use crate::observed::site::{NodeObserved, SiteObserved};
+use crate::site::kubernetes::error::KubernetesError;
 use crate::site::{Copied, Question, Site, SiteError, Unready};
 
 mod cut_off;
@@ -32,6 +34,12 @@ struct State {
     changes: Vec<String>,
     /// How many tunes are carried out without an answer, because the active node dies: its successor starts what it is told.
     lost_answers: usize,
+    /// What is changed while nobody has the right to.
+    unheld: Vec<String>,
+    /// Who has the right to change; they learn here that they have lost it.
+    lease: Option<watch::Sender<Option<LeaseLost>>>,
+    /// After which change, counted from one, that right is lost.
+    lost_after: Option<usize>,
     /// For how many looks the node that died is away then.
     absence: usize,
 }
@@ -45,7 +53,10 @@ impl Cluster {
         let planned = plan(&observed, &goal()).expect("a plan");
         let brought = planned.steps.iter().take(2).fold(observed, |then, step| then.after(step));
         let observed = Observed { this_run: ThisRun::default(), ..brought };
-        Self(Arc::new(Mutex::new(State { observed, changes: Vec::new(), lost_answers: 0, absence: 0 })))
+        let (changes, unheld) = (Vec::new(), Vec::new());
+        let (lease, lost_after) = (None, None);
+        let state = State { observed, changes, unheld, lease, lost_after, lost_answers: 0, absence: 0 };
+        Self(Arc::new(Mutex::new(state)))
     }
 
     fn with<T>(&self, then: impl FnOnce(&mut State) -> T) -> T {
@@ -101,13 +112,23 @@ impl Cluster {
 }
 
 impl State {
+    fn change(&mut self, change: String) {
+        if self.lease.is_none() {
+            self.unheld.push(change.clone());
+        }
+        self.changes.push(change);
+        if let Some(lease) = self.lease.as_ref().filter(|_| self.lost_after == Some(self.changes.len())) {
+            lease.send_replace(Some(LeaseLost::Taken { holder: "somebody".into() }));
+        }
+    }
+
     fn after(&mut self, step: &Step) {
         self.observed = self.observed.after(step);
     }
 
     fn answer(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
         if method != "GET" && !path.starts_with("sys/capabilities") {
-            self.changes.push(format!("{method} {path} {body}"));
+            self.change(format!("{method} {path} {body}"));
         }
         let bare = path.split('?').next().unwrap_or_default();
         let answer = match (method, bare) {
@@ -197,7 +218,7 @@ impl Site for Cluster {
 
     async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
         self.with(|state| {
-            state.changes.push(format!("take {file} away"));
+            state.change(format!("take {file} away"));
             let directory = "/vault/plugins".into();
             state.after(&Step::RemoveFile { nodes: nodes.to_vec(), directory, file: file.to_owned() });
         });
@@ -209,7 +230,18 @@ impl Site for Cluster {
     }
 
     async fn hold(&self) -> Result<HeldLease, SiteError> {
-        Ok(HeldLease::needless())
+        let (lose, lost) = watch::channel(None);
+        let (stop, stopped) = oneshot::channel();
+        if self.with(|state| state.lease.replace(lose)).is_some() {
+            let (holder, lease) = ("somebody".into(), "vault-token-plugin-vault".into());
+            return Err(KubernetesError::Held { holder, lease }.into());
+        }
+        let cluster = self.clone();
+        let keeper = tokio::spawn(async move {
+            let _told_or_dropped = stopped.await;
+            cluster.with(|state| state.lease = None);
+        });
+        Ok(HeldLease::kept(keeper, stop, lost))
     }
 
     async fn restart(&self, node: &NodeName, _uid: &str, _unready: Unready) -> Result<(), SiteError> {

@@ -30,6 +30,7 @@ fn hand_over(turn: usize) -> Step {
 
 /// A run that has done `done` and fails at `step`: how it ends.
 async fn fails(cluster: &Cluster, done: Vec<Step>, step: Option<Step>) -> Outcome {
+    let held = cluster.hold().await.expect("nobody else has the right to change");
     cluster.with(|state| done.iter().for_each(|step| state.after(step)));
     let (world, goal) = (cluster.world(), goal());
     let run = Run {
@@ -47,7 +48,7 @@ async fn fails(cluster: &Cluster, done: Vec<Step>, step: Option<Step>) -> Outcom
         refused_since: None,
         cut_off: None,
         nodes_are_known: false,
-        held: None,
+        held: Some(&held),
     };
     run.failed(step, "it failed".to_owned(), StepEffect::Unknown).await
 }
@@ -113,4 +114,50 @@ async fn what_no_node_runs_is_undone() {
     let outcome = fails(&cluster, moved_steps(), Some(step)).await;
     assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
     assert!(!is_there(&cluster));
+}
+
+#[tokio::test]
+async fn an_undo_stops_when_the_right_to_change_is_lost() {
+    let cluster = Cluster::new();
+    cluster.with(|state| state.lost_after = Some(1));
+    let step = Step::TryMount { path: "custom/creds/dev".into() };
+    let left = left(fails(&cluster, moved_steps(), Some(step)).await);
+    let changes = cluster.with(|state| state.changes.clone());
+    assert_eq!(changes, ["POST sys/mounts/custom/tune {\"plugin_version\":\"v1.0.0\"}"]);
+    let words = "custom/ could not be reloaded (the right to change plugins here was lost to somebody)";
+    assert!(left.contains(words), "{left}");
+
+    // Mounts are back, and what the version has brought is not.
+    let cluster = Cluster::new();
+    cluster.with(|state| state.lost_after = Some(3));
+    let step = Step::TryMount { path: "custom/creds/dev".into() };
+    let left = self::left(fails(&cluster, moved_steps(), Some(step)).await);
+    assert!(left.contains("this could not be undone: place custom-1.2.3"), "{left}");
+    assert_eq!(cluster.with(|state| state.changes.len()), 3);
+}
+
+/// Moves back what was moved by a run that has ended.
+async fn rolled_back(cluster: &Cluster) -> Result<Vec<MountPath>, Vec<String>> {
+    cluster.with(|state| moved_steps().iter().for_each(|step| state.after(step)));
+    let because = "custom/creds/dev does not work";
+    crate::roll_back(&cluster.world(), Failover::Awaited, &moved_steps(), because, &mut |_| ()).await
+}
+
+#[tokio::test]
+async fn what_was_moved_is_moved_back_only_with_the_right_to_change() {
+    let cluster = Cluster::new();
+    assert_eq!(rolled_back(&cluster).await, Ok(vec![custom()]));
+    cluster.with(|state| {
+        assert_eq!(state.changes.len(), 2, "{:?}", state.changes);
+        assert_eq!(state.unheld, Vec::<String>::new());
+        assert!(state.lease.is_none());
+    });
+
+    let cluster = Cluster::new();
+    let _somebody = cluster.hold().await.expect("nobody else has the right to change");
+    let left = rolled_back(&cluster).await.expect_err("somebody changes plugins").join("\n");
+    for words in ["somebody", "custom/ runs the new version and was not moved back to v1.0.0"] {
+        assert!(left.contains(words), "{words:?} is not in: {left}");
+    }
+    assert_eq!(cluster.with(|state| state.changes.clone()), Vec::<String>::new());
 }
