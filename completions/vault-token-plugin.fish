@@ -292,6 +292,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l this-node-only -d 'Leave the server\'s other nodes without the binary, though a failover then breaks the plugin\'s mounts'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l rewrite -d 'Write again what cannot be read back'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l allow-quorum-loss -d 'Restart a voter of raft though the others are no majority until it is back'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand register" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
@@ -338,6 +339,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l this-node-only -d 'Leave the server\'s other nodes without the binary, though a failover then breaks the plugin\'s mounts'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l rehearse-failover -d 'At the end make every node the active one, and prove it'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l allow-quorum-loss -d 'Restart a voter of raft though the others are no majority until it is back'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'
@@ -369,6 +371,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand ro
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-ephemeral -d 'Go back though a node that is started anew loses the version'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l allow-quorum-loss -d 'Restart a voter of raft though the others are no majority until it is back'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l this-node-only -d 'Leave the server\'s other nodes without the binary, though a failover then breaks the plugin\'s mounts'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand rollback" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
@@ -450,6 +453,7 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand re
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l container -d 'Container of the server [default: the only one, or the one named vault or openbao]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l tool-image -d 'Image with this program in it, for pods without a shell [default: that of the init container that is this program]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l allow-sealed-restart -d 'Restart OpenBao standbys that somebody has to unseal afterwards'
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l allow-quorum-loss -d 'Restart a voter of raft though the others are no majority until it is back'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -s y -l yes -d 'Do not ask'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l dry-run -d 'Only show what would be done; exit code 3 when that is something'
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand reload" -l tls-skip-verify -d 'Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]'

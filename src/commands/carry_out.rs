@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Event, Goal, Observed, Outcome, Plan, SealedRestart, Step, Stop, ThisRun, World, apply, observe, plan,
+    Event, Goal, Observed, Outcome, Plan, QuorumLoss, SealedRestart, Step, Stop, ThisRun, World, apply,
+    observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -64,12 +65,20 @@ pub(crate) struct RestartArgs {
     /// Restart OpenBao standbys that somebody has to unseal afterwards
     #[arg(long, action = ArgAction::SetTrue)]
     allow_sealed_restart: bool,
+    /// Restart a voter of raft though the others are no majority until it is back
+    #[arg(long, action = ArgAction::SetTrue)]
+    allow_quorum_loss: bool,
 }
 
 impl RestartArgs {
     /// Whether nodes are restarted that do not unseal themselves.
     pub(crate) fn sealed_restart(self) -> SealedRestart {
         if self.allow_sealed_restart { SealedRestart::Allow } else { SealedRestart::Refuse }
+    }
+
+    /// Whether a node is restarted whose absence costs raft its quorum.
+    pub(crate) fn quorum_loss(self) -> QuorumLoss {
+        if self.allow_quorum_loss { QuorumLoss::Allow } else { QuorumLoss::Refuse }
     }
 }
 

@@ -9,11 +9,10 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    Failover, Goal, MountObserved, MountPath, Register, SmokeError, SmokeReport, Step, Version,
-    how_to_revoke, roll_back, smoke,
+    Failover, Goal, MountObserved, MountPath, Plugin, Register, SmokeError, SmokeReport, Step, Version,
+    World, how_to_revoke, roll_back, smoke,
 };
 use serde::Serialize;
-use vault_api::Client;
 
 use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
@@ -53,7 +52,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     let mut interrupts = Interrupts::default();
     let carried = carry_out(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world.client, &register, &carried, &interrupts, ui).await?,
+        Ended::Done => try_mounts(&world, &register, &carried, &interrupts, ui).await?,
         Ended::DryRun | Ended::NothingToDo => Vec::new(),
     };
     let mut mounts = carried.observed.mounts.clone();
@@ -70,7 +69,7 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
 }
 
 async fn try_mounts(
-    client: &Client,
+    world: &World,
     register: &Register,
     carried: &Carried,
     interrupts: &Interrupts,
@@ -83,9 +82,9 @@ async fn try_mounts(
             return Err(CommandError::interrupted("after everything was done, before it was tried"));
         }
         let path = mount.path.join(below);
-        match smoke(client, &path, &mut |event| ui.event(event)).await {
+        match smoke(&world.client, &path, &mut |event| ui.event(event)).await {
             Ok(report) => reports.push(report),
-            Err(error) => return Err(undone(client, &path, error, carried, ui).await),
+            Err(error) => return Err(undone(world, &register.plugin, &path, error, carried, ui).await),
         }
     }
     Ok(reports)
@@ -93,7 +92,8 @@ async fn try_mounts(
 
 /// Moves back what was moved to a version that does not do its work.
 async fn undone(
-    client: &Client,
+    world: &World,
+    plugin: &Plugin,
     path: &str,
     error: SmokeError,
     carried: &Carried,
@@ -101,11 +101,11 @@ async fn undone(
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
-    let back = roll_back(client, failover, done, &message, &mut |event| ui.event(event)).await;
+    let back = roll_back(world, failover, done, &message, &mut |event| ui.event(event)).await;
     let lease = error.lease_left().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {
-            let stays = changes_that_stay(done, &mounts);
+            let stays = changes_that_stay(&plugin.name, &plugin.version, done, &mounts);
             let kind = match (stays.is_empty(), mounts.is_empty()) {
                 (false, _) => Kind::NeedsPerson,
                 (true, false) => Kind::RolledBack,
@@ -128,12 +128,21 @@ async fn undone(
 }
 
 /// What was done that people use and that is not moved back, a sentence each.
-fn changes_that_stay(done: &[Step], moved_back: &[MountPath]) -> Vec<String> {
+fn changes_that_stay(
+    plugin: &str,
+    version: &Version,
+    done: &[Step],
+    moved_back: &[MountPath],
+) -> Vec<String> {
     let change = |step: &Step| match step {
         Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
         Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
-        Step::RestartNode { node } => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node } => Some(format!(
+            "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload --plugin {plugin}` restarts it \
+             again."
+        )),
         _ => None,
     };
     done.iter().filter_map(change).collect()
@@ -168,5 +177,27 @@ impl Report for RegisterReport {
             Ended::DryRun => Kind::Drift.exit_code(),
             Ended::NothingToDo | Ended::Done => ExitCode::SUCCESS,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rollout::NodeName;
+
+    use super::*;
+
+    #[test]
+    fn a_standby_that_was_restarted_with_the_version_that_does_not_work_is_named_with_the_command_that_restarts_it()
+     {
+        let done = [Step::RestartNode { node: NodeName::new("bao-1") }];
+        let version = "1.2.3".parse().unwrap();
+        let custom = ["custom".parse().unwrap()];
+        assert_eq!(
+            changes_that_stay("ldap-x", &version, &done, &custom),
+            [
+                "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload --plugin ldap-x` restarts it again."
+            ]
+        );
+        assert_eq!(changes_that_stay("ldap-x", &version, &done, &[]), ["bao-1 was restarted."]);
     }
 }

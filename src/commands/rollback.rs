@@ -108,6 +108,7 @@ async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade
         placement: placement.placement(),
         rehearsal: Rehearsal::None,
         sealed_restart: restarts.sealed_restart(),
+        quorum_loss: restarts.quorum_loss(),
     };
     Ok((world, upgrade))
 }

@@ -162,34 +162,37 @@ async fn prove_pull(world: &World, plan: &Plan) -> Result<Option<String>, (Step,
     site.prove_pull(image).await.map_err(|error| (step.clone(), error))
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     async fn carry_out(mut self, cancel: &CancelFlag) -> Outcome {
         loop {
             let (decision, observed) = match self.next(cancel).await {
                 Ok(next) => next,
-                Err(error) => return self.failed(None, error, StepEffect::None).await,
+                Err(error) => return self.failed_between_steps(None, error, StepEffect::None).await,
             };
             let step = match decision {
+                // What was cut off may make more due: what was moved is tried.
+                Decision::Do(due) if self.settle_cut_off(Some(&due)) => continue,
+                Decision::Done if self.settle_cut_off(None) => continue,
                 Decision::Do(step) => step,
                 Decision::Done => {
-                    self.settle_cut_off(None);
                     let observed = Box::new(observed);
                     return Outcome::Done { done: self.done, observed };
                 }
-                Decision::Refuse(refusal) if self.done.is_empty() => return Outcome::Refused { refusal },
+                Decision::Refuse(refusal) if self.has_changed_nothing() => {
+                    return Outcome::Refused { refusal };
+                }
                 Decision::Refuse(refusal) => {
                     let last = self.done.last().cloned();
-                    return self.failed(last, refusal.to_string(), StepEffect::Applied).await;
+                    return self.failed_between_steps(last, refusal.to_string(), StepEffect::Applied).await;
                 }
-                Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() => {
+                Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() && self.cut_off.is_none() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
                 Decision::Wait(on) => {
                     let due = due_restart(&observed, self.goal);
-                    return self.failed(due, on.to_string(), StepEffect::None).await;
+                    return self.failed_between_steps(due, on.to_string(), StepEffect::None).await;
                 }
             };
-            self.settle_cut_off(Some(&step));
             if !self.is_planned(&step) {
                 return self.unplanned(step).await;
             }
@@ -232,7 +235,7 @@ impl Run<'_> {
         let mut told = None;
         loop {
             let observed = self.look().await?;
-            if let (Goal::Upgrade(upgrade), true) = (self.goal, self.done.is_empty()) {
+            if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
                 self.switched = Switched::half(&observed, upgrade);
             }
             let decision = decide(&observed, self.goal);
@@ -241,7 +244,7 @@ impl Run<'_> {
             match decision {
                 Decision::Wait(on)
                     if started.elapsed() < longest(&on)
-                        && (!cancel.is_cancelled() || self.is_amid())
+                        && (!cancel.is_cancelled() || self.is_amid() || self.cut_off.is_some())
                         && self.lost().is_none() =>
                 {
                     if told.as_ref() != Some(&on) {
@@ -260,11 +263,14 @@ impl Run<'_> {
     async fn look(&mut self) -> Result<Observed, String> {
         let started = Instant::now();
         let mut told = false;
+        // A node that was lost during the first step is waited for as after it.
+        let steps = self.this_run.steps + usize::from(self.cut_off.is_some());
+        let this_run = ThisRun { steps, ..self.this_run.clone() };
         loop {
             let looked = if std::mem::replace(&mut self.nodes_are_known, false) {
-                observe_again(self.world, Some(self.goal), &self.this_run).await
+                observe_again(self.world, Some(self.goal), &this_run).await
             } else {
-                observe(self.world, Some(self.goal), &self.this_run).await
+                observe(self.world, Some(self.goal), &this_run).await
             };
             let error = match looked {
                 Ok(observed) => {
@@ -299,13 +305,36 @@ impl Run<'_> {
         times < TRIES
     }
 
-    /// A step that was cut off and is not due any more was carried out.
-    fn settle_cut_off(&mut self, due: Option<&Step>) {
+    /// A step that was cut off and is not due any more was carried out. Whether it was counted as done just now.
+    fn settle_cut_off(&mut self, due: Option<&Step>) -> bool {
         let is_due = |cut_off: &Step| due.is_some_and(|due| same(cut_off, due));
-        if let Some((cut_off, _)) = self.cut_off.take_if(|(cut_off, _)| !is_due(cut_off))
-            && self.left.front() == Some(&cut_off)
-        {
-            self.count_as_done(&cut_off);
+        let settled = self.cut_off.take_if(|(cut_off, _)| !is_due(cut_off));
+        let Some((cut_off, _)) = settled.filter(|(cut_off, _)| self.left.front() == Some(cut_off)) else {
+            return false;
+        };
+        self.count_as_done(&cut_off);
+        true
+    }
+
+    /// Whether no step was done, nor cut off, as such a step may have been carried out.
+    fn has_changed_nothing(&self) -> bool {
+        self.done.is_empty() && self.cut_off.is_none()
+    }
+
+    /// Ends a run that cannot go on after a look at the world: as at `step`, unless another one was cut off before that look.
+    async fn failed_between_steps(
+        mut self,
+        step: Option<Step>,
+        error: String,
+        effect: StepEffect,
+    ) -> Outcome {
+        match self.cut_off.take() {
+            // Its file stays, as the entry may be there.
+            Some((Step::RegisterVersion { .. }, _)) if !matches!(self.goal, Goal::Upgrade(_)) => {
+                self.failed(None, error, StepEffect::None).await
+            }
+            Some((cut_off, _)) => self.failed(Some(cut_off), error, StepEffect::Unknown).await,
+            None => self.failed(step, error, effect).await,
         }
     }
 
@@ -461,7 +490,7 @@ impl Run<'_> {
         }
         self.wait_for_active().await;
         if self.is_restarting(step.as_ref()) {
-            return self.stop_restarting(step, error);
+            return self.stop_restarting(step, error, effect).await;
         }
         if let Goal::Upgrade(_) = self.goal {
             return self.undo(step, error, effect).await;
@@ -533,41 +562,52 @@ impl Run<'_> {
         outcome::failed(self.done, step, error, left)
     }
 
-    fn undoing(&self) -> Undo {
+    fn undoing(&self) -> Undo<'a> {
         let failover = self.seen.as_ref().map_or(Failover::Impossible, Failover::of);
-        Undo { client: self.world.client.clone(), failover }
+        Undo { client: self.world.client.clone(), failover, held: self.held }
     }
 
-    /// Mounts first, as people use them; then everything that this run has brought.
-    async fn undo(self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
+    /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.
+    async fn undo(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
         let undo = self.undoing();
         // A reload of what was not moved cannot be undone: the binary of its version is another one now.
         let mounts = moved(&self.switched);
-        let mut reloaded = effect::reloads(&self.done, &mounts);
-        reloaded.extend(
+        let mut stays = effect::reloads(&self.done, &mounts);
+        stays.extend(
             self.uncertain(step.as_ref(), effect)
                 .await
                 .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
         );
-        let Self { world, listener, done, switched, leases, .. } = self;
-        let left_behind = |left: Vec<String>| {
-            let leases = leases.iter().map(|lease| how_to_revoke(lease));
-            left.into_iter().chain(leases).collect::<Vec<String>>()
-        };
+        let leases: Vec<String> = self.leases.iter().map(|lease| how_to_revoke(lease)).collect();
+        let mut attempted = self.done.clone();
+        attempted.extend(step.clone().filter(|step| self.done.last() != Some(step)));
         if !mounts.is_empty() {
-            listener(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
-            if let Err(left) = undo.switch_back(&switched).await {
-                return Outcome::NeedsPerson { done, step, error, left: left_behind(left) };
+            (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
+            if let Err(left) = undo.switch_back(&self.switched).await {
+                let left = left.into_iter().chain(leases).collect();
+                return Outcome::NeedsPerson { done: self.done, step, error, left };
+            }
+            if let Some(needed) = self.needed_by_standbys().await {
+                attempted.retain(|step| !self.is_of_version(step));
+                stays.push(needed);
             }
         }
-        let mut attempted = done.clone();
-        attempted.extend(step.clone().filter(|step| done.last() != Some(step)));
-        let cleared = undo.clear(world, &attempted, listener).await.err().unwrap_or_default();
-        let left = left_behind(cleared.into_iter().chain(reloaded).collect());
+        let cleared = undo.clear(self.world, &attempted, self.listener).await.err().unwrap_or_default();
+        let (left, done): (Vec<String>, _) =
+            (cleared.into_iter().chain(stays).chain(leases).collect(), self.done);
         match (left.is_empty(), mounts.is_empty()) {
             (false, _) => Outcome::NeedsPerson { done, step, error, left },
             (true, true) => Outcome::Failed { done, step, error },
             (true, false) => Outcome::RolledBack { done, step, error, mounts },
+        }
+    }
+
+    /// Whether a step brings the version that mounts were moved to: its file, or its entry under the plugin's own name.
+    fn is_of_version(&self, step: &Step) -> bool {
+        match (step, self.goal) {
+            (Step::PlaceBinary { .. }, _) => true,
+            (Step::RegisterVersion { name, .. }, Goal::Upgrade(upgrade)) => name == upgrade.name(),
+            _ => false,
         }
     }
 
@@ -615,3 +655,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

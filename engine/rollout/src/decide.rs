@@ -267,12 +267,10 @@ fn due(observed: &Observed, goal: &Goal) -> Decision {
         Goal::Collect(collect) => removal::collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => {
-            match nodes::stays_sealed(observed, goal, &step).or_else(|| nodes::loses_file(observed, &step)) {
-                Some(refusal) => Decision::Refuse(refusal),
-                None => Decision::Do(step),
-            }
-        }
+        Ok(Some(step)) => match nodes::restart_refused(observed, goal, &step) {
+            Some(refusal) => Decision::Refuse(refusal),
+            None => Decision::Do(step),
+        },
         Ok(None) => Decision::Done,
         Err(refusal) => Decision::Refuse(refusal),
     }

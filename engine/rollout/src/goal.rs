@@ -49,6 +49,8 @@ pub struct Register {
     pub survival: Survival,
     /// Whether nodes are restarted that do not unseal themselves.
     pub sealed_restart: SealedRestart,
+    /// Whether a node is restarted whose absence costs raft its quorum.
+    pub quorum_loss: QuorumLoss,
     /// What is known of nodes that this machine cannot look at.
     pub placement: Placement,
 }
@@ -141,6 +143,8 @@ pub struct Reload {
     pub target: ReloadTarget,
     /// Whether nodes are restarted that do not unseal themselves.
     pub sealed_restart: SealedRestart,
+    /// Whether a node is restarted whose absence costs raft its quorum.
+    pub quorum_loss: QuorumLoss,
 }
 
 /// Which mounts to reload.
@@ -164,6 +168,16 @@ pub enum SealedRestart {
     #[default]
     Refuse,
     /// Yes: somebody is there to unseal them.
+    Allow,
+}
+
+/// Whether a node is restarted without which the other voters of raft are no majority: until it is back, nothing can be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QuorumLoss {
+    /// No.
+    #[default]
+    Refuse,
+    /// Yes: somebody accepts the pause.
     Allow,
 }
 
@@ -233,6 +247,16 @@ impl Goal {
             Self::Upgrade(upgrade) => upgrade.sealed_restart,
             Self::Reload(reload) => reload.sealed_restart,
             Self::Deregister(_) | Self::Collect(_) => SealedRestart::Refuse,
+        }
+    }
+
+    /// Whether a node is restarted whose absence costs raft its quorum.
+    pub(crate) fn quorum_loss(&self) -> QuorumLoss {
+        match self {
+            Self::Register(register) => register.quorum_loss,
+            Self::Upgrade(upgrade) => upgrade.quorum_loss,
+            Self::Reload(reload) => reload.quorum_loss,
+            Self::Deregister(_) | Self::Collect(_) => QuorumLoss::Refuse,
         }
     }
 

@@ -159,6 +159,11 @@ pub enum Refusal {
     /// Somebody has to be there to unseal it.
     #[error("its server does not unseal itself (Shamir seal), so a restart leaves it sealed")]
     StaysSealed,
+    /// The other voters are no majority.
+    #[error(
+        "it is one of {voters} voters of raft, so while it restarts there is no quorum, and nothing can be written"
+    )]
+    LosesQuorum { voters: usize },
     /// A restart of a node would lose it.
     #[error("{file} would be gone when a node is started anew: {what}")]
     NotKept { file: String, what: String },
@@ -319,6 +324,9 @@ impl Refusal {
                 "Have the key shares at hand and allow it with --allow-sealed-restart (`doctor --fix` has no such flag, `reload` \
                  has): one node is restarted at a time, and the next only once somebody has unsealed it (`bao operator unseal`), \
                  for which this waits five minutes.".into()
+            }
+            Self::LosesQuorum { .. } => {
+                "Add a third voter, or accept the pause with --allow-quorum-loss (`doctor --fix` has no such flag, `reload` has).".into()
             }
             Self::PinMovesBelow { name, .. } => format!(
                 "Delete the pin with `vault delete sys/plugins/pins/secret/{name}`: then each namespace is moved by a run of its own (--namespace)."

@@ -16,7 +16,8 @@ use crate::goal::{MountPath, Upgrade};
 use crate::observe::World;
 use crate::observed::site::{NodeName, Presence};
 use crate::observed::{Observed, PluginDirectory};
-use crate::site::{Age, Look, Question, Site};
+use crate::site::held::{HeldLease, LeaseLost};
+use crate::site::{Age, Look, Question, Site, SiteError};
 use crate::step::Step;
 
 /// Whether another node takes over when the active one is lost.
@@ -107,7 +108,7 @@ pub(crate) fn moved(switched: &[Switched]) -> Vec<MountPath> {
 ///
 /// Do not drop the future before it ends.
 pub async fn roll_back(
-    client: &Client,
+    world: &World,
     failover: Failover,
     done: &[Step],
     because: &str,
@@ -116,19 +117,48 @@ pub async fn roll_back(
     let switched: Vec<Switched> = done.iter().filter_map(|step| Switched::by(step, &[])).collect();
     let mounts = moved(&switched);
     if !mounts.is_empty() {
+        // The run that has moved them has given the right to change back.
+        let held = match &world.site {
+            Some(site) => Some(site.hold().await.map_err(|error| still_moved(&switched, &error))?),
+            None => None,
+        };
         listener(&Event::RollingBack { mounts: mounts.clone(), because: because.to_owned() });
-        Undo { client: client.clone(), failover }.switch_back(&switched).await?;
+        let undo = Undo { client: world.client.clone(), failover, held: held.as_ref() };
+        let switched_back = undo.switch_back(&switched).await;
+        if let Some(held) = held {
+            held.release().await;
+        }
+        switched_back?;
     }
     Ok(mounts)
 }
 
-/// How things are taken back.
-pub(crate) struct Undo {
-    pub(crate) client: Client,
-    pub(crate) failover: Failover,
+/// What is where when nothing may be moved back, a sentence each.
+fn still_moved(switched: &[Switched], error: &SiteError) -> Vec<String> {
+    let still_moved = |(path, from): (&MountPath, &str)| {
+        format!("{path} runs the new version and was not moved back to {from} ({})", chain(error))
+    };
+    switched.iter().flat_map(Switched::mounts).map(still_moved).collect()
 }
 
-impl Undo {
+/// How things are taken back.
+pub(crate) struct Undo<'a> {
+    pub(crate) client: Client,
+    pub(crate) failover: Failover,
+    /// The right to change the site. Once it is lost nothing is changed, as another operator may have begun.
+    pub(crate) held: Option<&'a HeldLease>,
+}
+
+/// What was not taken back.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UndoError {
+    #[error(transparent)]
+    Lost(#[from] LeaseLost),
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Undo<'_> {
     /// Moves every mount back, reloads them, and reads back what runs. A mount that is gone needs nothing.
     /// On failure: what is where, a sentence each.
     pub(crate) async fn switch_back(&self, switched: &[Switched]) -> Result<(), Vec<String>> {
@@ -144,7 +174,7 @@ impl Undo {
                     if self.is_gone(path).await {
                         continue;
                     }
-                    match self.send(&TuneVersion { path: path.to_string(), version: from.clone() }).await {
+                    match self.change(&TuneVersion { path: path.to_string(), version: from.clone() }).await {
                         Ok(_) => paths.push(path.to_string()),
                         Err(error) => {
                             left.push(format!(
@@ -154,7 +184,7 @@ impl Undo {
                         }
                     }
                 }
-                Switched::Pin { pin, mounts } => match self.send(&Set(pin.clone())).await {
+                Switched::Pin { pin, mounts } => match self.change(&Set(pin.clone())).await {
                     Ok(_) => {
                         for path in mounts {
                             if !self.is_gone(path).await {
@@ -174,12 +204,12 @@ impl Undo {
         }
         // One request a mount: each has the whole time limit, and one that fails does not keep the others from it.
         for path in paths {
-            if let Err(error) = self.send(&reload::Mounts { paths: vec![path.clone()] }).await {
+            if let Err(error) = self.change(&reload::Mounts { paths: vec![path.clone()] }).await {
                 left.push(format!("{path} could not be reloaded ({})", chain(&error)));
             }
         }
         for (path, from) in switched.iter().flat_map(Switched::mounts).filter(|(_, from)| !from.is_empty()) {
-            match self.send(&Read { path: path.to_string() }).await {
+            match self.read(&Read { path: path.to_string() }).await {
                 Ok(Some(shown)) if shown.mount.running_version == *from => {}
                 Ok(Some(shown)) => {
                     left.push(format!("{path} runs {:?} and not {from}", shown.mount.running_version));
@@ -193,7 +223,7 @@ impl Undo {
 
     /// Whether nothing is mounted there; what cannot be asked may be there.
     pub(crate) async fn is_gone(&self, path: &MountPath) -> bool {
-        matches!(self.send(&Read { path: path.to_string() }).await, Ok(None))
+        matches!(self.read(&Read { path: path.to_string() }).await, Ok(None))
     }
 
     /// Removes what `steps` have brought: canaries, catalog entries, files. The last of them may have failed half way.
@@ -221,14 +251,14 @@ impl Undo {
                         continue;
                     }
                     let name = EntryName { kind: *kind, name: name.clone(), version: Some(version) };
-                    self.send(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
+                    self.change(&Deregister(name)).await.map(|_| ()).map_err(|error| chain(&error))
                 }
                 Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.site {
-                    Some(site) => take_away(site.as_ref(), directory, file, sha256, nodes).await,
+                    Some(site) => self.take_away(site.as_ref(), directory, file, sha256, nodes).await,
                     None => Ok(()),
                 },
                 Step::Persist { from, .. } => match &world.site {
-                    Some(site) => site.persist(from, None).await.map_err(|error| chain(&error)),
+                    Some(site) => self.persist(site.as_ref(), from).await,
                     None => Ok(()),
                 },
                 _ => continue,
@@ -247,8 +277,8 @@ impl Undo {
 
     /// Unmounts it, and looks whether it is gone: it may have been mounted by a call whose answer was lost.
     async fn remove_canary(&self, path: &MountPath) -> Result<(), String> {
-        let disabled = self.send(&Disable { path: path.to_string() }).await;
-        match self.send(&Read { path: path.to_string() }).await {
+        let disabled = self.change(&Disable { path: path.to_string() }).await;
+        match self.read(&Read { path: path.to_string() }).await {
             Ok(None) => Ok(()),
             Ok(Some(_)) => Err(match disabled {
                 Ok(_) => "it is still mounted".to_owned(),
@@ -258,10 +288,82 @@ impl Undo {
         }
     }
 
-    /// Sends a request, at the successor too if the node is lost that has it.
-    async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
+    /// Names the image of before again.
+    async fn persist(&self, site: &dyn Site, image: &str) -> Result<(), String> {
+        self.right_to_change().map_err(|lost| lost.to_string())?;
+        site.persist(image, None).await.map_err(|error| chain(&error))
+    }
+
+    /// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
+    /// that is started anew at this moment is waited for, as it comes back with it.
+    async fn take_away(
+        &self,
+        site: &dyn Site,
+        directory: &Path,
+        file: &str,
+        sha256: &str,
+        nodes: &[NodeName],
+    ) -> Result<(), String> {
+        let servers = PluginDirectory::At(directory.to_owned());
+        let question = Question {
+            servers,
+            plugin: None,
+            binary: None,
+            look: Look::Versions,
+            needed: None,
+            age: Age::Now,
+        };
         let started = Instant::now();
         loop {
+            let observed = site.observe(&question).await.map_err(|error| chain(&error))?;
+            let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
+            let (mut placed, mut unseen) = (Vec::new(), Vec::new());
+            for (name, node) in there {
+                match &node.presence {
+                    Presence::NotReady { why } => unseen.push(format!("{name} cannot be looked at: {why}")),
+                    Presence::Ready if node.files.iter().any(|it| it.name == file && it.sha256 == sha256) => {
+                        placed.push(name.clone());
+                    }
+                    Presence::Ready => {}
+                }
+            }
+            if !placed.is_empty() {
+                self.right_to_change().map_err(|lost| lost.to_string())?;
+                site.take_away(file, &placed).await.map_err(|error| chain(&error))?;
+            }
+            if unseen.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() >= LONGEST_WAIT {
+                return Err(unseen.join("; "));
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    fn right_to_change(&self) -> Result<(), LeaseLost> {
+        self.held.and_then(HeldLease::lost).map_or(Ok(()), Err)
+    }
+
+    /// Sends a request that changes something, while this run has the right to.
+    async fn change<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, UndoError> {
+        self.send(endpoint, || self.right_to_change()).await
+    }
+
+    /// Sends a request that changes nothing.
+    async fn read<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, UndoError> {
+        self.send(endpoint, || Ok(())).await
+    }
+
+    /// Sends a request, at the successor too if the node is lost that has it. Before each attempt it must be `allowed`.
+    async fn send<E: Endpoint>(
+        &self,
+        endpoint: &E,
+        allowed: impl Fn() -> Result<(), LeaseLost>,
+    ) -> Result<E::Response, UndoError> {
+        let started = Instant::now();
+        loop {
+            allowed()?;
             match self.client.send(endpoint).await {
                 Err(error)
                     if self.failover == Failover::Awaited
@@ -270,47 +372,8 @@ impl Undo {
                 {
                     tokio::time::sleep(LOOK_AGAIN).await;
                 }
-                sent => return sent,
+                sent => return Ok(sent?),
             }
         }
-    }
-}
-
-/// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
-/// that is started anew at this moment is waited for, as it comes back with it.
-async fn take_away(
-    site: &dyn Site,
-    directory: &Path,
-    file: &str,
-    sha256: &str,
-    nodes: &[NodeName],
-) -> Result<(), String> {
-    let servers = PluginDirectory::At(directory.to_owned());
-    let question =
-        Question { servers, plugin: None, binary: None, look: Look::Versions, needed: None, age: Age::Now };
-    let started = Instant::now();
-    loop {
-        let observed = site.observe(&question).await.map_err(|error| chain(&error))?;
-        let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
-        let (mut placed, mut unseen) = (Vec::new(), Vec::new());
-        for (name, node) in there {
-            match &node.presence {
-                Presence::NotReady { why } => unseen.push(format!("{name} cannot be looked at: {why}")),
-                Presence::Ready if node.files.iter().any(|it| it.name == file && it.sha256 == sha256) => {
-                    placed.push(name.clone());
-                }
-                Presence::Ready => {}
-            }
-        }
-        if !placed.is_empty() {
-            site.take_away(file, &placed).await.map_err(|error| chain(&error))?;
-        }
-        if unseen.is_empty() {
-            return Ok(());
-        }
-        if started.elapsed() >= LONGEST_WAIT {
-            return Err(unseen.join("; "));
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }

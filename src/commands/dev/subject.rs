@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Placement, Plugin, Probe, Probed, Register, Rewrite,
+    Binary, Downgrade, MountGoal, MountPath, Placement, Plugin, Probe, Probed, QuorumLoss, Register, Rewrite,
     SealedRestart, Survival, Version, Wanted, WriteGoal,
 };
 use vault_api::Secret;
@@ -130,6 +130,7 @@ impl Subject {
             rewrite: Rewrite::Unreadable,
             survival: Survival::NotNeeded,
             sealed_restart: SealedRestart::Refuse,
+            quorum_loss: QuorumLoss::Refuse,
             placement: Placement::ThisNodeOnly,
         };
         Ok(Subject { register, sample })

@@ -145,9 +145,12 @@ pub(super) async fn gather(
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
     let survival = survival(flags.image.map(|image| (image, None)), flags.allow_ephemeral);
-    let sealed_restart = flags.restarts.sealed_restart();
+    let (sealed_restart, quorum_loss) = (flags.restarts.sealed_restart(), flags.restarts.quorum_loss());
     let placement = flags.placement.placement();
-    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival, sealed_restart, placement }))
+    Ok((
+        world,
+        Register { plugin, mounts, downgrade, rewrite, survival, sealed_restart, quorum_loss, placement },
+    ))
 }
 
 /// What is to be there when a node is started anew, as flags say it.

@@ -205,6 +205,7 @@ pub(super) async fn gather(
         placement: flags.placement.placement(),
         rehearsal: if flags.rehearse_failover { Rehearsal::EveryNode } else { Rehearsal::None },
         sealed_restart: flags.restarts.sealed_restart(),
+        quorum_loss: flags.restarts.quorum_loss(),
     };
     Ok((world, upgrade, taken))
 }

@@ -3,13 +3,17 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
+use vault_api::health::Product;
 
-use super::{LONGEST_ABSENCE, LONGEST_WAIT, Outcome, Run, effect};
+use super::{LONGEST_ABSENCE, LONGEST_WAIT, Outcome, Run, StepEffect, effect};
 use crate::decide::WaitingOn;
 use crate::event::Event;
-use crate::goal::Goal;
+use crate::goal::{Goal, Upgrade};
+use crate::observed::Observed;
+use crate::observed::site::{NodeName, NodeServer, Role};
 use crate::smoke::how_to_revoke;
 use crate::step::Step;
+use crate::undo::Switched;
 
 /// How long something is waited for.
 pub(super) fn longest(on: &WaitingOn) -> Duration {
@@ -30,26 +34,46 @@ impl Run<'_> {
         since.elapsed() < self.world.client.timeout()
     }
 
-    /// Whether the active node is proven and `step`, which failed or could not begin, is of a standby that goes on with the version
-    /// before. An upgrade that has restarted none is undone.
+    /// Whether the active node is proven, and either a standby was restarted and runs the new version, or `step`, which failed or
+    /// could not begin, is of a standby that goes on with the version before. An upgrade that has restarted none is undone.
     pub(super) fn is_restarting(&self, step: Option<&Step>) -> bool {
-        let is_restart = |step: Option<&Step>| matches!(step, Some(Step::RestartNode { .. }));
+        let is_restart = |step: &Step| matches!(step, Step::RestartNode { .. });
         let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.goal.goes_back();
-        is_restart(self.done.last()) || (!undoes && !self.done.is_empty() && is_restart(step))
+        self.done.iter().any(is_restart) || (!undoes && !self.done.is_empty() && step.is_some_and(is_restart))
     }
 
-    /// Ends a run that cannot restart a standby, or whose standby does not come back: that is no reason to disturb the active node.
-    pub(super) fn stop_restarting(self, step: Option<Step>, error: String) -> Outcome {
+    /// Ends a run that cannot restart a standby, whose standby does not come back, or that fails after that: this is no reason to
+    /// disturb the active node, and an undo would not reach standbys, which go on with what they were restarted with.
+    pub(super) async fn stop_restarting(
+        self,
+        step: Option<Step>,
+        error: String,
+        effect: StepEffect,
+    ) -> Outcome {
         let node =
             |step: &Step| if let Step::RestartNode { node } = step { Some(node.to_string()) } else { None };
+        let uncertain =
+            self.uncertain(step.as_ref(), effect).await.filter(|_| step.as_ref().and_then(node).is_none());
         // The others were proven before the next one was restarted, as were the mounts before the first one.
         let (last, before) =
             self.done.split_last().map_or((None, &[][..]), |(last, before)| (Some(last), before));
         let stays = |done: &&Step| !matches!(done, Step::ReloadMount { .. } | Step::RestartNode { .. });
-        let restarted = last.filter(|last| matches!(last, Step::RestartNode { .. }));
+        let is_later = step.as_ref().is_some_and(|step| node(step).is_none() && Some(step) != last);
+        let unproven = last.filter(|last| node(last).is_some() && !is_later);
         let mut left: Vec<String> =
-            before.iter().chain(last).filter(stays).chain(restarted).filter_map(effect::of).collect();
+            before.iter().chain(last).filter(stays).chain(unproven).filter_map(effect::of).collect();
+        left.extend(uncertain);
+        let restarted: Vec<String> =
+            self.done.iter().filter(|done| Some(*done) != unproven).filter_map(node).collect();
         let stale: Vec<String> = self.left.iter().filter_map(node).collect();
+        if !restarted.is_empty() {
+            left.push(format!(
+                "the active node runs what its mounts are configured to run; restarted, and running the same: {}. Nothing was moved back. \
+                 The same command goes on{}.",
+                restarted.join(", "),
+                self.way_back()
+            ));
+        }
         if !stale.is_empty() {
             left.push(format!(
                 "the active node runs what its mounts are configured to run; still run the version before: {}. The same command restarts \
@@ -59,5 +83,56 @@ impl Run<'_> {
         }
         left.extend(self.leases.iter().map(|lease| how_to_revoke(lease)));
         Outcome::NeedsPerson { done: self.done, step, error, left }
+    }
+
+    /// The command that moves everything back, standbys included, where there is one version to go back to.
+    fn way_back(&self) -> String {
+        let Goal::Upgrade(upgrade) = self.goal else { return String::new() };
+        let mut before = self.switched.iter().flat_map(Switched::mounts).map(|(_, from)| from);
+        match before.next().and_then(|from| from.strip_prefix('v')) {
+            Some(from) if !self.goal.goes_back() => {
+                format!("; `vault-token-plugin rollback {} --to {from}` goes back", upgrade.name())
+            }
+            Some(_) | None => String::new(),
+        }
+    }
+
+    /// Standbys that go on with the version of an upgrade though its mounts were moved back: those of OpenBao run what they have
+    /// started, and one may have been restarted by others. `None` where that cannot be seen.
+    async fn standbys_with(&mut self, upgrade: &Upgrade) -> Option<Vec<NodeName>> {
+        let seen = self.look().await.ok()?;
+        let nodes = seen.site.iter().flat_map(|site| &site.nodes);
+        let version = upgrade.version().tagged();
+        let runs_it = |vault: &NodeServer| {
+            let mut mounts = seen.mounts_of(upgrade.kind(), upgrade.name());
+            vault.role == Role::Standby
+                && mounts.any(|(path, _)| {
+                    vault.running.get(path.as_str()).is_some_and(|there| there.version == version)
+                })
+        };
+        let standbys = nodes.filter(|(_, node)| node.vault.as_ref().is_some_and(runs_it));
+        Some(standbys.map(|(name, _)| name.clone()).collect())
+    }
+
+    /// What keeps the version of an upgrade registered and in place after its mounts were moved back: a standby that runs it.
+    pub(super) async fn needed_by_standbys(&mut self) -> Option<String> {
+        let Goal::Upgrade(upgrade) = self.goal else { return None };
+        let is_openbao = |seen: &Observed| seen.server.product == Product::OpenBao;
+        if !self.has_other_nodes() || !self.seen.as_ref().is_some_and(is_openbao) {
+            return None;
+        }
+        let (name, version) = (upgrade.name(), upgrade.version());
+        let which = match self.standbys_with(upgrade).await {
+            Some(standbys) if standbys.is_empty() => return None,
+            Some(standbys) => {
+                let standbys: Vec<&str> = standbys.iter().map(NodeName::as_str).collect();
+                format!("{} still run", standbys.join(", "))
+            }
+            None => "it is not known whether standbys still run".to_owned(),
+        };
+        Some(format!(
+            "{which} {name} {version}, so it stays registered and in place. `vault-token-plugin reload --plugin {name}` restarts them, \
+             and then `vault-token-plugin deregister {name} --version {version}` removes it."
+        ))
     }
 }

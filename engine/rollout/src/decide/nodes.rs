@@ -1,5 +1,7 @@
 //! What must hold of nodes before mounts are moved, and what has to be done to them afterwards.
 
+mod quorum;
+
 use crate::decide::{Decision, Notice, WaitingOn};
 use crate::goal::{
     Goal, MountPath, Placement, Rehearsal, ReloadTarget, SealedRestart, Survival, Target, Upgrade,
@@ -231,8 +233,15 @@ fn runs(there: &RunningVersion, active: &MountObserved) -> bool {
     there.version == active.running_version && there.sha256 == active.running_sha256
 }
 
+/// What forbids the restart of a node, unless somebody has agreed to it.
+pub(super) fn restart_refused(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+    stays_sealed(observed, goal, step)
+        .or_else(|| loses_file(observed, step))
+        .or_else(|| quorum::loses_quorum(observed, goal, step))
+}
+
 /// Refuses to restart a node that stays sealed until people unseal it, unless somebody has said that they will.
-pub(super) fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
     let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
     (vault.seal == Seal::Shamir && goal.sealed_restart() == SealedRestart::Refuse)
@@ -241,7 +250,7 @@ pub(super) fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Opt
 
 /// Refuses to restart a node that would come back without the file of a mount: OpenBao does not try again to start the plugin of a
 /// mount that has failed when it was unsealed.
-pub(super) fn loses_file(observed: &Observed, step: &Step) -> Option<Refusal> {
+fn loses_file(observed: &Observed, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
     let files = &observed.site.as_ref()?.nodes.get(node)?.files;
     observed.mounts.iter().chain(&observed.below).find_map(|(path, mount)| {

@@ -11,8 +11,8 @@ use vault_api::health::Product;
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
 use crate::goal::{
-    Canary, Downgrade, Goal, MountGoal, Placement, Plugin, Register, Rehearsal, Rewrite, SealedRestart,
-    Survival, Target, Upgrade, Wanted, WriteGoal,
+    Canary, Downgrade, Goal, MountGoal, Placement, Plugin, QuorumLoss, Register, Rehearsal, Rewrite,
+    SealedRestart, Survival, Target, Upgrade, Wanted, WriteGoal,
 };
 use crate::observed::others::OtherNodes;
 use crate::observed::site::{
@@ -151,6 +151,7 @@ pub(crate) fn register() -> Register {
         rewrite: Rewrite::Never,
         survival: Survival::Needed,
         sealed_restart: SealedRestart::Refuse,
+        quorum_loss: QuorumLoss::Refuse,
         placement: Placement::default(),
     }
 }
@@ -201,5 +202,6 @@ pub(crate) fn upgrade() -> Upgrade {
         placement: Placement::default(),
         rehearsal: Rehearsal::None,
         sealed_restart: SealedRestart::Refuse,
+        quorum_loss: QuorumLoss::Refuse,
     }
 }

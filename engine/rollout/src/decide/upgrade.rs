@@ -4,6 +4,7 @@ use vault_api::catalog::PluginType;
 
 use super::{check, nodes};
 use crate::goal::{Canary, Downgrade, MountPath, Target, Upgrade};
+use crate::observed::site::Role;
 use crate::observed::{CatalogEntry, MountObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
@@ -39,7 +40,9 @@ pub(crate) fn half_switched(observed: &Observed, upgrade: &Upgrade) -> Vec<(Moun
     half.map(|(path, mount)| (path, mount.running_version.clone())).collect()
 }
 
-/// The version that a rollback goes to: the newest one that is registered, in place everywhere, and older than what runs.
+/// The version that a rollback goes to: the newest one that is registered, in place everywhere, and older than what runs. Where a
+/// standby still runs a newer version than the active node, a rollback was cut off before it had restarted all of them, and it is
+/// the one that the active node runs already.
 ///
 /// # Errors
 /// When nothing runs the plugin, or there is no such version.
@@ -49,12 +52,26 @@ pub fn version_before(observed: &Observed, kind: PluginType, name: &str) -> Resu
         .filter_map(|(_, mount)| mount.running_version.parse::<Version>().ok())
         .max()
         .ok_or_else(|| Refusal::NoMountOfPlugin { kind, name: name.to_owned() })?;
+    if newest_on_standbys(observed, kind, name).is_some_and(|newest| newest > running) {
+        return Ok(running);
+    }
     let entries = observed.catalog.iter().filter(|entry| entry.kind == kind && entry.name == name);
     let older = entries
         .filter(|entry| entry.missing_on(observed).is_empty())
         .filter_map(|entry| entry.version.parse::<Version>().ok())
         .filter(|version| *version < running);
     older.max().ok_or_else(|| Refusal::NoVersionBefore { name: name.to_owned(), running: running.tagged() })
+}
+
+/// The newest version that a standby runs on mounts of a plugin. Standbys of Vault run none, and say what the active node runs.
+fn newest_on_standbys(observed: &Observed, kind: PluginType, name: &str) -> Option<Version> {
+    let servers =
+        observed.site.iter().flat_map(|site| site.nodes.values()).filter_map(|node| node.vault.as_ref());
+    let standbys = servers.filter(|vault| vault.role == Role::Standby);
+    let of_mounts = standbys.flat_map(|vault| {
+        observed.mounts_of(kind, name).filter_map(|(path, _)| vault.running.get(path.as_str()))
+    });
+    of_mounts.filter_map(|running| running.version.parse().ok()).max()
 }
 
 impl<'a> View<'a> {

@@ -95,7 +95,7 @@ const STANDBY_DIFFERS: Known = Known {
     severity: Severity::BreaksAtRestart,
     consequence: "It serves reads with it, and everything when it becomes active. OpenBao's standbys do not follow a change of versions, \
                   and a reload there starts the old one again.",
-    cure: "`vault-token-plugin reload` restarts the standbys, one at a time. Add --allow-sealed-restart where people unseal them.",
+    cure: "`vault-token-plugin reload` restarts the standbys, one at a time. Add --allow-sealed-restart where people unseal them, and --allow-quorum-loss where raft has two voters.",
     says: &[],
     shown: Shown::OnPods("doctor::openbao::vtp_509_a_standby_runs_another_version"),
 };

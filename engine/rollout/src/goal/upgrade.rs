@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{Downgrade, MountPath, Placement, Plugin, SealedRestart, WriteGoal};
+use super::{Downgrade, MountPath, Placement, Plugin, QuorumLoss, SealedRestart, WriteGoal};
 use crate::version::Version;
 
 /// Goal of `upgrade` and of `rollback`.
@@ -30,6 +30,8 @@ pub struct Upgrade {
     pub rehearsal: Rehearsal,
     /// Whether nodes are restarted that do not unseal themselves.
     pub sealed_restart: SealedRestart,
+    /// Whether a node is restarted whose absence costs raft its quorum.
+    pub quorum_loss: QuorumLoss,
 }
 
 /// Whether a version must still be there when a node is started anew.
@@ -172,6 +174,7 @@ mod tests {
             placement: Placement::default(),
             rehearsal: Rehearsal::None,
             sealed_restart: SealedRestart::Refuse,
+            quorum_loss: QuorumLoss::Refuse,
         };
         let path = upgrade.canary_path();
         assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use harness::{Gate, UpdateStrategy, eventually, in_time};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{
-    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget,
+    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, QuorumLoss, Reload, ReloadTarget,
     SealedRestart, Site, SiteError, ThisRun, Unready, Way, World, apply, observe, plan,
 };
 use serde_json::json;
@@ -109,6 +109,7 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
     let goal = Goal::Reload(Reload {
         target: ReloadTarget::Mounts(paths.to_vec()),
         sealed_restart: SealedRestart::Refuse,
+        quorum_loss: QuorumLoss::Refuse,
     });
     let observed = observe(&world, Some(&goal), &ThisRun::default()).await.unwrap();
     let plan = plan(&observed, &goal).unwrap();

@@ -5,7 +5,7 @@ use vault_api::pins::Pin;
 use super::super::samples::{SHA, holder, old_fleet, register, server_with, upgrade};
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
-use crate::goal::{Goal, Rehearsal, Reload, ReloadTarget, SealedRestart, Survival, Trial};
+use crate::goal::{Goal, QuorumLoss, Rehearsal, Reload, ReloadTarget, SealedRestart, Survival, Trial};
 use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
 use crate::observed::{Pins, ThisRun};
 
@@ -201,7 +201,8 @@ fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
 }
 
 fn reload(sealed_restart: SealedRestart) -> Goal {
-    Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]), sealed_restart })
+    let quorum_loss = QuorumLoss::Refuse;
+    Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]), sealed_restart, quorum_loss })
 }
 
 #[test]
@@ -528,6 +529,60 @@ fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
     assert!(matches!(refused(&observed, back()), Refusal::NotInPlace { .. }));
     observed.catalog.retain(|entry| entry.version != "v1.0.0");
     assert!(matches!(refused(&observed, back()), Refusal::NotRegistered { .. }));
+}
+
+#[test]
+fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again() {
+    let before = |observed: &Observed| {
+        version_before(observed, PluginType::Secret, "custom").map(|version| version.to_string())
+    };
+    // v3 serves everywhere, and v1 and v2 are in place.
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    for version in ["2.0.0", "3.0.0"] {
+        let tagged = format!("v{version}");
+        let entry = CatalogEntry {
+            version: tagged.clone(),
+            command: Some(format!("custom-{version}")),
+            ..observed.catalog[0].clone()
+        };
+        observed.catalog.push(entry);
+        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+            let file = crate::observed::site::PluginFile {
+                name: format!("custom-{version}"),
+                ..node.files[0].clone()
+            };
+            node.files.push(file);
+            let vault = node.vault.as_mut().expect("a server");
+            vault.running.values_mut().for_each(|running| running.version.clone_from(&tagged));
+        }
+        for mount in observed.mounts.values_mut() {
+            mount.configured_version.clone_from(&tagged);
+            mount.running_version.clone_from(&tagged);
+        }
+    }
+    assert_eq!(before(&observed), Ok("2.0.0".to_owned()));
+
+    // Mounts are moved and reloaded, and one standby is restarted.
+    let made = plan(&observed, &goal(back_to("2.0.0"))).expect("a plan");
+    let restart = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
+    for done in [restart, restart + 1] {
+        let mut cut_off = made.steps[..done].iter().fold(observed.clone(), |then, step| then.after(step));
+        cut_off.this_run = ThisRun::default();
+        assert_eq!(before(&cut_off), Ok("2.0.0".to_owned()), "{done}");
+        // Whatever lies between.
+        let between = CatalogEntry { version: "v2.5.0".into(), ..cut_off.catalog[0].clone() };
+        cut_off.catalog.push(between);
+        assert_eq!(before(&cut_off), Ok("2.0.0".to_owned()), "{done}");
+    }
+    let done = made.steps.iter().fold(observed.clone(), |then, step| then.after(step));
+    assert_eq!(before(&done), Ok("1.0.0".to_owned()));
+    // Standbys that lag behind an upgrade are not on their way back.
+    for name in ["vault-1", "vault-2"] {
+        let vault = node(&mut observed, name).vault.as_mut().expect("a server");
+        vault.running.values_mut().for_each(|running| running.version = "v2.0.0".into());
+    }
+    assert_eq!(before(&observed), Ok("2.0.0".to_owned()));
 }
 
 #[test]

@@ -111,9 +111,14 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
         "waiting for vault-1: it does not say yet what it runs at custom/"
     );
 
-    for third in [VOTES, (Suffrage::Voter, None), (Suffrage::PermanentNonVoter, Some(false))] {
+    let permanent = (Suffrage::PermanentNonVoter, Some(false));
+    for (third, fourth) in [(VOTES, None), ((Suffrage::Voter, None), None), (permanent, Some(VOTES))] {
         let mut settled = observed.clone();
         settled.raft = with(third);
+        if let (Raft::Servers(servers), Some(fourth)) = (&mut settled.raft, fourth) {
+            let (suffrage, healthy) = fourth;
+            servers.insert("d".into(), RaftServer { address: String::new(), suffrage, healthy });
+        }
         index(&mut settled, "vault-0", 5000);
         index(&mut settled, "vault-1", 4900);
         assert_eq!(decide(&settled, &goal(without_canary())), restart, "{third:?}");
@@ -171,6 +176,56 @@ fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
     ));
     let made = plan(&observed, &reload(SealedRestart::Allow)).expect("a plan");
     assert_eq!(made.steps.last(), Some(&Step::RestartNode { node: NodeName::new("vault-2") }));
+}
+
+/// [`reload`] of one plugin by somebody who accepts that nothing can be written for a while.
+fn reload_without_quorum() -> Goal {
+    match reload(SealedRestart::Refuse) {
+        Goal::Reload(reload) => Goal::Reload(Reload { quorum_loss: QuorumLoss::Allow, ..reload }),
+        other => other,
+    }
+}
+
+#[test]
+fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
+    let mut observed = with_one_restarted();
+    observed.this_run = ThisRun::default();
+    let decides = |raft: Raft, nodes: usize| {
+        let mut observed = Observed { raft, ..observed.clone() };
+        node(&mut observed, "vault-0").vault.as_mut().expect("a server").applied_index = Some(7);
+        if nodes == 2 {
+            observed.site.as_mut().expect("a site").nodes.remove(&NodeName::new("vault-1"));
+        }
+        let allowed = plan(&observed, &reload_without_quorum()).expect("a plan");
+        assert_eq!(allowed.steps.last(), Some(&Step::RestartNode { node: NodeName::new("vault-2") }));
+        // Before anything has changed.
+        match decide(&observed, &reload(SealedRestart::Refuse)) {
+            Decision::Refuse(refusal) => {
+                assert!(refusal.cure().contains("--allow-quorum-loss"));
+                refusal.to_string()
+            }
+            Decision::Do(Step::ReloadMount { .. }) => String::new(),
+            other => panic!("{other:?}"),
+        }
+    };
+    let permanent = (Suffrage::PermanentNonVoter, Some(true));
+    let servers = |third: (Suffrage, Option<bool>), id| {
+        raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), (id, third.0, third.1)])
+    };
+    let two = raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1)]);
+    let refused = "on vault-2: it is one of 2 voters of raft, so while it restarts there is no quorum, and nothing can be written";
+    assert_eq!(decides(two.clone(), 2), refused);
+    assert_eq!(decides(servers(permanent, "c"), 3), refused);
+    // Where the servers are not shown, every node counts.
+    assert_eq!(decides(Raft::NotShown, 2), refused);
+
+    // The third is about to get its vote, or to join.
+    assert_eq!(decides(servers((Suffrage::NonVoter, Some(true)), "c"), 3), "");
+    assert_eq!(decides(two, 3), "");
+    assert_eq!(decides(servers(VOTES, "c"), 3), "");
+    // It is the one without a vote.
+    assert_eq!(decides(servers(permanent, "vault-2"), 3), "");
+    assert_eq!(decides(Raft::NotShown, 3), "");
 }
 
 #[test]

@@ -1,0 +1,278 @@
+//! Runs against a server and nodes that are simulated in this process.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{oneshot, watch};
+use vault_api::health::Product;
+use vault_api::{Client, ClientConfig};
+
+use super::*;
+use crate::binary::Binary;
+use crate::decide::plan;
+use crate::decide::samples::{SHA, old_fleet, upgrade};
+use crate::goal::{Canary, Trial, Upgrade};
+use crate::observe::Way;
+use crate::observed::site::{NodeObserved, SiteObserved};
+use crate::site::kubernetes::error::KubernetesError;
+use crate::site::{Copied, Question, Site, SiteError, Unready};
+
+mod cut_off;
+mod undo;
+
+/// A server of three OpenBao nodes on which `custom` runs, and its nodes.
+#[derive(Clone, Debug)]
+struct Cluster(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    observed: Observed,
+    /// What was asked that changes something.
+    changes: Vec<String>,
+    /// How many tunes are carried out without an answer, because the active node dies: its successor starts what it is told.
+    lost_answers: usize,
+    /// What is changed while nobody has the right to.
+    unheld: Vec<String>,
+    /// Who has the right to change; they learn here that they have lost it.
+    lease: Option<watch::Sender<Option<LeaseLost>>>,
+    /// After which change, counted from one, that right is lost.
+    lost_after: Option<usize>,
+    /// For how many looks the node that died is away then.
+    absence: usize,
+}
+
+impl Cluster {
+    /// `custom` 1.0.0 serves; 1.2.3 is in place and registered.
+    fn new() -> Self {
+        let mut observed = old_fleet();
+        observed.server.product = Product::OpenBao;
+        observed.mounts.remove("team/");
+        let planned = plan(&observed, &goal()).expect("a plan");
+        let brought = planned.steps.iter().take(2).fold(observed, |then, step| then.after(step));
+        let observed = Observed { this_run: ThisRun::default(), ..brought };
+        let (changes, unheld) = (Vec::new(), Vec::new());
+        let (lease, lost_after) = (None, None);
+        let state = State { observed, changes, unheld, lease, lost_after, lost_answers: 0, absence: 0 };
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    fn with<T>(&self, then: impl FnOnce(&mut State) -> T) -> T {
+        then(&mut self.0.lock().expect("no test has panicked with it"))
+    }
+
+    /// Its way in.
+    fn world(&self) -> World {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = format!("http://{}", listener.local_addr().expect("an address"));
+        let cluster = self.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                cluster.serve(stream);
+            }
+        });
+        let config = ClientConfig { max_retries: 0, ..ClientConfig::new(address) };
+        World {
+            client: Client::new(&config).expect("a client"),
+            site: Some(Arc::new(self.clone()) as Arc<dyn Site>),
+            way: Way::Site,
+        }
+    }
+
+    /// One request a connection; no answer where it is lost.
+    fn serve(&self, stream: TcpStream) {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        reader.read_line(&mut line).expect("a request");
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header).expect("a header");
+            if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
+            if header.trim().is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("a body");
+        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let mut words = line.split(' ');
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let path = path.strip_prefix("/v1/").unwrap_or(path);
+        if let Some((status, answer)) = self.with(|state| state.answer(method, path, &body)) {
+            let answer = answer.to_string();
+            let head =
+                format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}", answer.len());
+            write!(reader.get_mut(), "{head}\r\n\r\n{answer}").expect("it listens");
+        }
+    }
+}
+
+impl State {
+    fn change(&mut self, change: String) {
+        if self.lease.is_none() {
+            self.unheld.push(change.clone());
+        }
+        self.changes.push(change);
+        if let Some(lease) = self.lease.as_ref().filter(|_| self.lost_after == Some(self.changes.len())) {
+            lease.send_replace(Some(LeaseLost::Taken { holder: "somebody".into() }));
+        }
+    }
+
+    fn after(&mut self, step: &Step) {
+        self.observed = self.observed.after(step);
+    }
+
+    fn answer(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+        if method != "GET" && !path.starts_with("sys/capabilities") {
+            self.change(format!("{method} {path} {body}"));
+        }
+        let bare = path.split('?').next().unwrap_or_default();
+        let answer = match (method, bare) {
+            (_, "sys/health") => {
+                json!({"initialized": true, "sealed": false, "standby": false, "version": "2.4.0"})
+            }
+            (_, "sys/config/state/sanitized") => json!({"data": {"plugin_directory": "/vault/plugins"}}),
+            ("GET", "sys/mounts") => {
+                let mounts = self.observed.mounts.keys().map(|path| (path.clone(), self.mount(path)));
+                json!({"data": mounts.collect::<serde_json::Map<_, _>>()})
+            }
+            ("GET", "sys/plugins/catalog") => {
+                let entries = self.observed.catalog.iter().map(|entry| {
+                    json!({"type": "secret", "name": entry.name, "version": entry.version, "sha256": entry.sha256})
+                });
+                json!({"data": {"detailed": entries.collect::<Vec<_>>()}})
+            }
+            ("GET", "sys/plugins/catalog/secret/custom") => {
+                let version = path.rsplit_once("version=").map_or("", |(_, version)| version);
+                let entry = self.observed.catalog.iter().find(|entry| entry.version == version)?;
+                json!({"data": {"name": "custom", "version": version, "command": entry.command, "args": [], "sha256": entry.sha256}})
+            }
+            ("DELETE", "sys/plugins/catalog/secret/custom") => {
+                let version = path.rsplit_once("version=").map_or("", |(_, version)| version);
+                self.observed.catalog.retain(|entry| entry.version != version);
+                json!({})
+            }
+            ("GET", "sys/mounts/custom") => json!({"data": self.mount("custom/")}),
+            ("POST", "sys/mounts/custom/tune") => {
+                let to = body["plugin_version"].as_str()?.parse().ok()?;
+                self.after(&Step::TuneMount { path: custom(), from: String::new(), to });
+                if self.lost_answers > 0 {
+                    self.lost_answers -= 1;
+                    self.after(&Step::ReloadMount { path: custom() });
+                    return None;
+                }
+                json!({})
+            }
+            ("POST", "sys/plugins/reload/backend") => {
+                self.after(&Step::ReloadMount { path: custom() });
+                json!({})
+            }
+            _ => return Some((404, json!({"errors": ["there is no such path"]}))),
+        };
+        Some((200, answer))
+    }
+
+    fn mount(&self, path: &str) -> Value {
+        let mount = &self.observed.mounts[path];
+        json!({
+            "type": mount.plugin, "plugin_version": mount.configured_version,
+            "running_plugin_version": mount.running_version, "running_sha256": mount.running_sha256,
+        })
+    }
+}
+
+#[async_trait]
+impl Site for Cluster {
+    async fn find_active(&self) -> Result<(), SiteError> {
+        Ok(())
+    }
+
+    async fn prove_pull(&self, _image: &str) -> Result<Option<String>, SiteError> {
+        Ok(None)
+    }
+
+    async fn observe(&self, _question: &Question) -> Result<SiteObserved, SiteError> {
+        self.with(|state| {
+            let mut site = state.observed.site.clone().expect("a site");
+            if state.lost_answers == 0 && state.absence > 0 && !state.changes.is_empty() {
+                state.absence -= 1;
+                site.nodes.insert(NodeName::new("vault-2"), NodeObserved::not_ready("the pod has failed"));
+            }
+            Ok(site)
+        })
+    }
+
+    async fn place(
+        &self,
+        _binary: &Binary,
+        _file: &str,
+        _nodes: &[NodeName],
+        _progress: UnboundedSender<Copied>,
+    ) -> Result<(), SiteError> {
+        Err(SiteError::NotOffered { what: "place" })
+    }
+
+    async fn logs(&self) -> Result<std::collections::BTreeMap<NodeName, Result<String, String>>, SiteError> {
+        Err(SiteError::NotOffered { what: "show logs" })
+    }
+
+    async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
+        self.with(|state| {
+            state.change(format!("take {file} away"));
+            let directory = "/vault/plugins".into();
+            state.after(&Step::RemoveFile { nodes: nodes.to_vec(), directory, file: file.to_owned() });
+        });
+        Ok(())
+    }
+
+    async fn client_of(&self, _node: &NodeName) -> Result<Option<Client>, SiteError> {
+        Ok(None)
+    }
+
+    async fn hold(&self) -> Result<HeldLease, SiteError> {
+        let (lose, lost) = watch::channel(None);
+        let (stop, stopped) = oneshot::channel();
+        if self.with(|state| state.lease.replace(lose)).is_some() {
+            let (holder, lease) = ("somebody".into(), "vault-token-plugin-vault".into());
+            return Err(KubernetesError::Held { holder, lease }.into());
+        }
+        let cluster = self.clone();
+        let keeper = tokio::spawn(async move {
+            let _told_or_dropped = stopped.await;
+            cluster.with(|state| state.lease = None);
+        });
+        Ok(HeldLease::kept(keeper, stop, lost))
+    }
+
+    async fn restart(&self, node: &NodeName, _uid: &str, _unready: Unready) -> Result<(), SiteError> {
+        self.with(|state| state.after(&Step::RestartNode { node: node.clone() }));
+        Ok(())
+    }
+
+    async fn persist(&self, _image: &str, _files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
+        Err(SiteError::NotOffered { what: "name an image" })
+    }
+}
+
+fn custom() -> MountPath {
+    "custom".parse().expect("a path")
+}
+
+/// `custom/` to 1.2.3, tried there afterwards.
+fn goal() -> Goal {
+    moved_and_tried(vec![trial()])
+}
+
+fn trial() -> Trial {
+    Trial { mount: custom(), below: "creds/dev".into() }
+}
+
+fn moved_and_tried(trials: Vec<Trial>) -> Goal {
+    Goal::Upgrade(Box::new(Upgrade { canary: Canary::Skip, trials, ..upgrade() }))
+}
