@@ -31,6 +31,10 @@ pub(crate) struct Config {
     /// Whose tokens the key mints, where the service has several accounts; empty for one that is not named.
     #[serde(default)]
     pub(crate) account: String,
+    /// The first name that the account got of which `account` named none: that of every token without an account. Empty as long as
+    /// `account` is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    unnamed_account: String,
     #[serde(serialize_with = "sensitive::in_clear")]
     pub(crate) api_key: Secret,
     /// Authorities to trust instead of the system's, in PEM; empty for the system's.
@@ -73,13 +77,18 @@ impl Config {
 
     /// What makes this configuration reach the tokens of an endpoint and an account; `None` if it does.
     ///
-    /// A token without an account was minted before one was named, and belongs to whichever account is named now.
+    /// A token without an account was minted before one was named, and belongs to the account that its key was named with first.
     pub(crate) fn reaches(&self, endpoint: &Endpoint, account: &str) -> Result<(), Unreachable> {
-        let same_account = account.is_empty() || self.account == account;
+        let account = if account.is_empty() { &*self.unnamed_account } else { account };
+        let same_account = self.account == account;
         if self.api_endpoint == *endpoint && same_account {
             return Ok(());
         }
-        let account = if same_account { String::new() } else { format!(" account={account}") };
+        let account = match account {
+            _ if same_account => String::new(),
+            "" => " account=\"\"".to_owned(),
+            account => format!(" account={account}"),
+        };
         Err(Unreachable { endpoint: endpoint.to_string(), configured: self.shown_connection(), account })
     }
 
@@ -176,7 +185,8 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "account",
             Field::string().describe(
                 "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked only while \
-                 the configuration names the endpoint and the account that its token was minted with. Default none.",
+                 the configuration names the endpoint and the account that its token was minted with. The first name \
+                 is also that of the tokens minted before it; it is given while api_key stays. Default none.",
             ),
         )
         .field(
@@ -343,7 +353,7 @@ pub(crate) fn warned(warnings: Vec<String>) -> Option<Response> {
 }
 
 fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
-    let mut config = match before {
+    let mut config = match before.clone() {
         Some(config) => config,
         None => match &changes.api_endpoint {
             Change::Set(text) => unset(endpoint(text)?),
@@ -384,6 +394,7 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
             "account must be at most {MAX_ACCOUNT_LENGTH} bytes, without control characters"
         )));
     }
+    config.unnamed_account = unnamed_account(before.as_ref(), &config)?;
     let prefix = &config.metrics_prefix;
     let well_formed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !prefix.starts_with(|first: char| first.is_ascii_digit());
@@ -395,10 +406,32 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
     Ok(config)
 }
 
+/// The account of the tokens that were minted while none was named.
+///
+/// Only the key of that time can show which one it is. So it is named while the key stays, and not forgotten with another key.
+fn unnamed_account(before: Option<&Config>, config: &Config) -> Result<String, Error> {
+    let Some(before) = before else { return Ok(String::new()) };
+    let same_key = before.api_key == config.api_key;
+    match (&*before.account, &*config.account, &*before.unnamed_account) {
+        ("", "", _) | (_, "", "") => Ok(String::new()),
+        ("", account, _) if same_key => Ok(account.to_owned()),
+        ("", _, _) => Err(Error::invalid(
+            "account and api_key cannot change together while no account is named: the tokens minted so far belong to the account of the \
+             present api_key. Name that one first, with account alone",
+        )),
+        (account, "", unnamed) if same_key && account == unnamed => Ok(String::new()),
+        (_, "", unnamed) => Err(Error::invalid(format!(
+            "account cannot be emptied: the tokens minted without one belong to account {unnamed}. Name the account of the api_key"
+        ))),
+        (_, _, unnamed) => Ok(unnamed.to_owned()),
+    }
+}
+
 fn unset(api_endpoint: Endpoint) -> Config {
     Config {
         api_endpoint,
         account: String::new(),
+        unnamed_account: String::new(),
         api_key: Secret::default(),
         ca_cert: String::new(),
         tls_skip_verify: false,
@@ -474,5 +507,25 @@ mod tests {
         for prefix in ["", "1st", "custom-plugin", "custom.plugin", "ü"] {
             check_refused(Some(configured()), json!({"metrics_prefix": prefix}), "metrics_prefix");
         }
+    }
+    #[test]
+    fn an_account_is_unnamed_only_where_no_token_changes_its_owner() {
+        let named = |account: &str, more: Value| {
+            let mut given = json!({"account": account});
+            given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            given
+        };
+        let team_a = || write(Some(configured()), named("team-a", json!({}))).ok().unwrap();
+        assert_eq!(team_a().unnamed_account, "team-a");
+        let team_b = write(Some(team_a()), named("team-b", json!({"api_key": "k-2"}))).ok().unwrap();
+        assert_eq!(team_b.unnamed_account, "team-a");
+        check_refused(Some(team_b), named("", json!({})), "belong to account team-a");
+        check_refused(Some(team_a()), named("", json!({"api_key": "hunter2"})), "belong to account team-a");
+        check_refused(Some(configured()), named("team-b", json!({"api_key": "hunter2"})), "present api_key");
+
+        let unnamed = write(Some(team_a()), named("", json!({}))).ok().unwrap();
+        assert_eq!(unnamed.unnamed_account, "");
+        let renamed = write(Some(unnamed), named("team-c", json!({}))).ok().unwrap();
+        assert_eq!(renamed.unnamed_account, "team-c");
     }
 }

@@ -31,8 +31,10 @@ var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // config says how the token service is reached, as stored.
 type config struct {
-	APIEndpoint       string `json:"api_endpoint"`
-	Account           string `json:"account"`
+	APIEndpoint string `json:"api_endpoint"`
+	Account     string `json:"account"`
+	// UnnamedAccount is the first name of the account of which Account named none: that of every token without an account.
+	UnnamedAccount    string `json:"unnamed_account,omitempty"`
 	APIKey            string `json:"api_key"`
 	CACert            string `json:"ca_cert"`
 	TLSSkipVerify     bool   `json:"tls_skip_verify"`
@@ -71,9 +73,12 @@ func warned(warnings []string) *logical.Response {
 }
 
 // reaches says whether this configuration reaches the tokens of an endpoint and an account. A token without an account belongs to
-// whichever account is named now.
+// the account that its key was named with first.
 func (c *config) reaches(endpoint, account string) error {
-	sameAccount := account == "" || c.Account == account
+	if account == "" {
+		account = c.UnnamedAccount
+	}
+	sameAccount := c.Account == account
 	if c.APIEndpoint == endpoint && sameAccount {
 		return nil
 	}
@@ -81,7 +86,11 @@ func (c *config) reaches(endpoint, account string) error {
 	if c.Account != "" {
 		configured += ", account " + c.Account
 	}
-	if !sameAccount {
+	switch {
+	case sameAccount:
+	case account == "":
+		cure = ` account=""`
+	default:
 		cure = " account=" + account
 	}
 	return fmt.Errorf("the token was minted at %s, and the configuration is for %s; nothing was sent. Configure the connection that "+
@@ -106,7 +115,8 @@ func (b *backend) pathConfig() *framework.Path {
 			"account": {
 				Type: framework.TypeString,
 				Description: "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked " +
-					"only while the configuration names the endpoint and the account that its token was minted with. Default none.",
+					"only while the configuration names the endpoint and the account that its token was minted with. The first name " +
+					"is also that of the tokens minted before it; it is given while api_key stays. Default none.",
 			},
 			"ca_cert": {
 				Type:        framework.TypeString,
@@ -211,6 +221,7 @@ func (b *backend) patchConfig(ctx context.Context, req *logical.Request, data *f
 }
 
 func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *framework.FieldData, c *config) (*logical.Response, error) {
+	before := *c
 	apply(req, data, "api_endpoint", &c.APIEndpoint, "")
 	if strings.TrimSpace(c.APIEndpoint) == "" {
 		return logical.ErrorResponse("api_endpoint is required"), nil
@@ -242,6 +253,9 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 	if len(c.Account) > maxAccountLength || strings.ContainsFunc(c.Account, unicode.IsControl) {
 		return logical.ErrorResponse("account must be at most %d bytes, without control characters", maxAccountLength), nil
 	}
+	if refused := c.nameAccount(&before); refused != "" {
+		return logical.ErrorResponse(refused), nil
+	}
 	if len(c.MetricsPrefix) > longestMetricsPrefix || !metricsPrefix.MatchString(c.MetricsPrefix) {
 		return logical.ErrorResponse("metrics_prefix must be 1 to %d letters, digits and _, and not begin with a digit", longestMetricsPrefix), nil
 	}
@@ -259,6 +273,27 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 		return nil, err
 	}
 	return warned(c.warnings()), nil
+}
+
+// nameAccount keeps the account of the tokens that were minted while none was named. Only the key of that time can show which one it
+// is. So it is named while the key stays, and not forgotten with another key.
+func (c *config) nameAccount(before *config) (refused string) {
+	sameKey := before.APIKey == c.APIKey
+	switch {
+	case before.APIKey == "":
+	case before.Account == "" && c.Account != "" && sameKey:
+		c.UnnamedAccount = c.Account
+	case before.Account == "" && c.Account != "":
+		return "account and api_key cannot change together while no account is named: the tokens minted so far belong to the account of " +
+			"the present api_key. Name that one first, with account alone"
+	case c.Account != "" || before.UnnamedAccount == "":
+	case sameKey && before.Account == before.UnnamedAccount:
+		c.UnnamedAccount = ""
+	default:
+		return fmt.Sprintf("account cannot be emptied: the tokens minted without one belong to account %s. Name the account of the api_key",
+			before.UnnamedAccount)
+	}
+	return ""
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {
