@@ -266,6 +266,8 @@ async fn undo_all<S: Send + Sync + 'static>(
             if error.is_read_only() {
                 return Err(error);
             }
+            // Hosts drop the error response of a rollback without a word.
+            cx.logger().error(format!("cannot roll back write-ahead entry {id}: {error}"));
             failed.push(format!("write-ahead entry {id}: {error}"));
         }
     }
