@@ -137,7 +137,7 @@ pub(crate) async fn roll_back(
     let entry: WalEntry = serde_json::from_value(data).map_err(|error| {
         Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
     })?;
-    let name = &entry.request.name;
+    let name = entry.request.name.clone();
     let Some(client) = config::client(&context).await? else {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
@@ -168,6 +168,11 @@ pub(crate) async fn roll_back(
     };
     match found {
         Ok(minted) => {
+            // A revocation that fails is tried again without the service's memory of the request.
+            if let Some(record) = context.wal_record() {
+                let entry = entry.minted(minted.revocation.clone());
+                context.wal_put_again(&record.id, MINT, &entry).await?;
+            }
             upstream.revoke(&minted.revocation).await?;
             context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
             Ok(())

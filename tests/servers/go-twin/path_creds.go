@@ -268,7 +268,38 @@ func (b *backend) rollBack(ctx context.Context, req *logical.Request, _ string, 
 		return fmt.Errorf("token %q may be live at %s until %s, and is not found: %w. Revoke it there by its name; this entry closes "+
 			"itself by then", name, entry.APIEndpoint, until, err)
 	}
-	return coded(upstream.revoke(ctx, revocationOf(token.ID).Path))
+	// A revocation that fails is tried again without the service's memory of the request.
+	r := revocationOf(token.ID)
+	id, err := idOf(ctx, req.Storage, name)
+	if err != nil {
+		return err
+	}
+	entry.State = minted(r)
+	if err := putEntry(ctx, req.Storage, id, entry); err != nil {
+		return err
+	}
+	return coded(upstream.revoke(ctx, r.Path))
+}
+
+// idOf finds the entry of a token: the SDK does not say which one it rolls back.
+func idOf(ctx context.Context, storage logical.Storage, name string) (string, error) {
+	ids, err := framework.ListWAL(ctx, storage)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		record, err := framework.GetWAL(ctx, storage, id)
+		if err != nil {
+			return "", err
+		}
+		if record == nil {
+			continue
+		}
+		if entry, err := readEntry(record.Data); err == nil && entry.Order.Name == name {
+			return id, nil
+		}
+	}
+	return "", fmt.Errorf("token %q has no write-ahead entry", name)
 }
 
 // replay asks for the token of an entry once more: with the same idempotency key the service answers with that of the first time.

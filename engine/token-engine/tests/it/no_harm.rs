@@ -27,7 +27,7 @@ fn stored(mount: &Mount, key: &str) -> Value {
 }
 
 /// What is stored at a key, changed past the engine.
-async fn change_stored(mount: &Mount, key: &str, change: impl FnOnce(&mut Value)) {
+pub(crate) async fn change_stored(mount: &Mount, key: &str, change: impl FnOnce(&mut Value)) {
     let entry = mount.storage().entry(key).unwrap();
     let mut value = stored(mount, key);
     change(&mut value);
@@ -36,7 +36,7 @@ async fn change_stored(mount: &Mount, key: &str, change: impl FnOnce(&mut Value)
 }
 
 /// A mount with one token that its service has issued, and whose answer was lost: only the write-ahead log knows it.
-async fn with_a_lost_answer(upstream: &Upstream, config: Value) -> (Mount, String) {
+pub(crate) async fn with_a_lost_answer(upstream: &Upstream, config: Value) -> (Mount, String) {
     let mount = mounted(upstream, config).await;
     upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
     refused(&mount, "creds/developer").await;

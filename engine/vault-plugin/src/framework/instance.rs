@@ -284,7 +284,8 @@ async fn undo_one<S: Send + Sync + 'static>(
     if age.is_some_and(|age| !entry.is_older_than(age)) {
         return Ok(());
     }
-    (rollback.undo)(cx.clone(), entry.kind, entry.data).await?;
+    let record = entry.record(id);
+    (rollback.undo)(cx.of_record(record), entry.kind, entry.data).await?;
     wal::delete(cx.storage(), id).await?;
     Ok(())
 }

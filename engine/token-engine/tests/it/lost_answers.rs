@@ -1,0 +1,32 @@
+//! A mint whose answer is lost: its token is found and revoked, or said to be live until it must have expired.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
+
+use harness::{Fault, Operation, Upstream};
+use serde_json::json;
+use vault_plugin::testing::Mount;
+
+use crate::no_harm::{change_stored, with_a_lost_answer};
+use crate::{refusal, wal};
+
+/// Lets an entry have been planned this many seconds earlier.
+async fn let_age(mount: &Mount, entry: &str, seconds: i64) {
+    change_stored(mount, entry, |entry| {
+        let planned_at = &mut entry["data"]["planned_at"];
+        *planned_at = (planned_at.as_i64().unwrap() - seconds).into();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_token_that_a_replay_has_found_is_revoked_however_late() {
+    let upstream = Upstream::start().await;
+    let (mount, entry) = with_a_lost_answer(&upstream, json!({"idempotency_window": "1h"})).await;
+    upstream.fail_next(Operation::Revoke, 1, Fault::Status(400));
+    refusal(mount.rollback().await);
+    assert_eq!((upstream.live().len(), wal(&mount)), (1, vec![entry.clone()]));
+    let_age(&mount, &entry, 3700).await;
+    mount.rollback().await.unwrap();
+    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+    assert_eq!(upstream.requests_for(Operation::Mint).len(), 2);
+}
