@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, StorageError};
@@ -11,7 +11,7 @@ use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, S
 use crate::change::Change;
 use crate::endpoint::Endpoint;
 use crate::measure::{Operation as Measured, measured};
-use crate::pending_token::WalEntry;
+use crate::pending_token::{CLOCK_SKEW, WalEntry};
 use crate::sensitive::{self, Secret};
 use crate::upstream::Upstream;
 use crate::{TokenEngine, UpstreamClient};
@@ -114,12 +114,13 @@ impl Config {
         self.idempotency_window > 0
     }
 
-    /// Whether the service still recognises the idempotency key of an entry. One without a date was written by a version that
+    /// Whether the service still recognises the idempotency key of an entry, whatever the clocks of nodes say. One without a date was written by a version that
     /// replayed whatever its age.
     pub(crate) fn recognises_key_of(&self, entry: &WalEntry, now: Timestamp) -> bool {
-        let window = i64::try_from(self.idempotency_window).unwrap_or(i64::MAX);
-        let age = entry.planned_at().map_or(0, |planned| now.duration_since(planned).as_secs());
-        self.repeats_mints() && age < window
+        let window =
+            i64::try_from(self.idempotency_window).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        let age = entry.planned_at().map_or(SignedDuration::ZERO, |planned| now.duration_since(planned));
+        self.repeats_mints() && age < window - CLOCK_SKEW
     }
 
     fn shown_connection(&self) -> String {

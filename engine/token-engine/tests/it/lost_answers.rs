@@ -30,3 +30,32 @@ async fn a_token_that_a_replay_has_found_is_revoked_however_late() {
     assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 2);
 }
+
+#[tokio::test]
+async fn a_replay_that_mints_another_token_revokes_that_one_and_closes_no_entry() {
+    for revoking in [None, Some(Fault::Status(400))] {
+        let upstream = Upstream::start().await;
+        let (mount, entry) = with_a_lost_answer(&upstream, json!({})).await;
+        let_age(&mount, &entry, 20 * 60).await;
+        upstream.forget_keys();
+        if let Some(fault) = revoking {
+            upstream.fail_next(Operation::Revoke, 1, fault);
+        }
+        for _ in 0..2 {
+            let error = refusal(mount.rollback().await);
+            assert!(error.contains("is not found") && error.contains("idempotency_window"), "{error}");
+        }
+        let issued = upstream.issued();
+        assert_eq!((issued[0].revoked, issued[1].revoked, wal(&mount)), (false, true, vec![entry]));
+        assert_eq!(upstream.requests_for(Operation::Mint).len(), 2, "the answer is known by now");
+    }
+}
+
+#[tokio::test]
+async fn a_replay_is_not_sent_shortly_before_the_service_forgets_the_key() {
+    let upstream = Upstream::start().await;
+    let (mount, entry) = with_a_lost_answer(&upstream, json!({"idempotency_window": "1h"})).await;
+    let_age(&mount, &entry, 51 * 60).await;
+    assert!(refusal(mount.rollback().await).contains("idempotency_window"));
+    assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
+}
