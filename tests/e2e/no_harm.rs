@@ -130,6 +130,15 @@ async fn a_token_that_may_be_live_is_named_in_the_log_of_vault() {
     assert!(logs.lines().any(said), "{logs}");
 }
 
+#[tokio::test]
+async fn a_mount_that_is_disabled_leaves_no_token_whose_answer_was_lost() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let name = lab.with_a_lost_answer().await;
+    assert!(lab.live().contains(&name));
+    lab.vault.cli(["secrets", "disable", "custom"]).await.success();
+    assert_eq!(lab.live(), Names::new());
+}
+
 impl Lab {
     /// Mints a token whose answer is lost, so that only the write-ahead log knows it, and returns its name.
     async fn with_a_lost_answer(&self) -> String {

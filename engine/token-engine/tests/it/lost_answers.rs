@@ -4,6 +4,7 @@
 
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
+use vault_plugin::logical::{self, Map};
 use vault_plugin::testing::Mount;
 
 use crate::no_harm::{change_stored, with_a_lost_answer};
@@ -58,4 +59,16 @@ async fn a_replay_is_not_sent_shortly_before_the_service_forgets_the_key() {
     let_age(&mount, &entry, 51 * 60).await;
     assert!(refusal(mount.rollback().await).contains("idempotency_window"));
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
+}
+
+#[tokio::test]
+async fn a_mount_that_goes_away_has_its_entries_rolled_back_whatever_their_age() {
+    let upstream = Upstream::start().await;
+    let (mount, _) = with_a_lost_answer(&upstream, json!({})).await;
+    let roll_back = async || mount.request(logical::Operation::Rollback, "", Map::new()).await.unwrap();
+    roll_back().await;
+    assert_eq!(upstream.live().len(), 1, "the request of an entry that is young may still be at work");
+    mount.system().answer(|host| host.tainted = true);
+    roll_back().await;
+    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
 }
