@@ -92,9 +92,16 @@ impl Config {
         Err(Unreachable { endpoint: endpoint.to_string(), configured: self.shown_connection(), account })
     }
 
-    /// What its writer should know of it.
-    fn warnings(&self) -> Vec<String> {
+    /// What its writer should know of it, where it takes the place of another.
+    fn warnings(&self, before: Option<&Config>, mount: &str) -> Vec<String> {
         let mut warnings = Vec::new();
+        if let Some(before) = before.filter(|before| before.is_left_by(self)) {
+            let left = before.shown_connection();
+            warnings.push(format!(
+                "leases minted at {left} are renewed and revoked only while config names that. Revoke them before it is changed: \
+                 vault lease revoke -prefix {mount}creds"
+            ));
+        }
         if !self.api_endpoint.is_https() && !self.api_endpoint.is_loopback() {
             warnings.push(
                 "api_endpoint begins with http://: the key and every token cross the network unencrypted"
@@ -107,6 +114,11 @@ impl Config {
             );
         }
         warnings
+    }
+
+    /// Whether another configuration reaches none of the tokens that this one mints.
+    fn is_left_by(&self, other: &Config) -> bool {
+        other.reaches(&self.api_endpoint, &self.account).is_err()
     }
 
     /// Whether a mint without an answer may be sent again.
@@ -290,21 +302,19 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
 }
 
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, |context| async move { changed(stored(context.storage()).await?, changes) }).await
+    change(context, |_, before| changed(before, changes)).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, |context| patched(context, changes)).await
-}
-
-async fn patched(context: Context<TokenEngine>, changes: Changes) -> Result<Config, Error> {
-    let Some(before) = stored(context.storage()).await? else {
-        let mount = &context.request().mount_point;
-        let message =
-            format!("there is no configuration to patch; write it first: vault write {mount}config …");
-        return Err(Error::Coded { status: 404, message });
-    };
-    changed(Some(before), changes)
+    change(context, |mount, before| match before {
+        Some(before) => changed(Some(before), changes),
+        None => {
+            let message =
+                format!("there is no configuration to patch; write it first: vault write {mount}config …");
+            Err(Error::Coded { status: 404, message })
+        }
+    })
+    .await
 }
 
 async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error> {
@@ -319,20 +329,18 @@ async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error>
         .await
 }
 
-/// Stores the configuration that `make` makes of the one before, while no other request changes it.
-async fn change<F>(
+/// Stores the configuration that `make` makes of the mount's path and the one before, while no other request changes it.
+async fn change(
     context: Context<TokenEngine>,
-    make: impl FnOnce(Context<TokenEngine>) -> F + Send + 'static,
-) -> Result<Option<Response>, Error>
-where
-    F: Future<Output = Result<Config, Error>> + Send + 'static,
-{
+    make: impl FnOnce(&str, Option<Config>) -> Result<Config, Error> + Send + 'static,
+) -> Result<Option<Response>, Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
             let _locked = work.lock(KEY).await;
-            let config = make(work.clone()).await?;
-            let warnings = config.warnings();
+            let (before, mount) = (stored(work.storage()).await?, &*work.request().mount_point);
+            let config = make(mount, before.clone())?;
+            let warnings = config.warnings(before.as_ref(), mount);
             store(&work, config).await?;
             Ok(warned(warnings))
         })

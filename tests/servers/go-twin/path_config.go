@@ -44,9 +44,13 @@ type config struct {
 	MetricsPrefix     string `json:"metrics_prefix"`
 }
 
-// warnings is what the writer of the configuration should know of it.
-func (c *config) warnings() []string {
+// warnings is what the writer of the configuration should know of it, where it takes the place of another.
+func (c *config) warnings(before *config, mount string) []string {
 	warnings := []string{}
+	if before.APIKey != "" && c.reaches(before.APIEndpoint, before.Account) != nil {
+		warnings = append(warnings, fmt.Sprintf("leases minted at %s are renewed and revoked only while config names that. Revoke them "+
+			"before it is changed: vault lease revoke -prefix %screds", before.shownConnection(), mount))
+	}
 	if host := hostOf(c.APIEndpoint); strings.HasPrefix(c.APIEndpoint, "http://") && host != "localhost" && !net.ParseIP(host).IsLoopback() {
 		warnings = append(warnings, "api_endpoint begins with http://: the key and every token cross the network unencrypted")
 	}
@@ -82,10 +86,7 @@ func (c *config) reaches(endpoint, account string) error {
 	if c.APIEndpoint == endpoint && sameAccount {
 		return nil
 	}
-	configured, cure := c.APIEndpoint, ""
-	if c.Account != "" {
-		configured += ", account " + c.Account
-	}
+	configured, cure := c.shownConnection(), ""
 	switch {
 	case sameAccount:
 	case account == "":
@@ -95,6 +96,13 @@ func (c *config) reaches(endpoint, account string) error {
 	}
 	return fmt.Errorf("the token was minted at %s, and the configuration is for %s; nothing was sent. Configure the connection that "+
 		"minted it: api_endpoint=%s%s with its api_key", endpoint, configured, endpoint, cure)
+}
+
+func (c *config) shownConnection() string {
+	if c.Account == "" {
+		return c.APIEndpoint
+	}
+	return c.APIEndpoint + ", account " + c.Account
 }
 
 func (b *backend) pathConfig() *framework.Path {
@@ -272,7 +280,7 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 		b.disconnect()
 		return nil, err
 	}
-	return warned(c.warnings()), nil
+	return warned(c.warnings(&before, req.MountPoint)), nil
 }
 
 // nameAccount keeps the account of the tokens that were minted while none was named. Only the key of that time can show which one it
