@@ -59,6 +59,10 @@ fn default_idempotency_window() -> u64 {
     24 * 60 * 60
 }
 
+/// A call repeats its request for up to 75 seconds, and would mint a second token where the service has forgotten the first request by then.
+/// Rollback stops 10 minutes before the window ends.
+const MIN_IDEMPOTENCY_WINDOW: u64 = 5 * 60;
+
 /// The prefix that a mount has which says nothing else.
 pub(crate) fn default_metrics_prefix() -> String {
     "custom_plugin".to_owned()
@@ -121,9 +125,9 @@ impl Config {
         other.reaches(&self.api_endpoint, &self.account).is_err()
     }
 
-    /// Whether a mint without an answer may be sent again.
+    /// Whether a mint without an answer may be sent again. Earlier versions stored windows that end while it still may be.
     pub(crate) fn repeats_mints(&self) -> bool {
-        self.idempotency_window > 0
+        self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
     }
 
     /// Whether the service still recognises the idempotency key of an entry, whatever the clocks of nodes say. One without a date was written by a version that
@@ -225,7 +229,8 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "idempotency_window",
             Field::duration().describe(
                 "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is repeated to \
-                 find its token. 0 if it knows no such keys: then no request is repeated that may have minted. Default 24h.",
+                 find its token, by rollback until 10m before its end. At least 5m, or 0 if it knows no such keys: then no request is \
+                 repeated that may have minted. Default 24h.",
             ),
         )
         .field(
@@ -395,6 +400,12 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
         return Err(Error::invalid(format!(
             "request_timeout must be between 1s and {LONGEST_REQUEST_TIMEOUT}s, not {}s",
             config.request_timeout
+        )));
+    }
+    if (1..MIN_IDEMPOTENCY_WINDOW).contains(&config.idempotency_window) {
+        return Err(Error::invalid(format!(
+            "idempotency_window must be 0 or at least 5m, not {}s",
+            config.idempotency_window
         )));
     }
     config.account = config.account.trim().to_owned();

@@ -22,9 +22,11 @@ const (
 	longestRequestTimeout = 60
 	// A day, in seconds.
 	defaultIdempotencyWindow = 24 * 60 * 60
-	maxAccountLength         = 256
-	defaultMetricsPrefix     = "custom_plugin"
-	longestMetricsPrefix     = 64
+	// In seconds: while it is younger, the request itself may repeat its mint.
+	minIdempotencyWindow = 5 * 60
+	maxAccountLength     = 256
+	defaultMetricsPrefix = "custom_plugin"
+	longestMetricsPrefix = 64
 )
 
 var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
@@ -59,6 +61,9 @@ func (c *config) warnings(before *config, mount string) []string {
 	}
 	return warnings
 }
+
+// repeatsMints says whether a mint without an answer may be sent again.
+func (c *config) repeatsMints() bool { return c.IdempotencyWindow >= minIdempotencyWindow }
 
 func hostOf(endpoint string) string {
 	parsed, err := url.Parse(endpoint)
@@ -146,7 +151,8 @@ func (b *backend) pathConfig() *framework.Path {
 			"idempotency_window": {
 				Type: framework.TypeDurationSecond,
 				Description: "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is " +
-					"repeated to find its token. 0 if it knows no such keys: then no request is repeated that may have minted. Default 24h.",
+					"repeated to find its token, by rollback until 10m before its end. At least 5m, or 0 if it knows no such keys: then no " +
+					"request is repeated that may have minted. Default 24h.",
 			},
 			// The twin serves no metrics; its configuration is the same all the same.
 			"metrics_prefix": {
@@ -256,6 +262,9 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 	}
 	if c.RequestTimeout < 1 || c.RequestTimeout > longestRequestTimeout {
 		return logical.ErrorResponse("request_timeout must be between 1s and %ds, not %ds", longestRequestTimeout, c.RequestTimeout), nil
+	}
+	if c.IdempotencyWindow != 0 && c.IdempotencyWindow < minIdempotencyWindow {
+		return logical.ErrorResponse("idempotency_window must be 0 or at least 5m, not %ds", c.IdempotencyWindow), nil
 	}
 	c.Account = strings.TrimSpace(c.Account)
 	if len(c.Account) > maxAccountLength || strings.ContainsFunc(c.Account, unicode.IsControl) {

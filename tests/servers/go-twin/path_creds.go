@@ -140,7 +140,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 		return nil, err
 	}
 
-	token, err := upstream.mint(ctx, &entry.Order, c.IdempotencyWindow > 0)
+	token, err := upstream.mint(ctx, &entry.Order, c.repeatsMints())
 	if err != nil {
 		var failed *upstreamError
 		if errors.As(err, &failed) && failed.nothingDone {
@@ -364,7 +364,7 @@ func (b *backend) replay(ctx context.Context, c *config, u *upstream, entry *wal
 	if entry.PlannedAt != 0 {
 		age = time.Now().Unix() - entry.PlannedAt
 	}
-	if c.IdempotencyWindow == 0 || age >= int64(c.IdempotencyWindow)-int64(clockSkew/time.Second) {
+	if !c.repeatsMints() || age >= int64(c.IdempotencyWindow)-int64(clockSkew/time.Second) {
 		return nil, errors.New("the service may not recognise the request any more (config idempotency_window), and would mint another token")
 	}
 	return u.mint(ctx, &entry.Order, true)

@@ -8,7 +8,7 @@ use vault_plugin::logical::{self, Map};
 use vault_plugin::testing::Mount;
 
 use crate::no_harm::{change_stored, with_a_lost_answer};
-use crate::{refusal, wal};
+use crate::{configure, mounted, refusal, refused, wal};
 
 /// Lets an entry have been planned this many seconds earlier.
 async fn let_age(mount: &Mount, entry: &str, seconds: i64) {
@@ -71,4 +71,20 @@ async fn a_mount_that_goes_away_has_its_entries_rolled_back_whatever_their_age()
     mount.system().answer(|host| host.tainted = true);
     roll_back().await;
     assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_window_that_ends_while_the_engine_still_asks_is_refused_and_a_stored_one_counts_as_none() {
+    let upstream = Upstream::start().await;
+    let mount = mounted(&upstream, json!({"idempotency_window": "5m"})).await;
+    for short in ["1s", "4m59s"] {
+        let error = refusal(mount.write("config", json!({"idempotency_window": short})).await);
+        assert!(error.contains("idempotency_window must be 0 or at least 5m"), "{error}");
+    }
+    change_stored(&mount, "config", |config| config["idempotency_window"] = 299.into()).await;
+    mount.invalidate("config").await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
+    refused(&mount, "creds/developer").await;
+    assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
+    configure(&mount, &upstream, json!({"idempotency_window": 0})).await;
 }
