@@ -130,13 +130,12 @@ impl Config {
         self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
     }
 
-    /// Whether the service still recognises the idempotency key of an entry, whatever the clocks of nodes say. One without a date was written by a version that
-    /// replayed whatever its age.
+    /// Whether the service still recognises the idempotency key of an entry, whatever the clocks of nodes say.
     pub(crate) fn recognises_key_of(&self, entry: &WalEntry, now: Timestamp) -> bool {
         let window =
             i64::try_from(self.idempotency_window).map_or(SignedDuration::MAX, SignedDuration::from_secs);
-        let age = entry.planned_at().map_or(SignedDuration::ZERO, |planned| now.duration_since(planned));
-        self.repeats_mints() && age < window - CLOCK_SKEW
+        let age = entry.planned_at().map(|planned| now.duration_since(planned));
+        self.repeats_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
     }
 
     fn shown_connection(&self) -> String {

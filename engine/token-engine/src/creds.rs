@@ -128,16 +128,25 @@ fn cap_to_expiry(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Resu
 ///
 /// A token whose answer has arrived is revoked by what its entry holds. Where no answer has, the request is repeated under its
 /// idempotency key, with the same bytes, as long as the service recognises the key: it answers with the token of the first time. What
-/// else it answers proves nothing of the first time, so the entry stays, and says so, until the token must have expired.
+/// else it answers proves nothing of the first time, so the entry stays, and says so. Every entry is closed once its token must have
+/// expired.
 pub(crate) async fn roll_back(
     context: Context<TokenEngine>,
     _kind: String,
     data: Value,
 ) -> Result<(), Error> {
-    let entry: WalEntry = serde_json::from_value(data).map_err(|error| {
+    let mut entry: WalEntry = serde_json::from_value(data).map_err(|error| {
         Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
     })?;
+    if let Some(record) = context.wal_record() {
+        entry.date(record.created_at);
+    }
     let name = entry.request.name.clone();
+    let (now, latest) = (Timestamp::now(), entry.latest_expiry());
+    if latest.is_some_and(|latest| latest < now) {
+        context.logger().warn(format!("token {name:?}, if it was minted, has expired: its entry is closed"));
+        return Ok(());
+    }
     let Some(client) = config::client(&context).await? else {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
@@ -145,17 +154,9 @@ pub(crate) async fn roll_back(
         )));
     };
     let UpstreamClient { config, upstream } = &*client;
-    let now = Timestamp::now();
     if let WalState::Minted { revocation } = &entry.state {
-        config.reaches(&entry.api_endpoint, &entry.account)?;
-        upstream.revoke(revocation).await?;
-        context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
-        return Ok(());
-    }
-    let latest = entry.latest_expiry();
-    if latest.is_some_and(|latest| latest < now) {
-        context.logger().warn(format!("token {name:?}, if it was minted, has expired: its entry is closed"));
-        return Ok(());
+        config.reaches(&entry.api_endpoint, &entry.account).map_err(|error| unrevoked(&name, &error))?;
+        return revoke(&context, upstream, &name, revocation).await;
     }
     let found = match &entry.state {
         WalState::Forgotten => Err(FORGOTTEN.to_owned()),
@@ -169,9 +170,7 @@ pub(crate) async fn roll_back(
         Ok(minted) => {
             // A revocation that fails is tried again without the service's memory of the request.
             record(&context, &entry.minted(minted.revocation.clone())).await?;
-            upstream.revoke(&minted.revocation).await?;
-            context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
-            return Ok(());
+            return revoke(&context, upstream, &name, &minted.revocation).await;
         }
         Err(why) => why,
     };
@@ -201,6 +200,23 @@ async fn replay(
         );
     }
     upstream.mint(&entry.request, true).await.map_err(|error| error.to_string())
+}
+
+/// Revokes the token of an entry.
+async fn revoke(
+    context: &Context<TokenEngine>,
+    upstream: &Upstream,
+    name: &str,
+    revocation: &Revocation,
+) -> Result<(), Error> {
+    upstream.revoke(revocation).await.map_err(|error| unrevoked(name, &error))?;
+    context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
+    Ok(())
+}
+
+/// An error of a rollback is read in a log, where nothing else says which token it is about.
+fn unrevoked(name: &str, error: &dyn std::error::Error) -> Error {
+    Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
 }
 
 /// Revokes a token that the service has minted in place of recognising the request of an entry, which is not sent again.

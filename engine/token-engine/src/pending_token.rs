@@ -7,6 +7,7 @@
 //! (README, Limits). In the other order, the next rollback would revoke tokens whose lease the host has stored.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -29,8 +30,8 @@ pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 /// A write-ahead entry.
 ///
 /// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in either state
-/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it is
-/// replayed whatever its age, with the body that its version would send.
+/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it
+/// is as old as its record, and is replayed with the body that its version would send.
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WalEntry {
     pub(crate) api_endpoint: Endpoint,
@@ -94,6 +95,12 @@ impl WalEntry {
     pub(crate) fn is_outlived_by(&self, expires_at: &Value) -> bool {
         let expires_at = expires_at.as_str().and_then(|text| text.parse::<Timestamp>().ok());
         expires_at.zip(self.latest_expiry()).is_some_and(|(expires_at, latest)| expires_at > latest)
+    }
+
+    /// Dates an entry that says nothing of itself, by when it was written.
+    pub(crate) fn date(&mut self, written: SystemTime) {
+        let written = Timestamp::try_from(written).ok();
+        self.planned_at = self.planned_at.or_else(|| written.map(Timestamp::as_second));
     }
 
     /// Since when the service may know the request, if the entry says so.

@@ -244,6 +244,15 @@ func (b *backend) rollBack(ctx context.Context, req *logical.Request, _ string, 
 		return fmt.Errorf("the write-ahead entry of a mint cannot be read: %w", err)
 	}
 	name := entry.Order.Name
+	until := "it expires"
+	if entry.PlannedAt != 0 {
+		latest := entry.latestExpiry()
+		if latest.Before(time.Now()) {
+			b.Logger().Warn("a token, if it was minted, has expired", "name", name)
+			return nil
+		}
+		until = latest.UTC().Format(time.RFC3339)
+	}
 	c, err := storedConfig(ctx, req.Storage)
 	if err != nil {
 		return err
@@ -261,15 +270,6 @@ func (b *backend) rollBack(ctx context.Context, req *logical.Request, _ string, 
 			return err
 		}
 		return coded(upstream.revoke(ctx, r.Path))
-	}
-	until := "it expires"
-	if entry.PlannedAt != 0 {
-		latest := entry.latestExpiry()
-		if latest.Before(time.Now()) {
-			b.Logger().Warn("a token, if it was minted, has expired", "name", name)
-			return nil
-		}
-		until = latest.UTC().Format(time.RFC3339)
 	}
 	token, err := b.replay(ctx, c, upstream, &entry)
 	if err == nil && entry.outlivedBy(token.ExpiresAt) {

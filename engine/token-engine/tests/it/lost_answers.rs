@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
 use harness::{Fault, Operation, Upstream};
-use serde_json::json;
+use serde_json::{Value, json};
 use vault_plugin::logical::{self, Map};
 use vault_plugin::testing::Mount;
 
@@ -23,8 +23,13 @@ async fn let_age(mount: &Mount, entry: &str, seconds: i64) {
 async fn a_token_that_a_replay_has_found_is_revoked_however_late() {
     let upstream = Upstream::start().await;
     let (mount, entry) = with_a_lost_answer(&upstream, json!({"idempotency_window": "1h"})).await;
-    upstream.fail_next(Operation::Revoke, 1, Fault::Status(400));
-    refusal(mount.rollback().await);
+    let name = upstream.issued()[0].name.clone();
+    upstream.fail(Operation::Revoke, Fault::Status(400));
+    for _ in 0..2 {
+        let error = refusal(mount.rollback().await);
+        assert!(error.contains(&name) && error.contains("may be live"), "{error}");
+    }
+    upstream.heal();
     assert_eq!((upstream.live().len(), wal(&mount)), (1, vec![entry.clone()]));
     let_age(&mount, &entry, 3700).await;
     mount.rollback().await.unwrap();
@@ -87,4 +92,47 @@ async fn a_window_that_ends_while_the_engine_still_asks_is_refused_and_a_stored_
     refused(&mount, "creds/developer").await;
     assert_eq!(upstream.requests_for(Operation::Mint).len(), 1);
     configure(&mount, &upstream, json!({"idempotency_window": 0})).await;
+}
+
+#[tokio::test]
+async fn every_entry_is_closed_once_its_token_must_have_expired() {
+    for (state, config) in [("planned", false), ("planned", true), ("minted", false), ("minted", true)] {
+        let upstream = Upstream::start().await;
+        let (mount, entry) = with_a_lost_answer(&upstream, json!({})).await;
+        if state == "minted" {
+            upstream.fail_next(Operation::Revoke, 1, Fault::Status(400));
+            refusal(mount.rollback().await);
+        }
+        if config {
+            let other = json!({"api_endpoint": "https://tokens.example.com"});
+            mount.write("config", other).await.unwrap();
+        } else {
+            mount.delete("config").await.unwrap();
+        }
+        let asked = upstream.requests().len();
+        let_age(&mount, &entry, 23 * 3600).await;
+        refusal(mount.rollback().await);
+        let_age(&mount, &entry, 2 * 3600).await;
+        mount.rollback().await.unwrap();
+        assert_eq!((wal(&mount).len(), upstream.requests().len()), (0, asked), "{state}, {config}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_without_a_date_is_as_old_as_its_record() {
+    let upstream = Upstream::start().await;
+    let (mount, entry) = with_a_lost_answer(&upstream, json!({})).await;
+    let written_before = async |seconds: i64| {
+        change_stored(&mount, &entry, |entry: &mut Value| {
+            entry["data"].as_object_mut().unwrap().remove("planned_at");
+            entry["created_at"] = (entry["created_at"].as_i64().unwrap() - seconds).into();
+        })
+        .await;
+    };
+    written_before(24 * 3600).await;
+    let error = refusal(mount.rollback().await);
+    assert!(error.contains("idempotency_window") && error.contains("until 20"), "{error}");
+    written_before(3600).await;
+    mount.rollback().await.unwrap();
+    assert_eq!((wal(&mount).len(), upstream.requests_for(Operation::Mint).len()), (0, 1));
 }
