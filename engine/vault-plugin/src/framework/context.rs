@@ -309,7 +309,7 @@ impl<S> Context<S> {
     }
 
     /// Runs work to its end, also when the request that began it is cancelled, as a host does when its client hangs up. The
-    /// process waits for the work before it ends. The work begins at once; the future that is returned waits for its result.
+    /// process waits for the work before it ends, for up to 10 s. The work begins at once; the future that is returned waits for its result.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
