@@ -31,8 +31,7 @@ pub(crate) struct Config {
     /// Whose tokens the key mints, where the service has several accounts; empty for one that is not named.
     #[serde(default)]
     pub(crate) account: String,
-    /// The first name that the account got of which `account` named none: that of every token without an account. Empty as long as
-    /// `account` is.
+    /// The account of the tokens that were minted while `account` was empty: the first name that was given. Empty as long as `account` is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     unnamed_account: String,
     #[serde(serialize_with = "sensitive::in_clear")]
@@ -527,6 +526,7 @@ mod tests {
             check_refused(Some(configured()), json!({"metrics_prefix": prefix}), "metrics_prefix");
         }
     }
+
     #[test]
     fn an_account_is_unnamed_only_where_no_token_changes_its_owner() {
         let named = |account: &str, more: Value| {

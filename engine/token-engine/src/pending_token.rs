@@ -1,8 +1,12 @@
 //! A token between the request that mints it and the answer that hands it out, with its write-ahead entry.
 //!
-//! An entry is in one of three states. It is `planned` before the service is asked: it holds the very bytes of the request, so that the
-//! request can be repeated under its idempotency key. It is `minted` as soon as the service has answered: it holds how the token
-//! is revoked. It is `forgotten` when a repeated request has minted another token: the first one cannot be found any more. It is deleted before the answer, as the host does not say whether it has stored the lease. If the process or the
+//! An entry is in one of three states:
+//! - `planned` before the service is asked. It holds the very bytes of the request, so that the request can be repeated under its
+//!   idempotency key.
+//! - `minted` as soon as the service has answered. It holds how the token is revoked.
+//! - `forgotten` once a repeated request has minted another token: the first one cannot be found any more.
+//!
+//! It is deleted before the answer, as the host does not say whether it has stored the lease. If the process or the
 //! request ends while the answer is on its way, a token is left that nobody has got and no lease revokes; it expires by itself
 //! (README, Limits). In the other order, the next rollback would revoke tokens whose lease the host has stored.
 
@@ -29,7 +33,7 @@ pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 /// A write-ahead entry.
 ///
-/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in either state
+/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in any state
 /// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it
 /// is as old as its record, and is replayed with the body that its version would send.
 #[derive(Clone, Serialize, Deserialize)]

@@ -35,7 +35,7 @@ var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 type config struct {
 	APIEndpoint string `json:"api_endpoint"`
 	Account     string `json:"account"`
-	// UnnamedAccount is the first name of the account of which Account named none: that of every token without an account.
+	// UnnamedAccount is the account of the tokens that were minted while Account was empty: the first name that was given.
 	UnnamedAccount    string `json:"unnamed_account,omitempty"`
 	APIKey            string `json:"api_key"`
 	CACert            string `json:"ca_cert"`
