@@ -117,3 +117,35 @@ async fn of_two_writes_at_once_neither_brings_an_old_key_back() {
         assert_eq!(reply.status, 200, "the new key is in force in round {round}: {}", reply.body);
     }
 }
+
+#[tokio::test]
+async fn a_token_that_may_be_live_is_named_in_the_log_of_vault() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let name = lab.with_a_lost_answer().await;
+    lab.vault.cli(["write", "custom/config", "idempotency_window=0"]).await.success();
+    lab.roll_back("custom").await;
+    // Vault itself says nothing of the error response.
+    let logs = lab.vault.logs();
+    let said = |line: &str| line.contains("[ERROR]") && line.contains(&name) && line.contains("may be live");
+    assert!(logs.lines().any(said), "{logs}");
+}
+
+#[tokio::test]
+async fn a_mount_that_is_disabled_leaves_no_token_whose_answer_was_lost() {
+    let lab = Lab::registered(&["custom"], "1h").await;
+    let name = lab.with_a_lost_answer().await;
+    assert!(lab.live().contains(&name));
+    lab.vault.cli(["secrets", "disable", "custom"]).await.success();
+    assert_eq!(lab.live(), Names::new());
+}
+
+impl Lab {
+    /// Mints a token whose answer is lost, so that only the write-ahead log knows it, and returns its name.
+    async fn with_a_lost_answer(&self) -> String {
+        self.upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
+        assert_ne!(self.vault.api("GET", "custom/creds/developer", None).await.status, 200);
+        let announced: Vec<String> = self.announced("custom").await.into_iter().collect();
+        let [name] = &announced[..] else { panic!("one entry, not {announced:?}") };
+        name.clone()
+    }
+}

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, StorageError};
@@ -11,7 +11,7 @@ use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, S
 use crate::change::Change;
 use crate::endpoint::Endpoint;
 use crate::measure::{Operation as Measured, measured};
-use crate::pending_token::WalEntry;
+use crate::pending_token::{CLOCK_SKEW, WalEntry};
 use crate::sensitive::{self, Secret};
 use crate::upstream::Upstream;
 use crate::{TokenEngine, UpstreamClient};
@@ -31,6 +31,9 @@ pub(crate) struct Config {
     /// Whose tokens the key mints, where the service has several accounts; empty for one that is not named.
     #[serde(default)]
     pub(crate) account: String,
+    /// The account of the tokens that were minted while `account` was empty: the first name that was given. Empty as long as `account` is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    unnamed_account: String,
     #[serde(serialize_with = "sensitive::in_clear")]
     pub(crate) api_key: Secret,
     /// Authorities to trust instead of the system's, in PEM; empty for the system's.
@@ -55,6 +58,10 @@ fn default_idempotency_window() -> u64 {
     24 * 60 * 60
 }
 
+/// A call repeats its request for up to 75 seconds, and would mint a second token where the service has forgotten the first request by then.
+/// Rollback stops 10 minutes before the window ends.
+const MIN_IDEMPOTENCY_WINDOW: u64 = 5 * 60;
+
 /// The prefix that a mount has which says nothing else.
 pub(crate) fn default_metrics_prefix() -> String {
     "custom_plugin".to_owned()
@@ -73,19 +80,31 @@ impl Config {
 
     /// What makes this configuration reach the tokens of an endpoint and an account; `None` if it does.
     ///
-    /// A token without an account was minted before one was named, and belongs to whichever account is named now.
+    /// A token without an account was minted before one was named, and belongs to the account that its key was named with first.
     pub(crate) fn reaches(&self, endpoint: &Endpoint, account: &str) -> Result<(), Unreachable> {
-        let same_account = account.is_empty() || self.account == account;
+        let account = if account.is_empty() { &*self.unnamed_account } else { account };
+        let same_account = self.account == account;
         if self.api_endpoint == *endpoint && same_account {
             return Ok(());
         }
-        let account = if same_account { String::new() } else { format!(" account={account}") };
+        let account = match account {
+            _ if same_account => String::new(),
+            "" => " account=\"\"".to_owned(),
+            account => format!(" account={account}"),
+        };
         Err(Unreachable { endpoint: endpoint.to_string(), configured: self.shown_connection(), account })
     }
 
-    /// What its writer should know of it.
-    fn warnings(&self) -> Vec<String> {
+    /// What its writer should know of it, where it takes the place of another.
+    fn warnings(&self, before: Option<&Config>, mount: &str) -> Vec<String> {
         let mut warnings = Vec::new();
+        if let Some(before) = before.filter(|before| before.is_left_by(self)) {
+            let left = before.shown_connection();
+            warnings.push(format!(
+                "leases minted at {left} are renewed and revoked only while config names that. Revoke them before it is changed: \
+                 vault lease revoke -prefix {mount}creds"
+            ));
+        }
         if !self.api_endpoint.is_https() && !self.api_endpoint.is_loopback() {
             warnings.push(
                 "api_endpoint begins with http://: the key and every token cross the network unencrypted"
@@ -100,17 +119,22 @@ impl Config {
         warnings
     }
 
-    /// Whether a mint without an answer may be sent again.
-    pub(crate) fn repeats_mints(&self) -> bool {
-        self.idempotency_window > 0
+    /// Whether another configuration reaches none of the tokens that this one mints.
+    fn is_left_by(&self, other: &Config) -> bool {
+        other.reaches(&self.api_endpoint, &self.account).is_err()
     }
 
-    /// Whether the service still recognises the idempotency key of an entry. One without a date was written by a version that
-    /// replayed whatever its age.
+    /// Whether a mint without an answer may be sent again. Earlier versions stored windows that end while it still may be.
+    pub(crate) fn repeats_mints(&self) -> bool {
+        self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
+    }
+
+    /// Whether the service still recognises the idempotency key of an entry, whatever the clocks of nodes say.
     pub(crate) fn recognises_key_of(&self, entry: &WalEntry, now: Timestamp) -> bool {
-        let window = i64::try_from(self.idempotency_window).unwrap_or(i64::MAX);
-        let age = entry.planned_at().map_or(0, |planned| now.duration_since(planned).as_secs());
-        self.repeats_mints() && age < window
+        let window =
+            i64::try_from(self.idempotency_window).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        let age = entry.planned_at().map(|planned| now.duration_since(planned));
+        self.repeats_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
     }
 
     fn shown_connection(&self) -> String {
@@ -176,7 +200,8 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "account",
             Field::string().describe(
                 "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked only while \
-                 the configuration names the endpoint and the account that its token was minted with. Default none.",
+                 the configuration names the endpoint and the account that its token was minted with. The first name \
+                 is also that of the tokens minted before it; it is given while api_key stays. Default none.",
             ),
         )
         .field(
@@ -202,7 +227,8 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "idempotency_window",
             Field::duration().describe(
                 "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is repeated to \
-                 find its token. 0 if it knows no such keys: then no request is repeated that may have minted. Default 24h.",
+                 find its token, by rollback until 10m before its end. At least 5m, or 0 if it knows no such keys: then no request is \
+                 repeated that may have minted. Default 24h.",
             ),
         )
         .field(
@@ -279,21 +305,19 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
 }
 
 async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, |context| async move { changed(stored(context.storage()).await?, changes) }).await
+    change(context, |_, before| changed(before, changes)).await
 }
 
 async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, |context| patched(context, changes)).await
-}
-
-async fn patched(context: Context<TokenEngine>, changes: Changes) -> Result<Config, Error> {
-    let Some(before) = stored(context.storage()).await? else {
-        let mount = &context.request().mount_point;
-        let message =
-            format!("there is no configuration to patch; write it first: vault write {mount}config …");
-        return Err(Error::Coded { status: 404, message });
-    };
-    changed(Some(before), changes)
+    change(context, |mount, before| match before {
+        Some(before) => changed(Some(before), changes),
+        None => {
+            let message =
+                format!("there is no configuration to patch; write it first: vault write {mount}config …");
+            Err(Error::Coded { status: 404, message })
+        }
+    })
+    .await
 }
 
 async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error> {
@@ -308,20 +332,18 @@ async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error>
         .await
 }
 
-/// Stores the configuration that `make` makes of the one before, while no other request changes it.
-async fn change<F>(
+/// Stores the configuration that `make` makes of the mount's path and the one before, while no other request changes it.
+async fn change(
     context: Context<TokenEngine>,
-    make: impl FnOnce(Context<TokenEngine>) -> F + Send + 'static,
-) -> Result<Option<Response>, Error>
-where
-    F: Future<Output = Result<Config, Error>> + Send + 'static,
-{
+    make: impl FnOnce(&str, Option<Config>) -> Result<Config, Error> + Send + 'static,
+) -> Result<Option<Response>, Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
             let _locked = work.lock(KEY).await;
-            let config = make(work.clone()).await?;
-            let warnings = config.warnings();
+            let (before, mount) = (stored(work.storage()).await?, &*work.request().mount_point);
+            let config = make(mount, before.clone())?;
+            let warnings = config.warnings(before.as_ref(), mount);
             store(&work, config).await?;
             Ok(warned(warnings))
         })
@@ -343,7 +365,7 @@ pub(crate) fn warned(warnings: Vec<String>) -> Option<Response> {
 }
 
 fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
-    let mut config = match before {
+    let mut config = match before.clone() {
         Some(config) => config,
         None => match &changes.api_endpoint {
             Change::Set(text) => unset(endpoint(text)?),
@@ -378,12 +400,19 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
             config.request_timeout
         )));
     }
+    if (1..MIN_IDEMPOTENCY_WINDOW).contains(&config.idempotency_window) {
+        return Err(Error::invalid(format!(
+            "idempotency_window must be 0 or at least 5m, not {}s",
+            config.idempotency_window
+        )));
+    }
     config.account = config.account.trim().to_owned();
     if config.account.len() > MAX_ACCOUNT_LENGTH || config.account.chars().any(char::is_control) {
         return Err(Error::invalid(format!(
             "account must be at most {MAX_ACCOUNT_LENGTH} bytes, without control characters"
         )));
     }
+    config.unnamed_account = unnamed_account(before.as_ref(), &config)?;
     let prefix = &config.metrics_prefix;
     let well_formed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !prefix.starts_with(|first: char| first.is_ascii_digit());
@@ -395,10 +424,32 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
     Ok(config)
 }
 
+/// The account of the tokens that were minted while none was named.
+///
+/// Only the key of that time can show which one it is. So it is named while the key stays, and not forgotten with another key.
+fn unnamed_account(before: Option<&Config>, config: &Config) -> Result<String, Error> {
+    let Some(before) = before else { return Ok(String::new()) };
+    let same_key = before.api_key == config.api_key;
+    match (&*before.account, &*config.account, &*before.unnamed_account) {
+        ("", "", _) | (_, "", "") => Ok(String::new()),
+        ("", account, _) if same_key => Ok(account.to_owned()),
+        ("", _, _) => Err(Error::invalid(
+            "account and api_key cannot change together while no account is named: the tokens minted so far belong to the account of the \
+             present api_key. Name that one first, with account alone",
+        )),
+        (account, "", unnamed) if same_key && account == unnamed => Ok(String::new()),
+        (_, "", unnamed) => Err(Error::invalid(format!(
+            "account cannot be emptied: the tokens minted without one belong to account {unnamed}. Name the account of the api_key"
+        ))),
+        (_, _, unnamed) => Ok(unnamed.to_owned()),
+    }
+}
+
 fn unset(api_endpoint: Endpoint) -> Config {
     Config {
         api_endpoint,
         account: String::new(),
+        unnamed_account: String::new(),
         api_key: Secret::default(),
         ca_cert: String::new(),
         tls_skip_verify: false,
@@ -474,5 +525,26 @@ mod tests {
         for prefix in ["", "1st", "custom-plugin", "custom.plugin", "ü"] {
             check_refused(Some(configured()), json!({"metrics_prefix": prefix}), "metrics_prefix");
         }
+    }
+
+    #[test]
+    fn an_account_is_unnamed_only_where_no_token_changes_its_owner() {
+        let named = |account: &str, more: Value| {
+            let mut given = json!({"account": account});
+            given.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            given
+        };
+        let team_a = || write(Some(configured()), named("team-a", json!({}))).ok().unwrap();
+        assert_eq!(team_a().unnamed_account, "team-a");
+        let team_b = write(Some(team_a()), named("team-b", json!({"api_key": "k-2"}))).ok().unwrap();
+        assert_eq!(team_b.unnamed_account, "team-a");
+        check_refused(Some(team_b), named("", json!({})), "belong to account team-a");
+        check_refused(Some(team_a()), named("", json!({"api_key": "hunter2"})), "belong to account team-a");
+        check_refused(Some(configured()), named("team-b", json!({"api_key": "hunter2"})), "present api_key");
+
+        let unnamed = write(Some(team_a()), named("", json!({}))).ok().unwrap();
+        assert_eq!(unnamed.unnamed_account, "");
+        let renamed = write(Some(unnamed), named("team-c", json!({}))).ok().unwrap();
+        assert_eq!(renamed.unnamed_account, "team-c");
     }
 }

@@ -14,7 +14,7 @@ use crate::roles;
 use crate::sensitive::{self, Secret};
 use crate::terms::{self, Terms};
 use crate::token::{self, LeaseData};
-use crate::upstream::{MintRequest, MintResponse};
+use crate::upstream::{MintRequest, MintResponse, Revocation, Upstream};
 use crate::{TokenEngine, UpstreamClient};
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -128,16 +128,25 @@ fn cap_to_expiry(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Resu
 ///
 /// A token whose answer has arrived is revoked by what its entry holds. Where no answer has, the request is repeated under its
 /// idempotency key, with the same bytes, as long as the service recognises the key: it answers with the token of the first time. What
-/// else it answers proves nothing of the first time, so the entry stays, and says so, until the token must have expired.
+/// else it answers proves nothing of the first time, so the entry stays, and says so. Every entry is closed once its token must have
+/// expired.
 pub(crate) async fn roll_back(
     context: Context<TokenEngine>,
     _kind: String,
     data: Value,
 ) -> Result<(), Error> {
-    let entry: WalEntry = serde_json::from_value(data).map_err(|error| {
+    let mut entry: WalEntry = serde_json::from_value(data).map_err(|error| {
         Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
     })?;
-    let name = &entry.request.name;
+    if let Some(record) = context.wal_record() {
+        entry.date(record.created_at);
+    }
+    let name = entry.request.name.clone();
+    let (now, latest) = (Timestamp::now(), entry.latest_expiry());
+    if latest.is_some_and(|latest| latest < now) {
+        context.logger().warn(format!("token {name:?}, if it was minted, has expired: its entry is closed"));
+        return Ok(());
+    }
     let Some(client) = config::client(&context).await? else {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
@@ -145,40 +154,95 @@ pub(crate) async fn roll_back(
         )));
     };
     let UpstreamClient { config, upstream } = &*client;
-    let now = Timestamp::now();
     if let WalState::Minted { revocation } = &entry.state {
-        config.reaches(&entry.api_endpoint, &entry.account)?;
-        upstream.revoke(revocation).await?;
-        context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
-        return Ok(());
+        config.reaches(&entry.api_endpoint, &entry.account).map_err(|error| unrevoked(&name, &error))?;
+        return revoke(&context, upstream, &name, revocation).await;
     }
-    let latest = entry.latest_expiry();
-    if latest.is_some_and(|latest| latest < now) {
-        context.logger().warn(format!("token {name:?}, if it was minted, has expired: its entry is closed"));
-        return Ok(());
-    }
+    let found = match &entry.state {
+        WalState::Forgotten => Err(FORGOTTEN.to_owned()),
+        _ => replay(&client, &entry, now).await,
+    };
+    let why = match found {
+        Ok(another) if entry.is_outlived_by(&another.expires_at) => {
+            set_aside(&context, upstream, entry.clone(), another.revocation).await?;
+            FORGOTTEN.to_owned()
+        }
+        Ok(minted) => {
+            // A revocation that fails is tried again without the service's memory of the request.
+            record(&context, &entry.minted(minted.revocation.clone())).await?;
+            return revoke(&context, upstream, &name, &minted.revocation).await;
+        }
+        Err(why) => why,
+    };
+    let until = latest.map_or_else(|| "it expires".to_owned(), |latest| latest.to_string());
+    Err(Error::internal(format!(
+        "token {name:?} may be live at {} until {until}, and is not found: {why}. Revoke it there by its name; this entry closes itself \
+         by then",
+        entry.api_endpoint
+    )))
+}
+
+const FORGOTTEN: &str = "the service did not recognise the request and minted another token, which is revoked; set config \
+                         idempotency_window to the time for which it recognises one";
+
+/// Asks for the token of an entry once more, as long as the service recognises the request; else says why not.
+async fn replay(
+    UpstreamClient { config, upstream }: &UpstreamClient,
+    entry: &WalEntry,
+    now: Timestamp,
+) -> Result<MintResponse, String> {
     // Another service would mint a token of its own, and knows nothing of the one that is looked for.
-    let found = match config.reaches(&entry.api_endpoint, &entry.account) {
-        Err(unreachable) => Err(unreachable.to_string()),
-        Ok(()) if !config.recognises_key_of(&entry, now) => Err(
+    config.reaches(&entry.api_endpoint, &entry.account).map_err(|unreachable| unreachable.to_string())?;
+    if !config.recognises_key_of(entry, now) {
+        return Err(
             "the service may not recognise the request any more (config idempotency_window), and would mint another token"
                 .to_owned(),
-        ),
-        Ok(()) => upstream.mint(&entry.request, true).await.map_err(|error| error.to_string()),
-    };
-    match found {
-        Ok(minted) => {
-            upstream.revoke(&minted.revocation).await?;
-            context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
+        );
+    }
+    upstream.mint(&entry.request, true).await.map_err(|error| error.to_string())
+}
+
+/// Revokes the token of an entry.
+async fn revoke(
+    context: &Context<TokenEngine>,
+    upstream: &Upstream,
+    name: &str,
+    revocation: &Revocation,
+) -> Result<(), Error> {
+    upstream.revoke(revocation).await.map_err(|error| unrevoked(name, &error))?;
+    context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
+    Ok(())
+}
+
+/// An error of a rollback is read in a log, where nothing else says which token it is about.
+fn unrevoked(name: &str, error: &dyn std::error::Error) -> Error {
+    Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
+}
+
+/// Revokes a token that the service has minted in place of recognising the request of an entry, which is not sent again.
+async fn set_aside(
+    context: &Context<TokenEngine>,
+    upstream: &Upstream,
+    entry: WalEntry,
+    another: Revocation,
+) -> Result<(), Error> {
+    // First of all, as nothing else knows it.
+    let wal_id = context.wal_put(MINT, &entry.of_another(another.clone())).await?;
+    let name = entry.request.name.clone();
+    record(context, &entry.forgotten()).await?;
+    match upstream.revoke(&another).await {
+        Ok(()) => context.wal_delete(&wal_id).await,
+        Err(error) => {
+            context.logger().error(format!("another token {name:?} is left to rollback: {error}"));
             Ok(())
         }
-        Err(why) => {
-            let until = latest.map_or_else(|| "it expires".to_owned(), |latest| latest.to_string());
-            Err(Error::internal(format!(
-                "token {name:?} may be live at {} until {until}, and is not found: {why}. Revoke it there by its name; this entry closes \
-                 itself by then",
-                entry.api_endpoint
-            )))
-        }
+    }
+}
+
+/// Writes the entry that is rolled back again.
+async fn record(context: &Context<TokenEngine>, entry: &WalEntry) -> Result<(), Error> {
+    match context.wal_record() {
+        Some(record) => context.wal_put_again(&record.id, MINT, entry).await,
+        None => Ok(()),
     }
 }

@@ -1,15 +1,21 @@
 //! A token between the request that mints it and the answer that hands it out, with its write-ahead entry.
 //!
-//! An entry is in one of two states. It is `planned` before the service is asked: it holds the very bytes of the request, so that the
-//! request can be repeated under its idempotency key. It is `minted` as soon as the service has answered: it holds how the token
-//! is revoked. It is deleted before the answer, as the host does not say whether it has stored the lease. If the process or the
+//! An entry is in one of three states:
+//! - `planned` before the service is asked. It holds the very bytes of the request, so that the request can be repeated under its
+//!   idempotency key.
+//! - `minted` as soon as the service has answered. It holds how the token is revoked.
+//! - `forgotten` once a repeated request has minted another token: the first one cannot be found any more.
+//!
+//! It is deleted before the answer, as the host does not say whether it has stored the lease. If the process or the
 //! request ends while the answer is on its way, a token is left that nobody has got and no lease revokes; it expires by itself
 //! (README, Limits). In the other order, the next rollback would revoke tokens whose lease the host has stored.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::runtime::Handle;
 use vault_plugin::framework::Context;
 use vault_plugin::logical::Error;
@@ -22,15 +28,15 @@ use crate::{TokenEngine, UpstreamClient};
 /// The kind of the write-ahead entries that precede a mint.
 pub(crate) const MINT: &str = "mint";
 
-/// How far the clocks of this node and of the service may be apart.
-const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+/// How far the clocks of the nodes and of the service may be apart.
+pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 /// A write-ahead entry.
 ///
-/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in either state
-/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it is
-/// replayed whatever its age, with the body that its version would send.
-#[derive(Serialize, Deserialize)]
+/// The fields that versions up to 0.1.0 know, `api_endpoint` and `order`, stay: such a version replays the request of an entry in any state
+/// and revokes the token that comes. An entry of such a version has neither `planned_at` nor the bytes of its request: it
+/// is as old as its record, and is replayed with the body that its version would send.
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct WalEntry {
     pub(crate) api_endpoint: Endpoint,
     /// The account that the configuration named; empty for none.
@@ -46,7 +52,7 @@ pub(crate) struct WalEntry {
 }
 
 /// How far the mint of a write-ahead entry has come.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum WalState {
     /// The service may or may not have minted the token.
@@ -57,6 +63,8 @@ pub(crate) enum WalState {
         /// How it is revoked.
         revocation: Revocation,
     },
+    /// The service may have minted it, and does not recognise the request any more.
+    Forgotten,
 }
 
 impl WalEntry {
@@ -74,6 +82,29 @@ impl WalEntry {
     /// The entry once the service has answered.
     pub(crate) fn minted(self, revocation: Revocation) -> WalEntry {
         WalEntry { state: WalState::Minted { revocation }, ..self }
+    }
+
+    /// The entry of another token, which the service has minted just now in place of recognising the request.
+    pub(crate) fn of_another(&self, revocation: Revocation) -> WalEntry {
+        let planned_at = Some(Timestamp::now().as_second());
+        WalEntry { planned_at, ..self.clone() }.minted(revocation)
+    }
+
+    /// The entry once the service has minted another token in answer to its request.
+    pub(crate) fn forgotten(self) -> WalEntry {
+        WalEntry { state: WalState::Forgotten, ..self }
+    }
+
+    /// Whether the `expires_at` of an answer is later than that of any token which this request minted when it was planned.
+    pub(crate) fn is_outlived_by(&self, expires_at: &Value) -> bool {
+        let expires_at = expires_at.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+        expires_at.zip(self.latest_expiry()).is_some_and(|(expires_at, latest)| expires_at > latest)
+    }
+
+    /// Dates an entry that says nothing of itself, by when it was written.
+    pub(crate) fn date(&mut self, written: SystemTime) {
+        let written = Timestamp::try_from(written).ok();
+        self.planned_at = self.planned_at.or_else(|| written.map(Timestamp::as_second));
     }
 
     /// Since when the service may know the request, if the entry says so.

@@ -21,8 +21,8 @@ pub(crate) const NAME: &str = "token";
 
 /// The internal data of a lease. Role and configuration may change; a lease keeps the terms it was issued under.
 ///
-/// Versions up to 0.1.0 wrote neither `account` nor `revocation_path`, and ignore both: such a lease belongs to whichever account is
-/// configured at its endpoint, and its token is revoked by its id.
+/// Versions up to 0.1.0 wrote neither `account` nor `revocation_path`, and ignore both: such a lease is one without an account, and its
+/// token is revoked by its id.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LeaseData {
     /// The token's identity at the service.

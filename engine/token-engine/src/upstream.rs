@@ -41,7 +41,7 @@ pub(crate) struct Upstream {
 }
 
 /// The token that is asked for.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct MintRequest {
     pub(crate) name: String,
     pub(crate) permissions: Vec<String>,

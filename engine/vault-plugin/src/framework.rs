@@ -43,3 +43,4 @@ pub use raw::Raw;
 pub use response::{Data, IntoResponse, Issued, Names, NamesWithInfo, NoFields};
 pub use secret::{Lease, SecretType};
 pub use token_settings::{TokenFields, TokenSettings};
+pub use wal::WalRecord;

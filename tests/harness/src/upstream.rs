@@ -141,6 +141,11 @@ impl Upstream {
         self.state.send_modify(|state| state.api_key = api_key.into());
     }
 
+    /// Forgets which requests it has answered: the next one with a known `Idempotency-Key` mints another token.
+    pub fn forget_keys(&self) {
+        self.state.send_modify(|state| state.answered.clear());
+    }
+
     /// The authority that signed the certificate, in PEM.
     ///
     /// # Panics

@@ -46,7 +46,7 @@ var (
 		"request_timeout":    {"30s", 5, "5", "1m", "60", 60, 61, 0, "0", -1, "2m", "soon", 1.9, "1.5s", "", nil, true, "1h", "10000ms"},
 		"renew_upstream":     {true, false, "1", "false", "no", nil, 2},
 		"account":            {"team-a", " team-a ", "team-b", "", nil, 5, "a\nb", strings.Repeat("x", 257)},
-		"idempotency_window": {"1h", 0, "0", "24h", -1, nil, "soon", 86400},
+		"idempotency_window": {"1h", 0, "0", "24h", -1, nil, "soon", 86400, "5m", 299},
 		"metrics_prefix":     {"custom_plugin", "p1", "", "1st", "a-b", nil, 5, "_"},
 	}
 	roleValues = map[string][]any{

@@ -22,17 +22,21 @@ const (
 	longestRequestTimeout = 60
 	// A day, in seconds.
 	defaultIdempotencyWindow = 24 * 60 * 60
-	maxAccountLength         = 256
-	defaultMetricsPrefix     = "custom_plugin"
-	longestMetricsPrefix     = 64
+	// In seconds: while it is younger, the request itself may repeat its mint.
+	minIdempotencyWindow = 5 * 60
+	maxAccountLength     = 256
+	defaultMetricsPrefix = "custom_plugin"
+	longestMetricsPrefix = 64
 )
 
 var metricsPrefix = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // config says how the token service is reached, as stored.
 type config struct {
-	APIEndpoint       string `json:"api_endpoint"`
-	Account           string `json:"account"`
+	APIEndpoint string `json:"api_endpoint"`
+	Account     string `json:"account"`
+	// UnnamedAccount is the account of the tokens that were minted while Account was empty: the first name that was given.
+	UnnamedAccount    string `json:"unnamed_account,omitempty"`
 	APIKey            string `json:"api_key"`
 	CACert            string `json:"ca_cert"`
 	TLSSkipVerify     bool   `json:"tls_skip_verify"`
@@ -42,9 +46,13 @@ type config struct {
 	MetricsPrefix     string `json:"metrics_prefix"`
 }
 
-// warnings is what the writer of the configuration should know of it.
-func (c *config) warnings() []string {
+// warnings is what the writer of the configuration should know of it, where it takes the place of another.
+func (c *config) warnings(before *config, mount string) []string {
 	warnings := []string{}
+	if before.APIKey != "" && c.reaches(before.APIEndpoint, before.Account) != nil {
+		warnings = append(warnings, fmt.Sprintf("leases minted at %s are renewed and revoked only while config names that. Revoke them "+
+			"before it is changed: vault lease revoke -prefix %screds", before.shownConnection(), mount))
+	}
 	if host := hostOf(c.APIEndpoint); strings.HasPrefix(c.APIEndpoint, "http://") && host != "localhost" && !net.ParseIP(host).IsLoopback() {
 		warnings = append(warnings, "api_endpoint begins with http://: the key and every token cross the network unencrypted")
 	}
@@ -53,6 +61,9 @@ func (c *config) warnings() []string {
 	}
 	return warnings
 }
+
+// repeatsMints says whether a mint without an answer may be sent again.
+func (c *config) repeatsMints() bool { return c.IdempotencyWindow >= minIdempotencyWindow }
 
 func hostOf(endpoint string) string {
 	parsed, err := url.Parse(endpoint)
@@ -71,21 +82,32 @@ func warned(warnings []string) *logical.Response {
 }
 
 // reaches says whether this configuration reaches the tokens of an endpoint and an account. A token without an account belongs to
-// whichever account is named now.
+// the account that its key was named with first.
 func (c *config) reaches(endpoint, account string) error {
-	sameAccount := account == "" || c.Account == account
+	if account == "" {
+		account = c.UnnamedAccount
+	}
+	sameAccount := c.Account == account
 	if c.APIEndpoint == endpoint && sameAccount {
 		return nil
 	}
-	configured, cure := c.APIEndpoint, ""
-	if c.Account != "" {
-		configured += ", account " + c.Account
-	}
-	if !sameAccount {
+	configured, cure := c.shownConnection(), ""
+	switch {
+	case sameAccount:
+	case account == "":
+		cure = ` account=""`
+	default:
 		cure = " account=" + account
 	}
 	return fmt.Errorf("the token was minted at %s, and the configuration is for %s; nothing was sent. Configure the connection that "+
 		"minted it: api_endpoint=%s%s with its api_key", endpoint, configured, endpoint, cure)
+}
+
+func (c *config) shownConnection() string {
+	if c.Account == "" {
+		return c.APIEndpoint
+	}
+	return c.APIEndpoint + ", account " + c.Account
 }
 
 func (b *backend) pathConfig() *framework.Path {
@@ -106,7 +128,8 @@ func (b *backend) pathConfig() *framework.Path {
 			"account": {
 				Type: framework.TypeString,
 				Description: "Name of the account that the key belongs to, where the service has several. A lease is renewed and revoked " +
-					"only while the configuration names the endpoint and the account that its token was minted with. Default none.",
+					"only while the configuration names the endpoint and the account that its token was minted with. The first name " +
+					"is also that of the tokens minted before it; it is given while api_key stays. Default none.",
 			},
 			"ca_cert": {
 				Type:        framework.TypeString,
@@ -128,7 +151,8 @@ func (b *backend) pathConfig() *framework.Path {
 			"idempotency_window": {
 				Type: framework.TypeDurationSecond,
 				Description: "Time for which the service recognises a repeated Idempotency-Key, so that a request without an answer is " +
-					"repeated to find its token. 0 if it knows no such keys: then no request is repeated that may have minted. Default 24h.",
+					"repeated to find its token, by rollback until 10m before its end. At least 5m, or 0 if it knows no such keys: then no " +
+					"request is repeated that may have minted. Default 24h.",
 			},
 			// The twin serves no metrics; its configuration is the same all the same.
 			"metrics_prefix": {
@@ -211,6 +235,7 @@ func (b *backend) patchConfig(ctx context.Context, req *logical.Request, data *f
 }
 
 func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *framework.FieldData, c *config) (*logical.Response, error) {
+	before := *c
 	apply(req, data, "api_endpoint", &c.APIEndpoint, "")
 	if strings.TrimSpace(c.APIEndpoint) == "" {
 		return logical.ErrorResponse("api_endpoint is required"), nil
@@ -238,9 +263,15 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 	if c.RequestTimeout < 1 || c.RequestTimeout > longestRequestTimeout {
 		return logical.ErrorResponse("request_timeout must be between 1s and %ds, not %ds", longestRequestTimeout, c.RequestTimeout), nil
 	}
+	if c.IdempotencyWindow != 0 && c.IdempotencyWindow < minIdempotencyWindow {
+		return logical.ErrorResponse("idempotency_window must be 0 or at least 5m, not %ds", c.IdempotencyWindow), nil
+	}
 	c.Account = strings.TrimSpace(c.Account)
 	if len(c.Account) > maxAccountLength || strings.ContainsFunc(c.Account, unicode.IsControl) {
 		return logical.ErrorResponse("account must be at most %d bytes, without control characters", maxAccountLength), nil
+	}
+	if refused := c.nameAccount(&before); refused != "" {
+		return logical.ErrorResponse(refused), nil
 	}
 	if len(c.MetricsPrefix) > longestMetricsPrefix || !metricsPrefix.MatchString(c.MetricsPrefix) {
 		return logical.ErrorResponse("metrics_prefix must be 1 to %d letters, digits and _, and not begin with a digit", longestMetricsPrefix), nil
@@ -258,7 +289,28 @@ func (b *backend) changeConfig(ctx context.Context, req *logical.Request, data *
 		b.disconnect()
 		return nil, err
 	}
-	return warned(c.warnings()), nil
+	return warned(c.warnings(&before, req.MountPoint)), nil
+}
+
+// nameAccount keeps the account of the tokens that were minted while none was named. Only the key of that time can show which one it
+// is. So it is named while the key stays, and not forgotten with another key.
+func (c *config) nameAccount(before *config) (refused string) {
+	sameKey := before.APIKey == c.APIKey
+	switch {
+	case before.APIKey == "":
+	case before.Account == "" && c.Account != "" && sameKey:
+		c.UnnamedAccount = c.Account
+	case before.Account == "" && c.Account != "":
+		return "account and api_key cannot change together while no account is named: the tokens minted so far belong to the account of " +
+			"the present api_key. Name that one first, with account alone"
+	case c.Account != "" || before.UnnamedAccount == "":
+	case sameKey && before.Account == before.UnnamedAccount:
+		c.UnnamedAccount = ""
+	default:
+		return fmt.Sprintf("account cannot be emptied: the tokens minted without one belong to account %s. Name the account of the api_key",
+			before.UnnamedAccount)
+	}
+	return ""
 }
 
 func (b *backend) deleteConfig(ctx context.Context, req *logical.Request, _ *framework.FieldData) (*logical.Response, error) {

@@ -40,7 +40,15 @@ type walEntry struct {
 	State       json.RawMessage `json:"state"`
 }
 
-var planned = json.RawMessage(`"planned"`)
+var (
+	planned = json.RawMessage(`"planned"`)
+	// After a repeated request has minted another token, the first one cannot be found any more.
+	forgotten = json.RawMessage(`"forgotten"`)
+)
+
+// errForgotten says why the token of a forgotten entry is not found.
+var errForgotten = errors.New("the service did not recognise the request and minted another token, which is revoked; set config " +
+	"idempotency_window to the time for which it recognises one")
 
 func minted(r revocation) json.RawMessage {
 	text, _ := json.Marshal(map[string]any{"minted": map[string]any{"revocation": r}})
@@ -132,7 +140,7 @@ func (b *backend) readCreds(ctx context.Context, req *logical.Request, data *fra
 		return nil, err
 	}
 
-	token, err := upstream.mint(ctx, &entry.Order, c.IdempotencyWindow > 0)
+	token, err := upstream.mint(ctx, &entry.Order, c.repeatsMints())
 	if err != nil {
 		var failed *upstreamError
 		if errors.As(err, &failed) && failed.nothingDone {
@@ -236,6 +244,15 @@ func (b *backend) rollBack(ctx context.Context, req *logical.Request, _ string, 
 		return fmt.Errorf("the write-ahead entry of a mint cannot be read: %w", err)
 	}
 	name := entry.Order.Name
+	until := "it expires"
+	if entry.PlannedAt != 0 {
+		latest := entry.latestExpiry()
+		if latest.Before(time.Now()) {
+			b.Logger().Warn("a token, if it was minted, has expired", "name", name)
+			return nil
+		}
+		until = latest.UTC().Format(time.RFC3339)
+	}
 	c, err := storedConfig(ctx, req.Storage)
 	if err != nil {
 		return err
@@ -254,25 +271,91 @@ func (b *backend) rollBack(ctx context.Context, req *logical.Request, _ string, 
 		}
 		return coded(upstream.revoke(ctx, r.Path))
 	}
-	until := "it expires"
-	if entry.PlannedAt != 0 {
-		latest := time.Unix(entry.PlannedAt, 0).Add(time.Duration(entry.Order.TTL)*time.Second + clockSkew)
-		if latest.Before(time.Now()) {
-			b.Logger().Warn("a token, if it was minted, has expired", "name", name)
-			return nil
-		}
-		until = latest.UTC().Format(time.RFC3339)
-	}
 	token, err := b.replay(ctx, c, upstream, &entry)
+	if err == nil && entry.outlivedBy(token.ExpiresAt) {
+		if err := b.setAside(ctx, req.Storage, upstream, entry, revocationOf(token.ID)); err != nil {
+			return err
+		}
+		err = errForgotten
+	}
 	if err != nil {
 		return fmt.Errorf("token %q may be live at %s until %s, and is not found: %w. Revoke it there by its name; this entry closes "+
 			"itself by then", name, entry.APIEndpoint, until, err)
 	}
-	return coded(upstream.revoke(ctx, revocationOf(token.ID).Path))
+	// A revocation that fails is tried again without the service's memory of the request.
+	r := revocationOf(token.ID)
+	id, err := idOf(ctx, req.Storage, name)
+	if err != nil {
+		return err
+	}
+	entry.State = minted(r)
+	if err := putEntry(ctx, req.Storage, id, entry); err != nil {
+		return err
+	}
+	return coded(upstream.revoke(ctx, r.Path))
+}
+
+// outlivedBy says whether the expires_at of an answer is later than that of any token which this request minted when it was planned.
+func (e *walEntry) outlivedBy(expiresAt json.RawMessage) bool {
+	var instant time.Time
+	return e.PlannedAt != 0 && json.Unmarshal(expiresAt, &instant) == nil && instant.After(e.latestExpiry())
+}
+
+// latestExpiry is when the token expires at the latest, as it was asked for and never renewed.
+func (e *walEntry) latestExpiry() time.Time {
+	return time.Unix(e.PlannedAt, 0).Add(time.Duration(e.Order.TTL)*time.Second + clockSkew)
+}
+
+// setAside revokes a token that the service has minted in place of recognising the request of an entry, which is not sent again.
+func (b *backend) setAside(ctx context.Context, storage logical.Storage, u *upstream, entry walEntry, another revocation) error {
+	name := entry.Order.Name
+	id, err := idOf(ctx, storage, name)
+	if err != nil {
+		return err
+	}
+	// First of all, as nothing else knows it.
+	anotherID, anotherEntry := uuid.NewString(), entry
+	anotherEntry.PlannedAt, anotherEntry.State = time.Now().Unix(), minted(another)
+	if err := putEntry(ctx, storage, anotherID, anotherEntry); err != nil {
+		return err
+	}
+	entry.State = forgotten
+	if err := putEntry(ctx, storage, id, entry); err != nil {
+		return err
+	}
+	if err := u.revoke(ctx, another.Path); err != nil {
+		b.Logger().Error("another token is left to rollback", "name", name, "error", err)
+		return nil
+	}
+	return framework.DeleteWAL(ctx, storage, anotherID)
+}
+
+// idOf finds the entry of a token: the SDK does not say which one it rolls back.
+func idOf(ctx context.Context, storage logical.Storage, name string) (string, error) {
+	ids, err := framework.ListWAL(ctx, storage)
+	if err != nil {
+		return "", err
+	}
+	for _, id := range ids {
+		record, err := framework.GetWAL(ctx, storage, id)
+		if err != nil {
+			return "", err
+		}
+		if record == nil {
+			continue
+		}
+		if entry, err := readEntry(record.Data); err == nil && entry.Order.Name == name {
+			return id, nil
+		}
+	}
+	return "", fmt.Errorf("token %q has no write-ahead entry", name)
 }
 
 // replay asks for the token of an entry once more: with the same idempotency key the service answers with that of the first time.
 func (b *backend) replay(ctx context.Context, c *config, u *upstream, entry *walEntry) (*mintedToken, error) {
+	if string(entry.State) == string(forgotten) {
+		return nil, errForgotten
+	}
 	// Another service would mint a token of its own, and knows nothing of the one that is looked for.
 	if err := c.reaches(entry.APIEndpoint, entry.Account); err != nil {
 		return nil, err
@@ -281,7 +364,7 @@ func (b *backend) replay(ctx context.Context, c *config, u *upstream, entry *wal
 	if entry.PlannedAt != 0 {
 		age = time.Now().Unix() - entry.PlannedAt
 	}
-	if c.IdempotencyWindow == 0 || age >= int64(c.IdempotencyWindow) {
+	if !c.repeatsMints() || age >= int64(c.IdempotencyWindow)-int64(clockSkew/time.Second) {
 		return nil, errors.New("the service may not recognise the request any more (config idempotency_window), and would mint another token")
 	}
 	return u.mint(ctx, &entry.Order, true)

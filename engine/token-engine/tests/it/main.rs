@@ -1,6 +1,7 @@
 //! The engine on storage in memory, against a token service over real HTTP.
 
 mod certificates;
+mod lost_answers;
 mod metrics;
 mod no_harm;
 mod service_faults;

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::keyed_locks::{KeyGuard, KeyedLocks};
 use super::response::IntoResponse;
+use super::wal::WalRecord;
 use super::{raw, wal};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
@@ -36,6 +37,7 @@ use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Respon
 pub struct Context<S> {
     mount: Arc<Mounted<S>>,
     request: Arc<Request>,
+    record: Option<Arc<WalRecord>>,
 }
 
 impl<S> fmt::Debug for Context<S> {
@@ -54,13 +56,22 @@ pub(crate) struct Mounted<S> {
 
 impl<S> Clone for Context<S> {
     fn clone(&self) -> Self {
-        Context { mount: Arc::clone(&self.mount), request: Arc::clone(&self.request) }
+        Context {
+            mount: Arc::clone(&self.mount),
+            request: Arc::clone(&self.request),
+            record: self.record.clone(),
+        }
     }
 }
 
 impl<S> Context<S> {
     pub(crate) fn new(mount: Arc<Mounted<S>>, request: Arc<Request>) -> Context<S> {
-        Context { mount, request }
+        Context { mount, request, record: None }
+    }
+
+    /// The same for the rollback of a write-ahead entry.
+    pub(crate) fn of_record(&self, record: WalRecord) -> Context<S> {
+        Context { record: Some(Arc::new(record)), ..self.clone() }
     }
 
     /// What the mount keeps in memory.
@@ -298,7 +309,7 @@ impl<S> Context<S> {
     }
 
     /// Runs work to its end, also when the request that began it is cancelled, as a host does when its client hangs up. The
-    /// process waits for the work before it ends. The work begins at once; the future that is returned waits for its result.
+    /// process waits for the work before it ends, for up to 10 s. The work begins at once; the future that is returned waits for its result.
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
@@ -401,6 +412,37 @@ impl<S> Context<S> {
         data: &T,
     ) -> Result<(), Error> {
         Ok(wal::put_at(self.storage(), self.mount.seal_wraps_wal, id, kind, data).await?)
+    }
+
+    /// The write-ahead entry that is rolled back; `None` outside of a rollback.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use serde_json::{Value, json};
+    /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
+    /// #     cx.wal_put("token", &json!({"request": "r1"})).await?;
+    /// #     Err(Error::internal("the upstream gave no answer"))
+    /// # }
+    /// async fn undo(cx: Context<()>, kind: String, _: Value) -> Result<(), Error> {
+    ///     // The id that is found is kept before it is used, in case the upstream cannot revoke the token now.
+    ///     let Some(record) = cx.wal_record() else { return Ok(()) };
+    ///     cx.wal_put_again(&record.id, &kind, &json!({"id": "t1"})).await?;
+    ///     Err(Error::internal("the upstream gave no answer"))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
+    /// # let mount = Mount::new(Engine::new(|| ()).path(path).on_rollback(Duration::from_secs(60), undo)).await?;
+    /// # assert!(mount.read("creds").await.is_err());
+    /// mount.rollback().await?;
+    /// let [entry] = &mount.storage().keys()[..] else { panic!("one entry") };
+    /// assert!(String::from_utf8(mount.storage().entry(entry).unwrap().value)?.contains(r#""data":{"id":"t1"}"#));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn wal_record(&self) -> Option<&WalRecord> {
+        self.record.as_deref()
     }
 
     /// Takes back an announcement: it is finished, or undone.

@@ -350,7 +350,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
     }
 
     /// Undoes what a write-ahead entry announced and nobody finished. `undo` gets the kind and the data of entries
-    /// older than `min_age`; an entry is removed when it succeeds and tried again when it fails.
+    /// older than `min_age`, and of all entries when the mount goes away; an entry is removed when it succeeds and tried again when it
+    /// fails, with a line of level error in the log.
     ///
     /// ```
     /// # use std::time::Duration;

@@ -259,17 +259,30 @@ async fn undo_all<S: Send + Sync + 'static>(
     cx: &Context<S>,
     immediate: bool,
 ) -> Result<(), Error> {
+    let ids = wal::list(cx.storage()).await?;
+    // A mount that goes away is asked once more, without `immediate`, and its storage is cleared whatever it answers.
+    let immediate = immediate || (!ids.is_empty() && is_tainted(cx).await);
     let age = if immediate { None } else { Some(rollback.min_age) };
     let mut failed = Vec::new();
-    for id in wal::list(cx.storage()).await? {
+    for id in ids {
         if let Err(error) = undo_one(rollback, cx, &id, age).await {
             if error.is_read_only() {
                 return Err(error);
             }
+            // Hosts drop the error response of a rollback without a word.
+            cx.logger().error(format!("cannot roll back write-ahead entry {id}: {error}"));
             failed.push(format!("write-ahead entry {id}: {error}"));
         }
     }
     if failed.is_empty() { Ok(()) } else { Err(Error::internal(failed.join("; "))) }
+}
+
+/// A host that cannot say so is asked again in a minute.
+async fn is_tainted<S: Send + Sync + 'static>(cx: &Context<S>) -> bool {
+    cx.system().tainted().await.unwrap_or_else(|error| {
+        cx.logger().warn(format!("cannot ask whether the mount goes away: {error}"));
+        false
+    })
 }
 
 async fn undo_one<S: Send + Sync + 'static>(
@@ -282,7 +295,8 @@ async fn undo_one<S: Send + Sync + 'static>(
     if age.is_some_and(|age| !entry.is_older_than(age)) {
         return Ok(());
     }
-    (rollback.undo)(cx.clone(), entry.kind, entry.data).await?;
+    let record = entry.record(id);
+    (rollback.undo)(cx.of_record(record), entry.kind, entry.data).await?;
     wal::delete(cx.storage(), id).await?;
     Ok(())
 }

@@ -10,6 +10,25 @@ use crate::logical::{Storage, StorageEntry, StorageError};
 /// Where entries lie.
 pub(crate) const PREFIX: &str = "wal/";
 
+/// Which write-ahead entry it is, and since when.
+///
+/// ```
+/// # use vault_plugin::{framework::Context, logical::Error};
+/// async fn undo(cx: Context<()>) -> Result<(), Error> {
+///     let age = cx.wal_record().and_then(|record| record.created_at.elapsed().ok());
+///     cx.logger().info(format!("announced {age:?} ago"));
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct WalRecord {
+    /// By which it is written again or deleted.
+    pub id: String,
+    /// When it was written last, to the second.
+    pub created_at: SystemTime,
+}
+
 /// One announcement.
 #[derive(Deserialize)]
 pub(crate) struct Entry {
@@ -33,6 +52,12 @@ impl Entry {
     pub(crate) fn is_older_than(&self, age: Duration) -> bool {
         let limit = unix_now() - i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
         self.created_at < limit
+    }
+
+    /// What its rollback is told of it.
+    pub(crate) fn record(&self, id: &str) -> WalRecord {
+        let since_epoch = Duration::from_secs(u64::try_from(self.created_at).unwrap_or_default());
+        WalRecord { id: id.to_owned(), created_at: UNIX_EPOCH + since_epoch }
     }
 }
 
