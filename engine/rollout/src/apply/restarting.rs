@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vault_api::health::Product;
 
-use super::{LONGEST_ABSENCE, LONGEST_WAIT, Outcome, Run, StepEffect, effect};
+use super::{LONGEST_ABSENCE, LONGEST_WAIT, LOOK_AGAIN, Outcome, Run, StepEffect, effect};
 use crate::decide::WaitingOn;
 use crate::event::Event;
-use crate::goal::{Goal, Upgrade};
+use crate::goal::{Goal, MountPath, Upgrade};
 use crate::observed::Observed;
 use crate::observed::site::{NodeName, NodeServer, Role};
 use crate::smoke::how_to_revoke;
@@ -98,20 +98,37 @@ impl Run<'_> {
     }
 
     /// Standbys that go on with the version of an upgrade though its mounts were moved back: those of OpenBao run what they have
-    /// started, and one may have been restarted by others. `None` where that cannot be seen.
+    /// started, and one may have been restarted by others. `None` where that cannot be seen, also after a while.
     async fn standbys_with(&mut self, upgrade: &Upgrade) -> Option<Vec<NodeName>> {
-        let seen = self.look().await.ok()?;
-        let nodes = seen.site.iter().flat_map(|site| &site.nodes);
         let version = upgrade.version().tagged();
-        let runs_it = |vault: &NodeServer| {
-            let mut mounts = seen.mounts_of(upgrade.kind(), upgrade.name());
-            vault.role == Role::Standby
-                && mounts.any(|(path, _)| {
-                    vault.running.get(path.as_str()).is_some_and(|there| there.version == version)
-                })
-        };
-        let standbys = nodes.filter(|(_, node)| node.vault.as_ref().is_some_and(runs_it));
-        Some(standbys.map(|(name, _)| name.clone()).collect())
+        let started = Instant::now();
+        loop {
+            self.nodes_are_known = false;
+            let seen = self.look().await.ok()?;
+            let mounts: Vec<MountPath> =
+                seen.mounts_of(upgrade.kind(), upgrade.name()).map(|(path, _)| path).collect();
+            let servers = seen.site.iter().flat_map(|site| &site.nodes);
+            let servers = servers.filter_map(|(name, node)| Some((name, node.vault.as_ref()?)));
+            let standbys: Vec<(&NodeName, &NodeServer)> =
+                servers.filter(|(_, vault)| vault.role == Role::Standby && !vault.sealed).collect();
+            // One that has just started does not answer yet.
+            let is_silent =
+                |vault: &NodeServer| mounts.iter().any(|path| !vault.running.contains_key(path.as_str()));
+            if !standbys.iter().any(|(_, vault)| is_silent(vault)) {
+                let runs_it = |vault: &NodeServer| {
+                    mounts
+                        .iter()
+                        .filter_map(|path| vault.running.get(path.as_str()))
+                        .any(|it| it.version == version)
+                };
+                let with_it = standbys.into_iter().filter(|(_, vault)| runs_it(vault));
+                return Some(with_it.map(|(name, _)| name.clone()).collect());
+            }
+            if started.elapsed() >= LONGEST_WAIT || self.lost().is_some() {
+                return None;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// What keeps the version of an upgrade registered and in place after its mounts were moved back: a standby that runs it.

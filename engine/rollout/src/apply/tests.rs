@@ -41,6 +41,8 @@ struct State {
     lease: Option<watch::Sender<Option<LeaseLost>>>,
     /// After which change, counted from one, that right is lost.
     lost_after: Option<usize>,
+    /// For how many looks after the first change a standby does not say what it runs.
+    silence: usize,
     /// For how many looks the node that died is away then.
     absence: usize,
 }
@@ -56,7 +58,8 @@ impl Cluster {
         let observed = Observed { this_run: ThisRun::default(), ..brought };
         let (changes, unheld) = (Vec::new(), Vec::new());
         let (lease, lost_after) = (None, None);
-        let state = State { observed, changes, unheld, lease, lost_after, lost_answers: 0, absence: 0 };
+        let state =
+            State { observed, changes, unheld, lease, lost_after, lost_answers: 0, silence: 0, absence: 0 };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -203,6 +206,11 @@ impl Site for Cluster {
             if state.lost_answers == 0 && state.absence > 0 && !state.changes.is_empty() {
                 state.absence -= 1;
                 site.nodes.insert(NodeName::new("vault-2"), NodeObserved::not_ready("the pod has failed"));
+            }
+            if state.silence > 0 && state.changes.len() > 1 {
+                state.silence -= 1;
+                let node = site.nodes.get_mut(&NodeName::new("vault-1")).expect("a node");
+                node.vault.as_mut().expect("a server").running.clear();
             }
             Ok(site)
         })
