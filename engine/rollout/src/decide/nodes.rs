@@ -8,12 +8,13 @@ use crate::goal::{
 };
 use crate::observed::others::{OtherNode, OtherNodes};
 use crate::observed::site::{
-    Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion, Seal, SiteObserved,
+    Keeping, NodeName, NodeObserved, NodeServer, Presence, Restarts, Role, RunningVersion, Seal, SiteObserved,
 };
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
 use std::collections::{BTreeMap, BTreeSet};
+use vault_api::health::Product;
 use vault_api::raft::Suffrage;
 
 /// Every node can be looked at, and is unsealed.
@@ -268,12 +269,19 @@ pub(super) fn awaited(observed: &Observed, goal: &Goal, decision: &Decision) -> 
         Decision::Do(Step::RestartNode { node }) => absent(observed, |_| true)
             .or_else(|| of_unknown_seal(observed, goal, node))
             .or_else(|| unproven(observed, goal))
+            .or_else(|| silent(observed))
             .or_else(|| unsettled(observed)),
         Decision::Do(Step::HandOver { .. }) => absent(observed, |_| true).or_else(|| unsettled(observed)),
         Decision::Do(_) | Decision::Done if !restarted.is_empty() => {
             absent(observed, |name| restarted.contains(name))
                 .or_else(|| unproven(observed, goal))
+                .or_else(|| silent(observed).filter(|_| *decision == Decision::Done))
                 .or_else(|| unsettled(observed))
+        }
+        Decision::Done if goal.moves_nodes() => silent(observed),
+        // What a plan does not know of is unplanned later. In the hour in which things are broken, mounts come first.
+        Decision::Do(_) if goal.moves_nodes() && observed.this_run.steps == 0 && !goal.goes_back() => {
+            silent(observed)
         }
         Decision::Do(_) | Decision::Done | Decision::Wait(_) | Decision::Refuse(_) => None,
     }
@@ -292,6 +300,20 @@ fn absent(observed: &Observed, matters: impl Fn(&NodeName) -> bool) -> Option<Wa
         };
         Some(WaitingOn::Node { node: name.clone(), why })
     })
+}
+
+/// A standby that did not say what it runs: the question may have been lost, or the token be too new for it. Every server has mounts
+/// of its own, and only those of OpenBao run what they have started whatever the active one runs.
+fn silent(observed: &Observed) -> Option<WaitingOn> {
+    if observed.server.product != Product::OpenBao {
+        return None;
+    }
+    let is_silent =
+        |vault: &NodeServer| vault.role == Role::Standby && !vault.sealed && vault.running.is_empty();
+    let mut nodes = observed.site.as_ref()?.nodes.iter();
+    let (name, _) = nodes
+        .find(|(_, node)| node.presence == Presence::Ready && node.vault.as_ref().is_some_and(is_silent))?;
+    Some(WaitingOn::Node { node: name.clone(), why: "it does not say what it runs".to_owned() })
 }
 
 /// A node that is to be restarted and did not say who unseals it.

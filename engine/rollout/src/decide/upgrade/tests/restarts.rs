@@ -38,6 +38,28 @@ fn a_standby_is_restarted_only_while_every_other_node_serves() {
     }
 }
 
+/// A question that is lost is no proof, and a standby that is not planned for could not be restarted later.
+#[test]
+fn a_standby_that_does_not_say_what_it_runs_is_waited_for_before_anything_is_done_and_at_the_end() {
+    let mut observed = old_fleet();
+    observed.server.product = Product::OpenBao;
+    let goal = goal(without_canary());
+    let made = plan(&observed, &goal).expect("a plan");
+    let mut at_the_end = made.steps.iter().fold(observed.clone(), |then, step| then.after(step));
+    // It was not known that it had to be.
+    at_the_end.this_run.restarted.remove(&NodeName::new("vault-2"));
+    assert_eq!(decide(&at_the_end, &goal), Decision::Done);
+    for mut silent in [observed, at_the_end] {
+        node(&mut silent, "vault-2").vault.as_mut().expect("a server").running.clear();
+        match decide(&silent, &goal) {
+            Decision::Wait(on) => {
+                assert_eq!(on.to_string(), "waiting for vault-2: it does not say what it runs");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
 /// After the first of two standbys was restarted, while the second is stale.
 fn with_one_restarted() -> Observed {
     let mut observed = old_fleet();
