@@ -92,7 +92,9 @@ async fn checksums_alone_need_no_image_and_a_dry_run_writes_nothing() {
 #[tokio::test]
 async fn a_package_of_rust_is_built_static_and_its_binary_taken() {
     let folder = tempfile::tempdir().unwrap();
-    let kv = build::go_kv("v1.0.0").await;
+    // Not in the home of the user, into which what is packaged cannot look.
+    let kv = folder.path().join("kv");
+    fs::copy(build::go_kv("v1.0.0").await, &kv).unwrap();
     // Becomes a plugin that reports 1.0.0.
     let main = format!(
         "use std::os::unix::process::CommandExt;\nfn main() {{ panic!(\"{{}}\", std::process::Command::new({kv:?}).exec()) }}\n"
