@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Event, Goal, Observed, Outcome, Plan, QuorumLoss, SealedRestart, Step, Stop, ThisRun, World, apply,
-    observe, plan,
+    Event, Goal, Observed, Outcome, Plan, QuorumLoss, RestartConsent, SealedRestart, Step, Stop, ThisRun,
+    World, apply, observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -71,14 +71,12 @@ pub(crate) struct RestartArgs {
 }
 
 impl RestartArgs {
-    /// Whether nodes are restarted that do not unseal themselves.
-    pub(crate) fn sealed_restart(self) -> SealedRestart {
-        if self.allow_sealed_restart { SealedRestart::Allow } else { SealedRestart::Refuse }
-    }
-
-    /// Whether a node is restarted whose absence costs raft its quorum.
-    pub(crate) fn quorum_loss(self) -> QuorumLoss {
-        if self.allow_quorum_loss { QuorumLoss::Allow } else { QuorumLoss::Refuse }
+    /// Which restarts of nodes somebody has agreed to.
+    pub(crate) fn consent(self) -> RestartConsent {
+        RestartConsent {
+            sealed: if self.allow_sealed_restart { SealedRestart::Allow } else { SealedRestart::Refuse },
+            quorum_loss: if self.allow_quorum_loss { QuorumLoss::Allow } else { QuorumLoss::Refuse },
+        }
     }
 }
 

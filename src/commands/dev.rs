@@ -20,6 +20,7 @@ use std::time::Instant;
 use clap::{ArgAction, Args};
 use rollout::{Way, World};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use vault_plugin::host::Network;
 
 use self::child::{Child, Interrupt, Interrupts};
 use self::ready::Ready;
@@ -30,7 +31,6 @@ use crate::commands::ended::Ended;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
-use vault_plugin::host::Network;
 
 /// Which plugin, where, and for whom.
 #[derive(Debug, Args)]

@@ -14,8 +14,8 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Observed, Probed, QuorumLoss, Reload,
-    ReloadTarget, SealedRestart, Severity, World, diagnose, diagnose_binary, examine, explain,
+    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Observed, Probed, Reload, ReloadTarget,
+    RestartConsent, Severity, World, diagnose, diagnose_binary, examine, explain,
 };
 use serde::Serialize;
 
@@ -202,8 +202,8 @@ async fn cure(
     ui: &mut Ui,
 ) -> Result<(), CommandError> {
     // Who unseals nodes says so to `reload`.
-    let (sealed_restart, quorum_loss) = (SealedRestart::Refuse, QuorumLoss::Refuse);
-    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(mounts), sealed_restart, quorum_loss });
+    let restarts = RestartConsent::default();
+    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(mounts), restarts });
     carry_out(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
 }
 

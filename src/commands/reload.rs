@@ -41,8 +41,7 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Car
         None => ReloadTarget::Mounts(mounts),
     };
     let world = unless_interrupted(site::reach(context, None, None)).await?;
-    let (sealed_restart, quorum_loss) = (restarts.sealed_restart(), restarts.quorum_loss());
-    let goal = Goal::Reload(Reload { target, sealed_restart, quorum_loss });
+    let goal = Goal::Reload(Reload { target, restarts: restarts.consent() });
     let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
     Ok(CarriedReport::new(carried))
 }

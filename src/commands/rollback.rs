@@ -107,8 +107,7 @@ async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade
         survival: survival(image.map(|image| (image, None)), allow_ephemeral),
         placement: placement.placement(),
         rehearsal: Rehearsal::None,
-        sealed_restart: restarts.sealed_restart(),
-        quorum_loss: restarts.quorum_loss(),
+        restarts: restarts.consent(),
     };
     Ok((world, upgrade))
 }

@@ -185,7 +185,7 @@ impl<'a> Run<'a> {
                     let last = self.done.last().cloned();
                     return self.failed_between_steps(last, refusal.to_string(), StepEffect::Applied).await;
                 }
-                Decision::Wait(_) if cancel.is_cancelled() && !self.is_amid() && self.cut_off.is_none() => {
+                Decision::Wait(_) if cancel.is_cancelled() && !self.must_settle() => {
                     return Outcome::Interrupted { done: self.done, left: self.left.into() };
                 }
                 Decision::Wait(on) => {
@@ -244,7 +244,7 @@ impl<'a> Run<'a> {
             match decision {
                 Decision::Wait(on)
                     if started.elapsed() < longest(&on)
-                        && (!cancel.is_cancelled() || self.is_amid() || self.cut_off.is_some())
+                        && (!cancel.is_cancelled() || self.must_settle())
                         && self.lost().is_none() =>
                 {
                     if told.as_ref() != Some(&on) {
@@ -414,6 +414,11 @@ impl<'a> Run<'a> {
     fn changed(mut self, found: Step) -> Outcome {
         let left = effect::of_all(&self.done, &[]);
         Outcome::Changed { done: self.done, expected: self.left.pop_front(), found, left }
+    }
+
+    /// A wait is not given up while a run is amid something, or may be: what was cut off may have been carried out.
+    fn must_settle(&self) -> bool {
+        self.is_amid() || self.cut_off.is_some()
     }
 
     /// Between a switch and its reload the next failover would start what was never proven; and a canary that is left

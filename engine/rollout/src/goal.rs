@@ -47,10 +47,8 @@ pub struct Register {
     pub rewrite: Rewrite,
     /// Whether the version must still be there when a node is started anew.
     pub survival: Survival,
-    /// Whether nodes are restarted that do not unseal themselves.
-    pub sealed_restart: SealedRestart,
-    /// Whether a node is restarted whose absence costs raft its quorum.
-    pub quorum_loss: QuorumLoss,
+    /// Which restarts of nodes somebody has agreed to.
+    pub restarts: RestartConsent,
     /// What is known of nodes that this machine cannot look at.
     pub placement: Placement,
 }
@@ -141,10 +139,8 @@ pub enum Rewrite {
 pub struct Reload {
     /// Which mounts.
     pub target: ReloadTarget,
-    /// Whether nodes are restarted that do not unseal themselves.
-    pub sealed_restart: SealedRestart,
-    /// Whether a node is restarted whose absence costs raft its quorum.
-    pub quorum_loss: QuorumLoss,
+    /// Which restarts of nodes somebody has agreed to.
+    pub restarts: RestartConsent,
 }
 
 /// Which mounts to reload.
@@ -179,6 +175,15 @@ pub enum QuorumLoss {
     Refuse,
     /// Yes: somebody accepts the pause.
     Allow,
+}
+
+/// Which restarts of nodes somebody has agreed to that are refused otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RestartConsent {
+    /// Of nodes that do not unseal themselves.
+    pub sealed: SealedRestart,
+    /// Of a node whose absence costs raft its quorum.
+    pub quorum_loss: QuorumLoss,
 }
 
 /// Path of a mount, with its trailing slash.
@@ -240,23 +245,13 @@ impl Goal {
 }
 
 impl Goal {
-    /// Whether nodes are restarted that do not unseal themselves.
-    pub(crate) fn sealed_restart(&self) -> SealedRestart {
+    /// Which restarts of nodes somebody has agreed to.
+    pub(crate) fn restarts(&self) -> RestartConsent {
         match self {
-            Self::Register(register) => register.sealed_restart,
-            Self::Upgrade(upgrade) => upgrade.sealed_restart,
-            Self::Reload(reload) => reload.sealed_restart,
-            Self::Deregister(_) | Self::Collect(_) => SealedRestart::Refuse,
-        }
-    }
-
-    /// Whether a node is restarted whose absence costs raft its quorum.
-    pub(crate) fn quorum_loss(&self) -> QuorumLoss {
-        match self {
-            Self::Register(register) => register.quorum_loss,
-            Self::Upgrade(upgrade) => upgrade.quorum_loss,
-            Self::Reload(reload) => reload.quorum_loss,
-            Self::Deregister(_) | Self::Collect(_) => QuorumLoss::Refuse,
+            Self::Register(register) => register.restarts,
+            Self::Upgrade(upgrade) => upgrade.restarts,
+            Self::Reload(reload) => reload.restarts,
+            Self::Deregister(_) | Self::Collect(_) => RestartConsent::default(),
         }
     }
 

@@ -41,8 +41,8 @@ pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift,
 pub use event::Event;
 pub use goal::{
     Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Placement, Plugin,
-    QuorumLoss, Register, Rehearsal, Reload, ReloadTarget, Rewrite, SealedRestart, Survival, Target, Trial,
-    Upgrade, Versions, Wanted, WriteGoal,
+    QuorumLoss, Register, Rehearsal, Reload, ReloadTarget, RestartConsent, Rewrite, SealedRestart, Survival,
+    Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
 };
 pub use observe::{
     ObserveError, Way, World, examine, is_of_this_machine, observe, observe_again, observe_server, survey,

@@ -23,12 +23,12 @@ enum Bypass {
     Everything,
     Network { address: IpAddr, prefix: u8 },
     Address { address: IpAddr, port: Option<String> },
-    Domain { name: String, scope: Scope, port: Option<String> },
+    Domain { name: String, names: Names, port: Option<String> },
 }
 
 /// Which names a domain of `NO_PROXY` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scope {
+enum Names {
     /// `example.com`.
     NameAndSubdomains,
     /// `.example.com` and `*.example.com`.
@@ -92,13 +92,13 @@ impl Bypass {
             return Some(Self::Address { address: address.to_canonical(), port });
         }
         let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
-        let (name, scope) = match host.strip_prefix('.') {
-            Some(name) => (name, Scope::Subdomains),
-            None => (host, Scope::NameAndSubdomains),
+        let (name, names) = match host.strip_prefix('.') {
+            Some(name) => (name, Names::Subdomains),
+            None => (host, Names::NameAndSubdomains),
         };
         // A URL has the ASCII form of a name in other letters.
         let name = idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_owned());
-        (!host.is_empty()).then_some(Self::Domain { name, scope, port })
+        (!host.is_empty()).then_some(Self::Domain { name, names, port })
     }
 
     fn covers(&self, host: &str, host_address: Option<IpAddr>, host_port: &str) -> bool {
@@ -107,9 +107,9 @@ impl Bypass {
             (Self::Everything, _) => true,
             (Self::Network { address, prefix }, Some(host)) => is_within(*address, *prefix, host),
             (Self::Address { address, port }, Some(host)) => *address == host && is_at(port),
-            (Self::Domain { name, scope, port }, None) => {
+            (Self::Domain { name, names, port }, None) => {
                 let matches = match host.strip_suffix(name.as_str()) {
-                    Some("") => *scope == Scope::NameAndSubdomains,
+                    Some("") => *names == Names::NameAndSubdomains,
                     Some(subdomain) => subdomain.ends_with('.'),
                     None => false,
                 };

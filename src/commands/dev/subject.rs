@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use clap::{ArgAction, Args};
 use dev_vault::TokenService;
 use rollout::{
-    Binary, Downgrade, MountGoal, MountPath, Placement, Plugin, Probe, Probed, QuorumLoss, Register, Rewrite,
-    SealedRestart, Survival, Version, Wanted, WriteGoal,
+    Binary, Downgrade, MountGoal, MountPath, Placement, Plugin, Probe, Probed, Register, RestartConsent,
+    Rewrite, Survival, Version, Wanted, WriteGoal,
 };
 use vault_api::Secret;
 use vault_api::catalog::PluginType;
@@ -129,8 +129,7 @@ impl Subject {
             downgrade: Downgrade::Allow,
             rewrite: Rewrite::Unreadable,
             survival: Survival::NotNeeded,
-            sealed_restart: SealedRestart::Refuse,
-            quorum_loss: QuorumLoss::Refuse,
+            restarts: RestartConsent::default(),
             placement: Placement::ThisNodeOnly,
         };
         Ok(Subject { register, sample })

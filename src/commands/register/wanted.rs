@@ -145,12 +145,9 @@ pub(super) async fn gather(
     let downgrade = if flags.allow_downgrade { Downgrade::Allow } else { Downgrade::Refuse };
     let rewrite = if flags.rewrite { Rewrite::Unreadable } else { Rewrite::Never };
     let survival = survival(flags.image.map(|image| (image, None)), flags.allow_ephemeral);
-    let (sealed_restart, quorum_loss) = (flags.restarts.sealed_restart(), flags.restarts.quorum_loss());
+    let restarts = flags.restarts.consent();
     let placement = flags.placement.placement();
-    Ok((
-        world,
-        Register { plugin, mounts, downgrade, rewrite, survival, sealed_restart, quorum_loss, placement },
-    ))
+    Ok((world, Register { plugin, mounts, downgrade, rewrite, survival, restarts, placement }))
 }
 
 /// What is to be there when a node is started anew, as flags say it.

@@ -204,8 +204,7 @@ pub(super) async fn gather(
         survival,
         placement: flags.placement.placement(),
         rehearsal: if flags.rehearse_failover { Rehearsal::EveryNode } else { Rehearsal::None },
-        sealed_restart: flags.restarts.sealed_restart(),
-        quorum_loss: flags.restarts.quorum_loss(),
+        restarts: flags.restarts.consent(),
     };
     Ok((world, upgrade, taken))
 }

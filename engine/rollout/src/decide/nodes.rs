@@ -245,7 +245,7 @@ pub(super) fn restart_refused(observed: &Observed, goal: &Goal, step: &Step) -> 
 fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
     let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
-    (vault.seal == Seal::Shamir && goal.sealed_restart() == SealedRestart::Refuse)
+    (vault.seal == Seal::Shamir && goal.restarts().sealed == SealedRestart::Refuse)
         .then(|| Refusal::StaysSealed.on(node))
 }
 
@@ -319,7 +319,7 @@ fn silent(observed: &Observed) -> Option<WaitingOn> {
 /// A node that is to be restarted and did not say who unseals it.
 fn of_unknown_seal(observed: &Observed, goal: &Goal, node: &NodeName) -> Option<WaitingOn> {
     let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
-    let matters = vault.seal == Seal::NotKnown && goal.sealed_restart() == SealedRestart::Refuse;
+    let matters = vault.seal == Seal::NotKnown && goal.restarts().sealed == SealedRestart::Refuse;
     let why = "it does not say whether it unseals itself".to_owned();
     matters.then(|| WaitingOn::Node { node: node.clone(), why })
 }

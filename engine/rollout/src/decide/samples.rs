@@ -11,8 +11,8 @@ use vault_api::health::Product;
 use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
 use crate::compare::Comparison;
 use crate::goal::{
-    Canary, Downgrade, Goal, MountGoal, Placement, Plugin, QuorumLoss, Register, Rehearsal, Rewrite,
-    SealedRestart, Survival, Target, Upgrade, Wanted, WriteGoal,
+    Canary, Downgrade, Goal, MountGoal, Placement, Plugin, Register, Rehearsal, RestartConsent, Rewrite,
+    Survival, Target, Upgrade, Wanted, WriteGoal,
 };
 use crate::observed::others::OtherNodes;
 use crate::observed::site::{
@@ -150,8 +150,7 @@ pub(crate) fn register() -> Register {
         downgrade: Downgrade::Refuse,
         rewrite: Rewrite::Never,
         survival: Survival::Needed,
-        sealed_restart: SealedRestart::Refuse,
-        quorum_loss: QuorumLoss::Refuse,
+        restarts: RestartConsent::default(),
         placement: Placement::default(),
     }
 }
@@ -201,7 +200,6 @@ pub(crate) fn upgrade() -> Upgrade {
         survival: Survival::Needed,
         placement: Placement::default(),
         rehearsal: Rehearsal::None,
-        sealed_restart: SealedRestart::Refuse,
-        quorum_loss: QuorumLoss::Refuse,
+        restarts: RestartConsent::default(),
     }
 }

@@ -5,7 +5,7 @@ use vault_api::pins::Pin;
 use super::samples::{SHA, bare_server, empty_node, goal, holder, register, server_with};
 use super::*;
 use crate::binary::{Elf, Format, Linkage, Machine, Probe};
-use crate::goal::{Deregister, Downgrade, Placement, QuorumLoss, Register, SealedRestart, Versions};
+use crate::goal::{Deregister, Downgrade, Placement, Register, RestartConsent, Versions};
 use crate::observed::others::{OtherNode, OtherNodes};
 use crate::observed::site::{Exposure, NodeName, NodeObserved, SiteKind, SiteState};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
@@ -145,8 +145,7 @@ fn without_an_active_node_it_waits() {
 fn a_reload_happens_once_and_is_proven() {
     let goal = Goal::Reload(Reload {
         target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
-        sealed_restart: SealedRestart::Refuse,
-        quorum_loss: QuorumLoss::Refuse,
+        restarts: RestartConsent::default(),
     });
     let observed = server_with("1.2.3", SHA);
     let Decision::Do(step) = decide(&observed, &goal) else { panic!("nothing to do") };
@@ -369,8 +368,7 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     );
     let reload = Goal::Reload(Reload {
         target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
-        sealed_restart: SealedRestart::Refuse,
-        quorum_loss: QuorumLoss::Refuse,
+        restarts: RestartConsent::default(),
     });
     let observed = latest("1.2.3", SHA);
     let reloaded = observed.after(&Step::ReloadMount { path: "custom".parse().expect("a path") });

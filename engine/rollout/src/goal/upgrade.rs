@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{Downgrade, MountPath, Placement, Plugin, QuorumLoss, SealedRestart, WriteGoal};
+use super::{Downgrade, MountPath, Placement, Plugin, RestartConsent, WriteGoal};
 use crate::version::Version;
 
 /// Goal of `upgrade` and of `rollback`.
@@ -28,10 +28,8 @@ pub struct Upgrade {
     pub placement: Placement,
     /// Whether every node is made the active one, at the end.
     pub rehearsal: Rehearsal,
-    /// Whether nodes are restarted that do not unseal themselves.
-    pub sealed_restart: SealedRestart,
-    /// Whether a node is restarted whose absence costs raft its quorum.
-    pub quorum_loss: QuorumLoss,
+    /// Which restarts of nodes somebody has agreed to.
+    pub restarts: RestartConsent,
 }
 
 /// Whether a version must still be there when a node is started anew.
@@ -173,8 +171,7 @@ mod tests {
             survival: Survival::Needed,
             placement: Placement::default(),
             rehearsal: Rehearsal::None,
-            sealed_restart: SealedRestart::Refuse,
-            quorum_loss: QuorumLoss::Refuse,
+            restarts: RestartConsent::default(),
         };
         let path = upgrade.canary_path();
         assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");

@@ -7,8 +7,8 @@ use std::time::Duration;
 use harness::{Gate, UpdateStrategy, eventually, in_time};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{
-    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, QuorumLoss, Reload, ReloadTarget,
-    SealedRestart, Site, SiteError, ThisRun, Unready, Way, World, apply, observe, plan,
+    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget,
+    RestartConsent, Site, SiteError, ThisRun, Unready, Way, World, apply, observe, plan,
 };
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
@@ -108,8 +108,7 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
     let paths = ["first", "second"].map(|path| path.parse().unwrap());
     let goal = Goal::Reload(Reload {
         target: ReloadTarget::Mounts(paths.to_vec()),
-        sealed_restart: SealedRestart::Refuse,
-        quorum_loss: QuorumLoss::Refuse,
+        restarts: RestartConsent::default(),
     });
     let observed = observe(&world, Some(&goal), &ThisRun::default()).await.unwrap();
     let plan = plan(&observed, &goal).unwrap();

@@ -13,7 +13,7 @@ use crate::step::Step;
 /// written until it is back.
 pub(super) fn loses_quorum(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
-    if goal.quorum_loss() == QuorumLoss::Allow {
+    if goal.restarts().quorum_loss == QuorumLoss::Allow {
         return None;
     }
     let voters = voters_with(observed, node)?;

@@ -5,7 +5,9 @@ use vault_api::pins::Pin;
 use super::super::samples::{SHA, holder, old_fleet, register, server_with, upgrade};
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
-use crate::goal::{Goal, QuorumLoss, Rehearsal, Reload, ReloadTarget, SealedRestart, Survival, Trial};
+use crate::goal::{
+    Goal, QuorumLoss, Rehearsal, Reload, ReloadTarget, RestartConsent, SealedRestart, Survival, Trial,
+};
 use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
 use crate::observed::{Pins, ThisRun};
 
@@ -200,9 +202,9 @@ fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
     );
 }
 
-fn reload(sealed_restart: SealedRestart) -> Goal {
-    let quorum_loss = QuorumLoss::Refuse;
-    Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]), sealed_restart, quorum_loss })
+fn reload(sealed: SealedRestart) -> Goal {
+    let restarts = RestartConsent { sealed, ..RestartConsent::default() };
+    Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]), restarts })
 }
 
 #[test]

@@ -203,7 +203,10 @@ fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
 /// [`reload`] of one plugin by somebody who accepts that nothing can be written for a while.
 fn reload_without_quorum() -> Goal {
     match reload(SealedRestart::Refuse) {
-        Goal::Reload(reload) => Goal::Reload(Reload { quorum_loss: QuorumLoss::Allow, ..reload }),
+        Goal::Reload(reload) => Goal::Reload(Reload {
+            restarts: RestartConsent { quorum_loss: QuorumLoss::Allow, ..reload.restarts },
+            ..reload
+        }),
         other => other,
     }
 }
