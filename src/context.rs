@@ -196,7 +196,10 @@ impl Context {
                 .map_err(|error| CommandError::usage("could not read VAULT_CLIENT_TIMEOUT").because(error))?;
         }
         config.timeout = timeout.unwrap_or(config.timeout);
-        config.proxies = Proxies::from_variables(variable);
+        config.proxies = match setting("PROXY_ADDR").or_else(|| setting("HTTP_PROXY")) {
+            Some(address) => Proxies::explicit(&address),
+            None => Proxies::from_variables(variable),
+        };
         Ok(config)
     }
 }

@@ -119,6 +119,52 @@ async fn no_proxy_is_read_with_the_rules_of_go() {
     }
 }
 
+/// The variables of Vault's own client, which say nothing of any other server.
+#[tokio::test]
+async fn a_proxy_that_is_named_for_vault_comes_first_and_for_vault_alone() {
+    let run = async |vault: &str, variables: &[(&str, &str)]| {
+        let (proxy, other) = (Proxy::start().await, Proxy::start().await);
+        let program = Program::new(BINARY).env("VAULT_ADDR", vault).env("VAULT_TOKEN", "s.a-token");
+        let program = variables.iter().fold(other.of(program), |program, (name, value)| {
+            let value = value.replace("<proxy>", &proxy.address).replace("<other>", &other.address);
+            program.env(*name, value)
+        });
+        let output = program.run(["status"]).await;
+        (proxy.heard(), other.heard(), output)
+    };
+    let elsewhere = "http://vault.example.test:8200";
+    for variables in [
+        &[("VAULT_PROXY_ADDR", "http://<proxy>")][..],
+        &[("VAULT_HTTP_PROXY", "http://<proxy>")],
+        &[("BAO_PROXY_ADDR", "<proxy>")],
+        &[("VAULT_PROXY_ADDR", "http://<proxy>"), ("VAULT_HTTP_PROXY", "http://<other>")],
+        &[("VAULT_PROXY_ADDR", "http://<proxy>"), ("NO_PROXY", "*")],
+    ] {
+        let (heard, other, output) = run(elsewhere, variables).await;
+        assert!(heard.contains("http://vault.example.test:8200/"), "{variables:?} {heard} {output:?}");
+        assert_eq!(other, "", "{variables:?}");
+    }
+    let (heard, other, output) = run("http://127.0.0.1:1", &[("VAULT_PROXY_ADDR", "http://<proxy>")]).await;
+    assert_eq!((heard.as_str(), other.as_str()), ("", ""), "never for this machine: {output:?}");
+
+    for unusable in ["socks5://me:hunter2@<proxy>", "http://me:hunter2@"] {
+        let (heard, other, output) = run(elsewhere, &[("VAULT_PROXY_ADDR", unusable)]).await;
+        assert_eq!((heard.as_str(), other.as_str()), ("", ""), "{output:?}");
+        assert_eq!(output.code, Some(2), "{output:?}");
+        assert!(output.stderr.contains("VAULT_PROXY_ADDR"), "{output:?}");
+        assert!(!output.stderr.contains("hunter2"), "{output:?}");
+    }
+
+    // The API server is none of Vault's.
+    let (proxy, other) = (Proxy::start().await, Proxy::start().await);
+    let program = other.of(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token"));
+    let program = program.env("VAULT_PROXY_ADDR", format!("http://{}", proxy.address));
+    kubeconfig(&program, "https://api.example.test:6443", "");
+    let output = program.run(["status", "-n", "vault", "--kubeconfig", "kubeconfig"]).await;
+    assert_eq!(proxy.heard(), "", "{output:?}");
+    assert!(other.heard().starts_with("CONNECT api.example.test:6443 "), "{output:?}");
+}
+
 /// A kubeconfig of a cluster at this address.
 fn kubeconfig(program: &Program, server: &str, more: &str) {
     let text = format!(

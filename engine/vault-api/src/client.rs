@@ -42,6 +42,10 @@ impl Client {
     /// Reads the files that `config` names and sets up TLS; connects to nothing yet.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
         let mut base = address(&config.address)?;
+        if let Some(proxy) = config.proxies.explicit_address() {
+            // The library would go past a proxy that it cannot use.
+            address(proxy.expose()).map_err(|_| ClientError::Proxy)?;
+        }
         let mut headers = headers(config)?;
         let mut alias = None;
         if let Some(server_name) = &config.tls_server_name {
@@ -488,6 +492,15 @@ mod tests {
         let error = Client::new(&config).expect_err("a line break cannot be sent");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
         config.token = Some(Secret::new("hunter2"));
+        for proxy in
+            ["socks5://me:hunter2@proxy:1080", "http://me:hunter2@", "http://me:hunter2@1.2.3.999", ""]
+        {
+            config.proxies = Proxies::explicit(proxy);
+            let error = Client::new(&config).expect_err("a proxy that cannot be used");
+            assert!(matches!(error, ClientError::Proxy), "{error:?}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
+        }
+        config.proxies = Proxies::default();
         let client = Client::new(&config).expect("a client");
         assert!(!format!("{client:?} {config:?}").contains("hunter2"));
         config.client_cert = Some("c.pem".into());

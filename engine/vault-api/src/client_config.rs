@@ -74,6 +74,11 @@ pub enum ClientError {
         /// Which setting.
         what: &'static str,
     },
+    /// A proxy for all requests that cannot be used. Its address is not repeated, as it may hold a password.
+    #[error(
+        "VAULT_PROXY_ADDR or VAULT_HTTP_PROXY is not the address of an HTTP proxy, such as http://proxy.example.com:3128"
+    )]
+    Proxy,
     /// A file could not be read.
     #[error("could not read {path}")]
     File {

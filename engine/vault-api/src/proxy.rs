@@ -1,5 +1,6 @@
 //! Which requests go to a proxy: `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` with the rules of Go's
-//! `golang.org/x/net/http/httpproxy`, which `vault`, `bao` and `kubectl` follow.
+//! `golang.org/x/net/http/httpproxy`, which `vault`, `bao` and `kubectl` follow. Before them comes a proxy that is named for Vault
+//! alone.
 //!
 //! Libraries for Rust follow those of curl. They differ where it matters: a server that `NO_PROXY` names for `vault` would be
 //! reached by the proxy, which reads the token where the server speaks plain HTTP.
@@ -15,6 +16,8 @@ pub struct Proxies {
     http: Option<Secret>,
     https: Option<Secret>,
     bypass: Vec<Bypass>,
+    /// Set by [`Proxies::explicit`].
+    is_explicit: bool,
 }
 
 /// One entry of `NO_PROXY`.
@@ -46,7 +49,21 @@ impl Proxies {
             http: value("HTTP_PROXY").filter(|_| !is_cgi).map(Secret::new),
             https: value("HTTPS_PROXY").map(Secret::new),
             bypass: value("NO_PROXY").unwrap_or_default().split(',').filter_map(Bypass::parse).collect(),
+            is_explicit: false,
         }
+    }
+
+    /// One proxy for all requests, whatever their scheme and host, as `VAULT_PROXY_ADDR` names it: a URL, or `HOST:PORT` of one that
+    /// speaks HTTP. Vault's client sends it requests to this machine too; ours never does.
+    pub fn explicit(address: &str) -> Self {
+        let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
+        let proxy = Some(Secret::new(address));
+        Self { http: proxy.clone(), https: proxy, bypass: Vec::new(), is_explicit: true }
+    }
+
+    /// The proxy for all requests, if there is one.
+    pub(crate) fn explicit_address(&self) -> Option<&Secret> {
+        self.http.as_ref().filter(|_| self.is_explicit)
     }
 
     /// The address of the proxy for requests of a scheme, whatever the host.
@@ -279,8 +296,24 @@ mod tests {
     }
 
     #[test]
+    fn an_explicit_proxy_is_for_every_server_but_this_machine() {
+        let proxies = Proxies::explicit("proxy:3128");
+        for scheme in ["http", "https"] {
+            assert_eq!(chosen(&proxies, scheme, "vault.example.com", Some(8200)), Some("http://proxy:3128"));
+            assert_eq!(chosen(&proxies, scheme, "10.1.2.3", None), Some("http://proxy:3128"));
+            for here in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
+                assert_eq!(chosen(&proxies, scheme, here, Some(8200)), None, "{here}");
+            }
+        }
+        let with_scheme = Proxies::explicit("https://proxy:3129");
+        assert_eq!(chosen(&with_scheme, "http", "vault.example.com", None), Some("https://proxy:3129"));
+    }
+
+    #[test]
     fn the_password_of_a_proxy_is_not_shown() {
-        let proxies = proxies(&[("HTTP_PROXY", "http://me:hunter2@proxy:3128")]);
-        assert!(!format!("{proxies:?}").contains("hunter2"));
+        let of_environment = proxies(&[("HTTP_PROXY", "http://me:hunter2@proxy:3128")]);
+        for proxies in [of_environment, Proxies::explicit("me:hunter2@proxy:3128")] {
+            assert!(!format!("{proxies:?}").contains("hunter2"));
+        }
     }
 }

@@ -21,9 +21,19 @@ pub(super) struct Child {
 /// What the command finds in its environment, beside ours: how to reach the host.
 const ADDRESS: &str = "VAULT_ADDR";
 const TOKEN: &str = "VAULT_TOKEN";
-/// Variables that lead a client to another server or another namespace.
-pub(super) const ELSEWHERE: [&str; 6] =
-    ["BAO_ADDR", "BAO_TOKEN", "BAO_NAMESPACE", "VAULT_NAMESPACE", "VAULT_AGENT_ADDR", "BAO_AGENT_ADDR"];
+/// Variables that lead a client to another server or another namespace, or to a proxy that does not reach this machine.
+pub(super) const ELSEWHERE: [&str; 10] = [
+    "BAO_ADDR",
+    "BAO_TOKEN",
+    "BAO_NAMESPACE",
+    "VAULT_NAMESPACE",
+    "VAULT_AGENT_ADDR",
+    "BAO_AGENT_ADDR",
+    "VAULT_PROXY_ADDR",
+    "BAO_PROXY_ADDR",
+    "VAULT_HTTP_PROXY",
+    "BAO_HTTP_PROXY",
+];
 
 impl Child {
     /// To be called on the thread that lives as long as the process, as [`tied`] says.
