@@ -353,6 +353,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// older than `min_age`, and of all entries when the mount goes away; an entry is removed when it succeeds and tried again when it
     /// fails, with a line of level error in the log.
     ///
+    /// A host cancels a rollback after 90 s and asks again every minute. After 45 s no further entry is begun; the next rollback goes on
+    /// with those that are left.
+    ///
     /// ```
     /// # use std::time::Duration;
     /// # use serde_json::Value;

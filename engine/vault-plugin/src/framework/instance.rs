@@ -1,10 +1,11 @@
 //! One mount at work: routes a request to its handler in the order of `sdk/framework`'s `HandleRequest`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::context::{Context, Mounted};
 use super::engine::{Compiled, Rollback};
@@ -23,9 +24,16 @@ use crate::logical::{
 
 type Captures<'a> = Vec<(&'a str, &'a str)>;
 
+/// For how long a rollback begins to undo further entries: half of the 90 s after which hosts cancel a request
+/// (`DefaultMaxRequestDuration`), so that the entry that begins last has the other half.
+const ROLLBACK_BUDGET: Duration = Duration::from_secs(45);
+
 pub(crate) struct Instance<S> {
     engine: Arc<Compiled<S>>,
     mount: Arc<Mounted<S>>,
+    /// The id of the write-ahead entry whose undoing began last. The next rollback begins after it, so that entries that take long and
+    /// stay do not keep the others from their turn.
+    last_undone: Mutex<Option<String>>,
 }
 
 impl<S: Send + Sync + 'static> Instance<S> {
@@ -33,7 +41,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
         let state = (engine.state)();
         let seal_wraps_wal = engine.special.seal_wrap_storage.iter().any(|key| key == wal::PREFIX);
         let mount = Mounted { state, config, locks: KeyedLocks::default(), seal_wraps_wal };
-        Instance { engine, mount: Arc::new(mount) }
+        Instance { engine, mount: Arc::new(mount), last_undone: Mutex::default() }
     }
 
     fn context(&self, request: Request) -> Context<S> {
@@ -173,6 +181,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
         if self.engine.periodic.is_none() && self.engine.rollback.is_none() {
             return Err(Error::UnsupportedOperation);
         }
+        let started = Instant::now();
         let immediate = request.data.contains_key("immediate");
         let cx = self.context(request);
         if let Err(error) = cx.require_writable().await {
@@ -183,7 +192,7 @@ impl<S: Send + Sync + 'static> Instance<S> {
             None => Ok(()),
         };
         let undone = match &self.engine.rollback {
-            Some(rollback) => undo_all(rollback, &cx, immediate).await,
+            Some(rollback) => self.undo_all(rollback, &cx, immediate, started + ROLLBACK_BUDGET).await,
             None => Ok(()),
         };
         worked?;
@@ -192,6 +201,42 @@ impl<S: Send + Sync + 'static> Instance<S> {
             Err(error) if error.is_read_only() => Err(error),
             Err(error) => Ok(Some(Response::error(error.to_string()))),
         }
+    }
+
+    /// Undoes one entry after the other until `deadline`, and at least one.
+    async fn undo_all(
+        &self,
+        rollback: &Rollback<S>,
+        cx: &Context<S>,
+        immediate: bool,
+        deadline: Instant,
+    ) -> Result<(), Error> {
+        let mut ids = wal::list(cx.storage()).await?;
+        // A mount that goes away is asked once more, without `immediate`, and its storage is cleared whatever it answers.
+        let is_last = !ids.is_empty() && is_tainted(cx).await;
+        let age = if immediate || is_last { None } else { Some(rollback.min_age) };
+        ids.sort_unstable();
+        if let Some(last) = &*self.last_undone.lock().unwrap_or_else(PoisonError::into_inner) {
+            let next = ids.partition_point(|id| id <= last);
+            ids.rotate_left(next);
+        }
+        let mut failed = Vec::new();
+        for (done, id) in ids.iter().enumerate() {
+            if done > 0 && Instant::now() >= deadline {
+                log_left(cx, &ids[done..], is_last);
+                break;
+            }
+            *self.last_undone.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
+            if let Err(error) = undo_one(rollback, cx, id, age).await {
+                if error.is_read_only() {
+                    return Err(error);
+                }
+                // Hosts drop the error response of a rollback without a word.
+                cx.logger().error(format!("cannot roll back write-ahead entry {id}: {error}"));
+                failed.push(format!("write-ahead entry {id}: {error}"));
+            }
+        }
+        if failed.is_empty() { Ok(()) } else { Err(Error::internal(failed.join("; "))) }
     }
 
     async fn rotated(&self, request: Request) -> Result<Option<Response>, Error> {
@@ -254,35 +299,25 @@ fn or_error_response(answer: Result<Option<Response>, Error>) -> Result<Option<R
     }
 }
 
-async fn undo_all<S: Send + Sync + 'static>(
-    rollback: &Rollback<S>,
-    cx: &Context<S>,
-    immediate: bool,
-) -> Result<(), Error> {
-    let ids = wal::list(cx.storage()).await?;
-    // A mount that goes away is asked once more, without `immediate`, and its storage is cleared whatever it answers.
-    let immediate = immediate || (!ids.is_empty() && is_tainted(cx).await);
-    let age = if immediate { None } else { Some(rollback.min_age) };
-    let mut failed = Vec::new();
-    for id in ids {
-        if let Err(error) = undo_one(rollback, cx, &id, age).await {
-            if error.is_read_only() {
-                return Err(error);
-            }
-            // Hosts drop the error response of a rollback without a word.
-            cx.logger().error(format!("cannot roll back write-ahead entry {id}: {error}"));
-            failed.push(format!("write-ahead entry {id}: {error}"));
-        }
-    }
-    if failed.is_empty() { Ok(()) } else { Err(Error::internal(failed.join("; "))) }
-}
-
 /// A host that cannot say so is asked again in a minute.
 async fn is_tainted<S: Send + Sync + 'static>(cx: &Context<S>) -> bool {
     cx.system().tainted().await.unwrap_or_else(|error| {
         cx.logger().warn(format!("cannot ask whether the mount goes away: {error}"));
         false
     })
+}
+
+/// Logs which entries a rollback had no time for.
+fn log_left<S: Send + Sync + 'static>(cx: &Context<S>, ids: &[String], is_last: bool) {
+    let took = format!("a rollback undoes entries for {} s", ROLLBACK_BUDGET.as_secs());
+    if is_last {
+        cx.logger().error(format!(
+            "{took}; these write-ahead entries are not rolled back and go with the mount: {}",
+            ids.join(", ")
+        ));
+    } else {
+        cx.logger().info(format!("{took}; {} write-ahead entries are left to the next one", ids.len()));
+    }
 }
 
 async fn undo_one<S: Send + Sync + 'static>(

@@ -10,4 +10,5 @@ mod go_plugins;
 mod hardening;
 mod host;
 mod logins;
+mod rollback;
 mod trouble;
