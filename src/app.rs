@@ -20,13 +20,20 @@ pub struct App {
     #[command(flatten)]
     global: GlobalArgs,
     #[command(subcommand)]
-    command: Option<Command>,
+    command: Option<Invocation>,
+}
+
+/// Which runtime a command runs on.
+#[derive(Debug, Subcommand)]
+enum Invocation {
+    /// Be the plugin; Vault and OpenBao start this, people do not
+    Serve(serve::ServeArgs),
+    #[command(flatten)]
+    Tool(Command),
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Be the plugin; Vault and OpenBao start this, people do not
-    Serve(serve::ServeArgs),
     /// Run a plugin in a development host, registered, mounted and tried; needs no server
     Dev(Box<dev::DevArgs>),
     /// Show what a plugin is and offers, or what differs between two; needs no server
@@ -86,11 +93,16 @@ pub fn main() -> ExitCode {
     let mut ui = Ui::new(global.output, global.verbosity());
     let command = match command {
         Some(command) => command,
-        None if serve::started_by_a_host() => Command::Serve(serve::ServeArgs {}),
+        None if serve::started_by_a_host() => Invocation::Serve(serve::ServeArgs {}),
         None => {
             ui.say(&App::command().render_help().to_string());
             return Kind::Usage.exit_code();
         }
+    };
+    let command = match command {
+        // On a runtime of its own, which starts its threads once the process is hardened.
+        Invocation::Serve(args) => return finish(serve::run(args), &mut ui),
+        Invocation::Tool(command) => command,
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -106,7 +118,6 @@ pub fn main() -> ExitCode {
 
 async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode {
     match command {
-        Command::Serve(args) => finish(serve::run(args).await, ui),
         Command::Dev(args) => finish(dev::run(*args, context, ui).await, ui),
         Command::Manifests(args) => finish(manifests::run(*args, context).await, ui),
         Command::Inspect(args) => finish(inspect::run(args, context, ui).await, ui),

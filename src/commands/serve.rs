@@ -26,12 +26,12 @@ pub fn started_by_a_host() -> bool {
 ///
 /// # Errors
 /// When it was started by hand, and when the host cannot be served.
-pub async fn run(args: ServeArgs) -> Result<Served, CommandError> {
+pub fn run(args: ServeArgs) -> Result<Served, CommandError> {
     let ServeArgs {} = args;
     if !started_by_a_host() {
         return Err(by_hand());
     }
-    vault_plugin::serve(token_engine::engine).await.map(|()| Served {}).map_err(|error| match error {
+    vault_plugin::serve(token_engine::engine).map(|()| Served {}).map_err(|error| match error {
         vault_plugin::ServeError::NotAPluginHost => by_hand(),
         error => CommandError::failed("could not serve the host").because(error),
     })

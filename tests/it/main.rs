@@ -11,6 +11,7 @@ mod creds_watch;
 mod dev;
 mod doctor;
 mod foreign;
+mod hardening;
 mod host;
 mod house;
 mod inspect;

@@ -11,9 +11,8 @@ use vault_plugin::logical::{Error, Operation, Request, SpecialPaths, SystemViewE
 /// The variable that names the file: one line of JSON a request is appended to it.
 const FILE: &str = "REQUEST_LOG";
 
-#[tokio::main]
-async fn main() -> Result<(), vault_plugin::ServeError> {
-    vault_plugin::serve(engine).await
+fn main() -> Result<(), vault_plugin::ServeError> {
+    vault_plugin::serve(engine)
 }
 
 fn engine() -> Engine<()> {

@@ -31,9 +31,8 @@ struct Guest {
     role: String,
 }
 
-#[tokio::main]
-async fn main() -> Result<(), vault_plugin::ServeError> {
-    vault_plugin::serve(engine).await
+fn main() -> Result<(), vault_plugin::ServeError> {
+    vault_plugin::serve(engine)
 }
 
 fn engine() -> Engine<Doorman> {

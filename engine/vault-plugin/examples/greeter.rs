@@ -23,9 +23,8 @@ struct Named {
     name: String,
 }
 
-#[tokio::main]
-async fn main() -> Result<(), vault_plugin::ServeError> {
-    vault_plugin::serve(engine).await
+fn main() -> Result<(), vault_plugin::ServeError> {
+    vault_plugin::serve(engine)
 }
 
 fn engine() -> Engine<Greeter> {

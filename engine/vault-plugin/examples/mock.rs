@@ -9,9 +9,8 @@ use vault_plugin::logical::{Error, Operation, SpecialPaths, StorageEntry};
 /// What is in memory until it is invalidated.
 struct Mock(Mutex<String>);
 
-#[tokio::main]
-async fn main() -> Result<(), vault_plugin::ServeError> {
-    vault_plugin::serve(engine).await
+fn main() -> Result<(), vault_plugin::ServeError> {
+    vault_plugin::serve(engine)
 }
 
 fn engine() -> Engine<Mock> {

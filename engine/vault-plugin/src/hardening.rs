@@ -18,6 +18,8 @@ const MLOCK_ENABLED: [&str; 2] = ["BAO_PLUGIN_MLOCK_ENABLED", "VAULT_PLUGIN_MLOC
 
 /// Forbids core dumps and new privileges, and locks memory if the host asks for it. What the kernel refuses is logged as a warning: a
 /// plugin that does not start would take its mounts down.
+///
+/// To be called before the process has a second thread: new privileges are forbidden to the calling thread and to those that it starts.
 pub(crate) fn harden(environment: &Environment, logger: &Logger) {
     if let Err(error) = forbid_core_dumps() {
         logger.warn(format!("core dumps of this process cannot be forbidden: {error}"));

@@ -1,7 +1,10 @@
 //! The plugin process, from its first line to its end.
 
+use std::io;
+
 use go_plugin::log::{Level, Logger, report_panics};
 use go_plugin::{Ended, Environment, Handshake, Server, StartError};
+use tokio::runtime::{Builder, Handle};
 
 use crate::framework::{DeclarationError, Engine};
 use crate::hardening::harden;
@@ -18,28 +21,43 @@ pub(crate) const HANDSHAKE: Handshake = Handshake {
 
 /// Serves an engine to the host that started this process, until the host says stop, which ends the process, or is gone.
 ///
-/// Standard output belongs to the protocol from here on.
+/// Standard output belongs to the protocol from here on. The engine's handlers run on a tokio runtime that this starts: what hardens the
+/// process has to come before its threads.
 ///
 /// ```no_run
 /// use vault_plugin::framework::Engine;
 ///
-/// #[tokio::main]
-/// async fn main() -> Result<(), vault_plugin::ServeError> {
-///     vault_plugin::serve(|| Engine::new(|| ()).version(env!("CARGO_PKG_VERSION"))).await
+/// fn main() -> Result<(), vault_plugin::ServeError> {
+///     vault_plugin::serve(|| Engine::new(|| ()).version(env!("CARGO_PKG_VERSION")))
 /// }
 /// ```
 ///
 /// # Errors
-/// [`ServeError::NotAPluginHost`] when the process was started by hand.
-pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> Result<(), ServeError> {
+/// [`ServeError::NotAPluginHost`] when the process was started by hand, and [`ServeError::InsideRuntime`] when it is called by asynchronous code.
+pub fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>) -> Result<(), ServeError> {
+    if Handle::try_current().is_ok() {
+        return Err(ServeError::InsideRuntime);
+    }
     let logger = Logger::new("plugin", Level::Trace);
     report_panics(&logger);
     let environment = Environment::from_process();
-    // Both hosts set the variables of Vault, for plugins that know no other.
-    let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
     if environment.has(HANDSHAKE.cookie_key) {
         harden(&environment, &logger);
     }
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let ended = runtime.block_on(serve_host(declare, environment, logger));
+    // What a handler still does, as to wait for a file, does not hold the process.
+    runtime.shutdown_background();
+    ended
+}
+
+async fn serve_host<S: Send + Sync + 'static>(
+    declare: impl FnOnce() -> Engine<S>,
+    environment: Environment,
+    logger: Logger,
+) -> Result<(), ServeError> {
+    // Both hosts set the variables of Vault, for plugins that know no other.
+    let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
     let server = match Server::start(&HANDSHAKE, environment).await {
         Err(StartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
         other => other.map_err(ServeError::Start)?,
@@ -58,16 +76,20 @@ pub async fn serve<S: Send + Sync + 'static>(declare: impl FnOnce() -> Engine<S>
 ///
 /// ```
 /// # use vault_plugin::{ServeError, framework::Engine};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let ended = vault_plugin::serve(|| Engine::new(|| ())).await;
+/// let ended = vault_plugin::serve(|| Engine::new(|| ()));
 /// assert!(matches!(ended, Err(ServeError::NotAPluginHost)));
-/// # }
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The process was started by hand.
     #[error("this process was not started by a Vault or OpenBao server")]
     NotAPluginHost,
+    /// It was called by asynchronous code, as in a function with `#[tokio::main]`.
+    #[error("a plugin is served by a runtime of its own: call `serve` in a `main` that is not asynchronous")]
+    InsideRuntime,
+    /// The runtime could not be started.
+    #[error("the runtime of the plugin cannot be started")]
+    Runtime(#[source] io::Error),
     /// The engine's declaration is wrong.
     #[error("the engine cannot be served")]
     Declaration(#[source] DeclarationError),

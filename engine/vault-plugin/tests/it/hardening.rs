@@ -32,6 +32,21 @@ async fn a_plugin_leaves_no_core_dump_and_gains_no_privileges_and_can_still_be_p
     assert_eq!(status(&plugin, "VmLck"), "0 kB", "the host has not asked for it");
 }
 
+/// The kernel keeps the flag for each thread; a new thread inherits that of the thread that starts it.
+#[tokio::test]
+async fn no_thread_of_a_plugin_gains_privileges() {
+    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    mount(&plugin, &Arc::default()).await;
+    let threads = fs::read_dir(format!("/proc/{}/task", plugin.pid())).unwrap();
+    let flags: Vec<String> = threads
+        .map(|thread| {
+            let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+            status.lines().find(|line| line.starts_with("NoNewPrivs:")).unwrap().to_owned()
+        })
+        .collect();
+    assert!(flags.len() > 1 && flags.iter().all(|flag| flag == "NoNewPrivs:\t1"), "{flags:?}");
+}
+
 #[tokio::test]
 async fn memory_is_locked_where_the_host_asks_and_the_kernel_lets_and_else_the_log_says_why_not() {
     let (lines, mut seen) = mpsc::unbounded_channel();
