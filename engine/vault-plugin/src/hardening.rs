@@ -9,7 +9,7 @@ use std::io;
 use go_plugin::Environment;
 use go_plugin::log::Logger;
 use rustix::mm::{MlockAllFlags, mlockall};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Resource, Rlimit, dumpable_behavior, getrlimit, setrlimit};
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
 /// What a host sets where its own memory is locked (`sdk/helper/pluginutil/run_config.go`); OpenBao's word comes first, as for all of
@@ -42,7 +42,12 @@ pub(crate) fn harden(environment: &Environment, logger: &Logger) {
 /// kind of mapping in it.
 fn forbid_core_dumps() -> io::Result<()> {
     setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    fs::write("/proc/self/coredump_filter", "0")
+    match fs::write("/proc/self/coredump_filter", "0") {
+        // The kernel dumps nothing of a process whose binary has file capabilities or cannot be read by its user, and gives its
+        // files in /proc to root.
+        Err(_) if dumpable_behavior().is_ok_and(|set| set == DumpableBehavior::NotDumpable) => Ok(()),
+        written => written,
+    }
 }
 
 /// Locks what is mapped, and what will be, once it is touched.

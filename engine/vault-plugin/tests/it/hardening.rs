@@ -1,10 +1,14 @@
 //! What a plugin process asks of its kernel, seen from outside.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use harness::in_time;
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, geteuid, getrlimit};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::Command;
 use tokio::sync::mpsc;
 use vault_plugin::host::{Launch, LogLine, Plugin, launch};
 
@@ -45,6 +49,48 @@ async fn no_thread_of_a_plugin_gains_privileges() {
         })
         .collect();
     assert!(flags.len() > 1 && flags.iter().all(|flag| flag == "NoNewPrivs:\t1"), "{flags:?}");
+}
+
+/// The user cannot read this binary, so the kernel makes its process not dumpable, as it does for one whose file has capabilities.
+#[tokio::test]
+async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
+    const NOBODY: u32 = 65_534;
+
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), Permissions::from_mode(0o755)).unwrap();
+    let sockets = directory.path().join("sockets");
+    fs::create_dir(&sockets).unwrap();
+    fs::set_permissions(&sockets, Permissions::from_mode(0o777)).unwrap();
+    let binary = directory.path().join("greeter");
+    // A file that is open for writing cannot be run, and a plugin that another test starts meanwhile would keep ours open.
+    assert!(Command::new("/bin/cp").args([&greeter(), &binary]).status().await.unwrap().success());
+    fs::set_permissions(&binary, Permissions::from_mode(0o111)).unwrap();
+
+    let mut command = Command::new(&binary);
+    if geteuid().is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    let mut plugin = command
+        .env_clear()
+        .env("VAULT_BACKEND_PLUGIN", "6669da05-b1c8-4f49-97d9-c8e5bed98e20")
+        .env("PLUGIN_PROTOCOL_VERSIONS", "5")
+        .env("TMPDIR", &sockets)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut handshake = String::new();
+    let mut output = BufReader::new(plugin.stdout.take().unwrap());
+    in_time("the handshake", output.read_line(&mut handshake)).await.unwrap();
+    assert!(handshake.starts_with("1|5|unix|"), "{handshake}");
+    let filter = fs::metadata(format!("/proc/{}/coredump_filter", plugin.id().unwrap())).unwrap();
+    assert_eq!((filter.uid(), filter.mode() & 0o777), (0, 0o644), "the process cannot write it");
+
+    plugin.start_kill().unwrap();
+    let mut log = String::new();
+    in_time("the log", plugin.stderr.take().unwrap().read_to_string(&mut log)).await.unwrap();
+    assert!(!log.contains("core dumps"), "{log}");
 }
 
 #[tokio::test]
