@@ -1,11 +1,13 @@
 //! This engine and its Go twin side by side: every figure is taken of both, one right after the other, in one run.
 //!
 //! `cargo bench --bench engine` takes about fifteen minutes; `-- --alone` leaves the real Vault out. It runs
-//! [`ROUNDS`] times over and shows medians, so that a busy moment of the machine does not decide.
+//! [`ROUNDS`] times over and shows medians, so that a busy moment of the machine does not decide. `-- --unrecorded` measures something
+//! else, of this engine alone, in a minute: see [`unrecorded`].
 
 mod alone;
 mod through_vault;
 mod token_service;
+mod unrecorded;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -28,6 +30,10 @@ async fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|argument| argument == token_service::ARGUMENT) {
         return token_service::serve().await;
+    }
+    if arguments.iter().any(|argument| argument == "--unrecorded") {
+        let plugin: PathBuf = env!("CARGO_BIN_EXE_vault-token-plugin").into();
+        return say(unrecorded::measure(&TokenService::start()?, &plugin).await?).map_err(Failure::from);
     }
     let with_vault = !arguments.iter().any(|argument| argument == "--alone");
     let engines: [PathBuf; 2] = [env!("CARGO_BIN_EXE_vault-token-plugin").into(), build::go_twin().await];

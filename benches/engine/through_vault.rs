@@ -24,11 +24,12 @@ pub(crate) struct ThroughVault {
     pub(crate) plugin_us: f64,
 }
 
-pub(crate) async fn measure(
+/// A Vault whose mount `custom` runs the plugin, with the role `developer`.
+pub(crate) async fn mounted(
     service: &TokenService,
     plugin: &Path,
     storage: Storage,
-) -> Result<ThroughVault, Failure> {
+) -> Result<VaultServer, Failure> {
     let vault = VaultServer::builder().storage(storage).start().await;
     let program = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin")).vault(&vault);
     let description = program.home().join("plugin.yaml");
@@ -42,14 +43,22 @@ pub(crate) async fn measure(
         ),
     )?;
     program.run(["register", "-f", &description.display().to_string()]).await.success();
-    let &[process] = vault.child_plugin_pids().as_slice() else {
-        return Err("a mounted plugin is one process".into());
-    };
     let config = json!({"api_endpoint": service.endpoint, "api_key": "any-key"});
     vault.api("POST", "custom/config", Some(config)).await.success();
     let role = json!({"permissions": "read,write", "ttl": "1h"});
     vault.api("POST", "custom/roles/developer", Some(role)).await.success();
+    Ok(vault)
+}
 
+pub(crate) async fn measure(
+    service: &TokenService,
+    plugin: &Path,
+    storage: Storage,
+) -> Result<ThroughVault, Failure> {
+    let vault = mounted(service, plugin, storage).await?;
+    let &[process] = vault.child_plugin_pids().as_slice() else {
+        return Err("a mounted plugin is one process".into());
+    };
     // Connections and caches are made before it counts.
     load(&vault, Duration::from_secs(2)).await;
     let before = (processor(vault.pid())?, processor(process)?);

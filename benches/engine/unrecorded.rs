@@ -1,0 +1,159 @@
+//! How long a token is on no record: from the deletion of its write-ahead entry to the storing of its lease, each as it is in the
+//! log of a real Vault's raft storage. What is in there outlives the end of the process.
+//!
+//! The log is a bbolt file, whose header counts transactions. A read of `creds/` that nothing else disturbs makes five, one an entry of the
+//! log: the write-ahead entry is stored, stored again with how the token is revoked, and deleted; then come the lease and its index
+//! by token.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::Storage;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::inotify::{CreateFlags, Reader, WatchFlags, add_watch, init};
+use rustix::io::Errno;
+
+use crate::through_vault::mounted;
+use crate::token_service::TokenService;
+use crate::{Failure, shown};
+
+const WARM_UP: usize = 50;
+
+const READS: usize = 1000;
+
+/// The transactions of a read: all of them, and up to the deletion.
+const OF_A_READ: u64 = 5;
+const UP_TO_THE_DELETION: u64 = 3;
+
+/// What was measured.
+pub(crate) struct Unrecorded {
+    /// Sorted.
+    windows: Vec<Duration>,
+    /// Sorted.
+    requests: Vec<Duration>,
+}
+
+pub(crate) async fn measure(service: &TokenService, plugin: &Path) -> Result<Unrecorded, Failure> {
+    let vault = mounted(service, plugin, Storage::Raft).await?;
+    let log = Arc::new(Log::open(&vault.directory().join("data/raft/raft.db"))?);
+    let stop = Arc::new(AtomicBool::new(false));
+    let watch = thread::spawn({
+        let (log, stop) = (Arc::clone(&log), Arc::clone(&stop));
+        move || log.watch(&stop)
+    });
+    let mut reads = Vec::new();
+    for number in 0..WARM_UP + READS {
+        let (before, started) = (log.transactions()?, Instant::now());
+        vault.api("GET", "custom/creds/developer", None).await.success();
+        let took = started.elapsed();
+        if number >= WARM_UP && log.transactions()? == before + OF_A_READ {
+            reads.push((before, took));
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let seen = watch.join().map_err(|_| "the watch has panicked")??;
+
+    let at = |transaction: u64| {
+        let place = seen.binary_search_by_key(&transaction, |(number, _)| *number).ok()?;
+        Some(seen[place].1)
+    };
+    let mut windows = Vec::new();
+    let mut requests = Vec::new();
+    for (before, took) in reads {
+        let deleted = before + UP_TO_THE_DELETION;
+        // One that was seen only together with the next has no time of its own.
+        if let (Some(from), Some(until)) = (at(deleted), at(deleted + 1)) {
+            windows.push(until - from);
+            requests.push(took);
+        }
+    }
+    windows.sort_unstable();
+    requests.sort_unstable();
+    Ok(Unrecorded { windows, requests })
+}
+
+impl fmt::Display for Unrecorded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "| {} of {READS} reads | median, ms | p99, ms | longest, ms |\n|---|---|---|---|",
+            self.windows.len()
+        )?;
+        for (title, times) in [("on no record", &self.windows), ("the request", &self.requests)] {
+            let at = |share: usize| {
+                let place = (times.len() * share / 100).min(times.len().saturating_sub(1));
+                times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
+            };
+            writeln!(f, "| {title} | {} | {} | {} |", shown(at(50)), shown(at(99)), shown(at(100)))?;
+        }
+        Ok(())
+    }
+}
+
+/// The log of a raft storage.
+struct Log {
+    file: File,
+    events: OwnedFd,
+}
+
+impl Log {
+    fn open(path: &Path) -> io::Result<Log> {
+        let events = init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC)?;
+        add_watch(&events, path, WatchFlags::MODIFY)?;
+        Ok(Log { file: File::open(path)?, events })
+    }
+
+    /// How many transactions were committed, as the later of the two headers says (bbolt's `internal/common/meta.go`).
+    fn transactions(&self) -> io::Result<u64> {
+        const MAGIC: u32 = 0xED0C_DAED;
+        const PAGE: u64 = 4096;
+        const MAGIC_IN_PAGE: u64 = 16;
+        const COUNT_IN_PAGE: u64 = 64;
+
+        let mut latest = 0;
+        for page in [0, PAGE] {
+            let (mut magic, mut count) = ([0; 4], [0; 8]);
+            self.file.read_exact_at(&mut magic, page + MAGIC_IN_PAGE)?;
+            self.file.read_exact_at(&mut count, page + COUNT_IN_PAGE)?;
+            if u32::from_le_bytes(magic) != MAGIC {
+                return Err(io::Error::other("the log of the raft storage has no bbolt header"));
+            }
+            latest = latest.max(u64::from_le_bytes(count));
+        }
+        Ok(latest)
+    }
+
+    /// Each transaction, and when it was seen in the file.
+    fn watch(&self, stop: &AtomicBool) -> io::Result<Vec<(u64, Instant)>> {
+        const TIMEOUT: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+
+        let mut seen = vec![(self.transactions()?, Instant::now())];
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = Reader::new(&self.events, &mut buffer);
+        while !stop.load(Ordering::Relaxed) {
+            poll(&mut [PollFd::new(&self.events, PollFlags::IN)], Some(&TIMEOUT))?;
+            // First the events, so that one of a later write wakes it again.
+            loop {
+                match events.next() {
+                    Ok(_) => {}
+                    Err(Errno::AGAIN) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            let latest = self.transactions()?;
+            if seen.last().is_some_and(|(last, _)| *last < latest) {
+                seen.push((latest, Instant::now()));
+            }
+        }
+        Ok(seen)
+    }
+}
