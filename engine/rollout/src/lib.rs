@@ -50,7 +50,8 @@ pub use observe::{
 pub use observed::others::{OtherNode, OtherNodes};
 pub use observed::site::{
     Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile,
-    Presence, Process, Restarts, Role, RunningVersion, Seal, SiteKind, SiteObserved, SiteState, Unfit,
+    Presence, Process, Restarts, Role, RunningVersion, Seal, SharedDirectory, SiteKind, SiteObserved,
+    SiteState, Unfit,
 };
 pub use observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,
