@@ -28,7 +28,7 @@ mod version;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use apply::{CancelFlag, Outcome, apply};
+pub use apply::{CancelFlag, Outcome, apply, apply_and_hold};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
