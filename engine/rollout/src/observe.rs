@@ -649,6 +649,8 @@ fn matters(aim: Aim<'_>, entry: &CatalogEntry) -> bool {
         Goal::Deregister(_) | Goal::Collect(_) => true,
     }
 }
+        // An image that takes the place of another has to bring the files of every plugin.
+        Goal::Upgrade(_) if goal.names_image() => true,
 
 impl From<mounts::Mount> for MountObserved {
     fn from(mount: mounts::Mount) -> Self {
@@ -677,5 +679,26 @@ impl From<mounts::Mount> for MountObserved {
 impl From<Listed> for CatalogEntry {
     fn from(Listed { kind, name, version, builtin: _, sha256 }: Listed) -> Self {
         Self { kind, name, version, sha256, command: None, args: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::samples::{server_with, upgrade};
+    use crate::goal::{Survival, Upgrade};
+
+    /// Any command can be registered, and the name of the file is no more than the usual one.
+    #[test]
+    fn an_image_is_compared_with_the_files_that_other_plugins_are_registered_with() {
+        let own = &server_with("1.0.0", "bb").catalog[0];
+        let other = CatalogEntry { name: "ldap-x".into(), command: None, ..own.clone() };
+        let reads = |survival: Survival| {
+            let goal = Goal::Upgrade(Box::new(Upgrade { survival, ..upgrade() }));
+            [own, &other].map(|entry| matters(Aim::Goal(&goal), entry))
+        };
+        assert_eq!(reads(Survival::Needed), [true, false]);
+        let image = || "registry.example.com/plugins:2".to_owned();
+        assert_eq!(reads(Survival::Image { image: image(), brings: None }), [true, true]);
     }
 }
