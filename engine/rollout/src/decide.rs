@@ -134,6 +134,18 @@ pub enum Notice {
         /// Whether the binary is said to be there.
         said_to_have_it: bool,
     },
+    /// Nodes that the server does not name.
+    UnnamedNodes {
+        /// Those that somebody says have the binary.
+        said_to_have_it: Vec<String>,
+    },
+    /// Nobody has looked whether a file is in place: the active node proves it by starting it, and no other does.
+    ActiveNodeAlone {
+        /// The others; `None` where the server does not name them.
+        nodes: Option<Vec<String>>,
+        /// The file.
+        file: String,
+    },
     /// An image that takes the place of another, and was not read.
     ImageNotRead {
         /// Its name.
@@ -495,6 +507,25 @@ impl fmt::Display for Notice {
                 "nothing is placed on {}: the plugin's mounts fail when one of them becomes active",
                 nodes.join(", ")
             ),
+            Self::UnnamedNodes { said_to_have_it } if said_to_have_it.is_empty() => f.write_str(
+                "the server is one of several nodes and does not name the others: nothing is placed on them, and the plugin's mounts \
+                 fail when one of them becomes active",
+            ),
+            Self::UnnamedNodes { said_to_have_it } => write!(
+                f,
+                "the server is one of several nodes and does not name the others, so it is not known whether {} {} all that need the binary",
+                said_to_have_it.join(", "),
+                if said_to_have_it.len() == 1 { "is" } else { "are" }
+            ),
+            Self::ActiveNodeAlone { nodes, file } => {
+                write!(f, "the plugin directory was not looked at: that {file} is in place is proven on the active node alone, by the \
+                           reload. ")?;
+                match nodes {
+                    Some(nodes) => write!(f, "Where {} {} it", nodes.join(", "), if nodes.len() == 1 { "lacks" } else { "lack" }),
+                    None => f.write_str("Where another node, which the server does not name, lacks it"),
+                }?;
+                f.write_str(", the plugin's mounts fail when that node becomes active")
+            }
             Self::ImageNotRead { image, needed } => write!(
                 f,
                 "{image} was not read: if it does not bring {} too, a pod that is made anew has not got that",

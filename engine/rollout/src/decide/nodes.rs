@@ -48,6 +48,11 @@ pub(super) fn unplaced(observed: &Observed, goal: &Goal, steps: &[Step]) -> Opti
         Placement::ThisNodeOnly => &[],
     };
     let left = observed.other_nodes.clone().without(vouched);
+    if left == OtherNodes::Unnamed {
+        let (directory, file) = (site.directory.clone(), file_name(observed, goal)?);
+        let is_accepted = *placement == Placement::ThisNodeOnly;
+        return (!is_accepted).then_some(Refusal::UnnamedNodes { directory, file });
+    }
     if left.nodes().is_empty() {
         return None;
     }
@@ -65,10 +70,28 @@ pub(super) fn unplaced(observed: &Observed, goal: &Goal, steps: &[Step]) -> Opti
 
 /// What is to be known of other nodes before the plan is confirmed.
 pub(super) fn not_proven(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+    let placement = goal.placement()?;
+    if !steps.iter().any(starts_binary) {
+        return None;
+    }
+    let said_to_have_it = *placement != Placement::ThisNodeOnly;
+    let vouched = if let Placement::AlsoOn(names) = placement { names.clone() } else { Vec::new() };
     let nodes = names(observed.other_nodes.nodes());
-    let said_to_have_it = *goal.placement()? != Placement::ThisNodeOnly;
-    (!nodes.is_empty() && steps.iter().any(starts_binary))
-        .then_some(Notice::OtherNodes { nodes, said_to_have_it })
+    match &observed.other_nodes {
+        OtherNodes::NotAsked => None,
+        OtherNodes::Unnamed => Some(Notice::UnnamedNodes { said_to_have_it: vouched }),
+        OtherNodes::UnnamedBesideActive => {
+            Some(Notice::ActiveNodeAlone { nodes: None, file: file_name(observed, goal)? })
+        }
+        OtherNodes::BesideActive(_) => {
+            let nodes = names(observed.other_nodes.clone().without(&vouched).nodes());
+            let file = file_name(observed, goal)?;
+            (!nodes.is_empty()).then_some(Notice::ActiveNodeAlone { nodes: Some(nodes), file })
+        }
+        OtherNodes::Beside(_) | OtherNodes::Elsewhere(_) => {
+            (!nodes.is_empty()).then_some(Notice::OtherNodes { nodes, said_to_have_it })
+        }
+    }
 }
 
 fn names(nodes: &[OtherNode]) -> Vec<String> {

@@ -118,6 +118,11 @@ fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
     assert_eq!(ids(&observed), ["VTP-204"]);
 }
 
+#[test]
+fn a_server_of_several_nodes_that_names_none_is_said() {
+    check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::others::OtherNodes::Unnamed);
+}
+
 /// The container in which this program is can do what a shell would, but for a copy from elsewhere.
 #[test]
 fn where_there_is_no_shell_no_command_takes_one() {
