@@ -146,6 +146,11 @@ pub enum Notice {
         /// The file.
         file: String,
     },
+    /// What keeps standbys from being restarted now. Mounts are moved back all the same.
+    Unsettled {
+        /// What is waited for before the first restart.
+        on: WaitingOn,
+    },
     /// An image that takes the place of another, and was not read.
     ImageNotRead {
         /// Its name.
@@ -219,6 +224,9 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
     }
     if let Some(refusal) = permission::missing(observed, &steps) {
         return Err(Stop::Refused(refusal));
+    }
+    if let Some(on) = nodes::in_the_way(observed, goal, &steps).filter(|_| !goal.goes_back()) {
+        return Err(Stop::Waiting(on));
     }
     let notices = notices(observed, goal, &steps);
     Ok(Plan { steps, notices })
@@ -442,6 +450,10 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
         notices.push(Notice::RaftNotShown);
     }
+    // A node that cannot be looked at is named above.
+    let on = nodes::in_the_way(observed, goal, steps)
+        .filter(|on| !matches!(on, WaitingOn::Node { node, .. } if is_not_seen(&notices, node)));
+    notices.extend(on.map(|on| Notice::Unsettled { on }));
     notices.extend(follows_latest(observed, goal, steps));
     notices.extend(nodes::not_proven(observed, goal, steps));
     notices.extend(nodes::not_read(observed, goal, steps));
@@ -464,6 +476,10 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
         }
     }
     notices
+}
+
+fn is_not_seen(notices: &[Notice], name: &NodeName) -> bool {
+    notices.iter().any(|notice| matches!(notice, Notice::NotSeen { node, .. } if node == name))
 }
 
 /// A version that is registered is what such mounts run from the next start on, tried or not.
@@ -526,6 +542,11 @@ impl fmt::Display for Notice {
                 }?;
                 f.write_str(", the plugin's mounts fail when that node becomes active")
             }
+            Self::Unsettled { on } => write!(
+                f,
+                "mounts are moved back now, and standbys are restarted once this has passed: {on}. After 5 minutes the command ends with \
+                 exit code 5, and the same command goes on"
+            ),
             Self::ImageNotRead { image, needed } => write!(
                 f,
                 "{image} was not read: if it does not bring {} too, a pod that is made anew has not got that",

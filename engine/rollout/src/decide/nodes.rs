@@ -2,7 +2,7 @@
 
 mod quorum;
 
-use crate::decide::{Decision, Notice, WaitingOn};
+use crate::decide::{Decision, Notice, WaitingOn, half_switched};
 use crate::goal::{
     Goal, MountPath, Placement, Rehearsal, ReloadTarget, SealedRestart, Survival, Target, Upgrade,
 };
@@ -393,6 +393,20 @@ pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
         Raft::NotUsed => servers.any(|server| server.applied_index.is_some()),
         Raft::NotAsked | Raft::Servers(_) => false,
     }
+}
+
+/// What keeps nodes from being restarted, or made active, after the last of the mounts: before the first change a plan that does so
+/// waits for it. A rollback moves its mounts all the same.
+pub(super) fn in_the_way(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<WaitingOn> {
+    let is_of_mounts = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
+    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::HandOver { .. });
+    // What was cut off between a switch and its reload is finished first.
+    let is_half = matches!(goal, Goal::Upgrade(upgrade) if !half_switched(observed, upgrade).is_empty());
+    let is_first = observed.this_run.steps == 0 && goal.moves_nodes() && !is_half;
+    if !is_first || !steps.iter().any(is_of_mounts) || !steps.iter().any(moves_nodes) {
+        return None;
+    }
+    absent(observed, |_| true).or_else(|| unsettled(observed))
 }
 
 /// How many raft entries a standby may be behind: Vault's and OpenBao's autopilot calls a server with more of them unhealthy.
