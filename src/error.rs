@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use rollout::{ObserveError, Outcome, Refusal, Stop, explain};
+use rollout::{ObserveError, Outcome, Refusal, Stop, WaitingOn, explain};
 use serde::Serialize;
 use vault_api::{CallError, Trouble};
 
@@ -196,6 +196,12 @@ impl From<Stop> for CommandError {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Refused(refusal) => refusal.into(),
+            Stop::Waiting(on @ (WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. })) => {
+                Self::failed(on.to_string()).hint(
+                    "Nothing was changed. Bring the server back, or take one that is gone out of raft with `vault operator raft remove-peer`, \
+                     and run this again.",
+                )
+            }
             Stop::Waiting(on) => Self::failed(on.to_string()).hint("Run this again in a moment."),
         }
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Event, Goal, Observed, Outcome, Plan, QuorumLoss, RestartConsent, SealedRestart, Step, Stop, ThisRun,
-    World, apply, observe, plan,
+    Event, Goal, HeldLease, Observed, Outcome, Plan, QuorumLoss, RestartConsent, SealedRestart, Step, Stop,
+    ThisRun, World, apply_and_hold, observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -103,15 +103,28 @@ pub(crate) async fn carry_out(
     interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<Carried, CommandError> {
+    let (carried, held) = carry_out_and_hold(world, goal, consent, interrupts, ui).await?;
+    held.release().await;
+    Ok(carried)
+}
+
+/// As [`carry_out`]. What was carried out leaves the Lease of the change to the caller, who releases it after the trial of it.
+pub(crate) async fn carry_out_and_hold(
+    world: &World,
+    goal: &Goal,
+    consent: Consent,
+    interrupts: &mut Interrupts,
+    ui: &mut Ui,
+) -> Result<(Carried, HeldLease), CommandError> {
     let (observed, plan) = unless_interrupted(planned(world, goal, ui)).await?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
-    let ended = |result, plan, done, observed| Ok(Carried { result, plan, done, observed });
+    let ended = |result, plan, done, observed| Carried { result, plan, done, observed };
     if plan.is_empty() {
-        return ended(Ended::NothingToDo, plan, Vec::new(), observed);
+        return Ok((ended(Ended::NothingToDo, plan, Vec::new(), observed), HeldLease::needless()));
     }
     ui.planned(&plan);
     if consent == Consent::DryRun {
-        return ended(Ended::DryRun, plan, Vec::new(), observed);
+        return Ok((ended(Ended::DryRun, plan, Vec::new(), observed), HeldLease::needless()));
     }
     if consent == Consent::Ask && ui.can_ask() {
         interrupts.leave_at_once(ui.aside())?;
@@ -120,16 +133,21 @@ pub(crate) async fn carry_out(
         }
     }
     interrupts.watch(ui.aside())?;
-    let outcome = apply(world, goal, &plan, &mut |event| ui.event(event), interrupts.cancel()).await;
+    let (outcome, held) =
+        apply_and_hold(world, goal, &plan, &mut |event| ui.event(event), interrupts.cancel()).await;
     ui.end_progress();
-    match outcome {
+    let carried = match outcome {
         // Of the look on which the run has ended: another one could fail after everything was done.
         Outcome::Done { done, observed } => ended(Ended::Done, plan, done, *observed),
         other => match CommandError::from_outcome(other) {
-            Some(error) => Err(error),
+            Some(error) => {
+                held.release().await;
+                return Err(error);
+            }
             None => ended(Ended::Done, plan, Vec::new(), observed),
         },
-    }
+    };
+    Ok((carried, held))
 }
 
 /// The plan, once a node is active and those that it needs are back: that takes seconds, and is no reason to be called again.

@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use self::heard::Heard;
 use crate::commands::carry_out::{Consent, carry_out};
-use crate::commands::interrupts::Interrupts;
+use crate::commands::interrupts::{Interrupts, unless_interrupted_at};
 use crate::commands::{data, place, probe};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -131,24 +131,39 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
         DoctorReport::new(judge(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
         let world = place::found(context, plugin_dir).await?;
-        let (mut findings, mut not_seen) = diagnose(&vouched(examine(&world).await?, &placed_on));
-        let curable = curable(&findings);
+        let observed = vouched(examine(&world).await?, &placed_on);
+        let curable = curable(&diagnose(&observed).0);
         if fix && !curable.is_empty() {
             cure(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
-            let examined = examine(&world).await.map_err(CommandError::from);
-            let looked = examined.map_err(|error| {
-                error.after_a_change(
-                    "What only waited for a reload was reloaded. Run doctor again to see the rest.",
-                )
-            });
-            (findings, not_seen) = diagnose(&vouched(looked?, &placed_on));
+            // The run of the cure has made signals its own.
+            unless_interrupted_at(AFTER_THE_CURE, async {
+                let again =
+                    async { of_server(&world, vouched(examine(&world).await?, &placed_on), logs).await };
+                again.await.map_err(|error| {
+                    error.after_a_change(
+                        "What only waited for a reload was reloaded. Run doctor again to see the rest.",
+                    )
+                })
+            })
+            .await?
+        } else {
+            of_server(&world, observed, logs).await?
         }
-        let heard = if logs { Some(heard::listen(&world, &mut not_seen).await?) } else { None };
-        DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) }
     };
     let worst = report.findings.first().map(|finding| finding.severity);
     let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
     Ok(DoctorReport { form: format, fails, ..report })
+}
+
+/// When a signal comes once the cure is done.
+const AFTER_THE_CURE: &str =
+    "after what only waited for a reload was reloaded, before it was looked at again";
+
+/// What is to be said of a server, with what its logs say where they are wanted.
+async fn of_server(world: &World, observed: Observed, logs: bool) -> Result<DoctorReport, CommandError> {
+    let (findings, mut not_seen) = diagnose(&observed);
+    let heard = if logs { Some(heard::listen(world, &mut not_seen).await?) } else { None };
+    Ok(DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) })
 }
 
 /// Without the nodes that somebody vouches for.

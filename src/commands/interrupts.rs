@@ -108,8 +108,16 @@ fn is_ignored(status: &str, kind: SignalKind) -> bool {
     mask >> (kind.as_raw_value() - 1) & 1 == 1
 }
 
-/// Does what changes nothing; a signal ends it at once, with all that it has started.
+/// Does what changes nothing, before anything has changed; a signal ends it at once, with all that it has started.
 pub(crate) async fn unless_interrupted<T>(
+    work: impl Future<Output = Result<T, CommandError>>,
+) -> Result<T, CommandError> {
+    unless_interrupted_at(BEFORE_ANYTHING, work).await
+}
+
+/// As [`unless_interrupted`]; `when` says what has changed by then.
+pub(crate) async fn unless_interrupted_at<T>(
+    when: &str,
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
     let mut signals = StopSignals::listen()?;
@@ -123,7 +131,7 @@ pub(crate) async fn unless_interrupted<T>(
     });
     let ended = tokio::select! {
         ended = work => ended,
-        Ok(()) = told => Err(CommandError::interrupted(BEFORE_ANYTHING)),
+        Ok(()) = told => Err(CommandError::interrupted(when)),
     };
     watching.abort();
     ended

@@ -9,12 +9,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    Failover, Goal, MountObserved, MountPath, Plugin, Register, SmokeError, SmokeReport, Step, Version,
-    World, how_to_revoke, roll_back, smoke,
+    Failover, Goal, HeldLease, MountObserved, MountPath, Plugin, Register, SmokeError, SmokeReport, Step,
+    Version, World, how_to_revoke, roll_back, smoke,
 };
 use serde::Serialize;
 
-use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out};
+use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out_and_hold};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -50,11 +50,13 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     let (world, register) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
-    let carried = carry_out(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
+    let (carried, held) = carry_out_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world, &register, &carried, &interrupts, ui).await?,
-        Ended::DryRun | Ended::NothingToDo => Vec::new(),
+        Ended::Done => try_mounts(&world, &held, &register, &carried, &interrupts, ui).await,
+        Ended::DryRun | Ended::NothingToDo => Ok(Vec::new()),
     };
+    held.release().await;
+    let smoke = smoke?;
     let mut mounts = carried.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
     let Register { plugin, .. } = register;
@@ -68,8 +70,10 @@ pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<R
     })
 }
 
+/// Nobody else changes plugins while mounts are tried, and what fails is moved back.
 async fn try_mounts(
     world: &World,
+    held: &HeldLease,
     register: &Register,
     carried: &Carried,
     interrupts: &Interrupts,
@@ -82,9 +86,13 @@ async fn try_mounts(
             return Err(CommandError::interrupted("after everything was done, before it was tried"));
         }
         let path = mount.path.join(below);
+        if let Some(lost) = held.lost() {
+            let error = CommandError::new(Kind::NeedsPerson, format!("{path} was not tried"));
+            return Err(error.because(lost).hint("Everything else was done."));
+        }
         match smoke(&world.client, &path, &mut |event| ui.event(event)).await {
             Ok(report) => reports.push(report),
-            Err(error) => return Err(undone(world, &register.plugin, &path, error, carried, ui).await),
+            Err(error) => return Err(undone(world, held, &register.plugin, &path, error, carried, ui).await),
         }
     }
     Ok(reports)
@@ -93,6 +101,7 @@ async fn try_mounts(
 /// Moves back what was moved to a version that does not do its work.
 async fn undone(
     world: &World,
+    held: &HeldLease,
     plugin: &Plugin,
     path: &str,
     error: SmokeError,
@@ -101,7 +110,7 @@ async fn undone(
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
-    let back = roll_back(world, failover, done, &message, &mut |event| ui.event(event)).await;
+    let back = roll_back(world, held, failover, done, &message, &mut |event| ui.event(event)).await;
     let lease = error.lease_left().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {

@@ -19,6 +19,8 @@ pub(crate) struct Door {
 
 #[derive(Clone, Copy, PartialEq)]
 enum State {
+    /// Until a request comes that begins with this.
+    OpenUntil(&'static str),
     Closed,
     Knocked,
     Open,
@@ -27,10 +29,19 @@ enum State {
 impl Door {
     /// A door before `server` (an `http` address) that is closed to `request`, such as `GET /v1/sys/mounts `.
     pub(crate) async fn closed_to(request: &'static str, server: &str) -> Door {
+        Door::of(request, State::Closed, server).await
+    }
+
+    /// As [`Door::closed_to`], once a request has passed that begins with `first`.
+    pub(crate) async fn closed_after(first: &'static str, request: &'static str, server: &str) -> Door {
+        Door::of(request, State::OpenUntil(first), server).await
+    }
+
+    async fn of(request: &'static str, state: State, server: &str) -> Door {
         let server = server.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
-        let state = watch::Sender::new(State::Closed);
+        let state = watch::Sender::new(state);
         let keeper = state.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -68,7 +79,15 @@ async fn pass(mut client: TcpStream, server: String, held: &'static str, state: 
         while let Ok(length) = from_client.read(&mut packet).await
             && length > 0
         {
-            if packet[..length].starts_with(held.as_bytes()) {
+            state.send_if_modified(|state| match state {
+                State::OpenUntil(first) if packet[..length].starts_with(first.as_bytes()) => {
+                    *state = State::Closed;
+                    true
+                }
+                _ => false,
+            });
+            let is_open = matches!(*state.borrow(), State::OpenUntil(_));
+            if packet[..length].starts_with(held.as_bytes()) && !is_open {
                 state.send_if_modified(|state| {
                     let closed = *state == State::Closed;
                     if closed {

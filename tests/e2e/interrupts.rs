@@ -210,6 +210,26 @@ async fn a_termination_before_the_first_step_changes_nothing_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_termination_while_doctor_looks_again_after_its_cure_ends_it() {
+    let lab = Lab::new().await;
+    let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
+    lab.program.run(plugin(&old)).await.success();
+    // A mount that waits for its reload.
+    let registered =
+        [&["register", "--name", NAME, "--binary", new.to_str().unwrap()][..], &["--yes"]].concat();
+    lab.program.run(registered).await.success();
+    let tuned = serde_json::json!({"plugin_version": "v2.0.0"});
+    lab.vault.api("POST", "sys/mounts/custom/tune", Some(tuned)).await.success();
+    let (reload, count) = ("POST /v1/sys/plugins/reload/backend", "GET /v1/sys/leases/count");
+    let door = Door::closed_after(reload, count, lab.vault.address()).await;
+    let run = Running::start(&lab, &door, &["doctor", "--fix", "--yes"]);
+    door.knocked().await;
+    run.signal(Signal::TERM);
+    run.ends(130, &["Error: interrupted after what only waited for a reload was reloaded", GO_ON]).await;
+    assert_eq!(mount(&lab).await["running_plugin_version"], "v2.0.0");
+}
+
+#[tokio::test]
 async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
     let lab = Lab::new().await;
     let door = door(&lab, "POST /v1/sys/mounts/custom").await;

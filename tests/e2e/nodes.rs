@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Output, Storage, Upstream, VaultServer, VaultServerBuilder, eventually};
-use serde_json::Value;
+use harness::{Output, Program, Storage, Upstream, VaultServer, VaultServerBuilder, build, eventually};
+use serde_json::{Value, json};
 
 use crate::lab::{BINARY, Lab, NAME};
 
@@ -101,4 +101,36 @@ async fn a_node_that_is_down_is_not_forgotten() {
     let output = register(&lab, &["--placed-on", authority(&third)]).await;
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains(SECOND), "{}", output.stderr);
+}
+
+/// As from a machine that is none of the server's: no plugin directory can be looked at.
+#[tokio::test]
+async fn a_rollback_that_sees_no_plugin_directory_names_the_nodes_that_are_not_proven_and_is_done() {
+    let (lab, _second) = of_two().await;
+    for version in ["v1.0.0", "v2.0.0"] {
+        let binary = build::go_kv(version).await;
+        let plugin = ["register", "--name", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()];
+        lab.program.run([&plugin[..], &["--this-node-only", "--yes"]].concat()).await.success();
+    }
+    let policy = r#"
+        path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+        path "sys/config/state/sanitized" { capabilities = ["deny"] }
+    "#;
+    lab.vault.api("PUT", "sys/policies/acl/elsewhere", Some(json!({"policy": policy}))).await.success();
+    let token = json!({"policies": ["elsewhere"], "no_default_policy": true});
+    let token = lab.vault.api("POST", "auth/token/create", Some(token)).await.success();
+    let token = token["auth"]["client_token"].as_str().unwrap();
+    let elsewhere = Program::new(BINARY).vault(&lab.vault).env("VAULT_TOKEN", token);
+
+    let planned = elsewhere.run(["rollback", NAME, "--dry-run"]).await;
+    assert_eq!(planned.code, Some(3), "{planned:?}");
+    let said = format!("that {NAME}-1.0.0 is in place is proven on the active node alone");
+    for words in [said.as_str(), SECOND] {
+        assert!(planned.stderr.contains(words), "{words:?} is not in {}", planned.stderr);
+    }
+    let vouched = elsewhere.run(["rollback", NAME, "--dry-run", "--placed-on", SECOND]).await;
+    assert!(!vouched.stderr.contains(SECOND), "{}", vouched.stderr);
+    elsewhere.run(["rollback", NAME, "--yes"]).await.success();
+    let mount = lab.vault.api("GET", "sys/mounts/custom", None).await.success();
+    assert_eq!(mount["data"]["running_plugin_version"], "v1.0.0", "{mount:#}");
 }

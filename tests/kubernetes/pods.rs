@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{
-    Cluster, Load, PluginDescription, PluginVolume, Product, Program, Stream, Upstream, VaultPods,
-    VaultPodsBuilder, build, eventually,
+    Cluster, Fault, Load, Operation, PluginDescription, PluginVolume, Product, Program, Stream, Upstream,
+    VaultPods, VaultPodsBuilder, build, eventually,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -212,4 +212,23 @@ async fn file_is_placed(lab: &Pods) -> bool {
         }
     }
     false
+}
+
+#[tokio::test]
+async fn the_lease_of_a_register_is_held_until_its_mounts_are_tried() {
+    let lab = Pods::new(|pods| pods.replicas(1).plugin_volume(PluginVolume::Persistent)).await;
+    let kubeconfig = Cluster::shared().await.kubeconfig().display().to_string();
+    let kubectl = Program::new(build::kubectl().await).env("KUBECONFIG", kubeconfig);
+    let holder = async || {
+        let lease = ["get", "lease", "vault-token-plugin-vault", "--output=jsonpath={.spec.holderIdentity}"];
+        kubectl.run([&lease[..], &["-n", lab.pods.namespace()]].concat()).await.success()
+    };
+    let file = lab.description(&build::static_binary(PACKAGE).await);
+    lab.upstream.fail(Operation::Mint, Fault::Withheld);
+    let run = lab.program.start(["register", "-f", file.to_str().unwrap()]);
+    lab.upstream.wait_withheld(1).await;
+    assert_ne!(holder().await, "", "another operator could change plugins while they are tried");
+    lab.upstream.heal();
+    run.wait().await.success();
+    assert_eq!(holder().await, "");
 }

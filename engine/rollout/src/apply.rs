@@ -60,23 +60,35 @@ pub async fn apply(
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
+    let (outcome, held) = apply_and_hold(world, goal, plan, listener, cancel).await;
+    held.release().await;
+    outcome
+}
+
+/// As [`apply`], and leaves the right to change the site to the caller, who releases it when what belongs to the change is done too.
+pub async fn apply_and_hold(
+    world: &World,
+    goal: &Goal,
+    plan: &Plan,
+    listener: &mut dyn FnMut(&Event),
+    cancel: &CancelFlag,
+) -> (Outcome, HeldLease) {
     // Before the first look: what another operator does until then is seen.
     let held = match &world.site {
         Some(site) => match site.hold().await {
-            Ok(held) => Some(held),
+            Ok(held) => held,
             Err(error) => {
-                return Outcome::Failed { done: Vec::new(), step: None, error: chain(&error) };
+                let outcome = Outcome::Failed { done: Vec::new(), step: None, error: chain(&error) };
+                return (outcome, HeldLease::needless());
             }
         },
-        None => None,
+        None => HeldLease::needless(),
     };
     let unproven_pull = match prove_pull(world, plan).await {
         Ok(unproven) => unproven,
         Err((step, error)) => {
-            if let Some(held) = held {
-                held.release().await;
-            }
-            return Outcome::Failed { done: Vec::new(), step: Some(step), error: chain(&error) };
+            let outcome = Outcome::Failed { done: Vec::new(), step: Some(step), error: chain(&error) };
+            return (outcome, held);
         }
     };
     let run = Run {
@@ -94,14 +106,11 @@ pub async fn apply(
         refused_since: None,
         cut_off: None,
         nodes_are_known: false,
-        held: held.as_ref(),
+        held: world.site.as_ref().map(|_| &held),
         unproven_pull,
     };
     let outcome = run.carry_out(cancel).await;
-    if let Some(held) = held {
-        held.release().await;
-    }
-    outcome
+    (outcome, held)
 }
 
 /// How long no node may be active before it is an error: failovers take seconds.

@@ -134,6 +134,23 @@ pub enum Notice {
         /// Whether the binary is said to be there.
         said_to_have_it: bool,
     },
+    /// Nodes that the server does not name.
+    UnnamedNodes {
+        /// Those that somebody says have the binary.
+        said_to_have_it: Vec<String>,
+    },
+    /// Nobody has looked whether a file is in place: the active node proves it by starting it, and no other does.
+    ActiveNodeAlone {
+        /// The others; `None` where the server does not name them.
+        nodes: Option<Vec<String>>,
+        /// The file.
+        file: String,
+    },
+    /// What keeps standbys from being restarted now. Mounts are moved back all the same.
+    Unsettled {
+        /// What is waited for before the first restart.
+        on: WaitingOn,
+    },
     /// An image that takes the place of another, and was not read.
     ImageNotRead {
         /// Its name.
@@ -207,6 +224,9 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
     }
     if let Some(refusal) = permission::missing(observed, &steps) {
         return Err(Stop::Refused(refusal));
+    }
+    if let Some(on) = nodes::in_the_way(observed, goal, &steps).filter(|_| !goal.goes_back()) {
+        return Err(Stop::Waiting(on));
     }
     let notices = notices(observed, goal, &steps);
     Ok(Plan { steps, notices })
@@ -430,6 +450,10 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
         notices.push(Notice::RaftNotShown);
     }
+    // A node that cannot be looked at is named above.
+    let on = nodes::in_the_way(observed, goal, steps)
+        .filter(|on| !matches!(on, WaitingOn::Node { node, .. } if is_not_seen(&notices, node)));
+    notices.extend(on.map(|on| Notice::Unsettled { on }));
     notices.extend(follows_latest(observed, goal, steps));
     notices.extend(nodes::not_proven(observed, goal, steps));
     notices.extend(nodes::not_read(observed, goal, steps));
@@ -452,6 +476,10 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
         }
     }
     notices
+}
+
+fn is_not_seen(notices: &[Notice], name: &NodeName) -> bool {
+    notices.iter().any(|notice| matches!(notice, Notice::NotSeen { node, .. } if node == name))
 }
 
 /// A version that is registered is what such mounts run from the next start on, tried or not.
@@ -494,6 +522,30 @@ impl fmt::Display for Notice {
                 f,
                 "nothing is placed on {}: the plugin's mounts fail when one of them becomes active",
                 nodes.join(", ")
+            ),
+            Self::UnnamedNodes { said_to_have_it } if said_to_have_it.is_empty() => f.write_str(
+                "the server is one of several nodes and does not name the others: nothing is placed on them, and the plugin's mounts \
+                 fail when one of them becomes active",
+            ),
+            Self::UnnamedNodes { said_to_have_it } => write!(
+                f,
+                "the server is one of several nodes and does not name the others, so it is not known whether {} {} all that need the binary",
+                said_to_have_it.join(", "),
+                if said_to_have_it.len() == 1 { "is" } else { "are" }
+            ),
+            Self::ActiveNodeAlone { nodes, file } => {
+                write!(f, "the plugin directory was not looked at: that {file} is in place is proven on the active node alone, by the \
+                           reload. ")?;
+                match nodes {
+                    Some(nodes) => write!(f, "Where {} {} it", nodes.join(", "), if nodes.len() == 1 { "lacks" } else { "lack" }),
+                    None => f.write_str("Where another node, which the server does not name, lacks it"),
+                }?;
+                f.write_str(", the plugin's mounts fail when that node becomes active")
+            }
+            Self::Unsettled { on } => write!(
+                f,
+                "mounts are moved back now, and standbys are restarted once this has passed: {on}. After 5 minutes the command ends with \
+                 exit code 5, and the same command goes on"
             ),
             Self::ImageNotRead { image, needed } => write!(
                 f,

@@ -28,7 +28,7 @@ mod version;
 #[doc(hidden)]
 pub mod fuzzing;
 
-pub use apply::{CancelFlag, Outcome, apply};
+pub use apply::{CancelFlag, Outcome, apply, apply_and_hold};
 pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
 pub use carried::{Carried, Did, Existing, LoadError, Loaded};
 pub use compare::Comparison;
@@ -50,7 +50,8 @@ pub use observe::{
 pub use observed::others::{OtherNode, OtherNodes};
 pub use observed::site::{
     Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile,
-    Presence, Process, Restarts, Role, RunningVersion, Seal, SiteKind, SiteObserved, SiteState, Unfit,
+    Presence, Process, Restarts, Role, RunningVersion, Seal, SharedDirectory, SiteKind, SiteObserved,
+    SiteState, Unfit,
 };
 pub use observed::{
     Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,

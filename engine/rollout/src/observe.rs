@@ -28,6 +28,7 @@ use crate::observed::{
 };
 use crate::site::{Age, Look, Question, Site, SiteError};
 use crate::smoke::is_of_data;
+use others::LookedAt;
 use quorum::{AskRaft, asks_raft};
 
 pub use others::is_of_this_machine;
@@ -267,11 +268,15 @@ async fn take(world: &World, aim: Aim<'_>, age: Age, this_run: &ThisRun) -> Resu
         }
         None => None,
     };
-    let other_nodes = match &site {
-        Some(site) if site.kind == SiteKind::Local && aim.needs_nodes() && observer.is_led() => {
-            observer.other_nodes(aim.goal().and_then(Goal::placement)).await?
-        }
-        _ => OtherNodes::NotAsked,
+    let looked_at = match &site {
+        Some(site) if site.kind == SiteKind::Local && aim.needs_nodes() => Some(LookedAt::Directory),
+        // What is brought needs a directory; what is there already need not be seen.
+        None if aim.goal().is_some_and(Goal::goes_back) => Some(LookedAt::Nothing),
+        _ => None,
+    };
+    let other_nodes = match looked_at.filter(|_| observer.is_led()) {
+        Some(looked_at) => observer.other_nodes(aim.goal().and_then(Goal::placement), looked_at).await?,
+        None => OtherNodes::NotAsked,
     };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
     let caller = Caller { capabilities: seen.capabilities, denied: observer.denied };
@@ -644,6 +649,8 @@ fn matters(aim: Aim<'_>, entry: &CatalogEntry) -> bool {
             let wanted = plugin.version.tagged();
             entry.kind == plugin.kind && entry.name == plugin.name && entry.version == wanted
         }
+        // An image that takes the place of another has to bring the files of every plugin.
+        Goal::Upgrade(_) if goal.names_image() => true,
         Goal::Upgrade(upgrade) => entry.kind == upgrade.kind() && entry.name == upgrade.name(),
         Goal::Reload(_) => false,
         Goal::Deregister(_) | Goal::Collect(_) => true,
@@ -677,5 +684,26 @@ impl From<mounts::Mount> for MountObserved {
 impl From<Listed> for CatalogEntry {
     fn from(Listed { kind, name, version, builtin: _, sha256 }: Listed) -> Self {
         Self { kind, name, version, sha256, command: None, args: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decide::samples::{server_with, upgrade};
+    use crate::goal::{Survival, Upgrade};
+
+    /// Any command can be registered, and the name of the file is no more than the usual one.
+    #[test]
+    fn an_image_is_compared_with_the_files_that_other_plugins_are_registered_with() {
+        let own = &server_with("1.0.0", "bb").catalog[0];
+        let other = CatalogEntry { name: "ldap-x".into(), command: None, ..own.clone() };
+        let reads = |survival: Survival| {
+            let goal = Goal::Upgrade(Box::new(Upgrade { survival, ..upgrade() }));
+            [own, &other].map(|entry| matters(Aim::Goal(&goal), entry))
+        };
+        assert_eq!(reads(Survival::Needed), [true, false]);
+        let image = || "registry.example.com/plugins:2".to_owned();
+        assert_eq!(reads(Survival::Image { image: image(), brings: None }), [true, true]);
     }
 }

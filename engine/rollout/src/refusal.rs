@@ -35,6 +35,11 @@ pub enum Refusal {
     /// Other nodes need the binary too.
     #[error("the server has other nodes, whose plugin directories this machine cannot look at: {}", nodes.join(", "))]
     OtherNodes { nodes: Vec<String>, directory: PathBuf, file: String },
+    /// Other nodes need the binary too, and nobody knows which these are.
+    #[error(
+        "the server is one of several nodes, and does not name the others, whose plugin directories this machine cannot look at"
+    )]
+    UnnamedNodes { directory: PathBuf, file: String },
     /// The directory of that name on this machine is not the server's.
     #[error("the server at {address} runs on another machine, so its plugin directory is not {directory} of this one", directory = directory.display())]
     ServerElsewhere { address: String, nodes: Vec<String>, directory: PathBuf },
@@ -233,6 +238,10 @@ impl Refusal {
                 "Put the same binary there as {}/{file} (mode 755), then add {}. With --this-node-only it stays on this node: after a failover the plugin's mounts fail.",
                 directory.display(),
                 placed_on(nodes)
+            ),
+            Self::UnnamedNodes { directory, file } => format!(
+                "Put the same binary on each as {}/{file} (mode 755), then add --placed-on HOST for each. With --this-node-only it stays on this node: after a failover the plugin's mounts fail.",
+                directory.display()
             ),
             Self::ServerElsewhere { nodes, .. } => format!(
                 "Run this on the server's own machine, with an address of that machine (VAULT_ADDR=https://127.0.0.1:8200), or name its pods with -n. If every node has the binary already, or shares this directory, add {}.",

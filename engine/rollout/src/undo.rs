@@ -17,7 +17,7 @@ use crate::observe::World;
 use crate::observed::site::{NodeName, Presence};
 use crate::observed::{Observed, PluginDirectory};
 use crate::site::held::{HeldLease, LeaseLost};
-use crate::site::{Age, Look, Question, Site, SiteError};
+use crate::site::{Age, Look, Question, Site};
 use crate::step::Step;
 
 /// Whether another node takes over when the active one is lost.
@@ -104,11 +104,13 @@ pub(crate) fn moved(switched: &[Switched]) -> Vec<MountPath> {
 }
 
 /// Moves back every mount that `done` has moved, because a version that runs turned out not to do its work. Returns the
-/// mounts, none if none was moved; on failure what is where, a sentence each.
+/// mounts, none if none was moved; on failure what is where, a sentence each. `held` is the right to change of the run that has moved
+/// them: once it is lost, nothing is moved back.
 ///
 /// Do not drop the future before it ends.
 pub async fn roll_back(
     world: &World,
+    held: &HeldLease,
     failover: Failover,
     done: &[Step],
     because: &str,
@@ -117,28 +119,11 @@ pub async fn roll_back(
     let switched: Vec<Switched> = done.iter().filter_map(|step| Switched::by(step, &[])).collect();
     let mounts = moved(&switched);
     if !mounts.is_empty() {
-        // The run that has moved them has given the right to change back.
-        let held = match &world.site {
-            Some(site) => Some(site.hold().await.map_err(|error| still_moved(&switched, &error))?),
-            None => None,
-        };
         listener(&Event::RollingBack { mounts: mounts.clone(), because: because.to_owned() });
-        let undo = Undo { client: world.client.clone(), failover, held: held.as_ref() };
-        let switched_back = undo.switch_back(&switched).await;
-        if let Some(held) = held {
-            held.release().await;
-        }
-        switched_back?;
+        let undo = Undo { client: world.client.clone(), failover, held: Some(held) };
+        undo.switch_back(&switched).await?;
     }
     Ok(mounts)
-}
-
-/// What is where when nothing may be moved back, a sentence each.
-fn still_moved(switched: &[Switched], error: &SiteError) -> Vec<String> {
-    let still_moved = |(path, from): (&MountPath, &str)| {
-        format!("{path} runs the new version and was not moved back to {from} ({})", chain(error))
-    };
-    switched.iter().flat_map(Switched::mounts).map(still_moved).collect()
 }
 
 /// How things are taken back.

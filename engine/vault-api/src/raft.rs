@@ -23,7 +23,7 @@ pub struct ReadConfiguration;
 pub enum RaftState {
     /// By their ids.
     Shown(BTreeMap<String, RaftServer>),
-    /// Autopilot is off, or has not looked yet.
+    /// Autopilot is off. One that has not looked yet shows no servers.
     NoState,
     /// This token may not see it.
     NotPermitted,

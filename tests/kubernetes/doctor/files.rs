@@ -5,7 +5,9 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use harness::set_mode;
+use serde_json::json;
 
+use super::keeping::{ONE, image, loader};
 use super::pods::{PLUGIN_FILE, Pods, on_three_pods};
 
 impl Pods {
@@ -98,4 +100,34 @@ fn vtp_304_the_file_of_a_pod_is_not_executable() {
         set_mode(&pods.file_of_a_standby().await, 0o644);
         pods.doctor.cures("VTP-304").await;
     });
+}
+
+/// An emptyDir is open to everybody who has it, and a pod whose server alone has it is healthy: see `variants`.
+#[tokio::test]
+async fn vtp_213_another_container_can_write_to_the_plugin_directory() {
+    image(ONE, &["1.0.0"]).await;
+    let audit = json!({
+        "name": "audit",
+        "imagePullPolicy": "Never",
+        "command": ["/bin/sh", "-c", "while sleep 1; do :; done"],
+        "volumeMounts": [{"name": "plugins", "mountPath": "/plugins"}],
+    });
+    let pods = Pods::new(&[], |pods| {
+        let pods = pods.replicas(1).init_container(serde_json::from_value(loader(ONE)).unwrap());
+        pods.sidecar(serde_json::from_value(audit).unwrap())
+    })
+    .await;
+    pods.register(PLUGIN_FILE, "v1.0.0").await;
+    pods.mount().await;
+    let findings = pods.doctor.finds(&["VTP-213"], &[]).await;
+    let evidence = findings[0]["evidence"].as_str().unwrap();
+    for words in ["/vault/plugins has mode 777", "the container audit"] {
+        assert!(evidence.contains(words), "{words:?} is not in: {evidence}");
+    }
+    let mount = json!({"name": "plugins", "mountPath": "/plugins", "readOnly": true});
+    let audit = json!({"name": "audit", "volumeMounts": [mount]});
+    pods.patch("strategic", &json!({"spec": {"template": {"spec": {"containers": [audit]}}}})).await;
+    pods.pods.delete("vault-0").await;
+    pods.pods.wait_whole().await;
+    pods.doctor.wait_healthy().await;
 }

@@ -45,6 +45,8 @@ struct State {
     silence: usize,
     /// For how many looks the node that died is away then.
     absence: usize,
+    /// The servers of raft while autopilot is off; none where the storage is not raft.
+    raft: Option<Value>,
 }
 
 impl Cluster {
@@ -58,8 +60,17 @@ impl Cluster {
         let observed = Observed { this_run: ThisRun::default(), ..brought };
         let (changes, unheld) = (Vec::new(), Vec::new());
         let (lease, lost_after) = (None, None);
-        let state =
-            State { observed, changes, unheld, lease, lost_after, lost_answers: 0, silence: 0, absence: 0 };
+        let state = State {
+            observed,
+            changes,
+            unheld,
+            lease,
+            lost_after,
+            lost_answers: 0,
+            silence: 0,
+            absence: 0,
+            raft: None,
+        };
         Self(Arc::new(Mutex::new(state)))
     }
 
@@ -161,6 +172,12 @@ impl State {
                 self.observed.catalog.retain(|entry| entry.version != version);
                 json!({})
             }
+            ("GET", "sys/storage/raft/autopilot/state") if self.raft.is_some() => {
+                return Some((404, json!({"errors": []})));
+            }
+            ("GET", "sys/storage/raft/configuration") => {
+                json!({"data": {"config": {"servers": self.raft.clone()?}}})
+            }
             ("GET", "sys/mounts/custom") => json!({"data": self.mount("custom/")}),
             ("POST", "sys/mounts/custom/tune") => {
                 let to = body["plugin_version"].as_str()?.parse().ok()?;
@@ -194,6 +211,10 @@ impl State {
 impl Site for Cluster {
     async fn find_active(&self) -> Result<(), SiteError> {
         Ok(())
+    }
+
+    fn leads_to_active(&self) -> bool {
+        self.with(|state| state.raft.is_some())
     }
 
     async fn prove_pull(&self, _image: &str) -> Result<Option<String>, SiteError> {
@@ -283,4 +304,22 @@ fn trial() -> Trial {
 
 fn moved_and_tried(trials: Vec<Trial>) -> Goal {
     Goal::Upgrade(Box::new(Upgrade { canary: Canary::Skip, trials, ..upgrade() }))
+}
+
+/// Nobody gives it a vote while autopilot is off, as with OpenBao's `retry_join_as_non_voter`.
+#[tokio::test]
+async fn a_raft_server_that_has_no_vote_while_autopilot_is_off_is_not_waited_for() {
+    let cluster = Cluster::new();
+    let server = |id: usize, voter| json!({"node_id": format!("vault-{id}"), "address": format!("vault-{id}:8201"), "voter": voter});
+    let servers = |third| json!([server(0, true), server(1, true), server(2, third)]);
+    cluster.with(|state| state.raft = Some(servers(false)));
+    let goal = moved_and_tried(Vec::new());
+    let world = cluster.world();
+    let observed = observe(&world, Some(&goal), &ThisRun::default()).await.expect("seen");
+    assert_eq!(crate::decide::unsettled(&observed), None);
+    let stop = |observed: &Observed| plan(observed, &goal).expect_err("two voters are left").to_string();
+    assert!(stop(&observed).contains("it is one of 2 voters of raft"), "it does not count as one");
+    cluster.with(|state| state.raft = Some(servers(true)));
+    let observed = observe(&world, Some(&goal), &ThisRun::default()).await.expect("seen");
+    assert!(plan(&observed, &goal).is_ok());
 }

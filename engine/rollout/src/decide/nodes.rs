@@ -2,7 +2,7 @@
 
 mod quorum;
 
-use crate::decide::{Decision, Notice, WaitingOn};
+use crate::decide::{Decision, Notice, WaitingOn, half_switched};
 use crate::goal::{
     Goal, MountPath, Placement, Rehearsal, ReloadTarget, SealedRestart, Survival, Target, Upgrade,
 };
@@ -48,6 +48,11 @@ pub(super) fn unplaced(observed: &Observed, goal: &Goal, steps: &[Step]) -> Opti
         Placement::ThisNodeOnly => &[],
     };
     let left = observed.other_nodes.clone().without(vouched);
+    if left == OtherNodes::Unnamed {
+        let (directory, file) = (site.directory.clone(), file_name(observed, goal)?);
+        let is_accepted = *placement == Placement::ThisNodeOnly;
+        return (!is_accepted).then_some(Refusal::UnnamedNodes { directory, file });
+    }
     if left.nodes().is_empty() {
         return None;
     }
@@ -65,10 +70,28 @@ pub(super) fn unplaced(observed: &Observed, goal: &Goal, steps: &[Step]) -> Opti
 
 /// What is to be known of other nodes before the plan is confirmed.
 pub(super) fn not_proven(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+    let placement = goal.placement()?;
+    if !steps.iter().any(starts_binary) {
+        return None;
+    }
+    let said_to_have_it = *placement != Placement::ThisNodeOnly;
+    let vouched = if let Placement::AlsoOn(names) = placement { names.clone() } else { Vec::new() };
     let nodes = names(observed.other_nodes.nodes());
-    let said_to_have_it = *goal.placement()? != Placement::ThisNodeOnly;
-    (!nodes.is_empty() && steps.iter().any(starts_binary))
-        .then_some(Notice::OtherNodes { nodes, said_to_have_it })
+    match &observed.other_nodes {
+        OtherNodes::NotAsked => None,
+        OtherNodes::Unnamed => Some(Notice::UnnamedNodes { said_to_have_it: vouched }),
+        OtherNodes::UnnamedBesideActive => {
+            Some(Notice::ActiveNodeAlone { nodes: None, file: file_name(observed, goal)? })
+        }
+        OtherNodes::BesideActive(_) => {
+            let nodes = names(observed.other_nodes.clone().without(&vouched).nodes());
+            let file = file_name(observed, goal)?;
+            (!nodes.is_empty()).then_some(Notice::ActiveNodeAlone { nodes: Some(nodes), file })
+        }
+        OtherNodes::Beside(_) | OtherNodes::Elsewhere(_) => {
+            (!nodes.is_empty()).then_some(Notice::OtherNodes { nodes, said_to_have_it })
+        }
+    }
 }
 
 fn names(nodes: &[OtherNode]) -> Vec<String> {
@@ -370,6 +393,20 @@ pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
         Raft::NotUsed => servers.any(|server| server.applied_index.is_some()),
         Raft::NotAsked | Raft::Servers(_) => false,
     }
+}
+
+/// What keeps nodes from being restarted, or made active, after the last of the mounts: before the first change a plan that does so
+/// waits for it. A rollback moves its mounts all the same.
+pub(super) fn in_the_way(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<WaitingOn> {
+    let is_of_mounts = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
+    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::HandOver { .. });
+    // What was cut off between a switch and its reload is finished first.
+    let is_half = matches!(goal, Goal::Upgrade(upgrade) if !half_switched(observed, upgrade).is_empty());
+    let is_first = observed.this_run.steps == 0 && goal.moves_nodes() && !is_half;
+    if !is_first || !steps.iter().any(is_of_mounts) || !steps.iter().any(moves_nodes) {
+        return None;
+    }
+    absent(observed, |_| true).or_else(|| unsettled(observed))
 }
 
 /// How many raft entries a standby may be behind: Vault's and OpenBao's autopilot calls a server with more of them unhealthy.

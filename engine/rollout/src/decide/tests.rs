@@ -355,6 +355,29 @@ fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done()
 }
 
 #[test]
+fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them() {
+    let with = |placement: Placement| goal(Register { placement, ..register() });
+    let mut observed = bare_server();
+    observed.other_nodes = OtherNodes::Unnamed;
+    let Decision::Refuse(refusal) = decide(&observed, &with(Placement::default())) else {
+        panic!("not refused");
+    };
+    for words in ["--placed-on", "--this-node-only", "/vault/plugins/custom-1.2.3"] {
+        assert!(refusal.cure().contains(words), "{words:?} is not in: {}", refusal.cure());
+    }
+    let vouched = vec!["b".to_owned()];
+    for (placement, said_to_have_it) in
+        [(Placement::AlsoOn(vouched.clone()), vouched), (Placement::ThisNodeOnly, Vec::new())]
+    {
+        let made = plan(&observed, &with(placement)).expect("a plan");
+        assert_eq!(made.notices, [Notice::UnnamedNodes { said_to_have_it }]);
+    }
+    let mut done = server_with("1.2.3", SHA);
+    done.other_nodes = OtherNodes::Unnamed;
+    assert_eq!(decide(&done, &with(Placement::default())), Decision::Done);
+}
+
+#[test]
 fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     let latest = |version: &str, sha256: &str| {
         let mut observed = server_with(version, sha256);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, quoted};
 use crate::observed::Observed;
+use crate::observed::others::OtherNodes;
 use crate::observed::site::{Keeping, Presence, Restarts, SiteKind, SiteObserved};
 
 const NOT_READY: Known = Known {
@@ -94,11 +95,16 @@ fn nodes(observed: &Observed) -> Vec<Finding> {
 
 /// Somebody who vouches for a node names it to `doctor` too.
 fn other_nodes(observed: &Observed) -> Vec<Finding> {
-    let names: Vec<&str> = observed.other_nodes.nodes().iter().map(|node| node.name.as_str()).collect();
-    if names.is_empty() || observed.catalog.is_empty() {
+    if observed.catalog.is_empty() {
         return Vec::new();
     }
-    vec![OTHER_NODES.at(observed.server.address.clone(), format!("the server names {}", names.join(", ")))]
+    let names: Vec<&str> = observed.other_nodes.nodes().iter().map(|node| node.name.as_str()).collect();
+    let evidence = match &observed.other_nodes {
+        OtherNodes::Unnamed => "sys/leader says that it is one of several, and it names none".to_owned(),
+        _ if names.is_empty() => return Vec::new(),
+        _ => format!("the server names {}", names.join(", ")),
+    };
+    vec![OTHER_NODES.at(observed.server.address.clone(), evidence)]
 }
 
 fn keeping(observed: &Observed) -> Vec<Finding> {

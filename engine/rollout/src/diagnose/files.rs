@@ -5,7 +5,7 @@ use std::path::Path;
 use super::Check;
 use super::finding::{Finding, Known, Severity, Shown, chmod, on, quoted, remove_file, tool};
 use crate::observed::site::{
-    Exposure, Keeping, NodeName, NodeObserved, Presence, SiteKind, SiteObserved, SiteState,
+    Exposure, Keeping, NodeName, NodeObserved, Presence, SharedDirectory, SiteKind, SiteObserved, SiteState,
 };
 use crate::observed::{Observed, PluginDirectory};
 
@@ -122,6 +122,19 @@ const NOT_ENTERED: Known = Known {
     shown: Shown::OnPods("doctor::restricted::vtp_211_the_server_may_not_enter_the_directory"),
 };
 
+const SHARED: Known = Known {
+    id: "VTP-213",
+    title: "others can write to the plugins of a pod",
+    severity: Severity::Risk,
+    consequence: "Whoever may write there can remove a plugin or replace it after its checksum was registered. The server compares the \
+                  checksum whenever it starts a plugin, so the start of a replaced plugin fails, and its mounts fail with it. Only a \
+                  file that is replaced between that comparison and the start is run.",
+    cure: "Mount the volume with `readOnly: true` in the other containers, or keep the plugins on a volume of their own, or in a \
+           directory that only root or the server's user may write to (mode 755).",
+    says: &[],
+    shown: Shown::OnPods("doctor::files::vtp_213_another_container_can_write_to_the_plugin_directory"),
+};
+
 pub(super) const ALL: &[&Known] = &[
     &NO_DIRECTORY,
     &NOT_A_DIRECTORY,
@@ -135,9 +148,10 @@ pub(super) const ALL: &[&Known] = &[
     &WRITABLE_FILE,
     &NOT_ENTERED,
     &EXPOSED,
+    &SHARED,
 ];
 
-pub(super) const CHECKS: &[Check] = &[directory, leftovers, nearly_full, links, writable_files];
+pub(super) const CHECKS: &[Check] = &[directory, shared, leftovers, nearly_full, links, writable_files];
 
 /// Less than a plugin and what a server needs to go on.
 const ENOUGH_BYTES: u64 = 64 << 20;
@@ -186,6 +200,20 @@ fn directory(observed: &Observed) -> Vec<Finding> {
             }
             _ => finding,
         })
+    };
+    ready(observed).filter_map(of_node).collect()
+}
+
+/// A directory that a server refuses for its mode is another finding.
+fn shared(observed: &Observed) -> Vec<Finding> {
+    let of_node = |(_, name, node): (&SiteObserved, &NodeName, &NodeObserved)| {
+        let SharedDirectory { directory, by, with } = node.oddities.shared.as_ref()?;
+        if node.directory == SiteState::WritableByEverybody {
+            return None;
+        }
+        let evidence =
+            format!("{} {by}, and {} can write to its volume", directory.display(), with.join(", "));
+        Some(SHARED.at(name.to_string(), evidence))
     };
     ready(observed).filter_map(of_node).collect()
 }

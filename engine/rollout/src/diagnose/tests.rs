@@ -10,7 +10,7 @@ use super::*;
 use crate::binary::Machine;
 use crate::decide::samples::{holder, old_fleet, server_with};
 use crate::observed::site::{
-    Exposure, Keeping, NodeObserved, Presence, Restarts, SiteKind, SiteState, Unfit,
+    Exposure, Keeping, NodeObserved, Presence, Restarts, SharedDirectory, SiteKind, SiteState, Unfit,
 };
 use crate::observed::{Answering, Pins, PluginDirectory};
 
@@ -97,6 +97,30 @@ fn directories() {
         node(seen).directory = SiteState::ReadOnly;
     });
     check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
+}
+
+#[test]
+fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
+    let mut observed = fleet();
+    put_into_pods(&mut observed);
+    let by = Exposure::Mode { mode: 0o777 };
+    let shared =
+        SharedDirectory { directory: "/vault/plugins".into(), by, with: vec!["the container audit".into()] };
+    node(&mut observed).oddities.shared = Some(shared);
+    let (findings, _) = diagnose(&observed);
+    assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), ["VTP-213"]);
+    assert_eq!(
+        findings[0].evidence,
+        "/vault/plugins has mode 777, and the container audit can write to its volume"
+    );
+    // A server that looks at modes starts nothing from there, which is worse.
+    node(&mut observed).directory = SiteState::WritableByEverybody;
+    assert_eq!(ids(&observed), ["VTP-204"]);
+}
+
+#[test]
+fn a_server_of_several_nodes_that_names_none_is_said() {
+    check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::others::OtherNodes::Unnamed);
 }
 
 /// The container in which this program is can do what a shell would, but for a copy from elsewhere.

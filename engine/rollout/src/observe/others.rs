@@ -8,35 +8,42 @@ use vault_api::{ApiError, CallError, ha, leader};
 
 use super::{ObserveError, Observer, call};
 use crate::goal::Placement;
-use crate::observed::others::{Member, OtherNode, OtherNodes, authority, host, members, others};
+use crate::observed::others::{Member, OtherNodes, Place, at, authority, host, members, of_several};
 
 const STATUS: &str = "sys/ha-status";
 const RAFT_CONFIGURATION: &str = "sys/storage/raft/configuration";
 
+/// Whose plugin directory is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LookedAt {
+    /// That of this machine.
+    Directory,
+    /// Nobody's.
+    Nothing,
+}
+
 impl Observer<'_> {
     /// Asks the server for its nodes. With `placement` the caller has accepted what it cannot see, so that a missing permission stops
-    /// nothing.
+    /// nothing; nor does it where no directory is `looked_at`.
     pub(super) async fn other_nodes(
         &mut self,
         placement: Option<&Placement>,
+        looked_at: LookedAt,
     ) -> Result<OtherNodes, ObserveError> {
         let address = self.client.address().to_owned();
-        let is_here = is_of_this_machine(&address).await;
         let leader = match self.client.send(&leader::Read).await {
             Ok(leader) => leader,
             Err(CallError::Api(_) | CallError::Sealed { .. }) => leader::Leader::default(),
             Err(source) => return Err(call("sys/leader", source)),
         };
         if !leader.ha_enabled {
-            let name = host(&address).to_owned();
-            let alone = OtherNode { names: [name.clone(), authority(&address).to_owned()].into(), name };
-            return Ok(if is_here {
-                OtherNodes::Beside(Vec::new())
-            } else {
-                OtherNodes::Elsewhere(vec![alone])
+            return Ok(match looked_at {
+                LookedAt::Nothing => OtherNodes::BesideActive(Vec::new()),
+                LookedAt::Directory if is_of_this_machine(&address).await => OtherNodes::Beside(Vec::new()),
+                LookedAt::Directory => OtherNodes::Elsewhere(vec![at(&address)]),
             });
         }
-        let is_needed = placement != Some(&Placement::ThisNodeOnly);
+        let is_needed = looked_at == LookedAt::Directory && placement != Some(&Placement::ThisNodeOnly);
         let heard = match self.client.send(&ha::ReadStatus).await {
             Ok(nodes) => nodes,
             Err(error) if self.is_unread(STATUS, &error, is_needed) => Vec::new(),
@@ -53,11 +60,14 @@ impl Observer<'_> {
             Err(source) => return Err(call(RAFT_CONFIGURATION, source)),
         };
         let members = members(heard, configured);
-        if !is_here {
-            return Ok(OtherNodes::Elsewhere(others(&members, None)));
-        }
-        let here = self.of_this_machine(&members, leader.is_self).await;
-        Ok(OtherNodes::Beside(others(&members, here)))
+        let place = match looked_at {
+            LookedAt::Nothing => Place::NotLookedAt,
+            LookedAt::Directory if is_of_this_machine(&address).await => {
+                Place::Here(self.of_this_machine(&members, leader.is_self).await)
+            }
+            LookedAt::Directory => Place::Elsewhere,
+        };
+        Ok(of_several(&members, &address, place))
     }
 
     /// Whether the server does not show a list: one without raft has no such thing, and a token may not be allowed to read it.

@@ -1,7 +1,7 @@
 //! The servers of raft, where a goal may restart nodes or make them active.
 
 use vault_api::health::Product;
-use vault_api::raft::{self, RaftState};
+use vault_api::raft::{self, RaftServer, RaftState, Suffrage};
 
 use super::{ObserveError, Observer};
 use crate::goal::{Goal, Rehearsal};
@@ -26,6 +26,7 @@ impl Observer<'_> {
         let mut state = self.ask("sys/storage/raft/autopilot/state", &raft::ReadAutopilot).await?;
         if let Some(RaftState::NoState) = state {
             state = self.ask("sys/storage/raft/configuration", &raft::ReadConfiguration).await?;
+            state = state.map(without_autopilot);
         }
         Ok(match state {
             Some(RaftState::Shown(servers)) => Raft::Servers(servers),
@@ -34,4 +35,15 @@ impl Observer<'_> {
             None => Raft::NotAsked,
         })
     }
+}
+
+/// The servers of a configuration where autopilot is off. Only autopilot gives a server its vote later (OpenBao's
+/// `retry_join_as_non_voter`, and every server that joins without one), so whoever has none now keeps none.
+fn without_autopilot(state: RaftState) -> RaftState {
+    let RaftState::Shown(servers) = state else { return state };
+    let kept = |server: RaftServer| match server.suffrage {
+        Suffrage::NonVoter => RaftServer { suffrage: Suffrage::PermanentNonVoter, ..server },
+        Suffrage::Voter | Suffrage::PermanentNonVoter => server,
+    };
+    RaftState::Shown(servers.into_iter().map(|(id, server)| (id, kept(server))).collect())
 }

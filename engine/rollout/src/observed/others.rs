@@ -17,6 +17,12 @@ pub enum OtherNodes {
     Beside(Vec<OtherNode>),
     /// The server runs on another machine, and these are all its nodes.
     Elsewhere(Vec<OtherNode>),
+    /// The server runs on this machine, and is one of several nodes that it does not name.
+    Unnamed,
+    /// No plugin directory is looked at, and these are the nodes beside the active one.
+    BesideActive(Vec<OtherNode>),
+    /// No plugin directory is looked at, and the server is one of several nodes that it does not name.
+    UnnamedBesideActive,
 }
 
 /// A node that this machine cannot look at.
@@ -32,8 +38,8 @@ impl OtherNodes {
     /// All of them.
     pub fn nodes(&self) -> &[OtherNode] {
         match self {
-            Self::NotAsked => &[],
-            Self::Beside(nodes) | Self::Elsewhere(nodes) => nodes,
+            Self::NotAsked | Self::Unnamed | Self::UnnamedBesideActive => &[],
+            Self::Beside(nodes) | Self::Elsewhere(nodes) | Self::BesideActive(nodes) => nodes,
         }
     }
 
@@ -45,9 +51,12 @@ impl OtherNodes {
             nodes.iter().filter(|node| !is_named(node)).cloned().collect()
         };
         match self {
-            Self::NotAsked => Self::NotAsked,
+            // Whoever names some knows what the server does not tell.
+            Self::Unnamed if !names.is_empty() => Self::Beside(Vec::new()),
+            Self::NotAsked | Self::Unnamed | Self::UnnamedBesideActive => self,
             Self::Beside(nodes) => Self::Beside(left(nodes)),
             Self::Elsewhere(nodes) => Self::Elsewhere(left(nodes)),
+            Self::BesideActive(nodes) => Self::BesideActive(left(nodes)),
         }
     }
 }
@@ -101,6 +110,37 @@ pub(crate) fn others(members: &[Member], here: Option<usize>) -> Vec<OtherNode> 
         Some(OtherNode { name, names })
     };
     others.filter_map(other).collect()
+}
+
+/// The nodes of a server of several, as it names them.
+pub(crate) fn of_several(members: &[Member], address: &str, place: Place) -> OtherNodes {
+    let active = || members.iter().position(|member| member.is_active);
+    match (place, members.is_empty()) {
+        (Place::Here(_), true) => OtherNodes::Unnamed,
+        (Place::Here(here), false) => OtherNodes::Beside(others(members, here)),
+        // Whatever it is called, it is not of this machine.
+        (Place::Elsewhere, true) => OtherNodes::Elsewhere(vec![at(address)]),
+        (Place::Elsewhere, false) => OtherNodes::Elsewhere(others(members, None)),
+        (Place::NotLookedAt, true) => OtherNodes::UnnamedBesideActive,
+        (Place::NotLookedAt, false) => OtherNodes::BesideActive(others(members, active())),
+    }
+}
+
+/// Where a server runs, for whoever looks at its plugin directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// On this machine, as the member at this place of the list, where that is known.
+    Here(Option<usize>),
+    /// On another one.
+    Elsewhere,
+    /// Nobody looks at its directory.
+    NotLookedAt,
+}
+
+/// The one node that is known by the server's address alone.
+pub(crate) fn at(address: &str) -> OtherNode {
+    let name = host(address).to_owned();
+    OtherNode { names: [name.clone(), authority(address).to_owned()].into(), name }
 }
 
 /// Host and port of a URL.
@@ -170,6 +210,26 @@ mod tests {
         let nodes = OtherNodes::Beside(nodes);
         assert_eq!(nodes.clone().without(&["host".into()]), nodes);
         assert_eq!(others(&members[..2], Some(0)).len(), 1);
+    }
+
+    #[test]
+    fn a_server_of_several_nodes_that_names_none_is_not_taken_for_one_that_stands_alone() {
+        let of = |place| of_several(&[], "https://vault.example:8200", place);
+        assert_eq!(of(Place::Here(None)), OtherNodes::Unnamed);
+        assert_eq!(of(Place::NotLookedAt), OtherNodes::UnnamedBesideActive);
+        let OtherNodes::Elsewhere(nodes) = of(Place::Elsewhere) else { panic!("it is elsewhere") };
+        assert_eq!(shown(&nodes), ["vault.example"]);
+    }
+
+    #[test]
+    fn where_no_directory_is_looked_at_the_active_node_alone_proves_what_it_runs() {
+        let members = members(
+            vec![heard("a", "10.0.0.1", false), heard("b", "10.0.0.2", true), heard("c", "10.0.0.3", false)],
+            BTreeMap::new(),
+        );
+        let others = of_several(&members, "https://vault.example:8200", Place::NotLookedAt);
+        assert_eq!(shown(others.nodes()), ["a", "c"]);
+        assert_eq!(shown(others.without(&["c".into()]).nodes()), ["a"]);
     }
 
     #[test]

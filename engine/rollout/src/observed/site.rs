@@ -121,6 +121,20 @@ pub struct Oddities {
     pub unread: BTreeSet<String>,
     /// Processes whose server is gone.
     pub orphans: BTreeSet<u32>,
+    /// A directory of the plugins that others than the server can write to, where others have its volume too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedDirectory>,
+}
+
+/// A directory on the volume of the plugins that others than root and the server's user can change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SharedDirectory {
+    /// The plugin directory, or one on its volume that leads to it.
+    pub directory: PathBuf,
+    /// How.
+    pub by: Exposure,
+    /// Who has the volume too, and may write to it: never empty.
+    pub with: Vec<String>,
 }
 
 /// Why a node cannot start a file.

@@ -53,7 +53,9 @@ use super::{Age, Copied, MODE, Question, Site, SiteError, Unready};
 use crate::apply::chain;
 use crate::binary::{Binary, Linkage};
 use crate::observed::PluginDirectory;
-use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, SiteKind, SiteObserved};
+use crate::observed::site::{
+    Keeping, NodeName, NodeObserved, Presence, Restarts, SharedDirectory, SiteKind, SiteObserved,
+};
 
 /// Which site, and how to work there.
 #[derive(Clone, Debug, Default)]
@@ -268,8 +270,15 @@ impl Inner {
             let files = facts.unchanged_since(at).into_iter().filter(|file| is_version(file)).collect();
             Brought { image_id, files }
         });
+        let with = pod.spec.as_ref().map(|spec| keeping::others_on_volume(spec, &view.server, directory));
+        let with = with.filter(|with| !with.is_empty());
+        let shared = with.and_then(|with| {
+            let (directory, by) = facts.exposed()?;
+            Some(SharedDirectory { directory, by, with })
+        });
         let mut node = facts.into_node(directory, needs_linker, keeping::writers(&view.server), is_version);
         node.beside = beside;
+        node.oddities.shared = shared;
         Ok(Seen { node, brought })
     }
 

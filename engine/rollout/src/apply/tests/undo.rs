@@ -139,28 +139,43 @@ async fn an_undo_stops_when_the_right_to_change_is_lost() {
     assert_eq!(cluster.with(|state| state.changes.len()), 3);
 }
 
-/// Moves back what was moved by a run that has ended.
-async fn rolled_back(cluster: &Cluster) -> Result<Vec<MountPath>, Vec<String>> {
+/// Moves back what was moved by a run that has ended, under the right to change that it has kept.
+async fn rolled_back(cluster: &Cluster, held: &HeldLease) -> Result<Vec<MountPath>, Vec<String>> {
     cluster.with(|state| moved_steps().iter().for_each(|step| state.after(step)));
     let because = "custom/creds/dev does not work";
-    crate::roll_back(&cluster.world(), Failover::Awaited, &moved_steps(), because, &mut |_| ()).await
+    crate::roll_back(&cluster.world(), held, Failover::Awaited, &moved_steps(), because, &mut |_| ()).await
 }
 
 #[tokio::test]
 async fn what_was_moved_is_moved_back_only_with_the_right_to_change() {
     let cluster = Cluster::new();
-    assert_eq!(rolled_back(&cluster).await, Ok(vec![custom()]));
+    let held = cluster.hold().await.expect("nobody else has the right to change");
+    assert_eq!(rolled_back(&cluster, &held).await, Ok(vec![custom()]));
     cluster.with(|state| {
         assert_eq!(state.changes.len(), 2, "{:?}", state.changes);
         assert_eq!(state.unheld, Vec::<String>::new());
-        assert!(state.lease.is_none());
     });
 
     let cluster = Cluster::new();
-    let _somebody = cluster.hold().await.expect("nobody else has the right to change");
-    let left = rolled_back(&cluster).await.expect_err("somebody changes plugins").join("\n");
-    for words in ["somebody", "custom/ runs the new version and was not moved back to v1.0.0"] {
-        assert!(left.contains(words), "{words:?} is not in: {left}");
-    }
+    let held = cluster.hold().await.expect("nobody else has the right to change");
+    cluster.with(|state| {
+        let lost = LeaseLost::Taken { holder: "somebody".into() };
+        state.lease.as_ref().expect("it is held").send_replace(Some(lost));
+    });
+    let left = rolled_back(&cluster, &held).await.expect_err("somebody changes plugins").join("\n");
+    assert!(left.contains("somebody") && left.contains("custom/"), "{left}");
     assert_eq!(cluster.with(|state| state.changes.clone()), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_run_that_has_ended_well_keeps_the_right_to_change_for_the_trial_of_what_it_has_done() {
+    let cluster = Cluster::new();
+    let goal = moved_and_tried(Vec::new());
+    let (world, observed) = (cluster.world(), cluster.with(|state| state.observed.clone()));
+    let planned = plan(&observed, &goal).expect("a plan");
+    let (outcome, held) = apply_and_hold(&world, &goal, &planned, &mut |_| (), &CancelFlag::new()).await;
+    assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+    assert!(cluster.with(|state| state.lease.is_some()), "it is held until the trial has ended");
+    held.release().await;
+    assert!(cluster.with(|state| state.lease.is_none()));
 }

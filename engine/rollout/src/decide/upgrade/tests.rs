@@ -6,7 +6,8 @@ use super::super::samples::{SHA, holder, old_fleet, register, server_with, upgra
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
 use crate::goal::{
-    Goal, QuorumLoss, Rehearsal, Reload, ReloadTarget, RestartConsent, SealedRestart, Survival, Trial,
+    Goal, Placement, QuorumLoss, Rehearsal, Reload, ReloadTarget, RestartConsent, SealedRestart, Survival,
+    Trial,
 };
 use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
 use crate::observed::{Pins, ThisRun};
@@ -498,6 +499,37 @@ fn back_to(version: &str) -> Upgrade {
         version: version.parse().expect("a version"),
     };
     Upgrade { target, downgrade: Downgrade::Allow, ..without_canary() }
+}
+
+#[test]
+fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_not_proven() {
+    use crate::observed::others::{OtherNode, OtherNodes};
+
+    let mut observed = server_with("1.2.3", SHA);
+    let before = CatalogEntry {
+        version: "v1.0.0".into(),
+        command: None,
+        sha256: "bb".into(),
+        ..observed.catalog[0].clone()
+    };
+    observed.catalog.push(before);
+    observed.site = None;
+    let said = |other_nodes: OtherNodes, placement: Placement| {
+        let observed = Observed { other_nodes, ..observed.clone() };
+        let made = plan(&observed, &goal(Upgrade { placement, ..back_to("1.0.0") })).expect("a plan");
+        made.notices.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let nobody = Vec::<String>::new();
+    let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
+    let others = || OtherNodes::BesideActive(vec![node("b"), node("c")]);
+    let notices = said(others(), Placement::default());
+    assert!(notices[0].contains("custom-1.0.0") && notices[0].contains("Where b, c lack it"), "{notices:?}");
+    let notices = said(others(), Placement::AlsoOn(vec!["c".into()]));
+    assert!(notices[0].contains("Where b lacks it"), "{notices:?}");
+    assert_eq!(said(others(), Placement::AlsoOn(vec!["b".into(), "c".into()])), nobody);
+    let notices = said(OtherNodes::UnnamedBesideActive, Placement::default());
+    assert!(notices[0].contains("another node, which the server does not name"), "{notices:?}");
+    assert_eq!(said(OtherNodes::BesideActive(Vec::new()), Placement::default()), nobody);
 }
 
 #[test]

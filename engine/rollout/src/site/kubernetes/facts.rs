@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::binary::{Machine, Start, start};
-use crate::observed::site::{NodeObserved, Oddities, PluginFile, Presence, Process, SiteState, Unfit};
+use crate::observed::site::{
+    Exposure, NodeObserved, Oddities, PluginFile, Presence, Process, SiteState, Unfit,
+};
 
 /// What a node says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,13 +26,16 @@ enum Directory {
     Other,
     /// The server may not look into it.
     Closed,
-    There(There),
+    There(Box<There>),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct There {
     mode: u32,
+    owner: u32,
     real: PathBuf,
+    /// The directories of its volume that lead to it, the nearest first.
+    above: Vec<Above>,
     writable: bool,
     free_bytes: Option<u64>,
     mount: String,
@@ -42,6 +47,13 @@ struct There {
     links: BTreeMap<String, PathBuf>,
     /// Copies that were cut.
     parts: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Above {
+    mode: u32,
+    owner: u32,
+    path: PathBuf,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,12 +154,9 @@ impl Reader {
                 self.directory = Some(Directory::Closed);
             }
             "directory" if self.directory.is_none() => {
-                let mut words = rest.splitn(3, ' ');
-                let mode = octal(words.next()?)?;
-                words.next()?.parse::<u32>().ok()?;
-                let real = PathBuf::from(words.next()?);
-                let there = There { mode, real: real.is_absolute().then_some(real)?, ..There::default() };
-                self.directory = Some(Directory::There(there));
+                let Above { mode, owner, path: real } = directory(rest)?;
+                let there = There { mode, owner, real, ..There::default() };
+                self.directory = Some(Directory::There(Box::new(there)));
             }
             _ => self.read_there(key, rest)?,
         }
@@ -160,6 +169,7 @@ impl Reader {
             "writable" if rest.is_empty() => there.writable = true,
             "free" => there.free_bytes = Some(rest.parse::<u64>().ok()?.saturating_mul(1024)),
             "mount" => rest.clone_into(&mut there.mount),
+            "above" => there.above.push(directory(rest)?),
             "file" => {
                 let mut words = rest.split(' ');
                 let mode = octal(words.next()?)?;
@@ -239,6 +249,25 @@ impl Facts {
         older.map(|file| file.name.clone()).collect()
     }
 
+    /// The first directory on the way from the root of the volume to the plugins that others than root and the server's user can change.
+    /// What leads to the volume is in the image of each container, and not shared.
+    pub(super) fn exposed(&self) -> Option<(PathBuf, Exposure)> {
+        let Directory::There(there) = &self.directory else { return None };
+        let trusted = [0, self.user, self.server.unwrap_or(there.owner)];
+        let exposure = |mode: u32, owner: u32| {
+            if !trusted.contains(&owner) {
+                return Some(Exposure::Owner { user: owner });
+            }
+            (mode & 0o022 != 0).then_some(Exposure::Mode { mode })
+        };
+        // In a sticky directory others can make files, and take away only their own.
+        let above = there.above.iter().rev().find_map(|above| {
+            let mode = if above.mode & 0o1000 == 0 { above.mode } else { above.mode & !0o022 };
+            Some((above.path.clone(), exposure(mode, above.owner)?))
+        });
+        above.or_else(|| Some((there.real.clone(), exposure(there.mode, there.owner)?)))
+    }
+
     /// The node without its server. `directory` is the server's own; files are those of which `is_version` holds.
     pub(super) fn into_node(
         self,
@@ -249,7 +278,7 @@ impl Facts {
     ) -> NodeObserved {
         let state = self.state(directory, writers);
         let there = match self.directory {
-            Directory::There(there) => there,
+            Directory::There(there) => *there,
             Directory::Missing | Directory::Other | Directory::Closed => There::default(),
         };
         let known = |name: &str| {
@@ -379,6 +408,15 @@ fn machine(text: &str) -> Machine {
     }
 }
 
+/// Mode, owner and absolute path of a directory.
+fn directory(text: &str) -> Option<Above> {
+    let mut words = text.splitn(3, ' ');
+    let mode = octal(words.next()?)?;
+    let owner = words.next()?.parse().ok()?;
+    let path = PathBuf::from(words.next()?);
+    Some(Above { mode, owner, path: path.is_absolute().then_some(path)? })
+}
+
 fn octal(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777)
 }
@@ -442,6 +480,30 @@ mod tests {
         let without = |state: &str| format!("facts 1\nuser 0\nmachine aarch64\n{state}\nend\n");
         assert_eq!(node(&without("nothing"), Writers::Anybody).directory, SiteState::Missing);
         assert_eq!(node(&without("no directory"), Writers::Anybody).directory, SiteState::NotADirectory);
+    }
+
+    #[test]
+    fn a_directory_of_the_volume_that_others_can_change_is_seen() {
+        let exposed = |directory: &str, above: &str| {
+            let text = answer().replace("2777 0 /vault/plugins", directory);
+            parse(&text.replace("mount rw", &format!("{above}mount rw"))).expect("an answer").exposed()
+        };
+        let mode = |path: &str, mode| Some((PathBuf::from(path), Exposure::Mode { mode }));
+        assert_eq!(exposed("755 0 /vault/plugins", ""), None);
+        assert_eq!(exposed("755 100 /vault/plugins", ""), None);
+        assert_eq!(exposed("777 0 /vault/plugins", ""), mode("/vault/plugins", 0o777));
+        // As fsGroup leaves it.
+        assert_eq!(exposed("2775 0 /vault/plugins", ""), mode("/vault/plugins", 0o2775));
+        let user = Some(("/vault/plugins".into(), Exposure::Owner { user: 7 }));
+        assert_eq!(exposed("755 7 /vault/plugins", ""), user);
+        let (near, far) = ("above 755 0 /vault\n", "above 777 0 /vault\n");
+        assert_eq!(exposed("755 0 /vault/plugins", near), None);
+        assert_eq!(exposed("755 0 /vault/plugins", far), mode("/vault", 0o777));
+        assert_eq!(exposed("755 0 /vault/plugins", "above 1777 0 /vault\n"), None);
+        assert_eq!(
+            parse("facts 1\nuser 0\nmachine x86_64\nnothing\nend\n").expect("an answer").exposed(),
+            None
+        );
     }
 
     #[test]
@@ -536,6 +598,8 @@ mod tests {
             changed("process 31", "start other 7f\nprocess 31"),
             changed("process 31", "start other-tool 7\nprocess 31"),
             changed("process 31", "has /etc/ld-x.so\nprocess 31"),
+            changed("process 31", "above 755 0 vault\nprocess 31"),
+            changed("process 31", "above 755 /vault\nprocess 31"),
             changed("process 31", "link custom-1.0.0 opt\nprocess 31"),
         ] {
             assert!(parse(&text).is_err(), "{text}");

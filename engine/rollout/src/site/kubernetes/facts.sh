@@ -48,6 +48,12 @@ else
 		case $real/ in "$above"/*) [ ${#point} -ge ${#at} ] && at=$point options=$these ;; esac
 	done </proc/self/mounts
 	echo "mount $options"
+	# The directories of the volume that lead to it.
+	path=$real
+	while [ "$path" != "$at" ] && [ "$path" != / ]; do
+		path=${path%/*} path=${path:-/}
+		seen=$(stat -Lc '%a %u' "$path" 2>/dev/null) && echo "above $seen $path"
+	done
 	for path in "$directory/$plugin"*; do
 		file=${path##*/}
 		[ -f "$path" ] && plain "$file" || continue

@@ -84,6 +84,29 @@ pub(super) fn is_loader(container: &Container) -> bool {
     words.into_iter().any(|word| word == LOADER)
 }
 
+/// Who can write to the volume of a directory beside the server: containers that run as long as it does, and whoever reaches a
+/// directory of the machine. This program is trusted.
+pub(super) fn others_on_volume(pod: &PodSpec, server: &Container, directory: &Path) -> Vec<String> {
+    let Some(mount) = mount_of(server, directory) else { return Vec::new() };
+    let below = directory.strip_prefix(&mount.mount_path).unwrap_or(Path::new(""));
+    let on_volume = Path::new(mount.sub_path.as_deref().unwrap_or_default()).join(below);
+    let reaches = |other: &VolumeMount| {
+        other.name == mount.name
+            && other.read_only != Some(true)
+            && other.sub_path_expr == mount.sub_path_expr
+            && on_volume.starts_with(other.sub_path.as_deref().unwrap_or_default())
+    };
+    let sidecars = pod.init_containers.iter().flatten();
+    let sidecars = sidecars.filter(|container| container.restart_policy.as_deref() == Some("Always"));
+    let others = pod.containers.iter().chain(sidecars);
+    let others = others.filter(|container| container.name != server.name && !is_loader(container));
+    let writing = others.filter(|container| container.volume_mounts.iter().flatten().any(reaches));
+    let writing = writing.map(|container| format!("the container {}", container.name));
+    let volume = pod.volumes.iter().flatten().find(|volume| volume.name == mount.name);
+    let machine = volume.and_then(|volume| volume.host_path.as_ref());
+    writing.chain(machine.map(|path| format!("the machine, whose directory {} it is", path.path))).collect()
+}
+
 /// Who starts pods anew when their description changes.
 pub(super) fn restarts(statefulset: &StatefulSet) -> Restarts {
     let Some(spec) = &statefulset.spec else { return Restarts::NotKnown };
@@ -228,6 +251,47 @@ mod tests {
         assert_eq!(keeping(&spec, &on, directory), Keeping::Volume { what });
         let what = "/vault/plugins of the image".to_owned();
         assert_eq!(keeping(&spec, &server(json!([])), directory), Keeping::ContainerImage { what });
+    }
+
+    #[test]
+    fn who_can_write_to_the_volume_of_the_plugins_beside_the_server() {
+        let others = |other: Value, volume: Value| {
+            let mount = json!({"name": "plugins", "mountPath": "/vault/plugins", "subPath": "of/vault"});
+            let vault = json!({"name": "vault", "volumeMounts": [mount]});
+            let mut volume = volume;
+            volume["name"] = json!("plugins");
+            let spec = json!({"containers": [vault, other["container"]], "initContainers": [other["init"]], "volumes": [volume]});
+            let mut spec = spec;
+            for list in ["containers", "initContainers"] {
+                spec[list].as_array_mut().expect("a list").retain(|container| !container.is_null());
+            }
+            let pod: PodSpec = serde_json::from_value(spec).expect("a pod");
+            others_on_volume(&pod, &pod.containers[0].clone(), Path::new("/vault/plugins"))
+        };
+        let with = |more: Value, args: &[&str]| {
+            let mut mount = json!({"name": "plugins", "mountPath": "/elsewhere"});
+            for (key, part) in more.as_object().expect("an object") {
+                mount[key] = part.clone();
+            }
+            json!({"name": "audit", "args": args, "volumeMounts": [mount]})
+        };
+        let beside = |container: Value| others(json!({ "container": container }), json!({"emptyDir": {}}));
+        let nobody: [&str; 0] = [];
+        assert_eq!(beside(Value::Null), nobody);
+        assert_eq!(beside(with(json!({}), &[])), ["the container audit"]);
+        assert_eq!(beside(with(json!({"subPath": "of"}), &[])), ["the container audit"]);
+        assert_eq!(beside(with(json!({"subPath": "of/audit"}), &[])), nobody);
+        assert_eq!(beside(with(json!({"readOnly": true}), &[])), nobody);
+        assert_eq!(beside(with(json!({"name": "logs"}), &[])), nobody);
+        assert_eq!(beside(with(json!({}), &["loader", "--watch"])), nobody, "that is this program");
+
+        // One that ends before the server starts, and one that goes on beside it.
+        let mut init = with(json!({}), &[]);
+        assert_eq!(others(json!({"init": init}), json!({"emptyDir": {}})), nobody);
+        init["restartPolicy"] = json!("Always");
+        assert_eq!(others(json!({"init": init}), json!({"emptyDir": {}})), ["the container audit"]);
+        let machine = others(json!({}), json!({"hostPath": {"path": "/p"}}));
+        assert_eq!(machine, ["the machine, whose directory /p it is"]);
     }
 
     #[test]

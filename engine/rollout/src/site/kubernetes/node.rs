@@ -101,11 +101,18 @@ fn tell_directory(text: &mut String, real: &Path) {
     let around = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         let (point, options) = (words.next()?, words.nth(1)?);
-        real.starts_with(point).then_some((point.len(), options))
+        real.starts_with(point).then_some((point, options))
     });
     // Of two at the same point the later one is on top.
-    let (_, options) = around.max_by_key(|(length, _)| *length).unwrap_or_default();
+    let (point, options) = around.max_by_key(|(point, _)| point.len()).unwrap_or_default();
     let _ = writeln!(text, "mount {options}");
+    // The directories of the volume that lead to it.
+    for above in real.ancestors().skip(1).take_while(|above| above.starts_with(point)) {
+        if let Ok(metadata) = fs::metadata(above) {
+            let (mode, user) = (metadata.mode() & 0o7777, metadata.uid());
+            let _ = writeln!(text, "above {mode:o} {user} {}", above.display());
+        }
+    }
 }
 
 fn tell_files(text: &mut String, real: &Path, plugin: &str, known: &[&str]) {

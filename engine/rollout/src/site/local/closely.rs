@@ -26,7 +26,8 @@ pub(super) fn look(directory: &Path, files: &[PluginFile]) -> Oddities {
         }
     }
     let (leftovers, orphans) = (leftovers(&real), orphans(&real));
-    Oddities { leftovers, links, unfit, unread: BTreeSet::new(), orphans }
+    // Who else can write to a directory of this machine is what the state of the directory says.
+    Oddities { leftovers, links, unfit, unread: BTreeSet::new(), orphans, shared: None }
 }
 
 fn why_unfit(path: &Path, format: &Format) -> Option<Unfit> {

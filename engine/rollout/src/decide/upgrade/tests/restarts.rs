@@ -285,3 +285,55 @@ fn a_token_that_may_not_see_the_servers_of_raft_is_said_where_it_matters() {
     let made = plan(&nothing_to_restart, &goal(without_canary())).expect("a plan");
     assert!(!made.notices.contains(&Notice::RaftNotShown));
 }
+
+/// Three nodes of OpenBao, none of which has been touched, with `raft`.
+fn untouched(raft: Raft) -> Observed {
+    let mut observed = Observed { raft, ..old_fleet() };
+    observed.server.product = Product::OpenBao;
+    observed
+}
+
+fn three_servers(third: (Suffrage, Option<bool>)) -> Raft {
+    raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), ("c", third.0, third.1)])
+}
+
+#[test]
+fn a_raft_server_that_would_stop_the_restarts_stops_an_upgrade_before_its_first_change() {
+    let dead = "waiting for the raft server c: autopilot says that it is not healthy";
+    for (third, said) in [
+        ((Suffrage::Voter, Some(false)), dead),
+        ((Suffrage::NonVoter, Some(true)), "waiting for the raft server c: it has no vote yet"),
+    ] {
+        match decide(&untouched(three_servers(third)), &goal(without_canary())) {
+            Decision::Wait(on) => assert_eq!(on.to_string(), said),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Whom it does not stop: what has begun, and standbys of Vault, which are not restarted.
+    let mut begun = untouched(three_servers((Suffrage::Voter, Some(false))));
+    begun.this_run.steps = 1;
+    assert!(matches!(decide(&begun, &goal(without_canary())), Decision::Do(_)));
+    let mut vault = untouched(three_servers((Suffrage::Voter, Some(false))));
+    vault.server.product = Product::Vault;
+    assert!(matches!(decide(&vault, &goal(without_canary())), Decision::Do(_)));
+}
+
+#[test]
+fn a_rollback_says_before_its_first_change_what_will_stop_the_restarts_and_goes_on() {
+    let mut observed = with_one_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    observed.this_run = ThisRun::default();
+    let back = goal(back_to("1.0.0"));
+    let said = |observed: &Observed| {
+        let made = plan(observed, &back).expect("a plan");
+        assert!(matches!(made.steps.first(), Some(Step::TuneMount { .. })), "{:?}", made.steps);
+        let said = made.notices.into_iter().filter(|notice| matches!(notice, Notice::Unsettled { .. }));
+        said.map(|notice| notice.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&observed), Vec::<String>::new());
+    observed.raft = three_servers((Suffrage::Voter, Some(false)));
+    assert!(said(&observed)[0].contains("the raft server c: autopilot says that it is not healthy"));
+    // One that cannot be looked at is named as such, once.
+    observed.raft = three_servers(VOTES);
+    *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
+    assert_eq!(said(&observed), Vec::<String>::new());
+}
