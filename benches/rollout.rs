@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 /// What a plugin with Go's SDK weighs.
-const SIZE: usize = 25_000_000;
+const BINARY_SIZE: usize = 25_000_000;
 const MOUNTS: [&str; 2] = ["first", "second"];
 const NAME: &str = "go-kv";
 
@@ -29,11 +29,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if sizes.is_empty() {
         sizes = vec![3, 9];
     }
-    say("| pods | `upgrade` | the shell script | ratio |")?;
-    say("|---|---|---|---|")?;
+    print_line("| pods | `upgrade` | the shell script | ratio |")?;
+    print_line("|---|---|---|---|")?;
     for replicas in sizes {
         let [ours, script] = measure(replicas).await?.map(|time| time.as_secs_f64());
-        say(&format!("| {replicas} | {ours:.1} s | {script:.1} s | {:.2} |", ours / script))?;
+        print_line(&format!("| {replicas} | {ours:.1} s | {script:.1} s | {:.2} |", ours / script))?;
     }
     Ok(())
 }
@@ -49,7 +49,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
         .pods(&pods)
         .env("KUBECTL", build::kubectl().await.display().to_string());
 
-    let first = binary("1.0.0", &folder).await?;
+    let first = build_binary("1.0.0", &folder).await?;
     for mount in MOUNTS {
         let line = format!(
             "register --name {NAME} --mount {mount} --binary {} -n {} --statefulset vault",
@@ -62,7 +62,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
     for round in 0..ROUNDS {
         for (way, took) in times.iter_mut().enumerate() {
             let version = format!("1.{}.0", 1 + 2 * round + way);
-            let file = binary(&version, &folder).await?;
+            let file = build_binary(&version, &folder).await?;
             let started = Instant::now();
             if way == 0 {
                 let line = format!(
@@ -77,7 +77,7 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
                 script.run(line).await.success();
             }
             took.push(started.elapsed());
-            check(&pods, &version).await?;
+            verify_running_version(&pods, &version).await?;
         }
     }
     Ok(times.map(|mut times| {
@@ -87,11 +87,11 @@ async fn measure(replicas: usize) -> Result<[Duration; 2], Box<dyn Error>> {
 }
 
 /// A version of a Go plugin, made as large as one with more in it: what is behind the end of an executable does no harm.
-async fn binary(version: &str, folder: &TempDir) -> Result<PathBuf, Box<dyn Error>> {
+async fn build_binary(version: &str, folder: &TempDir) -> Result<PathBuf, Box<dyn Error>> {
     let mut content = fs::read(build::go_kv(&format!("v{version}")).await)?;
     let length = content.len();
-    if length < SIZE {
-        content.resize(SIZE, 0);
+    if length < BINARY_SIZE {
+        content.resize(BINARY_SIZE, 0);
         rand::rng().fill_bytes(&mut content[length..]);
     }
     let path = folder.path().join(format!("{NAME}-{version}"));
@@ -100,10 +100,10 @@ async fn binary(version: &str, folder: &TempDir) -> Result<PathBuf, Box<dyn Erro
     Ok(path)
 }
 
-async fn check(pods: &VaultPods, version: &str) -> Result<(), Box<dyn Error>> {
+async fn verify_running_version(pods: &VaultPods, version: &str) -> Result<(), Box<dyn Error>> {
     let active = pods.active().await;
     for mount in MOUNTS {
-        let reply = pods.api(active, "GET", &format!("sys/mounts/{mount}"), None).await.success();
+        let reply = pods.request(active, "GET", &format!("sys/mounts/{mount}"), None).await.success();
         if reply["running_plugin_version"] != json!(format!("v{version}")) {
             return Err(format!("{mount} runs {}", reply["running_plugin_version"]).into());
         }
@@ -112,6 +112,6 @@ async fn check(pods: &VaultPods, version: &str) -> Result<(), Box<dyn Error>> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark talks to the person who runs it")]
-fn say(line: &str) -> Result<(), Box<dyn Error>> {
+fn print_line(line: &str) -> Result<(), Box<dyn Error>> {
     Ok(writeln!(std::io::stdout().lock(), "{line}")?)
 }

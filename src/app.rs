@@ -6,11 +6,11 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands::{
-    completions, creds, deregister, dev, doctor, gc, inspect, loader, manifests, node, package, register,
-    reload, rollback, serve, status, tied, upgrade, version,
+    completions, creds, deregister, dev, doctor, gc, inspect, loader, manifests, node, package, parent_death,
+    register, reload, rollback, serve, status, upgrade, version,
 };
 use crate::context::{Context, GlobalArgs};
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
 /// A token secrets engine for Vault and OpenBao, and the tool that brings plugins to a server.
@@ -69,7 +69,7 @@ enum Command {
     Node(node::NodeCommand),
     /// Become a command that ends with the process that started this, for this program itself
     #[command(hide = true)]
-    Tied(tied::TiedArgs),
+    ParentDeath(parent_death::ParentDeathArgs),
     /// Print the completion script of a shell
     Completions(completions::CompletionsArgs),
     /// Print the version and what the plugin speaks
@@ -86,17 +86,21 @@ pub fn main() -> ExitCode {
         Err(stop) => {
             let ended = stop.print();
             let talk = matches!(stop.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-            return if talk && ended.is_ok() { ExitCode::SUCCESS } else { Kind::Usage.exit_code() };
+            return if talk && ended.is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                CommandErrorKind::Usage.exit_code()
+            };
         }
     };
     let App { global, command } = app;
     let mut ui = Ui::new(global.output, global.verbosity());
     let command = match command {
         Some(command) => command,
-        None if serve::started_by_a_host() => Invocation::Serve(serve::ServeArgs {}),
+        None if serve::is_started_by_host() => Invocation::Serve(serve::ServeArgs {}),
         None => {
-            ui.say(&App::command().render_help().to_string());
-            return Kind::Usage.exit_code();
+            ui.status(&App::command().render_help().to_string());
+            return CommandErrorKind::Usage.exit_code();
         }
     };
     let command = match command {
@@ -107,7 +111,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => {
-            return fail(&mut ui, &CommandError::failed("could not start the runtime").because(source));
+            return fail(&mut ui, &CommandError::failed("could not start the runtime").caused_by(source));
         }
     };
     let ended = runtime.block_on(dispatch(command, &Context::new(global), &mut ui));
@@ -137,7 +141,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Creds(creds::CredsCommand::Exec(args)) => finish(creds::exec(*args, context, ui).await, ui),
         Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
         Command::Node(command) => finish(node::run(command).await, ui),
-        Command::Tied(args) => finish(tied::run(args, ui), ui),
+        Command::ParentDeath(args) => finish(parent_death::run(args, ui), ui),
         Command::Completions(args) => finish(completions::run(args), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }
@@ -150,10 +154,9 @@ fn finish<R: Report>(ended: Result<R, CommandError>, ui: &mut Ui) -> ExitCode {
     };
     match ui.report(&report) {
         Ok(()) => report.exit_code(),
-        Err(error) if report.is_of_a_change() => fail(
-            ui,
-            &error.after_a_change("Everything was done. Only the report of it could not be written."),
-        ),
+        Err(error) if report.made_changes() => {
+            fail(ui, &error.after_changes("Everything was done. Only the report of it could not be written."))
+        }
         Err(error) => fail(ui, &error),
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rollout::Wanted;
+use rollout::DesiredValue;
 use serde::Deserialize;
 use serde_json::Value;
-use vault_api::Secret;
+use vault_api::SecretString;
 
 use crate::error::CommandError;
-use crate::pairs;
+use crate::key_value;
 
 /// The file. Relative paths in it start at its directory. Flags come before it.
 #[derive(Debug, Default, Deserialize)]
@@ -23,7 +23,7 @@ pub struct PluginYaml {
     #[serde(default)]
     pub mounts: Vec<MountSection>,
     /// Where the server's plugin directory lies.
-    pub site: Option<SiteSection>,
+    pub site: Option<DeploymentSection>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -73,7 +73,7 @@ pub struct SmokeSection {
 /// Where the server's plugin directory lies: one of these.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SiteSection {
+pub struct DeploymentSection {
     /// On this machine.
     pub local: Option<LocalSection>,
     /// In pods of a cluster.
@@ -109,7 +109,7 @@ pub struct LocalSection {
 /// A reference to a secret.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
-enum Reference {
+enum SecretReference {
     File(PathBuf),
     Env(String),
 }
@@ -121,18 +121,18 @@ impl PluginYaml {
     /// When it cannot be read, is no YAML, or has a key that is not known.
     pub fn read(path: &Path) -> Result<Self, CommandError> {
         let text = fs::read_to_string(path).map_err(|source| {
-            CommandError::usage(format!("could not read {}", path.display())).because(source)
+            CommandError::usage(format!("could not read {}", path.display())).caused_by(source)
         })?;
         let directory = path.parent().unwrap_or(Path::new("")).to_owned();
         Self::parse(&text, directory).map_err(|source| {
-            CommandError::usage(format!("could not understand {}", path.display())).because(source)
+            CommandError::usage(format!("could not understand {}", path.display())).caused_by(source)
         })
     }
 
     /// The plugin directory on this machine, as seen from here.
     pub fn plugin_dir(&self) -> Option<PathBuf> {
         let local = self.site.as_ref()?.local.as_ref()?;
-        Some(self.resolve(&local.plugin_dir))
+        Some(self.resolve_path(&local.plugin_dir))
     }
 
     fn kubernetes(&self) -> Option<&KubernetesSection> {
@@ -140,7 +140,7 @@ impl PluginYaml {
     }
 
     /// A path of the file, as seen from here.
-    pub fn resolve(&self, path: &Path) -> PathBuf {
+    pub fn resolve_path(&self, path: &Path) -> PathBuf {
         self.directory.join(path)
     }
 
@@ -148,26 +148,26 @@ impl PluginYaml {
     ///
     /// # Errors
     /// When a reference leads nowhere, and when a secret is written out.
-    pub fn value(&self, key: &str, value: &Value) -> Result<Wanted, CommandError> {
+    pub fn resolve_value(&self, key: &str, value: &Value) -> Result<DesiredValue, CommandError> {
         let is_reference = value
             .as_object()
             .is_some_and(|map| map.len() == 1 && (map.contains_key("file") || map.contains_key("env")));
         if !is_reference {
-            return if pairs::is_secret(key) {
-                Err(written_out(key, key))
+            return if key_value::is_secret_field(key) {
+                Err(plaintext_secret_error(key, key))
             } else {
-                Ok(Wanted::Plain(value.clone()))
+                Ok(DesiredValue::Plain(value.clone()))
             };
         }
         let reference = serde_json::from_value(value.clone()).map_err(|source| {
-            CommandError::usage(format!("could not understand the reference for {key}")).because(source)
+            CommandError::usage(format!("could not understand the reference for {key}")).caused_by(source)
         })?;
         match reference {
-            Reference::File(path) => pairs::from_file(key, &self.resolve(&path))
-                .map(Wanted::Secret)
-                .map_err(|source| CommandError::usage("could not follow a reference").because(source)),
-            Reference::Env(name) => std::env::var(&name)
-                .map(|text| Wanted::Secret(Secret::new(text)))
+            SecretReference::File(path) => key_value::secret_from_file(key, &self.resolve_path(&path))
+                .map(DesiredValue::Secret)
+                .map_err(|source| CommandError::usage("could not follow a reference").caused_by(source)),
+            SecretReference::Env(name) => std::env::var(&name)
+                .map(|text| DesiredValue::Secret(SecretString::new(text)))
                 .map_err(|_| CommandError::usage(format!("the variable {name} for {key} is not set"))),
         }
     }
@@ -186,7 +186,7 @@ impl PluginYaml {
 }
 
 /// What a secret is answered with that stands in the file itself. `what` names it.
-pub(crate) fn written_out(what: &str, key: &str) -> CommandError {
+pub(crate) fn plaintext_secret_error(what: &str, key: &str) -> CommandError {
     CommandError::usage(format!("{what} is written out in the file, and is a secret"))
         .hint(format!("Refer to it: {key}: {{file: ./path}} or {key}: {{env: NAME}}."))
 }
@@ -212,7 +212,7 @@ site: {local: {plugin_dir: /vault/plugins}}
         assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
         assert_eq!(yaml.mounts[0].smoke.as_ref().expect("a trial").read, "creds/developer");
-        assert_eq!(yaml.resolve(Path::new("./api-key")), Path::new("deploy/./api-key"));
+        assert_eq!(yaml.resolve_path(Path::new("./api-key")), Path::new("deploy/./api-key"));
         let local = yaml.site.expect("a site").local.expect("this machine");
         assert_eq!(local.plugin_dir, Path::new("/vault/plugins"));
     }
@@ -247,9 +247,10 @@ site: {local: {plugin_dir: /vault/plugins}}
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("api-key"), "hunter2\n").expect("a file");
         let yaml = PluginYaml::parse(WHOLE, directory.path().to_owned()).expect("the file");
-        let wanted = yaml.value("api_key", &yaml.mounts[0].write["config"]["api_key"]).expect("a value");
-        assert!(matches!(wanted, Wanted::Secret(secret) if secret.expose() == "hunter2"));
-        let error = yaml.value("api_key", &Value::from("hunter2")).expect_err("written out");
+        let wanted =
+            yaml.resolve_value("api_key", &yaml.mounts[0].write["config"]["api_key"]).expect("a value");
+        assert!(matches!(wanted, DesiredValue::Secret(secret) if secret.expose() == "hunter2"));
+        let error = yaml.resolve_value("api_key", &Value::from("hunter2")).expect_err("written out");
         assert!(!error.render().contains("hunter2"));
     }
 }

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use vault_api::{Client, ClientConfig, Proxies, Secret, Verification};
-use vault_plugin::host::{Isolation, Network};
+use vault_api::{Client, ClientConfig, Proxies, SecretString, TlsVerification};
+use vault_plugin::host::{Isolation, NetworkAccess};
 
-use self::private_paths::{home_of_user, private_paths};
-use crate::commands::site::KubernetesArgs;
+use self::private_paths::{passwd_home, private_paths};
+use crate::commands::deployment::KubernetesArgs;
 use crate::duration;
 use crate::error::CommandError;
-use crate::pairs;
+use crate::key_value;
 use crate::ui::{Format, Verbosity};
 
 /// Flags of every command. The names are those of Vault's own command line.
@@ -88,7 +88,7 @@ impl Context {
 
     /// Whether an address was given, by a flag or the environment.
     pub fn has_address(&self) -> bool {
-        self.global.address.is_some() || setting(&|name| std::env::var(name).ok(), "ADDR").is_some()
+        self.global.address.is_some() || env_setting(&|name| std::env::var(name).ok(), "ADDR").is_some()
     }
 
     /// A client with the caller's token.
@@ -97,7 +97,7 @@ impl Context {
     /// When a setting cannot be used, and when there is no token.
     pub fn client(&self) -> Result<Client, CommandError> {
         Client::new(&self.client_config()?)
-            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))
     }
 
     /// How to talk to the server, with the caller's token.
@@ -125,7 +125,7 @@ impl Context {
         let mut config = self.configure(&|name: &str| std::env::var(name).ok())?;
         config.token = None;
         Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))
     }
 
     /// How long one request may take, if the caller has said.
@@ -137,23 +137,23 @@ impl Context {
     ///
     /// # Errors
     /// When a setting cannot be used.
-    pub fn client_of(&self, address: &str, token: &Secret) -> Result<Client, CommandError> {
+    pub fn client_for(&self, address: &str, token: &SecretString) -> Result<Client, CommandError> {
         let mut config = ClientConfig::new(address);
         config.token = Some(token.clone());
         config.timeout = self.global.timeout.unwrap_or(config.timeout);
         Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").because(error))
+            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))
     }
 
     /// How a plugin is started that is not trusted: with the caller's environment, home and credentials hidden from it, and
     /// every file that a secret was read from before.
-    pub fn isolation(&self, network: Network) -> Isolation {
+    pub fn isolation(&self, network: NetworkAccess) -> Isolation {
         let variable = |name: &str| std::env::var(name).ok();
         let key = self.global.client_key.clone();
-        let key = key.or_else(|| setting(&variable, "CLIENT_KEY").map(PathBuf::from));
-        let named = key.into_iter().chain(pairs::secret_files());
+        let key = key.or_else(|| env_setting(&variable, "CLIENT_KEY").map(PathBuf::from));
+        let named = key.into_iter().chain(key_value::secret_files());
         let kubeconfig = self.global.kubernetes.kubeconfig.clone();
-        Isolation::Untrusted { hidden: private_paths(&variable, home_of_user(), kubeconfig, named), network }
+        Isolation::Untrusted { hidden: private_paths(&variable, passwd_home(), kubeconfig, named), network }
     }
 
     /// Where `docker login` keeps the credentials of registries, if anything says so.
@@ -177,35 +177,36 @@ impl Context {
             quiet: _,
             kubernetes: _,
         } = self.global.clone();
-        let setting = |name: &str| setting(variable, name);
+        let setting = |name: &str| env_setting(variable, name);
         let path = |name: &str| setting(name).map(PathBuf::from);
         let address = address.or_else(|| setting("ADDR")).unwrap_or_else(|| DEFAULT_ADDRESS.to_owned());
         let mut config = ClientConfig::new(address);
-        config.token = setting("TOKEN").map(Secret::new);
+        config.token = setting("TOKEN").map(SecretString::new);
         config.namespace = namespace.or_else(|| setting("NAMESPACE"));
         config.ca_cert = ca_cert.or_else(|| path("CACERT"));
         config.ca_path = ca_path.or_else(|| path("CAPATH"));
         config.client_cert = client_cert.or_else(|| path("CLIENT_CERT"));
         config.client_key = client_key.or_else(|| path("CLIENT_KEY"));
         config.tls_server_name = tls_server_name.or_else(|| setting("TLS_SERVER_NAME"));
-        if tls_skip_verify || setting("SKIP_VERIFY").is_some_and(|text| is_true(&text)) {
-            config.verification = Verification::Skip;
+        if tls_skip_verify || setting("SKIP_VERIFY").is_some_and(|text| parse_go_bool(&text)) {
+            config.verification = TlsVerification::Skip;
         }
         if let Some(text) = setting("CLIENT_TIMEOUT") {
-            config.timeout = duration::parse(&text)
-                .map_err(|error| CommandError::usage("could not read VAULT_CLIENT_TIMEOUT").because(error))?;
+            config.timeout = duration::parse(&text).map_err(|error| {
+                CommandError::usage("could not read VAULT_CLIENT_TIMEOUT").caused_by(error)
+            })?;
         }
         config.timeout = timeout.unwrap_or(config.timeout);
         config.proxies = match setting("PROXY_ADDR").or_else(|| setting("HTTP_PROXY")) {
             Some(address) => Proxies::explicit(&address),
-            None => Proxies::from_variables(variable),
+            None => Proxies::from_env(variable),
         };
         Ok(config)
     }
 }
 
 /// OpenBao's name first, as its own command line does. Empty is unset.
-fn setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
+fn env_setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<String> {
     ["BAO", "VAULT"]
         .iter()
         .filter_map(|product| variable(&format!("{product}_{name}")))
@@ -213,18 +214,20 @@ fn setting(variable: &dyn Fn(&str) -> Option<String>, name: &str) -> Option<Stri
 }
 
 /// As Go's `strconv.ParseBool`, which Vault reads it with.
-fn is_true(text: &str) -> bool {
+fn parse_go_bool(text: &str) -> bool {
     ["1", "t", "T", "TRUE", "true", "True"].contains(&text)
 }
 
-fn token_file(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<Secret>, CommandError> {
+fn token_file(variable: &dyn Fn(&str) -> Option<String>) -> Result<Option<SecretString>, CommandError> {
     let Some(home) = variable("HOME") else { return Ok(None) };
     let path = PathBuf::from(home).join(".vault-token");
     match fs::read_to_string(&path) {
         Ok(text) if text.trim().is_empty() => Ok(None),
-        Ok(text) => Ok(Some(Secret::new(text.trim()))),
+        Ok(text) => Ok(Some(SecretString::new(text.trim()))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(CommandError::failed(format!("could not read {}", path.display())).because(error)),
+        Err(error) => {
+            Err(CommandError::failed(format!("could not read {}", path.display())).caused_by(error))
+        }
     }
 }
 
@@ -257,7 +260,7 @@ mod tests {
         let config = Context::new(GlobalArgs::default()).configure(&environment).expect("a configuration");
         assert_eq!(config.address, "http://bao:8200");
         assert_eq!(config.ca_cert, None);
-        assert_eq!(config.verification, Verification::Skip);
+        assert_eq!(config.verification, TlsVerification::Skip);
     }
 
     #[test]

@@ -4,14 +4,14 @@ use std::error::Error;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use rollout::{ObserveError, Outcome, Refusal, Stop, WaitingOn, explain};
+use rollout::{ObserveError, Outcome, PlanError, Refusal, WaitingOn, explain};
 use serde::Serialize;
-use vault_api::{CallError, Trouble};
+use vault_api::{CallError, TransportErrorKind};
 
 /// What an exit code tells the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Kind {
+pub enum CommandErrorKind {
     /// It failed and nothing is left half done.
     Failed,
     /// The command line or the file is wrong.
@@ -21,12 +21,12 @@ pub enum Kind {
     /// It failed and was undone.
     RolledBack,
     /// It failed and somebody has to look.
-    NeedsPerson,
+    ManualIntervention,
     /// It was interrupted and can be run again.
     Interrupted,
 }
 
-impl Kind {
+impl CommandErrorKind {
     /// The number of the exit code.
     pub const fn code(self) -> u8 {
         match self {
@@ -34,7 +34,7 @@ impl Kind {
             Self::Usage => 2,
             Self::Drift => 3,
             Self::RolledBack => 4,
-            Self::NeedsPerson => 5,
+            Self::ManualIntervention => 5,
             Self::Interrupted => 130,
         }
     }
@@ -49,7 +49,7 @@ impl Kind {
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct CommandError {
-    kind: Kind,
+    kind: CommandErrorKind,
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
     hints: Vec<String>,
@@ -58,39 +58,39 @@ pub struct CommandError {
 impl CommandError {
     /// A failure after which nothing is half done.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::new(Kind::Failed, message)
+        Self::new(CommandErrorKind::Failed, message)
     }
 
     /// A command line or file that cannot be used.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(Kind::Usage, message)
+        Self::new(CommandErrorKind::Usage, message)
     }
 
     /// An interrupt, and when it came.
     pub fn interrupted(when: &str) -> Self {
-        Self::new(Kind::Interrupted, format!("interrupted {when}"))
+        Self::new(CommandErrorKind::Interrupted, format!("interrupted {when}"))
             .hint("Run the same command again to go on.")
     }
 
     /// A failure of any kind.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub fn new(kind: CommandErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into(), source: None, hints: Vec::new() }
     }
 
     /// The same failure of a command that has changed something: it is not as if nothing had been done.
     #[must_use]
-    pub fn after_a_change(mut self, what: impl Into<String>) -> Self {
-        self.kind = Kind::NeedsPerson;
+    pub fn after_changes(mut self, what: impl Into<String>) -> Self {
+        self.kind = CommandErrorKind::ManualIntervention;
         self.hint(what)
     }
 
     /// The cause. What is known to cure a failed call is added to the hints.
     #[must_use]
-    pub fn because(mut self, source: impl Error + Send + Sync + 'static) -> Self {
-        let call = chain(&source).find_map(|cause| cause.downcast_ref::<CallError>());
-        match call.and_then(cure) {
+    pub fn caused_by(mut self, source: impl Error + Send + Sync + 'static) -> Self {
+        let call = error_chain(&source).find_map(|cause| cause.downcast_ref::<CallError>());
+        match call.and_then(call_error_hint) {
             Some(cure) => self.hints.push(cure.to_owned()),
-            None => self.hints.extend(known(&source)),
+            None => self.hints.extend(known_finding_hint(&source)),
         }
         self.source = Some(Box::new(source));
         self
@@ -104,7 +104,7 @@ impl CommandError {
     }
 
     /// What the exit code tells.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> CommandErrorKind {
         self.kind
     }
 
@@ -123,14 +123,14 @@ impl CommandError {
     /// The document that JSON and YAML callers get.
     pub fn document(&self) -> impl Serialize {
         #[derive(Serialize)]
-        struct Document {
-            error: Kind,
+        struct ErrorDocument {
+            error: CommandErrorKind,
             exit_code: u8,
             message: String,
             causes: Vec<String>,
             hints: Vec<String>,
         }
-        Document {
+        ErrorDocument {
             error: self.kind,
             exit_code: self.kind.code(),
             message: self.message.clone(),
@@ -147,12 +147,12 @@ impl CommandError {
         match outcome {
             Outcome::Done { done: _, observed: _ } => None,
             Outcome::Refused { refusal } => Some(refusal.into()),
-            Outcome::Interrupted { done, left } => {
+            Outcome::Interrupted { done, remaining: left } => {
                 Some(Self::interrupted(&format!("after {} of {} steps", done.len(), done.len() + left.len())))
             }
-            Outcome::Changed { done, expected, found, left } => {
+            Outcome::PlanChanged { done, expected, found, remaining_effects: left } => {
                 let expected = expected.map_or_else(|| "the end".to_owned(), |step| format!("to {step}"));
-                let kind = if left.is_empty() { Kind::Failed } else { Kind::NeedsPerson };
+                let kind = if left.is_empty() { CommandErrorKind::Failed } else { CommandErrorKind::ManualIntervention };
                 let message = format!(
                     "something changed in between: after {} steps the next was {expected}, now it is to {found}",
                     done.len()
@@ -161,20 +161,20 @@ impl CommandError {
                 Some(error.hint("Run the same command again to see the new plan."))
             }
             Outcome::Failed { done: _, step, error } => {
-                Some(Self::failed(at(step)).because(Told(error)).hint(
+                Some(Self::failed(at(step)).caused_by(OpaqueError(error)).hint(
                     "No mount runs anything that it did not run before. Run the same command again when it is cured.",
                 ))
             }
             Outcome::RolledBack { done: _, step, error, mounts } => {
                 let mounts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
                 Some(
-                    Self::new(Kind::RolledBack, at(step))
-                        .because(Told(error))
+                    Self::new(CommandErrorKind::RolledBack, at(step))
+                        .caused_by(OpaqueError(error))
                         .hint(format!("Moved back to the version before: {}", mounts.join(", "))),
                 )
             }
-            Outcome::NeedsPerson { done: _, step, error, left } => {
-                let error = Self::new(Kind::NeedsPerson, at(step)).because(Told(error));
+            Outcome::ManualIntervention { done: _, step, error, remaining_effects: left } => {
+                let error = Self::new(CommandErrorKind::ManualIntervention, at(step)).caused_by(OpaqueError(error));
                 Some(left.into_iter().fold(error, Self::hint))
             }
         }
@@ -182,27 +182,27 @@ impl CommandError {
 
     fn causes(&self) -> Vec<String> {
         let first = self.source.as_deref().map(|source| source as &(dyn Error + 'static));
-        first.into_iter().flat_map(chain).map(ToString::to_string).collect()
+        first.into_iter().flat_map(error_chain).map(ToString::to_string).collect()
     }
 }
 
 impl From<Refusal> for CommandError {
     fn from(refusal: Refusal) -> Self {
-        Self::failed(refusal.to_string()).hint(refusal.cure())
+        Self::failed(refusal.to_string()).hint(refusal.hint())
     }
 }
 
-impl From<Stop> for CommandError {
-    fn from(stop: Stop) -> Self {
+impl From<PlanError> for CommandError {
+    fn from(stop: PlanError) -> Self {
         match stop {
-            Stop::Refused(refusal) => refusal.into(),
-            Stop::Waiting(on @ (WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. })) => {
+            PlanError::Refused(refusal) => refusal.into(),
+            PlanError::Waiting(on @ (WaitingOn::RaftServer { .. } | WaitingOn::RaftJoin { .. })) => {
                 Self::failed(on.to_string()).hint(
                     "Nothing was changed. Bring the server back, or take one that is gone out of raft with `vault operator raft remove-peer`, \
                      and run this again.",
                 )
             }
-            Stop::Waiting(on) => Self::failed(on.to_string()).hint("Run this again in a moment."),
+            PlanError::Waiting(on) => Self::failed(on.to_string()).hint("Run this again in a moment."),
         }
     }
 }
@@ -211,8 +211,8 @@ impl From<ObserveError> for CommandError {
     fn from(error: ObserveError) -> Self {
         let text = error.to_string();
         match error {
-            ObserveError::Call { what: _, source } => Self::failed(text).because(source),
-            ObserveError::Site(source) => Self::failed(text).because(source),
+            ObserveError::Call { what: _, source } => Self::failed(text).caused_by(source),
+            ObserveError::Deployment(source) => Self::failed(text).caused_by(source),
             ObserveError::InvalidToken { address: _ } => Self::failed(text).hint(
                 "It is wrong, expired or revoked, or of another server: log in again with `vault login`. It is taken from \
                  VAULT_TOKEN, else from ~/.vault-token.",
@@ -227,19 +227,20 @@ impl From<ObserveError> for CommandError {
 /// A cause that is only known as text.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-struct Told(String);
+struct OpaqueError(String);
 
-fn chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+fn error_chain<'a>(first: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(first), |error| (*error).source())
 }
 
 /// What is known of the words of an error or of its causes, where they are of a plugin.
-fn known(error: &(dyn Error + 'static)) -> Option<String> {
-    let told = chain(error).find_map(|cause| explain(&cause.to_string()).first().map(|told| told.known))?;
-    Some(format!("{}: {}. {} More: `{}`.", told.id, told.title, told.cure, told.explain()))
+fn known_finding_hint(error: &(dyn Error + 'static)) -> Option<String> {
+    let told =
+        error_chain(error).find_map(|cause| explain(&cause.to_string()).first().map(|told| told.kind))?;
+    Some(format!("{}: {}. {} More: `{}`.", told.id, told.title, told.remediation, told.explain()))
 }
 
-fn cure(error: &CallError) -> Option<&'static str> {
+fn call_error_hint(error: &CallError) -> Option<&'static str> {
     match error {
         CallError::Sealed { .. } => Some("Unseal it with `vault operator unseal`, and run this again."),
         CallError::Api(answer) if answer.is_permission_denied() => Some(
@@ -249,16 +250,16 @@ fn cure(error: &CallError) -> Option<&'static str> {
             Some("Nothing is mounted there. `vault-token-plugin status` shows what is mounted.")
         }
         CallError::Api(_) => None,
-        CallError::Transport { trouble: Trouble::NoConnection, .. } => {
+        CallError::Transport { kind: TransportErrorKind::NoConnection, .. } => {
             Some("Does the server run, and is the address right? Give it with --address or VAULT_ADDR.")
         }
-        CallError::Transport { trouble: Trouble::Certificate, .. } => {
+        CallError::Transport { kind: TransportErrorKind::Certificate, .. } => {
             Some("Name the authority that signed the server's certificate with --ca-cert or VAULT_CACERT.")
         }
-        CallError::Transport { trouble: Trouble::NotTls, .. } => {
+        CallError::Transport { kind: TransportErrorKind::NotTls, .. } => {
             Some("Does the address begin with http:// where it should? A development server speaks no TLS.")
         }
-        CallError::Transport { trouble: Trouble::TimedOut, .. } => {
+        CallError::Transport { kind: TransportErrorKind::TimedOut, .. } => {
             Some("Allow more time with --timeout. What was asked may have been done.")
         }
         _ => None,
@@ -271,21 +272,27 @@ mod tests {
 
     #[test]
     fn exit_codes_are_what_the_manual_says() {
-        let kinds =
-            [Kind::Failed, Kind::Usage, Kind::Drift, Kind::RolledBack, Kind::NeedsPerson, Kind::Interrupted];
-        assert_eq!(kinds.map(Kind::code), [1, 2, 3, 4, 5, 130]);
+        let kinds = [
+            CommandErrorKind::Failed,
+            CommandErrorKind::Usage,
+            CommandErrorKind::Drift,
+            CommandErrorKind::RolledBack,
+            CommandErrorKind::ManualIntervention,
+            CommandErrorKind::Interrupted,
+        ];
+        assert_eq!(kinds.map(CommandErrorKind::code), [1, 2, 3, 4, 5, 130]);
     }
 
     #[test]
     fn a_run_that_needs_a_person_says_what_is_where() {
-        let outcome = Outcome::NeedsPerson {
+        let outcome = Outcome::ManualIntervention {
             done: vec![],
             step: None,
             error: "permission denied".into(),
-            left: vec!["custom/ runs v1.0.0".into()],
+            remaining_effects: vec!["custom/ runs v1.0.0".into()],
         };
         let error = CommandError::from_outcome(outcome).expect("an error");
-        assert_eq!(error.kind(), Kind::NeedsPerson);
+        assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
         assert!(error.render().contains("because: permission denied"), "{}", error.render());
         assert!(error.render().contains("custom/ runs v1.0.0"), "{}", error.render());
     }
@@ -294,20 +301,20 @@ mod tests {
     fn a_refusal_tells_cause_and_cure() {
         let refusal = Refusal::NoPluginDirectory;
         let error = CommandError::from(refusal.clone());
-        assert_eq!(error.kind(), Kind::Failed);
+        assert_eq!(error.kind(), CommandErrorKind::Failed);
         assert!(error.render().contains(&refusal.to_string()));
-        assert!(error.render().contains(&refusal.cure()));
+        assert!(error.render().contains(&refusal.hint()));
     }
 
     #[test]
     fn a_server_that_is_not_there_is_answered_with_its_cure() {
         let source = CallError::Transport {
             address: "http://127.0.0.1:1".into(),
-            trouble: Trouble::NoConnection,
+            kind: TransportErrorKind::NoConnection,
             cause: Some("Connection refused".into()),
         };
         assert_eq!(
-            CommandError::failed("could not read creds/a").because(source).render(),
+            CommandError::failed("could not read creds/a").caused_by(source).render(),
             "Error: could not read creds/a\n  \
              because: could not call http://127.0.0.1:1: no connection (Connection refused)\n\n\
              Does the server run, and is the address right? Give it with --address or VAULT_ADDR.\n"

@@ -6,5 +6,5 @@ pub mod config;
 pub mod context;
 pub mod duration;
 pub mod error;
-pub mod pairs;
+pub mod key_value;
 pub mod ui;

@@ -1,6 +1,6 @@
 //! The only printer: data on standard output, talk on standard error.
 
-mod live;
+mod step_progress;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use dialoguer::{Confirm, Input, Password};
 use indicatif::{ProgressBar, ProgressStyle};
 use rollout::{Event, Plan, printable};
 use serde::Serialize;
-use vault_api::Secret;
+use vault_api::SecretString;
 
 use crate::error::CommandError;
 
@@ -37,11 +37,11 @@ pub enum Verbosity {
 
 /// A second voice, for what runs beside a command. It says what it has to say below what is there.
 #[derive(Clone, Copy, Debug)]
-pub struct Aside(Verbosity);
+pub struct StatusWriter(Verbosity);
 
-impl Aside {
+impl StatusWriter {
     /// Says something beside the data.
-    pub fn say(self, text: &str) {
+    pub fn print(self, text: &str) {
         if self.0 == Verbosity::Normal {
             // A closed standard error is nobody who listens.
             let _ = writeln!(stderr(), "{}", printable(text));
@@ -60,12 +60,12 @@ pub trait Report: Serialize {
     }
 
     /// Whether it is of a command that has changed what people use.
-    fn is_of_a_change(&self) -> bool {
+    fn made_changes(&self) -> bool {
         false
     }
 
     /// Whether it is a text of its own, for which JSON makes no sense (a completion script, a bare field).
-    fn is_bare(&self) -> bool {
+    fn is_raw(&self) -> bool {
         false
     }
 }
@@ -75,14 +75,14 @@ pub trait Report: Serialize {
 pub struct Ui {
     format: Format,
     verbosity: Verbosity,
-    terminal: bool,
+    interactive: bool,
     bar: Option<ProgressBar>,
-    live: live::Live,
-    stream: bool,
+    step_progress: step_progress::StepProgress,
+    event_stream: bool,
 }
 
 #[derive(Serialize)]
-struct Document<'a, T> {
+struct VersionedDocument<'a, T> {
     schema_version: u32,
     #[serde(flatten)]
     content: &'a T,
@@ -90,7 +90,7 @@ struct Document<'a, T> {
 
 /// A document that is one line among others.
 #[derive(Serialize)]
-struct Line<'a, T> {
+struct EventDocument<'a, T> {
     schema_version: u32,
     event: &'static str,
     #[serde(flatten)]
@@ -102,25 +102,32 @@ impl Ui {
     pub fn new(format: Format, verbosity: Verbosity) -> Self {
         let terminal =
             io::stdin().is_terminal() && stderr().is_terminal() && std::env::var_os("CI").is_none();
-        Self { format, verbosity, terminal, bar: None, live: live::Live::default(), stream: false }
+        Self {
+            format,
+            verbosity,
+            interactive: terminal,
+            bar: None,
+            step_progress: step_progress::StepProgress::default(),
+            event_stream: false,
+        }
     }
 
     /// Whether somebody is there who can be asked.
-    pub fn can_ask(&self) -> bool {
-        self.terminal
+    pub fn is_interactive(&self) -> bool {
+        self.interactive
     }
 
     /// From now on a JSON reader gets one line an event, the end being one of them.
-    pub fn stream(&mut self) {
-        self.stream = self.format == Format::Json;
+    pub fn enable_event_stream(&mut self) {
+        self.event_stream = self.format == Format::Json;
     }
 
     /// Shows what will be done.
-    pub fn planned(&mut self, plan: &Plan) {
-        self.event_line(&Line { schema_version: 1, event: "planned", content: plan });
+    pub fn show_plan(&mut self, plan: &Plan) {
+        self.write_event_line(&EventDocument { schema_version: 1, event: "planned", content: plan });
         let steps: Vec<String> =
             plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
-        self.say(&format!("Plan:\n{}", steps.join("\n")));
+        self.status(&format!("Plan:\n{}", steps.join("\n")));
     }
 
     /// Prints what a command found out.
@@ -128,18 +135,22 @@ impl Ui {
     /// # Errors
     /// When standard output takes nothing; a reader that has gone away is no error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
-        if self.stream {
-            self.event_line(&Line { schema_version: 1, event: "finished", content: report });
+        if self.event_stream {
+            self.write_event_line(&EventDocument { schema_version: 1, event: "finished", content: report });
             return Ok(());
         }
-        let document = Document { schema_version: 1, content: report };
+        let document = VersionedDocument { schema_version: 1, content: report };
         let text = match self.format {
-            _ if report.is_bare() => report.render(),
+            _ if report.is_raw() => report.render(),
             Format::Human => printable(&report.render()),
-            Format::Json => escaped(serde_json::to_string_pretty(&document).map_err(unprintable)?) + "\n",
-            Format::Yaml => serde_norway::to_string(&document).map_err(unprintable)?,
+            Format::Json => {
+                escape_control_characters(
+                    serde_json::to_string_pretty(&document).map_err(serialization_error)?,
+                ) + "\n"
+            }
+            Format::Yaml => serde_norway::to_string(&document).map_err(serialization_error)?,
         };
-        print(text)
+        write_stdout(text)
     }
 
     /// Prints one of many things that a command finds out one after the other: a line of JSON, or a document of YAML. To people it
@@ -147,17 +158,21 @@ impl Ui {
     ///
     /// # Errors
     /// As [`Ui::report`].
-    pub fn line(&mut self, report: &impl Report) -> Result<(), CommandError> {
-        let document = Document { schema_version: 1, content: report };
+    pub fn report_item(&mut self, report: &impl Report) -> Result<(), CommandError> {
+        let document = VersionedDocument { schema_version: 1, content: report };
         match self.format {
             Format::Human => {
-                self.say(report.render().trim_end());
+                self.status(report.render().trim_end());
                 Ok(())
             }
-            Format::Json => print(escaped(serde_json::to_string(&document).map_err(unprintable)?) + "\n"),
-            Format::Yaml => {
-                print(format!("---\n{}", serde_norway::to_string(&document).map_err(unprintable)?))
-            }
+            Format::Json => write_stdout(
+                escape_control_characters(serde_json::to_string(&document).map_err(serialization_error)?)
+                    + "\n",
+            ),
+            Format::Yaml => write_stdout(format!(
+                "---\n{}",
+                serde_norway::to_string(&document).map_err(serialization_error)?
+            )),
         }
     }
 
@@ -165,87 +180,93 @@ impl Ui {
     ///
     /// # Errors
     /// When standard output takes nothing.
-    pub fn frame(&mut self, report: &impl Report) -> Result<(), CommandError> {
+    pub fn redraw(&mut self, report: &impl Report) -> Result<(), CommandError> {
         if self.format == Format::Human && stdout().is_terminal() {
             // To the upper left, and everything gone from there on.
             let _ = stdout().write_all(b"\x1b[H\x1b[J");
         }
-        if self.stream {
-            self.event_line(&Line { schema_version: 1, event: "observed", content: report });
+        if self.event_stream {
+            self.write_event_line(&EventDocument { schema_version: 1, event: "observed", content: report });
             return Ok(());
         }
         self.report(report)
     }
 
     /// Says something beside the data.
-    pub fn say(&mut self, text: &str) {
+    pub fn status(&mut self, text: &str) {
         if self.verbosity == Verbosity::Normal {
-            self.talk(text);
+            self.write_stderr(text);
         }
     }
 
     /// A voice that another task can have.
-    pub fn aside(&self) -> Aside {
-        Aside(self.verbosity)
+    pub fn status_writer(&self) -> StatusWriter {
+        StatusWriter(self.verbosity)
     }
 
     /// Says what should not be missed.
     pub fn warn(&mut self, text: &str) {
-        self.talk(&format!("Warning: {text}"));
+        self.write_stderr(&format!("Warning: {text}"));
     }
 
     /// Says why a command failed.
     pub fn error(&mut self, error: &CommandError) {
         self.end_progress();
         let document = error.document();
-        self.event_line(&Line { schema_version: 1, event: "failed", content: &document });
-        let document = Document { schema_version: 1, content: &document };
+        self.write_event_line(&EventDocument { schema_version: 1, event: "failed", content: &document });
+        let document = VersionedDocument { schema_version: 1, content: &document };
         let text = match self.format {
             Format::Human => error.render(),
             Format::Json => serde_json::to_string_pretty(&document).unwrap_or_else(|_| error.render()),
             Format::Yaml => serde_norway::to_string(&document).unwrap_or_else(|_| error.render()),
         };
-        self.talk(text.trim_end());
+        self.write_stderr(text.trim_end());
     }
 
     /// Shows what happens in a run.
-    pub fn event(&mut self, event: &Event) {
-        self.event_line(&Document { schema_version: 1, content: event });
+    pub fn show_event(&mut self, event: &Event) {
+        self.write_event_line(&VersionedDocument { schema_version: 1, content: event });
         match event {
-            Event::StepStarted { number, of, step } => {
+            Event::StepStarted { number, total_steps: of, step } => {
                 let text = format!("[{number}/{of}] {step}");
-                if self.moves() {
-                    self.live.begin(text);
+                if self.is_animated() {
+                    self.step_progress.start(text);
                 } else {
-                    self.say(&text);
+                    self.status(&text);
                 }
             }
-            Event::Bytes { node, done, total } if self.moves() => self.live.bytes(node, *done, *total),
-            Event::StepDone { number, of, step, warnings } => {
-                if let Some(elapsed) = self.live.end() {
-                    self.say(&format!("[{number}/{of}] {step} ({:.1} s)", elapsed.as_secs_f64()));
+            Event::CopyProgress { node, done, total } if self.is_animated() => {
+                self.step_progress.set_node_progress(node, *done, *total);
+            }
+            Event::StepDone { number, total_steps: of, step, warnings } => {
+                if let Some(elapsed) = self.step_progress.finish() {
+                    self.status(&format!("[{number}/{of}] {step} ({:.1} s)", elapsed.as_secs_f64()));
                 }
                 warnings.iter().for_each(|warning| self.warn(warning));
             }
-            Event::Waiting { on } if self.moves() => self.live.note(on.to_string()),
-            Event::Waiting { on } => self.say(&on.to_string()),
-            Event::Undone { step } => self.say(&format!("undone: {step}")),
-            Event::RollingBack { mounts, because } => {
+            Event::Waiting { reason: on } if self.is_animated() => {
+                self.step_progress.set_message(on.to_string());
+            }
+            Event::Waiting { reason: on } => self.status(&on.to_string()),
+            Event::StepUndone { step } => self.status(&format!("undone: {step}")),
+            Event::RollingBack { mounts, cause: because } => {
                 let mounts: Vec<String> = mounts.iter().map(ToString::to_string).collect();
                 self.warn(&format!("moving {} back: {because}", mounts.join(", ")));
             }
-            Event::ReadsBackDifferently { path, fields } => {
+            Event::ReadBackMismatch { path, fields } => {
                 self.warn(&format!("{path} was written and reads back differently: {}", fields.join(", ")));
             }
-            Event::SmokeIssued { path } => self.say(&format!("issued a credential from {path}")),
-            Event::SmokeRevoked { path } => self.say(&format!("revoked the credential from {path}")),
+            Event::SmokeCredentialIssued { path } => self.status(&format!("issued a credential from {path}")),
+            Event::SmokeCredentialRevoked { path } => {
+                self.status(&format!("revoked the credential from {path}"));
+            }
             _ => {}
         }
     }
 
     /// Shows how far something is, on a terminal.
     pub fn progress(&mut self, what: &'static str, done: u64, total: u64) {
-        if !self.moves() {
+        if !self.is_animated() {
             return;
         }
         let bar = self.bar.get_or_insert_with(|| {
@@ -260,26 +281,26 @@ impl Ui {
 
     /// Takes the progress away.
     pub fn end_progress(&mut self) {
-        self.live.end();
+        self.step_progress.finish();
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 
     /// Whether something may move on the terminal.
-    fn moves(&self) -> bool {
-        self.terminal && self.verbosity == Verbosity::Normal && std::env::var_os("NO_COLOR").is_none()
+    fn is_animated(&self) -> bool {
+        self.interactive && self.verbosity == Verbosity::Normal && std::env::var_os("NO_COLOR").is_none()
     }
 
     /// One line for a reader of events, who is there or not.
-    fn event_line(&mut self, document: &impl Serialize) {
-        if !self.stream {
+    fn write_event_line(&mut self, document: &impl Serialize) {
+        if !self.event_stream {
             return;
         }
         if let Ok(text) = serde_json::to_string(document) {
             let mut out = stdout();
             // A reader that has gone away does not stop what is half done.
-            let _ = writeln!(out, "{}", escaped(text)).and_then(|()| out.flush());
+            let _ = writeln!(out, "{}", escape_control_characters(text)).and_then(|()| out.flush());
         }
     }
 
@@ -288,54 +309,54 @@ impl Ui {
     /// # Errors
     /// When the terminal cannot be read.
     pub fn confirm(&mut self, question: &str) -> Result<bool, CommandError> {
-        Confirm::new().with_prompt(printable(question)).default(false).interact().map_err(unread)
+        Confirm::new().with_prompt(printable(question)).default(false).interact().map_err(prompt_error)
     }
 
     /// Asks for a text.
     ///
     /// # Errors
     /// When the terminal cannot be read.
-    pub fn ask(&mut self, question: &str, default: Option<&str>) -> Result<String, CommandError> {
+    pub fn prompt(&mut self, question: &str, default: Option<&str>) -> Result<String, CommandError> {
         let input = Input::<String>::new().with_prompt(question);
         let input = match default {
             Some(default) => input.default(default.to_owned()),
             None => input,
         };
-        input.interact_text().map_err(unread)
+        input.interact_text().map_err(prompt_error)
     }
 
     /// Asks for a secret, without echo.
     ///
     /// # Errors
     /// When the terminal cannot be read.
-    pub fn ask_secret(&mut self, question: &str) -> Result<Secret, CommandError> {
-        Password::new().with_prompt(question).interact().map(Secret::new).map_err(unread)
+    pub fn prompt_secret(&mut self, question: &str) -> Result<SecretString, CommandError> {
+        Password::new().with_prompt(question).interact().map(SecretString::new).map_err(prompt_error)
     }
 
-    fn talk(&mut self, text: &str) {
+    fn write_stderr(&mut self, text: &str) {
         // A closed standard error is nobody who listens.
         let text = printable(text);
         let line = || writeln!(stderr(), "{text}").ok();
         match &self.bar {
             Some(bar) => bar.suspend(line),
-            None => self.live.above(line),
+            None => self.step_progress.suspend(line),
         };
     }
 }
 
-fn print(text: String) -> Result<(), CommandError> {
+fn write_stdout(text: String) -> Result<(), CommandError> {
     let text =
         if stdout().is_terminal() && !text.is_empty() && !text.ends_with('\n') { text + "\n" } else { text };
     match stdout().write_all(text.as_bytes()).and_then(|()| stdout().flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(CommandError::failed("could not write to standard output").because(error))
+            Err(CommandError::failed("could not write to standard output").caused_by(error))
         }
         _ => Ok(()),
     }
 }
 
 /// JSON in which those control characters are escaped too that JSON allows in a text, and that terminals act on.
-fn escaped(json: String) -> String {
+fn escape_control_characters(json: String) -> String {
     let is_raw = |letter: char| letter.is_control() && letter != '\n';
     if !json.contains(is_raw) {
         return json;
@@ -351,16 +372,16 @@ fn escaped(json: String) -> String {
     text
 }
 
-fn unprintable(error: impl std::fmt::Display) -> CommandError {
+fn serialization_error(error: impl std::fmt::Display) -> CommandError {
     CommandError::failed(format!("could not make the document: {error}"))
 }
 
-fn unread(error: dialoguer::Error) -> CommandError {
+fn prompt_error(error: dialoguer::Error) -> CommandError {
     let dialoguer::Error::IO(io) = &error;
     if io.kind() == io::ErrorKind::Interrupted {
         return CommandError::interrupted("before anything was changed");
     }
-    CommandError::usage("could not read the answer from the terminal").because(error)
+    CommandError::usage("could not read the answer from the terminal").caused_by(error)
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the printer that standard output belongs to")]
@@ -381,7 +402,7 @@ mod tests {
     fn json_has_no_raw_control_characters_and_the_same_content() {
         let words = "a\u{1b}[2J\u{9b}2J\u{7f}\nü";
         let json = serde_json::to_string_pretty(&[words, "b"]).expect("JSON");
-        let escaped = escaped(json);
+        let escaped = escape_control_characters(json);
         assert!(!escaped.contains(|letter: char| letter.is_control() && letter != '\n'), "{escaped:?}");
         assert_eq!(serde_json::from_str::<[String; 2]>(&escaped).expect("JSON"), [words, "b"]);
     }

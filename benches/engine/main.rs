@@ -4,7 +4,7 @@
 //! [`ROUNDS`] times over and shows medians, so that a busy moment of the machine does not decide. `-- --unrecorded` measures something
 //! else, of this engine alone, in a minute: see [`unrecorded`].
 
-mod alone;
+mod standalone;
 mod through_vault;
 mod token_service;
 mod unrecorded;
@@ -14,11 +14,11 @@ use std::path::PathBuf;
 
 use harness::{Storage, build};
 
-use self::alone::{Alone, Memory, Security, Throughput};
-use self::through_vault::ThroughVault;
+use self::standalone::{DriverReport, LoadResult, MemoryUsage, TlsMode};
+use self::through_vault::VaultReport;
 use self::token_service::TokenService;
 
-type Failure = Box<dyn std::error::Error>;
+type BoxError = Box<dyn std::error::Error>;
 
 const ROUNDS: usize = 3;
 
@@ -26,14 +26,15 @@ const ROUNDS: usize = 3;
 struct Pair<T>([Vec<T>; 2]);
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+async fn main() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.first().is_some_and(|argument| argument == token_service::ARGUMENT) {
         return token_service::serve().await;
     }
     if arguments.iter().any(|argument| argument == "--unrecorded") {
         let plugin: PathBuf = env!("CARGO_BIN_EXE_vault-token-plugin").into();
-        return say(unrecorded::measure(&TokenService::start()?, &plugin).await?).map_err(Failure::from);
+        return print_line(unrecorded::measure(&TokenService::start()?, &plugin).await?)
+            .map_err(BoxError::from);
     }
     let with_vault = !arguments.iter().any(|argument| argument == "--alone");
     let engines: [PathBuf; 2] = [env!("CARGO_BIN_EXE_vault-token-plugin").into(), build::go_twin().await];
@@ -48,11 +49,11 @@ async fn main() -> Result<(), Failure> {
     let mut on_raft = Pair::new();
     for _ in 0..ROUNDS {
         for (engine, plugin) in engines.iter().enumerate() {
-            runs.0[engine].push(alone::measure(&driver, &service, plugin)?);
-            refused.0[engine].push(alone::refused(&driver, &service, plugin)?);
+            runs.0[engine].push(standalone::measure(&driver, &service, plugin)?);
+            refused.0[engine].push(standalone::measure_rejected(&driver, &service, plugin)?);
         }
-        floors.0[0].push(alone::floor(&driver, &echo, Security::Tls)?);
-        floors.0[1].push(alone::floor(&driver, &echo, Security::Plain)?);
+        floors.0[0].push(standalone::measure_grpc_baseline(&driver, &echo, TlsMode::Tls)?);
+        floors.0[1].push(standalone::measure_grpc_baseline(&driver, &echo, TlsMode::Plain)?);
         if with_vault {
             for (engine, plugin) in engines.iter().enumerate() {
                 in_memory.0[engine].push(through_vault::measure(&service, plugin, Storage::Memory).await?);
@@ -61,14 +62,14 @@ async fn main() -> Result<(), Failure> {
         }
     }
 
-    say("| | ours | Go | ours : Go |\n|---|---|---|---|")?;
-    runs.row("handshake, ms", |run: &Alone| run.handshake_ms)?;
+    print_line("| | ours | Go | ours : Go |\n|---|---|---|---|")?;
+    runs.row("handshake, ms", |run: &DriverReport| run.handshake_ms)?;
     let [ours, go] = engines.map(|file| std::fs::metadata(file).map(|facts| facts.len() as f64 / 1e6));
     let (ours, go) = (ours?, go?);
-    say(format!(
+    print_line(format!(
         "| size of the binary, stripped, MB | {} | {} | {:.2} |",
-        shown(ours),
-        shown(go),
+        format_figure(ours),
+        format_figure(go),
         ours / go
     ))?;
     runs.memory("idle", |run| &run.idle)?;
@@ -86,31 +87,33 @@ async fn main() -> Result<(), Failure> {
     runs.load("calls to the host per request", "64", |load| load.host_calls)?;
     runs.row("4 MiB written and read, ms", |run| run.large_ms)?;
     runs.row("4 MiB written and read, CPU of the plugin, ms", |run| run.large_plugin_ms)?;
-    refused.row("a request without storage, 64 callers, CPU of the plugin, us", |load: &Throughput| {
+    refused.row("a request without storage, 64 callers, CPU of the plugin, us", |load: &LoadResult| {
         load.plugin_us
     })?;
     for (pair, storage) in [(&in_memory, "in memory"), (&on_raft, "on raft")] {
         let title = |what: &str| format!("{what} through Vault {storage}, 8 clients");
-        pair.row(&title("creds per second"), |run: &ThroughVault| run.per_second)?;
+        pair.row(&title("creds per second"), |run: &VaultReport| run.per_second)?;
         pair.row(&title("p50, us"), |run| run.p50_us)?;
         pair.row(&title("p99, us"), |run| run.p99_us)?;
         pair.row(&title("CPU of Vault per request, us"), |run| run.vault_us)?;
         pair.row(&title("CPU of the plugin per request, us"), |run| run.plugin_us)?;
     }
-    say("\n| the floor: a bare gRPC server, 64 callers | with TLS | in the clear | |\n|---|---|---|---|")?;
-    floors.row("calls per second", |load: &Throughput| load.per_second)?;
+    print_line(
+        "\n| the floor: a bare gRPC server, 64 callers | with TLS | in the clear | |\n|---|---|---|---|",
+    )?;
+    floors.row("calls per second", |load: &LoadResult| load.per_second)?;
     floors.row("CPU of the server per call, us", |load| load.plugin_us)?;
     floors.row("CPU of the client per call, us", |load| load.host_us)?;
     Ok(())
 }
 
-impl Pair<Alone> {
-    fn memory(&self, moment: &str, of: impl Fn(&Alone) -> &Memory) -> std::io::Result<()> {
+impl Pair<DriverReport> {
+    fn memory(&self, moment: &str, of: impl Fn(&DriverReport) -> &MemoryUsage) -> std::io::Result<()> {
         self.row(&format!("resident memory {moment}, MB"), |run| of(run).resident_kb / 1e3)?;
         self.row(&format!("of it in no file, {moment}, MB"), |run| of(run).anonymous_kb / 1e3)
     }
 
-    fn load(&self, title: &str, callers: &str, figure: impl Fn(&Throughput) -> f64) -> std::io::Result<()> {
+    fn load(&self, title: &str, callers: &str, figure: impl Fn(&LoadResult) -> f64) -> std::io::Result<()> {
         self.row(title, |run| run.loads.get(callers).map_or(f64::NAN, &figure))
     }
 }
@@ -129,10 +132,10 @@ impl<T> Pair<T> {
         let mut ratios: Vec<f64> = ours.iter().zip(&go).map(|(ours, go)| ours / go).collect();
         ratios.sort_by(f64::total_cmp);
         let (least, greatest) = (ratios[0], ratios[ratios.len() - 1]);
-        say(format!(
+        print_line(format!(
             "| {title} | {} | {} | {:.2} ({least:.2} to {greatest:.2}) |",
-            shown(median(ours)),
-            shown(median(go)),
+            format_figure(median(ours)),
+            format_figure(median(go)),
             median(ratios)
         ))
     }
@@ -143,11 +146,11 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-fn shown(figure: f64) -> String {
+fn format_figure(figure: f64) -> String {
     if figure < 100.0 { format!("{figure:.1}") } else { format!("{figure:.0}") }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark talks to the person who runs it")]
-fn say(line: impl std::fmt::Display) -> std::io::Result<()> {
+fn print_line(line: impl std::fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{line}")
 }

@@ -8,15 +8,15 @@ use std::time::{Duration, Instant};
 use harness::{Program, Storage, VaultServer};
 use serde_json::json;
 
-use crate::Failure;
+use crate::BoxError;
 use crate::token_service::TokenService;
 
 const CLIENTS: usize = 8;
 
-const LASTING: Duration = Duration::from_secs(8);
+const LOAD_DURATION: Duration = Duration::from_secs(8);
 
 /// What eight clients saw.
-pub(crate) struct ThroughVault {
+pub(crate) struct VaultReport {
     pub(crate) per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -29,7 +29,7 @@ pub(crate) async fn mounted(
     service: &TokenService,
     plugin: &Path,
     storage: Storage,
-) -> Result<VaultServer, Failure> {
+) -> Result<VaultServer, BoxError> {
     let vault = VaultServer::builder().storage(storage).start().await;
     let program = Program::new(env!("CARGO_BIN_EXE_vault-token-plugin")).vault(&vault);
     let description = program.home().join("plugin.yaml");
@@ -44,9 +44,9 @@ pub(crate) async fn mounted(
     )?;
     program.run(["register", "-f", &description.display().to_string()]).await.success();
     let config = json!({"api_endpoint": service.endpoint, "api_key": "any-key"});
-    vault.api("POST", "custom/config", Some(config)).await.success();
+    vault.request("POST", "custom/config", Some(config)).await.success();
     let role = json!({"permissions": "read,write", "ttl": "1h"});
-    vault.api("POST", "custom/roles/developer", Some(role)).await.success();
+    vault.request("POST", "custom/roles/developer", Some(role)).await.success();
     Ok(vault)
 }
 
@@ -54,23 +54,23 @@ pub(crate) async fn measure(
     service: &TokenService,
     plugin: &Path,
     storage: Storage,
-) -> Result<ThroughVault, Failure> {
+) -> Result<VaultReport, BoxError> {
     let vault = mounted(service, plugin, storage).await?;
     let &[process] = vault.child_plugin_pids().as_slice() else {
         return Err("a mounted plugin is one process".into());
     };
     // Connections and caches are made before it counts.
-    load(&vault, Duration::from_secs(2)).await;
-    let before = (processor(vault.pid())?, processor(process)?);
+    run_load(&vault, Duration::from_secs(2)).await;
+    let before = (cpu_time(vault.pid())?, cpu_time(process)?);
     let started = Instant::now();
-    let mut times = load(&vault, LASTING).await;
+    let mut times = run_load(&vault, LOAD_DURATION).await;
     let elapsed = started.elapsed();
-    let (vault_time, plugin_time) = (processor(vault.pid())? - before.0, processor(process)? - before.1);
+    let (vault_time, plugin_time) = (cpu_time(vault.pid())? - before.0, cpu_time(process)? - before.1);
     times.sort_unstable();
     let count = times.len();
     let at = |share: usize| times[(count * share / 100).min(count - 1)].as_secs_f64() * 1e6;
     let each = |total: Duration| total.as_secs_f64() * 1e6 / count as f64;
-    Ok(ThroughVault {
+    Ok(VaultReport {
         per_second: count as f64 / elapsed.as_secs_f64(),
         p50_us: at(50),
         p99_us: at(99),
@@ -80,13 +80,13 @@ pub(crate) async fn measure(
 }
 
 /// Lets the clients ask as fast as they are answered.
-async fn load(vault: &VaultServer, lasting: Duration) -> Vec<Duration> {
+async fn run_load(vault: &VaultServer, lasting: Duration) -> Vec<Duration> {
     let stop = AtomicBool::new(false);
     let client = async || {
         let mut times = Vec::new();
         while !stop.load(Ordering::Relaxed) {
             let asked = Instant::now();
-            vault.api("GET", "custom/creds/developer", None).await.success();
+            vault.request("GET", "custom/creds/developer", None).await.success();
             times.push(asked.elapsed());
         }
         times
@@ -104,7 +104,7 @@ async fn load(vault: &VaultServer, lasting: Duration) -> Vec<Duration> {
 }
 
 /// Processor time of a process, all threads, user and system.
-fn processor(pid: u32) -> Result<Duration, Failure> {
+fn cpu_time(pid: u32) -> Result<Duration, BoxError> {
     /// The unit of the times in /proc, the same on every Linux.
     const CLOCK_TICK: Duration = Duration::from_millis(10);
 

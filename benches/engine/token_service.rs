@@ -8,13 +8,13 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::Failure;
+use crate::BoxError;
 
 /// The argument by which this program is the service and not the benchmark. A process of its own, so that its time is
 /// neither the host's nor the plugin's.
 pub(crate) const ARGUMENT: &str = "token-service";
 
-const MINTED: &str = r#"{"id":"5f6e1c3a","token":"tok-7d1b2c9e0f5a4b6c8d7e9f0a1b2c3d4e"}"#;
+const MINT_RESPONSE: &str = r#"{"id":"5f6e1c3a","token":"tok-7d1b2c9e0f5a4b6c8d7e9f0a1b2c3d4e"}"#;
 
 /// A service that runs until it is dropped.
 pub(crate) struct TokenService {
@@ -25,7 +25,7 @@ pub(crate) struct TokenService {
 }
 
 impl TokenService {
-    pub(crate) fn start() -> Result<TokenService, Failure> {
+    pub(crate) fn start() -> Result<TokenService, BoxError> {
         let directory = tempfile::tempdir()?;
         fs::write(directory.path().join("key"), "any-key")?;
         let mut process =
@@ -46,23 +46,23 @@ impl Drop for TokenService {
 }
 
 /// Serves until the process is killed.
-pub(crate) async fn serve() -> Result<(), Failure> {
+pub(crate) async fn serve() -> Result<(), BoxError> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     announce(&listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         // A client that hangs up ends its connection with an error.
-        tokio::spawn(async move { answer(stream).await });
+        tokio::spawn(async move { serve_connection(stream).await });
     }
 }
 
 #[expect(clippy::disallowed_methods, reason = "the benchmark reads the address from here")]
-fn announce(listener: &TcpListener) -> Result<(), Failure> {
+fn announce(listener: &TcpListener) -> Result<(), BoxError> {
     writeln!(std::io::stdout(), "{}", listener.local_addr()?)?;
     Ok(())
 }
 
-async fn answer(stream: TcpStream) -> std::io::Result<()> {
+async fn serve_connection(stream: TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = tokio::io::BufStream::new(stream);
     let mut line = String::new();
@@ -86,7 +86,7 @@ async fn answer(stream: TcpStream) -> std::io::Result<()> {
         }
         body.resize(length, 0);
         stream.read_exact(&mut body).await?;
-        let text = if minting { MINTED } else { "{}" };
+        let text = if minting { MINT_RESPONSE } else { "{}" };
         let answer = format!(
             "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}",
             text.len()

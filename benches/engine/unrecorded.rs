@@ -24,7 +24,7 @@ use rustix::io::Errno;
 
 use crate::through_vault::mounted;
 use crate::token_service::TokenService;
-use crate::{Failure, shown};
+use crate::{BoxError, format_figure};
 
 const WARM_UP: usize = 50;
 
@@ -42,7 +42,7 @@ pub(crate) struct Unrecorded {
     requests: Vec<Duration>,
 }
 
-pub(crate) async fn measure(service: &TokenService, plugin: &Path) -> Result<Unrecorded, Failure> {
+pub(crate) async fn measure(service: &TokenService, plugin: &Path) -> Result<Unrecorded, BoxError> {
     let vault = mounted(service, plugin, Storage::Raft).await?;
     let log = Arc::new(Log::open(&vault.directory().join("data/raft/raft.db"))?);
     let stop = Arc::new(AtomicBool::new(false));
@@ -53,7 +53,7 @@ pub(crate) async fn measure(service: &TokenService, plugin: &Path) -> Result<Unr
     let mut reads = Vec::new();
     for number in 0..WARM_UP + READS {
         let (before, started) = (log.transactions()?, Instant::now());
-        vault.api("GET", "custom/creds/developer", None).await.success();
+        vault.request("GET", "custom/creds/developer", None).await.success();
         let took = started.elapsed();
         if number >= WARM_UP && log.transactions()? == before + OF_A_READ {
             reads.push((before, took));
@@ -93,7 +93,13 @@ impl fmt::Display for Unrecorded {
                 let place = (times.len() * share / 100).min(times.len().saturating_sub(1));
                 times.get(place).map_or(f64::NAN, |time| time.as_secs_f64() * 1e3)
             };
-            writeln!(f, "| {title} | {} | {} | {} |", shown(at(50)), shown(at(99)), shown(at(100)))?;
+            writeln!(
+                f,
+                "| {title} | {} | {} | {} |",
+                format_figure(at(50)),
+                format_figure(at(99)),
+                format_figure(at(100))
+            )?;
         }
         Ok(())
     }

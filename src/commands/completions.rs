@@ -27,7 +27,7 @@ pub enum Shell {
 
 /// A completion script.
 #[derive(Debug, Serialize)]
-pub struct Script {
+pub struct CompletionsReport {
     script: String,
 }
 
@@ -35,22 +35,22 @@ pub struct Script {
 ///
 /// # Errors
 /// Never; the result is that of every command.
-pub fn run(args: CompletionsArgs) -> Result<Script, CommandError> {
+pub fn run(args: CompletionsArgs) -> Result<CompletionsReport, CommandError> {
     let CompletionsArgs { shell } = args;
-    Ok(Script { script: script(shell) })
+    Ok(CompletionsReport { script: completion_script(shell) })
 }
 
-impl Report for Script {
+impl Report for CompletionsReport {
     fn render(&self) -> String {
         self.script.clone()
     }
 
-    fn is_bare(&self) -> bool {
+    fn is_raw(&self) -> bool {
         true
     }
 }
 
-fn script(shell: Shell) -> String {
+fn completion_script(shell: Shell) -> String {
     let shell = match shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,
@@ -77,10 +77,10 @@ mod tests {
         ] {
             let path = directory.join(name);
             if std::env::var_os("UPDATE_GENERATED").is_some() {
-                std::fs::write(&path, script(shell)).expect("writable");
+                std::fs::write(&path, completion_script(shell)).expect("writable");
             }
             let committed = std::fs::read_to_string(&path).expect("run this with UPDATE_GENERATED=1");
-            assert!(committed == script(shell), "{name} is old: run this with UPDATE_GENERATED=1");
+            assert!(committed == completion_script(shell), "{name} is old: run this with UPDATE_GENERATED=1");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `creds`: credentials of any secrets engine, and their leases.
 
-mod child;
 mod delivery;
 mod exec;
+mod exec_child;
+mod lease_events;
 mod login;
 mod signals;
-mod told;
 mod watch;
 
 use std::fmt::Write as _;
@@ -68,7 +68,7 @@ pub struct RevokeArgs {
 
 /// A credential.
 #[derive(Serialize)]
-pub struct Credential {
+pub struct CredentialReport {
     path: String,
     data: Map<String, Value>,
     lease_id: String,
@@ -97,13 +97,13 @@ pub struct RevokeReport {
 ///
 /// # Errors
 /// When the server refuses, and when there is nothing at the path or no such field.
-pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Credential, CommandError> {
+pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<CredentialReport, CommandError> {
     let GetArgs { path, field } = args;
     let client = context.client()?;
     let reply = client
         .send(&logical::Read { path: path.clone() })
         .await
-        .map_err(|error| CommandError::failed(format!("could not read {path}")).because(error))?
+        .map_err(|error| CommandError::failed(format!("could not read {path}")).caused_by(error))?
         .ok_or_else(|| {
             CommandError::failed(format!("there is nothing at {path}"))
                 .hint("The path begins with the mount, as for `vault read`: custom/creds/developer.")
@@ -111,7 +111,7 @@ pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Creden
     reply.warnings.iter().for_each(|warning| ui.warn(warning));
     let data = reply.data.0;
     let field = match field {
-        Some(name) => match data.get(&name).map(bare) {
+        Some(name) => match data.get(&name).map(raw_value) {
             Some(value) => Some(value),
             None => {
                 let names: Vec<&str> = data.keys().map(String::as_str).collect();
@@ -129,7 +129,7 @@ pub async fn get(args: GetArgs, context: &Context, ui: &mut Ui) -> Result<Creden
         },
         None => None,
     };
-    Ok(Credential {
+    Ok(CredentialReport {
         path,
         data,
         lease_id: reply.lease_id,
@@ -149,7 +149,7 @@ pub async fn renew(args: RenewArgs, context: &Context, ui: &mut Ui) -> Result<Re
         .client()?
         .send(&leases::Renew { lease_id: lease_id.clone(), increment })
         .await
-        .map_err(|error| CommandError::failed(format!("could not renew {lease_id}")).because(error))?;
+        .map_err(|error| CommandError::failed(format!("could not renew {lease_id}")).caused_by(error))?;
     renewed.warnings.iter().for_each(|warning| ui.warn(warning));
     Ok(RenewReport {
         lease_id: renewed.lease_id,
@@ -168,17 +168,17 @@ pub async fn revoke(args: RevokeArgs, context: &Context) -> Result<RevokeReport,
         .client()?
         .send(&leases::Revoke { lease_id: lease_id.clone() })
         .await
-        .map_err(|error| CommandError::failed(format!("could not revoke {lease_id}")).because(error))?;
+        .map_err(|error| CommandError::failed(format!("could not revoke {lease_id}")).caused_by(error))?;
     Ok(RevokeReport { lease_id, revoked: true })
 }
 
-impl Report for Credential {
+impl Report for CredentialReport {
     fn render(&self) -> String {
         if let Some(field) = &self.field {
             return field.clone();
         }
         let mut rows: Vec<(&str, String)> =
-            self.data.iter().map(|(key, value)| (key.as_str(), bare(value))).collect();
+            self.data.iter().map(|(key, value)| (key.as_str(), raw_value(value))).collect();
         if !self.lease_id.is_empty() {
             rows.push(("lease_id", self.lease_id.clone()));
             rows.push(("lease_duration", format!("{}s", self.lease_duration_seconds)));
@@ -191,7 +191,7 @@ impl Report for Credential {
         })
     }
 
-    fn is_bare(&self) -> bool {
+    fn is_raw(&self) -> bool {
         self.field.is_some()
     }
 }
@@ -208,6 +208,6 @@ impl Report for RevokeReport {
     }
 }
 
-fn bare(value: &Value) -> String {
+fn raw_value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

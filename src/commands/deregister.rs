@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Args};
-use rollout::{Deregister, Goal, Version, Versions};
+use rollout::{DeregisterGoal, Goal, Version, VersionSelector};
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, carry_out};
+use crate::commands::execute::{ConsentArgs, PlanReport, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
-use crate::commands::place;
+use crate::commands::plugin_dir;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -39,15 +39,11 @@ pub struct DeregisterArgs {
 ///
 /// # Errors
 /// When it is refused, fails, or is interrupted.
-pub async fn run(
-    args: DeregisterArgs,
-    context: &Context,
-    ui: &mut Ui,
-) -> Result<CarriedReport, CommandError> {
+pub async fn run(args: DeregisterArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let DeregisterArgs { name, versions, all, kind, plugin_dir, consent } = args;
-    let world = unless_interrupted(place::found(context, plugin_dir)).await?;
-    let versions = if all { Versions::All } else { Versions::These(versions) };
-    let goal = Goal::Deregister(Deregister { kind, name, versions });
-    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(CarriedReport::new(carried))
+    let world = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
+    let versions = if all { VersionSelector::All } else { VersionSelector::Only(versions) };
+    let goal = Goal::Deregister(DeregisterGoal { kind, name, versions });
+    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(PlanReport::new(carried))
 }

@@ -1,13 +1,13 @@
 //! `dev`: a plugin at work in a development host: registered, mounted, configured, and tried.
 
-mod bring_up;
-mod child;
-mod program;
+mod binary_watcher;
+mod dev_child;
+mod dev_plugin;
+mod provision;
 mod ready;
 mod server;
+mod server_process;
 mod shell;
-mod subject;
-mod watch;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -18,16 +18,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::{ArgAction, Args};
-use rollout::{Way, World};
+use rollout::{ConnectionMode, Environment};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
-use vault_plugin::host::Network;
+use vault_plugin::host::NetworkAccess;
 
-use self::child::{Child, Interrupt, Interrupts};
-use self::ready::Ready;
-use self::server::{Door, Server, ServerChoice};
-use self::subject::Subject;
-use self::watch::Watch;
-use crate::commands::ended::Ended;
+use self::binary_watcher::BinaryWatcher;
+use self::dev_child::{DevChild, TerminationSignal, TerminationSignals};
+use self::dev_plugin::DevPlugin;
+use self::ready::ReadyReport;
+use self::server::{DevServer, ListenAddress, ServerChoice};
+use crate::commands::exit_report::ExitReport;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -36,7 +36,7 @@ use crate::ui::Ui;
 #[derive(Debug, Args)]
 pub struct DevArgs {
     #[command(flatten)]
-    subject: subject::SubjectArgs,
+    subject: dev_plugin::DevPluginArgs,
     /// Where to listen [default: 127.0.0.1:8200, and any free port when a command is run]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -58,42 +58,48 @@ pub struct DevArgs {
 ///
 /// # Errors
 /// When the host cannot start, the plugin does not work, or the command cannot be started.
-pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<Ended, CommandError> {
+pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let started = Instant::now();
     let DevArgs { subject, listen, data, server, watch, command } = args;
-    let mut interrupts = Interrupts::new()?;
-    let subject = Subject::find(subject, data.as_deref(), context, ui).await?;
+    let mut interrupts = TerminationSignals::new()?;
+    let subject = DevPlugin::resolve(subject, data.as_deref(), context, ui).await?;
     let door = match listen {
-        Some(address) => Door::at(address),
-        None if command.is_empty() => Door::usual(),
-        None => Door::any_port(),
+        Some(address) => ListenAddress::explicit(address),
+        None if command.is_empty() => ListenAddress::default_port(),
+        None => ListenAddress::any_port(),
     };
     let (lines, mut log) = mpsc::unbounded_channel();
-    let started_server =
-        Server::start(server, door, data.clone(), context.isolation(Network::Allowed), lines.clone()).await;
-    let mut server = started_server.inspect_err(|_| say_all(&mut log, ui))?;
+    let started_server = DevServer::start(
+        server,
+        door,
+        data.clone(),
+        context.isolation(NetworkAccess::Allowed),
+        lines.clone(),
+    )
+    .await;
+    let mut server = started_server.inspect_err(|_| print_pending_logs(&mut log, ui))?;
     if let Some(data) = &data {
-        subject.keep(data)?;
+        subject.save_sample_address(data)?;
     }
-    let stay = Stay { context, subject: &subject, started, watch, lines, command: &command };
-    let ended = stay.until_the_end(&mut server, &mut interrupts, &mut log, ui).await;
+    let stay = DevSession { context, subject: &subject, started, watch, lines, command: &command };
+    let ended = stay.run_until_end(&mut server, &mut interrupts, &mut log, ui).await;
     let stopped = server.stop().await;
-    say_all(&mut log, ui);
+    print_pending_logs(&mut log, ui);
     let code = ended?;
     stopped?;
-    Ok(Ended::with(code))
+    Ok(ExitReport::new(code))
 }
 
 /// Says what has been logged so far.
-fn say_all(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
+fn print_pending_logs(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
     while let Ok(line) = log.try_recv() {
-        ui.say(&line);
+        ui.status(&line);
     }
 }
 
-struct Stay<'a> {
+struct DevSession<'a> {
     context: &'a Context,
-    subject: &'a Subject,
+    subject: &'a DevPlugin,
     started: Instant,
     watch: bool,
     /// Where the log comes from.
@@ -101,47 +107,56 @@ struct Stay<'a> {
     command: &'a [OsString],
 }
 
-impl Stay<'_> {
-    async fn until_the_end(
+impl DevSession<'_> {
+    async fn run_until_end(
         &self,
-        server: &mut Server,
-        interrupts: &mut Interrupts,
+        server: &mut DevServer,
+        interrupts: &mut TerminationSignals,
         log: &mut UnboundedReceiver<String>,
         ui: &mut Ui,
     ) -> Result<ExitCode, CommandError> {
-        let client = self.context.client_of(server.address(), server.token())?;
-        let world = World { client, site: Some(Arc::new(server.site().clone())), way: Way::Address };
+        let client = self.context.client_for(server.address(), server.token())?;
+        let world = Environment {
+            client,
+            deployment: Some(Arc::new(server.deployment().clone())),
+            connection_mode: ConnectionMode::Address,
+        };
         let proof = tokio::select! {
-            proof = bring_up::bring_up(&world, self.subject.register()) => proof?,
-            gone = server.ended() => return Err(gone),
+            proof = provision::register_and_smoke_test(&world, self.subject.register()) => proof?,
+            gone = server.wait_exited() => return Err(gone),
             _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was at work")),
         };
-        say_all(log, ui);
+        print_pending_logs(log, ui);
         // Who is told that it is at work may change the binary at once.
         let watch = match self.watch {
             true => Some(
-                Watch::new(&world, self.subject.register(), self.context.isolation(Network::Allowed)).await?,
+                BinaryWatcher::new(
+                    &world,
+                    self.subject.register(),
+                    self.context.isolation(NetworkAccess::Allowed),
+                )
+                .await?,
             ),
             false => None,
         };
-        let mut watching = pin!(watch::put_to_work(watch, self.lines.clone()));
+        let mut watching = pin!(binary_watcher::reload_on_change(watch, self.lines.clone()));
         let mut child = match self.command.split_first() {
-            Some((program, args)) => Some(Child::start(program, args, server)?),
+            Some((program, args)) => Some(DevChild::start(program, args, server)?),
             None => {
-                ui.report(&Ready::new(server, self.subject, proof, self.started.elapsed()))?;
+                ui.report(&ReadyReport::new(server, self.subject, proof, self.started.elapsed()))?;
                 None
             }
         };
         loop {
             tokio::select! {
-                Some(line) = log.recv() => ui.say(&line),
+                Some(line) = log.recv() => ui.status(&line),
                 interrupt = interrupts.next() => match (&child, interrupt) {
                     (None, _) => return Ok(ExitCode::SUCCESS),
-                    (Some(child), Interrupt::Supervisor) => child.terminate(),
-                    (Some(_), Interrupt::Terminal) => {}
+                    (Some(child), TerminationSignal::Terminate) => child.terminate(),
+                    (Some(_), TerminationSignal::Interrupt) => {}
                 },
-                code = child::ended(&mut child) => return code,
-                gone = server.ended() => return Err(gone),
+                code = dev_child::wait_exited(&mut child) => return code,
+                gone = server.wait_exited() => return Err(gone),
                 never = &mut watching => match never {},
             }
         }

@@ -1,10 +1,10 @@
 //! `doctor`: what is wrong with a server, a binary or a text, what it breaks, and what cures it.
 
-mod forms;
-mod heard;
-mod page;
+mod finding_page;
 #[cfg(test)]
-mod pages;
+mod generated_docs;
+mod log_findings;
+mod report_format;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -14,17 +14,18 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
-    Binary, Finding, Goal, Known, Machine, MountPath, NotSeen, Observed, Probed, Reload, ReloadTarget,
-    RestartConsent, Severity, World, diagnose, diagnose_binary, examine, explain,
+    Architecture, Binary, Environment, Finding, FindingKind, Goal, MountPath, Observed, ProbeOutcome,
+    ReloadGoal, ReloadTarget, RestartConsent, Severity, Unobserved, diagnose, diagnose_binary, explain,
+    observe_deep,
 };
 use serde::Serialize;
 
-use self::heard::Heard;
-use crate::commands::carry_out::{Consent, carry_out};
+use self::log_findings::LogFinding;
+use crate::commands::execute::{Consent, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted_at};
-use crate::commands::{data, place, probe};
+use crate::commands::{mount_data, plugin_dir, probe};
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
 /// What to judge.
@@ -62,7 +63,7 @@ pub struct DoctorArgs {
     fail_on: FailOn,
     /// Write a document for a build server in place of --output
     #[arg(long, value_enum, value_name = "FORM")]
-    format: Option<Form>,
+    format: Option<ReportFormat>,
 }
 
 /// The least that fails.
@@ -80,7 +81,7 @@ enum FailOn {
 
 /// A document of a build server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum ReportFormat {
     /// Test results
     Junit,
     /// Results of an analysis, SARIF 2.1.0
@@ -92,13 +93,13 @@ enum Form {
 pub struct DoctorReport {
     healthy: bool,
     findings: Vec<Finding>,
-    not_seen: Vec<NotSeen>,
+    not_seen: Vec<Unobserved>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    explained: Option<Vec<Line>>,
+    explained: Option<Vec<ExplainedLine>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    logs: Option<Vec<Heard>>,
+    logs: Option<Vec<LogFinding>>,
     #[serde(skip)]
-    form: Option<Form>,
+    report_format: Option<ReportFormat>,
     /// Of the finding that was asked for by its id.
     #[serde(skip)]
     page: Option<String>,
@@ -108,10 +109,10 @@ pub struct DoctorReport {
 
 /// A line that says something known.
 #[derive(Debug, Serialize)]
-struct Line {
+struct ExplainedLine {
     line: String,
     #[serde(flatten)]
-    known: &'static Known,
+    known: &'static FindingKind,
 }
 
 /// Judges. Nothing is changed without `--fix`.
@@ -122,25 +123,27 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     let DoctorArgs { binary, args, env, explain, logs, plugin_dir, placed_on, fix, yes, fail_on, format } =
         args;
     let report = if let Some(text) = explain {
-        let text = text_of(text)?;
-        match page::named(&text)? {
-            Some(known) => DoctorReport::page(known),
-            None => DoctorReport::explained(&text),
+        let text = read_explain_input(text)?;
+        match finding_page::finding_by_id(&text)? {
+            Some(known) => DoctorReport::for_finding(known),
+            None => DoctorReport::for_text(&text),
         }
     } else if let Some(binary) = binary {
-        DoctorReport::new(judge(&binary, &args, &env, context, ui).await?, Vec::new())
+        DoctorReport::new(diagnose_file(&binary, &args, &env, context, ui).await?, Vec::new())
     } else {
-        let world = place::found(context, plugin_dir).await?;
-        let observed = vouched(examine(&world).await?, &placed_on);
-        let curable = curable(&diagnose(&observed).0);
+        let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+        let observed = without_vouched_nodes(observe_deep(&world).await?, &placed_on);
+        let curable = reloadable_mounts(&diagnose(&observed).0);
         if fix && !curable.is_empty() {
-            cure(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
+            reload_mounts(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
             // The run of the cure has made signals its own.
             unless_interrupted_at(AFTER_THE_CURE, async {
-                let again =
-                    async { of_server(&world, vouched(examine(&world).await?, &placed_on), logs).await };
+                let again = async {
+                    of_server(&world, without_vouched_nodes(observe_deep(&world).await?, &placed_on), logs)
+                        .await
+                };
                 again.await.map_err(|error| {
-                    error.after_a_change(
+                    error.after_changes(
                         "What only waited for a reload was reloaded. Run doctor again to see the rest.",
                     )
                 })
@@ -152,7 +155,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     };
     let worst = report.findings.first().map(|finding| finding.severity);
     let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
-    Ok(DoctorReport { form: format, fails, ..report })
+    Ok(DoctorReport { report_format: format, fails, ..report })
 }
 
 /// When a signal comes once the cure is done.
@@ -160,66 +163,71 @@ const AFTER_THE_CURE: &str =
     "after what only waited for a reload was reloaded, before it was looked at again";
 
 /// What is to be said of a server, with what its logs say where they are wanted.
-async fn of_server(world: &World, observed: Observed, logs: bool) -> Result<DoctorReport, CommandError> {
+async fn of_server(
+    world: &Environment,
+    observed: Observed,
+    logs: bool,
+) -> Result<DoctorReport, CommandError> {
     let (findings, mut not_seen) = diagnose(&observed);
-    let heard = if logs { Some(heard::listen(world, &mut not_seen).await?) } else { None };
+    let heard = if logs { Some(log_findings::read_logs(world, &mut not_seen).await?) } else { None };
     Ok(DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) })
 }
 
 /// Without the nodes that somebody vouches for.
-fn vouched(mut observed: Observed, placed_on: &[String]) -> Observed {
+fn without_vouched_nodes(mut observed: Observed, placed_on: &[String]) -> Observed {
     observed.other_nodes = std::mem::take(&mut observed.other_nodes).without(placed_on);
     observed
 }
 
-fn text_of(text: String) -> Result<String, CommandError> {
+fn read_explain_input(text: String) -> Result<String, CommandError> {
     if text != "-" {
         return Ok(text);
     }
     let mut bytes = Vec::new();
     std::io::stdin()
         .read_to_end(&mut bytes)
-        .map_err(|error| CommandError::usage("could not read standard input").because(error))?;
+        .map_err(|error| CommandError::usage("could not read standard input").caused_by(error))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-async fn judge(
+async fn diagnose_file(
     path: &Path,
     args: &[String],
     env: &[String],
     context: &Context,
     ui: &mut Ui,
 ) -> Result<Vec<Finding>, CommandError> {
-    let env = data::environment(BTreeMap::new(), env)?;
-    let unusable =
-        |error: std::io::Error| CommandError::usage(format!("{} is no path", path.display())).because(error);
+    let env = mount_data::parse_env(BTreeMap::new(), env)?;
+    let unusable = |error: std::io::Error| {
+        CommandError::usage(format!("{} is no path", path.display())).caused_by(error)
+    };
     let path = std::path::absolute(path).map_err(unusable)?;
     let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    let binary = binary.map_err(|error| CommandError::usage("there is nothing to judge").because(error))?;
-    let probed = match binary.fit_for(Machine::of_this_process()) {
-        Ok(()) => probe::probe(probe::untrusted(&path, args, &env, context, ui)).await,
-        Err(refusal) => Probed::NotRun { why: refusal.to_string() },
+    let binary = binary.map_err(|error| CommandError::usage("there is nothing to judge").caused_by(error))?;
+    let probed = match binary.check_runs_on(Architecture::host()) {
+        Ok(()) => probe::probe(probe::untrusted_launch(&path, args, &env, context, ui)).await,
+        Err(refusal) => ProbeOutcome::NotRun { reason: refusal.to_string() },
     };
     Ok(diagnose_binary(&binary, &probed))
 }
 
 /// The mounts that a reload alone cures: what they will run is registered, and is what somebody wanted.
-fn curable(findings: &[Finding]) -> Vec<MountPath> {
+fn reloadable_mounts(findings: &[Finding]) -> Vec<MountPath> {
     let by_reload = findings.iter().filter(|finding| ["VTP-502", "VTP-503"].contains(&finding.id));
     by_reload.filter_map(|finding| finding.subject.parse().ok()).collect()
 }
 
-async fn cure(
-    world: &World,
+async fn reload_mounts(
+    world: &Environment,
     mounts: Vec<MountPath>,
     consent: Consent,
     ui: &mut Ui,
 ) -> Result<(), CommandError> {
     // Who unseals nodes says so to `reload`.
     let restarts = RestartConsent::default();
-    let goal = Goal::Reload(Reload { target: ReloadTarget::Mounts(mounts), restarts });
-    carry_out(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
+    let goal = Goal::Reload(ReloadGoal { target: ReloadTarget::Mounts(mounts), restart_consent: restarts });
+    execute(world, &goal, consent, &mut Interrupts::default(), ui).await.map(drop)
 }
 
 impl FailOn {
@@ -234,7 +242,7 @@ impl FailOn {
 }
 
 impl DoctorReport {
-    fn new(findings: Vec<Finding>, not_seen: Vec<NotSeen>) -> Self {
+    fn new(findings: Vec<Finding>, not_seen: Vec<Unobserved>) -> Self {
         let healthy = findings.is_empty() && not_seen.is_empty();
         Self {
             healthy,
@@ -242,33 +250,33 @@ impl DoctorReport {
             not_seen,
             explained: None,
             logs: None,
-            form: None,
+            report_format: None,
             page: None,
             fails: false,
         }
     }
 
-    fn explained(text: &str) -> Self {
-        let mut lines: Vec<Line> = Vec::new();
+    fn for_text(text: &str) -> Self {
+        let mut lines: Vec<ExplainedLine> = Vec::new();
         for told in explain(text) {
             // A log says the same many times.
-            if lines.iter().all(|line| line.known.id != told.known.id) {
-                lines.push(Line { line: told.line.trim().to_owned(), known: told.known });
+            if lines.iter().all(|line| line.known.id != told.kind.id) {
+                lines.push(ExplainedLine { line: told.line.trim().to_owned(), known: told.kind });
             }
         }
         Self { explained: Some(lines), ..Self::new(Vec::new(), Vec::new()) }
     }
 
-    fn page(known: &'static Known) -> Self {
-        let line = Line { line: known.id.to_owned(), known };
+    fn for_finding(known: &'static FindingKind) -> Self {
+        let line = ExplainedLine { line: known.id.to_owned(), known };
         Self {
             explained: Some(vec![line]),
-            page: Some(page::page(known)),
+            page: Some(finding_page::render_page(known)),
             ..Self::new(Vec::new(), Vec::new())
         }
     }
 
-    fn head(&self) -> &'static str {
+    fn summary_line(&self) -> &'static str {
         match (self.findings.is_empty(), self.not_seen.is_empty()) {
             (true, true) => "Healthy: nothing is wrong.\n",
             (true, false) => "Nothing is wrong in what was seen.\n",
@@ -282,16 +290,25 @@ impl Report for DoctorReport {
         if let Some(page) = &self.page {
             return page.clone();
         }
-        match (&self.form, &self.explained) {
-            (Some(Form::Junit), _) => return forms::junit(&self.findings),
-            (Some(Form::Sarif), _) => return forms::sarif(&self.findings),
-            (None, Some(lines)) => return explanations(lines),
+        match (&self.report_format, &self.explained) {
+            (Some(ReportFormat::Junit), _) => return report_format::junit(&self.findings),
+            (Some(ReportFormat::Sarif), _) => return report_format::sarif(&self.findings),
+            (None, Some(lines)) => return render_explanations(lines),
             (None, None) => {}
         }
-        let mut text = self.head().to_owned();
+        let mut text = self.summary_line().to_owned();
         for finding in &self.findings {
-            let Finding { id, title, severity, subject, evidence, consequence, cure, commands, explain } =
-                finding;
+            let Finding {
+                id,
+                title,
+                severity,
+                subject,
+                evidence,
+                consequence,
+                remediation: cure,
+                commands,
+                explain,
+            } = finding;
             let _ = writeln!(text, "{id}  {severity}: {subject}: {title}");
             let _ = writeln!(text, "  seen    {evidence}\n  breaks  {consequence}\n  cure    {cure}");
             for command in commands {
@@ -300,11 +317,11 @@ impl Report for DoctorReport {
             let _ = writeln!(text, "  more    {explain}\n");
         }
         if let Some(logs) = &self.logs {
-            text += &heard::render(logs);
+            text += &log_findings::render(logs);
         }
         if !self.not_seen.is_empty() {
             let _ = writeln!(text, "Not seen, so nothing is said of it:");
-            for NotSeen { what, why } in &self.not_seen {
+            for Unobserved { subject: what, reason: why } in &self.not_seen {
                 let _ = writeln!(text, "  {what}: {why}");
             }
         }
@@ -312,26 +329,26 @@ impl Report for DoctorReport {
     }
 
     fn exit_code(&self) -> ExitCode {
-        if self.fails { Kind::Drift.exit_code() } else { ExitCode::SUCCESS }
+        if self.fails { CommandErrorKind::Drift.exit_code() } else { ExitCode::SUCCESS }
     }
 
-    fn is_bare(&self) -> bool {
-        self.form.is_some()
+    fn is_raw(&self) -> bool {
+        self.report_format.is_some()
     }
 }
 
-fn explanations(lines: &[Line]) -> String {
+fn render_explanations(lines: &[ExplainedLine]) -> String {
     if lines.is_empty() {
         return "Nothing in it is known.\n".to_owned();
     }
     let mut text = String::new();
-    for Line { line, known } in lines {
+    for ExplainedLine { line, known } in lines {
         let _ = writeln!(text, "{}\n  {}: {}", line, known.id, known.title);
         let _ = writeln!(
             text,
             "  breaks  {}\n  cure    {}\n  more    {}\n",
             known.consequence,
-            known.cure,
+            known.remediation,
             known.explain()
         );
     }
@@ -345,7 +362,7 @@ mod tests {
     #[test]
     fn a_log_is_explained_once_a_meaning() {
         let log = "x [ERROR] core: checksums did not match\ny [INFO] fine\nz checksums did not match\n";
-        let report = DoctorReport::explained(log);
+        let report = DoctorReport::for_text(log);
         let ids: Vec<&str> = report.explained.iter().flatten().map(|line| line.known.id).collect();
         assert_eq!(ids, ["VTP-303"]);
         assert!(
@@ -353,12 +370,12 @@ mod tests {
             "{}",
             report.render()
         );
-        assert_eq!(DoctorReport::explained("all is well").render(), "Nothing in it is known.\n");
+        assert_eq!(DoctorReport::for_text("all is well").render(), "Nothing in it is known.\n");
     }
 
     #[test]
     fn what_was_not_seen_is_not_called_healthy() {
-        let unseen = NotSeen { what: "files".into(), why: "no directory".into() };
+        let unseen = Unobserved { subject: "files".into(), reason: "no directory".into() };
         let report = DoctorReport::new(Vec::new(), vec![unseen]);
         assert!(!report.healthy);
         assert!(report.render().starts_with("Nothing is wrong in what was seen.\n"), "{}", report.render());

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use rollout::{Collect, Goal};
+use rollout::{GarbageCollectGoal, Goal};
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, carry_out};
+use crate::commands::execute::{ConsentArgs, PlanReport, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
-use crate::commands::place;
+use crate::commands::plugin_dir;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -32,10 +32,10 @@ pub struct GcArgs {
 ///
 /// # Errors
 /// When it is refused, fails, or is interrupted.
-pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
+pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let GcArgs { plugin, keep, plugin_dir, consent } = args;
-    let world = unless_interrupted(place::found(context, plugin_dir)).await?;
-    let goal = Goal::Collect(Collect { name: plugin, keep });
-    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(CarriedReport::new(carried))
+    let world = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
+    let goal = Goal::GarbageCollect(GarbageCollectGoal { name: plugin, keep });
+    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(PlanReport::new(carried))
 }

@@ -8,14 +8,14 @@ use std::process::ExitCode;
 use clap::Args;
 use rollout::{Binary, Format, Linkage, printable_line};
 use serde::Serialize;
-use vault_api::Secret;
-use vault_plugin::host::{self, Difference, Ending, Inspection, PathInfo};
+use vault_api::SecretString;
+use vault_plugin::host::{self, Difference, Inspection, PathInfo, ShutdownBehavior};
 use vault_plugin::logical::BackendType;
 
-use crate::commands::data;
-use crate::commands::probe::{cure, untrusted};
+use crate::commands::mount_data;
+use crate::commands::probe::{inspect_error_hint, untrusted_launch};
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
 /// Which plugin, and how it is started.
@@ -41,15 +41,15 @@ pub struct InspectArgs {
 #[serde(untagged)]
 pub enum InspectReport {
     /// One.
-    One(Box<Seen>),
+    Single(Box<InspectedPlugin>),
     /// Two.
-    Two {
+    Comparison {
         /// The first.
-        before: Box<Seen>,
+        before: Box<InspectedPlugin>,
         /// The second.
-        after: Box<Seen>,
+        after: Box<InspectedPlugin>,
         /// Everything that differs in what they offer.
-        differences: Vec<Line>,
+        differences: Vec<DifferenceLine>,
         /// Whether clients of the first would fail with the second.
         breaks_clients: bool,
     },
@@ -57,7 +57,7 @@ pub enum InspectReport {
 
 /// A file and the plugin in it.
 #[derive(Debug, Serialize)]
-pub struct Seen {
+pub struct InspectedPlugin {
     #[serde(flatten)]
     binary: Binary,
     version: String,
@@ -65,14 +65,14 @@ pub struct Seen {
     protocol_version: u32,
     multiplexed: bool,
     handshake_milliseconds: f64,
-    ending: Ending,
+    ending: ShutdownBehavior,
     help: String,
     paths: BTreeMap<String, PathInfo>,
 }
 
 /// A difference, in words.
 #[derive(Debug, Serialize)]
-pub struct Line {
+pub struct DifferenceLine {
     text: String,
     breaks_clients: bool,
 }
@@ -83,64 +83,66 @@ pub struct Line {
 /// When a file cannot be read, or is no plugin that starts.
 pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<InspectReport, CommandError> {
     let InspectArgs { binary, other, args, env, options } = args;
-    let start = Start {
+    let start = LaunchOptions {
         args,
-        env: data::environment(BTreeMap::new(), &env)?,
+        env: mount_data::parse_env(BTreeMap::new(), &env)?,
         context,
-        options: options.iter().map(|text| option(text)).collect::<Result<_, _>>()?,
+        options: options.iter().map(|text| parse_option(text)).collect::<Result<_, _>>()?,
     };
     let (binary, inspection) = start.inspect(&binary, ui).await?;
-    let Some(other) = other else { return Ok(InspectReport::One(Box::new(Seen::new(binary, inspection)))) };
+    let Some(other) = other else {
+        return Ok(InspectReport::Single(Box::new(InspectedPlugin::new(binary, inspection))));
+    };
     let (other, next) = start.inspect(&other, ui).await?;
     let differences = host::compare(&inspection, &next);
-    Ok(InspectReport::Two {
+    Ok(InspectReport::Comparison {
         breaks_clients: differences.iter().any(Difference::breaks_clients),
-        differences: differences.iter().map(Line::from).collect(),
-        before: Box::new(Seen::new(binary, inspection)),
-        after: Box::new(Seen::new(other, next)),
+        differences: differences.iter().map(DifferenceLine::from).collect(),
+        before: Box::new(InspectedPlugin::new(binary, inspection)),
+        after: Box::new(InspectedPlugin::new(other, next)),
     })
 }
 
 /// How plugins are started.
-struct Start<'a> {
+struct LaunchOptions<'a> {
     args: Vec<String>,
-    env: Vec<Secret>,
+    env: Vec<SecretString>,
     options: BTreeMap<String, String>,
     context: &'a Context,
 }
 
-impl Start<'_> {
+impl LaunchOptions<'_> {
     async fn inspect(&self, path: &Path, ui: &mut Ui) -> Result<(Binary, Inspection), CommandError> {
         let path = std::path::absolute(path).map_err(|error| {
-            CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+            CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
         })?;
         let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
         let binary =
-            binary.map_err(|error| CommandError::usage("there is no plugin to inspect").because(error))?;
-        let mut launch = untrusted(&path, &self.args, &self.env, self.context, ui);
+            binary.map_err(|error| CommandError::usage("there is no plugin to inspect").caused_by(error))?;
+        let mut launch = untrusted_launch(&path, &self.args, &self.env, self.context, ui);
         launch.start_timeout = self.context.timeout().unwrap_or(launch.start_timeout);
         match host::inspect(launch, self.options.clone()).await {
             Ok(inspection) => Ok((binary, inspection)),
             Err(error) => {
-                let hint = cure(&error);
-                let failed =
-                    CommandError::failed(format!("{} could not be inspected", path.display())).because(error);
+                let hint = inspect_error_hint(&error);
+                let failed = CommandError::failed(format!("{} could not be inspected", path.display()))
+                    .caused_by(error);
                 Err(hint.into_iter().fold(failed, CommandError::hint))
             }
         }
     }
 }
 
-fn option(text: &str) -> Result<(String, String), CommandError> {
+fn parse_option(text: &str) -> Result<(String, String), CommandError> {
     match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(CommandError::usage(format!("--option {text:?} is not KEY=VALUE"))),
     }
 }
 
-impl Seen {
-    fn new(binary: Binary, inspection: Inspection) -> Seen {
+impl InspectedPlugin {
+    fn new(binary: Binary, inspection: Inspection) -> InspectedPlugin {
         let Inspection {
             version,
             kind,
@@ -157,7 +159,7 @@ impl Seen {
             BackendType::Credential => "auth",
         };
         let handshake_milliseconds = (handshake_time.as_secs_f64() * 1e4).round() / 10.0;
-        Seen {
+        InspectedPlugin {
             binary,
             version,
             kind,
@@ -171,7 +173,7 @@ impl Seen {
     }
 
     fn render(&self) -> String {
-        let Seen {
+        let InspectedPlugin {
             binary,
             version,
             kind,
@@ -192,7 +194,7 @@ impl Seen {
         let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
-        if *ending == Ending::Killed {
+        if *ending == ShutdownBehavior::Killed {
             row(
                 "end",
                 &"goes on when told to end, and was killed: main has to return when serving has ended",
@@ -200,9 +202,9 @@ impl Seen {
         }
         if let Format::Elf(elf) = &binary.format {
             match &elf.linkage {
-                Linkage::Static => row("runs on", &format_args!("{}, static: any image", elf.machine)),
+                Linkage::Static => row("runs on", &format_args!("{}, static: any image", elf.architecture)),
                 Linkage::Dynamic { interpreter } => {
-                    row("runs on", &format_args!("{}, needs {}", elf.machine, interpreter.display()));
+                    row("runs on", &format_args!("{}, needs {}", elf.architecture, interpreter.display()));
                 }
             }
         }
@@ -234,17 +236,17 @@ fn one_line(text: &str) -> String {
     printable_line(text, 300)
 }
 
-impl From<&Difference> for Line {
-    fn from(difference: &Difference) -> Line {
-        Line { text: difference.to_string(), breaks_clients: difference.breaks_clients() }
+impl From<&Difference> for DifferenceLine {
+    fn from(difference: &Difference) -> DifferenceLine {
+        DifferenceLine { text: difference.to_string(), breaks_clients: difference.breaks_clients() }
     }
 }
 
 impl Report for InspectReport {
     fn render(&self) -> String {
         match self {
-            InspectReport::One(seen) => seen.render(),
-            InspectReport::Two { before, after, differences, breaks_clients } => {
+            InspectReport::Single(seen) => seen.render(),
+            InspectReport::Comparison { before, after, differences, breaks_clients } => {
                 let mut text = before.render() + &after.render();
                 if differences.is_empty() {
                     return text + "They offer the same.\n";
@@ -264,8 +266,8 @@ impl Report for InspectReport {
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            InspectReport::Two { breaks_clients: true, .. } => Kind::Drift.exit_code(),
-            InspectReport::One(_) | InspectReport::Two { .. } => ExitCode::SUCCESS,
+            InspectReport::Comparison { breaks_clients: true, .. } => CommandErrorKind::Drift.exit_code(),
+            InspectReport::Single(_) | InspectReport::Comparison { .. } => ExitCode::SUCCESS,
         }
     }
 }
@@ -282,8 +284,8 @@ mod tests {
         let fields = json!({"properties": {field: {"type": "string"}}});
         let body = json!({"requestBody": {"content": {"application/json": {"schema": fields}}}});
         let document = json!({"paths": {format!("/{path}"): {"post": body}}});
-        let elf = rollout::Elf { machine: rollout::Machine::X86_64, linkage: Linkage::Static };
-        let seen = Seen {
+        let elf = rollout::Elf { architecture: rollout::Architecture::X86_64, linkage: Linkage::Static };
+        let seen = InspectedPlugin {
             binary: Binary {
                 path: "hostile".into(),
                 size: 1,
@@ -296,7 +298,7 @@ mod tests {
             protocol_version: 5,
             multiplexed: true,
             handshake_milliseconds: 1.0,
-            ending: Ending::WhenTold,
+            ending: ShutdownBehavior::WhenTold,
             help: String::new(),
             paths: host::documented_paths(&document),
         };

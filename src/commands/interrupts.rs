@@ -9,8 +9,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::error::{CommandError, Kind};
-use crate::ui::Aside;
+use crate::error::{CommandError, CommandErrorKind};
+use crate::ui::StatusWriter;
 
 /// The signals that ask a run to stop. A supervisor or a terminal may send several of them, one after the other.
 struct StopSignals {
@@ -23,7 +23,7 @@ struct StopSignals {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum StopSignal {
     /// SIGINT: somebody at a terminal, who may send a second one to leave at once.
-    Interrupt,
+    Sigint,
     /// SIGTERM or SIGHUP: a supervisor, or a terminal that has gone.
     Other,
 }
@@ -32,11 +32,11 @@ enum StopSignal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Response {
     /// Stops after the step, and says this.
-    Stop(&'static str),
+    StopAfterStep(&'static str),
     /// Leaves at once.
-    Leave,
+    Exit,
     /// The stop was already asked for.
-    Nothing,
+    Ignore,
 }
 
 /// The signals that came so far. A cancelled CI job sends SIGINT and then SIGTERM, so only a second SIGINT leaves at once.
@@ -49,15 +49,15 @@ struct Received {
 impl Received {
     fn respond(&mut self, came: StopSignal) -> Response {
         match came {
-            StopSignal::Interrupt if std::mem::replace(&mut self.interrupted, true) => Response::Leave,
-            StopSignal::Interrupt => {
-                Response::Stop("Stopping after this step; interrupt again to leave at once.")
+            StopSignal::Sigint if std::mem::replace(&mut self.interrupted, true) => Response::Exit,
+            StopSignal::Sigint => {
+                Response::StopAfterStep("Stopping after this step; interrupt again to leave at once.")
             }
             StopSignal::Other if std::mem::replace(&mut self.other, true) || self.interrupted => {
-                Response::Nothing
+                Response::Ignore
             }
             StopSignal::Other => {
-                Response::Stop("Stopping after this step; interrupt twice to leave at once.")
+                Response::StopAfterStep("Stopping after this step; interrupt twice to leave at once.")
             }
         }
     }
@@ -74,7 +74,7 @@ impl StopSignals {
             }
             signal(kind)
                 .map(Some)
-                .map_err(|error| CommandError::failed("could not listen for signals").because(error))
+                .map_err(|error| CommandError::failed("could not listen for signals").caused_by(error))
         };
         Ok(Self {
             interrupt: catch(SignalKind::interrupt())?,
@@ -85,14 +85,14 @@ impl StopSignals {
 
     async fn next(&mut self) -> StopSignal {
         tokio::select! {
-            () = came(&mut self.interrupt) => StopSignal::Interrupt,
-            () = came(&mut self.terminate) => StopSignal::Other,
-            () = came(&mut self.hang_up) => StopSignal::Other,
+            () = recv_signal(&mut self.interrupt) => StopSignal::Sigint,
+            () = recv_signal(&mut self.terminate) => StopSignal::Other,
+            () = recv_signal(&mut self.hang_up) => StopSignal::Other,
         }
     }
 }
 
-async fn came(signal: &mut Option<Signal>) {
+async fn recv_signal(signal: &mut Option<Signal>) {
     if let Some(signal) = signal
         && signal.recv().await.is_some()
     {
@@ -112,7 +112,7 @@ fn is_ignored(status: &str, kind: SignalKind) -> bool {
 pub(crate) async fn unless_interrupted<T>(
     work: impl Future<Output = Result<T, CommandError>>,
 ) -> Result<T, CommandError> {
-    unless_interrupted_at(BEFORE_ANYTHING, work).await
+    unless_interrupted_at(BEFORE_ANY_CHANGE, work).await
 }
 
 /// As [`unless_interrupted`]; `when` says what has changed by then.
@@ -126,8 +126,8 @@ pub(crate) async fn unless_interrupted_at<T>(
     let watching = tokio::spawn(async move {
         signals.next().await;
         let _ended = tell.send(());
-        tokio::time::sleep(TO_STOP_WORK).await;
-        std::process::exit(Kind::Interrupted.code().into());
+        tokio::time::sleep(SHUTDOWN_GRACE_PERIOD).await;
+        std::process::exit(CommandErrorKind::Interrupted.code().into());
     });
     let ended = tokio::select! {
         ended = work => ended,
@@ -138,52 +138,52 @@ pub(crate) async fn unless_interrupted_at<T>(
 }
 
 /// What is not blocked stops at once.
-const TO_STOP_WORK: Duration = Duration::from_millis(500);
+const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
-const BEFORE_ANYTHING: &str = "before anything was changed";
+const BEFORE_ANY_CHANGE: &str = "before anything was changed";
 
 /// What signals ask of a run that changes something.
 #[derive(Debug, Default)]
 pub(crate) struct Interrupts {
     cancel: CancelFlag,
-    watching: Option<JoinHandle<()>>,
+    listener: Option<JoinHandle<()>>,
 }
 
 impl Interrupts {
     /// Whether the stop was asked for.
-    pub(crate) fn ask_to_stop(&self) -> bool {
+    pub(crate) fn stop_requested(&self) -> bool {
         self.cancel.is_cancelled()
     }
 
     /// Set by the first signal after [`Interrupts::watch`].
-    pub(crate) fn cancel(&self) -> &CancelFlag {
+    pub(crate) fn cancel_flag(&self) -> &CancelFlag {
         &self.cancel
     }
 
     /// From now on a signal ends the process, as nothing has changed yet: a prompt at the terminal blocks whoever waits for it.
-    pub(crate) fn leave_at_once(&mut self, aside: Aside) -> Result<(), CommandError> {
+    pub(crate) fn exit_on_signal(&mut self, aside: StatusWriter) -> Result<(), CommandError> {
         let mut signals = StopSignals::listen()?;
-        self.replace(tokio::spawn(async move {
+        self.replace_listener(tokio::spawn(async move {
             signals.next().await;
-            aside.say(CommandError::interrupted(BEFORE_ANYTHING).render().trim_end());
-            std::process::exit(Kind::Interrupted.code().into());
+            aside.print(CommandError::interrupted(BEFORE_ANY_CHANGE).render().trim_end());
+            std::process::exit(CommandErrorKind::Interrupted.code().into());
         }));
         Ok(())
     }
 
     /// From now on the first signal asks for a stop after the step; only a second SIGINT leaves at once.
-    pub(crate) fn watch(&mut self, aside: Aside) -> Result<(), CommandError> {
+    pub(crate) fn stop_after_step_on_signal(&mut self, aside: StatusWriter) -> Result<(), CommandError> {
         let (mut signals, cancel) = (StopSignals::listen()?, self.cancel.clone());
-        self.replace(tokio::spawn(async move {
+        self.replace_listener(tokio::spawn(async move {
             let mut received = Received::default();
             loop {
                 match received.respond(signals.next().await) {
-                    Response::Stop(text) => {
+                    Response::StopAfterStep(text) => {
                         cancel.cancel();
-                        aside.say(text);
+                        aside.print(text);
                     }
-                    Response::Leave => std::process::exit(Kind::Interrupted.code().into()),
-                    Response::Nothing => {}
+                    Response::Exit => std::process::exit(CommandErrorKind::Interrupted.code().into()),
+                    Response::Ignore => {}
                 }
             }
         }));
@@ -191,8 +191,8 @@ impl Interrupts {
     }
 
     /// The one before listens until the next one does, so that no signal is lost.
-    fn replace(&mut self, watching: JoinHandle<()>) {
-        if let Some(before) = self.watching.replace(watching) {
+    fn replace_listener(&mut self, watching: JoinHandle<()>) {
+        if let Some(before) = self.listener.replace(watching) {
             before.abort();
         }
     }
@@ -200,7 +200,7 @@ impl Interrupts {
 
 impl Drop for Interrupts {
     fn drop(&mut self) {
-        if let Some(watching) = &self.watching {
+        if let Some(watching) = &self.listener {
             watching.abort();
         }
     }
@@ -217,13 +217,13 @@ mod tests {
 
     #[test]
     fn only_a_second_interrupt_leaves() {
-        use StopSignal::{Interrupt, Other};
-        let again = Response::Stop("Stopping after this step; interrupt again to leave at once.");
-        let twice = Response::Stop("Stopping after this step; interrupt twice to leave at once.");
-        assert_eq!(responses(&[Interrupt, Interrupt]), [again, Response::Leave]);
-        assert_eq!(responses(&[Interrupt, Other, Other]), [again, Response::Nothing, Response::Nothing]);
-        assert_eq!(responses(&[Other, Other]), [twice, Response::Nothing]);
-        assert_eq!(responses(&[Other, Interrupt, Interrupt]), [twice, again, Response::Leave]);
+        use StopSignal::{Other, Sigint};
+        let again = Response::StopAfterStep("Stopping after this step; interrupt again to leave at once.");
+        let twice = Response::StopAfterStep("Stopping after this step; interrupt twice to leave at once.");
+        assert_eq!(responses(&[Sigint, Sigint]), [again, Response::Exit]);
+        assert_eq!(responses(&[Sigint, Other, Other]), [again, Response::Ignore, Response::Ignore]);
+        assert_eq!(responses(&[Other, Other]), [twice, Response::Ignore]);
+        assert_eq!(responses(&[Other, Sigint, Sigint]), [twice, again, Response::Exit]);
     }
 
     #[test]

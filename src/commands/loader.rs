@@ -6,7 +6,9 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use rollout::{Binary, Carried, Did, Existing, LoadError, Loaded, LocalSite, Owner};
+use rollout::{
+    Binary, BundledPlugins, LoadAction, LoadError, LoadedPlugin, LocalDeployment, OverwritePolicy, Owner,
+};
 use serde::Serialize;
 
 use crate::commands::owner;
@@ -23,7 +25,7 @@ pub struct LoaderArgs {
     #[arg(long, default_value = "/vault/plugins", value_name = "DIR")]
     to: PathBuf,
     /// Whose the files shall be [default: whoever runs this]
-    #[arg(long, value_name = "UID[:GID]", value_parser = owner::parse)]
+    #[arg(long, value_name = "UID[:GID]", value_parser = owner::parse_owner)]
     owner: Option<Owner>,
     /// Replace a file of the same name that is another build, too
     #[arg(long, action = ArgAction::SetTrue)]
@@ -40,11 +42,11 @@ pub struct LoaderArgs {
 #[derive(Debug, Serialize)]
 pub struct LoaderReport {
     directory: PathBuf,
-    plugins: Vec<Loaded>,
+    plugins: Vec<LoadedPlugin>,
     /// Versions that are there and not carried.
     others: Vec<String>,
     #[serde(skip)]
-    shown: bool,
+    already_printed: bool,
 }
 
 /// Loads once, and then stays if that is wanted.
@@ -53,78 +55,83 @@ pub struct LoaderReport {
 /// When a version cannot be put in place. A sidecar that has started once tries again instead.
 pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandError> {
     let LoaderArgs { from, to, owner, replace, watch, itself } = args;
-    let site = LocalSite::new(&to);
-    let site = owner.into_iter().fold(site, LocalSite::owned_by);
+    let site = LocalDeployment::new(&to);
+    let site = owner.into_iter().fold(site, LocalDeployment::owned_by);
     if itself {
-        let plugins = vec![place_itself(&site, ui)?];
-        return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), shown: false });
+        let plugins = vec![install_self(&site, ui)?];
+        return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), already_printed: false });
     }
-    let existing = if replace { Existing::Replace } else { Existing::Refuse };
+    let existing = if replace { OverwritePolicy::Replace } else { OverwritePolicy::Refuse };
     // Before the first look: what changes from then on is seen.
-    let watcher = if watch { Some(watch::Watcher::new(&to)?) } else { None };
-    let carried = Carried::read(&from).map_err(failed)?;
+    let watcher = if watch { Some(watch::PluginDirWatcher::new(&to)?) } else { None };
+    let carried = BundledPlugins::read(&from).map_err(load_error)?;
     let loaded = carried.load(&site, existing, &mut |done, total| ui.progress("copying", done, total));
     ui.end_progress();
     let mut report = LoaderReport {
-        plugins: loaded.map_err(failed)?,
-        others: carried.others(&site),
+        plugins: loaded.map_err(load_error)?,
+        others: carried.unbundled_files(&site),
         directory: to,
-        shown: false,
+        already_printed: false,
     };
     if let Some(watcher) = watcher {
         ui.report(&report)?;
-        report.shown = true;
-        watcher.stay(&from, &site, ui).await?;
+        report.already_printed = true;
+        watcher.run(&from, &site, ui).await?;
     }
     Ok(report)
 }
 
 /// An application's container has the program beside its own, and nothing of the plugins.
-fn place_itself(site: &LocalSite, ui: &mut Ui) -> Result<Loaded, CommandError> {
+fn install_self(site: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
     let unplaced = || CommandError::failed("could not put this program into the directory");
-    let program = std::env::current_exe().map_err(|error| unplaced().because(error))?;
-    let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().because(error))?;
+    let program = std::env::current_exe().map_err(|error| unplaced().caused_by(error))?;
+    let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().caused_by(error))?;
     let file = env!("CARGO_PKG_NAME");
     let mut progress = |done, total| ui.progress("copying", done, total);
     let there = Binary::read(&site.directory().join(file), &mut |_, _| ());
     let (did, placed) = match there {
-        Ok(there) if there.sha256 == binary.sha256 => (Did::Kept, Ok(())),
-        _ => (Did::Placed, site.place(&binary, file, &mut progress)),
+        Ok(there) if there.sha256 == binary.sha256 => (LoadAction::Kept, Ok(())),
+        _ => (LoadAction::Placed, site.place(&binary, file, &mut progress)),
     };
     ui.end_progress();
-    placed.map_err(|error| unplaced().because(error))?;
-    Ok(Loaded { file: file.to_owned(), sha256: binary.sha256, did })
+    placed.map_err(|error| unplaced().caused_by(error))?;
+    Ok(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action: did })
 }
 
-fn failed(error: LoadError) -> CommandError {
-    let cure = error.cure();
+fn load_error(error: LoadError) -> CommandError {
+    let cure = error.hint();
     CommandError::failed("the plugin directory does not hold what the image carries")
-        .because(error)
+        .caused_by(error)
         .hint(cure)
 }
 
 /// What was done, in words.
-fn words(did: Did) -> &'static str {
+fn describe_action(did: LoadAction) -> &'static str {
     match did {
-        Did::Kept => "was there already",
-        Did::Placed => "placed",
-        Did::ReplacedCutShort => "placed again: the copy that was there was cut short",
-        Did::ReplacedUnusable => "placed again: what was there could not be run",
-        Did::ReplacedOther => "placed again: there was something else",
-        Did::ReplacedUnfit => "placed again: the mode or the owner was wrong",
+        LoadAction::Kept => "was there already",
+        LoadAction::Placed => "placed",
+        LoadAction::ReplacedTruncated => "placed again: the copy that was there was cut short",
+        LoadAction::ReplacedNotExecutable => "placed again: what was there could not be run",
+        LoadAction::Overwritten => "placed again: there was something else",
+        LoadAction::PermissionsFixed => "placed again: the mode or the owner was wrong",
     }
 }
 
 impl Report for LoaderReport {
     fn render(&self) -> String {
-        let Self { directory, plugins, others, shown } = self;
+        let Self { directory, plugins, others, already_printed: shown } = self;
         if *shown {
             return String::new();
         }
         let mut text = String::new();
-        for Loaded { file, sha256, did } in plugins {
+        for LoadedPlugin { file, sha256, action: did } in plugins {
             let short = sha256.get(..12).unwrap_or(sha256);
-            let _ = writeln!(text, "{} {} (sha256 {short}…)", directory.join(file).display(), words(*did));
+            let _ = writeln!(
+                text,
+                "{} {} (sha256 {short}…)",
+                directory.join(file).display(),
+                describe_action(*did)
+            );
         }
         for other in others {
             let _ = writeln!(text, "{} is not in the image and stays", directory.join(other).display());
@@ -133,7 +140,7 @@ impl Report for LoaderReport {
     }
 
     /// A sidecar shows it when it begins to watch, and nothing when it ends.
-    fn is_bare(&self) -> bool {
-        self.shown
+    fn is_raw(&self) -> bool {
+        self.already_printed
     }
 }

@@ -2,18 +2,18 @@
 
 mod access;
 mod application;
-mod document;
 mod hcl;
 mod helm;
-mod kubernetes_name;
 mod kustomize;
+mod manifest_file;
 mod monitoring;
-mod names;
 mod network;
+mod object_name;
 mod objects;
 mod part;
 mod server;
 mod stateful_set;
+mod values;
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -24,10 +24,10 @@ use rollout::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::Report;
-use document::Document;
-use kustomize::{Existing, Written};
+use kustomize::{ConflictPolicy, WrittenDirectory};
+use manifest_file::ManifestFile;
 use part::Part;
 
 /// Which parts, for which names.
@@ -37,7 +37,7 @@ pub struct ManifestsArgs {
     #[arg(value_enum, value_name = "PART")]
     parts: Vec<Part>,
     #[command(flatten)]
-    names: names::Flags,
+    names: values::ManifestFlags,
     /// Write them into a directory for kustomize instead
     #[arg(long, value_name = "DIR", conflicts_with = "diff")]
     kustomize: Option<PathBuf>,
@@ -57,17 +57,17 @@ pub struct ManifestsArgs {
 #[serde(untagged)]
 pub enum ManifestsReport {
     /// The files themselves.
-    Documents {
+    Files {
         /// Each of them.
-        documents: Vec<Document>,
+        documents: Vec<ManifestFile>,
         /// The same as text.
         #[serde(skip)]
         text: String,
     },
     /// Where they are.
-    Written(Written),
+    Written(WrittenDirectory),
     /// How the cluster differs.
-    Compared {
+    Diff {
         /// Each object.
         objects: Vec<ObjectDrift>,
     },
@@ -80,54 +80,54 @@ pub enum ManifestsReport {
 pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsReport, CommandError> {
     let ManifestsArgs { parts, names, kustomize, base, force, diff } = args;
     let cluster = context.kubernetes();
-    let names = names::gather(names, cluster)?;
+    let names = values::resolve(names, cluster)?;
     let mut documents = Vec::new();
-    for part in Part::chosen(&parts) {
-        documents.extend(part.documents(&names)?);
+    for part in Part::select(&parts) {
+        documents.extend(part.files(&names)?);
     }
     if let Some(directory) = kustomize {
-        let existing = if force { Existing::Replace } else { Existing::Keep };
+        let existing = if force { ConflictPolicy::Replace } else { ConflictPolicy::Keep };
         return Ok(ManifestsReport::Written(kustomize::write(&directory, &base, &documents, existing)?));
     }
     if diff {
-        let objects: Vec<_> = documents.iter().flat_map(Document::objects).cloned().collect();
+        let objects: Vec<_> = documents.iter().flat_map(ManifestFile::objects).cloned().collect();
         let connection =
             ClusterConnection { kubeconfig: cluster.kubeconfig.clone(), context: cluster.context.clone() };
         let objects = compare_with_cluster(&connection, objects).await.map_err(|error| {
-            let hint = error.cure();
-            CommandError::failed("could not compare with the cluster").because(error).hint(hint)
+            let hint = error.hint();
+            CommandError::failed("could not compare with the cluster").caused_by(error).hint(hint)
         })?;
-        return Ok(ManifestsReport::Compared { objects });
+        return Ok(ManifestsReport::Diff { objects });
     }
     let text = match documents.as_slice() {
         // Alone it is what its reader takes.
         [document] => document.text()?,
-        documents => documents.iter().map(Document::in_stream).collect::<Result<String, _>>()?,
+        documents => documents.iter().map(ManifestFile::as_stream_document).collect::<Result<String, _>>()?,
     };
-    Ok(ManifestsReport::Documents { documents, text })
+    Ok(ManifestsReport::Files { documents, text })
 }
 
 impl Report for ManifestsReport {
     fn render(&self) -> String {
         match self {
-            Self::Documents { documents: _, text } => text.clone(),
+            Self::Files { documents: _, text } => text.clone(),
             Self::Written(written) => render_written(written),
-            Self::Compared { objects } => render_compared(objects),
+            Self::Diff { objects } => render_diff(objects),
         }
     }
 
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Compared { objects } if objects.iter().any(|object| object.drift != Drift::None) => {
-                Kind::Drift.exit_code()
+            Self::Diff { objects } if objects.iter().any(|object| object.drift != Drift::None) => {
+                CommandErrorKind::Drift.exit_code()
             }
             _ => ExitCode::SUCCESS,
         }
     }
 }
 
-fn render_written(written: &Written) -> String {
-    let Written { directory, files, removed, component } = written;
+fn render_written(written: &WrittenDirectory) -> String {
+    let WrittenDirectory { directory, files, removed, component } = written;
     let mut text = String::new();
     for file in files {
         let _ = writeln!(text, "Wrote {}", directory.join(file).display());
@@ -145,7 +145,7 @@ fn render_written(written: &Written) -> String {
     text
 }
 
-fn render_compared(objects: &[ObjectDrift]) -> String {
+fn render_diff(objects: &[ObjectDrift]) -> String {
     let mut text = String::new();
     for ObjectDrift { object, drift } in objects {
         let _ = match drift {

@@ -40,7 +40,7 @@ pub struct NodeReport {
 }
 
 /// A container beside a server cannot be removed, so it ends by itself when nobody can need it any more.
-const STAY: Duration = Duration::from_secs(60 * 60);
+const MAX_LIFETIME: Duration = Duration::from_secs(60 * 60);
 
 /// Does it.
 ///
@@ -50,22 +50,24 @@ pub async fn run(command: NodeCommand) -> Result<NodeReport, CommandError> {
     let text = match command {
         NodeCommand::Wait => {
             tokio::select! {
-                () = tokio::time::sleep(STAY) => {}
-                () = told_to_end() => {}
+                () = tokio::time::sleep(MAX_LIFETIME) => {}
+                () = wait_for_sigterm() => {}
             }
             Ok(String::new())
         }
-        NodeCommand::Facts(NodeArgs { args }) => aside(move || node_facts(&args)).await,
-        NodeCommand::Place(NodeArgs { args }) => aside(move || node_place(&args, stdin().lock())).await,
-        NodeCommand::Mode(NodeArgs { args }) => aside(move || node_mode(&args)).await,
-        NodeCommand::Remove(NodeArgs { args }) => aside(move || node_remove(&args)).await,
+        NodeCommand::Facts(NodeArgs { args }) => run_blocking(move || node_facts(&args)).await,
+        NodeCommand::Place(NodeArgs { args }) => {
+            run_blocking(move || node_place(&args, stdin().lock())).await
+        }
+        NodeCommand::Mode(NodeArgs { args }) => run_blocking(move || node_mode(&args)).await,
+        NodeCommand::Remove(NodeArgs { args }) => run_blocking(move || node_remove(&args)).await,
     };
-    let text = text.map_err(|error| CommandError::failed("the node did not do it").because(error))?;
+    let text = text.map_err(|error| CommandError::failed("the node did not do it").caused_by(error))?;
     Ok(NodeReport { text })
 }
 
 /// The first process of a container ends for no signal that it does not ask for.
-async fn told_to_end() {
+async fn wait_for_sigterm() {
     use tokio::signal::unix::{SignalKind, signal};
     match signal(SignalKind::terminate()) {
         Ok(mut ended) => {
@@ -75,7 +77,7 @@ async fn told_to_end() {
     }
 }
 
-async fn aside(
+async fn run_blocking(
     work: impl FnOnce() -> Result<String, NodeError> + Send + 'static,
 ) -> Result<String, NodeError> {
     let working = tokio::task::spawn_blocking(work);
@@ -87,7 +89,7 @@ impl Report for NodeReport {
         self.text.clone()
     }
 
-    fn is_bare(&self) -> bool {
+    fn is_raw(&self) -> bool {
         true
     }
 }

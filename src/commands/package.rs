@@ -9,13 +9,13 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Args};
-use oci_image::{Content, Entry, Image, Layer, Layout, PackError, Platform};
-use rollout::{Binary, CancelFlag, Owner, Sums};
+use oci_image::{EntryContent, Image, Layer, LayerEntry, Layout, PackError, Platform};
+use rollout::{Binary, CancelFlag, Owner, Sha256Sums};
 
-use self::inputs::{Input, Inputs};
+use self::inputs::{PackageInput, PackageInputs};
 use self::outputs::{Output, Outputs};
 pub use self::report::PackageReport;
-use crate::commands::carry_out::Ended;
+use crate::commands::execute::PlanStatus;
 use crate::commands::owner;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -65,7 +65,7 @@ pub struct PackageArgs {
     #[arg(long = "label", value_name = "KEY=VALUE")]
     labels: Vec<String>,
     /// Whom the image runs as; this is Vault's own user in its images
-    #[arg(long, value_name = "UID[:GID]", default_value = "100:1000", value_parser = owner::parse)]
+    #[arg(long, value_name = "UID[:GID]", default_value = "100:1000", value_parser = owner::parse_owner)]
     user: Owner,
     /// Where to write the checksums of the binaries
     #[arg(long, value_name = "FILE", default_value = "SHA256SUMS")]
@@ -82,46 +82,46 @@ pub struct PackageArgs {
 }
 
 /// Where the image holds what it loads.
-const PLUGINS: &str = "plugins";
+const PLUGINS_DIR: &str = "plugins";
 /// The loader; in the root of the image, where OpenBao looks for the file that its `plugin` stanza names.
-const LOADER: &str = "vault-token-plugin";
+const LOADER_FILE: &str = "vault-token-plugin";
 
 /// Checks, packs, writes, pushes, in this order: what fails leaves less done.
 ///
 /// # Errors
 /// When a binary would not run where the image runs, or something cannot be written or pushed.
 pub async fn run(args: PackageArgs, context: &Context, ui: &mut Ui) -> Result<PackageReport, CommandError> {
-    let labels = labels(&args.labels)?;
-    let outputs = Outputs::choose(&args, context)?;
+    let labels = parse_labels(&args.labels)?;
+    let outputs = Outputs::from_args(&args, context)?;
     let built = match &args.build {
-        Some(directory) => Some(build::build(directory, args.bin.as_deref(), ui).await?),
+        Some(directory) => Some(build::cargo_build(directory, args.bin.as_deref(), ui).await?),
         None => None,
     };
-    let inputs = Inputs::check(&args, built, !outputs.is_empty(), context, ui).await?;
+    let inputs = PackageInputs::load(&args, built, !outputs.is_empty(), context, ui).await?;
     let name = outputs.name(inputs.image_name(args.tag.as_deref()))?;
     let sums = inputs.sums();
-    let result = if args.dry_run { Ended::DryRun } else { Ended::Done };
+    let result = if args.dry_run { PlanStatus::DryRun } else { PlanStatus::Done };
     let mut report = PackageReport::new(&inputs, &args.sums);
     if outputs.is_empty() {
         if !args.dry_run {
             outputs::write_sums(&args.sums, &sums)?;
         }
-        return Ok(report.ended(result));
+        return Ok(report.with_status(result));
     }
     let images: Vec<Image> = inputs
         .platforms()
         .iter()
-        .map(|platform| image(&inputs, platform, &args, &labels, &name.tag))
+        .map(|platform| image_for_platform(&inputs, platform, &args, &labels, &name.tag))
         .collect();
     let layout = pack(&images, &name, &outputs, ui)?;
-    report.packed(&layout);
+    report.set_image(&layout);
     if args.dry_run {
-        report.planned(outputs.planned(&name)?);
-        return Ok(report.ended(result));
+        report.set_outputs(outputs.planned(&name)?);
+        return Ok(report.with_status(result));
     }
     outputs::write_sums(&args.sums, &sums)?;
-    report.planned(outputs.write(layout, ui).await?);
-    Ok(report.ended(result))
+    report.set_outputs(outputs.write(layout, ui).await?);
+    Ok(report.with_status(result))
 }
 
 /// Makes the image beside where it is wanted. An interrupt ends it, and nothing is left.
@@ -139,7 +139,7 @@ fn pack(
         }
     });
     let packed = tokio::task::block_in_place(|| {
-        Layout::pack(images, name, outputs.place(), &mut |done, total| {
+        Layout::pack(images, name, outputs.staging_dir(), &mut |done, total| {
             ui.progress("packing", done, total);
             if cancel.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })
@@ -147,12 +147,14 @@ fn pack(
     watching.abort();
     ui.end_progress();
     packed.map_err(|error| match error {
-        PackError::Stopped => CommandError::interrupted("while the image was packed; nothing is left of it"),
-        error => outputs::failed("the image could not be made", error),
+        PackError::Cancelled => {
+            CommandError::interrupted("while the image was packed; nothing is left of it")
+        }
+        error => outputs::pack_error("the image could not be made", error),
     })
 }
 
-fn labels(given: &[String]) -> Result<Vec<(String, String)>, CommandError> {
+fn parse_labels(given: &[String]) -> Result<Vec<(String, String)>, CommandError> {
     let labels = given.iter().map(|text| match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         _ => Err(CommandError::usage(format!("--label {text:?} is not KEY=VALUE"))),
@@ -162,23 +164,28 @@ fn labels(given: &[String]) -> Result<Vec<(String, String)>, CommandError> {
 
 /// A layer for the loader, which few releases change, one for each version, and the sums. So an image with one version more is
 /// one layer more to push and to pull.
-fn image(
-    inputs: &Inputs,
+fn image_for_platform(
+    inputs: &PackageInputs,
     platform: &Platform,
     args: &PackageArgs,
     labels: &[(String, String)],
     tag: &str,
 ) -> Image {
-    let directory = Entry { path: format!("{PLUGINS}/"), content: Content::Directory };
-    let loader =
-        inputs.loader(platform).map(|loader| Entry { path: LOADER.into(), content: executable(loader) });
+    let directory = LayerEntry { path: format!("{PLUGINS_DIR}/"), content: EntryContent::Directory };
+    let loader = inputs
+        .loader(platform)
+        .map(|loader| LayerEntry { path: LOADER_FILE.into(), content: executable_content(loader) });
     let first = Layer {
-        title: format!("{LOADER}, the loader"),
+        title: format!("{LOADER_FILE}, the loader"),
         entries: [directory].into_iter().chain(loader).collect(),
     };
-    let versions = inputs.of(platform).map(version);
-    let sums: Sums = inputs.of(platform).map(|input| (input.file(), input.binary.sha256.clone())).collect();
-    let sums = Entry { path: format!("{PLUGINS}/SHA256SUMS"), content: Content::Text(sums.to_string()) };
+    let versions = inputs.for_platform(platform).map(version_layer);
+    let sums: Sha256Sums =
+        inputs.for_platform(platform).map(|input| (input.file(), input.binary.sha256.clone())).collect();
+    let sums = LayerEntry {
+        path: format!("{PLUGINS_DIR}/SHA256SUMS"),
+        content: EntryContent::Text(sums.to_string()),
+    };
     let last = Layer { title: "SHA256SUMS".into(), entries: vec![sums] };
     let own = [
         ("org.opencontainers.image.title".to_owned(), inputs.name().to_owned()),
@@ -196,26 +203,26 @@ fn image(
 
 /// OpenBao takes what an image starts for the plugin, where its stanza does not name one of several. The loader is called by its name
 /// then, as `manifests` does.
-fn entrypoint(inputs: &Inputs) -> Vec<String> {
+fn entrypoint(inputs: &PackageInputs) -> Vec<String> {
     match inputs.only_file() {
         Some(file) => vec![format!("/{file}")],
-        None => vec![format!("/{LOADER}"), "loader".into()],
+        None => vec![format!("/{LOADER_FILE}"), "loader".into()],
     }
 }
 
 /// In the root for OpenBao, and under a second name where the loader looks. The root has the file and the other place the link,
 /// because OpenBao takes no link.
-fn version(input: &Input) -> Layer {
+fn version_layer(input: &PackageInput) -> Layer {
     let file = input.file();
-    let link = Content::Link { to: file.clone() };
+    let link = EntryContent::Link { to: file.clone() };
     let entries = vec![
-        Entry { path: file.clone(), content: executable(&input.binary) },
-        Entry { path: format!("{PLUGINS}/{file}"), content: link },
+        LayerEntry { path: file.clone(), content: executable_content(&input.binary) },
+        LayerEntry { path: format!("{PLUGINS_DIR}/{file}"), content: link },
     ];
     Layer { title: file, entries }
 }
 
-fn executable(binary: &Binary) -> Content {
+fn executable_content(binary: &Binary) -> EntryContent {
     let Binary { path, size, sha256, .. } = binary;
-    Content::Executable { path: path.clone(), size: *size, sha256: sha256.clone() }
+    EntryContent::Executable { path: path.clone(), size: *size, sha256: sha256.clone() }
 }

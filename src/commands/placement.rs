@@ -17,6 +17,6 @@ pub(crate) struct PlacementArgs {
 impl PlacementArgs {
     /// What is said.
     pub(crate) fn placement(self) -> Placement {
-        if self.this_node_only { Placement::ThisNodeOnly } else { Placement::AlsoOn(self.placed_on) }
+        if self.this_node_only { Placement::ThisNodeOnly } else { Placement::PlacedOn(self.placed_on) }
     }
 }

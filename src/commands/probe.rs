@@ -5,10 +5,12 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rollout::{Binary, Machine, Probe, Probed, Refusal, World};
-use vault_api::Secret;
+use rollout::{Architecture, Binary, Environment, ProbeOutcome, ProbedPlugin, Refusal};
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
-use vault_plugin::host::{CallError, InspectError, IsolationGap, Launch, LaunchError, Network, StartError};
+use vault_plugin::host::{
+    CallError, InspectError, IsolationGap, LaunchError, NetworkAccess, PluginCommand, StartError,
+};
 use vault_plugin::logical::BackendType;
 
 use crate::context::Context;
@@ -18,21 +20,23 @@ use crate::ui::Ui;
 ///
 /// # Errors
 /// When it could not run at the site either.
-pub(crate) async fn probe_for(
-    world: &World,
+pub(crate) async fn probe_for_deployment(
+    world: &Environment,
     binary: &Binary,
     kind: PluginType,
-    plugin: Launch,
-) -> Result<Probed, Refusal> {
-    match binary.fit_for(Machine::of_this_process()) {
+    plugin: PluginCommand,
+) -> Result<ProbeOutcome, Refusal> {
+    match binary.check_runs_on(Architecture::host()) {
         // What it is can only be asked as a database engine of the server asks it.
         Ok(()) if kind == PluginType::Database => {
-            Ok(Probed::NotRun { why: "a database plugin answers to database engines only".into() })
+            Ok(ProbeOutcome::NotRun { reason: "a database plugin answers to database engines only".into() })
         }
         Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster say themselves what they are.
-        Err(Refusal::WrongArchitecture { binary, site, .. }) if world.site.is_some() => {
-            Ok(Probed::NotRun { why: format!("it is built for {binary} and this machine is {site}") })
+        Err(Refusal::WrongArchitecture { binary, site, .. }) if world.deployment.is_some() => {
+            Ok(ProbeOutcome::NotRun {
+                reason: format!("it is built for {binary} and this machine is {site}"),
+            })
         }
         Err(refusal) => Err(refusal),
     }
@@ -40,31 +44,31 @@ pub(crate) async fn probe_for(
 
 /// How a binary is started that may be hostile: it gets `env` and nothing that is the caller's. Warns, once, of what it could
 /// see in spite of that; of this program itself there is nothing to say.
-pub(crate) fn untrusted(
+pub(crate) fn untrusted_launch(
     program: &Path,
     args: &[String],
-    env: &[Secret],
+    env: &[SecretString],
     context: &Context,
     ui: &mut Ui,
-) -> Launch {
+) -> PluginCommand {
     static WARNED: AtomicBool = AtomicBool::new(false);
     let same = |own: std::path::PathBuf| own.canonicalize().ok() == program.canonicalize().ok();
     let is_own = std::env::current_exe().is_ok_and(same);
     if !is_own && !WARNED.swap(true, Ordering::Relaxed) {
-        IsolationGap::all().into_iter().for_each(|gap| ui.warn(warning(gap)));
+        IsolationGap::all().into_iter().for_each(|gap| ui.warn(isolation_warning(gap)));
     }
-    let variable = |line: &Secret| {
+    let variable = |line: &SecretString| {
         line.expose().split_once('=').map(|(key, value)| (OsString::from(key), OsString::from(value)))
     };
-    Launch {
+    PluginCommand {
         args: args.iter().map(Into::into).collect(),
         env: env.iter().filter_map(variable).collect(),
-        isolation: context.isolation(Network::Refused),
-        ..Launch::new(program)
+        isolation: context.isolation(NetworkAccess::Denied),
+        ..PluginCommand::new(program)
     }
 }
 
-fn warning(gap: IsolationGap) -> &'static str {
+fn isolation_warning(gap: IsolationGap) -> &'static str {
     match gap {
         IsolationGap::Root => {
             "this command runs as root, and a hostile plugin binary that it starts cannot be kept from every secret on this \
@@ -79,9 +83,9 @@ fn warning(gap: IsolationGap) -> &'static str {
 }
 
 /// Starts a plugin, asks what it is, and ends it.
-pub(crate) async fn probe(plugin: Launch) -> Probed {
+pub(crate) async fn probe(plugin: PluginCommand) -> ProbeOutcome {
     match vault_plugin::probe(plugin).await {
-        Ok(report) => Probed::Ran(Probe {
+        Ok(report) => ProbeOutcome::Ran(ProbedPlugin {
             version: Some(report.version).filter(|version| !version.is_empty()),
             kind: Some(match report.kind {
                 BackendType::Secrets => PluginType::Secret,
@@ -90,15 +94,15 @@ pub(crate) async fn probe(plugin: Launch) -> Probed {
             protocol: report.protocol_version,
             multiplexing: report.multiplexed,
         }),
-        Err(error) => Probed::Failed { said: understood(sentence(&error)) },
+        Err(error) => ProbeOutcome::Failed { output: explain_cookie_mismatch(error_with_causes(&error)) },
     }
 }
 
 /// What its author can do about a plugin that does not start, or not as it should. Nothing where the error says it.
-pub(crate) fn cure(error: &InspectError) -> Option<&'static str> {
+pub(crate) fn inspect_error_hint(error: &InspectError) -> Option<&'static str> {
     Some(match error {
         InspectError::Launch(LaunchError::Start(
-            StartError::Exited { .. } | StartError::ClosedOutput { .. },
+            StartError::Exited { .. } | StartError::StdoutClosed { .. },
         )) => {
             "Is it a plugin, and does it need arguments (--arg)? A plugin serves, by plugin.Serve of Go's SDK or \
              vault_plugin::serve, and goes on until its host ends it."
@@ -107,14 +111,16 @@ pub(crate) fn cure(error: &InspectError) -> Option<&'static str> {
             "Is it a plugin, and does it need arguments (--arg)? Before it serves, a plugin prints nothing to standard \
              output: its log goes to standard error."
         }
-        InspectError::Launch(LaunchError::Start(StartError::Timeout { .. }) | LaunchError::Silent { .. }) => {
+        InspectError::Launch(
+            LaunchError::Start(StartError::Timeout { .. }) | LaunchError::NoResponse { .. },
+        ) => {
             "A plugin serves at once, and connects to what it needs when it is asked. --timeout waits longer."
         }
-        InspectError::Died(_) => {
+        InspectError::Exited(_) => {
             "A server would start it again for every request. Answer what cannot work with an error; what it said last \
              is above."
         }
-        InspectError::Help(CallError::Rpc { .. } | CallError::Answer(_)) => {
+        InspectError::Help(CallError::Rpc { .. } | CallError::InvalidResponse(_)) => {
             "Its messages are not those of Vault's SDK: build it with the SDK's own protobuf code."
         }
         _ => return None,
@@ -122,18 +128,18 @@ pub(crate) fn cure(error: &InspectError) -> Option<&'static str> {
 }
 
 /// What Go's plugins print without the cookie that they wait for. The cookie of secrets engines and auth methods was there.
-const OTHER_COOKIE: &str = "This binary is a plugin. These are not meant to be executed directly";
+const COOKIE_MISMATCH_MESSAGE: &str = "This binary is a plugin. These are not meant to be executed directly";
 
 /// A plugin of another kind takes itself for one that a person has started, which nobody has.
-fn understood(said: String) -> String {
-    if !said.contains(OTHER_COOKIE) {
+fn explain_cookie_mismatch(said: String) -> String {
+    if !said.contains(COOKIE_MISMATCH_MESSAGE) {
         return said;
     }
     "it is a plugin of another kind than secrets engines and auth methods, such as one for databases (--type database)".into()
 }
 
 /// The error and its causes in one line: a refusal has room for one sentence.
-fn sentence(error: &dyn Error) -> String {
+fn error_with_causes(error: &dyn Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| (*cause).source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

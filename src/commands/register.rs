@@ -1,30 +1,30 @@
 //! `register`: a plugin on its mounts, as described by flags or a file; does only what is missing.
 
-mod wanted;
+mod goal;
 
-pub(crate) use wanted::{from_file, survival};
+pub(crate) use goal::{durability, mounts_from_file};
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use clap::Args;
 use rollout::{
-    Failover, Goal, HeldLease, MountObserved, MountPath, Plugin, Register, SmokeError, SmokeReport, Step,
-    Version, World, how_to_revoke, roll_back, smoke,
+    Environment, Failover, Goal, LeaseLock, MountObserved, MountPath, Plugin, RegisterGoal, SmokeError,
+    SmokeReport, Step, Version, revoke_hint, roll_back, run_smoke_test,
 };
 use serde::Serialize;
 
-use crate::commands::carry_out::{Carried, ConsentArgs, Ended, carry_out_and_hold};
+use crate::commands::execute::{ConsentArgs, PlanResult, PlanStatus, carry_out_and_hold};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
 /// What to register, and what to do with it.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
     #[command(flatten)]
-    wanted: wanted::Flags,
+    flags: goal::RegisterFlags,
     #[command(flatten)]
     consent: ConsentArgs,
 }
@@ -36,7 +36,7 @@ pub struct RegisterReport {
     version: Version,
     sha256: String,
     #[serde(flatten)]
-    carried: Carried,
+    plan_result: PlanResult,
     mounts: BTreeMap<String, MountObserved>,
     smoke: Vec<SmokeReport>,
 }
@@ -46,79 +46,91 @@ pub struct RegisterReport {
 /// # Errors
 /// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
-    let RegisterArgs { wanted, consent } = args;
-    let (world, register) = unless_interrupted(wanted::gather(wanted, context, ui)).await?;
+    let RegisterArgs { flags: wanted, consent } = args;
+    let (world, register) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
     let (carried, held) = carry_out_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
     let smoke = match carried.result {
-        Ended::Done => try_mounts(&world, &held, &register, &carried, &interrupts, ui).await,
-        Ended::DryRun | Ended::NothingToDo => Ok(Vec::new()),
+        PlanStatus::Done => smoke_test_mounts(&world, &held, &register, &carried, &interrupts, ui).await,
+        PlanStatus::DryRun | PlanStatus::NothingToDo => Ok(Vec::new()),
     };
     held.release().await;
     let smoke = smoke?;
     let mut mounts = carried.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
-    let Register { plugin, .. } = register;
+    let RegisterGoal { plugin, .. } = register;
     Ok(RegisterReport {
         plugin: plugin.name,
         version: plugin.version,
         sha256: plugin.binary.sha256,
-        carried,
+        plan_result: carried,
         mounts,
         smoke,
     })
 }
 
 /// Nobody else changes plugins while mounts are tried, and what fails is moved back.
-async fn try_mounts(
-    world: &World,
-    held: &HeldLease,
-    register: &Register,
-    carried: &Carried,
+async fn smoke_test_mounts(
+    world: &Environment,
+    held: &LeaseLock,
+    register: &RegisterGoal,
+    carried: &PlanResult,
     interrupts: &Interrupts,
     ui: &mut Ui,
 ) -> Result<Vec<SmokeReport>, CommandError> {
     let mut reports = Vec::new();
     for mount in &register.mounts {
         let Some(below) = &mount.smoke else { continue };
-        if interrupts.ask_to_stop() {
+        if interrupts.stop_requested() {
             return Err(CommandError::interrupted("after everything was done, before it was tried"));
         }
         let path = mount.path.join(below);
-        if let Some(lost) = held.lost() {
-            let error = CommandError::new(Kind::NeedsPerson, format!("{path} was not tried"));
-            return Err(error.because(lost).hint("Everything else was done."));
+        if let Some(lost) = held.lost_reason() {
+            let error =
+                CommandError::new(CommandErrorKind::ManualIntervention, format!("{path} was not tried"));
+            return Err(error.caused_by(lost).hint("Everything else was done."));
         }
-        match smoke(&world.client, &path, &mut |event| ui.event(event)).await {
+        match run_smoke_test(&world.client, &path, &mut |event| ui.show_event(event)).await {
             Ok(report) => reports.push(report),
-            Err(error) => return Err(undone(world, held, &register.plugin, &path, error, carried, ui).await),
+            Err(error) => {
+                return Err(roll_back_after_failed_smoke_test(
+                    world,
+                    held,
+                    &register.plugin,
+                    &path,
+                    error,
+                    carried,
+                    ui,
+                )
+                .await);
+            }
         }
     }
     Ok(reports)
 }
 
 /// Moves back what was moved to a version that does not do its work.
-async fn undone(
-    world: &World,
-    held: &HeldLease,
+async fn roll_back_after_failed_smoke_test(
+    world: &Environment,
+    held: &LeaseLock,
     plugin: &Plugin,
     path: &str,
     error: SmokeError,
-    carried: &Carried,
+    carried: &PlanResult,
     ui: &mut Ui,
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
-    let back = roll_back(world, held, failover, done, &message, &mut |event| ui.event(event)).await;
-    let lease = error.lease_left().map(str::to_owned);
+    let back = roll_back(world, held, failover, done, &message, &mut |event| ui.show_event(event)).await;
+    let lease = error.unrevoked_lease().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {
-            let stays = changes_that_stay(&plugin.name, &plugin.version, done, &mounts);
+            let stays = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);
             let kind = match (stays.is_empty(), mounts.is_empty()) {
-                (false, _) => Kind::NeedsPerson,
-                (true, false) => Kind::RolledBack,
-                (true, true) => Kind::Failed,
+                (false, _) => CommandErrorKind::ManualIntervention,
+                (true, false) => CommandErrorKind::RolledBack,
+                (true, true) => CommandErrorKind::Failed,
             };
             let mounts: Vec<&str> = mounts.iter().map(MountPath::as_str).collect();
             let moved = format!("Moved back to the version before: {}", mounts.join(", "));
@@ -128,16 +140,16 @@ async fn undone(
             let first = if mounts.is_empty() { again } else { moved };
             (kind, std::iter::once(first).chain(stays).collect())
         }
-        Err(left) => (Kind::NeedsPerson, left),
+        Err(left) => (CommandErrorKind::ManualIntervention, left),
     };
-    let kind = if lease.is_some() { Kind::NeedsPerson } else { kind };
-    let failed = CommandError::new(kind, message).because(error);
-    let left = lease.as_deref().map(how_to_revoke);
+    let kind = if lease.is_some() { CommandErrorKind::ManualIntervention } else { kind };
+    let failed = CommandError::new(kind, message).caused_by(error);
+    let left = lease.as_deref().map(revoke_hint);
     hints.into_iter().chain(left).fold(failed, CommandError::hint)
 }
 
 /// What was done that people use and that is not moved back, a sentence each.
-fn changes_that_stay(
+fn changes_not_rolled_back(
     plugin: &str,
     version: &Version,
     done: &[Step],
@@ -159,10 +171,10 @@ fn changes_that_stay(
 
 impl Report for RegisterReport {
     fn render(&self) -> String {
-        let mut lines = match self.carried.result {
-            Ended::NothingToDo => vec!["Nothing to do".to_owned()],
-            Ended::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
-            Ended::Done => self.carried.done.iter().map(|step| format!("Done: {step}")).collect(),
+        let mut lines = match self.plan_result.result {
+            PlanStatus::NothingToDo => vec!["Nothing to do".to_owned()],
+            PlanStatus::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
+            PlanStatus::Done => self.plan_result.done.iter().map(|step| format!("Done: {step}")).collect(),
         };
         for (path, mount) in &self.mounts {
             let MountObserved { running_version, running_sha256, .. } = mount;
@@ -177,14 +189,14 @@ impl Report for RegisterReport {
         lines.join("\n") + "\n"
     }
 
-    fn is_of_a_change(&self) -> bool {
-        self.carried.result == Ended::Done
+    fn made_changes(&self) -> bool {
+        self.plan_result.result == PlanStatus::Done
     }
 
     fn exit_code(&self) -> ExitCode {
-        match self.carried.result {
-            Ended::DryRun => Kind::Drift.exit_code(),
-            Ended::NothingToDo | Ended::Done => ExitCode::SUCCESS,
+        match self.plan_result.result {
+            PlanStatus::DryRun => CommandErrorKind::Drift.exit_code(),
+            PlanStatus::NothingToDo | PlanStatus::Done => ExitCode::SUCCESS,
         }
     }
 }
@@ -202,11 +214,11 @@ mod tests {
         let version = "1.2.3".parse().unwrap();
         let custom = ["custom".parse().unwrap()];
         assert_eq!(
-            changes_that_stay("ldap-x", &version, &done, &custom),
+            changes_not_rolled_back("ldap-x", &version, &done, &custom),
             [
                 "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload --plugin ldap-x` restarts it again."
             ]
         );
-        assert_eq!(changes_that_stay("ldap-x", &version, &done, &[]), ["bao-1 was restarted."]);
+        assert_eq!(changes_not_rolled_back("ldap-x", &version, &done, &[]), ["bao-1 was restarted."]);
     }
 }

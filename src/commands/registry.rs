@@ -3,39 +3,44 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oci_image::{Access, Credentials, Patience, Target, Transport};
+use oci_image::{Credentials, ImageReference, RegistryAccess, RegistryProtocol, RetryPolicy};
 
 use crate::error::CommandError;
 
 /// Where Docker and containerd are told the authorities of registries.
-const CERTIFICATES: &str = "/etc/docker/certs.d";
+const DOCKER_CERTS_DIR: &str = "/etc/docker/certs.d";
 
 /// The way to the registry of `target`. One on this machine is spoken to without TLS, as by everybody.
-pub(crate) fn access(
-    target: &Target,
-    transport: Transport,
+pub(crate) fn registry_access(
+    target: &ImageReference,
+    transport: RegistryProtocol,
     docker_config: Option<&Path>,
     authority: Option<PathBuf>,
-) -> Result<Access, CommandError> {
+) -> Result<RegistryAccess, CommandError> {
     let credentials = match docker_config {
         // A helper is a program of the user's, which may ask him something.
-        Some(directory) => tokio::task::block_in_place(|| Credentials::of_docker(directory, target)),
+        Some(directory) => tokio::task::block_in_place(|| Credentials::from_docker_config(directory, target)),
         None => Ok(Credentials::anonymous()),
     };
     let credentials = credentials.map_err(|error| {
-        let cure = error.cure();
+        let cure = error.hint();
         let registry = target.registry();
         CommandError::failed(format!("could not find out as whom {registry} is used"))
-            .because(error)
+            .caused_by(error)
             .hint(cure)
     })?;
-    let transport = if target.is_loopback() { Transport::Http } else { transport };
-    let authorities = authority.into_iter().chain(certificates(target.registry())).collect();
-    Ok(Access { credentials, transport, authorities, patience: Patience::default() })
+    let transport = if target.is_loopback() { RegistryProtocol::Http } else { transport };
+    let authorities = authority.into_iter().chain(registry_ca_files(target.registry())).collect();
+    Ok(RegistryAccess {
+        credentials,
+        protocol: transport,
+        ca_files: authorities,
+        retry: RetryPolicy::default(),
+    })
 }
 
-fn certificates(registry: &str) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(Path::new(CERTIFICATES).join(registry)) else { return Vec::new() };
+fn registry_ca_files(registry: &str) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(Path::new(DOCKER_CERTS_DIR).join(registry)) else { return Vec::new() };
     let files = entries.flatten().map(|entry| entry.path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "crt")).collect()
 }

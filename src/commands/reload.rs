@@ -1,12 +1,12 @@
 //! `reload`: the same version again, or the one that is configured, on mounts.
 
 use clap::{ArgGroup, Args};
-use rollout::{Goal, MountPath, Reload, ReloadTarget};
+use rollout::{Goal, MountPath, ReloadGoal, ReloadTarget};
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{CarriedReport, ConsentArgs, RestartArgs, carry_out};
+use crate::commands::deployment;
+use crate::commands::execute::{ConsentArgs, PlanReport, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
-use crate::commands::site;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -34,14 +34,14 @@ pub struct ReloadArgs {
 ///
 /// # Errors
 /// When it is refused, fails, or is interrupted.
-pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<CarriedReport, CommandError> {
+pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let ReloadArgs { mounts, plugin, kind, restarts, consent } = args;
     let target = match plugin {
         Some(name) => ReloadTarget::Plugin { kind, name },
         None => ReloadTarget::Mounts(mounts),
     };
-    let world = unless_interrupted(site::reach(context, None, None)).await?;
-    let goal = Goal::Reload(Reload { target, restarts: restarts.consent() });
-    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(CarriedReport::new(carried))
+    let world = unless_interrupted(deployment::connect(context, None, None)).await?;
+    let goal = Goal::Reload(ReloadGoal { target, restart_consent: restarts.consent() });
+    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(PlanReport::new(carried))
 }

@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Canary, Downgrade, Goal, MountPath, Rehearsal, Target, ThisRun, Trial, Upgrade, Version, World, observe,
-    version_before,
+    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, ThisRun,
+    UpgradeGoal, Version, observe, rollback_version,
 };
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{ConsentArgs, RestartArgs, carry_out};
+use crate::commands::execute::{ConsentArgs, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
-use crate::commands::place;
 use crate::commands::placement::PlacementArgs;
-use crate::commands::register::survival;
-use crate::commands::upgrade::{MoveReport, only_plugin};
+use crate::commands::plugin_dir;
+use crate::commands::register::durability;
+use crate::commands::upgrade::{VersionChangeReport, only_plugin};
 use crate::context::Context;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::Ui;
 
 /// What to roll back, and to what.
@@ -54,24 +54,28 @@ pub struct RollbackArgs {
 ///
 /// # Errors
 /// When there is no such version, and when it is refused, fails, or is interrupted.
-pub async fn run(args: RollbackArgs, context: &Context, ui: &mut Ui) -> Result<MoveReport, CommandError> {
+pub async fn run(
+    args: RollbackArgs,
+    context: &Context,
+    ui: &mut Ui,
+) -> Result<VersionChangeReport, CommandError> {
     let consent = args.consent.clone();
-    ui.stream();
-    let (world, upgrade) = unless_interrupted(gather(args, context)).await?;
+    ui.enable_event_stream();
+    let (world, upgrade) = unless_interrupted(resolve(args, context)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let carried = carry_out(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
+    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
     let carried = carried.map_err(|error| match error.kind() {
         // The version before is another one once mounts have moved.
-        Kind::Interrupted | Kind::NeedsPerson => {
+        CommandErrorKind::Interrupted | CommandErrorKind::ManualIntervention => {
             error.hint(format!("To go on with this version: --to {version}"))
         }
         _ => error,
     })?;
-    Ok(MoveReport::new(plugin, version, carried))
+    Ok(VersionChangeReport::new(plugin, version, carried))
 }
 
-async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade), CommandError> {
+async fn resolve(args: RollbackArgs, context: &Context) -> Result<(Environment, UpgradeGoal), CommandError> {
     let RollbackArgs {
         name,
         to,
@@ -84,7 +88,7 @@ async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade
         restarts,
         consent: _,
     } = args;
-    let world = place::found(context, plugin_dir).await?;
+    let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
     let observed = observe(&world, None, &ThisRun::default()).await?;
     let name = match name {
         Some(name) => name,
@@ -92,22 +96,22 @@ async fn gather(args: RollbackArgs, context: &Context) -> Result<(World, Upgrade
     };
     let version = match to {
         Some(version) => version,
-        None => version_before(&observed, PluginType::Secret, &name)?,
+        None => rollback_version(&observed, PluginType::Secret, &name)?,
     };
     let moved = observed.mounts_of(PluginType::Secret, &name).map(|(path, _)| path);
     let moved = moved.filter(|path| mounts.is_empty() || mounts.contains(path));
-    let trial = |mount| Some(Trial { mount, below: smoke.clone()? });
-    let upgrade = Upgrade {
-        trials: moved.filter_map(trial).collect(),
+    let trial = |mount| Some(SmokeTest { mount, path: smoke.clone()? });
+    let upgrade = UpgradeGoal {
+        smoke_tests: moved.filter_map(trial).collect(),
         target: Target::Registered { kind: PluginType::Secret, name, version },
-        only: mounts,
-        downgrade: Downgrade::Allow,
+        only_mounts: mounts,
+        downgrade: DowngradePolicy::Allow,
         canary: Canary::Skip,
-        breaks: Vec::new(),
-        survival: survival(image.map(|image| (image, None)), allow_ephemeral),
+        breaking_changes: Vec::new(),
+        durability: durability(image.map(|image| (image, None)), allow_ephemeral),
         placement: placement.placement(),
-        rehearsal: Rehearsal::None,
-        restarts: restarts.consent(),
+        failover_test: FailoverTest::None,
+        restart_consent: restarts.consent(),
     };
     Ok((world, upgrade))
 }

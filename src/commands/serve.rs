@@ -12,43 +12,43 @@ pub struct ServeArgs {}
 
 /// A plugin that was told to end.
 #[derive(Debug, Serialize)]
-pub struct Served {}
+pub struct ServeReport {}
 
 /// The variable by which a host tells a plugin that it is one.
-const COOKIE: &str = "VAULT_BACKEND_PLUGIN";
+const MAGIC_COOKIE_KEY: &str = "VAULT_BACKEND_PLUGIN";
 
 /// Whether Vault or OpenBao started this process.
-pub fn started_by_a_host() -> bool {
-    std::env::var_os(COOKIE).is_some()
+pub fn is_started_by_host() -> bool {
+    std::env::var_os(MAGIC_COOKIE_KEY).is_some()
 }
 
 /// Serves until the host ends it.
 ///
 /// # Errors
 /// When it was started by hand, and when the host cannot be served.
-pub fn run(args: ServeArgs) -> Result<Served, CommandError> {
+pub fn run(args: ServeArgs) -> Result<ServeReport, CommandError> {
     let ServeArgs {} = args;
-    if !started_by_a_host() {
-        return Err(by_hand());
+    if !is_started_by_host() {
+        return Err(started_by_hand_error());
     }
-    vault_plugin::serve(token_engine::engine).map(|()| Served {}).map_err(|error| match error {
-        vault_plugin::ServeError::NotAPluginHost => by_hand(),
-        error => CommandError::failed("could not serve the host").because(error),
+    vault_plugin::serve(token_engine::engine).map(|()| ServeReport {}).map_err(|error| match error {
+        vault_plugin::ServeError::NotAPluginHost => started_by_hand_error(),
+        error => CommandError::failed("could not serve the host").caused_by(error),
     })
 }
 
-fn by_hand() -> CommandError {
+fn started_by_hand_error() -> CommandError {
     CommandError::failed("this is a plugin: Vault or OpenBao start it, people do not").hint(
         "Bring it to a server with `vault-token-plugin register`; `vault-token-plugin --help` shows what else there is.",
     )
 }
 
-impl Report for Served {
+impl Report for ServeReport {
     fn render(&self) -> String {
         String::new()
     }
 
-    fn is_bare(&self) -> bool {
+    fn is_raw(&self) -> bool {
         true
     }
 }

@@ -1,15 +1,15 @@
 //! `status`: on disk, in the catalog, pinned, configured, running, and what a restart keeps.
 
-mod picture;
+mod overview;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use rollout::{Observed, World, survey};
+use rollout::{Environment, Observed, observe_health};
 use serde::Serialize;
 
-use crate::commands::place;
+use crate::commands::plugin_dir;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
@@ -36,7 +36,7 @@ pub struct StatusReport {
 }
 
 /// How often a watcher looks: what a node does takes about this long.
-const EVERY: Duration = Duration::from_secs(2);
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks, once or until an interrupt.
 ///
@@ -44,23 +44,23 @@ const EVERY: Duration = Duration::from_secs(2);
 /// When the server does not answer or the directory cannot be read. A watcher says so and looks again.
 pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<StatusReport, CommandError> {
     let StatusArgs { plugin_dir, plugin, watch } = args;
-    let world = place::found(context, plugin_dir).await?;
-    let mut report = look(&world, plugin.as_deref()).await?;
+    let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
+    let mut report = observe_status(&world, plugin.as_deref()).await?;
     if !watch {
         return Ok(report);
     }
-    ui.stream();
+    ui.enable_event_stream();
     loop {
-        ui.frame(&report)?;
+        ui.redraw(&report)?;
         tokio::select! {
             stop = tokio::signal::ctrl_c() => {
                 return stop
                     .map(|()| report)
-                    .map_err(|error| CommandError::failed("could not wait for an interrupt").because(error));
+                    .map_err(|error| CommandError::failed("could not wait for an interrupt").caused_by(error));
             }
-            () = tokio::time::sleep(EVERY) => {}
+            () = tokio::time::sleep(WATCH_INTERVAL) => {}
         }
-        match look(&world, plugin.as_deref()).await {
+        match observe_status(&world, plugin.as_deref()).await {
             Ok(seen) => report = seen,
             // Through a failover the server is away for a moment.
             Err(error) => ui.warn(&error.to_string()),
@@ -68,19 +68,19 @@ pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<Sta
     }
 }
 
-async fn look(world: &World, plugin: Option<&str>) -> Result<StatusReport, CommandError> {
-    let mut observed = survey(world).await?;
+async fn observe_status(world: &Environment, plugin: Option<&str>) -> Result<StatusReport, CommandError> {
+    let mut observed = observe_health(world).await?;
     if let Some(name) = plugin {
-        keep_only(&mut observed, name);
+        retain_plugin(&mut observed, name);
     }
     Ok(StatusReport { observed })
 }
 
-fn keep_only(observed: &mut Observed, name: &str) {
+fn retain_plugin(observed: &mut Observed, name: &str) {
     observed.catalog.retain(|entry| entry.name == name);
     observed.mounts.retain(|_, mount| mount.plugin == name);
     let files = format!("{name}-");
-    for node in observed.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+    for node in observed.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
         node.files.retain(|file| file.name.starts_with(&files));
         node.processes.retain(|process| process.file.starts_with(&files));
     }
@@ -88,6 +88,6 @@ fn keep_only(observed: &mut Observed, name: &str) {
 
 impl Report for StatusReport {
     fn render(&self) -> String {
-        picture::picture(&self.observed)
+        overview::render_status(&self.observed)
     }
 }

@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 /// Where Kubernetes mounts the tokens of a pod.
-const SERVICE_ACCOUNTS: &str = "/var/run/secrets";
+const SERVICE_ACCOUNT_DIR: &str = "/var/run/secrets";
 
 /// What is hidden where the home is the root, as in a container.
-const CREDENTIALS_AT_HOME: [&str; 6] = [".vault-token", ".kube", ".docker", ".aws", ".config", ".ssh"];
+const HOME_CREDENTIAL_PATHS: [&str; 6] = [".vault-token", ".kube", ".docker", ".aws", ".config", ".ssh"];
 
 /// Variables by which other programs are told where their credentials lie.
-const VARIABLES: [&str; 8] = [
+const CREDENTIAL_VARIABLES: [&str; 8] = [
     "XDG_RUNTIME_DIR",
     "DOCKER_CONFIG",
     "GOOGLE_APPLICATION_CREDENTIALS",
@@ -32,13 +32,13 @@ pub(super) fn private_paths(
     named: impl IntoIterator<Item = PathBuf>,
 ) -> Vec<PathBuf> {
     let path = |name: &str| variable(name).filter(|text| !text.is_empty()).map(PathBuf::from);
-    let mut paths = vec![PathBuf::from(SERVICE_ACCOUNTS)];
+    let mut paths = vec![PathBuf::from(SERVICE_ACCOUNT_DIR)];
     let mut homes: Vec<PathBuf> = path("HOME").into_iter().chain(home_of_user).collect();
     homes.dedup();
     for home in &homes {
         if home == Path::new("/") {
             // All of it would be everything.
-            paths.extend(CREDENTIALS_AT_HOME.iter().map(|name| home.join(name)));
+            paths.extend(HOME_CREDENTIAL_PATHS.iter().map(|name| home.join(name)));
         } else {
             paths.push(home.clone());
         }
@@ -49,14 +49,14 @@ pub(super) fn private_paths(
     kubeconfigs.extend(kubeconfig);
     paths.extend(kubeconfigs.iter().cloned());
     let at_home = homes.iter().map(|home| home.join(".kube/config"));
-    paths.extend(kubeconfigs.iter().cloned().chain(at_home).flat_map(|path| credentials_of(&path)));
-    paths.extend(VARIABLES.iter().filter_map(|name| path(name)));
+    paths.extend(kubeconfigs.iter().cloned().chain(at_home).flat_map(|path| kubeconfig_credentials(&path)));
+    paths.extend(CREDENTIAL_VARIABLES.iter().filter_map(|name| path(name)));
     paths.extend(named);
     paths
 }
 
 /// The files of its users' credentials that a kubeconfig names; none of one that cannot be read.
-fn credentials_of(kubeconfig: &Path) -> Vec<PathBuf> {
+fn kubeconfig_credentials(kubeconfig: &Path) -> Vec<PathBuf> {
     let text = fs::read_to_string(kubeconfig).unwrap_or_default();
     let content: Value = serde_norway::from_str(&text).unwrap_or_default();
     let directory = kubeconfig.parent().unwrap_or(Path::new(""));
@@ -70,13 +70,13 @@ fn credentials_of(kubeconfig: &Path) -> Vec<PathBuf> {
 
 /// The home of the effective user in the system's table of users, which programs take where `HOME` is not set. A user that is
 /// known elsewhere, as in LDAP, is asked for there only then.
-pub(super) fn home_of_user() -> Option<PathBuf> {
+pub(super) fn passwd_home() -> Option<PathBuf> {
     let table = fs::read_to_string("/etc/passwd").unwrap_or_default();
-    home_in(&table, rustix::process::geteuid().as_raw()).or_else(std::env::home_dir)
+    home_from_passwd(&table, rustix::process::geteuid().as_raw()).or_else(std::env::home_dir)
 }
 
 /// A line of the table is `name:password:uid:gid:comment:home:shell`.
-fn home_in(table: &str, user: u32) -> Option<PathBuf> {
+fn home_from_passwd(table: &str, user: u32) -> Option<PathBuf> {
     let homes = table.lines().filter_map(|line| {
         let mut fields = line.split(':').skip(2);
         let is_user = fields.next()?.parse() == Ok(user);
@@ -125,23 +125,23 @@ mod tests {
     fn the_files_of_credentials_in_a_kubeconfig_are_found() {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("config");
-        assert!(credentials_of(&path).is_empty());
+        assert!(kubeconfig_credentials(&path).is_empty());
         let text = "users:\n- {name: a, user: {client-key: a.key, client-certificate: /pki/a.crt}}\n\
                     - {name: b, user: {tokenFile: ./b, token: abc}}\n- {name: c}\n";
         fs::write(&path, text).expect("a file");
         let found = [directory.path().join("a.key"), "/pki/a.crt".into(), directory.path().join("./b")];
-        assert_eq!(credentials_of(&path), found);
+        assert_eq!(kubeconfig_credentials(&path), found);
         fs::write(&path, "a text").expect("a file");
-        assert!(credentials_of(&path).is_empty());
+        assert!(kubeconfig_credentials(&path).is_empty());
     }
 
     #[test]
     fn the_home_of_a_user_is_found_by_its_number() {
         let table =
             "root:x:0:0:root:/root:/bin/sh\n# a comment\nme:x:1000:1000::/home/me:/bin/sh\nno:x:7:7:::\n";
-        assert_eq!(home_in(table, 1000), Some(PathBuf::from("/home/me")));
-        assert_eq!(home_in(table, 0), Some(PathBuf::from("/root")));
-        assert_eq!(home_in(table, 7), None);
-        assert_eq!(home_in(table, 100), None);
+        assert_eq!(home_from_passwd(table, 1000), Some(PathBuf::from("/home/me")));
+        assert_eq!(home_from_passwd(table, 0), Some(PathBuf::from("/root")));
+        assert_eq!(home_from_passwd(table, 7), None);
+        assert_eq!(home_from_passwd(table, 100), None);
     }
 }

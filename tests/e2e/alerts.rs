@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use crate::lab::BINARY;
 
 /// What `manifests` makes for these parts, in a folder of promtool's.
-struct Made {
+struct GeneratedRules {
     promtool: Program,
     documents: Vec<Value>,
 }
 
-impl Made {
-    async fn for_mounts(mounts: &[&str]) -> Made {
+impl GeneratedRules {
+    async fn for_mounts(mounts: &[&str]) -> GeneratedRules {
         let mut args = vec!["manifests", "rules", "prometheus-rule", "scrape", "--output", "json"];
         args.extend(mounts.iter().flat_map(|mount| ["--mount", mount]));
         let made = Program::new(BINARY).run(args).await.json();
         let promtool = Program::new(build::prometheus().await.with_file_name("promtool"));
-        Made { promtool, documents: made["documents"].as_array().unwrap().clone() }
+        GeneratedRules { promtool, documents: made["documents"].as_array().unwrap().clone() }
     }
 
     fn content(&self, file: &str) -> &Value {
@@ -42,7 +42,7 @@ impl Made {
 #[tokio::test]
 async fn prometheus_takes_the_alerts_and_the_jobs() {
     for mounts in [&["custom"][..], &["custom", "team/b.c"]] {
-        let made = Made::for_mounts(mounts).await;
+        let made = GeneratedRules::for_mounts(mounts).await;
         let check = ["check", "rules", "--lint=all", "--lint-fatal"];
         let said = made.promtool(&check, "rules.yaml", made.rules()).await;
         assert!(said.contains("SUCCESS: 9 rules found"), "{said}");
@@ -220,7 +220,7 @@ const PENDING: &[(&str, u32)] = &[
 
 #[tokio::test]
 async fn every_alert_fires_when_it_should_and_not_otherwise() {
-    let made = Made::for_mounts(&["custom"]).await;
+    let made = GeneratedRules::for_mounts(&["custom"]).await;
     let rules = made.rules();
     for line in rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
         assert!(CASES.iter().any(|(alert, ..)| *alert == line), "no case for {line}");

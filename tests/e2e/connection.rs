@@ -29,19 +29,19 @@ async fn status(environment: &[(&str, &str)]) -> Output {
 }
 
 #[track_caller]
-fn refused(output: &Output, words: &str) {
+fn assert_refused(output: &Output, words: &str) {
     assert!(output.code == Some(1) && output.stderr.contains(words), "{words}: {output:#?}");
 }
 
 /// An address of this machine that leads to a server, with a certificate for another address.
-struct Forwarder {
+struct TlsForwarder {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
-impl Forwarder {
+impl TlsForwarder {
     /// One that holds each connection for a while before it passes anything on.
-    async fn to(server: &str, hold: Duration) -> Forwarder {
+    async fn start(server: &str, hold: Duration) -> TlsForwarder {
         let (_, server) = server.split_once("://").unwrap();
         let server: SocketAddr = server.parse().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).await.unwrap();
@@ -57,11 +57,11 @@ impl Forwarder {
                 });
             }
         });
-        Forwarder { address, task }
+        TlsForwarder { address, task }
     }
 }
 
-impl Drop for Forwarder {
+impl Drop for TlsForwarder {
     fn drop(&mut self) {
         self.task.abort();
     }
@@ -70,15 +70,15 @@ impl Drop for Forwarder {
 #[tokio::test]
 async fn the_name_in_the_certificate_is_that_of_vault_tls_server_name() {
     let vault = VaultServer::builder().tls().start().await;
-    let forwarder = Forwarder::to(vault.address(), Duration::ZERO).await;
+    let forwarder = TlsForwarder::start(vault.address(), Duration::ZERO).await;
     let (address, ca) =
         (format!("https://{}", forwarder.address), vault.ca_file().unwrap().to_str().unwrap());
     let common =
         [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", vault.root_token()), ("VAULT_CACERT", ca)];
-    refused(&status(&common).await, NOT_ACCEPTED);
+    assert_refused(&status(&common).await, NOT_ACCEPTED);
     let named = async |name| status(&[&common[..], &[("VAULT_TLS_SERVER_NAME", name)]].concat()).await;
     named("localhost").await.success();
-    refused(&named("elsewhere.test").await, NOT_ACCEPTED);
+    assert_refused(&named("elsewhere.test").await, NOT_ACCEPTED);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn an_unknown_authority_is_accepted_with_vault_skip_verify_or_when_vault_c
     let common = [("VAULT_ADDR", vault.address()), ("VAULT_TOKEN", vault.root_token())];
     let with = async |name, value| status(&[&common[..], &[(name, value)]].concat()).await;
     with("VAULT_SKIP_VERIFY", "true").await.success();
-    refused(&with("VAULT_SKIP_VERIFY", "false").await, NOT_ACCEPTED);
+    assert_refused(&with("VAULT_SKIP_VERIFY", "false").await, NOT_ACCEPTED);
 
     let (known, others) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let another = VaultServer::builder().tls().start().await;
@@ -96,12 +96,12 @@ async fn an_unknown_authority_is_accepted_with_vault_skip_verify_or_when_vault_c
         fs::copy(another.ca_file().unwrap(), folder.path().join("a.pem")).unwrap();
     }
     with("VAULT_CAPATH", known.path().to_str().unwrap()).await.success();
-    refused(&with("VAULT_CAPATH", others.path().to_str().unwrap()).await, NOT_ACCEPTED);
+    assert_refused(&with("VAULT_CAPATH", others.path().to_str().unwrap()).await, NOT_ACCEPTED);
 }
 
 #[tokio::test]
 async fn a_server_that_asks_for_a_client_certificate_gets_that_of_vault_client_cert() {
-    let vault = WithClientCertificates::start().await;
+    let vault = MutualTlsServer::start().await;
     let file = |name: &str| vault.folder.path().join(name).to_str().unwrap().to_owned();
     let (ca, address) = (file("ca.pem"), vault.address.clone());
     let common = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", TOKEN), ("VAULT_CACERT", &ca)];
@@ -116,8 +116,8 @@ async fn a_server_that_asks_for_a_client_certificate_gets_that_of_vault_client_c
     let log = fs::read_to_string(vault.folder.path().join("vault.log")).unwrap();
     assert_eq!(accepted.code, Some(0), "{accepted:#?}\n{log}");
     // With TLS 1.3 the server hangs up after the handshake, and its reason can be lost on the way.
-    refused(&status(&common).await, "could not call https://");
-    refused(&with("stranger.pem", "stranger.key").await, "could not call https://");
+    assert_refused(&status(&common).await, "could not call https://");
+    assert_refused(&with("stranger.pem", "stranger.key").await, "could not call https://");
     let half = status(&[&common[..], &[("VAULT_CLIENT_CERT", file("client.pem").as_str())]].concat()).await;
     assert_eq!(half.code, Some(2), "{half:#?}");
 }
@@ -137,20 +137,20 @@ async fn a_server_that_never_answers_is_given_up_after_vault_client_timeout() {
         [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", "hvs.example"), ("VAULT_MAX_RETRIES", "0")];
     let environment = [&common[..], &[("VAULT_CLIENT_TIMEOUT", "1")]].concat();
     let output = tokio::time::timeout(DEFAULT_TIMEOUT, status(&environment)).await;
-    refused(&output.expect("it gave up before the default timeout"), "no answer in time");
+    assert_refused(&output.expect("it gave up before the default timeout"), "no answer in time");
     accepting.abort();
 }
 
 #[tokio::test]
 async fn a_slow_server_is_waited_for_as_long_as_vault_client_timeout_says() {
     let vault = VaultServer::start_new().await;
-    let forwarder = Forwarder::to(vault.address(), Duration::from_secs(3)).await;
+    let forwarder = TlsForwarder::start(vault.address(), Duration::from_secs(3)).await;
     let address = format!("http://{}", forwarder.address);
     let with = async |timeout| {
         let common = [("VAULT_ADDR", address.as_str()), ("VAULT_TOKEN", vault.root_token())];
         status(&[&common[..], &[("VAULT_CLIENT_TIMEOUT", timeout)]].concat()).await
     };
-    refused(&with("1s").await, "no answer in time");
+    assert_refused(&with("1s").await, "no answer in time");
     with("60s").await.success();
 }
 
@@ -158,20 +158,20 @@ async fn a_slow_server_is_waited_for_as_long_as_vault_client_timeout_says() {
 const TOKEN: &str = "known-to-this-test";
 
 /// A real Vault in its development mode, with a listener that asks for client certificates.
-struct WithClientCertificates {
+struct MutualTlsServer {
     address: String,
     /// `ca.pem` signed the certificates of the server and of `client.pem`; `stranger.pem` is another authority's.
     folder: TempDir,
     _process: Child,
 }
 
-impl WithClientCertificates {
-    async fn start() -> WithClientCertificates {
+impl MutualTlsServer {
+    async fn start() -> MutualTlsServer {
         let folder = tempfile::tempdir().unwrap();
         let authority = VaultServer::start_new().await;
         for mount in ["known", "unknown"] {
             let api = async |method, path: &str, body| {
-                authority.api(method, &path.replace("pki", mount), Some(body)).await.success()
+                authority.request(method, &path.replace("pki", mount), Some(body)).await.success()
             };
             api("POST", "sys/mounts/pki", json!({"type": "pki"})).await;
             api("POST", "pki/root/generate/internal", json!({"common_name": "test authority"})).await;
@@ -200,7 +200,7 @@ impl WithClientCertificates {
         let configuration = json!({"listener": {"tcp": listener}}).to_string();
         fs::write(folder.path().join("vault.json"), configuration).unwrap();
         let process = server(&build::vault().await, folder.path(), plain);
-        WithClientCertificates { address: format!("https://127.0.0.1:{listen}"), folder, _process: process }
+        MutualTlsServer { address: format!("https://127.0.0.1:{listen}"), folder, _process: process }
     }
 }
 

@@ -4,7 +4,7 @@ use crate::lab::Lab;
 
 #[tokio::test]
 async fn the_official_cli_reads_renews_and_revokes_a_token_that_the_upstream_issued() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let credential = lab.read_credential("custom").await;
     let id = lab.upstream_id(&credential);
     let lease = credential["lease_id"].as_str().unwrap();
@@ -23,7 +23,7 @@ async fn the_official_cli_reads_renews_and_revokes_a_token_that_the_upstream_iss
 
 #[tokio::test]
 async fn our_own_commands_get_renew_and_revoke_a_credential() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let token =
         lab.program.run(["creds", "get", "custom/creds/developer", "--field", "token"]).await.success();
     assert!(lab.upstream.issued().iter().any(|issued| issued.token == token.trim()));
@@ -39,14 +39,14 @@ async fn our_own_commands_get_renew_and_revoke_a_credential() {
 
 #[tokio::test]
 async fn a_lease_that_runs_out_is_revoked_at_the_upstream() {
-    let lab = Lab::registered(&["custom"], "2s").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "2s").await;
     let id = lab.upstream_id(&lab.read_credential("custom").await);
     lab.upstream.wait_revoked(&id).await;
 }
 
 #[tokio::test]
 async fn removing_the_mount_revokes_every_token() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     for _ in 0..5 {
         lab.read_credential("custom").await;
     }
@@ -57,9 +57,9 @@ async fn removing_the_mount_revokes_every_token() {
 
 #[tokio::test]
 async fn an_unknown_role_is_refused_and_nothing_is_minted() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let issued = lab.upstream.issued().len();
-    let reply = lab.vault.api("GET", "custom/creds/nobody", None).await;
+    let reply = lab.vault.request("GET", "custom/creds/nobody", None).await;
     assert_eq!(reply.status, 400, "{}", reply.body);
     assert!(reply.body.to_string().contains("nobody"), "{}", reply.body);
     assert_eq!(lab.upstream.issued().len(), issued);

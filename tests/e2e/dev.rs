@@ -7,7 +7,7 @@ use std::path::Path;
 
 use harness::{Program, Stream, build, eventually};
 
-const OURS: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
+const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
 fn processes() -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
@@ -37,11 +37,11 @@ async fn a_plugin_is_at_work_on_a_real_server_by_its_name_or_path() {
     for name in ["vault", "bao"] {
         symlink(&vault, programs.path().join(name)).unwrap();
     }
-    let program = Program::new(OURS)
+    let program = Program::new(BINARY)
         .env("PATH", format!("{}:/usr/bin:/bin", programs.path().display()))
         .env("TMPDIR", scratch.path().display().to_string());
     for server in ["vault", "bao", vault.to_str().unwrap()] {
-        let get = [OURS, "creds", "get", "custom/creds/developer", "--field", "token"];
+        let get = [BINARY, "creds", "get", "custom/creds/developer", "--field", "token"];
         let args = [&["dev", "--quiet", "--server", server, "--"], &get[..]].concat();
         assert!(program.run(args).await.success().starts_with("tok_"), "{server}");
         let ends = program.run(["dev", "--quiet", "--server", server, "--", "sh", "-c", "exit 7"]).await;
@@ -71,7 +71,7 @@ async fn a_plugin_is_at_work_on_a_real_server_by_its_name_or_path() {
 async fn a_killed_dev_takes_the_server_and_its_plugins_with_it() {
     let (vault, go_kv) = (build::vault().await, build::go_kv("v1.2.3").await);
     let scratch = tempfile::tempdir().unwrap();
-    let program = Program::new(OURS).env("TMPDIR", scratch.path().display().to_string());
+    let program = Program::new(BINARY).env("TMPDIR", scratch.path().display().to_string());
     // Go's plugins do not notice the end of their host.
     let plugin = ["--plugin", go_kv.to_str().unwrap(), "--mount", "kv"];
     let args =

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use harness::{Doctor, Shared, build, eventually};
+use harness::{DoctorRunner, ServerPool, build, eventually};
 use rollout::Binary;
 use serde_json::{Value, json};
 
@@ -13,60 +13,60 @@ use crate::lab::{BINARY, Lab, NAME};
 
 mod binary;
 mod catalog;
-mod directory;
-mod forms;
+mod known_messages;
+mod legacy_storage;
 mod mounts;
-mod old;
+mod old_sdk_plugins;
 mod openbao;
-mod rights;
+mod permissions;
+mod plugin_directory;
+mod report_formats;
 mod server;
-mod stored;
-mod walk;
-mod words;
+mod several_findings;
 
 /// A version after ours.
-const NEXT: &str = "0.1.9";
-const FILE: &str = concat!("custom-plugin-", env!("CARGO_PKG_VERSION"));
+const NEXT_VERSION: &str = "0.1.9";
+const PLUGIN_FILE: &str = concat!("custom-plugin-", env!("CARGO_PKG_VERSION"));
 const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
 /// Mount path under which an upgrade tries a version.
-const TRIAL: &str = "vault-token-plugin-canary/";
+const CANARY_MOUNT: &str = "vault-token-plugin-canary/";
 
 /// A server, and doctor with its address and token.
-struct Server {
+struct DoctoredServer {
     lab: Lab,
-    doctor: Doctor,
+    doctor: DoctorRunner,
 }
 
 /// Runs a test on a server that others use too: it has our plugin at `custom/`, and must be healthy when the test ends.
-fn on_shared_server(test: impl AsyncFnOnce(&Server)) {
+fn on_shared_server(test: impl AsyncFnOnce(&DoctoredServer)) {
     // As many as two processors keep busy.
-    static SERVERS: Shared<Server> = Shared::new(3);
-    SERVERS.run(Server::healthy, test);
+    static SERVERS: ServerPool<DoctoredServer> = ServerPool::new(3);
+    SERVERS.run(DoctoredServer::healthy, test);
 }
 
-impl Server {
-    fn of(lab: Lab) -> Server {
-        let doctor = Doctor::new(BINARY, &[("vault", lab.vault.cli_binary())], &[], |program| {
+impl DoctoredServer {
+    fn from_lab(lab: Lab) -> DoctoredServer {
+        let doctor = DoctorRunner::new(BINARY, &[("vault", lab.vault.cli_binary())], &[], |program| {
             program.vault(&lab.vault)
         });
-        Server { lab, doctor }
+        DoctoredServer { lab, doctor }
     }
 
     /// With our plugin at `custom/`.
-    async fn healthy() -> Server {
-        let server = Server::of(Lab::registered(&["custom"], "1h").await);
-        server.doctor.is_healthy().await;
+    async fn healthy() -> DoctoredServer {
+        let server = DoctoredServer::from_lab(Lab::with_registered_plugin(&["custom"], "1h").await);
+        server.doctor.assert_healthy().await;
         server
     }
 
     /// As [`Server::healthy`], with the next version registered, and running at `custom/`.
-    async fn with_next_version() -> Server {
-        let server = Server::healthy().await;
+    async fn with_next_version() -> DoctoredServer {
+        let server = DoctoredServer::healthy().await;
         server.register_next().await;
-        server.tune_to(NEXT).await;
+        server.tune_to(NEXT_VERSION).await;
         server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
-        server.doctor.is_healthy().await;
+        server.doctor.assert_healthy().await;
         server
     }
 
@@ -75,7 +75,7 @@ impl Server {
     }
 
     fn file(&self) -> PathBuf {
-        self.directory().join(FILE)
+        self.directory().join(PLUGIN_FILE)
     }
 
     /// Changes the server's configuration, and restarts it.
@@ -88,7 +88,7 @@ impl Server {
     }
 
     async fn write(&self, path: &str, body: Value) -> Value {
-        self.lab.vault.api("POST", path, Some(body)).await.success()
+        self.lab.vault.request("POST", path, Some(body)).await.success()
     }
 
     /// Configures the mount `custom/` to run this version at the next reload.
@@ -110,22 +110,26 @@ impl Server {
 
     /// Places and registers the next version of our plugin.
     async fn register_next(&self) {
-        let file = format!("{NAME}-{NEXT}");
-        let binary =
-            build::another_version(BINARY.as_ref(), env!("CARGO_PKG_VERSION"), NEXT, self.lab.folder());
+        let file = format!("{NAME}-{NEXT_VERSION}");
+        let binary = build::with_patched_version(
+            BINARY.as_ref(),
+            env!("CARGO_PKG_VERSION"),
+            NEXT_VERSION,
+            self.lab.folder(),
+        );
         self.place(&file, &fs::read(binary).unwrap());
-        self.register_by_hand(NAME, &format!("v{NEXT}"), &file).await;
+        self.register_by_hand(NAME, &format!("v{NEXT_VERSION}"), &file).await;
     }
 
     async fn deregister_by_hand(&self, version: &str) {
         let path = format!("sys/plugins/catalog/secret/{NAME}?version={version}");
-        self.lab.vault.api("DELETE", &path, None).await.success();
+        self.lab.vault.request("DELETE", &path, None).await.success();
     }
 
     /// Waits until the server has noticed that its plugin has ended, and cannot start it again without its file.
     async fn wait_plugin_missed(&self) {
         eventually("the server has noticed that the plugin is gone", async || {
-            let said = self.lab.vault.api("GET", "custom/config", None).await.body.to_string();
+            let said = self.lab.vault.request("GET", "custom/config", None).await.body.to_string();
             said.contains("no such file or directory").then_some(())
         })
         .await;
@@ -141,12 +145,12 @@ impl Server {
 }
 
 /// An executable of another architecture.
-fn of_another_machine(mut program: Vec<u8>) -> Vec<u8> {
-    build::make_foreign(&mut program);
+fn for_other_architecture(mut program: Vec<u8>) -> Vec<u8> {
+    build::set_foreign_machine(&mut program);
     program
 }
 
 /// An executable whose dynamic linker does not exist.
-fn without_its_linker(folder: &Path) -> Vec<u8> {
-    fs::read(build::another_version("/bin/true".as_ref(), "ld-linux-", "ld-absnt-", folder)).unwrap()
+fn with_missing_linker(folder: &Path) -> Vec<u8> {
+    fs::read(build::with_patched_version("/bin/true".as_ref(), "ld-linux-", "ld-absnt-", folder)).unwrap()
 }

@@ -10,11 +10,11 @@ use crate::failing_server::{FailingServer, Loss};
 use crate::lab::{BINARY, Lab, NAME};
 
 /// What people use: every mount of ours, with what it is told to run and runs, and the configuration that it shows.
-async fn in_use(lab: &Lab, mounts: &[&str]) -> Vec<Value> {
+async fn state_in_use(lab: &Lab, mounts: &[&str]) -> Vec<Value> {
     let mut seen = Vec::new();
     for mount in mounts {
-        let tuned = lab.vault.api("GET", &format!("sys/mounts/{mount}"), None).await.body["data"].clone();
-        let config = lab.vault.api("GET", &format!("{mount}/config"), None).await.body["data"].clone();
+        let tuned = lab.vault.request("GET", &format!("sys/mounts/{mount}"), None).await.body["data"].clone();
+        let config = lab.vault.request("GET", &format!("{mount}/config"), None).await.body["data"].clone();
         seen.push(json!({
             "plugin_version": tuned["plugin_version"], "running": tuned["running_plugin_version"],
             "uuid": tuned["uuid"], "config": config,
@@ -24,7 +24,7 @@ async fn in_use(lab: &Lab, mounts: &[&str]) -> Vec<Value> {
 }
 
 /// Whether a request changes something.
-fn writes(request: &str) -> bool {
+fn is_write(request: &str) -> bool {
     !request.starts_with("GET ")
         && !request.starts_with("LIST ")
         && !request.contains("sys/capabilities-self")
@@ -32,7 +32,12 @@ fn writes(request: &str) -> bool {
 
 /// Runs a command once for every request that changes something, and for the one behind it, and loses the server there.
 /// `prepare` makes the state that it begins with.
-async fn never_ends_1_after_a_change(lab: &Lab, mounts: &[&str], command: &[&str], prepare: impl AsyncFn()) {
+async fn assert_never_exits_1_after_change(
+    lab: &Lab,
+    mounts: &[&str],
+    command: &[&str],
+    prepare: impl AsyncFn(),
+) {
     let through = |server: &FailingServer| {
         Program::new(BINARY).env("VAULT_ADDR", server.address()).env("VAULT_TOKEN", lab.vault.root_token())
     };
@@ -45,7 +50,7 @@ async fn never_ends_1_after_a_change(lab: &Lab, mounts: &[&str], command: &[&str
     let requests = whole.requests();
     let mut ends = Vec::new();
     for at in 1..requests.len() {
-        let (changes, follows) = (writes(&requests[at]), writes(&requests[at - 1]));
+        let (changes, follows) = (is_write(&requests[at]), is_write(&requests[at - 1]));
         if !changes && !follows && at + 1 < requests.len() {
             continue;
         }
@@ -53,10 +58,10 @@ async fn never_ends_1_after_a_change(lab: &Lab, mounts: &[&str], command: &[&str
         let losses = if changes { vec![Loss::Before(at), Loss::After(at)] } else { vec![Loss::Before(at)] };
         for loss in losses {
             prepare().await;
-            let before = in_use(lab, mounts).await;
+            let before = state_in_use(lab, mounts).await;
             let server = FailingServer::new(lab.vault.address(), loss).await;
             let output = through(&server).run(command).await;
-            let now = in_use(lab, mounts).await;
+            let now = state_in_use(lab, mounts).await;
             let what = format!("{loss:?}, {}: {}", requests[at], output.stderr);
             match output.code {
                 Some(1) => assert_eq!(before, now, "{what}"),
@@ -71,7 +76,7 @@ async fn never_ends_1_after_a_change(lab: &Lab, mounts: &[&str], command: &[&str
 
 #[tokio::test]
 async fn a_reload_never_ends_as_if_nothing_had_been_done() {
-    let lab = Lab::registered(&["first", "second"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["first", "second"], "1h").await;
     let command = ["reload", "--mount", "first", "--mount", "second"];
     let whole = FailingServer::new(lab.vault.address(), Loss::Never).await;
     let through = |server: &FailingServer| {
@@ -94,9 +99,9 @@ async fn a_first_registration_never_ends_1_with_a_mount_that_is_there() {
     let lab = Lab::new().await;
     let description = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
     let command = ["register", "-f", description.to_str().unwrap()];
-    never_ends_1_after_a_change(&lab, &["custom"], &command, async || {
+    assert_never_exits_1_after_change(&lab, &["custom"], &command, async || {
         // Where there is none, it is as wanted.
-        let _gone = lab.vault.api("DELETE", "sys/mounts/custom", None).await;
+        let _gone = lab.vault.request("DELETE", "sys/mounts/custom", None).await;
     })
     .await;
 }
@@ -108,10 +113,10 @@ async fn an_upgrade_never_ends_1_with_a_mount_on_another_version() {
     for mount in ["first", "second"] {
         let register = ["register", "--name", NAME, "--binary", old.to_str().unwrap(), "--mount", mount];
         lab.program.run(register).await.success();
-        lab.vault.api("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
+        lab.vault.request("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
     }
     let command = ["upgrade", new.to_str().unwrap(), "--name", NAME, "--no-canary", "--smoke", "kept"];
-    never_ends_1_after_a_change(&lab, &["first", "second"], &command, async || {
+    assert_never_exits_1_after_change(&lab, &["first", "second"], &command, async || {
         // The first time there is nothing to go back from.
         let _back = lab.program.run(["rollback", NAME, "--to", "1.0.0"]).await;
     })
@@ -131,7 +136,7 @@ async fn a_mount_that_could_not_be_configured_is_left_to_a_person() {
 
 #[tokio::test]
 async fn a_configuration_that_was_half_written_is_left_to_a_person() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let command = ["register", "--name", NAME, "--args", "serve", "--mount", "custom"];
     let data = ["--config", "metrics_prefix=other", "--role", "developer:ttl=soon"];
     let output = lab.program.run([&command[..], &data].concat()).await;
@@ -141,8 +146,8 @@ async fn a_configuration_that_was_half_written_is_left_to_a_person() {
 
 #[tokio::test]
 async fn a_version_that_was_moved_back_beside_a_configuration_that_stays_is_left_to_a_person() {
-    let lab = Lab::registered(&["custom"], "1h").await;
-    let next = build::next_release(BINARY.as_ref(), env!("CARGO_PKG_VERSION"), lab.folder());
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
+    let next = build::with_next_version(BINARY.as_ref(), env!("CARGO_PKG_VERSION"), lab.folder());
     lab.upstream.fail(Operation::Mint, Fault::Status(401));
     let description = lab.description_of(&next, &["custom"], "2h");
     let file = lab.file("plugin.yaml", &description);
@@ -157,7 +162,7 @@ async fn a_version_that_was_moved_back_beside_a_configuration_that_stays_is_left
 
 #[tokio::test]
 async fn a_report_that_cannot_be_written_does_not_hide_that_everything_was_done() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let full = || Stdio::from(OpenOptions::new().write(true).open("/dev/full").unwrap());
     let reload = lab.program.spawn_into(["reload", "--mount", "custom"], full(), Stdio::piped());
     let ended = reload.wait_with_output().await.unwrap();

@@ -37,7 +37,7 @@ impl FailingServer {
                 tokio::select! {
                     accepted = listener.accept() => {
                         let Ok((client, _)) = accepted else { return };
-                        tokio::spawn(pass(client, server.clone(), loss, known.clone(), lost.clone()));
+                        tokio::spawn(forward_connection(client, server.clone(), loss, known.clone(), lost.clone()));
                     }
                     // The port is closed with that.
                     _ = end.wait_for(|lost| *lost) => return,
@@ -58,7 +58,7 @@ impl FailingServer {
 }
 
 /// One connection. Its requests come one after the other, and each begins with a packet of its own.
-async fn pass(
+async fn forward_connection(
     mut client: TcpStream,
     server: String,
     loss: Loss,

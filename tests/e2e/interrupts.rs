@@ -6,26 +6,26 @@ use harness::{Fault, Operation, Program, RunningProgram, Stream, build};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::door::Door;
 use crate::lab::{Lab, NAME};
+use crate::pausing_proxy::PausingProxy;
 
-const STOPPING: &str = "Stopping after this step; interrupt again to leave at once.";
-const GO_ON: &str = "Run the same command again to go on.";
+const STOPPING_MESSAGE: &str = "Stopping after this step; interrupt again to leave at once.";
+const RERUN_HINT: &str = "Run the same command again to go on.";
 
 /// Our binary while it runs behind the door.
-struct Running(RunningProgram);
+struct RunningCommand(RunningProgram);
 
-impl Running {
-    fn start(lab: &Lab, door: &Door, args: &[&str]) -> Running {
-        Running::of(&behind(lab, door), args)
+impl RunningCommand {
+    fn start(lab: &Lab, door: &PausingProxy, args: &[&str]) -> RunningCommand {
+        RunningCommand::start_program(&program_behind_proxy(lab, door), args)
     }
 
-    fn of(program: &Program, args: &[&str]) -> Running {
-        Running(program.start(args))
+    fn start_program(program: &Program, args: &[&str]) -> RunningCommand {
+        RunningCommand(program.start(args))
     }
 
     /// Waits until it says a line with these words.
-    async fn says(&mut self, words: &str) {
+    async fn wait_for_line(&mut self, words: &str) {
         self.0.wait_for(Stream::Stderr, words).await;
     }
 
@@ -38,7 +38,7 @@ impl Running {
     }
 
     /// Its end, with this exit code and these words among those that it has said.
-    async fn ends(self, code: i32, words: &[&str]) {
+    async fn assert_exits(self, code: i32, words: &[&str]) {
         let output = self.0.wait().await;
         assert_eq!(output.code, Some(code), "{output:?}");
         for words in words {
@@ -48,54 +48,58 @@ impl Running {
 }
 
 /// Our binary, which reaches the server through the door alone.
-fn behind(lab: &Lab, door: &Door) -> Program {
-    program_behind(lab, door, env!("CARGO_BIN_EXE_vault-token-plugin"))
+fn program_behind_proxy(lab: &Lab, door: &PausingProxy) -> Program {
+    program_behind_proxy_as(lab, door, env!("CARGO_BIN_EXE_vault-token-plugin"))
 }
 
-fn program_behind(lab: &Lab, door: &Door, program: impl Into<PathBuf>) -> Program {
+fn program_behind_proxy_as(lab: &Lab, door: &PausingProxy, program: impl Into<PathBuf>) -> Program {
     Program::new(program).env("VAULT_ADDR", door.address()).env("VAULT_TOKEN", lab.vault.root_token())
 }
 
-async fn door(lab: &Lab, request: &'static str) -> Door {
-    Door::closed_to(request, lab.vault.address()).await
+async fn pausing_proxy(lab: &Lab, request: &'static str) -> PausingProxy {
+    PausingProxy::pausing_at(request, lab.vault.address()).await
 }
 
 /// The flags that register a binary at `custom/`.
-fn plugin(binary: &Path) -> Vec<&str> {
+fn register_flags(binary: &Path) -> Vec<&str> {
     vec!["register", "--name", NAME, "--mount", "custom", "--binary", binary.to_str().unwrap()]
 }
 
-async fn mount(lab: &Lab) -> Value {
-    lab.vault.api("GET", "sys/mounts/custom", None).await.success()["data"].clone()
+async fn mount_state(lab: &Lab) -> Value {
+    lab.vault.request("GET", "sys/mounts/custom", None).await.success()["data"].clone()
 }
 
 #[tokio::test]
 async fn an_interrupt_before_the_first_step_changes_nothing() {
     let lab = Lab::new().await;
     let writes = lab.writes();
-    let door = door(&lab, "GET /v1/sys/plugins/catalog ").await;
-    let run = Running::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
-    door.knocked().await;
+    let door = pausing_proxy(&lab, "GET /v1/sys/plugins/catalog ").await;
+    let run = RunningCommand::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    door.wait_paused().await;
     run.interrupt();
-    run.ends(130, &["Error: interrupted before anything was changed", GO_ON]).await;
+    run.assert_exits(130, &["Error: interrupted before anything was changed", RERUN_HINT]).await;
     assert_eq!(lab.writes(), writes);
 }
 
 #[tokio::test]
 async fn an_interrupt_lets_the_step_end_and_the_same_command_goes_on() {
     let lab = Lab::new().await;
-    let door = door(&lab, "POST /v1/sys/plugins/catalog/secret/").await;
+    let door = pausing_proxy(&lab, "POST /v1/sys/plugins/catalog/secret/").await;
     let command = ["register", "--name", NAME, "--mount", "custom"];
-    let mut run = Running::start(&lab, &door, &command);
-    run.says("[2/3] register secret plugin").await;
-    door.knocked().await;
+    let mut run = RunningCommand::start(&lab, &door, &command);
+    run.wait_for_line("[2/3] register secret plugin").await;
+    door.wait_paused().await;
     run.interrupt();
-    run.says(STOPPING).await;
-    door.open();
-    run.ends(130, &["Error: interrupted after 2 of 3 steps", GO_ON]).await;
-    assert_eq!(lab.vault.api("GET", "sys/mounts/custom", None).await.status, 400, "nothing is mounted yet");
+    run.wait_for_line(STOPPING_MESSAGE).await;
+    door.release();
+    run.assert_exits(130, &["Error: interrupted after 2 of 3 steps", RERUN_HINT]).await;
+    assert_eq!(
+        lab.vault.request("GET", "sys/mounts/custom", None).await.status,
+        400,
+        "nothing is mounted yet"
+    );
 
-    let output = behind(&lab, &door).run(command).await;
+    let output = program_behind_proxy(&lab, &door).run(command).await;
     assert!(output.stderr.contains("[1/1] mount"), "{}", output.stderr);
     output.success();
 }
@@ -103,51 +107,55 @@ async fn an_interrupt_lets_the_step_end_and_the_same_command_goes_on() {
 #[tokio::test]
 async fn a_second_interrupt_leaves_at_once_and_the_same_command_goes_on() {
     let lab = Lab::new().await;
-    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
+    let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
     let command = ["register", "--name", NAME, "--mount", "custom"];
-    let mut run = Running::start(&lab, &door, &command);
-    door.knocked().await;
+    let mut run = RunningCommand::start(&lab, &door, &command);
+    door.wait_paused().await;
     run.interrupt();
-    run.says(STOPPING).await;
+    run.wait_for_line(STOPPING_MESSAGE).await;
     run.interrupt();
-    run.ends(130, &[]).await;
-    door.open();
-    behind(&lab, &door).run(command).await.success();
-    let again = behind(&lab, &door).run(command).await;
+    run.assert_exits(130, &[]).await;
+    door.release();
+    program_behind_proxy(&lab, &door).run(command).await.success();
+    let again = program_behind_proxy(&lab, &door).run(command).await;
     assert!(again.success().starts_with("Nothing to do"));
 }
 
 #[tokio::test]
 async fn an_interrupt_while_a_mount_is_tried_revokes_what_was_issued() {
     let lab = Lab::new().await;
-    let door = door(&lab, "GET /v1/first/creds/developer").await;
+    let door = pausing_proxy(&lab, "GET /v1/first/creds/developer").await;
     let description = lab.file("plugin.yaml", &lab.description(&["first", "second"], "1h"));
-    let mut run = Running::start(&lab, &door, &["register", "-f", description.to_str().unwrap()]);
-    door.knocked().await;
+    let mut run = RunningCommand::start(&lab, &door, &["register", "-f", description.to_str().unwrap()]);
+    door.wait_paused().await;
     run.interrupt();
-    run.says(STOPPING).await;
-    door.open();
-    run.ends(130, &["Error: interrupted after everything was done, before it was tried"]).await;
+    run.wait_for_line(STOPPING_MESSAGE).await;
+    door.release();
+    run.assert_exits(130, &["Error: interrupted after everything was done, before it was tried"]).await;
     assert_eq!((lab.upstream.issued().len(), lab.upstream.live().len()), (1, 0));
 }
 
 /// Sends a signal in the middle of a switch, and what `again` says after the first answer to it; the switch is finished all the same.
-async fn stop_amid_a_switch(signal: Signal, says: &str, again: Option<Signal>) {
+async fn stop_during_switch(signal: Signal, says: &str, again: Option<Signal>) {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
-    lab.program.run(plugin(&old)).await.success();
-    let door = door(&lab, "POST /v1/sys/mounts/custom/tune").await;
-    let mut run = Running::start(&lab, &door, &[plugin(&new), vec!["--smoke", "missing"]].concat());
-    door.knocked().await;
+    lab.program.run(register_flags(&old)).await.success();
+    let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom/tune").await;
+    let mut run =
+        RunningCommand::start(&lab, &door, &[register_flags(&new), vec!["--smoke", "missing"]].concat());
+    door.wait_paused().await;
     run.signal(signal);
-    run.says(says).await;
+    run.wait_for_line(says).await;
     if let Some(again) = again {
         run.signal(again);
     }
-    door.open();
-    run.ends(130, &["] reload custom/", "Error: interrupted after everything was done, before it was tried"])
-        .await;
-    let mount = mount(&lab).await;
+    door.release();
+    run.assert_exits(
+        130,
+        &["] reload custom/", "Error: interrupted after everything was done, before it was tried"],
+    )
+    .await;
+    let mount = mount_state(&lab).await;
     assert_eq!(
         (&mount["plugin_version"], &mount["running_plugin_version"]),
         (&"v2.0.0".into(), &"v2.0.0".into())
@@ -156,56 +164,56 @@ async fn stop_amid_a_switch(signal: Signal, says: &str, again: Option<Signal>) {
 
 #[tokio::test]
 async fn an_interrupt_never_leaves_a_mount_between_two_versions() {
-    stop_amid_a_switch(Signal::INT, STOPPING, None).await;
+    stop_during_switch(Signal::INT, STOPPING_MESSAGE, None).await;
 }
 
 #[tokio::test]
 async fn a_termination_or_a_hang_up_never_leaves_a_mount_between_two_versions() {
     for signal in [Signal::TERM, Signal::HUP] {
-        stop_amid_a_switch(signal, "Stopping after this step", Some(signal)).await;
+        stop_during_switch(signal, "Stopping after this step", Some(signal)).await;
     }
 }
 
 #[tokio::test]
 async fn a_cancelled_job_is_interrupted_then_terminated_and_still_finishes_the_step() {
     let lab = Lab::new().await;
-    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
+    let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
     let command = ["register", "--name", NAME, "--mount", "custom", "--config", "api_endpoint=http://x"];
-    let mut run = Running::start(&lab, &door, &command);
-    door.knocked().await;
+    let mut run = RunningCommand::start(&lab, &door, &command);
+    door.wait_paused().await;
     run.interrupt();
-    run.says(STOPPING).await;
+    run.wait_for_line(STOPPING_MESSAGE).await;
     run.signal(Signal::TERM);
     run.signal(Signal::HUP);
-    door.open();
-    run.ends(130, &["Error: interrupted after 3 of 4 steps", GO_ON]).await;
-    assert_eq!(mount(&lab).await["type"], NAME, "the step was finished");
+    door.release();
+    run.assert_exits(130, &["Error: interrupted after 3 of 4 steps", RERUN_HINT]).await;
+    assert_eq!(mount_state(&lab).await["type"], NAME, "the step was finished");
 }
 
 #[tokio::test]
 async fn only_a_second_interrupt_leaves_at_once_whatever_else_came_before() {
     let lab = Lab::new().await;
-    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
-    let mut run = Running::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
-    door.knocked().await;
+    let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
+    let mut run = RunningCommand::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    door.wait_paused().await;
     run.signal(Signal::TERM);
-    run.says("Stopping after this step; interrupt twice to leave at once.").await;
+    run.wait_for_line("Stopping after this step; interrupt twice to leave at once.").await;
     run.interrupt();
-    run.says(STOPPING).await;
+    run.wait_for_line(STOPPING_MESSAGE).await;
     run.interrupt();
-    run.ends(130, &[]).await;
-    door.open();
+    run.assert_exits(130, &[]).await;
+    door.release();
 }
 
 #[tokio::test]
 async fn a_termination_before_the_first_step_changes_nothing_and_says_so() {
     let lab = Lab::new().await;
     let writes = lab.writes();
-    let door = door(&lab, "GET /v1/sys/plugins/catalog ").await;
-    let run = Running::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
-    door.knocked().await;
+    let door = pausing_proxy(&lab, "GET /v1/sys/plugins/catalog ").await;
+    let run = RunningCommand::start(&lab, &door, &["register", "--name", NAME, "--mount", "custom"]);
+    door.wait_paused().await;
     run.signal(Signal::TERM);
-    run.ends(130, &["Error: interrupted before anything was changed", GO_ON]).await;
+    run.assert_exits(130, &["Error: interrupted before anything was changed", RERUN_HINT]).await;
     assert_eq!(lab.writes(), writes);
 }
 
@@ -213,53 +221,58 @@ async fn a_termination_before_the_first_step_changes_nothing_and_says_so() {
 async fn a_termination_while_doctor_looks_again_after_its_cure_ends_it() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
-    lab.program.run(plugin(&old)).await.success();
+    lab.program.run(register_flags(&old)).await.success();
     // A mount that waits for its reload.
     let registered =
         [&["register", "--name", NAME, "--binary", new.to_str().unwrap()][..], &["--yes"]].concat();
     lab.program.run(registered).await.success();
     let tuned = serde_json::json!({"plugin_version": "v2.0.0"});
-    lab.vault.api("POST", "sys/mounts/custom/tune", Some(tuned)).await.success();
+    lab.vault.request("POST", "sys/mounts/custom/tune", Some(tuned)).await.success();
     let (reload, count) = ("POST /v1/sys/plugins/reload/backend", "GET /v1/sys/leases/count");
-    let door = Door::closed_after(reload, count, lab.vault.address()).await;
-    let run = Running::start(&lab, &door, &["doctor", "--fix", "--yes"]);
-    door.knocked().await;
+    let door = PausingProxy::closed_after(reload, count, lab.vault.address()).await;
+    let run = RunningCommand::start(&lab, &door, &["doctor", "--fix", "--yes"]);
+    door.wait_paused().await;
     run.signal(Signal::TERM);
-    run.ends(130, &["Error: interrupted after what only waited for a reload was reloaded", GO_ON]).await;
-    assert_eq!(mount(&lab).await["running_plugin_version"], "v2.0.0");
+    run.assert_exits(
+        130,
+        &["Error: interrupted after what only waited for a reload was reloaded", RERUN_HINT],
+    )
+    .await;
+    assert_eq!(mount_state(&lab).await["running_plugin_version"], "v2.0.0");
 }
 
 #[tokio::test]
 async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
     let lab = Lab::new().await;
-    let door = door(&lab, "POST /v1/sys/mounts/custom").await;
-    let program = program_behind(&lab, &door, build::busybox().await);
+    let door = pausing_proxy(&lab, "POST /v1/sys/mounts/custom").await;
+    let program = program_behind_proxy_as(&lab, &door, build::busybox().await);
     let ignoring = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_vault-token-plugin")];
     let command = ["register", "--name", NAME, "--mount", "custom", "--smoke", "config"];
-    let run = Running::of(&program, &[&ignoring[..], &command].concat());
-    door.knocked().await;
+    let run = RunningCommand::start_program(&program, &[&ignoring[..], &command].concat());
+    door.wait_paused().await;
     run.signal(Signal::HUP);
-    door.open();
-    run.ends(5, &["Error: custom/config does not work"]).await;
+    door.release();
+    run.assert_exits(5, &["Error: custom/config does not work"]).await;
 }
 
 #[tokio::test]
 async fn a_switch_that_fails_is_undone_by_itself() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
-    lab.program.run(plugin(&old)).await.success();
-    let door = door(&lab, "POST /v1/sys/plugins/reload/backend").await;
-    let run = Running::start(&lab, &door, &plugin(&new));
-    door.knocked().await;
+    lab.program.run(register_flags(&old)).await.success();
+    let door = pausing_proxy(&lab, "POST /v1/sys/plugins/reload/backend").await;
+    let run = RunningCommand::start(&lab, &door, &register_flags(&new));
+    door.wait_paused().await;
     std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-2.0.0"))).unwrap();
-    door.open();
-    run.ends(4, &["Error: could not reload custom/", "Moved back to the version before: custom/"]).await;
-    let mount = mount(&lab).await;
+    door.release();
+    run.assert_exits(4, &["Error: could not reload custom/", "Moved back to the version before: custom/"])
+        .await;
+    let mount = mount_state(&lab).await;
     assert_eq!(
         (&mount["plugin_version"], &mount["running_plugin_version"]),
         (&"v1.0.0".into(), &"v1.0.0".into())
     );
-    lab.program.run(plugin(&new)).await.success();
+    lab.program.run(register_flags(&new)).await.success();
 }
 
 #[tokio::test]
@@ -327,10 +340,10 @@ async fn what_makes_no_sense_on_the_command_line_is_usage() {
 async fn a_new_version_that_does_not_work_is_taken_back() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
-    lab.program.run(plugin(&old)).await.success();
-    lab.vault.api("POST", "custom/kept", Some(serde_json::json!({"a": "b"}))).await.success();
+    lab.program.run(register_flags(&old)).await.success();
+    lab.vault.request("POST", "custom/kept", Some(serde_json::json!({"a": "b"}))).await.success();
 
-    let output = lab.program.run([plugin(&new), vec!["--smoke", "missing"]].concat()).await;
+    let output = lab.program.run([register_flags(&new), vec!["--smoke", "missing"]].concat()).await;
     assert_eq!(output.code, Some(4), "{output:?}");
     for words in [
         "Error: custom/missing does not work",
@@ -339,29 +352,30 @@ async fn a_new_version_that_does_not_work_is_taken_back() {
     ] {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }
-    let mount = mount(&lab).await;
+    let mount = mount_state(&lab).await;
     assert_eq!(
         (&mount["plugin_version"], &mount["running_plugin_version"]),
         (&"v1.0.0".into(), &"v1.0.0".into())
     );
-    let kept = lab.vault.api("GET", "custom/kept", None).await.success();
+    let kept = lab.vault.request("GET", "custom/kept", None).await.success();
     assert_eq!(kept["data"]["a"], "b");
 
-    lab.program.run([plugin(&new), vec!["--smoke", "kept"]].concat()).await.success();
-    assert_eq!(self::mount(&lab).await["running_plugin_version"], "v2.0.0");
+    lab.program.run([register_flags(&new), vec!["--smoke", "kept"]].concat()).await.success();
+    assert_eq!(mount_state(&lab).await["running_plugin_version"], "v2.0.0");
 }
 
 #[tokio::test]
 async fn a_version_that_can_neither_work_nor_be_taken_back_is_left_to_a_person() {
     let lab = Lab::new().await;
     let (old, new) = (build::go_kv("v1.0.0").await, build::go_kv("v2.0.0").await);
-    lab.program.run(plugin(&old)).await.success();
-    let door = door(&lab, "GET /v1/custom/missing").await;
-    let run = Running::start(&lab, &door, &[plugin(&new), vec!["--smoke", "missing"]].concat());
-    door.knocked().await;
+    lab.program.run(register_flags(&old)).await.success();
+    let door = pausing_proxy(&lab, "GET /v1/custom/missing").await;
+    let run =
+        RunningCommand::start(&lab, &door, &[register_flags(&new), vec!["--smoke", "missing"]].concat());
+    door.wait_paused().await;
     lab.vault.seal().await;
-    door.open();
-    run.ends(
+    door.release();
+    run.assert_exits(
         5,
         &["custom/missing does not work", "custom/ could not be moved back to v1.0.0 (", "is sealed"],
     )

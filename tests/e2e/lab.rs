@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{
-    Issued, Output, PluginDescription, Product, Program, Storage, Upstream, VaultServer, VaultServerBuilder,
-    eventually,
+    IssuedToken, Output, PluginYamlBuilder, Product, Program, Storage, Upstream, VaultServer,
+    VaultServerBuilder, eventually,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -24,19 +24,19 @@ pub(crate) struct Lab {
 impl Lab {
     /// A Vault that forgets everything when it ends.
     pub(crate) async fn new() -> Lab {
-        Lab::on(Storage::Memory).await
+        Lab::with_storage(Storage::Memory).await
     }
 
-    pub(crate) async fn on(storage: Storage) -> Lab {
-        Lab::with(VaultServer::builder().storage(storage)).await
+    pub(crate) async fn with_storage(storage: Storage) -> Lab {
+        Lab::with_vault(VaultServer::builder().storage(storage)).await
     }
 
-    pub(crate) async fn with(vault: VaultServerBuilder) -> Lab {
-        Lab::of(vault, Upstream::start().await).await
+    pub(crate) async fn with_vault(vault: VaultServerBuilder) -> Lab {
+        Lab::with_upstream(vault, Upstream::start().await).await
     }
 
     /// Any Vault, with an audit log and its storage in view.
-    pub(crate) async fn of(vault: VaultServerBuilder, upstream: Upstream) -> Lab {
+    pub(crate) async fn with_upstream(vault: VaultServerBuilder, upstream: Upstream) -> Lab {
         Lab::start(vault.audit_log().raw_storage(), upstream).await
     }
 
@@ -55,7 +55,7 @@ impl Lab {
     }
 
     /// A Vault with our plugin registered on `mounts`, each with a role `developer` whose leases live for `ttl`.
-    pub(crate) async fn registered(mounts: &[&str], ttl: &str) -> Lab {
+    pub(crate) async fn with_registered_plugin(mounts: &[&str], ttl: &str) -> Lab {
         let lab = Lab::new().await;
         lab.register(&lab.description(mounts, ttl)).await.success();
         lab
@@ -68,10 +68,10 @@ impl Lab {
 
     /// The same with another binary.
     pub(crate) fn description_of(&self, binary: &Path, mounts: &[&str], ttl: &str) -> String {
-        PluginDescription::new(binary, self.upstream.endpoint(), self.api_key_file())
+        PluginYamlBuilder::new(binary, self.upstream.endpoint(), self.api_key_file())
             .mounts(mounts)
             .role(format!(r#"permissions: "read,write", ttl: {ttl}, max_ttl: 24h"#))
-            .local(self.vault.plugin_directory())
+            .for_local_server(self.vault.plugin_directory())
             .to_string()
     }
 
@@ -118,7 +118,7 @@ impl Lab {
     }
 
     /// What the upstream knows of a token.
-    pub(crate) fn issued(&self, token: &str) -> Issued {
+    pub(crate) fn issued(&self, token: &str) -> IssuedToken {
         self.upstream.issued().into_iter().find(|issued| issued.token == token).unwrap()
     }
 

@@ -8,19 +8,19 @@ use harness::{Program, Stream, build, eventually};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::mounts::{Mount, mounted};
+use crate::volume_kinds::{VolumeKind, run_on_volume};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
 /// What an image carries, and a plugin directory.
-struct Pod {
+struct LoaderPod {
     image: TempDir,
     plugins: TempDir,
 }
 
-impl Pod {
-    async fn new() -> Pod {
-        let pod = Pod { image: tempfile::tempdir().unwrap(), plugins: tempfile::tempdir().unwrap() };
+impl LoaderPod {
+    async fn new() -> LoaderPod {
+        let pod = LoaderPod { image: tempfile::tempdir().unwrap(), plugins: tempfile::tempdir().unwrap() };
         fs::set_permissions(pod.plugins.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let file = pod.image.path().join("kv-1.0.0");
         fs::copy(build::go_kv("v1.0.0").await, &file).unwrap();
@@ -39,24 +39,24 @@ impl Pod {
         self.plugins.path().join("kv-1.0.0")
     }
 
-    fn carried(&self) -> Vec<u8> {
+    fn bundled_content(&self) -> Vec<u8> {
         fs::read(self.image.path().join("kv-1.0.0")).unwrap()
     }
 
-    fn is_whole(&self) -> bool {
-        fs::read(self.plugin()).is_ok_and(|there| there == self.carried())
+    fn is_complete(&self) -> bool {
+        fs::read(self.plugin()).is_ok_and(|there| there == self.bundled_content())
     }
 }
 
 #[tokio::test]
 async fn a_volume_that_will_not_do_is_told_with_its_cure_and_nothing_is_left_there() {
-    let pod = Pod::new().await;
+    let pod = LoaderPod::new().await;
     for (mount, says, cure) in [
-        (Mount::Small, "are needed", "sizeLimit"),
-        (Mount::ReadOnly, "is mounted read-only", "readOnly"),
-        (Mount::NoExec, "is mounted noexec", "mount option noexec"),
+        (VolumeKind::Full, "are needed", "sizeLimit"),
+        (VolumeKind::ReadOnly, "is mounted read-only", "readOnly"),
+        (VolumeKind::NoExec, "is mounted noexec", "mount option noexec"),
     ] {
-        let (output, left) = mounted(mount, pod.plugins.path(), BINARY, &pod.arguments(&[])).await;
+        let (output, left) = run_on_volume(mount, pod.plugins.path(), BINARY, &pod.arguments(&[])).await;
         assert_eq!(output.code, Some(1), "{mount:?}: {}", output.stderr);
         assert!(output.stderr.contains(says) && output.stderr.contains(cure), "{mount:?}: {}", output.stderr);
         assert_eq!(left, Vec::<String>::new(), "{mount:?}");
@@ -68,12 +68,12 @@ async fn a_volume_that_will_not_do_is_told_with_its_cure_and_nothing_is_left_the
 
 #[tokio::test]
 async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
-    let pod = Pod::new().await;
+    let pod = LoaderPod::new().await;
     let program = Program::new(BINARY);
-    fs::write(pod.plugin(), &pod.carried()[..100_000]).unwrap();
+    fs::write(pod.plugin(), &pod.bundled_content()[..100_000]).unwrap();
     let said = program.run(pod.arguments(&[])).await.success();
     assert!(said.contains("the copy that was there was cut short"), "{said}");
-    assert!(pod.is_whole());
+    assert!(pod.is_complete());
 
     let other = build::go_kv("v2.0.0").await;
     fs::copy(&other, pod.plugin()).unwrap();
@@ -82,7 +82,7 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
     assert!(refused.stderr.contains("another build of the same version"), "{}", refused.stderr);
     assert!(fs::read(pod.plugin()).unwrap() == fs::read(&other).unwrap());
     program.run(pod.arguments(&["--replace"])).await.success();
-    assert!(pod.is_whole());
+    assert!(pod.is_complete());
 
     // Whoever is not root gives nothing away.
     if rustix::process::geteuid().is_root() {
@@ -94,19 +94,19 @@ async fn what_is_damaged_is_repaired_and_another_build_is_left_for_a_person() {
 
 #[tokio::test]
 async fn a_sidecar_puts_back_what_is_removed_or_changed_until_it_is_ended() {
-    let pod = Pod::new().await;
+    let pod = LoaderPod::new().await;
     let program = Program::new(BINARY);
     let mut sidecar = program.start(pod.arguments(&["--watch"]));
     sidecar.wait_for(Stream::Stderr, "Watching").await;
-    assert!(pod.is_whole());
+    assert!(pod.is_complete());
 
     fs::remove_file(pod.plugin()).unwrap();
     sidecar.wait_for(Stream::Stderr, "it was gone").await;
-    assert!(pod.is_whole());
+    assert!(pod.is_complete());
     // In one go: what is looked at while it is written may be cut short.
     File::options().write(true).open(pod.plugin()).unwrap().write_at(b"another", 4096).unwrap();
     sidecar.wait_for(Stream::Stderr, "there was something else").await;
-    assert!(pod.is_whole());
+    assert!(pod.is_complete());
     fs::set_permissions(pod.plugin(), fs::Permissions::from_mode(0o600)).unwrap();
     eventually("the mode is right again", async || {
         (fs::metadata(pod.plugin()).ok()?.mode() & 0o7777 == 0o755).then_some(())
@@ -116,7 +116,7 @@ async fn a_sidecar_puts_back_what_is_removed_or_changed_until_it_is_ended() {
     let stranger: &Path = &pod.plugins.path().join("other-1.0.0");
     fs::write(stranger, "mine").unwrap();
 
-    let output = sidecar.end(Signal::TERM).await;
+    let output = sidecar.signal_and_wait(Signal::TERM).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert_eq!(fs::read(stranger).unwrap(), b"mine");
 }

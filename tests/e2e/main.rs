@@ -2,37 +2,37 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
-mod accounts;
-mod door;
 mod exit_codes;
 mod failing_server;
 mod lab;
-mod mounts;
+mod pausing_proxy;
+mod token_accounting;
+mod volume_kinds;
 
 mod alerts;
-mod both_ways;
+mod auth_method;
 mod connection;
+mod crash_recovery;
 mod credentials;
+mod creds_exec;
 mod dev;
 mod doctor;
-mod empty_root;
-mod exec;
-mod inputs;
 mod interrupts;
+mod invalid_requests;
 mod loader;
-mod logins;
 mod metrics;
-mod no_harm;
-mod nodes;
-mod nothing_is_lost;
+mod multi_node;
+mod no_leaked_tokens;
+mod no_secret_exposed;
 mod openbao;
 mod package;
-mod refusals;
+mod package_refusals;
+mod plugin_versions;
 mod register;
-mod same_as_vault;
-mod secrecy;
-mod survival;
-mod unpackable;
-mod unreachable;
+mod register_refusals;
+mod scratch_container;
+mod token_safety;
+mod unreachable_server;
 mod upgrade;
-mod versions;
+mod upgrade_and_rollback;
+mod vault_parity;

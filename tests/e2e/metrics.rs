@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-use harness::{Fault, Operation, Program, Prometheus, Target, eventually};
+use harness::{Fault, Operation, Program, Prometheus, ScrapeTarget, eventually};
 use serde_json::{Value, json};
 
 use crate::lab::{BINARY, Lab};
 
-const SLOW: &str = "TokenEngineSlow";
+const SLOW_ALERT: &str = "TokenEngineSlow";
 
 /// The alerts as `manifests` makes them.
 async fn rules() -> String {
@@ -18,18 +18,18 @@ async fn rules() -> String {
 }
 
 /// A token that may read the metrics and nothing else.
-async fn scraper(lab: &Lab) -> String {
+async fn scrape_token(lab: &Lab) -> String {
     let policy = json!({"policy": "path \"custom/metrics\" { capabilities = [\"read\"] }"});
-    lab.vault.api("PUT", "sys/policies/acl/scrape", Some(policy)).await.success();
+    lab.vault.request("PUT", "sys/policies/acl/scrape", Some(policy)).await.success();
     let wanted =
         json!({"policies": ["scrape"], "no_default_policy": true, "period": "1h", "no_parent": true});
-    let token = lab.vault.api("POST", "auth/token/create", Some(wanted)).await.success();
+    let token = lab.vault.request("POST", "auth/token/create", Some(wanted)).await.success();
     token["auth"]["client_token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
 async fn the_official_cli_and_promtool_read_the_metrics_of_a_mount() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     lab.read_credential("custom").await;
     let text = lab.vault.cli(["read", "-format=raw", "custom/metrics"]).await.success();
     assert!(text.contains("custom_plugin_creds_read_count 2\n"), "{text}");
@@ -45,9 +45,9 @@ async fn the_official_cli_and_promtool_read_the_metrics_of_a_mount() {
 
 #[tokio::test]
 async fn without_a_policy_the_metrics_are_refused() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let wanted = json!({"policies": ["default"], "no_parent": true});
-    let token = lab.vault.api("POST", "auth/token/create", Some(wanted)).await.success();
+    let token = lab.vault.request("POST", "auth/token/create", Some(wanted)).await.success();
     let token = token["auth"]["client_token"].as_str().unwrap().to_owned();
     let cli = Program::new(lab.vault.cli_binary()).vault(&lab.vault).env("VAULT_TOKEN", token);
     let output = cli.run(["read", "-format=raw", "custom/metrics"]).await;
@@ -84,7 +84,7 @@ async fn alerts_after(minutes: &str, first: &str, second: &str) -> Vec<&'static 
         .chain([json!({"series": "up{job=\"custom-plugin-custom\"}", "values": "1+0x60"})])
         .collect();
     let mut firing = Vec::new();
-    let alerts = ["TokenEngineNotAnswering", SLOW, "TokenEngineFailing", "TokenEngineKeyRefused"];
+    let alerts = ["TokenEngineNotAnswering", SLOW_ALERT, "TokenEngineFailing", "TokenEngineKeyRefused"];
     for alert in alerts.into_iter().chain(["TokenEngineRevocationsFail", "TokenEngineUnclaimedTokens"]) {
         let question = format!("count(ALERTS{{alertname=\"{alert}\", alertstate=\"firing\"}})");
         let expected = json!([{"labels": "{}", "value": 1}]);
@@ -110,7 +110,7 @@ async fn alerts_after(minutes: &str, first: &str, second: &str) -> Vec<&'static 
 /// The numbers are those of a real mount, and the time is promtool's.
 #[tokio::test]
 async fn the_alerts_fire_when_the_upstream_is_slow_and_not_before() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let page = async || lab.vault.cli(["read", "-format=raw", "custom/metrics"]).await.success();
     let idle = page().await;
     for _ in 0..20 {
@@ -119,38 +119,38 @@ async fn the_alerts_fire_when_the_upstream_is_slow_and_not_before() {
     let quick = page().await;
     assert_eq!(alerts_after("60m", &idle, &quick).await, [""; 0]);
 
-    lab.upstream.fail_next(Operation::Mint, 3, Fault::Slow(Duration::from_millis(1500)));
+    lab.upstream.fail_next(Operation::Mint, 3, Fault::Delayed(Duration::from_millis(1500)));
     for _ in 0..3 {
         lab.read_credential("custom").await;
     }
     let slow = page().await;
     assert_eq!(alerts_after("5m", &quick, &slow).await, [""; 0]);
-    assert_eq!(alerts_after("12m", &quick, &slow).await, [SLOW]);
+    assert_eq!(alerts_after("12m", &quick, &slow).await, [SLOW_ALERT]);
 }
 
 #[tokio::test]
 async fn a_real_prometheus_scrapes_a_mount_and_raises_nothing() {
-    let lab = Lab::registered(&["custom"], "1h").await;
-    let target = Target {
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
+    let target = ScrapeTarget {
         address: lab.vault.address().trim_start_matches("http://").to_owned(),
         path: "/v1/custom/metrics".to_owned(),
-        token: scraper(&lab).await,
+        token: scrape_token(&lab).await,
     };
     let prometheus = Prometheus::start(&target, &rules().await).await;
     prometheus.wait_scraped().await;
     lab.read_credential("custom").await;
     eventually("Prometheus has seen the credential", async || {
-        let count = prometheus.value("sum(custom_plugin_creds_read_count)").await?;
+        let count = prometheus.query("sum(custom_plugin_creds_read_count)").await?;
         (count.parse::<f64>().ok()? >= 2.0).then_some(())
     })
     .await;
-    assert_eq!(prometheus.firing().await, [""; 0], "{}", prometheus.logs());
+    assert_eq!(prometheus.firing_alerts().await, [""; 0], "{}", prometheus.logs());
 }
 
 /// Alerts are about what exists.
 #[tokio::test]
 async fn every_metric_that_a_rule_names_is_on_the_page() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let text = lab.vault.cli(["read", "-format=raw", "custom/metrics"]).await.success();
     let rules = rules().await;
     let named = rules.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_');

@@ -7,8 +7,8 @@ use crate::lab::{BINARY, Lab, NAME};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-async fn running(lab: &Lab) -> Value {
-    let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+async fn running_version(lab: &Lab) -> Value {
+    let mounts = lab.vault.request("GET", "sys/mounts", None).await.success();
     mounts["custom/"]["running_plugin_version"].clone()
 }
 
@@ -16,15 +16,15 @@ async fn running(lab: &Lab) -> Value {
 async fn a_plugin_is_registered_upgraded_rolled_back_and_collected_on_openbao() {
     let lab = Lab::openbao().await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
-    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let binary = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let next = lab.file("next.yaml", &lab.description_of(&binary, &["custom"], "1h"));
     lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await.success();
-    assert_eq!(running(&lab).await, format!("v{}", build::version_of_nines(VERSION)));
+    assert_eq!(running_version(&lab).await, format!("v{}", build::highest_version(VERSION)));
     lab.program.run(["rollback", NAME]).await.success();
-    assert_eq!(running(&lab).await, format!("v{VERSION}"));
+    assert_eq!(running_version(&lab).await, format!("v{VERSION}"));
 
     let status = lab.program.run(["status"]).await.success();
-    assert!(status.contains(VERSION) && status.contains(&build::version_of_nines(VERSION)), "{status}");
+    assert!(status.contains(VERSION) && status.contains(&build::highest_version(VERSION)), "{status}");
     let doctor = lab.program.run(["doctor", "--output", "json"]).await.json();
     assert_eq!(doctor["findings"], json!([]), "{doctor:#}");
 
@@ -35,7 +35,7 @@ async fn a_plugin_is_registered_upgraded_rolled_back_and_collected_on_openbao() 
     lab.program.run(["creds", "revoke", lease]).await.success();
     assert_eq!(lab.upstream.live().len(), 0);
     lab.program
-        .run(["deregister", NAME, "--version", &build::version_of_nines(VERSION), "--yes"])
+        .run(["deregister", NAME, "--version", &build::highest_version(VERSION), "--yes"])
         .await
         .success();
     lab.program.run(["gc", "--yes"]).await.success();
@@ -45,14 +45,14 @@ async fn a_plugin_is_registered_upgraded_rolled_back_and_collected_on_openbao() 
 async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     let lab = Lab::openbao().await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
-    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let binary = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let next = lab.file("next.yaml", &lab.description_of(&binary, &["custom"], "1h"));
     for namespace in ["sys/namespaces/team", "team/sys/namespaces/sub"] {
-        lab.vault.api("POST", namespace, Some(json!({}))).await.success();
+        lab.vault.request("POST", namespace, Some(json!({}))).await.success();
     }
     let tagged = format!("v{VERSION}");
     let mount = json!({"type": NAME, "config": {"plugin_version": tagged}});
-    lab.vault.api("POST", "team/sub/sys/mounts/theirs", Some(mount)).await.success();
+    lab.vault.request("POST", "team/sub/sys/mounts/theirs", Some(mount)).await.success();
     lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await.success();
 
     let entry = format!("sys/plugins/catalog/secret/{NAME}?version={tagged}");
@@ -73,31 +73,31 @@ async fn what_another_namespace_runs_is_neither_collected_nor_deregistered() {
     let policy = r#"
         path "sys/*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
         path "sys/namespaces" { capabilities = ["deny"] }"#;
-    lab.vault.api("PUT", "sys/policies/acl/limited", Some(json!({"policy": policy}))).await.success();
+    lab.vault.request("PUT", "sys/policies/acl/limited", Some(json!({"policy": policy}))).await.success();
     let token = json!({"policies": ["limited"]});
-    let token = lab.vault.api("POST", "auth/token/create", Some(token)).await.success();
+    let token = lab.vault.request("POST", "auth/token/create", Some(token)).await.success();
     let limited = Program::new(BINARY)
         .env("VAULT_ADDR", lab.vault.address())
         .env("VAULT_TOKEN", token["auth"]["client_token"].as_str().unwrap());
     let refused = limited.run(["gc", "--keep", "0", "--yes"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("sys/namespaces"), "{}", refused.stderr);
-    lab.vault.api("GET", &entry, None).await.success();
+    lab.vault.request("GET", &entry, None).await.success();
 
     // The policy that is made for operators lets one look, however many plugins and namespaces there are.
     let other =
         json!({"command": format!("{NAME}-{VERSION}"), "version": "v9.9.9", "sha256": "0".repeat(64)});
-    lab.vault.api("PUT", "sys/plugins/catalog/secret/other", Some(other)).await.success();
+    lab.vault.request("PUT", "sys/plugins/catalog/secret/other", Some(other)).await.success();
     let policy =
         lab.program.run(["manifests", "policy", "--name", NAME, "--mount", "custom"]).await.success();
-    lab.vault.api("PUT", "sys/policies/acl/limited", Some(json!({"policy": policy}))).await.success();
+    lab.vault.request("PUT", "sys/policies/acl/limited", Some(json!({"policy": policy}))).await.success();
     assert_eq!(limited.run(["gc", "--keep", "0", "--yes"]).await.success(), "Nothing to do\n");
-    lab.vault.api("DELETE", "sys/plugins/catalog/secret/other?version=v9.9.9", None).await.success();
+    lab.vault.request("DELETE", "sys/plugins/catalog/secret/other?version=v9.9.9", None).await.success();
 
     // What is gone there is not needed.
-    lab.vault.api("DELETE", "team/sub/sys/mounts/theirs", None).await.success();
+    lab.vault.request("DELETE", "team/sub/sys/mounts/theirs", None).await.success();
     lab.program.run(["gc", "--keep", "0", "--yes"]).await.success();
-    assert_eq!(lab.vault.api("GET", &entry, None).await.status, 404);
+    assert_eq!(lab.vault.request("GET", &entry, None).await.status, 404);
 }
 
 #[tokio::test]
@@ -105,11 +105,11 @@ async fn a_mount_that_follows_the_latest_version_goes_along() {
     let lab = Lab::openbao().await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
     let latest = json!({"plugin_version": "latest"});
-    lab.vault.api("POST", "sys/mounts/custom/tune", Some(latest)).await.success();
+    lab.vault.request("POST", "sys/mounts/custom/tune", Some(latest)).await.success();
     let doctor = lab.program.run(["doctor", "--output", "json"]).await.json();
     assert_eq!(doctor["findings"], json!([]), "{doctor:#}");
 
-    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let binary = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let next = lab.file("next.yaml", &lab.description_of(&binary, &["custom"], "1h"));
     let upgraded = lab.program.run(["upgrade", "-f", next.to_str().unwrap()]).await;
     assert_eq!(upgraded.code, Some(0), "{upgraded:?}");
@@ -118,14 +118,14 @@ async fn a_mount_that_follows_the_latest_version_goes_along() {
         "{}",
         upgraded.stderr
     );
-    assert_eq!(running(&lab).await, format!("v{}", build::version_of_nines(VERSION)));
-    let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+    assert_eq!(running_version(&lab).await, format!("v{}", build::highest_version(VERSION)));
+    let mounts = lab.vault.request("GET", "sys/mounts", None).await.success();
     assert_eq!(mounts["custom/"]["plugin_version"], "latest");
-    let needed = ["deregister", NAME, "--version", &build::version_of_nines(VERSION), "--yes"];
+    let needed = ["deregister", NAME, "--version", &build::highest_version(VERSION), "--yes"];
     assert_eq!(lab.program.run(needed).await.code, Some(1));
 
     lab.program.run(["rollback", NAME]).await.success();
-    assert_eq!(running(&lab).await, format!("v{VERSION}"));
+    assert_eq!(running_version(&lab).await, format!("v{VERSION}"));
 }
 
 #[tokio::test]

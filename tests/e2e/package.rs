@@ -13,19 +13,19 @@ use crate::lab::Lab;
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
 /// A folder with two versions of a plugin, and a loader.
-struct Workshop {
+struct PackageFixture {
     folder: TempDir,
     loader: PathBuf,
 }
 
-impl Workshop {
+impl PackageFixture {
     /// For images that are not started: any static program will do as their loader, and a small one is soon packed.
-    async fn new() -> Workshop {
-        Workshop::with_loader(build::busybox().await).await
+    async fn new() -> PackageFixture {
+        PackageFixture::with_loader(build::busybox().await).await
     }
 
-    async fn with_loader(loader: PathBuf) -> Workshop {
-        let workshop = Workshop { folder: tempfile::tempdir().unwrap(), loader };
+    async fn with_loader(loader: PathBuf) -> PackageFixture {
+        let workshop = PackageFixture { folder: tempfile::tempdir().unwrap(), loader };
         for version in ["1.0.0", "2.0.0"] {
             let file = workshop.path(&format!("kv-{version}"));
             fs::copy(build::go_kv(&format!("v{version}")).await, file).unwrap();
@@ -62,7 +62,7 @@ async fn inspect(image: &str) -> Value {
 
 #[tokio::test]
 async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
-    let (one, other) = (Workshop::new().await, Workshop::new().await);
+    let (one, other) = (PackageFixture::new().await, PackageFixture::new().await);
     let mut made = Vec::new();
     for workshop in [&one, &other] {
         let (layout, archive) = (workshop.text("layout"), workshop.text("image.tar"));
@@ -109,7 +109,7 @@ async fn an_image_is_the_same_wherever_it_is_made_and_whoever_looks_at_it() {
 
 #[tokio::test]
 async fn an_image_holds_its_plugins_for_every_server_and_loads_them_without_a_shell() {
-    let workshop = Workshop::with_loader(build::static_binary("vault-token-plugin").await).await;
+    let workshop = PackageFixture::with_loader(build::static_binary("vault-token-plugin").await).await;
     let layout = workshop.text("layout");
     workshop.package(&Program::new(BINARY), &["--layout", &layout]).await.success();
     let bundle = workshop.path("bundle");
@@ -135,11 +135,11 @@ async fn an_image_holds_its_plugins_for_every_server_and_loads_them_without_a_sh
     assert_eq!(fs::metadata(root.join("vault-token-plugin")).unwrap().permissions().mode() & 0o7777, 0o755);
 
     fs::create_dir_all(root.join("vault/plugins")).unwrap();
-    let loader = Program::new("/vault-token-plugin").root(&root);
+    let loader = Program::new("/vault-token-plugin").chroot(&root);
     let first = loader.run(["loader", "--output", "json"]).await.json();
-    assert_eq!(done(&first), ["placed", "placed"]);
+    assert_eq!(reported_outputs(&first), ["placed", "placed"]);
     let second = loader.run(["loader", "--output", "json"]).await.json();
-    assert_eq!(done(&second), ["kept", "kept"]);
+    assert_eq!(reported_outputs(&second), ["kept", "kept"]);
     for file in ["kv-1.0.0", "kv-2.0.0"] {
         let placed = root.join("vault/plugins").join(file);
         assert!(fs::read(&placed).unwrap() == fs::read(workshop.path(file)).unwrap());
@@ -150,7 +150,7 @@ async fn an_image_holds_its_plugins_for_every_server_and_loads_them_without_a_sh
 
 #[tokio::test]
 async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
-    let (workshop, registry) = (Workshop::new().await, Registry::start().await);
+    let (workshop, registry) = (PackageFixture::new().await, Registry::start().await);
     let image = format!("{}/team/kv", registry.address());
     let config = workshop.path("docker");
     fs::create_dir(&config).unwrap();
@@ -181,13 +181,13 @@ async fn an_image_goes_through_a_real_registry_whole_and_only_once() {
     tool("skopeo").await.run(copy).await.success();
     assert_eq!(inspect(&pulled).await["Digest"], report["image"]["digest"]);
 
-    let scan = SecretScan::new().secret("the password", Registry::PASSWORD);
-    scan.content("what was said", format!("{talk}{report}{again}{}", refused.stderr));
+    let scan = SecretScan::new().add_secret("the password", Registry::PASSWORD);
+    scan.assert_no_secret_in("what was said", format!("{talk}{report}{again}{}", refused.stderr));
 }
 
 #[tokio::test]
 async fn an_upgrade_takes_its_version_out_of_an_image() {
-    let (lab, workshop, registry) = (Lab::new().await, Workshop::new().await, Registry::start().await);
+    let (lab, workshop, registry) = (Lab::new().await, PackageFixture::new().await, Registry::start().await);
     let config = workshop.path("docker");
     fs::create_dir(&config).unwrap();
     log_in(&registry, &config).await;
@@ -201,7 +201,7 @@ async fn an_upgrade_takes_its_version_out_of_an_image() {
     let package = ["package", &first, &second, "--loader", &loader, "--sums", &sums];
     program.run([&package[..], &["--push", &image, "--layout", &layout]].concat()).await.success();
     let running = async || {
-        let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+        let mounts = lab.vault.request("GET", "sys/mounts", None).await.success();
         mounts["notes/"]["running_plugin_version"].as_str().unwrap().to_owned()
     };
 
@@ -240,7 +240,7 @@ fn largest(layout: &str) -> String {
 
 #[tokio::test]
 async fn several_platforms_are_one_image() {
-    let workshop = Workshop::new().await;
+    let workshop = PackageFixture::new().await;
     let foreign = if machine() == "amd64" { ("arm64", 183) } else { ("amd64", 62) };
     let folder = workshop.path(foreign.0);
     fs::create_dir(&folder).unwrap();
@@ -287,7 +287,7 @@ async fn log_in(registry: &Registry, config: &Path) {
     tool("skopeo").await.run_with_input(login, Registry::PASSWORD).await.success();
 }
 
-fn done(report: &Value) -> Vec<&str> {
+fn reported_outputs(report: &Value) -> Vec<&str> {
     report["plugins"].as_array().unwrap().iter().map(|plugin| plugin["did"].as_str().unwrap()).collect()
 }
 

@@ -4,24 +4,24 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use harness::{Fault, Load, Operation, Program, Recorder, Stream, build, eventually};
+use harness::{Fault, LoadGenerator, Operation, Program, RecordingProxy, Stream, build, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::accounts::Names;
 use crate::lab::{BINARY, Lab, NAME};
+use crate::token_accounting::TokenNames;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 fn next() -> String {
-    build::version_of_nines(VERSION)
+    build::highest_version(VERSION)
 }
 
 /// Our plugin on two mounts, and the description of its next version.
 async fn two_mounts() -> (Lab, PathBuf) {
-    let lab = Lab::registered(&["first", "second"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["first", "second"], "1h").await;
     let description = lab.description_of(
-        &build::next_release(BINARY.as_ref(), VERSION, lab.folder()),
+        &build::with_next_version(BINARY.as_ref(), VERSION, lab.folder()),
         &["first", "second"],
         "1h",
     );
@@ -39,8 +39,8 @@ fn events(stdout: &str) -> Vec<Value> {
 }
 
 /// What each mount is configured to run and runs.
-async fn versions(lab: &Lab, mounts: &[&str]) -> BTreeSet<String> {
-    let all = lab.vault.api("GET", "sys/mounts", None).await.success();
+async fn configured_and_running(lab: &Lab, mounts: &[&str]) -> BTreeSet<String> {
+    let all = lab.vault.request("GET", "sys/mounts", None).await.success();
     let text = |mount: &str, field: &str| all[format!("{mount}/")][field].as_str().unwrap().to_owned();
     let of = |mount: &&str| [text(mount, "plugin_version"), text(mount, "running_plugin_version")];
     mounts.iter().flat_map(of).collect()
@@ -52,7 +52,7 @@ fn only(version: &str) -> BTreeSet<String> {
 
 /// Everything that a run must not leave behind.
 async fn leftovers(lab: &Lab) -> Vec<String> {
-    let mounts = lab.vault.api("GET", "sys/mounts", None).await.success();
+    let mounts = lab.vault.request("GET", "sys/mounts", None).await.success();
     let mounts = mounts["data"].as_object().unwrap().keys().filter(|path| path.contains("canary"));
     let mut left: Vec<String> = mounts.cloned().collect();
     left.extend(catalog(lab).await.into_iter().filter(|entry| entry.contains("canary")));
@@ -61,7 +61,7 @@ async fn leftovers(lab: &Lab) -> Vec<String> {
 }
 
 async fn catalog(lab: &Lab) -> Vec<String> {
-    let listed = lab.vault.api("GET", "sys/plugins/catalog", None).await.success();
+    let listed = lab.vault.request("GET", "sys/plugins/catalog", None).await.success();
     let detailed = listed["data"]["detailed"].as_array().unwrap().clone();
     let own = detailed.iter().filter(|entry| entry["builtin"] == false);
     own.map(|entry| format!("{} {}", entry["name"].as_str().unwrap(), entry["version"].as_str().unwrap()))
@@ -79,26 +79,29 @@ fn files(lab: &Lab) -> Vec<String> {
 #[tokio::test]
 async fn upgrade_and_rollback_under_load_fail_no_request_and_lose_no_lease() {
     let (lab, file) = two_mounts().await;
-    let load = Load::on_server(&lab.vault, &lab.upstream, &["first", "second"]);
-    load.goes_on().await;
+    let load = LoadGenerator::on_server(&lab.vault, &lab.upstream, &["first", "second"]);
+    load.wait_progress().await;
 
     let done = lab.program.run(upgrade(&file)).await.success();
-    assert_eq!(versions(&lab, &["first", "second"]).await, only(&next()));
+    assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(&next()));
     assert_eq!(events(&done).last().unwrap()["event"], "finished", "{done}");
-    load.goes_on().await;
+    load.wait_progress().await;
     lab.program.run(["rollback", NAME, "--smoke", "creds/developer"]).await.success();
-    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
-    load.goes_on().await;
+    assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
+    load.wait_progress().await;
 
     let account = load.stop().await;
     account.assert_all_served();
-    let (mut leased, mut announced) = (Names::new(), Names::new());
+    let (mut leased, mut announced) = (TokenNames::new(), TokenNames::new());
     for mount in ["first", "second"] {
-        leased.extend(lab.leased(mount).await);
-        announced.extend(lab.announced(mount).await);
+        leased.extend(lab.leased_tokens(mount).await);
+        announced.extend(lab.wal_tokens(mount).await);
     }
-    let (live, on_record) = (lab.live(), &leased | &announced);
-    assert!(leased.is_superset(&lab.names(account.kept.values())), "what a client got and kept is leased");
+    let (live, on_record) = (lab.live_tokens(), &leased | &announced);
+    assert!(
+        leased.is_superset(&lab.token_names(account.open_leases.values())),
+        "what a client got and kept is leased"
+    );
     assert!(live.is_superset(&leased), "what is leased is live");
     // A request that the end of the old process has cut off may have announced a token and not asked for it.
     assert!(on_record.is_superset(&live), "every live token is on record");
@@ -152,7 +155,7 @@ async fn killed_after_every_step_under_a_pin_the_same_command_goes_on() {
     let lab = Lab::new().await;
     let pin = json!({"version": "v1.0.0"});
     go_kv_twice(&lab).await;
-    lab.vault.api("PUT", "sys/plugins/pins/secret/go-kv", Some(pin)).await.success();
+    lab.vault.request("PUT", "sys/plugins/pins/secret/go-kv", Some(pin)).await.success();
     kill_after_every_step(&lab, 12).await;
 }
 
@@ -163,7 +166,7 @@ async fn go_kv_twice(lab: &Lab) {
         let binary = binary.to_str().unwrap();
         let args = ["register", "--name", "go-kv", "--mount", mount, "--binary", binary];
         lab.program.run(args).await.success();
-        lab.vault.api("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
+        lab.vault.request("POST", &format!("{mount}/kept"), Some(json!({"a": "b"}))).await.success();
     }
 }
 
@@ -178,21 +181,21 @@ async fn kill_after_every_step(lab: &Lab, steps: usize) {
         kill_after(lab, &command, step).await;
         let output = lab.program.run(command).await;
         assert_eq!(output.code, Some(0), "after step {step}: {output:?}");
-        assert_eq!(running(lab).await, only("2.0.0"), "after step {step}");
+        assert_eq!(running_versions(lab).await, only("2.0.0"), "after step {step}");
         assert_eq!(leftovers(lab).await, Vec::<String>::new(), "after step {step}");
         for mount in ["first", "second"] {
-            let kept = lab.vault.api("GET", &format!("{mount}/kept"), None).await.success();
+            let kept = lab.vault.request("GET", &format!("{mount}/kept"), None).await.success();
             assert_eq!(kept["data"]["a"], "b", "after step {step}");
         }
         lab.program.run(["rollback", "--to", "1.0.0"]).await.success();
-        assert_eq!(running(lab).await, only("1.0.0"), "after step {step}");
+        assert_eq!(running_versions(lab).await, only("1.0.0"), "after step {step}");
         lab.program.run(["deregister", "go-kv", "--version", "2.0.0"]).await.success();
         assert_eq!(files(lab), ["go-kv-1.0.0"]);
     }
 }
 
-async fn running(lab: &Lab) -> BTreeSet<String> {
-    let all = lab.vault.api("GET", "sys/mounts", None).await.success();
+async fn running_versions(lab: &Lab) -> BTreeSet<String> {
+    let all = lab.vault.request("GET", "sys/mounts", None).await.success();
     let of = |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
     ["first", "second"].iter().map(of).collect()
 }
@@ -230,7 +233,7 @@ async fn a_version_that_fails_after_the_switch_is_undone_and_leaves_nothing() {
     assert_eq!(output.code, Some(4), "{output:?}");
     assert!(output.stderr.contains("Moved back to the version before: first/, second/"), "{output:?}");
     lab.upstream.heal();
-    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
     assert_eq!(leftovers(&lab).await, Vec::<String>::new());
     lab.read_credential("first").await;
@@ -245,7 +248,7 @@ async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
     assert_eq!(output.code, Some(1), "{output:?}");
     assert!(output.stderr.contains("could not prove vault-token-plugin-canary/"), "{}", output.stderr);
     assert_eq!(events(&output.stdout).last().unwrap()["event"], "failed");
-    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
     assert_eq!(leftovers(&lab).await, Vec::<String>::new());
 }
@@ -253,14 +256,14 @@ async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
 #[tokio::test]
 async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
     let (lab, file) = two_mounts().await;
-    let recorder = Recorder::before(lab.vault.address()).await;
+    let recorder = RecordingProxy::start(lab.vault.address()).await;
     let placed = lab.vault.plugin_directory().join(format!("{NAME}-{}", next()));
-    recorder.ambush("/v1/sys/plugins/reload/backend", move || fs::remove_file(placed).unwrap());
+    recorder.before_next_request("/v1/sys/plugins/reload/backend", move || fs::remove_file(placed).unwrap());
     let program = Program::new(BINARY).vault(&lab.vault).env("VAULT_ADDR", recorder.address());
     let output = program.run(upgrade(&file)).await;
     assert_eq!(output.code, Some(4), "{output:?}");
     assert!(output.stderr.contains("Moved back to the version before: first/, second/"), "{output:?}");
-    assert_eq!(versions(&lab, &["first", "second"]).await, only(VERSION));
+    assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!(leftovers(&lab).await, Vec::<String>::new());
     lab.read_credential("first").await;
 }
@@ -269,7 +272,7 @@ async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
 async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_before_anything_changes() {
     let (lab, _) = two_mounts().await;
     let (writes, there) = (lab.writes(), files(&lab));
-    let binary = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let binary = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let changed = |name: &str, change: &dyn Fn(&mut Vec<u8>)| {
         let mut content = fs::read(&binary).unwrap();
         change(&mut content);
@@ -278,9 +281,9 @@ async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_b
         fs::set_permissions(&path, executable()).unwrap();
         path
     };
-    let other_machine = changed("foreign", &|content| build::make_foreign(content));
+    let other_machine = changed("foreign", &|content| build::set_foreign_machine(content));
     let cut = changed("cut", &|content| content.truncate(1000));
-    let other_field = build::another_version(&binary, "max_ttl", "max_tll", lab.folder());
+    let other_field = build::with_patched_version(&binary, "max_ttl", "max_tll", lab.folder());
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     for (args, words) in [
         (vec![text(&other_machine)], "is built for"),
@@ -312,12 +315,12 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
     let binary = |number: usize| binaries[number].to_str().unwrap().to_owned();
     let first = ["register", "--name", "go-kv", "--mount", "notes", "--binary"].map(str::to_owned);
     lab.program.run(first.into_iter().chain([binary(0)])).await.success();
-    lab.vault.api("POST", "notes/kept", Some(json!({"a": "b"}))).await.success();
+    lab.vault.request("POST", "notes/kept", Some(json!({"a": "b"}))).await.success();
     for number in [1, 2] {
         let args = ["upgrade".to_owned(), binary(number), "--smoke".to_owned(), "kept".to_owned()];
         lab.program.run(args).await.success();
     }
-    assert_eq!(versions(&lab, &["notes"]).await, only("3.0.0"));
+    assert_eq!(configured_and_running(&lab, &["notes"]).await, only("3.0.0"));
     lab.program.run(["gc"]).await.success();
     assert_eq!(files(&lab), ["go-kv-2.0.0", "go-kv-3.0.0"]);
     assert_eq!(catalog(&lab).await, ["go-kv v2.0.0", "go-kv v3.0.0"]);
@@ -328,14 +331,14 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
     assert!(needed.stderr.contains("is still needed: notes/ runs it"), "{}", needed.stderr);
 
     lab.program.run(["rollback", "--smoke", "kept"]).await.success();
-    assert_eq!(versions(&lab, &["notes"]).await, only("2.0.0"));
+    assert_eq!(configured_and_running(&lab, &["notes"]).await, only("2.0.0"));
     let last = lab.program.run(["rollback"]).await;
     assert_eq!(last.code, Some(1), "{last:?}");
     assert!(last.stderr.contains("there is no version of go-kv before v2.0.0"), "{}", last.stderr);
     let older = lab.program.run(["upgrade".to_owned(), binary(0)]).await;
     assert!(older.stderr.contains("which is newer than 1.0.0"), "{}", older.stderr);
     lab.program.run(["upgrade".to_owned(), binary(0), "--allow-downgrade".to_owned()]).await.success();
-    let kept = lab.vault.api("GET", "notes/kept", None).await.success();
+    let kept = lab.vault.request("GET", "notes/kept", None).await.success();
     assert_eq!(kept["data"]["a"], "b");
 }
 
@@ -347,10 +350,10 @@ fn has_variable(pid: u32, line: &str) -> bool {
 
 #[tokio::test]
 async fn the_environment_of_the_running_plugin_is_not_forgotten() {
-    const LINES: [&str; 2] = ["ENGINE_PASSWORD=hunter2=a b", "ENGINE_MODE=strict"];
+    const ENV_LINES: [&str; 2] = ["ENGINE_PASSWORD=hunter2=a b", "ENGINE_MODE=strict"];
     let lab = Lab::new().await;
     let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
-    let register = ["register", "-f", file.to_str().unwrap(), "--env", LINES[0], "--env", LINES[1]];
+    let register = ["register", "-f", file.to_str().unwrap(), "--env", ENV_LINES[0], "--env", ENV_LINES[1]];
     lab.program.run(register).await.success();
     let running = async |lines: &[&str]| {
         eventually("the one process of the plugin has its environment", async || {
@@ -361,9 +364,9 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
         })
         .await;
     };
-    running(&LINES).await;
+    running(&ENV_LINES).await;
 
-    let next = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let next = next.to_str().unwrap();
     let output = lab.program.run(["upgrade", next, "--name", NAME, "--env", "ENGINE_MODE=lax"]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
@@ -371,13 +374,13 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
     for shown in [&output.stdout, &output.stderr] {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
-    running(&[LINES[0], "ENGINE_MODE=lax"]).await;
+    running(&[ENV_LINES[0], "ENGINE_MODE=lax"]).await;
 }
 
 /// The parent of such a process is another one than its server, and so all that the server had would be taken for the plugin's.
 #[tokio::test]
 async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let placed = lab.vault.plugin_directory().join(format!("{NAME}-{VERSION}"));
     let [hosted] = lab.vault.child_plugin_pids()[..] else { panic!("one process serves the mount") };
     let orphan = Program::new(&placed).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
@@ -385,7 +388,7 @@ async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken(
     kill_process(Pid::from_raw(hosted.cast_signed()).unwrap(), Signal::KILL).unwrap();
     lab.read_credential("custom").await;
 
-    let next = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let output = lab.program.run(["upgrade", next.to_str().unwrap(), "--name", NAME]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(!output.stderr.contains("SERVERS_SECRET"), "{}", output.stderr);
@@ -394,9 +397,9 @@ async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken(
 
 #[tokio::test]
 async fn where_the_environment_cannot_be_seen_that_is_said() {
-    let lab = Lab::registered(&["custom"], "1h").await;
+    let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     lab.kill_plugin().await;
-    let next = build::next_release(BINARY.as_ref(), VERSION, lab.folder());
+    let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
     let output = lab.program.run(["upgrade", next.to_str().unwrap(), "--name", NAME]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stderr.contains("--env"), "{}", output.stderr);

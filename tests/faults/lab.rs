@@ -7,14 +7,14 @@ use std::process::Command as Process;
 use std::sync::Arc;
 
 use harness::{
-    Account, Cluster, Gate, ImageArchive, ImageKind, Load, Output, PluginVolume, Product, Program, Transport,
-    Upstream, VaultPods, build, eventually,
+    Cluster, FaultyProxy, ImageArchive, ImageKind, LoadGenerator, LoadReport, Output, PluginVolume, Product,
+    Program, Transport, Upstream, VaultPods, build, eventually,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::hold;
-use crate::point::{Command, PodKind};
+use crate::fault_point::{Command, PodKind};
+use crate::paused_process;
 use crate::snapshot::Snapshot;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
@@ -26,18 +26,18 @@ pub(crate) const MOUNTS: [&str; 2] = ["first", "second"];
 pub(crate) const REPLICAS: usize = 3;
 
 /// The role that smoke tests read. Clients read `developer`.
-pub(crate) const TRIED: &str = "creds/trial";
+pub(crate) const SMOKE_PATH: &str = "creds/trial";
 
 /// An image with the program, for pods without a shell.
 const TOOL_IMAGE: &str = "localhost/vault-token-plugin:faults";
 
 /// The version after ours, of the same length.
-pub(crate) fn new() -> String {
-    build::version_of_nines(OLD)
+pub(crate) fn next_version() -> String {
+    build::highest_version(OLD)
 }
 
 /// The version before ours.
-pub(crate) fn zeroed() -> String {
+pub(crate) fn zero_version() -> String {
     OLD.chars().map(|sign| if sign.is_ascii_digit() { '0' } else { sign }).collect()
 }
 
@@ -46,10 +46,10 @@ pub(crate) struct Lab {
     pub(crate) kind: PodKind,
     pub(crate) pods: VaultPods,
     pub(crate) upstream: Arc<Upstream>,
-    pub(crate) gate: Gate,
+    pub(crate) gate: FaultyProxy,
     pub(crate) old: PathBuf,
     pub(crate) new: PathBuf,
-    pub(crate) zeroed: PathBuf,
+    pub(crate) zero: PathBuf,
     pub(crate) content_old: Vec<u8>,
     pub(crate) content_new: Vec<u8>,
     pub(crate) content_zeroed: Vec<u8>,
@@ -71,7 +71,7 @@ impl Lab {
             PodKind::Tls => pods.transport(Transport::Tls),
             PodKind::WithoutShell => {
                 let program = static_binary.clone();
-                cluster.import_once(TOOL_IMAGE, || ImageArchive::of_tool(TOOL_IMAGE, program)).await;
+                cluster.import_image_once(TOOL_IMAGE, || ImageArchive::of_program(TOOL_IMAGE, program)).await;
                 pods.image(ImageKind::WithoutShell)
             }
             PodKind::OpenBao => pods.product(Product::OpenBao),
@@ -80,9 +80,9 @@ impl Lab {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("api-key"), upstream.api_key()).unwrap();
         let old = stripped(&static_binary, folder.path());
-        let new = build::next_release(&old, OLD, folder.path());
-        let zeroed = build::another_version(&old, OLD, &zeroed(), folder.path());
-        let gate = Gate::open(cluster.kubeconfig(), folder.path()).await;
+        let new = build::with_next_version(&old, OLD, folder.path());
+        let zeroed = build::with_patched_version(&old, OLD, &zero_version(), folder.path());
+        let gate = FaultyProxy::start(cluster.kubeconfig(), folder.path()).await;
         let [content_old, content_new, content_zeroed] =
             [&old, &new, &zeroed].map(|file| fs::read(file).unwrap());
         let mut lab = Lab {
@@ -92,7 +92,7 @@ impl Lab {
             gate,
             old,
             new,
-            zeroed,
+            zero: zeroed,
             content_old,
             content_new,
             content_zeroed,
@@ -124,7 +124,7 @@ impl Lab {
 
     /// Runs our binary to its end.
     pub(crate) async fn run(&self, args: &[String]) -> Output {
-        hold::run(&self.program(), args, &self.log).await
+        paused_process::run(&self.program(), args, &self.log).await
     }
 
     /// What a person types.
@@ -135,13 +135,15 @@ impl Lab {
             Command::Upgrade => format!("upgrade -f {} --output json", file()),
             Command::UpgradeFromImage => {
                 let image = self.folder.path().join("image");
-                format!("upgrade {} --name {NAME} {pods} --smoke {TRIED} --output json", image.display())
+                format!("upgrade {} --name {NAME} {pods} --smoke {SMOKE_PATH} --output json", image.display())
             }
-            Command::Rollback => format!("rollback {NAME} --to {OLD} {pods} --smoke {TRIED} --output json"),
+            Command::Rollback => {
+                format!("rollback {NAME} --to {OLD} {pods} --smoke {SMOKE_PATH} --output json")
+            }
             Command::Register => format!("register -f {}", file()),
             Command::Reload => format!("reload --mount {} --mount {} {pods}", MOUNTS[0], MOUNTS[1]),
             Command::Gc => format!("gc {pods}"),
-            Command::Deregister => format!("deregister {NAME} --version {} {pods}", zeroed()),
+            Command::Deregister => format!("deregister {NAME} --version {} {pods}", zero_version()),
         };
         line.split(' ').map(str::to_owned).collect()
     }
@@ -159,7 +161,7 @@ impl Lab {
             format!(
                 "- path: {path}\n  write:\n    config: {{api_endpoint: \"{}\", api_key: {{file: ./api-key}}}}\n    \
                  roles/developer: {{permissions: read, ttl: 1h}}\n    roles/trial: {{permissions: read, ttl: 1h}}\n  \
-                 smoke: {{read: {TRIED}}}\n",
+                 smoke: {{read: {SMOKE_PATH}}}\n",
                 self.upstream.endpoint()
             )
         };
@@ -185,12 +187,12 @@ impl Lab {
         match command {
             // Only standbys that run another version than the active node are restarted.
             Command::Reload if self.kind == PodKind::OpenBao => {
-                self.bring(&new(), &self.new).await;
-                self.tune(&new()).await;
+                self.place_and_register(&next_version(), &self.new).await;
+                self.tune(&next_version()).await;
             }
             Command::Upgrade | Command::Register | Command::Reload => {}
             Command::UpgradeFromImage => {
-                let binary = self.folder.path().join(format!("{NAME}-{}", new()));
+                let binary = self.folder.path().join(format!("{NAME}-{}", next_version()));
                 fs::copy(&self.new, &binary).unwrap();
                 let layout = self.folder.path().join("image");
                 let _ = fs::remove_dir_all(&layout);
@@ -202,36 +204,36 @@ impl Lab {
                 assert_eq!(output.code, Some(0), "{output:?}");
             }
             Command::Rollback => {
-                self.bring(&new(), &self.new).await;
-                self.switch(&new()).await;
+                self.place_and_register(&next_version(), &self.new).await;
+                self.move_mounts(&next_version()).await;
             }
             Command::Gc | Command::Deregister => {
-                self.bring(&zeroed(), &self.zeroed).await;
-                self.bring(&new(), &self.new).await;
-                self.switch(&new()).await;
+                self.place_and_register(&zero_version(), &self.zero).await;
+                self.place_and_register(&next_version(), &self.new).await;
+                self.move_mounts(&next_version()).await;
             }
         }
     }
 
-    pub(crate) fn load(&self) -> Load {
-        Load::start(&self.pods, &self.upstream, &MOUNTS)
+    pub(crate) fn load(&self) -> LoadGenerator {
+        LoadGenerator::start(&self.pods, &self.upstream, &MOUNTS)
     }
 
     /// Asks the active Vault, and the next one if that is no longer active.
     pub(crate) async fn get(&self, path: &str) -> Value {
         eventually(&format!("an active Vault answers GET {path}"), async || {
-            let reply = self.pods.api(self.pods.active().await, "GET", path, None).await;
+            let reply = self.pods.request(self.pods.active().await, "GET", path, None).await;
             (reply.status < 300).then_some(reply.body)
         })
         .await
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, body: Option<Value>) -> Value {
-        self.pods.api(self.pods.active().await, method, path, body).await.success()
+        self.pods.request(self.pods.active().await, method, path, body).await.success()
     }
 
     async fn get_if_there(&self, path: &str) -> Option<Value> {
-        let reply = self.pods.api(self.pods.active().await, "GET", path, None).await;
+        let reply = self.pods.request(self.pods.active().await, "GET", path, None).await;
         (reply.status != 404).then(|| reply.success())
     }
 
@@ -247,7 +249,7 @@ impl Lab {
     /// What a node itself says that a mount runs.
     pub(crate) async fn running_on(&self, pod: &str, mount: &str) -> String {
         let mounts = eventually(&format!("{pod} answers"), async || {
-            let reply = self.pods.api(pod, "GET", "sys/mounts", None).await;
+            let reply = self.pods.request(pod, "GET", "sys/mounts", None).await;
             (reply.status == 200).then_some(reply.body)
         })
         .await;
@@ -256,18 +258,18 @@ impl Lab {
 
     /// Fails unless every lease in a client's hands is alive, and every live token is on record. Ends all leases. Returns the
     /// tokens that only the plugin's write-ahead log knows.
-    pub(crate) async fn settle(&self, account: &Account) -> BTreeSet<String> {
-        for (lease, token) in &account.kept {
+    pub(crate) async fn settle_leases(&self, account: &LoadReport) -> BTreeSet<String> {
+        for (lease, token) in &account.open_leases {
             let lookup = Some(json!({"lease_id": lease}));
-            let reply = self.pods.api(self.pods.active().await, "PUT", "sys/leases/lookup", lookup).await;
+            let reply = self.pods.request(self.pods.active().await, "PUT", "sys/leases/lookup", lookup).await;
             assert_eq!(reply.status, 200, "a lease is lost: {}", reply.body);
-            assert!(self.upstream.takes(token), "the token of a living lease is revoked");
+            assert!(self.upstream.accepts(token), "the token of a living lease is revoked");
         }
         for mount in MOUNTS {
             self.send("PUT", &format!("sys/leases/revoke-prefix/{mount}/creds"), None).await;
         }
         let announced: BTreeSet<String> =
-            self.announced().await.into_iter().map(|(_, _, name)| name).collect();
+            self.wal_entries().await.into_iter().map(|(_, _, name)| name).collect();
         let live: BTreeSet<String> = self.upstream.live().into_iter().map(|issued| issued.name).collect();
         let unknown: Vec<&String> = live.difference(&announced).collect();
         assert!(
@@ -279,12 +281,12 @@ impl Lab {
     }
 
     /// Entries of the plugin's write-ahead log: storage path, entry, and name of the token.
-    pub(crate) async fn announced(&self) -> Vec<(String, Value, String)> {
+    pub(crate) async fn wal_entries(&self) -> Vec<(String, Value, String)> {
         let mut found = Vec::new();
         for mount in MOUNTS {
             let uuid = self.get(&format!("sys/mounts/{mount}")).await["data"]["uuid"].clone();
             let log = format!("sys/raw/logical/{}/wal", uuid.as_str().unwrap());
-            let listed = self.pods.api(self.pods.active().await, "LIST", &log, None).await;
+            let listed = self.pods.request(self.pods.active().await, "LIST", &log, None).await;
             for key in listed.body["data"]["keys"].as_array().into_iter().flatten() {
                 let path = format!("{log}/{}", key.as_str().unwrap());
                 // It may be done between the list and this.
@@ -301,7 +303,7 @@ impl Lab {
     /// Restores the initial state without the program under test.
     pub(crate) async fn reset(&self) {
         self.upstream.heal();
-        self.pods.wait_whole().await;
+        self.pods.wait_all_ready().await;
         if self.pinned().await.is_some() {
             self.send("DELETE", &format!("sys/plugins/pins/secret/{NAME}"), None).await;
         }
@@ -312,7 +314,7 @@ impl Lab {
                 self.send("DELETE", &format!("sys/mounts/{path}"), None).await;
             }
         }
-        self.switch(OLD).await;
+        self.move_mounts(OLD).await;
         self.write_role().await;
         let catalog = self.get("sys/plugins/catalog").await;
         for entry in catalog["data"]["detailed"].as_array().unwrap() {
@@ -338,7 +340,7 @@ impl Lab {
     }
 
     /// Has all mounts run a version.
-    pub(crate) async fn switch(&self, version: &str) {
+    pub(crate) async fn move_mounts(&self, version: &str) {
         self.tune(version).await;
         self.send("PUT", "sys/plugins/reload/backend", Some(json!({"mounts": MOUNTS}))).await;
         if self.kind == PodKind::OpenBao {
@@ -360,7 +362,7 @@ impl Lab {
                 || self.running_on(&pod, MOUNTS[1]).await != format!("v{version}")
             {
                 self.pods.delete(&pod).await;
-                self.pods.wait_whole().await;
+                self.pods.wait_all_ready().await;
             }
         }
     }
@@ -374,10 +376,10 @@ impl Lab {
     }
 
     /// Places a version everywhere and registers it.
-    pub(crate) async fn bring(&self, version: &str, binary: &Path) {
+    pub(crate) async fn place_and_register(&self, version: &str, binary: &Path) {
         let file = format!("{NAME}-{version}");
         for pod in self.pods.names() {
-            self.pods.place(pod, binary, &file).await;
+            self.pods.copy_to_plugin_directory(pod, binary, &file).await;
         }
         self.register(version, &file, binary).await;
     }

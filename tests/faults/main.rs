@@ -5,16 +5,16 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 #![expect(clippy::print_stdout, reason = "the list with its results is what this program is for")]
 
-mod evidence;
-mod exits;
-mod hold;
-mod judge;
+mod allowed_exits;
+mod assertions;
+mod failure_logs;
+mod fault_point;
 mod lab;
-mod order;
-mod point;
+mod paused_process;
 mod progress;
 mod results;
 mod run;
+mod schedule;
 mod snapshot;
 
 use std::path::Path;
@@ -26,10 +26,10 @@ use tokio::sync::Mutex;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
+use crate::fault_point::FaultPoint;
 use crate::lab::Lab;
-use crate::point::FaultPoint;
-use crate::results::{Entry, MOST_VOIDS, Recorded, Results};
-use crate::run::Shown;
+use crate::results::{FaultResult, MAX_VOID_RUNS, ResultEntry, Results};
+use crate::run::FaultOutcome;
 
 const USAGE: &str = "\
 Usage: cargo test --test faults -- [--record] [--list | --all | --for SECONDS | FILTER...]
@@ -44,10 +44,10 @@ Runs faults on a real Kubernetes, needs root. Without an argument: those that ar
 ";
 
 /// After so long no further fault is begun when nothing was asked for.
-const TURN: Duration = Duration::from_secs(45);
+const DEFAULT_BUDGET: Duration = Duration::from_secs(45);
 
 /// The longest fault, with twenty moves or a pod that is waited for, takes less on a busy machine.
-const LONGEST: Duration = Duration::from_secs(900);
+const FAULT_TIMEOUT: Duration = Duration::from_secs(900);
 
 fn main() -> ExitCode {
     let mut args: Vec<String> = std::env::args().skip(1).collect();
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         print!("{USAGE}");
         return ExitCode::SUCCESS;
     }
-    let (all, mut results) = (point::all(), Results::read());
+    let (all, mut results) = (fault_point::all(), Results::read());
     let record = args.iter().any(|arg| arg == "--record");
     args.retain(|arg| arg != "--record");
     if args == ["--list"] {
@@ -67,10 +67,10 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let names: Vec<String> = all.iter().map(ToString::to_string).collect();
-    let commit = order::commit();
-    let in_turn = order::in_turn(&all, &results, &commit);
+    let commit = schedule::commit();
+    let in_turn = schedule::next_points(&all, &results, &commit);
     let (points, time) = match args.as_slice() {
-        [] => (in_turn, Some(TURN)),
+        [] => (in_turn, Some(DEFAULT_BUDGET)),
         [option, seconds] if option == "--for" => {
             (in_turn, Some(Duration::from_secs(seconds.parse().expect("--for takes seconds"))))
         }
@@ -88,16 +88,16 @@ fn main() -> ExitCode {
             (points, None)
         }
     };
-    evidence::watch_panics();
-    progress::watch();
+    failure_logs::install_panic_hook();
+    progress::spawn_heartbeat();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let keep = |name: &str, entry: Entry| {
+    let keep = |name: &str, entry: ResultEntry| {
         results.set(name, entry);
         if record {
             results.write(&names);
         }
     };
-    let voids = |name: &str| Results::read().voids(name);
+    let voids = |name: &str| Results::read().void_runs(name);
     let failed = runtime.block_on(LocalSet::new().run_until(run_all(&points, time, &commit, voids, keep)));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -108,7 +108,7 @@ async fn run_all(
     turn: Option<Duration>,
     commit: &str,
     voids_before: impl Fn(&str) -> u32,
-    mut keep: impl FnMut(&str, Entry),
+    mut keep: impl FnMut(&str, ResultEntry),
 ) -> usize {
     let started = Instant::now();
     let mut lab = None;
@@ -121,20 +121,20 @@ async fn run_all(
         let name = point.to_string();
         let mut entry = run_once(&mut lab, point, commit, voids_before(&name)).await;
         // Only a void run is repeated, never a failed one.
-        while let Recorded::Void(times) = entry.result
-            && times < MOST_VOIDS
+        while let FaultResult::Void(times) = entry.result
+            && times < MAX_VOID_RUNS
         {
             entry = run_once(&mut lab, point, commit, times).await;
         }
         match entry.result {
-            Recorded::Held => {}
-            Recorded::Failed => failed += 1,
-            Recorded::Void(_) => void += 1,
+            FaultResult::Held => {}
+            FaultResult::Failed => failed += 1,
+            FaultResult::Void(_) => void += 1,
         }
         keep(&name, entry);
     }
     println!(
-        "{done} of {} faults run, {failed} failed, {void} void {MOST_VOIDS} times in a row, {:.0} s",
+        "{done} of {} faults run, {failed} failed, {void} void {MAX_VOID_RUNS} times in a row, {:.0} s",
         points.len(),
         started.elapsed().as_secs_f64()
     );
@@ -142,10 +142,15 @@ async fn run_all(
 }
 
 /// Runs a fault, on the pods of the one before if they are of its kind, and prints its result.
-async fn run_once(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, commit: &str, voids: u32) -> Entry {
+async fn run_once(
+    lab: &mut Option<Arc<Mutex<Lab>>>,
+    point: FaultPoint,
+    commit: &str,
+    voids: u32,
+) -> ResultEntry {
     let name = point.to_string();
     progress::begin(&name);
-    let folder = evidence::folder(&name);
+    let folder = failure_logs::fresh_log_folder(&name);
     let log = folder.join("program.log");
     if let Some(there) = lab.take() {
         // Delete the pods of another kind before new ones start.
@@ -159,7 +164,7 @@ async fn run_once(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, commit: 
     };
     let ended = match (ended, lab.clone()) {
         (Ok(()), Some(lab)) => {
-            within(LONGEST, async move {
+            run_with_timeout(FAULT_TIMEOUT, async move {
                 let mut lab = lab.lock_owned().await;
                 lab.log = log;
                 run::run(&mut lab, point).await
@@ -168,35 +173,35 @@ async fn run_once(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, commit: 
         }
         (ended, _) => Err(ended.err().unwrap_or_default()),
     };
-    let entry = |result, shown: Option<&Shown>| Entry {
+    let entry = |result, shown: Option<&FaultOutcome>| ResultEntry {
         result,
         commit: commit.to_owned(),
         failed_requests: shown.map_or(0, |shown| shown.failed_requests),
-        longest_ms: shown.map_or(0, |shown| shown.longest.as_millis()),
+        longest_ms: shown.map_or(0, |shown| shown.max_latency.as_millis()),
     };
     match ended {
         Ok(shown) => {
-            if point.spends_the_pods() {
+            if point.changes_pod_count() {
                 *lab = None;
             }
             match &shown.void {
                 None => {
                     // Logs are only kept for failures.
                     let _ = std::fs::remove_dir_all(&folder);
-                    progress::end(&format!("held   {name}: {}", shown.said));
-                    entry(Recorded::Held, Some(&shown))
+                    progress::end(&format!("held   {name}: {}", shown.summary));
+                    entry(FaultResult::Held, Some(&shown))
                 }
                 Some(why) => {
-                    progress::end(&format!("void   {name}: {why}; {}", shown.said));
-                    entry(Recorded::Void(voids + 1), Some(&shown))
+                    progress::end(&format!("void   {name}: {why}; {}", shown.summary));
+                    entry(FaultResult::Void(voids + 1), Some(&shown))
                 }
             }
         }
         Err(why) => {
-            keep_evidence(lab, &folder).await;
+            save_failure_logs(lab, &folder).await;
             *lab = None;
             progress::end(&format!("FAILED {name}: {why}\n       logs are in {}", folder.display()));
-            entry(Recorded::Failed, None)
+            entry(FaultResult::Failed, None)
         }
     }
 }
@@ -204,19 +209,22 @@ async fn run_once(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, commit: 
 async fn start(lab: &mut Option<Arc<Mutex<Lab>>>, point: FaultPoint, log: &Path) -> Result<(), String> {
     progress::step("starting three pods");
     let log = log.to_owned();
-    let started = within(LONGEST, async move { Lab::start(point.pods, log).await }).await?;
+    let started = run_with_timeout(FAULT_TIMEOUT, async move { Lab::start(point.pods, log).await }).await?;
     *lab = Some(Arc::new(Mutex::new(started)));
     Ok(())
 }
 
 /// Runs work in its own task, so that a panic does not stop the other faults.
-async fn within<T: 'static>(time: Duration, work: impl Future<Output = T> + 'static) -> Result<T, String> {
+async fn run_with_timeout<T: 'static>(
+    time: Duration,
+    work: impl Future<Output = T> + 'static,
+) -> Result<T, String> {
     let mut task = tokio::task::spawn_local(work);
     match timeout(time, &mut task).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error
             .try_into_panic()
-            .map_or_else(|error| error.to_string(), |panic| evidence::of_panic(&*panic))),
+            .map_or_else(|error| error.to_string(), |panic| failure_logs::panic_text(&*panic))),
         Err(_) => {
             task.abort();
             // Aborting it stops its clients and programs.
@@ -226,9 +234,9 @@ async fn within<T: 'static>(time: Duration, work: impl Future<Output = T> + 'sta
     }
 }
 
-async fn keep_evidence(lab: &Option<Arc<Mutex<Lab>>>, folder: &Path) {
+async fn save_failure_logs(lab: &Option<Arc<Mutex<Lab>>>, folder: &Path) {
     if let Some(lab) = lab {
         progress::step("keeping the logs of the pods");
-        evidence::keep(&*lab.lock().await, folder).await;
+        failure_logs::save_pod_logs(&*lab.lock().await, folder).await;
     }
 }

@@ -5,24 +5,25 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Nothing is silent for longer.
-const SILENCE: Duration = Duration::from_secs(20);
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(20);
 
-struct State {
+struct ProgressState {
     name: String,
     step: String,
     started: Instant,
     said: Instant,
 }
 
-static STATE: Mutex<Option<State>> = Mutex::new(None);
+static STATE: Mutex<Option<ProgressState>> = Mutex::new(None);
 
 /// Has a sign of life printed whenever it was silent for too long.
-pub(crate) fn watch() {
+pub(crate) fn spawn_heartbeat() {
     thread::spawn(|| {
         loop {
             thread::sleep(Duration::from_secs(1));
             let mut state = lock();
-            let Some(state) = state.as_mut().filter(|state| state.said.elapsed() >= SILENCE) else {
+            let Some(state) = state.as_mut().filter(|state| state.said.elapsed() >= HEARTBEAT_INTERVAL)
+            else {
                 continue;
             };
             state.said = Instant::now();
@@ -35,7 +36,8 @@ pub(crate) fn watch() {
 pub(crate) fn begin(name: &str) {
     println!("start  {name}");
     let now = Instant::now();
-    *lock() = Some(State { name: name.to_owned(), step: "preparing".to_owned(), started: now, said: now });
+    *lock() =
+        Some(ProgressState { name: name.to_owned(), step: "preparing".to_owned(), started: now, said: now });
 }
 
 /// What it is at, for the sign of life.
@@ -53,6 +55,6 @@ pub(crate) fn end(result: &str) {
     println!("{result} ({seconds:.1} s)");
 }
 
-fn lock() -> MutexGuard<'static, Option<State>> {
+fn lock() -> MutexGuard<'static, Option<ProgressState>> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }

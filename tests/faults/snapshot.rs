@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::lab::{Lab, MOUNTS, NAME, OLD, REPLICAS, new, zeroed};
+use crate::lab::{Lab, MOUNTS, NAME, OLD, REPLICAS, next_version, zero_version};
 
 /// What the servers say and what lies on their nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub(crate) struct Snapshot {
     catalog: BTreeSet<String>,
     pinned: Option<String>,
     /// Pod and name of each file, and which build it is.
-    files: BTreeMap<(String, String), Build>,
+    files: BTreeMap<(String, String), BinaryBuild>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,7 +27,7 @@ struct Versions {
 
 /// Whose content a file has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Build {
+enum BinaryBuild {
     Zeroed,
     Old,
     New,
@@ -60,7 +60,7 @@ impl Snapshot {
                 let name = file.file_name().into_string().unwrap();
                 // A copy that outlives its killed command may rename or remove it meanwhile.
                 let content = fs::read(file.path()).unwrap_or_default();
-                snapshot.files.insert((pod.to_owned(), name), Build::of(lab, &content));
+                snapshot.files.insert((pod.to_owned(), name), BinaryBuild::of(lab, &content));
             }
         }
         snapshot
@@ -78,7 +78,7 @@ impl Snapshot {
         match step["step"].as_str().unwrap() {
             "place_binary" => {
                 for node in texts("nodes") {
-                    self.place(&node, &text("file"));
+                    self.add_file(&node, &text("file"));
                 }
             }
             "register_version" => {
@@ -118,12 +118,12 @@ impl Snapshot {
     }
 
     /// The file of a version on a node that has got it meanwhile.
-    pub(crate) fn place(&mut self, node: &str, file: &str) {
+    pub(crate) fn add_file(&mut self, node: &str, file: &str) {
         let build = match file.strip_prefix(&format!("{NAME}-")) {
-            Some(version) if version == OLD => Build::Old,
-            Some(version) if version == new() => Build::New,
-            Some(version) if version == zeroed() => Build::Zeroed,
-            _ => Build::Other,
+            Some(version) if version == OLD => BinaryBuild::Old,
+            Some(version) if version == next_version() => BinaryBuild::New,
+            Some(version) if version == zero_version() => BinaryBuild::Zeroed,
+            _ => BinaryBuild::Other,
         };
         self.files.insert((node.to_owned(), file.to_owned()), build);
     }
@@ -154,7 +154,7 @@ impl Snapshot {
         for (number, pod) in lab.pods.names().into_iter().enumerate() {
             let is_added = number >= REPLICAS;
             for has in versions.iter().filter(|has| !is_added || *has == version) {
-                goal.place(pod, &format!("{NAME}-{has}"));
+                goal.add_file(pod, &format!("{NAME}-{has}"));
             }
         }
         goal
@@ -224,16 +224,16 @@ impl Difference {
     }
 }
 
-impl Build {
-    fn of(lab: &Lab, content: &[u8]) -> Build {
+impl BinaryBuild {
+    fn of(lab: &Lab, content: &[u8]) -> BinaryBuild {
         let builds = [
-            (&lab.content_zeroed, Build::Zeroed),
-            (&lab.content_old, Build::Old),
-            (&lab.content_new, Build::New),
+            (&lab.content_zeroed, BinaryBuild::Zeroed),
+            (&lab.content_old, BinaryBuild::Old),
+            (&lab.content_new, BinaryBuild::New),
         ];
         builds
             .into_iter()
             .find(|(known, _)| known.as_slice() == content)
-            .map_or(Build::Other, |(_, build)| build)
+            .map_or(BinaryBuild::Other, |(_, build)| build)
     }
 }

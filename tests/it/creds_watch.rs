@@ -7,12 +7,13 @@ use harness::{Output, SecretScan, eventually};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::lab::{Lab, PATH};
+use crate::lab::{CREDENTIAL_PATH, Lab};
 
 #[tokio::test]
 async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines() {
-    let lab = Lab::mounted("3s", "4s").await;
-    let watch = lab.program.start(["creds", "watch", PATH, "--file", "now=token", "--output", "json"]);
+    let lab = Lab::with_mounted_plugin("3s", "4s").await;
+    let watch =
+        lab.program.start(["creds", "watch", CREDENTIAL_PATH, "--file", "now=token", "--output", "json"]);
     let first = lab.text("now").await;
     assert_eq!(fs::metadata(lab.file("now")).unwrap().permissions().mode() & 0o777, 0o600);
     let second = eventually("another credential", async || {
@@ -34,16 +35,18 @@ async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines(
     assert!(names.contains(&"renewed"), "{names:?}");
     assert_eq!(events[0]["schema_version"], 1);
     assert!(events.iter().any(|event| event["why"] == "end_of_lease"), "{stdout}");
-    let scan = SecretScan::new().secret("the first token", first).secret("the second token", second);
-    scan.content("stdout", stdout);
-    scan.content("stderr", stderr.as_bytes());
+    let scan = SecretScan::new().add_secret("the first token", first).add_secret("the second token", second);
+    scan.assert_no_secret_in("stdout", stdout);
+    scan.assert_no_secret_in("stderr", stderr.as_bytes());
 }
 
 #[tokio::test]
 async fn a_file_that_cannot_be_written_ends_it_and_leaves_no_lease() {
-    let lab = Lab::mounted("1h", "2h").await;
-    let output =
-        lab.program.run(["creds", "watch", PATH, "--file", "/nonexistent/directory/now=token"]).await;
+    let lab = Lab::with_mounted_plugin("1h", "2h").await;
+    let output = lab
+        .program
+        .run(["creds", "watch", CREDENTIAL_PATH, "--file", "/nonexistent/directory/now=token"])
+        .await;
     assert_eq!(output.code, Some(1), "{}", output.stderr);
     assert!(output.stderr.contains("/nonexistent/directory/now"), "{}", output.stderr);
     assert_eq!(lab.upstream.issued().len(), 1);

@@ -10,36 +10,36 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::dev_command::DevCommand;
-use crate::lab::{BINARY, ask, assert_seen, client, redacted, script};
+use crate::lab::{BINARY, assert_snapshot, client, executable_script, redact, send_raw};
 
 #[tokio::test]
 async fn the_first_minute_looks_like_this() {
-    let newcomer = Newcomer::new("target/debug", "");
+    let newcomer = FreshUser::new("target/debug", "");
     let dev = newcomer.dev().await;
-    let shown = redacted(&dev.shown, &[]);
-    assert_seen("dev", &shown);
-    let output = dev.program.end(Signal::INT).await;
+    let shown = redact(&dev.shown, &[]);
+    assert_snapshot("dev", &shown);
+    let output = dev.program.signal_and_wait(Signal::INT).await;
     assert_eq!(output.code, Some(0));
-    assert_seen("dev, standard error", &redacted(&output.stderr, &[]));
+    assert_snapshot("dev, standard error", &redact(&output.stderr, &[]));
     let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
-    assert!(redacted(&readme, &[]).contains(&shown), "README.md shows something else in the first minute");
+    assert!(redact(&readme, &[]).contains(&shown), "README.md shows something else in the first minute");
 }
 
 #[tokio::test]
 async fn what_it_prints_can_be_pasted_into_a_shell_that_has_only_coreutils() {
-    let newcomer = Newcomer::new("target/debug", "");
+    let newcomer = FreshUser::new("target/debug", "");
     newcomer.dev().await.assert_can_be_pasted("target/debug/vault-token-plugin").await;
 }
 
 #[tokio::test]
 async fn a_path_with_blanks_and_quotes_can_be_pasted() {
-    let newcomer = Newcomer::new("ann's tools", "");
+    let newcomer = FreshUser::new("ann's tools", "");
     newcomer.dev().await.assert_can_be_pasted(r"'ann'\''s tools/vault-token-plugin'").await;
 }
 
 #[tokio::test]
 async fn a_program_in_path_is_called_by_its_name() {
-    let newcomer = Newcomer::new("bin", "bin");
+    let newcomer = FreshUser::new("bin", "bin");
     let dev = newcomer.dev().await;
     assert!(dev.shown.contains("Paste into another terminal:"), "{}", dev.shown);
     dev.assert_can_be_pasted("vault-token-plugin").await;
@@ -47,7 +47,7 @@ async fn a_program_in_path_is_called_by_its_name() {
 
 #[tokio::test]
 async fn variables_that_lead_to_another_server_are_unset_first() {
-    let mut newcomer = Newcomer::new("target/debug", "");
+    let mut newcomer = FreshUser::new("target/debug", "");
     for (variable, value) in [("BAO_ADDR", "http://127.0.0.1:1"), ("BAO_TOKEN", "another")] {
         newcomer.program = newcomer.program.env(variable, value);
         newcomer.environment.push((variable, value.to_owned()));
@@ -76,18 +76,18 @@ async fn the_official_client_is_mentioned_only_if_there_is_one() {
 }
 
 /// A user with few programs in `PATH`, and our program in a folder below the working directory.
-struct Newcomer {
+struct FreshUser {
     program: Program,
     environment: Vec<(&'static str, String)>,
     _coreutils: TempDir,
 }
 
-/// What [`Newcomer`]s have in `PATH`.
+/// What [`FreshUser`]s have in `PATH`.
 const COREUTILS: [&str; 6] = ["cat", "env", "ls", "mkdir", "rm", "sleep"];
 
-impl Newcomer {
+impl FreshUser {
     /// `folder`, which holds the program, and `in_path` are below the working directory.
-    fn new(folder: &str, in_path: &str) -> Newcomer {
+    fn new(folder: &str, in_path: &str) -> FreshUser {
         let coreutils = tempfile::tempdir().unwrap();
         for name in COREUTILS {
             symlink(Path::new("/usr/bin").join(name), coreutils.path().join(name)).unwrap();
@@ -96,31 +96,31 @@ impl Newcomer {
         let program = Program::new(Path::new(folder).join("vault-token-plugin"));
         let folder = program.home().join(folder);
         fs::create_dir_all(&folder).unwrap();
-        script(&folder, "vault-token-plugin", fs::read(BINARY).unwrap());
+        executable_script(&folder, "vault-token-plugin", fs::read(BINARY).unwrap());
         let mut path = coreutils.path().display().to_string();
         if !in_path.is_empty() {
             path = format!("{path}:{}", program.home().join(in_path).display());
         }
         let program = program.env("PATH", &path);
-        Newcomer { program, environment: vec![("PATH", path)], _coreutils: coreutils }
+        FreshUser { program, environment: vec![("PATH", path)], _coreutils: coreutils }
     }
 
     /// Starts `dev`, and reads what it shows.
-    async fn dev(&self) -> NewcomersDev<'_> {
+    async fn dev(&self) -> FreshUserDev<'_> {
         let mut program = self.program.start(["dev", "--listen", "127.0.0.1:0"]);
         program.wait_for(Stream::Stdout, "Ctrl-C").await;
-        let shown = program.so_far(Stream::Stdout);
-        NewcomersDev { newcomer: self, program, shown }
+        let shown = program.output_so_far(Stream::Stdout);
+        FreshUserDev { user: self, program, shown }
     }
 }
 
-struct NewcomersDev<'a> {
-    newcomer: &'a Newcomer,
+struct FreshUserDev<'a> {
+    user: &'a FreshUser,
     program: RunningProgram,
     shown: String,
 }
 
-impl NewcomersDev<'_> {
+impl FreshUserDev<'_> {
     /// Pastes the commands that were shown, which start our program as `program`, into a shell in the same directory.
     async fn assert_can_be_pasted(&self, program: &str) {
         let commands: Vec<&str> = self.shown.lines().filter(|line| line.starts_with("  ")).collect();
@@ -129,9 +129,9 @@ impl NewcomersDev<'_> {
             "{commands:#?}"
         );
         // Its own working directory is another one.
-        let folder = self.newcomer.program.home().to_str().unwrap();
+        let folder = self.user.program.home().to_str().unwrap();
         let mut shell = Program::new("/bin/sh");
-        for (name, value) in &self.newcomer.environment {
+        for (name, value) in &self.user.environment {
             shell = shell.env(*name, value);
         }
         let pasted = commands.join("\n") + "\n";
@@ -149,12 +149,12 @@ async fn an_interrupt_and_a_termination_leave_nothing_behind() {
         let command = DevCommand::new();
         let dev = command.start(&[]).await;
         assert_eq!(dev.ready["schema_version"], 1);
-        assert_eq!(command.plugins().len(), 1);
+        assert_eq!(command.plugin_pids().len(), 1);
         dev.client().run(["creds", "get", "custom/creds/developer"]).await.success();
-        let (code, said) = dev.end(signal).await;
+        let (code, said) = dev.signal_and_wait(signal).await;
         assert_eq!(code, Some(0), "{said}");
-        assert_eq!(command.plugins(), []);
-        assert_eq!(command.left(), [""; 0]);
+        assert_eq!(command.plugin_pids(), []);
+        assert_eq!(command.leftovers(), [""; 0]);
     }
 }
 
@@ -162,14 +162,14 @@ async fn an_interrupt_and_a_termination_leave_nothing_behind() {
 async fn a_killed_host_takes_its_plugin_with_it() {
     let command = DevCommand::new();
     let dev = command.start(&[]).await;
-    assert_eq!(dev.end(Signal::KILL).await.0, None);
-    eventually("the plugin is gone", async || command.plugins().is_empty().then_some(())).await;
+    assert_eq!(dev.signal_and_wait(Signal::KILL).await.0, None);
+    eventually("the plugin is gone", async || command.plugin_pids().is_empty().then_some(())).await;
 }
 
 #[tokio::test]
 async fn an_auth_method_is_refused_with_the_way_it_goes() {
     let command = DevCommand::new();
-    let doorman = build::example_of_this_build("doorman");
+    let doorman = build::prebuilt_example("doorman");
     let refused = command.run(&["--plugin", doorman.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("is an auth method, and `dev` works on secrets engines"), "{refused:?}");
@@ -180,16 +180,19 @@ async fn an_auth_method_is_refused_with_the_way_it_goes() {
 async fn a_command_finds_the_host_in_its_environment_and_its_exit_code_is_passed_on() {
     let command = DevCommand::new();
     let show = "echo \"$VAULT_ADDR $VAULT_TOKEN\"; echo problem >&2; exit 7";
-    assert_seen("dev -- COMMAND", &command.seen(&command.run(&["-q", "--", "sh", "-c", show]).await));
+    assert_snapshot(
+        "dev -- COMMAND",
+        &command.snapshot_text(&command.run(&["-q", "--", "sh", "-c", show]).await),
+    );
     let get =
         command.run(&["-q", "--", BINARY, "creds", "get", "custom/creds/developer", "--field", "token"]);
     assert!(get.await.success().starts_with("tok_"));
     assert_eq!(command.run(&["-q", "--", "sh", "-c", "kill -TERM $$"]).await.code, Some(143));
-    assert_seen(
+    assert_snapshot(
         "dev -- a command that is missing",
-        &command.seen(&command.run(&["-q", "--", "./missing"]).await),
+        &command.snapshot_text(&command.run(&["-q", "--", "./missing"]).await),
     );
-    assert_eq!(command.left(), [""; 0]);
+    assert_eq!(command.leftovers(), [""; 0]);
 }
 
 #[tokio::test]
@@ -199,24 +202,30 @@ async fn two_of_them_run_at_once_but_not_at_one_address() {
     let second = DevCommand::new().start(&[]).await;
     assert_ne!(first.field("address"), second.field("address"));
     let address = first.field("address").trim_start_matches("http://").to_owned();
-    assert_seen("dev at a taken address", &command.seen(&command.run(&["--listen", &address]).await));
+    assert_snapshot(
+        "dev at a taken address",
+        &command.snapshot_text(&command.run(&["--listen", &address]).await),
+    );
 }
 
 #[tokio::test]
 async fn a_plugin_that_does_not_work_is_told_before_anything_else() {
     let command = DevCommand::new();
     let crashes = "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n";
-    script(command.program.home(), "crashes", crashes);
-    assert_seen("dev --plugin that crashes", &command.seen(&command.run(&["--plugin", "./crashes"]).await));
-    assert_seen(
+    executable_script(command.program.home(), "crashes", crashes);
+    assert_snapshot(
+        "dev --plugin that crashes",
+        &command.snapshot_text(&command.run(&["--plugin", "./crashes"]).await),
+    );
+    assert_snapshot(
         "dev --plugin that is missing",
-        &command.seen(&command.run(&["--plugin", "./missing"]).await),
+        &command.snapshot_text(&command.run(&["--plugin", "./missing"]).await),
     );
     let refused =
         command.run(&["--plugin", BINARY, "--arg", "serve", "--read", "creds/developer", "--", "true"]);
     let output = refused.await;
-    assert_seen("dev --read of what does not work", &command.seen(&output));
-    assert_eq!(command.left(), [""; 0]);
+    assert_snapshot("dev --read of what does not work", &command.snapshot_text(&output));
+    assert_eq!(command.leftovers(), [""; 0]);
 }
 
 #[tokio::test]
@@ -228,13 +237,13 @@ async fn what_was_kept_is_there_again_after_a_kill() {
     let client = dev.client();
     let got = client.run(["creds", "get", "custom/creds/developer", "--output", "json"]).await.json();
     let second = command.run(&["--listen", "127.0.0.1:0", "--data", data]).await;
-    assert_seen("dev --data of one that runs", &command.seen(&second));
-    dev.end(Signal::KILL).await;
+    assert_snapshot("dev --data of one that runs", &command.snapshot_text(&second));
+    dev.signal_and_wait(Signal::KILL).await;
 
     let dev = command.start(&["--data", data]).await;
     let lease = got["lease_id"].as_str().unwrap();
     dev.client().run(["creds", "revoke", lease]).await.success();
-    assert_eq!(dev.end(Signal::INT).await.0, Some(0));
+    assert_eq!(dev.signal_and_wait(Signal::INT).await.0, Some(0));
 }
 
 #[tokio::test]
@@ -252,7 +261,7 @@ async fn data_that_cannot_be_used_is_named_and_left_alone() {
     assert!(damaged.stderr.contains(kept.to_str().unwrap()), "{}", damaged.stderr);
     assert_eq!(fs::read(&kept).unwrap(), content);
     let unwritable = command.run(&["-q", "--data", "/proc/nowhere", "--", "true"]).await;
-    assert_seen("dev --data that cannot be written", &command.seen(&unwritable));
+    assert_snapshot("dev --data that cannot be written", &command.snapshot_text(&unwritable));
 }
 
 #[tokio::test]
@@ -260,7 +269,7 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
     let command = DevCommand::new();
     let plugin = command.program.home().join("engine");
     let replace = |content: &[u8]| {
-        fs::rename(script(command.program.home(), "engine.new", content), &plugin).unwrap();
+        fs::rename(executable_script(command.program.home(), "engine.new", content), &plugin).unwrap();
     };
     let mut binary = fs::read(BINARY).unwrap();
     replace(&binary);
@@ -275,7 +284,7 @@ async fn a_changed_binary_is_put_to_work_and_a_broken_one_is_not() {
     let config = ["status", "--output", "json"];
     let status = dev.client().run(config).await.json();
     assert_eq!(status["mounts"]["engine/"]["running_version"], format!("v{}", env!("CARGO_PKG_VERSION")));
-    assert_eq!(dev.end(Signal::INT).await.0, Some(0));
+    assert_eq!(dev.signal_and_wait(Signal::INT).await.0, Some(0));
 }
 
 #[tokio::test]
@@ -286,7 +295,7 @@ async fn a_go_engine_is_at_work_as_ours_is() {
     let args = ["--plugin", kv.to_str().unwrap(), "--name", "kv", "--mount", "one"];
     let dev = command.start(&[&args[..], &["--write", "app", "user=ann", "--read", "app"]].concat()).await;
     let client = client(dev.field("address"), dev.field("token"));
-    let ask = async |method, path: &str, body| ask(&client, method, path, body).await;
+    let ask = async |method, path: &str, body| send_raw(&client, method, path, body).await;
     let (status, read) = ask("GET", "one/app", Value::Null).await;
     assert_eq!((status, &read["data"]), (200, &json!({"user": "ann"})));
 
@@ -322,8 +331,8 @@ async fn a_go_engine_is_at_work_as_ours_is() {
     assert_ne!(deleted["data"]["metadata"]["deletion_time"], "");
     assert_eq!(ask("DELETE", "two/metadata/app", Value::Null).await.0, 204);
     assert_eq!(ask("LIST", "two/metadata", Value::Null).await.0, 404);
-    assert_eq!(dev.end(Signal::INT).await.0, Some(0));
-    assert_eq!(command.plugins(), []);
+    assert_eq!(dev.signal_and_wait(Signal::INT).await.0, Some(0));
+    assert_eq!(command.plugin_pids(), []);
 }
 
 #[tokio::test]
@@ -348,6 +357,6 @@ async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did()
     let old = command.run(&["--plugin", old.to_str().unwrap(), "--", "true"]).await;
     assert_eq!(old.code, Some(1));
     assert!(old.stderr.contains("rebuild it with vault/sdk 0.7 or later"), "{}", old.stderr);
-    assert_eq!(command.plugins(), []);
-    assert_eq!(command.left(), [""; 0]);
+    assert_eq!(command.plugin_pids(), []);
+    assert_eq!(command.leftovers(), [""; 0]);
 }

@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::lab::{BINARY, seen};
+use crate::lab::{BINARY, snapshot_text};
 
 /// How to start `dev`, and its temporary directory.
 pub(crate) struct DevCommand {
@@ -27,12 +27,12 @@ impl DevCommand {
         self.program.run([&["dev"], args].concat()).await
     }
 
-    pub(crate) fn seen(&self, output: &Output) -> String {
+    pub(crate) fn snapshot_text(&self, output: &Output) -> String {
         let own = [
             (self.scratch.path().display().to_string(), "<scratch>"),
             (self.program.home().display().to_string(), "<home>"),
         ];
-        seen(output, &own)
+        snapshot_text(output, &own)
     }
 
     /// Starts it, and waits until the plugin is running.
@@ -49,12 +49,12 @@ impl DevCommand {
     }
 
     /// The plugins that it has started, which lie in its temporary directory or with its data.
-    pub(crate) fn plugins(&self) -> Vec<Pid> {
+    pub(crate) fn plugin_pids(&self) -> Vec<Pid> {
         processes_below(&[self.scratch.path(), self.program.home()])
     }
 
     /// What it left in its temporary directory.
-    pub(crate) fn left(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let entries = fs::read_dir(self.scratch.path()).unwrap();
         entries.map(|entry| entry.unwrap().path().display().to_string()).collect()
     }
@@ -77,8 +77,8 @@ impl RunningDev {
     }
 
     /// Ends it with a signal; its exit code and all that it wrote to standard error.
-    pub(crate) async fn end(self, signal: Signal) -> (Option<i32>, String) {
-        let output = self.program.end(signal).await;
+    pub(crate) async fn signal_and_wait(self, signal: Signal) -> (Option<i32>, String) {
+        let output = self.program.signal_and_wait(signal).await;
         (output.code, output.stderr)
     }
 }

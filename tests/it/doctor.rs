@@ -3,24 +3,24 @@
 use rustix::process::Signal;
 
 use crate::dev_command::DevCommand;
-use crate::lab::{Lab, assert_seen, script, seen};
+use crate::lab::{Lab, assert_snapshot, executable_script, snapshot_text};
 
 #[tokio::test]
 async fn doctor_finds_the_development_host_healthy() {
     let command = DevCommand::new();
     let dev = command.start(&[]).await;
     let program = dev.client();
-    assert_seen("doctor of dev", &command.seen(&program.run(["doctor"]).await));
-    assert_seen(
+    assert_snapshot("doctor of dev", &command.snapshot_text(&program.run(["doctor"]).await));
+    assert_snapshot(
         "doctor of dev --output json",
-        &command.seen(&program.run(["doctor", "--output", "json"]).await),
+        &command.snapshot_text(&program.run(["doctor", "--output", "json"]).await),
     );
-    assert_eq!(dev.end(Signal::TERM).await.0, Some(0));
+    assert_eq!(dev.signal_and_wait(Signal::TERM).await.0, Some(0));
 }
 
 #[tokio::test]
 async fn doctor_names_what_is_wrong_and_the_cure() {
-    let lab = Lab::registered().await;
+    let lab = Lab::with_registered_plugin().await;
     std::fs::remove_file(lab.plugin_directory().join(concat!("custom-plugin-", env!("CARGO_PKG_VERSION"))))
         .unwrap();
     let found = lab.program.run(["doctor"]).await;
@@ -31,33 +31,39 @@ async fn doctor_names_what_is_wrong_and_the_cure() {
 #[tokio::test]
 async fn doctor_judges_files_and_explains_texts() {
     let lab = Lab::new().await;
-    let no_plugin = script(lab.program.home(), "no-plugin", "#!/bin/sh\nexit 1\n");
+    let no_plugin = executable_script(lab.program.home(), "no-plugin", "#!/bin/sh\nexit 1\n");
     let no_plugin = no_plugin.to_str().unwrap();
-    assert_seen("doctor of no plugin", &lab.seen(&lab.program.run(["doctor", no_plugin]).await));
+    assert_snapshot("doctor of no plugin", &lab.snapshot_text(&lab.program.run(["doctor", no_plugin]).await));
     let json = ["doctor", no_plugin, "--output", "json"];
-    assert_seen("doctor of no plugin --output json", &lab.seen(&lab.program.run(json).await));
+    assert_snapshot("doctor of no plugin --output json", &lab.snapshot_text(&lab.program.run(json).await));
     let text = "error fetching plugin: checksums did not match";
-    assert_seen("doctor --explain", &lab.seen(&lab.program.run(["doctor", "--explain", text]).await));
+    assert_snapshot(
+        "doctor --explain",
+        &lab.snapshot_text(&lab.program.run(["doctor", "--explain", text]).await),
+    );
     let page = ["doctor", "--explain", "VTP-301"];
-    assert_seen("doctor --explain of a finding", &lab.seen(&lab.program.run(page).await));
+    assert_snapshot("doctor --explain of a finding", &lab.snapshot_text(&lab.program.run(page).await));
     let unknown = ["doctor", "--explain", "vtp-999"];
-    assert_seen("doctor --explain of a finding that is none", &lab.seen(&lab.program.run(unknown).await));
+    assert_snapshot(
+        "doctor --explain of a finding that is none",
+        &lab.snapshot_text(&lab.program.run(unknown).await),
+    );
     let nothing = ["doctor", "--explain", "all is well"];
-    assert_seen("doctor --explain of nothing", &lab.seen(&lab.program.run(nothing).await));
+    assert_snapshot("doctor --explain of nothing", &lab.snapshot_text(&lab.program.run(nothing).await));
 }
 
 #[tokio::test]
 async fn package_refuses_what_no_image_can_run() {
     let lab = Lab::new().await;
     let own = [(lab.program.home().display().to_string(), "<home>")];
-    let text = script(lab.program.home(), "text-1.0.0", "no program\n");
+    let text = executable_script(lab.program.home(), "text-1.0.0", "no program\n");
     for (name, file) in
         [("package of a text", text.to_str().unwrap()), ("package of a dynamic binary", "/bin/true")]
     {
         let args = ["package", file, "--layout", "layout"];
-        assert_seen(name, &seen(&lab.program.run(args).await, &own));
+        assert_snapshot(name, &snapshot_text(&lab.program.run(args).await, &own));
         let json = [&args[..], &["--output", "json"]].concat();
-        assert_seen(&format!("{name} --output json"), &seen(&lab.program.run(json).await, &own));
+        assert_snapshot(&format!("{name} --output json"), &snapshot_text(&lab.program.run(json).await, &own));
         assert!(!lab.program.home().join("layout").exists());
     }
 }
@@ -69,7 +75,7 @@ async fn loader_says_what_it_cannot_load_into() {
     std::fs::create_dir(&from).unwrap();
     let own = [(lab.program.home().display().to_string(), "<home>")];
     let args = ["loader", "--from", from.to_str().unwrap(), "--to", "/nowhere"];
-    assert_seen("loader of nothing", &seen(&lab.program.run(args).await, &own));
+    assert_snapshot("loader of nothing", &snapshot_text(&lab.program.run(args).await, &own));
     let json = [&args[..], &["--output", "json"]].concat();
-    assert_seen("loader of nothing --output json", &seen(&lab.program.run(json).await, &own));
+    assert_snapshot("loader of nothing --output json", &snapshot_text(&lab.program.run(json).await, &own));
 }

@@ -2,14 +2,14 @@
 
 use std::fs;
 
-use vault_plugin::host::{Launch, launch};
+use vault_plugin::host::{PluginCommand, launch};
 
 use crate::lab::BINARY;
 
 #[tokio::test]
 async fn no_thread_of_the_plugin_gains_privileges() {
     let args = vec!["serve".into()];
-    let plugin = launch(Launch { args, ..Launch::new(BINARY) }).await.unwrap();
+    let plugin = launch(PluginCommand { args, ..PluginCommand::new(BINARY) }).await.unwrap();
     let threads = fs::read_dir(format!("/proc/{}/task", plugin.pid())).unwrap();
     let statuses: Vec<String> =
         threads.map(|thread| fs::read_to_string(thread.unwrap().path().join("status")).unwrap()).collect();

@@ -4,12 +4,12 @@ use std::fs;
 
 use harness::{Program, build};
 
-use crate::lab::{BINARY, assert_seen, script, seen};
+use crate::lab::{BINARY, assert_snapshot, executable_script, snapshot_text};
 
 #[tokio::test]
 async fn a_plugin_is_shown_with_its_paths_and_fields() {
     let program = Program::new(BINARY);
-    assert_seen("inspect", &seen(&program.run(["inspect", BINARY]).await, &[]));
+    assert_snapshot("inspect", &snapshot_text(&program.run(["inspect", BINARY]).await, &[]));
     let json = program.run(["inspect", BINARY, "--output", "json"]).await.json();
     assert_eq!(json["schema_version"], 1);
     assert_eq!(json["kind"], "secret");
@@ -39,21 +39,21 @@ async fn a_file_that_is_no_plugin_is_told_by_what_was_seen_of_it() {
     let home = program.home().to_owned();
     let own = [(home.display().to_string(), "<home>")];
     fs::write(home.join("text"), "hello\n").unwrap();
-    script(&home, "silent", "#!/bin/sh\nexit 0\n");
-    script(&home, "crashes", "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n");
-    script(&home, "rubbish", "#!/bin/sh\necho 'Welcome!'\nsleep 60\n");
-    script(&home, "hangs", "#!/bin/sh\nexec sleep 60\n");
-    script(&home, "floods", "#!/bin/sh\nexec yes\n");
-    script(&home, "interpreter", "#!/nowhere/sh\n");
+    executable_script(&home, "silent", "#!/bin/sh\nexit 0\n");
+    executable_script(&home, "crashes", "#!/bin/sh\necho 'cannot open the database' >&2\nexit 3\n");
+    executable_script(&home, "rubbish", "#!/bin/sh\necho 'Welcome!'\nsleep 60\n");
+    executable_script(&home, "hangs", "#!/bin/sh\nexec sleep 60\n");
+    executable_script(&home, "floods", "#!/bin/sh\nexec yes\n");
+    executable_script(&home, "interpreter", "#!/nowhere/sh\n");
     let mut foreign = fs::read("/bin/true").unwrap();
     // `e_machine` of the ELF header: 0xF3 is RISC-V.
     foreign[18..20].copy_from_slice(&0xF3u16.to_le_bytes());
-    script(&home, "foreign", foreign);
+    executable_script(&home, "foreign", foreign);
     for name in
         ["missing", "text", "silent", "crashes", "rubbish", "hangs", "floods", "interpreter", "foreign"]
     {
         let output = program.run(["inspect", &format!("./{name}"), "--timeout", "2s"]).await;
-        assert_seen(&format!("inspect of a file that is {name}"), &seen(&output, &own));
+        assert_snapshot(&format!("inspect of a file that is {name}"), &snapshot_text(&output, &own));
     }
 }
 
@@ -65,7 +65,7 @@ async fn what_a_plugin_says_gives_the_terminal_no_orders() {
 printf '\033]52;c;eA==\007\033[2Jgoodbye\302\2332J\r\n' >&2
 exit 3
 ";
-    script(program.home(), "hostile", words);
+    executable_script(program.home(), "hostile", words);
     let commands: [&[&str]; 3] = [
         &["inspect", "./hostile"],
         &["inspect", "./hostile", "--output", "json"],

@@ -7,7 +7,7 @@ use std::path::Path;
 use harness::{Output, Program};
 use tempfile::TempDir;
 
-use crate::lab::script;
+use crate::lab::executable_script;
 
 const INSTALLED: [(&str, u32); 4] = [
     ("bin/vault-token-plugin", 0o755),
@@ -17,27 +17,27 @@ const INSTALLED: [(&str, u32); 4] = [
 ];
 
 /// What the script finds in place of a build of minutes: a `cargo` that only puts a file where the binary would be.
-struct Builder {
+struct FakeCargo {
     directory: TempDir,
     /// Where the other programs are.
     others: &'static str,
 }
 
-impl Builder {
-    fn new() -> Builder {
+impl FakeCargo {
+    fn new() -> FakeCargo {
         let directory = tempfile::tempdir().unwrap();
-        let builder = Builder { directory, others: "/usr/bin:/bin" };
-        builder.builds("first");
+        let builder = FakeCargo { directory, others: "/usr/bin:/bin" };
+        builder.produce("first");
         builder
     }
 
-    fn builds(&self, content: &str) {
+    fn produce(&self, content: &str) {
         let target = self.target();
         let cargo = format!(
             "#!/bin/sh\n[ \"$*\" = 'build --release --locked --bin vault-token-plugin' ] || exit 9\n\
              mkdir -p {target}/release\necho {content} > {target}/release/vault-token-plugin\n",
         );
-        script(self.directory.path(), "cargo", &cargo);
+        executable_script(self.directory.path(), "cargo", &cargo);
     }
 
     fn target(&self) -> String {
@@ -68,19 +68,19 @@ fn assert_installed(prefix: &Path, content: &str) {
 
 #[tokio::test]
 async fn it_installs_below_its_prefix_and_again_over_what_is_there() {
-    let (builder, prefix) = (Builder::new(), tempfile::tempdir().unwrap());
+    let (builder, prefix) = (FakeCargo::new(), tempfile::tempdir().unwrap());
     let at = prefix.path().to_str().unwrap();
     let said = builder.install(&[("PREFIX", at)]).await.success();
     assert_installed(prefix.path(), "first");
     assert!(said.contains(&format!("Add {at}/bin to PATH")), "{said}");
-    builder.builds("second");
+    builder.produce("second");
     builder.install(&[("PREFIX", at)]).await.success();
     assert_installed(prefix.path(), "second");
 }
 
 #[tokio::test]
 async fn a_packager_gets_the_same_below_a_root_of_his_own() {
-    let (builder, root) = (Builder::new(), tempfile::tempdir().unwrap());
+    let (builder, root) = (FakeCargo::new(), tempfile::tempdir().unwrap());
     let at = root.path().to_str().unwrap();
     builder.install(&[("DESTDIR", at), ("PREFIX", "/usr")]).await.success();
     assert_installed(&root.path().join("usr"), "first");
@@ -88,7 +88,7 @@ async fn a_packager_gets_the_same_below_a_root_of_his_own() {
 
 #[tokio::test]
 async fn without_cargo_it_says_what_to_install() {
-    let builder = Builder { others: "", ..Builder::new() };
+    let builder = FakeCargo { others: "", ..FakeCargo::new() };
     fs::remove_file(builder.directory.path().join("cargo")).unwrap();
     // All that it needs until then; the machine may have a cargo of its own.
     std::os::unix::fs::symlink("/usr/bin/dirname", builder.directory.path().join("dirname")).unwrap();

@@ -7,18 +7,18 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
-use dev_vault::{DevVault, Options};
-use harness::{Output, PluginDescription, Program, RunningProgram, Upstream, eventually};
+use dev_vault::{DevVault, ServerOptions};
+use harness::{Output, PluginYamlBuilder, Program, RunningProgram, Upstream, eventually};
 use http::{Request, Response};
 use regex::Regex;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use vault_api::{ApiError, Client, ClientConfig, Endpoint, Repeat, Secret};
+use vault_api::{ApiError, Client, ClientConfig, Endpoint, Idempotency, SecretString};
 
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");
 
 /// Where credentials of the role `developer` are read.
-pub(crate) const PATH: &str = "custom/creds/developer";
+pub(crate) const CREDENTIAL_PATH: &str = "custom/creds/developer";
 
 pub(crate) struct Lab {
     pub(crate) vault: DevVault,
@@ -30,15 +30,15 @@ pub(crate) struct Lab {
 impl Lab {
     /// A host with an empty plugin directory, and `plugin.yaml` in the working directory of the program.
     pub(crate) async fn new() -> Lab {
-        Lab::with(Options::default()).await
+        Lab::with_options(ServerOptions::default()).await
     }
 
     /// One with these options.
-    pub(crate) async fn with(options: Options) -> Lab {
+    pub(crate) async fn with_options(options: ServerOptions) -> Lab {
         let upstream = Upstream::start().await;
         let plugins = tempfile::tempdir().unwrap();
         let directory = plugins.path().canonicalize().unwrap();
-        let options = Options { plugin_directory: Some(directory), ..options };
+        let options = ServerOptions { plugin_directory: Some(directory), ..options };
         let vault = DevVault::start(options).await.unwrap();
         let program =
             Program::new(BINARY).env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
@@ -49,7 +49,7 @@ impl Lab {
     }
 
     /// One on which `register` has run.
-    pub(crate) async fn registered() -> Lab {
+    pub(crate) async fn with_registered_plugin() -> Lab {
         let lab = Lab::new().await;
         lab.program.run(["register", "-f", "plugin.yaml"]).await.success();
         lab
@@ -57,9 +57,9 @@ impl Lab {
 
     /// One with the plugin mounted by requests, which is faster. Leases of the role `developer` live for `ttl`, and for
     /// `max_ttl` at most.
-    pub(crate) async fn mounted(ttl: &str, max_ttl: &str) -> Lab {
+    pub(crate) async fn with_mounted_plugin(ttl: &str, max_ttl: &str) -> Lab {
         let lab = Lab::new().await;
-        let name = PluginDescription::NAME;
+        let name = PluginYamlBuilder::DEFAULT_NAME;
         fs::copy(BINARY, lab.plugin_directory().join(name)).unwrap();
         let sha256 = Program::new("/usr/bin/sha256sum").run([BINARY]).await.success();
         let plugin = json!({"command": name, "args": ["serve"], "sha256": &sha256[..64]});
@@ -74,8 +74,8 @@ impl Lab {
     }
 
     /// `plugin.yaml` as a user writes it.
-    pub(crate) fn description(&self, binary: &str) -> PluginDescription {
-        PluginDescription::new(binary, self.upstream.endpoint(), "./api-key")
+    pub(crate) fn description(&self, binary: &str) -> PluginYamlBuilder {
+        PluginYamlBuilder::new(binary, self.upstream.endpoint(), "./api-key")
     }
 
     pub(crate) fn client(&self, token: Option<&str>) -> Client {
@@ -83,7 +83,7 @@ impl Lab {
     }
 
     pub(crate) async fn write(&self, path: &str, data: Value) {
-        let (status, body) = ask(&self.client(None), "POST", path, data).await;
+        let (status, body) = send_raw(&self.client(None), "POST", path, data).await;
         assert!((200..300).contains(&status), "{path}: {status} {body}");
     }
 
@@ -104,24 +104,24 @@ impl Lab {
 
     /// `creds exec` of a shell script.
     pub(crate) fn exec(&self, options: &[&str], script: &str) -> RunningProgram {
-        let args = ["creds", "exec", PATH].into_iter().chain(options.iter().copied());
+        let args = ["creds", "exec", CREDENTIAL_PATH].into_iter().chain(options.iter().copied());
         self.program.start(args.chain(["--", "sh", "-c", script]))
     }
 
     /// Everything that a run showed, without what differs from run to run.
-    pub(crate) fn seen(&self, output: &Output) -> String {
+    pub(crate) fn snapshot_text(&self, output: &Output) -> String {
         let own = [
             (self.vault.address(), "<address>"),
             (self.upstream.endpoint(), "<service>"),
             (self.plugins.path().display().to_string(), "<plugins>"),
             (self.program.home().display().to_string(), "<home>"),
         ];
-        seen(output, &own)
+        snapshot_text(output, &own)
     }
 }
 
 /// How a program ends, and what it writes to standard error.
-pub(crate) async fn ended(program: RunningProgram) -> (Option<i32>, String) {
+pub(crate) async fn wait_exited(program: RunningProgram) -> (Option<i32>, String) {
     let output = program.wait().await;
     (output.code, output.stderr)
 }
@@ -129,25 +129,25 @@ pub(crate) async fn ended(program: RunningProgram) -> (Option<i32>, String) {
 /// A client with a connection of its own, which asks once: an error is an error.
 pub(crate) fn client(address: &str, token: &str) -> Client {
     let mut config = ClientConfig::new(address);
-    config.token = Some(Secret::new(token));
+    config.token = Some(SecretString::new(token));
     config.max_retries = 0;
     Client::new(&config).unwrap()
 }
 
 /// Any request, and its status and body whatever they are.
-pub(crate) async fn ask(client: &Client, method: &'static str, path: &str, body: Value) -> (u16, Value) {
-    client.send(&Ask { method, path: path.to_owned(), body }).await.unwrap()
+pub(crate) async fn send_raw(client: &Client, method: &'static str, path: &str, body: Value) -> (u16, Value) {
+    client.send(&RawRequest { method, path: path.to_owned(), body }).await.unwrap()
 }
 
-struct Ask {
+struct RawRequest {
     method: &'static str,
     path: String,
     body: Value,
 }
 
-impl Endpoint for Ask {
+impl Endpoint for RawRequest {
     type Response = (u16, Value);
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
         let body = if self.body.is_null() { String::new() } else { self.body.to_string() };
@@ -162,26 +162,26 @@ impl Endpoint for Ask {
 }
 
 /// Exit code and both streams, without what differs from run to run.
-pub(crate) fn seen(output: &Output, own: &[(String, &str)]) -> String {
+pub(crate) fn snapshot_text(output: &Output, own: &[(String, &str)]) -> String {
     let Output { code, stdout, stderr } = output;
     let code = code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-    redacted(&format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}"), own)
+    redact(&format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}"), own)
 }
 
-pub(crate) fn redacted(text: &str, own: &[(String, &str)]) -> String {
+pub(crate) fn redact(text: &str, own: &[(String, &str)]) -> String {
     let mut text = text.to_owned();
     for (value, name) in own {
         text = text.replace(value.as_str(), name);
     }
     text = text.replace(BINARY, "<binary>").replace(env!("CARGO_PKG_VERSION"), "<version>");
-    for (pattern, name) in FLEETING.iter() {
+    for (pattern, name) in REDACTIONS.iter() {
         text = pattern.replace_all(&text, *name).into_owned();
     }
     text
 }
 
 /// What is different each time or on each machine, and what stands for it.
-static FLEETING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
+static REDACTIONS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     let linkage = if cfg!(target_feature = "crt-static") {
         r"(runs on +\S+), static: any image"
     } else {
@@ -216,7 +216,7 @@ static FLEETING: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 
 /// Snapshots lie beside the tests, one file each, named by what was run.
 #[track_caller]
-pub(crate) fn assert_seen(name: &str, seen: &str) {
+pub(crate) fn assert_snapshot(name: &str, seen: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
@@ -227,7 +227,7 @@ pub(crate) fn assert_seen(name: &str, seen: &str) {
 ///
 /// A process that has ended wrote it: one that this process had open for writing could not be started as long as a child
 /// that another test starts meanwhile has not begun its own program.
-pub(crate) fn script(directory: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+pub(crate) fn executable_script(directory: &Path, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
     let path = directory.join(name);
     let mut install = Command::new("install")
         .args(["-m", "755", "/dev/stdin"])

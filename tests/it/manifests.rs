@@ -8,7 +8,7 @@ use serde_json::Value;
 
 const IMAGE: &str = "registry.example.com/custom-plugin:0.1.0";
 /// Everything below this line of the document is made by its test.
-const MARK: &str = "<!-- Made by tests/it/manifests.rs: UPDATE_GENERATED=1 makes it anew. -->\n";
+const GENERATED_MARKER: &str = "<!-- Made by tests/it/manifests.rs: UPDATE_GENERATED=1 makes it anew. -->\n";
 
 fn program() -> Program {
     Program::new(env!("CARGO_BIN_EXE_vault-token-plugin"))
@@ -18,7 +18,7 @@ async fn manifests(args: &[&str]) -> Output {
     program().run(["manifests"].iter().chain(args)).await
 }
 
-fn shown(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     format!(
         "exit code {}\n--- stdout\n{}--- stderr\n{}",
         output.code.expect("it was not killed"),
@@ -35,7 +35,7 @@ async fn documents(args: &[&str]) -> Vec<Value> {
 
 #[tokio::test]
 async fn the_document_holds_every_file_word_for_word() {
-    let mut made = String::from(MARK);
+    let mut made = String::from(GENERATED_MARKER);
     for document in documents(&["all", "--image", IMAGE]).await {
         let text = |key: &str| document[key].as_str().expect("a text").to_owned();
         let (part, file) = (text("part"), text("file"));
@@ -45,7 +45,7 @@ async fn the_document_holds_every_file_word_for_word() {
     }
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/manifests.md");
     let committed = fs::read_to_string(&path).expect("the document is there");
-    let (written, _) = committed.split_once(MARK).expect("the document has the mark");
+    let (written, _) = committed.split_once(GENERATED_MARKER).expect("the document has the mark");
     let wanted = format!("{written}{made}");
     if std::env::var_os("UPDATE_GENERATED").is_some() {
         fs::write(&path, &wanted).expect("writable");
@@ -171,7 +171,7 @@ async fn what_cannot_be_used_is_refused_with_its_cure() {
         vec!["nonsense"],
     ] {
         let output = manifests(&args).await;
-        assert_eq!(output.code, Some(2), "{args:?}: {}", shown(&output));
+        assert_eq!(output.code, Some(2), "{args:?}: {}", output_text(&output));
         all.push_str(&format!("$ manifests {}\n{}\n", args.join(" "), output.stderr));
     }
     insta::assert_snapshot!("what_cannot_be_used", all);
@@ -183,13 +183,13 @@ async fn a_kustomization_is_made_again_and_keeps_what_is_not_its_own() {
     let run = async |args: &[&str]| {
         program.run(["manifests", "rbac", "statefulset", "--kustomize", "plugin"].iter().chain(args)).await
     };
-    insta::assert_snapshot!("kustomize_first", shown(&run(&["--image", IMAGE]).await));
+    insta::assert_snapshot!("kustomize_first", output_text(&run(&["--image", IMAGE]).await));
     let file = |name: &str| -> PathBuf { program.home().join("plugin").join(name) };
     insta::assert_snapshot!("kustomization", fs::read_to_string(file("kustomization.yaml")).expect("made"));
 
     fs::write(file("rbac.yaml"), "# mine\n").expect("writable");
     let refused = run(&["--image", IMAGE]).await;
-    insta::assert_snapshot!("kustomize_refused", shown(&refused));
+    insta::assert_snapshot!("kustomize_refused", output_text(&refused));
     assert_eq!(fs::read_to_string(file("rbac.yaml")).expect("kept"), "# mine\n");
 
     let _ = run(&["--image", IMAGE, "--force", "--base", "../vault"]).await.success();

@@ -10,13 +10,13 @@ use tokio::net::TcpListener;
 use crate::lab::{BINARY, Lab};
 
 /// A proxy that lets nothing pass, and keeps what it was asked.
-struct Proxy {
+struct RefusingProxy {
     address: String,
-    heard: Arc<Mutex<String>>,
+    requests: Arc<Mutex<String>>,
 }
 
-impl Proxy {
-    async fn start() -> Proxy {
+impl RefusingProxy {
+    async fn start() -> RefusingProxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let heard = Arc::new(Mutex::new(String::new()));
@@ -30,63 +30,64 @@ impl Proxy {
                 let _ = client.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n").await;
             }
         });
-        Proxy { address, heard }
+        RefusingProxy { address, requests: heard }
     }
 
     /// Has a program use it for everything.
-    fn of(&self, program: Program) -> Program {
+    fn configure(&self, program: Program) -> Program {
         ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"]
             .into_iter()
             .fold(program, |program, name| program.env(name, format!("http://{}", self.address)))
     }
 
-    fn heard(&self) -> String {
-        self.heard.lock().unwrap().clone()
+    fn requests(&self) -> String {
+        self.requests.lock().unwrap().clone()
     }
 }
 
 #[tokio::test]
 async fn requests_to_this_machine_never_go_to_a_proxy() {
-    let (lab, proxy) = (Lab::registered().await, Proxy::start().await);
+    let (lab, proxy) = (Lab::with_registered_plugin().await, RefusingProxy::start().await);
     let port = lab.vault.address().rsplit(':').next().unwrap().to_owned();
     for host in ["127.0.0.1", "localhost", "127.8.9.10"] {
         let address = format!("http://{host}:{port}");
         let program =
             Program::new(BINARY).env("VAULT_ADDR", address).env("VAULT_TOKEN", lab.vault.root_token());
-        let output = proxy.of(program).timeout(std::time::Duration::from_secs(60)).run(["status"]).await;
-        assert_eq!(proxy.heard(), "", "{host}: {output:?}");
+        let output =
+            proxy.configure(program).timeout(std::time::Duration::from_secs(60)).run(["status"]).await;
+        assert_eq!(proxy.requests(), "", "{host}: {output:?}");
     }
-    let program = proxy.of(Program::new(BINARY).env("VAULT_ADDR", lab.vault.address()));
+    let program = proxy.configure(Program::new(BINARY).env("VAULT_ADDR", lab.vault.address()));
     let program = program.env("VAULT_TOKEN", lab.vault.root_token());
     program.run(["status"]).await.success();
     // A registry, which is told a password.
     let image = ["upgrade", "127.0.0.1:1/team/custom-plugin:1.0.0", "--name", "custom-plugin"];
     let output = program.run(image).await;
-    assert_eq!((output.code, proxy.heard().as_str()), (Some(2), ""), "{output:?}");
+    assert_eq!((output.code, proxy.requests().as_str()), (Some(2), ""), "{output:?}");
     // The token service, which is told its key.
     let variable = format!("HTTP_PROXY=http://{}", proxy.address);
     let output = Program::new(BINARY).run(["dev", "--env", &variable, "--", "true"]).await;
-    assert_eq!((output.code, proxy.heard().as_str()), (Some(0), ""), "{output:?}");
+    assert_eq!((output.code, proxy.requests().as_str()), (Some(0), ""), "{output:?}");
 }
 
 #[tokio::test]
 async fn a_server_elsewhere_is_reached_by_the_proxy_unless_no_proxy_names_it() {
-    let proxy = Proxy::start().await;
+    let proxy = RefusingProxy::start().await;
     let program = || {
         let program = Program::new(BINARY).env("VAULT_ADDR", "http://vault.example.test:8200");
-        proxy.of(program.env("VAULT_TOKEN", "s.a-token"))
+        proxy.configure(program.env("VAULT_TOKEN", "s.a-token"))
     };
     let output = program().env("NO_PROXY", "other.test,.example.test").run(["status"]).await;
-    assert_eq!((output.code, proxy.heard().as_str()), (Some(1), ""), "{output:?}");
+    assert_eq!((output.code, proxy.requests().as_str()), (Some(1), ""), "{output:?}");
     let output = program().run(["status"]).await;
-    assert!(proxy.heard().contains("http://vault.example.test:8200/"), "{} {output:?}", proxy.heard());
+    assert!(proxy.requests().contains("http://vault.example.test:8200/"), "{} {output:?}", proxy.requests());
 }
 
 /// `vault` goes to this server directly with each of these, and so must we: the request has the token.
 #[tokio::test]
 async fn no_proxy_is_read_with_the_rules_of_go() {
     let proxied = async |variables: &[(&str, &str)]| {
-        let proxy = Proxy::start().await;
+        let proxy = RefusingProxy::start().await;
         let url = format!("http://{}", proxy.address);
         let program = Program::new(BINARY)
             .env("VAULT_ADDR", "http://vault.example.test:8200")
@@ -96,7 +97,7 @@ async fn no_proxy_is_read_with_the_rules_of_go() {
         });
         let output = program.run(["status"]).await;
         assert_eq!(output.code, Some(1), "{output:?}");
-        proxy.heard()
+        proxy.requests()
     };
     let used = ("HTTP_PROXY", "<proxy>");
     for variables in [
@@ -123,14 +124,14 @@ async fn no_proxy_is_read_with_the_rules_of_go() {
 #[tokio::test]
 async fn a_proxy_that_is_named_for_vault_comes_first_and_for_vault_alone() {
     let run = async |vault: &str, variables: &[(&str, &str)]| {
-        let (proxy, other) = (Proxy::start().await, Proxy::start().await);
+        let (proxy, other) = (RefusingProxy::start().await, RefusingProxy::start().await);
         let program = Program::new(BINARY).env("VAULT_ADDR", vault).env("VAULT_TOKEN", "s.a-token");
-        let program = variables.iter().fold(other.of(program), |program, (name, value)| {
+        let program = variables.iter().fold(other.configure(program), |program, (name, value)| {
             let value = value.replace("<proxy>", &proxy.address).replace("<other>", &other.address);
             program.env(*name, value)
         });
         let output = program.run(["status"]).await;
-        (proxy.heard(), other.heard(), output)
+        (proxy.requests(), other.requests(), output)
     };
     let elsewhere = "http://vault.example.test:8200";
     for variables in [
@@ -156,13 +157,13 @@ async fn a_proxy_that_is_named_for_vault_comes_first_and_for_vault_alone() {
     }
 
     // The API server is none of Vault's.
-    let (proxy, other) = (Proxy::start().await, Proxy::start().await);
-    let program = other.of(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token"));
+    let (proxy, other) = (RefusingProxy::start().await, RefusingProxy::start().await);
+    let program = other.configure(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token"));
     let program = program.env("VAULT_PROXY_ADDR", format!("http://{}", proxy.address));
     kubeconfig(&program, "https://api.example.test:6443", "");
     let output = program.run(["status", "-n", "vault", "--kubeconfig", "kubeconfig"]).await;
-    assert_eq!(proxy.heard(), "", "{output:?}");
-    assert!(other.heard().starts_with("CONNECT api.example.test:6443 "), "{output:?}");
+    assert_eq!(proxy.requests(), "", "{output:?}");
+    assert!(other.requests().starts_with("CONNECT api.example.test:6443 "), "{output:?}");
 }
 
 /// A kubeconfig of a cluster at this address.
@@ -179,17 +180,17 @@ fn kubeconfig(program: &Program, server: &str, more: &str) {
 #[tokio::test]
 async fn an_api_server_behind_a_proxy_is_reached_as_kubectl_does() {
     let command = ["status", "-n", "vault", "--kubeconfig", "kubeconfig"];
-    let run = async |server: &str, more: &dyn Fn(&Proxy) -> String, no_proxy: &str| {
-        let proxy = Proxy::start().await;
+    let run = async |server: &str, more: &dyn Fn(&RefusingProxy) -> String, no_proxy: &str| {
+        let proxy = RefusingProxy::start().await;
         let program =
-            proxy.of(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token")).env("NO_PROXY", no_proxy);
+            proxy.configure(Program::new(BINARY).env("VAULT_TOKEN", "s.a-token")).env("NO_PROXY", no_proxy);
         kubeconfig(&program, server, &more(&proxy));
         let output = program.run(command).await;
         assert_eq!(output.code, Some(1), "{output:?}");
-        (proxy.heard(), output.stderr)
+        (proxy.requests(), output.stderr)
     };
-    let none = |_: &Proxy| String::new();
-    let own = |proxy: &Proxy| format!(", proxy-url: 'http://{}'", proxy.address);
+    let none = |_: &RefusingProxy| String::new();
+    let own = |proxy: &RefusingProxy| format!(", proxy-url: 'http://{}'", proxy.address);
 
     let (heard, said) = run("https://api.example.test:6443", &none, "").await;
     assert!(heard.starts_with("CONNECT api.example.test:6443 HTTP/1.1\r\n"), "{heard:?} {said}");

@@ -11,9 +11,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Runs a shell script against a development host in which this program is the plugin; `$0` is the program, `$1` its next
 /// version. Returns what was written to standard output and, where the script says so, to standard error.
-async fn dev(script: &str) -> String {
+async fn run_in_dev(script: &str) -> String {
     let folder = tempfile::tempdir().expect("a directory");
-    let next = build::next_release(Path::new(BINARY), VERSION, folder.path());
+    let next = build::with_next_version(Path::new(BINARY), VERSION, folder.path());
     let next = next.to_str().expect("a path");
     let output = Program::new(BINARY).run(["dev", "--quiet", "--", "sh", "-c", script, BINARY, next]).await;
     let mut said = output.success();
@@ -34,11 +34,13 @@ async fn dev(script: &str) -> String {
 
 #[tokio::test]
 async fn an_upgrade_and_a_rollback_say_what_they_did() {
-    let said = dev("\"$0\" upgrade \"$1\" --smoke creds/developer --dry-run 2>&1; echo code $?
+    let said = run_in_dev(
+        "\"$0\" upgrade \"$1\" --smoke creds/developer --dry-run 2>&1; echo code $?
          \"$0\" upgrade \"$1\" --smoke creds/developer 2>/dev/null; echo code $?
          \"$0\" upgrade \"$1\"; echo code $?
          \"$0\" status
-         \"$0\" rollback 2>/dev/null; echo code $?")
+         \"$0\" rollback 2>/dev/null; echo code $?",
+    )
     .await;
     assert_eq!(
         said,
@@ -86,12 +88,14 @@ code 0
 
 #[tokio::test]
 async fn what_is_removed_is_said_and_what_is_needed_is_refused() {
-    let said = dev("\"$0\" upgrade \"$1\" --no-canary >/dev/null 2>&1
+    let said = run_in_dev(
+        "\"$0\" upgrade \"$1\" --no-canary >/dev/null 2>&1
          \"$0\" gc; echo code $?
          \"$0\" gc --keep 0 2>/dev/null; echo code $?
          \"$0\" deregister vault-token-plugin --all 2>&1; echo code $?
          \"$0\" rollback 2>&1; echo code $?
-         \"$0\" rollback --to 1.0.0 2>&1; echo code $?")
+         \"$0\" rollback --to 1.0.0 2>&1; echo code $?",
+    )
     .await;
     assert_eq!(
         said,
@@ -119,7 +123,7 @@ code 1
 
 #[tokio::test]
 async fn programs_get_one_event_a_line_and_the_end_is_one_of_them() {
-    let said = dev("\"$0\" upgrade \"$1\" --no-canary --output json 2>/dev/null").await;
+    let said = run_in_dev("\"$0\" upgrade \"$1\" --no-canary --output json 2>/dev/null").await;
     let events: Vec<serde_json::Value> =
         said.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect();
     assert!(events.iter().all(|event| event["schema_version"] == 1), "{said}");
@@ -142,7 +146,7 @@ async fn programs_get_one_event_a_line_and_the_end_is_one_of_them() {
         ]
     );
     assert_eq!(events.last().expect("an end")["result"], "done");
-    let said = dev("\"$0\" rollback --output json 2>/dev/null || true").await;
+    let said = run_in_dev("\"$0\" rollback --output json 2>/dev/null || true").await;
     let failed: serde_json::Value = serde_json::from_str(said.trim()).expect("one document");
     assert_eq!((&failed["event"], &failed["exit_code"]), (&"failed".into(), &1.into()));
 }

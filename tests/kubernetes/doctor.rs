@@ -3,10 +3,10 @@
 
 mod catalog;
 mod files;
-mod keeping;
+mod healthy_variants;
 mod nodes;
+mod non_root;
 mod openbao;
+mod plugin_storage;
 mod pods;
-mod restricted;
-mod variants;
 mod without_shell;

@@ -3,13 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
 mod doctor;
+mod first_credential_doc;
 mod manifests;
-mod newcomer;
-mod operator;
+mod operator_permissions;
 mod pods;
 mod restarts;
-mod secrecy;
-mod which_pods;
+mod target_selection;
+mod token_exposure;
 
 const NAME: &str = "custom-plugin";
 const BINARY: &str = env!("CARGO_BIN_EXE_vault-token-plugin");

@@ -10,17 +10,17 @@ use crate::BINARY;
 const IMAGE: &str = "registry.example.com/custom-plugin:0.1.0";
 
 /// Our program and the official client, both with the cluster before them.
-struct Hands {
+struct ClusterClients {
     program: Program,
     kubectl: Program,
 }
 
-impl Hands {
+impl ClusterClients {
     /// With the namespaces that one test's manifests are for.
-    async fn new(namespaces: &[&str]) -> Hands {
+    async fn new(namespaces: &[&str]) -> ClusterClients {
         let cluster = Cluster::shared().await;
         let kubeconfig = cluster.kubeconfig().display().to_string();
-        let hands = Hands {
+        let hands = ClusterClients {
             program: Program::new(BINARY).env("KUBECONFIG", &kubeconfig),
             kubectl: Program::new(build::kubectl().await).env("KUBECONFIG", &kubeconfig),
         };
@@ -61,7 +61,7 @@ impl Hands {
 
 #[tokio::test]
 async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs() {
-    let hands = Hands::new(&["taken", "taken-front", "taken-watch"]).await;
+    let hands = ClusterClients::new(&["taken", "taken-front", "taken-watch"]).await;
     let definition = prometheus_rule_definition();
     hands.apply(&definition).await;
     let name = format!("crd/{}", definition["metadata"]["name"].as_str().unwrap());
@@ -120,7 +120,7 @@ async fn the_api_server_takes_every_manifest_and_a_comparison_tells_what_differs
 /// Judged by the API server's own admission: a pod that is not allowed is never made.
 #[tokio::test]
 async fn every_pod_that_is_generated_is_allowed_in_a_namespace_that_restricts_its_pods() {
-    let hands = Hands::new(&["restricted", "restricted-front"]).await;
+    let hands = ClusterClients::new(&["restricted", "restricted-front"]).await;
     for namespace in ["restricted", "restricted-front"] {
         hands
             .kubectl(&["label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"])
@@ -144,7 +144,7 @@ async fn every_pod_that_is_generated_is_allowed_in_a_namespace_that_restricts_it
 /// refused.
 #[tokio::test]
 async fn a_patch_is_taken_by_a_stateful_set_that_was_updated_otherwise() {
-    let hands = Hands::new(&["rolling"]).await;
+    let hands = ClusterClients::new(&["rolling"]).await;
     let labels = json!({"app": "servers"});
     let container = json!({"name": "vault", "image": "nowhere.example.com/vault:1"});
     let stateful_set = json!({

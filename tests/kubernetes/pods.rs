@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use harness::{
-    Cluster, Fault, Load, Operation, PluginDescription, PluginVolume, Product, Program, Stream, Upstream,
-    VaultPods, VaultPodsBuilder, build, eventually,
+    Cluster, Fault, LoadGenerator, Operation, PluginVolume, PluginYamlBuilder, Product, Program, Stream,
+    Upstream, VaultPods, VaultPodsBuilder, build, eventually,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -26,11 +26,11 @@ pub(crate) struct Pods {
 }
 
 impl Pods {
-    async fn with(volume: PluginVolume) -> Pods {
-        Pods::of(Product::Vault, volume).await
+    async fn with_volume(volume: PluginVolume) -> Pods {
+        Pods::with_product(Product::Vault, volume).await
     }
 
-    async fn of(product: Product, volume: PluginVolume) -> Pods {
+    async fn with_product(product: Product, volume: PluginVolume) -> Pods {
         Pods::new(|pods| pods.product(product).plugin_volume(volume)).await
     }
 
@@ -49,19 +49,19 @@ impl Pods {
     pub(crate) fn description(&self, binary: &Path) -> PathBuf {
         let folder = self.folder.path().join("of").join(binary.file_name().unwrap());
         fs::create_dir_all(&folder).unwrap();
-        PluginDescription::new(binary, self.upstream.endpoint(), self.folder.path().join("api-key"))
+        PluginYamlBuilder::new(binary, self.upstream.endpoint(), self.folder.path().join("api-key"))
             .mounts(&MOUNTS)
-            .pods(&self.pods)
+            .for_pods(&self.pods)
             .write_to(&folder)
     }
 
-    pub(crate) async fn running(&self) -> BTreeSet<String> {
+    pub(crate) async fn running_versions(&self) -> BTreeSet<String> {
         self.running_on(self.pods.active().await).await
     }
 
     /// As the server of this pod itself says it.
     pub(crate) async fn running_on(&self, pod: &str) -> BTreeSet<String> {
-        let all = self.pods.api(pod, "GET", "sys/mounts", None).await.success();
+        let all = self.pods.request(pod, "GET", "sys/mounts", None).await.success();
         let of =
             |mount: &&str| all[format!("{mount}/")]["running_plugin_version"].as_str().unwrap().to_owned();
         MOUNTS.iter().map(of).collect()
@@ -69,7 +69,7 @@ impl Pods {
 }
 
 pub(crate) fn next() -> String {
-    build::version_of_nines(VERSION)
+    build::highest_version(VERSION)
 }
 
 pub(crate) fn only(version: &str) -> BTreeSet<String> {
@@ -78,24 +78,24 @@ pub(crate) fn only(version: &str) -> BTreeSet<String> {
 
 #[tokio::test]
 async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_them_serves_the_version() {
-    let lab = Pods::with(PluginVolume::Persistent).await;
+    let lab = Pods::with_volume(PluginVolume::Persistent).await;
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
-    assert_eq!(lab.running().await, only(VERSION));
+    assert_eq!(lab.running_versions().await, only(VERSION));
 
-    let load = Load::start(&lab.pods, &lab.upstream, &MOUNTS);
-    load.goes_on().await;
-    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
+    let load = LoadGenerator::start(&lab.pods, &lab.upstream, &MOUNTS);
+    load.wait_progress().await;
+    let binary = build::with_next_version(&static_binary, VERSION, lab.folder.path());
     let file = lab.description(&binary);
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
-    assert_eq!(lab.running().await, only(&next()));
-    load.goes_on().await;
+    assert_eq!(lab.running_versions().await, only(&next()));
+    load.wait_progress().await;
     let namespace = lab.pods.namespace().to_owned();
     let back = ["rollback", NAME, "-n", &namespace];
     lab.program.run(back).await.success();
-    assert_eq!(lab.running().await, only(VERSION));
-    load.goes_on().await;
+    assert_eq!(lab.running_versions().await, only(VERSION));
+    load.wait_progress().await;
     load.stop().await.assert_all_served();
 
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
@@ -103,8 +103,8 @@ async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_the
     let standbys: Vec<String> = lab.pods.standbys().await.into_iter().map(str::to_owned).collect();
     for pod in standbys.iter().chain([&active]) {
         lab.pods.delete(pod).await;
-        lab.pods.wait_whole().await;
-        assert_eq!(lab.running().await, only(&next()), "after {pod} was deleted");
+        lab.pods.wait_all_ready().await;
+        assert_eq!(lab.running_versions().await, only(&next()), "after {pod} was deleted");
     }
     let again = lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
     assert!(again.starts_with("Nothing to do"), "{again}");
@@ -114,11 +114,11 @@ async fn three_pods_are_upgraded_and_rolled_back_under_load_and_every_one_of_the
 
 #[tokio::test]
 async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
-    let lab = Pods::of(Product::OpenBao, PluginVolume::Persistent).await;
+    let lab = Pods::with_product(Product::OpenBao, PluginVolume::Persistent).await;
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
-    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
+    let binary = build::with_next_version(&static_binary, VERSION, lab.folder.path());
     let file = lab.description(&binary);
     lab.program.run(["upgrade", "-f", file.to_str().unwrap()]).await.success();
     for pod in lab.pods.names() {
@@ -131,7 +131,7 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
         assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod}");
         // Whoever asks a standby gets a credential that the active node has leased.
         let credential = eventually("a standby knows who is active, and passes it on", async || {
-            let reply = lab.pods.api(pod, "GET", "first/creds/developer", None).await;
+            let reply = lab.pods.request(pod, "GET", "first/creds/developer", None).await;
             // Until then it says so, or sends its client away.
             (reply.status < 500 && reply.status != 307).then(|| reply.success())
         })
@@ -144,7 +144,7 @@ async fn an_upgrade_and_a_rollback_reach_the_standbys_of_openbao_too() {
 
 #[tokio::test]
 async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
-    let lab = Pods::with(PluginVolume::EmptyDir).await;
+    let lab = Pods::with_volume(PluginVolume::EmptyDir).await;
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     let register = ["register", "-f", file.to_str().unwrap()];
@@ -152,7 +152,7 @@ async fn what_the_next_restart_would_lose_is_refused_on_an_empty_dir() {
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("would be gone when a node is started anew"), "{}", refused.stderr);
     lab.program.run([&register[..], &["--allow-ephemeral"]].concat()).await.success();
-    assert_eq!(lab.running().await, only(VERSION));
+    assert_eq!(lab.running_versions().await, only(VERSION));
 }
 
 /// Pods with the plugin on both mounts, and the description of its next version.
@@ -160,13 +160,13 @@ async fn registered(lab: &Pods) -> PathBuf {
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
-    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
+    let binary = build::with_next_version(&static_binary, VERSION, lab.folder.path());
     lab.description(&binary)
 }
 
 #[tokio::test]
 async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
-    let lab = Pods::with(PluginVolume::Persistent).await;
+    let lab = Pods::with_volume(PluginVolume::Persistent).await;
     let file = registered(&lab).await;
     let sealed = lab.pods.active().await.to_owned();
     lab.pods.seal(&sealed).await;
@@ -176,14 +176,14 @@ async fn an_upgrade_with_a_sealed_pod_is_refused_and_changes_nothing() {
     for words in [&*sealed, "its server is sealed", "Unseal it, or take the node away."] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
-    assert_eq!(lab.running().await, only(VERSION));
+    assert_eq!(lab.running_versions().await, only(VERSION));
     assert!(!file_is_placed(&lab).await, "nothing is left behind");
 }
 
 /// It waits five minutes for a pod that was there when it began.
 #[tokio::test]
 async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_its_deadline() {
-    let lab = Pods::with(PluginVolume::Persistent).await;
+    let lab = Pods::with_volume(PluginVolume::Persistent).await;
     let file = registered(&lab).await;
     let mut upgrade = lab.program.start(["upgrade", "-f", file.to_str().unwrap()]);
     let mut sealed = None;
@@ -199,7 +199,7 @@ async fn long_an_upgrade_whose_pod_is_sealed_and_never_unsealed_is_undone_after_
     let said = &output.stderr;
     assert_eq!(output.code, Some(1), "{said}");
     assert!(said.contains(&format!("waiting for {sealed}: its server is sealed")), "{said}");
-    assert_eq!(lab.running().await, only(VERSION));
+    assert_eq!(lab.running_versions().await, only(VERSION));
     assert!(!file_is_placed(&lab).await, "nothing is left behind: {said}");
 }
 

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Absences, FailedRequest, Load, PluginVolume, Product, Program, Retries, build};
+use harness::{
+    AbsenceRecorder, FailedRequest, LoadGenerator, PluginVolume, Product, Program, Retries, build,
+};
 use serde_json::json;
 
 use crate::pods::{MOUNTS, PACKAGE, Pods, VERSION, next, only};
@@ -20,30 +22,30 @@ async fn with_stale_standbys(delay: Duration) -> Pods {
     let static_binary = build::static_binary(PACKAGE).await;
     let file = lab.description(&static_binary);
     lab.program.run(["register", "-f", file.to_str().unwrap()]).await.success();
-    let binary = build::next_release(&static_binary, VERSION, lab.folder.path());
+    let binary = build::with_next_version(&static_binary, VERSION, lab.folder.path());
     let command = format!("{NAME}-{}", next());
     for pod in lab.pods.names() {
-        lab.pods.place(pod, &binary, &command).await;
+        lab.pods.copy_to_plugin_directory(pod, &binary, &command).await;
     }
     let sha256 = rollout::Binary::read(&binary, &mut |_, _| ()).unwrap().sha256;
     let version = format!("v{}", next());
     let active = lab.pods.active().await.to_owned();
     let entry = json!({"command": command, "version": version, "sha256": sha256});
     let path = format!("sys/plugins/catalog/secret/{NAME}");
-    lab.pods.api(&active, "POST", &path, Some(entry)).await.success();
-    move_by_hand(&lab, &version).await;
+    lab.pods.request(&active, "POST", &path, Some(entry)).await.success();
+    move_mounts_by_hand(&lab, &version).await;
     lab
 }
 
 /// As an operator moves mounts without this program: the standbys go on with what they run.
-async fn move_by_hand(lab: &Pods, version: &str) {
+async fn move_mounts_by_hand(lab: &Pods, version: &str) {
     let active = lab.pods.active().await.to_owned();
     for mount in MOUNTS {
         let tune = format!("sys/mounts/{mount}/tune");
-        lab.pods.api(&active, "POST", &tune, Some(json!({"plugin_version": version}))).await.success();
+        lab.pods.request(&active, "POST", &tune, Some(json!({"plugin_version": version}))).await.success();
     }
     let reload = json!({"mounts": MOUNTS.map(|mount| format!("{mount}/"))});
-    lab.pods.api(&active, "POST", "sys/plugins/reload/backend", Some(reload)).await.success();
+    lab.pods.request(&active, "POST", "sys/plugins/reload/backend", Some(reload)).await.success();
 }
 
 async fn uids(lab: &Pods) -> Vec<Option<String>> {
@@ -62,33 +64,38 @@ async fn token_without_raft(lab: &Pods) -> String {
     "#;
     let active = lab.pods.active().await;
     let body = Some(json!({"policy": policy}));
-    lab.pods.api(active, "PUT", "sys/policies/acl/without-raft", body).await.success();
+    lab.pods.request(active, "PUT", "sys/policies/acl/without-raft", body).await.success();
     let body = Some(json!({"policies": ["without-raft"], "no_default_policy": true}));
-    let token = lab.pods.api(active, "POST", "auth/token/create", body).await.success();
+    let token = lab.pods.request(active, "POST", "auth/token/create", body).await.success();
     token["auth"]["client_token"].as_str().unwrap().to_owned()
 }
 
 /// What OpenBao answers in the instant in which it reloads the mount of a lease; see the README's limits.
-const RENEWED_IN_A_RELOAD: &str = "unable to retrieve system view from router";
+const RENEW_DURING_RELOAD_ERROR: &str = "unable to retrieve system view from router";
 
 /// Every request that may be repeated is answered; others fail only at a standby that is away itself.
-async fn assert_served(lab: &Pods, load: Load) {
+async fn assert_served(lab: &Pods, load: LoadGenerator) {
     let account = load.stop().await;
     let active = lab.pods.active().await;
     let is_excused = |failed: &FailedRequest| {
         let away = failed.retries == Retries::Never && failed.pods.iter().all(|pod| pod != active);
-        away || (failed.request.ends_with("sys/leases/renew") && failed.got.contains(RENEWED_IN_A_RELOAD))
+        away || (failed.request.ends_with("sys/leases/renew")
+            && failed.response.contains(RENEW_DURING_RELOAD_ERROR))
     };
     let failed: Vec<_> = account.failed.iter().filter(|failed| !is_excused(failed)).collect();
-    assert!(failed.is_empty() && account.wrong.is_empty(), "{failed:#?}\n{:#?}", account.wrong);
+    assert!(
+        failed.is_empty() && account.wrong_responses.is_empty(),
+        "{failed:#?}\n{:#?}",
+        account.wrong_responses
+    );
 }
 
 #[tokio::test]
 async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_against_a_budget() {
     let lab = with_stale_standbys(RESTART_DELAY).await;
     let namespace = lab.pods.namespace().to_owned();
-    let load = Load::start(&lab.pods, &lab.upstream, &MOUNTS);
-    load.goes_on().await;
+    let load = LoadGenerator::start(&lab.pods, &lab.upstream, &MOUNTS);
+    load.wait_progress().await;
     let reload = ["reload", "--plugin", NAME, "-n", &namespace];
 
     lab.pods.set_disruption_budget(3).await;
@@ -104,16 +111,16 @@ async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_
     assert_eq!(uids(&lab).await, before, "no pod was restarted");
 
     lab.pods.set_disruption_budget(2).await;
-    let absences = Absences::watch(&lab.pods);
+    let absences = AbsenceRecorder::start(&lab.pods);
     lab.program.run(reload).await.success();
-    let absent = absences.together();
+    let absent = absences.concurrent_absences();
     assert!(absent.iter().all(|together| together.len() < 2), "absent at the same time: {absent:?}");
     assert_eq!(absent.len(), 3, "both standbys were restarted: {absent:?}");
     // It has ended when they were back.
     for pod in lab.pods.names() {
         assert_eq!(lab.running_on(pod).await, only(&next()), "{pod}");
     }
-    load.goes_on().await;
+    load.wait_progress().await;
     assert_served(&lab, load).await;
 }
 
@@ -122,9 +129,9 @@ async fn long_twenty_rollbacks_and_reloads_in_a_row_never_restart_two_standbys_a
     let lab = with_stale_standbys(Duration::from_secs(5)).await;
     let namespace = lab.pods.namespace().to_owned();
     lab.pods.set_disruption_budget(2).await;
-    let load = Load::start(&lab.pods, &lab.upstream, &MOUNTS);
-    load.goes_on().await;
-    let absences = Absences::watch(&lab.pods);
+    let load = LoadGenerator::start(&lab.pods, &lab.upstream, &MOUNTS);
+    load.wait_progress().await;
+    let absences = AbsenceRecorder::start(&lab.pods);
     for round in 0..10 {
         lab.program.run(["reload", "--plugin", NAME, "-n", &namespace]).await.success();
         for pod in lab.pods.names() {
@@ -134,11 +141,11 @@ async fn long_twenty_rollbacks_and_reloads_in_a_row_never_restart_two_standbys_a
         for pod in lab.pods.names() {
             assert_eq!(lab.running_on(pod).await, only(VERSION), "{pod} in round {round}");
         }
-        let absent = absences.together();
+        let absent = absences.concurrent_absences();
         assert!(absent.iter().all(|together| together.len() < 2), "absent at the same time: {absent:?}");
-        move_by_hand(&lab, &format!("v{}", next())).await;
+        move_mounts_by_hand(&lab, &format!("v{}", next())).await;
     }
-    load.goes_on().await;
+    load.wait_progress().await;
     assert_served(&lab, load).await;
 }
 

@@ -5,7 +5,9 @@ use std::io::Write;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use vault_plugin::framework::{Context, Data, Engine, Field, Issued, Lease, NoFields, Path, SecretType};
+use vault_plugin::framework::{
+    Context, Data, Engine, Field, Lease, LeasedSecret, NoFields, Path, SecretType,
+};
 use vault_plugin::logical::{Error, Operation, Request, SpecialPaths, SystemViewError};
 
 /// The variable that names the file: one line of JSON a request is appended to it.
@@ -24,7 +26,7 @@ fn engine() -> Engine<()> {
     let paths = ["plain", "guarded", "open"].map(|name| {
         Path::new(name)
             .field("text", Field::string())
-            .exists(exists)
+            .existence_check(exists)
             .on(Operation::Read, "Log the request.", log)
             .on(Operation::Update, "Log the request.", log)
             .on(Operation::Create, "Log the request.", log)
@@ -36,32 +38,32 @@ fn engine() -> Engine<()> {
         .path(Path::new("lease").on(Operation::Read, "Issue a lease.", issue))
         .path(Path::new("system").on(Operation::Read, "Show what the host says of itself.", system))
         .secret(SecretType::new("logged").on_renew(renew).on_revoke(revoke))
-        .periodic(|cx| async move { write(&cx).await });
+        .periodic(|cx| async move { append_request(&cx).await });
     paths.into_iter().fold(engine, Engine::path)
 }
 
 async fn exists(cx: Context<()>, _: NoFields) -> Result<bool, Error> {
-    write(&cx).await?;
+    append_request(&cx).await?;
     Ok(false)
 }
 
 async fn log(cx: Context<()>, _: NoFields) -> Result<(), Error> {
-    write(&cx).await
+    append_request(&cx).await
 }
 
-async fn issue(cx: Context<()>, _: NoFields) -> Result<Issued, Error> {
-    write(&cx).await?;
+async fn issue(cx: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+    append_request(&cx).await?;
     let lease = Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(2) };
-    Ok(Issued::new("logged", json!({"shown": "text"}), json!({"kept": "text"}), lease))
+    Ok(LeasedSecret::new("logged", json!({"shown": "text"}), json!({"kept": "text"}), lease))
 }
 
 async fn renew(cx: Context<()>, _: Value) -> Result<Lease, Error> {
-    write(&cx).await?;
+    append_request(&cx).await?;
     Ok(Lease { ttl: Duration::from_hours(1), max_ttl: Duration::from_hours(2) })
 }
 
 async fn revoke(cx: Context<()>, _: Value) -> Result<(), Error> {
-    write(&cx).await
+    append_request(&cx).await
 }
 
 async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
@@ -83,7 +85,7 @@ async fn system(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
     })))
 }
 
-async fn write(cx: &Context<()>) -> Result<(), Error> {
+async fn append_request(cx: &Context<()>) -> Result<(), Error> {
     let failed = |error: std::io::Error| Error::internal(error.to_string());
     let Some(path) = std::env::var_os(FILE) else { return Ok(()) };
     let mut line = describe(cx.request());

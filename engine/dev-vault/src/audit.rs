@@ -11,37 +11,37 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::keyed_hash;
-use crate::envelope::{self, Top, timestamp};
-use crate::mount::Settings;
-use crate::pipeline::{Caller, Decision, Refusal, Why, was_routed_before};
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::envelope::{self, DataPlacement, timestamp};
+use crate::mount::MountSettings;
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
+use crate::request_handling::{Caller, PolicyDecision, Refusal, RefusalReason, was_routed_before};
 use crate::token::Token;
 
 /// The log of a server.
-pub(crate) struct Audit {
+pub(crate) struct AuditLog {
     path: PathBuf,
     file: Mutex<File>,
     salt: String,
 }
 
 /// What an entry is about.
-pub(crate) struct Entry<'a> {
-    call: &'a Call,
+pub(crate) struct AuditEntry<'a> {
+    call: &'a ClientRequest,
     caller: &'a Caller,
-    mount: Option<&'a Settings>,
-    decision: Decision,
+    mount: Option<&'a MountSettings>,
+    decision: PolicyDecision,
 }
 
-impl<'a> Entry<'a> {
+impl<'a> AuditEntry<'a> {
     pub(crate) fn new(
-        call: &'a Call,
+        call: &'a ClientRequest,
         caller: &'a Caller,
-        mount: Option<&'a Settings>,
-        decision: Decision,
-    ) -> Entry<'a> {
-        Entry { call, caller, mount, decision }
+        mount: Option<&'a MountSettings>,
+        decision: PolicyDecision,
+    ) -> AuditEntry<'a> {
+        AuditEntry { call, caller, mount, decision }
     }
 }
 
@@ -53,7 +53,7 @@ enum Routed {
 }
 
 impl Routed {
-    fn before(entry: &Entry<'_>) -> Routed {
+    fn before(entry: &AuditEntry<'_>) -> Routed {
         let is_known = entry.caller.token.is_some() && was_routed_before(entry.call);
         if is_known { Routed::Yes } else { Routed::No }
     }
@@ -61,16 +61,16 @@ impl Routed {
 
 /// Numbers that users send are texts to Vault, those that engines return are not.
 #[derive(Clone, Copy, PartialEq)]
-enum Numbers {
+enum NumberHashing {
     Hashed,
     Plain,
 }
 
-impl Audit {
+impl AuditLog {
     /// Appends to `path`, which is for its owner alone.
-    pub(crate) fn open(path: &Path, salt: String) -> io::Result<Audit> {
+    pub(crate) fn open(path: &Path, salt: String) -> io::Result<AuditLog> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
-        Ok(Audit { path: path.to_owned(), file: Mutex::new(file), salt })
+        Ok(AuditLog { path: path.to_owned(), file: Mutex::new(file), salt })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -82,70 +82,72 @@ impl Audit {
         format!("hmac-sha256:{}", keyed_hash(&[&self.salt], text))
     }
 
-    pub(crate) fn request(&self, entry: &Entry<'_>, refused: Option<&Failure>) -> io::Result<()> {
-        let mut line = self.line("request", entry, Routed::before(entry));
+    pub(crate) fn log_request(&self, entry: &AuditEntry<'_>, refused: Option<&ErrorReply>) -> io::Result<()> {
+        let mut line = self.base_record("request", entry, Routed::before(entry));
         if let Some(failure) = refused {
             line.insert("error".to_owned(), json!(failure.text.as_deref().unwrap_or_default()));
         }
-        self.write(line)
+        self.append(line)
     }
 
-    pub(crate) fn response(&self, entry: &Entry<'_>, outcome: &Outcome) -> io::Result<()> {
-        let mut line = self.line("response", entry, Routed::Yes);
+    pub(crate) fn log_response(&self, entry: &AuditEntry<'_>, outcome: &HandlerResult) -> io::Result<()> {
+        let mut line = self.base_record("response", entry, Routed::Yes);
         let response = match outcome {
             Ok(None) => Map::new(),
-            Ok(Some(reply)) => self.reply(entry, reply),
-            Err(failure) if failure.is_listed() => {
+            Ok(Some(reply)) => self.response_record(entry, reply),
+            Err(failure) if failure.is_multierror() => {
                 line.insert("error".to_owned(), json!(failure.text));
                 Map::new()
             }
-            Err(failure) if failure.is_about_routes() => {
-                line.insert("error".to_owned(), json!(Failure::unsupported_path().text));
-                self.failed(entry, failure, Routed::No)
+            Err(failure) if failure.is_no_route() => {
+                line.insert("error".to_owned(), json!(ErrorReply::unsupported_path().text));
+                self.error_response(entry, failure, Routed::No)
             }
-            Err(failure) => self.failed(entry, failure, Routed::Yes),
+            Err(failure) => self.error_response(entry, failure, Routed::Yes),
         };
         if !response.is_empty() {
             line.insert("response".to_owned(), Value::Object(response));
         }
-        self.write(line)
+        self.append(line)
     }
 
     /// The response to a request that was refused before a mount handled it.
-    pub(crate) fn refused(&self, entry: &Entry<'_>, refusal: &Refusal) -> io::Result<()> {
+    pub(crate) fn log_refusal(&self, entry: &AuditEntry<'_>, refusal: &Refusal) -> io::Result<()> {
         let (routed, failure) = (Routed::before(entry), &refusal.failure);
-        let error = match refusal.why {
-            Why::Existence if failure.status == 400 => Failure::listed(400, &["invalid request"]).text,
-            _ if failure.is_listed() => failure.text.clone(),
-            _ => Failure::listed(failure.status, &[failure.plain()]).text,
+        let error = match refusal.reason {
+            RefusalReason::ExistenceCheck if failure.status == 400 => {
+                ErrorReply::multierror(400, &["invalid request"]).text
+            }
+            _ if failure.is_multierror() => failure.text.clone(),
+            _ => ErrorReply::multierror(failure.status, &[failure.inner_message()]).text,
         };
-        let mut line = self.line("response", entry, routed);
+        let mut line = self.base_record("response", entry, routed);
         line.insert("error".to_owned(), json!(error));
-        line.insert("response".to_owned(), Value::Object(self.failed(entry, failure, routed)));
-        self.write(line)
+        line.insert("response".to_owned(), Value::Object(self.error_response(entry, failure, routed)));
+        self.append(line)
     }
 
-    fn failed(&self, entry: &Entry<'_>, failure: &Failure, routed: Routed) -> Map {
+    fn error_response(&self, entry: &AuditEntry<'_>, failure: &ErrorReply, routed: Routed) -> Map {
         let text = failure.text.as_deref().unwrap_or_default();
-        let mut response = object(json!({"data": {"error": self.hash(text)}}));
+        let mut response = json_object(json!({"data": {"error": self.hash(text)}}));
         if let Some(mount) = entry.mount {
-            response.extend(describe(mount, "mount_running_plugin_version", routed));
+            response.extend(mount_record(mount, "mount_running_plugin_version", routed));
         }
         response
     }
 
-    fn line(&self, kind: &str, entry: &Entry<'_>, routed: Routed) -> Map {
+    fn base_record(&self, kind: &str, entry: &AuditEntry<'_>, routed: Routed) -> Map {
         let call = entry.call;
-        let mut request = object(json!({
+        let mut request = json_object(json!({
             "namespace": {"id": "root"},
             "operation": call.operation.as_str(),
-            "path": path(entry, routed),
+            "path": routed_path(entry, routed),
             "remote_address": call.remote.ip().to_string(),
             "remote_port": call.remote.port(),
         }));
         if let Some(data) = call.data.as_ref().filter(|data| !data.is_empty()) {
-            let plain = entry.mount.map(Settings::unhashed_request_keys).unwrap_or_default();
-            request.insert("data".to_owned(), self.hashed_map(data, plain, Numbers::Hashed));
+            let plain = entry.mount.map(MountSettings::non_hmac_request_keys).unwrap_or_default();
+            request.insert("data".to_owned(), self.hash_map(data, plain, NumberHashing::Hashed));
         }
         if let Some(ttl) = call.wrap_ttl {
             request.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
@@ -162,21 +164,21 @@ impl Audit {
             request.insert("request_uri".to_owned(), json!(call.uri));
         }
         if let Some(mount) = entry.mount.filter(|_| routed == Routed::Yes || !asks_for_help) {
-            request.extend(describe(mount, "mount_running_version", routed));
+            request.extend(mount_record(mount, "mount_running_version", routed));
         }
         let text = call.token.as_deref().map(|token| self.hash(token));
         if let Some(text) = &text {
             request.insert("client_token".to_owned(), json!(text));
         }
-        let mut line = object(json!({"time": timestamp(SystemTime::now()), "type": kind}));
+        let mut line = json_object(json!({"time": timestamp(SystemTime::now()), "type": kind}));
         if let Some(token) = &entry.caller.token {
             let accessor = self.hash(&token.accessor);
             request.insert("client_token_accessor".to_owned(), json!(accessor));
             let results = match &entry.decision {
-                Decision::NotMade => None,
-                Decision::Denied => Some(json!({"allowed": false})),
-                Decision::Granted(policies) if policies.is_empty() => Some(json!({"allowed": true})),
-                Decision::Granted(policies) => {
+                PolicyDecision::NotChecked => None,
+                PolicyDecision::Denied => Some(json!({"allowed": false})),
+                PolicyDecision::Granted(policies) if policies.is_empty() => Some(json!({"allowed": true})),
+                PolicyDecision::Granted(policies) => {
                     // As many empty entries come first, as in Vault's own log.
                     let empty = policies.iter().map(|_| json!({"type": ""}));
                     let named = policies
@@ -191,7 +193,7 @@ impl Audit {
                 request.insert("client_id".to_owned(), json!(token.client_id()));
                 line.insert(
                     "auth".to_owned(),
-                    Value::Object(self.auth(token, &accessor, text.as_deref(), &results)),
+                    Value::Object(self.auth_record(token, &accessor, text.as_deref(), &results)),
                 );
             }
         }
@@ -199,15 +201,15 @@ impl Audit {
         line
     }
 
-    fn auth(&self, token: &Token, accessor: &str, text: Option<&str>, results: &Value) -> Map {
-        let mut auth = object(json!({
+    fn auth_record(&self, token: &Token, accessor: &str, text: Option<&str>, results: &Value) -> Map {
+        let mut auth = json_object(json!({
             "accessor": accessor,
             "client_token": text,
             "display_name": token.display_name,
             "policies": token.policies,
             "policy_results": results,
             "token_policies": token.policies,
-            "token_issue_time": whole_seconds(token.created),
+            "token_issue_time": truncate_to_seconds(token.created),
             "token_type": "service",
         }));
         if !token.meta.is_empty() {
@@ -219,7 +221,7 @@ impl Audit {
         auth
     }
 
-    fn reply(&self, entry: &Entry<'_>, reply: &Reply) -> Map {
+    fn response_record(&self, entry: &AuditEntry<'_>, reply: &Reply) -> Map {
         let mut response = Map::new();
         if let Some(wrap) = &reply.wrap {
             let wrap = json!({
@@ -233,21 +235,21 @@ impl Audit {
         } else if let Some(status) = reply.status {
             // To Vault an answer with a status of its own is raw: its type, its status, and its text if there is one.
             let kind = self.hash("application/json");
-            let mut raw = object(json!({"http_content_type": kind, "http_status_code": status}));
+            let mut raw = json_object(json!({"http_content_type": kind, "http_status_code": status}));
             if reply.data.is_some() || !reply.warnings.is_empty() {
-                let text = envelope::text(reply, &entry.call.id, Top::Envelope);
+                let text = envelope::render(reply, &entry.call.id, DataPlacement::EnvelopeOnly);
                 raw.insert("http_raw_body".to_owned(), json!(self.hash(&text)));
             }
             response.insert("data".to_owned(), Value::Object(raw));
         } else if let Some(data) = &reply.data {
-            let plain = entry.mount.map(Settings::unhashed_response_keys).unwrap_or_default();
-            response.insert("data".to_owned(), self.hashed_map(data, plain, Numbers::Plain));
+            let plain = entry.mount.map(MountSettings::non_hmac_response_keys).unwrap_or_default();
+            response.insert("data".to_owned(), self.hash_map(data, plain, NumberHashing::Plain));
         }
         if let Some(lease) = &reply.lease {
             response.insert("secret".to_owned(), json!({"lease_id": lease.id}));
         }
         if let Some(auth) = &reply.auth {
-            let mut shown = object(json!({
+            let mut shown = json_object(json!({
                 "accessor": self.hash(&auth.accessor),
                 "client_token": self.hash(&auth.client_token),
                 "display_name": auth.display_name,
@@ -265,30 +267,32 @@ impl Audit {
             response.insert("warnings".to_owned(), json!(reply.warnings));
         }
         if let Some(mount) = entry.mount {
-            response.extend(describe(mount, "mount_running_plugin_version", Routed::Yes));
+            response.extend(mount_record(mount, "mount_running_plugin_version", Routed::Yes));
         }
         response
     }
 
-    fn hashed_map(&self, map: &Map, plain: &[String], numbers: Numbers) -> Value {
+    fn hash_map(&self, map: &Map, plain: &[String], numbers: NumberHashing) -> Value {
         let entries = map.iter().map(|(key, value)| {
-            let value = if plain.contains(key) { value.clone() } else { self.hashed(value, numbers) };
+            let value = if plain.contains(key) { value.clone() } else { self.hash_value(value, numbers) };
             (key.clone(), value)
         });
         Value::Object(entries.collect())
     }
 
-    fn hashed(&self, value: &Value, numbers: Numbers) -> Value {
+    fn hash_value(&self, value: &Value, numbers: NumberHashing) -> Value {
         match value {
             Value::String(text) => json!(self.hash(text)),
-            Value::Number(number) if numbers == Numbers::Hashed => json!(self.hash(&number.to_string())),
-            Value::Array(items) => items.iter().map(|item| self.hashed(item, numbers)).collect(),
-            Value::Object(map) => self.hashed_map(map, &[], numbers),
+            Value::Number(number) if numbers == NumberHashing::Hashed => {
+                json!(self.hash(&number.to_string()))
+            }
+            Value::Array(items) => items.iter().map(|item| self.hash_value(item, numbers)).collect(),
+            Value::Object(map) => self.hash_map(map, &[], numbers),
             other => other.clone(),
         }
     }
 
-    fn write(&self, line: Map) -> io::Result<()> {
+    fn append(&self, line: Map) -> io::Result<()> {
         let mut text = Value::Object(line).to_string();
         text.push('\n');
         // A line in one piece, so that another reader never sees half of it.
@@ -297,7 +301,7 @@ impl Audit {
 }
 
 /// The path as the router has it: a mount can be asked without the slash at its end.
-fn path(entry: &Entry<'_>, routed: Routed) -> String {
+fn routed_path(entry: &AuditEntry<'_>, routed: Routed) -> String {
     let path = &entry.call.path;
     match entry.mount {
         Some(mount) if routed == Routed::Yes && mount.path.strip_suffix('/') == Some(path) => {
@@ -307,8 +311,8 @@ fn path(entry: &Entry<'_>, routed: Routed) -> String {
     }
 }
 
-fn describe(mount: &Settings, version: &str, routed: Routed) -> Map {
-    let mut described = object(json!({
+fn mount_record(mount: &MountSettings, version: &str, routed: Routed) -> Map {
+    let mut described = json_object(json!({
         "mount_class": if mount.path.starts_with("auth/") { "auth" } else { "secret" },
         "mount_point": mount.path,
         "mount_type": mount.kind,
@@ -324,7 +328,7 @@ fn describe(mount: &Settings, version: &str, routed: Routed) -> Map {
     described
 }
 
-fn whole_seconds(time: SystemTime) -> String {
+fn truncate_to_seconds(time: SystemTime) -> String {
     let text = timestamp(time);
     text.split_once('.').map_or(text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }

@@ -11,7 +11,7 @@ use vault_plugin::host::probe;
 use crate::StoreError;
 use crate::core::Core;
 use crate::mount::process::SpawnError;
-use crate::reply::Failure;
+use crate::reply::ErrorReply;
 
 const CATALOG: &str = "core/catalog/";
 const PINS: &str = "core/pins/";
@@ -19,13 +19,13 @@ const PINS: &str = "core/pins/";
 const UNVERSIONED: &str = "-";
 
 /// The kinds of plugins that Vault knows, in the order in which it lists them.
-pub(crate) const KINDS: [&str; 3] = ["auth", "database", "secret"];
+pub(crate) const PLUGIN_TYPES: [&str; 3] = ["auth", "database", "secret"];
 /// The one that can be mounted here.
-pub(crate) const SECRET: &str = "secret";
+pub(crate) const SECRET_TYPE: &str = "secret";
 
 /// What is registered. No `Debug`: the environment may hold secrets.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct RegisteredPlugin {
     pub(crate) kind: String,
     pub(crate) name: String,
     /// With a leading `v`; empty for an unversioned plugin.
@@ -39,7 +39,7 @@ pub(crate) struct Entry {
     pub(crate) sha256: String,
 }
 
-impl Entry {
+impl RegisteredPlugin {
     pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
         let pairs = self.env.iter().map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         pairs.map(|(name, value)| (name.into(), value.into())).collect()
@@ -57,12 +57,12 @@ pub(crate) struct Pin {
 
 impl Core {
     /// Every registered plugin, by kind, name and version.
-    pub(crate) fn catalog(&self) -> Result<Vec<Entry>, StoreError> {
+    pub(crate) fn catalog(&self) -> Result<Vec<RegisteredPlugin>, StoreError> {
         let keys = self.store().keys(CATALOG);
-        let mut entries: Vec<Entry> =
+        let mut entries: Vec<RegisteredPlugin> =
             keys.iter().filter_map(|key| self.store().read(key).transpose()).collect::<Result<_, _>>()?;
         entries.sort_by(|a, b| {
-            (&a.kind, &a.name, order(&a.version)).cmp(&(&b.kind, &b.name, order(&b.version)))
+            (&a.kind, &a.name, version_order(&a.version)).cmp(&(&b.kind, &b.name, version_order(&b.version)))
         });
         Ok(entries)
     }
@@ -76,31 +76,35 @@ impl Core {
             .collect())
     }
 
-    pub(crate) fn registered(
+    pub(crate) fn registered_plugin(
         &self,
         kind: &str,
         name: &str,
         version: &str,
-    ) -> Result<Option<Entry>, StoreError> {
-        self.store().read(&key(kind, name, version))
+    ) -> Result<Option<RegisteredPlugin>, StoreError> {
+        self.store().read(&entry_key(kind, name, version))
     }
 
     /// A secrets engine in the catalog.
-    pub(crate) fn catalog_entry(&self, name: &str, version: &str) -> Result<Option<Entry>, StoreError> {
-        self.registered(SECRET, name, version)
+    pub(crate) fn catalog_entry(
+        &self,
+        name: &str,
+        version: &str,
+    ) -> Result<Option<RegisteredPlugin>, StoreError> {
+        self.registered_plugin(SECRET_TYPE, name, version)
     }
 
     /// Registers a plugin after it was started once, as Vault does: a version that it reports must be the one asked
     /// for, and becomes the entry's where none was; that it does not start is no reason to refuse it.
-    pub(crate) async fn register(&self, mut entry: Entry) -> Result<(), Failure> {
-        let directory = self.options().plugin_directory.as_deref();
-        let directory = directory.ok_or_else(|| Failure::internal(&SpawnError::NoDirectory))?;
+    pub(crate) async fn register(&self, mut entry: RegisteredPlugin) -> Result<(), ErrorReply> {
+        let directory = self.config().plugin_directory.as_deref();
+        let directory = directory.ok_or_else(|| ErrorReply::internal(&SpawnError::NoPluginDirectory))?;
         check_command(directory, &entry.command)?;
         match self.reported_version(&entry, directory).await {
             Ok(reported) if reported.is_empty() => {}
             Ok(reported) if entry.version.is_empty() => entry.version = reported,
-            Ok(reported) if normalized(&reported).as_deref() != Some(&entry.version) => {
-                return Err(Failure::invalid(format!(
+            Ok(reported) if normalize_version(&reported).as_deref() != Some(&entry.version) => {
+                return Err(ErrorReply::bad_request(format!(
                     "plugin version mismatch: {} reported version ({reported}) did not match requested version ({})",
                     entry.name, entry.version
                 )));
@@ -110,11 +114,11 @@ impl Core {
                 self.log_error("Error determining plugin version", Some(&format!("{}: {why}", entry.name)));
             }
         }
-        Ok(self.store().write(&key(&entry.kind, &entry.name, &entry.version), &entry)?)
+        Ok(self.store().write(&entry_key(&entry.kind, &entry.name, &entry.version), &entry)?)
     }
 
     pub(crate) fn deregister(&self, kind: &str, name: &str, version: &str) -> Result<(), StoreError> {
-        self.store().delete(&key(kind, name, version))
+        self.store().delete(&entry_key(kind, name, version))
     }
 
     pub(crate) fn pins(&self) -> Result<Vec<Pin>, StoreError> {
@@ -134,10 +138,10 @@ impl Core {
     }
 
     /// The version that a new mount is set to: the pinned one, the one asked for, the unversioned plugin, or the newest.
-    pub(crate) fn select_version(&self, name: &str, wanted: &str) -> Result<String, Failure> {
-        if let Some(pin) = self.pin(SECRET, name)? {
+    pub(crate) fn select_version(&self, name: &str, wanted: &str) -> Result<String, ErrorReply> {
+        if let Some(pin) = self.pin(SECRET_TYPE, name)? {
             if !wanted.is_empty() {
-                return Err(Failure::invalid(format!(
+                return Err(ErrorReply::bad_request(format!(
                     "cannot specify plugin_version for secret plugin \"{name}\", as it is pinned to version {}",
                     pin.version
                 )));
@@ -145,13 +149,13 @@ impl Core {
             return Ok(pin.version);
         }
         if !wanted.is_empty() {
-            let version = checked_version(wanted)?;
+            let version = validate_version(wanted)?;
             self.catalog_entry(name, &version)?.ok_or_else(|| not_in_catalog(name, &version))?;
             return Ok(version);
         }
         let entries = self.catalog()?.into_iter();
         let versions: Vec<String> = entries
-            .filter(|entry| entry.kind == SECRET && entry.name == name)
+            .filter(|entry| entry.kind == SECRET_TYPE && entry.name == name)
             .map(|entry| entry.version)
             .collect();
         if versions.iter().any(String::is_empty) {
@@ -160,37 +164,37 @@ impl Core {
         versions.last().cloned().ok_or_else(|| not_in_catalog(name, ""))
     }
 
-    async fn reported_version(&self, entry: &Entry, directory: &Path) -> Result<String, String> {
+    async fn reported_version(&self, entry: &RegisteredPlugin, directory: &Path) -> Result<String, String> {
         let program = directory.join(&entry.command);
         match self.processes().sha256(&program) {
             Ok(found) if found == entry.sha256 => {}
-            Ok(_) => return Err(SpawnError::Mismatch.to_string()),
+            Ok(_) => return Err(SpawnError::ChecksumMismatch.to_string()),
             Err(source) => return Err(SpawnError::Checksum { source }.to_string()),
         }
-        match probe(self.processes().launch_of(entry, program)).await {
+        match probe(self.processes().launch_options(entry, program)).await {
             Ok(report) => Ok(report.version),
-            Err(error) => Err(Failure::internal(&error).text.unwrap_or_default()),
+            Err(error) => Err(ErrorReply::internal(&error).text.unwrap_or_default()),
         }
     }
 }
 
 /// That a plugin is not registered, with its version where one was asked for.
-pub(crate) fn not_in_catalog(name: &str, version: &str) -> Failure {
+pub(crate) fn not_in_catalog(name: &str, version: &str) -> ErrorReply {
     let version = if version.is_empty() { String::new() } else { format!(", version={version}") };
-    Failure::invalid(format!("plugin not found in the catalog: {name}{version}"))
+    ErrorReply::bad_request(format!("plugin not found in the catalog: {name}{version}"))
 }
 
 /// A version as it is kept, with a leading `v`, or Vault's refusal of it.
-pub(crate) fn checked_version(text: &str) -> Result<String, Failure> {
-    normalized(text).ok_or_else(|| {
-        Failure::invalid(format!(
+pub(crate) fn validate_version(text: &str) -> Result<String, ErrorReply> {
+    normalize_version(text).ok_or_else(|| {
+        ErrorReply::bad_request(format!(
             "version \"{text}\" is not a valid semantic version: Malformed version: {text}"
         ))
     })
 }
 
 /// Missing numbers are zero, as in hashicorp/go-version.
-fn normalized(text: &str) -> Option<String> {
+fn normalize_version(text: &str) -> Option<String> {
     let bare = text.strip_prefix('v').unwrap_or(text);
     let end = bare.find(['-', '+']).unwrap_or(bare.len());
     let (numbers, rest) = bare.split_at(end);
@@ -199,18 +203,18 @@ fn normalized(text: &str) -> Option<String> {
     Version::parse(&padded).ok().map(|version| format!("v{version}"))
 }
 
-fn order(version: &str) -> Option<Version> {
+fn version_order(version: &str) -> Option<Version> {
     Version::parse(version.strip_prefix('v')?).ok()
 }
 
-fn key(kind: &str, name: &str, version: &str) -> String {
+fn entry_key(kind: &str, name: &str, version: &str) -> String {
     let version = if version.is_empty() { UNVERSIONED } else { version };
     format!("{CATALOG}{kind}/{version}/{name}")
 }
 
 /// The file must lie in the plugin directory, also after links are followed.
-fn check_command(directory: &Path, command: &str) -> Result<(), Failure> {
-    let refused = |text: String| Failure::listed(500, &[&text]);
+fn check_command(directory: &Path, command: &str) -> Result<(), ErrorReply> {
+    let refused = |text: String| ErrorReply::multierror(500, &[&text]);
     if Path::new(command).components().any(|part| part == Component::ParentDir) {
         return Err(refused("path cannot contain parent references".to_owned()));
     }
@@ -235,18 +239,18 @@ mod tests {
 
     #[test]
     fn versions_are_kept_with_a_v_and_three_numbers() {
-        assert_eq!(normalized("1.2.3").as_deref(), Some("v1.2.3"));
-        assert_eq!(normalized("v1.2").as_deref(), Some("v1.2.0"));
-        assert_eq!(normalized("1.2.3-rc1+b").as_deref(), Some("v1.2.3-rc1+b"));
-        assert_eq!(normalized("xx"), None);
-        let text = checked_version("xx").unwrap_err().text.unwrap();
+        assert_eq!(normalize_version("1.2.3").as_deref(), Some("v1.2.3"));
+        assert_eq!(normalize_version("v1.2").as_deref(), Some("v1.2.0"));
+        assert_eq!(normalize_version("1.2.3-rc1+b").as_deref(), Some("v1.2.3-rc1+b"));
+        assert_eq!(normalize_version("xx"), None);
+        let text = validate_version("xx").unwrap_err().text.unwrap();
         assert_eq!(text, "version \"xx\" is not a valid semantic version: Malformed version: xx");
     }
 
     #[test]
     fn a_newer_version_is_newer_by_its_numbers_not_its_letters() {
-        assert!(order("v1.10.0") > order("v1.9.0"));
-        assert!(order("v1.0.0") > order(""));
+        assert!(version_order("v1.10.0") > version_order("v1.9.0"));
+        assert!(version_order("v1.0.0") > version_order(""));
     }
 
     #[test]

@@ -16,15 +16,15 @@ use sha2::Sha256;
 use uuid::Uuid;
 
 use crate::StoreError;
-use crate::audit::Audit;
-use crate::expiration::Expiration;
+use crate::audit::AuditLog;
+use crate::expiration::ExpirationQueue;
 use crate::log::{LogEvent, LogSink};
 use crate::mount::Mount;
-use crate::mount::process::Processes;
-use crate::policy::default::{DEFAULT, RESPONSE_WRAPPING};
+use crate::mount::process::ProcessPool;
+use crate::policy::default::{DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY};
 use crate::store::Store;
 use crate::token::{ROOT_TOKEN_PATH, Token, random_id};
-use vault_plugin::framework::ttl::Limits;
+use vault_plugin::framework::ttl::TtlLimits;
 use vault_plugin::host::Isolation;
 
 const IDENTITY: &str = "core/identity";
@@ -34,23 +34,23 @@ pub(crate) const POLICIES: &str = "sys/policy/";
 const LEASE_LOCKS: usize = 64;
 
 /// What stays the same from start to stop.
-pub(crate) struct Settings {
+pub(crate) struct ServerConfig {
     pub(crate) plugin_directory: Option<PathBuf>,
-    pub(crate) limits: Limits,
+    pub(crate) limits: TtlLimits,
     pub(crate) revoke_retry_base: Duration,
     pub(crate) rollback_period: Duration,
     pub(crate) storage_type: &'static str,
 }
 
 pub(crate) struct Core {
-    settings: Settings,
+    config: ServerConfig,
     store: Arc<Store>,
-    identity: Identity,
+    identity: ServerIdentity,
     log: LogSink,
-    audit: Option<Audit>,
+    audit: Option<AuditLog>,
     sealed: AtomicBool,
-    expiration: Arc<Expiration>,
-    processes: Processes,
+    expiration: Arc<ExpirationQueue>,
+    processes: ProcessPool,
     pub(crate) mounts: RwLock<BTreeMap<String, Arc<Mount>>>,
     /// Held by whoever adds, changes, reloads or removes a mount.
     pub(crate) mount_changes: tokio::sync::Mutex<()>,
@@ -60,22 +60,22 @@ pub(crate) struct Core {
 
 /// Who the server is, made at its first start. No `Debug`: it holds the key that unseals it.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(crate) struct ServerIdentity {
     pub(crate) cluster_name: String,
     pub(crate) cluster_id: String,
     pub(crate) unseal_key: String,
     salt: String,
 }
 
-impl Identity {
-    fn new() -> Identity {
+impl ServerIdentity {
+    fn new() -> ServerIdentity {
         let random = || {
             let mut bytes = [0; 32];
             rand::rng().fill_bytes(&mut bytes);
             STANDARD.encode(bytes)
         };
         let cluster_id = Uuid::new_v4().to_string();
-        Identity {
+        ServerIdentity {
             cluster_name: format!("vault-cluster-{}", &cluster_id[..8]),
             cluster_id,
             unseal_key: random(),
@@ -105,26 +105,26 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 impl Core {
     /// A sealed server on a store.
     pub(crate) fn new(
-        settings: Settings,
+        settings: ServerConfig,
         store: Arc<Store>,
-        audit: Option<Audit>,
+        audit: Option<AuditLog>,
         (log, isolation): (LogSink, Isolation),
     ) -> Result<Core, StoreError> {
         let identity = match store.read(IDENTITY)? {
             Some(identity) => identity,
             None => {
-                let identity = Identity::new();
+                let identity = ServerIdentity::new();
                 store.write(IDENTITY, &identity)?;
-                store.write(&format!("{POLICIES}default"), &DEFAULT)?;
-                store.write(&format!("{POLICIES}response-wrapping"), &RESPONSE_WRAPPING)?;
+                store.write(&format!("{POLICIES}default"), &DEFAULT_POLICY)?;
+                store.write(&format!("{POLICIES}response-wrapping"), &RESPONSE_WRAPPING_POLICY)?;
                 identity
             }
         };
         Ok(Core {
-            settings,
+            config: settings,
             store,
             identity,
-            processes: Processes::new(log.clone(), isolation),
+            processes: ProcessPool::new(log.clone(), isolation),
             log,
             audit,
             sealed: AtomicBool::new(true),
@@ -160,16 +160,16 @@ impl Core {
         self.expiration.clear();
         let mounts = std::mem::take(&mut *self.mounts.write().unwrap_or_else(PoisonError::into_inner));
         for mount in mounts.into_values() {
-            mount.take_down(self).await;
+            mount.stop(self).await;
         }
     }
 
     /// Makes sure that there is a root token with this text.
-    pub(crate) fn keep_root_token(&self, token: &str) -> Result<(), StoreError> {
+    pub(crate) fn ensure_root_token(&self, token: &str) -> Result<(), StoreError> {
         if self.find_token(token)?.is_some_and(|token| token.is_root()) {
             return Ok(());
         }
-        self.keep_token(&Token {
+        self.store_token(&Token {
             hash: self.token_hash(token),
             accessor: random_id(),
             parent: None,
@@ -194,31 +194,31 @@ impl Core {
         self.store.read(&format!("{POLICIES}{name}"))
     }
 
-    pub(crate) fn options(&self) -> &Settings {
-        &self.settings
+    pub(crate) fn config(&self) -> &ServerConfig {
+        &self.config
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
         &self.store
     }
 
-    pub(crate) fn identity(&self) -> &Identity {
+    pub(crate) fn identity(&self) -> &ServerIdentity {
         &self.identity
     }
 
-    pub(crate) fn audit(&self) -> Option<&Audit> {
+    pub(crate) fn audit(&self) -> Option<&AuditLog> {
         self.audit.as_ref()
     }
 
-    pub(crate) fn processes(&self) -> &Processes {
+    pub(crate) fn processes(&self) -> &ProcessPool {
         &self.processes
     }
 
-    pub(crate) fn expiration(&self) -> &Expiration {
+    pub(crate) fn expiration(&self) -> &ExpirationQueue {
         &self.expiration
     }
 
-    pub(crate) fn expiration_handle(&self) -> Arc<Expiration> {
+    pub(crate) fn expiration_handle(&self) -> Arc<ExpirationQueue> {
         self.expiration.clone()
     }
 
@@ -233,7 +233,7 @@ impl Core {
     }
 
     pub(crate) fn log_error(&self, message: &str, detail: Option<&str>) {
-        (self.log)(LogEvent::Trouble {
+        (self.log)(LogEvent::ServerError {
             message: message.to_owned(),
             detail: detail.unwrap_or_default().to_owned(),
         });

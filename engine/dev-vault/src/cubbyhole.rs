@@ -2,10 +2,10 @@
 
 use vault_plugin::logical::{Map, Operation};
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::pipeline::Caller;
-use crate::reply::{Failure, Outcome, Reply};
+use crate::reply::{ErrorReply, HandlerResult, Reply};
+use crate::request_handling::Caller;
 
 /// Whether the caller keeps something at `path`.
 pub(crate) fn exists(core: &Core, caller: &Caller, path: &str) -> Option<bool> {
@@ -13,9 +13,9 @@ pub(crate) fn exists(core: &Core, caller: &Caller, path: &str) -> Option<bool> {
     Some(core.store().get(&key).is_some())
 }
 
-pub(crate) fn handle(core: &Core, caller: &Caller, call: &Call, path: &str) -> Outcome {
+pub(crate) fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
     let needs_path = |path: &str| {
-        if path.is_empty() { Err(Failure::listed(500, &["missing path"])) } else { Ok(()) }
+        if path.is_empty() { Err(ErrorReply::multierror(500, &["missing path"])) } else { Ok(()) }
     };
     let key = key(core, caller, path)?;
     match call.operation {
@@ -35,7 +35,7 @@ pub(crate) fn handle(core: &Core, caller: &Caller, call: &Call, path: &str) -> O
         Operation::Create | Operation::Update => {
             needs_path(path)?;
             let data = call.data.as_ref().filter(|data| !data.is_empty());
-            let data = data.ok_or_else(|| Failure::listed(500, &["missing data fields"]))?;
+            let data = data.ok_or_else(|| ErrorReply::multierror(500, &["missing data fields"]))?;
             core.store().write(&key, data)?;
             Ok(None)
         }
@@ -44,12 +44,12 @@ pub(crate) fn handle(core: &Core, caller: &Caller, call: &Call, path: &str) -> O
             core.store().delete(&key)?;
             Ok(None)
         }
-        Operation::List => Ok(Some(Reply::keys(core.store().list(&key)))),
-        _ => Err(Failure::unsupported_operation()),
+        Operation::List => Ok(Some(Reply::list(core.store().list(&key)))),
+        _ => Err(ErrorReply::unsupported_operation()),
     }
 }
 
-fn key(core: &Core, caller: &Caller, path: &str) -> Result<String, Failure> {
-    let token = caller.token.as_ref().ok_or_else(|| Failure::listed(500, &["client token empty"]))?;
+fn key(core: &Core, caller: &Caller, path: &str) -> Result<String, ErrorReply> {
+    let token = caller.token.as_ref().ok_or_else(|| ErrorReply::multierror(500, &["client token empty"]))?;
     Ok(format!("{}{path}", core.cubbyhole_prefix(&token.hash)))
 }

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::Value;
 use vault_plugin::logical::Map;
 
-use crate::reply::{Auth, Body, Reply, Wrapped};
+use crate::reply::{BodyFormat, Reply, ReplyAuth, WrappedResponse};
 
 /// Paths whose data stands beside the envelope as well as in it, as it did before there was an envelope.
-const ALSO_AT_THE_TOP: &[&str] = &[
+const TOP_LEVEL_DATA_PATHS: &[&str] = &[
     "sys/audit",
     "sys/audit/*",
     "sys/audit-hash/*",
@@ -72,39 +72,39 @@ struct AuthInfo<'a> {
 
 /// Whether the data stands beside the envelope too.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Top {
-    Envelope,
-    DataToo,
+pub(crate) enum DataPlacement {
+    EnvelopeOnly,
+    AlsoTopLevel,
 }
 
-impl Top {
+impl DataPlacement {
     /// What clients of this path expect.
-    pub(crate) fn of(path: &str) -> Top {
-        let is_listed = ALSO_AT_THE_TOP.iter().any(|listed| match listed.strip_suffix('*') {
+    pub(crate) fn for_path(path: &str) -> DataPlacement {
+        let is_listed = TOP_LEVEL_DATA_PATHS.iter().any(|listed| match listed.strip_suffix('*') {
             Some(prefix) => path.starts_with(prefix),
             None => path == *listed,
         });
-        if is_listed { Top::DataToo } else { Top::Envelope }
+        if is_listed { DataPlacement::AlsoTopLevel } else { DataPlacement::EnvelopeOnly }
     }
 }
 
 /// The body of an answer that is JSON.
-pub(crate) fn text(reply: &Reply, request_id: &str, top: Top) -> String {
-    if matches!(reply.body, Body::Bare) {
+pub(crate) fn render(reply: &Reply, request_id: &str, top: DataPlacement) -> String {
+    if matches!(reply.body, BodyFormat::Bare) {
         return Value::Object(reply.data.clone().unwrap_or_default()).to_string();
     }
     // An answer that was put away tells nothing of itself.
     let wrap = reply.wrap.as_ref();
     let envelope = Envelope {
-        top: reply.data.as_ref().filter(|_| top == Top::DataToo),
+        top: reply.data.as_ref().filter(|_| top == DataPlacement::AlsoTopLevel),
         request_id: if wrap.is_some() { "" } else { request_id },
         lease_id: reply.lease.as_ref().map_or("", |lease| &lease.id),
         renewable: reply.lease.as_ref().is_some_and(|lease| lease.renewable),
         lease_duration: reply.lease.as_ref().map_or(0, |lease| lease.duration),
         data: &reply.data,
-        wrap_info: wrap.map(WrapInfo::of),
+        wrap_info: wrap.map(WrapInfo::from_wrapped),
         warnings: (!reply.warnings.is_empty()).then_some(reply.warnings.as_slice()),
-        auth: reply.auth.as_ref().map(AuthInfo::of),
+        auth: reply.auth.as_ref().map(AuthInfo::from_auth),
         mount_type: if wrap.is_some() || reply.status == Some(202) { "" } else { &reply.mount_type },
     };
     // An envelope has text keys and finite numbers only.
@@ -117,7 +117,7 @@ pub(crate) fn timestamp(time: SystemTime) -> String {
 }
 
 impl WrapInfo<'_> {
-    fn of(wrapped: &Wrapped) -> WrapInfo<'_> {
+    fn from_wrapped(wrapped: &WrappedResponse) -> WrapInfo<'_> {
         WrapInfo {
             token: &wrapped.token,
             accessor: &wrapped.accessor,
@@ -130,7 +130,7 @@ impl WrapInfo<'_> {
 }
 
 impl AuthInfo<'_> {
-    fn of(auth: &Auth) -> AuthInfo<'_> {
+    fn from_auth(auth: &ReplyAuth) -> AuthInfo<'_> {
         AuthInfo {
             client_token: &auth.client_token,
             accessor: &auth.accessor,

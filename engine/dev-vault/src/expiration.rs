@@ -11,25 +11,25 @@ use crate::core::Core;
 use crate::lease::Lease;
 
 /// Revocations at the same time, as many as Vault's (`vault/expiration.go`).
-const WORKERS: usize = 200;
+const MAX_WORKERS: usize = 200;
 
 /// No lease is due: look again when there is one.
-const IDLE: Duration = Duration::from_hours(24);
+const IDLE_WAIT: Duration = Duration::from_hours(24);
 
 /// When each lease ends.
 #[derive(Default)]
-pub(crate) struct Expiration {
-    queue: Mutex<Queue>,
+pub(crate) struct ExpirationQueue {
+    queue: Mutex<QueueState>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Queue {
+struct QueueState {
     by_time: BTreeSet<(SystemTime, String)>,
     by_id: HashMap<String, SystemTime>,
 }
 
-impl Expiration {
+impl ExpirationQueue {
     pub(crate) fn schedule(&self, id: &str, at: SystemTime) {
         let mut queue = self.queue();
         queue.remove(id);
@@ -42,18 +42,18 @@ impl Expiration {
         }
     }
 
-    pub(crate) fn forget(&self, id: &str) {
+    pub(crate) fn cancel(&self, id: &str) {
         self.queue().remove(id);
     }
 
     pub(crate) fn clear(&self) {
-        *self.queue() = Queue::default();
+        *self.queue() = QueueState::default();
     }
 
     /// Takes what is due, or says how long nothing is.
-    fn due(&self, now: SystemTime) -> Result<String, Duration> {
+    fn pop_due(&self, now: SystemTime) -> Result<String, Duration> {
         let mut queue = self.queue();
-        let Some((at, id)) = queue.by_time.first().cloned() else { return Err(IDLE) };
+        let Some((at, id)) = queue.by_time.first().cloned() else { return Err(IDLE_WAIT) };
         match at.duration_since(now) {
             Ok(left) if !left.is_zero() => Err(left),
             _ => {
@@ -63,12 +63,12 @@ impl Expiration {
         }
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
+    fn queue(&self) -> MutexGuard<'_, QueueState> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Queue {
+impl QueueState {
     fn remove(&mut self, id: &str) {
         if let Some(at) = self.by_id.remove(id) {
             self.by_time.remove(&(at, id.to_owned()));
@@ -78,10 +78,10 @@ impl Queue {
 
 /// Revokes what is due for as long as the server lives.
 pub(crate) async fn run(core: Weak<Core>) {
-    let workers = Arc::new(Semaphore::new(WORKERS));
+    let workers = Arc::new(Semaphore::new(MAX_WORKERS));
     loop {
         let Some(strong) = core.upgrade() else { return };
-        let due = strong.expiration().due(SystemTime::now());
+        let due = strong.expiration().pop_due(SystemTime::now());
         match due {
             Ok(id) => {
                 // Closed by nobody.
@@ -106,7 +106,7 @@ async fn expire(core: &Core, id: &str) {
     let text = failure.text.unwrap_or_default();
     core.log_error("failed to revoke lease", Some(&format!("{id}: {text}")));
     let kept = match core.lease(id) {
-        Ok(Some(lease)) => core.keep_lease_with(put_off(core, lease, text), Vec::new()),
+        Ok(Some(lease)) => core.store_lease_with(reschedule(core, lease, text), Vec::new()),
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
@@ -116,8 +116,8 @@ async fn expire(core: &Core, id: &str) {
 }
 
 /// Twice as long at every attempt, half of it more or less so that many do not come back at once.
-fn put_off(core: &Core, mut lease: Lease, error: String) -> Lease {
-    let exponential = core.options().revoke_retry_base * 2u32.saturating_pow(lease.attempts);
+fn reschedule(core: &Core, mut lease: Lease, error: String) -> Lease {
+    let exponential = core.config().revoke_retry_base * 2u32.saturating_pow(lease.attempts);
     lease.expires = Some(SystemTime::now() + exponential.mul_f64(rand::rng().random_range(0.5..1.5)));
     lease.attempts += 1;
     lease.error = Some(error);
@@ -135,16 +135,16 @@ mod tests {
     fn leases_come_due_in_the_order_of_their_ends_and_a_new_end_replaces_the_old() {
         let now = SystemTime::now();
         let second = Duration::from_secs(1);
-        let expiration = Expiration::default();
+        let expiration = ExpirationQueue::default();
         expiration.schedule("b", now + 2 * second);
         expiration.schedule("a", now + second);
-        assert_eq!(expiration.due(now), Err(second));
+        assert_eq!(expiration.pop_due(now), Err(second));
         expiration.schedule("a", now + 3 * second);
         expiration.schedule("gone", now);
-        expiration.forget("gone");
+        expiration.cancel("gone");
         let later = now + 4 * second;
-        assert_eq!(expiration.due(later), Ok("b".to_owned()));
-        assert_eq!(expiration.due(later), Ok("a".to_owned()));
-        assert_eq!(expiration.due(later), Err(IDLE));
+        assert_eq!(expiration.pop_due(later), Ok("b".to_owned()));
+        assert_eq!(expiration.pop_due(later), Ok("a".to_owned()));
+        assert_eq!(expiration.pop_due(later), Err(IDLE_WAIT));
     }
 }

@@ -16,11 +16,11 @@ use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
 use crate::core::Core;
-use crate::envelope::{self, Top};
-use crate::reply::{Body, Failure, Outcome, Reply};
+use crate::envelope::{self, DataPlacement};
+use crate::reply::{BodyFormat, ErrorReply, HandlerResult, Reply};
 
 /// The longest body that is read, as Vault's default.
-const LONGEST_BODY: usize = 32 << 20;
+const MAX_BODY_SIZE: usize = 32 << 20;
 
 /// Everything that is served.
 pub(crate) fn router(core: Arc<Core>) -> Router {
@@ -34,12 +34,12 @@ async fn serve(
 ) -> Response {
     let (head, body) = request.into_parts();
     let Some(path) = head.uri.path().strip_prefix("/v1/").map(str::to_owned) else {
-        return failed(&Failure::not_found());
+        return error_response(&ErrorReply::not_found());
     };
     let namespace = head.headers.get("x-vault-namespace").cloned();
-    let mut response = match to_bytes(body, LONGEST_BODY).await {
-        Ok(body) => answer(&core, &head, &path, &body, remote).await,
-        Err(_) => failed(&Failure::new(413, "error parsing JSON: http: request body too large")),
+    let mut response = match to_bytes(body, MAX_BODY_SIZE).await {
+        Ok(body) => dispatch(&core, &head, &path, &body, remote).await,
+        Err(_) => error_response(&ErrorReply::new(413, "error parsing JSON: http: request body too large")),
     };
     if let Some(namespace) = namespace {
         // The community edition has no namespaces, and says so by ignoring them.
@@ -48,51 +48,54 @@ async fn serve(
     response
 }
 
-async fn answer(
+async fn dispatch(
     core: &Arc<Core>,
     head: &axum::http::request::Parts,
     path: &str,
     body: &Bytes,
     remote: SocketAddr,
 ) -> Response {
-    if let Some(response) = status::answer(core, head, path, body).await {
+    if let Some(response) = status::handle(core, head, path, body).await {
         return response;
     }
-    match parse::call(head, path, body, remote) {
+    match parse::parse_request(head, path, body, remote) {
         Ok(call) => {
-            let about =
-                About { id: call.id.clone(), operation: call.operation.clone(), top: Top::of(&call.path) };
-            respond(core.handle(call).await, &about)
+            let about = ReplyContext {
+                id: call.id.clone(),
+                operation: call.operation.clone(),
+                top: DataPlacement::for_path(&call.path),
+            };
+            to_response(core.handle(call).await, &about)
         }
-        Err(failure) => failed(&failure),
+        Err(failure) => error_response(&failure),
     }
 }
 
 /// What is still needed of a call when its answer is there.
-struct About {
+struct ReplyContext {
     id: String,
     operation: Operation,
-    top: Top,
+    top: DataPlacement,
 }
 
-fn respond(outcome: Outcome, about: &About) -> Response {
+fn to_response(outcome: HandlerResult, about: &ReplyContext) -> Response {
     let reply = match outcome {
-        Err(failure) => return failed(&failure),
+        Err(failure) => return error_response(&failure),
         Ok(None) if matches!(about.operation, Operation::Read | Operation::List | Operation::Header) => {
-            return failed(&Failure::not_found());
+            return error_response(&ErrorReply::not_found());
         }
-        Ok(None) => return empty(StatusCode::NO_CONTENT),
+        Ok(None) => return empty_response(StatusCode::NO_CONTENT),
         Ok(Some(reply)) => reply,
     };
-    if about.operation == Operation::List && is_nothing(&reply) {
-        return failed(&Failure::not_found());
+    if about.operation == Operation::List && is_empty_list(&reply) {
+        return error_response(&ErrorReply::not_found());
     }
     let mut response = match &reply.body {
-        Body::Raw => raw::respond(&reply),
-        Body::Text(text) => json_text(StatusCode::OK, text.clone()),
-        Body::Nothing => empty(status_of(&reply)),
-        Body::Envelope | Body::Bare => {
-            json_text(status_of(&reply), envelope::text(&reply, &about.id, about.top))
+        BodyFormat::Raw => raw::to_response(&reply),
+        BodyFormat::Text(text) => json_response(StatusCode::OK, text.clone()),
+        BodyFormat::Empty => empty_response(status_of(&reply)),
+        BodyFormat::Envelope | BodyFormat::Bare => {
+            json_response(status_of(&reply), envelope::render(&reply, &about.id, about.top))
         }
     };
     copy_headers(&reply, response.headers_mut());
@@ -104,7 +107,7 @@ fn status_of(reply: &Reply) -> StatusCode {
 }
 
 /// A list without keys is not found, unless there is something else to say.
-fn is_nothing(reply: &Reply) -> bool {
+fn is_empty_list(reply: &Reply) -> bool {
     let Some(data) = &reply.data else { return reply.warnings.is_empty() && reply.wrap.is_none() };
     match data.get("keys") {
         Some(Value::Array(keys)) => keys.is_empty(),
@@ -122,24 +125,24 @@ fn copy_headers(reply: &Reply, headers: &mut HeaderMap) {
     }
 }
 
-fn failed(failure: &Failure) -> Response {
+fn error_response(failure: &ErrorReply) -> Response {
     let errors: Vec<&str> = failure.text.as_deref().into_iter().collect();
     let mut document = json!({"errors": errors});
     if let (Some(document), Some(data)) = (document.as_object_mut(), &failure.data) {
         document.insert("data".to_owned(), data.clone());
     }
     let status = StatusCode::from_u16(failure.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    json_text(status, document.to_string())
+    json_response(status, document.to_string())
 }
 
-fn json_text(status: StatusCode, mut text: String) -> Response {
+fn json_response(status: StatusCode, mut text: String) -> Response {
     text.push('\n');
-    let mut response = empty(status);
+    let mut response = empty_response(status);
     *response.body_mut() = HttpBody::from(text);
     response
 }
 
-fn empty(status: StatusCode) -> Response {
+fn empty_response(status: StatusCode) -> Response {
     let mut response = Response::new(HttpBody::empty());
     *response.status_mut() = status;
     let headers = response.headers_mut();

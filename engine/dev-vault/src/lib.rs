@@ -5,8 +5,8 @@
 //! listens on loopback unless it is told otherwise.
 
 mod audit;
-mod call;
 mod catalog;
+mod client_request;
 mod core;
 mod cubbyhole;
 mod envelope;
@@ -15,9 +15,9 @@ mod http;
 mod lease;
 mod log;
 mod mount;
-mod pipeline;
 mod policy;
 mod reply;
+mod request_handling;
 mod rollback;
 mod server;
 mod store;
@@ -27,7 +27,7 @@ mod token_service;
 mod wrapping;
 
 pub use log::{LogEvent, LogLine, LogSink};
-pub use server::{DevVault, Options, Reach, StartError};
+pub use server::{BindScope, DevVault, ServerOptions, StartError};
 pub use store::StoreError;
 pub use token_service::TokenService;
 

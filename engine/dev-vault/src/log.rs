@@ -15,7 +15,7 @@ pub enum LogEvent {
         line: LogLine,
     },
     /// A plugin's process was started.
-    Started {
+    PluginStarted {
         /// The name of the plugin in the catalog.
         plugin: String,
         /// The version it was started for; empty for an unversioned one.
@@ -24,7 +24,7 @@ pub enum LogEvent {
         pid: u32,
     },
     /// The server met with something that no client was told, or not all of it.
-    Trouble {
+    ServerError {
         /// What happened.
         message: String,
         /// To what, and why.

@@ -43,14 +43,14 @@ impl Capability {
         }
     }
 
-    fn named(name: &str) -> Option<Capability> {
+    fn from_name(name: &str) -> Option<Capability> {
         use Capability::{Create, Delete, Deny, List, Patch, Read, Recover, Subscribe, Sudo, Update};
         [Create, Delete, Deny, List, Patch, Read, Recover, Subscribe, Sudo, Update]
             .into_iter()
             .find(|capability| capability.as_str() == name)
     }
 
-    fn needed_for(operation: &Operation) -> Option<Capability> {
+    fn required_for(operation: &Operation) -> Option<Capability> {
         Some(match operation {
             Operation::Create => Capability::Create,
             Operation::Read => Capability::Read,
@@ -82,7 +82,7 @@ impl Rule {
     }
 
     /// The path as Vault shows it: without the `*` of a mere prefix.
-    pub(crate) fn shown_path(&self) -> &str {
+    pub(crate) fn display_path(&self) -> &str {
         if self.has_segment_wildcard() { &self.path } else { self.path.trim_end_matches('*') }
     }
 
@@ -104,17 +104,18 @@ impl Acl {
         match self {
             Acl::Root => true,
             Acl::Rules(_) if *operation == Operation::Help => true,
-            Acl::Rules(_) => Capability::needed_for(operation)
-                .is_some_and(|needed| self.at(path, *operation == Operation::List).contains(&needed)),
+            Acl::Rules(_) => Capability::required_for(operation).is_some_and(|needed| {
+                self.capabilities_at(path, *operation == Operation::List).contains(&needed)
+            }),
         }
     }
 
     /// The policies that allow `operation` at `path`.
-    pub(crate) fn granting(&self, operation: &Operation, path: &str) -> Vec<&str> {
+    pub(crate) fn granting_policies(&self, operation: &Operation, path: &str) -> Vec<&str> {
         if let Acl::Root = self {
             return vec!["root"];
         }
-        let Some(needed) = Capability::needed_for(operation) else { return Vec::new() };
+        let Some(needed) = Capability::required_for(operation) else { return Vec::new() };
         let rules = self.rules_at(path, *operation == Operation::List);
         let granting = rules.into_iter().filter(|rule| rule.capabilities.contains(&needed));
         granting.map(|rule| rule.policy.as_str()).collect()
@@ -124,7 +125,9 @@ impl Acl {
     pub(crate) fn allows_sudo(&self, operation: &Operation, path: &str) -> bool {
         match self {
             Acl::Root => true,
-            Acl::Rules(_) => self.at(path, *operation == Operation::List).contains(&Capability::Sudo),
+            Acl::Rules(_) => {
+                self.capabilities_at(path, *operation == Operation::List).contains(&Capability::Sudo)
+            }
         }
     }
 
@@ -133,7 +136,7 @@ impl Acl {
         if let Acl::Root = self {
             return vec![Capability::Root.as_str()];
         }
-        let capabilities = self.at(path, true);
+        let capabilities = self.capabilities_at(path, true);
         if capabilities.is_empty() || capabilities.contains(&Capability::Deny) {
             return vec![Capability::Deny.as_str()];
         }
@@ -150,13 +153,13 @@ impl Acl {
                     && !rule.capabilities.is_empty()
                     && (reach.starts_with(mount)
                         || rule.path.ends_with('*') && mount.starts_with(reach)
-                        || matches_segments(&first_segments(&rule.path, mount), mount))
+                        || matches_pattern(&first_segments(&rule.path, mount), mount))
             }),
         }
     }
 
     /// The union of the rules at a path; a denial in one of them stands alone.
-    fn at(&self, path: &str, list: bool) -> BTreeSet<Capability> {
+    fn capabilities_at(&self, path: &str, list: bool) -> BTreeSet<Capability> {
         let rules = self.rules_at(path, list);
         let all: BTreeSet<Capability> =
             rules.into_iter().flat_map(|rule| rule.capabilities.iter().copied()).collect();
@@ -173,8 +176,7 @@ impl Acl {
             Some(exact.collect()).filter(|rules: &Vec<&Rule>| !rules.is_empty())
         };
         let best = |path: &str| -> Option<Vec<&Rule>> {
-            let matching =
-                rules.iter().filter(|rule| rule.is_pattern() && matches_segments(&rule.path, path));
+            let matching = rules.iter().filter(|rule| rule.is_pattern() && matches_pattern(&rule.path, path));
             let top = matching.clone().map(|rule| specificity(&rule.path)).max()?;
             Some(matching.filter(|rule| specificity(&rule.path) == top).collect())
         };
@@ -199,7 +201,7 @@ fn specificity(path: &str) -> (usize, bool, Reverse<usize>, usize, &str) {
     (first_plus.unwrap_or(bare.len()), !is_prefix, Reverse(wildcards), bare.len(), bare)
 }
 
-fn matches_segments(pattern: &str, path: &str) -> bool {
+fn matches_pattern(pattern: &str, path: &str) -> bool {
     let (pattern, is_prefix) = match pattern.strip_suffix('*') {
         Some(prefix) => (prefix, true),
         None => (pattern, false),

@@ -7,26 +7,26 @@ use serde_json::Value;
 use vault_plugin::logical::{Map, Response};
 
 /// An answer; none at all is 204, or 404 for a read.
-pub(crate) type Outcome = Result<Option<Reply>, Failure>;
+pub(crate) type HandlerResult = Result<Option<Reply>, ErrorReply>;
 
 /// A successful answer.
 #[derive(Clone, Default)]
 pub(crate) struct Reply {
     pub(crate) data: Option<Map>,
-    pub(crate) lease: Option<Leased>,
-    pub(crate) auth: Option<Auth>,
-    pub(crate) wrap: Option<Wrapped>,
+    pub(crate) lease: Option<ReplyLease>,
+    pub(crate) auth: Option<ReplyAuth>,
+    pub(crate) wrap: Option<WrappedResponse>,
     pub(crate) warnings: Vec<String>,
     pub(crate) headers: BTreeMap<String, Vec<String>>,
     /// Where it is not the operation's usual one.
     pub(crate) status: Option<u16>,
     pub(crate) mount_type: String,
-    pub(crate) body: Body,
+    pub(crate) body: BodyFormat,
 }
 
 /// Where the answer's JSON comes from.
 #[derive(Clone, Default)]
-pub(crate) enum Body {
+pub(crate) enum BodyFormat {
     /// The envelope with `data` in it.
     #[default]
     Envelope,
@@ -35,14 +35,14 @@ pub(crate) enum Body {
     /// This text as it is, as for an unwrapped response.
     Text(String),
     /// None at all.
-    Nothing,
+    Empty,
     /// `data` is a raw answer: status, type and body of the engine's choice.
     Raw,
 }
 
 /// The lease of a secret, as a client sees it.
 #[derive(Clone, Default)]
-pub(crate) struct Leased {
+pub(crate) struct ReplyLease {
     pub(crate) id: String,
     /// In seconds.
     pub(crate) duration: u64,
@@ -51,7 +51,7 @@ pub(crate) struct Leased {
 
 /// A token, as its creator sees it. No `Debug`: it holds the token.
 #[derive(Clone)]
-pub(crate) struct Auth {
+pub(crate) struct ReplyAuth {
     pub(crate) client_token: String,
     pub(crate) accessor: String,
     /// For the audit log.
@@ -67,7 +67,7 @@ pub(crate) struct Auth {
 
 /// A response that was put away. No `Debug`: it holds the wrapping token.
 #[derive(Clone)]
-pub(crate) struct Wrapped {
+pub(crate) struct WrappedResponse {
     pub(crate) token: String,
     pub(crate) accessor: String,
     /// In seconds.
@@ -84,7 +84,7 @@ impl Reply {
 
     /// An answer that is this document and nothing else.
     pub(crate) fn bare(data: Map) -> Reply {
-        Reply { body: Body::Bare, ..Reply::data(data) }
+        Reply { body: BodyFormat::Bare, ..Reply::data(data) }
     }
 
     /// An answer with a warning and no data.
@@ -94,11 +94,11 @@ impl Reply {
 
     /// 202 without a body: it will be done.
     pub(crate) fn accepted() -> Reply {
-        Reply { status: Some(202), body: Body::Nothing, ..Reply::default() }
+        Reply { status: Some(202), body: BodyFormat::Empty, ..Reply::default() }
     }
 
     /// The answer to a list; nobody there is 404.
-    pub(crate) fn keys(keys: Vec<String>) -> Reply {
+    pub(crate) fn list(keys: Vec<String>) -> Reply {
         let mut data = Map::new();
         if !keys.is_empty() {
             data.insert("keys".to_owned(), keys.into());
@@ -107,20 +107,20 @@ impl Reply {
     }
 
     /// An answer of an engine, its lease aside.
-    pub(crate) fn of_engine(response: Response) -> Reply {
+    pub(crate) fn from_plugin(response: Response) -> Reply {
         let raw = response.data.as_ref().is_some_and(|data| data.contains_key("http_status_code"));
         Reply {
             data: response.data,
             warnings: response.warnings,
             headers: response.headers,
-            body: if raw { Body::Raw } else { Body::Envelope },
+            body: if raw { BodyFormat::Raw } else { BodyFormat::Envelope },
             ..Reply::default()
         }
     }
 }
 
 /// `json!({..})` as the object it is.
-pub(crate) fn object(value: Value) -> Map {
+pub(crate) fn json_object(value: Value) -> Map {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
@@ -129,48 +129,48 @@ pub(crate) fn object(value: Value) -> Map {
 
 /// An answer that is an error.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Failure {
+pub(crate) struct ErrorReply {
     pub(crate) status: u16,
     /// `None` is an empty list of errors.
     pub(crate) text: Option<String>,
     pub(crate) data: Option<Value>,
 }
 
-impl Failure {
-    pub(crate) fn new(status: u16, text: impl Into<String>) -> Failure {
-        Failure { status, text: Some(text.into()), data: None }
+impl ErrorReply {
+    pub(crate) fn new(status: u16, text: impl Into<String>) -> ErrorReply {
+        ErrorReply { status, text: Some(text.into()), data: None }
     }
 
     /// The caller's input is wrong.
-    pub(crate) fn invalid(text: impl Into<String>) -> Failure {
-        Failure::new(400, text)
+    pub(crate) fn bad_request(text: impl Into<String>) -> ErrorReply {
+        ErrorReply::new(400, text)
     }
 
     /// The error of a handler, in the list into which Vault's core puts it.
-    pub(crate) fn listed(status: u16, texts: &[&str]) -> Failure {
+    pub(crate) fn multierror(status: u16, texts: &[&str]) -> ErrorReply {
         let (count, noun) = (texts.len(), if texts.len() == 1 { "error" } else { "errors" });
         let items: String = texts.iter().map(|text| format!("\t* {text}\n")).collect();
-        Failure::new(status, format!("{count} {noun} occurred:\n{items}\n"))
+        ErrorReply::new(status, format!("{count} {noun} occurred:\n{items}\n"))
     }
 
     /// Whether it is an error of a handler, and not an answer that is one.
-    pub(crate) fn is_listed(&self) -> bool {
+    pub(crate) fn is_multierror(&self) -> bool {
         self.text.as_deref().is_some_and(|text| text.contains(" occurred:\n\t* "))
     }
 
     /// Whether the request led nowhere.
-    pub(crate) fn is_about_routes(&self) -> bool {
+    pub(crate) fn is_no_route(&self) -> bool {
         self.text.as_deref().is_some_and(|text| text.starts_with("no handler for route "))
     }
 
     /// What went wrong, without the list that the core puts around it.
-    pub(crate) fn plain(&self) -> &str {
+    pub(crate) fn inner_message(&self) -> &str {
         let text = self.text.as_deref().unwrap_or_default();
         let listed = text.strip_prefix("1 error occurred:\n\t* ");
         listed.and_then(|text| text.strip_suffix("\n\n")).unwrap_or(text)
     }
 
-    pub(crate) fn internal(error: &dyn std::error::Error) -> Failure {
+    pub(crate) fn internal(error: &dyn std::error::Error) -> ErrorReply {
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
@@ -178,39 +178,39 @@ impl Failure {
             text.push_str(&error.to_string());
             source = error.source();
         }
-        Failure::listed(500, &[&text])
+        ErrorReply::multierror(500, &[&text])
     }
 
     /// Whether the plugin is the matter, and not what was asked of it.
-    pub(crate) fn is_about_plugins(&self) -> bool {
+    pub(crate) fn is_plugin_failure(&self) -> bool {
         let text = self.text.as_deref().unwrap_or_default();
         text.contains("plugin is shut down") || text.contains("checksum") || text.contains("rpc error")
     }
 
-    pub(crate) fn permission_denied() -> Failure {
-        Failure::listed(403, &["permission denied"])
+    pub(crate) fn permission_denied() -> ErrorReply {
+        ErrorReply::multierror(403, &["permission denied"])
     }
 
-    pub(crate) fn unsupported_operation() -> Failure {
-        Failure::listed(405, &["unsupported operation"])
+    pub(crate) fn unsupported_operation() -> ErrorReply {
+        ErrorReply::multierror(405, &["unsupported operation"])
     }
 
-    pub(crate) fn unsupported_path() -> Failure {
-        Failure::listed(404, &["unsupported path"])
+    pub(crate) fn unsupported_path() -> ErrorReply {
+        ErrorReply::multierror(404, &["unsupported path"])
     }
 
-    pub(crate) fn not_found() -> Failure {
-        Failure { status: 404, text: None, data: None }
+    pub(crate) fn not_found() -> ErrorReply {
+        ErrorReply { status: 404, text: None, data: None }
     }
 
-    pub(crate) fn sealed() -> Failure {
-        Failure::new(503, "Vault is sealed")
+    pub(crate) fn sealed() -> ErrorReply {
+        ErrorReply::new(503, "Vault is sealed")
     }
 }
 
-impl From<crate::StoreError> for Failure {
-    fn from(error: crate::StoreError) -> Failure {
-        Failure::internal(&error)
+impl From<crate::StoreError> for ErrorReply {
+    fn from(error: crate::StoreError) -> ErrorReply {
+        ErrorReply::internal(&error)
     }
 }
 
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn errors_are_listed_as_gos_multierror_lists_them() {
-        let one = Failure::permission_denied();
+        let one = ErrorReply::permission_denied();
         assert_eq!(one.text.as_deref(), Some("1 error occurred:\n\t* permission denied\n\n"));
-        let two = Failure::listed(403, &["permission denied", "invalid token"]);
+        let two = ErrorReply::multierror(403, &["permission denied", "invalid token"]);
         assert_eq!(
             two.text.as_deref(),
             Some("2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n")

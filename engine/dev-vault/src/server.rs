@@ -11,17 +11,17 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::audit::Audit;
-use crate::core::{Core, Settings};
+use crate::audit::AuditLog;
+use crate::core::{Core, ServerConfig};
 use crate::log::LogSink;
 use crate::store::Store;
 use crate::token::random_token;
 use crate::{StoreError, expiration, http, rollback};
-use vault_plugin::framework::ttl::Limits;
+use vault_plugin::framework::ttl::TtlLimits;
 use vault_plugin::host::Isolation;
 
 /// How long requests in flight may take when the server is stopped.
-const GRACE: Duration = Duration::from_secs(5);
+const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// How long what was written may wait for the disk. It is safe from the end of this process at once, and from that of the
 /// machine after this.
@@ -29,15 +29,15 @@ const SYNC_PERIOD: Duration = Duration::from_secs(1);
 
 /// How a server is started. It has no `Debug`, because the root token may be given.
 #[derive(Clone)]
-pub struct Options {
+pub struct ServerOptions {
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Who may reach it.
-    pub reach: Reach,
+    pub bind_scope: BindScope,
     /// The root token; a new one where none is given.
     pub root_token: Option<String>,
     /// The directory to keep everything in; in memory where none is given.
-    pub data: Option<PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// The directory that plugins are registered from; none can be where it is not given.
     pub plugin_directory: Option<PathBuf>,
     /// The file to append the audit log to.
@@ -56,15 +56,15 @@ pub struct Options {
     pub rollback_period: Duration,
 }
 
-impl Default for Options {
+impl Default for ServerOptions {
     /// In memory, on a free port of this machine's loopback, with Vault's own durations, without a plugin directory.
-    fn default() -> Options {
+    fn default() -> ServerOptions {
         let day = Duration::from_hours(24);
-        Options {
+        ServerOptions {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            reach: Reach::Loopback,
+            bind_scope: BindScope::Loopback,
             root_token: None,
-            data: None,
+            data_dir: None,
             plugin_directory: None,
             audit: None,
             isolation: Isolation::Inherit,
@@ -79,7 +79,7 @@ impl Default for Options {
 
 /// From where a server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub enum BindScope {
     /// This machine alone: another address to listen on is refused.
     Loopback,
     /// Wherever the address to listen on can be reached from.
@@ -91,9 +91,9 @@ pub struct DevVault {
     core: Arc<Core>,
     address: SocketAddr,
     root_token: String,
-    stopping: Option<oneshot::Sender<()>>,
-    serving: JoinHandle<io::Result<()>>,
-    timers: Vec<JoinHandle<()>>,
+    shutdown: Option<oneshot::Sender<()>>,
+    server_task: JoinHandle<io::Result<()>>,
+    background_tasks: Vec<JoinHandle<()>>,
 }
 
 impl DevVault {
@@ -103,39 +103,39 @@ impl DevVault {
     ///
     /// # Errors
     /// The address is taken or reaches too far, or the data or the audit log cannot be used.
-    pub async fn start(options: Options) -> Result<DevVault, StartError> {
+    pub async fn start(options: ServerOptions) -> Result<DevVault, StartError> {
         let address = options.listen;
-        if options.reach == Reach::Loopback && !address.ip().is_loopback() {
+        if options.bind_scope == BindScope::Loopback && !address.ip().is_loopback() {
             return Err(StartError::NotLoopback { address });
         }
         let listener =
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
 
-        let store = match &options.data {
+        let store = match &options.data_dir {
             Some(directory) => Store::open(directory)?,
             None => Store::in_memory(),
         };
         let audit = match &options.audit {
             Some(path) => {
-                let opened = Audit::open(path, random_token());
+                let opened = AuditLog::open(path, random_token());
                 Some(opened.map_err(|source| StartError::Audit { path: path.clone(), source })?)
             }
             None => None,
         };
-        let settings = Settings {
+        let settings = ServerConfig {
             plugin_directory: options.plugin_directory,
-            limits: Limits {
+            limits: TtlLimits {
                 default: options.default_lease_ttl.min(options.max_lease_ttl),
                 max: options.max_lease_ttl,
             },
             revoke_retry_base: options.revoke_retry_base,
             rollback_period: options.rollback_period,
-            storage_type: if options.data.is_some() { "file" } else { "inmem" },
+            storage_type: if options.data_dir.is_some() { "file" } else { "inmem" },
         };
         let core = Arc::new(Core::new(settings, Arc::new(store), audit, (options.log, options.isolation))?);
         let root_token = options.root_token.unwrap_or_else(random_token);
-        core.keep_root_token(&root_token)?;
+        core.ensure_root_token(&root_token)?;
         core.unseal().await?;
 
         let (stopping, stopped) = oneshot::channel::<()>();
@@ -153,7 +153,14 @@ impl DevVault {
             tokio::spawn(rollback::run(Arc::downgrade(&core))),
             tokio::spawn(sync(core.clone())),
         ];
-        Ok(DevVault { core, address, root_token, stopping: Some(stopping), serving, timers })
+        Ok(DevVault {
+            core,
+            address,
+            root_token,
+            shutdown: Some(stopping),
+            server_task: serving,
+            background_tasks: timers,
+        })
     }
 
     /// Its URL, without a trailing slash.
@@ -179,9 +186,9 @@ impl DevVault {
     /// # Errors
     /// What was written is not on the disk yet, only with the kernel.
     pub async fn stop(mut self) -> Result<(), StoreError> {
-        drop(self.stopping.take());
+        drop(self.shutdown.take());
         // A client that keeps its connection must not keep the server.
-        let _ = tokio::time::timeout(GRACE, &mut self.serving).await;
+        let _ = tokio::time::timeout(SHUTDOWN_GRACE_PERIOD, &mut self.server_task).await;
         self.core.seal().await;
         self.core.store().sync()
     }
@@ -189,8 +196,8 @@ impl DevVault {
 
 impl Drop for DevVault {
     fn drop(&mut self) {
-        self.serving.abort();
-        for timer in &self.timers {
+        self.server_task.abort();
+        for timer in &self.background_tasks {
             timer.abort();
         }
     }

@@ -17,25 +17,25 @@ type Entries = BTreeMap<String, Vec<u8>>;
 
 /// One step of a change; the steps of one [`Store::apply`] are all there after a crash, or none is.
 #[derive(Clone)]
-pub(crate) enum Change {
+pub(crate) enum StoreOp {
     Put(String, Vec<u8>),
     Delete(String),
 }
 
-impl Change {
+impl StoreOp {
     /// Puts a value as JSON.
-    pub(crate) fn put<T: Serialize>(key: impl Into<String>, value: &T) -> Result<Change, StoreError> {
+    pub(crate) fn put<T: Serialize>(key: impl Into<String>, value: &T) -> Result<StoreOp, StoreError> {
         let key = key.into();
         match serde_json::to_vec(value) {
-            Ok(value) => Ok(Change::Put(key, value)),
+            Ok(value) => Ok(StoreOp::Put(key, value)),
             Err(source) => Err(StoreError::Encode { key, source }),
         }
     }
 }
 
-pub(crate) struct Store(Mutex<Inside>);
+pub(crate) struct Store(Mutex<StoreState>);
 
-struct Inside {
+struct StoreState {
     entries: Entries,
     file: Option<DataFile>,
 }
@@ -43,22 +43,22 @@ struct Inside {
 impl Store {
     /// A store that forgets everything when it is dropped.
     pub(crate) fn in_memory() -> Store {
-        Store(Mutex::new(Inside { entries: Entries::new(), file: None }))
+        Store(Mutex::new(StoreState { entries: Entries::new(), file: None }))
     }
 
     /// The store kept in `directory`, which is made when it is missing.
     pub(crate) fn open(directory: &Path) -> Result<Store, StoreError> {
         let (file, entries) = DataFile::open(directory)?;
-        Ok(Store(Mutex::new(Inside { entries, file: Some(file) })))
+        Ok(Store(Mutex::new(StoreState { entries, file: Some(file) })))
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.inside().entries.get(key).cloned()
+        self.lock().entries.get(key).cloned()
     }
 
     /// The JSON value at `key`.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
-        let inside = self.inside();
+        let inside = self.lock();
         let Some(value) = inside.entries.get(key) else { return Ok(None) };
         serde_json::from_slice(value)
             .map(Some)
@@ -66,39 +66,39 @@ impl Store {
     }
 
     pub(crate) fn write<T: Serialize>(&self, key: &str, value: &T) -> Result<(), StoreError> {
-        self.apply(vec![Change::put(key, value)?])
+        self.apply(vec![StoreOp::put(key, value)?])
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), StoreError> {
-        if self.inside().entries.contains_key(key) {
-            self.apply(vec![Change::Delete(key.to_owned())])?;
+        if self.lock().entries.contains_key(key) {
+            self.apply(vec![StoreOp::Delete(key.to_owned())])?;
         }
         Ok(())
     }
 
     /// Makes all changes, in order, visible and durable at once.
-    pub(crate) fn apply(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        let mut inside = self.inside();
-        let Inside { entries, file } = &mut *inside;
+    pub(crate) fn apply(&self, changes: Vec<StoreOp>) -> Result<(), StoreError> {
+        let mut inside = self.lock();
+        let StoreState { entries, file } = &mut *inside;
         if let Some(file) = file {
             file.append(&changes)?;
         }
         for change in changes {
             match change {
-                Change::Put(key, value) => drop(entries.insert(key, value)),
-                Change::Delete(key) => drop(entries.remove(&key)),
+                StoreOp::Put(key, value) => drop(entries.insert(key, value)),
+                StoreOp::Delete(key) => drop(entries.remove(&key)),
             }
         }
         if let Some(file) = file {
-            file.compact_if_worth_it(entries)?;
+            file.compact_if_needed(entries)?;
         }
         Ok(())
     }
 
     /// The names directly below `prefix`, sorted; folders end in a slash.
     pub(crate) fn list(&self, prefix: &str) -> Vec<String> {
-        let inside = self.inside();
-        let below = below(&inside.entries, prefix).filter_map(|key| key.strip_prefix(prefix));
+        let inside = self.lock();
+        let below = keys_below(&inside.entries, prefix).filter_map(|key| key.strip_prefix(prefix));
         let names: BTreeSet<&str> = below
             .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
             .filter(|name| !name.is_empty())
@@ -108,23 +108,23 @@ impl Store {
 
     /// Every key that starts with `prefix`, sorted and whole.
     pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
-        below(&self.inside().entries, prefix).map(str::to_owned).collect()
+        keys_below(&self.lock().entries, prefix).map(str::to_owned).collect()
     }
 
     /// Waits until what was written is on the disk, not only with the kernel.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        match &mut self.inside().file {
+        match &mut self.lock().file {
             Some(file) => file.sync(),
             None => Ok(()),
         }
     }
 
-    fn inside(&self) -> MutexGuard<'_, Inside> {
+    fn lock(&self) -> MutexGuard<'_, StoreState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn below<'a>(entries: &'a Entries, prefix: &'a str) -> impl Iterator<Item = &'a str> {
+fn keys_below<'a>(entries: &'a Entries, prefix: &'a str) -> impl Iterator<Item = &'a str> {
     entries
         .range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
         .map(|(key, _)| key.as_str())
@@ -155,7 +155,7 @@ pub enum StoreError {
         "{} is not a data file of this version: it was left as it is; move it away to start empty",
         .path.display()
     )]
-    Foreign {
+    UnknownFormat {
         /// The file.
         path: PathBuf,
     },
@@ -172,7 +172,7 @@ pub enum StoreError {
     },
     /// An earlier write failed half way and could not be taken back.
     #[error("{} takes no more writes since one of them failed", .path.display())]
-    Broken {
+    WriteFailed {
         /// The file.
         path: PathBuf,
     },

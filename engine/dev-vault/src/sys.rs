@@ -1,6 +1,5 @@
 //! `sys/`: the server's own paths, one file an area.
 
-mod absent;
 mod audit;
 mod capabilities;
 mod leases;
@@ -11,23 +10,24 @@ mod specs;
 mod state;
 mod tune;
 mod ui;
+mod unsupported;
 
 use std::sync::Arc;
 
 use vault_plugin::logical::Operation;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::pipeline::Caller;
-use crate::reply::{Failure, Outcome};
+use crate::reply::{ErrorReply, HandlerResult};
+use crate::request_handling::Caller;
 use crate::wrapping;
 
 /// Paths that need no token.
-pub(crate) const OPEN_TO_ALL: &[&str] =
+pub(crate) const UNAUTHENTICATED_PATHS: &[&str] =
     &["wrapping/lookup", "internal/specs/openapi", "internal/ui/mounts", "internal/ui/mounts/*"];
 
 /// Paths that need `sudo` beside the capability of the operation (`vault/logical_system.go`).
-pub(crate) const NEEDS_SUDO: &[&str] = &[
+pub(crate) const SUDO_PATHS: &[&str] = &[
     "audit",
     "audit/*",
     "auth/*",
@@ -52,7 +52,12 @@ pub(crate) const NEEDS_SUDO: &[&str] = &[
 ];
 
 /// Answers below `sys/`.
-pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path: &str) -> Outcome {
+pub(crate) async fn handle(
+    core: &Arc<Core>,
+    caller: &Caller,
+    call: &ClientRequest,
+    path: &str,
+) -> HandlerResult {
     use Operation::{Delete, List, Read};
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     let write = matches!(call.operation, Operation::Create | Operation::Update);
@@ -81,9 +86,9 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
         }
         (["policies", "acl", rest @ ..], _) => policies::acl(core, call, operation, rest),
         (["policy", rest @ ..], _) => policies::legacy(core, call, operation, rest),
-        (["capabilities"], Operation::Update) => capabilities::of_token(core, call),
-        (["capabilities-accessor"], Operation::Update) => capabilities::of_accessor(core, call),
-        (["capabilities-self"], Operation::Update) => capabilities::of_caller(caller, call),
+        (["capabilities"], Operation::Update) => capabilities::for_token(core, call),
+        (["capabilities-accessor"], Operation::Update) => capabilities::for_accessor(core, call),
+        (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, call),
 
         (["wrapping", "wrap"], Operation::Update) => wrapping::wrap_data(call),
         (["wrapping", "lookup"], Read | Operation::Update) => wrapping::look_up(core, call),
@@ -107,16 +112,16 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
             Ok(None)
         }
 
-        (segments, _) => Err(match absent::refusal(path) {
+        (segments, _) => Err(match unsupported::unsupported_error(path) {
             Some(refusal) => refusal,
-            None if is_known(segments) => Failure::unsupported_operation(),
-            None => Failure::unsupported_path(),
+            None if is_known_path(segments) => ErrorReply::unsupported_operation(),
+            None => ErrorReply::unsupported_path(),
         }),
     }
 }
 
 /// Whether another operation would have found something.
-fn is_known(segments: &[&str]) -> bool {
+fn is_known_path(segments: &[&str]) -> bool {
     matches!(
         segments,
         ["mounts" | "auth" | "audit", ..]

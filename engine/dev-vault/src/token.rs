@@ -14,10 +14,10 @@ use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 use crate::core::Core;
-use crate::lease::{Kind, Lease};
+use crate::lease::{Lease, LeaseKind};
 use crate::policy::{self, Acl, Rule};
-use crate::reply::Failure;
-use crate::store::Change;
+use crate::reply::ErrorReply;
+use crate::store::StoreOp;
 
 /// Where the root token of a new server comes from.
 pub(crate) const ROOT_TOKEN_PATH: &str = "auth/token/root";
@@ -27,7 +27,7 @@ const BY_ACCESSOR: &str = "sys/token/accessor/";
 const BY_PARENT: &str = "sys/token/parent/";
 
 /// Digits of an identifier: as many as Vault's.
-const LENGTH: usize = 24;
+const ID_LENGTH: usize = 24;
 
 /// A token as it is kept: its text is not, only a keyed hash of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -69,17 +69,17 @@ impl Token {
 }
 
 /// Whether a token may be used once more.
-pub(crate) enum Use {
+pub(crate) enum TokenUse {
     Allowed,
     /// It was the last time: the token is to be revoked when the request is done.
     Last,
     /// It is used up.
-    Refused,
+    Exhausted,
 }
 
 /// A random identifier of letters and digits.
 pub(crate) fn random_id() -> String {
-    rand::rng().sample_iter(Alphanumeric).take(LENGTH).map(char::from).collect()
+    rand::rng().sample_iter(Alphanumeric).take(ID_LENGTH).map(char::from).collect()
 }
 
 /// A new token's text.
@@ -113,23 +113,23 @@ impl Core {
     }
 
     /// Keeps a token, and with a lifetime also the lease that ends it.
-    pub(crate) fn keep_token(&self, token: &Token) -> Result<(), StoreError> {
+    pub(crate) fn store_token(&self, token: &Token) -> Result<(), StoreError> {
         let mut changes = vec![
-            Change::put(format!("{BY_HASH}{}", token.hash), token)?,
-            Change::put(format!("{BY_ACCESSOR}{}", token.accessor), &token.hash)?,
+            StoreOp::put(format!("{BY_HASH}{}", token.hash), token)?,
+            StoreOp::put(format!("{BY_ACCESSOR}{}", token.accessor), &token.hash)?,
         ];
         if let Some(parent) = &token.parent {
-            changes.push(Change::put(format!("{BY_PARENT}{parent}/{}", token.hash), &())?);
+            changes.push(StoreOp::put(format!("{BY_PARENT}{parent}/{}", token.hash), &())?);
         }
         if token.ttl.is_zero() {
             return self.store().apply(changes);
         }
-        self.keep_lease_with(
+        self.store_lease_with(
             Lease {
                 id: token.lease_id(),
                 path: token.path.clone(),
                 token: None,
-                kind: Kind::Token { hash: token.hash.clone(), ttl: token.ttl },
+                kind: LeaseKind::Token { hash: token.hash.clone(), ttl: token.ttl },
                 issued: token.created,
                 expires: Some(token.created + token.ttl),
                 renewed: None,
@@ -141,20 +141,20 @@ impl Core {
     }
 
     /// Takes one of a token's uses.
-    pub(crate) fn use_token(&self, token: &Token) -> Result<Use, StoreError> {
+    pub(crate) fn use_token(&self, token: &Token) -> Result<TokenUse, StoreError> {
         if token.num_uses == 0 {
-            return Ok(Use::Allowed);
+            return Ok(TokenUse::Allowed);
         }
         // Two requests at once must not take the same use.
         let _counting = self.token_uses.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let Some(mut current) = self.token_by_hash(&token.hash)? else { return Ok(Use::Refused) };
+        let Some(mut current) = self.token_by_hash(&token.hash)? else { return Ok(TokenUse::Exhausted) };
         match current.num_uses {
-            left if left < 0 => return Ok(Use::Refused),
+            left if left < 0 => return Ok(TokenUse::Exhausted),
             1 => current.num_uses = -1,
             _ => current.num_uses -= 1,
         }
         self.store().write(&format!("{BY_HASH}{}", current.hash), &current)?;
-        Ok(if current.num_uses < 0 { Use::Last } else { Use::Allowed })
+        Ok(if current.num_uses < 0 { TokenUse::Last } else { TokenUse::Allowed })
     }
 
     /// Revokes a token and all that it made: tokens at once, secrets as soon as their engines let them go.
@@ -177,9 +177,9 @@ impl Core {
         for child in self.store().list(&format!("{BY_PARENT}{hash}/")) {
             if let Some(mut token) = self.token_by_hash(&child)? {
                 token.parent = None;
-                changes.push(Change::put(format!("{BY_HASH}{child}"), &token)?);
+                changes.push(StoreOp::put(format!("{BY_HASH}{child}"), &token)?);
             }
-            changes.push(Change::Delete(format!("{BY_PARENT}{hash}/{child}")));
+            changes.push(StoreOp::Delete(format!("{BY_PARENT}{hash}/{child}")));
         }
         self.store().apply(changes)?;
         self.revoke_single_token(hash)
@@ -191,26 +191,26 @@ impl Core {
             self.expire_now(&lease)?;
         }
         let mut changes = vec![
-            Change::Delete(format!("{BY_HASH}{hash}")),
-            Change::Delete(format!("{BY_ACCESSOR}{}", token.accessor)),
+            StoreOp::Delete(format!("{BY_HASH}{hash}")),
+            StoreOp::Delete(format!("{BY_ACCESSOR}{}", token.accessor)),
         ];
         if let Some(parent) = &token.parent {
-            changes.push(Change::Delete(format!("{BY_PARENT}{parent}/{hash}")));
+            changes.push(StoreOp::Delete(format!("{BY_PARENT}{parent}/{hash}")));
         }
         let cubbyhole = self.cubbyhole_prefix(hash);
-        changes.extend(self.store().keys(&cubbyhole).into_iter().map(Change::Delete));
-        self.forget_lease_with(&token.lease_id(), None, changes)
+        changes.extend(self.store().keys(&cubbyhole).into_iter().map(StoreOp::Delete));
+        self.delete_lease_with(&token.lease_id(), None, changes)
     }
 
     /// What a token may do.
-    pub(crate) fn acl(&self, token: &Token) -> Result<Acl, Failure> {
+    pub(crate) fn acl(&self, token: &Token) -> Result<Acl, ErrorReply> {
         if token.is_root() {
             return Ok(Acl::Root);
         }
         let mut rules = Vec::new();
         for name in &token.policies {
             let text = self.policy(name)?.unwrap_or_default();
-            let parsed = policy::parse(&text).map_err(|error| Failure::internal(&error))?;
+            let parsed = policy::parse(&text).map_err(|error| ErrorReply::internal(&error))?;
             rules.extend(parsed.into_iter().map(|rule| Rule { policy: name.clone(), ..rule }));
         }
         Ok(Acl::Rules(rules))

@@ -40,7 +40,7 @@ impl TokenService {
     ///
     /// # Errors
     /// When there is no free port.
-    pub async fn start_again(earlier: SocketAddr) -> io::Result<TokenService> {
+    pub async fn start_at(earlier: SocketAddr) -> io::Result<TokenService> {
         if earlier.ip().is_loopback()
             && let Ok(listener) = TcpListener::bind(earlier).await
         {
@@ -53,7 +53,7 @@ impl TokenService {
         let address = listener.local_addr()?;
         let api_key = format!("sample-{}", Uuid::new_v4().simple());
         let service =
-            Arc::new(Service { authorization: format!("Bearer {api_key}"), tokens: Mutex::default() });
+            Arc::new(ServiceState { authorization: format!("Bearer {api_key}"), tokens: Mutex::default() });
         let router = Router::new()
             .route("/tokens", post(mint))
             .route("/tokens/{id}/renew", post(renew))
@@ -94,26 +94,26 @@ impl fmt::Debug for TokenService {
     }
 }
 
-struct Service {
+struct ServiceState {
     authorization: String,
     tokens: Mutex<Tokens>,
 }
 
 #[derive(Default)]
 struct Tokens {
-    live: BTreeMap<String, Token>,
+    live: BTreeMap<String, UpstreamToken>,
     /// Which request each idempotency key stood for, and the token that answered it.
-    answered: BTreeMap<String, (Wanted, String)>,
+    by_idempotency_key: BTreeMap<String, (MintBody, String)>,
 }
 
 #[derive(Clone)]
-struct Token {
+struct UpstreamToken {
     token: String,
     expires: Timestamp,
 }
 
 #[derive(Clone, PartialEq, Eq, Deserialize)]
-struct Wanted {
+struct MintBody {
     name: String,
     permissions: Vec<String>,
     /// Seconds.
@@ -121,13 +121,13 @@ struct Wanted {
 }
 
 #[derive(Deserialize)]
-struct Extension {
+struct RenewBody {
     /// Seconds.
     ttl: u64,
 }
 
 #[derive(Serialize)]
-struct Shown<'a> {
+struct TokenBody<'a> {
     id: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     token: Option<&'a str>,
@@ -135,19 +135,19 @@ struct Shown<'a> {
 }
 
 async fn mint(
-    State(service): State<Arc<Service>>,
+    State(service): State<Arc<ServiceState>>,
     headers: HeaderMap,
-    Json(wanted): Json<Wanted>,
+    Json(wanted): Json<MintBody>,
 ) -> Response {
-    let mut tokens = match service.admit(&headers) {
+    let mut tokens = match service.authorize(&headers) {
         Ok(tokens) => tokens,
         Err(refused) => return refused,
     };
     let key = headers.get("idempotency-key").and_then(|value| value.to_str().ok());
-    let before = key.and_then(|key| tokens.answered.get(key));
+    let before = key.and_then(|key| tokens.by_idempotency_key.get(key));
     let id = match before {
         Some((same, _)) if *same != wanted => {
-            return refusal(
+            return error_response(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "the idempotency key stands for another request",
             );
@@ -156,59 +156,63 @@ async fn mint(
         None => {
             let id = Uuid::new_v4().simple().to_string();
             let token = format!("tok_{}", Uuid::new_v4().simple());
-            tokens.live.insert(id.clone(), Token { token, expires: from_now(wanted.ttl) });
+            tokens.live.insert(id.clone(), UpstreamToken { token, expires: from_now(wanted.ttl) });
             if let Some(key) = key {
-                tokens.answered.insert(key.to_owned(), (wanted, id.clone()));
+                tokens.by_idempotency_key.insert(key.to_owned(), (wanted, id.clone()));
             }
             id
         }
     };
     match tokens.live.get(&id) {
-        Some(Token { token, expires }) => {
-            let shown = Shown { id: &id, token: Some(token), expires_at: expires.to_string() };
+        Some(UpstreamToken { token, expires }) => {
+            let shown = TokenBody { id: &id, token: Some(token), expires_at: expires.to_string() };
             (StatusCode::CREATED, Json(shown)).into_response()
         }
-        None => refusal(StatusCode::GONE, "the token of this idempotency key was revoked"),
+        None => error_response(StatusCode::GONE, "the token of this idempotency key was revoked"),
     }
 }
 
 async fn renew(
-    State(service): State<Arc<Service>>,
+    State(service): State<Arc<ServiceState>>,
     Path(id): Path<String>,
     headers: HeaderMap,
-    Json(Extension { ttl }): Json<Extension>,
+    Json(RenewBody { ttl }): Json<RenewBody>,
 ) -> Response {
-    let mut tokens = match service.admit(&headers) {
+    let mut tokens = match service.authorize(&headers) {
         Ok(tokens) => tokens,
         Err(refused) => return refused,
     };
     match tokens.live.get_mut(&id) {
         Some(token) => {
             token.expires = from_now(ttl);
-            Json(Shown { id: &id, token: None, expires_at: token.expires.to_string() }).into_response()
+            Json(TokenBody { id: &id, token: None, expires_at: token.expires.to_string() }).into_response()
         }
-        None => refusal(StatusCode::NOT_FOUND, "no such token"),
+        None => error_response(StatusCode::NOT_FOUND, "no such token"),
     }
 }
 
-async fn revoke(State(service): State<Arc<Service>>, Path(id): Path<String>, headers: HeaderMap) -> Response {
-    let mut tokens = match service.admit(&headers) {
+async fn revoke(
+    State(service): State<Arc<ServiceState>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let mut tokens = match service.authorize(&headers) {
         Ok(tokens) => tokens,
         Err(refused) => return refused,
     };
     match tokens.live.remove(&id) {
         Some(_) => StatusCode::NO_CONTENT.into_response(),
-        None => refusal(StatusCode::NOT_FOUND, "no such token"),
+        None => error_response(StatusCode::NOT_FOUND, "no such token"),
     }
 }
 
-impl Service {
+impl ServiceState {
     /// The tokens, without those that have run out, for a caller with the API key.
     #[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
-    fn admit(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, Tokens>, Response> {
+    fn authorize(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, Tokens>, Response> {
         let given = headers.get("authorization").map(|value| value.as_bytes());
         if given != Some(self.authorization.as_bytes()) {
-            return Err(refusal(StatusCode::UNAUTHORIZED, "invalid api key"));
+            return Err(error_response(StatusCode::UNAUTHORIZED, "invalid api key"));
         }
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Timestamp::now();
@@ -222,6 +226,6 @@ fn from_now(seconds: u64) -> Timestamp {
     Timestamp::now().checked_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }
 
-fn refusal(status: StatusCode, error: &str) -> Response {
+fn error_response(status: StatusCode, error: &str) -> Response {
     (status, Json(json!({"error": error}))).into_response()
 }

@@ -5,18 +5,18 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::envelope::{self, Top};
-use crate::reply::{Failure, Outcome, Reply, Wrapped, object};
-use crate::token::{Token, Use, random_id, random_token};
+use crate::envelope::{self, DataPlacement};
+use crate::reply::{ErrorReply, HandlerResult, Reply, WrappedResponse, json_object};
+use crate::token::{Token, TokenUse, random_id, random_token};
 
 const RESPONSE: &str = "response";
-const INFO: &str = "wrapinfo";
+const WRAP_INFO: &str = "wrapinfo";
 const POLICY: &str = "response-wrapping";
 
 /// Refuses requests of the wrapping paths whose token is no wrapping token, before anything is done with it.
-pub(crate) fn check(core: &Core, call: &Call) -> Result<(), Failure> {
+pub(crate) fn require_wrapping_token(core: &Core, call: &ClientRequest) -> Result<(), ErrorReply> {
     match call.path.as_str() {
         "sys/wrapping/lookup" | "sys/wrapping/rewrap" | "sys/wrapping/unwrap" => {
             wrapping_token(core, call).map(drop)
@@ -26,17 +26,22 @@ pub(crate) fn check(core: &Core, call: &Call) -> Result<(), Failure> {
 }
 
 /// Puts an answer away, and answers with the token under which it lies.
-pub(crate) fn wrap(core: &Core, call: &Call, reply: Reply, ttl: Duration) -> Result<Reply, Failure> {
+pub(crate) fn wrap(
+    core: &Core,
+    call: &ClientRequest,
+    reply: Reply,
+    ttl: Duration,
+) -> Result<Reply, ErrorReply> {
     let wrapped_accessor = reply.auth.as_ref().map(|auth| auth.accessor.clone()).unwrap_or_default();
-    let text = envelope::text(&reply, &call.id, Top::Envelope);
-    put_away(core, text, ttl, &call.path, wrapped_accessor)
+    let text = envelope::render(&reply, &call.id, DataPlacement::EnvelopeOnly);
+    store_wrapped(core, text, ttl, &call.path, wrapped_accessor)
 }
 
 /// `sys/wrapping/lookup`: when and by which request something was wrapped.
-pub(crate) fn look_up(core: &Core, call: &Call) -> Outcome {
+pub(crate) fn look_up(core: &Core, call: &ClientRequest) -> HandlerResult {
     let (token, _) = wrapping_token(core, call)?;
-    let info = info(core, &token)?;
-    Ok(Some(Reply::data(object(json!({
+    let info = wrap_info(core, &token)?;
+    Ok(Some(Reply::data(json_object(json!({
         "creation_path": info["creation_path"],
         "creation_time": info["creation_time"],
         "creation_ttl": info["creation_ttl"],
@@ -44,35 +49,35 @@ pub(crate) fn look_up(core: &Core, call: &Call) -> Outcome {
 }
 
 /// `sys/wrapping/unwrap`: the answer that was put away, this once.
-pub(crate) fn unwrap(core: &Core, call: &Call) -> Outcome {
-    let text = take(core, call)?.0;
-    Ok(Some(Reply { body: crate::reply::Body::Text(text), ..Reply::default() }))
+pub(crate) fn unwrap(core: &Core, call: &ClientRequest) -> HandlerResult {
+    let text = take_wrapped(core, call)?.0;
+    Ok(Some(Reply { body: crate::reply::BodyFormat::Text(text), ..Reply::default() }))
 }
 
 /// `sys/wrapping/rewrap`: the same under a new token.
-pub(crate) fn rewrap(core: &Core, call: &Call) -> Outcome {
-    let (text, info) = take(core, call)?;
+pub(crate) fn rewrap(core: &Core, call: &ClientRequest) -> HandlerResult {
+    let (text, info) = take_wrapped(core, call)?;
     let ttl = Duration::from_secs(info["creation_ttl"].as_u64().unwrap_or_default());
     let path = info["creation_path"].as_str().unwrap_or_default();
     let accessor = info["wrapped_accessor"].as_str().unwrap_or_default().to_owned();
-    put_away(core, text, ttl, path, accessor).map(Some)
+    store_wrapped(core, text, ttl, path, accessor).map(Some)
 }
 
 /// `sys/wrapping/wrap`: any data, which the caller wants wrapped.
-pub(crate) fn wrap_data(call: &Call) -> Outcome {
+pub(crate) fn wrap_data(call: &ClientRequest) -> HandlerResult {
     if call.wrap_ttl.is_none() {
-        return Err(Failure::invalid("endpoint requires response wrapping to be used"));
+        return Err(ErrorReply::bad_request("endpoint requires response wrapping to be used"));
     }
     Ok(Some(Reply::data(call.data.clone().unwrap_or_default())))
 }
 
-fn put_away(
+fn store_wrapped(
     core: &Core,
     text: String,
     ttl: Duration,
     path: &str,
     wrapped_accessor: String,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, ErrorReply> {
     let token = random_token();
     let now = SystemTime::now();
     let entry = Token {
@@ -98,9 +103,9 @@ fn put_away(
         "wrapped_accessor": wrapped_accessor,
     });
     core.store().write(&format!("{cubbyhole}{RESPONSE}"), &json!({RESPONSE: text}))?;
-    core.store().write(&format!("{cubbyhole}{INFO}"), &info)?;
-    core.keep_token(&entry)?;
-    let wrapped = Wrapped {
+    core.store().write(&format!("{cubbyhole}{WRAP_INFO}"), &info)?;
+    core.store_token(&entry)?;
+    let wrapped = WrappedResponse {
         token,
         accessor: entry.accessor,
         ttl: ttl.as_secs(),
@@ -112,34 +117,34 @@ fn put_away(
 }
 
 /// Takes what lies under the token of the request; the token is gone after it.
-fn take(core: &Core, call: &Call) -> Result<(String, Value), Failure> {
+fn take_wrapped(core: &Core, call: &ClientRequest) -> Result<(String, Value), ErrorReply> {
     let (token, is_own) = wrapping_token(core, call)?;
     // The caller's own token has been used by coming here.
-    if !is_own && matches!(core.use_token(&token)?, Use::Refused) {
-        return Err(invalid());
+    if !is_own && matches!(core.use_token(&token)?, TokenUse::Exhausted) {
+        return Err(invalid_token());
     }
     let cubbyhole = core.cubbyhole_prefix(&token.hash);
     let kept: Option<Value> = core.store().read(&format!("{cubbyhole}{RESPONSE}"))?;
-    let info = info(core, &token)?;
+    let info = wrap_info(core, &token)?;
     core.revoke_token_tree(&token.hash)?;
-    let text = kept.as_ref().and_then(|kept| kept[RESPONSE].as_str()).ok_or_else(invalid)?;
+    let text = kept.as_ref().and_then(|kept| kept[RESPONSE].as_str()).ok_or_else(invalid_token)?;
     Ok((text.to_owned(), info))
 }
 
 /// The wrapping token of a request, and whether it is the caller's own.
-fn wrapping_token(core: &Core, call: &Call) -> Result<(Token, bool), Failure> {
+fn wrapping_token(core: &Core, call: &ClientRequest) -> Result<(Token, bool), ErrorReply> {
     let given = call.fields().text("token")?;
     let is_own = given.is_empty();
     let text = if is_own { call.token.clone().unwrap_or_default() } else { given };
     let token = core.find_token(&text)?.filter(|token| token.policies == [POLICY]);
-    Ok((token.ok_or_else(invalid)?, is_own))
+    Ok((token.ok_or_else(invalid_token)?, is_own))
 }
 
-fn info(core: &Core, token: &Token) -> Result<Value, Failure> {
-    let info = core.store().read(&format!("{}{INFO}", core.cubbyhole_prefix(&token.hash)))?;
-    info.ok_or_else(invalid)
+fn wrap_info(core: &Core, token: &Token) -> Result<Value, ErrorReply> {
+    let info = core.store().read(&format!("{}{WRAP_INFO}", core.cubbyhole_prefix(&token.hash)))?;
+    info.ok_or_else(invalid_token)
 }
 
-fn invalid() -> Failure {
-    Failure::invalid("wrapping token is not valid or does not exist")
+fn invalid_token() -> ErrorReply {
+    ErrorReply::bad_request("wrapping token is not valid or does not exist")
 }

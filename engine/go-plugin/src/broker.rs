@@ -18,16 +18,16 @@ use tonic_health::pb::health_client::HealthClient;
 
 use crate::connection::Connection;
 use crate::handshake::Address;
-use crate::multiplex::Opener;
+use crate::multiplex::StreamOpener;
 use crate::tls;
 use crate::wire::ConnInfo;
 use crate::wire::conn_info::Knock;
 
 /// How long a dialer waits for the announcement, and how long an announcement waits for its dialer; Go's values.
-const PATIENCE: Duration = Duration::from_secs(5);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Go's host may be asked for a service an instant before it serves it, and says no. So we ask again.
-const KNOCK_AGAIN: Duration = Duration::from_millis(20);
+const KNOCK_RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The way to the services of the host.
 #[derive(Clone)]
@@ -44,36 +44,36 @@ impl fmt::Debug for Broker {
 struct Shared {
     announcements: Mutex<HashMap<u32, Announcement>>,
     /// The host opens the stream at about the time of its first request, which may come first.
-    to_host: watch::Sender<Stream>,
+    host_stream: watch::Sender<HostStream>,
     tls: Option<TlsConnector>,
     /// Present when all connections share one socket.
-    opener: Option<Opener>,
+    opener: Option<StreamOpener>,
     /// The host gives the next stream it sees to the service that was knocked for last, so one dial at a time.
-    turn: tokio::sync::Mutex<()>,
+    dial_lock: tokio::sync::Mutex<()>,
 }
 
 /// The sending half of the broker's stream.
-pub(crate) type ToHost = mpsc::Sender<Result<ConnInfo, Status>>;
+pub(crate) type HostSender = mpsc::Sender<Result<ConnInfo, Status>>;
 
-enum Stream {
-    Awaited,
-    Open(ToHost),
-    Ended,
+enum HostStream {
+    Pending,
+    Open(HostSender),
+    Closed,
 }
 
 enum Announcement {
-    Awaited(oneshot::Sender<ConnInfo>),
-    Arrived(ConnInfo, Instant),
+    Waiting(oneshot::Sender<ConnInfo>),
+    Received(ConnInfo, Instant),
 }
 
 impl Broker {
-    pub(crate) fn new(tls: Option<TlsConnector>, opener: Option<Opener>) -> Self {
+    pub(crate) fn new(tls: Option<TlsConnector>, opener: Option<StreamOpener>) -> Self {
         let shared = Shared {
             announcements: Mutex::default(),
-            to_host: watch::Sender::new(Stream::Awaited),
+            host_stream: watch::Sender::new(HostStream::Pending),
             tls,
             opener,
-            turn: tokio::sync::Mutex::default(),
+            dial_lock: tokio::sync::Mutex::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -88,21 +88,21 @@ impl Broker {
     pub async fn dial(&self, service_id: u32) -> Result<Channel, DialError> {
         match &self.shared.opener {
             None => {
-                let info = self.announcement(service_id).await?;
+                let info = self.wait_conn_info(service_id).await?;
                 let address = Address::parse(&info.network, &info.address).ok_or(DialError::Address {
                     service_id,
                     network: info.network,
                     address: info.address,
                 })?;
                 let connection = Connection::open(&address).await;
-                self.secure(service_id, connection).await
+                self.open_channel(service_id, connection).await
             }
             Some(opener) => {
                 // Held until the host has answered on the stream, which shows that it was given to the right service.
-                let _turn = self.shared.turn.lock().await;
+                let _turn = self.shared.dial_lock.lock().await;
                 self.knock(service_id).await?;
                 let connection = opener.open().await.ok_or(DialError::HostGone { service_id })?;
-                let channel = self.secure(service_id, Ok(connection)).await?;
+                let channel = self.open_channel(service_id, Ok(connection)).await?;
                 if self.shared.tls.is_none() {
                     // Nothing was answered yet, so the host may not have seen the stream. Any answer will do.
                     let _ = HealthClient::new(channel.clone()).check(HealthCheckRequest::default()).await;
@@ -113,81 +113,81 @@ impl Broker {
     }
 
     /// Sends what is to be sent to the host on this stream from now on.
-    pub(crate) fn attach(&self, to_host: ToHost) {
-        self.shared.to_host.send_replace(Stream::Open(to_host));
+    pub(crate) fn attach_stream(&self, to_host: HostSender) {
+        self.shared.host_stream.send_replace(HostStream::Open(to_host));
     }
 
     /// Ends the stream to the host.
-    pub(crate) fn detach(&self) {
-        self.shared.to_host.send_replace(Stream::Ended);
+    pub(crate) fn detach_stream(&self) {
+        self.shared.host_stream.send_replace(HostStream::Closed);
     }
 
     /// Takes in what the host sent.
-    pub(crate) fn announce(&self, info: ConnInfo) {
+    pub(crate) fn receive_conn_info(&self, info: ConnInfo) {
         if info.knock.as_ref().is_some_and(|knock| knock.knock && !knock.ack) {
             // The host asks for a service of ours; we serve all of them on the main connection.
             return;
         }
         let mut announcements = lock(&self.shared.announcements);
         announcements.retain(|_, known| match known {
-            Announcement::Awaited(dialer) => !dialer.is_closed(),
-            Announcement::Arrived(_, at) => at.elapsed() < PATIENCE,
+            Announcement::Waiting(dialer) => !dialer.is_closed(),
+            Announcement::Received(_, at) => at.elapsed() < DIAL_TIMEOUT,
         });
         let service_id = info.service_id;
         let unclaimed = match announcements.remove(&service_id) {
-            Some(Announcement::Awaited(dialer)) => dialer.send(info).err(),
-            Some(Announcement::Arrived(..)) | None => Some(info),
+            Some(Announcement::Waiting(dialer)) => dialer.send(info).err(),
+            Some(Announcement::Received(..)) | None => Some(info),
         };
         if let Some(info) = unclaimed {
-            announcements.insert(service_id, Announcement::Arrived(info, Instant::now()));
+            announcements.insert(service_id, Announcement::Received(info, Instant::now()));
         }
     }
 
-    async fn announcement(&self, service_id: u32) -> Result<ConnInfo, DialError> {
+    async fn wait_conn_info(&self, service_id: u32) -> Result<ConnInfo, DialError> {
         let awaited = {
             let mut announcements = lock(&self.shared.announcements);
             match announcements.remove(&service_id) {
-                Some(Announcement::Arrived(info, at)) if at.elapsed() < PATIENCE => return Ok(info),
+                Some(Announcement::Received(info, at)) if at.elapsed() < DIAL_TIMEOUT => return Ok(info),
                 _ => {}
             }
             let (dialer, awaited) = oneshot::channel();
-            announcements.insert(service_id, Announcement::Awaited(dialer));
+            announcements.insert(service_id, Announcement::Waiting(dialer));
             awaited
         };
-        match tokio::time::timeout(PATIENCE, awaited).await {
+        match tokio::time::timeout(DIAL_TIMEOUT, awaited).await {
             Ok(Ok(info)) => Ok(info),
             Ok(Err(_)) | Err(_) => Err(DialError::NotAnnounced { service_id }),
         }
     }
 
     async fn knock(&self, service_id: u32) -> Result<(), DialError> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DIAL_TIMEOUT;
         loop {
             let knock = Knock { knock: true, ..Knock::default() };
             let asked = ConnInfo { service_id, knock: Some(knock), ..ConnInfo::default() };
-            let to_host = self.to_host().await.ok_or(DialError::HostGone { service_id })?;
+            let to_host = self.wait_host_stream().await.ok_or(DialError::HostGone { service_id })?;
             to_host.send(Ok(asked)).await.map_err(|_| DialError::HostGone { service_id })?;
 
-            let answer = self.announcement(service_id).await?.knock.unwrap_or_default();
+            let answer = self.wait_conn_info(service_id).await?.knock.unwrap_or_default();
             match answer.error {
                 none if none.is_empty() => return Ok(()),
                 reason if Instant::now() > deadline => return Err(DialError::Refused { service_id, reason }),
-                _ => tokio::time::sleep(KNOCK_AGAIN).await,
+                _ => tokio::time::sleep(KNOCK_RETRY_INTERVAL).await,
             }
         }
     }
 
     /// The stream to the host; `None` when it has ended or does not come.
-    async fn to_host(&self) -> Option<ToHost> {
-        let mut stream = self.shared.to_host.subscribe();
-        let opened = stream.wait_for(|stream| !matches!(stream, Stream::Awaited));
-        match &*tokio::time::timeout(PATIENCE, opened).await.ok()?.ok()? {
-            Stream::Open(to_host) => Some(to_host.clone()),
-            Stream::Awaited | Stream::Ended => None,
+    async fn wait_host_stream(&self) -> Option<HostSender> {
+        let mut stream = self.shared.host_stream.subscribe();
+        let opened = stream.wait_for(|stream| !matches!(stream, HostStream::Pending));
+        match &*tokio::time::timeout(DIAL_TIMEOUT, opened).await.ok()?.ok()? {
+            HostStream::Open(to_host) => Some(to_host.clone()),
+            HostStream::Pending | HostStream::Closed => None,
         }
     }
 
-    async fn secure(
+    async fn open_channel(
         &self,
         service_id: u32,
         connection: io::Result<Connection>,
@@ -205,7 +205,7 @@ impl Broker {
 #[derive(Debug, thiserror::Error)]
 pub enum DialError {
     /// The host said nothing of this service in time.
-    #[error("host announced no service {service_id} within {} s", PATIENCE.as_secs())]
+    #[error("host announced no service {service_id} within {} s", DIAL_TIMEOUT.as_secs())]
     NotAnnounced {
         /// The service's number.
         service_id: u32,
@@ -270,19 +270,19 @@ mod tests {
     #[tokio::test]
     async fn an_announcement_may_come_before_its_dialer() {
         let broker = Broker::new(None, None);
-        broker.announce(info(7, "/seven"));
-        broker.announce(info(8, "/eight"));
-        assert_eq!(broker.announcement(7).await.unwrap(), info(7, "/seven"));
-        assert_eq!(broker.announcement(8).await.unwrap(), info(8, "/eight"));
+        broker.receive_conn_info(info(7, "/seven"));
+        broker.receive_conn_info(info(8, "/eight"));
+        assert_eq!(broker.wait_conn_info(7).await.unwrap(), info(7, "/seven"));
+        assert_eq!(broker.wait_conn_info(8).await.unwrap(), info(8, "/eight"));
     }
 
     #[tokio::test]
     async fn an_announcement_may_come_after_its_dialer() {
         let broker = Broker::new(None, None);
-        let dialer = broker.announcement(7);
+        let dialer = broker.wait_conn_info(7);
         let announcer = async {
             tokio::task::yield_now().await;
-            broker.announce(info(7, "/seven"));
+            broker.receive_conn_info(info(7, "/seven"));
         };
         let (found, ()) = tokio::join!(dialer, announcer);
         assert_eq!(found.unwrap(), info(7, "/seven"));
@@ -290,14 +290,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_dialer_waits_for_the_stream_on_which_it_knocks() {
-        let (opener, _openings) = crate::multiplex::openings();
+        let (opener, _openings) = crate::multiplex::open_requests();
         let broker = Broker::new(None, Some(opener));
         let (to_host, mut knocks) = mpsc::channel(1);
         let host = async {
             tokio::task::yield_now().await;
-            broker.attach(to_host);
+            broker.attach_stream(to_host);
             let knocked = knocks.recv().await.unwrap().unwrap();
-            broker.detach();
+            broker.detach_stream();
             knocked.service_id
         };
         let knock = broker.knock(7);
@@ -318,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_of_an_unknown_kind_is_named() {
         let broker = Broker::new(None, None);
-        broker.announce(ConnInfo { network: "pipe".into(), ..info(7, "x") });
+        broker.receive_conn_info(ConnInfo { network: "pipe".into(), ..info(7, "x") });
         let refused = broker.dial(7).await.err().unwrap();
         assert!(matches!(refused, DialError::Address { network, .. } if network == "pipe"));
     }
@@ -327,7 +327,7 @@ mod tests {
     async fn a_knock_of_the_host_is_not_taken_for_an_announcement() {
         let broker = Broker::new(None, None);
         let knock = Knock { knock: true, ..Knock::default() };
-        broker.announce(ConnInfo { knock: Some(knock), ..info(7, "") });
+        broker.receive_conn_info(ConnInfo { knock: Some(knock), ..info(7, "") });
         assert!(lock(&broker.shared.announcements).is_empty());
     }
 }

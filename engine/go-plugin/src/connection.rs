@@ -31,13 +31,13 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 
 /// How many requests the peer may cancel before we have looked at them. Hyper's default of 20 is a guard against
 /// strangers; our peer is the host, and its clients may well give up in a crowd.
-const CANCELLED_REQUESTS: usize = 100_000;
+const MAX_PENDING_RESETS: usize = 100_000;
 
 /// Connections that wait to be served; the socket's own backlog holds the rest.
 const BACKLOG: usize = 16;
 
 /// How long to wait when the system has no file descriptor for a connection; the peer waits in the socket's backlog.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A byte stream to the peer.
 pub(crate) struct Connection(Pin<Box<dyn Duplex>>);
@@ -81,12 +81,12 @@ pub(crate) fn server() -> tonic::transport::Server {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_concurrent_streams(u32::MAX)
         .http2_max_header_list_size(HEADER_LIST_LIMIT)
-        .http2_max_pending_accept_reset_streams(Some(CANCELLED_REQUESTS))
+        .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
 }
 
 /// The connections that arrive at `listener`, secured when there is a `tls`, until the stream is dropped.
 pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incoming {
-    let (arrivals, incoming) = arrivals(tls);
+    let (arrivals, incoming) = connection_queue(tls);
     tokio::spawn(async move {
         loop {
             let accepted = tokio::select! {
@@ -94,9 +94,9 @@ pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incomi
                 accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((socket, _)) => arrivals.add(Connection::new(socket)),
+                Ok((socket, _)) => arrivals.push(Connection::new(socket)),
                 // Out of file descriptors or the like: the listener itself is sound, so wait for better times.
-                Err(_) => tokio::time::sleep(ACCEPT_AGAIN).await,
+                Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
             }
         }
     });
@@ -104,23 +104,23 @@ pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incomi
 }
 
 /// A way to hand over connections to a server one by one.
-pub(crate) fn arrivals(tls: Option<TlsAcceptor>) -> (Arrivals, Incoming) {
+pub(crate) fn connection_queue(tls: Option<TlsAcceptor>) -> (ConnectionQueue, Incoming) {
     let (queue, incoming) = mpsc::channel(BACKLOG);
-    (Arrivals { queue, tls }, ReceiverStream::new(incoming))
+    (ConnectionQueue { queue, tls }, ReceiverStream::new(incoming))
 }
 
 /// What tonic serves.
 pub(crate) type Incoming = ReceiverStream<io::Result<Connection>>;
 
 /// The giving end of [`Incoming`].
-pub(crate) struct Arrivals {
+pub(crate) struct ConnectionQueue {
     queue: mpsc::Sender<io::Result<Connection>>,
     tls: Option<TlsAcceptor>,
 }
 
-impl Arrivals {
+impl ConnectionQueue {
     /// Adds a connection after its TLS handshake, which runs aside: a slow or foreign peer holds up nobody.
-    pub(crate) fn add(&self, socket: Connection) {
+    pub(crate) fn push(&self, socket: Connection) {
         let queue = self.queue.clone();
         let tls = self.tls.clone();
         tokio::spawn(async move {

@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 const CORE_PROTOCOL_VERSION: &str = "1";
 
 /// Older plugins put other words into the certificate's field; like Go's host we ignore what is too short to be one.
-const SHORTEST_CERTIFICATE: usize = 50;
+const MIN_CERTIFICATE_LENGTH: usize = 50;
 
 /// What a plugin and its host know of each other beforehand.
 #[derive(Clone, Copy, Debug)]
@@ -162,7 +162,7 @@ pub fn parse_handshake_line(line: &str) -> Result<HandshakeLine, HandshakeLineEr
     }
     let certificate = rest
         .get(1)
-        .filter(|field| field.len() > SHORTEST_CERTIFICATE)
+        .filter(|field| field.len() > MIN_CERTIFICATE_LENGTH)
         .map(|field| STANDARD_NO_PAD.decode(field).map_err(|_| HandshakeLineError::Certificate))
         .transpose()?;
     let multiplexed = match rest.get(2) {

@@ -1,13 +1,13 @@
 //! The host's side: starts a plugin as Vault does, trusts it, serves it, listens to it, and ends it.
 
-mod brokered;
 mod error;
 mod executable;
 mod isolation;
-mod keeper;
 mod log_line;
+mod output_tail;
 mod process;
-mod tail;
+mod service_broker;
+mod supervisor;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
@@ -32,19 +32,19 @@ use crate::connection::Connection;
 use crate::environment::{CLIENT_CERTIFICATE, MULTIPLEX, PROTOCOL_VERSIONS};
 use crate::handshake::{Handshake, HandshakeLine, UnsupportedVersion};
 use crate::identity::Identity;
-use crate::multiplex::{self, Opener};
+use crate::multiplex::{self, StreamOpener};
 use crate::tls;
 use crate::wire::Empty;
 use crate::wire::grpc_controller_client::GrpcControllerClient;
 use crate::wire::grpc_stdio_client::GrpcStdioClient;
 
-pub use brokered::Brokering;
-use brokered::{Brokered, Doors};
-pub use error::{BrokeredError, LaunchError, ShutdownError};
-pub use isolation::{Isolation, IsolationGap, Network};
-use log_line::Lines;
-pub use log_line::{LogLine, LogSink, Origin};
-use process::Process;
+pub use error::{BrokerError, PluginStartError, ShutdownError};
+pub use isolation::{Isolation, IsolationGap, NetworkAccess};
+use log_line::LineSplitter;
+pub use log_line::{LogLine, LogSink, LogSource};
+use process::ChildProcess;
+pub use service_broker::BrokerTransport;
+use service_broker::{ServiceBroker, StreamRouter};
 
 /// How long Vault waits for a plugin's handshake.
 pub const START_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,7 +53,7 @@ pub const START_TIMEOUT: Duration = Duration::from_secs(60);
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Pieces of output that wait for a slow listener.
-const QUEUE: usize = 16;
+const CHANNEL_CAPACITY: usize = 16;
 
 /// What to start, and how. The environment may hold secrets, so `Debug` shows its names only.
 ///
@@ -81,9 +81,9 @@ pub struct LaunchOptions {
     /// The cookie, and the versions to offer.
     pub handshake: Handshake,
     /// How to trust the plugin.
-    pub security: Security,
+    pub tls: TlsMode,
     /// How the plugin reaches the host's services.
-    pub brokering: Brokering,
+    pub broker_transport: BrokerTransport,
     /// Takes the lines of the plugin's standard error as they come.
     pub log: LogSink,
     /// How long the handshake and the connection may take.
@@ -99,8 +99,8 @@ impl fmt::Debug for LaunchOptions {
             .field("env", &names)
             .field("isolation", &self.isolation)
             .field("handshake", &self.handshake)
-            .field("security", &self.security)
-            .field("brokering", &self.brokering)
+            .field("security", &self.tls)
+            .field("brokering", &self.broker_transport)
             .field("start_timeout", &self.start_timeout)
             .finish_non_exhaustive()
     }
@@ -116,8 +116,8 @@ impl LaunchOptions {
             env: Vec::new(),
             isolation: Isolation::Inherit,
             handshake,
-            security: Security::AutoMtls,
-            brokering: Brokering::Sockets,
+            tls: TlsMode::AutoMtls,
+            broker_transport: BrokerTransport::Sockets,
             log: Arc::new(|_| {}),
             start_timeout: START_TIMEOUT,
         }
@@ -126,16 +126,16 @@ impl LaunchOptions {
 
 /// How host and plugin trust each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Security {
+pub enum TlsMode {
     /// Certificates made for this start on both sides.
     AutoMtls,
     /// None: whoever may connect to the socket is trusted.
-    Plain,
+    Plaintext,
 }
 
 /// How a plugin ended when it was told to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum ShutdownOutcome {
     /// By itself, in time.
     Graceful(ExitStatus),
     /// It had to be killed.
@@ -144,7 +144,7 @@ pub enum Exit {
 
 /// The end of a plugin.
 #[derive(Clone, Debug)]
-pub struct Exited {
+pub struct PluginExit {
     /// How it ended; `None` when the system does not tell.
     pub status: Option<ExitStatus>,
     /// The end of its standard error.
@@ -152,15 +152,15 @@ pub struct Exited {
 }
 
 /// A plugin that is connected. Dropping it kills the process.
-pub struct Running {
+pub struct PluginProcess {
     channel: Channel,
     line: HandshakeLine,
     handshake_time: Duration,
-    brokered: Brokered,
-    process: Process,
+    service_broker: ServiceBroker,
+    process: ChildProcess,
 }
 
-impl fmt::Debug for Running {
+impl fmt::Debug for PluginProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Running").field("pid", &self.pid()).field("line", &self.line).finish_non_exhaustive()
     }
@@ -175,40 +175,42 @@ impl fmt::Debug for Running {
 /// # Errors
 /// Says what was seen: why the program does not start, what it printed instead of a handshake, what the end of its
 /// standard error was.
-pub async fn launch(options: LaunchOptions) -> Result<Running, LaunchError> {
-    let identity = match options.security {
-        Security::AutoMtls => Some(Identity::host()?),
-        Security::Plain => None,
+pub async fn launch(options: LaunchOptions) -> Result<PluginProcess, PluginStartError> {
+    let identity = match options.tls {
+        TlsMode::AutoMtls => Some(Identity::host()?),
+        TlsMode::Plaintext => None,
     };
     let started = Instant::now();
-    let mut process = Process::start(&options, variables(&options, identity.as_ref())).await?;
+    let mut process = ChildProcess::start(&options, handshake_env(&options, identity.as_ref())).await?;
     let connecting = async {
-        let line = process.handshake().await?;
+        let line = process.read_handshake().await?;
         let handshake_time = started.elapsed();
         let offered = options.handshake.protocol_versions;
         if !offered.contains(&line.protocol_version) {
             let refused = UnsupportedVersion { plugin: line.protocol_version, host: offered };
-            return Err(LaunchError::Version(refused));
+            return Err(PluginStartError::Version(refused));
         }
-        let doors = match options.brokering {
-            Brokering::Sockets => None,
-            Brokering::Multiplexed if !line.multiplexed => return Err(LaunchError::NoMultiplexing),
-            Brokering::Multiplexed => Some(Doors::default()),
+        let doors = match options.broker_transport {
+            BrokerTransport::Sockets => None,
+            BrokerTransport::Multiplexed if !line.multiplexed => {
+                return Err(PluginStartError::NoMultiplexing);
+            }
+            BrokerTransport::Multiplexed => Some(StreamRouter::default()),
         };
         let (channel, tls) = connect(&line, identity.as_ref(), doors.as_ref()).await?;
-        greet(&channel).await?;
-        let brokered = Brokered::open(&channel, tls, doors);
+        wait_ready(&channel).await?;
+        let brokered = ServiceBroker::open(&channel, tls, doors);
         Ok((line, handshake_time, channel, brokered))
     };
     let after = options.start_timeout;
     let (line, handshake_time, channel, brokered) = match tokio::time::timeout(after, connecting).await {
         Ok(connected) => connected?,
-        Err(_) => return Err(LaunchError::Timeout { after, stderr: process.stderr().text() }),
+        Err(_) => return Err(PluginStartError::Timeout { after, stderr: process.stderr().text() }),
     };
-    Ok(Running { channel, line, handshake_time, brokered, process })
+    Ok(PluginProcess { channel, line, handshake_time, service_broker: brokered, process })
 }
 
-impl Running {
+impl PluginProcess {
     /// The main connection, for the application's services.
     #[must_use]
     pub fn channel(&self) -> Channel {
@@ -234,12 +236,12 @@ impl Running {
     }
 
     /// Waits until the process has ended, by itself or not. May be asked at any time, by any number of callers.
-    pub fn exited(&self) -> impl Future<Output = Exited> + Send + 'static + use<> {
-        let (ended, stderr) = (self.process.ended(), Arc::clone(self.process.stderr()));
+    pub fn exited(&self) -> impl Future<Output = PluginExit> + Send + 'static + use<> {
+        let (ended, stderr) = (self.process.wait_exit(), Arc::clone(self.process.stderr()));
         async move {
             let status = ended.await.ok();
-            stderr.settle().await;
-            Exited { status, stderr: stderr.text() }
+            stderr.wait_closed().await;
+            PluginExit { status, stderr: stderr.text() }
         }
     }
 
@@ -263,9 +265,9 @@ impl Running {
 
     /// Listens to what the plugin's code prints. There is one listener at a time; what was printed before is not lost.
     #[must_use]
-    pub fn output(&self) -> Output {
+    pub fn stdout(&self) -> StdoutStream {
         let mut client = GrpcStdioClient::new(self.channel());
-        let (printed, output) = mpsc::channel(QUEUE);
+        let (printed, output) = mpsc::channel(CHANNEL_CAPACITY);
         // Go's plugins answer the call only when there is something to say, so nobody can wait for it here.
         tokio::spawn(async move {
             let Ok(response) = client.stream_stdio(()).await else { return };
@@ -276,39 +278,39 @@ impl Running {
                 }
             }
         });
-        Output(output)
+        StdoutStream(output)
     }
 
     /// Serves `routes` to the plugin beside the main connection, and announces it. Ends with this value, or with
-    /// [`Running::withdraw`].
+    /// [`PluginProcess::stop_service`].
     ///
     /// # Errors
     /// No socket can be bound in the temporary directory, or the plugin is gone.
-    pub async fn serve_brokered(&self, routes: Routes) -> Result<u32, BrokeredError> {
-        self.brokered.serve(routes).await
+    pub async fn serve_brokered(&self, routes: Routes) -> Result<u32, BrokerError> {
+        self.service_broker.serve(routes).await
     }
 
     /// Ends the service with this number and its connections; nothing happens when there is none.
-    pub fn withdraw(&self, service_id: u32) {
-        self.brokered.withdraw(service_id);
+    pub fn stop_service(&self, service_id: u32) {
+        self.service_broker.stop_service(service_id);
     }
 
     /// Tells the plugin to end, waits two seconds, kills it, and waits until it is gone.
     ///
     /// # Errors
     /// The process cannot be waited for.
-    pub async fn shutdown(&self) -> Result<Exit, ShutdownError> {
+    pub async fn shutdown(&self) -> Result<ShutdownOutcome, ShutdownError> {
         let asked = async {
             // A plugin may end before it answers, as Go's do; what counts is whether it ends.
             let _ = GrpcControllerClient::new(self.channel.clone()).shutdown(Empty {}).await;
-            self.process.ended().await
+            self.process.wait_exit().await
         };
         match tokio::time::timeout(SHUTDOWN_TIMEOUT, asked).await {
-            Ok(exited) => Ok(Exit::Graceful(exited.map_err(ShutdownError::Wait)?)),
+            Ok(exited) => Ok(ShutdownOutcome::Graceful(exited.map_err(ShutdownError::Wait)?)),
             Err(_) => {
                 self.process.kill();
-                self.process.ended().await.map_err(ShutdownError::Wait)?;
-                Ok(Exit::Killed)
+                self.process.wait_exit().await.map_err(ShutdownError::Wait)?;
+                Ok(ShutdownOutcome::Killed)
             }
         }
     }
@@ -316,9 +318,9 @@ impl Running {
 
 /// What a plugin's code prints, as the plugin hands it on.
 #[derive(Debug)]
-pub struct Output(mpsc::Receiver<Vec<u8>>);
+pub struct StdoutStream(mpsc::Receiver<Vec<u8>>);
 
-impl Output {
+impl StdoutStream {
     /// Waits for the next piece of at most 1 KiB; `None` when the plugin has ended, or does not hand on its output.
     pub async fn next(&mut self) -> Option<Vec<u8>> {
         self.0.recv().await
@@ -326,16 +328,16 @@ impl Output {
 
     /// Hands every line to `log` until the plugin has ended.
     pub async fn forward(mut self, log: LogSink) {
-        let mut lines = Lines::new(Origin::Printed, log);
+        let mut lines = LineSplitter::new(LogSource::Stdout, log);
         while let Some(piece) = self.next().await {
             lines.push(&piece);
         }
-        lines.end();
+        lines.flush();
     }
 }
 
 /// What go-plugin puts into the environment.
-fn variables(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&'static str, String)> {
+fn handshake_env(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&'static str, String)> {
     let Handshake { cookie_key, cookie_value, protocol_versions } = options.handshake;
     let versions: Vec<String> = protocol_versions.iter().map(u32::to_string).collect();
     let mut variables = vec![
@@ -347,7 +349,7 @@ fn variables(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&'sta
     if let Some(identity) = identity {
         variables.push((CLIENT_CERTIFICATE, identity.certificate_pem()));
     }
-    if options.brokering == Brokering::Multiplexed {
+    if options.broker_transport == BrokerTransport::Multiplexed {
         variables.push((MULTIPLEX, "true".to_owned()));
     }
     variables
@@ -356,33 +358,33 @@ fn variables(options: &LaunchOptions, identity: Option<&Identity>) -> Vec<(&'sta
 async fn connect(
     line: &HandshakeLine,
     identity: Option<&Identity>,
-    doors: Option<&Doors>,
-) -> Result<(Channel, Option<TlsAcceptor>), LaunchError> {
-    let unreachable = |source| LaunchError::Connect { address: line.address.clone(), source };
+    doors: Option<&StreamRouter>,
+) -> Result<(Channel, Option<TlsAcceptor>), PluginStartError> {
+    let unreachable = |source| PluginStartError::Connect { address: line.address.clone(), source };
     let mut connection = Connection::open(&line.address).await.map_err(unreachable)?;
     if let Some(doors) = doors.cloned() {
-        let session: Opener = multiplex::connect(connection, move |stream| doors.enter(stream));
+        let session: StreamOpener = multiplex::connect(connection, move |stream| doors.route(stream));
         let lost = || std::io::Error::new(std::io::ErrorKind::NotConnected, "the session has ended");
         connection = session.open().await.ok_or_else(lost).map_err(unreachable)?;
     }
     let mut acceptor = None;
     if let Some(identity) = identity {
-        let plugin = CertificateDer::from(line.certificate.clone().ok_or(LaunchError::NoCertificate)?);
-        let connector = tls::connector(identity, plugin.clone()).map_err(LaunchError::TlsSetup)?;
-        acceptor = Some(tls::acceptor(identity, plugin).map_err(LaunchError::TlsSetup)?);
-        connection = tls::connect(&connector, connection).await.map_err(LaunchError::Tls)?;
+        let plugin = CertificateDer::from(line.certificate.clone().ok_or(PluginStartError::NoCertificate)?);
+        let connector = tls::connector(identity, plugin.clone()).map_err(PluginStartError::TlsSetup)?;
+        acceptor = Some(tls::acceptor(identity, plugin).map_err(PluginStartError::TlsSetup)?);
+        connection = tls::connect(&connector, connection).await.map_err(PluginStartError::Tls)?;
     }
-    let channel = connection.into_channel().await.map_err(LaunchError::Channel)?;
+    let channel = connection.into_channel().await.map_err(PluginStartError::Channel)?;
     Ok((channel, acceptor))
 }
 
 /// Makes sure that the plugin accepts us: in TLS 1.3 a client learns of its rejection only by the first answer.
 ///
 /// Go's plugins have a health service; for others any answer will do.
-async fn greet(channel: &Channel) -> Result<(), LaunchError> {
+async fn wait_ready(channel: &Channel) -> Result<(), PluginStartError> {
     let request = HealthCheckRequest { service: "plugin".to_owned() };
     match HealthClient::new(channel.clone()).check(request).await {
-        Err(status) if status.source().is_some() => Err(LaunchError::Refused(status)),
+        Err(status) if status.source().is_some() => Err(PluginStartError::Refused(status)),
         Ok(_) | Err(_) => Ok(()),
     }
 }

@@ -14,7 +14,7 @@ use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use crate::tls;
 
 /// The name that both sides expect in each other's certificate.
-pub(crate) const NAME: &str = "localhost";
+pub(crate) const SERVER_NAME: &str = "localhost";
 
 /// A certificate and its private key.
 pub(crate) struct Identity {
@@ -27,15 +27,15 @@ impl Identity {
     ///
     /// It has no key usages: on a brokered connection the same certificate is the client's.
     pub(crate) fn plugin() -> Result<Self, IdentityError> {
-        Self::generate(&PKCS_ECDSA_P256_SHA256, CertificateParams::new([NAME.to_owned()])?)
+        Self::generate(&PKCS_ECDSA_P256_SHA256, CertificateParams::new([SERVER_NAME.to_owned()])?)
     }
 
     /// Makes a host's certificate as Go's hosts do: P-521 and marked as an authority, so that a plugin that cannot
     /// deal with either is found out by us and not by Vault.
     pub(crate) fn host() -> Result<Self, IdentityError> {
-        let mut params = CertificateParams::new([NAME.to_owned()])?;
+        let mut params = CertificateParams::new([SERVER_NAME.to_owned()])?;
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, NAME);
+        params.distinguished_name.push(DnType::CommonName, SERVER_NAME);
         params.distinguished_name.push(DnType::OrganizationName, "HashiCorp");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![
@@ -62,7 +62,7 @@ impl Identity {
     }
 
     /// The certificate with its key, for either role in TLS.
-    pub(crate) fn key(&self) -> Arc<SingleCertAndKey> {
+    pub(crate) fn cert_resolver(&self) -> Arc<SingleCertAndKey> {
         Arc::clone(&self.key)
     }
 

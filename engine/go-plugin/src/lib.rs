@@ -24,7 +24,7 @@ mod server;
 
 mod broker;
 mod environment;
-mod farewell;
+mod graceful_shutdown;
 mod handshake;
 pub mod host;
 pub mod log;
@@ -32,7 +32,7 @@ pub mod log;
 mod connection;
 mod identity;
 mod multiplex;
-mod parent;
+mod parent_watcher;
 mod services;
 mod socket;
 mod stdout;
@@ -46,10 +46,10 @@ pub mod fuzzing;
 pub use broker::{Broker, DialError};
 pub use connection::MESSAGE_SIZE_LIMIT;
 pub use environment::Environment;
-pub use farewell::{Farewell, Held};
+pub use graceful_shutdown::{GracefulShutdown, ShutdownGuard};
 pub use handshake::{
     Address, Handshake, HandshakeLine, HandshakeLineError, UnsupportedVersion, parse_handshake_line,
 };
 pub use identity::IdentityError;
-pub use server::{Ended, ServeError, Server, StartError};
+pub use server::{Server, ServerError, ServerStartError, StopReason};
 pub use socket::SocketError;

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 /// A host reads 64 KiB of a line as JSON and treats what is longer as raw text; newline included, in bytes.
-const LONGEST_LINE: usize = 64 * 1024 - 1;
+const MAX_LINE_BYTES: usize = 64 * 1024 - 1;
 
 /// How much of a message or of all fields survives in a line that is too long, in bytes. JSON writes at most six bytes
 /// for one, so that message and fields stay below [`LONGEST_LINE`] together.
-const CUT: usize = 4 * 1024;
+const MAX_TRUNCATED_BYTES: usize = 4 * 1024;
 
 /// How grave a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,20 +45,20 @@ impl fmt::Display for Level {
 /// The word is no log level.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is no log level: use trace, debug, info, warn or error")]
-pub struct UnknownLevel(String);
+pub struct ParseLevelError(String);
 
 impl FromStr for Level {
-    type Err = UnknownLevel;
+    type Err = ParseLevelError;
 
     /// Reads a level in any case; `warning` and `err` are understood too, as Vault does.
-    fn from_str(word: &str) -> Result<Self, UnknownLevel> {
+    fn from_str(word: &str) -> Result<Self, ParseLevelError> {
         match word.trim().to_ascii_lowercase().as_str() {
             "trace" => Ok(Self::Trace),
             "debug" => Ok(Self::Debug),
             "info" => Ok(Self::Info),
             "warn" | "warning" => Ok(Self::Warn),
             "error" | "err" => Ok(Self::Error),
-            _ => Err(UnknownLevel(word.to_owned())),
+            _ => Err(ParseLevelError(word.to_owned())),
         }
     }
 }
@@ -132,10 +132,10 @@ impl Logger {
 
     fn render(&self, at: Timestamp, level: Level, message: &str) -> String {
         let whole = self.line(at, level, message, Map::clone(&self.fields));
-        if whole.len() <= LONGEST_LINE {
+        if whole.len() <= MAX_LINE_BYTES {
             return whole;
         }
-        let mut left = CUT;
+        let mut left = MAX_TRUNCATED_BYTES;
         let mut fields = Map::clone(&self.fields);
         fields.retain(|key, value| {
             let size = key.len() + value.to_string().len();
@@ -143,7 +143,7 @@ impl Logger {
             left -= if fits { size } else { 0 };
             fits
         });
-        self.line(at, level, &shorten(message), fields)
+        self.line(at, level, &truncate(message), fields)
     }
 
     fn line(&self, at: Timestamp, level: Level, message: &str, mut line: Map<String, Value>) -> String {
@@ -172,11 +172,11 @@ pub fn report_panics(logger: &Logger) {
 }
 
 /// The message, or as many whole characters of it as fit into [`CUT`].
-fn shorten(message: &str) -> String {
-    if message.len() <= CUT {
+fn truncate(message: &str) -> String {
+    if message.len() <= MAX_TRUNCATED_BYTES {
         return message.to_owned();
     }
-    let end = (0..=CUT).rev().find(|&end| message.is_char_boundary(end)).unwrap_or_default();
+    let end = (0..=MAX_TRUNCATED_BYTES).rev().find(|&end| message.is_char_boundary(end)).unwrap_or_default();
     format!("{}...", &message[..end])
 }
 
@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn parse(line: &str) -> Value {
-        assert!(line.ends_with('\n') && line.len() <= LONGEST_LINE, "{} bytes", line.len());
+        assert!(line.ends_with('\n') && line.len() <= MAX_LINE_BYTES, "{} bytes", line.len());
         serde_json::from_str(line).unwrap()
     }
 
@@ -216,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_message_too_long_is_cut_between_characters() {
-        for message in ["ä".repeat(LONGEST_LINE), "\u{1}".repeat(LONGEST_LINE)] {
+        for message in ["ä".repeat(MAX_LINE_BYTES), "\u{1}".repeat(MAX_LINE_BYTES)] {
             let line = parse(&render(&Logger::new("engine", Level::Info).with("mount", "custom/"), &message));
             assert!(line["@message"].as_str().unwrap().ends_with("..."));
             assert_eq!(line["mount"], "custom/");
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_field_too_long_is_left_out_and_the_message_stays() {
         let logger = Logger::new("engine", Level::Info)
-            .with("body", "x".repeat(LONGEST_LINE))
+            .with("body", "x".repeat(MAX_LINE_BYTES))
             .with("mount", "custom/");
         let line = parse(&render(&logger, "kept"));
         assert_eq!(line["@message"], "kept");

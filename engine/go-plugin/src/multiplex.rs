@@ -11,22 +11,22 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 use yamux::{Config, Mode};
 
-use crate::connection::{Connection, Incoming, arrivals};
+use crate::connection::{Connection, Incoming, connection_queue};
 
 /// Asks for outbound streams of the session.
 #[derive(Clone)]
-pub(crate) struct Opener(mpsc::Sender<oneshot::Sender<Connection>>);
+pub(crate) struct StreamOpener(mpsc::Sender<oneshot::Sender<Connection>>);
 
-/// The other end of an [`Opener`].
-pub(crate) struct Openings(mpsc::Receiver<oneshot::Sender<Connection>>);
+/// The other end of an [`StreamOpener`].
+pub(crate) struct OpenRequests(mpsc::Receiver<oneshot::Sender<Connection>>);
 
 /// Makes the two ends by which streams are asked for, before there is a session.
-pub(crate) fn openings() -> (Opener, Openings) {
+pub(crate) fn open_requests() -> (StreamOpener, OpenRequests) {
     let (wishes, openings) = mpsc::channel(1);
-    (Opener(wishes), Openings(openings))
+    (StreamOpener(wishes), OpenRequests(openings))
 }
 
-impl Opener {
+impl StreamOpener {
     /// Opens a stream; `None` when the session has ended.
     ///
     /// The peer learns of the stream by the first bytes that are written to it.
@@ -38,37 +38,37 @@ impl Opener {
 }
 
 /// The plugin's side: the connections inside the first connection that arrives at `listener`.
-pub(crate) fn accept(listener: UnixListener, openings: Openings, tls: Option<TlsAcceptor>) -> Incoming {
-    let (arrivals, incoming) = arrivals(tls);
+pub(crate) fn accept(listener: UnixListener, openings: OpenRequests, tls: Option<TlsAcceptor>) -> Incoming {
+    let (arrivals, incoming) = connection_queue(tls);
     tokio::spawn(async move {
         let accepted = tokio::select! {
             () = arrivals.closed() => return,
             accepted = listener.accept() => accepted,
         };
         if let Ok((socket, _)) = accepted {
-            run(Connection::new(socket), Mode::Server, openings, move |stream| arrivals.add(stream)).await;
+            run(Connection::new(socket), Mode::Server, openings, move |stream| arrivals.push(stream)).await;
         }
     });
     incoming
 }
 
 /// The host's side: makes a session of `socket` and hands every stream that the plugin opens to `inbound`.
-pub(crate) fn connect(socket: Connection, inbound: impl FnMut(Connection) + Send + 'static) -> Opener {
-    let (opener, openings) = openings();
+pub(crate) fn connect(socket: Connection, inbound: impl FnMut(Connection) + Send + 'static) -> StreamOpener {
+    let (opener, openings) = open_requests();
     tokio::spawn(run(socket, Mode::Client, openings, inbound));
     opener
 }
 
-async fn run(socket: Connection, mode: Mode, openings: Openings, inbound: impl FnMut(Connection) + Send) {
+async fn run(socket: Connection, mode: Mode, openings: OpenRequests, inbound: impl FnMut(Connection) + Send) {
     let yamux = yamux::Connection::new(socket.compat(), Config::default(), mode);
-    let mut session = Session { yamux, openings: openings.0, wish: None, inbound };
+    let mut session = Session { yamux, requests: openings.0, request: None, inbound };
     std::future::poll_fn(|context| session.poll(context)).await;
 }
 
 struct Session<F> {
     yamux: yamux::Connection<Compat<Connection>>,
-    openings: mpsc::Receiver<oneshot::Sender<Connection>>,
-    wish: Option<oneshot::Sender<Connection>>,
+    requests: mpsc::Receiver<oneshot::Sender<Connection>>,
+    request: Option<oneshot::Sender<Connection>>,
     inbound: F,
 }
 
@@ -77,16 +77,16 @@ impl<F: FnMut(Connection)> Session<F> {
     /// answers still have to get out.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         loop {
-            if self.wish.is_none()
-                && let Poll::Ready(wish) = self.openings.poll_recv(context)
+            if self.request.is_none()
+                && let Poll::Ready(wish) = self.requests.poll_recv(context)
             {
-                self.wish = wish;
+                self.request = wish;
             }
-            if self.wish.is_some()
+            if self.request.is_some()
                 && let Poll::Ready(opened) = self.yamux.poll_new_outbound(context)
             {
                 // Dropping the wish of a failed session tells the one who waits.
-                let wish = self.wish.take();
+                let wish = self.request.take();
                 if let (Some(wish), Ok(stream)) = (wish, opened) {
                     let _ = wish.send(Connection::new(stream.compat()));
                 }

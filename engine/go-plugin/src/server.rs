@@ -20,28 +20,28 @@ use tonic_health::ServingStatus;
 use crate::broker::Broker;
 use crate::connection;
 use crate::environment::Environment;
-use crate::farewell::Farewell;
+use crate::graceful_shutdown::GracefulShutdown;
 use crate::handshake::{Address, Handshake, HandshakeLine};
 use crate::identity::{Identity, IdentityError};
-use crate::multiplex::{self, Openings};
-use crate::parent::Parent;
+use crate::multiplex::{self, OpenRequests};
+use crate::parent_watcher::ParentWatcher;
 use crate::services::{BrokerService, ControllerService, StdioService};
 use crate::socket::{self, SocketError, SocketFile};
-use crate::stdout::{self, Captured, HandshakeOutput};
+use crate::stdout::{self, HandshakeOutput, StdoutCapture};
 use crate::tls;
 use crate::wire::grpc_broker_server::GrpcBrokerServer;
 use crate::wire::grpc_controller_server::GrpcControllerServer;
 use crate::wire::grpc_stdio_server::GrpcStdioServer;
 
 /// How long requests in flight may take after a shutdown. The host kills the process two seconds after its answer.
-const GRACE: Duration = Duration::from_secs(1);
+const REQUEST_GRACE_PERIOD: Duration = Duration::from_secs(1);
 
 /// How long those of guests may take, whom a host that ends the process for another's sake makes fail when they are cut off.
 /// It gets no answer, so it waits: longer than a disk that is busy, and not as long as an upstream that hangs.
-const GRACE_OF_GUESTS: Duration = Duration::from_secs(10);
+const INSTANCE_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// A host that ends the plugin closes the broker's stream an instant before it says so.
-const LAST_WORD: Duration = Duration::from_millis(500);
+const SHUTDOWN_CALL_GRACE_PERIOD: Duration = Duration::from_millis(500);
 
 /// The name under which go-plugin's health service answers.
 const HEALTH_SERVICE: &str = "plugin";
@@ -50,15 +50,15 @@ const HEALTH_SERVICE: &str = "plugin";
 pub struct Server {
     line: HandshakeLine,
     output: HandshakeOutput,
-    captured: Captured,
+    stdout_capture: StdoutCapture,
     listener: UnixListener,
-    openings: Option<Openings>,
+    open_requests: Option<OpenRequests>,
     /// Removed after everything that listens on it.
     socket: SocketFile,
     tls: Option<TlsAcceptor>,
     broker: Broker,
-    farewell: Farewell,
-    parent: Parent,
+    graceful_shutdown: GracefulShutdown,
+    parent: ParentWatcher,
     /// Kept, so that interrupts stay ours and come to nothing.
     _interrupts: Signal,
 }
@@ -71,7 +71,7 @@ impl fmt::Debug for Server {
 
 /// Why a plugin has ended, when nothing failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum StopReason {
     /// The host, or a `SIGTERM`, asked for it. Guests that are left are answered until the process has ended, which the
     /// caller has to bring about at once, with [`std::process::exit`]: not even the runtime may be dropped before.
     Shutdown,
@@ -87,17 +87,17 @@ impl Server {
     /// the host that decides. Must be called in a Tokio runtime with I/O and time.
     ///
     /// # Errors
-    /// [`StartError::NotAPluginHost`] when a person started the program; say what it is for on stderr, and exit with 1,
+    /// [`ServerStartError::NotAPluginHost`] when a person started the program; say what it is for on stderr, and exit with 1,
     /// because Vault tries cookies of several plugin types on one binary. The others name what the host or the system
     /// lacks.
-    pub async fn start(handshake: &Handshake, env: Environment) -> Result<Self, StartError> {
+    pub async fn start(handshake: &Handshake, env: Environment) -> Result<Self, ServerStartError> {
         if !env.has_cookie(handshake.cookie_key, handshake.cookie_value) {
-            return Err(StartError::NotAPluginHost);
+            return Err(ServerStartError::NotAPluginHost);
         }
-        let parent = Parent::watch();
+        let parent = ParentWatcher::watch();
         let protocol_version = handshake.negotiate(&env.offered_versions());
-        let interrupts = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
-        let (output, captured) = stdout::claim().map_err(StartError::Stdout)?;
+        let interrupts = signal(SignalKind::interrupt()).map_err(ServerStartError::Signals)?;
+        let (output, captured) = stdout::redirect().map_err(ServerStartError::Stdout)?;
 
         let (directory, named_by) = env.socket_directory();
         let (listener, socket) = socket::bind(&directory, named_by, env.socket_group().as_deref())?;
@@ -106,13 +106,13 @@ impl Server {
         let (mut acceptor, mut connector) = (None, None);
         if let Some(pem) = env.client_certificate() {
             let host = CertificateDer::from_pem_slice(pem.as_encoded_bytes())
-                .map_err(StartError::HostCertificate)?;
+                .map_err(ServerStartError::HostCertificate)?;
             let identity = Identity::plugin()?;
             certificate = Some(identity.certificate().to_vec());
-            acceptor = Some(tls::acceptor(&identity, host.clone()).map_err(StartError::Tls)?);
-            connector = Some(tls::connector(&identity, host).map_err(StartError::Tls)?);
+            acceptor = Some(tls::acceptor(&identity, host.clone()).map_err(ServerStartError::Tls)?);
+            connector = Some(tls::connector(&identity, host).map_err(ServerStartError::Tls)?);
         }
-        let (opener, openings) = env.multiplex().then(multiplex::openings).unzip();
+        let (opener, openings) = env.multiplex().then(multiplex::open_requests).unzip();
 
         let line = HandshakeLine {
             protocol_version,
@@ -123,13 +123,13 @@ impl Server {
         Ok(Self {
             line,
             output,
-            captured,
+            stdout_capture: captured,
             listener,
-            openings,
+            open_requests: openings,
             socket,
             tls: acceptor,
             broker: Broker::new(connector, opener),
-            farewell: Farewell::new(),
+            graceful_shutdown: GracefulShutdown::new(),
             parent,
             _interrupts: interrupts,
         })
@@ -149,8 +149,8 @@ impl Server {
 
     /// Tells when the host ends the plugin, and keeps the process for what is in flight.
     #[must_use]
-    pub fn farewell(&self) -> Farewell {
-        self.farewell.clone()
+    pub fn graceful_shutdown(&self) -> GracefulShutdown {
+        self.graceful_shutdown.clone()
     }
 
     /// Serves the application's services beside go-plugin's own, and prints the handshake line.
@@ -162,11 +162,21 @@ impl Server {
     ///
     /// # Errors
     /// The handshake could not be written, or the server failed.
-    pub async fn serve(self, application: Routes) -> Result<Ended, ServeError> {
+    pub async fn serve(self, application: Routes) -> Result<StopReason, ServerError> {
         let Self {
-            line, output, captured, listener, openings, socket, tls, broker, farewell, parent, ..
+            line,
+            output,
+            stdout_capture: captured,
+            listener,
+            open_requests: openings,
+            socket,
+            tls,
+            broker,
+            graceful_shutdown: farewell,
+            parent,
+            ..
         } = self;
-        let mut terminations = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+        let mut terminations = signal(SignalKind::terminate()).map_err(ServerError::Signals)?;
         let shutdown = Arc::new(Notify::new());
         let host_left = Arc::new(Notify::new());
         let stop = CancellationToken::new();
@@ -175,8 +185,8 @@ impl Server {
         health.set_service_status(HEALTH_SERVICE, ServingStatus::Serving).await;
         let broker_service = BrokerService {
             broker: broker.clone(),
-            host_left: Arc::clone(&host_left),
-            farewell: farewell.clone(),
+            host_disconnected: Arc::clone(&host_left),
+            graceful_shutdown: farewell.clone(),
             stop: stop.clone(),
         };
         let controller = ControllerService { shutdown: Arc::clone(&shutdown), stop: stop.clone() };
@@ -184,7 +194,7 @@ impl Server {
             .add_service(health_service)
             .add_service(GrpcBrokerServer::new(broker_service))
             .add_service(GrpcControllerServer::new(controller))
-            .add_service(GrpcStdioServer::new(StdioService { captured, stop: stop.clone() }));
+            .add_service(GrpcStdioServer::new(StdioService { stdout_capture: captured, stop: stop.clone() }));
         let incoming = match openings {
             None => connection::accept(listener, tls),
             Some(openings) => multiplex::accept(listener, openings, tls),
@@ -195,38 +205,38 @@ impl Server {
                 .serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned()),
         );
 
-        output.write_line(&line.to_string()).map_err(ServeError::Handshake)?;
+        output.write_line(&line.to_string()).map_err(ServerError::Handshake)?;
 
-        let mut parent_gone = pin!(parent.gone());
+        let mut parent_gone = pin!(parent.exited());
         let ended = tokio::select! {
-            () = shutdown.notified() => Ended::Shutdown,
-            _ = terminations.recv() => Ended::Shutdown,
-            () = &mut parent_gone => Ended::HostGone,
+            () = shutdown.notified() => StopReason::Shutdown,
+            _ = terminations.recv() => StopReason::Shutdown,
+            () = &mut parent_gone => StopReason::HostGone,
             () = host_left.notified() => tokio::select! {
-                () = shutdown.notified() => Ended::Shutdown,
-                () = &mut parent_gone => Ended::HostGone,
-                () = tokio::time::sleep(LAST_WORD) => Ended::HostGone,
+                () = shutdown.notified() => StopReason::Shutdown,
+                () = &mut parent_gone => StopReason::HostGone,
+                () = tokio::time::sleep(SHUTDOWN_CALL_GRACE_PERIOD) => StopReason::HostGone,
             },
             stopped = &mut server => {
-                stopped.map_err(ServeError::Stopped)?.map_err(ServeError::Server)?;
-                Ended::HostGone
+                stopped.map_err(ServerError::Stopped)?.map_err(ServerError::Server)?;
+                StopReason::HostGone
             }
         };
-        if ended == Ended::Shutdown {
+        if ended == StopReason::Shutdown {
             farewell.begin();
-            let with_guests = farewell.has_guests();
+            let with_guests = farewell.has_instances();
             // Whatever takes longer is cut off.
-            let grace = if with_guests { GRACE_OF_GUESTS } else { GRACE };
-            let _ = tokio::time::timeout(grace, farewell.said()).await;
+            let grace = if with_guests { INSTANCE_GRACE_PERIOD } else { REQUEST_GRACE_PERIOD };
+            let _ = tokio::time::timeout(grace, farewell.drained()).await;
             if with_guests {
                 return Ok(ended);
             }
         }
         stop.cancel();
-        broker.detach();
-        if ended == Ended::Shutdown {
+        broker.detach_stream();
+        if ended == StopReason::Shutdown {
             // Whatever is not done by then is cut off with the process.
-            let _ = tokio::time::timeout(GRACE, &mut server).await;
+            let _ = tokio::time::timeout(REQUEST_GRACE_PERIOD, &mut server).await;
         }
         server.abort();
         drop(socket);
@@ -236,7 +246,7 @@ impl Server {
 
 /// A plugin could not start.
 #[derive(Debug, thiserror::Error)]
-pub enum StartError {
+pub enum ServerStartError {
     /// The cookie is missing or another's: this process was not started as this plugin.
     #[error("not started by a plugin host")]
     NotAPluginHost,
@@ -262,7 +272,7 @@ pub enum StartError {
 
 /// A plugin could not go on serving.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+pub enum ServerError {
     /// The termination could not be claimed.
     #[error("cannot claim the termination signal")]
     Signals(#[source] io::Error),

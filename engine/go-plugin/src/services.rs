@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::broker::Broker;
-use crate::farewell::Farewell;
-use crate::stdout::Captured;
+use crate::graceful_shutdown::GracefulShutdown;
+use crate::stdout::StdoutCapture;
 use crate::wire::grpc_broker_server::GrpcBroker;
 use crate::wire::grpc_controller_server::GrpcController;
 use crate::wire::grpc_stdio_server::GrpcStdio;
@@ -17,13 +17,13 @@ use crate::wire::stdio_data::Channel;
 use crate::wire::{ConnInfo, Empty, StdioData};
 
 /// Messages that wait for a slow host; more only wait with their senders.
-const QUEUE: usize = 16;
+const CHANNEL_CAPACITY: usize = 16;
 
 /// Carries announcements. The host keeps its stream open for as long as it wants the plugin.
 pub(crate) struct BrokerService {
     pub(crate) broker: Broker,
-    pub(crate) host_left: Arc<Notify>,
-    pub(crate) farewell: Farewell,
+    pub(crate) host_disconnected: Arc<Notify>,
+    pub(crate) graceful_shutdown: GracefulShutdown,
     pub(crate) stop: CancellationToken,
 }
 
@@ -35,16 +35,16 @@ impl GrpcBroker for BrokerService {
         &self,
         request: Request<Streaming<ConnInfo>>,
     ) -> Result<Response<Self::StartStreamStream>, Status> {
-        let (to_host, outgoing) = mpsc::channel(QUEUE);
-        self.broker.attach(to_host);
-        let (broker, host_left) = (self.broker.clone(), Arc::clone(&self.host_left));
-        let (stop, farewell) = (self.stop.clone(), self.farewell.clone());
+        let (to_host, outgoing) = mpsc::channel(CHANNEL_CAPACITY);
+        self.broker.attach_stream(to_host);
+        let (broker, host_left) = (self.broker.clone(), Arc::clone(&self.host_disconnected));
+        let (stop, farewell) = (self.stop.clone(), self.graceful_shutdown.clone());
         let mut incoming = request.into_inner();
         tokio::spawn(async move {
             // A host that does not end its half would keep the connection from closing.
             let heard = stop.run_until_cancelled(async {
                 while let Ok(Some(info)) = incoming.message().await {
-                    broker.announce(info);
+                    broker.receive_conn_info(info);
                 }
             });
             if heard.await.is_some() {
@@ -73,7 +73,7 @@ impl GrpcController for ControllerService {
 
 /// Hands on what the process writes to its standard output, until `stop`.
 pub(crate) struct StdioService {
-    pub(crate) captured: Captured,
+    pub(crate) stdout_capture: StdoutCapture,
     pub(crate) stop: CancellationToken,
 }
 
@@ -82,8 +82,8 @@ impl GrpcStdio for StdioService {
     type StreamStdioStream = ReceiverStream<Result<StdioData, Status>>;
 
     async fn stream_stdio(&self, _request: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
-        let (to_host, outgoing) = mpsc::channel(QUEUE);
-        let (captured, stop) = (self.captured.clone(), self.stop.clone());
+        let (to_host, outgoing) = mpsc::channel(CHANNEL_CAPACITY);
+        let (captured, stop) = (self.stdout_capture.clone(), self.stop.clone());
         tokio::spawn(async move {
             loop {
                 let data = tokio::select! {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::UnixListener;
 
 /// What fits into `sockaddr_un.sun_path` on Linux beside the closing zero, in bytes.
-const LONGEST_PATH: usize = 107;
+const MAX_SOCKET_PATH: usize = 107;
 
 /// Binds a new socket in `directory`, which the variable `named_by` gave.
 ///
@@ -23,7 +23,7 @@ pub(crate) fn bind(
     group: Option<&str>,
 ) -> Result<(UnixListener, SocketFile), SocketError> {
     let path = directory.join(format!("plugin{:016x}", rand::random::<u64>()));
-    if path.as_os_str().as_bytes().len() > LONGEST_PATH {
+    if path.as_os_str().as_bytes().len() > MAX_SOCKET_PATH {
         return Err(SocketError::PathTooLong { path, named_by });
     }
     let listener =
@@ -33,12 +33,13 @@ pub(crate) fn bind(
         None => 0o600,
         Some(group) => {
             let id = group_id(group)?;
-            std::os::unix::fs::chown(&file.path, None, Some(id)).map_err(|source| file.permit(source))?;
+            std::os::unix::fs::chown(&file.path, None, Some(id))
+                .map_err(|source| file.permissions_error(source))?;
             0o660
         }
     };
     fs::set_permissions(&file.path, fs::Permissions::from_mode(mode))
-        .map_err(|source| file.permit(source))?;
+        .map_err(|source| file.permissions_error(source))?;
     Ok((listener, file))
 }
 
@@ -52,8 +53,8 @@ impl SocketFile {
         &self.path
     }
 
-    fn permit(&self, source: io::Error) -> SocketError {
-        SocketError::Permit { path: self.path.clone(), source }
+    fn permissions_error(&self, source: io::Error) -> SocketError {
+        SocketError::SetPermissions { path: self.path.clone(), source }
     }
 }
 
@@ -69,7 +70,7 @@ impl Drop for SocketFile {
 pub enum SocketError {
     /// The kernel takes at most 107 bytes.
     #[error(
-        "socket path {} is longer than {LONGEST_PATH} bytes: set {named_by} to a shorter directory",
+        "socket path {} is longer than {MAX_SOCKET_PATH} bytes: set {named_by} to a shorter directory",
         path.display()
     )]
     PathTooLong {
@@ -91,7 +92,7 @@ pub enum SocketError {
     UnknownGroup(String),
     /// Owner group or mode could not be set.
     #[error("cannot set the permissions of socket {}", path.display())]
-    Permit {
+    SetPermissions {
         /// The socket.
         path: PathBuf,
         /// The system's answer.

@@ -11,23 +11,23 @@ use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc};
 
 /// The largest piece that is handed on, in bytes, as in Go.
-const CHUNK: usize = 1024;
+const CHUNK_SIZE: usize = 1024;
 
 /// How many pieces are kept until somebody listens; what comes on top is dropped, because a plugin must not stop only
 /// because its output is not read.
-const KEPT_CHUNKS: usize = 1024;
+const MAX_BUFFERED_CHUNKS: usize = 1024;
 
 /// Takes standard output away from the process.
 ///
 /// # Errors
 /// No file descriptor or thread is left.
-pub(crate) fn claim() -> io::Result<(HandshakeOutput, Captured)> {
+pub(crate) fn redirect() -> io::Result<(HandshakeOutput, StdoutCapture)> {
     let real = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?;
     let (mut reader, writer) = io::pipe()?;
-    let (kept, chunks) = mpsc::channel(KEPT_CHUNKS);
+    let (kept, chunks) = mpsc::channel(MAX_BUFFERED_CHUNKS);
     std::thread::Builder::new().name("stdout".to_owned()).spawn(move || drain(&mut reader, &kept))?;
     rustix::stdio::dup2_stdout(writer)?;
-    Ok((HandshakeOutput(File::from(real)), Captured(Arc::new(Mutex::new(chunks)))))
+    Ok((HandshakeOutput(File::from(real)), StdoutCapture(Arc::new(Mutex::new(chunks)))))
 }
 
 /// The real standard output.
@@ -42,9 +42,9 @@ impl HandshakeOutput {
 
 /// What the process has written to file descriptor 1, for the one who listens.
 #[derive(Clone)]
-pub(crate) struct Captured(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>);
+pub(crate) struct StdoutCapture(Arc<Mutex<mpsc::Receiver<Vec<u8>>>>);
 
-impl Captured {
+impl StdoutCapture {
     /// Waits for the next piece; `None` when there will be no more. A second listener waits until the first is gone.
     pub(crate) async fn next(&self) -> Option<Vec<u8>> {
         self.0.lock().await.recv().await
@@ -52,7 +52,7 @@ impl Captured {
 }
 
 fn drain(reader: &mut impl Read, kept: &mpsc::Sender<Vec<u8>>) {
-    let mut chunk = [0; CHUNK];
+    let mut chunk = [0; CHUNK_SIZE];
     loop {
         match reader.read(&mut chunk) {
             Ok(0) => return,
@@ -71,12 +71,12 @@ mod tests {
     #[test]
     fn a_reader_is_emptied_in_small_pieces_even_when_nobody_listens() {
         let (kept, mut chunks) = mpsc::channel(2);
-        drain(&mut [b'x'; 5 * CHUNK].as_slice(), &kept);
+        drain(&mut [b'x'; 5 * CHUNK_SIZE].as_slice(), &kept);
         drop(kept);
         let mut seen = Vec::new();
         while let Some(chunk) = chunks.blocking_recv() {
             seen.push(chunk.len());
         }
-        assert_eq!(seen, [CHUNK, CHUNK]);
+        assert_eq!(seen, [CHUNK_SIZE, CHUNK_SIZE]);
     }
 }

@@ -22,7 +22,7 @@ use rustls::{
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::connection::Connection;
-use crate::identity::{Identity, NAME};
+use crate::identity::{Identity, SERVER_NAME};
 
 /// How long a peer may take for a TLS handshake. Both ends are on one machine; this only frees what a stuck peer holds.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,8 +40,8 @@ pub(crate) fn acceptor(identity: &Identity, peer: CertificateDer<'static>) -> Re
     let provider = provider();
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(Pinned::new(peer, &provider)))
-        .with_cert_resolver(identity.key());
+        .with_client_cert_verifier(Arc::new(PinnedCertVerifier::new(peer, &provider)))
+        .with_cert_resolver(identity.cert_resolver());
     config.alpn_protocols = vec![ALPN.to_vec()];
     // A connection lives as long as the process; there is nothing to resume.
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -55,8 +55,8 @@ pub(crate) fn connector(identity: &Identity, peer: CertificateDer<'static>) -> R
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Pinned::new(peer, &provider)))
-        .with_client_cert_resolver(identity.key());
+        .with_custom_certificate_verifier(Arc::new(PinnedCertVerifier::new(peer, &provider)))
+        .with_client_cert_resolver(identity.cert_resolver());
     config.alpn_protocols = vec![ALPN.to_vec()];
     config.resumption = rustls::client::Resumption::disabled();
     Ok(TlsConnector::from(Arc::new(config)))
@@ -64,16 +64,16 @@ pub(crate) fn connector(identity: &Identity, peer: CertificateDer<'static>) -> R
 
 /// Makes a secured connection of `socket`, as the TLS server.
 pub(crate) async fn accept(acceptor: &TlsAcceptor, socket: Connection) -> io::Result<Connection> {
-    in_time(acceptor.accept(socket)).await.map(Connection::new)
+    with_timeout(acceptor.accept(socket)).await.map(Connection::new)
 }
 
 /// Makes a secured connection of `socket`, as the TLS client.
 pub(crate) async fn connect(connector: &TlsConnector, socket: Connection) -> io::Result<Connection> {
-    let name = ServerName::try_from(NAME).map_err(io::Error::other)?;
-    in_time(connector.connect(name, socket)).await.map(Connection::new)
+    let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
+    with_timeout(connector.connect(name, socket)).await.map(Connection::new)
 }
 
-async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+async fn with_timeout<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake)
         .await
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")))
@@ -81,12 +81,12 @@ async fn in_time<T>(handshake: impl Future<Output = io::Result<T>>) -> io::Resul
 
 /// Trusts one certificate, in either role.
 #[derive(Debug)]
-struct Pinned {
+struct PinnedCertVerifier {
     certificate: CertificateDer<'static>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl Pinned {
+impl PinnedCertVerifier {
     fn new(certificate: CertificateDer<'static>, provider: &CryptoProvider) -> Self {
         Self { certificate, algorithms: provider.signature_verification_algorithms }
     }
@@ -100,7 +100,7 @@ impl Pinned {
     }
 }
 
-impl ServerCertVerifier for Pinned {
+impl ServerCertVerifier for PinnedCertVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -135,7 +135,7 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-impl ClientCertVerifier for Pinned {
+impl ClientCertVerifier for PinnedCertVerifier {
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }

@@ -4,39 +4,39 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
-use vault_api::Secret;
-use vault_api::logical::Data;
+use vault_api::SecretString;
+use vault_api::logical::LogicalData;
 use zeroize::Zeroize;
 
 /// What a path issued. `Debug` shows the names of its fields only.
 #[derive(Clone)]
 pub struct Credential {
-    fields: BTreeMap<String, Secret>,
-    json: Secret,
+    fields: BTreeMap<String, SecretString>,
+    json: SecretString,
 }
 
 impl Credential {
     /// The fields of an answer, which is wiped.
     ///
     /// A list of texts is their text with commas in between, as secrets engines take lists; what has more structure is JSON.
-    pub fn new(data: Data) -> Credential {
-        let json = Secret::new(serde_json::to_string(&data.0).unwrap_or_default());
-        let fields = data.0.into_iter().map(|(name, value)| (name, text(value))).collect();
+    pub fn new(data: LogicalData) -> Credential {
+        let json = SecretString::new(serde_json::to_string(&data.0).unwrap_or_default());
+        let fields = data.0.into_iter().map(|(name, value)| (name, value_to_string(value))).collect();
         Credential { fields, json }
     }
 
     /// The text of a field.
-    pub fn field(&self, name: &str) -> Option<&Secret> {
+    pub fn field(&self, name: &str) -> Option<&SecretString> {
         self.fields.get(name)
     }
 
     /// All fields in the order of their names.
-    pub fn fields(&self) -> impl Iterator<Item = (&str, &Secret)> {
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &SecretString)> {
         self.fields.iter().map(|(name, value)| (name.as_str(), value))
     }
 
     /// All of it as one JSON object.
-    pub fn json(&self) -> &Secret {
+    pub fn json(&self) -> &SecretString {
         &self.json
     }
 }
@@ -47,25 +47,25 @@ impl fmt::Debug for Credential {
     }
 }
 
-fn text(mut value: Value) -> Secret {
+fn value_to_string(mut value: Value) -> SecretString {
     let text = match &mut value {
-        Value::String(text) => Secret::new(std::mem::take(text)),
-        Value::Null => Secret::default(),
+        Value::String(text) => SecretString::new(std::mem::take(text)),
+        Value::Null => SecretString::default(),
         Value::Array(items) if items.iter().all(Value::is_string) => {
             let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            Secret::new(items.join(","))
+            SecretString::new(items.join(","))
         }
-        other => Secret::new(other.to_string()),
+        other => SecretString::new(other.to_string()),
     };
-    wipe(&mut value);
+    zeroize_value(&mut value);
     text
 }
 
-fn wipe(value: &mut Value) {
+fn zeroize_value(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
-        Value::Array(items) => items.iter_mut().for_each(wipe),
-        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Array(items) => items.iter_mut().for_each(zeroize_value),
+        Value::Object(fields) => fields.values_mut().for_each(zeroize_value),
         _ => {}
     }
 }
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn fields_become_texts_and_are_never_shown() {
         let data = json!({"token": "hunter2", "permissions": ["read", "write"], "port": 5432, "tags": {"a": [1]}, "no": null});
-        let credential = Credential::new(Data(data.as_object().expect("an object").clone()));
+        let credential = Credential::new(LogicalData(data.as_object().expect("an object").clone()));
         for (name, expected) in [
             ("token", "hunter2"),
             ("permissions", "read,write"),
@@ -87,7 +87,7 @@ mod tests {
             ("tags", r#"{"a":[1]}"#),
             ("no", ""),
         ] {
-            assert_eq!(credential.field(name).map(Secret::expose), Some(expected), "{name}");
+            assert_eq!(credential.field(name).map(SecretString::expose), Some(expected), "{name}");
         }
         assert!(credential.json().expose().contains(r#""token":"hunter2""#));
         assert!(!format!("{credential:?}").contains("hunter2"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Serialize;
 use vault_api::CallError;
 
-use crate::{Credential, KeepError};
+use crate::{Credential, CredentialError};
 
 /// What happened.
 #[derive(Debug)]
@@ -13,12 +13,12 @@ pub enum Event {
     /// A login of ours gave a token.
     LoggedIn {
         /// How long it lives; zero for ever.
-        lasts: Duration,
+        ttl: Duration,
     },
     /// The token lives longer.
     LoginRenewed {
         /// From now on.
-        lasts: Duration,
+        ttl: Duration,
     },
     /// There is a credential, the first or another one. The one before lives on for a while.
     Issued {
@@ -27,9 +27,9 @@ pub enum Event {
         /// Its lease; empty if it has none, so that it is neither renewed nor revoked.
         lease_id: String,
         /// How long it lives; zero if it has no end.
-        lasts: Duration,
+        ttl: Duration,
         /// What was wrong with the one before.
-        why: Why,
+        reason: IssueReason,
         /// The server's warnings, verbatim.
         warnings: Vec<String>,
     },
@@ -38,26 +38,26 @@ pub enum Event {
         /// It.
         lease_id: String,
         /// From now on.
-        lasts: Duration,
+        ttl: Duration,
     },
     /// Something failed and will be tried again.
-    Trouble {
+    RetryableError {
         /// What was tried: "renew the lease".
-        what: &'static str,
+        operation: &'static str,
         /// Why it failed.
-        error: KeepError,
+        error: CredentialError,
     },
     /// There is no credential, and nothing more will happen.
     Failed {
         /// Why.
-        error: KeepError,
+        error: CredentialError,
     },
 }
 
 /// Why there is another credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Why {
+pub enum IssueReason {
     /// It is the first.
     First,
     /// The lease before comes to an end that no renewal moves: its longest time, or it is not renewable.
@@ -72,10 +72,12 @@ pub enum Why {
 
 /// What servers say of a lease or a token of which no further attempt makes anything. A plugin that fails to renew is answered
 /// with 400 as well, and may do better the next time.
-const GONE: [&str; 5] =
+const PERMANENT_ERRORS: [&str; 5] =
     ["lease not found", "invalid lease", "not renewable", "lease expired", "token not found"];
 
 /// Whether a failed call would fail again in the same way: the server looked at it and said no.
-pub(crate) fn is_refusal(error: &CallError) -> bool {
-    error.is(|answer| answer.is_permission_denied() || GONE.iter().any(|text| answer.says(text)))
+pub(crate) fn is_permanent(error: &CallError) -> bool {
+    error.api_error_is(|answer| {
+        answer.is_permission_denied() || PERMANENT_ERRORS.iter().any(|text| answer.has_message(text))
+    })
 }

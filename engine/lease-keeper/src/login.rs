@@ -3,17 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use vault_api::token::{Granted, LookupSelf, TokenKind};
-use vault_api::{CallError, Client, ClientError, Secret, kubernetes};
+use vault_api::token::{AuthResponse, LookupSelf, TokenType};
+use vault_api::{CallError, Client, ClientError, SecretString, kubernetes};
 
 use crate::decide;
-use crate::term::{Moment, Term};
+use crate::lease_term::{Elapsed, LeaseTerm};
 
 /// Whose token is used.
 #[derive(Clone, Debug)]
-pub enum Auth {
+pub enum AuthMethod {
     /// The one that the client has: renewed while it can be, never revoked.
-    Callers,
+    CallerToken,
     /// One from a login with the service account of this pod: renewed, replaced by another login, revoked at the end.
     Kubernetes {
         /// Where the auth method is mounted.
@@ -56,21 +56,21 @@ pub enum LoginError {
 /// A token of our own, to be revoked with.
 pub(crate) struct OwnToken {
     pub(crate) client: Client,
-    pub(crate) kind: TokenKind,
-    pub(crate) ends: Option<Moment>,
+    pub(crate) kind: TokenType,
+    pub(crate) expires_at: Option<Elapsed>,
 }
 
-impl Auth {
+impl AuthMethod {
     /// Gets a token of our own; `None` where the client has the caller's.
-    pub(crate) async fn log_in(&self, client: &Client) -> Result<Option<(Client, Granted)>, LoginError> {
-        let Auth::Kubernetes { mount, role, token_path } = self else { return Ok(None) };
+    pub(crate) async fn log_in(&self, client: &Client) -> Result<Option<(Client, AuthResponse)>, LoginError> {
+        let AuthMethod::Kubernetes { mount, role, token_path } = self else { return Ok(None) };
         let read = tokio::fs::read_to_string(token_path).await;
         let jwt = read.map_err(|source| LoginError::ServiceAccount { path: token_path.clone(), source })?;
-        let jwt = Secret::new(jwt);
+        let jwt = SecretString::new(jwt);
         let login = kubernetes::Login {
             mount: mount.clone(),
             role: role.clone(),
-            jwt: Secret::new(jwt.expose().trim()),
+            jwt: SecretString::new(jwt.expose().trim()),
         };
         let granted = client.send(&login).await.map_err(|source| LoginError::Call {
             mount: mount.clone(),
@@ -83,7 +83,11 @@ impl Auth {
 }
 
 /// The caller's token, as far as it has an end. A token that may not look at itself is used as it is.
-pub(crate) async fn callers(client: &Client, now: Moment, spread: f64) -> Option<decide::Login> {
+pub(crate) async fn lookup_caller_token(
+    client: &Client,
+    now: Elapsed,
+    spread: f64,
+) -> Option<decide::LoginTerm> {
     let token = client.send(&LookupSelf).await.ok()?;
-    Some(decide::Login::Callers(Term::new(now, token.ttl?, token.renewable, spread)))
+    Some(decide::LoginTerm::Caller(LeaseTerm::new(now, token.ttl?, token.renewable, spread)))
 }

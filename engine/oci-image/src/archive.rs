@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use tar::{Builder, EntryType};
 use tempfile::NamedTempFile;
 
-use crate::document::DockerManifest;
-use crate::layer::header;
-use crate::layout::{BLOBS, INDEX_FILE, Layout, MARKER};
+use crate::layer::tar_header;
+use crate::layout::{BLOB_DIR, INDEX_FILE, LAYOUT_MARKER, Layout};
+use crate::oci_spec::DockerManifest;
 use crate::pack_error::PackError;
 
 impl Layout {
@@ -18,7 +18,7 @@ impl Layout {
     ///
     /// # Errors
     /// When the file system says no; nothing is left then.
-    pub fn archive(&self, target: &Path) -> Result<(), PackError> {
+    pub fn write_archive(&self, target: &Path) -> Result<(), PackError> {
         let place = match target.parent() {
             Some(place) if !place.as_os_str().is_empty() => place.to_owned(),
             _ => PathBuf::from("."),
@@ -26,19 +26,19 @@ impl Layout {
         let out = NamedTempFile::new_in(&place).map_err(PackError::io("create a file in", &place))?;
         let unwritten = || PackError::io("write", target);
         let mut tar = Builder::new(BufWriter::new(out));
-        for directory in ["blobs/", &format!("{BLOBS}/")] {
-            let mut header = header(EntryType::Directory, 0o755, 0);
+        for directory in ["blobs/", &format!("{BLOB_DIR}/")] {
+            let mut header = tar_header(EntryType::Directory, 0o755, 0);
             tar.append_data(&mut header, directory, std::io::empty()).map_err(unwritten())?;
         }
         for file in self.files()? {
             let path = self.path().join(&file);
             let content = File::open(&path).map_err(PackError::io("read", &path))?;
             let size = content.metadata().map_err(PackError::io("read", &path))?.len();
-            let mut header = header(EntryType::Regular, 0o644, size);
+            let mut header = tar_header(EntryType::Regular, 0o644, size);
             tar.append_data(&mut header, &file, content).map_err(unwritten())?;
         }
         let docker = serde_json::to_vec(&self.docker_manifest()).map_err(PackError::Document)?;
-        let mut header = header(EntryType::Regular, 0o644, docker.len() as u64);
+        let mut header = tar_header(EntryType::Regular, 0o644, docker.len() as u64);
         tar.append_data(&mut header, "manifest.json", docker.as_slice()).map_err(unwritten())?;
         let mut out = tar.into_inner().map_err(unwritten())?;
         out.flush().map_err(unwritten())?;
@@ -51,12 +51,12 @@ impl Layout {
 
     /// All files, sorted: an archive of the same images is the same file.
     fn files(&self) -> Result<Vec<String>, PackError> {
-        let blobs = self.path().join(BLOBS);
+        let blobs = self.path().join(BLOB_DIR);
         let failed = || PackError::io("list", &blobs);
-        let mut files = vec![MARKER.0.to_owned(), INDEX_FILE.to_owned()];
+        let mut files = vec![LAYOUT_MARKER.0.to_owned(), INDEX_FILE.to_owned()];
         for entry in fs::read_dir(&blobs).map_err(failed())? {
             let name = entry.map_err(failed())?.file_name();
-            files.push(format!("{BLOBS}/{}", name.to_string_lossy()));
+            files.push(format!("{BLOB_DIR}/{}", name.to_string_lossy()));
         }
         files.sort();
         Ok(files)
@@ -64,8 +64,8 @@ impl Layout {
 
     /// The first image: a Docker that reads this file knows of no others.
     fn docker_manifest(&self) -> Vec<DockerManifest> {
-        let first = self.written.first();
-        let blob = |digest: &crate::digest::Digest| format!("{BLOBS}/{}", digest.hex());
+        let first = self.written_images.first();
+        let blob = |digest: &crate::digest::Digest| format!("{BLOB_DIR}/{}", digest.hex());
         let manifest = first.map(|image| DockerManifest {
             config: blob(&image.config),
             repo_tags: vec![self.name().to_string()],

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use docker_credential::{CredentialRetrievalError, DockerCredential};
 use oci_client::secrets::RegistryAuth;
 
-use crate::target::Target;
+use crate::image_reference::ImageReference;
 
 /// Who pushes. Not shown by anything.
 #[derive(Clone)]
@@ -28,24 +28,24 @@ pub enum CredentialsError {
         source: io::Error,
     },
     /// It is readable, and not understood.
-    #[error("could not understand what {path} says of {registry}: {why}")]
-    NotUnderstood {
+    #[error("could not understand what {path} says of {registry}: {reason}")]
+    InvalidConfig {
         /// The file.
         path: PathBuf,
         /// Whose credentials were looked for.
         registry: String,
         /// What is wrong.
-        why: &'static str,
+        reason: &'static str,
     },
     /// The program that keeps the credentials did not give them.
-    #[error("the credential helper that {path} names for {registry} failed: {said}")]
+    #[error("the credential helper that {path} names for {registry} failed: {message}")]
     Helper {
         /// The file that names it.
         path: PathBuf,
         /// Whose credentials were looked for.
         registry: String,
         /// What it said.
-        said: String,
+        message: String,
     },
     /// A token of OAuth2, which only the registry's own tools can turn into credentials.
     #[error("{path} holds an identity token for {registry}, which cannot be used here")]
@@ -70,7 +70,7 @@ impl Credentials {
     ///
     /// # Errors
     /// When some are configured and cannot be had.
-    pub fn of_docker(directory: &Path, target: &Target) -> Result<Self, CredentialsError> {
+    pub fn from_docker_config(directory: &Path, target: &ImageReference) -> Result<Self, CredentialsError> {
         let path = directory.join("config.json");
         let config = match fs::read(&path) {
             Ok(config) => config,
@@ -79,9 +79,11 @@ impl Credentials {
         };
         let server = if target.registry() == "docker.io" { DOCKER_HUB } else { target.registry() };
         let registry = target.registry().to_owned();
-        let not_understood =
-            |path, why| Err(CredentialsError::NotUnderstood { path, registry: registry.clone(), why });
-        let helper = |path, said| Err(CredentialsError::Helper { path, registry: registry.clone(), said });
+        let not_understood = |path, why| {
+            Err(CredentialsError::InvalidConfig { path, registry: registry.clone(), reason: why })
+        };
+        let helper =
+            |path, said| Err(CredentialsError::Helper { path, registry: registry.clone(), message: said });
         let look = |server| docker_credential::get_credential_from_reader(config.as_slice(), server);
         let found = match look(server) {
             // Others than Docker call the Hub by its name.
@@ -124,12 +126,12 @@ impl Credentials {
 
 impl CredentialsError {
     /// What to do about it.
-    pub fn cure(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::IdentityToken { registry, .. } => format!(
                 "Log in with a user and password, or with a robot account: `docker login {registry}`."
             ),
-            Self::Unreadable { .. } | Self::NotUnderstood { .. } => {
+            Self::Unreadable { .. } | Self::InvalidConfig { .. } => {
                 "Log in anew with `docker login`, or name another directory with DOCKER_CONFIG.".to_owned()
             }
             Self::Helper { .. } => {
@@ -151,11 +153,11 @@ mod tests {
 
     use super::*;
 
-    fn look(config: &str, image: &str) -> Result<RegistryAuth, CredentialsError> {
+    fn find_credentials(config: &str, image: &str) -> Result<RegistryAuth, CredentialsError> {
         let directory = tempfile::tempdir().expect("a directory");
         fs::write(directory.path().join("config.json"), config).expect("written");
-        let target = Target::parse(image, "1").expect("a name");
-        Credentials::of_docker(directory.path(), &target).map(|credentials| credentials.0)
+        let target = ImageReference::parse(image, "1").expect("a name");
+        Credentials::from_docker_config(directory.path(), &target).map(|credentials| credentials.0)
     }
 
     #[test]
@@ -165,18 +167,21 @@ mod tests {
             "https://index.docker.io/v1/": {"auth": "aHViOnBhc3M="}}}"#;
         let basic = |user: &str, password: &str| RegistryAuth::Basic(user.into(), password.into());
         assert_eq!(
-            look(config, "registry.example.com:5000/plugin").expect("found"),
+            find_credentials(config, "registry.example.com:5000/plugin").expect("found"),
             basic("user", "hunter2")
         );
-        assert_eq!(look(config, "team/plugin").expect("found"), basic("hub", "pass"));
-        assert_eq!(look(config, "other.example.com/plugin").expect("none"), RegistryAuth::Anonymous);
-        assert_eq!(look("{}", "team/plugin").expect("none"), RegistryAuth::Anonymous);
+        assert_eq!(find_credentials(config, "team/plugin").expect("found"), basic("hub", "pass"));
+        assert_eq!(
+            find_credentials(config, "other.example.com/plugin").expect("none"),
+            RegistryAuth::Anonymous
+        );
+        assert_eq!(find_credentials("{}", "team/plugin").expect("none"), RegistryAuth::Anonymous);
     }
 
     #[test]
     fn without_a_file_it_is_nobody() {
-        let target = Target::parse("team/plugin", "1").expect("a name");
-        let found = Credentials::of_docker(Path::new("/nonexistent"), &target).expect("nobody");
+        let target = ImageReference::parse("team/plugin", "1").expect("a name");
+        let found = Credentials::from_docker_config(Path::new("/nonexistent"), &target).expect("nobody");
         assert_eq!(found.0, RegistryAuth::Anonymous);
     }
 
@@ -188,9 +193,9 @@ mod tests {
             (r#"{"auths": {"docker.io": {"identitytoken": "hunter2"}}}"#, "identity token for docker.io"),
             (r#"{"credsStore": "of-nobody"}"#, "could not be started"),
         ] {
-            let error = look(config, "team/plugin").expect_err(config);
+            let error = find_credentials(config, "team/plugin").expect_err(config);
             assert!(error.to_string().contains(says), "{config}: {error}");
-            assert!(!format!("{error} {error:?} {}", error.cure()).contains("hunter2"));
+            assert!(!format!("{error} {error:?} {}", error.hint()).contains("hunter2"));
         }
     }
 
@@ -206,8 +211,8 @@ mod tests {
         // Root reads everything but a directory.
         fs::create_dir(directory.path().join("config.json")).expect("made");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("set");
-        let target = Target::parse("team/plugin", "1").expect("a name");
-        let error = Credentials::of_docker(directory.path(), &target).expect_err("no file");
+        let target = ImageReference::parse("team/plugin", "1").expect("a name");
+        let error = Credentials::from_docker_config(directory.path(), &target).expect_err("no file");
         assert!(error.to_string().contains("config.json"), "{error}");
     }
 }

@@ -14,15 +14,15 @@ pub struct Digest(String);
 
 impl Digest {
     /// Of some bytes.
-    pub fn of(content: &[u8]) -> Self {
+    pub fn sha256(content: &[u8]) -> Self {
         Self::from_hash(&Sha256::digest(content))
     }
 
     /// Of a whole file, which is at its beginning afterwards.
-    pub(crate) async fn of_file(mut file: File) -> io::Result<(File, Self)> {
+    pub(crate) async fn sha256_file(mut file: File) -> io::Result<(File, Self)> {
         let hash = move || {
             file.seek(SeekFrom::Start(0))?;
-            let mut hashing = Hashing::new(io::sink());
+            let mut hashing = HashingWriter::new(io::sink());
             io::copy(&mut file, &mut hashing)?;
             file.seek(SeekFrom::Start(0))?;
             let (_, digest, _) = hashing.finish();
@@ -54,13 +54,13 @@ impl fmt::Display for Digest {
 }
 
 /// Passes on what is written, and hashes and counts it.
-pub(crate) struct Hashing<W> {
+pub(crate) struct HashingWriter<W> {
     inner: W,
     hasher: Sha256,
     size: u64,
 }
 
-impl<W: Write> Hashing<W> {
+impl<W: Write> HashingWriter<W> {
     pub(crate) fn new(inner: W) -> Self {
         Self { inner, hasher: Sha256::new(), size: 0 }
     }
@@ -70,7 +70,7 @@ impl<W: Write> Hashing<W> {
     }
 }
 
-impl<W: Write> Write for Hashing<W> {
+impl<W: Write> Write for HashingWriter<W> {
     fn write(&mut self, content: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(content)?;
         self.hasher.update(&content[..written]);
@@ -89,13 +89,13 @@ mod tests {
 
     #[test]
     fn what_passes_has_the_digest_of_the_whole() {
-        let mut hashing = Hashing::new(Vec::new());
+        let mut hashing = HashingWriter::new(Vec::new());
         for part in ["a", "b", "c"] {
             hashing.write_all(part.as_bytes()).expect("memory takes it");
         }
         let (content, digest, size) = hashing.finish();
         assert_eq!((content.as_slice(), size), (b"abc".as_slice(), 3));
-        assert_eq!(digest, Digest::of(b"abc"));
+        assert_eq!(digest, Digest::sha256(b"abc"));
         assert_eq!(digest.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     }
 }

@@ -5,7 +5,7 @@
 /// What a registry says of an error: it becomes one line that has an end.
 pub fn registry_answer(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let shown = crate::registry_error::short(text);
+    let shown = crate::registry_error::one_line_message(text);
     assert!(!shown.contains('\n') && shown.chars().count() <= 200, "{shown:?}");
 }
 

@@ -6,10 +6,11 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::digest::Digest;
-use crate::document::{
-    CONFIG, CREATED, Config, Descriptor, Execution, History, MANIFEST, Manifest, Platform, RootFs,
-};
 use crate::layer::Layer;
+use crate::oci_spec::{
+    CONFIG_MEDIA_TYPE, CREATED, Config, Descriptor, History, MANIFEST_MEDIA_TYPE, Manifest, Platform, RootFs,
+    RuntimeConfig,
+};
 use crate::pack_error::PackError;
 
 /// An image that is wanted.
@@ -38,7 +39,7 @@ pub struct ImageName {
 
 /// An image whose blobs were written.
 #[derive(Debug)]
-pub(crate) struct Written {
+pub(crate) struct WrittenImage {
     pub(crate) manifest: Descriptor,
     pub(crate) config: Digest,
     pub(crate) layers: Vec<Digest>,
@@ -50,7 +51,7 @@ impl Image {
         &self,
         blobs: &Path,
         progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
-    ) -> Result<Written, PackError> {
+    ) -> Result<WrittenImage, PackError> {
         let mut packed = Vec::new();
         let mut known = BTreeSet::new();
         for layer in &self.layers {
@@ -66,7 +67,7 @@ impl Image {
         let config = Config {
             created: CREATED,
             platform: &self.platform,
-            config: Execution {
+            config: RuntimeConfig {
                 user: &self.user,
                 entrypoint: &self.entrypoint,
                 working_dir: "/",
@@ -78,11 +79,12 @@ impl Image {
                 .map(|layer| History { created: CREATED, created_by: &layer.title })
                 .collect(),
         };
-        let config = write_document(blobs, CONFIG, &config)?;
+        let config = write_document(blobs, CONFIG_MEDIA_TYPE, &config)?;
         let layers: Vec<Descriptor> = packed.into_iter().map(|layer| layer.descriptor).collect();
-        let manifest = Manifest { schema_version: 2, media_type: MANIFEST, config: &config, layers: &layers };
-        let manifest = write_document(blobs, MANIFEST, &manifest)?;
-        Ok(Written {
+        let manifest =
+            Manifest { schema_version: 2, media_type: MANIFEST_MEDIA_TYPE, config: &config, layers: &layers };
+        let manifest = write_document(blobs, MANIFEST_MEDIA_TYPE, &manifest)?;
+        Ok(WrittenImage {
             manifest: Descriptor { platform: Some(self.platform.clone()), ..manifest },
             config: config.digest,
             layers: layers.into_iter().map(|layer| layer.digest).collect(),
@@ -97,7 +99,7 @@ impl Image {
 
 impl ImageName {
     /// With the registry that is meant where none is named. A kubelet asks for images by such names alone.
-    pub(crate) fn in_full(&self) -> String {
+    pub(crate) fn fully_qualified(&self) -> String {
         let registry = self.repository.split_once('/').map(|(first, _)| first);
         match registry {
             Some(first) if first.contains(['.', ':']) || first == "localhost" => self.to_string(),
@@ -120,7 +122,7 @@ pub(crate) fn write_document(
     document: &impl serde::Serialize,
 ) -> Result<Descriptor, PackError> {
     let text = serde_json::to_vec(document).map_err(PackError::Document)?;
-    let digest = Digest::of(&text);
+    let digest = Digest::sha256(&text);
     let file = blobs.join(digest.hex());
     fs::write(&file, &text).map_err(PackError::io("write", &file))?;
     Ok(Descriptor {
@@ -146,7 +148,7 @@ mod tests {
             ("localhost/custom-plugin", "localhost/custom-plugin:1.0.0"),
         ] {
             let name = ImageName { repository: repository.to_owned(), tag: "1.0.0".to_owned() };
-            assert_eq!(name.in_full(), expected);
+            assert_eq!(name.fully_qualified(), expected);
         }
     }
 }

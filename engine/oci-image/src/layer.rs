@@ -10,8 +10,8 @@ use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
 use tar::{Builder, EntryType, Header, HeaderMode};
 
-use crate::digest::{Digest, Hashing};
-use crate::document::{Descriptor, LAYER};
+use crate::digest::{Digest, HashingWriter};
+use crate::oci_spec::{Descriptor, LAYER_MEDIA_TYPE};
 use crate::pack_error::PackError;
 
 /// What is packed together, and shared between images and pushed once.
@@ -20,21 +20,21 @@ pub struct Layer {
     /// What it is, for the history of the image.
     pub title: String,
     /// In this order; a link comes after what it leads to.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<LayerEntry>,
 }
 
 /// One thing in the image.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct LayerEntry {
     /// Without a slash in front.
     pub path: String,
     /// What it is.
-    pub content: Content,
+    pub content: EntryContent,
 }
 
 /// What a thing in the image is.
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum EntryContent {
     /// A directory.
     Directory,
     /// A text.
@@ -74,8 +74,8 @@ impl Layer {
     ) -> Result<PackedLayer, PackError> {
         let failed = |what| PackError::io(what, file);
         let out = File::create_new(file).map_err(failed("create"))?;
-        let compressed = GzEncoder::new(Hashing::new(out), Compression::default());
-        let mut tar = Builder::new(Hashing::new(compressed));
+        let compressed = GzEncoder::new(HashingWriter::new(out), Compression::default());
+        let mut tar = Builder::new(HashingWriter::new(compressed));
         tar.mode(HeaderMode::Deterministic);
         for entry in &self.entries {
             entry.append(&mut tar, file, progress)?;
@@ -84,22 +84,27 @@ impl Layer {
         let (compressed, diff_id, _) = hashed.finish();
         let (out, digest, size) = compressed.finish().map_err(failed("write"))?.finish();
         out.sync_all().map_err(failed("write"))?;
-        let descriptor =
-            Descriptor { media_type: LAYER, digest, size, platform: None, annotations: Default::default() };
+        let descriptor = Descriptor {
+            media_type: LAYER_MEDIA_TYPE,
+            digest,
+            size,
+            platform: None,
+            annotations: Default::default(),
+        };
         Ok(PackedLayer { title: self.title.clone(), descriptor, diff_id })
     }
 
     /// Bytes of executables in it.
     pub(crate) fn size(&self) -> u64 {
         let sizes = self.entries.iter().map(|entry| match &entry.content {
-            Content::Executable { size, .. } => *size,
-            Content::Directory | Content::Text(_) | Content::Link { .. } => 0,
+            EntryContent::Executable { size, .. } => *size,
+            EntryContent::Directory | EntryContent::Text(_) | EntryContent::Link { .. } => 0,
         });
         sizes.sum()
     }
 }
 
-impl Entry {
+impl LayerEntry {
     fn append<W: Write>(
         &self,
         tar: &mut Builder<W>,
@@ -109,15 +114,17 @@ impl Entry {
         let unwritten = PackError::io("write", layer);
         let path = &self.path;
         match &self.content {
-            Content::Directory => {
-                tar.append_data(&mut header(EntryType::Directory, 0o755, 0), path, io::empty())
+            EntryContent::Directory => {
+                tar.append_data(&mut tar_header(EntryType::Directory, 0o755, 0), path, io::empty())
             }
-            Content::Text(text) => {
-                let mut header = header(EntryType::Regular, 0o644, text.len() as u64);
+            EntryContent::Text(text) => {
+                let mut header = tar_header(EntryType::Regular, 0o644, text.len() as u64);
                 tar.append_data(&mut header, path, text.as_bytes())
             }
-            Content::Link { to } => tar.append_link(&mut header(EntryType::Link, 0o755, 0), path, to),
-            Content::Executable { path: file, size, sha256 } => {
+            EntryContent::Link { to } => {
+                tar.append_link(&mut tar_header(EntryType::Link, 0o755, 0), path, to)
+            }
+            EntryContent::Executable { path: file, size, sha256 } => {
                 return append_executable(tar, path, file, *size, sha256, layer, progress);
             }
         }
@@ -135,15 +142,21 @@ fn append_executable<W: Write>(
     progress: &mut dyn FnMut(u64) -> ControlFlow<()>,
 ) -> Result<(), PackError> {
     let content = File::open(file).map_err(PackError::io("read", file))?;
-    let mut source =
-        Source { content, hasher: Sha256::new(), size: 0, failed: None, stopped: false, progress };
-    let mut header = header(EntryType::Regular, 0o755, size);
+    let mut source = HashingReader {
+        content,
+        hasher: Sha256::new(),
+        size: 0,
+        read_error: None,
+        cancelled: false,
+        progress,
+    };
+    let mut header = tar_header(EntryType::Regular, 0o755, size);
     let appended = tar.append_data(&mut header, path, (&mut source).take(size));
-    if source.stopped {
-        return Err(PackError::Stopped);
+    if source.cancelled {
+        return Err(PackError::Cancelled);
     }
-    if let Some(source) = source.failed {
-        return Err(PackError::Io { what: "read", path: file.to_owned(), source });
+    if let Some(source) = source.read_error {
+        return Err(PackError::Io { action: "read", path: file.to_owned(), source });
     }
     appended.map_err(PackError::io("write", layer))?;
     // One byte more than it should have is a change as well.
@@ -151,22 +164,22 @@ fn append_executable<W: Write>(
     let longer = source.content.read(&mut more).map_err(PackError::io("read", file))? > 0;
     let packed: String = source.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     if longer || source.size != size || packed != sha256 {
-        return Err(PackError::Changed { path: file.to_owned() });
+        return Err(PackError::FileChanged { path: file.to_owned() });
     }
     Ok(())
 }
 
 /// A file that is hashed as it is packed, and whose errors are not those of what it is written to.
-struct Source<'a> {
+struct HashingReader<'a> {
     content: File,
     hasher: Sha256,
     size: u64,
-    failed: Option<io::Error>,
-    stopped: bool,
+    read_error: Option<io::Error>,
+    cancelled: bool,
     progress: &'a mut dyn FnMut(u64) -> ControlFlow<()>,
 }
 
-impl Read for Source<'_> {
+impl Read for HashingReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.content.read(buffer) {
             Ok(read) => {
@@ -175,14 +188,14 @@ impl Read for Source<'_> {
                 match (self.progress)(read as u64) {
                     ControlFlow::Continue(()) => Ok(read),
                     ControlFlow::Break(()) => {
-                        self.stopped = true;
+                        self.cancelled = true;
                         Err(io::ErrorKind::Other.into())
                     }
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Err(error),
             Err(error) => {
-                self.failed = Some(error);
+                self.read_error = Some(error);
                 Err(io::ErrorKind::Other.into())
             }
         }
@@ -190,7 +203,7 @@ impl Read for Source<'_> {
 }
 
 /// Of root, and of no time.
-pub(crate) fn header(kind: EntryType, mode: u32, size: u64) -> Header {
+pub(crate) fn tar_header(kind: EntryType, mode: u32, size: u64) -> Header {
     let mut header = Header::new_gnu();
     header.set_entry_type(kind);
     header.set_mode(mode);
@@ -209,17 +222,17 @@ mod tests {
 
     fn layer(file: &Path, content: &[u8]) -> Layer {
         fs::write(file, content).expect("written");
-        let sha256 = Digest::of(content).hex().to_owned();
+        let sha256 = Digest::sha256(content).hex().to_owned();
         let path = file.to_owned();
-        let executable = Content::Executable { path, size: content.len() as u64, sha256 };
+        let executable = EntryContent::Executable { path, size: content.len() as u64, sha256 };
         let entries = vec![
-            Entry { path: "plugins/".into(), content: Content::Directory },
-            Entry { path: "custom-1.2.3".into(), content: executable },
-            Entry {
+            LayerEntry { path: "plugins/".into(), content: EntryContent::Directory },
+            LayerEntry { path: "custom-1.2.3".into(), content: executable },
+            LayerEntry {
                 path: "plugins/custom-1.2.3".into(),
-                content: Content::Link { to: "custom-1.2.3".into() },
+                content: EntryContent::Link { to: "custom-1.2.3".into() },
             },
-            Entry { path: "plugins/SHA256SUMS".into(), content: Content::Text("sum".into()) },
+            LayerEntry { path: "plugins/SHA256SUMS".into(), content: EntryContent::Text("sum".into()) },
         ];
         Layer { title: "custom 1.2.3".into(), entries }
     }
@@ -284,7 +297,7 @@ mod tests {
             let error = layer
                 .pack(&place.path().join("layer"), &mut |_| ControlFlow::Continue(()))
                 .expect_err("changed");
-            assert!(matches!(&error, PackError::Changed { path } if *path == file), "{changed}: {error}");
+            assert!(matches!(&error, PackError::FileChanged { path } if *path == file), "{changed}: {error}");
         }
     }
 

@@ -12,14 +12,14 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::digest::Digest;
-use crate::document::{Descriptor, INDEX, Index, Platform};
-use crate::image::{Image, ImageName, Written, write_document};
+use crate::image::{Image, ImageName, WrittenImage, write_document};
+use crate::oci_spec::{Descriptor, INDEX_MEDIA_TYPE, Index, Platform};
 use crate::pack_error::PackError;
 
 /// What says of a directory that it is a layout.
-pub(crate) const MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+pub(crate) const LAYOUT_MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
 pub(crate) const INDEX_FILE: &str = "index.json";
-pub(crate) const BLOBS: &str = "blobs/sha256";
+pub(crate) const BLOB_DIR: &str = "blobs/sha256";
 
 /// Images in a directory that goes with this value, unless it is [kept](Layout::keep).
 #[derive(Debug)]
@@ -27,8 +27,8 @@ pub struct Layout {
     directory: TempDir,
     name: ImageName,
     /// What the name stands for: the manifest of the one image, or the index over several.
-    pub(crate) top: Descriptor,
-    pub(crate) written: Vec<Written>,
+    pub(crate) root_descriptor: Descriptor,
+    pub(crate) written_images: Vec<WrittenImage>,
 }
 
 /// One image of a layout.
@@ -56,7 +56,7 @@ impl Layout {
             .prefix(".oci-layout-")
             .tempdir_in(place)
             .map_err(PackError::io("create a directory in", place))?;
-        let blobs = directory.path().join(BLOBS);
+        let blobs = directory.path().join(BLOB_DIR);
         fs::create_dir_all(&blobs).map_err(PackError::io("create", &blobs))?;
         let (mut done, total) = (0, images.iter().map(Image::size).sum());
         let mut progress = |more| {
@@ -72,18 +72,18 @@ impl Layout {
             [only] => only.clone(),
             several => write_document(
                 &blobs,
-                INDEX,
-                &Index { schema_version: 2, media_type: INDEX, manifests: several },
+                INDEX_MEDIA_TYPE,
+                &Index { schema_version: 2, media_type: INDEX_MEDIA_TYPE, manifests: several },
             )?,
         };
-        let layout = Self { directory, name: name.clone(), top, written };
+        let layout = Self { directory, name: name.clone(), root_descriptor: top, written_images: written };
         layout.write_index()?;
         Ok(layout)
     }
 
     /// Of what the image's name stands for: one image, or the index over those of several platforms.
     pub fn digest(&self) -> &Digest {
-        &self.top.digest
+        &self.root_descriptor.digest
     }
 
     /// What the image is called.
@@ -94,7 +94,7 @@ impl Layout {
     /// The images, one for each platform.
     pub fn images(&self) -> Vec<PackedImage> {
         let shown = |platform: &Option<Platform>| platform.as_ref().map(ToString::to_string);
-        let images = self.written.iter().map(|image| PackedImage {
+        let images = self.written_images.iter().map(|image| PackedImage {
             platform: shown(&image.manifest.platform).unwrap_or_default(),
             digest: image.manifest.digest.clone(),
         });
@@ -105,24 +105,24 @@ impl Layout {
     ///
     /// # Errors
     /// When something else is there, or the file system says no.
-    pub fn keep(self, target: &Path) -> Result<(), PackError> {
+    pub fn persist(self, target: &Path) -> Result<(), PackError> {
         let made = self.directory.path();
         fs::set_permissions(made, fs::Permissions::from_mode(0o755))
             .map_err(PackError::io("set the mode of", made))?;
         match fs::read_dir(target) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(PackError::Taken { path: target.to_owned() });
+                return Err(PackError::TargetExists { path: target.to_owned() });
             }
-            Err(source) => return Err(PackError::Io { what: "list", path: target.to_owned(), source }),
+            Err(source) => return Err(PackError::Io { action: "list", path: target.to_owned(), source }),
             Ok(mut entries) => {
-                if target.join(MARKER.0).is_file() {
+                if target.join(LAYOUT_MARKER.0).is_file() {
                     // The one that was there goes with the temporary directory, whose place it takes.
                     return renameat_with(CWD, made, CWD, target, RenameFlags::EXCHANGE)
                         .map_err(|errno| PackError::io("replace", target)(errno.into()));
                 }
                 if entries.next().is_some() {
-                    return Err(PackError::Taken { path: target.to_owned() });
+                    return Err(PackError::TargetExists { path: target.to_owned() });
                 }
             }
         }
@@ -137,13 +137,13 @@ impl Layout {
     }
 
     pub(crate) fn blob(&self, digest: &Digest) -> PathBuf {
-        self.path().join(BLOBS).join(digest.hex())
+        self.path().join(BLOB_DIR).join(digest.hex())
     }
 
     /// Layers and configurations, each once.
-    pub(crate) fn content(&self) -> Vec<&Digest> {
+    pub(crate) fn blobs(&self) -> Vec<&Digest> {
         let mut known = BTreeSet::new();
-        self.written
+        self.written_images
             .iter()
             .flat_map(|image| image.layers.iter().chain([&image.config]))
             .filter(|digest| known.insert(*digest))
@@ -153,13 +153,13 @@ impl Layout {
     fn write_index(&self) -> Result<(), PackError> {
         let annotations = BTreeMap::from([
             // containerd takes the whole name from its own annotation, everybody else the tag from the standard's.
-            ("io.containerd.image.name", self.name.in_full()),
+            ("io.containerd.image.name", self.name.fully_qualified()),
             ("org.opencontainers.image.ref.name", self.name.tag.clone()),
         ]);
-        let top = [Descriptor { annotations, ..self.top.clone() }];
-        let index = Index { schema_version: 2, media_type: INDEX, manifests: &top };
+        let top = [Descriptor { annotations, ..self.root_descriptor.clone() }];
+        let index = Index { schema_version: 2, media_type: INDEX_MEDIA_TYPE, manifests: &top };
         let index = serde_json::to_vec(&index).map_err(PackError::Document)?;
-        for (file, content) in [(MARKER.0, MARKER.1.as_bytes()), (INDEX_FILE, &index)] {
+        for (file, content) in [(LAYOUT_MARKER.0, LAYOUT_MARKER.1.as_bytes()), (INDEX_FILE, &index)] {
             let file = self.path().join(file);
             fs::write(&file, content).map_err(PackError::io("write", &file))?;
         }

@@ -7,17 +7,17 @@
 mod archive;
 mod credentials;
 mod digest;
-mod document;
 mod fetch;
 mod image;
+mod image_reference;
 mod layer;
 mod layout;
+mod oci_spec;
 mod pack_error;
 mod push;
 mod registry;
 mod registry_error;
 mod retry;
-mod target;
 
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -25,14 +25,14 @@ pub mod fuzzing;
 
 pub use credentials::{Credentials, CredentialsError};
 pub use digest::Digest;
-pub use document::{Platform, PlatformError};
-pub use fetch::{FetchError, Fetched, Source, fetch};
+pub use fetch::{FetchError, FetchedPlugins, ImageSource, fetch};
 pub use image::{Image, ImageName};
-pub use layer::{Content, Entry, Layer};
+pub use image_reference::{ImageReference, ImageReferenceError};
+pub use layer::{EntryContent, Layer, LayerEntry};
 pub use layout::{Layout, PackedImage};
+pub use oci_spec::{Platform, PlatformError};
 pub use pack_error::PackError;
-pub use push::{Pushed, push};
-pub use registry::{Access, Transport};
+pub use push::{PushReport, push};
+pub use registry::{RegistryAccess, RegistryProtocol};
 pub use registry_error::RegistryError;
-pub use retry::Patience;
-pub use target::{Target, TargetError};
+pub use retry::RetryPolicy;

@@ -8,10 +8,10 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum PackError {
     /// The file system said no.
-    #[error("could not {what} {path}")]
+    #[error("could not {action} {path}")]
     Io {
         /// What was tried.
-        what: &'static str,
+        action: &'static str,
         /// On which file.
         path: PathBuf,
         /// Why not.
@@ -20,16 +20,16 @@ pub enum PackError {
     },
     /// Somebody wrote it in between.
     #[error("{path} changed while it was packed: it is not the file that was checked")]
-    Changed {
+    FileChanged {
         /// Which file.
         path: PathBuf,
     },
     /// As wanted.
     #[error("packing was stopped")]
-    Stopped,
+    Cancelled,
     /// There is something else.
     #[error("{path} exists and is not an OCI layout")]
-    Taken {
+    TargetExists {
         /// Where the layout was wanted.
         path: PathBuf,
     },
@@ -40,7 +40,7 @@ pub enum PackError {
 
 impl PackError {
     /// What to do about it.
-    pub fn cure(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::Io { source, path, .. } if source.kind() == io::ErrorKind::StorageFull => format!(
                 "The disk is full: free some space where {} lies, or name another place. Nothing half written is left.",
@@ -50,11 +50,11 @@ impl PackError {
                 format!("{} lies on a read-only file system: name another place.", path.display())
             }
             Self::Io { .. } => "Nothing half written is left: run it again when that is cured.".to_owned(),
-            Self::Stopped => "Run it again.".to_owned(),
-            Self::Changed { path } => {
+            Self::Cancelled => "Run it again.".to_owned(),
+            Self::FileChanged { path } => {
                 format!("Wait until whatever builds {} is done, and run it again.", path.display())
             }
-            Self::Taken { path } => {
+            Self::TargetExists { path } => {
                 format!("Name a directory that is new or empty, or remove {}.", path.display())
             }
             Self::Document(_) => {
@@ -65,6 +65,6 @@ impl PackError {
 
     pub(crate) fn io(what: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { what, path, source }
+        move |source| Self::Io { action: what, path, source }
     }
 }

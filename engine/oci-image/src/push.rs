@@ -13,15 +13,15 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use crate::digest::Digest;
-use crate::document::Descriptor;
+use crate::image_reference::ImageReference;
 use crate::layout::Layout;
-use crate::registry::{Access, Registry};
-use crate::registry_error::{RegistryError, Trouble, trouble};
-use crate::target::Target;
+use crate::oci_spec::Descriptor;
+use crate::registry::{RegistryAccess, RegistryClient};
+use crate::registry_error::{RegistryError, RegistryErrorKind, classify};
 
 /// What a push did.
 #[derive(Clone, Debug, Serialize)]
-pub struct Pushed {
+pub struct PushReport {
     /// The name, with the tag.
     pub image: String,
     /// What it stands for now.
@@ -35,10 +35,10 @@ pub struct Pushed {
 }
 
 /// Bytes read and sent at once; also how often progress is told.
-const CHUNK: usize = 256 * 1024;
+const CHUNK_SIZE: usize = 256 * 1024;
 
 /// Chunks that wait for the network. One is read while another one is sent.
-const AHEAD: usize = 2;
+const READ_AHEAD_CHUNKS: usize = 2;
 
 /// Sends all that is missing, and reads back what the name stands for then. `progress` is called with bytes done and bytes in all.
 ///
@@ -46,23 +46,23 @@ const AHEAD: usize = 2;
 /// When the registry does not take it, after some patience where that may help.
 pub async fn push(
     layout: &Layout,
-    target: &Target,
-    access: &Access,
+    target: &ImageReference,
+    access: &RegistryAccess,
     progress: &mut dyn FnMut(u64, u64),
-) -> Result<Pushed, RegistryError> {
-    let push = Push { layout, registry: Registry::reach(target, access).await? };
+) -> Result<PushReport, RegistryError> {
+    let push = PushSession { layout, registry: RegistryClient::new(target, access).await? };
     push.registry.log_in(RegistryOperation::Push).await?;
-    let before = push.there().await?;
+    let before = push.remote_digest().await?;
     let wanted = layout.digest();
     let content: Vec<(&Digest, u64)> = layout
-        .content()
+        .blobs()
         .into_iter()
-        .map(|digest| Ok((digest, size(&layout.blob(digest))?)))
+        .map(|digest| Ok((digest, file_size(&layout.blob(digest))?)))
         .collect::<Result<_, _>>()?;
     let total = content.iter().map(|(_, size)| size).sum();
     let (mut done, mut sent, mut present) = (0, 0, 0);
     for (digest, size) in content {
-        if push.has(digest).await? {
+        if push.blob_exists(digest).await? {
             present += 1;
         } else {
             push.upload(digest, size, &mut |of_this| progress(done + of_this, total)).await?;
@@ -71,15 +71,15 @@ pub async fn push(
         done += size;
         progress(done, total);
     }
-    if layout.written.len() > 1 {
-        for image in &layout.written {
-            push.put_manifest(&image.manifest, &by_digest(target.reference(), &image.manifest.digest))
+    if layout.written_images.len() > 1 {
+        for image in &layout.written_images {
+            push.put_manifest(&image.manifest, &digest_reference(target.reference(), &image.manifest.digest))
                 .await?;
         }
     }
-    push.put_manifest(&layout.top, target.reference()).await?;
-    match push.there().await? {
-        Some(there) if there == wanted.as_str() => Ok(Pushed {
+    push.put_manifest(&layout.root_descriptor, target.reference()).await?;
+    match push.remote_digest().await? {
+        Some(there) if there == wanted.as_str() => Ok(PushReport {
             image: target.to_string(),
             digest: wanted.clone(),
             replaced: before.filter(|before| before != wanted.as_str()),
@@ -94,14 +94,14 @@ pub async fn push(
     }
 }
 
-struct Push<'a> {
+struct PushSession<'a> {
     layout: &'a Layout,
-    registry: Registry<'a>,
+    registry: RegistryClient<'a>,
 }
 
-impl Push<'_> {
+impl PushSession<'_> {
     /// What the name stands for.
-    async fn there(&self) -> Result<Option<String>, RegistryError> {
+    async fn remote_digest(&self) -> Result<Option<String>, RegistryError> {
         let what = || format!("look at {}", self.registry.target);
         let look = async || match self
             .registry
@@ -109,18 +109,18 @@ impl Push<'_> {
             .fetch_manifest_digest(self.registry.target.reference(), &self.registry.access.credentials.0)
             .await
         {
-            Err(error) if trouble(&error) == Trouble::NotThere => Ok(None),
+            Err(error) if classify(&error) == RegistryErrorKind::NotFound => Ok(None),
             found => found.map(Some),
         };
-        self.registry.patiently(what, look, trouble).await
+        self.registry.with_retries(what, look, classify).await
     }
 
-    async fn has(&self, digest: &Digest) -> Result<bool, RegistryError> {
+    async fn blob_exists(&self, digest: &Digest) -> Result<bool, RegistryError> {
         let what = || format!("look for {digest}");
         let look = async || {
             self.registry.client.blob_exists(self.registry.target.reference(), digest.as_str()).await
         };
-        self.registry.patiently(what, look, trouble).await
+        self.registry.with_retries(what, look, classify).await
     }
 
     /// Sends a blob; after a failure from its beginning, for what was half sent is not kept.
@@ -133,9 +133,9 @@ impl Push<'_> {
         let path = self.layout.blob(digest);
         let what = || format!("upload {digest}");
         let mut send = async || {
-            let (chunks, stream) = mpsc::channel(AHEAD);
+            let (chunks, stream) = mpsc::channel(READ_AHEAD_CHUNKS);
             let (tell, mut told) = mpsc::unbounded_channel();
-            let reading = tokio::spawn(read(path.clone(), chunks, tell));
+            let reading = tokio::spawn(read_chunks(path.clone(), chunks, tell));
             let mut upload = pin!(self.registry.client.push_blob_stream(
                 self.registry.target.reference(),
                 ReceiverStream::new(stream),
@@ -151,12 +151,12 @@ impl Push<'_> {
             reading.abort();
             ended.map(drop)
         };
-        let trouble = |error: &OciDistributionError| match trouble(error) {
+        let trouble = |error: &OciDistributionError| match classify(error) {
             // The session is gone, as after a restart of the registry: a new one may do.
-            Trouble::NotThere => Trouble::Passing,
+            RegistryErrorKind::NotFound => RegistryErrorKind::Transient,
             other => other,
         };
-        self.registry.patiently(what, &mut send, trouble).await
+        self.registry.with_retries(what, &mut send, trouble).await
     }
 
     async fn put_manifest(&self, manifest: &Descriptor, name: &Reference) -> Result<(), RegistryError> {
@@ -170,18 +170,18 @@ impl Push<'_> {
             let kind = manifest.media_type.parse().map_err(|_| OciDistributionError::GenericError(None))?;
             self.registry.client.push_manifest_raw(name, content.clone(), kind).await
         };
-        self.registry.patiently(what, put, trouble).await.map(drop)
+        self.registry.with_retries(what, put, classify).await.map(drop)
     }
 }
 
 /// A name that is a digest. It is given as a tag, of which it makes the same address: without a tag the client cannot live with a
 /// registry whose answer has no `Location`.
-fn by_digest(target: &Reference, digest: &Digest) -> Reference {
+fn digest_reference(target: &Reference, digest: &Digest) -> Reference {
     Reference::with_tag(target.registry().to_owned(), target.repository().to_owned(), digest.to_string())
 }
 
 /// Reads a blob ahead of the network. Whoever sends may go away, which ends it.
-async fn read(
+async fn read_chunks(
     path: PathBuf,
     chunks: mpsc::Sender<Result<Bytes, OciDistributionError>>,
     tell: mpsc::UnboundedSender<u64>,
@@ -190,7 +190,7 @@ async fn read(
     let read = async {
         let mut file = File::open(&path).await?;
         loop {
-            let mut chunk = vec![0; CHUNK];
+            let mut chunk = vec![0; CHUNK_SIZE];
             let read = file.read(&mut chunk).await?;
             chunk.truncate(read);
             if read == 0 || chunks.send(Ok(chunk.into())).await.is_err() {
@@ -205,7 +205,7 @@ async fn read(
     }
 }
 
-fn size(path: &Path) -> Result<u64, RegistryError> {
+fn file_size(path: &Path) -> Result<u64, RegistryError> {
     let unread = |source| RegistryError::Io { path: path.to_owned(), source };
     std::fs::metadata(path).map(|metadata| metadata.len()).map_err(unread)
 }

@@ -8,13 +8,13 @@ use oci_client::errors::OciDistributionError;
 use oci_client::{Client, RegistryOperation};
 
 use crate::credentials::Credentials;
-use crate::registry_error::{RegistryError, Trouble, said, trouble};
-use crate::retry::Patience;
-use crate::target::Target;
+use crate::image_reference::ImageReference;
+use crate::registry_error::{RegistryError, RegistryErrorKind, classify, describe};
+use crate::retry::RetryPolicy;
 
 /// How a registry is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Transport {
+pub enum RegistryProtocol {
     /// With TLS.
     Https,
     /// Without.
@@ -23,32 +23,35 @@ pub enum Transport {
 
 /// Who asks, and how.
 #[derive(Clone, Debug)]
-pub struct Access {
+pub struct RegistryAccess {
     /// Who.
     pub credentials: Credentials,
     /// With TLS or without.
-    pub transport: Transport,
+    pub protocol: RegistryProtocol,
     /// PEM files of authorities that are trusted beside those of the system.
-    pub authorities: Vec<PathBuf>,
+    pub ca_files: Vec<PathBuf>,
     /// With a registry that is busy.
-    pub patience: Patience,
+    pub retry: RetryPolicy,
 }
 
 /// A registry that says nothing for so long is gone: it answers an upload only when it has stored it.
-const SILENCE: Duration = Duration::from_secs(300);
-const CONNECT: Duration = Duration::from_secs(15);
+const READ_TIMEOUT: Duration = Duration::from_secs(300);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The registry of a name.
-pub(crate) struct Registry<'a> {
+pub(crate) struct RegistryClient<'a> {
     pub(crate) client: Client,
-    pub(crate) target: &'a Target,
-    pub(crate) access: &'a Access,
+    pub(crate) target: &'a ImageReference,
+    pub(crate) access: &'a RegistryAccess,
 }
 
-impl<'a> Registry<'a> {
+impl<'a> RegistryClient<'a> {
     /// Connects to nothing yet.
-    pub(crate) async fn reach(target: &'a Target, access: &'a Access) -> Result<Self, RegistryError> {
-        let client = client(target, access).await?;
+    pub(crate) async fn new(
+        target: &'a ImageReference,
+        access: &'a RegistryAccess,
+    ) -> Result<Self, RegistryError> {
+        let client = build_client(target, access).await?;
         Ok(Self { client, target, access })
     }
 
@@ -56,20 +59,20 @@ impl<'a> Registry<'a> {
     pub(crate) async fn log_in(&self, to: RegistryOperation) -> Result<(), RegistryError> {
         let what = || "log in".to_owned();
         let log_in = async || self.client.auth(self.target.reference(), &self.access.credentials.0, to).await;
-        let trouble = |error: &OciDistributionError| match trouble(error) {
+        let trouble = |error: &OciDistributionError| match classify(error) {
             // The address may be wrong; that is not worth a minute.
-            Trouble::Connection => Trouble::Final,
+            RegistryErrorKind::Connection => RegistryErrorKind::Permanent,
             other => other,
         };
-        self.patiently(what, log_in, trouble).await.map(drop)
+        self.with_retries(what, log_in, trouble).await.map(drop)
     }
 
     /// Tries until it works, will not work, or patience ends.
-    pub(crate) async fn patiently<T>(
+    pub(crate) async fn with_retries<T>(
         &self,
         what: impl Fn() -> String,
         mut attempt: impl AsyncFnMut() -> Result<T, OciDistributionError>,
-        sort: impl Fn(&OciDistributionError) -> Trouble,
+        sort: impl Fn(&OciDistributionError) -> RegistryErrorKind,
     ) -> Result<T, RegistryError> {
         let registry = self.target.registry().to_owned();
         let mut attempts = 0;
@@ -79,31 +82,37 @@ impl<'a> Registry<'a> {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
-            let said = said(&error);
-            match (sort(&error), self.access.patience.pause_after(attempts)) {
-                (Trouble::Passing | Trouble::Connection, Some(pause)) => tokio::time::sleep(pause).await,
-                (Trouble::Passing | Trouble::Connection, None) => {
-                    return Err(RegistryError::GaveUp { what: what(), registry, attempts, said });
+            let said = describe(&error);
+            match (sort(&error), self.access.retry.backoff_after(attempts)) {
+                (RegistryErrorKind::Transient | RegistryErrorKind::Connection, Some(pause)) => {
+                    tokio::time::sleep(pause).await;
                 }
-                (Trouble::Unauthorized, _) => return Err(RegistryError::Unauthorized { registry, said }),
-                (Trouble::Denied, _) => {
+                (RegistryErrorKind::Transient | RegistryErrorKind::Connection, None) => {
+                    return Err(RegistryError::RetriesExhausted { what: what(), registry, attempts, said });
+                }
+                (RegistryErrorKind::Unauthorized, _) => {
+                    return Err(RegistryError::Unauthorized { registry, said });
+                }
+                (RegistryErrorKind::Denied, _) => {
                     let repository = self.target.repository().to_owned();
                     return Err(RegistryError::Denied { registry, repository, said });
                 }
-                (Trouble::Final | Trouble::NotThere, _) if trouble(&error) == Trouble::Connection => {
+                (RegistryErrorKind::Permanent | RegistryErrorKind::NotFound, _)
+                    if classify(&error) == RegistryErrorKind::Connection =>
+                {
                     return Err(RegistryError::Unreachable { registry, said });
                 }
-                (Trouble::Final | Trouble::NotThere, _) => {
-                    return Err(RegistryError::Refused { what: what(), registry, said });
+                (RegistryErrorKind::Permanent | RegistryErrorKind::NotFound, _) => {
+                    return Err(RegistryError::UnexpectedResponse { what: what(), registry, said });
                 }
             }
         }
     }
 }
 
-async fn client(target: &Target, access: &Access) -> Result<Client, RegistryError> {
+async fn build_client(target: &ImageReference, access: &RegistryAccess) -> Result<Client, RegistryError> {
     let mut certificates = Vec::new();
-    for path in &access.authorities {
+    for path in &access.ca_files {
         let data =
             tokio::fs::read(path).await.map_err(|source| RegistryError::Io { path: path.clone(), source })?;
         certificates.push(Certificate { encoding: CertificateEncoding::Pem, data });
@@ -115,20 +124,20 @@ async fn client(target: &Target, access: &Access) -> Result<Client, RegistryErro
         http_proxy: unused_proxy.clone(),
         https_proxy: unused_proxy,
         no_proxy: Some("*,0.0.0.0/0,::/0".to_owned()),
-        protocol: match access.transport {
-            Transport::Https => ClientProtocol::Https,
-            Transport::Http => ClientProtocol::Http,
+        protocol: match access.protocol {
+            RegistryProtocol::Https => ClientProtocol::Https,
+            RegistryProtocol::Http => ClientProtocol::Http,
         },
         extra_root_certificates: certificates,
         // In one piece with its length, which every registry takes.
         use_monolithic_push: true,
-        connect_timeout: Some(CONNECT),
-        read_timeout: Some(SILENCE),
+        connect_timeout: Some(CONNECT_TIMEOUT),
+        read_timeout: Some(READ_TIMEOUT),
         user_agent: concat!("vault-token-plugin/", env!("CARGO_PKG_VERSION")),
         ..ClientConfig::default()
     };
     Client::try_from(config).map_err(|error| RegistryError::Unreachable {
         registry: target.registry().to_owned(),
-        said: format!("the connection cannot be set up: {}", said(&error)),
+        said: format!("the connection cannot be set up: {}", describe(&error)),
     })
 }

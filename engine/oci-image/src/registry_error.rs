@@ -23,10 +23,10 @@ pub enum RegistryError {
     Unreachable { registry: String, said: String },
     /// 429, 5xx, or a broken connection, again and again.
     #[error("could not {what}: {registry} failed {attempts} times, at last with: {said}")]
-    GaveUp { what: String, registry: String, attempts: u32, said: String },
+    RetriesExhausted { what: String, registry: String, attempts: u32, said: String },
     /// Any other answer.
     #[error("could not {what}: {registry} said: {said}")]
-    Refused { what: String, registry: String, said: String },
+    UnexpectedResponse { what: String, registry: String, said: String },
     /// What is there is not what was pushed.
     #[error("{registry} has {there} under the name that {wanted} was pushed to")]
     WrongDigest { registry: String, wanted: Digest, there: String },
@@ -41,19 +41,19 @@ pub enum RegistryError {
 
 /// Which kind of trouble an answer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum RegistryErrorKind {
     Unauthorized,
     Denied,
     Connection,
     /// May work in a moment.
-    Passing,
-    NotThere,
-    Final,
+    Transient,
+    NotFound,
+    Permanent,
 }
 
 impl RegistryError {
     /// What to do about it.
-    pub fn cure(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::Unauthorized { registry, .. } => format!(
                 "Log in with `docker login {registry}`, or put credentials into config.json of the directory that DOCKER_CONFIG names."
@@ -64,8 +64,8 @@ impl RegistryError {
             Self::Unreachable { .. } => {
                 "Is the name right? A private authority is named with --registry-ca, a registry without TLS with --plain-http.".to_owned()
             }
-            Self::GaveUp { .. } => "Run the same command again in a while: what is there already is not sent again.".to_owned(),
-            Self::Refused { .. } => "Look into the registry's log. What is there already is not sent again.".to_owned(),
+            Self::RetriesExhausted { .. } => "Run the same command again in a while: what is there already is not sent again.".to_owned(),
+            Self::UnexpectedResponse { .. } => "Look into the registry's log. What is there already is not sent again.".to_owned(),
             Self::WrongDigest { .. } => {
                 "Somebody else pushed to that name at the same time, or the registry changes what it stores: push again, under a name of its own."
                     .to_owned()
@@ -76,55 +76,55 @@ impl RegistryError {
 }
 
 /// Sorts an answer of the registry.
-pub(crate) fn trouble(error: &OciDistributionError) -> Trouble {
+pub(crate) fn classify(error: &OciDistributionError) -> RegistryErrorKind {
     match error {
-        OciDistributionError::UnauthorizedError { .. } => Trouble::Unauthorized,
+        OciDistributionError::UnauthorizedError { .. } => RegistryErrorKind::Unauthorized,
         // A token service that says no; one that has a fault says so in another way.
-        OciDistributionError::AuthenticationFailure(_) => Trouble::Unauthorized,
-        OciDistributionError::ServerError { code, .. } => of_status(*code),
+        OciDistributionError::AuthenticationFailure(_) => RegistryErrorKind::Unauthorized,
+        OciDistributionError::ServerError { code, .. } => classify_status(*code),
         OciDistributionError::RegistryError { envelope, .. } => {
             let is = |code| envelope.errors.iter().any(|error| error.code == code);
             if is(OciErrorCode::Toomanyrequests) {
-                Trouble::Passing
+                RegistryErrorKind::Transient
             } else if is(OciErrorCode::Unauthorized) {
-                Trouble::Unauthorized
+                RegistryErrorKind::Unauthorized
             } else if is(OciErrorCode::Denied) {
-                Trouble::Denied
+                RegistryErrorKind::Denied
             } else if is(OciErrorCode::ManifestUnknown) || is(OciErrorCode::NameUnknown) {
-                Trouble::NotThere
+                RegistryErrorKind::NotFound
             } else {
-                Trouble::Final
+                RegistryErrorKind::Permanent
             }
         }
         OciDistributionError::RequestError(error) => match error.status() {
-            Some(status) => of_status(status.as_u16()),
-            None if error.is_builder() => Trouble::Final,
-            None => Trouble::Connection,
+            Some(status) => classify_status(status.as_u16()),
+            None if error.is_builder() => RegistryErrorKind::Permanent,
+            None => RegistryErrorKind::Connection,
         },
-        OciDistributionError::ImageManifestNotFoundError(_) => Trouble::NotThere,
-        _ => Trouble::Final,
+        OciDistributionError::ImageManifestNotFoundError(_) => RegistryErrorKind::NotFound,
+        _ => RegistryErrorKind::Permanent,
     }
 }
 
-fn of_status(status: u16) -> Trouble {
+fn classify_status(status: u16) -> RegistryErrorKind {
     match status {
-        401 => Trouble::Unauthorized,
-        403 => Trouble::Denied,
-        404 => Trouble::NotThere,
-        408 | 429 | 500..=599 => Trouble::Passing,
-        _ => Trouble::Final,
+        401 => RegistryErrorKind::Unauthorized,
+        403 => RegistryErrorKind::Denied,
+        404 => RegistryErrorKind::NotFound,
+        408 | 429 | 500..=599 => RegistryErrorKind::Transient,
+        _ => RegistryErrorKind::Permanent,
     }
 }
 
 /// A sentence about it, without the address: that of an upload carries a key of the session.
-pub(crate) fn said(error: &OciDistributionError) -> String {
+pub(crate) fn describe(error: &OciDistributionError) -> String {
     match error {
-        OciDistributionError::ServerError { code, message, url: _ } => match short(message) {
+        OciDistributionError::ServerError { code, message, url: _ } => match one_line_message(message) {
             text if text.is_empty() => format!("status {code}"),
             text => format!("status {code}: {text}"),
         },
         OciDistributionError::UnauthorizedError { url: _ } => "status 401".to_owned(),
-        OciDistributionError::AuthenticationFailure(message) => match short(message) {
+        OciDistributionError::AuthenticationFailure(message) => match one_line_message(message) {
             text if text.is_empty() => "no token was given".to_owned(),
             text => text,
         },
@@ -134,7 +134,7 @@ pub(crate) fn said(error: &OciDistributionError) -> String {
                 .iter()
                 .map(|error| {
                     let code = serde_json::to_value(&error.code).unwrap_or_default();
-                    format!("{} {}", code.as_str().unwrap_or_default(), short(&error.message))
+                    format!("{} {}", code.as_str().unwrap_or_default(), one_line_message(&error.message))
                         .trim()
                         .to_owned()
                 })
@@ -148,12 +148,12 @@ pub(crate) fn said(error: &OciDistributionError) -> String {
                 causes.last().map_or_else(|| "the connection broke".to_owned(), ToString::to_string)
             }
         },
-        other => short(&other.to_string()),
+        other => one_line_message(&other.to_string()),
     }
 }
 
 /// The registry's own message if there is one in it, in one line that has an end.
-pub(crate) fn short(text: &str) -> String {
+pub(crate) fn one_line_message(text: &str) -> String {
     let document = serde_json::from_str::<serde_json::Value>(text).ok();
     let message = document.as_ref().and_then(|document| {
         let error = document.pointer("/errors/0")?;
@@ -172,21 +172,21 @@ mod tests {
     #[test]
     fn what_may_work_in_a_moment_is_told_from_what_will_not() {
         for (status, expected) in [
-            (401, Trouble::Unauthorized),
-            (403, Trouble::Denied),
-            (404, Trouble::NotThere),
-            (400, Trouble::Final),
-            (429, Trouble::Passing),
-            (500, Trouble::Passing),
-            (503, Trouble::Passing),
+            (401, RegistryErrorKind::Unauthorized),
+            (403, RegistryErrorKind::Denied),
+            (404, RegistryErrorKind::NotFound),
+            (400, RegistryErrorKind::Permanent),
+            (429, RegistryErrorKind::Transient),
+            (500, RegistryErrorKind::Transient),
+            (503, RegistryErrorKind::Transient),
         ] {
             let error = OciDistributionError::ServerError {
                 code: status,
                 url: "https://registry.example.com/v2/plugin/blobs/uploads/1?_state=hunter2".into(),
                 message: String::new(),
             };
-            assert_eq!(trouble(&error), expected, "{status}");
-            assert_eq!(said(&error), format!("status {status}"));
+            assert_eq!(classify(&error), expected, "{status}");
+            assert_eq!(describe(&error), format!("status {status}"));
         }
     }
 
@@ -200,7 +200,7 @@ mod tests {
             ("<html>\n  Bad Gateway</html>", "<html> Bad Gateway</html>"),
             ("", ""),
         ] {
-            assert_eq!(short(text), shown);
+            assert_eq!(one_line_message(text), shown);
         }
     }
 }

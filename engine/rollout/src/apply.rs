@@ -1,9 +1,9 @@
 //! Carries a confirmed plan out, one proven step after the other.
 
-pub(crate) mod act;
 pub(crate) mod effect;
+pub(crate) mod execute_step;
 mod outcome;
-mod restarting;
+mod standby_restart;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,19 +15,19 @@ use vault_api::mounts::Disable;
 
 use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
+use crate::deployment::DeploymentError;
+use crate::deployment::lease_lock::{LeaseLock, LockLost};
 use crate::event::Event;
 use crate::goal::{Goal, MountPath};
-use crate::observe::{World, observe, observe_again};
-use crate::observed::site::NodeName;
+use crate::observe::{Environment, observe, observe_cached};
+use crate::observed::deployment::NodeName;
 use crate::observed::{Observed, ThisRun};
-use crate::site::SiteError;
-use crate::site::held::{HeldLease, LeaseLost};
-use crate::smoke::how_to_revoke;
+use crate::smoke::revoke_hint;
 use crate::step::Step;
-use crate::undo::{Failover, Switched, Undo, moved};
-use act::StepError;
+use crate::undo::{Failover, UndoContext, VersionSwitch, switched_mounts};
+use execute_step::StepError;
 pub use outcome::Outcome;
-use restarting::longest;
+use standby_restart::wait_timeout;
 
 /// Asks a run to stop after the step it is at. Clones are the same flag.
 #[derive(Clone, Debug, Default)]
@@ -54,7 +54,7 @@ impl CancelFlag {
 ///
 /// Do not drop the future before it ends: use `cancel`, which never stops between a version being switched and its reload.
 pub async fn apply(
-    world: &World,
+    world: &Environment,
     goal: &Goal,
     plan: &Plan,
     listener: &mut dyn FnMut(&Event),
@@ -67,61 +67,61 @@ pub async fn apply(
 
 /// As [`apply`], and leaves the right to change the site to the caller, who releases it when what belongs to the change is done too.
 pub async fn apply_and_hold(
-    world: &World,
+    environment: &Environment,
     goal: &Goal,
     plan: &Plan,
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
-) -> (Outcome, HeldLease) {
+) -> (Outcome, LeaseLock) {
     // Before the first look: what another operator does until then is seen.
-    let held = match &world.site {
-        Some(site) => match site.hold().await {
+    let held = match &environment.deployment {
+        Some(site) => match site.acquire_lock().await {
             Ok(held) => held,
             Err(error) => {
-                let outcome = Outcome::Failed { done: Vec::new(), step: None, error: chain(&error) };
-                return (outcome, HeldLease::needless());
+                let outcome = Outcome::Failed { done: Vec::new(), step: None, error: error_chain(&error) };
+                return (outcome, LeaseLock::noop());
             }
         },
-        None => HeldLease::needless(),
+        None => LeaseLock::noop(),
     };
-    let unproven_pull = match prove_pull(world, plan).await {
+    let unproven_pull = match verify_image_pull(environment, plan).await {
         Ok(unproven) => unproven,
         Err((step, error)) => {
-            let outcome = Outcome::Failed { done: Vec::new(), step: Some(step), error: chain(&error) };
+            let outcome = Outcome::Failed { done: Vec::new(), step: Some(step), error: error_chain(&error) };
             return (outcome, held);
         }
     };
     let run = Run {
-        world,
+        world: environment,
         goal,
         listener,
         this_run: ThisRun::default(),
-        of: plan.steps.len(),
+        total_steps: plan.steps.len(),
         done: Vec::new(),
-        left: plan.steps.iter().cloned().collect(),
+        remaining: plan.steps.iter().cloned().collect(),
         switched: Vec::new(),
-        seen: None,
-        led: BTreeSet::new(),
-        leases: Vec::new(),
+        last_observed: None,
+        led_nodes: BTreeSet::new(),
+        unrevoked_leases: Vec::new(),
         refused_since: None,
-        cut_off: None,
-        nodes_are_known: false,
-        held: world.site.as_ref().map(|_| &held),
+        interrupted_step: None,
+        nodes_are_fresh: false,
+        lock: environment.deployment.as_ref().map(|_| &held),
         unproven_pull,
     };
-    let outcome = run.carry_out(cancel).await;
+    let outcome = run.execute(cancel).await;
     (outcome, held)
 }
 
 /// How long no node may be active before it is an error: failovers take seconds.
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const FAILOVER_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How long a node may be away that was there: a pod has to be scheduled, to start and to be unsealed.
-const LONGEST_ABSENCE: Duration = Duration::from_secs(300);
-pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(500);
+const NODE_RETURN_TIMEOUT: Duration = Duration::from_secs(300);
+pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
-const TRIES: usize = 10;
+const MAX_STEP_ATTEMPTS: usize = 10;
 
 /// What became of a step when a run fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,53 +135,56 @@ enum StepEffect {
 }
 
 struct Run<'a> {
-    world: &'a World,
+    world: &'a Environment,
     goal: &'a Goal,
     listener: &'a mut dyn FnMut(&Event),
     this_run: ThisRun,
-    of: usize,
+    total_steps: usize,
     done: Vec<Step>,
-    left: VecDeque<Step>,
-    switched: Vec<Switched>,
+    remaining: VecDeque<Step>,
+    switched: Vec<VersionSwitch>,
     /// The latest look.
-    seen: Option<Observed>,
+    last_observed: Option<Observed>,
     /// Nodes that have been active.
-    led: BTreeSet<NodeName>,
+    led_nodes: BTreeSet<NodeName>,
     /// Leases of trials that may live on.
-    leases: Vec<String>,
+    unrevoked_leases: Vec<String>,
     /// Since when a step is refused by what passes by itself.
     refused_since: Option<Instant>,
     /// The step that the loss of a node cut off, and how often: it may have been carried out.
-    cut_off: Option<(Step, usize)>,
+    interrupted_step: Option<(Step, usize)>,
     /// Nothing was done to nodes since they were looked at.
-    nodes_are_known: bool,
+    nodes_are_fresh: bool,
     /// The right to change the site.
-    held: Option<&'a HeldLease>,
+    lock: Option<&'a LeaseLock>,
     /// Why it is not proven that nodes can pull the image that the plan names.
     unproven_pull: Option<String>,
 }
 
 /// Has a node pull the image that the plan names, before anything is done: under its name every node waits for it when it is restarted.
-async fn prove_pull(world: &World, plan: &Plan) -> Result<Option<String>, (Step, SiteError)> {
+async fn verify_image_pull(
+    world: &Environment,
+    plan: &Plan,
+) -> Result<Option<String>, (Step, DeploymentError)> {
     let named = plan.steps.iter().find_map(|step| match step {
-        Step::Persist { to, .. } => Some((step, to)),
+        Step::PatchInitImage { to, .. } => Some((step, to)),
         _ => None,
     });
-    let (Some((step, image)), Some(site)) = (named, &world.site) else { return Ok(None) };
-    site.prove_pull(image).await.map_err(|error| (step.clone(), error))
+    let (Some((step, image)), Some(site)) = (named, &world.deployment) else { return Ok(None) };
+    site.verify_image_pull(image).await.map_err(|error| (step.clone(), error))
 }
 
 impl<'a> Run<'a> {
-    async fn carry_out(mut self, cancel: &CancelFlag) -> Outcome {
+    async fn execute(mut self, cancel: &CancelFlag) -> Outcome {
         loop {
-            let (decision, observed) = match self.next(cancel).await {
+            let (decision, observed) = match self.next_decision(cancel).await {
                 Ok(next) => next,
                 Err(error) => return self.failed_between_steps(None, error, StepEffect::None).await,
             };
             let step = match decision {
                 // What was cut off may make more due: what was moved is tried.
-                Decision::Do(due) if self.settle_cut_off(Some(&due)) => continue,
-                Decision::Done if self.settle_cut_off(None) => continue,
+                Decision::Do(due) if self.resolve_interrupted_step(Some(&due)) => continue,
+                Decision::Done if self.resolve_interrupted_step(None) => continue,
                 Decision::Do(step) => step,
                 Decision::Done => {
                     let observed = Box::new(observed);
@@ -194,8 +197,8 @@ impl<'a> Run<'a> {
                     let last = self.done.last().cloned();
                     return self.failed_between_steps(last, refusal.to_string(), StepEffect::Applied).await;
                 }
-                Decision::Wait(_) if cancel.is_cancelled() && !self.must_settle() => {
-                    return Outcome::Interrupted { done: self.done, left: self.left.into() };
+                Decision::Wait(_) if cancel.is_cancelled() && !self.must_not_interrupt() => {
+                    return Outcome::Interrupted { done: self.done, remaining: self.remaining.into() };
                 }
                 Decision::Wait(on) => {
                     let due = due_restart(&observed, self.goal);
@@ -203,65 +206,66 @@ impl<'a> Run<'a> {
                 }
             };
             if !self.is_planned(&step) {
-                return self.unplanned(step).await;
+                return self.stop_at_unplanned_step(step).await;
             }
-            if cancel.is_cancelled() && !self.is_amid() {
-                return Outcome::Interrupted { done: self.done, left: self.left.into() };
+            if cancel.is_cancelled() && !self.in_critical_section() {
+                return Outcome::Interrupted { done: self.done, remaining: self.remaining.into() };
             }
-            if let Some(lost) = self.lost() {
+            if let Some(lost) = self.lock_lost() {
                 return self.stop_without_undo(Some(step), lost.to_string(), StepEffect::None).await;
             }
-            if let Err(error) = self.do_step(&step).await {
-                if error.is_of_a_lost_node() && self.has_other_nodes() && self.may_try_again(&step) {
-                    (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
-                    tokio::time::sleep(LOOK_AGAIN).await;
+            if let Err(error) = self.run_step(&step).await {
+                if error.is_node_loss() && self.has_other_nodes() && self.may_retry_interrupted_step(&step) {
+                    (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
+                    tokio::time::sleep(POLL_INTERVAL).await;
                     continue;
                 }
-                if let Some(on) = error.awaited()
-                    && self.may_wait_for(on)
+                if let Some(on) = error.wait_condition()
+                    && self.may_retry_refused_step(on)
                 {
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    tokio::time::sleep(POLL_INTERVAL).await;
                     continue;
                 }
-                let effect = if error.may_be_done() { StepEffect::Unknown } else { StepEffect::None };
-                return self.failed(Some(step), chain(&error), effect).await;
+                let effect =
+                    if error.may_have_been_applied() { StepEffect::Unknown } else { StepEffect::None };
+                return self.fail(Some(step), error_chain(&error), effect).await;
             }
         }
     }
 
     /// Why this run may not change anything any more.
-    fn lost(&self) -> Option<LeaseLost> {
+    fn lock_lost(&self) -> Option<LockLost> {
         let taken = || {
-            let holder = self.seen.as_ref()?.site.as_ref()?.holder.as_ref()?.name.clone();
-            Some(LeaseLost::Taken { holder })
+            let holder = self.last_observed.as_ref()?.deployment.as_ref()?.lock_holder.as_ref()?.name.clone();
+            Some(LockLost::Taken { holder })
         };
-        self.held.and_then(HeldLease::lost).or_else(|| self.held.and_then(|_| taken()))
+        self.lock.and_then(LeaseLock::lost_reason).or_else(|| self.lock.and_then(|_| taken()))
     }
 
     /// The decision on a fresh look, once what it needs is there.
-    async fn next(&mut self, cancel: &CancelFlag) -> Result<(Decision, Observed), String> {
+    async fn next_decision(&mut self, cancel: &CancelFlag) -> Result<(Decision, Observed), String> {
         let started = Instant::now();
         let mut told = None;
         loop {
-            let observed = self.look().await?;
+            let observed = self.observe_with_retry().await?;
             if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
-                self.switched = Switched::half(&observed, upgrade);
+                self.switched = VersionSwitch::unreloaded(&observed, upgrade);
             }
             let decision = decide(&observed, self.goal);
-            self.tell_what_reads_back_differently(&observed);
-            self.seen = Some(observed.clone());
+            self.report_read_back_mismatch(&observed);
+            self.last_observed = Some(observed.clone());
             match decision {
                 Decision::Wait(on)
-                    if started.elapsed() < longest(&on)
-                        && (!cancel.is_cancelled() || self.must_settle())
-                        && self.lost().is_none() =>
+                    if started.elapsed() < wait_timeout(&on)
+                        && (!cancel.is_cancelled() || self.must_not_interrupt())
+                        && self.lock_lost().is_none() =>
                 {
                     if told.as_ref() != Some(&on) {
-                        (self.listener)(&Event::Waiting { on: on.clone() });
+                        (self.listener)(&Event::Waiting { reason: on.clone() });
                         told = Some(on);
                     }
-                    self.nodes_are_known = false;
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    self.nodes_are_fresh = false;
+                    tokio::time::sleep(POLL_INTERVAL).await;
                 }
                 decision => return Ok((decision, observed)),
             }
@@ -269,65 +273,66 @@ impl<'a> Run<'a> {
     }
 
     /// A look at the world. Where there are other nodes, one of them takes over from one that is lost, so it is waited for.
-    async fn look(&mut self) -> Result<Observed, String> {
+    async fn observe_with_retry(&mut self) -> Result<Observed, String> {
         let started = Instant::now();
         let mut told = false;
         // A node that was lost during the first step is waited for as after it.
-        let steps = self.this_run.steps + usize::from(self.cut_off.is_some());
+        let steps = self.this_run.steps + usize::from(self.interrupted_step.is_some());
         let this_run = ThisRun { steps, ..self.this_run.clone() };
         loop {
-            let looked = if std::mem::replace(&mut self.nodes_are_known, false) {
-                observe_again(self.world, Some(self.goal), &this_run).await
+            let looked = if std::mem::replace(&mut self.nodes_are_fresh, false) {
+                observe_cached(self.world, Some(self.goal), &this_run).await
             } else {
                 observe(self.world, Some(self.goal), &this_run).await
             };
             let error = match looked {
                 Ok(observed) => {
-                    self.nodes_are_known = true;
+                    self.nodes_are_fresh = true;
                     return Ok(observed);
                 }
                 Err(error) => error,
             };
-            let gives_up = started.elapsed() >= LONGEST_WAIT || self.lost().is_some();
-            if !error.may_pass() || !self.has_other_nodes() || gives_up {
-                return Err(chain(&error));
+            let gives_up = started.elapsed() >= FAILOVER_TIMEOUT || self.lock_lost().is_some();
+            if !error.is_transient() || !self.has_other_nodes() || gives_up {
+                return Err(error_chain(&error));
             }
             if !std::mem::replace(&mut told, true) {
-                (self.listener)(&Event::Waiting { on: WaitingOn::ActiveNode });
+                (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
     fn has_other_nodes(&self) -> bool {
-        let site = self.seen.as_ref().and_then(|seen| seen.site.as_ref());
+        let site = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref());
         site.is_some_and(|site| site.nodes.len() > 1)
     }
 
     /// Notes that `step` was cut off. Another node takes over, and the next look shows whether it was carried out.
-    fn may_try_again(&mut self, step: &Step) -> bool {
-        let times = match self.cut_off.take() {
+    fn may_retry_interrupted_step(&mut self, step: &Step) -> bool {
+        let times = match self.interrupted_step.take() {
             Some((cut_off, times)) if cut_off == *step => times + 1,
             _ => 1,
         };
-        self.cut_off = Some((step.clone(), times));
-        times < TRIES
+        self.interrupted_step = Some((step.clone(), times));
+        times < MAX_STEP_ATTEMPTS
     }
 
     /// A step that was cut off and is not due any more was carried out. Whether it was counted as done just now.
-    fn settle_cut_off(&mut self, due: Option<&Step>) -> bool {
-        let is_due = |cut_off: &Step| due.is_some_and(|due| same(cut_off, due));
-        let settled = self.cut_off.take_if(|(cut_off, _)| !is_due(cut_off));
-        let Some((cut_off, _)) = settled.filter(|(cut_off, _)| self.left.front() == Some(cut_off)) else {
+    fn resolve_interrupted_step(&mut self, due: Option<&Step>) -> bool {
+        let is_due = |cut_off: &Step| due.is_some_and(|due| is_same_step(cut_off, due));
+        let settled = self.interrupted_step.take_if(|(cut_off, _)| !is_due(cut_off));
+        let Some((cut_off, _)) = settled.filter(|(cut_off, _)| self.remaining.front() == Some(cut_off))
+        else {
             return false;
         };
-        self.count_as_done(&cut_off);
+        self.mark_done(&cut_off);
         true
     }
 
     /// Whether no step was done, nor cut off, as such a step may have been carried out.
     fn has_changed_nothing(&self) -> bool {
-        self.done.is_empty() && self.cut_off.is_none()
+        self.done.is_empty() && self.interrupted_step.is_none()
     }
 
     /// Ends a run that cannot go on after a look at the world: as at `step`, unless another one was cut off before that look.
@@ -337,25 +342,25 @@ impl<'a> Run<'a> {
         error: String,
         effect: StepEffect,
     ) -> Outcome {
-        match self.cut_off.take() {
+        match self.interrupted_step.take() {
             // Its file stays, as the entry may be there.
             Some((Step::RegisterVersion { .. }, _)) if !matches!(self.goal, Goal::Upgrade(_)) => {
-                self.failed(None, error, StepEffect::None).await
+                self.fail(None, error, StepEffect::None).await
             }
-            Some((cut_off, _)) => self.failed(Some(cut_off), error, StepEffect::Unknown).await,
-            None => self.failed(step, error, effect).await,
+            Some((cut_off, _)) => self.fail(Some(cut_off), error, StepEffect::Unknown).await,
+            None => self.fail(step, error, effect).await,
         }
     }
 
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
-    async fn wait_for_active(&mut self) {
+    async fn wait_for_failover(&mut self) {
         let started = Instant::now();
-        while self.has_other_nodes() && started.elapsed() < LONGEST_WAIT && self.lost().is_none() {
-            match self.look().await {
-                Ok(seen) if seen.is_between_leaders() => {}
+        while self.has_other_nodes() && started.elapsed() < FAILOVER_TIMEOUT && self.lock_lost().is_none() {
+            match self.observe_with_retry().await {
+                Ok(seen) if seen.is_failing_over() => {}
                 Ok(_) | Err(_) => return,
             }
-            tokio::time::sleep(LOOK_AGAIN).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 
@@ -363,31 +368,32 @@ impl<'a> Run<'a> {
     /// one did not, and a failover starts what a reload would have started.
     fn is_planned(&mut self, step: &Step) -> bool {
         let may_pass = |step: &Step| match self.goal {
-            Goal::Upgrade(_) | Goal::Deregister(_) | Goal::Collect(_) => {
-                !matches!(step, Step::MountCanary { .. } | Step::TryCanary { .. } | Step::TryMount { .. })
-            }
+            Goal::Upgrade(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => !matches!(
+                step,
+                Step::MountCanary { .. } | Step::VerifyCanary { .. } | Step::SmokeTestMount { .. }
+            ),
             Goal::Register(_) | Goal::Reload(_) => {
                 matches!(step, Step::Write { .. } | Step::ReloadMount { .. })
             }
         };
-        let at = self.left.iter().position(|planned| same(planned, step));
-        if let Some(at) = at.filter(|at| self.left.iter().take(*at).all(may_pass)) {
-            self.left.drain(..at);
+        let at = self.remaining.iter().position(|planned| is_same_step(planned, step));
+        if let Some(at) = at.filter(|at| self.remaining.iter().take(*at).all(may_pass)) {
+            self.remaining.drain(..at);
             return true;
         }
         // A node that has come, or come back empty, gets what the others have got.
         if let (Step::PlaceBinary { .. }, Goal::Upgrade(_)) = (step, self.goal)
             && !self.done.is_empty()
         {
-            self.left.push_front(step.clone());
-            self.of += 1;
+            self.remaining.push_front(step.clone());
+            self.total_steps += 1;
             return true;
         }
         false
     }
 
     /// A mount that this run made and that is not as it should be is removed again: nobody uses it yet.
-    async fn unplanned(mut self, found: Step) -> Outcome {
+    async fn stop_at_unplanned_step(mut self, found: Step) -> Outcome {
         let fresh = match self.done.last() {
             Some(Step::EnableMount { path, .. }) => Some(path.clone()),
             _ => None,
@@ -396,48 +402,53 @@ impl<'a> Run<'a> {
             let error = format!("{path} does not run what was mounted there");
             let last = self.done.pop();
             let removed = self.world.client.send(&Disable { path: path.to_string() }).await;
-            let mut left = effect::of_all(&self.done, &[]);
+            let mut left = effect::describe_effects(&self.done, &[]);
             if let Err(cause) = removed {
-                left.push(format!("{path} is mounted and could not be removed ({})", chain(&cause)));
+                left.push(format!("{path} is mounted and could not be removed ({})", error_chain(&cause)));
             }
-            return outcome::failed(self.done, last, error, left);
+            return outcome::failed_or_manual_intervention(self.done, last, error, left);
         }
         let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.done.is_empty();
         match &found {
             _ if undoes => {
                 let error = format!("something changed in between: the next step would be: {found}");
                 let last = self.done.last().cloned();
-                self.failed(last, error, StepEffect::Applied).await
+                self.fail(last, error, StepEffect::Applied).await
             }
             // The mounts run what they should; only their configuration needs another plan.
-            Step::Write { .. } => self.changed(found),
-            _ if self.switched.is_empty() => self.changed(found),
+            Step::Write { .. } => self.stop_plan_changed(found),
+            _ if self.switched.is_empty() => self.stop_plan_changed(found),
             _ => {
                 let error = format!("after the switch the next step would be: {found}");
                 let last = self.done.last().cloned();
-                self.failed(last, error, StepEffect::Applied).await
+                self.fail(last, error, StepEffect::Applied).await
             }
         }
     }
 
-    fn changed(mut self, found: Step) -> Outcome {
-        let left = effect::of_all(&self.done, &[]);
-        Outcome::Changed { done: self.done, expected: self.left.pop_front(), found, left }
+    fn stop_plan_changed(mut self, found: Step) -> Outcome {
+        let left = effect::describe_effects(&self.done, &[]);
+        Outcome::PlanChanged {
+            done: self.done,
+            expected: self.remaining.pop_front(),
+            found,
+            remaining_effects: left,
+        }
     }
 
     /// A wait is not given up while a run is amid something, or may be: what was cut off may have been carried out.
-    fn must_settle(&self) -> bool {
-        self.is_amid() || self.cut_off.is_some()
+    fn must_not_interrupt(&self) -> bool {
+        self.in_critical_section() || self.interrupted_step.is_some()
     }
 
     /// Between a switch and its reload the next failover would start what was never proven; and a canary that is left
     /// behind is one more mount.
-    fn is_amid(&self) -> bool {
+    fn in_critical_section(&self) -> bool {
         let canary = matches!(
-            self.left.front(),
+            self.remaining.front(),
             Some(
                 Step::MountCanary { .. }
-                    | Step::TryCanary { .. }
+                    | Step::VerifyCanary { .. }
                     | Step::RemoveCanary { .. }
                     | Step::DeregisterVersion { .. }
             )
@@ -446,40 +457,50 @@ impl<'a> Run<'a> {
         // The mounts of one plugin are reloaded one after the other, and the last of them ends it.
         let is_switch = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
         let is_reload = |step: &Step| matches!(step, Step::ReloadMount { .. });
-        let half = self.done.iter().any(is_switch) && self.left.iter().any(is_reload);
+        let half = self.done.iter().any(is_switch) && self.remaining.iter().any(is_reload);
         canary || half || self.done.last().is_some_and(is_switch)
     }
 
-    async fn do_step(&mut self, step: &Step) -> Result<(), StepError> {
+    async fn run_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
         if self.refused_since.is_none() {
-            (self.listener)(&Event::StepStarted { number, of: self.of, step: step.clone() });
+            (self.listener)(&Event::StepStarted {
+                number,
+                total_steps: self.total_steps,
+                step: step.clone(),
+            });
         }
-        self.nodes_are_known &= !step.is_of_nodes();
+        self.nodes_are_fresh &= !step.affects_nodes();
         // Noted before it is done: a call that was cut off may have been carried out.
-        let switched = Switched::by(step, &self.mounts_of_a_pin(step));
+        let switched = VersionSwitch::from_step(step, &self.mounts_of_pin(step));
         if let Some(switched) = switched {
-            self.switched.retain(|known| !known.is_of(&switched));
+            self.switched.retain(|known| !known.is_same_subject(&switched));
             self.switched.push(switched);
         }
-        let acted = self.act(step).await;
-        self.nodes_are_known &= acted.is_ok();
-        self.leases.extend(acted.as_ref().err().and_then(StepError::lease_left).map(str::to_owned));
+        let acted = self.execute_step(step).await;
+        self.nodes_are_fresh &= acted.is_ok();
+        self.unrevoked_leases
+            .extend(acted.as_ref().err().and_then(StepError::unrevoked_lease).map(str::to_owned));
         let warnings = acted?;
-        self.count_as_done(step);
-        (self.listener)(&Event::StepDone { number, of: self.of, step: step.clone(), warnings });
+        self.mark_done(step);
+        (self.listener)(&Event::StepDone {
+            number,
+            total_steps: self.total_steps,
+            step: step.clone(),
+            warnings,
+        });
         Ok(())
     }
 
-    fn count_as_done(&mut self, step: &Step) {
+    fn mark_done(&mut self, step: &Step) {
         self.refused_since = None;
-        self.left.pop_front();
-        self.this_run = std::mem::take(&mut self.this_run).with(step);
+        self.remaining.pop_front();
+        self.this_run = std::mem::take(&mut self.this_run).with_step(step);
         self.done.push(step.clone());
     }
 
-    fn mounts_of_a_pin(&self, step: &Step) -> Vec<MountPath> {
-        match (step, &self.seen) {
+    fn mounts_of_pin(&self, step: &Step) -> Vec<MountPath> {
+        match (step, &self.last_observed) {
             (Step::SetPin { kind, name, .. }, Some(seen)) => {
                 seen.mounts_of(*kind, name).map(|(path, _)| path).collect()
             }
@@ -487,69 +508,69 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn tell_what_reads_back_differently(&mut self, observed: &Observed) {
+    fn report_read_back_mismatch(&mut self, observed: &Observed) {
         let Some(Step::Write { path, .. }) = self.done.last() else { return };
         let Some(write) = observed.writes.iter().find(|write| write.path == *path) else { return };
         let differs = write.fields.iter().filter(|(_, field)| **field == Comparison::Differs);
         let fields: Vec<String> = differs.map(|(name, _)| name.clone()).collect();
         if !fields.is_empty() {
-            (self.listener)(&Event::ReadsBackDifferently { path: path.clone(), fields });
+            (self.listener)(&Event::ReadBackMismatch { path: path.clone(), fields });
         }
     }
 
     /// Ends a run that cannot go on: what people use runs what it ran before, or is named. `effect` is that of `step`.
-    async fn failed(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
-        if let Some(lost) = self.lost() {
+    async fn fail(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
+        if let Some(lost) = self.lock_lost() {
             return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
         }
-        self.wait_for_active().await;
-        if self.is_restarting(step.as_ref()) {
-            return self.stop_restarting(step, error, effect).await;
+        self.wait_for_failover().await;
+        if self.is_restarting_standbys(step.as_ref()) {
+            return self.stop_at_standby_restart(step, error, effect).await;
         }
         if let Goal::Upgrade(_) = self.goal {
             return self.undo(step, error, effect).await;
         }
         if let Some(Step::RegisterVersion { .. }) = &step {
-            return self.nothing_registered(step, error).await;
+            return self.fail_without_registration(step, error).await;
         }
-        let uncertain = self.uncertain(step.as_ref(), effect).await;
-        let mounts = moved(&self.switched);
-        let mut left = effect::of_all(&self.done, &mounts);
-        left.extend(uncertain.filter(|_| !effect::is_of(step.as_ref(), &mounts)));
+        let uncertain = self.describe_uncertain_step(step.as_ref(), effect).await;
+        let mounts = switched_mounts(&self.switched);
+        let mut left = effect::describe_effects(&self.done, &mounts);
+        left.extend(uncertain.filter(|_| !effect::affects_mounts(step.as_ref(), &mounts)));
         if self.switched.is_empty() {
-            return outcome::failed(self.done, step, error, left);
+            return outcome::failed_or_manual_intervention(self.done, step, error, left);
         }
-        let (undo, done) = (self.undoing(), self.done);
-        (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
+        let (undo, done) = (self.undo_context(), self.done);
+        (self.listener)(&Event::RollingBack { mounts: mounts.clone(), cause: error.clone() });
         match undo.switch_back(&self.switched).await {
             Ok(()) if left.is_empty() => Outcome::RolledBack { done, step, error, mounts },
             Ok(()) => {
                 left.extend(mounts.iter().map(|path| format!("{path} runs the version before again")));
-                Outcome::NeedsPerson { done, step, error, left }
+                Outcome::ManualIntervention { done, step, error, remaining_effects: left }
             }
             Err(stuck) => {
                 left.extend(stuck);
-                Outcome::NeedsPerson { done, step, error, left }
+                Outcome::ManualIntervention { done, step, error, remaining_effects: left }
             }
         }
     }
 
     /// What the step that failed may have changed.
-    async fn uncertain(&self, step: Option<&Step>, effect: StepEffect) -> Option<String> {
+    async fn describe_uncertain_step(&self, step: Option<&Step>, effect: StepEffect) -> Option<String> {
         let step = step.filter(|step| effect != StepEffect::Applied && self.done.last() != Some(step))?;
         match (step, effect) {
             // It is told, and what runs then is not known.
-            (Step::ReloadMount { .. }, _) => effect::uncertain(step),
+            (Step::ReloadMount { .. }, _) => effect::describe_uncertain(step),
             // Nobody runs what was only placed or registered.
             (Step::PlaceBinary { .. } | Step::RegisterVersion { .. }, _) => None,
             (_, StepEffect::None | StepEffect::Applied) => None,
             (Step::EnableMount { path, .. }, StepEffect::Unknown) => {
-                match self.undoing().is_gone(path).await {
+                match self.undo_context().is_gone(path).await {
                     true => None,
-                    false => effect::uncertain(step),
+                    false => effect::describe_uncertain(step),
                 }
             }
-            (step, StepEffect::Unknown) => effect::uncertain(step),
+            (step, StepEffect::Unknown) => effect::describe_uncertain(step),
         }
     }
 
@@ -558,66 +579,67 @@ impl<'a> Run<'a> {
     async fn stop_without_undo(self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
         let mut left = Vec::new();
         for done in &self.done {
-            left.extend(effect::of(done).or_else(|| effect::of_unused(done)));
+            left.extend(effect::describe_effect(done).or_else(|| effect::describe_unused_effect(done)));
         }
-        for (path, from) in self.switched.iter().flat_map(Switched::mounts) {
+        for (path, from) in self.switched.iter().flat_map(VersionSwitch::mounts) {
             let from = if from.is_empty() { "no version" } else { from };
             left.push(format!("{path} was moved from {from}, and runs what it ran until it is reloaded"));
         }
         let attempted =
             step.as_ref().filter(|step| effect != StepEffect::None && self.done.last() != Some(step));
-        left.extend(attempted.and_then(effect::uncertain));
+        left.extend(attempted.and_then(effect::describe_uncertain));
         if !left.is_empty() {
             left.push(
                 "Run the same command again when nobody else changes plugins: it goes on, or undoes this."
                     .to_owned(),
             );
         }
-        outcome::failed(self.done, step, error, left)
+        outcome::failed_or_manual_intervention(self.done, step, error, left)
     }
 
-    fn undoing(&self) -> Undo<'a> {
-        let failover = self.seen.as_ref().map_or(Failover::Impossible, Failover::of);
-        Undo { client: self.world.client.clone(), failover, held: self.held }
+    fn undo_context(&self) -> UndoContext<'a> {
+        let failover = self.last_observed.as_ref().map_or(Failover::Impossible, Failover::of);
+        UndoContext { client: self.world.client.clone(), failover, held: self.lock }
     }
 
     /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.
     async fn undo(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
-        let undo = self.undoing();
+        let undo = self.undo_context();
         // A reload of what was not moved cannot be undone: the binary of its version is another one now.
-        let mounts = moved(&self.switched);
-        let mut stays = effect::reloads(&self.done, &mounts);
+        let mounts = switched_mounts(&self.switched);
+        let mut stays = effect::describe_reloads(&self.done, &mounts);
         stays.extend(
-            self.uncertain(step.as_ref(), effect)
+            self.describe_uncertain_step(step.as_ref(), effect)
                 .await
                 .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
         );
-        let leases: Vec<String> = self.leases.iter().map(|lease| how_to_revoke(lease)).collect();
+        let leases: Vec<String> = self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)).collect();
         let mut attempted = self.done.clone();
         attempted.extend(step.clone().filter(|step| self.done.last() != Some(step)));
         if !mounts.is_empty() {
-            (self.listener)(&Event::RollingBack { mounts: mounts.clone(), because: error.clone() });
+            (self.listener)(&Event::RollingBack { mounts: mounts.clone(), cause: error.clone() });
             if let Err(left) = undo.switch_back(&self.switched).await {
                 let left = left.into_iter().chain(leases).collect();
-                return Outcome::NeedsPerson { done: self.done, step, error, left };
+                return Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left };
             }
             if let Some(needed) = self.needed_by_standbys().await {
-                attempted.retain(|step| !self.is_of_version(step));
+                attempted.retain(|step| !self.installs_target_version(step));
                 stays.push(needed);
             }
         }
-        let cleared = undo.clear(self.world, &attempted, self.listener).await.err().unwrap_or_default();
+        let cleared =
+            undo.remove_created(self.world, &attempted, self.listener).await.err().unwrap_or_default();
         let (left, done): (Vec<String>, _) =
             (cleared.into_iter().chain(stays).chain(leases).collect(), self.done);
         match (left.is_empty(), mounts.is_empty()) {
-            (false, _) => Outcome::NeedsPerson { done, step, error, left },
+            (false, _) => Outcome::ManualIntervention { done, step, error, remaining_effects: left },
             (true, true) => Outcome::Failed { done, step, error },
             (true, false) => Outcome::RolledBack { done, step, error, mounts },
         }
     }
 
     /// Whether a step brings the version that mounts were moved to: its file, or its entry under the plugin's own name.
-    fn is_of_version(&self, step: &Step) -> bool {
+    fn installs_target_version(&self, step: &Step) -> bool {
         match (step, self.goal) {
             (Step::PlaceBinary { .. }, _) => true,
             (Step::RegisterVersion { name, .. }, Goal::Upgrade(upgrade)) => name == upgrade.name(),
@@ -626,16 +648,16 @@ impl<'a> Run<'a> {
     }
 
     /// A binary that the server refuses to know must not keep its file name from the right one.
-    async fn nothing_registered(mut self, step: Option<Step>, error: String) -> Outcome {
+    async fn fail_without_registration(mut self, step: Option<Step>, error: String) -> Outcome {
         if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(site)) =
-            (self.done.last(), &self.world.site)
+            (self.done.last(), &self.world.deployment)
         {
-            if let Err(cause) = site.take_away(file, nodes).await {
+            if let Err(cause) = site.remove(file, nodes).await {
                 let left = vec![format!(
                     "{file} is in the plugin directory and is not registered ({})",
-                    chain(&cause)
+                    error_chain(&cause)
                 )];
-                return Outcome::NeedsPerson { done: self.done, step, error, left };
+                return Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left };
             }
             self.done.pop();
         }
@@ -644,7 +666,7 @@ impl<'a> Run<'a> {
 }
 
 /// Whether a planned step is the one that is due. A node that has gone needs no file.
-fn same(planned: &Step, due: &Step) -> bool {
+fn is_same_step(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
         (
             Step::PlaceBinary { file: planned, sha256: planned_sha256, .. },
@@ -655,7 +677,7 @@ fn same(planned: &Step, due: &Step) -> bool {
 }
 
 /// An error with its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -43,7 +43,7 @@ pub enum Format {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Elf {
     /// What it runs on.
-    pub machine: Machine,
+    pub architecture: Architecture,
     /// What it needs to be started.
     pub linkage: Linkage,
 }
@@ -51,7 +51,7 @@ pub struct Elf {
 /// A processor architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Machine {
+pub enum Architecture {
     /// amd64.
     X86_64,
     /// arm64.
@@ -80,24 +80,24 @@ pub enum Linkage {
 /// What became of starting it as Vault would.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Probed {
+pub enum ProbeOutcome {
     /// It is a plugin.
-    Ran(Probe),
+    Ran(ProbedPlugin),
     /// It was started and is no plugin, or does not work.
     Failed {
         /// What it said.
-        said: String,
+        output: String,
     },
     /// It was not started.
     NotRun {
         /// Why not.
-        why: String,
+        reason: String,
     },
 }
 
 /// What a plugin says of itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Probe {
+pub struct ProbedPlugin {
     /// As reported, with or without a `v`; `None` when it reports none.
     pub version: Option<String>,
     /// `None` when it does not tell before it is configured.
@@ -118,7 +118,7 @@ pub struct BinaryError {
 }
 
 /// Bytes read at once.
-const CHUNK: usize = 256 * 1024;
+const CHUNK_SIZE: usize = 256 * 1024;
 
 impl Binary {
     /// Reads the whole file; `progress` is called with bytes done and bytes in all. Blocks.
@@ -130,7 +130,7 @@ impl Binary {
             return Err(failed(io::Error::other("it is not a regular file")));
         }
         let (mut hasher, mut size) = (Sha256::new(), 0);
-        let mut chunk = vec![0; CHUNK];
+        let mut chunk = vec![0; CHUNK_SIZE];
         loop {
             let read = file.read(&mut chunk).map_err(failed)?;
             if read == 0 {
@@ -145,7 +145,7 @@ impl Binary {
             size,
             sha256: hex(&hasher.finalize()),
             executable: metadata.permissions().mode() & 0o100 != 0,
-            format: format(&ReadCache::new(file)),
+            format: detect_format(&ReadCache::new(file)),
         })
     }
 
@@ -153,11 +153,11 @@ impl Binary {
     ///
     /// # Errors
     /// [`Refusal::NotExecutable`], [`Refusal::WrongArchitecture`] or [`Refusal::NoExecutePermission`].
-    pub fn fit_for(&self, site: Machine) -> Result<(), Refusal> {
+    pub fn check_runs_on(&self, site: Architecture) -> Result<(), Refusal> {
         let path = self.path.clone();
         let Format::Elf(elf) = &self.format else { return Err(Refusal::NotExecutable { path }) };
-        if elf.machine != site {
-            return Err(Refusal::WrongArchitecture { path, binary: elf.machine, site });
+        if elf.architecture != site {
+            return Err(Refusal::WrongArchitecture { path, binary: elf.architecture, site });
         }
         if self.executable { Ok(()) } else { Err(Refusal::NoExecutePermission { path }) }
     }
@@ -166,7 +166,7 @@ impl Binary {
 impl Format {
     /// Reads no more of a file than says it.
     pub(crate) fn read(path: &Path) -> io::Result<Self> {
-        Ok(format(&ReadCache::new(File::open(path)?)))
+        Ok(detect_format(&ReadCache::new(File::open(path)?)))
     }
 
     /// What an executable needs to be started.
@@ -178,9 +178,9 @@ impl Format {
     }
 }
 
-impl Machine {
+impl Architecture {
     /// What this process runs on.
-    pub fn of_this_process() -> Self {
+    pub fn host() -> Self {
         match std::env::consts::ARCH {
             "x86_64" => Self::X86_64,
             "aarch64" => Self::Aarch64,
@@ -191,7 +191,7 @@ impl Machine {
     }
 }
 
-impl std::fmt::Display for Machine {
+impl std::fmt::Display for Architecture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::X86_64 => f.write_str("amd64"),
@@ -204,9 +204,9 @@ impl std::fmt::Display for Machine {
 }
 
 /// The sha256 of all that is left of a file.
-pub(crate) fn hash(from: &mut impl Read) -> io::Result<String> {
+pub(crate) fn sha256_of_reader(from: &mut impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = vec![0; CHUNK_SIZE];
     loop {
         match from.read(&mut chunk)? {
             0 => return Ok(hex(&hasher.finalize())),
@@ -223,10 +223,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-pub(crate) fn format<'data>(content: impl ReadRef<'data>) -> Format {
+pub(crate) fn detect_format<'data>(content: impl ReadRef<'data>) -> Format {
     let elf = match content.read_bytes_at(0, 5) {
-        Ok(b"\x7fELF\x01") => elf::<FileHeader32<_>>(content),
-        Ok(b"\x7fELF\x02") => elf::<FileHeader64<_>>(content),
+        Ok(b"\x7fELF\x01") => parse_elf::<FileHeader32<_>>(content),
+        Ok(b"\x7fELF\x02") => parse_elf::<FileHeader64<_>>(content),
         _ => None,
     };
     elf.map_or(Format::Other, Format::Elf)
@@ -234,11 +234,11 @@ pub(crate) fn format<'data>(content: impl ReadRef<'data>) -> Format {
 
 /// What the first bytes of a file tell of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
+pub(crate) enum FilePrefix {
     /// A Linux executable.
     Elf {
         /// What it runs on.
-        machine: Machine,
+        architecture: Architecture,
         /// The dynamic linker that it names, as far as that is among these bytes.
         interpreter: Option<PathBuf>,
     },
@@ -249,34 +249,37 @@ pub(crate) enum Start {
 }
 
 /// The beginning of a file is enough for most of what its whole would tell.
-pub(crate) fn start(bytes: &[u8]) -> Start {
-    match format(bytes) {
-        Format::Elf(Elf { machine, linkage }) => {
+pub(crate) fn parse_prefix(bytes: &[u8]) -> FilePrefix {
+    match detect_format(bytes) {
+        Format::Elf(Elf { architecture: machine, linkage }) => {
             let interpreter = match linkage {
                 Linkage::Dynamic { interpreter } => Some(interpreter),
                 Linkage::Static => None,
             };
-            Start::Elf { machine, interpreter }
+            FilePrefix::Elf { architecture: machine, interpreter }
         }
         Format::Other if bytes.starts_with(b"\x7fELF") => {
-            machine_of_header(bytes).map_or(Start::Other, |machine| Start::Elf { machine, interpreter: None })
+            architecture_from_header(bytes).map_or(FilePrefix::Other, |machine| FilePrefix::Elf {
+                architecture: machine,
+                interpreter: None,
+            })
         }
-        Format::Other if bytes.starts_with(b"#!") => Start::Script,
-        Format::Other => Start::Other,
+        Format::Other if bytes.starts_with(b"#!") => FilePrefix::Script,
+        Format::Other => FilePrefix::Other,
     }
 }
 
-fn machine_of_header(bytes: &[u8]) -> Option<Machine> {
+fn architecture_from_header(bytes: &[u8]) -> Option<Architecture> {
     let endian = object::Endianness::Little;
     let number = match bytes.get(4)? {
         1 => FileHeader32::<object::Endianness>::parse(bytes).ok()?.e_machine(endian),
         2 => FileHeader64::<object::Endianness>::parse(bytes).ok()?.e_machine(endian),
         _ => return None,
     };
-    Some(machine(number))
+    Some(architecture_from_elf(number))
 }
 
-fn elf<'data, H: FileHeader<Endian = object::Endianness>>(content: impl ReadRef<'data>) -> Option<Elf> {
+fn parse_elf<'data, H: FileHeader<Endian = object::Endianness>>(content: impl ReadRef<'data>) -> Option<Elf> {
     let header = H::parse(content).ok()?;
     let endian = header.endian().ok()?;
     let interpreter = header
@@ -292,16 +295,16 @@ fn elf<'data, H: FileHeader<Endian = object::Endianness>>(content: impl ReadRef<
             Linkage::Dynamic { interpreter: PathBuf::from(text.trim_end_matches('\0')) }
         }
     };
-    Some(Elf { machine: machine(header.e_machine(endian)), linkage })
+    Some(Elf { architecture: architecture_from_elf(header.e_machine(endian)), linkage })
 }
 
-fn machine(number: object::elf::Machine) -> Machine {
+fn architecture_from_elf(number: object::elf::Machine) -> Architecture {
     match number {
-        EM_X86_64 => Machine::X86_64,
-        EM_AARCH64 => Machine::Aarch64,
-        EM_ARM => Machine::Arm,
-        EM_386 => Machine::X86,
-        other => Machine::Other(other.0),
+        EM_X86_64 => Architecture::X86_64,
+        EM_AARCH64 => Architecture::Aarch64,
+        EM_ARM => Architecture::Arm,
+        EM_386 => Architecture::X86,
+        other => Architecture::Other(other.0),
     }
 }
 
@@ -316,7 +319,7 @@ mod tests {
         let binary = Binary::read(&path, &mut |done, total| seen = (done, total)).expect("readable");
         assert!(binary.executable);
         let Format::Elf(elf) = binary.format else { panic!("not ELF") };
-        assert_eq!(elf.machine, Machine::of_this_process());
+        assert_eq!(elf.architecture, Architecture::host());
         assert_eq!(seen, (binary.size, binary.size));
     }
 
@@ -324,20 +327,22 @@ mod tests {
     fn the_first_bytes_tell_what_a_file_is() {
         let path = std::env::current_exe().expect("a path");
         let content = std::fs::read(path).expect("readable");
-        let Start::Elf { machine, interpreter: _ } = start(&content[..4096]) else { panic!("not ELF") };
-        assert_eq!(machine, Machine::of_this_process());
-        let bare = Start::Elf { machine: Machine::of_this_process(), interpreter: None };
-        assert_eq!(start(&content[..64]), bare, "its segments are further on");
-        assert_eq!(start(b"#!/bin/sh\n"), Start::Script);
+        let FilePrefix::Elf { architecture: machine, interpreter: _ } = parse_prefix(&content[..4096]) else {
+            panic!("not ELF")
+        };
+        assert_eq!(machine, Architecture::host());
+        let bare = FilePrefix::Elf { architecture: Architecture::host(), interpreter: None };
+        assert_eq!(parse_prefix(&content[..64]), bare, "its segments are further on");
+        assert_eq!(parse_prefix(b"#!/bin/sh\n"), FilePrefix::Script);
         for other in [b"<html>".as_slice(), b"", b"\x7fELF\x02cut off", b"\x7fELF\x09"] {
-            assert_eq!(start(other), Start::Other);
+            assert_eq!(parse_prefix(other), FilePrefix::Other);
         }
     }
 
     #[test]
     fn what_is_no_executable_is_told() {
         for content in [b"#!/bin/sh\n".as_slice(), b"\x7fELF\x02cut off", b""] {
-            assert_eq!(format(content), Format::Other);
+            assert_eq!(detect_format(content), Format::Other);
         }
     }
 

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::binary::hex_sha256;
-use crate::goal::Wanted;
+use crate::goal::DesiredValue;
 
 /// How a wanted field stands to what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -15,7 +15,7 @@ pub enum Comparison {
     /// Something else.
     Differs,
     /// The server does not show it, not even as a hash.
-    CannotBeRead,
+    Unreadable,
 }
 
 /// Compares one field with what a path returned.
@@ -23,67 +23,70 @@ pub enum Comparison {
 /// Servers show what was meant, not what was typed: `1h` comes back as `3600`, `a,b` as a list, `"5"` as a number. A secret that is
 /// shown as `<field>_sha256` is compared by its hash: of the text alone in hexadecimal, or salted as `sha256:SALT:DIGEST`, where the
 /// digest is that of the salt's bytes and the text.
-pub(crate) fn compare(field: &str, wanted: &Wanted, shown: &Map<String, Value>) -> Comparison {
+pub(crate) fn compare(field: &str, wanted: &DesiredValue, shown: &Map<String, Value>) -> Comparison {
     let value = wanted.value();
     match shown.get(field) {
         Some(there) if !is_masked(there) => {
-            if same(&value, there) {
+            if is_equivalent(&value, there) {
                 Comparison::Equal
             } else {
                 Comparison::Differs
             }
         }
-        _ => by_hash(field, &value, shown),
+        _ => compare_hash(field, &value, shown),
     }
 }
 
-fn by_hash(field: &str, wanted: &Value, shown: &Map<String, Value>) -> Comparison {
+fn compare_hash(field: &str, wanted: &Value, shown: &Map<String, Value>) -> Comparison {
     let hash = shown.get(&format!("{field}_sha256")).and_then(Value::as_str);
-    match (hash.filter(|hash| !hash.is_empty()), text(wanted)) {
-        (Some(hash), Some(text)) => match is_hash_of(hash, text.as_bytes()) {
+    match (hash.filter(|hash| !hash.is_empty()), scalar_text(wanted)) {
+        (Some(hash), Some(text)) => match matches_hash(hash, text.as_bytes()) {
             Some(true) => Comparison::Equal,
             Some(false) => Comparison::Differs,
-            None => Comparison::CannotBeRead,
+            None => Comparison::Unreadable,
         },
-        _ => Comparison::CannotBeRead,
+        _ => Comparison::Unreadable,
     }
 }
 
 /// Whether `hash` is that of `text`; `None` if it has another form.
-fn is_hash_of(hash: &str, text: &[u8]) -> Option<bool> {
+fn matches_hash(hash: &str, text: &[u8]) -> Option<bool> {
     let (salt, digest) = match hash.split(':').collect::<Vec<_>>()[..] {
         [digest] => (Vec::new(), digest),
-        ["sha256", salt, digest] => (from_hex(salt)?, digest),
+        ["sha256", salt, digest] => (decode_hex(salt)?, digest),
         _ => return None,
     };
     Some(digest.eq_ignore_ascii_case(&hex_sha256(&[&salt, text].concat())))
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let bytes = text.as_bytes().chunks(2);
     bytes.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-fn same(wanted: &Value, there: &Value) -> bool {
+fn is_equivalent(wanted: &Value, there: &Value) -> bool {
     if wanted == there {
         return true;
     }
     match (wanted, there) {
         (Value::Array(wanted), Value::Array(there)) => {
-            wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| same(wanted, there))
+            wanted.len() == there.len()
+                && wanted.iter().zip(there).all(|(wanted, there)| is_equivalent(wanted, there))
         }
         (Value::Object(wanted), Value::Object(there)) => {
             wanted.len() == there.len()
-                && wanted.iter().all(|(key, wanted)| there.get(key).is_some_and(|there| same(wanted, there)))
+                && wanted
+                    .iter()
+                    .all(|(key, wanted)| there.get(key).is_some_and(|there| is_equivalent(wanted, there)))
         }
         (Value::String(listed), Value::Array(list)) | (Value::Array(list), Value::String(listed)) => {
             let parts: Vec<&str> = listed.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
             parts.len() == list.len()
-                && parts.iter().zip(list).all(|(part, there)| text(there).as_deref() == Some(*part))
+                && parts.iter().zip(list).all(|(part, there)| scalar_text(there).as_deref() == Some(*part))
         }
         (Value::Null, Value::Array(list)) | (Value::Array(list), Value::Null) => list.is_empty(),
         (Value::Array(_) | Value::Object(_), _) | (_, Value::Array(_) | Value::Object(_)) => false,
-        _ => text(wanted) == text(there) || same_duration(wanted, there),
+        _ => scalar_text(wanted) == scalar_text(there) || same_duration(wanted, there),
     }
 }
 
@@ -92,7 +95,7 @@ fn same(wanted: &Value, there: &Value) -> bool {
 fn same_duration(wanted: &Value, there: &Value) -> bool {
     let both_text = wanted.is_string() && there.is_string();
     let comparable = !both_text || (has_unit(wanted) && has_unit(there));
-    comparable && milliseconds(wanted).is_some_and(|wanted| Some(wanted) == milliseconds(there))
+    comparable && duration_millis(wanted).is_some_and(|wanted| Some(wanted) == duration_millis(there))
 }
 
 fn has_unit(value: &Value) -> bool {
@@ -100,8 +103,8 @@ fn has_unit(value: &Value) -> bool {
 }
 
 /// A number means seconds; a text is Go's form (`1h30m`, `1.5h`) or, as Vault allows too, whole days (`1d`).
-fn milliseconds(value: &Value) -> Option<u64> {
-    let text = text(value)?;
+fn duration_millis(value: &Value) -> Option<u64> {
+    let text = scalar_text(value)?;
     if let Ok(seconds) = text.parse::<u64>() {
         return seconds.checked_mul(1000);
     }
@@ -128,7 +131,7 @@ fn milliseconds(value: &Value) -> Option<u64> {
 }
 
 /// A scalar as text: `5`, `"5"`; `true`, `"true"`.
-fn text(value: &Value) -> Option<String> {
+fn scalar_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -147,14 +150,14 @@ fn is_masked(value: &Value) -> bool {
 mod tests {
     use super::*;
     use serde_json::json;
-    use vault_api::Secret;
+    use vault_api::SecretString;
 
     #[track_caller]
     fn check(wanted: Value, there: Value, expected: Comparison) {
         let shown = json!({ "f": there });
         let shown = shown.as_object().expect("an object");
         assert_eq!(
-            compare("f", &Wanted::Plain(wanted.clone()), shown),
+            compare("f", &DesiredValue::Plain(wanted.clone()), shown),
             expected,
             "{wanted} against {shown:?}"
         );
@@ -204,10 +207,10 @@ mod tests {
     fn a_secret_is_compared_by_its_hash() {
         let shown = json!({ "api_key_sha256": hex_sha256(b"hunter2") });
         let shown = shown.as_object().expect("an object");
-        let wanted = |text: &str| Wanted::Secret(Secret::new(text));
+        let wanted = |text: &str| DesiredValue::Secret(SecretString::new(text));
         assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);
         assert_eq!(compare("api_key", &wanted("hunter3"), shown), Comparison::Differs);
-        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::CannotBeRead);
+        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::Unreadable);
     }
 
     #[test]
@@ -216,14 +219,14 @@ mod tests {
         let shown =
             json!({ "api_key_sha256": format!("sha256:01ff:{digest}"), "other_sha256": "argon2:01ff:00" });
         let shown = shown.as_object().expect("an object");
-        let wanted = |text: &str| Wanted::Secret(Secret::new(text));
+        let wanted = |text: &str| DesiredValue::Secret(SecretString::new(text));
         assert_eq!(compare("api_key", &wanted("hunter2"), shown), Comparison::Equal);
         assert_eq!(compare("api_key", &wanted("hunter3"), shown), Comparison::Differs);
-        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::CannotBeRead);
+        assert_eq!(compare("other", &wanted("hunter2"), shown), Comparison::Unreadable);
     }
 
     #[test]
     fn stars_cannot_be_compared() {
-        check(json!("hunter2"), json!("*****"), Comparison::CannotBeRead);
+        check(json!("hunter2"), json!("*****"), Comparison::Unreadable);
     }
 }

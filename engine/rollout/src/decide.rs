@@ -12,20 +12,21 @@ use std::fmt;
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::binary::Probed;
+use crate::binary::ProbeOutcome;
 use crate::compare::Comparison;
 use crate::goal::{
-    Goal, MountGoal, MountPath, Plugin, Register, Reload, ReloadTarget, Rewrite, Target, WriteGoal,
+    DesiredMount, DesiredWrite, Goal, MountPath, Plugin, RegisterGoal, ReloadGoal, ReloadTarget,
+    RewritePolicy, Target,
 };
-use crate::observed::site::{Holder, HolderEvidence, NodeName, PluginFile, Presence};
-use crate::observed::{MountObserved, Observed, ReadBack};
+use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
+use crate::observed::{MountObserved, Observed, ReadState};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 
-pub(crate) use nodes::unsettled;
-pub(crate) use permission::paths as permission_paths;
-pub(crate) use upgrade::half_switched;
-pub use upgrade::version_before;
+pub(crate) use nodes::failover_blocker;
+pub(crate) use permission::capability_paths as permission_paths;
+pub use upgrade::rollback_version;
+pub(crate) use upgrade::unreloaded_mounts;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,25 +51,25 @@ pub enum WaitingOn {
     ActiveNode,
     /// Somebody who may be changing plugins: it shows within seconds whether that is still so.
     #[error("waiting to see whether {holder} is still changing plugins here")]
-    Holder {
+    Lock {
         /// Who.
         holder: String,
     },
     /// A node that was there before, and may come back.
-    #[error("waiting for {node}: {why}")]
+    #[error("waiting for {node}: {reason}")]
     Node {
         /// Which one.
         node: NodeName,
         /// What it lacks.
-        why: String,
+        reason: String,
     },
     /// A server of raft that cannot take part in an election, or holds up commits.
-    #[error("waiting for the raft server {server}: {why}")]
+    #[error("waiting for the raft server {server}: {reason}")]
     RaftServer {
         /// Its id, which need not be the name of its node.
         server: String,
         /// What it lacks.
-        why: String,
+        reason: String,
     },
     /// Nodes that are no servers of raft yet.
     #[error("waiting for every node to join raft: {joined} of {nodes} have")]
@@ -79,14 +80,14 @@ pub enum WaitingOn {
         nodes: usize,
     },
     /// A disruption budget that does not let a pod be evicted now.
-    #[error("waiting for the PodDisruptionBudget {budget} to let {pod} be evicted: {said}")]
+    #[error("waiting for the PodDisruptionBudget {budget} to let {pod} be evicted: {message}")]
     DisruptionBudget {
         /// Its name.
         budget: String,
         /// Which pod.
         pod: NodeName,
         /// What the cluster says.
-        said: String,
+        message: String,
     },
 }
 
@@ -106,7 +107,7 @@ pub enum Notice {
     /// The binary was not started before it is registered.
     NotProbed {
         /// Why not.
-        why: String,
+        reason: String,
     },
     /// An entry without a version is what mounts without a version run.
     UnversionedEntry {
@@ -114,25 +115,25 @@ pub enum Notice {
         name: String,
     },
     /// Fields that the server does not show are neither compared nor written.
-    NotCompared {
+    FieldsUnreadable {
         /// Full path.
         path: String,
         /// Fields.
         fields: Vec<String>,
     },
     /// Mounts that cannot go back, because "no version" cannot be configured again.
-    NoWayBack {
+    CannotRollBack {
         /// Where.
         path: MountPath,
     },
     /// The token may not see the servers of raft.
-    RaftNotShown,
+    RaftStateUnknown,
     /// Nodes that somebody vouches for, or has left out.
     OtherNodes {
         /// Which ones.
         nodes: Vec<String>,
         /// Whether the binary is said to be there.
-        said_to_have_it: bool,
+        confirmed_by_flag: bool,
     },
     /// Nodes that the server does not name.
     UnnamedNodes {
@@ -152,11 +153,11 @@ pub enum Notice {
         on: WaitingOn,
     },
     /// An image that takes the place of another, and was not read.
-    ImageNotRead {
+    ImageNotInspected {
         /// Its name.
         image: String,
         /// The files of the other one that are registered.
-        needed: Vec<String>,
+        required_files: Vec<String>,
     },
     /// Mounts that any restart moves as soon as a version is registered.
     FollowsLatest {
@@ -164,17 +165,17 @@ pub enum Notice {
         paths: Vec<MountPath>,
     },
     /// A node that cannot be looked at; it runs what is configured once it is active.
-    NotSeen {
+    NodeUnobserved {
         /// Which one.
         node: NodeName,
         /// Why not.
-        why: String,
+        reason: String,
     },
 }
 
 /// Why there is no plan.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Stop {
+pub enum PlanError {
     /// It is refused.
     #[error(transparent)]
     Refused(Refusal),
@@ -192,50 +193,51 @@ impl Plan {
 
 /// The next step. Everything that would be refused later is refused now, before anything has changed.
 pub fn decide(observed: &Observed, goal: &Goal) -> Decision {
-    match next(observed, goal) {
+    match decide_next(observed, goal) {
         Decision::Do(step) => match plan(observed, goal) {
             Ok(_) => Decision::Do(step),
-            Err(Stop::Refused(refusal)) => Decision::Refuse(refusal),
-            Err(Stop::Waiting(on)) => Decision::Wait(on),
+            Err(PlanError::Refused(refusal)) => Decision::Refuse(refusal),
+            Err(PlanError::Waiting(on)) => Decision::Wait(on),
         },
         other => other,
     }
 }
 
 /// All steps, found by deciding again on what each step would lead to.
-pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, Stop> {
+pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, PlanError> {
     let mut steps = Vec::new();
     let mut then = observed.clone();
     loop {
         // What is waited for between later steps is seen when they are due.
-        let decision = if steps.is_empty() { next(&then, goal) } else { due(&then, goal) };
+        let decision =
+            if steps.is_empty() { decide_next(&then, goal) } else { decide_ignoring_waits(&then, goal) };
         match decision {
             Decision::Do(step) => {
                 then = then.after(&step);
                 steps.push(step);
             }
             Decision::Done => break,
-            Decision::Wait(on) => return Err(Stop::Waiting(on)),
-            Decision::Refuse(refusal) => return Err(Stop::Refused(refusal)),
+            Decision::Wait(on) => return Err(PlanError::Waiting(on)),
+            Decision::Refuse(refusal) => return Err(PlanError::Refused(refusal)),
         }
     }
-    if let Some(refusal) = nodes::unplaced(observed, goal, &steps) {
-        return Err(Stop::Refused(refusal));
+    if let Some(refusal) = nodes::refuse_unplaced_nodes(observed, goal, &steps) {
+        return Err(PlanError::Refused(refusal));
     }
-    if let Some(refusal) = permission::missing(observed, &steps) {
-        return Err(Stop::Refused(refusal));
+    if let Some(refusal) = permission::refuse_missing_capabilities(observed, &steps) {
+        return Err(PlanError::Refused(refusal));
     }
-    if let Some(on) = nodes::in_the_way(observed, goal, &steps).filter(|_| !goal.goes_back()) {
-        return Err(Stop::Waiting(on));
+    if let Some(on) = nodes::in_the_way(observed, goal, &steps).filter(|_| !goal.is_rollback()) {
+        return Err(PlanError::Waiting(on));
     }
     let notices = notices(observed, goal, &steps);
     Ok(Plan { steps, notices })
 }
 
 /// What is due, once the nodes are in a state for it.
-fn next(observed: &Observed, goal: &Goal) -> Decision {
-    let decision = due(observed, goal);
-    match nodes::awaited(observed, goal, &decision) {
+fn decide_next(observed: &Observed, goal: &Goal) -> Decision {
+    let decision = decide_ignoring_waits(observed, goal);
+    match nodes::pending_wait(observed, goal, &decision) {
         Some(on) => Decision::Wait(on),
         None => decision,
     }
@@ -243,36 +245,36 @@ fn next(observed: &Observed, goal: &Goal) -> Decision {
 
 /// The restart that is due whatever it waits for, so that the active node is proven.
 pub(crate) fn due_restart(observed: &Observed, goal: &Goal) -> Option<Step> {
-    match due(observed, goal) {
+    match decide_ignoring_waits(observed, goal) {
         Decision::Do(step @ Step::RestartNode { .. }) => Some(step),
         _ => None,
     }
 }
 
-fn due(observed: &Observed, goal: &Goal) -> Decision {
-    if observed.is_between_leaders() {
+fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
+    if observed.is_failing_over() {
         return Decision::Wait(WaitingOn::ActiveNode);
     }
     if let Err(refusal) = check::server(observed) {
         return Decision::Refuse(refusal);
     }
-    match observed.site.as_ref().and_then(|site| site.holder.as_ref()) {
-        Some(Holder { name, evidence: HolderEvidence::Proven }) => {
-            return Decision::Refuse(Refusal::Held { holder: name.clone() });
+    match observed.deployment.as_ref().and_then(|site| site.lock_holder.as_ref()) {
+        Some(LockHolder { name, liveness: HolderLiveness::Confirmed }) => {
+            return Decision::Refuse(Refusal::LockHeld { holder: name.clone() });
         }
-        Some(Holder { name, evidence: HolderEvidence::Written }) => {
-            return Decision::Wait(WaitingOn::Holder { holder: name.clone() });
+        Some(LockHolder { name, liveness: HolderLiveness::Unconfirmed }) => {
+            return Decision::Wait(WaitingOn::Lock { holder: name.clone() });
         }
         None => {}
     }
-    if let Some(refusal) = permission::denied(observed, goal) {
+    if let Some(refusal) = permission::refuse_denied_reads(observed, goal) {
         return Decision::Refuse(refusal);
     }
-    if let Err(refusal) = nodes::fit(observed, goal) {
+    if let Err(refusal) = nodes::check_readiness(observed, goal) {
         return match refusal {
             // What was there when the run began may come back.
             Refusal::OnNode { node, why } if observed.this_run.steps > 0 => {
-                Decision::Wait(WaitingOn::Node { node, why: why.to_string() })
+                Decision::Wait(WaitingOn::Node { node, reason: why.to_string() })
             }
             refusal => Decision::Refuse(refusal),
         };
@@ -284,10 +286,10 @@ fn due(observed: &Observed, goal: &Goal) -> Decision {
         Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade),
         Goal::Reload(reload) => reload_step(observed, reload),
         Goal::Deregister(deregister) => removal::deregister_step(observed, deregister),
-        Goal::Collect(collect) => removal::collect_step(observed, collect),
+        Goal::GarbageCollect(collect) => removal::garbage_collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => match nodes::restart_refused(observed, goal, &step) {
+        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, &step) {
             Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },
@@ -296,13 +298,13 @@ fn due(observed: &Observed, goal: &Goal) -> Decision {
     }
 }
 
-fn register_step(observed: &Observed, register: &Register) -> Option<Step> {
-    place(observed, &register.plugin)
-        .or_else(|| catalog(observed, &register.plugin))
-        .or_else(|| register.mounts.iter().find_map(|mount| enable(observed, register, mount)))
-        .or_else(|| register.mounts.iter().find_map(|mount| tune(observed, register, mount)))
-        .or_else(|| reload_stale(observed, register))
-        .or_else(|| nodes::refresh(observed, register.mounts.iter().map(|mount| &mount.path)))
+fn register_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
+    place_step(observed, &register.plugin)
+        .or_else(|| register_version_step(observed, &register.plugin))
+        .or_else(|| register.mounts.iter().find_map(|mount| enable_step(observed, register, mount)))
+        .or_else(|| register.mounts.iter().find_map(|mount| tune_step(observed, register, mount)))
+        .or_else(|| reload_stale_step(observed, register))
+        .or_else(|| nodes::restart_stale_standby(observed, register.mounts.iter().map(|mount| &mount.path)))
         .or_else(|| {
             register
                 .mounts
@@ -312,10 +314,10 @@ fn register_step(observed: &Observed, register: &Register) -> Option<Step> {
         })
 }
 
-fn place(observed: &Observed, plugin: &Plugin) -> Option<Step> {
-    let site = observed.site.as_ref()?;
+fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
+    let site = observed.deployment.as_ref()?;
     let file = plugin.file_name();
-    let nodes = site.lacking(&file, is_fit);
+    let nodes = site.nodes_lacking(&file, has_safe_mode);
     (!nodes.is_empty()).then(|| Step::PlaceBinary {
         nodes,
         directory: site.directory.clone(),
@@ -326,12 +328,13 @@ fn place(observed: &Observed, plugin: &Plugin) -> Option<Step> {
 }
 
 /// Everybody may read and execute it, only its owner may change it: what Vault's own permission check asks for.
-fn is_fit(file: &PluginFile) -> bool {
+fn has_safe_mode(file: &PluginFile) -> bool {
     file.mode & 0o555 == 0o555 && file.mode & 0o022 == 0
 }
 
-fn catalog(observed: &Observed, plugin: &Plugin) -> Option<Step> {
-    let registered = observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_some();
+fn register_version_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
+    let registered =
+        observed.catalog_entry(plugin.kind, &plugin.name, &plugin.version.v_prefixed()).is_some();
     (!registered).then(|| Step::RegisterVersion {
         kind: plugin.kind,
         name: plugin.name.clone(),
@@ -342,9 +345,9 @@ fn catalog(observed: &Observed, plugin: &Plugin) -> Option<Step> {
     })
 }
 
-fn enable(observed: &Observed, register: &Register, mount: &MountGoal) -> Option<Step> {
+fn enable_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMount) -> Option<Step> {
     let plugin = &register.plugin;
-    let pinned = observed.pinned(plugin.kind, &plugin.name).is_some();
+    let pinned = observed.pinned_version(plugin.kind, &plugin.name).is_some();
     (!observed.mounts.contains_key(mount.path.as_str())).then(|| Step::EnableMount {
         path: mount.path.clone(),
         plugin: plugin.name.clone(),
@@ -354,37 +357,37 @@ fn enable(observed: &Observed, register: &Register, mount: &MountGoal) -> Option
 }
 
 /// A pin overrules the mount, and under one the server refuses to tune.
-fn tune(observed: &Observed, register: &Register, mount: &MountGoal) -> Option<Step> {
+fn tune_step(observed: &Observed, register: &RegisterGoal, mount: &DesiredMount) -> Option<Step> {
     let plugin = &register.plugin;
-    if observed.pinned(plugin.kind, &plugin.name).is_some() {
+    if observed.pinned_version(plugin.kind, &plugin.name).is_some() {
         return None;
     }
     let there = observed.mounts.get(mount.path.as_str())?;
-    (observed.configured(there) != plugin.version.tagged()).then(|| Step::TuneMount {
+    (observed.configured_version(there) != plugin.version.v_prefixed()).then(|| Step::TuneMount {
         path: mount.path.clone(),
         from: there.configured_version.clone(),
         to: plugin.version.clone(),
     })
 }
 
-fn reload_stale(observed: &Observed, register: &Register) -> Option<Step> {
-    let is_stale = |mount: &&MountGoal| {
-        observed.mounts.get(mount.path.as_str()).is_some_and(|there| !runs(there, register))
+fn reload_stale_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
+    let is_stale = |mount: &&DesiredMount| {
+        observed.mounts.get(mount.path.as_str()).is_some_and(|there| !runs_version(there, register))
     };
     register.mounts.iter().find(is_stale).map(|mount| Step::ReloadMount { path: mount.path.clone() })
 }
 
 /// The version alone proves nothing: an entry can have been registered again with another binary.
-fn runs(mount: &MountObserved, register: &Register) -> bool {
-    mount.running_version == register.plugin.version.tagged()
+fn runs_version(mount: &MountObserved, register: &RegisterGoal) -> bool {
+    mount.running_version == register.plugin.version.v_prefixed()
         && mount.running_sha256 == register.plugin.binary.sha256
 }
 
 fn write_step(
     observed: &Observed,
-    register: &Register,
-    mount: &MountGoal,
-    write: &WriteGoal,
+    register: &RegisterGoal,
+    mount: &DesiredMount,
+    write: &DesiredWrite,
 ) -> Option<Step> {
     let path = mount.path.join(&write.path);
     if observed.this_run.written.contains(&path) {
@@ -392,19 +395,19 @@ fn write_step(
     }
     let there = observed.writes.iter().find(|there| there.path == path);
     let has = |comparison| there.is_some_and(|there| there.fields.values().any(|field| *field == comparison));
-    let needed = match there.map(|there| there.read_back) {
-        None | Some(ReadBack::Absent | ReadBack::NotTried) => true,
-        Some(ReadBack::Present | ReadBack::CannotBeRead) => {
+    let needed = match there.map(|there| there.read_state) {
+        None | Some(ReadState::Absent | ReadState::NotRead) => true,
+        Some(ReadState::Present | ReadState::Unreadable) => {
             // What a mount answers that nobody has configured is a default, not a setting.
             observed.this_run.enabled.contains(&mount.path)
                 || has(Comparison::Differs)
-                || (register.rewrite == Rewrite::Unreadable && has(Comparison::CannotBeRead))
+                || (register.rewrite == RewritePolicy::Unreadable && has(Comparison::Unreadable))
         }
     };
     needed.then(|| Step::Write { path, fields: write.data.keys().cloned().collect() })
 }
 
-fn reload_step(observed: &Observed, reload: &Reload) -> Result<Option<Step>, Refusal> {
+fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>, Refusal> {
     let paths = match &reload.target {
         ReloadTarget::Mounts(paths) => paths.clone(),
         ReloadTarget::Plugin { kind, name } => {
@@ -423,68 +426,68 @@ fn reload_step(observed: &Observed, reload: &Reload) -> Result<Option<Step>, Ref
     let next = paths.iter().find(|path| !observed.this_run.reloaded.contains(*path));
     Ok(match next {
         Some(path) => Some(Step::ReloadMount { path: path.clone() }),
-        None => nodes::refresh(observed, paths.iter()),
+        None => nodes::restart_stale_standby(observed, paths.iter()),
     })
 }
 
 fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
     let mut notices = Vec::new();
-    if let Some(plugin) = goal.brought() {
-        if let Probed::NotRun { why } = &plugin.probed {
-            notices.push(Notice::NotProbed { why: why.clone() });
+    if let Some(plugin) = goal.provided_plugin() {
+        if let ProbeOutcome::NotRun { reason: why } = &plugin.probe {
+            notices.push(Notice::NotProbed { reason: why.clone() });
         }
-        if observed.entry(plugin.kind, &plugin.name, "").is_some() {
+        if observed.catalog_entry(plugin.kind, &plugin.name, "").is_some() {
             notices.push(Notice::UnversionedEntry { name: plugin.name.clone() });
         }
     }
     if let Goal::Upgrade(upgrade) = goal
         && let Target::Registered { .. } = upgrade.target
     {
-        for (node, there) in observed.site.iter().flat_map(|site| &site.nodes) {
-            if let Presence::NotReady { why } = &there.presence {
-                notices.push(Notice::NotSeen { node: node.clone(), why: why.clone() });
+        for (node, there) in observed.deployment.iter().flat_map(|site| &site.nodes) {
+            if let Readiness::NotReady { reason: why } = &there.readiness {
+                notices.push(Notice::NodeUnobserved { node: node.clone(), reason: why.clone() });
             }
         }
     }
-    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::HandOver { .. });
+    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::StepDown { .. });
     if nodes::raft_is_hidden(observed) && steps.iter().any(moves_nodes) {
-        notices.push(Notice::RaftNotShown);
+        notices.push(Notice::RaftStateUnknown);
     }
     // A node that cannot be looked at is named above.
     let on = nodes::in_the_way(observed, goal, steps)
         .filter(|on| !matches!(on, WaitingOn::Node { node, .. } if is_not_seen(&notices, node)));
     notices.extend(on.map(|on| Notice::Unsettled { on }));
     notices.extend(follows_latest(observed, goal, steps));
-    notices.extend(nodes::not_proven(observed, goal, steps));
-    notices.extend(nodes::not_read(observed, goal, steps));
+    notices.extend(nodes::other_nodes_notice(observed, goal, steps));
+    notices.extend(nodes::image_not_read_notice(observed, goal, steps));
     let written: BTreeSet<&str> = steps
         .iter()
         .filter_map(|step| if let Step::Write { path, .. } = step { Some(path.as_str()) } else { None })
         .collect();
     for write in observed.writes.iter().filter(|write| !written.contains(write.path.as_str())) {
-        let hidden = write.fields.iter().filter(|(_, field)| **field == Comparison::CannotBeRead);
+        let hidden = write.fields.iter().filter(|(_, field)| **field == Comparison::Unreadable);
         let fields: Vec<String> = hidden.map(|(name, _)| name.clone()).collect();
         if !fields.is_empty() {
-            notices.push(Notice::NotCompared { path: write.path.clone(), fields });
+            notices.push(Notice::FieldsUnreadable { path: write.path.clone(), fields });
         }
     }
     for step in steps {
         if let Step::TuneMount { path, from, .. } = step
             && from.is_empty()
         {
-            notices.push(Notice::NoWayBack { path: path.clone() });
+            notices.push(Notice::CannotRollBack { path: path.clone() });
         }
     }
     notices
 }
 
 fn is_not_seen(notices: &[Notice], name: &NodeName) -> bool {
-    notices.iter().any(|notice| matches!(notice, Notice::NotSeen { node, .. } if node == name))
+    notices.iter().any(|notice| matches!(notice, Notice::NodeUnobserved { node, .. } if node == name))
 }
 
 /// A version that is registered is what such mounts run from the next start on, tried or not.
 fn follows_latest(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
-    let plugin = goal.brought()?;
+    let plugin = goal.provided_plugin()?;
     let mounts = observed.mounts_of(plugin.kind, &plugin.name).filter(|(_, mount)| mount.follows_latest());
     let paths: Vec<MountPath> = mounts.map(|(path, _)| path).collect();
     let registers = steps.iter().any(|step| matches!(step, Step::RegisterVersion { .. }));
@@ -494,31 +497,31 @@ fn follows_latest(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<No
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotProbed { why } => write!(f, "the binary was not started to check it: {why}"),
+            Self::NotProbed { reason: why } => write!(f, "the binary was not started to check it: {why}"),
             Self::UnversionedEntry { name } => write!(
                 f,
                 "{name} is also registered without a version; mounts that have none go on running that entry"
             ),
-            Self::NotCompared { path, fields } => write!(
+            Self::FieldsUnreadable { path, fields } => write!(
                 f,
                 "{path} does not show {}, so it was neither compared nor written",
                 fields.join(", ")
             ),
-            Self::RaftNotShown => f.write_str(
+            Self::RaftStateUnknown => f.write_str(
                 "the token may not read sys/storage/raft/autopilot/state, so whether a node votes is not known: the next one is \
                  restarted once the one before is unsealed and close to the active node's log",
             ),
-            Self::NotSeen { node, why } => {
+            Self::NodeUnobserved { node, reason: why } => {
                 write!(f, "{node} cannot be looked at ({why}); it runs what is configured once it is active")
             }
-            Self::OtherNodes { nodes, said_to_have_it: true } => write!(
+            Self::OtherNodes { nodes, confirmed_by_flag: true } => write!(
                 f,
                 "not proven: {} {} the binary, as --placed-on says. It is proven once each has been the active node \
                  (`vault operator step-down`) and `vault-token-plugin status` shows what runs",
                 nodes.join(", "),
                 if nodes.len() == 1 { "has" } else { "have" }
             ),
-            Self::OtherNodes { nodes, said_to_have_it: false } => write!(
+            Self::OtherNodes { nodes, confirmed_by_flag: false } => write!(
                 f,
                 "nothing is placed on {}: the plugin's mounts fail when one of them becomes active",
                 nodes.join(", ")
@@ -547,7 +550,7 @@ impl fmt::Display for Notice {
                 "mounts are moved back now, and standbys are restarted once this has passed: {on}. After 5 minutes the command ends with \
                  exit code 5, and the same command goes on"
             ),
-            Self::ImageNotRead { image, needed } => write!(
+            Self::ImageNotInspected { image, required_files: needed } => write!(
                 f,
                 "{image} was not read: if it does not bring {} too, a pod that is made anew has not got that",
                 needed.join(", ")
@@ -560,7 +563,7 @@ impl fmt::Display for Notice {
                     paths.join(", ")
                 )
             }
-            Self::NoWayBack { path } => {
+            Self::CannotRollBack { path } => {
                 write!(f, "{path} has no version so far and cannot be given \"no version\" again")
             }
         }

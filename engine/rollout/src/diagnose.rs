@@ -17,8 +17,8 @@ mod server;
 mod tests;
 
 pub use self::binary::diagnose_binary;
-pub use self::explain::{Explained, explain, explain_log};
-pub use self::finding::{Finding, Known, NotSeen, Severity, Shown, quoted as shell_word};
+pub use self::explain::{ExplainedLine, explain, explain_log};
+pub use self::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy, shell_quote as shell_word};
 
 use crate::observed::Observed;
 
@@ -38,20 +38,20 @@ const CHECKS: [&[Check]; 9] = [
 ];
 
 /// Everything that is wrong, in the order in which it is to be cured, and what could not be looked at.
-pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<NotSeen>) {
+pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<Unobserved>) {
     let checks = CHECKS.into_iter().flatten();
     let mut findings: Vec<Finding> = checks.flat_map(|check| check(observed)).collect();
-    findings.sort_by(|a, b| place(a).cmp(&place(b)));
-    (findings, permissions::not_seen(observed))
+    findings.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
+    (findings, permissions::unobserved(observed))
 }
 
 /// The worst first, and of two that are as bad what has to be cured first.
-fn place(finding: &Finding) -> (Severity, bool, &str, &str) {
+fn sort_key(finding: &Finding) -> (Severity, bool, &str, &str) {
     (finding.severity, finding.id == mounts::NO_BACKEND.id, finding.id, &finding.subject)
 }
 
 /// All that is known of failures, by id.
-pub fn known() -> Vec<&'static Known> {
+pub fn finding_kinds() -> Vec<&'static FindingKind> {
     let rooms = [
         binary::ALL,
         plugin::ALL,
@@ -65,7 +65,7 @@ pub fn known() -> Vec<&'static Known> {
         cluster::ALL,
         permissions::ALL,
     ];
-    let mut all: Vec<&Known> = rooms.into_iter().flatten().copied().collect();
-    all.sort_by_key(|known| known.id);
+    let mut all: Vec<&FindingKind> = rooms.into_iter().flatten().copied().collect();
+    all.sort_by_key(|kind| kind.id);
     all
 }

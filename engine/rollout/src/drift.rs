@@ -47,7 +47,7 @@ pub enum Drift {
 /// A comparison that came to no end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum ClusterError {
+pub enum DriftError {
     /// The file does not say how.
     #[error("could not find out how to reach the cluster")]
     Configuration(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -80,9 +80,9 @@ pub enum ClusterError {
     },
 }
 
-impl ClusterError {
+impl DriftError {
     /// What cures it.
-    pub fn cure(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::Configuration(_) => "Name the file with --kubeconfig or KUBECONFIG, and its entry with --context.".to_owned(),
             Self::UnknownKind { kind, .. } => {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::decide::WaitingOn;
 use crate::goal::MountPath;
-use crate::observed::site::NodeName;
+use crate::observed::deployment::NodeName;
 use crate::step::Step;
 
 /// One thing that happened. Never holds a value that was written or read.
@@ -17,12 +17,12 @@ pub enum Event {
         /// From 1.
         number: usize,
         /// Steps of the plan.
-        of: usize,
+        total_steps: usize,
         /// The step.
         step: Step,
     },
     /// Part of the binary is on a node.
-    Bytes {
+    CopyProgress {
         /// Which node.
         node: NodeName,
         /// Bytes so far.
@@ -35,7 +35,7 @@ pub enum Event {
         /// From 1.
         number: usize,
         /// Steps of the plan.
-        of: usize,
+        total_steps: usize,
         /// The step.
         step: Step,
         /// The server's warnings.
@@ -44,34 +44,34 @@ pub enum Event {
     /// Nothing can be done yet.
     Waiting {
         /// For what.
-        on: WaitingOn,
+        reason: WaitingOn,
     },
     /// Mounts are moved back to the version before.
     RollingBack {
         /// Where.
         mounts: Vec<MountPath>,
         /// Why.
-        because: String,
+        cause: String,
     },
     /// A step was taken back.
-    Undone {
+    StepUndone {
         /// Which one.
         step: Step,
     },
     /// Written, and the server shows something else than was written.
-    ReadsBackDifferently {
+    ReadBackMismatch {
         /// Full path.
         path: String,
         /// Fields.
         fields: Vec<String>,
     },
     /// A credential was issued to try the mount.
-    SmokeIssued {
+    SmokeCredentialIssued {
         /// Full path.
         path: String,
     },
     /// That credential is revoked.
-    SmokeRevoked {
+    SmokeCredentialRevoked {
         /// Full path.
         path: String,
     },

@@ -4,14 +4,14 @@
 
 use std::path::Path;
 
-use crate::Sums;
+use crate::Sha256Sums;
 
-pub use crate::site::kubernetes::fuzzing::node_facts;
+pub use crate::deployment::kubernetes::fuzzing::node_facts;
 
 /// `SHA256SUMS`: what is understood leads nowhere else, and is written and read again as the same.
 pub fn sums(bytes: &[u8]) {
     let Ok(text) = str::from_utf8(bytes) else { return };
-    let Ok(sums) = text.parse::<Sums>() else { return };
+    let Ok(sums) = text.parse::<Sha256Sums>() else { return };
     assert_eq!(sums.to_string().parse(), Ok(sums.clone()));
     for (file, sha256) in sums.iter() {
         let is_inside =
@@ -22,7 +22,7 @@ pub fn sums(bytes: &[u8]) {
 
 /// A plugin binary.
 pub fn binary(bytes: &[u8]) {
-    crate::binary::format(bytes);
+    crate::binary::detect_format(bytes);
 }
 
 #[cfg(test)]

@@ -9,46 +9,46 @@ use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
-use vault_api::Secret;
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
-use crate::binary::{Binary, Probed};
+use crate::binary::{Binary, ProbeOutcome};
 use crate::version::Version;
 
-pub use removal::{Collect, Deregister, Versions};
-pub(crate) use upgrade::{CANARIES, CANARY_NAME};
-pub use upgrade::{Canary, Rehearsal, Survival, Target, Trial, Upgrade};
+pub use removal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
+pub(crate) use upgrade::{CANARY_MOUNT_PREFIX, CANARY_NAME_SUFFIX};
+pub use upgrade::{Canary, Durability, FailoverTest, SmokeTest, Target, UpgradeGoal};
 
 /// What an operation wants to be true. It has no `Serialize`: values to be written may be secret.
 #[derive(Clone, Debug)]
 pub enum Goal {
     /// A version in place, in the catalog, running at its mounts, configured.
-    Register(Box<Register>),
+    Register(Box<RegisterGoal>),
     /// Every mount of a plugin on one version, newer or older.
-    Upgrade(Box<Upgrade>),
+    Upgrade(Box<UpgradeGoal>),
     /// Mounts started anew, running what they are configured to run.
-    Reload(Reload),
+    Reload(ReloadGoal),
     /// Versions gone.
-    Deregister(Deregister),
+    Deregister(DeregisterGoal),
     /// Everything gone that nothing can need any more.
-    Collect(Collect),
+    GarbageCollect(GarbageCollectGoal),
 }
 
 /// Goal of `register`.
 #[derive(Clone, Debug)]
-pub struct Register {
+pub struct RegisterGoal {
     /// The plugin.
     pub plugin: Plugin,
     /// Where it should be mounted; only for secrets engines.
-    pub mounts: Vec<MountGoal>,
+    pub mounts: Vec<DesiredMount>,
     /// Whether a mount may go to an older version.
-    pub downgrade: Downgrade,
+    pub downgrade: DowngradePolicy,
     /// What to do with values that cannot be compared.
-    pub rewrite: Rewrite,
+    pub rewrite: RewritePolicy,
     /// Whether the version must still be there when a node is started anew.
-    pub survival: Survival,
+    pub durability: Durability,
     /// Which restarts of nodes somebody has agreed to.
-    pub restarts: RestartConsent,
+    pub restart_consent: RestartConsent,
     /// What is known of nodes that this machine cannot look at.
     pub placement: Placement,
 }
@@ -65,60 +65,60 @@ pub struct Plugin {
     /// Arguments that the server starts it with.
     pub args: Vec<String>,
     /// Environment as `KEY=value`. Servers never show it, so it is not compared.
-    pub env: Vec<Secret>,
+    pub env: Vec<SecretString>,
     /// The file.
     pub binary: Binary,
     /// What it said when it was started.
-    pub probed: Probed,
+    pub probe: ProbeOutcome,
 }
 
 /// A mount that should be.
 #[derive(Clone, Debug)]
-pub struct MountGoal {
+pub struct DesiredMount {
     /// Where.
     pub path: MountPath,
     /// What should be written there, in this order.
-    pub writes: Vec<WriteGoal>,
+    pub writes: Vec<DesiredWrite>,
     /// Path below the mount that must return a lease or data when read; not part of the plan.
     pub smoke: Option<String>,
 }
 
 /// Fields that should be at a path.
 #[derive(Clone, Debug)]
-pub struct WriteGoal {
+pub struct DesiredWrite {
     /// Below the mount, for example `config`.
     pub path: String,
     /// Fields.
-    pub data: BTreeMap<String, Wanted>,
+    pub data: BTreeMap<String, DesiredValue>,
 }
 
 /// A wanted value.
 #[derive(Clone, Debug)]
-pub enum Wanted {
+pub enum DesiredValue {
     /// May be shown.
     Plain(Value),
     /// May not.
-    Secret(Secret),
+    Secret(SecretString),
 }
 
 /// What somebody says of the nodes that this machine cannot look at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Placement {
     /// The binary is in place on these.
-    AlsoOn(Vec<String>),
+    PlacedOn(Vec<String>),
     /// It need not be on any: a failover may break the plugin's mounts.
     ThisNodeOnly,
 }
 
 impl Default for Placement {
     fn default() -> Self {
-        Self::AlsoOn(Vec::new())
+        Self::PlacedOn(Vec::new())
     }
 }
 
 /// Whether a mount may go to an older version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Downgrade {
+pub enum DowngradePolicy {
     /// No.
     Refuse,
     /// Yes.
@@ -127,7 +127,7 @@ pub enum Downgrade {
 
 /// What to do with values that the server does not show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rewrite {
+pub enum RewritePolicy {
     /// Leave them once they were written.
     Never,
     /// Write them in every run.
@@ -136,11 +136,11 @@ pub enum Rewrite {
 
 /// Goal of `reload`.
 #[derive(Clone, Debug)]
-pub struct Reload {
+pub struct ReloadGoal {
     /// Which mounts.
     pub target: ReloadTarget,
     /// Which restarts of nodes somebody has agreed to.
-    pub restarts: RestartConsent,
+    pub restart_consent: RestartConsent,
 }
 
 /// Which mounts to reload.
@@ -199,22 +199,22 @@ pub struct MountPathError {
 
 impl Goal {
     /// The mounts it names, with what is to be written there.
-    pub(crate) fn mounts(&self) -> &[MountGoal] {
+    pub(crate) fn mounts(&self) -> &[DesiredMount] {
         match self {
             Self::Register(register) => &register.mounts,
-            Self::Upgrade(_) | Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => &[],
+            Self::Upgrade(_) | Self::Reload(_) | Self::Deregister(_) | Self::GarbageCollect(_) => &[],
         }
     }
 
     /// The version that the caller brings.
-    pub(crate) fn brought(&self) -> Option<&Plugin> {
+    pub(crate) fn provided_plugin(&self) -> Option<&Plugin> {
         match self {
             Self::Register(register) => Some(&register.plugin),
             Self::Upgrade(upgrade) => match &upgrade.target {
-                Target::Brought(plugin) => Some(plugin),
+                Target::Provided(plugin) => Some(plugin),
                 Target::Registered { .. } => None,
             },
-            Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => None,
+            Self::Reload(_) | Self::Deregister(_) | Self::GarbageCollect(_) => None,
         }
     }
 
@@ -223,13 +223,13 @@ impl Goal {
         match self {
             Self::Register(register) => Some(&register.placement),
             Self::Upgrade(upgrade) => Some(&upgrade.placement),
-            Self::Reload(_) | Self::Deregister(_) | Self::Collect(_) => None,
+            Self::Reload(_) | Self::Deregister(_) | Self::GarbageCollect(_) => None,
         }
     }
 
     /// Whether it says which image nodes are started from next.
-    pub(crate) fn names_image(&self) -> bool {
-        matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.survival, Survival::Image { .. }))
+    pub(crate) fn sets_init_image(&self) -> bool {
+        matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.durability, Durability::Image { .. }))
     }
 
     /// The one plugin that it is about; `None` when it is about any.
@@ -238,7 +238,7 @@ impl Goal {
             Self::Register(register) => Some(&register.plugin.name),
             Self::Upgrade(upgrade) => Some(upgrade.name()),
             Self::Deregister(deregister) => Some(&deregister.name),
-            Self::Collect(collect) => collect.name.as_deref(),
+            Self::GarbageCollect(collect) => collect.name.as_deref(),
             Self::Reload(_) => None,
         }
     }
@@ -246,22 +246,22 @@ impl Goal {
 
 impl Goal {
     /// Which restarts of nodes somebody has agreed to.
-    pub(crate) fn restarts(&self) -> RestartConsent {
+    pub(crate) fn restart_consent(&self) -> RestartConsent {
         match self {
-            Self::Register(register) => register.restarts,
-            Self::Upgrade(upgrade) => upgrade.restarts,
-            Self::Reload(reload) => reload.restarts,
-            Self::Deregister(_) | Self::Collect(_) => RestartConsent::default(),
+            Self::Register(register) => register.restart_consent,
+            Self::Upgrade(upgrade) => upgrade.restart_consent,
+            Self::Reload(reload) => reload.restart_consent,
+            Self::Deregister(_) | Self::GarbageCollect(_) => RestartConsent::default(),
         }
     }
 
     /// Whether it may restart nodes, or make them active.
-    pub(crate) fn moves_nodes(&self) -> bool {
+    pub(crate) fn may_restart_nodes(&self) -> bool {
         matches!(self, Self::Register(_) | Self::Upgrade(_) | Self::Reload(_))
     }
 
     /// Whether it goes back to a version that is there already, which is for the hour in which things are broken.
-    pub(crate) fn goes_back(&self) -> bool {
+    pub(crate) fn is_rollback(&self) -> bool {
         matches!(self, Self::Upgrade(upgrade) if matches!(upgrade.target, Target::Registered { .. }))
     }
 }
@@ -273,7 +273,7 @@ impl Plugin {
     }
 }
 
-impl Wanted {
+impl DesiredValue {
     /// The value itself, for the request that writes it.
     pub(crate) fn value(&self) -> Value {
         match self {
@@ -341,9 +341,12 @@ mod tests {
 
     #[test]
     fn a_wanted_secret_is_not_shown() {
-        let write = WriteGoal {
+        let write = DesiredWrite {
             path: "config".into(),
-            data: BTreeMap::from([("api_key".to_owned(), Wanted::Secret(Secret::new("hunter2")))]),
+            data: BTreeMap::from([(
+                "api_key".to_owned(),
+                DesiredValue::Secret(SecretString::new("hunter2")),
+            )]),
         };
         assert!(!format!("{write:?}").contains("hunter2"));
     }

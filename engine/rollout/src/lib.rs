@@ -5,9 +5,10 @@
 
 mod apply;
 mod binary;
-mod carried;
+mod bundle;
 mod compare;
 mod decide;
+mod deployment;
 mod diagnose;
 mod drift;
 mod event;
@@ -16,11 +17,10 @@ mod observe;
 mod observed;
 mod printable;
 mod refusal;
-mod rights;
-mod site;
+mod required_permissions;
+mod sha256sums;
 mod smoke;
 mod step;
-mod sums;
 mod undo;
 mod version;
 
@@ -29,48 +29,50 @@ mod version;
 pub mod fuzzing;
 
 pub use apply::{CancelFlag, Outcome, apply, apply_and_hold};
-pub use binary::{Binary, BinaryError, Elf, Format, Linkage, Machine, Probe, Probed};
-pub use carried::{Carried, Did, Existing, LoadError, Loaded};
+pub use binary::{Architecture, Binary, BinaryError, Elf, Format, Linkage, ProbeOutcome, ProbedPlugin};
+pub use bundle::{BundledPlugins, LoadAction, LoadError, LoadedPlugin, OverwritePolicy};
 pub use compare::Comparison;
-pub use decide::{Decision, Notice, Plan, Stop, WaitingOn, decide, plan, version_before};
+pub use decide::{Decision, Notice, Plan, PlanError, WaitingOn, decide, plan, rollback_version};
+pub use deployment::kubernetes::cluster::ClusterOptions;
+pub use deployment::kubernetes::error::KubernetesError;
+pub use deployment::kubernetes::find::PodSelector;
+pub use deployment::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
+pub use deployment::kubernetes::{KubernetesOptions, StatefulSetDeployment};
+pub use deployment::lease_lock::{LeaseLock, LockLost};
+pub use deployment::local::plugin_env::{PluginEnvError, read_plugin_env};
+pub use deployment::local::{LocalDeployment, Owner, parse_plugin_file_name};
+pub use deployment::{CopyProgress, Deployment, DeploymentError, Detail, Freshness, Query, UnreadyPodPolicy};
 pub use diagnose::{
-    Explained, Finding, Known, NotSeen, Severity, Shown, diagnose, diagnose_binary, explain, explain_log,
-    known, shell_word,
+    ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
+    explain, explain_log, finding_kinds, shell_word,
 };
-pub use drift::{ClusterConnection, ClusterError, Drift, FieldDrift, ObjectDrift, compare_with_cluster};
+pub use drift::{ClusterConnection, Drift, DriftError, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
 pub use goal::{
-    Canary, Collect, Deregister, Downgrade, Goal, MountGoal, MountPath, MountPathError, Placement, Plugin,
-    QuorumLoss, Register, Rehearsal, Reload, ReloadTarget, RestartConsent, Rewrite, SealedRestart, Survival,
-    Target, Trial, Upgrade, Versions, Wanted, WriteGoal,
+    Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
+    FailoverTest, GarbageCollectGoal, Goal, MountPath, MountPathError, Placement, Plugin, QuorumLoss,
+    RegisterGoal, ReloadGoal, ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target,
+    UpgradeGoal, VersionSelector,
 };
 pub use observe::{
-    ObserveError, Way, World, examine, is_of_this_machine, observe, observe_again, observe_server, survey,
+    ConnectionMode, Environment, ObserveError, is_local_address, observe, observe_cached, observe_deep,
+    observe_health, observe_server,
 };
-pub use observed::others::{OtherNode, OtherNodes};
-pub use observed::site::{
-    Exposure, Holder, HolderEvidence, Keeping, NodeName, NodeObserved, NodeServer, Oddities, PluginFile,
-    Presence, Process, Restarts, Role, RunningVersion, Seal, SharedDirectory, SiteKind, SiteObserved,
-    SiteState, Unfit,
+pub use observed::deployment::{
+    DeploymentKind, DeploymentObserved, DirectoryState, Exposure, FileIssues, HolderLiveness, LockHolder,
+    NodeName, NodeObserved, NodeRole, NodeServer, NotExecutable, PluginFile, PluginStorage,
+    PodUpdateStrategy, Process, Readiness, RunningVersion, SealType, SharedDirectory,
 };
+pub use observed::other_nodes::{OtherNode, OtherNodes};
 pub use observed::{
-    Answering, Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server,
-    ThisRun, WriteObserved,
+    Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
+    Server, ThisRun, WriteObserved,
 };
 pub use printable::{printable, printable_line};
-pub use refusal::{Need, Refusal};
-pub use rights::{CLUSTER_RIGHTS, ClusterRight, Objects, ServerRight, server_rights};
-pub use site::held::{HeldLease, LeaseLost};
-pub use site::kubernetes::cluster::ClusterChoice;
-pub use site::kubernetes::error::KubernetesError;
-pub use site::kubernetes::find::PodChoice;
-pub use site::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
-pub use site::kubernetes::{KubernetesChoice, KubernetesSite};
-pub use site::local::environment::{EnvironmentError, entry_environment};
-pub use site::local::{LocalSite, Owner, file_version};
-pub use site::{Age, Copied, Look, Question, Site, SiteError, Unready};
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, how_to_revoke, smoke};
+pub use refusal::{InUse, Refusal};
+pub use required_permissions::{PolicyRule, RBAC_RULES, RbacRule, RuleScope, policy_rules};
+pub use sha256sums::{Sha256Sums, Sha256SumsError};
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
 pub use step::Step;
-pub use sums::{Sums, SumsError};
 pub use undo::{Failover, roll_back};
 pub use version::{Version, VersionError};

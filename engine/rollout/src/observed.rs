@@ -1,8 +1,8 @@
 //! What is: one snapshot, never changed, safe to show.
 
-pub(crate) mod others;
-mod questions;
-pub(crate) mod site;
+pub(crate) mod deployment;
+pub(crate) mod other_nodes;
+mod queries;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -18,8 +18,10 @@ use crate::compare::Comparison;
 use crate::goal::MountPath;
 use crate::step::Step;
 use crate::version::Version;
-use others::OtherNodes;
-use site::{Keeping, NodeName, PluginFile, Process, Role, RunningVersion, SiteObserved};
+use deployment::{
+    DeploymentObserved, NodeName, NodeRole, PluginFile, PluginStorage, Process, RunningVersion,
+};
+use other_nodes::OtherNodes;
 
 /// Everything that decisions rest on. What could not be seen (a sealed server, a missing permission) is empty here and said in
 /// [`Server`] or [`Caller`].
@@ -32,7 +34,7 @@ pub struct Observed {
     /// Where the server looks for binaries.
     pub plugin_directory: PluginDirectory,
     /// Where we put them; `None` when no site was given.
-    pub site: Option<SiteObserved>,
+    pub deployment: Option<DeploymentObserved>,
     /// Nodes that the site does not show.
     pub other_nodes: OtherNodes,
     /// Plugins of the catalog that do not come with the server.
@@ -42,7 +44,7 @@ pub struct Observed {
     /// Every mount of the namespace.
     pub mounts: BTreeMap<String, MountObserved>,
     /// What is mounted in namespaces below this one, which share its catalog; by path from here.
-    pub below: BTreeMap<String, MountObserved>,
+    pub child_namespace_mounts: BTreeMap<String, MountObserved>,
     /// The namespace, where it is not the root: what others above and beside it run cannot be seen.
     pub namespace: Option<String>,
     /// Leases that the server has given up revoking; `None` when it was not asked, or did not say.
@@ -92,7 +94,7 @@ pub enum PluginDirectory {
     /// Nowhere: external plugins are off.
     NotConfigured,
     /// The token may not see it, or the server does not show it.
-    NotShown,
+    NotVisible,
 }
 
 /// One entry of the catalog.
@@ -118,7 +120,7 @@ pub struct CatalogEntry {
 #[serde(rename_all = "snake_case")]
 pub enum Pins {
     /// The server or the namespace has none.
-    NotOffered,
+    Unsupported,
     /// These.
     Set(Vec<Pin>),
 }
@@ -141,36 +143,36 @@ pub struct MountObserved {
     /// The server's warnings; only for mounts of the goal.
     pub warnings: Vec<String>,
     /// Whether its plugin answers; `None` when it was not asked.
-    pub answering: Option<Answering>,
+    pub health: Option<MountHealth>,
 }
 
 /// OpenBao's word for the newest version of the catalog.
-const LATEST: &str = "latest";
+const LATEST_VERSION: &str = "latest";
 
 impl MountObserved {
     /// Whether it runs the newest version of the catalog, whichever that is when it is started (OpenBao).
     pub fn follows_latest(&self) -> bool {
-        self.configured_version == LATEST
+        self.configured_version == LATEST_VERSION
     }
 
     /// False when it was asked and its plugin did not answer.
     pub fn may_answer(&self) -> bool {
-        matches!(self.answering, None | Some(Answering::Yes))
+        matches!(self.health, None | Some(MountHealth::Ok))
     }
 }
 
 /// Whether the plugin of a mount answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answering {
+pub enum MountHealth {
     /// It does.
-    Yes,
+    Ok,
     /// The server has the mount and nothing behind it.
     NoBackend,
     /// The server says that it does not.
-    No {
+    Error {
         /// In these words.
-        said: String,
+        message: String,
     },
 }
 
@@ -194,7 +196,7 @@ pub struct WriteObserved {
     /// Full path.
     pub path: String,
     /// What reading it gave.
-    pub read_back: ReadBack,
+    pub read_state: ReadState,
     /// Wanted fields.
     pub fields: BTreeMap<String, Comparison>,
 }
@@ -202,15 +204,15 @@ pub struct WriteObserved {
 /// What reading a path gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum ReadBack {
+pub enum ReadState {
     /// Nothing is there.
     Absent,
     /// Something is there.
     Present,
     /// It cannot be read, or not by this token.
-    CannotBeRead,
+    Unreadable,
     /// Not read, because its mount is not ours or not there.
-    NotTried,
+    NotRead,
 }
 
 /// What a run has done.
@@ -219,7 +221,7 @@ pub struct ThisRun {
     /// Mounts it made.
     pub enabled: BTreeSet<MountPath>,
     /// Mounts it moved to another version.
-    pub moved: BTreeSet<MountPath>,
+    pub tuned: BTreeSet<MountPath>,
     /// Names of plugins that it moved by their pin.
     pub pinned: BTreeSet<String>,
     /// Mounts it reloaded.
@@ -231,11 +233,11 @@ pub struct ThisRun {
     /// Names of plugins that it registered a version of.
     pub registered: BTreeSet<String>,
     /// Mounts and full paths that it tried.
-    pub tried: BTreeSet<String>,
+    pub smoke_tested: BTreeSet<String>,
     /// Nodes that it started anew.
     pub restarted: BTreeSet<NodeName>,
     /// How often it made another node the active one.
-    pub handed_over: usize,
+    pub step_downs: usize,
     /// How many steps it has done.
     pub steps: usize,
 }
@@ -243,7 +245,7 @@ pub struct ThisRun {
 impl ThisRun {
     /// With one more step done.
     #[must_use]
-    pub fn with(mut self, step: &Step) -> Self {
+    pub fn with_step(mut self, step: &Step) -> Self {
         self.steps += 1;
         match step {
             Step::EnableMount { path, .. } | Step::MountCanary { path, .. } => {
@@ -252,16 +254,16 @@ impl ThisRun {
             Step::RegisterVersion { name, .. } => {
                 self.registered.insert(name.clone());
             }
-            Step::TryCanary { path, .. } => {
-                self.tried.insert(path.to_string());
+            Step::VerifyCanary { path, .. } => {
+                self.smoke_tested.insert(path.to_string());
             }
-            Step::TryMount { path } => {
-                self.tried.insert(path.clone());
+            Step::SmokeTestMount { path } => {
+                self.smoke_tested.insert(path.clone());
             }
             Step::RestartNode { node } => {
                 self.restarted.insert(node.clone());
             }
-            Step::HandOver { .. } => self.handed_over += 1,
+            Step::StepDown { .. } => self.step_downs += 1,
             Step::ReloadMount { path } => {
                 self.reloaded.insert(path.clone());
             }
@@ -269,7 +271,7 @@ impl ThisRun {
                 self.written.insert(path.clone());
             }
             Step::TuneMount { path, .. } => {
-                self.moved.insert(path.clone());
+                self.tuned.insert(path.clone());
             }
             Step::SetPin { name, .. } => {
                 self.pinned.insert(name.clone());
@@ -279,8 +281,8 @@ impl ThisRun {
             }
             Step::RemoveCanary { .. }
             | Step::DeregisterVersion { .. }
-            | Step::RemoveFile { .. }
-            | Step::Persist { .. } => {}
+            | Step::RemoveBinary { .. }
+            | Step::PatchInitImage { .. } => {}
         }
         self
     }
@@ -288,20 +290,23 @@ impl ThisRun {
 
 impl Observed {
     /// Whether a node is about to become active: none is, or the one that was is sealed, and another takes over from it.
-    pub fn is_between_leaders(&self) -> bool {
-        let mut servers =
-            self.site.iter().flat_map(|site| site.nodes.values()).filter_map(|node| node.vault.as_ref());
+    pub fn is_failing_over(&self) -> bool {
+        let mut servers = self
+            .deployment
+            .iter()
+            .flat_map(|site| site.nodes.values())
+            .filter_map(|node| node.server.as_ref());
         !self.server.has_active_node || (self.server.sealed && servers.any(|server| !server.sealed))
     }
 
     /// The version that `plugin` is pinned to, with its `v`.
-    pub fn pinned(&self, kind: PluginType, plugin: &str) -> Option<&str> {
+    pub fn pinned_version(&self, kind: PluginType, plugin: &str) -> Option<&str> {
         let Pins::Set(pins) = &self.pins else { return None };
         pins.iter().find(|pin| pin.kind == kind && pin.name == plugin).map(|pin| pin.version.as_str())
     }
 
     /// The catalog entry; an empty version means the unversioned one.
-    pub fn entry(&self, kind: PluginType, name: &str, version: &str) -> Option<&CatalogEntry> {
+    pub fn catalog_entry(&self, kind: PluginType, name: &str, version: &str) -> Option<&CatalogEntry> {
         self.catalog.iter().find(|entry| entry.kind == kind && entry.name == name && entry.version == version)
     }
 
@@ -309,21 +314,21 @@ impl Observed {
     #[must_use]
     pub fn after(&self, step: &Step) -> Self {
         let mut next = self.clone();
-        next.this_run = next.this_run.with(step);
+        next.this_run = next.this_run.with_step(step);
         match step {
             Step::PlaceBinary { nodes, file, sha256, .. } => {
-                let site = next.site.iter_mut().flat_map(|site| &mut site.nodes);
+                let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
                 for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
                     let (name, sha256) = (file.clone(), sha256.clone());
-                    node.files.push(PluginFile { name, sha256, mode: crate::site::MODE });
+                    node.files.push(PluginFile { name, sha256, mode: crate::deployment::BINARY_MODE });
                 }
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {
                 next.catalog.push(CatalogEntry {
                     kind: *kind,
                     name: name.clone(),
-                    version: version.tagged(),
+                    version: version.v_prefixed(),
                     sha256: sha256.clone(),
                     command: Some(command.clone()),
                     args: Some(args.clone()),
@@ -333,24 +338,24 @@ impl Observed {
             | Step::MountCanary { path, plugin, version, .. } => {
                 let mount = MountObserved {
                     plugin: plugin.clone(),
-                    configured_version: version.tagged(),
+                    configured_version: version.v_prefixed(),
                     ..Default::default()
                 };
                 next.mounts.insert(path.to_string(), mount);
-                next.start(path);
+                next.simulate_start(path);
             }
             Step::TuneMount { path, to, .. } => {
                 if let Some(mount) = next.mounts.get_mut(path.as_str()) {
-                    mount.configured_version = to.tagged();
+                    mount.configured_version = to.v_prefixed();
                 }
             }
             Step::SetPin { kind, name, to, .. } => {
                 if let Pins::Set(pins) = &mut next.pins {
                     let ours = pins.iter_mut().filter(|pin| pin.kind == *kind && pin.name == *name);
-                    ours.for_each(|pin| pin.version = to.tagged());
+                    ours.for_each(|pin| pin.version = to.v_prefixed());
                 }
             }
-            Step::ReloadMount { path } => next.start(path),
+            Step::ReloadMount { path } => next.simulate_start(path),
             Step::RemoveCanary { path } => {
                 next.mounts.remove(path.as_str());
             }
@@ -360,25 +365,27 @@ impl Observed {
                 };
                 next.catalog.retain(|entry| !is_it(entry));
             }
-            Step::RemoveFile { nodes, file, .. } => {
-                let site = next.site.iter_mut().flat_map(|site| &mut site.nodes);
+            Step::RemoveBinary { nodes, file, .. } => {
+                let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
                 for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
                 }
             }
-            Step::RestartNode { node } => next.restart(node),
-            Step::Persist { to, files, .. } => {
-                if let Some(SiteObserved { keeping: Keeping::InitContainer { image, brings, .. }, .. }) =
-                    &mut next.site
+            Step::RestartNode { node } => next.simulate_restart(node),
+            Step::PatchInitImage { to, files, .. } => {
+                if let Some(DeploymentObserved {
+                    plugin_storage: PluginStorage::InitContainer { image, files: brings, .. },
+                    ..
+                }) = &mut next.deployment
                 {
                     image.clone_from(to);
                     brings.clone_from(files);
                 }
             }
-            Step::TryCanary { .. } | Step::TryMount { .. } | Step::HandOver { .. } => {}
+            Step::VerifyCanary { .. } | Step::SmokeTestMount { .. } | Step::StepDown { .. } => {}
             Step::Write { path, .. } => {
                 for write in next.writes.iter_mut().filter(|write| write.path == *path) {
-                    write.read_back = ReadBack::Present;
+                    write.read_state = ReadState::Present;
                     write.fields.values_mut().for_each(|field| *field = Comparison::Equal);
                 }
             }
@@ -387,7 +394,7 @@ impl Observed {
     }
 
     /// The version that a mount is configured to run; where it follows the latest one, that is the newest in the catalog.
-    pub fn configured<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
+    pub fn configured_version<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
         if !mount.follows_latest() {
             return &mount.configured_version;
         }
@@ -398,15 +405,16 @@ impl Observed {
     }
 
     /// What a mount would run if it were started now: its pin, else what it is configured to run.
-    pub(crate) fn would_run<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
-        self.pinned(PluginType::Secret, &mount.plugin).unwrap_or_else(|| self.configured(mount))
+    pub(crate) fn effective_version<'a>(&'a self, mount: &'a MountObserved) -> &'a str {
+        self.pinned_version(PluginType::Secret, &mount.plugin)
+            .unwrap_or_else(|| self.configured_version(mount))
     }
 
-    fn start(&mut self, path: &MountPath) {
+    fn simulate_start(&mut self, path: &MountPath) {
         let Some(mount) = self.mounts.get(path.as_str()) else { return };
-        let version = self.would_run(mount).to_owned();
+        let version = self.effective_version(mount).to_owned();
         let sha256 = self
-            .entry(PluginType::Secret, &mount.plugin, &version)
+            .catalog_entry(PluginType::Secret, &mount.plugin, &version)
             .map_or_else(|| mount.running_sha256.clone(), |entry| entry.sha256.clone());
         if let Some(mount) = self.mounts.get_mut(path.as_str()) {
             if !version.is_empty() {
@@ -415,20 +423,20 @@ impl Observed {
             mount.running_sha256 = sha256;
             mount.warnings.clear();
         }
-        self.follow(path);
+        self.simulate_processes(path);
     }
 
     /// Which processes run then, and what each node says of the mount.
-    fn follow(&mut self, path: &MountPath) {
+    fn simulate_processes(&mut self, path: &MountPath) {
         let Some(mount) = self.mounts.get(path.as_str()) else { return };
         let running =
             RunningVersion { version: mount.running_version.clone(), sha256: mount.running_sha256.clone() };
         let file = self.file_of(mount);
         // Vault's standbys run nothing and forward the question; OpenBao's run what they have started.
         let all_say_so = self.server.product == Product::Vault;
-        for node in self.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
-            let serves = node.vault.as_ref().is_none_or(|vault| vault.role == Role::Active);
-            if let Some(vault) = node.vault.as_mut().filter(|_| serves || all_say_so) {
+        for node in self.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+            let serves = node.server.as_ref().is_none_or(|vault| vault.role == NodeRole::Active);
+            if let Some(vault) = node.server.as_mut().filter(|_| serves || all_say_so) {
                 vault.running.insert(path.to_string(), running.clone());
             }
             // Where none can be seen, none will be.
@@ -441,22 +449,22 @@ impl Observed {
 
     /// Why a restart of a node takes a file from it; `None` where it is kept, or where that is not known.
     pub(crate) fn lost_at_restart(&self, file: &str) -> Option<String> {
-        let keeping = &self.site.as_ref()?.keeping;
+        let keeping = &self.deployment.as_ref()?.plugin_storage;
         // Which files came with the image of the container is not seen; what this run has placed did not.
         let may_return =
-            matches!(keeping, Keeping::ContainerImage { .. }) && !self.this_run.placed.contains(file);
-        if may_return { None } else { keeping.loses(file) }
+            matches!(keeping, PluginStorage::ContainerImage { .. }) && !self.this_run.placed.contains(file);
+        if may_return { None } else { keeping.loss_reason(file) }
     }
 
     /// The file that a mount executes; `None` for what comes with the server.
     pub(crate) fn file_of(&self, mount: &MountObserved) -> Option<String> {
-        let entry = self.entry(PluginType::Secret, &mount.plugin, &mount.running_version);
+        let entry = self.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
         entry.map(CatalogEntry::file_name)
     }
 
     /// The node comes back with the files that are kept, and runs what they are enough for.
-    fn restart(&mut self, node: &NodeName) {
-        let Some(there) = self.site.as_ref().and_then(|site| site.nodes.get(node)) else { return };
+    fn simulate_restart(&mut self, node: &NodeName) {
+        let Some(there) = self.deployment.as_ref().and_then(|site| site.nodes.get(node)) else { return };
         let names = there.files.iter().map(|file| &file.name);
         let lost: BTreeSet<String> =
             names.filter(|file| self.lost_at_restart(file).is_some()).cloned().collect();
@@ -467,9 +475,9 @@ impl Observed {
         };
         let started = self.mounts.iter().filter(|(_, mount)| starts(mount));
         let started = started.map(|(path, mount)| (path.clone(), running(mount))).collect();
-        let Some(node) = self.site.as_mut().and_then(|site| site.nodes.get_mut(node)) else { return };
+        let Some(node) = self.deployment.as_mut().and_then(|site| site.nodes.get_mut(node)) else { return };
         node.files.retain(|file| !lost.contains(&file.name));
-        if let Some(vault) = &mut node.vault {
+        if let Some(vault) = &mut node.server {
             vault.running = started;
         }
     }

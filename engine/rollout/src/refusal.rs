@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::binary::Machine;
+use crate::binary::Architecture;
 use crate::diagnose::shell_word;
 use crate::goal::MountPath;
-use crate::observed::site::{Exposure, NodeName};
+use crate::observed::deployment::{Exposure, NodeName};
 use crate::version::Version;
 
 /// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
@@ -31,7 +31,7 @@ pub enum Refusal {
     NoPluginDirectory,
     /// Nothing was said about where the server's directory lies.
     #[error("it is not known where the plugin directory of the server lies")]
-    NoSite,
+    PluginDirectoryUnknown,
     /// Other nodes need the binary too.
     #[error("the server has other nodes, whose plugin directories this machine cannot look at: {}", nodes.join(", "))]
     OtherNodes { nodes: Vec<String>, directory: PathBuf, file: String },
@@ -42,10 +42,10 @@ pub enum Refusal {
     UnnamedNodes { directory: PathBuf, file: String },
     /// The directory of that name on this machine is not the server's.
     #[error("the server at {address} runs on another machine, so its plugin directory is not {directory} of this one", directory = directory.display())]
-    ServerElsewhere { address: String, nodes: Vec<String>, directory: PathBuf },
+    RemoteServer { address: String, nodes: Vec<String>, directory: PathBuf },
     /// Somebody else is at it.
     #[error("{holder} is changing plugins here at this moment")]
-    Held { holder: String },
+    LockHeld { holder: String },
     /// What is refused on one node.
     #[error("on {node}: {why}")]
     OnNode { node: NodeName, why: Box<Refusal> },
@@ -63,7 +63,7 @@ pub enum Refusal {
     DirectorySymlinked { directory: PathBuf, real: PathBuf },
     /// The server looks elsewhere.
     #[error("the server looks for plugins in {servers}, not in {directory}")]
-    NotTheServersDirectory { directory: PathBuf, servers: PathBuf },
+    DirectoryMismatch { directory: PathBuf, servers: PathBuf },
     /// No write permission.
     #[error("the plugin directory {directory} cannot be written to")]
     DirectoryNotWritable { directory: PathBuf },
@@ -75,13 +75,13 @@ pub enum Refusal {
     DirectoryNoExec { directory: PathBuf },
     /// Anybody could exchange a plugin.
     #[error("everybody may write to the plugin directory {directory}")]
-    DirectoryInsecure { directory: PathBuf },
+    DirectoryWorldWritable { directory: PathBuf },
     /// Others can replace what is placed there.
     #[error("{exposed} {by}, so others than its owner can replace plugins in {directory}", exposed = exposed.display(), directory = directory.display())]
     DirectoryExposed { directory: PathBuf, exposed: PathBuf, by: Exposure },
     /// The disk is full.
     #[error("{directory} has {free_bytes} bytes free and the binary needs {needed_bytes}")]
-    NoSpace { directory: PathBuf, free_bytes: u64, needed_bytes: u64 },
+    InsufficientSpace { directory: PathBuf, free_bytes: u64, needed_bytes: u64 },
     /// Not ELF.
     #[error("{path} is not a Linux executable")]
     NotExecutable { path: PathBuf },
@@ -90,31 +90,31 @@ pub enum Refusal {
     NoExecutePermission { path: PathBuf },
     /// Built for another machine.
     #[error("{path} is built for {binary} and the server runs on {site}")]
-    WrongArchitecture { path: PathBuf, binary: Machine, site: Machine },
+    WrongArchitecture { path: PathBuf, binary: Architecture, site: Architecture },
     /// Linked against another libc.
     #[error("{path} needs the dynamic linker {interpreter}, which is not there")]
     InterpreterMissing { path: PathBuf, interpreter: PathBuf },
     /// Started, and no plugin.
     #[error("{path} is not a plugin that works: {said}")]
-    NotAPlugin { path: PathBuf, said: String },
+    ProbeFailed { path: PathBuf, said: String },
     /// Vault refuses to register it.
     #[error("{path} reports version {reported} and not {wanted}")]
-    ReportsAnotherVersion { path: PathBuf, reported: String, wanted: Version },
+    VersionMismatch { path: PathBuf, reported: String, wanted: Version },
     /// A secrets engine as auth method, or the other way round.
     #[error("{path} is of type {reported} and not {wanted}")]
-    ReportsAnotherType { path: PathBuf, reported: PluginType, wanted: PluginType },
+    TypeMismatch { path: PathBuf, reported: PluginType, wanted: PluginType },
     /// Only secrets engines are mounted here.
     #[error("a plugin of type {kind} cannot be mounted at {path}")]
-    CannotBeMounted { kind: PluginType, path: MountPath },
+    NotMountable { kind: PluginType, path: MountPath },
     /// The file name is taken by other content.
     #[error("{directory}/{file} exists with another content (sha256 {there}, wanted {wanted})", directory = directory.display())]
-    FileTaken { directory: PathBuf, file: String, there: String, wanted: String },
+    FileConflict { directory: PathBuf, file: String, there: String, wanted: String },
     /// The version is in the catalog with something else.
     #[error("{entry} is already registered with another {what} ({there}, wanted {wanted})")]
-    VersionTaken { entry: String, what: &'static str, there: String, wanted: String },
+    VersionConflict { entry: String, what: &'static str, there: String, wanted: String },
     /// Another plugin is mounted there.
     #[error("{path} is taken by {plugin}")]
-    MountTaken { path: MountPath, plugin: String },
+    MountConflict { path: MountPath, plugin: String },
     /// Mounts cannot lie in each other.
     #[error("{path} cannot be mounted beside {other}, because one lies in the other")]
     MountsOverlap { path: MountPath, other: String },
@@ -126,10 +126,10 @@ pub enum Refusal {
     Downgrade { path: MountPath, there: String, wanted: Version },
     /// Started anew, and still not what it should be.
     #[error("{path} runs {running:?} after its reload and not {expected:?}")]
-    RunsSomethingElse { path: MountPath, running: String, expected: String },
+    RunningVersionMismatch { path: MountPath, running: String, expected: String },
     /// Nothing is mounted there.
     #[error("nothing is mounted at {path}")]
-    NoSuchMount { path: MountPath },
+    MountNotFound { path: MountPath },
     /// No mount of this plugin.
     #[error("no mount runs the {kind} plugin {name}")]
     NoMountOfPlugin { kind: PluginType, name: String },
@@ -138,26 +138,26 @@ pub enum Refusal {
     NotRegistered { name: String, version: Version },
     /// Registered, and a node has not the file.
     #[error("{name} {version} is registered and its file is not in place on {node}")]
-    NotInPlace { name: String, version: Version, node: NodeName },
+    FileMissing { name: String, version: Version, node: NodeName },
     /// Nothing to go back to.
     #[error("there is no version of {name} before {running} that is registered and in place on every node")]
-    NoVersionBefore { name: String, running: String },
+    NoRollbackVersion { name: String, running: String },
     /// Paths or fields are gone.
     #[error("clients of {name} would fail with this version: {}", breaks.join("; "))]
-    Breaking { name: String, breaks: Vec<String> },
+    BreakingChange { name: String, breaks: Vec<String> },
     /// A pin holds every mount of a plugin.
     #[error("{name} is pinned to {pinned}, so that {path} would be moved too")]
-    PinMovesAll { name: String, pinned: String, path: MountPath },
+    PinAffectsOtherMounts { name: String, pinned: String, path: MountPath },
     /// A pin holds every mount of a plugin, in every namespace.
     #[error(
         "{name} is pinned to {pinned}, so that {path} of another namespace would be moved too, without being proven"
     )]
-    PinMovesBelow { name: String, pinned: String, path: String },
+    PinAffectsOtherNamespaces { name: String, pinned: String, path: String },
     /// The catalog is that of all namespaces.
     #[error(
         "in the namespace {namespace} it cannot be seen what other namespaces run, and all share one catalog"
     )]
-    NamespaceSeesPart { namespace: String },
+    NotRootNamespace { namespace: String },
     /// Nothing can be seen of a sealed server.
     #[error("its server is sealed")]
     NodeSealed,
@@ -171,37 +171,37 @@ pub enum Refusal {
     LosesQuorum { voters: usize },
     /// A restart of a node would lose it.
     #[error("{file} would be gone when a node is started anew: {what}")]
-    NotKept { file: String, what: String },
+    NotDurable { file: String, what: String },
     /// A standby that has to be restarted would come back without it.
     #[error("a restart would lose {file}, which {path} needs: {what}")]
-    RestartLoses { file: String, path: String, what: String },
+    LostAtRestart { file: String, path: String, what: String },
     /// The next restart of a node would lose other registered versions.
     #[error("{image} does not bring {}", lacks.join(", "))]
-    ImageLacks { image: String, lacks: Vec<String> },
+    ImageIncomplete { image: String, lacks: Vec<String> },
     /// The next restart of a node would bring a file that the server does not start.
     #[error("{image} brings {file} with the sha256 {there}, and {registered} is registered")]
-    ImageDiffers { image: String, file: String, there: String, registered: String },
+    ImageChecksumMismatch { image: String, file: String, there: String, registered: String },
     /// Nobody has agreed to restarts.
     #[error(
         "another image of the init container {container} would restart the nodes at once (RollingUpdate)"
     )]
-    WouldRestart { container: String },
+    WouldRestartPods { container: String },
     /// Started anew, and no process of it can be seen.
     #[error("no process of {file} is to be seen, though {path} is said to run it")]
-    NotProven { path: MountPath, file: String },
+    NoProcess { path: MountPath, file: String },
     /// Nobody can say whether it is in use.
     #[error("it cannot be seen who uses the {kind} plugin {name}")]
-    UseNotSeen { kind: PluginType, name: String },
+    UseUnknown { kind: PluginType, name: String },
     /// In use.
     #[error("{name} {version} is still needed: {need}")]
-    StillNeeded { name: String, version: String, need: Need },
+    InUse { name: String, version: String, need: InUse },
 }
 
 /// Who needs a version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "by", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
-pub enum Need {
+pub enum InUse {
     /// It serves.
     #[error("{path} runs it")]
     RunningAt { path: String },
@@ -218,12 +218,12 @@ pub enum Need {
 
 impl Refusal {
     /// The same, said of one node. This machine needs no name.
-    pub(crate) fn on(self, node: &NodeName) -> Self {
+    pub(crate) fn on_node(self, node: &NodeName) -> Self {
         if node.is_local() { self } else { Self::OnNode { node: node.clone(), why: Box::new(self) } }
     }
 
     /// What to do about it, in one or two sentences.
-    pub fn cure(&self) -> String {
+    pub fn hint(&self) -> String {
         match self {
             Self::NotInitialized { .. } => {
                 "Initialize it with `vault operator init`, unseal it, and run this again.".into()
@@ -233,22 +233,22 @@ impl Refusal {
             Self::NoPluginDirectory => {
                 "Set plugin_directory in the server's configuration to a real directory and restart the server.".into()
             }
-            Self::NoSite => "Name the directory on this machine, for example with --plugin-dir.".into(),
+            Self::PluginDirectoryUnknown => "Name the directory on this machine, for example with --plugin-dir.".into(),
             Self::OtherNodes { nodes, directory, file } => format!(
                 "Put the same binary there as {}/{file} (mode 755), then add {}. With --this-node-only it stays on this node: after a failover the plugin's mounts fail.",
                 directory.display(),
-                placed_on(nodes)
+                placed_on_flags(nodes)
             ),
             Self::UnnamedNodes { directory, file } => format!(
                 "Put the same binary on each as {}/{file} (mode 755), then add --placed-on HOST for each. With --this-node-only it stays on this node: after a failover the plugin's mounts fail.",
                 directory.display()
             ),
-            Self::ServerElsewhere { nodes, .. } => format!(
+            Self::RemoteServer { nodes, .. } => format!(
                 "Run this on the server's own machine, with an address of that machine (VAULT_ADDR=https://127.0.0.1:8200), or name its pods with -n. If every node has the binary already, or shares this directory, add {}.",
-                placed_on(nodes)
+                placed_on_flags(nodes)
             ),
-            Self::Held { .. } => "Wait until that is done, and run this again.".into(),
-            Self::OnNode { why, .. } => why.cure(),
+            Self::LockHeld { .. } => "Wait until that is done, and run this again.".into(),
+            Self::OnNode { why, .. } => why.hint(),
             Self::NodeNotReady { .. } => {
                 "Every node that may become active needs the binary: wait until this one is ready, or remove it.".into()
             }
@@ -259,7 +259,7 @@ impl Refusal {
             Self::DirectorySymlinked { real, .. } => {
                 format!("Set plugin_directory in the server's configuration to {} and restart the server.", real.display())
             }
-            Self::NotTheServersDirectory { servers, .. } => {
+            Self::DirectoryMismatch { servers, .. } => {
                 format!("Name {}, or run this where the server runs.", servers.display())
             }
             Self::DirectoryNotWritable { .. } => {
@@ -269,7 +269,7 @@ impl Refusal {
                 "Mount it writable, or bring the binary with the image that fills it.".into()
             }
             Self::DirectoryNoExec { .. } => "Mount it without noexec.".into(),
-            Self::DirectoryInsecure { directory } => format!("chmod go-w {}", directory.display()),
+            Self::DirectoryWorldWritable { directory } => format!("chmod go-w {}", directory.display()),
             Self::DirectoryExposed { exposed, by, .. } => match by {
                 Exposure::Mode { .. } => format!("chmod go-w {}", exposed.display()),
                 Exposure::Owner { .. } => format!(
@@ -277,7 +277,7 @@ impl Refusal {
                     exposed.display()
                 ),
             },
-            Self::NoSpace { directory, .. } => {
+            Self::InsufficientSpace { directory, .. } => {
                 format!("Free some space in {}; versions that nothing runs can go.", directory.display())
             }
             Self::NotExecutable { .. } => {
@@ -288,45 +288,45 @@ impl Refusal {
             Self::InterpreterMissing { .. } => {
                 "Build it static (Go: CGO_ENABLED=0; Rust: a musl target), or for the libc of this machine.".into()
             }
-            Self::NotAPlugin { path, .. } => format!(
+            Self::ProbeFailed { path, .. } => format!(
                 "Look at it as a server would start it: `vault-token-plugin inspect {}`, with the plugin's arguments (--arg). It must print nothing before its handshake line.",
                 shell_word(&path.display().to_string())
             ),
-            Self::ReportsAnotherVersion { reported, .. } => {
+            Self::VersionMismatch { reported, .. } => {
                 format!("Register it as {reported}, or take the right binary.")
             }
-            Self::ReportsAnotherType { reported, .. } => format!("Register it as type {reported}."),
-            Self::CannotBeMounted { .. } => "Leave the mounts out, and enable it with the server's own command.".into(),
-            Self::FileTaken { file, .. } => {
+            Self::TypeMismatch { reported, .. } => format!("Register it as type {reported}."),
+            Self::NotMountable { .. } => "Leave the mounts out, and enable it with the server's own command.".into(),
+            Self::FileConflict { file, .. } => {
                 format!("A version never changes its content: bring the build that is there, give this build another version, or remove {file} if nothing runs it.")
             }
-            Self::VersionTaken { entry, .. } => {
+            Self::VersionConflict { entry, .. } => {
                 format!("A registered version never changes: bring what was registered, give this build another version, or deregister {entry} if nothing runs it.")
             }
-            Self::MountTaken { .. } | Self::MountsOverlap { .. } => "Choose another path.".into(),
+            Self::MountConflict { .. } | Self::MountsOverlap { .. } => "Choose another path.".into(),
             Self::Pinned { kind, name, wanted, .. } => format!(
                 "A pin overrules every mount. Delete it with `vault delete sys/plugins/pins/{kind}/{name}`, or pin {version} with `vault write sys/plugins/pins/{kind}/{name} version={version}` once that is registered.",
-                version = wanted.tagged()
+                version = wanted.v_prefixed()
             ),
             Self::Downgrade { .. } => {
                 "Allow it with --allow-downgrade, if the older version can read what the newer one has stored.".into()
             }
-            Self::RunsSomethingElse { .. } => {
+            Self::RunningVersionMismatch { .. } => {
                 "The wanted version did not start: look in the server's log for the plugin's own words.".into()
             }
             Self::NotRegistered { .. } => {
                 "`vault-token-plugin status` shows what is; `upgrade BINARY` brings a new one.".into()
             }
-            Self::NotInPlace { .. } => {
+            Self::FileMissing { .. } => {
                 "Put it there with `upgrade BINARY` or `register`, or name another version with --to.".into()
             }
-            Self::NoVersionBefore { .. } => {
+            Self::NoRollbackVersion { .. } => {
                 "Bring the version to go to: `vault-token-plugin upgrade BINARY --allow-downgrade`.".into()
             }
-            Self::Breaking { .. } => {
+            Self::BreakingChange { .. } => {
                 "Change the clients first; then do it with --allow-breaking.".into()
             }
-            Self::PinMovesAll { name, .. } => format!(
+            Self::PinAffectsOtherMounts { name, .. } => format!(
                 "Leave --mount out, or delete the pin with `vault delete sys/plugins/pins/secret/{name}`."
             ),
             Self::StaysSealed => {
@@ -337,38 +337,38 @@ impl Refusal {
             Self::LosesQuorum { .. } => {
                 "Add a third voter, or accept the pause with --allow-quorum-loss (`doctor --fix` has no such flag, `reload` has).".into()
             }
-            Self::PinMovesBelow { name, .. } => format!(
+            Self::PinAffectsOtherNamespaces { name, .. } => format!(
                 "Delete the pin with `vault delete sys/plugins/pins/secret/{name}`: then each namespace is moved by a run of its own (--namespace)."
             ),
-            Self::NamespaceSeesPart { .. } => {
+            Self::NotRootNamespace { .. } => {
                 "Run this in the root namespace, without --namespace and VAULT_NAMESPACE, with a token of it.".into()
             }
             Self::NodeSealed => "Unseal it, or take the node away.".into(),
-            Self::NotKept { .. } => {
+            Self::NotDurable { .. } => {
                 "Bring it in an image of the init container and name that with --image, use a volume, or accept the loss with --allow-ephemeral.".into()
             }
-            Self::RestartLoses { .. } => {
+            Self::LostAtRestart { .. } => {
                 "OpenBao's standbys are restarted to run another version: bring it in an image of an init container and name that with \
                  --image, or use a volume.".into()
             }
-            Self::ImageLacks { lacks, .. } => format!(
+            Self::ImageIncomplete { lacks, .. } => format!(
                 "A node that is started anew would lose them. Make an image of all of them with `vault-token-plugin package`, or deregister first what nothing needs of: {}.",
                 lacks.join(", ")
             ),
-            Self::ImageDiffers { .. } => {
+            Self::ImageChecksumMismatch { .. } => {
                 "A registered version never changes: put the build that is registered into the image, or give the other build another version.".into()
             }
-            Self::WouldRestart { .. } => {
+            Self::WouldRestartPods { .. } => {
                 "Set updateStrategy.type of the StatefulSet to OnDelete first; then nodes are started anew when you say so.".into()
             }
-            Self::NotProven { .. } => "Look in the server's log for the plugin's own words.".into(),
-            Self::UseNotSeen { kind, name } => {
+            Self::NoProcess { .. } => "Look in the server's log for the plugin's own words.".into(),
+            Self::UseUnknown { kind, name } => {
                 format!("Make sure that nothing uses it, then: `vault plugin deregister {kind} {name}`.")
             }
-            Self::StillNeeded { .. } => {
+            Self::InUse { .. } => {
                 "Move the mounts to another version first (`upgrade`, `rollback`), or disable them.".into()
             }
-            Self::NoSuchMount { .. } | Self::NoMountOfPlugin { .. } => {
+            Self::MountNotFound { .. } | Self::NoMountOfPlugin { .. } => {
                 "`vault secrets list -detailed` shows what is mounted.".into()
             }
         }
@@ -376,7 +376,7 @@ impl Refusal {
 }
 
 /// The flags that vouch for nodes.
-fn placed_on(nodes: &[String]) -> String {
+fn placed_on_flags(nodes: &[String]) -> String {
     let flags: Vec<String> = nodes.iter().map(|node| format!("--placed-on {node}")).collect();
     flags.join(" ")
 }

@@ -41,7 +41,7 @@ pub enum SmokeError {
     },
     /// The path has neither a lease nor data.
     #[error("{path} returned neither a lease nor data")]
-    NothingThere {
+    NoData {
         /// Full path.
         path: String,
     },
@@ -64,7 +64,7 @@ pub enum SmokeError {
     },
     /// The lease could not be revoked and may live on.
     #[error("could not revoke the lease {lease_id}")]
-    LeftBehind {
+    RevokeFailed {
         /// Which one.
         lease_id: String,
         /// Why not.
@@ -73,7 +73,7 @@ pub enum SmokeError {
     },
     /// The server said that the lease is revoked, and still has it.
     #[error("the lease {lease_id} is still there after it was revoked")]
-    StillThere {
+    NotRevoked {
         /// Which one.
         lease_id: String,
     },
@@ -81,25 +81,22 @@ pub enum SmokeError {
 
 impl SmokeError {
     /// The lease that may live on.
-    pub fn lease_left(&self) -> Option<&str> {
+    pub fn unrevoked_lease(&self) -> Option<&str> {
         match self {
-            Self::LeftBehind { lease_id, .. } | Self::StillThere { lease_id } => Some(lease_id),
-            Self::Read { .. }
-            | Self::NothingThere { .. }
-            | Self::UnknownLease { .. }
-            | Self::Lease { .. } => None,
+            Self::RevokeFailed { lease_id, .. } | Self::NotRevoked { lease_id } => Some(lease_id),
+            Self::Read { .. } | Self::NoData { .. } | Self::UnknownLease { .. } | Self::Lease { .. } => None,
         }
     }
 }
 
-/// What a person has to do about a [lease that may live on](SmokeError::lease_left), in a sentence or two.
-pub fn how_to_revoke(lease: &str) -> String {
+/// What a person has to do about a [lease that may live on](SmokeError::unrevoked_lease), in a sentence or two.
+pub fn revoke_hint(lease: &str) -> String {
     format!("A credential may live on. Revoke it with `vault-token-plugin creds revoke {lease}`.")
 }
 
 /// Reads `path` (a full path) and undoes what that does. The lease is revoked on every way out; do not drop the future before
 /// it ends.
-pub async fn smoke(
+pub async fn run_smoke_test(
     client: &Client,
     path: &str,
     listener: &mut dyn FnMut(&Event),
@@ -108,37 +105,37 @@ pub async fn smoke(
         .send(&logical::Read { path: path.to_owned() })
         .await
         .map_err(|source| SmokeError::Read { path: path.to_owned(), source })?
-        .ok_or_else(|| SmokeError::NothingThere { path: path.to_owned() })?;
+        .ok_or_else(|| SmokeError::NoData { path: path.to_owned() })?;
     let fields: Vec<String> = reply.data.0.keys().cloned().collect();
     let (lease_id, renewable) = (reply.lease_id, reply.renewable);
     drop(reply.data);
     if lease_id.is_empty() {
         return if fields.is_empty() {
-            Err(SmokeError::NothingThere { path: path.to_owned() })
+            Err(SmokeError::NoData { path: path.to_owned() })
         } else {
             Ok(SmokeReport { path: path.to_owned(), fields, lease: None })
         };
     }
-    listener(&Event::SmokeIssued { path: path.to_owned() });
-    let tried = try_lease(client, path, &lease_id, renewable).await;
-    match revoke(client, &lease_id).await {
+    listener(&Event::SmokeCredentialIssued { path: path.to_owned() });
+    let tried = verify_lease(client, path, &lease_id, renewable).await;
+    match revoke_and_verify(client, &lease_id).await {
         Ok(()) => {}
-        Err(SmokeError::LeftBehind { source, .. }) if is_of_data(&source) => {
+        Err(SmokeError::RevokeFailed { source, .. }) if is_unrevocable_data_lease(&source) => {
             return Ok(SmokeReport { path: path.to_owned(), fields, lease: None });
         }
         Err(error) => return Err(error),
     }
-    listener(&Event::SmokeRevoked { path: path.to_owned() });
+    listener(&Event::SmokeCredentialRevoked { path: path.to_owned() });
     Ok(SmokeReport { path: path.to_owned(), fields, lease: Some(tried?) })
 }
 
 /// Whether a lease that could not be revoked was none of a credential: the server gives a lease to whatever a key-value
 /// engine returns that is not named `kv`, and the engine then knows of nothing to revoke.
-pub(crate) fn is_of_data(revoking: &CallError) -> bool {
-    revoking.is(|answer| answer.says("secret is unsupported by this backend"))
+pub(crate) fn is_unrevocable_data_lease(revoking: &CallError) -> bool {
+    revoking.api_error_is(|answer| answer.has_message("secret is unsupported by this backend"))
 }
 
-async fn try_lease(
+async fn verify_lease(
     client: &Client,
     path: &str,
     lease_id: &str,
@@ -160,11 +157,11 @@ async fn try_lease(
     Ok(SmokeLease { ttl_seconds: lease.ttl.as_secs(), renewed_seconds })
 }
 
-async fn revoke(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
-    let left = |source| SmokeError::LeftBehind { lease_id: lease_id.to_owned(), source };
+async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+    let left = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
     client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(left)?;
     match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(left)? {
         None => Ok(()),
-        Some(_) => Err(SmokeError::StillThere { lease_id: lease_id.to_owned() }),
+        Some(_) => Err(SmokeError::NotRevoked { lease_id: lease_id.to_owned() }),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Serialize, Serializer};
 use vault_api::catalog::PluginType;
 
 use crate::goal::MountPath;
-use crate::observed::site::NodeName;
+use crate::observed::deployment::NodeName;
 use crate::version::Version;
 
 /// One change. A step never holds a value that is written, so it can be shown and saved.
@@ -88,16 +88,16 @@ pub enum Step {
         version_from: VersionFrom,
     },
     /// Write and read there.
-    TryCanary {
+    VerifyCanary {
         /// Where.
         path: MountPath,
         /// Paths below it that are written.
         writes: Vec<String>,
         /// The mount whose configuration that is; `None` when it is the trial's own.
         #[serde(skip_serializing_if = "Option::is_none")]
-        live: Option<MountPath>,
+        source_mount: Option<MountPath>,
         /// Path below it that is read.
-        read: Option<String>,
+        smoke_path: Option<String>,
     },
     /// Unmount it.
     RemoveCanary {
@@ -119,7 +119,7 @@ pub enum Step {
         fields: Vec<String>,
     },
     /// Read a path that must return a lease or data, and revoke the lease.
-    TryMount {
+    SmokeTestMount {
         /// Full path.
         path: String,
     },
@@ -134,7 +134,7 @@ pub enum Step {
         version: String,
     },
     /// Take a binary away from nodes.
-    RemoveFile {
+    RemoveBinary {
         /// Those that have it.
         nodes: Vec<NodeName>,
         /// Directory.
@@ -148,7 +148,7 @@ pub enum Step {
         node: NodeName,
     },
     /// Name the image from which nodes that are started anew get their binaries.
-    Persist {
+    PatchInitImage {
         /// Name of the init container.
         container: String,
         /// Its image so far.
@@ -160,11 +160,11 @@ pub enum Step {
         files: Option<BTreeSet<String>>,
     },
     /// Make another node the active one, to see that it serves too.
-    HandOver {
+    StepDown {
         /// From 1.
         turn: usize,
         /// How many there will be.
-        of: usize,
+        total: usize,
     },
 }
 
@@ -180,19 +180,19 @@ pub enum VersionFrom {
 
 impl Step {
     /// Whether it changes files or processes that are looked at.
-    pub(crate) fn is_of_nodes(&self) -> bool {
+    pub(crate) fn affects_nodes(&self) -> bool {
         match self {
             Self::PlaceBinary { .. }
-            | Self::RemoveFile { .. }
+            | Self::RemoveBinary { .. }
             | Self::ReloadMount { .. }
             | Self::RestartNode { .. }
-            | Self::HandOver { .. }
-            | Self::Persist { .. } => true,
+            | Self::StepDown { .. }
+            | Self::PatchInitImage { .. } => true,
             // What these start is proven by what the server says, and where it is a reload by the next look.
             Self::EnableMount { .. }
             | Self::MountCanary { .. }
-            | Self::TryCanary { .. }
-            | Self::TryMount { .. }
+            | Self::VerifyCanary { .. }
+            | Self::SmokeTestMount { .. }
             | Self::RemoveCanary { .. }
             | Self::RegisterVersion { .. }
             | Self::DeregisterVersion { .. }
@@ -207,25 +207,25 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::PlaceBinary { nodes, directory, file, .. } => {
-                write!(f, "place {file} in {}{}", directory.display(), on(nodes))
+                write!(f, "place {file} in {}{}", directory.display(), on_nodes(nodes))
             }
             Self::RegisterVersion { kind, name, version, .. } => {
-                write!(f, "register {kind} plugin {name} {}", version.tagged())
+                write!(f, "register {kind} plugin {name} {}", version.v_prefixed())
             }
             Self::EnableMount { path, plugin, version, .. } => {
-                write!(f, "mount {plugin} {} at {path}", version.tagged())
+                write!(f, "mount {plugin} {} at {path}", version.v_prefixed())
             }
             Self::TuneMount { path, from, to } if from.is_empty() => {
-                write!(f, "move {path} to {}", to.tagged())
+                write!(f, "move {path} to {}", to.v_prefixed())
             }
-            Self::TuneMount { path, from, to } => write!(f, "move {path} from {from} to {}", to.tagged()),
+            Self::TuneMount { path, from, to } => write!(f, "move {path} from {from} to {}", to.v_prefixed()),
             Self::SetPin { name, from, to, .. } => {
-                write!(f, "pin {name} to {} instead of {from}", to.tagged())
+                write!(f, "pin {name} to {} instead of {from}", to.v_prefixed())
             }
             Self::MountCanary { path, plugin, version, .. } => {
-                write!(f, "mount {plugin} {} for a trial at {path}", version.tagged())
+                write!(f, "mount {plugin} {} for a trial at {path}", version.v_prefixed())
             }
-            Self::TryCanary { path, writes, live, read } => {
+            Self::VerifyCanary { path, writes, source_mount: live, smoke_path: read } => {
                 write!(f, "prove {path}")?;
                 let writes = writes.join(", ");
                 match live {
@@ -241,15 +241,15 @@ impl fmt::Display for Step {
             Self::RemoveCanary { path } => write!(f, "remove {path}"),
             Self::ReloadMount { path } => write!(f, "reload {path}"),
             Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
-            Self::TryMount { path } => write!(f, "try {path}"),
-            Self::RemoveFile { nodes, directory, file } => {
-                write!(f, "remove {file} from {}{}", directory.display(), on(nodes))
+            Self::SmokeTestMount { path } => write!(f, "try {path}"),
+            Self::RemoveBinary { nodes, directory, file } => {
+                write!(f, "remove {file} from {}{}", directory.display(), on_nodes(nodes))
             }
             Self::RestartNode { node } => write!(f, "restart {node}, which still runs the version before"),
-            Self::Persist { container, to, .. } => {
+            Self::PatchInitImage { container, to, .. } => {
                 write!(f, "take {to} as image of init container {container}")
             }
-            Self::HandOver { turn, of } => write!(f, "hand over to another node ({turn} of {of})"),
+            Self::StepDown { turn, total: of } => write!(f, "hand over to another node ({turn} of {of})"),
             Self::DeregisterVersion { kind, name, version } if version.is_empty() => {
                 write!(f, "deregister {kind} plugin {name} without a version")
             }
@@ -265,7 +265,7 @@ fn as_list<S: Serializer>(path: &MountPath, serializer: S) -> Result<S::Ok, S::E
 }
 
 /// Where, unless it is this machine.
-fn on(nodes: &[NodeName]) -> String {
+fn on_nodes(nodes: &[NodeName]) -> String {
     let named: Vec<&str> = nodes.iter().filter(|node| !node.is_local()).map(NodeName::as_str).collect();
     if named.is_empty() { String::new() } else { format!(" on {}", named.join(", ")) }
 }

@@ -19,7 +19,7 @@ pub struct VersionError {
 
 impl Version {
     /// As Vault writes it, for example `v1.2.3`.
-    pub fn tagged(&self) -> String {
+    pub fn v_prefixed(&self) -> String {
         format!("v{}", self.0)
     }
 
@@ -55,7 +55,7 @@ mod tests {
         let version: Version = "v1.2.3-rc.1+b".parse().expect("a version");
         assert_eq!(version, "1.2.3-rc.1+b".parse().expect("a version"));
         assert_eq!(
-            (version.to_string().as_str(), version.tagged().as_str()),
+            (version.to_string().as_str(), version.v_prefixed().as_str()),
             ("1.2.3-rc.1+b", "v1.2.3-rc.1+b")
         );
     }

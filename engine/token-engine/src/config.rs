@@ -8,21 +8,21 @@ use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, StorageError};
 
-use crate::change::Change;
 use crate::endpoint::Endpoint;
-use crate::measure::{Operation as Measured, measured};
+use crate::field_update::FieldUpdate;
 use crate::pending_token::{CLOCK_SKEW, WalEntry};
-use crate::sensitive::{self, Secret};
+use crate::sensitive::{self, SecretString};
+use crate::telemetry::{MeasuredOperation as Measured, instrument};
 use crate::upstream::Upstream;
 use crate::{TokenEngine, UpstreamClient};
 
 /// Where the configuration is stored.
-pub(crate) const KEY: &str = "config";
+pub(crate) const STORAGE_KEY: &str = "config";
 
 const DEFAULT_REQUEST_TIMEOUT: u64 = 30;
 
 /// A call with its retries must end before the host gives up on the request that waits for it (90 seconds).
-const LONGEST_REQUEST_TIMEOUT: u64 = 60;
+const MAX_REQUEST_TIMEOUT: u64 = 60;
 
 /// How the token service is reached, as stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,8 +34,8 @@ pub(crate) struct Config {
     /// The account of the tokens that were minted while `account` was empty: the first name that was given. Empty as long as `account` is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     unnamed_account: String,
-    #[serde(serialize_with = "sensitive::in_clear")]
-    pub(crate) api_key: Secret,
+    #[serde(serialize_with = "sensitive::serialize_exposed")]
+    pub(crate) api_key: SecretString,
     /// Authorities to trust instead of the system's, in PEM; empty for the system's.
     #[serde(default)]
     pub(crate) ca_cert: String,
@@ -70,7 +70,7 @@ pub(crate) fn default_metrics_prefix() -> String {
 const MAX_ACCOUNT_LENGTH: usize = 256;
 
 /// Longer ones are cut by nobody and read by nobody.
-const LONGEST_PREFIX: usize = 64;
+const MAX_METRICS_PREFIX_LENGTH: usize = 64;
 
 impl Config {
     /// How long one request to the service may take.
@@ -81,7 +81,11 @@ impl Config {
     /// What makes this configuration reach the tokens of an endpoint and an account; `None` if it does.
     ///
     /// A token without an account was minted before one was named, and belongs to the account that its key was named with first.
-    pub(crate) fn reaches(&self, endpoint: &Endpoint, account: &str) -> Result<(), Unreachable> {
+    pub(crate) fn check_connection(
+        &self,
+        endpoint: &Endpoint,
+        account: &str,
+    ) -> Result<(), ConnectionMismatch> {
         let account = if account.is_empty() { &*self.unnamed_account } else { account };
         let same_account = self.account == account;
         if self.api_endpoint == *endpoint && same_account {
@@ -92,14 +96,18 @@ impl Config {
             "" => " account=\"\"".to_owned(),
             account => format!(" account={account}"),
         };
-        Err(Unreachable { endpoint: endpoint.to_string(), configured: self.shown_connection(), account })
+        Err(ConnectionMismatch {
+            endpoint: endpoint.to_string(),
+            configured: self.connection_label(),
+            account,
+        })
     }
 
     /// What its writer should know of it, where it takes the place of another.
     fn warnings(&self, before: Option<&Config>, mount: &str) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Some(before) = before.filter(|before| before.is_left_by(self)) {
-            let left = before.shown_connection();
+        if let Some(before) = before.filter(|before| before.is_orphaned_by(self)) {
+            let left = before.connection_label();
             warnings.push(format!(
                 "leases minted at {left} are renewed and revoked only while config names that. Revoke them before it is changed: \
                  vault lease revoke -prefix {mount}creds"
@@ -120,24 +128,24 @@ impl Config {
     }
 
     /// Whether another configuration reaches none of the tokens that this one mints.
-    fn is_left_by(&self, other: &Config) -> bool {
-        other.reaches(&self.api_endpoint, &self.account).is_err()
+    fn is_orphaned_by(&self, other: &Config) -> bool {
+        other.check_connection(&self.api_endpoint, &self.account).is_err()
     }
 
     /// Whether a mint without an answer may be sent again. Earlier versions stored windows that end while it still may be.
-    pub(crate) fn repeats_mints(&self) -> bool {
+    pub(crate) fn retries_mints(&self) -> bool {
         self.idempotency_window >= MIN_IDEMPOTENCY_WINDOW
     }
 
     /// Whether the service still recognises the idempotency key of an entry, whatever the clocks of nodes say.
-    pub(crate) fn recognises_key_of(&self, entry: &WalEntry, now: Timestamp) -> bool {
+    pub(crate) fn idempotency_key_valid(&self, entry: &WalEntry, now: Timestamp) -> bool {
         let window =
             i64::try_from(self.idempotency_window).map_or(SignedDuration::MAX, SignedDuration::from_secs);
         let age = entry.planned_at().map(|planned| now.duration_since(planned));
-        self.repeats_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
+        self.retries_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
     }
 
-    fn shown_connection(&self) -> String {
+    fn connection_label(&self) -> String {
         match &*self.account {
             "" => self.api_endpoint.to_string(),
             account => format!("{}, account {account}", self.api_endpoint),
@@ -151,35 +159,37 @@ impl Config {
     "the token was minted at {endpoint}, and the configuration is for {configured}; nothing was sent. Configure the connection that \
      minted it: api_endpoint={endpoint}{account} with its api_key"
 )]
-pub(crate) struct Unreachable {
+pub(crate) struct ConnectionMismatch {
     endpoint: String,
     configured: String,
     account: String,
 }
 
-impl From<Unreachable> for Error {
-    fn from(error: Unreachable) -> Error {
+impl From<ConnectionMismatch> for Error {
+    fn from(error: ConnectionMismatch) -> Error {
         Error::internal(error.to_string())
     }
 }
 
 /// The configuration in force, with its client.
-pub(crate) async fn client(context: &Context<TokenEngine>) -> Result<Option<Arc<UpstreamClient>>, Error> {
+pub(crate) async fn load_client(
+    context: &Context<TokenEngine>,
+) -> Result<Option<Arc<UpstreamClient>>, Error> {
     let read = async {
-        let Some(config) = stored(context.storage()).await? else { return Ok(None) };
-        let upstream = Upstream::new(&config, Arc::clone(&context.engine().measures))?;
+        let Some(config) = load(context.storage()).await? else { return Ok(None) };
+        let upstream = Upstream::new(&config, Arc::clone(&context.state().metrics))?;
         Ok(Some(UpstreamClient { config, upstream }))
     };
-    context.engine().client.get(KEY, read).await
+    context.state().client.get_or_load(STORAGE_KEY, read).await
 }
 
 /// What is stored, for those who need no client.
-pub(crate) async fn stored(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
-    storage.read(KEY).await
+pub(crate) async fn load(storage: &dyn Storage) -> Result<Option<Config>, StorageError> {
+    storage.read(STORAGE_KEY).await
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
-    Path::new(KEY)
+    Path::new(STORAGE_KEY)
         .help(
             "Configure the token service.",
             "Holds the address of the token service and the key with which this mount asks it for tokens. A write \
@@ -238,40 +248,40 @@ pub(crate) fn path() -> Path<TokenEngine> {
                  custom_plugin_creds_read. Default custom_plugin.",
             ),
         )
-        .exists(exists)
-        .on(Operation::Create, "Configure the token service.", measured(Measured::ConfigWrite, write))
-        .on(Operation::Update, "Change the configuration.", measured(Measured::ConfigWrite, write))
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", measured(Measured::ConfigPatch, patch))
-        .on(Operation::Read, "Show the configuration without the key.", measured(Measured::ConfigRead, read))
-        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", measured(Measured::ConfigDelete, delete))
+        .existence_check(exists)
+        .on(Operation::Create, "Configure the token service.", instrument(Measured::ConfigWrite, write))
+        .on(Operation::Update, "Change the configuration.", instrument(Measured::ConfigWrite, write))
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(Measured::ConfigPatch, patch))
+        .on(Operation::Read, "Show the configuration without the key.", instrument(Measured::ConfigRead, read))
+        .on(Operation::Delete, "Forget the configuration. Leased tokens cannot be revoked without it.", instrument(Measured::ConfigDelete, delete))
 }
 
 /// The fields of a write.
 #[derive(Deserialize)]
-struct Changes {
+struct ConfigUpdate {
     #[serde(default)]
-    api_endpoint: Change<String>,
+    api_endpoint: FieldUpdate<String>,
     #[serde(default)]
-    api_key: Change<Secret>,
+    api_key: FieldUpdate<SecretString>,
     #[serde(default)]
-    account: Change<String>,
+    account: FieldUpdate<String>,
     #[serde(default)]
-    ca_cert: Change<String>,
+    ca_cert: FieldUpdate<String>,
     #[serde(default)]
-    tls_skip_verify: Change<bool>,
+    tls_skip_verify: FieldUpdate<bool>,
     #[serde(default)]
-    request_timeout: Change<u64>,
+    request_timeout: FieldUpdate<u64>,
     #[serde(default)]
-    renew_upstream: Change<bool>,
+    renew_upstream: FieldUpdate<bool>,
     #[serde(default)]
-    idempotency_window: Change<u64>,
+    idempotency_window: FieldUpdate<u64>,
     #[serde(default)]
-    metrics_prefix: Change<String>,
+    metrics_prefix: FieldUpdate<String>,
 }
 
 /// What a read shows.
 #[derive(Serialize)]
-struct Shown {
+struct ConfigResponse {
     api_endpoint: Endpoint,
     api_key_sha256: String,
     account: String,
@@ -284,13 +294,13 @@ struct Shown {
 }
 
 async fn exists(context: Context<TokenEngine>, _: NoFields) -> Result<bool, Error> {
-    Ok(context.storage().get(KEY).await?.is_some())
+    Ok(context.storage().get(STORAGE_KEY).await?.is_some())
 }
 
-async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<Shown>>, Error> {
-    let config = stored(context.storage()).await?;
+async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<ConfigResponse>>, Error> {
+    let config = load(context.storage()).await?;
     Ok(config.map(|config| {
-        Data(Shown {
+        Data(ConfigResponse {
             api_key_sha256: config.api_key.salted_sha256(),
             api_endpoint: config.api_endpoint,
             account: config.account,
@@ -304,13 +314,13 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
     }))
 }
 
-async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, |_, before| changed(before, changes)).await
+async fn write(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
+    update(context, |_, before| apply_update(before, changes)).await
 }
 
-async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, |mount, before| match before {
-        Some(before) => changed(Some(before), changes),
+async fn patch(context: Context<TokenEngine>, changes: ConfigUpdate) -> Result<Option<Response>, Error> {
+    update(context, |mount, before| match before {
+        Some(before) => apply_update(Some(before), changes),
         None => {
             let message =
                 format!("there is no configuration to patch; write it first: vault write {mount}config …");
@@ -324,60 +334,62 @@ async fn delete(context: Context<TokenEngine>, _: NoFields) -> Result<(), Error>
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let _locked = work.lock(KEY).await;
-            let deleted = work.storage().delete(KEY).await;
-            work.engine().forget(KEY);
+            let _locked = work.lock(STORAGE_KEY).await;
+            let deleted = work.storage().delete(STORAGE_KEY).await;
+            work.state().invalidate(STORAGE_KEY);
             Ok(deleted?)
         })
         .await
 }
 
 /// Stores the configuration that `make` makes of the mount's path and the one before, while no other request changes it.
-async fn change(
+async fn update(
     context: Context<TokenEngine>,
     make: impl FnOnce(&str, Option<Config>) -> Result<Config, Error> + Send + 'static,
 ) -> Result<Option<Response>, Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let _locked = work.lock(KEY).await;
-            let (before, mount) = (stored(work.storage()).await?, &*work.request().mount_point);
+            let _locked = work.lock(STORAGE_KEY).await;
+            let (before, mount) = (load(work.storage()).await?, &*work.request().mount_point);
             let config = make(mount, before.clone())?;
             let warnings = config.warnings(before.as_ref(), mount);
-            store(&work, config).await?;
-            Ok(warned(warnings))
+            save(&work, config).await?;
+            Ok(warnings_response(warnings))
         })
         .await
 }
 
-async fn store(context: &Context<TokenEngine>, config: Config) -> Result<(), Error> {
+async fn save(context: &Context<TokenEngine>, config: Config) -> Result<(), Error> {
     // Sets up TLS, so that a certificate that cannot be used is refused here and not at the first token.
-    Upstream::new(&config, Arc::clone(&context.engine().measures)).map_err(invalid)?;
-    let value = serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: KEY.to_owned() })?;
-    let stored = context.storage().put(StorageEntry { key: KEY.to_owned(), value, seal_wrap: true }).await;
-    context.engine().forget(KEY);
+    Upstream::new(&config, Arc::clone(&context.state().metrics)).map_err(invalid)?;
+    let value =
+        serde_json::to_vec(&config).map_err(|_| StorageError::Encode { key: STORAGE_KEY.to_owned() })?;
+    let stored =
+        context.storage().put(StorageEntry { key: STORAGE_KEY.to_owned(), value, seal_wrap: true }).await;
+    context.state().invalidate(STORAGE_KEY);
     Ok(stored?)
 }
 
 /// The answer to a write: nothing, unless there is something to say.
-pub(crate) fn warned(warnings: Vec<String>) -> Option<Response> {
+pub(crate) fn warnings_response(warnings: Vec<String>) -> Option<Response> {
     (!warnings.is_empty()).then(|| Response { warnings, ..Response::default() })
 }
 
-fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
+fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config, Error> {
     let mut config = match before.clone() {
         Some(config) => config,
         None => match &changes.api_endpoint {
-            Change::Set(text) => unset(endpoint(text)?),
-            Change::Keep | Change::Clear => return Err(missing("api_endpoint")),
+            FieldUpdate::Set(text) => with_defaults(parse_endpoint(text)?),
+            FieldUpdate::Keep | FieldUpdate::Clear => return Err(required_field("api_endpoint")),
         },
     };
     match changes.api_endpoint {
-        Change::Keep => {}
-        Change::Clear => return Err(missing("api_endpoint")),
-        Change::Set(text) => config.api_endpoint = endpoint(&text)?,
+        FieldUpdate::Keep => {}
+        FieldUpdate::Clear => return Err(required_field("api_endpoint")),
+        FieldUpdate::Set(text) => config.api_endpoint = parse_endpoint(&text)?,
     }
-    changes.api_key.apply(&mut config.api_key, Secret::default());
+    changes.api_key.apply(&mut config.api_key, SecretString::default());
     changes.account.apply(&mut config.account, String::new());
     changes.ca_cert.apply(&mut config.ca_cert, String::new());
     changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
@@ -387,16 +399,16 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
     changes.metrics_prefix.apply(&mut config.metrics_prefix, default_metrics_prefix());
 
     if config.api_key.is_empty() {
-        return Err(missing("api_key"));
+        return Err(required_field("api_key"));
     }
     if config.api_key.expose().chars().any(|letter| !letter.is_ascii_graphic()) {
         return Err(Error::invalid(
             "api_key holds a space, a line break or another character that no HTTP header can carry; write the key alone",
         ));
     }
-    if !(1..=LONGEST_REQUEST_TIMEOUT).contains(&config.request_timeout) {
+    if !(1..=MAX_REQUEST_TIMEOUT).contains(&config.request_timeout) {
         return Err(Error::invalid(format!(
-            "request_timeout must be between 1s and {LONGEST_REQUEST_TIMEOUT}s, not {}s",
+            "request_timeout must be between 1s and {MAX_REQUEST_TIMEOUT}s, not {}s",
             config.request_timeout
         )));
     }
@@ -416,9 +428,9 @@ fn changed(before: Option<Config>, changes: Changes) -> Result<Config, Error> {
     let prefix = &config.metrics_prefix;
     let well_formed = prefix.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && !prefix.starts_with(|first: char| first.is_ascii_digit());
-    if prefix.is_empty() || prefix.len() > LONGEST_PREFIX || !well_formed {
+    if prefix.is_empty() || prefix.len() > MAX_METRICS_PREFIX_LENGTH || !well_formed {
         return Err(Error::invalid(format!(
-            "metrics_prefix must be 1 to {LONGEST_PREFIX} letters, digits and _, and not begin with a digit"
+            "metrics_prefix must be 1 to {MAX_METRICS_PREFIX_LENGTH} letters, digits and _, and not begin with a digit"
         )));
     }
     Ok(config)
@@ -445,12 +457,12 @@ fn unnamed_account(before: Option<&Config>, config: &Config) -> Result<String, E
     }
 }
 
-fn unset(api_endpoint: Endpoint) -> Config {
+fn with_defaults(api_endpoint: Endpoint) -> Config {
     Config {
         api_endpoint,
         account: String::new(),
         unnamed_account: String::new(),
-        api_key: Secret::default(),
+        api_key: SecretString::default(),
         ca_cert: String::new(),
         tls_skip_verify: false,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,
@@ -460,15 +472,19 @@ fn unset(api_endpoint: Endpoint) -> Config {
     }
 }
 
-fn endpoint(text: &str) -> Result<Endpoint, Error> {
-    if text.trim().is_empty() { Err(missing("api_endpoint")) } else { Endpoint::parse(text).map_err(invalid) }
+fn parse_endpoint(text: &str) -> Result<Endpoint, Error> {
+    if text.trim().is_empty() {
+        Err(required_field("api_endpoint"))
+    } else {
+        Endpoint::parse(text).map_err(invalid)
+    }
 }
 
 fn invalid(error: impl std::fmt::Display) -> Error {
     Error::invalid(error.to_string())
 }
 
-fn missing(field: &str) -> Error {
+fn required_field(field: &str) -> Error {
     Error::invalid(format!("{field} is required"))
 }
 
@@ -479,7 +495,7 @@ mod tests {
     use super::*;
 
     fn write(before: Option<Config>, given: Value) -> Result<Config, String> {
-        changed(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
+        apply_update(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
     }
 
     fn configured() -> Config {

@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use vault_plugin::framework::{Context, Field, Issued, Path};
+use vault_plugin::framework::{Context, Field, LeasedSecret, Path};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::config;
-use crate::measure::{self, measured};
-use crate::pending_token::{MINT, PendingToken, TokenGuard, WalEntry, WalState};
+use crate::pending_token::{MINT_KIND, PendingToken, TokenGuard, WalEntry, WalState};
 use crate::role_name::{self, RoleName};
 use crate::roles;
-use crate::sensitive::{self, Secret};
-use crate::terms::{self, Terms};
+use crate::sensitive::{self, SecretString};
+use crate::telemetry::{self, instrument};
+use crate::terms::{self, LeaseTerms};
 use crate::token::{self, LeaseData};
 use crate::upstream::{MintRequest, MintResponse, Revocation, Upstream};
 use crate::{TokenEngine, UpstreamClient};
@@ -25,30 +25,30 @@ pub(crate) fn path() -> Path<TokenEngine> {
              token service when the lease is revoked or ends.",
         )
         .field("name", Field::string().required().describe("Name of the role."))
-        .on(Operation::Read, "Mint a token.", measured(measure::Operation::CredsRead, read))
+        .on(Operation::Read, "Mint a token.", instrument(telemetry::MeasuredOperation::CredsRead, read))
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct CredsRequest {
     name: RoleName,
 }
 
 /// What the caller gets.
 #[derive(Serialize)]
 struct Credentials {
-    #[serde(serialize_with = "sensitive::in_clear")]
-    token: Secret,
+    #[serde(serialize_with = "sensitive::serialize_exposed")]
+    token: SecretString,
     permissions: Vec<String>,
 }
 
-async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Error> {
-    let Some(client) = config::client(&context).await? else {
+async fn read(context: Context<TokenEngine>, named: CredsRequest) -> Result<LeasedSecret, Error> {
+    let Some(client) = config::load_client(&context).await? else {
         return Err(Error::invalid(format!(
             "the token service is not configured; write it first: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
         )));
     };
-    let Some(role) = roles::known(&context, &named.name).await? else {
+    let Some(role) = roles::load_cached(&context, &named.name).await? else {
         return Err(Error::invalid(format!(
             "there is no role \"{}\"; write it first, or list those that exist: vault list {}roles",
             named.name,
@@ -61,26 +61,26 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
     // A token that the service does not renew has to outlive every renewal of its lease.
     let upstream_ttl = if config.renew_upstream { terms.ttl } else { terms.max_ttl };
     let request = MintRequest::new(&named.name, &role.permissions, upstream_ttl)?;
-    let entry = WalEntry::planned(config, request);
+    let entry = WalEntry::new(config, request);
     // Also where a node that cannot write refuses, before anything happens outside of the host: asking for the replication
     // state first would be one more call for the same answer.
-    let wal_id = context.wal_put(MINT, &entry).await?;
+    let wal_id = context.wal_put(MINT_KIND, &entry).await?;
 
-    let minted = match client.upstream.mint(&entry.request, config.repeats_mints()).await {
+    let minted = match client.upstream.mint(&entry.request, config.retries_mints()).await {
         Ok(minted) => minted,
         Err(error) => {
-            if error.nothing_done()
+            if error.had_no_effect()
                 && let Err(kept) = context.wal_delete(&wal_id).await
             {
                 // Rollback finds it and learns the same.
                 context.logger().warn(format!("the write-ahead entry of a refused token is left: {kept}"));
             }
-            return Err(error.of_role());
+            return Err(error.into_role_error());
         }
     };
     let MintResponse { token, expires_at, revocation } = minted;
     let renew_upstream = config.renew_upstream;
-    let entry = entry.minted(revocation.clone());
+    let entry = entry.into_minted(revocation.clone());
     let guard = TokenGuard::new(PendingToken { context, client, wal_id, entry, revocation });
     let issued = async {
         guard.pending.record().await?;
@@ -108,20 +108,20 @@ async fn read(context: Context<TokenEngine>, named: Named) -> Result<Issued, Err
         renew_upstream,
         role: named.name.to_string(),
         name: entry.request.name.clone(),
-        run: context.engine().run.clone(),
+        run: context.state().instance_id.clone(),
     };
-    context.engine().measures().issued();
+    context.state().metrics().count_issued();
     let credentials = Credentials { token, permissions: entry.request.permissions.clone() };
-    Ok(Issued::new(token::NAME, credentials, lease, terms.into()))
+    Ok(LeasedSecret::new(token::SECRET_TYPE, credentials, lease, terms.into()))
 }
 
 /// The terms as far as the service lets the token live.
-fn cap_to_expiry(terms: Terms, expires_at: &Value, renew_upstream: bool) -> Result<Terms, Error> {
-    let Some(remaining) = terms::remaining(expires_at, Timestamp::now())? else { return Ok(terms) };
+fn cap_to_expiry(terms: LeaseTerms, expires_at: &Value, renew_upstream: bool) -> Result<LeaseTerms, Error> {
+    let Some(remaining) = terms::time_until_expiry(expires_at, Timestamp::now())? else { return Ok(terms) };
     if renew_upstream {
-        return Ok(Terms { ttl: terms.ttl.min(remaining), ..terms });
+        return Ok(LeaseTerms { ttl: terms.ttl.min(remaining), ..terms });
     }
-    Ok(terms.ending_within(remaining))
+    Ok(terms.capped_at(remaining))
 }
 
 /// Revokes what a mint without a known end may have left at the service.
@@ -138,8 +138,8 @@ pub(crate) async fn roll_back(
     let mut entry: WalEntry = serde_json::from_value(data).map_err(|error| {
         Error::internal(format!("the write-ahead entry of a mint cannot be read: {error}"))
     })?;
-    if let Some(record) = context.wal_record() {
-        entry.date(record.created_at);
+    if let Some(record) = context.wal_metadata() {
+        entry.fill_planned_at(record.created_at);
     }
     let name = entry.request.name.clone();
     let (now, latest) = (Timestamp::now(), entry.latest_expiry());
@@ -147,7 +147,7 @@ pub(crate) async fn roll_back(
         context.logger().warn(format!("token {name:?}, if it was minted, has expired: its entry is closed"));
         return Ok(());
     }
-    let Some(client) = config::client(&context).await? else {
+    let Some(client) = config::load_client(&context).await? else {
         return Err(Error::internal(format!(
             "token {name:?} may be live at {} and cannot be revoked without configuration; write it again",
             entry.api_endpoint
@@ -155,21 +155,23 @@ pub(crate) async fn roll_back(
     };
     let UpstreamClient { config, upstream } = &*client;
     if let WalState::Minted { revocation } = &entry.state {
-        config.reaches(&entry.api_endpoint, &entry.account).map_err(|error| unrevoked(&name, &error))?;
+        config
+            .check_connection(&entry.api_endpoint, &entry.account)
+            .map_err(|error| not_revoked(&name, &error))?;
         return revoke(&context, upstream, &name, revocation).await;
     }
     let found = match &entry.state {
-        WalState::Forgotten => Err(FORGOTTEN.to_owned()),
+        WalState::Forgotten => Err(NOT_RECOGNIZED.to_owned()),
         _ => replay(&client, &entry, now).await,
     };
     let why = match found {
         Ok(another) if entry.is_outlived_by(&another.expires_at) => {
-            set_aside(&context, upstream, entry.clone(), another.revocation).await?;
-            FORGOTTEN.to_owned()
+            revoke_duplicate(&context, upstream, entry.clone(), another.revocation).await?;
+            NOT_RECOGNIZED.to_owned()
         }
         Ok(minted) => {
             // A revocation that fails is tried again without the service's memory of the request.
-            record(&context, &entry.minted(minted.revocation.clone())).await?;
+            update_wal_entry(&context, &entry.into_minted(minted.revocation.clone())).await?;
             return revoke(&context, upstream, &name, &minted.revocation).await;
         }
         Err(why) => why,
@@ -182,7 +184,7 @@ pub(crate) async fn roll_back(
     )))
 }
 
-const FORGOTTEN: &str = "the service did not recognise the request and minted another token, which is revoked; set config \
+const NOT_RECOGNIZED: &str = "the service did not recognise the request and minted another token, which is revoked; set config \
                          idempotency_window to the time for which it recognises one";
 
 /// Asks for the token of an entry once more, as long as the service recognises the request; else says why not.
@@ -192,8 +194,10 @@ async fn replay(
     now: Timestamp,
 ) -> Result<MintResponse, String> {
     // Another service would mint a token of its own, and knows nothing of the one that is looked for.
-    config.reaches(&entry.api_endpoint, &entry.account).map_err(|unreachable| unreachable.to_string())?;
-    if !config.recognises_key_of(entry, now) {
+    config
+        .check_connection(&entry.api_endpoint, &entry.account)
+        .map_err(|unreachable| unreachable.to_string())?;
+    if !config.idempotency_key_valid(entry, now) {
         return Err(
             "the service may not recognise the request any more (config idempotency_window), and would mint another token"
                 .to_owned(),
@@ -209,27 +213,27 @@ async fn revoke(
     name: &str,
     revocation: &Revocation,
 ) -> Result<(), Error> {
-    upstream.revoke(revocation).await.map_err(|error| unrevoked(name, &error))?;
+    upstream.revoke(revocation).await.map_err(|error| not_revoked(name, &error))?;
     context.logger().info(format!("revoked token {name:?}, which was minted and never leased"));
     Ok(())
 }
 
 /// An error of a rollback is read in a log, where nothing else says which token it is about.
-fn unrevoked(name: &str, error: &dyn std::error::Error) -> Error {
+fn not_revoked(name: &str, error: &dyn std::error::Error) -> Error {
     Error::internal(format!("token {name:?} may be live and is not revoked: {error}"))
 }
 
 /// Revokes a token that the service has minted in place of recognising the request of an entry, which is not sent again.
-async fn set_aside(
+async fn revoke_duplicate(
     context: &Context<TokenEngine>,
     upstream: &Upstream,
     entry: WalEntry,
     another: Revocation,
 ) -> Result<(), Error> {
     // First of all, as nothing else knows it.
-    let wal_id = context.wal_put(MINT, &entry.of_another(another.clone())).await?;
+    let wal_id = context.wal_put(MINT_KIND, &entry.for_duplicate(another.clone())).await?;
     let name = entry.request.name.clone();
-    record(context, &entry.forgotten()).await?;
+    update_wal_entry(context, &entry.into_unrecognized()).await?;
     match upstream.revoke(&another).await {
         Ok(()) => context.wal_delete(&wal_id).await,
         Err(error) => {
@@ -240,9 +244,9 @@ async fn set_aside(
 }
 
 /// Writes the entry that is rolled back again.
-async fn record(context: &Context<TokenEngine>, entry: &WalEntry) -> Result<(), Error> {
-    match context.wal_record() {
-        Some(record) => context.wal_put_again(&record.id, MINT, entry).await,
+async fn update_wal_entry(context: &Context<TokenEngine>, entry: &WalEntry) -> Result<(), Error> {
+    match context.wal_metadata() {
+        Some(record) => context.wal_put_with_id(&record.id, MINT_KIND, entry).await,
         None => Ok(()),
     }
 }

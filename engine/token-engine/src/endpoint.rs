@@ -47,7 +47,7 @@ impl Endpoint {
     /// The address of something below the endpoint, each segment percent-encoded.
     ///
     /// A segment must not be `.` or `..`: a URL cannot hold them as names.
-    pub(crate) fn below(&self, segments: &[&str]) -> Url {
+    pub(crate) fn join(&self, segments: &[&str]) -> Url {
         let mut url = self.0.clone();
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -56,7 +56,7 @@ impl Endpoint {
     }
 
     /// The same address relative to the endpoint, as it is stored.
-    pub(crate) fn relative(segments: &[&str]) -> String {
+    pub(crate) fn relative_path(segments: &[&str]) -> String {
         let mut url = Url::parse("http://localhost").expect("a constant");
         if let Ok(mut path) = url.path_segments_mut() {
             path.pop_if_empty().extend(segments);
@@ -65,7 +65,7 @@ impl Endpoint {
     }
 
     /// The address of a stored relative path; `None` if it leads elsewhere than below the endpoint.
-    pub(crate) fn join(&self, path: &str) -> Option<Url> {
+    pub(crate) fn join_stored(&self, path: &str) -> Option<Url> {
         let text = format!("{self}/{path}");
         let url = Url::parse(&text).ok()?;
         // Dot segments, a query, a fragment and what needs an escape are written differently.
@@ -151,17 +151,17 @@ mod tests {
     fn an_id_with_slashes_stays_one_segment() {
         let endpoint = Endpoint::parse("http://h/api/").unwrap();
         assert_eq!(
-            endpoint.below(&["tokens", "a/b c?d%é"]).as_str(),
+            endpoint.join(&["tokens", "a/b c?d%é"]).as_str(),
             "http://h/api/tokens/a%2Fb%20c%3Fd%25%C3%A9"
         );
-        assert_eq!(Endpoint::parse("http://h").unwrap().below(&["tokens"]).as_str(), "http://h/tokens");
-        assert_eq!(Endpoint::relative(&["tokens", "a/b c?d%é"]), "tokens/a%2Fb%20c%3Fd%25%C3%A9");
+        assert_eq!(Endpoint::parse("http://h").unwrap().join(&["tokens"]).as_str(), "http://h/tokens");
+        assert_eq!(Endpoint::relative_path(&["tokens", "a/b c?d%é"]), "tokens/a%2Fb%20c%3Fd%25%C3%A9");
     }
 
     #[test]
     fn a_stored_path_leads_nowhere_but_below_the_endpoint() {
         let endpoint = Endpoint::parse("http://h/api").unwrap();
-        let joined = endpoint.join("tokens/a%2Fb").map(String::from);
+        let joined = endpoint.join_stored("tokens/a%2Fb").map(String::from);
         assert_eq!(joined.as_deref(), Some("http://h/api/tokens/a%2Fb"));
         for path in [
             "",
@@ -174,7 +174,7 @@ mod tests {
             "a b",
             "\\h",
         ] {
-            assert_eq!(endpoint.join(path), None, "{path}");
+            assert_eq!(endpoint.join_stored(path), None, "{path}");
         }
     }
 }

@@ -17,17 +17,17 @@ use crate::token::LeaseData;
 /// What is found in storage and in leases, which an older or a newer version may have written: what is understood is
 /// written and read again as the same.
 pub fn stored(bytes: &[u8]) {
-    again::<LeaseData>(bytes);
-    again::<WalEntry>(bytes);
-    again::<Role>(bytes);
-    again::<Config>(bytes);
+    assert_round_trip::<LeaseData>(bytes);
+    assert_round_trip::<WalEntry>(bytes);
+    assert_round_trip::<Role>(bytes);
+    assert_round_trip::<Config>(bytes);
 }
 
 /// When a token ends, as its service says it: a token that is leased has time left.
 pub fn expiry(bytes: &[u8]) {
     let Ok(said) = serde_json::from_slice::<Value>(bytes) else { return };
     for now in [Timestamp::UNIX_EPOCH, Timestamp::MIN, Timestamp::MAX] {
-        if let Ok(Some(left)) = terms::remaining(&said, now) {
+        if let Ok(Some(left)) = terms::time_until_expiry(&said, now) {
             assert!(!left.is_zero());
         }
     }
@@ -39,11 +39,11 @@ pub fn endpoint(bytes: &[u8]) {
     let Ok(endpoint) = Endpoint::parse(text) else { return };
     let shown = endpoint.to_string();
     assert_eq!(Endpoint::parse(&shown).ok().as_ref(), Some(&endpoint), "{shown}");
-    let below = endpoint.below(&["tokens", "a/b"]);
+    let below = endpoint.join(&["tokens", "a/b"]);
     assert!(below.path().ends_with("/tokens/a%2Fb") && below.username().is_empty(), "{below}");
 }
 
-fn again<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
+fn assert_round_trip<T: Serialize + DeserializeOwned>(bytes: &[u8]) {
     let Ok(value) = serde_json::from_slice::<T>(bytes) else { return };
     let written = serde_json::to_value(&value).expect("what was read can be written");
     let read: T = serde_json::from_value(written.clone()).expect("what was written can be read");

@@ -3,17 +3,17 @@
 //! Every token is minted with a role's permissions, known to the host by a lease, and revoked at the service when the
 //! lease ends. What was minted for nothing (a crash, a lost answer) is found again in the write-ahead log.
 
-mod change;
+mod cache;
 mod config;
 mod creds;
 mod endpoint;
-mod measure;
+mod field_update;
 mod metrics;
 mod pending_token;
-mod remembered;
 mod role_name;
 mod roles;
 mod sensitive;
+mod telemetry;
 mod terms;
 mod token;
 mod upstream;
@@ -27,10 +27,10 @@ use std::time::Duration;
 
 use vault_plugin::framework::Engine;
 
+use crate::cache::Cache;
 use crate::config::Config;
-use crate::measure::{Measures, Operation, timed};
-use crate::remembered::Remembered;
 use crate::roles::Role;
+use crate::telemetry::{MeasuredOperation, Metrics, time_request};
 use crate::upstream::Upstream;
 
 /// A write-ahead entry younger than this may belong to a request that is still at work: it mints for at most 75 seconds
@@ -52,32 +52,32 @@ pub fn engine() -> Engine<TokenEngine> {
         .path(creds::path())
         .path(metrics::path())
         .secret(token::secret_type())
-        .seal_wrap(config::KEY)
+        .seal_wrap(config::STORAGE_KEY)
         // Entries hold names and permissions of tokens, and how they are revoked.
         .seal_wrap("wal/")
         .on_rollback(ROLLBACK_MIN_AGE, |context, kind, data| {
-            timed(context.clone(), Operation::Rollback, creds::roll_back(context, kind, data))
+            time_request(context.clone(), MeasuredOperation::Rollback, creds::roll_back(context, kind, data))
         })
-        .on_invalidate(TokenEngine::forget)
+        .on_invalidate(TokenEngine::invalidate)
 }
 
 /// What one mount keeps in memory: its configuration with the client made of it, its roles, and what it measures of itself.
 pub struct TokenEngine {
-    client: Remembered<UpstreamClient>,
-    roles: Remembered<Role>,
-    measures: Arc<Measures>,
+    client: Cache<UpstreamClient>,
+    roles: Cache<Role>,
+    metrics: Arc<Metrics>,
     /// By which it knows the leases that it has issued itself.
-    run: String,
+    instance_id: String,
 }
 
 impl Default for TokenEngine {
     fn default() -> TokenEngine {
         let run = uuid::Uuid::new_v4().to_string();
         TokenEngine {
-            client: Remembered::default(),
-            roles: Remembered::default(),
-            measures: Arc::default(),
-            run,
+            client: Cache::default(),
+            roles: Cache::default(),
+            metrics: Arc::default(),
+            instance_id: run,
         }
     }
 }
@@ -91,16 +91,16 @@ pub(crate) struct UpstreamClient {
 impl TokenEngine {
     /// The configuration is only remembered together with its client: forgetting it closes idle connections. The configuration's
     /// copy of the key is wiped; that in the client's header is freed.
-    fn forget(&self, key: &str) {
-        if key == config::KEY {
-            self.client.forget(key);
+    fn invalidate(&self, key: &str) {
+        if key == config::STORAGE_KEY {
+            self.client.invalidate(key);
         } else {
-            self.roles.forget(key);
+            self.roles.invalidate(key);
         }
     }
 
     /// What this mount counts and times.
-    fn measures(&self) -> &Measures {
-        &self.measures
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 }

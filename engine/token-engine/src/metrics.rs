@@ -1,15 +1,15 @@
 //! `metrics`: what this mount measures of itself, for a scraper that has a token.
 
 use serde::Deserialize;
-use vault_plugin::framework::{Context, Field, Path, Raw};
+use vault_plugin::framework::{Context, Field, Path, RawResponse};
 use vault_plugin::logical::{Error, Operation};
 
 use crate::TokenEngine;
 use crate::config;
-use crate::measure::{Format, Gauges};
+use crate::telemetry::{Format, ScrapeGauges};
 
 /// Where write-ahead entries lie in storage.
-const WAL: &str = "wal/";
+const WAL_PREFIX: &str = "wal/";
 
 pub(crate) fn path() -> Path<TokenEngine> {
     Path::new("metrics")
@@ -27,21 +27,21 @@ pub(crate) fn path() -> Path<TokenEngine> {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct MetricsRequest {
     #[serde(default)]
     format: Option<String>,
 }
 
-async fn read(context: Context<TokenEngine>, wanted: Wanted) -> Result<Raw, Error> {
+async fn read(context: Context<TokenEngine>, wanted: MetricsRequest) -> Result<RawResponse, Error> {
     let format = match wanted.format.as_deref() {
         None | Some("" | "prometheus") => Format::Prometheus,
         Some("openmetrics") => Format::OpenMetrics,
         Some(_) => return Err(Error::invalid("format must be prometheus or openmetrics")),
     };
-    let config = config::stored(context.storage()).await?;
+    let config = config::load(context.storage()).await?;
     let prefix = config.map_or_else(config::default_metrics_prefix, |config| config.metrics_prefix);
-    let wal_entries = context.storage().list(WAL).await?.len();
-    let gauges = Gauges { wal_entries, version: env!("CARGO_PKG_VERSION") };
-    let text = context.engine().measures().text(&prefix, format, &gauges);
-    Ok(Raw { content_type: format.content_type().to_owned(), ..Raw::new(200, text) })
+    let wal_entries = context.storage().list(WAL_PREFIX).await?.len();
+    let gauges = ScrapeGauges { wal_entries, version: env!("CARGO_PKG_VERSION") };
+    let text = context.state().metrics().encode(&prefix, format, &gauges);
+    Ok(RawResponse { content_type: format.content_type().to_owned(), ..RawResponse::new(200, text) })
 }

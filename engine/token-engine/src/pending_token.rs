@@ -27,7 +27,7 @@ use crate::upstream::{MintRequest, Revocation};
 use crate::{TokenEngine, UpstreamClient};
 
 /// The kind of the write-ahead entries that precede a mint.
-pub(crate) const MINT: &str = "mint";
+pub(crate) const MINT_KIND: &str = "mint";
 
 /// How far the clocks of the nodes and of the service may be apart.
 pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
@@ -70,7 +70,7 @@ pub(crate) enum WalState {
 
 impl WalEntry {
     /// An entry of a request that is about to be sent.
-    pub(crate) fn planned(config: &Config, request: MintRequest) -> WalEntry {
+    pub(crate) fn new(config: &Config, request: MintRequest) -> WalEntry {
         WalEntry {
             api_endpoint: config.api_endpoint.clone(),
             account: config.account.clone(),
@@ -81,18 +81,18 @@ impl WalEntry {
     }
 
     /// The entry once the service has answered.
-    pub(crate) fn minted(self, revocation: Revocation) -> WalEntry {
+    pub(crate) fn into_minted(self, revocation: Revocation) -> WalEntry {
         WalEntry { state: WalState::Minted { revocation }, ..self }
     }
 
     /// The entry of another token, which the service has minted just now in place of recognising the request.
-    pub(crate) fn of_another(&self, revocation: Revocation) -> WalEntry {
+    pub(crate) fn for_duplicate(&self, revocation: Revocation) -> WalEntry {
         let planned_at = Some(Timestamp::now().as_second());
-        WalEntry { planned_at, ..self.clone() }.minted(revocation)
+        WalEntry { planned_at, ..self.clone() }.into_minted(revocation)
     }
 
     /// The entry once the service has minted another token in answer to its request.
-    pub(crate) fn forgotten(self) -> WalEntry {
+    pub(crate) fn into_unrecognized(self) -> WalEntry {
         WalEntry { state: WalState::Forgotten, ..self }
     }
 
@@ -103,7 +103,7 @@ impl WalEntry {
     }
 
     /// Dates an entry that says nothing of itself, by when it was written.
-    pub(crate) fn date(&mut self, written: SystemTime) {
+    pub(crate) fn fill_planned_at(&mut self, written: SystemTime) {
         let written = Timestamp::try_from(written).ok();
         self.planned_at = self.planned_at.or_else(|| written.map(Timestamp::as_second));
     }
@@ -134,24 +134,24 @@ pub(crate) struct PendingToken {
 /// The host then drops whatever the answer would have been, and stores no lease.
 pub(crate) struct TokenGuard {
     pub(crate) pending: Arc<PendingToken>,
-    settled: bool,
+    done: bool,
 }
 
 impl TokenGuard {
     pub(crate) fn new(pending: PendingToken) -> TokenGuard {
-        TokenGuard { pending: Arc::new(pending), settled: false }
+        TokenGuard { pending: Arc::new(pending), done: false }
     }
 
     /// Leaves the token to the answer. Nothing may be awaited after that.
     pub(crate) fn commit(mut self) -> Arc<PendingToken> {
-        self.settled = true;
+        self.done = true;
         Arc::clone(&self.pending)
     }
 
     /// Revokes the token.
     pub(crate) async fn abort(mut self) {
         let revoked = self.spawn_abort();
-        self.settled = true;
+        self.done = true;
         if let Err(error) = revoked.await {
             self.pending.context.logger().error(error.to_string());
         }
@@ -169,7 +169,7 @@ impl TokenGuard {
 impl Drop for TokenGuard {
     fn drop(&mut self) {
         // Without a runtime the process is ending; the write-ahead entry is left to the next one.
-        if !self.settled && Handle::try_current().is_ok() {
+        if !self.done && Handle::try_current().is_ok() {
             drop(self.spawn_abort());
         }
     }
@@ -178,7 +178,7 @@ impl Drop for TokenGuard {
 impl PendingToken {
     /// Writes down that the token exists, and how it is revoked.
     pub(crate) async fn record(&self) -> Result<(), Error> {
-        self.context.wal_put_again(&self.wal_id, MINT, &self.entry).await
+        self.context.wal_put_with_id(&self.wal_id, MINT_KIND, &self.entry).await
     }
 
     /// Revokes the token. Its entry may have been deleted already: it is written again first, and deleted once the token is gone.

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Field, Names, Path};
+use vault_plugin::framework::{Context, Data, Field, ListResponse, Path};
 use vault_plugin::logical::{Error, Operation, Response, Storage, StorageError, with_transaction};
 
 use crate::TokenEngine;
-use crate::change::Change;
-use crate::config::warned;
-use crate::measure::{Operation as Measured, measured};
+use crate::config::warnings_response;
+use crate::field_update::FieldUpdate;
 use crate::role_name::{self, RoleName};
-use crate::terms::Terms;
+use crate::telemetry::{MeasuredOperation as Measured, instrument};
+use crate::terms::LeaseTerms;
 
 const PREFIX: &str = "roles/";
 
@@ -29,8 +29,8 @@ pub(crate) struct Role {
 
 impl Role {
     /// How long a token of this role lives on a mount with this longest lease.
-    pub(crate) fn terms(&self, mount_max: Duration) -> Terms {
-        Terms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
+    pub(crate) fn terms(&self, mount_max: Duration) -> LeaseTerms {
+        LeaseTerms::new(Duration::from_secs(self.ttl), Duration::from_secs(self.max_ttl), mount_max)
     }
 
     /// What its writer should know of it, on a mount with this longest lease.
@@ -46,16 +46,16 @@ impl Role {
 }
 
 /// The role of this name.
-pub(crate) async fn known(
+pub(crate) async fn load_cached(
     context: &Context<TokenEngine>,
     name: &RoleName,
 ) -> Result<Option<Arc<Role>>, Error> {
-    let read = async { Ok(stored(context.storage(), name).await?) };
-    context.engine().roles.get(&key(name), read).await
+    let read = async { Ok(load(context.storage(), name).await?) };
+    context.state().roles.get_or_load(&storage_key(name), read).await
 }
 
-async fn stored(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
-    storage.read(&key(name)).await
+async fn load(storage: &dyn Storage, name: &RoleName) -> Result<Option<Role>, StorageError> {
+    storage.read(&storage_key(name)).await
 }
 
 pub(crate) fn list_path() -> Path<TokenEngine> {
@@ -63,7 +63,7 @@ pub(crate) fn list_path() -> Path<TokenEngine> {
         .help("List the roles.", "Lists the names of the roles, in pages if asked for.")
         .field("after", Field::string().query().describe("Name after which the list begins."))
         .field("limit", Field::int().query().describe("How many names to return at most. Default all."))
-        .on(Operation::List, "List the roles.", measured(Measured::RolesList, list))
+        .on(Operation::List, "List the roles.", instrument(Measured::RolesList, list))
 }
 
 pub(crate) fn path() -> Path<TokenEngine> {
@@ -83,16 +83,16 @@ pub(crate) fn path() -> Path<TokenEngine> {
             "max_ttl",
             Field::duration().describe("How long a lease can be renewed to. Default 0: as long as the mount allows."),
         )
-        .exists(exists)
-        .on(Operation::Create, "Create the role.", measured(Measured::RoleWrite, write))
-        .on(Operation::Update, "Change the role.", measured(Measured::RoleWrite, write))
-        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", measured(Measured::RolePatch, patch))
-        .on(Operation::Read, "Show the role.", measured(Measured::RoleRead, read))
-        .on(Operation::Delete, "Delete the role. Its leases live on.", measured(Measured::RoleDelete, delete))
+        .existence_check(exists)
+        .on(Operation::Create, "Create the role.", instrument(Measured::RoleWrite, write))
+        .on(Operation::Update, "Change the role.", instrument(Measured::RoleWrite, write))
+        .on(Operation::Patch, "Change single fields; null takes a field back to its default.", instrument(Measured::RolePatch, patch))
+        .on(Operation::Read, "Show the role.", instrument(Measured::RoleRead, read))
+        .on(Operation::Delete, "Delete the role. Its leases live on.", instrument(Measured::RoleDelete, delete))
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct ListRequest {
     #[serde(default)]
     after: Option<String>,
     #[serde(default)]
@@ -100,51 +100,51 @@ struct Page {
 }
 
 #[derive(Deserialize)]
-struct ByName {
+struct RoleRequest {
     name: RoleName,
 }
 
 /// A name that may be none.
 #[derive(Deserialize)]
-struct Named {
+struct UncheckedRoleRequest {
     name: String,
 }
 
 /// The fields of a write.
 #[derive(Clone, Deserialize)]
-struct Changes {
+struct RoleUpdate {
     name: RoleName,
     #[serde(default)]
-    permissions: Change<Vec<String>>,
+    permissions: FieldUpdate<Vec<String>>,
     #[serde(default)]
-    ttl: Change<u64>,
+    ttl: FieldUpdate<u64>,
     #[serde(default)]
-    max_ttl: Change<u64>,
+    max_ttl: FieldUpdate<u64>,
 }
 
-async fn list(context: Context<TokenEngine>, page: Page) -> Result<Names, Error> {
+async fn list(context: Context<TokenEngine>, page: ListRequest) -> Result<ListResponse, Error> {
     // A negative limit is none, as for the host's own lists.
     let limit = page.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(0);
     let after = page.after.unwrap_or_default();
-    Ok(Names(context.storage().list_page(PREFIX, &after, limit).await?))
+    Ok(ListResponse(context.storage().list_page(PREFIX, &after, limit).await?))
 }
 
-async fn exists(context: Context<TokenEngine>, named: Named) -> Result<bool, Error> {
+async fn exists(context: Context<TokenEngine>, named: UncheckedRoleRequest) -> Result<bool, Error> {
     // A host takes an error of this check for one of its own; the write itself says what is wrong with the name.
     let Ok(name) = RoleName::try_from(named.name) else { return Ok(false) };
-    Ok(context.storage().get(&key(&name)).await?.is_some())
+    Ok(context.storage().get(&storage_key(&name)).await?.is_some())
 }
 
-async fn read(context: Context<TokenEngine>, role: ByName) -> Result<Option<Data<Role>>, Error> {
-    Ok(stored(context.storage(), &role.name).await?.map(Data))
+async fn read(context: Context<TokenEngine>, role: RoleRequest) -> Result<Option<Data<Role>>, Error> {
+    Ok(load(context.storage(), &role.name).await?.map(Data))
 }
 
-async fn write(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, changes, |before, _| Ok(before)).await
+async fn write(context: Context<TokenEngine>, changes: RoleUpdate) -> Result<Option<Response>, Error> {
+    update(context, changes, |before, _| Ok(before)).await
 }
 
-async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option<Response>, Error> {
-    change(context, changes, |before, name| {
+async fn patch(context: Context<TokenEngine>, changes: RoleUpdate) -> Result<Option<Response>, Error> {
+    update(context, changes, |before, name| {
         if before.is_none() {
             let message = format!("there is no role \"{name}\" to patch; write it first");
             return Err(Error::Coded { status: 404, message });
@@ -156,54 +156,54 @@ async fn patch(context: Context<TokenEngine>, changes: Changes) -> Result<Option
 
 /// Stores what the changes make of the role that `permit` lets them begin with. Of two writes at once neither undoes what the other says
 /// of fields that it does not name: here by a lock, and across nodes by a transaction where the host has them.
-async fn change(
+async fn update(
     context: Context<TokenEngine>,
-    changes: Changes,
+    changes: RoleUpdate,
     permit: fn(Option<Role>, &RoleName) -> Result<Option<Role>, Error>,
 ) -> Result<Option<Response>, Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let key = key(&changes.name);
+            let key = storage_key(&changes.name);
             let _locked = work.lock(&key).await;
             let changed = with_transaction(work.storage(), |storage| {
                 let changes = changes.clone();
                 Box::pin(async move {
-                    let before = permit(stored(storage, &changes.name).await?, &changes.name)?;
-                    store(storage, before, changes).await
+                    let before = permit(load(storage, &changes.name).await?, &changes.name)?;
+                    save(storage, before, changes).await
                 })
             })
             .await;
-            work.engine().forget(&key);
+            work.state().invalidate(&key);
             let role = changed?;
             // The role is stored, whether or not the host answers.
             let limit = work.system().max_lease_ttl().await;
-            Ok(limit.ok().and_then(|limit| warned(role.warnings(limit))))
+            Ok(limit.ok().and_then(|limit| warnings_response(role.warnings(limit))))
         })
         .await
 }
 
-async fn delete(context: Context<TokenEngine>, role: ByName) -> Result<(), Error> {
+async fn delete(context: Context<TokenEngine>, role: RoleRequest) -> Result<(), Error> {
     let work = context.clone();
     context
         .run_to_completion(async move {
-            let key = key(&role.name);
+            let key = storage_key(&role.name);
             let _locked = work.lock(&key).await;
             let deleted = work.storage().delete(&key).await;
-            work.engine().forget(&key);
+            work.state().invalidate(&key);
             Ok(deleted?)
         })
         .await
 }
 
-async fn store(storage: &dyn Storage, before: Option<Role>, changes: Changes) -> Result<Role, Error> {
-    let key = key(&changes.name);
-    let role = changed(before, changes)?;
+async fn save(storage: &dyn Storage, before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error> {
+    let key = storage_key(&changes.name);
+    let role = apply_update(before, changes)?;
     storage.write(&key, &role).await?;
     Ok(role)
 }
 
-fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {
+fn apply_update(before: Option<Role>, changes: RoleUpdate) -> Result<Role, Error> {
     let mut role = before.unwrap_or(Role { permissions: Vec::new(), ttl: DEFAULT_TTL, max_ttl: 0 });
     changes.permissions.apply(&mut role.permissions, Vec::new());
     changes.ttl.apply(&mut role.ttl, DEFAULT_TTL);
@@ -228,7 +228,7 @@ fn changed(before: Option<Role>, changes: Changes) -> Result<Role, Error> {
     Ok(role)
 }
 
-fn key(name: &RoleName) -> String {
+fn storage_key(name: &RoleName) -> String {
     format!("{PREFIX}{name}")
 }
 
@@ -240,7 +240,7 @@ mod tests {
 
     fn write(before: Option<Role>, mut given: Value) -> Result<Role, String> {
         given["name"] = "developer".into();
-        changed(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
+        apply_update(before, serde_json::from_value(given).unwrap()).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 /// A secret text. It cannot be printed, and its memory is wiped when it is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Secret(Zeroizing<String>);
+pub(crate) struct SecretString(Zeroizing<String>);
 
-impl Secret {
+impl SecretString {
     /// The text itself. Everything that calls this is a place where the secret leaves.
     pub(crate) fn expose(&self) -> &str {
         &self.0
@@ -32,20 +32,23 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl From<String> for Secret {
-    fn from(text: String) -> Secret {
-        Secret(Zeroizing::new(text))
+impl From<String> for SecretString {
+    fn from(text: String) -> SecretString {
+        SecretString(Zeroizing::new(text))
     }
 }
 
-impl<'de> Deserialize<'de> for Secret {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-        String::deserialize(deserializer).map(Secret::from)
+impl<'de> Deserialize<'de> for SecretString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+        String::deserialize(deserializer).map(SecretString::from)
     }
 }
 
 /// Writes the text itself, for `serialize_with`: only what is stored, or handed to its owner, names this.
-pub(crate) fn in_clear<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize_exposed<S: Serializer>(
+    secret: &SecretString,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
 
@@ -55,7 +58,7 @@ mod tests {
 
     #[test]
     fn the_same_text_has_another_salt_each_time_and_a_digest_that_can_be_checked() {
-        let secret = Secret::from("abc".to_owned());
+        let secret = SecretString::from("abc".to_owned());
         let (one, other) = (secret.salted_sha256(), secret.salted_sha256());
         assert_ne!(one, other);
         let [_, salt, digest] = one.split(':').collect::<Vec<_>>()[..] else { panic!("{one}") };

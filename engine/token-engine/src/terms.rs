@@ -9,28 +9,28 @@ use vault_plugin::logical::Error;
 
 /// The time frame of one lease. Neither duration is zero, which hosts would take for "your default".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Terms {
+pub(crate) struct LeaseTerms {
     /// How long the lease runs until it is renewed.
     pub(crate) ttl: Duration,
     /// How long it can be extended to, from its beginning.
     pub(crate) max_ttl: Duration,
 }
 
-impl Terms {
+impl LeaseTerms {
     /// The terms of a role (a zero `max_ttl` is none of its own) within the longest lease of its mount.
-    pub(crate) fn new(ttl: Duration, max_ttl: Duration, mount_max: Duration) -> Terms {
+    pub(crate) fn new(ttl: Duration, max_ttl: Duration, mount_max: Duration) -> LeaseTerms {
         let max_ttl = if max_ttl.is_zero() { mount_max } else { max_ttl.min(mount_max) };
-        Terms { ttl: ttl.min(max_ttl), max_ttl }
+        LeaseTerms { ttl: ttl.min(max_ttl), max_ttl }
     }
 
     /// The same terms for a token that lives no longer than `remaining`, whatever the host renews.
-    pub(crate) fn ending_within(self, remaining: Duration) -> Terms {
-        Terms { ttl: self.ttl.min(remaining), max_ttl: self.max_ttl.min(remaining) }
+    pub(crate) fn capped_at(self, remaining: Duration) -> LeaseTerms {
+        LeaseTerms { ttl: self.ttl.min(remaining), max_ttl: self.max_ttl.min(remaining) }
     }
 }
 
-impl From<Terms> for Lease {
-    fn from(terms: Terms) -> Lease {
+impl From<LeaseTerms> for Lease {
+    fn from(terms: LeaseTerms) -> Lease {
         Lease { ttl: terms.ttl, max_ttl: terms.max_ttl }
     }
 }
@@ -53,7 +53,7 @@ impl From<ExpiryError> for Error {
 /// How long it is until the `expires_at` of an answer, in seconds rounded up; `None` if it says nothing.
 ///
 /// Rounded up, since an hour that was granted a few milliseconds ago is still to be leased as an hour.
-pub(crate) fn remaining(expires_at: &Value, now: Timestamp) -> Result<Option<Duration>, ExpiryError> {
+pub(crate) fn time_until_expiry(expires_at: &Value, now: Timestamp) -> Result<Option<Duration>, ExpiryError> {
     if expires_at.is_null() {
         return Ok(None);
     }
@@ -70,8 +70,8 @@ mod tests {
 
     #[track_caller]
     fn check(role: (u64, u64), mount_max: u64, expected: (u64, u64)) {
-        let terms = Terms::new(seconds(role.0), seconds(role.1), seconds(mount_max));
-        assert_eq!(terms, Terms { ttl: seconds(expected.0), max_ttl: seconds(expected.1) });
+        let terms = LeaseTerms::new(seconds(role.0), seconds(role.1), seconds(mount_max));
+        assert_eq!(terms, LeaseTerms { ttl: seconds(expected.0), max_ttl: seconds(expected.1) });
     }
 
     fn seconds(count: u64) -> Duration {
@@ -89,7 +89,7 @@ mod tests {
     #[test]
     fn an_instant_is_as_far_away_as_the_seconds_it_began() {
         let now: Timestamp = "2026-01-01T00:00:00.5Z".parse().unwrap();
-        let until = |given: Value| remaining(&given, now);
+        let until = |given: Value| time_until_expiry(&given, now);
         assert_eq!(until("2026-01-01T01:00:00Z".into()), Ok(Some(seconds(3600))));
         assert_eq!(until("2026-01-01T01:00:00.5Z".into()), Ok(Some(seconds(3600))));
         assert_eq!(until("2026-01-01T00:00:00.5Z".into()), Err(ExpiryError::Past(now)));

@@ -5,19 +5,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 use vault_plugin::framework::{Context, Field, Lease, SecretType};
 use vault_plugin::logical::Error;
 
 use crate::config;
 use crate::endpoint::Endpoint;
-use crate::measure::{Issuer, Operation, measured};
-use crate::terms::{self, Terms};
-use crate::upstream::{Revocation, addressable};
+use crate::telemetry::{LeaseIssuer, MeasuredOperation, instrument};
+use crate::terms::{self, LeaseTerms};
+use crate::upstream::{Revocation, deserialize_token_id};
 use crate::{TokenEngine, UpstreamClient};
 
 /// The name of the secret type.
-pub(crate) const NAME: &str = "token";
+pub(crate) const SECRET_TYPE: &str = "token";
 
 /// The internal data of a lease. Role and configuration may change; a lease keeps the terms it was issued under.
 ///
@@ -26,7 +26,7 @@ pub(crate) const NAME: &str = "token";
 #[derive(Serialize, Deserialize)]
 pub(crate) struct LeaseData {
     /// The token's identity at the service.
-    #[serde(deserialize_with = "addressable")]
+    #[serde(deserialize_with = "deserialize_token_id")]
     pub(crate) id: String,
     /// Where it was minted.
     pub(crate) api_endpoint: Endpoint,
@@ -52,71 +52,77 @@ pub(crate) struct LeaseData {
 }
 
 pub(crate) fn secret_type() -> SecretType<TokenEngine> {
-    SecretType::new(NAME)
+    SecretType::new(SECRET_TYPE)
         .field("token", Field::string().describe("The token."))
-        .on_renew(measured(Operation::TokenRenew, renew))
-        .on_revoke(measured(Operation::TokenRevoke, revoke))
+        .on_renew(instrument(MeasuredOperation::TokenRenew, renew))
+        .on_revoke(instrument(MeasuredOperation::TokenRevoke, revoke))
 }
 
 /// Asks the service for as long as the host is going to grant, and lets the host grant no more than the service gave.
 async fn renew(context: Context<TokenEngine>, lease: LeaseData) -> Result<Lease, Error> {
-    let terms = Terms { ttl: Duration::from_secs(lease.ttl), max_ttl: Duration::from_secs(lease.max_ttl) };
+    let terms =
+        LeaseTerms { ttl: Duration::from_secs(lease.ttl), max_ttl: Duration::from_secs(lease.max_ttl) };
     if !lease.renew_upstream {
         return Ok(terms.into());
     }
     let now = SystemTime::now();
     let asked = context.request().secret.as_ref().map(|secret| &secret.lease);
     let issued = asked.and_then(|asked| asked.issue_time);
-    let wanted = Wanted {
+    let wanted = TtlRequest {
         increment: asked.map(|asked| asked.increment).unwrap_or_default(),
         ttl: terms.ttl,
         max_ttl: terms.max_ttl,
         issued,
-        ..Wanted::default()
+        ..TtlRequest::default()
     };
     // A lease has a ttl of its own, so the default of the mount is not asked for.
-    let limits = Limits { default: terms.ttl, max: context.system().max_lease_ttl().await? };
+    let limits = TtlLimits { default: terms.ttl, max: context.system().max_lease_ttl().await? };
     // Past the maximum the host refuses by itself, and the service is not asked.
-    let Ok(granted) = calculate(limits, &wanted, now) else { return Ok(terms.into()) };
+    let Ok(granted) = calculate_ttl(limits, &wanted, now) else { return Ok(terms.into()) };
 
-    let client = client(&context, &lease, "renewed").await?;
+    let client = client_for_lease(&context, &lease, "renewed").await?;
     let expires_at = client.upstream.renew(&lease.id, granted.ttl).await?;
-    let given = terms::remaining(&expires_at, Timestamp::now())?.unwrap_or(granted.ttl);
+    let given = terms::time_until_expiry(&expires_at, Timestamp::now())?.unwrap_or(granted.ttl);
     // The host grants an increment rather than the ttl; only the longest life, which counts from the time of issue, limits it.
-    let age = issued.and_then(|issued| whole_second(now).duration_since(whole_second(issued)).ok());
+    let age =
+        issued.and_then(|issued| truncate_to_seconds(now).duration_since(truncate_to_seconds(issued)).ok());
     let age = age.unwrap_or_default();
-    Ok(Terms { ttl: terms.ttl.min(given), max_ttl: terms.max_ttl.min(age + given) }.into())
+    Ok(LeaseTerms { ttl: terms.ttl.min(given), max_ttl: terms.max_ttl.min(age + given) }.into())
 }
 
 /// As hosts count.
-fn whole_second(time: SystemTime) -> SystemTime {
+fn truncate_to_seconds(time: SystemTime) -> SystemTime {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// Revokes at the service. A token that is gone already is as good as revoked, since a host may ask twice.
 async fn revoke(context: Context<TokenEngine>, lease: LeaseData) -> Result<(), Error> {
-    let client = client(&context, &lease, "revoked").await?;
-    let revocation = Revocation::of_lease(lease.id, lease.revocation_path);
+    let client = client_for_lease(&context, &lease, "revoked").await?;
+    let revocation = Revocation::from_lease(lease.id, lease.revocation_path);
     client.upstream.revoke(&revocation).await?;
-    let engine = context.engine();
-    engine.measures().revoked(if lease.run == engine.run { Issuer::ThisEngine } else { Issuer::Another });
+    let engine = context.state();
+    engine.metrics().count_revoked(if lease.run == engine.instance_id {
+        LeaseIssuer::ThisInstance
+    } else {
+        LeaseIssuer::OtherInstance
+    });
     Ok(())
 }
 
 /// The client of the connection that minted the token of a lease.
-async fn client(
+async fn client_for_lease(
     context: &Context<TokenEngine>,
     lease: &LeaseData,
     to_be: &str,
 ) -> Result<Arc<UpstreamClient>, Error> {
-    let client = config::client(context).await?.ok_or_else(|| {
+    let client = config::load_client(context).await?.ok_or_else(|| {
         Error::internal(format!(
             "the token cannot be {to_be} since the configuration of its service is gone; its lease stays until it is \
              written again: vault write {}config api_endpoint=… api_key=…",
             context.request().mount_point
         ))
     })?;
-    client.config.reaches(&lease.api_endpoint, &lease.account)?;
+    client.config.check_connection(&lease.api_endpoint, &lease.account)?;
     Ok(client)
 }

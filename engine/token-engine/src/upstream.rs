@@ -18,13 +18,13 @@ use vault_plugin::logical::Error;
 
 pub(crate) use self::error::UpstreamError;
 
-use self::error::{Effect, Trouble};
-use self::send::{Call, Reply};
+use self::error::{Effect, ErrorKind};
+use self::send::{UpstreamReply, UpstreamRequest};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
-use crate::measure::{Call as Measured, Measures};
 use crate::role_name::RoleName;
-use crate::sensitive::Secret;
+use crate::sensitive::SecretString;
+use crate::telemetry::{Metrics, UpstreamOperation as Measured};
 
 /// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
 const RETRY_ALLOWANCE: Duration = Duration::from_secs(15);
@@ -36,8 +36,8 @@ pub(crate) struct Upstream {
     http: reqwest::Client,
     endpoint: Endpoint,
     /// How long a call may take with all its retries.
-    patience: Duration,
-    measures: Arc<Measures>,
+    total_timeout: Duration,
+    metrics: Arc<Metrics>,
 }
 
 /// The token that is asked for.
@@ -86,7 +86,7 @@ impl MintRequest {
 #[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Revocation {
     /// The token's identity at the service.
-    #[serde(deserialize_with = "addressable")]
+    #[serde(deserialize_with = "deserialize_token_id")]
     pub(crate) id: String,
     /// What is deleted, below the endpoint: percent-encoded and without a leading slash.
     #[serde(default)]
@@ -94,20 +94,20 @@ pub(crate) struct Revocation {
 }
 
 impl Revocation {
-    fn of_id(id: String) -> Revocation {
-        let path = Endpoint::relative(&["tokens", &id]);
+    fn from_id(id: String) -> Revocation {
+        let path = Endpoint::relative_path(&["tokens", &id]);
         Revocation { id, path }
     }
 
     /// As a lease holds it; without a path it is that of the id.
-    pub(crate) fn of_lease(id: String, path: String) -> Revocation {
-        if path.is_empty() { Revocation::of_id(id) } else { Revocation { id, path } }
+    pub(crate) fn from_lease(id: String, path: String) -> Revocation {
+        if path.is_empty() { Revocation::from_id(id) } else { Revocation { id, path } }
     }
 }
 
 /// A token that the service made.
 pub(crate) struct MintResponse {
-    pub(crate) token: Secret,
+    pub(crate) token: SecretString,
     /// When it ends, as the service says it; null if it does not.
     pub(crate) expires_at: Value,
     pub(crate) revocation: Revocation,
@@ -115,15 +115,15 @@ pub(crate) struct MintResponse {
 
 impl Upstream {
     /// Sets up TLS; connects to nothing yet.
-    pub(crate) fn new(config: &Config, measures: Arc<Measures>) -> Result<Upstream, UpstreamError> {
+    pub(crate) fn new(config: &Config, measures: Arc<Metrics>) -> Result<Upstream, UpstreamError> {
         let failed = |trouble| UpstreamError {
             action: "set up the connection to the token service",
             endpoint: config.api_endpoint.to_string(),
-            trouble,
+            kind: trouble,
             effect: Effect::None,
         };
         let mut bearer = HeaderValue::try_from(format!("Bearer {}", config.api_key.expose()))
-            .map_err(|_| failed(Trouble::Key))?;
+            .map_err(|_| failed(ErrorKind::InvalidApiKey))?;
         bearer.set_sensitive(true);
         let mut http = reqwest::Client::builder()
             .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
@@ -137,7 +137,7 @@ impl Upstream {
         if !config.ca_cert.trim().is_empty() {
             let authorities = reqwest::Certificate::from_pem_bundle(config.ca_cert.as_bytes());
             let authorities = authorities.ok().filter(|found| !found.is_empty());
-            http = http.tls_certs_only(authorities.ok_or_else(|| failed(Trouble::Authorities))?);
+            http = http.tls_certs_only(authorities.ok_or_else(|| failed(ErrorKind::NoCaCertificate))?);
         } else if config.tls_skip_verify || !config.api_endpoint.is_https() {
             // Trusts nobody, instead of failing where the system has no authorities; redirects are not followed.
             http = http.tls_certs_only([]);
@@ -145,9 +145,14 @@ impl Upstream {
         if config.tls_skip_verify {
             http = http.tls_danger_accept_invalid_certs(true);
         }
-        let http = http.build().map_err(|error| failed(Trouble::Tls(error::root_cause(&error))))?;
+        let http = http.build().map_err(|error| failed(ErrorKind::Tls(error::root_cause(&error))))?;
         let patience = config.request_timeout() + RETRY_ALLOWANCE;
-        Ok(Upstream { http, endpoint: config.api_endpoint.clone(), patience, measures })
+        Ok(Upstream {
+            http,
+            endpoint: config.api_endpoint.clone(),
+            total_timeout: patience,
+            metrics: measures,
+        })
     }
 
     /// Asks for a token. A repeated request gets the same token. Unless `repeat` is set, a request that may have minted is not sent
@@ -157,46 +162,47 @@ impl Upstream {
         request: &MintRequest,
         repeat: bool,
     ) -> Result<MintResponse, UpstreamError> {
-        self.measures.upstream(Measured::Mint, UpstreamError::kind, self.try_mint(request, repeat)).await
+        self.metrics.time_upstream(Measured::Mint, UpstreamError::label, self.try_mint(request, repeat)).await
     }
 
     /// Lets a token live for `ttl` from now, and returns when it ends as the service says it; null if it does not.
     pub(crate) async fn renew(&self, id: &str, ttl: Duration) -> Result<Value, UpstreamError> {
-        self.measures.upstream(Measured::Renew, UpstreamError::kind, self.try_renew(id, ttl)).await
+        self.metrics.time_upstream(Measured::Renew, UpstreamError::label, self.try_renew(id, ttl)).await
     }
 
     /// Revokes a token that this service has minted.
     ///
     /// A 404 or 410 means that it is gone, if it is the service that says so, in JSON. A proxy's page says nothing of the token.
     pub(crate) async fn revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
-        self.measures.upstream(Measured::Revoke, UpstreamError::kind, self.try_revoke(revocation)).await
+        self.metrics.time_upstream(Measured::Revoke, UpstreamError::label, self.try_revoke(revocation)).await
     }
 
     async fn try_mint(&self, request: &MintRequest, repeat: bool) -> Result<MintResponse, UpstreamError> {
         #[derive(Deserialize)]
         struct Answer {
             id: String,
-            token: Secret,
+            token: SecretString,
             #[serde(default)]
             expires_at: Value,
         }
         const ACTION: &str = "mint a token";
 
-        let mut call = Call::new(ACTION, Method::POST, self.endpoint.below(&["tokens"]));
-        call.repeat_after_effect = repeat;
+        let mut call = UpstreamRequest::new(ACTION, Method::POST, self.endpoint.join(&["tokens"]));
+        call.retry_after_effect = repeat;
         // An entry of an earlier version holds no body.
         let body = request.body.clone().map_or_else(|| request.to_body(), Ok);
-        call.body = Some(body.map_err(|_| self.malformed(ACTION, Effect::None))?.into_bytes());
+        call.body = Some(body.map_err(|_| self.malformed_response(ACTION, Effect::None))?.into_bytes());
         let key = HeaderValue::try_from(&request.idempotency_key);
-        let key = key.map_err(|_| self.malformed(ACTION, Effect::None))?;
+        let key = key.map_err(|_| self.malformed_response(ACTION, Effect::None))?;
         call.header = Some((IDEMPOTENCY_KEY, key));
 
-        let reply = self.accepted(ACTION, self.send(&call).await?)?;
-        let answer: Answer = document(&reply.body).ok_or_else(|| self.malformed(ACTION, Effect::Possible))?;
-        if !is_addressable(&answer.id) || answer.token.is_empty() {
-            return Err(self.malformed(ACTION, Effect::Possible));
+        let reply = self.check_status(ACTION, self.send(&call).await?)?;
+        let answer: Answer =
+            parse_object(&reply.body).ok_or_else(|| self.malformed_response(ACTION, Effect::Possible))?;
+        if !is_valid_token_id(&answer.id) || answer.token.is_empty() {
+            return Err(self.malformed_response(ACTION, Effect::Possible));
         }
-        let revocation = Revocation::of_id(answer.id);
+        let revocation = Revocation::from_id(answer.id);
         Ok(MintResponse { token: answer.token, expires_at: answer.expires_at, revocation })
     }
 
@@ -212,63 +218,69 @@ impl Upstream {
         }
         const ACTION: &str = "renew a token";
 
-        let mut call = Call::new(ACTION, Method::POST, self.endpoint.below(&["tokens", id, "renew"]));
+        let mut call =
+            UpstreamRequest::new(ACTION, Method::POST, self.endpoint.join(&["tokens", id, "renew"]));
         let body = serde_json::to_vec(&Body { ttl: ttl.as_secs() });
-        call.body = Some(body.map_err(|_| self.malformed(ACTION, Effect::None))?);
-        let reply = self.accepted(ACTION, self.send(&call).await?)?;
+        call.body = Some(body.map_err(|_| self.malformed_response(ACTION, Effect::None))?);
+        let reply = self.check_status(ACTION, self.send(&call).await?)?;
         if reply.body.is_empty() {
             return Ok(Value::Null);
         }
-        let answer: Option<Answer> = document(&reply.body);
-        Ok(answer.ok_or_else(|| self.malformed(ACTION, Effect::Possible))?.expires_at)
+        let answer: Option<Answer> = parse_object(&reply.body);
+        Ok(answer.ok_or_else(|| self.malformed_response(ACTION, Effect::Possible))?.expires_at)
     }
 
     async fn try_revoke(&self, revocation: &Revocation) -> Result<(), UpstreamError> {
         const ACTION: &str = "revoke a token";
 
-        let url = self.endpoint.join(&revocation.path);
-        let url = url.ok_or_else(|| self.failed(ACTION, Trouble::NoSuchPath, Effect::None))?;
-        let reply = self.send(&Call::new(ACTION, Method::DELETE, url)).await?;
+        let url = self.endpoint.join_stored(&revocation.path);
+        let url =
+            url.ok_or_else(|| self.upstream_error(ACTION, ErrorKind::InvalidRevocationPath, Effect::None))?;
+        let reply = self.send(&UpstreamRequest::new(ACTION, Method::DELETE, url)).await?;
         if matches!(reply.status, StatusCode::NOT_FOUND | StatusCode::GONE) {
             if is_json(&reply.headers) {
                 return Ok(());
             }
-            return Err(self.failed(ACTION, Trouble::NotTheService(reply.status), reply.effect));
+            return Err(self.upstream_error(ACTION, ErrorKind::NotFromService(reply.status), reply.effect));
         }
-        self.accepted(ACTION, reply).map(drop)
+        self.check_status(ACTION, reply).map(drop)
     }
 
-    fn accepted(&self, action: &'static str, reply: Reply) -> Result<Reply, UpstreamError> {
+    fn check_status(
+        &self,
+        action: &'static str,
+        reply: UpstreamReply,
+    ) -> Result<UpstreamReply, UpstreamError> {
         if reply.status.is_success() {
             return Ok(reply);
         }
-        let trouble = Trouble::of_reply(&reply);
-        Err(self.failed(action, trouble, reply.effect))
+        let trouble = ErrorKind::from_reply(&reply);
+        Err(self.upstream_error(action, trouble, reply.effect))
     }
 
-    fn malformed(&self, action: &'static str, effect: Effect) -> UpstreamError {
-        self.failed(action, Trouble::Malformed, effect)
+    fn malformed_response(&self, action: &'static str, effect: Effect) -> UpstreamError {
+        self.upstream_error(action, ErrorKind::Malformed, effect)
     }
 
-    fn failed(&self, action: &'static str, trouble: Trouble, effect: Effect) -> UpstreamError {
-        UpstreamError { action, endpoint: self.endpoint.to_string(), trouble, effect }
+    fn upstream_error(&self, action: &'static str, trouble: ErrorKind, effect: Effect) -> UpstreamError {
+        UpstreamError { action, endpoint: self.endpoint.to_string(), kind: trouble, effect }
     }
 }
 
 /// A JSON object. Without the look at its first letter a list would do as well: serde reads a struct from either.
-fn document<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+fn parse_object<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     if body.trim_ascii_start().first() == Some(&b'{') { serde_json::from_slice(body).ok() } else { None }
 }
 
 /// Whether a token with this id has an address of its own: to revoke another would be to ask for the end of all tokens.
-fn is_addressable(id: &str) -> bool {
+fn is_valid_token_id(id: &str) -> bool {
     !matches!(id, "" | "." | "..")
 }
 
 /// Reads an id with an address of its own.
-pub(crate) fn addressable<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+pub(crate) fn deserialize_token_id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     let id = String::deserialize(deserializer)?;
-    if is_addressable(&id) { Ok(id) } else { Err(D::Error::custom("a token cannot have this id")) }
+    if is_valid_token_id(&id) { Ok(id) } else { Err(D::Error::custom("a token cannot have this id")) }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -16,15 +16,15 @@ pub enum CallError {
         address: String,
         /// Its words.
         #[source]
-        answer: Box<ApiError>,
+        source: Box<ApiError>,
     },
     /// There was no answer.
-    #[error("could not call {address}: {trouble}{}", in_brackets(cause.as_deref()))]
+    #[error("could not call {address}: {kind}{}", in_brackets(cause.as_deref()))]
     Transport {
         /// Address that was called.
         address: String,
         /// What happened.
-        trouble: Trouble,
+        kind: TransportErrorKind,
         /// The innermost cause in the transport's words, where there is one: the layers above it say nothing more.
         cause: Option<String>,
     },
@@ -33,7 +33,7 @@ pub enum CallError {
 /// What happened on the way to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Trouble {
+pub enum TransportErrorKind {
     /// No connection: wrong address or port, nobody listens, a firewall.
     #[error("no connection")]
     NoConnection,
@@ -48,7 +48,7 @@ pub enum Trouble {
     TimedOut,
     /// The connection broke before the answer was complete. The request may have been carried out.
     #[error("the connection broke before the answer was complete")]
-    Broken,
+    ConnectionLost,
     /// Redirected from https to plain http; not followed, because the token would be readable on the way.
     #[error("the server redirects to an address that is not protected by TLS")]
     InsecureRedirect,
@@ -62,17 +62,17 @@ pub enum Trouble {
 
 impl CallError {
     /// The server's answer, where there was one.
-    pub fn answer(&self) -> Option<&ApiError> {
+    pub fn api_error(&self) -> Option<&ApiError> {
         match self {
             Self::Api(answer) => Some(answer),
-            Self::Sealed { answer, .. } => Some(answer),
+            Self::Sealed { source: answer, .. } => Some(answer),
             Self::Transport { .. } => None,
         }
     }
 
     /// True when the answer satisfies `test`, for example [`ApiError::is_not_found`].
-    pub fn is(&self, test: impl FnOnce(&ApiError) -> bool) -> bool {
-        self.answer().is_some_and(test)
+    pub fn api_error_is(&self, test: impl FnOnce(&ApiError) -> bool) -> bool {
+        self.api_error().is_some_and(test)
     }
 }
 

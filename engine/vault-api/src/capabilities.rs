@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat};
+use crate::endpoint::{self, Endpoint, Idempotency};
 
 /// `POST sys/capabilities-self`: what this token may do on each of these paths.
 #[derive(Clone, Debug)]
-pub struct OfSelf {
+pub struct CapabilitiesSelf {
     /// Paths without `v1/`.
     pub paths: Vec<String>,
 }
@@ -24,18 +24,18 @@ pub struct Capabilities(pub Vec<String>);
 
 impl Capabilities {
     /// True when the token may do `capability` (`create`, `read`, `update`, `delete`, `list`, `sudo`, `patch`).
-    pub fn allow(&self, capability: &str) -> bool {
+    pub fn allows(&self, capability: &str) -> bool {
         !self.0.iter().any(|held| held == "deny")
             && self.0.iter().any(|held| held == capability || held == "root")
     }
 }
 
-impl Endpoint for OfSelf {
+impl Endpoint for CapabilitiesSelf {
     type Response = BTreeMap<String, Capabilities>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::with_json(Method::POST, "sys/capabilities-self", &json!({ "paths": self.paths }))
+        endpoint::request_with_json(Method::POST, "sys/capabilities-self", &json!({ "paths": self.paths }))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
@@ -49,21 +49,24 @@ impl Endpoint for OfSelf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn root_may_do_everything_and_deny_wins() {
         let body = r#"{"data":{"a":["root"],"b":["deny"],"c":["read","sudo"],"capabilities":["root"]}}"#;
-        let all = OfSelf::response(reply(200, body)).expect("an answer");
+        let all = CapabilitiesSelf::response(reply(200, body)).expect("an answer");
         assert_eq!(all.len(), 3);
-        assert!(all["a"].allow("sudo"));
-        assert!(!all["b"].allow("read"));
-        assert!(all["c"].allow("sudo") && !all["c"].allow("update"));
+        assert!(all["a"].allows("sudo"));
+        assert!(!all["b"].allows("read"));
+        assert!(all["c"].allows("sudo") && !all["c"].allows("update"));
     }
 
     #[test]
     fn many_paths_are_one_call() {
-        let asked = OfSelf { paths: vec!["sys/mounts".into(), "x".into()] };
-        assert_eq!(line(&asked.request()), r#"POST /v1/sys/capabilities-self {"paths":["sys/mounts","x"]}"#);
+        let asked = CapabilitiesSelf { paths: vec!["sys/mounts".into(), "x".into()] };
+        assert_eq!(
+            request_line(&asked.request()),
+            r#"POST /v1/sys/capabilities-self {"paths":["sys/mounts","x"]}"#
+        );
     }
 }

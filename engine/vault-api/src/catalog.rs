@@ -5,8 +5,8 @@ use http::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::endpoint::{self, Endpoint, Repeat, encoded};
-use crate::{ApiError, Secret};
+use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
+use crate::{ApiError, SecretString};
 
 /// What a plugin is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ pub struct UnknownPluginType(String);
 
 /// One line of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Listed {
+pub struct ListedPlugin {
     /// What it is for.
     #[serde(rename = "type")]
     pub kind: PluginType,
@@ -78,7 +78,7 @@ pub struct List;
 
 /// Names one entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct EntryName {
+pub struct PluginRef {
     /// What it is for.
     #[serde(rename = "type")]
     pub kind: PluginType,
@@ -90,25 +90,25 @@ pub struct EntryName {
 
 /// `GET sys/plugins/catalog/:type/:name`.
 #[derive(Clone, Debug)]
-pub struct Read(pub EntryName);
+pub struct Read(pub PluginRef);
 
 /// An entry with what the list leaves out. The environment of a registration is never shown by the server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Entry {
+pub struct PluginDetails {
     /// Name.
     pub name: String,
     /// With its `v`; empty when unversioned.
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     pub version: String,
     /// File, relative to the plugin directory.
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     pub command: String,
     /// Arguments.
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     pub args: Vec<String>,
     /// Hex sha256 of the binary.
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     pub sha256: String,
     /// Comes with the server.
     pub builtin: bool,
@@ -120,7 +120,7 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Register {
     /// Which entry.
-    pub entry: EntryName,
+    pub entry: PluginRef,
     /// Hex sha256 of the binary.
     pub sha256: String,
     /// File, relative to the plugin directory.
@@ -128,39 +128,39 @@ pub struct Register {
     /// Arguments.
     pub args: Vec<String>,
     /// Environment as `KEY=value`.
-    pub env: Vec<Secret>,
+    pub env: Vec<SecretString>,
 }
 
 /// `DELETE sys/plugins/catalog/:type/:name`. Needs sudo; succeeds when there is no such entry.
 #[derive(Clone, Debug)]
-pub struct Deregister(pub EntryName);
+pub struct Deregister(pub PluginRef);
 
 #[derive(Deserialize)]
-struct Detailed {
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
-    detailed: Vec<Listed>,
+struct ListBody {
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
+    detailed: Vec<ListedPlugin>,
 }
 
 impl Endpoint for List {
-    type Response = Vec<Listed>;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = Vec<ListedPlugin>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/plugins/catalog")
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
-        Ok(endpoint::data::<Detailed>(reply)?.detailed)
+        Ok(endpoint::data::<ListBody>(reply)?.detailed)
     }
 }
 
 impl Endpoint for Read {
     /// `None` when there is no such entry.
-    type Response = Option<Entry>;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = Option<PluginDetails>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&with_query(&self.0))
+        endpoint::get(&catalog_path_with_version(&self.0))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
@@ -174,16 +174,16 @@ impl Endpoint for Read {
 
 impl Endpoint for Register {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        let env: Vec<&str> = self.env.iter().map(Secret::expose).collect();
+        let env: Vec<&str> = self.env.iter().map(SecretString::expose).collect();
         let mut body =
             json!({ "sha256": self.sha256, "command": self.command, "args": self.args, "env": env });
         if let Some(version) = &self.entry.version {
             body["version"] = json!(version);
         }
-        endpoint::with_json(Method::POST, &at(&self.entry), &body)
+        endpoint::request_with_json(Method::POST, &catalog_path(&self.entry), &body)
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -193,10 +193,10 @@ impl Endpoint for Register {
 
 impl Endpoint for Deregister {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::bare(Method::DELETE, &with_query(&self.0))
+        endpoint::request_without_body(Method::DELETE, &catalog_path_with_version(&self.0))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -204,30 +204,32 @@ impl Endpoint for Deregister {
     }
 }
 
-fn at(entry: &EntryName) -> String {
-    format!("sys/plugins/catalog/{}/{}", entry.kind, encoded(&entry.name))
+fn catalog_path(entry: &PluginRef) -> String {
+    format!("sys/plugins/catalog/{}/{}", entry.kind, encode_path(&entry.name))
 }
 
-fn with_query(entry: &EntryName) -> String {
+fn catalog_path_with_version(entry: &PluginRef) -> String {
     match &entry.version {
         // A plus sign in a query would be read as a space.
-        Some(version) => format!("{}?version={}", at(entry), encoded(version).replace('+', "%2B")),
-        None => at(entry),
+        Some(version) => {
+            format!("{}?version={}", catalog_path(entry), encode_path(version).replace('+', "%2B"))
+        }
+        None => catalog_path(entry),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
-    fn entry(version: &str) -> EntryName {
-        EntryName { kind: PluginType::Secret, name: "custom".into(), version: Some(version.into()) }
+    fn entry(version: &str) -> PluginRef {
+        PluginRef { kind: PluginType::Secret, name: "custom".into(), version: Some(version.into()) }
     }
 
     #[test]
     fn build_metadata_survives_the_query() {
-        let line = line(&Read(entry("v1.2.3+build.5")).request());
+        let line = request_line(&Read(entry("v1.2.3+build.5")).request());
         assert_eq!(line, "GET /v1/sys/plugins/catalog/secret/custom?version=v1.2.3%2Bbuild.5");
     }
 
@@ -238,10 +240,10 @@ mod tests {
             sha256: "ab".into(),
             command: "custom-1.2.3".into(),
             args: vec!["serve".into()],
-            env: vec![Secret::new("KEY=hunter2")],
+            env: vec![SecretString::new("KEY=hunter2")],
         };
         assert_eq!(
-            line(&register.request()),
+            request_line(&register.request()),
             r#"POST /v1/sys/plugins/catalog/secret/custom {"args":["serve"],"command":"custom-1.2.3","env":["KEY=hunter2"],"sha256":"ab","version":"v1.2.3"}"#
         );
         assert!(!format!("{register:?}").contains("hunter2"));

@@ -12,8 +12,8 @@ use http::{Method, Request, Response, StatusCode};
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::client_config::{ClientConfig, ClientError, Redirects, Verification};
-use crate::{CallError, Endpoint, Proxies, Repeat, Scope, Secret, Trouble};
+use crate::client_config::{ClientConfig, ClientError, RedirectPolicy, TlsVerification};
+use crate::{CallError, Endpoint, Idempotency, Proxies, RequestScope, SecretString, TransportErrorKind};
 
 /// Sends endpoints. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -21,19 +21,19 @@ pub struct Client {
     http: reqwest::Client,
     route: Route,
     /// For where a redirect leads out of plain HTTP, or to where no proxy is used.
-    beyond: Arc<Beyond>,
+    redirect_clients: Arc<RedirectClients>,
     address: String,
     base: Url,
     headers: HeaderMap,
     max_retries: u32,
-    redirects: Redirects,
+    redirects: RedirectPolicy,
 }
 
 /// First pause before another attempt; doubled each time, half of it random so that many callers spread.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
 
 /// Longest pause, also when the server asks for more.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
 
 /// A standby sends us to the active node; more than a second hop means that nodes disagree.
 const MAX_REDIRECTS: u32 = 3;
@@ -41,28 +41,33 @@ const MAX_REDIRECTS: u32 = 3;
 impl Client {
     /// Reads the files that `config` names and sets up TLS; connects to nothing yet.
     pub fn new(config: &ClientConfig) -> Result<Self, ClientError> {
-        let mut base = address(&config.address)?;
+        let mut base = parse_address(&config.address)?;
         if let Some(proxy) = config.proxies.explicit_address() {
             // The library would go past a proxy that it cannot use.
-            address(proxy.expose()).map_err(|_| ClientError::Proxy)?;
+            parse_address(proxy.expose()).map_err(|_| ClientError::Proxy)?;
         }
-        let mut headers = headers(config)?;
+        let mut headers = default_headers(config)?;
         let mut alias = None;
         if let Some(server_name) = &config.tls_server_name {
             alias = base.host_str().map(str::to_owned);
-            headers.insert(http::header::HOST, authority(&base)?);
+            headers.insert(http::header::HOST, host_header(&base)?);
             base.set_host(Some(server_name))
-                .map_err(|_| ClientError::Unsendable { what: "TLS server name" })?;
+                .map_err(|_| ClientError::InvalidHeaderValue { what: "TLS server name" })?;
         }
-        let needs_no_authority = base.scheme() == "http" || config.verification == Verification::Skip;
-        let trust = if needs_no_authority { Trust::Named } else { Trust::NamedOrTheSystems };
-        let route = Route::of(&config.proxies, &base, alias.as_deref());
-        let http = transport(config, alias.clone(), trust, route)?.build();
+        let needs_no_authority = base.scheme() == "http" || config.verification == TlsVerification::Skip;
+        let trust =
+            if needs_no_authority { TrustedRoots::Configured } else { TrustedRoots::ConfiguredOrSystem };
+        let route = Route::for_url(&config.proxies, &base, alias.as_deref());
+        let http = http_client_builder(config, alias.clone(), trust, route)?.build();
         let http = http.map_err(|error| ClientError::Tls(Box::new(error)))?;
-        let beyond = Arc::new(Beyond { config: config.clone(), alias, http: Default::default() });
+        let beyond = Arc::new(RedirectClients {
+            config: config.clone(),
+            connect_host: alias,
+            clients: Default::default(),
+        });
         let address = config.address.trim_end_matches('/').to_owned();
         let ClientConfig { max_retries, redirects, .. } = *config;
-        Ok(Self { http, route, beyond, address, base, headers, max_retries, redirects })
+        Ok(Self { http, route, redirect_clients: beyond, address, base, headers, max_retries, redirects })
     }
 
     /// The address as it was configured.
@@ -72,7 +77,7 @@ impl Client {
 
     /// How long one request may take.
     pub fn timeout(&self) -> Duration {
-        self.beyond.config.timeout
+        self.redirect_clients.config.timeout
     }
 
     /// The namespace that every request names.
@@ -81,9 +86,9 @@ impl Client {
     }
 
     /// The same server asked with another token.
-    pub fn with_token(&self, token: &Secret) -> Result<Self, ClientError> {
+    pub fn with_token(&self, token: &SecretString) -> Result<Self, ClientError> {
         let mut other = self.clone();
-        other.headers.insert(TOKEN, sendable_token(token)?);
+        other.headers.insert(TOKEN, token_header(token)?);
         Ok(other)
     }
 
@@ -95,36 +100,39 @@ impl Client {
         let request = endpoint.request();
         let mut attempt = 0;
         loop {
-            let outcome = self.attempt(&request, E::SCOPE).await;
+            let outcome = self.send_once(&request, E::SCOPE).await;
             let pause = match &outcome {
-                Ok(reply) => pause_after_reply(reply, E::REPEAT),
-                Err(CallError::Transport { trouble: Trouble::NoConnection | Trouble::Standby, .. }) => {
-                    Some(Duration::ZERO)
-                }
-                Err(CallError::Transport { trouble: Trouble::Broken, .. }) if E::REPEAT == Repeat::Safe => {
+                Ok(reply) => retry_delay(reply, E::IDEMPOTENCY),
+                Err(CallError::Transport {
+                    kind: TransportErrorKind::NoConnection | TransportErrorKind::Standby,
+                    ..
+                }) => Some(Duration::ZERO),
+                Err(CallError::Transport { kind: TransportErrorKind::ConnectionLost, .. })
+                    if E::IDEMPOTENCY == Idempotency::Idempotent =>
+                {
                     Some(Duration::ZERO)
                 }
                 Err(_) => None,
             };
             match pause {
                 Some(asked) if attempt < self.max_retries => {
-                    tokio::time::sleep(backoff(attempt).max(asked).min(LONGEST_PAUSE)).await;
+                    tokio::time::sleep(backoff(attempt).max(asked).min(MAX_BACKOFF)).await;
                     attempt += 1;
                 }
-                _ => return self.understood::<E>(&request, outcome?),
+                _ => return self.parse_response::<E>(&request, outcome?),
             }
         }
     }
 
-    fn understood<E: Endpoint>(
+    fn parse_response<E: Endpoint>(
         &self,
         request: &Request<Bytes>,
         reply: Response<Bytes>,
     ) -> Result<E::Response, CallError> {
         E::response(reply).map_err(|error| {
-            let answer = error.asked(request.method().clone(), request.uri().path());
+            let answer = error.with_request(request.method().clone(), request.uri().path());
             if answer.is_sealed() {
-                CallError::Sealed { address: self.address.clone(), answer: Box::new(answer) }
+                CallError::Sealed { address: self.address.clone(), source: Box::new(answer) }
             } else {
                 CallError::Api(answer)
             }
@@ -132,27 +140,31 @@ impl Client {
     }
 
     /// One exchange, redirects of a standby included.
-    async fn attempt(&self, request: &Request<Bytes>, scope: Scope) -> Result<Response<Bytes>, CallError> {
+    async fn send_once(
+        &self,
+        request: &Request<Bytes>,
+        scope: RequestScope,
+    ) -> Result<Response<Bytes>, CallError> {
         let mut url = self.url(request);
         let mut headers = self.headers.clone();
-        if scope == Scope::Public {
+        if scope == RequestScope::Public {
             headers.remove(TOKEN);
         }
-        if scope != Scope::Namespace {
+        if scope != RequestScope::Namespace {
             headers.remove(NAMESPACE);
         }
         headers.extend(request.headers().clone());
         for _ in 0..=MAX_REDIRECTS {
             let reply = self.exchange(request.method(), url.clone(), headers.clone(), request.body()).await?;
-            let Some(location) = redirected(&reply) else { return Ok(reply) };
-            if self.redirects == Redirects::Refuse {
-                return Err(self.trouble(Trouble::Standby));
+            let Some(location) = redirect_location(&reply) else { return Ok(reply) };
+            if self.redirects == RedirectPolicy::Refuse {
+                return Err(self.transport_error(TransportErrorKind::Standby));
             }
-            let next = next_hop(&url, location).map_err(|trouble| self.trouble(trouble))?;
+            let next = next_hop(&url, location).map_err(|trouble| self.transport_error(trouble))?;
             headers.remove(http::header::HOST);
             url = next;
         }
-        Err(self.trouble(Trouble::RedirectLoop))
+        Err(self.transport_error(TransportErrorKind::RedirectLoop))
     }
 
     async fn exchange(
@@ -163,18 +175,18 @@ impl Client {
         body: &Bytes,
     ) -> Result<Response<Bytes>, CallError> {
         let is_at_base = url.host() == self.base.host();
-        let alias = self.beyond.alias.as_deref().filter(|_| is_at_base);
-        let route = Route::of(&self.beyond.config.proxies, &url, alias);
+        let alias = self.redirect_clients.connect_host.as_deref().filter(|_| is_at_base);
+        let route = Route::for_url(&self.redirect_clients.config.proxies, &url, alias);
         let http = if url.scheme() == self.base.scheme() && route == self.route {
             &self.http
         } else {
-            self.beyond.http(url.scheme(), route).unwrap_or(&self.http)
+            self.redirect_clients.client_for(url.scheme(), route).unwrap_or(&self.http)
         };
         let sent = http.request(method.clone(), url).headers(headers).body(body.clone()).send().await;
-        let mut answer = sent.map_err(|error| self.failed(error))?;
+        let mut answer = sent.map_err(|error| self.request_error(error))?;
         let status = answer.status();
         let headers = std::mem::take(answer.headers_mut());
-        let body = answer.bytes().await.map_err(|error| self.failed(error))?;
+        let body = answer.bytes().await.map_err(|error| self.request_error(error))?;
         let mut reply = Response::new(body);
         *reply.status_mut() = status;
         *reply.headers_mut() = headers;
@@ -188,13 +200,13 @@ impl Client {
         url
     }
 
-    fn trouble(&self, trouble: Trouble) -> CallError {
-        CallError::Transport { address: self.address.clone(), trouble, cause: None }
+    fn transport_error(&self, trouble: TransportErrorKind) -> CallError {
+        CallError::Transport { address: self.address.clone(), kind: trouble, cause: None }
     }
 
-    fn failed(&self, error: reqwest::Error) -> CallError {
-        let trouble = what_happened(&error);
-        CallError::Transport { address: self.address.clone(), trouble, cause: innermost(&error) }
+    fn request_error(&self, error: reqwest::Error) -> CallError {
+        let trouble = classify_error(&error);
+        CallError::Transport { address: self.address.clone(), kind: trouble, cause: root_cause(&error) }
     }
 }
 
@@ -203,11 +215,11 @@ const NAMESPACE: HeaderName = HeaderName::from_static("x-vault-namespace");
 const REQUEST: HeaderName = HeaderName::from_static("x-vault-request");
 
 /// Looks up `host` whatever name is asked for: the address is reached, the other name is in the TLS handshake.
-struct Alias {
+struct FixedHostResolver {
     host: String,
 }
 
-impl Resolve for Alias {
+impl Resolve for FixedHostResolver {
     fn resolve(&self, _asked: Name) -> Resolving {
         let host = self.host.trim_matches(['[', ']']).to_owned();
         Box::pin(async move {
@@ -217,7 +229,7 @@ impl Resolve for Alias {
     }
 }
 
-fn address(text: &str) -> Result<Url, ClientError> {
+fn parse_address(text: &str) -> Result<Url, ClientError> {
     let wrong = || ClientError::Address { address: text.to_owned() };
     let url = Url::parse(text.trim()).map_err(|_| wrong())?;
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
@@ -226,41 +238,41 @@ fn address(text: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-fn authority(url: &Url) -> Result<HeaderValue, ClientError> {
+fn host_header(url: &Url) -> Result<HeaderValue, ClientError> {
     let host = url.host_str().unwrap_or_default();
     let text = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-    HeaderValue::from_str(&text).map_err(|_| ClientError::Unsendable { what: "address" })
+    HeaderValue::from_str(&text).map_err(|_| ClientError::InvalidHeaderValue { what: "address" })
 }
 
-fn headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
+fn default_headers(config: &ClientConfig) -> Result<HeaderMap, ClientError> {
     let mut headers = HeaderMap::new();
     // Without it Vault's agent and proxy, when told to, take the request for a forged one.
     headers.insert(REQUEST, HeaderValue::from_static("true"));
     if let Some(token) = &config.token {
-        headers.insert(TOKEN, sendable_token(token)?);
+        headers.insert(TOKEN, token_header(token)?);
     }
     if let Some(namespace) = config.namespace.as_deref().filter(|namespace| !namespace.is_empty()) {
-        let value =
-            HeaderValue::from_str(namespace).map_err(|_| ClientError::Unsendable { what: "namespace" })?;
+        let value = HeaderValue::from_str(namespace)
+            .map_err(|_| ClientError::InvalidHeaderValue { what: "namespace" })?;
         headers.insert(NAMESPACE, value);
     }
     Ok(headers)
 }
 
-fn sendable_token(token: &Secret) -> Result<HeaderValue, ClientError> {
-    let mut value =
-        HeaderValue::from_str(token.expose()).map_err(|_| ClientError::Unsendable { what: "token" })?;
+fn token_header(token: &SecretString) -> Result<HeaderValue, ClientError> {
+    let mut value = HeaderValue::from_str(token.expose())
+        .map_err(|_| ClientError::InvalidHeaderValue { what: "token" })?;
     value.set_sensitive(true);
     Ok(value)
 }
 
 /// Whom TLS trusts.
 #[derive(Clone, Copy, PartialEq)]
-enum Trust {
+enum TrustedRoots {
     /// The authorities that the configuration names.
-    Named,
+    Configured,
     /// The system's, where it names none. There may be hundreds to read, or, in an image, none.
-    NamedOrTheSystems,
+    ConfiguredOrSystem,
 }
 
 /// How a host is reached.
@@ -274,7 +286,7 @@ enum Route {
 
 impl Route {
     /// `alias` is the host that the connection goes to where it is not that of the URL.
-    fn of(proxies: &Proxies, url: &Url, alias: Option<&str>) -> Self {
+    fn for_url(proxies: &Proxies, url: &Url, alias: Option<&str>) -> Self {
         let host = alias.or(url.host_str()).unwrap_or_default();
         match proxies.proxy_for(url.scheme(), host, url.port()) {
             Some(_) => Self::Proxied,
@@ -285,30 +297,31 @@ impl Route {
 
 /// What sends where a redirect leads and the first client may not be used. Made when a redirect needs it.
 #[derive(Debug)]
-struct Beyond {
+struct RedirectClients {
     config: ClientConfig,
-    alias: Option<String>,
-    http: [OnceLock<Option<reqwest::Client>>; 4],
+    connect_host: Option<String>,
+    clients: [OnceLock<Option<reqwest::Client>>; 4],
 }
 
-impl Beyond {
+impl RedirectClients {
     /// `None` where there is nobody to trust.
-    fn http(&self, scheme: &str, route: Route) -> Option<&reqwest::Client> {
+    fn client_for(&self, scheme: &str, route: Route) -> Option<&reqwest::Client> {
         let (trust, place) = match (scheme, route) {
-            ("http", Route::Direct) => (Trust::Named, 0),
-            ("http", Route::Proxied) => (Trust::Named, 1),
-            (_, Route::Direct) => (Trust::NamedOrTheSystems, 2),
-            (_, Route::Proxied) => (Trust::NamedOrTheSystems, 3),
+            ("http", Route::Direct) => (TrustedRoots::Configured, 0),
+            ("http", Route::Proxied) => (TrustedRoots::Configured, 1),
+            (_, Route::Direct) => (TrustedRoots::ConfiguredOrSystem, 2),
+            (_, Route::Proxied) => (TrustedRoots::ConfiguredOrSystem, 3),
         };
-        let make = || transport(&self.config, self.alias.clone(), trust, route).ok()?.build().ok();
-        self.http[place].get_or_init(make).as_ref()
+        let make =
+            || http_client_builder(&self.config, self.connect_host.clone(), trust, route).ok()?.build().ok();
+        self.clients[place].get_or_init(make).as_ref()
     }
 }
 
-fn transport(
+fn http_client_builder(
     config: &ClientConfig,
     alias: Option<String>,
-    trust: Trust,
+    trust: TrustedRoots,
     route: Route,
 ) -> Result<reqwest::ClientBuilder, ClientError> {
     let mut http = reqwest::Client::builder()
@@ -319,28 +332,28 @@ fn transport(
         .no_proxy();
     if route == Route::Proxied {
         let proxies = config.proxies.clone();
-        let of_scheme = move |url: &Url| Some(proxies.of_scheme(url.scheme())?.expose().to_owned());
+        let of_scheme = move |url: &Url| Some(proxies.for_scheme(url.scheme())?.expose().to_owned());
         http = http.proxy(reqwest::Proxy::custom(of_scheme));
     }
-    let authorities = authorities(config)?;
-    if trust == Trust::Named || !authorities.is_empty() {
+    let authorities = root_certificates(config)?;
+    if trust == TrustedRoots::Configured || !authorities.is_empty() {
         http = http.tls_certs_only(authorities);
     }
-    if let Some(identity) = identity(config)? {
+    if let Some(identity) = client_identity(config)? {
         http = http.identity(identity);
     }
-    if config.verification == Verification::Skip {
+    if config.verification == TlsVerification::Skip {
         http = http.tls_danger_accept_invalid_certs(true);
     }
     if let Some(host) = alias {
-        http = http.dns_resolver(Alias { host });
+        http = http.dns_resolver(FixedHostResolver { host });
     }
     Ok(http)
 }
 
-fn authorities(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, ClientError> {
+fn root_certificates(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, ClientError> {
     if let Some(path) = &config.ca_cert {
-        return certificates(path);
+        return load_certificates(path);
     }
     let Some(directory) = &config.ca_path else { return Ok(Vec::new()) };
     let unreadable = |source| ClientError::File { path: directory.clone(), source };
@@ -348,7 +361,7 @@ fn authorities(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, Clien
     for entry in std::fs::read_dir(directory).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         if path.is_file() {
-            all.extend(certificates(&path)?);
+            all.extend(load_certificates(&path)?);
         }
     }
     if all.is_empty() {
@@ -357,22 +370,22 @@ fn authorities(config: &ClientConfig) -> Result<Vec<reqwest::Certificate>, Clien
     Ok(all)
 }
 
-fn certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
+fn load_certificates(path: &Path) -> Result<Vec<reqwest::Certificate>, ClientError> {
     let unusable = |source| ClientError::Pem { path: path.to_owned(), what: "certificate", source };
-    let found = reqwest::Certificate::from_pem_bundle(&file(path)?)
+    let found = reqwest::Certificate::from_pem_bundle(&read_file(path)?)
         .map_err(|error| unusable(Some(Box::new(error) as Box<dyn Error + Send + Sync>)))?;
     if found.is_empty() { Err(unusable(None)) } else { Ok(found) }
 }
 
-fn identity(config: &ClientConfig) -> Result<Option<reqwest::Identity>, ClientError> {
+fn client_identity(config: &ClientConfig) -> Result<Option<reqwest::Identity>, ClientError> {
     let (certificate, key) = match (&config.client_cert, &config.client_key) {
         (None, None) => return Ok(None),
         (Some(certificate), Some(key)) => (certificate, key),
-        _ => return Err(ClientError::HalfIdentity),
+        _ => return Err(ClientError::IncompleteClientIdentity),
     };
-    let mut pem = zeroize::Zeroizing::new(file(certificate)?);
+    let mut pem = zeroize::Zeroizing::new(read_file(certificate)?);
     pem.push(b'\n');
-    pem.extend_from_slice(&zeroize::Zeroizing::new(file(key)?));
+    pem.extend_from_slice(&zeroize::Zeroizing::new(read_file(key)?));
     let identity = reqwest::Identity::from_pem(&pem).map_err(|error| ClientError::Pem {
         path: certificate.clone(),
         what: "certificate and key",
@@ -381,34 +394,34 @@ fn identity(config: &ClientConfig) -> Result<Option<reqwest::Identity>, ClientEr
     Ok(Some(identity))
 }
 
-fn file(path: &Path) -> Result<Vec<u8>, ClientError> {
+fn read_file(path: &Path) -> Result<Vec<u8>, ClientError> {
     std::fs::read(path).map_err(|source| ClientError::File { path: path.to_owned(), source })
 }
 
-fn redirected(reply: &Response<Bytes>) -> Option<&HeaderValue> {
+fn redirect_location(reply: &Response<Bytes>) -> Option<&HeaderValue> {
     let moved = matches!(reply.status().as_u16(), 301 | 302 | 303 | 307 | 308);
     moved.then(|| reply.headers().get(LOCATION)).flatten()
 }
 
 /// Where a redirect leads. The token goes along, so never from https to anything else.
-fn next_hop(from: &Url, location: &HeaderValue) -> Result<Url, Trouble> {
+fn next_hop(from: &Url, location: &HeaderValue) -> Result<Url, TransportErrorKind> {
     let next = location.to_str().ok().and_then(|location| from.join(location).ok());
-    let next = next.ok_or(Trouble::RedirectLoop)?;
+    let next = next.ok_or(TransportErrorKind::RedirectLoop)?;
     if next.scheme() == from.scheme() || next.scheme() == "https" {
         Ok(next)
     } else {
-        Err(Trouble::InsecureRedirect)
+        Err(TransportErrorKind::InsecureRedirect)
     }
 }
 
 /// The least pause before the request may be sent again, if it may.
-fn pause_after_reply(reply: &Response<Bytes>, repeat: Repeat) -> Option<Duration> {
+fn retry_delay(reply: &Response<Bytes>, repeat: Idempotency) -> Option<Duration> {
     let again = match reply.status() {
         StatusCode::PRECONDITION_FAILED | StatusCode::TOO_MANY_REQUESTS => true,
         StatusCode::SERVICE_UNAVAILABLE => {
-            repeat == Repeat::Safe && !crate::ApiError::from_reply(reply).is_sealed()
+            repeat == Idempotency::Idempotent && !crate::ApiError::from_reply(reply).is_sealed()
         }
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => repeat == Repeat::Safe,
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => repeat == Idempotency::Idempotent,
         _ => false,
     };
     let asked = reply.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
@@ -416,34 +429,34 @@ fn pause_after_reply(reply: &Response<Bytes>, repeat: Repeat) -> Option<Duration
 }
 
 fn backoff(attempt: u32) -> Duration {
-    let full = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt)).min(LONGEST_PAUSE);
+    let full = INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).min(MAX_BACKOFF);
     full.mul_f64(rand::random_range(0.5..=1.0))
 }
 
-fn what_happened(error: &reqwest::Error) -> Trouble {
-    if let Some(tls) = find_tls(error) {
+fn classify_error(error: &reqwest::Error) -> TransportErrorKind {
+    if let Some(tls) = find_tls_error(error) {
         return match tls {
-            rustls::Error::InvalidMessage(_) => Trouble::NotTls,
+            rustls::Error::InvalidMessage(_) => TransportErrorKind::NotTls,
             rustls::Error::InvalidCertificate(_)
             | rustls::Error::NoCertificatesPresented
-            | rustls::Error::AlertReceived(_) => Trouble::Certificate,
-            _ => Trouble::NotTls,
+            | rustls::Error::AlertReceived(_) => TransportErrorKind::Certificate,
+            _ => TransportErrorKind::NotTls,
         };
     }
     match () {
-        () if error.is_timeout() => Trouble::TimedOut,
-        () if error.is_connect() => Trouble::NoConnection,
-        () => Trouble::Broken,
+        () if error.is_timeout() => TransportErrorKind::TimedOut,
+        () if error.is_connect() => TransportErrorKind::NoConnection,
+        () => TransportErrorKind::ConnectionLost,
     }
 }
 
 /// The end of a chain, if there is more of it than the error itself, which shows the URL and so what was asked for.
-fn innermost(error: &reqwest::Error) -> Option<String> {
+fn root_cause(error: &reqwest::Error) -> Option<String> {
     std::iter::successors(error.source(), |cause| (*cause).source()).last().map(ToString::to_string)
 }
 
 /// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.
-fn find_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+fn find_tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(tls) = cause.downcast_ref() {
@@ -475,7 +488,7 @@ mod tests {
 
     #[test]
     fn encoded_paths_are_not_encoded_again() {
-        let request = crate::endpoint::get(&crate::endpoint::encoded("custom/a b%"));
+        let request = crate::endpoint::get(&crate::endpoint::encode_path("custom/a b%"));
         assert_eq!(client("http://h:8200").url(&request).as_str(), "http://h:8200/v1/custom/a%20b%25");
     }
 
@@ -488,10 +501,10 @@ mod tests {
             );
         }
         let mut config = ClientConfig::new("http://h");
-        config.token = Some(Secret::new("hunter2\n"));
+        config.token = Some(SecretString::new("hunter2\n"));
         let error = Client::new(&config).expect_err("a line break cannot be sent");
         assert!(!format!("{error} {error:?}").contains("hunter2"));
-        config.token = Some(Secret::new("hunter2"));
+        config.token = Some(SecretString::new("hunter2"));
         for proxy in
             ["socks5://me:hunter2@proxy:1080", "http://me:hunter2@", "http://me:hunter2@1.2.3.999", ""]
         {
@@ -504,7 +517,7 @@ mod tests {
         let client = Client::new(&config).expect("a client");
         assert!(!format!("{client:?} {config:?}").contains("hunter2"));
         config.client_cert = Some("c.pem".into());
-        assert!(matches!(Client::new(&config), Err(ClientError::HalfIdentity)));
+        assert!(matches!(Client::new(&config), Err(ClientError::IncompleteClientIdentity)));
     }
 
     #[test]
@@ -517,19 +530,25 @@ mod tests {
         assert_eq!(hop("https://standby:8200/v1/a", active), Ok(active.to_owned()));
         assert_eq!(hop("http://standby:8200/v1/a", active), Ok(active.to_owned()));
         assert_eq!(hop("https://standby:8200/v1/a", "/v1/b"), Ok("https://standby:8200/v1/b".to_owned()));
-        assert_eq!(hop("https://standby/v1/a", "http://active/v1/a"), Err(Trouble::InsecureRedirect));
-        assert_eq!(hop("http://standby/v1/a", "ftp://active/v1/a"), Err(Trouble::InsecureRedirect));
-        assert_eq!(hop("http://standby/v1/a", "http://"), Err(Trouble::RedirectLoop));
+        assert_eq!(
+            hop("https://standby/v1/a", "http://active/v1/a"),
+            Err(TransportErrorKind::InsecureRedirect)
+        );
+        assert_eq!(
+            hop("http://standby/v1/a", "ftp://active/v1/a"),
+            Err(TransportErrorKind::InsecureRedirect)
+        );
+        assert_eq!(hop("http://standby/v1/a", "http://"), Err(TransportErrorKind::RedirectLoop));
     }
 
     #[test]
     fn nobody_is_trusted_before_tls_needs_it() {
         let plain = client("http://standby:8200");
-        let is_made = || plain.beyond.http.iter().any(|http| http.get().is_some());
+        let is_made = || plain.redirect_clients.clients.iter().any(|http| http.get().is_some());
         assert!(!is_made());
         // Where a redirect leads. A system without authorities has nobody to offer.
         assert_eq!(
-            plain.beyond.http("https", Route::Direct).is_some(),
+            plain.redirect_clients.client_for("https", Route::Direct).is_some(),
             Client::new(&ClientConfig::new("https://active:8200")).is_ok()
         );
         assert!(is_made());
@@ -538,8 +557,8 @@ mod tests {
     #[test]
     fn a_proxy_is_chosen_by_where_the_connection_goes() {
         let mut config = ClientConfig::new("https://127.0.0.1:8200");
-        config.verification = Verification::Skip;
-        config.proxies = Proxies::from_variables(&|name| match name {
+        config.verification = TlsVerification::Skip;
+        config.proxies = Proxies::from_env(&|name| match name {
             "HTTPS_PROXY" => Some("http://proxy:3128".to_owned()),
             "NO_PROXY" => Some("vault.example.com:8200".to_owned()),
             _ => None,
@@ -559,18 +578,18 @@ mod tests {
 
     #[test]
     fn what_may_be_sent_again() {
-        use Repeat::{OnlyIfUnsent, Safe};
+        use Idempotency::{Idempotent, NotIdempotent};
         let sealed = r#"{"errors":["Vault is sealed"]}"#;
-        let may = |status, body, repeat| pause_after_reply(&reply(status, body), repeat).is_some();
-        assert!(may(412, "", OnlyIfUnsent) && may(429, "", OnlyIfUnsent));
-        assert!(may(502, "", Safe) && may(503, "", Safe) && may(504, "", Safe));
-        assert!(!may(502, "", OnlyIfUnsent) && !may(503, "", OnlyIfUnsent) && !may(504, "", OnlyIfUnsent));
-        assert!(!may(503, sealed, Safe) && !may(500, "", Safe) && !may(400, "", Safe));
+        let may = |status, body, repeat| retry_delay(&reply(status, body), repeat).is_some();
+        assert!(may(412, "", NotIdempotent) && may(429, "", NotIdempotent));
+        assert!(may(502, "", Idempotent) && may(503, "", Idempotent) && may(504, "", Idempotent));
+        assert!(!may(502, "", NotIdempotent) && !may(503, "", NotIdempotent) && !may(504, "", NotIdempotent));
+        assert!(!may(503, sealed, Idempotent) && !may(500, "", Idempotent) && !may(400, "", Idempotent));
     }
 
     #[test]
     fn pauses_grow_and_stay_bounded() {
-        assert!(backoff(0) <= FIRST_PAUSE && backoff(0) >= FIRST_PAUSE / 2);
-        assert!(backoff(30) <= LONGEST_PAUSE);
+        assert!(backoff(0) <= INITIAL_BACKOFF && backoff(0) >= INITIAL_BACKOFF / 2);
+        assert!(backoff(30) <= MAX_BACKOFF);
     }
 }

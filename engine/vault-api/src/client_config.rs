@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Proxies, Secret};
+use crate::{Proxies, SecretString};
 
 /// Where the server is and how to talk to it. The names are those of Vault's environment variables.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct ClientConfig {
     /// `http` or `https` address; a path in it is put before every request path.
     pub address: String,
     /// Token; `None` for the few endpoints that need none.
-    pub token: Option<Secret>,
+    pub token: Option<SecretString>,
     /// Namespace.
     pub namespace: Option<String>,
     /// PEM file of the only authorities to trust.
@@ -26,20 +26,20 @@ pub struct ClientConfig {
     /// Name to ask for and to expect in the server's certificate instead of the address's host.
     pub tls_server_name: Option<String>,
     /// Whether the server's certificate is looked at.
-    pub verification: Verification,
+    pub verification: TlsVerification,
     /// For one attempt, from connecting to the last byte. Vault's own default is 60 seconds.
     pub timeout: Duration,
     /// Attempts after the first.
     pub max_retries: u32,
     /// Whether a standby may send a request on to another address.
-    pub redirects: Redirects,
+    pub redirects: RedirectPolicy,
     /// Proxies, and what is reached without them.
     pub proxies: Proxies,
 }
 
 /// Whether a standby may send a request on to another address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Redirects {
+pub enum RedirectPolicy {
     /// As Vault's own client.
     #[default]
     Follow,
@@ -50,7 +50,7 @@ pub enum Redirects {
 
 /// Whether the server's certificate is looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verification {
+pub enum TlsVerification {
     /// It must be trusted and be for the name.
     #[default]
     Full,
@@ -70,7 +70,7 @@ pub enum ClientError {
     },
     /// A token, namespace or server name with characters that cannot be sent. The value is not repeated.
     #[error("the {what} has characters that cannot be sent (a line break at its end?)")]
-    Unsendable {
+    InvalidHeaderValue {
         /// Which setting.
         what: &'static str,
     },
@@ -101,7 +101,7 @@ pub enum ClientError {
     },
     /// Only one of certificate and key.
     #[error("a client certificate needs its key and the key its certificate")]
-    HalfIdentity,
+    IncompleteClientIdentity,
     /// TLS could not be set up.
     #[error("could not set up TLS")]
     Tls(#[source] Box<dyn Error + Send + Sync>),
@@ -119,10 +119,10 @@ impl ClientConfig {
             client_cert: None,
             client_key: None,
             tls_server_name: None,
-            verification: Verification::Full,
+            verification: TlsVerification::Full,
             timeout: Duration::from_secs(60),
             max_retries: 2,
-            redirects: Redirects::Follow,
+            redirects: RedirectPolicy::Follow,
             proxies: Proxies::default(),
         }
     }

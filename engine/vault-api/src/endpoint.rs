@@ -14,10 +14,10 @@ pub trait Endpoint {
     type Response;
 
     /// Whether sending it twice does no more than sending it once.
-    const REPEAT: Repeat;
+    const IDEMPOTENCY: Idempotency;
 
     /// What it is about: whether token and namespace go along.
-    const SCOPE: Scope = Scope::Namespace;
+    const SCOPE: RequestScope = RequestScope::Namespace;
 
     /// The request; its URI is the path and query from `/v1/` on. The client adds address, token and namespace.
     fn request(&self) -> Request<Bytes>;
@@ -28,7 +28,7 @@ pub trait Endpoint {
 
 /// What a request is about, which decides what of the client's goes along with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
+pub enum RequestScope {
     /// The client's namespace: token and namespace go along.
     Namespace,
     /// The whole server: the token goes along. Vault has no such path in another namespace than the root, and OpenBao refuses it there.
@@ -39,11 +39,11 @@ pub enum Scope {
 
 /// Whether the client may send a request again when it cannot know if the server acted on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Repeat {
+pub enum Idempotency {
     /// Sending it again changes nothing.
-    Safe,
+    Idempotent,
     /// Only when the server cannot have acted on it: no connection, or a refusal before any work (412, 429).
-    OnlyIfUnsent,
+    NotIdempotent,
 }
 
 /// The envelope of every reply that is not from a raw endpoint.
@@ -55,45 +55,45 @@ pub(crate) struct Envelope<T> {
 }
 
 pub(crate) fn get(path: &str) -> Request<Bytes> {
-    bare(Method::GET, path)
+    request_without_body(Method::GET, path)
 }
 
-pub(crate) fn bare(method: Method, path: &str) -> Request<Bytes> {
-    build(method, path, Bytes::new())
+pub(crate) fn request_without_body(method: Method, path: &str) -> Request<Bytes> {
+    build_request(method, path, Bytes::new())
 }
 
-pub(crate) fn with_json(method: Method, path: &str, body: &impl Serialize) -> Request<Bytes> {
+pub(crate) fn request_with_json(method: Method, path: &str, body: &impl Serialize) -> Request<Bytes> {
     let body = serde_json::to_vec(body).unwrap_or_else(|error| unreachable!("own types serialize: {error}"));
-    build(method, path, body.into())
+    build_request(method, path, body.into())
 }
 
 /// Refuses everything but success.
-pub(crate) fn accepted(reply: Response<Bytes>) -> Result<Response<Bytes>, ApiError> {
+pub(crate) fn error_for_status(reply: Response<Bytes>) -> Result<Response<Bytes>, ApiError> {
     if reply.status().is_success() { Ok(reply) } else { Err(ApiError::from_reply(&reply)) }
 }
 
 /// Success without an answer to read (204, or a body that says nothing); returns its warnings.
 pub(crate) fn warnings(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
-    let reply = accepted(reply)?;
+    let reply = error_for_status(reply)?;
     if reply.status() == StatusCode::NO_CONTENT || reply.body().is_empty() {
         return Ok(Vec::new());
     }
-    Ok(json::<Envelope<serde::de::IgnoredAny>>(&reply)?.warnings.unwrap_or_default())
+    Ok(parse_json::<Envelope<serde::de::IgnoredAny>>(&reply)?.warnings.unwrap_or_default())
 }
 
 /// The `data` of a successful reply.
 pub(crate) fn data<T: DeserializeOwned>(reply: Response<Bytes>) -> Result<T, ApiError> {
-    let reply = accepted(reply)?;
-    json::<Envelope<T>>(&reply)?.data.ok_or_else(|| ApiError::not_understood(&reply, None))
+    let reply = error_for_status(reply)?;
+    parse_json::<Envelope<T>>(&reply)?.data.ok_or_else(|| ApiError::malformed_reply(&reply, None))
 }
 
 /// The whole body of a reply, whatever its status.
-pub(crate) fn json<T: DeserializeOwned>(reply: &Response<Bytes>) -> Result<T, ApiError> {
-    serde_json::from_slice(reply.body()).map_err(|error| ApiError::not_understood(reply, Some(&error)))
+pub(crate) fn parse_json<T: DeserializeOwned>(reply: &Response<Bytes>) -> Result<T, ApiError> {
+    serde_json::from_slice(reply.body()).map_err(|error| ApiError::malformed_reply(reply, Some(&error)))
 }
 
 /// Accepts `null` where a list is meant, as Go writes an empty one.
-pub(crate) fn null_is_empty<'de, D, T>(from: D) -> Result<T, D::Error>
+pub(crate) fn null_as_default<'de, D, T>(from: D) -> Result<T, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: Deserialize<'de> + Default,
@@ -102,7 +102,7 @@ where
 }
 
 /// A path with what may not stand in a URI percent-encoded; slashes stay.
-pub(crate) fn encoded(path: &str) -> String {
+pub(crate) fn encode_path(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {
@@ -126,7 +126,7 @@ pub(crate) fn encoded(path: &str) -> String {
 }
 
 /// `path` is relative to `/v1/` and already encoded.
-fn build(method: Method, path: &str, body: Bytes) -> Request<Bytes> {
+fn build_request(method: Method, path: &str, body: Bytes) -> Request<Bytes> {
     let mut request = Request::new(body);
     *request.method_mut() = method;
     *request.uri_mut() =
@@ -148,15 +148,15 @@ pub(crate) mod tests {
         reply
     }
 
-    pub(crate) fn line(request: &Request<Bytes>) -> String {
+    pub(crate) fn request_line(request: &Request<Bytes>) -> String {
         let body = String::from_utf8_lossy(request.body());
         format!("{} {} {body}", request.method(), request.uri()).trim_end().to_owned()
     }
 
     #[test]
     fn a_path_of_any_text_stays_one_path() {
-        assert_eq!(encoded("custom/creds/a b?c#d%e/ü"), "custom/creds/a%20b%3Fc%23d%25e/%C3%BC");
-        assert_eq!(get(&encoded("a b?list=true")).uri().query(), None);
+        assert_eq!(encode_path("custom/creds/a b?c#d%e/ü"), "custom/creds/a%20b%3Fc%23d%25e/%C3%BC");
+        assert_eq!(get(&encode_path("a b?list=true")).uri().query(), None);
     }
 
     #[test]

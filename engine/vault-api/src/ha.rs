@@ -5,11 +5,11 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, Scope};
+use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
 /// `GET sys/ha-status`: the nodes that the active one has heard of in the last seconds.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadStatus;
+pub struct ReadHaStatus;
 
 /// A node of `sys/ha-status`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,14 +27,14 @@ pub struct HaNode {
 
 #[derive(Deserialize)]
 struct StatusBody {
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     nodes: Vec<HaNode>,
 }
 
-impl Endpoint for ReadStatus {
+impl Endpoint for ReadHaStatus {
     type Response = Vec<HaNode>;
-    const REPEAT: Repeat = Repeat::Safe;
-    const SCOPE: Scope = Scope::Server;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+    const SCOPE: RequestScope = RequestScope::Server;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/ha-status")
@@ -54,7 +54,7 @@ mod tests {
     fn the_nodes_that_the_active_one_has_heard_of_are_read() {
         let body = r#"{"data":{"nodes":[{"active_node":true,"api_address":"https://10.0.0.1:8200",
             "cluster_address":"https://10.0.0.1:8201","hostname":"a","last_echo":null,"version":"1.21.4"}]}}"#;
-        let nodes = ReadStatus::response(reply(200, body)).expect("an answer");
+        let nodes = ReadHaStatus::response(reply(200, body)).expect("an answer");
         assert_eq!((nodes[0].hostname.as_str(), nodes[0].active_node), ("a", true));
     }
 }

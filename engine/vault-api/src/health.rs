@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, Scope};
+use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
 /// `GET sys/health`: needs no token. Every state of a node is an answer here, not an error.
 #[derive(Clone, Copy, Debug)]
@@ -65,8 +65,8 @@ struct Body {
 
 impl Endpoint for Read {
     type Response = Health;
-    const REPEAT: Repeat = Repeat::Safe;
-    const SCOPE: Scope = Scope::Public;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+    const SCOPE: RequestScope = RequestScope::Public;
 
     fn request(&self) -> Request<Bytes> {
         // Without these a sealed or standby node answers with a status that looks like a failure.

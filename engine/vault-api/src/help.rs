@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, encoded};
+use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 
 /// `GET :mount?help=1`: the plugin that runs there describes its paths. Starts the plugin where it does not run yet.
 #[derive(Clone, Debug)]
-pub struct OfMount {
+pub struct ReadMountHelp {
     /// Path of the mount, with or without its trailing slash.
     pub path: String,
 }
@@ -20,32 +20,35 @@ struct Body {
     openapi: Option<Value>,
 }
 
-impl Endpoint for OfMount {
+impl Endpoint for ReadMountHelp {
     /// An OpenAPI document; `None` where the plugin gives none.
     type Response = Option<Value>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}?help=1", encoded(self.path.trim_matches('/'))))
+        endpoint::get(&format!("{}?help=1", encode_path(self.path.trim_matches('/'))))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
-        let reply = endpoint::accepted(reply)?;
-        Ok(endpoint::json::<Body>(&reply)?.openapi)
+        let reply = endpoint::error_for_status(reply)?;
+        Ok(endpoint::parse_json::<Body>(&reply)?.openapi)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn the_document_comes_bare_and_may_be_missing() {
-        assert_eq!(line(&OfMount { path: "team/custom/".into() }.request()), "GET /v1/team/custom?help=1");
+        assert_eq!(
+            request_line(&ReadMountHelp { path: "team/custom/".into() }.request()),
+            "GET /v1/team/custom?help=1"
+        );
         let body = r#"{"help":"A text.","see_also":null,"openapi":{"paths":{"/config":{}}}}"#;
-        let document = OfMount::response(reply(200, body)).expect("an answer").expect("a document");
+        let document = ReadMountHelp::response(reply(200, body)).expect("an answer").expect("a document");
         assert!(document["paths"]["/config"].is_object());
-        assert_eq!(OfMount::response(reply(200, r#"{"help":"A text."}"#)).expect("an answer"), None);
+        assert_eq!(ReadMountHelp::response(reply(200, r#"{"help":"A text."}"#)).expect("an answer"), None);
     }
 }

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde::Serialize;
 
-use crate::endpoint::{self, Endpoint, Repeat, encoded};
-use crate::token::{self, Granted};
-use crate::{ApiError, Secret};
+use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
+use crate::token::{self, AuthResponse};
+use crate::{ApiError, SecretString};
 
 /// `POST auth/{mount}/login`.
 #[derive(Clone, Debug)]
@@ -16,13 +16,13 @@ pub struct Login {
     /// Role of the method.
     pub role: String,
     /// The token of the service account.
-    pub jwt: Secret,
+    pub jwt: SecretString,
 }
 
 impl Endpoint for Login {
-    type Response = Granted;
+    type Response = AuthResponse;
     /// Each one makes a token.
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
         #[derive(Serialize)]
@@ -30,12 +30,12 @@ impl Endpoint for Login {
             role: &'a str,
             jwt: &'a str,
         }
-        let path = format!("auth/{}/login", encoded(self.mount.trim_matches('/')));
-        endpoint::with_json(Method::POST, &path, &Body { role: &self.role, jwt: self.jwt.expose() })
+        let path = format!("auth/{}/login", encode_path(self.mount.trim_matches('/')));
+        endpoint::request_with_json(Method::POST, &path, &Body { role: &self.role, jwt: self.jwt.expose() })
     }
 
-    fn response(reply: Response<Bytes>) -> Result<Granted, ApiError> {
-        token::granted(reply)
+    fn response(reply: Response<Bytes>) -> Result<AuthResponse, ApiError> {
+        token::parse_auth(reply)
     }
 }
 
@@ -44,15 +44,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::endpoint::tests::{line, reply};
-    use crate::token::TokenKind;
+    use crate::endpoint::tests::{reply, request_line};
+    use crate::token::TokenType;
 
     #[test]
     fn a_login_sends_role_and_token_and_hides_the_token() {
         let login =
-            Login { mount: "/eu/kubernetes/".into(), role: "app".into(), jwt: Secret::new("eyJ.jwt") };
+            Login { mount: "/eu/kubernetes/".into(), role: "app".into(), jwt: SecretString::new("eyJ.jwt") };
         assert_eq!(
-            line(&login.request()),
+            request_line(&login.request()),
             r#"POST /v1/auth/eu/kubernetes/login {"role":"app","jwt":"eyJ.jwt"}"#
         );
         assert!(!format!("{login:?}").contains("eyJ.jwt"));
@@ -62,7 +62,7 @@ mod tests {
     fn a_batch_token_is_told_from_one_that_is_kept() {
         let body = r#"{"auth":{"client_token":"hvb.1","lease_duration":1200,"renewable":false,"token_type":"batch"}}"#;
         let granted = Login::response(reply(200, body)).expect("a token");
-        assert_eq!((granted.kind, granted.duration), (TokenKind::Batch, Duration::from_mins(20)));
+        assert_eq!((granted.kind, granted.duration), (TokenType::Batch, Duration::from_mins(20)));
         let denied = Login::response(reply(403, r#"{"errors":["permission denied"]}"#));
         assert!(denied.expect_err("no token").is_permission_denied());
     }

@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::Deserialize;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, Scope};
+use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
 /// `GET sys/leader`: needs no token, and is answered by the node itself.
 #[derive(Clone, Copy, Debug)]
@@ -25,15 +25,15 @@ pub struct Leader {
 
 impl Endpoint for Read {
     type Response = Leader;
-    const REPEAT: Repeat = Repeat::Safe;
-    const SCOPE: Scope = Scope::Public;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+    const SCOPE: RequestScope = RequestScope::Public;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/leader")
     }
 
     fn response(reply: Response<Bytes>) -> Result<Leader, ApiError> {
-        endpoint::json(&endpoint::accepted(reply)?)
+        endpoint::parse_json(&endpoint::error_for_status(reply)?)
     }
 }
 

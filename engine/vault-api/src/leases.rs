@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat};
+use crate::endpoint::{self, Endpoint, Idempotency};
 
 /// `POST sys/leases/lookup`.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ pub struct Lookup {
 
 /// What the server knows of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Lease {
+pub struct LeaseInfo {
     /// Lease id.
     pub id: String,
     /// Time left.
@@ -43,7 +43,7 @@ pub struct Renew {
 
 /// What a renewal gave.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Renewed {
+pub struct RenewedLease {
     /// Lease id.
     pub lease_id: String,
     /// Time from now on; may be less than was asked for.
@@ -63,7 +63,7 @@ pub struct Revoke {
 
 /// `POST sys/leases/revoke` without `sync`: the server takes it on itself to revoke, and tries again where it fails.
 #[derive(Clone, Debug)]
-pub struct RevokeLater {
+pub struct RevokeAsync {
     /// Lease id.
     pub lease_id: String,
 }
@@ -89,52 +89,52 @@ struct RenewBody {
 
 impl Endpoint for Lookup {
     /// `None` when there is no such lease (any more).
-    type Response = Option<Lease>;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = Option<LeaseInfo>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::with_json(Method::POST, "sys/leases/lookup", &json!({ "lease_id": self.lease_id }))
+        endpoint::request_with_json(Method::POST, "sys/leases/lookup", &json!({ "lease_id": self.lease_id }))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
         if reply.status().as_u16() == 400 {
             let error = ApiError::from_reply(&reply);
-            return if error.says("invalid lease") { Ok(None) } else { Err(error) };
+            return if error.has_message("invalid lease") { Ok(None) } else { Err(error) };
         }
         let LookupBody { id, ttl, renewable, issue_time, expire_time } = endpoint::data(reply)?;
         // Negative once it is overdue.
         let ttl = Duration::from_secs(u64::try_from(ttl).unwrap_or(0));
-        Ok(Some(Lease { id, ttl, renewable, issue_time, expire_time }))
+        Ok(Some(LeaseInfo { id, ttl, renewable, issue_time, expire_time }))
     }
 }
 
 impl Endpoint for Renew {
-    type Response = Renewed;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = RenewedLease;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         let mut body = json!({ "lease_id": self.lease_id });
         if let Some(increment) = self.increment {
             body["increment"] = json!(increment.as_secs());
         }
-        endpoint::with_json(Method::POST, "sys/leases/renew", &body)
+        endpoint::request_with_json(Method::POST, "sys/leases/renew", &body)
     }
 
-    fn response(reply: Response<Bytes>) -> Result<Renewed, ApiError> {
-        let reply = endpoint::accepted(reply)?;
-        let RenewBody { lease_id, lease_duration, renewable, warnings } = endpoint::json(&reply)?;
+    fn response(reply: Response<Bytes>) -> Result<RenewedLease, ApiError> {
+        let reply = endpoint::error_for_status(reply)?;
+        let RenewBody { lease_id, lease_duration, renewable, warnings } = endpoint::parse_json(&reply)?;
         let lease_duration = Duration::from_secs(lease_duration);
-        Ok(Renewed { lease_id, lease_duration, renewable, warnings: warnings.unwrap_or_default() })
+        Ok(RenewedLease { lease_id, lease_duration, renewable, warnings: warnings.unwrap_or_default() })
     }
 }
 
 impl Endpoint for Revoke {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         let body = json!({ "lease_id": self.lease_id, "sync": true });
-        endpoint::with_json(Method::POST, "sys/leases/revoke", &body)
+        endpoint::request_with_json(Method::POST, "sys/leases/revoke", &body)
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -142,12 +142,12 @@ impl Endpoint for Revoke {
     }
 }
 
-impl Endpoint for RevokeLater {
+impl Endpoint for RevokeAsync {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::with_json(Method::POST, "sys/leases/revoke", &json!({ "lease_id": self.lease_id }))
+        endpoint::request_with_json(Method::POST, "sys/leases/revoke", &json!({ "lease_id": self.lease_id }))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -160,37 +160,37 @@ impl Endpoint for RevokeLater {
 pub struct CountIrrevocable;
 
 #[derive(Deserialize)]
-struct Count {
+struct CountBody {
     lease_count: u64,
 }
 
 impl Endpoint for CountIrrevocable {
     type Response = u64;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/leases/count?type=irrevocable")
     }
 
     fn response(reply: Response<Bytes>) -> Result<u64, ApiError> {
-        endpoint::data::<Count>(reply).map(|count| count.lease_count)
+        endpoint::data::<CountBody>(reply).map(|count| count.lease_count)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn a_revoke_waits_for_the_plugin() {
-        let line = line(&Revoke { lease_id: "custom/creds/a/1".into() }.request());
+        let line = request_line(&Revoke { lease_id: "custom/creds/a/1".into() }.request());
         assert_eq!(line, r#"POST /v1/sys/leases/revoke {"lease_id":"custom/creds/a/1","sync":true}"#);
     }
 
     #[test]
     fn a_revoke_that_is_left_to_the_server_does_not_wait() {
-        let line = line(&RevokeLater { lease_id: "custom/creds/a/1".into() }.request());
+        let line = request_line(&RevokeAsync { lease_id: "custom/creds/a/1".into() }.request());
         assert_eq!(line, r#"POST /v1/sys/leases/revoke {"lease_id":"custom/creds/a/1"}"#);
     }
 
@@ -204,7 +204,10 @@ mod tests {
     #[test]
     fn a_wish_is_whole_seconds() {
         let renew = Renew { lease_id: "l".into(), increment: Some(Duration::from_secs(90)) };
-        assert_eq!(line(&renew.request()), r#"POST /v1/sys/leases/renew {"increment":90,"lease_id":"l"}"#);
+        assert_eq!(
+            request_line(&renew.request()),
+            r#"POST /v1/sys/leases/renew {"increment":90,"lease_id":"l"}"#
+        );
         let body = r#"{"lease_id":"l","lease_duration":90,"renewable":true,"data":null,"warnings":null}"#;
         let renewed = Renew::response(reply(200, body)).expect("an answer");
         assert_eq!(renewed.lease_duration, Duration::from_secs(90));

@@ -22,18 +22,18 @@ pub mod seal_status;
 pub mod step_down;
 pub mod token;
 
+mod api_error;
 mod call_error;
 mod client;
 mod client_config;
 mod endpoint;
-mod error;
 mod proxy;
-mod secret;
+mod secret_string;
 
-pub use call_error::{CallError, Trouble};
+pub use api_error::ApiError;
+pub use call_error::{CallError, TransportErrorKind};
 pub use client::Client;
-pub use client_config::{ClientConfig, ClientError, Redirects, Verification};
-pub use endpoint::{Endpoint, Repeat, Scope};
-pub use error::ApiError;
+pub use client_config::{ClientConfig, ClientError, RedirectPolicy, TlsVerification};
+pub use endpoint::{Endpoint, Idempotency, RequestScope};
 pub use proxy::Proxies;
-pub use secret::Secret;
+pub use secret_string::SecretString;

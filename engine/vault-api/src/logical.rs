@@ -8,13 +8,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Envelope, Repeat, encoded};
+use crate::endpoint::{self, Endpoint, Envelope, Idempotency, encode_path};
 
 /// Fields of a request or a reply. They may hold secrets, so `Debug` shows the names only.
 #[derive(Clone, Default, PartialEq)]
-pub struct Data(pub Map<String, Value>);
+pub struct LogicalData(pub Map<String, Value>);
 
-impl std::fmt::Debug for Data {
+impl std::fmt::Debug for LogicalData {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
@@ -22,9 +22,9 @@ impl std::fmt::Debug for Data {
 
 /// What a path answered.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reply {
+pub struct LogicalResponse {
     /// Fields; empty where the path returns none.
-    pub data: Data,
+    pub data: LogicalData,
     /// Empty where there is no lease.
     pub lease_id: String,
     /// Zero where there is no lease.
@@ -57,7 +57,7 @@ pub struct Write {
     /// Path without `v1/`.
     pub path: String,
     /// Fields.
-    pub data: Data,
+    pub data: LogicalData,
 }
 
 /// Deletes a path.
@@ -82,18 +82,18 @@ struct Body {
 }
 
 #[derive(Deserialize)]
-struct Keys {
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+struct KeysBody {
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     keys: Vec<String>,
 }
 
 impl Endpoint for Read {
     /// `None` when nothing is there.
-    type Response = Option<Reply>;
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    type Response = Option<LogicalResponse>;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&at(&self.path))
+        endpoint::get(&encoded_path(&self.path))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
@@ -101,16 +101,16 @@ impl Endpoint for Read {
             let error = ApiError::from_reply(&reply);
             return if error.is_absent() { Ok(None) } else { Err(error) };
         }
-        whole(reply).map(Some)
+        parse_response(reply).map(Some)
     }
 }
 
 impl Endpoint for List {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}/?list=true", at(&self.path)))
+        endpoint::get(&format!("{}/?list=true", encoded_path(&self.path)))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
@@ -118,45 +118,46 @@ impl Endpoint for List {
             let error = ApiError::from_reply(&reply);
             return if error.is_absent() { Ok(Vec::new()) } else { Err(error) };
         }
-        let reply = endpoint::accepted(reply)?;
-        Ok(endpoint::json::<Envelope<Keys>>(&reply)?.data.map(|data| data.keys).unwrap_or_default())
+        let reply = endpoint::error_for_status(reply)?;
+        Ok(endpoint::parse_json::<Envelope<KeysBody>>(&reply)?.data.map(|data| data.keys).unwrap_or_default())
     }
 }
 
 impl Endpoint for Write {
-    type Response = Reply;
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    type Response = LogicalResponse;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::with_json(Method::PUT, &at(&self.path), &self.data.0)
+        endpoint::request_with_json(Method::PUT, &encoded_path(&self.path), &self.data.0)
     }
 
-    fn response(reply: Response<Bytes>) -> Result<Reply, ApiError> {
-        whole(reply)
+    fn response(reply: Response<Bytes>) -> Result<LogicalResponse, ApiError> {
+        parse_response(reply)
     }
 }
 
 impl Endpoint for Delete {
-    type Response = Reply;
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    type Response = LogicalResponse;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::bare(Method::DELETE, &at(&self.path))
+        endpoint::request_without_body(Method::DELETE, &encoded_path(&self.path))
     }
 
-    fn response(reply: Response<Bytes>) -> Result<Reply, ApiError> {
-        whole(reply)
+    fn response(reply: Response<Bytes>) -> Result<LogicalResponse, ApiError> {
+        parse_response(reply)
     }
 }
 
-fn whole(reply: Response<Bytes>) -> Result<Reply, ApiError> {
-    let reply = endpoint::accepted(reply)?;
+fn parse_response(reply: Response<Bytes>) -> Result<LogicalResponse, ApiError> {
+    let reply = endpoint::error_for_status(reply)?;
     if reply.body().is_empty() {
-        return Ok(Reply::default());
+        return Ok(LogicalResponse::default());
     }
-    let Body { data, lease_id, lease_duration, renewable, warnings, request_id } = endpoint::json(&reply)?;
-    Ok(Reply {
-        data: Data(data.unwrap_or_default()),
+    let Body { data, lease_id, lease_duration, renewable, warnings, request_id } =
+        endpoint::parse_json(&reply)?;
+    Ok(LogicalResponse {
+        data: LogicalData(data.unwrap_or_default()),
         lease_id,
         lease_duration: Duration::from_secs(lease_duration),
         renewable,
@@ -165,14 +166,14 @@ fn whole(reply: Response<Bytes>) -> Result<Reply, ApiError> {
     })
 }
 
-fn at(path: &str) -> String {
-    encoded(path.trim_matches('/'))
+fn encoded_path(path: &str) -> String {
+    encode_path(path.trim_matches('/'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     const CREDS: &str = r#"{"request_id":"r","lease_id":"custom/creds/dev/1","renewable":true,"lease_duration":3600,
         "data":{"token":"hunter2","permissions":["read"]},"wrap_info":null,"warnings":null,"auth":null}"#;
@@ -196,11 +197,14 @@ mod tests {
     #[test]
     fn an_empty_list_is_empty() {
         assert_eq!(List::response(reply(404, r#"{"errors":[]}"#)).expect("an answer"), Vec::<String>::new());
-        assert_eq!(line(&List { path: "custom/roles".into() }.request()), "GET /v1/custom/roles/?list=true");
+        assert_eq!(
+            request_line(&List { path: "custom/roles".into() }.request()),
+            "GET /v1/custom/roles/?list=true"
+        );
     }
 
     #[test]
     fn a_write_without_an_answer_succeeds() {
-        assert_eq!(Write::response(reply(204, "")).expect("success"), Reply::default());
+        assert_eq!(Write::response(reply(204, "")).expect("success"), LogicalResponse::default());
     }
 }

@@ -8,30 +8,30 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Envelope, Repeat, encoded};
+use crate::endpoint::{self, Endpoint, Envelope, Idempotency, encode_path};
 
 /// One mount as the server shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Mount {
+pub struct MountInfo {
     /// Name of the plugin (for builtins: of the engine).
     #[serde(rename(deserialize = "type"))]
     pub plugin: String,
     /// Text for people.
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     pub description: String,
     /// Identifies the mount across path changes.
     pub accessor: String,
     /// Identifies its storage.
     pub uuid: String,
     /// Configured version; empty for an unversioned plugin.
-    #[serde(rename(deserialize = "plugin_version"), deserialize_with = "endpoint::null_is_empty")]
+    #[serde(rename(deserialize = "plugin_version"), deserialize_with = "endpoint::null_as_default")]
     pub configured_version: String,
     /// Version of the process that serves it; empty when unversioned.
-    #[serde(rename(deserialize = "running_plugin_version"), deserialize_with = "endpoint::null_is_empty")]
+    #[serde(rename(deserialize = "running_plugin_version"), deserialize_with = "endpoint::null_as_default")]
     pub running_version: String,
     /// Hex sha256 of the binary that serves it; empty for builtins.
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     pub running_sha256: String,
 }
 
@@ -48,9 +48,9 @@ pub struct Read {
 
 /// A mount and the server's warnings on it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Shown {
+pub struct MountWithWarnings {
     /// The mount.
-    pub mount: Mount,
+    pub mount: MountInfo,
     /// For example that another version runs than is configured.
     pub warnings: Vec<String>,
 }
@@ -83,8 +83,8 @@ pub struct Disable {
 }
 
 impl Endpoint for List {
-    type Response = BTreeMap<String, Mount>;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = BTreeMap<String, MountInfo>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/mounts")
@@ -97,34 +97,34 @@ impl Endpoint for List {
 
 impl Endpoint for Read {
     /// `None` when nothing is mounted there.
-    type Response = Option<Shown>;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = Option<MountWithWarnings>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&at(&self.path))
+        endpoint::get(&mount_path(&self.path))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
         if !reply.status().is_success() {
             let error = ApiError::from_reply(&reply);
-            return if error.says("No secret engine mount at") { Ok(None) } else { Err(error) };
+            return if error.has_message("No secret engine mount at") { Ok(None) } else { Err(error) };
         }
-        let body: Envelope<Mount> = endpoint::json(&reply)?;
-        let mount = body.data.ok_or_else(|| ApiError::not_understood(&reply, None))?;
-        Ok(Some(Shown { mount, warnings: body.warnings.unwrap_or_default() }))
+        let body: Envelope<MountInfo> = endpoint::parse_json(&reply)?;
+        let mount = body.data.ok_or_else(|| ApiError::malformed_reply(&reply, None))?;
+        Ok(Some(MountWithWarnings { mount, warnings: body.warnings.unwrap_or_default() }))
     }
 }
 
 impl Endpoint for Enable {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
         let mut body = json!({ "type": self.plugin });
         if let Some(version) = &self.version {
             body["config"] = json!({ "plugin_version": version });
         }
-        endpoint::with_json(Method::POST, &at(&self.path), &body)
+        endpoint::request_with_json(Method::POST, &mount_path(&self.path), &body)
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -134,11 +134,11 @@ impl Endpoint for Enable {
 
 impl Endpoint for TuneVersion {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         let body = json!({ "plugin_version": self.version });
-        endpoint::with_json(Method::POST, &format!("{}/tune", at(&self.path)), &body)
+        endpoint::request_with_json(Method::POST, &format!("{}/tune", mount_path(&self.path)), &body)
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -148,10 +148,10 @@ impl Endpoint for TuneVersion {
 
 impl Endpoint for Disable {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::bare(Method::DELETE, &at(&self.path))
+        endpoint::request_without_body(Method::DELETE, &mount_path(&self.path))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -159,14 +159,14 @@ impl Endpoint for Disable {
     }
 }
 
-fn at(path: &str) -> String {
-    format!("sys/mounts/{}", encoded(path.trim_matches('/')))
+fn mount_path(path: &str) -> String {
+    format!("sys/mounts/{}", encode_path(path.trim_matches('/')))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     const CUSTOM: &str = r#"{"type":"custom-plugin","description":"","accessor":"custom_1","uuid":"u",
         "plugin_version":"v2.0.0","running_plugin_version":"v1.0.0","running_sha256":"ab","options":null,
@@ -177,11 +177,11 @@ mod tests {
         let mut enable =
             Enable { path: "custom/".into(), plugin: "custom-plugin".into(), version: Some("v1.2.3".into()) };
         assert_eq!(
-            line(&enable.request()),
+            request_line(&enable.request()),
             r#"POST /v1/sys/mounts/custom {"config":{"plugin_version":"v1.2.3"},"type":"custom-plugin"}"#
         );
         enable.version = None;
-        assert_eq!(line(&enable.request()), r#"POST /v1/sys/mounts/custom {"type":"custom-plugin"}"#);
+        assert_eq!(request_line(&enable.request()), r#"POST /v1/sys/mounts/custom {"type":"custom-plugin"}"#);
     }
 
     #[test]

@@ -7,52 +7,52 @@ use http::{Request, Response};
 use serde::Deserialize;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, encoded};
-use crate::mounts::Mount;
+use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
+use crate::mounts::MountInfo;
 
 /// `LIST sys/namespaces` of a namespace: its children.
 #[derive(Clone, Debug)]
 pub struct List {
     /// Path below the client's own namespace, with its trailing slash; empty for that one.
-    pub within: String,
+    pub namespace: String,
 }
 
 /// `GET sys/mounts` of a namespace.
 #[derive(Clone, Debug)]
-pub struct Mounts {
+pub struct ListMounts {
     /// Path below the client's own namespace, with its trailing slash.
-    pub within: String,
+    pub namespace: String,
 }
 
 #[derive(Deserialize)]
-struct Keys {
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+struct KeysBody {
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     keys: Vec<String>,
 }
 
 impl Endpoint for List {
     /// Names with their trailing slash; none where the server has no namespaces.
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}sys/namespaces?list=true", encoded(&self.within)))
+        endpoint::get(&format!("{}sys/namespaces?list=true", encode_path(&self.namespace)))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
         match reply.status().as_u16() {
             404 | 405 => Ok(Vec::new()),
-            _ => endpoint::data::<Keys>(reply).map(|body| body.keys),
+            _ => endpoint::data::<KeysBody>(reply).map(|body| body.keys),
         }
     }
 }
 
-impl Endpoint for Mounts {
-    type Response = BTreeMap<String, Mount>;
-    const REPEAT: Repeat = Repeat::Safe;
+impl Endpoint for ListMounts {
+    type Response = BTreeMap<String, MountInfo>;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&format!("{}sys/mounts", encoded(&self.within)))
+        endpoint::get(&format!("{}sys/mounts", encode_path(&self.namespace)))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
@@ -63,14 +63,14 @@ impl Endpoint for Mounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn a_namespace_is_named_in_the_path() {
-        let list = List { within: "team/sub/".into() };
-        assert_eq!(line(&list.request()), "GET /v1/team/sub/sys/namespaces?list=true");
-        let mounts = Mounts { within: "a b/".into() };
-        assert_eq!(line(&mounts.request()), "GET /v1/a%20b/sys/mounts");
+        let list = List { namespace: "team/sub/".into() };
+        assert_eq!(request_line(&list.request()), "GET /v1/team/sub/sys/namespaces?list=true");
+        let mounts = ListMounts { namespace: "a b/".into() };
+        assert_eq!(request_line(&mounts.request()), "GET /v1/a%20b/sys/mounts");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::ApiError;
 use crate::catalog::PluginType;
-use crate::endpoint::{self, Endpoint, Repeat, encoded};
+use crate::endpoint::{self, Endpoint, Idempotency, encode_path};
 
 /// A pin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,15 +48,15 @@ pub struct Delete {
 }
 
 #[derive(Deserialize)]
-struct Pinned {
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+struct ListBody {
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     pinned_versions: Vec<Pin>,
 }
 
 impl Endpoint for List {
     /// `None` where the server or the namespace has no pins at all.
     type Response = Option<Vec<Pin>>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/plugins/pins")
@@ -64,8 +64,8 @@ impl Endpoint for List {
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
         match reply.status().as_u16() {
-            404 => none_offered(&reply),
-            _ => Ok(Some(endpoint::data::<Pinned>(reply)?.pinned_versions)),
+            404 => none_if_absent(&reply),
+            _ => Ok(Some(endpoint::data::<ListBody>(reply)?.pinned_versions)),
         }
     }
 }
@@ -73,15 +73,15 @@ impl Endpoint for List {
 impl Endpoint for Read {
     /// `None` when the plugin is not pinned, or cannot be.
     type Response = Option<Pin>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::get(&at(self.kind, &self.name))
+        endpoint::get(&pin_path(self.kind, &self.name))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Self::Response, ApiError> {
         match reply.status().as_u16() {
-            404 => none_offered(&reply),
+            404 => none_if_absent(&reply),
             _ => endpoint::data(reply).map(Some),
         }
     }
@@ -89,11 +89,11 @@ impl Endpoint for Read {
 
 impl Endpoint for Set {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         let Pin { kind, name, version } = &self.0;
-        endpoint::with_json(Method::POST, &at(*kind, name), &json!({ "version": version }))
+        endpoint::request_with_json(Method::POST, &pin_path(*kind, name), &json!({ "version": version }))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -103,10 +103,10 @@ impl Endpoint for Set {
 
 impl Endpoint for Delete {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::bare(Method::DELETE, &at(self.kind, &self.name))
+        endpoint::request_without_body(Method::DELETE, &pin_path(self.kind, &self.name))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -114,20 +114,20 @@ impl Endpoint for Delete {
     }
 }
 
-fn none_offered<T>(reply: &Response<Bytes>) -> Result<Option<T>, ApiError> {
+fn none_if_absent<T>(reply: &Response<Bytes>) -> Result<Option<T>, ApiError> {
     let error = ApiError::from_reply(reply);
-    let nothing = error.is_absent() || error.is_unsupported_path() || error.says("no pinned version");
+    let nothing = error.is_absent() || error.is_unsupported_path() || error.has_message("no pinned version");
     if nothing { Ok(None) } else { Err(error) }
 }
 
-fn at(kind: PluginType, name: &str) -> String {
-    format!("sys/plugins/pins/{kind}/{}", encoded(name))
+fn pin_path(kind: PluginType, name: &str) -> String {
+    format!("sys/plugins/pins/{kind}/{}", encode_path(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn no_pin_and_no_pins_at_all_are_both_none() {
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn all_pins_are_a_plain_read() {
-        assert_eq!(line(&List.request()), "GET /v1/sys/plugins/pins");
+        assert_eq!(request_line(&List.request()), "GET /v1/sys/plugins/pins");
         let body = r#"{"data":{"pinned_versions":[{"name":"custom","type":"secret","version":"v1.0.0"}]}}"#;
         assert_eq!(List::response(reply(200, body)).expect("an answer").map(|pins| pins.len()), Some(1));
         assert!(List::response(reply(405, r#"{"errors":["unsupported operation"]}"#)).is_err());

@@ -7,48 +7,52 @@
 
 use std::net::IpAddr;
 
-use crate::Secret;
+use crate::SecretString;
 
 /// The proxies of an environment, and what is reached without them. By default there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Proxies {
     /// The address may hold a password.
-    http: Option<Secret>,
-    https: Option<Secret>,
-    bypass: Vec<Bypass>,
+    http: Option<SecretString>,
+    https: Option<SecretString>,
+    no_proxy: Vec<NoProxyRule>,
     /// Set by [`Proxies::explicit`].
     is_explicit: bool,
 }
 
 /// One entry of `NO_PROXY`.
 #[derive(Clone, Debug)]
-enum Bypass {
+enum NoProxyRule {
     Everything,
     Network { address: IpAddr, prefix: u8 },
     Address { address: IpAddr, port: Option<String> },
-    Domain { name: String, names: Names, port: Option<String> },
+    Domain { name: String, names: DomainMatch, port: Option<String> },
 }
 
 /// Which names a domain of `NO_PROXY` stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Names {
+enum DomainMatch {
     /// `example.com`.
     NameAndSubdomains,
     /// `.example.com` and `*.example.com`.
-    Subdomains,
+    SubdomainsOnly,
 }
 
 impl Proxies {
     /// Reads the variables. The name in capitals comes first, and an empty variable is an unset one. `ALL_PROXY` is none of
     /// Go's. In a CGI program a client can set `HTTP_PROXY` by a header, so there it is ignored.
-    pub fn from_variables(variable: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub fn from_env(variable: &dyn Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| variable(name).filter(|text| !text.is_empty());
         let value = |name: &str| set(name).or_else(|| set(&name.to_lowercase()));
         let is_cgi = set("REQUEST_METHOD").is_some();
         Self {
-            http: value("HTTP_PROXY").filter(|_| !is_cgi).map(Secret::new),
-            https: value("HTTPS_PROXY").map(Secret::new),
-            bypass: value("NO_PROXY").unwrap_or_default().split(',').filter_map(Bypass::parse).collect(),
+            http: value("HTTP_PROXY").filter(|_| !is_cgi).map(SecretString::new),
+            https: value("HTTPS_PROXY").map(SecretString::new),
+            no_proxy: value("NO_PROXY")
+                .unwrap_or_default()
+                .split(',')
+                .filter_map(NoProxyRule::parse)
+                .collect(),
             is_explicit: false,
         }
     }
@@ -57,17 +61,17 @@ impl Proxies {
     /// speaks HTTP. Vault's client sends it requests to this machine too; ours never does.
     pub fn explicit(address: &str) -> Self {
         let address = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-        let proxy = Some(Secret::new(address));
-        Self { http: proxy.clone(), https: proxy, bypass: Vec::new(), is_explicit: true }
+        let proxy = Some(SecretString::new(address));
+        Self { http: proxy.clone(), https: proxy, no_proxy: Vec::new(), is_explicit: true }
     }
 
     /// The proxy for all requests, if there is one.
-    pub(crate) fn explicit_address(&self) -> Option<&Secret> {
+    pub(crate) fn explicit_address(&self) -> Option<&SecretString> {
         self.http.as_ref().filter(|_| self.is_explicit)
     }
 
     /// The address of the proxy for requests of a scheme, whatever the host.
-    pub(crate) fn of_scheme(&self, scheme: &str) -> Option<&Secret> {
+    pub(crate) fn for_scheme(&self, scheme: &str) -> Option<&SecretString> {
         match scheme {
             "http" => self.http.as_ref(),
             "https" => self.https.as_ref(),
@@ -77,8 +81,8 @@ impl Proxies {
 
     /// The address of the proxy for a request, if it goes to one: a URL, or `HOST:PORT` of one that speaks HTTP. `host` is that
     /// of the request's URL, and `port` is its port if it names one. This machine itself is never reached by a proxy.
-    pub fn proxy_for(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&Secret> {
-        let proxy = self.of_scheme(scheme)?;
+    pub fn proxy_for(&self, scheme: &str, host: &str, port: Option<u16>) -> Option<&SecretString> {
+        let proxy = self.for_scheme(scheme)?;
         let host = host.trim_matches(['[', ']']).to_ascii_lowercase();
         let address = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
         let is_this_machine = match address {
@@ -86,22 +90,23 @@ impl Proxies {
             None => host.trim_end_matches('.') == "localhost",
         };
         let port = port.unwrap_or(if scheme == "https" { 443 } else { 80 }).to_string();
-        let bypassed = is_this_machine || self.bypass.iter().any(|entry| entry.covers(&host, address, &port));
+        let bypassed =
+            is_this_machine || self.no_proxy.iter().any(|entry| entry.matches(&host, address, &port));
         (!bypassed).then_some(proxy)
     }
 }
 
-impl Bypass {
+impl NoProxyRule {
     /// What cannot be understood is ignored, as in Go.
     fn parse(entry: &str) -> Option<Self> {
         let entry = entry.trim().to_lowercase();
         if entry == "*" {
             return Some(Self::Everything);
         }
-        if let Some(network) = network(&entry) {
+        if let Some(network) = parse_network(&entry) {
             return Some(network);
         }
-        let (host, port) = match split_port(&entry) {
+        let (host, port) = match split_host_port(&entry) {
             Some((host, port)) => (host, Some(port.to_owned()).filter(|port| !port.is_empty())),
             None => (entry.as_str(), None),
         };
@@ -110,23 +115,23 @@ impl Bypass {
         }
         let host = host.strip_prefix('*').filter(|rest| rest.starts_with('.')).unwrap_or(host);
         let (name, names) = match host.strip_prefix('.') {
-            Some(name) => (name, Names::Subdomains),
-            None => (host, Names::NameAndSubdomains),
+            Some(name) => (name, DomainMatch::SubdomainsOnly),
+            None => (host, DomainMatch::NameAndSubdomains),
         };
         // A URL has the ASCII form of a name in other letters.
         let name = idna::domain_to_ascii(name).unwrap_or_else(|_| name.to_owned());
         (!host.is_empty()).then_some(Self::Domain { name, names, port })
     }
 
-    fn covers(&self, host: &str, host_address: Option<IpAddr>, host_port: &str) -> bool {
+    fn matches(&self, host: &str, host_address: Option<IpAddr>, host_port: &str) -> bool {
         let is_at = |port: &Option<String>| port.as_deref().is_none_or(|port| port == host_port);
         match (self, host_address) {
             (Self::Everything, _) => true,
-            (Self::Network { address, prefix }, Some(host)) => is_within(*address, *prefix, host),
+            (Self::Network { address, prefix }, Some(host)) => network_contains(*address, *prefix, host),
             (Self::Address { address, port }, Some(host)) => *address == host && is_at(port),
             (Self::Domain { name, names, port }, None) => {
                 let matches = match host.strip_suffix(name.as_str()) {
-                    Some("") => *names == Names::NameAndSubdomains,
+                    Some("") => *names == DomainMatch::NameAndSubdomains,
                     Some(subdomain) => subdomain.ends_with('.'),
                     None => false,
                 };
@@ -138,7 +143,7 @@ impl Bypass {
 }
 
 /// `ADDRESS/BITS`.
-fn network(entry: &str) -> Option<Bypass> {
+fn parse_network(entry: &str) -> Option<NoProxyRule> {
     let (address, prefix) = entry.split_once('/')?;
     let address: IpAddr = address.parse().ok()?;
     let is_number = prefix.bytes().all(|digit| digit.is_ascii_digit());
@@ -150,13 +155,13 @@ fn network(entry: &str) -> Option<Bypass> {
     // An IPv4 address that is written as one of IPv6 keeps its last 32 bits.
     match (address, address.to_canonical()) {
         (IpAddr::V6(_), canonical @ IpAddr::V4(_)) if prefix >= 96 => {
-            Some(Bypass::Network { address: canonical, prefix: prefix - 96 })
+            Some(NoProxyRule::Network { address: canonical, prefix: prefix - 96 })
         }
-        _ => Some(Bypass::Network { address, prefix }),
+        _ => Some(NoProxyRule::Network { address, prefix }),
     }
 }
 
-fn is_within(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
+fn network_contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
     let prefix = u32::from(prefix);
     match (network, address) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
@@ -170,7 +175,7 @@ fn is_within(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
 }
 
 /// Splits `HOST:PORT` or `[ADDRESS]:PORT` as Go's `net.SplitHostPort`, which refuses more than one colon outside of brackets.
-fn split_port(entry: &str) -> Option<(&str, &str)> {
+fn split_host_port(entry: &str) -> Option<(&str, &str)> {
     let (host, port) = entry.rsplit_once(':')?;
     match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']').map(|address| (address, port)),
@@ -183,14 +188,19 @@ mod tests {
     use super::*;
 
     fn proxies(variables: &[(&str, &str)]) -> Proxies {
-        Proxies::from_variables(&|name| {
+        Proxies::from_env(&|name| {
             let found = variables.iter().find(|(set, _)| *set == name);
             found.map(|(_, value)| (*value).to_owned())
         })
     }
 
-    fn chosen<'a>(proxies: &'a Proxies, scheme: &str, host: &str, port: Option<u16>) -> Option<&'a str> {
-        proxies.proxy_for(scheme, host, port).map(Secret::expose)
+    fn selected_proxy<'a>(
+        proxies: &'a Proxies,
+        scheme: &str,
+        host: &str,
+        port: Option<u16>,
+    ) -> Option<&'a str> {
+        proxies.proxy_for(scheme, host, port).map(SecretString::expose)
     }
 
     /// The cases of `UseProxyTests` in Go's `proxy_test.go`.
@@ -235,8 +245,8 @@ mod tests {
             ("LOCALHOST.", false),
             ("10.0.0.4", true),
         ] {
-            assert_eq!(chosen(&listed, "http", host, None).is_some(), is_proxied, "{host}");
-            assert_eq!(chosen(&everything, "http", host, None), None, "{host}");
+            assert_eq!(selected_proxy(&listed, "http", host, None).is_some(), is_proxied, "{host}");
+            assert_eq!(selected_proxy(&everything, "http", host, None), None, "{host}");
         }
     }
 
@@ -267,7 +277,7 @@ mod tests {
         ] {
             let proxies = proxies(&[("HTTPS_PROXY", "proxy"), ("NO_PROXY", entry)]);
             assert_eq!(
-                chosen(&proxies, "https", host, port).is_some(),
+                selected_proxy(&proxies, "https", host, port).is_some(),
                 is_proxied,
                 "{entry} {host} {port:?}"
             );
@@ -289,9 +299,9 @@ mod tests {
             (&[("HTTP_PROXY", "a"), ("NO_PROXY", "other"), ("no_proxy", "example.com")], Some("a"), None),
         ] {
             let proxies = proxies(variables);
-            assert_eq!(chosen(&proxies, "http", "example.com", None), http, "{variables:?}");
-            assert_eq!(chosen(&proxies, "https", "example.com", None), https, "{variables:?}");
-            assert_eq!(chosen(&proxies, "ftp", "example.com", None), None, "{variables:?}");
+            assert_eq!(selected_proxy(&proxies, "http", "example.com", None), http, "{variables:?}");
+            assert_eq!(selected_proxy(&proxies, "https", "example.com", None), https, "{variables:?}");
+            assert_eq!(selected_proxy(&proxies, "ftp", "example.com", None), None, "{variables:?}");
         }
     }
 
@@ -299,14 +309,20 @@ mod tests {
     fn an_explicit_proxy_is_for_every_server_but_this_machine() {
         let proxies = Proxies::explicit("proxy:3128");
         for scheme in ["http", "https"] {
-            assert_eq!(chosen(&proxies, scheme, "vault.example.com", Some(8200)), Some("http://proxy:3128"));
-            assert_eq!(chosen(&proxies, scheme, "10.1.2.3", None), Some("http://proxy:3128"));
+            assert_eq!(
+                selected_proxy(&proxies, scheme, "vault.example.com", Some(8200)),
+                Some("http://proxy:3128")
+            );
+            assert_eq!(selected_proxy(&proxies, scheme, "10.1.2.3", None), Some("http://proxy:3128"));
             for here in ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"] {
-                assert_eq!(chosen(&proxies, scheme, here, Some(8200)), None, "{here}");
+                assert_eq!(selected_proxy(&proxies, scheme, here, Some(8200)), None, "{here}");
             }
         }
         let with_scheme = Proxies::explicit("https://proxy:3129");
-        assert_eq!(chosen(&with_scheme, "http", "vault.example.com", None), Some("https://proxy:3129"));
+        assert_eq!(
+            selected_proxy(&with_scheme, "http", "vault.example.com", None),
+            Some("https://proxy:3129")
+        );
     }
 
     #[test]

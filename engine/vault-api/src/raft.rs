@@ -7,7 +7,7 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, Scope};
+use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
 /// `GET sys/storage/raft/autopilot/state`.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +22,13 @@ pub struct ReadConfiguration;
 #[serde(rename_all = "snake_case")]
 pub enum RaftState {
     /// By their ids.
-    Shown(BTreeMap<String, RaftServer>),
+    Available(BTreeMap<String, RaftServer>),
     /// Autopilot is off. One that has not looked yet shows no servers.
-    NoState,
+    NotReady,
     /// This token may not see it.
-    NotPermitted,
+    PermissionDenied,
     /// Its storage is not raft.
-    NotUsed,
+    NotRaft,
 }
 
 /// One server.
@@ -56,7 +56,7 @@ pub enum Suffrage {
 
 #[derive(Deserialize)]
 struct AutopilotBody {
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     servers: BTreeMap<String, AutopilotServer>,
 }
 
@@ -78,7 +78,7 @@ struct ConfigurationBody {
 
 #[derive(Deserialize)]
 struct Configuration {
-    #[serde(deserialize_with = "endpoint::null_is_empty")]
+    #[serde(deserialize_with = "endpoint::null_as_default")]
     servers: Vec<ConfiguredServer>,
 }
 
@@ -97,15 +97,15 @@ const VOTING_TYPES: [&str; 2] = ["", "voter"];
 
 impl Endpoint for ReadAutopilot {
     type Response = RaftState;
-    const REPEAT: Repeat = Repeat::Safe;
-    const SCOPE: Scope = Scope::Server;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+    const SCOPE: RequestScope = RequestScope::Server;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/storage/raft/autopilot/state")
     }
 
     fn response(reply: Response<Bytes>) -> Result<RaftState, ApiError> {
-        if let Some(state) = without_servers(&reply) {
+        if let Some(state) = unavailable_state(&reply) {
             return Ok(state);
         }
         let AutopilotBody { servers } = endpoint::data(reply)?;
@@ -118,21 +118,21 @@ impl Endpoint for ReadAutopilot {
             },
             healthy: Some(server.healthy),
         };
-        Ok(RaftState::Shown(servers.into_iter().map(|(id, it)| (id, server(it))).collect()))
+        Ok(RaftState::Available(servers.into_iter().map(|(id, it)| (id, server(it))).collect()))
     }
 }
 
 impl Endpoint for ReadConfiguration {
     type Response = RaftState;
-    const REPEAT: Repeat = Repeat::Safe;
-    const SCOPE: Scope = Scope::Server;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+    const SCOPE: RequestScope = RequestScope::Server;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/storage/raft/configuration")
     }
 
     fn response(reply: Response<Bytes>) -> Result<RaftState, ApiError> {
-        if let Some(state) = without_servers(&reply) {
+        if let Some(state) = unavailable_state(&reply) {
             return Ok(state);
         }
         let ConfigurationBody { config } = endpoint::data(reply)?;
@@ -140,31 +140,31 @@ impl Endpoint for ReadConfiguration {
             let suffrage = if server.voter { Suffrage::Voter } else { Suffrage::NonVoter };
             (server.node_id, RaftServer { address: server.address, suffrage, healthy: None })
         };
-        Ok(RaftState::Shown(config.servers.into_iter().map(server).collect()))
+        Ok(RaftState::Available(config.servers.into_iter().map(server).collect()))
     }
 }
 
 /// The answers that are none of servers.
-fn without_servers(reply: &Response<Bytes>) -> Option<RaftState> {
+fn unavailable_state(reply: &Response<Bytes>) -> Option<RaftState> {
     if reply.status().is_success() {
-        return (reply.status().as_u16() == 204).then_some(RaftState::NoState);
+        return (reply.status().as_u16() == 204).then_some(RaftState::NotReady);
     }
     let error = ApiError::from_reply(reply);
     if error.is_invalid_token() {
         None
     } else if error.is_permission_denied() {
-        Some(RaftState::NotPermitted)
-    } else if error.is_unsupported_path() || error.says(NOT_IN_USE) {
-        Some(RaftState::NotUsed)
+        Some(RaftState::PermissionDenied)
+    } else if error.is_unsupported_path() || error.has_message(NOT_IN_USE) {
+        Some(RaftState::NotRaft)
     } else {
-        error.is_absent().then_some(RaftState::NoState)
+        error.is_absent().then_some(RaftState::NotReady)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn a_server_votes_not_yet_or_never() {
@@ -173,7 +173,8 @@ mod tests {
             "b":{"id":"b","status":"voter","healthy":false,"node_type":"voter"},
             "c":{"id":"c","status":"non-voter","healthy":true,"node_type":"voter"},
             "d":{"id":"d","status":"non-voter","healthy":true,"node_type":"non-voter"}}}}"#;
-        let RaftState::Shown(servers) = ReadAutopilot::response(reply(200, body)).expect("a state") else {
+        let RaftState::Available(servers) = ReadAutopilot::response(reply(200, body)).expect("a state")
+        else {
             panic!("not shown");
         };
         let seen: Vec<_> = servers.values().map(|it| (it.suffrage, it.healthy)).collect();
@@ -186,7 +187,7 @@ mod tests {
                 (Suffrage::PermanentNonVoter, Some(true)),
             ]
         );
-        assert_eq!(line(&ReadAutopilot.request()), "GET /v1/sys/storage/raft/autopilot/state");
+        assert_eq!(request_line(&ReadAutopilot.request()), "GET /v1/sys/storage/raft/autopilot/state");
     }
 
     #[test]
@@ -194,7 +195,7 @@ mod tests {
         let body = r#"{"data":{"config":{"index":0,"servers":[
             {"address":"10.0.0.1:8201","leader":true,"node_id":"a","protocol_version":"3","voter":true},
             {"address":"10.0.0.2:8201","leader":false,"node_id":"b","protocol_version":"3","voter":false}]}}}"#;
-        let RaftState::Shown(servers) = ReadConfiguration::response(reply(200, body)).expect("a state")
+        let RaftState::Available(servers) = ReadConfiguration::response(reply(200, body)).expect("a state")
         else {
             panic!("not shown");
         };
@@ -207,21 +208,21 @@ mod tests {
     /// OpenBao refuses to answer it in a namespace: "operation unavailable in namespaces".
     #[test]
     fn it_is_asked_of_the_whole_server() {
-        assert_eq!(ReadAutopilot::SCOPE, Scope::Server);
-        assert_eq!(ReadConfiguration::SCOPE, Scope::Server);
+        assert_eq!(ReadAutopilot::SCOPE, RequestScope::Server);
+        assert_eq!(ReadConfiguration::SCOPE, RequestScope::Server);
     }
 
     #[test]
     fn a_server_that_shows_none_says_why() {
         let of = |status, body| ReadAutopilot::response(reply(status, body));
         let denied = r#"{"errors":["1 error occurred:\n\t* permission denied\n\n"]}"#;
-        assert_eq!(of(403, denied).expect("a state"), RaftState::NotPermitted);
-        assert_eq!(of(404, r#"{"errors":["unsupported path"]}"#).expect("a state"), RaftState::NotUsed);
+        assert_eq!(of(403, denied).expect("a state"), RaftState::PermissionDenied);
+        assert_eq!(of(404, r#"{"errors":["unsupported path"]}"#).expect("a state"), RaftState::NotRaft);
         assert_eq!(
             of(400, r#"{"errors":["raft storage is not in use"]}"#).expect("a state"),
-            RaftState::NotUsed
+            RaftState::NotRaft
         );
-        assert_eq!(of(404, r#"{"errors":[]}"#).expect("a state"), RaftState::NoState);
+        assert_eq!(of(404, r#"{"errors":[]}"#).expect("a state"), RaftState::NotReady);
         assert!(of(500, r#"{"errors":["internal error"]}"#).is_err());
     }
 }

@@ -5,26 +5,26 @@ use http::{Method, Request, Response};
 use serde_json::json;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat};
+use crate::endpoint::{self, Endpoint, Idempotency};
 
 /// `POST sys/plugins/reload/backend` by mounts; returns the server's warnings.
 ///
 /// By mounts, because a reload by plugin name stops at the first mount that fails. In-flight requests drain and new ones wait. Only the
 /// node that answers reloads: a global scope does nothing in Vault's community edition and in OpenBao.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mounts {
+pub struct ReloadMounts {
     /// Paths; a trailing slash is added where it is missing.
     pub paths: Vec<String>,
 }
 
-impl Endpoint for Mounts {
+impl Endpoint for ReloadMounts {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
         let mounts: Vec<String> =
             self.paths.iter().map(|path| format!("{}/", path.trim_matches('/'))).collect();
-        endpoint::with_json(Method::POST, "sys/plugins/reload/backend", &json!({ "mounts": mounts }))
+        endpoint::request_with_json(Method::POST, "sys/plugins/reload/backend", &json!({ "mounts": mounts }))
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -35,13 +35,13 @@ impl Endpoint for Mounts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::line;
+    use crate::endpoint::tests::request_line;
 
     #[test]
     fn mounts_are_named_as_the_server_names_them() {
-        let reload = Mounts { paths: vec!["custom".into(), "team/b/".into()] };
+        let reload = ReloadMounts { paths: vec!["custom".into(), "team/b/".into()] };
         assert_eq!(
-            line(&reload.request()),
+            request_line(&reload.request()),
             r#"POST /v1/sys/plugins/reload/backend {"mounts":["custom/","team/b/"]}"#
         );
     }

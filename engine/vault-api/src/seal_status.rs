@@ -5,7 +5,7 @@ use http::{Request, Response};
 use serde::Deserialize;
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat, Scope};
+use crate::endpoint::{self, Endpoint, Idempotency, RequestScope};
 
 /// `GET sys/seal-status`: needs no token.
 #[derive(Clone, Copy, Debug)]
@@ -28,15 +28,15 @@ impl SealStatus {
 
 impl Endpoint for Read {
     type Response = SealStatus;
-    const REPEAT: Repeat = Repeat::Safe;
-    const SCOPE: Scope = Scope::Public;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
+    const SCOPE: RequestScope = RequestScope::Public;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("sys/seal-status")
     }
 
     fn response(reply: Response<Bytes>) -> Result<SealStatus, ApiError> {
-        endpoint::json(&endpoint::accepted(reply)?)
+        endpoint::parse_json(&endpoint::error_for_status(reply)?)
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 
 use crate::ApiError;
-use crate::endpoint::{self, Endpoint, Repeat};
+use crate::endpoint::{self, Endpoint, Idempotency};
 
 /// `PUT sys/step-down`: the node that answers is not active any more, and another becomes it. Needs sudo.
 ///
@@ -14,10 +14,10 @@ pub struct StepDown;
 
 impl Endpoint for StepDown {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::OnlyIfUnsent;
+    const IDEMPOTENCY: Idempotency = Idempotency::NotIdempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::bare(Method::PUT, "sys/step-down")
+        endpoint::request_without_body(Method::PUT, "sys/step-down")
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -28,11 +28,11 @@ impl Endpoint for StepDown {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn it_is_asked_without_a_body_and_answered_without_one() {
-        assert_eq!(line(&StepDown.request()), "PUT /v1/sys/step-down");
+        assert_eq!(request_line(&StepDown.request()), "PUT /v1/sys/step-down");
         assert_eq!(StepDown::response(reply(204, "")).expect("success"), Vec::<String>::new());
     }
 }

@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde::{Deserialize, Serialize};
 
-use crate::endpoint::{self, Endpoint, Repeat};
-use crate::{ApiError, Secret};
+use crate::endpoint::{self, Endpoint, Idempotency};
+use crate::{ApiError, SecretString};
 
 /// `GET auth/token/lookup-self`.
 #[derive(Clone, Copy, Debug)]
@@ -15,7 +15,7 @@ pub struct LookupSelf;
 
 /// What the server knows of the token. The token itself, which it also sends back, is not kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Token {
+pub struct TokenInfo {
     /// Name for people.
     pub display_name: String,
     /// Policies, inherited ones included.
@@ -36,20 +36,20 @@ pub struct RevokeSelf;
 
 /// A token that a login or a renewal gave.
 #[derive(Clone, Debug)]
-pub struct Granted {
+pub struct AuthResponse {
     /// The token.
-    pub token: Secret,
+    pub token: SecretString,
     /// Time from now on; zero for a token that does not expire.
     pub duration: Duration,
     /// Whether it can be renewed.
     pub renewable: bool,
     /// Whether the server keeps it, so that it can be revoked.
-    pub kind: TokenKind,
+    pub kind: TokenType,
 }
 
 /// How the server keeps a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenKind {
+pub enum TokenType {
     /// Stored, and revoked by whoever holds it.
     Service,
     /// Not stored: it ends by its time alone (`batch`).
@@ -76,9 +76,9 @@ struct Auth {
 struct Body {
     #[serde(default)]
     display_name: String,
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     policies: Vec<String>,
-    #[serde(default, deserialize_with = "endpoint::null_is_empty")]
+    #[serde(default, deserialize_with = "endpoint::null_as_default")]
     identity_policies: Vec<String>,
     #[serde(default)]
     ttl: u64,
@@ -87,39 +87,39 @@ struct Body {
 }
 
 impl Endpoint for LookupSelf {
-    type Response = Token;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = TokenInfo;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
         endpoint::get("auth/token/lookup-self")
     }
 
-    fn response(reply: Response<Bytes>) -> Result<Token, ApiError> {
+    fn response(reply: Response<Bytes>) -> Result<TokenInfo, ApiError> {
         let Body { display_name, mut policies, identity_policies, ttl, renewable } = endpoint::data(reply)?;
         policies.extend(identity_policies);
-        Ok(Token { display_name, policies, ttl: (ttl > 0).then(|| Duration::from_secs(ttl)), renewable })
+        Ok(TokenInfo { display_name, policies, ttl: (ttl > 0).then(|| Duration::from_secs(ttl)), renewable })
     }
 }
 
 impl Endpoint for RenewSelf {
-    type Response = Granted;
-    const REPEAT: Repeat = Repeat::Safe;
+    type Response = AuthResponse;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::with_json(Method::POST, "auth/token/renew-self", &serde_json::json!({}))
+        endpoint::request_with_json(Method::POST, "auth/token/renew-self", &serde_json::json!({}))
     }
 
-    fn response(reply: Response<Bytes>) -> Result<Granted, ApiError> {
-        granted(reply)
+    fn response(reply: Response<Bytes>) -> Result<AuthResponse, ApiError> {
+        parse_auth(reply)
     }
 }
 
 impl Endpoint for RevokeSelf {
     type Response = Vec<String>;
-    const REPEAT: Repeat = Repeat::Safe;
+    const IDEMPOTENCY: Idempotency = Idempotency::Idempotent;
 
     fn request(&self) -> Request<Bytes> {
-        endpoint::bare(Method::POST, "auth/token/revoke-self")
+        endpoint::request_without_body(Method::POST, "auth/token/revoke-self")
     }
 
     fn response(reply: Response<Bytes>) -> Result<Vec<String>, ApiError> {
@@ -128,34 +128,34 @@ impl Endpoint for RevokeSelf {
 }
 
 /// The token in a successful reply.
-pub(crate) fn granted(reply: Response<Bytes>) -> Result<Granted, ApiError> {
-    let reply = endpoint::accepted(reply)?;
-    let auth = endpoint::json::<AuthBody>(&reply)?.auth;
+pub(crate) fn parse_auth(reply: Response<Bytes>) -> Result<AuthResponse, ApiError> {
+    let reply = endpoint::error_for_status(reply)?;
+    let auth = endpoint::parse_json::<AuthBody>(&reply)?.auth;
     let Auth { client_token, lease_duration, renewable, token_type } =
-        auth.ok_or_else(|| ApiError::not_understood(&reply, None))?;
-    let kind = if token_type == "batch" { TokenKind::Batch } else { TokenKind::Service };
+        auth.ok_or_else(|| ApiError::malformed_reply(&reply, None))?;
+    let kind = if token_type == "batch" { TokenType::Batch } else { TokenType::Service };
     let duration = Duration::from_secs(lease_duration);
-    Ok(Granted { token: Secret::new(client_token), duration, renewable, kind })
+    Ok(AuthResponse { token: SecretString::new(client_token), duration, renewable, kind })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::tests::{line, reply};
+    use crate::endpoint::tests::{reply, request_line};
 
     #[test]
     fn a_renewal_grants_time_and_never_shows_the_token() {
         let body = r#"{"auth":{"client_token":"hvs.secret","lease_duration":60,"renewable":true,"token_type":"service"}}"#;
         let granted = RenewSelf::response(reply(200, body)).expect("an answer");
         assert_eq!((granted.duration, granted.renewable), (Duration::from_secs(60), true));
-        assert_eq!((granted.token.expose(), granted.kind), ("hvs.secret", TokenKind::Service));
+        assert_eq!((granted.token.expose(), granted.kind), ("hvs.secret", TokenType::Service));
         assert!(!format!("{granted:?}").contains("hvs.secret"));
         assert!(RenewSelf::response(reply(200, r#"{"auth":null}"#)).is_err());
     }
 
     #[test]
     fn a_token_is_revoked_by_itself() {
-        assert_eq!(line(&RevokeSelf.request()), "POST /v1/auth/token/revoke-self");
+        assert_eq!(request_line(&RevokeSelf.request()), "POST /v1/auth/token/revoke-self");
         assert!(RevokeSelf::response(reply(204, "")).is_ok());
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use vault_plugin::framework::{
-    AliasName, Context, Data, Engine, Field, Login, Path, RoleName, TokenFields, TokenLifetime,
+    AliasName, Context, Data, Engine, Field, Login, Path, ResolvedRole, TokenFields, TokenLifetime,
     TokenSettings, pattern,
 };
 use vault_plugin::logical::{Error, Operation};
@@ -15,7 +15,7 @@ use vault_plugin::logical::{Error, Operation};
 #[derive(Default)]
 struct Doorman {
     /// Held while a ticket is taken, so that it lets nobody else in.
-    taking: Mutex<()>,
+    ticket_lock: Mutex<()>,
 }
 
 #[derive(Default, Deserialize, Serialize)]
@@ -59,26 +59,26 @@ fn engine() -> Engine<Doorman> {
                 .help("A new ticket.", "It lets its holder in once.")
                 .field("role", Field::string().describe("The role of the guest."))
                 .field("name", Field::string().describe("Who the guest is.").required())
-                .on(Operation::Update, "Hand out a ticket.", hand_out),
+                .on(Operation::Update, "Hand out a ticket.", issue_ticket),
         )
         .path(
             Path::new("login")
                 .help("The door.", "A ticket is taken, and a token given for it.")
                 .field("ticket", Field::string().describe("The ticket.").required().sensitive())
                 .on(Operation::Update, "Log in with a ticket.", login)
-                .on(Operation::AliasLookahead, "Tell whose the ticket is.", whose)
-                .on(Operation::ResolveRole, "Tell the role of the ticket.", role_of),
+                .on(Operation::AliasLookahead, "Tell whose the ticket is.", alias_lookahead)
+                .on(Operation::ResolveRole, "Tell the role of the ticket.", resolve_role),
         )
         .on_login_renew(renew)
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NameField {
     name: String,
 }
 
 #[derive(Deserialize)]
-struct GivenRole {
+struct RoleFields {
     name: String,
     #[serde(flatten)]
     token: TokenFields,
@@ -92,21 +92,21 @@ async fn role(cx: &Context<Doorman>, name: &str) -> Result<Option<Role>, Error> 
     Ok(cx.storage().read(&role_key(name)).await?)
 }
 
-async fn write_role(cx: Context<Doorman>, given: GivenRole) -> Result<(), Error> {
+async fn write_role(cx: Context<Doorman>, given: RoleFields) -> Result<(), Error> {
     let mut role = role(&cx, &given.name).await?.unwrap_or_default();
-    role.token.change(given.token)?;
+    role.token.update(given.token)?;
     Ok(cx.storage().write(&role_key(&given.name), &role).await?)
 }
 
-async fn read_role(cx: Context<Doorman>, wanted: Named) -> Result<Option<Data<Role>>, Error> {
+async fn read_role(cx: Context<Doorman>, wanted: NameField) -> Result<Option<Data<Role>>, Error> {
     Ok(role(&cx, &wanted.name).await?.map(Data))
 }
 
-async fn delete_role(cx: Context<Doorman>, unwanted: Named) -> Result<(), Error> {
+async fn delete_role(cx: Context<Doorman>, unwanted: NameField) -> Result<(), Error> {
     Ok(cx.storage().delete(&role_key(&unwanted.name)).await?)
 }
 
-async fn hand_out(cx: Context<Doorman>, guest: Guest) -> Result<Data<serde_json::Value>, Error> {
+async fn issue_ticket(cx: Context<Doorman>, guest: Guest) -> Result<Data<serde_json::Value>, Error> {
     if role(&cx, &guest.role).await?.is_none() {
         return Err(Error::invalid(format!("there is no role {:?}", guest.role)));
     }
@@ -116,7 +116,7 @@ async fn hand_out(cx: Context<Doorman>, guest: Guest) -> Result<Data<serde_json:
 }
 
 #[derive(Deserialize)]
-struct Held {
+struct TicketFields {
     ticket: String,
 }
 
@@ -129,33 +129,33 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn guest(cx: &Context<Doorman>, held: &Held) -> Result<Guest, Error> {
+async fn guest(cx: &Context<Doorman>, held: &TicketFields) -> Result<Guest, Error> {
     cx.storage().read(&ticket_key(&held.ticket)).await?.ok_or(Error::PermissionDenied)
 }
 
-async fn login(cx: Context<Doorman>, held: Held) -> Result<Login, Error> {
+async fn login(cx: Context<Doorman>, held: TicketFields) -> Result<Login, Error> {
     cx.require_writable().await?;
-    let _taking = cx.engine().taking.lock().await;
+    let _taking = cx.state().ticket_lock.lock().await;
     let guest = guest(&cx, &held).await?;
     let role = role(&cx, &guest.role).await?.ok_or(Error::PermissionDenied)?;
-    if !role.token.admits(cx.request()) {
+    if !role.token.allows_source(cx.request()) {
         return Err(Error::PermissionDenied);
     }
     cx.storage().delete(&ticket_key(&held.ticket)).await?;
     Ok(Login::new(&guest.name).settings(&role.token).metadata("role", &guest.role).internal(guest))
 }
 
-async fn whose(cx: Context<Doorman>, held: Held) -> Result<AliasName, Error> {
+async fn alias_lookahead(cx: Context<Doorman>, held: TicketFields) -> Result<AliasName, Error> {
     Ok(AliasName(guest(&cx, &held).await?.name))
 }
 
-async fn role_of(cx: Context<Doorman>, held: Held) -> Result<RoleName, Error> {
-    Ok(RoleName(guest(&cx, &held).await?.role))
+async fn resolve_role(cx: Context<Doorman>, held: TicketFields) -> Result<ResolvedRole, Error> {
+    Ok(ResolvedRole(guest(&cx, &held).await?.role))
 }
 
 async fn renew(cx: Context<Doorman>, guest: Guest) -> Result<TokenLifetime, Error> {
     let role = role(&cx, &guest.role).await?.ok_or_else(|| Error::invalid("the role is gone"))?;
-    let held = cx.request().auth.as_ref().is_some_and(|auth| role.token.has_policies_of(auth));
+    let held = cx.request().auth.as_ref().is_some_and(|auth| role.token.has_same_policies(auth));
     if !held {
         return Err(Error::invalid("the policies of the role have changed: log in again"));
     }

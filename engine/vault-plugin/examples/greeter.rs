@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{
-    Context, Data, Engine, Field, Issued, Lease, Names, NoFields, Path, SecretType, pattern,
+    Context, Data, Engine, Field, Lease, LeasedSecret, ListResponse, NoFields, Path, SecretType, pattern,
 };
 use vault_plugin::logical::{Error, Operation, SpecialPaths};
 
@@ -19,7 +19,7 @@ struct Greeting {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NameField {
     name: String,
 }
 
@@ -43,7 +43,7 @@ fn engine() -> Engine<Greeter> {
                 .field("name", Field::string().describe("Whom to greet."))
                 .field("text", Field::string().describe("What to say.").default("hello"))
                 .field("password", Field::string().describe("By which the greeting is known.").sensitive())
-                .exists(exists)
+                .existence_check(exists)
                 .on(Operation::Create, "Store a greeting.", write)
                 .on(Operation::Update, "Change a greeting.", write)
                 .on(Operation::Read, "Read a greeting.", read)
@@ -64,11 +64,11 @@ fn engine() -> Engine<Greeter> {
         .secret(SecretType::new("greeting").on_revoke(revoke))
 }
 
-async fn list(cx: Context<Greeter>, _: NoFields) -> Result<Names, Error> {
-    Ok(Names(cx.storage().list("greetings/").await?))
+async fn list(cx: Context<Greeter>, _: NoFields) -> Result<ListResponse, Error> {
+    Ok(ListResponse(cx.storage().list("greetings/").await?))
 }
 
-async fn exists(cx: Context<Greeter>, wanted: Named) -> Result<bool, Error> {
+async fn exists(cx: Context<Greeter>, wanted: NameField) -> Result<bool, Error> {
     Ok(cx.storage().get(&key(&wanted.name)).await?.is_some())
 }
 
@@ -77,20 +77,20 @@ async fn write(cx: Context<Greeter>, greeting: Greeting) -> Result<(), Error> {
     Ok(cx.storage().write(&key(&greeting.name), &greeting).await?)
 }
 
-async fn read(cx: Context<Greeter>, wanted: Named) -> Result<Option<Data<Greeting>>, Error> {
+async fn read(cx: Context<Greeter>, wanted: NameField) -> Result<Option<Data<Greeting>>, Error> {
     Ok(cx.storage().read(&key(&wanted.name)).await?.map(Data))
 }
 
-async fn delete(cx: Context<Greeter>, wanted: Named) -> Result<(), Error> {
+async fn delete(cx: Context<Greeter>, wanted: NameField) -> Result<(), Error> {
     Ok(cx.storage().delete(&key(&wanted.name)).await?)
 }
 
-async fn issue(cx: Context<Greeter>, wanted: Named) -> Result<Issued, Error> {
+async fn issue(cx: Context<Greeter>, wanted: NameField) -> Result<LeasedSecret, Error> {
     cx.require_writable().await?;
     let found: Option<Greeting> = cx.storage().read(&key(&wanted.name)).await?;
     let greeting = found.ok_or_else(|| Error::invalid("nobody of that name"))?;
     let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::ZERO };
-    Ok(Issued::new("greeting", &greeting, &greeting, lease))
+    Ok(LeasedSecret::new("greeting", &greeting, &greeting, lease))
 }
 
 async fn revoke(cx: Context<Greeter>, greeting: Greeting) -> Result<(), Error> {
@@ -98,7 +98,7 @@ async fn revoke(cx: Context<Greeter>, greeting: Greeting) -> Result<(), Error> {
     Ok(())
 }
 
-async fn fail(_cx: Context<Greeter>, wanted: Named) -> Result<(), Error> {
+async fn fail(_cx: Context<Greeter>, wanted: NameField) -> Result<(), Error> {
     Err(match wanted.name.as_str() {
         "denied" => Error::PermissionDenied,
         "coded" => Error::Coded { status: 418, message: "a teapot".to_owned() },

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::framework::{Context, Data, Engine, Field, Names, NoFields, Path, Raw, pattern};
+use vault_plugin::framework::{
+    Context, Data, Engine, Field, ListResponse, NoFields, Path, RawResponse, pattern,
+};
 use vault_plugin::logical::{Error, Operation, SpecialPaths, StorageEntry};
 
 /// What is in memory until it is invalidated.
@@ -30,7 +32,7 @@ fn engine() -> Engine<Mock> {
                 .field("key", Field::string())
                 .field("value", Field::string())
                 .field("version", Field::int())
-                .exists(exists)
+                .existence_check(exists)
                 .on(Operation::Create, "Store a value.", write)
                 .on(Operation::Update, "Store a value.", write)
                 .on(Operation::Read, "Read a value.", read)
@@ -64,7 +66,7 @@ impl Mock {
 }
 
 #[derive(Deserialize)]
-struct Key {
+struct KeyField {
     key: String,
 }
 
@@ -81,7 +83,7 @@ struct Versioned {
 }
 
 #[derive(Deserialize)]
-struct Wanted {
+struct VersionField {
     #[serde(default)]
     version: i64,
 }
@@ -112,11 +114,11 @@ async fn fail(_: Context<Mock>, failure: Failure) -> Result<(), Error> {
     })
 }
 
-async fn list(cx: Context<Mock>, _: NoFields) -> Result<Names, Error> {
-    Ok(Names(cx.storage().list("kv/").await?))
+async fn list(cx: Context<Mock>, _: NoFields) -> Result<ListResponse, Error> {
+    Ok(ListResponse(cx.storage().list("kv/").await?))
 }
 
-async fn exists(cx: Context<Mock>, _: Key) -> Result<bool, Error> {
+async fn exists(cx: Context<Mock>, _: KeyField) -> Result<bool, Error> {
     Ok(cx.storage().get(&cx.request().path).await?.is_some())
 }
 
@@ -128,23 +130,23 @@ async fn write(cx: Context<Mock>, given: Value) -> Result<Data<Value>, Error> {
     Ok(Data(given))
 }
 
-async fn read(cx: Context<Mock>, wanted: Wanted) -> Result<Option<Data<Versioned>>, Error> {
+async fn read(cx: Context<Mock>, wanted: VersionField) -> Result<Option<Data<Versioned>>, Error> {
     let Some(entry) = cx.storage().get(&cx.request().path).await? else { return Ok(None) };
     let value = String::from_utf8_lossy(&entry.value).into_owned();
     Ok(Some(Data(Versioned { value, version: wanted.version })))
 }
 
-async fn delete(cx: Context<Mock>, _: Key) -> Result<(), Error> {
+async fn delete(cx: Context<Mock>, _: KeyField) -> Result<(), Error> {
     Ok(cx.storage().delete(&cx.request().path).await?)
 }
 
 async fn set_internal(cx: Context<Mock>, given: Value) -> Result<(), Error> {
-    cx.engine().set(given.value);
+    cx.state().set(given.value);
     Ok(())
 }
 
 async fn read_internal(cx: Context<Mock>, _: NoFields) -> Result<Data<Value>, Error> {
-    let value = cx.engine().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let value = cx.state().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
     Ok(Data(Value { value }))
 }
 
@@ -152,11 +154,11 @@ async fn special_read(_: Context<Mock>, _: NoFields) -> Result<Data<serde_json::
     Ok(Data(serde_json::json!({"data": "foo"})))
 }
 
-async fn raw(_: Context<Mock>, _: NoFields) -> Result<Raw, Error> {
-    Ok(Raw { content_type: "text/plain".to_owned(), ..Raw::new(200, "Response") })
+async fn raw(_: Context<Mock>, _: NoFields) -> Result<RawResponse, Error> {
+    Ok(RawResponse { content_type: "text/plain".to_owned(), ..RawResponse::new(200, "Response") })
 }
 
-async fn environment(_: Context<Mock>, wanted: Key) -> Result<Data<serde_json::Value>, Error> {
+async fn environment(_: Context<Mock>, wanted: KeyField) -> Result<Data<serde_json::Value>, Error> {
     Ok(Data(serde_json::json!({"key": std::env::var(&wanted.key).unwrap_or_default()})))
 }
 

@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(report) = args.next() {
         // Appended, so that nothing that an earlier start has seen is lost.
         let file = fs::OpenOptions::new().append(true).open(&report)?;
-        io::Write::write_all(&mut &file, seen(args).as_bytes())?;
+        io::Write::write_all(&mut &file, collect_report(args).as_bytes())?;
     }
     vault_plugin::serve(engine)?;
     Ok(())
@@ -30,21 +30,21 @@ fn engine() -> Engine<()> {
 }
 
 /// Its environment, that of each of its ancestors, and the files.
-fn seen(files: impl Iterator<Item = String>) -> String {
+fn collect_report(files: impl Iterator<Item = String>) -> String {
     let mut text = String::from("started\n");
     for (name, value) in env::vars() {
         let _ = writeln!(text, "own {name}={value}");
     }
     let mut ancestor = std::os::unix::process::parent_id();
     while ancestor > 1 {
-        add(&mut text, &format!("/proc/{ancestor}/environ"));
-        ancestor = parent(ancestor);
+        append_file(&mut text, &format!("/proc/{ancestor}/environ"));
+        ancestor = parent_pid(ancestor);
     }
-    files.for_each(|file| add(&mut text, &file));
+    files.for_each(|file| append_file(&mut text, &file));
     text
 }
 
-fn add(text: &mut String, path: &str) {
+fn append_file(text: &mut String, path: &str) {
     let content = match fs::read(path) {
         Ok(content) => String::from_utf8_lossy(&content).replace('\0', "\n"),
         Err(error) => error.to_string(),
@@ -52,7 +52,7 @@ fn add(text: &mut String, path: &str) {
     let _ = writeln!(text, "{path}: {content}");
 }
 
-fn parent(process: u32) -> u32 {
+fn parent_pid(process: u32) -> u32 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:"));
     line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)

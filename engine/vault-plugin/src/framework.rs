@@ -19,11 +19,11 @@ mod coerce;
 mod help;
 mod identity_template;
 mod input;
-mod instance;
 mod keyed_locks;
+mod mounted_backend;
 mod openapi;
 mod patch;
-mod raw;
+mod raw_response;
 mod wal;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -31,16 +31,16 @@ pub(crate) mod fuzzing;
 
 pub use coerce::{DurationError, parse_duration};
 pub use context::Context;
-pub use engine::{Declaration, DeclarationError, Engine};
+pub use engine::{BuildError, BuiltEngine, Engine};
 pub use field::{DisplayAttributes, Field};
 pub use identity_template::{IdentityTemplate, IdentityTemplateError};
 pub use keyed_locks::KeyGuard;
-pub use login::{AliasName, Login, RoleName, TokenLifetime};
+pub use login::{AliasName, Login, ResolvedRole, TokenLifetime};
 pub use openapi::{OperationStatus, ResponseDoc};
 pub use patch::merge_patch;
 pub use path::Path;
-pub use raw::Raw;
-pub use response::{Data, IntoResponse, Issued, Names, NamesWithInfo, NoFields};
+pub use raw_response::RawResponse;
+pub use response::{Data, IntoResponse, LeasedSecret, ListResponse, ListWithInfo, NoFields};
 pub use secret::{Lease, SecretType};
 pub use token_settings::{TokenFields, TokenSettings};
-pub use wal::WalRecord;
+pub use wal::WalMetadata;

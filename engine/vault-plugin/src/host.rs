@@ -20,20 +20,24 @@
 mod call;
 mod compare;
 mod difference;
-mod document;
 mod inspect;
 mod launch;
 mod mount;
+mod openapi;
 mod probe;
 
-pub use call::{CallError, Refusal};
+pub use call::{BackendError, CallError};
 pub use compare::{compare, compare_paths};
-pub use difference::{Change, Difference};
-pub use document::paths as documented_paths;
-pub use go_plugin::host::{BrokeredError, Isolation, IsolationGap, Network, ShutdownError};
-pub use go_plugin::host::{Brokering, Exit, Exited, LaunchError as StartError, LogLine, LogSink, Origin};
+pub use difference::{Difference, DifferenceKind};
+pub use go_plugin::host::{BrokerError, Isolation, IsolationGap, NetworkAccess, ShutdownError};
+pub use go_plugin::host::{
+    BrokerTransport, LogLine, LogSink, LogSource, PluginExit, PluginStartError as StartError, ShutdownOutcome,
+};
 pub use go_plugin::log::Level;
-pub use inspect::{Ending, FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, Verb, inspect};
-pub use launch::{Launch, LaunchError, Plugin, launch};
-pub use mount::{Mount, MountConfig, MountError};
+pub use inspect::{
+    FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, ShutdownBehavior, Verb, inspect,
+};
+pub use launch::{LaunchError, Plugin, PluginCommand, launch};
+pub use mount::{MountConfig, MountError, RemoteMount};
+pub use openapi::documented_paths;
 pub use probe::{ProbeError, ProbeReport, probe};

@@ -23,7 +23,7 @@ pub(crate) use backend::Factory;
 pub use backend::{Backend, BackendConfig, BackendType, SpecialPaths};
 pub use error::{Error, READ_ONLY};
 pub use event::{Event, EventError, EventSender};
-pub use identity::{Alias, Entity, Group, IdentityToken, Wrapped};
+pub use identity::{Alias, Entity, Group, IdentityToken, ResponseWrapInfo};
 pub use in_flight::{InFlight, InFlightGuard};
 pub use lease::{LeaseOptions, Secret};
 pub use request::{Connection, Operation, Request, WrapInfo};
@@ -31,9 +31,9 @@ pub use response::Response;
 pub use rotation::{RotationInformation, RotationJob, RotationTime};
 pub use sensitive::Sensitive;
 pub use storage::{
-    Access, Storage, StorageEntry, StorageError, Transaction, Work, list_all_pages, with_transaction,
+    Access, BoxFuture, Storage, StorageEntry, StorageError, Transaction, list_all_pages, with_transaction,
 };
-pub(crate) use storage::{CONFLICT, cut_page};
+pub(crate) use storage::{TRANSACTION_CONFLICT, paginate};
 pub(crate) use system_view::{
     CLUSTER, ENTITIES, GROUPS, IDENTITY_TOKENS, MLOCK, PASSWORDS, ROTATION, WRAPPING,
 };

@@ -3,10 +3,10 @@
 use std::io;
 
 use go_plugin::log::{Level, Logger, report_panics};
-use go_plugin::{Ended, Environment, Handshake, Server, StartError};
+use go_plugin::{Environment, Handshake, Server, ServerStartError, StopReason};
 use tokio::runtime::{Builder, Handle};
 
-use crate::framework::{DeclarationError, Engine};
+use crate::framework::{BuildError, Engine};
 use crate::hardening::harden;
 use crate::logical::Product;
 use crate::wire;
@@ -59,16 +59,21 @@ async fn serve_host<S: Send + Sync + 'static>(
     // Both hosts set the variables of Vault, for plugins that know no other.
     let product = if environment.has("BAO_VERSION") { Product::OpenBao } else { Product::Vault };
     let server = match Server::start(&HANDSHAKE, environment).await {
-        Err(StartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
+        Err(ServerStartError::NotAPluginHost) => return Err(ServeError::NotAPluginHost),
         other => other.map_err(ServeError::Start)?,
     };
-    let declaration = declare().declare().map_err(ServeError::Declaration)?;
+    let declaration = declare().build().map_err(ServeError::Build)?;
     let version = declaration.version().to_owned();
-    let routes =
-        wire::routes(declaration.factory(), version, product, (server.broker(), server.farewell()), logger);
+    let routes = wire::routes(
+        declaration.factory(),
+        version,
+        product,
+        (server.broker(), server.graceful_shutdown()),
+        logger,
+    );
     match server.serve(routes).await.map_err(ServeError::Serve)? {
-        Ended::Shutdown => std::process::exit(0),
-        Ended::HostGone => Ok(()),
+        StopReason::Shutdown => std::process::exit(0),
+        StopReason::HostGone => Ok(()),
     }
 }
 
@@ -92,11 +97,11 @@ pub enum ServeError {
     Runtime(#[source] io::Error),
     /// The engine's declaration is wrong.
     #[error("the engine cannot be served")]
-    Declaration(#[source] DeclarationError),
+    Build(#[source] BuildError),
     /// The handshake failed.
     #[error("the plugin cannot be started")]
-    Start(#[source] StartError),
+    Start(#[source] ServerStartError),
     /// Serving failed.
     #[error("the plugin ended")]
-    Serve(#[source] go_plugin::ServeError),
+    Serve(#[source] go_plugin::ServerError),
 }

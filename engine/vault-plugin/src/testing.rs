@@ -9,6 +9,6 @@ mod system;
 mod transaction;
 
 pub use events::RecordedEvents;
-pub use memory::{Lasting, MemoryStorage, StorageCall};
-pub use mount::{Mount, MountError};
-pub use system::{HostAnswers, StaticSystemView};
+pub use memory::{FailureMode, MemoryStorage, StorageCall};
+pub use mount::{TestMount, TestMountError};
+pub use system::{StaticSystemView, SystemViewValues};

@@ -7,11 +7,11 @@ mod from_wire;
 mod to_wire;
 
 mod backend;
-mod offered;
+mod host_services;
 mod remote_events;
 mod remote_storage;
 mod remote_system;
-mod together;
+mod single_flight;
 
 #[cfg(test)]
 mod in_process;
@@ -21,7 +21,7 @@ pub(crate) mod fuzzing;
 
 pub(crate) use backend::{RemoteBackend, supports_multiplexing};
 pub(crate) use from_wire::WireError;
-pub(crate) use offered::offered;
+pub(crate) use host_services::host_services;
 pub(crate) use service::routes;
 
 /// Go's zero time: hosts refuse a lease without a time of issue.
@@ -29,7 +29,7 @@ const GO_ZERO_TIME: prost_types::Timestamp = prost_types::Timestamp { seconds: -
 
 /// The numbers of error kinds that hosts decode; an unknown one would be taken for success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ErrorKind {
+enum ErrType {
     Unknown = 0,
     User = 1,
     Internal = 2,
@@ -43,23 +43,23 @@ enum ErrorKind {
     Unrecoverable = 10,
 }
 
-impl ErrorKind {
-    const ALL: [ErrorKind; 11] = [
-        ErrorKind::Unknown,
-        ErrorKind::User,
-        ErrorKind::Internal,
-        ErrorKind::Coded,
-        ErrorKind::BadRequest,
-        ErrorKind::UnsupportedOperation,
-        ErrorKind::UnsupportedPath,
-        ErrorKind::InvalidRequest,
-        ErrorKind::PermissionDenied,
-        ErrorKind::ApprovalPending,
-        ErrorKind::Unrecoverable,
+impl ErrType {
+    const ALL: [ErrType; 11] = [
+        ErrType::Unknown,
+        ErrType::User,
+        ErrType::Internal,
+        ErrType::Coded,
+        ErrType::BadRequest,
+        ErrType::UnsupportedOperation,
+        ErrType::UnsupportedPath,
+        ErrType::InvalidRequest,
+        ErrType::PermissionDenied,
+        ErrType::ApprovalPending,
+        ErrType::Unrecoverable,
     ];
 
-    fn from_number(number: u32) -> Option<ErrorKind> {
-        ErrorKind::ALL.into_iter().find(|kind| *kind as u32 == number)
+    fn from_number(number: u32) -> Option<ErrType> {
+        ErrType::ALL.into_iter().find(|kind| *kind as u32 == number)
     }
 }
 

@@ -5,19 +5,19 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
-use lease_keeper::{Credential, Event, Keeping, LivesOn};
+use lease_keeper::{Credential, Event, LifetimeWatcher, UnrevokedSecret};
 use rustix::process::Signal;
 use tokio::time::{Instant, sleep_until};
 
-use super::child::{Child, Tokens};
-use super::delivery::{self, File, Variable};
+use super::delivery::{self, EnvMapping, FileMapping};
+use super::exec_child::{ExecChild, TokenForwarding};
+use super::lease_events::LeaseEvent;
 use super::login::LoginArgs;
-use super::signals::{Came, Signals, by_name, reap};
-use super::told::Told;
-use crate::commands::ended::Ended;
+use super::signals::{SignalEvent, SignalListener, reap, signal_by_name};
+use crate::commands::exit_report::ExitReport;
 use crate::context::Context;
 use crate::duration;
-use crate::error::{CommandError, Kind};
+use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report as _, Ui};
 
 /// Which credential, for which command, and how it gets there.
@@ -28,10 +28,10 @@ pub struct ExecArgs {
     /// Put this field into this variable; may be repeated [default: every field, as its name in capital letters, unless there
     /// is a --file]
     #[arg(long = "env", value_name = "NAME=FIELD")]
-    variables: Vec<Variable>,
+    variables: Vec<EnvMapping>,
     /// Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated
     #[arg(long = "file", value_name = "PATH=FIELD")]
-    files: Vec<File>,
+    files: Vec<FileMapping>,
     /// What the command is told when there is another credential: restart, none, or a signal such as HUP
     #[arg(long, default_value = "restart", value_name = "HOW")]
     on_change: OnChange,
@@ -71,7 +71,7 @@ impl FromStr for OnChange {
         match text {
             "restart" => Ok(OnChange::Restart),
             "none" => Ok(OnChange::None),
-            name => by_name(name).map(OnChange::Signal).ok_or(OnChangeError),
+            name => signal_by_name(name).map(OnChange::Signal).ok_or(OnChangeError),
         }
     }
 }
@@ -80,17 +80,17 @@ impl FromStr for OnChange {
 ///
 /// # Errors
 /// When there is no credential, the command cannot be started, or the credential cannot be revoked.
-pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<Ended, CommandError> {
+pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let ExecArgs { path, variables, files, on_change, grace, keep_vault_token, login, command } = args;
     let by_variables = files.is_empty() || !variables.is_empty();
     if by_variables && on_change != OnChange::Restart {
         return Err(CommandError::usage("a running command does not see a change of its variables")
             .hint("Leave out --env and use --file with --on-change, or have the command restarted."));
     }
-    let tokens = if keep_vault_token { Tokens::PassedOn } else { Tokens::Withheld };
-    let mut signals = Signals::new()?;
-    let mut keeping = login.keep(path.clone(), context)?;
-    let run = Run {
+    let tokens = if keep_vault_token { TokenForwarding::Forward } else { TokenForwarding::Withhold };
+    let mut signals = SignalListener::new()?;
+    let mut keeping = login.start_watcher(path.clone(), context)?;
+    let run = ExecSession {
         path: &path,
         variables: &variables,
         files: &files,
@@ -99,113 +99,114 @@ pub async fn run(args: ExecArgs, context: &Context, ui: &mut Ui) -> Result<Ended
         tokens,
         command: &command,
     };
-    let ended = run.until_the_end(&mut keeping, &mut signals, ui).await;
-    delivery::remove(&files).iter().for_each(|left| ui.warn(left));
-    let lives_on = keeping.end().await;
-    conclude(ended, lives_on)
+    let ended = run.supervise(&mut keeping, &mut signals, ui).await;
+    delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
+    let lives_on = keeping.shutdown().await;
+    exit_report(ended, lives_on)
 }
 
 /// What the caller is told: how the command ended, unless something lives on.
-pub(super) fn conclude(
+pub(super) fn exit_report(
     ended: Result<u8, CommandError>,
-    lives_on: Vec<LivesOn>,
-) -> Result<Ended, CommandError> {
+    lives_on: Vec<UnrevokedSecret>,
+) -> Result<ExitReport, CommandError> {
     if lives_on.is_empty() {
-        return ended.map(Ended::with);
+        return ended.map(ExitReport::new);
     }
     let error = match ended {
         Ok(code) => CommandError::new(
-            Kind::NeedsPerson,
+            CommandErrorKind::ManualIntervention,
             format!("the credential could not be revoked (the command itself ended with {code})"),
         ),
         Err(error) => {
-            CommandError::new(Kind::NeedsPerson, "the credential could not be revoked").because(error)
+            CommandError::new(CommandErrorKind::ManualIntervention, "the credential could not be revoked")
+                .caused_by(error)
         }
     };
     Err(lives_on.iter().map(ToString::to_string).fold(error, CommandError::hint))
 }
 
-struct Run<'a> {
+struct ExecSession<'a> {
     path: &'a str,
-    variables: &'a [Variable],
-    files: &'a [File],
+    variables: &'a [EnvMapping],
+    files: &'a [FileMapping],
     on_change: OnChange,
     grace: Duration,
-    tokens: Tokens,
+    tokens: TokenForwarding,
     command: &'a [OsString],
 }
 
 /// What the command is about to do.
 #[derive(Clone, Copy, PartialEq)]
-enum Course {
+enum ChildState {
     Running,
     /// It was asked to end, and is started again when it has.
     Restarting,
     /// It was asked to end, and so do we.
-    Ending,
+    Stopping,
 }
 
 /// How long a file that could not be written waits for another attempt.
-pub(super) const WRITE_AGAIN: Duration = Duration::from_secs(5);
+pub(super) const WRITE_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-impl Run<'_> {
-    async fn until_the_end(
+impl ExecSession<'_> {
+    async fn supervise(
         &self,
-        keeping: &mut Keeping,
-        signals: &mut Signals,
+        keeping: &mut LifetimeWatcher,
+        signals: &mut SignalListener,
         ui: &mut Ui,
     ) -> Result<u8, CommandError> {
-        let mut credential = first(keeping, signals, self.path, ui).await?;
-        delivery::write(self.files, &credential)?;
+        let mut credential = first_credential(keeping, signals, self.path, ui).await?;
+        delivery::write_files(self.files, &credential)?;
         let mut child = self.start(&credential)?;
-        let mut course = Course::Running;
+        let mut course = ChildState::Running;
         let (mut kill_at, mut write_at) = (None, None);
         loop {
             tokio::select! {
                 event = keeping.next() => {
-                    say(&event, self.path, ui);
+                    print_event(&event, self.path, ui);
                     if let Event::Issued { credential: another, .. } = event {
                         credential = another;
                         write_at = Some(Instant::now());
                     }
                 }
-                () = at(write_at) => {
+                () = sleep_until_or_forever(write_at) => {
                     write_at = None;
-                    if let Err(error) = delivery::write(self.files, &credential) {
+                    if let Err(error) = delivery::write_files(self.files, &credential) {
                         ui.error(&error);
-                        write_at = Some(Instant::now() + WRITE_AGAIN);
-                    } else if course == Course::Running {
+                        write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
+                    } else if course == ChildState::Running {
                         match self.on_change {
                             OnChange::None => {}
                             OnChange::Signal(signal) => child.send(signal),
                             OnChange::Restart => {
-                                course = Course::Restarting;
-                                kill_at = Some(self.end(&child, Signal::TERM));
+                                course = ChildState::Restarting;
+                                kill_at = Some(self.terminate(&child, Signal::TERM));
                             }
                         }
                     }
                 }
                 came = signals.next() => match came {
-                    Came::Children => {
+                    SignalEvent::ChildExited => {
                         let Some(code) = reap(child.pid()) else { continue };
-                        if course != Course::Restarting {
+                        if course != ChildState::Restarting {
                             return Ok(code);
                         }
                         child = self.start(&credential)?;
-                        (course, kill_at) = (Course::Running, None);
-                        keeping.revoke_former();
+                        (course, kill_at) = (ChildState::Running, None);
+                        keeping.revoke_previous();
                     }
                     // A terminal has sent it to the command as well, which may have its own use for it.
-                    Came::End(Signal::INT) | Came::Other(Signal::QUIT) if ui.can_ask() => {}
+                    SignalEvent::Terminate(Signal::INT) | SignalEvent::Forward(Signal::QUIT) if ui.is_interactive() => {}
                     // The second one is impatient.
-                    Came::End(_) if course == Course::Ending => child.send(Signal::KILL),
-                    Came::End(signal) => {
-                        course = Course::Ending;
-                        kill_at = Some(self.end(&child, signal));
+                    SignalEvent::Terminate(_) if course == ChildState::Stopping => child.send(Signal::KILL),
+                    SignalEvent::Terminate(signal) => {
+                        course = ChildState::Stopping;
+                        kill_at = Some(self.terminate(&child, signal));
                     }
-                    Came::Other(signal) => child.send(signal),
+                    SignalEvent::Forward(signal) => child.send(signal),
                 },
-                () = at(kill_at) => {
+                () = sleep_until_or_forever(kill_at) => {
                     kill_at = None;
                     child.send(Signal::KILL);
                 }
@@ -213,48 +214,48 @@ impl Run<'_> {
         }
     }
 
-    fn start(&self, credential: &Credential) -> Result<Child, CommandError> {
-        let variables = delivery::variables(self.variables, self.files, credential)?;
-        Child::start(self.command, &variables, self.tokens)
+    fn start(&self, credential: &Credential) -> Result<ExecChild, CommandError> {
+        let variables = delivery::env_variables(self.variables, self.files, credential)?;
+        ExecChild::start(self.command, &variables, self.tokens)
     }
 
     /// Asks the command to end, and says when it has had time enough for that.
-    fn end(&self, child: &Child, signal: Signal) -> Instant {
+    fn terminate(&self, child: &ExecChild, signal: Signal) -> Instant {
         child.send(signal);
         Instant::now() + self.grace
     }
 }
 
 /// The first credential.
-pub(super) async fn first(
-    keeping: &mut Keeping,
-    signals: &mut Signals,
+pub(super) async fn first_credential(
+    keeping: &mut LifetimeWatcher,
+    signals: &mut SignalListener,
     path: &str,
     ui: &mut Ui,
 ) -> Result<Credential, CommandError> {
     loop {
         tokio::select! {
             event = keeping.next() => {
-                say(&event, path, ui);
+                print_event(&event, path, ui);
                 match event {
                     Event::Issued { credential, .. } => return Ok(credential),
                     Event::Failed { error } => {
-                        return Err(CommandError::failed(format!("there is no credential of {path}")).because(error));
+                        return Err(CommandError::failed(format!("there is no credential of {path}")).caused_by(error));
                     }
                     _ => {}
                 }
             }
-            came = signals.next() => if let Came::End(_) = came {
+            came = signals.next() => if let SignalEvent::Terminate(_) = came {
                 return Err(CommandError::interrupted("before there was a credential"));
             },
         }
     }
 }
 
-fn say(event: &Event, path: &str, ui: &mut Ui) {
-    match Told::of(event, path) {
-        Some(trouble @ Told::Trouble { .. }) => ui.warn(trouble.render().trim_end()),
-        Some(told) => ui.say(told.render().trim_end()),
+fn print_event(event: &Event, path: &str, ui: &mut Ui) {
+    match LeaseEvent::from_event(event, path) {
+        Some(trouble @ LeaseEvent::Trouble { .. }) => ui.warn(trouble.render().trim_end()),
+        Some(told) => ui.status(told.render().trim_end()),
         None => {}
     }
     if let Event::Issued { warnings, .. } = event {
@@ -263,7 +264,7 @@ fn say(event: &Event, path: &str, ui: &mut Ui) {
 }
 
 /// A moment, or never.
-pub(super) async fn at(moment: Option<Instant>) {
+pub(super) async fn sleep_until_or_forever(moment: Option<Instant>) {
     match moment {
         Some(moment) => sleep_until(moment).await,
         None => std::future::pending().await,
@@ -272,25 +273,25 @@ pub(super) async fn at(moment: Option<Instant>) {
 
 #[cfg(test)]
 mod tests {
-    use lease_keeper::Revocation;
+    use lease_keeper::RevocationStatus;
 
     use super::*;
 
     #[test]
     fn what_lives_on_is_named_and_needs_a_person() {
-        let left = LivesOn {
-            what: "lease custom/creds/a/1".into(),
-            revocation: Revocation::Failed,
-            because: "no connection".into(),
+        let left = UnrevokedSecret {
+            subject: "lease custom/creds/a/1".into(),
+            revocation: RevocationStatus::Failed,
+            cause: "no connection".into(),
         };
-        let error = conclude(Ok(0), vec![left]).expect_err("it lives on");
-        assert_eq!(error.kind(), Kind::NeedsPerson);
+        let error = exit_report(Ok(0), vec![left]).expect_err("it lives on");
+        assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
         assert!(
             error.render().contains("lease custom/creds/a/1 lives on (no connection)"),
             "{}",
             error.render()
         );
-        assert!(conclude(Ok(7), vec![]).is_ok());
+        assert!(exit_report(Ok(7), vec![]).is_ok());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use lease_keeper::{Auth, Keeping};
+use lease_keeper::{AuthMethod, LifetimeWatcher};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -13,8 +13,8 @@ use crate::error::CommandError;
 #[command(next_help_heading = "Login")]
 pub(super) struct LoginArgs {
     /// With the token of VAULT_TOKEN or ~/.vault-token, or by Vault's Kubernetes auth method
-    #[arg(long, value_enum, default_value_t = Method::Token, value_name = "METHOD")]
-    auth: Method,
+    #[arg(long, value_enum, default_value_t = LoginMethod::Token, value_name = "METHOD")]
+    auth: LoginMethod,
     /// Role of the auth method
     #[arg(long, required_if_eq("auth", "kubernetes"), value_name = "ROLE")]
     auth_role: Option<String>,
@@ -27,30 +27,34 @@ pub(super) struct LoginArgs {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Method {
+enum LoginMethod {
     Token,
     Kubernetes,
 }
 
 impl LoginArgs {
     /// Begins to keep a credential.
-    pub(super) fn keep(self, path: String, context: &Context) -> Result<Keeping, CommandError> {
+    pub(super) fn start_watcher(
+        self,
+        path: String,
+        context: &Context,
+    ) -> Result<LifetimeWatcher, CommandError> {
         let LoginArgs { auth, auth_role, auth_mount, auth_token_path } = self;
         let (client, auth) = match (auth, auth_role) {
-            (Method::Token, None) => (context.client()?, Auth::Callers),
-            (Method::Token, Some(_)) => {
+            (LoginMethod::Token, None) => (context.client()?, AuthMethod::CallerToken),
+            (LoginMethod::Token, Some(_)) => {
                 return Err(CommandError::usage("--auth-role is of no use with a token")
                     .hint("Add --auth kubernetes to log in with the service account of this pod."));
             }
-            (Method::Kubernetes, role) => {
+            (LoginMethod::Kubernetes, role) => {
                 let role = role.unwrap_or_default();
                 let mount = auth_mount.trim_matches('/').trim_start_matches("auth/").to_owned();
                 (
                     context.client_without_token()?,
-                    Auth::Kubernetes { mount, role, token_path: auth_token_path },
+                    AuthMethod::Kubernetes { mount, role, token_path: auth_token_path },
                 )
             }
         };
-        Ok(Keeping::start(client, auth, path))
+        Ok(LifetimeWatcher::start(client, auth, path))
     }
 }

@@ -7,17 +7,17 @@ use crate::error::CommandError;
 
 /// What came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Came {
+pub(super) enum SignalEvent {
     /// Children have ended, ours or, where this is the first process, anybody's.
-    Children,
+    ChildExited,
     /// Somebody wants us to end.
-    End(Signal),
+    Terminate(Signal),
     /// Something that means nothing to us.
-    Other(Signal),
+    Forward(Signal),
 }
 
 /// Everything that a supervisor or a terminal sends, caught.
-pub(super) struct Signals {
+pub(super) struct SignalListener {
     children: Stream,
     terminate: Stream,
     interrupt: Stream,
@@ -25,15 +25,16 @@ pub(super) struct Signals {
     quit: Stream,
     user_1: Stream,
     user_2: Stream,
-    window: Stream,
+    window_change: Stream,
 }
 
-impl Signals {
-    pub(super) fn new() -> Result<Signals, CommandError> {
+impl SignalListener {
+    pub(super) fn new() -> Result<SignalListener, CommandError> {
         let catch = |kind| {
-            signal(kind).map_err(|error| CommandError::failed("could not listen for signals").because(error))
+            signal(kind)
+                .map_err(|error| CommandError::failed("could not listen for signals").caused_by(error))
         };
-        Ok(Signals {
+        Ok(SignalListener {
             children: catch(SignalKind::child())?,
             terminate: catch(SignalKind::terminate())?,
             interrupt: catch(SignalKind::interrupt())?,
@@ -41,20 +42,20 @@ impl Signals {
             quit: catch(SignalKind::quit())?,
             user_1: catch(SignalKind::user_defined1())?,
             user_2: catch(SignalKind::user_defined2())?,
-            window: catch(SignalKind::window_change())?,
+            window_change: catch(SignalKind::window_change())?,
         })
     }
 
-    pub(super) async fn next(&mut self) -> Came {
+    pub(super) async fn next(&mut self) -> SignalEvent {
         tokio::select! {
-            _ = self.children.recv() => Came::Children,
-            _ = self.terminate.recv() => Came::End(Signal::TERM),
-            _ = self.interrupt.recv() => Came::End(Signal::INT),
-            _ = self.hang_up.recv() => Came::Other(Signal::HUP),
-            _ = self.quit.recv() => Came::Other(Signal::QUIT),
-            _ = self.user_1.recv() => Came::Other(Signal::USR1),
-            _ = self.user_2.recv() => Came::Other(Signal::USR2),
-            _ = self.window.recv() => Came::Other(Signal::WINCH),
+            _ = self.children.recv() => SignalEvent::ChildExited,
+            _ = self.terminate.recv() => SignalEvent::Terminate(Signal::TERM),
+            _ = self.interrupt.recv() => SignalEvent::Terminate(Signal::INT),
+            _ = self.hang_up.recv() => SignalEvent::Forward(Signal::HUP),
+            _ = self.quit.recv() => SignalEvent::Forward(Signal::QUIT),
+            _ = self.user_1.recv() => SignalEvent::Forward(Signal::USR1),
+            _ = self.user_2.recv() => SignalEvent::Forward(Signal::USR2),
+            _ = self.window_change.recv() => SignalEvent::Forward(Signal::WINCH),
         }
     }
 }
@@ -75,7 +76,7 @@ pub(super) fn reap(child: Pid) -> Option<u8> {
 }
 
 /// A signal by its name, with or without SIG.
-pub(super) fn by_name(name: &str) -> Option<Signal> {
+pub(super) fn signal_by_name(name: &str) -> Option<Signal> {
     let name = name.to_ascii_uppercase();
     Some(match name.strip_prefix("SIG").unwrap_or(&name) {
         "HUP" => Signal::HUP,

@@ -1,15 +1,15 @@
 //! `creds watch`: a credential in a file that is always fresh, until an interrupt.
 
 use clap::Args;
-use lease_keeper::{Credential, Event, Keeping};
+use lease_keeper::{Credential, Event, LifetimeWatcher};
 use tokio::time::Instant;
 
-use super::delivery::{self, File};
-use super::exec::{WRITE_AGAIN, at, conclude};
+use super::delivery::{self, FileMapping};
+use super::exec::{WRITE_RETRY_DELAY, exit_report, sleep_until_or_forever};
+use super::lease_events::LeaseEvent;
 use super::login::LoginArgs;
-use super::signals::{Came, Signals};
-use super::told::Told;
-use crate::commands::ended::Ended;
+use super::signals::{SignalEvent, SignalListener};
+use crate::commands::exit_report::ExitReport;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
@@ -21,7 +21,7 @@ pub struct WatchArgs {
     path: String,
     /// Write this field, or json for all, into this file with mode 0600, and take the file away at the end; may be repeated
     #[arg(long = "file", required = true, value_name = "PATH=FIELD")]
-    files: Vec<File>,
+    files: Vec<FileMapping>,
     #[command(flatten)]
     login: LoginArgs,
 }
@@ -30,24 +30,24 @@ pub struct WatchArgs {
 ///
 /// # Errors
 /// When there is no credential, it cannot be written at first, or it cannot be revoked.
-pub async fn run(args: WatchArgs, context: &Context, ui: &mut Ui) -> Result<Ended, CommandError> {
+pub async fn run(args: WatchArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let WatchArgs { path, files, login } = args;
-    let mut signals = Signals::new()?;
-    let mut keeping = login.keep(path.clone(), context)?;
-    let ended = until_an_interrupt(&mut keeping, &mut signals, &path, &files, ui).await;
-    delivery::remove(&files).iter().for_each(|left| ui.warn(left));
-    let lives_on = keeping.end().await;
+    let mut signals = SignalListener::new()?;
+    let mut keeping = login.start_watcher(path.clone(), context)?;
+    let ended = watch_until_interrupt(&mut keeping, &mut signals, &path, &files, ui).await;
+    delivery::remove_files(&files).iter().for_each(|left| ui.warn(left));
+    let lives_on = keeping.shutdown().await;
     if lives_on.is_empty() && ended.is_ok() {
-        ui.line(&Told::Revoked { path })?;
+        ui.report_item(&LeaseEvent::Revoked { path })?;
     }
-    conclude(ended.map(|()| 0), lives_on)
+    exit_report(ended.map(|()| 0), lives_on)
 }
 
-async fn until_an_interrupt(
-    keeping: &mut Keeping,
-    signals: &mut Signals,
+async fn watch_until_interrupt(
+    keeping: &mut LifetimeWatcher,
+    signals: &mut SignalListener,
     path: &str,
-    files: &[File],
+    files: &[FileMapping],
     ui: &mut Ui,
 ) -> Result<(), CommandError> {
     let mut newest: Option<Credential> = None;
@@ -55,20 +55,20 @@ async fn until_an_interrupt(
     loop {
         tokio::select! {
             event = keeping.next() => {
-                let told = Told::of(&event, path);
+                let told = LeaseEvent::from_event(&event, path);
                 match event {
                     Event::Failed { error } => {
-                        return Err(CommandError::failed(format!("there is no credential of {path}")).because(error));
+                        return Err(CommandError::failed(format!("there is no credential of {path}")).caused_by(error));
                     }
                     Event::Issued { credential, warnings, .. } => {
                         warnings.iter().for_each(|warning| ui.warn(warning));
                         // Who reads of it finds it in the file.
-                        match delivery::write(files, &credential) {
+                        match delivery::write_files(files, &credential) {
                             Ok(()) => write_at = None,
                             Err(error) if newest.is_none() => return Err(error),
                             Err(error) => {
                                 ui.error(&error);
-                                write_at = Some(Instant::now() + WRITE_AGAIN);
+                                write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
                             }
                         }
                         newest = Some(credential);
@@ -76,18 +76,18 @@ async fn until_an_interrupt(
                     _ => {}
                 }
                 if let Some(told) = told {
-                    ui.line(&told)?;
+                    ui.report_item(&told)?;
                 }
             }
-            () = at(write_at) => {
-                let written = newest.as_ref().map(|credential| delivery::write(files, credential));
+            () = sleep_until_or_forever(write_at) => {
+                let written = newest.as_ref().map(|credential| delivery::write_files(files, credential));
                 write_at = None;
                 if let Some(Err(error)) = written {
                     ui.error(&error);
-                    write_at = Some(Instant::now() + WRITE_AGAIN);
+                    write_at = Some(Instant::now() + WRITE_RETRY_DELAY);
                 }
             }
-            came = signals.next() => if let Came::End(_) = came {
+            came = signals.next() => if let SignalEvent::Terminate(_) = came {
                 return match newest {
                     Some(_) => Ok(()),
                     None => Err(CommandError::interrupted("before there was a credential")),

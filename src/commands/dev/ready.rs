@@ -7,15 +7,15 @@ use std::time::Duration;
 use rollout::{SmokeReport, shell_word};
 use serde::Serialize;
 
-use super::child::ELSEWHERE;
-use super::server::Server;
-use super::shell::{Invocation, Shell, WorksIn};
-use super::subject::Subject;
+use super::dev_child::CONFLICTING_VARIABLES;
+use super::dev_plugin::DevPlugin;
+use super::server::DevServer;
+use super::shell::{Invocation, Shell, ValidIn};
 use crate::ui::Report;
 
 /// A running plugin, and how to reach it.
 #[derive(Debug, Serialize)]
-pub(super) struct Ready {
+pub(super) struct ReadyReport {
     address: String,
     token: String,
     mount: String,
@@ -29,21 +29,28 @@ pub(super) struct Ready {
     /// To be pasted into another terminal.
     commands: Vec<String>,
     #[serde(skip)]
-    works: WorksIn,
+    valid_in: ValidIn,
 }
 
-impl Ready {
-    pub(super) fn new(server: &Server, subject: &Subject, smoke: Vec<SmokeReport>, after: Duration) -> Ready {
+impl ReadyReport {
+    pub(super) fn new(
+        server: &DevServer,
+        subject: &DevPlugin,
+        smoke: Vec<SmokeReport>,
+        after: Duration,
+    ) -> ReadyReport {
         let register = subject.register();
         let mount = register.mounts.first().map_or_else(String::new, |mount| mount.path.to_string());
         let read =
             register.mounts.first().and_then(|mount| mount.smoke.as_ref().map(|path| mount.path.join(path)));
         let shell = Shell::current();
-        let own = shell.own_program();
-        let cli = client(&shell, server.program());
+        let own = shell.own_invocation();
+        let cli = find_vault_cli(&shell, server.binary());
         let mut commands: Vec<String> = Vec::new();
-        let elsewhere: Vec<&str> =
-            ELSEWHERE.into_iter().filter(|variable| std::env::var_os(variable).is_some()).collect();
+        let elsewhere: Vec<&str> = CONFLICTING_VARIABLES
+            .into_iter()
+            .filter(|variable| std::env::var_os(variable).is_some())
+            .collect();
         if !elsewhere.is_empty() {
             commands.push(format!("unset {}", elsewhere.join(" ")));
         }
@@ -59,8 +66,8 @@ impl Ready {
         let is_relative = [Some(&own), cli.as_ref()]
             .into_iter()
             .flatten()
-            .any(|program| program.works == WorksIn::ThisDirectory);
-        Ready {
+            .any(|program| program.valid_in == ValidIn::ThisDirectory);
+        ReadyReport {
             address: server.address().to_owned(),
             token: server.token().expose().to_owned(),
             plugin: register.plugin.name.clone(),
@@ -69,22 +76,22 @@ impl Ready {
             smoke,
             ready_milliseconds: after.as_millis(),
             commands,
-            works: if is_relative { WorksIn::ThisDirectory } else { WorksIn::AnyDirectory },
+            valid_in: if is_relative { ValidIn::ThisDirectory } else { ValidIn::AnyDirectory },
             mount,
         }
     }
 }
 
 /// The official command-line client, if the user has one: that of the server, or any that is in `PATH`.
-fn client(shell: &Shell, server: Option<&Path>) -> Option<Invocation> {
-    let server = server.map(|program| shell.find(program).unwrap_or_else(|| program.to_owned()));
-    let found = server.or_else(|| ["vault", "bao"].into_iter().find_map(|name| shell.find(name)))?;
+fn find_vault_cli(shell: &Shell, server: Option<&Path>) -> Option<Invocation> {
+    let server = server.map(|program| shell.which(program).unwrap_or_else(|| program.to_owned()));
+    let found = server.or_else(|| ["vault", "bao"].into_iter().find_map(|name| shell.which(name)))?;
     Some(shell.invocation(&found))
 }
 
-impl Report for Ready {
+impl Report for ReadyReport {
     fn render(&self) -> String {
-        let Ready {
+        let ReadyReport {
             address,
             mount,
             plugin,
@@ -93,7 +100,7 @@ impl Report for Ready {
             smoke,
             ready_milliseconds,
             commands,
-            works,
+            valid_in: works,
             token: _,
         } = self;
         let mut text = String::new();
@@ -111,8 +118,8 @@ impl Report for Ready {
             let _ = writeln!(text, "Its tokens come from a sample service at {upstream}.");
         }
         let _ = match works {
-            WorksIn::AnyDirectory => writeln!(text, "\nPaste into another terminal:\n"),
-            WorksIn::ThisDirectory => writeln!(text, "\nPaste into another terminal, in this directory:\n"),
+            ValidIn::AnyDirectory => writeln!(text, "\nPaste into another terminal:\n"),
+            ValidIn::ThisDirectory => writeln!(text, "\nPaste into another terminal, in this directory:\n"),
         };
         for command in commands {
             let _ = writeln!(text, "  {command}");

@@ -7,14 +7,14 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dev_vault::{DevVault, LogEvent, Options, Reach, StartError, StoreError};
-use rollout::LocalSite;
+use dev_vault::{BindScope, DevVault, LogEvent, ServerOptions, StartError, StoreError};
+use rollout::LocalDeployment;
 use tempfile::TempDir;
 use tokio::sync::mpsc::UnboundedSender;
-use vault_api::{Client, ClientConfig, Secret, health};
+use vault_api::{Client, ClientConfig, SecretString, health};
 use vault_plugin::host::Isolation;
 
-use super::program::Program;
+use super::server_process::ServerProcess;
 use crate::error::CommandError;
 
 /// Which server.
@@ -23,7 +23,7 @@ pub(super) enum ServerChoice {
     /// Ours.
     Embedded,
     /// This binary, of Vault or OpenBao: a name to be found in `PATH`, or a path.
-    Program(PathBuf),
+    External(PathBuf),
 }
 
 impl FromStr for ServerChoice {
@@ -32,111 +32,111 @@ impl FromStr for ServerChoice {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         Ok(match text {
             "embedded" => ServerChoice::Embedded,
-            program => ServerChoice::Program(program.into()),
+            program => ServerChoice::External(program.into()),
         })
     }
 }
 
 /// Where `vault server -dev` listens, so that what people have in their environment or history fits.
-const USUAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8200);
-const ANY_PORT: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8200);
+const EPHEMERAL_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// A real server unseals itself and mounts its defaults first; on a busy machine that takes seconds.
-const START_TIME: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Where the host listens.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Door {
+pub(super) struct ListenAddress {
     listen: SocketAddr,
-    reach: Reach,
+    reach: BindScope,
 }
 
-impl Door {
+impl ListenAddress {
     /// As `vault server -dev` does.
-    pub(super) fn usual() -> Door {
-        Door { listen: USUAL, reach: Reach::Loopback }
+    pub(super) fn default_port() -> ListenAddress {
+        ListenAddress { listen: DEFAULT_LISTEN, reach: BindScope::Loopback }
     }
 
     /// On a port of its own, so that several can run at once.
-    pub(super) fn any_port() -> Door {
-        Door { listen: ANY_PORT, reach: Reach::Loopback }
+    pub(super) fn any_port() -> ListenAddress {
+        ListenAddress { listen: EPHEMERAL_LISTEN, reach: BindScope::Loopback }
     }
 
     /// Where somebody said, even where others can reach it.
-    pub(super) fn at(listen: SocketAddr) -> Door {
-        Door { listen, reach: Reach::Network }
+    pub(super) fn explicit(listen: SocketAddr) -> ListenAddress {
+        ListenAddress { listen, reach: BindScope::Network }
     }
 }
 
 /// A running host; what it holds in memory or in a directory of its own goes with it.
-pub(super) struct Server {
-    kind: Kind,
+pub(super) struct DevServer {
+    kind: ServerKind,
     address: String,
-    token: Secret,
-    site: LocalSite,
+    token: SecretString,
+    deployment: LocalDeployment,
     _scratch: Option<TempDir>,
 }
 
-enum Kind {
+enum ServerKind {
     Embedded(DevVault),
-    Program(Program),
+    External(ServerProcess),
 }
 
-impl Server {
+impl DevServer {
     /// Starts one, which logs to `lines`.
     pub(super) async fn start(
         choice: ServerChoice,
-        Door { listen, reach }: Door,
+        ListenAddress { listen, reach }: ListenAddress,
         data: Option<PathBuf>,
         isolation: Isolation,
         lines: UnboundedSender<String>,
-    ) -> Result<Server, CommandError> {
-        let scratch = tempfile::Builder::new()
-            .prefix("vault-token-plugin-dev-")
-            .tempdir()
-            .map_err(|error| CommandError::failed("could not make a directory for plugins").because(error))?;
+    ) -> Result<DevServer, CommandError> {
+        let scratch =
+            tempfile::Builder::new().prefix("vault-token-plugin-dev-").tempdir().map_err(|error| {
+                CommandError::failed("could not make a directory for plugins").caused_by(error)
+            })?;
         // A kept catalog names files that have to be there again tomorrow.
         let plugin_directory = data.as_deref().unwrap_or(scratch.path()).join("plugins");
         // A server refuses a directory that it is given by a relative path or over a link.
         let made = std::fs::create_dir_all(&plugin_directory).and_then(|()| plugin_directory.canonicalize());
         let plugin_directory = made.map_err(|error| {
             CommandError::failed(format!("could not make {}", plugin_directory.display()))
-                .because(error)
+                .caused_by(error)
                 .hint("Name a directory of yours with --data; what is not there is made.")
         })?;
         let site = match &data {
-            Some(_) => LocalSite::of_developer(&plugin_directory),
-            None => LocalSite::scratch(&plugin_directory),
+            Some(_) => LocalDeployment::for_development(&plugin_directory),
+            None => LocalDeployment::scratch(&plugin_directory),
         };
         match choice {
             ServerChoice::Embedded => {
-                let options = Options {
+                let options = ServerOptions {
                     listen,
-                    reach,
-                    data,
+                    bind_scope: reach,
+                    data_dir: data,
                     plugin_directory: Some(plugin_directory),
                     isolation,
                     // Fails when nobody listens any more.
                     log: Arc::new(move |event| drop(lines.send(log_line(&event)))),
-                    ..Options::default()
+                    ..ServerOptions::default()
                 };
-                let vault = DevVault::start(options).await.map_err(not_started)?;
-                Ok(Server {
+                let vault = DevVault::start(options).await.map_err(start_error)?;
+                Ok(DevServer {
                     address: vault.address(),
-                    token: Secret::new(vault.root_token()),
-                    kind: Kind::Embedded(vault),
-                    site,
+                    token: SecretString::new(vault.root_token()),
+                    kind: ServerKind::Embedded(vault),
+                    deployment: site,
                     _scratch: Some(scratch),
                 })
             }
-            ServerChoice::Program(program) => {
+            ServerChoice::External(program) => {
                 if data.is_some() {
                     return Err(CommandError::usage(format!(
                         "{} forgets everything in its development mode, so --data cannot be kept",
                         program.display()
                     )));
                 }
-                Server::spawn(&program, listen, site, scratch, lines).await
+                DevServer::spawn(&program, listen, site, scratch, lines).await
             }
         }
     }
@@ -144,24 +144,24 @@ impl Server {
     async fn spawn(
         program: &Path,
         listen: SocketAddr,
-        site: LocalSite,
+        site: LocalDeployment,
         scratch: TempDir,
         lines: UnboundedSender<String>,
-    ) -> Result<Server, CommandError> {
-        let listen = if listen.port() == 0 { free(listen)? } else { listen };
-        let token = Secret::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
+    ) -> Result<DevServer, CommandError> {
+        let listen = if listen.port() == 0 { find_free_port(listen)? } else { listen };
+        let token = SecretString::new(format!("dev-{}", uuid::Uuid::new_v4().simple()));
         // By `-dev-plugin-dir` it would use the directory too, and not tell anybody that it does.
         let configuration = scratch.path().join("server.json");
         let content = serde_json::json!({"plugin_directory": site.directory()}).to_string();
         std::fs::write(&configuration, content).map_err(|error| {
-            CommandError::failed(format!("could not write {}", configuration.display())).because(error)
+            CommandError::failed(format!("could not write {}", configuration.display())).caused_by(error)
         })?;
-        let program = Program::start(program, listen, &configuration, &token, lines)?;
-        let mut server = Server {
-            kind: Kind::Program(program),
+        let program = ServerProcess::start(program, listen, &configuration, &token, lines)?;
+        let mut server = DevServer {
+            kind: ServerKind::External(program),
             address: format!("http://{listen}"),
             token,
-            site,
+            deployment: site,
             _scratch: Some(scratch),
         };
         server.wait_active().await?;
@@ -174,38 +174,38 @@ impl Server {
     }
 
     /// Its root token.
-    pub(super) fn token(&self) -> &Secret {
+    pub(super) fn token(&self) -> &SecretString {
         &self.token
     }
 
     /// Path or name of the server's binary, which is a command-line client as well; `None` for the embedded host.
-    pub(super) fn program(&self) -> Option<&Path> {
+    pub(super) fn binary(&self) -> Option<&Path> {
         match &self.kind {
-            Kind::Program(program) => Some(program.path()),
-            Kind::Embedded(_) => None,
+            ServerKind::External(program) => Some(program.path()),
+            ServerKind::Embedded(_) => None,
         }
     }
 
     /// Where it takes plugins from.
-    pub(super) fn site(&self) -> &LocalSite {
-        &self.site
+    pub(super) fn deployment(&self) -> &LocalDeployment {
+        &self.deployment
     }
 
     /// Waits until it ends by itself, which only a real server does.
-    pub(super) async fn ended(&mut self) -> CommandError {
+    pub(super) async fn wait_exited(&mut self) -> CommandError {
         match &mut self.kind {
-            Kind::Embedded(_) => std::future::pending().await,
-            Kind::Program(program) => program.ended().await,
+            ServerKind::Embedded(_) => std::future::pending().await,
+            ServerKind::External(program) => program.wait_exited().await,
         }
     }
 
     /// Ends it, and its plugins with it.
     pub(super) async fn stop(self) -> Result<(), CommandError> {
         match self.kind {
-            Kind::Embedded(vault) => vault.stop().await.map_err(|error| {
-                CommandError::failed("not everything that was stored is safe on the disk").because(error)
+            ServerKind::Embedded(vault) => vault.stop().await.map_err(|error| {
+                CommandError::failed("not everything that was stored is safe on the disk").caused_by(error)
             }),
-            Kind::Program(program) => {
+            ServerKind::External(program) => {
                 program.stop().await;
                 Ok(())
             }
@@ -216,7 +216,7 @@ impl Server {
         let mut config = ClientConfig::new(self.address.clone());
         config.token = Some(self.token.clone());
         let client = Client::new(&config)
-            .map_err(|error| CommandError::usage("could not set up the connection").because(error))?;
+            .map_err(|error| CommandError::usage("could not set up the connection").caused_by(error))?;
         let active = async {
             loop {
                 if let Ok(health) = client.send(&health::Read).await
@@ -229,20 +229,20 @@ impl Server {
         };
         tokio::select! {
             () = active => {
-                if let Kind::Program(program) = &self.kind {
-                    program.is_up();
+                if let ServerKind::External(program) = &self.kind {
+                    program.mark_ready();
                 }
                 Ok(())
             }
-            gone = self.ended() => Err(gone),
-            () = tokio::time::sleep(START_TIME) => Err(CommandError::failed(format!(
-                "the server does not answer at {} after {} s", self.address, START_TIME.as_secs()
+            gone = self.wait_exited() => Err(gone),
+            () = tokio::time::sleep(START_TIMEOUT) => Err(CommandError::failed(format!(
+                "the server does not answer at {} after {} s", self.address, START_TIMEOUT.as_secs()
             ))),
         }
     }
 }
 
-fn not_started(error: StartError) -> CommandError {
+fn start_error(error: StartError) -> CommandError {
     let hint = match &error {
         StartError::Listen { .. } => {
             Some("Is another one running? `--listen 127.0.0.1:0` takes any free port.")
@@ -255,7 +255,7 @@ fn not_started(error: StartError) -> CommandError {
         }
         _ => None,
     };
-    let failed = CommandError::failed("could not start the development host").because(error);
+    let failed = CommandError::failed("could not start the development host").caused_by(error);
     hint.into_iter().fold(failed, CommandError::hint)
 }
 
@@ -263,14 +263,16 @@ fn not_started(error: StartError) -> CommandError {
 fn log_line(event: &LogEvent) -> String {
     match event {
         LogEvent::Plugin { plugin, line } => format!("{plugin}: {line}"),
-        LogEvent::Started { plugin, version, pid } => format!("started {plugin} {version} as process {pid}"),
-        LogEvent::Trouble { message, detail } => format!("Warning: {message}: {detail}"),
+        LogEvent::PluginStarted { plugin, version, pid } => {
+            format!("started {plugin} {version} as process {pid}")
+        }
+        LogEvent::ServerError { message, detail } => format!("Warning: {message}: {detail}"),
     }
 }
 
 /// A port that was free a moment ago.
-fn free(listen: SocketAddr) -> Result<SocketAddr, CommandError> {
+fn find_free_port(listen: SocketAddr) -> Result<SocketAddr, CommandError> {
     std::net::TcpListener::bind(listen)
         .and_then(|listener| listener.local_addr())
-        .map_err(|error| CommandError::failed(format!("could not listen on {listen}")).because(error))
+        .map_err(|error| CommandError::failed(format!("could not listen on {listen}")).caused_by(error))
 }

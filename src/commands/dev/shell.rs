@@ -20,12 +20,12 @@ pub(super) struct Shell {
 pub(super) struct Invocation {
     /// One shell word.
     pub(super) word: String,
-    pub(super) works: WorksIn,
+    pub(super) valid_in: ValidIn,
 }
 
 /// Where an [`Invocation`] finds its program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum WorksIn {
+pub(super) enum ValidIn {
     AnyDirectory,
     /// The path is relative to the working directory.
     ThisDirectory,
@@ -42,7 +42,7 @@ impl Shell {
     }
 
     /// The file that the shell would execute for the command `word`: a name in `PATH`, or a path.
-    pub(super) fn find(&self, word: impl AsRef<Path>) -> Option<PathBuf> {
+    pub(super) fn which(&self, word: impl AsRef<Path>) -> Option<PathBuf> {
         let word = word.as_ref();
         if word.components().count() > 1 {
             return Some(self.directory.join(word)).filter(|file| is_executable(file));
@@ -52,7 +52,7 @@ impl Shell {
     }
 
     /// How to start this program once more.
-    pub(super) fn own_program(&self) -> Invocation {
+    pub(super) fn own_invocation(&self) -> Invocation {
         let program = env::current_exe().unwrap_or_else(|_| env!("CARGO_PKG_NAME").into());
         self.invocation(&program)
     }
@@ -61,17 +61,17 @@ impl Shell {
     pub(super) fn invocation(&self, program: &Path) -> Invocation {
         let anywhere = |word: &Path| Invocation {
             word: shell_word(&word.to_string_lossy()),
-            works: WorksIn::AnyDirectory,
+            valid_in: ValidIn::AnyDirectory,
         };
         if let Some(name) = program.file_name()
-            && let Some(found) = self.find(name)
+            && let Some(found) = self.which(name)
             && is_same_file(&found, program)
         {
             return anywhere(Path::new(name));
         }
         match self.relative(program) {
             Some(relative) if relative.as_os_str().len() < program.as_os_str().len() => {
-                Invocation { works: WorksIn::ThisDirectory, ..anywhere(&relative) }
+                Invocation { valid_in: ValidIn::ThisDirectory, ..anywhere(&relative) }
             }
             _ => anywhere(program),
         }
@@ -106,15 +106,15 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(directory: &str, program: &str, expected: &str, works: WorksIn) {
+    fn check(directory: &str, program: &str, expected: &str, valid_in: ValidIn) {
         let shell = Shell { path: OsString::new(), directory: directory.into() };
         let invocation = shell.invocation(Path::new(program));
-        assert_eq!(invocation, Invocation { word: expected.to_owned(), works });
+        assert_eq!(invocation, Invocation { word: expected.to_owned(), valid_in });
     }
 
     #[test]
     fn a_program_outside_of_path_is_named_by_its_shorter_path() {
-        use WorksIn::{AnyDirectory, ThisDirectory};
+        use ValidIn::{AnyDirectory, ThisDirectory};
         check("/home/ann/tool", "/home/ann/tool/target/debug/x", "target/debug/x", ThisDirectory);
         check("/home/ann/tool/src", "/home/ann/tool/target/debug/x", "../target/debug/x", ThisDirectory);
         check("/home/ann/tool", "/home/ann/tool/x", "./x", ThisDirectory);

@@ -4,34 +4,34 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use notify::{RecommendedWatcher, RecursiveMode};
-use rollout::{Carried, Did, Existing, LoadError, LocalSite};
+use rollout::{BundledPlugins, LoadAction, LoadError, LocalDeployment, OverwritePolicy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 
-use super::words;
+use super::describe_action;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
 /// Whoever changes a file does so in several goes; what comes within this time is looked at together.
-const SETTLED: Duration = Duration::from_millis(300);
+const DEBOUNCE: Duration = Duration::from_millis(300);
 
 /// A look without a reason to: some file systems, such as NFS, do not tell what others change.
-const INTERVAL: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Hears of changes in the plugin directory.
-pub(super) struct Watcher {
+pub(super) struct PluginDirWatcher {
     directory: PathBuf,
     changes: UnboundedReceiver<()>,
     /// Reports as long as it lives.
     _watcher: RecommendedWatcher,
 }
 
-impl Watcher {
-    pub(super) fn new(directory: &Path) -> Result<Watcher, CommandError> {
+impl PluginDirWatcher {
+    pub(super) fn new(directory: &Path) -> Result<PluginDirWatcher, CommandError> {
         let (sender, changes) = mpsc::unbounded_channel();
         let unwatched = |error: notify::Error| {
             CommandError::failed(format!("could not watch {}", directory.display()))
-                .because(error)
+                .caused_by(error)
                 .hint("Mount the volume of the plugin directory there, or name another directory with --to.")
         };
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
@@ -42,24 +42,24 @@ impl Watcher {
         })
         .map_err(unwatched)?;
         notify::Watcher::watch(&mut watcher, directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
-        Ok(Watcher { directory: directory.to_owned(), changes, _watcher: watcher })
+        Ok(PluginDirWatcher { directory: directory.to_owned(), changes, _watcher: watcher })
     }
 
     /// Looks after every change until it is told to end. What cannot be repaired now is tried again.
-    pub(super) async fn stay(
+    pub(super) async fn run(
         mut self,
         from: &Path,
-        site: &LocalSite,
+        site: &LocalDeployment,
         ui: &mut Ui,
     ) -> Result<(), CommandError> {
-        let unheard = |error| CommandError::failed("could not listen for the end").because(error);
+        let unheard = |error| CommandError::failed("could not listen for the end").caused_by(error);
         let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
-        ui.say(&format!("Watching {}", self.directory.display()));
+        ui.status(&format!("Watching {}", self.directory.display()));
         let mut failure = None;
         loop {
             tokio::select! {
-                () = self.change() => {}
+                () = self.wait_changed() => {}
                 _ = terminate.recv() => return Ok(()),
                 _ = interrupt.recv() => return Ok(()),
             }
@@ -72,32 +72,35 @@ impl Watcher {
         }
     }
 
-    async fn change(&mut self) {
-        if let Ok(Some(())) = tokio::time::timeout(INTERVAL, self.changes.recv()).await {
-            while let Ok(Some(())) = tokio::time::timeout(SETTLED, self.changes.recv()).await {}
+    async fn wait_changed(&mut self) {
+        if let Ok(Some(())) = tokio::time::timeout(POLL_INTERVAL, self.changes.recv()).await {
+            while let Ok(Some(())) = tokio::time::timeout(DEBOUNCE, self.changes.recv()).await {}
         }
     }
 }
 
 /// Puts back what is not as it was; the answer says why that did not work. These files were verified by us once, so whatever else
 /// has their names now is damage.
-fn repair(from: &Path, site: &LocalSite, ui: &mut Ui) -> Option<String> {
-    let load = || Carried::read(from)?.load(site, Existing::Replace, &mut |_, _| ());
+fn repair(from: &Path, site: &LocalDeployment, ui: &mut Ui) -> Option<String> {
+    let load = || BundledPlugins::read(from)?.load(site, OverwritePolicy::Replace, &mut |_, _| ());
     match load() {
         Ok(loaded) => {
-            for plugin in loaded.iter().filter(|plugin| plugin.did != Did::Kept) {
+            for plugin in loaded.iter().filter(|plugin| plugin.action != LoadAction::Kept) {
                 let path = site.directory().join(&plugin.file);
-                let missing =
-                    if plugin.did == Did::Placed { "placed again: it was gone" } else { words(plugin.did) };
-                ui.say(&format!("{} {missing}", path.display()));
+                let missing = if plugin.action == LoadAction::Placed {
+                    "placed again: it was gone"
+                } else {
+                    describe_action(plugin.action)
+                };
+                ui.status(&format!("{} {missing}", path.display()));
             }
             None
         }
-        Err(error) => Some(told(&error)),
+        Err(error) => Some(error_text(&error)),
     }
 }
 
-fn told(error: &LoadError) -> String {
+fn error_text(error: &LoadError) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    format!("{error}{source}. {}", error.cure())
+    format!("{error}{source}. {}", error.hint())
 }

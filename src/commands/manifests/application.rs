@@ -8,32 +8,35 @@ use k8s_openapi::api::core::v1::{
     SecurityContext, ServiceAccount, ServiceAccountTokenProjection, Volume, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use rollout::ServerRight;
+use rollout::PolicyRule;
 use serde_json::json;
 
-use super::document::{Content, Document, value};
 use super::hcl;
-use super::names::{Names, beside};
-use super::objects::{empty, loader, metadata, read_only, restricted, variable, with_labels};
+use super::manifest_file::{FileContent, ManifestFile, to_value};
+use super::objects::{
+    empty_dir_volume, env_var, label_selector, loader_container, metadata, read_only_mount,
+    restricted_security_context,
+};
 use super::part::Part;
+use super::values::{ManifestValues, suffixed_name};
 use crate::error::CommandError;
 
 /// Where the program lies in the application's container.
-const TOOLS: &str = "/opt/vault-token-plugin";
+const TOOLS_DIR: &str = "/opt/vault-token-plugin";
 /// Where the token lies that it logs in with.
-const IDENTITY: &str = "/var/run/secrets/vault";
-const IDENTITY_FILE: &str = "token";
+const TOKEN_DIR: &str = "/var/run/secrets/vault";
+const TOKEN_FILE: &str = "token";
 /// For whom that token is: nobody else accepts it.
-const AUDIENCE: &str = "vault";
+const TOKEN_AUDIENCE: &str = "vault";
 /// The shortest life that a cluster gives such a token; the kubelet exchanges the file in time.
-const IDENTITY_SECONDS: i64 = 600;
-const AUTHORITY: &str = "/etc/vault-ca";
-const AUTHORITY_FILE: &str = "ca.crt";
+const TOKEN_EXPIRATION_SECONDS: i64 = 600;
+const CA_DIR: &str = "/etc/vault-ca";
+const CA_FILE: &str = "ca.crt";
 
 /// The application, and what the servers have to know of it.
-pub(super) fn documents(names: &Names) -> Result<Vec<Document>, CommandError> {
+pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let application = &names.application;
-    let policy = beside(&names.prefix, application.name.as_str())?;
+    let policy = suffixed_name(&names.prefix, application.name.as_str())?;
     let account = ServiceAccount {
         metadata: metadata(names, &application.name, &application.namespace),
         automount_service_account_token: Some(false),
@@ -42,36 +45,35 @@ pub(super) fn documents(names: &Names) -> Result<Vec<Document>, CommandError> {
     let role = json!({
         "bound_service_account_names": [application.name],
         "bound_service_account_namespaces": [application.namespace],
-        "audience": AUDIENCE,
+        "audience": TOKEN_AUDIENCE,
         "token_policies": [policy],
         "token_ttl": "1h",
     });
     Ok(vec![
-        Document {
+        ManifestFile {
             part: Part::Application,
             file: "application.yaml".to_owned(),
             about: "An application whose command has the credential in its environment: `creds exec` logs in with the \
                     service account, renews while the command runs, and revokes when it ends.",
-            content: Content::Objects(vec![value(&account)?, value(&deployment(names)?)?]),
+            content: FileContent::Objects(vec![to_value(&account)?, to_value(&deployment(names)?)?]),
         },
-        Document {
+        ManifestFile {
             part: Part::Application,
             file: "application-policy.hcl".to_owned(),
             about: "For the application's token on the servers: one credential, and the care of its lease.",
-            content: Content::Hcl(hcl::policy(&rights(&application.creds))),
+            content: FileContent::Hcl(hcl::policy(&policy_paths(&application.creds))),
         },
-        Document {
+        ManifestFile {
             part: Part::Application,
             file: "application-role.json".to_owned(),
             about: "",
-            content: Content::Data(role),
+            content: FileContent::Data(role),
         },
     ])
 }
 
-fn rights(creds: &str) -> Vec<ServerRight> {
-    let right =
-        |path: &str, capabilities, reason| ServerRight { path: path.to_owned(), capabilities, reason };
+fn policy_paths(creds: &str) -> Vec<PolicyRule> {
+    let right = |path: &str, capabilities, reason| PolicyRule { path: path.to_owned(), capabilities, reason };
     vec![
         right(creds, &["read"], "get the credential"),
         right("sys/leases/renew", &["create", "update"], "keep it"),
@@ -79,21 +81,21 @@ fn rights(creds: &str) -> Vec<ServerRight> {
     ]
 }
 
-fn deployment(names: &Names) -> Result<Deployment, CommandError> {
+fn deployment(names: &ManifestValues) -> Result<Deployment, CommandError> {
     let application = &names.application;
     let labels = BTreeMap::from([("app.kubernetes.io/name".to_owned(), application.name.to_string())]);
-    let tools = empty(&beside(&names.prefix, "tools")?);
-    let identity = identity(&beside(&names.prefix, "identity")?.to_string());
-    let mut volume_mounts = vec![read_only(&tools, TOOLS), read_only(&identity, IDENTITY)];
-    let mut env = vec![variable(names.product.variable("ADDR"), names.server_address.to_string())];
+    let tools = empty_dir_volume(&suffixed_name(&names.prefix, "tools")?);
+    let identity = token_volume(&suffixed_name(&names.prefix, "identity")?.to_string());
+    let mut volume_mounts = vec![read_only_mount(&tools, TOOLS_DIR), read_only_mount(&identity, TOKEN_DIR)];
+    let mut env = vec![env_var(names.product.env_variable("ADDR"), names.server_address.to_string())];
     let mut volumes = vec![tools.clone(), identity];
     if let Some(secret) = &names.ca_secret {
-        let authority = authority(&beside(&names.prefix, "ca")?.to_string(), secret.as_str());
-        volume_mounts.push(read_only(&authority, AUTHORITY));
+        let authority = ca_volume(&suffixed_name(&names.prefix, "ca")?.to_string(), secret.as_str());
+        volume_mounts.push(read_only_mount(&authority, CA_DIR));
         volumes.push(authority);
-        env.push(variable(names.product.variable("CACERT"), format!("{AUTHORITY}/{AUTHORITY_FILE}")));
+        env.push(env_var(names.product.env_variable("CACERT"), format!("{CA_DIR}/{CA_FILE}")));
     }
-    let mut brings = loader(names, &beside(&names.prefix, "tools")?, &tools, TOOLS)?;
+    let mut brings = loader_container(names, &suffixed_name(&names.prefix, "tools")?, &tools, TOOLS_DIR)?;
     if let Some(command) = &mut brings.command {
         // Of all that the image holds, only the program itself.
         command.push("--itself".to_owned());
@@ -101,17 +103,20 @@ fn deployment(names: &Names) -> Result<Deployment, CommandError> {
     let container = Container {
         name: application.name.to_string(),
         image: Some(application.image.to_string()),
-        command: Some(command(names)),
-        env: Some(sorted(env)),
+        command: Some(wrapped_command(names)),
+        env: Some(sort_env(env)),
         volume_mounts: Some(volume_mounts),
-        security_context: Some(SecurityContext { run_as_user: application.user, ..restricted() }),
+        security_context: Some(SecurityContext {
+            run_as_user: application.user,
+            ..restricted_security_context()
+        }),
         ..Container::default()
     };
     Ok(Deployment {
         metadata: metadata(names, &application.name, &application.namespace),
         spec: Some(DeploymentSpec {
             replicas: Some(1),
-            selector: with_labels(labels.clone()),
+            selector: label_selector(labels.clone()),
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta { labels: Some(labels), ..ObjectMeta::default() }),
                 spec: Some(PodSpec {
@@ -130,10 +135,10 @@ fn deployment(names: &Names) -> Result<Deployment, CommandError> {
 }
 
 /// The program around the application's own command.
-fn command(names: &Names) -> Vec<String> {
+fn wrapped_command(names: &ManifestValues) -> Vec<String> {
     let application = &names.application;
     let mut command: Vec<String> = [
-        &format!("{TOOLS}/vault-token-plugin"),
+        &format!("{TOOLS_DIR}/vault-token-plugin"),
         "creds",
         "exec",
         "--auth",
@@ -143,7 +148,7 @@ fn command(names: &Names) -> Vec<String> {
         "--auth-mount",
         application.auth_mount.as_str().trim_end_matches('/'),
         "--auth-token-path",
-        &format!("{IDENTITY}/{IDENTITY_FILE}"),
+        &format!("{TOKEN_DIR}/{TOKEN_FILE}"),
         &application.creds,
         "--",
     ]
@@ -153,11 +158,11 @@ fn command(names: &Names) -> Vec<String> {
     command
 }
 
-fn identity(name: &str) -> Volume {
+fn token_volume(name: &str) -> Volume {
     let token = ServiceAccountTokenProjection {
-        audience: Some(AUDIENCE.to_owned()),
-        expiration_seconds: Some(IDENTITY_SECONDS),
-        path: IDENTITY_FILE.to_owned(),
+        audience: Some(TOKEN_AUDIENCE.to_owned()),
+        expiration_seconds: Some(TOKEN_EXPIRATION_SECONDS),
+        path: TOKEN_FILE.to_owned(),
     };
     let source = VolumeProjection { service_account_token: Some(token), ..VolumeProjection::default() };
     Volume {
@@ -167,8 +172,8 @@ fn identity(name: &str) -> Volume {
     }
 }
 
-fn authority(name: &str, secret: &str) -> Volume {
-    let file = KeyToPath { key: AUTHORITY_FILE.to_owned(), path: AUTHORITY_FILE.to_owned(), mode: None };
+fn ca_volume(name: &str, secret: &str) -> Volume {
+    let file = KeyToPath { key: CA_FILE.to_owned(), path: CA_FILE.to_owned(), mode: None };
     Volume {
         name: name.to_owned(),
         secret: Some(SecretVolumeSource {
@@ -180,7 +185,7 @@ fn authority(name: &str, secret: &str) -> Volume {
     }
 }
 
-fn sorted(mut env: Vec<EnvVar>) -> Vec<EnvVar> {
+fn sort_env(mut env: Vec<EnvVar>) -> Vec<EnvVar> {
     env.sort_by(|one, other| one.name.cmp(&other.name));
     env
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use rollout::ServerRight;
+use rollout::PolicyRule;
 
 /// A text in quotes, with everything escaped that would end it or mean something in it.
 pub(super) fn quoted(text: &str) -> String {
@@ -21,7 +21,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// A policy that grants these, each with its reason.
-pub(super) fn policy(rights: &[ServerRight]) -> String {
+pub(super) fn policy(rights: &[PolicyRule]) -> String {
     let mut text = String::new();
     for (at, right) in rights.iter().enumerate() {
         if at > 0 {

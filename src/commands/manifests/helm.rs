@@ -5,54 +5,54 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
-use super::document::{Content, Document, value};
-use super::names::{Names, Product, beside};
-use super::objects::{loader, metadata, mounted, plugin_volume};
+use super::manifest_file::{FileContent, ManifestFile, to_value};
+use super::objects::{loader_container, metadata, plugin_volume, volume_mount};
 use super::part::Part;
-use super::stateful_set::plugin_directory;
+use super::stateful_set::plugin_directory_setting;
+use super::values::{ManifestValues, Product, suffixed_name};
 use crate::error::CommandError;
 
 /// Name of the file in the ConfigMap.
-const FILE: &str = "plugins.hcl";
+const CONFIG_FILE: &str = "plugins.hcl";
 
 /// Values, and the ConfigMap that they name.
-pub(super) fn documents(names: &Names) -> Result<Vec<Document>, CommandError> {
+pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let volume = plugin_volume(names)?;
     let directory = names.plugin_dir.as_str();
-    let config = beside(&names.prefix, "server-config")?;
+    let config = suffixed_name(&names.prefix, "server-config")?;
     let folder = match names.product {
         Product::Vault => "/vault/userconfig",
         Product::OpenBao => "/openbao/userconfig",
     };
     let settings = ConfigMap {
         metadata: metadata(names, &config, &names.namespace),
-        data: Some(BTreeMap::from([(FILE.to_owned(), plugin_directory(names))])),
+        data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), plugin_directory_setting(names))])),
         ..ConfigMap::default()
     };
     let values = json!({
         "server": {
             "updateStrategyType": "OnDelete",
-            "extraInitContainers": [value(&loader(names, &beside(&names.prefix, "loader")?, &volume, directory)?)?],
-            "volumes": [value(&volume)?],
-            "volumeMounts": [value(&mounted(&volume, directory))?],
+            "extraInitContainers": [to_value(&loader_container(names, &suffixed_name(&names.prefix, "loader")?, &volume, directory)?)?],
+            "volumes": [to_value(&volume)?],
+            "volumeMounts": [to_value(&volume_mount(&volume, directory))?],
             "extraVolumes": [{"type": "configMap", "name": config, "path": folder}],
-            "extraArgs": format!("-config={folder}/{config}/{FILE}"),
+            "extraArgs": format!("-config={folder}/{config}/{CONFIG_FILE}"),
         }
     });
     Ok(vec![
-        Document {
+        ManifestFile {
             part: Part::Helm,
             file: "server-config.yaml".to_owned(),
             about: "Apply this before the chart: the values mount it. The servers read it beside the configuration \
                     that they have.",
-            content: Content::Objects(vec![value(&settings)?]),
+            content: FileContent::Objects(vec![to_value(&settings)?]),
         },
-        Document {
+        ManifestFile {
             part: Part::Helm,
             file: "helm-values.yaml".to_owned(),
             about: "Values for the official chart: `helm upgrade --values helm-values.yaml`. Lists and extraArgs replace \
                     those of earlier files: if you have some, join them by hand.",
-            content: Content::Settings(values),
+            content: FileContent::Settings(values),
         },
     ])
 }

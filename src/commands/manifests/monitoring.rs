@@ -5,95 +5,100 @@ mod alerts;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
-use rollout::ServerRight;
+use rollout::PolicyRule;
 use serde_json::{Value, json};
 
-use super::document::{Content, Document, value};
 use super::hcl;
-use super::kubernetes_name::Label;
-use super::names::{Names, beside};
+use super::manifest_file::{FileContent, ManifestFile, to_value};
+use super::object_name::ObjectName;
 use super::objects::metadata;
 use super::part::Part;
+use super::values::{ManifestValues, suffixed_name};
 use crate::error::CommandError;
 
 /// Where Prometheus finds the token of its policy.
 const TOKEN_FILE: &str = "/etc/prometheus/secrets/vault/token";
-const AUTHORITY_FILE: &str = "/etc/prometheus/secrets/vault/ca.crt";
+const CA_FILE: &str = "/etc/prometheus/secrets/vault/ca.crt";
 
 /// Name of the file in the ConfigMap: `rule_files: [.../*.rules.yaml]` finds it.
-fn file(names: &Names) -> String {
+fn rules_file_name(names: &ManifestValues) -> String {
     format!("{}.rules.yaml", names.prefix)
 }
 
 /// The alerts as a file of Prometheus in a ConfigMap.
-pub(super) fn rules(names: &Names) -> Result<Vec<Document>, CommandError> {
-    let groups = super::document::yaml(&value(&alerts::groups(names))?)?;
+pub(super) fn rules(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
+    let groups = super::manifest_file::to_yaml(&to_value(&alerts::alert_groups(names))?)?;
     let rules = ConfigMap {
-        metadata: metadata(names, &name(names)?, &names.monitoring_namespace),
-        data: Some(BTreeMap::from([(file(names), groups)])),
+        metadata: metadata(names, &rules_object_name(names)?, &names.monitoring_namespace),
+        data: Some(BTreeMap::from([(rules_file_name(names), groups)])),
         ..ConfigMap::default()
     };
-    Ok(vec![Document {
+    Ok(vec![ManifestFile {
         part: Part::Rules,
         file: "prometheus-rules.yaml".to_owned(),
         about: "Mount it into Prometheus and name the file under rule_files. The numbers come from the part `scrape`.",
-        content: Content::Objects(vec![value(&rules)?]),
+        content: FileContent::Objects(vec![to_value(&rules)?]),
     }])
 }
 
 /// The same alerts for the Prometheus operator.
-pub(super) fn prometheus_rule(names: &Names) -> Result<Vec<Document>, CommandError> {
+pub(super) fn prometheus_rule(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let rule = json!({
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": value(&metadata(names, &name(names)?, &names.monitoring_namespace))?,
-        "spec": value(&alerts::groups(names))?,
+        "metadata": to_value(&metadata(names, &rules_object_name(names)?, &names.monitoring_namespace))?,
+        "spec": to_value(&alerts::alert_groups(names))?,
     });
-    Ok(vec![Document {
+    Ok(vec![ManifestFile {
         part: Part::PrometheusRule,
         file: "prometheus-rule.yaml".to_owned(),
         about: "For the Prometheus operator, which may ask for a label of its own on rules that it takes.",
-        content: Content::Objects(vec![rule]),
+        content: FileContent::Objects(vec![rule]),
     }])
 }
 
 /// What Prometheus asks the servers, and the policy of the token that it asks with.
-pub(super) fn scrape(names: &Names) -> Result<Vec<Document>, CommandError> {
+pub(super) fn scrape(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
     let own = names.mounts.iter().map(|mount| {
         let path = mount.as_str().trim_end_matches('/');
-        job(names, &alerts::job(names, mount), &format!("/v1/{path}/metrics"), json!({}))
+        scrape_job(names, &alerts::mount_job_name(names, mount), &format!("/v1/{path}/metrics"), json!({}))
     });
-    let servers = job(names, alerts::servers(names), "/v1/sys/metrics", json!({"format": ["prometheus"]}));
+    let servers = scrape_job(
+        names,
+        alerts::server_job_name(names),
+        "/v1/sys/metrics",
+        json!({"format": ["prometheus"]}),
+    );
     let jobs: Vec<Value> = own.chain([servers]).collect();
-    let rights: Vec<ServerRight> = names
+    let rights: Vec<PolicyRule> = names
         .mounts
         .iter()
         .map(|mount| mount.join("metrics"))
         .chain(["sys/metrics".to_owned()])
-        .map(|path| ServerRight { path, capabilities: &["read"], reason: "numbers, no secrets" })
+        .map(|path| PolicyRule { path, capabilities: &["read"], reason: "numbers, no secrets" })
         .collect();
     Ok(vec![
-        Document {
+        ManifestFile {
             part: Part::Scrape,
             file: "prometheus-scrape.yaml".to_owned(),
             about: "For scrape_configs of Prometheus. The active server answers, whichever is asked. The servers need \
                     `telemetry { prometheus_retention_time = \"1h\" }` for their own numbers.",
-            content: Content::Settings(json!({"scrape_configs": jobs})),
+            content: FileContent::Settings(json!({"scrape_configs": jobs})),
         },
-        Document {
+        ManifestFile {
             part: Part::Scrape,
             file: "prometheus-policy.hcl".to_owned(),
             about: "For the token of Prometheus, which has to be renewed or periodic.",
-            content: Content::Hcl(hcl::policy(&rights)),
+            content: FileContent::Hcl(hcl::policy(&rights)),
         },
     ])
 }
 
-fn name(names: &Names) -> Result<Label, CommandError> {
-    beside(&names.prefix, "alerts")
+fn rules_object_name(names: &ManifestValues) -> Result<ObjectName, CommandError> {
+    suffixed_name(&names.prefix, "alerts")
 }
 
-fn job(names: &Names, name: &str, path: &str, params: Value) -> Value {
+fn scrape_job(names: &ManifestValues, name: &str, path: &str, params: Value) -> Value {
     let address = &names.server_address;
     let mut job = json!({
         "job_name": name,
@@ -106,7 +111,7 @@ fn job(names: &Names, name: &str, path: &str, params: Value) -> Value {
         job["params"] = params;
     }
     if names.ca_secret.is_some() {
-        job["tls_config"] = json!({"ca_file": AUTHORITY_FILE});
+        job["tls_config"] = json!({"ca_file": CA_FILE});
     }
     job
 }

@@ -9,27 +9,27 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 
-use super::kubernetes_name::Label;
-use super::names::Names;
+use super::object_name::ObjectName;
+use super::values::ManifestValues;
 use crate::error::CommandError;
 
 /// The label by which the servers' network policy and an operator's eye find what belongs together.
-const NAME: &str = "app.kubernetes.io/name";
-const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+const NAME_LABEL: &str = "app.kubernetes.io/name";
+const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 
 /// Name, namespace and labels of an object of ours.
-pub(super) fn metadata(names: &Names, name: &Label, namespace: &Label) -> ObjectMeta {
+pub(super) fn metadata(names: &ManifestValues, name: &ObjectName, namespace: &ObjectName) -> ObjectMeta {
     ObjectMeta {
         labels: Some(BTreeMap::from([
-            (NAME.to_owned(), names.prefix.to_string()),
-            (MANAGED_BY.to_owned(), env!("CARGO_PKG_NAME").to_owned()),
+            (NAME_LABEL.to_owned(), names.prefix.to_string()),
+            (MANAGED_BY_LABEL.to_owned(), env!("CARGO_PKG_NAME").to_owned()),
         ])),
-        ..bare(name, namespace)
+        ..name_and_namespace(name, namespace)
     }
 }
 
 /// Name and namespace of somebody else's object.
-pub(super) fn bare(name: &Label, namespace: &Label) -> ObjectMeta {
+pub(super) fn name_and_namespace(name: &ObjectName, namespace: &ObjectName) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_string()),
         namespace: Some(namespace.to_string()),
@@ -38,44 +38,44 @@ pub(super) fn bare(name: &Label, namespace: &Label) -> ObjectMeta {
 }
 
 /// The labels of the servers' pods.
-pub(super) fn servers(names: &Names) -> BTreeMap<String, String> {
+pub(super) fn server_labels(names: &ManifestValues) -> BTreeMap<String, String> {
     names.selector.labels().collect()
 }
 
 /// Whatever has these labels.
-pub(super) fn with_labels(labels: BTreeMap<String, String>) -> LabelSelector {
+pub(super) fn label_selector(labels: BTreeMap<String, String>) -> LabelSelector {
     LabelSelector { match_labels: Some(labels), ..LabelSelector::default() }
 }
 
 /// The volume that plugins lie in.
-pub(super) fn plugin_volume(names: &Names) -> Result<Volume, CommandError> {
-    Ok(empty(&super::names::beside(&names.prefix, "plugins")?))
+pub(super) fn plugin_volume(names: &ManifestValues) -> Result<Volume, CommandError> {
+    Ok(empty_dir_volume(&super::values::suffixed_name(&names.prefix, "plugins")?))
 }
 
 /// A directory that lives as long as the pod.
-pub(super) fn empty(name: &Label) -> Volume {
+pub(super) fn empty_dir_volume(name: &ObjectName) -> Volume {
     Volume { name: name.to_string(), empty_dir: Some(EmptyDirVolumeSource::default()), ..Volume::default() }
 }
 
 /// A volume at a path.
-pub(super) fn mounted(volume: &Volume, path: &str) -> VolumeMount {
+pub(super) fn volume_mount(volume: &Volume, path: &str) -> VolumeMount {
     VolumeMount { name: volume.name.clone(), mount_path: path.to_owned(), ..VolumeMount::default() }
 }
 
 /// The same, which the container only reads.
-pub(super) fn read_only(volume: &Volume, path: &str) -> VolumeMount {
-    VolumeMount { read_only: Some(true), ..mounted(volume, path) }
+pub(super) fn read_only_mount(volume: &Volume, path: &str) -> VolumeMount {
+    VolumeMount { read_only: Some(true), ..volume_mount(volume, path) }
 }
 
 /// A variable of the environment.
-pub(super) fn variable(name: impl Into<String>, value: impl Into<String>) -> EnvVar {
+pub(super) fn env_var(name: impl Into<String>, value: impl Into<String>) -> EnvVar {
     EnvVar { name: name.into(), value: Some(value.into()), ..EnvVar::default() }
 }
 
 /// A container of the plugin's image that runs its loader into `volume` at `path`, and ends.
-pub(super) fn loader(
-    names: &Names,
-    name: &Label,
+pub(super) fn loader_container(
+    names: &ManifestValues,
+    name: &ObjectName,
     volume: &Volume,
     path: &str,
 ) -> Result<Container, CommandError> {
@@ -83,9 +83,9 @@ pub(super) fn loader(
         name: name.to_string(),
         image: Some(names.image()?.to_string()),
         command: Some(["/vault-token-plugin", "loader", "--to", path].map(str::to_owned).to_vec()),
-        volume_mounts: Some(vec![mounted(volume, path)]),
-        security_context: Some(confined()),
-        resources: Some(small()),
+        volume_mounts: Some(vec![volume_mount(volume, path)]),
+        security_context: Some(read_only_root_security_context()),
+        resources: Some(loader_resources()),
         // Why it ended is then told with the pod: it stands in `kubectl describe`, and in our own `status`.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
@@ -93,15 +93,15 @@ pub(super) fn loader(
 }
 
 /// A container that needs nothing but its volumes.
-pub(super) fn confined() -> SecurityContext {
-    SecurityContext { read_only_root_filesystem: Some(true), ..restricted() }
+pub(super) fn read_only_root_security_context() -> SecurityContext {
+    SecurityContext { read_only_root_filesystem: Some(true), ..restricted_security_context() }
 }
 
 /// What the Pod Security Standard `restricted` asks of a container
 /// (<https://kubernetes.io/docs/concepts/security/pod-security-standards/#restricted>).
 ///
 /// It stands with each container and not with the pod: the servers' pods are another's, and ours are only among their containers.
-pub(super) fn restricted() -> SecurityContext {
+pub(super) fn restricted_security_context() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
         capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
@@ -112,7 +112,7 @@ pub(super) fn restricted() -> SecurityContext {
 }
 
 /// A binary is held in memory while it is checked, and some are large; a limit is what some namespaces ask for.
-fn small() -> ResourceRequirements {
+fn loader_resources() -> ResourceRequirements {
     let quantities = |pairs: &[(&str, &str)]| {
         Some(pairs.iter().map(|(key, amount)| ((*key).to_owned(), Quantity((*amount).to_owned()))).collect())
     };

@@ -3,8 +3,8 @@
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::document::Document;
-use super::names::Names;
+use super::manifest_file::ManifestFile;
+use super::values::ManifestValues;
 use super::{access, application, helm, monitoring, network, server, stateful_set};
 use crate::error::CommandError;
 
@@ -41,7 +41,7 @@ pub(crate) enum Part {
 }
 
 /// What is made when nothing is named: everything that fits every cluster with servers in it.
-const USUAL: [Part; 9] = [
+const DEFAULT_PARTS: [Part; 9] = [
     Part::Statefulset,
     Part::Config,
     Part::Rbac,
@@ -55,9 +55,9 @@ const USUAL: [Part; 9] = [
 
 impl Part {
     /// The parts that are meant, each once, in a fixed order.
-    pub(crate) fn chosen(named: &[Part]) -> Vec<Part> {
+    pub(crate) fn select(named: &[Part]) -> Vec<Part> {
         let mut parts = match named {
-            [] => USUAL.to_vec(),
+            [] => DEFAULT_PARTS.to_vec(),
             named if named.contains(&Part::All) => Part::value_variants().to_vec(),
             named => named.to_vec(),
         };
@@ -71,20 +71,20 @@ impl Part {
     ///
     /// # Errors
     /// When a name is missing or too long.
-    pub(crate) fn documents(self, names: &Names) -> Result<Vec<Document>, CommandError> {
+    pub(crate) fn files(self, names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
         match self {
-            Part::Server => server::documents(names),
+            Part::Server => server::files(names),
             Part::Statefulset => stateful_set::patch(names),
-            Part::Config => Ok(stateful_set::config(names)),
-            Part::Helm => helm::documents(names),
+            Part::Config => Ok(stateful_set::config_snippet(names)),
+            Part::Helm => helm::files(names),
             Part::Rbac => access::rbac(names),
-            Part::Policy => Ok(access::policy(names)),
-            Part::NetworkPolicy => network::policy(names),
+            Part::Policy => Ok(access::operator_policy(names)),
+            Part::NetworkPolicy => network::network_policy(names),
             Part::DisruptionBudget => network::disruption_budget(names),
             Part::Rules => monitoring::rules(names),
             Part::PrometheusRule => monitoring::prometheus_rule(names),
             Part::Scrape => monitoring::scrape(names),
-            Part::Application => application::documents(names),
+            Part::Application => application::files(names),
             Part::All => Ok(Vec::new()),
         }
     }
@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn parts_come_once_and_in_a_fixed_order() {
-        assert_eq!(Part::chosen(&[Part::Rules, Part::Rbac, Part::Rules]), [Part::Rbac, Part::Rules]);
-        assert_eq!(Part::chosen(&[Part::All]).len(), Part::value_variants().len() - 1);
-        assert_eq!(Part::chosen(&[]), USUAL);
+        assert_eq!(Part::select(&[Part::Rules, Part::Rbac, Part::Rules]), [Part::Rbac, Part::Rules]);
+        assert_eq!(Part::select(&[Part::All]).len(), Part::value_variants().len() - 1);
+        assert_eq!(Part::select(&[]), DEFAULT_PARTS);
     }
 }

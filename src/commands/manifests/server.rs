@@ -12,77 +12,78 @@ use k8s_openapi::api::rbac::v1::{ClusterRoleBinding, RoleRef, Subject};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::document::{Content, Document, value};
 use super::hcl;
-use super::kubernetes_name::Label;
-use super::names::{Names, Product, beside};
+use super::manifest_file::{FileContent, ManifestFile, to_value};
+use super::object_name::ObjectName;
 use super::objects::{
-    confined, empty, metadata, mounted, plugin_volume, read_only, servers, variable, with_labels,
+    empty_dir_volume, env_var, label_selector, metadata, plugin_volume, read_only_mount,
+    read_only_root_security_context, server_labels, volume_mount,
 };
 use super::part::Part;
-use super::stateful_set::plugin_directory;
+use super::stateful_set::plugin_directory_setting;
+use super::values::{ManifestValues, Product, suffixed_name};
 use crate::error::CommandError;
 
 /// The smallest number of servers that can lose one.
 const REPLICAS: i32 = 3;
 /// User and group of the official images.
-const USER: i64 = 100;
-const GROUP: i64 = 1000;
-const API: i32 = 8200;
-const CLUSTER: i32 = 8201;
-const FILE: &str = "server.hcl";
-const CONFIG: &str = "/etc/server";
-const DATA: &str = "/var/lib/server";
+const SERVER_UID: i64 = 100;
+const SERVER_GID: i64 = 1000;
+const API_PORT: i32 = 8200;
+const CLUSTER_PORT: i32 = 8201;
+const CONFIG_FILE: &str = "server.hcl";
+const CONFIG_DIR: &str = "/etc/server";
+const DATA_DIR: &str = "/var/lib/server";
 
 /// Everything that they need.
-pub(super) fn documents(names: &Names) -> Result<Vec<Document>, CommandError> {
-    let config = beside(&names.statefulset, "config")?;
-    let internal = beside(&names.statefulset, "internal")?;
+pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
+    let config = suffixed_name(&names.statefulset, "config")?;
+    let internal = suffixed_name(&names.statefulset, "internal")?;
     let account = ServiceAccount {
         metadata: metadata(names, &names.statefulset, &names.namespace),
         ..ServiceAccount::default()
     };
     let settings = ConfigMap {
         metadata: metadata(names, &config, &names.namespace),
-        data: Some(BTreeMap::from([(FILE.to_owned(), settings(names))])),
+        data: Some(BTreeMap::from([(CONFIG_FILE.to_owned(), server_config(names))])),
         ..ConfigMap::default()
     };
     let objects = vec![
-        value(&account)?,
-        value(&reviews_tokens(names)?)?,
-        value(&settings)?,
-        value(&service(names, &internal, Reached::OneByOne))?,
-        value(&service(names, &names.statefulset, Reached::AnyReady))?,
-        value(&stateful_set(names, &config, &internal)?)?,
+        to_value(&account)?,
+        to_value(&token_review_binding(names)?)?,
+        to_value(&settings)?,
+        to_value(&service(names, &internal, ServiceKind::Headless))?,
+        to_value(&service(names, &names.statefulset, ServiceKind::ReadyOnly))?,
+        to_value(&stateful_set(names, &config, &internal)?)?,
     ];
-    Ok(vec![Document {
+    Ok(vec![ManifestFile {
         part: Part::Server,
         file: "server.yaml".to_owned(),
         about: "Three servers with raft to try things on. They speak plain HTTP, are unsealed by hand, and what they \
                 store goes with their pods. For anything else take the official Helm chart and the part `helm`.",
-        content: Content::Objects(objects),
+        content: FileContent::Objects(objects),
     }])
 }
 
-fn settings(names: &Names) -> String {
+fn server_config(names: &ManifestValues) -> String {
     let listener = format!(
-        "listener \"tcp\" {{\n  address = \"0.0.0.0:{API}\"\n  cluster_address = \"0.0.0.0:{CLUSTER}\"\n  \
+        "listener \"tcp\" {{\n  address = \"0.0.0.0:{API_PORT}\"\n  cluster_address = \"0.0.0.0:{CLUSTER_PORT}\"\n  \
          tls_disable = true\n}}\n"
     );
-    let storage = format!("storage \"raft\" {{\n  path = {}\n}}\n", hcl::quoted(DATA));
+    let storage = format!("storage \"raft\" {{\n  path = {}\n}}\n", hcl::quoted(DATA_DIR));
     let telemetry = "telemetry {\n  prometheus_retention_time = \"1h\"\n  disable_hostname = true\n}\n";
     // Memory is not locked: a pod may not, and raft maps its files into memory. OpenBao never locks any.
     let lock = match names.product {
         Product::Vault => "disable_mlock = true\n",
         Product::OpenBao => "",
     };
-    format!("{lock}{}{listener}{storage}{telemetry}", plugin_directory(names))
+    format!("{lock}{}{listener}{storage}{telemetry}", plugin_directory_setting(names))
 }
 
 /// The servers ask the cluster whose a service account's token is, when an application logs in with it.
-fn reviews_tokens(names: &Names) -> Result<ClusterRoleBinding, CommandError> {
-    let name = beside(&names.namespace, names.statefulset.as_str())?;
-    let metadata = metadata(names, &beside(&name, "token-review")?, &names.namespace);
+fn token_review_binding(names: &ManifestValues) -> Result<ClusterRoleBinding, CommandError> {
+    let name = suffixed_name(&names.namespace, names.statefulset.as_str())?;
+    let metadata = metadata(names, &suffixed_name(&name, "token-review")?, &names.namespace);
     Ok(ClusterRoleBinding {
         metadata: ObjectMeta { namespace: None, ..metadata },
         role_ref: RoleRef {
@@ -99,36 +100,41 @@ fn reviews_tokens(names: &Names) -> Result<ClusterRoleBinding, CommandError> {
     })
 }
 
-enum Reached {
+enum ServiceKind {
     /// By their own names, sealed or not: raft needs it so.
-    OneByOne,
+    Headless,
     /// By one name, only those that answer requests.
-    AnyReady,
+    ReadyOnly,
 }
 
-fn service(names: &Names, name: &Label, reached: Reached) -> Service {
+fn service(names: &ManifestValues, name: &ObjectName, reached: ServiceKind) -> Service {
     let port = |name: &str, number| ServicePort {
         name: Some(name.to_owned()),
         port: number,
         target_port: Some(IntOrString::Int(number)),
         ..ServicePort::default()
     };
-    let headless = matches!(reached, Reached::OneByOne);
+    let headless = matches!(reached, ServiceKind::Headless);
     Service {
         metadata: metadata(names, name, &names.namespace),
         spec: Some(ServiceSpec {
             cluster_ip: headless.then(|| "None".to_owned()),
             publish_not_ready_addresses: headless.then_some(true),
-            selector: Some(servers(names)),
-            ports: Some(vec![port("http", API), port("https-internal", CLUSTER)]),
+            selector: Some(server_labels(names)),
+            ports: Some(vec![port("http", API_PORT), port("https-internal", CLUSTER_PORT)]),
             ..ServiceSpec::default()
         }),
         status: None,
     }
 }
 
-fn stateful_set(names: &Names, config: &Label, internal: &Label) -> Result<StatefulSet, CommandError> {
-    let data = empty(&"data".parse().map_err(|error| CommandError::usage("no name").because(error))?);
+fn stateful_set(
+    names: &ManifestValues,
+    config: &ObjectName,
+    internal: &ObjectName,
+) -> Result<StatefulSet, CommandError> {
+    let data =
+        empty_dir_volume(&"data".parse().map_err(|error| CommandError::usage("no name").caused_by(error))?);
     let settings = Volume {
         name: "config".to_owned(),
         config_map: Some(ConfigMapVolumeSource {
@@ -142,22 +148,22 @@ fn stateful_set(names: &Names, config: &Label, internal: &Label) -> Result<State
         name: names.container.to_string(),
         image: Some(names.server_image.to_string()),
         command: Some(vec![
-            names.product.program().to_owned(),
+            names.product.binary_name().to_owned(),
             "server".to_owned(),
-            format!("-config={CONFIG}/{FILE}"),
+            format!("-config={CONFIG_DIR}/{CONFIG_FILE}"),
         ]),
-        env: Some(environment(names)),
-        ports: Some(vec![port("http", API), port("https-internal", CLUSTER)]),
-        startup_probe: Some(started()),
-        readiness_probe: Some(ready()),
+        env: Some(env_vars(names)),
+        ports: Some(vec![container_port("http", API_PORT), container_port("https-internal", CLUSTER_PORT)]),
+        startup_probe: Some(startup_probe()),
+        readiness_probe: Some(readiness_probe()),
         volume_mounts: Some(vec![
-            read_only(&settings, CONFIG),
-            mounted(&data, DATA),
-            mounted(&plugins, names.plugin_dir.as_str()),
+            read_only_mount(&settings, CONFIG_DIR),
+            volume_mount(&data, DATA_DIR),
+            volume_mount(&plugins, names.plugin_dir.as_str()),
             // A plugin's socket lies here.
-            mounted(&temporary(), "/tmp"),
+            volume_mount(&tmp_volume(), "/tmp"),
         ]),
-        security_context: Some(confined()),
+        security_context: Some(read_only_root_security_context()),
         ..Container::default()
     };
     Ok(StatefulSet {
@@ -170,20 +176,20 @@ fn stateful_set(names: &Names, config: &Label, internal: &Label) -> Result<State
                 type_: Some("OnDelete".to_owned()),
                 ..StatefulSetUpdateStrategy::default()
             }),
-            selector: with_labels(servers(names)),
+            selector: label_selector(server_labels(names)),
             template: PodTemplateSpec {
-                metadata: Some(ObjectMeta { labels: Some(servers(names)), ..ObjectMeta::default() }),
+                metadata: Some(ObjectMeta { labels: Some(server_labels(names)), ..ObjectMeta::default() }),
                 spec: Some(PodSpec {
                     service_account_name: Some(names.statefulset.to_string()),
                     security_context: Some(PodSecurityContext {
                         run_as_non_root: Some(true),
-                        run_as_user: Some(USER),
-                        run_as_group: Some(GROUP),
-                        fs_group: Some(GROUP),
+                        run_as_user: Some(SERVER_UID),
+                        run_as_group: Some(SERVER_GID),
+                        fs_group: Some(SERVER_GID),
                         ..PodSecurityContext::default()
                     }),
                     containers: vec![container],
-                    volumes: Some(vec![settings, data, plugins, temporary()]),
+                    volumes: Some(vec![settings, data, plugins, tmp_volume()]),
                     ..PodSpec::default()
                 }),
             },
@@ -193,15 +199,15 @@ fn stateful_set(names: &Names, config: &Label, internal: &Label) -> Result<State
     })
 }
 
-fn temporary() -> Volume {
+fn tmp_volume() -> Volume {
     Volume { name: "tmp".to_owned(), empty_dir: Some(Default::default()), ..Volume::default() }
 }
 
-fn port(name: &str, number: i32) -> ContainerPort {
+fn container_port(name: &str, number: i32) -> ContainerPort {
     ContainerPort { name: Some(name.to_owned()), container_port: number, ..ContainerPort::default() }
 }
 
-fn environment(names: &Names) -> Vec<EnvVar> {
+fn env_vars(names: &ManifestValues) -> Vec<EnvVar> {
     let from_pod = |name: String, field: &str| EnvVar {
         name,
         value: None,
@@ -213,30 +219,30 @@ fn environment(names: &Names) -> Vec<EnvVar> {
     let product = names.product;
     vec![
         from_pod("POD_IP".to_owned(), "status.podIP"),
-        from_pod(product.variable("RAFT_NODE_ID"), "metadata.name"),
-        variable(product.variable("API_ADDR"), format!("http://$(POD_IP):{API}")),
-        variable(product.variable("CLUSTER_ADDR"), format!("https://$(POD_IP):{CLUSTER}")),
+        from_pod(product.env_variable("RAFT_NODE_ID"), "metadata.name"),
+        env_var(product.env_variable("API_ADDR"), format!("http://$(POD_IP):{API_PORT}")),
+        env_var(product.env_variable("CLUSTER_ADDR"), format!("https://$(POD_IP):{CLUSTER_PORT}")),
         // For the program's own command line, by `kubectl exec`.
-        variable(product.variable("ADDR"), format!("http://127.0.0.1:{API}")),
-        variable("HOME", "/tmp"),
+        env_var(product.env_variable("ADDR"), format!("http://127.0.0.1:{API_PORT}")),
+        env_var("HOME", "/tmp"),
     ]
 }
 
 /// It listens, sealed or not: then it can be initialised.
-fn started() -> Probe {
+fn startup_probe() -> Probe {
     Probe {
-        tcp_socket: Some(TCPSocketAction { port: IntOrString::Int(API), host: None }),
+        tcp_socket: Some(TCPSocketAction { port: IntOrString::Int(API_PORT), host: None }),
         period_seconds: Some(1),
         failure_threshold: Some(60),
         ..Probe::default()
     }
 }
 
-fn ready() -> Probe {
+fn readiness_probe() -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some("/v1/sys/health?standbyok=true".to_owned()),
-            port: IntOrString::Int(API),
+            port: IntOrString::Int(API_PORT),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(5),

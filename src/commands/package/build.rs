@@ -12,28 +12,32 @@ use crate::error::CommandError;
 use crate::ui::Ui;
 
 /// What makes a build static, also with the GNU libc.
-const STATIC: &str = "-C target-feature=+crt-static";
+const STATIC_RUSTFLAGS: &str = "-C target-feature=+crt-static";
 
 /// One line of what cargo reports.
 #[derive(Deserialize)]
-struct Message {
-    target: Option<Target>,
+struct CargoMessage {
+    target: Option<CargoTarget>,
     executable: Option<PathBuf>,
 }
 
 #[derive(Deserialize)]
-struct Target {
+struct CargoTarget {
     name: String,
 }
 
 /// Builds the package in `directory`, and returns the path of its binary. Cargo's own talk passes.
-pub(super) async fn build(directory: &Path, bin: Option<&str>, ui: &mut Ui) -> Result<PathBuf, CommandError> {
-    ui.say("Building with cargo: a release, static");
+pub(super) async fn cargo_build(
+    directory: &Path,
+    bin: Option<&str>,
+    ui: &mut Ui,
+) -> Result<PathBuf, CommandError> {
+    ui.status("Building with cargo: a release, static");
     let failed =
         |text: &str| CommandError::failed(format!("could not build {}: {text}", directory.display()));
     let mut flags = std::env::var("RUSTFLAGS").unwrap_or_default();
     if !flags.contains("crt-static") {
-        flags = format!("{flags} {STATIC}").trim().to_owned();
+        flags = format!("{flags} {STATIC_RUSTFLAGS}").trim().to_owned();
     }
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
@@ -46,7 +50,7 @@ pub(super) async fn build(directory: &Path, bin: Option<&str>, ui: &mut Ui) -> R
         .kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| {
         failed("cargo could not be started")
-            .because(error)
+            .caused_by(error)
             .hint("Install Rust from https://rustup.rs, or name a binary.")
     })?;
     let stdout = child.stdout.take().ok_or_else(|| failed("cargo has no output"))?;
@@ -54,25 +58,26 @@ pub(super) async fn build(directory: &Path, bin: Option<&str>, ui: &mut Ui) -> R
         let mut lines = BufReader::new(stdout).lines();
         let mut executables = Vec::new();
         while let Some(line) =
-            lines.next_line().await.map_err(|error| failed("no word of cargo").because(error))?
+            lines.next_line().await.map_err(|error| failed("no word of cargo").caused_by(error))?
         {
             // Anything else that is printed, such as by a build script, is no message.
-            if let Ok(Message { target: Some(target), executable: Some(path) }) = serde_json::from_str(&line)
+            if let Ok(CargoMessage { target: Some(target), executable: Some(path) }) =
+                serde_json::from_str(&line)
             {
                 executables.push((target.name, path));
             }
         }
-        let status = child.wait().await.map_err(|error| failed("no word of cargo").because(error))?;
+        let status = child.wait().await.map_err(|error| failed("no word of cargo").caused_by(error))?;
         if status.success() {
             Ok(executables)
         } else {
             Err(failed("cargo failed").hint("What it said is above."))
         }
     };
-    one(unless_interrupted(built).await?, directory)
+    single_executable(unless_interrupted(built).await?, directory)
 }
 
-fn one(executables: Vec<(String, PathBuf)>, directory: &Path) -> Result<PathBuf, CommandError> {
+fn single_executable(executables: Vec<(String, PathBuf)>, directory: &Path) -> Result<PathBuf, CommandError> {
     let [(_, path)] = executables.as_slice() else {
         let names: Vec<&str> = executables.iter().map(|(name, _)| name.as_str()).collect();
         let error = CommandError::usage(format!(
@@ -96,9 +101,9 @@ mod tests {
     fn a_package_with_several_binaries_needs_a_choice() {
         let two =
             vec![("one".to_owned(), PathBuf::from("/t/one")), ("two".to_owned(), PathBuf::from("/t/two"))];
-        let error = one(two.clone(), Path::new(".")).expect_err("two");
+        let error = single_executable(two.clone(), Path::new(".")).expect_err("two");
         assert!(error.render().contains("--bin: one, two"), "{}", error.render());
-        assert!(one(Vec::new(), Path::new(".")).is_err());
-        assert_eq!(one(two[..1].to_vec(), Path::new(".")).expect("one"), Path::new("/t/one"));
+        assert!(single_executable(Vec::new(), Path::new(".")).is_err());
+        assert_eq!(single_executable(two[..1].to_vec(), Path::new(".")).expect("one"), Path::new("/t/one"));
     }
 }

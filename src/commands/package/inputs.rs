@@ -4,18 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use oci_image::{ImageName, Platform};
-use rollout::{Binary, Format, Linkage, Machine, Probed, Refusal, Sums, Version, file_version};
-use vault_api::Secret;
+use rollout::{
+    Architecture, Binary, Format, Linkage, ProbeOutcome, Refusal, Sha256Sums, Version, parse_plugin_file_name,
+};
+use vault_api::SecretString;
 
 use super::PackageArgs;
-use crate::commands::data;
-use crate::commands::probe::{probe, untrusted};
+use crate::commands::mount_data;
+use crate::commands::probe::{probe, untrusted_launch};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
 /// A plugin of one version for one platform.
-pub(super) struct Input {
+pub(super) struct PackageInput {
     pub(super) name: String,
     pub(super) version: Version,
     pub(super) platform: Platform,
@@ -25,35 +27,35 @@ pub(super) struct Input {
 }
 
 /// All that is packed.
-pub(super) struct Inputs {
+pub(super) struct PackageInputs {
     /// By platform, name and version.
-    inputs: Vec<Input>,
+    inputs: Vec<PackageInput>,
     loaders: Vec<(Platform, Binary)>,
 }
 
 /// What makes a static build, for those who have a dynamic one.
 const BUILD_STATIC: &str = "Build it static. Go: CGO_ENABLED=0 go build. Rust: RUSTFLAGS='-C target-feature=+crt-static' cargo build --release --target x86_64-unknown-linux-gnu, or package --build.";
 
-impl Inputs {
+impl PackageInputs {
     /// `built` comes first of the binaries. With `is_image`, loaders are found, too.
-    pub(super) async fn check(
+    pub(super) async fn load(
         args: &PackageArgs,
         built: Option<PathBuf>,
         is_image: bool,
         context: &Context,
         ui: &mut Ui,
     ) -> Result<Self, CommandError> {
-        let env = data::environment(BTreeMap::new(), &args.env)?;
+        let env = mount_data::parse_env(BTreeMap::new(), &args.env)?;
         let mut inputs = Vec::new();
         for path in built.iter().chain(&args.binaries) {
-            inputs.push(input(path, args, &env, context, ui).await?);
+            inputs.push(load_input(path, args, &env, context, ui).await?);
         }
         inputs.sort_by(|a, b| (&a.platform, &a.name, &a.version).cmp(&(&b.platform, &b.name, &b.version)));
         let mut checked = Self { inputs, loaders: Vec::new() };
-        checked.are_complete(&args.platform)?;
+        checked.check_complete(&args.platform)?;
         if is_image {
-            let own = built.filter(|path| path.file_name().is_some_and(|name| name == super::LOADER));
-            checked.loaders = loaders(&checked.platforms(), &args.loader, own, ui)?;
+            let own = built.filter(|path| path.file_name().is_some_and(|name| name == super::LOADER_FILE));
+            checked.loaders = load_loaders(&checked.platforms(), &args.loader, own, ui)?;
         }
         Ok(checked)
     }
@@ -63,17 +65,17 @@ impl Inputs {
         self.inputs.iter().map(|input| input.platform.clone()).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
-    pub(super) fn all(&self) -> &[Input] {
+    pub(super) fn all(&self) -> &[PackageInput] {
         &self.inputs
     }
 
-    pub(super) fn of(&self, platform: &Platform) -> impl Iterator<Item = &Input> {
+    pub(super) fn for_platform(&self, platform: &Platform) -> impl Iterator<Item = &PackageInput> {
         self.inputs.iter().filter(move |input| input.platform == *platform)
     }
 
     /// The file of the only version of the only plugin, on whichever platform.
     pub(super) fn only_file(&self) -> Option<String> {
-        let files: BTreeSet<String> = self.inputs.iter().map(Input::file).collect();
+        let files: BTreeSet<String> = self.inputs.iter().map(PackageInput::file).collect();
         files.first().filter(|_| files.len() == 1).cloned()
     }
 
@@ -95,9 +97,9 @@ impl Inputs {
     }
 
     /// Of the binaries, as they are called on a node; in a folder for each architecture if there are several.
-    pub(super) fn sums(&self) -> Sums {
+    pub(super) fn sums(&self) -> Sha256Sums {
         let several = self.platforms().len() > 1;
-        let file = |input: &Input| match several {
+        let file = |input: &PackageInput| match several {
             true => format!("{}/{}", input.platform.architecture, input.file()),
             false => input.file(),
         };
@@ -105,7 +107,7 @@ impl Inputs {
     }
 
     /// No version twice, and each for every platform: a pod would miss it only on some nodes.
-    fn are_complete(&self, wanted: &[Platform]) -> Result<(), CommandError> {
+    fn check_complete(&self, wanted: &[Platform]) -> Result<(), CommandError> {
         for pair in self.inputs.windows(2) {
             let [one, other] = pair else { continue };
             if (&one.platform, one.file()) == (&other.platform, other.file()) {
@@ -116,11 +118,11 @@ impl Inputs {
                 .hint("Name one of them, or give one of them another version."));
             }
         }
-        let files: BTreeSet<String> = self.inputs.iter().map(Input::file).collect();
+        let files: BTreeSet<String> = self.inputs.iter().map(PackageInput::file).collect();
         let platforms: BTreeSet<Platform> =
             self.platforms().into_iter().chain(wanted.iter().cloned()).collect();
         for platform in &platforms {
-            let there: BTreeSet<String> = self.of(platform).map(Input::file).collect();
+            let there: BTreeSet<String> = self.for_platform(platform).map(PackageInput::file).collect();
             if let Some(missing) = files.difference(&there).next() {
                 return Err(CommandError::usage(format!("there is no {missing} for {platform}"))
                     .hint("Name a binary of every version for every platform."));
@@ -130,23 +132,23 @@ impl Inputs {
     }
 }
 
-impl Input {
+impl PackageInput {
     /// What it is called in the image and on nodes.
     pub(super) fn file(&self) -> String {
         format!("{}-{}", self.name, self.version)
     }
 }
 
-async fn input(
+async fn load_input(
     path: &Path,
     args: &PackageArgs,
-    env: &[Secret],
+    env: &[SecretString],
     context: &Context,
     ui: &mut Ui,
-) -> Result<Input, CommandError> {
-    let binary = read(path, ui)?;
-    let platform = runs_on(&binary)?;
-    let native = Machine::of_this_process();
+) -> Result<PackageInput, CommandError> {
+    let binary = read_binary(path, ui)?;
+    let platform = image_platform(&binary)?;
+    let native = Architecture::host();
     let started = platform == Platform::linux(&native.to_string());
     let is_wanted = if args.platform.is_empty() { started } else { args.platform.contains(&platform) };
     if !is_wanted {
@@ -157,40 +159,48 @@ async fn input(
         .hint(format!("Make one for it, too, with --platform {platform}, or leave the file out.")));
     }
     let file = binary.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let named = file_version(&file);
+    let named = parse_plugin_file_name(&file);
     let name = match (&args.name, &named) {
         (Some(name), _) => name.clone(),
         (None, Some((name, _))) => (*name).to_owned(),
         (None, None) => file.clone(),
     };
-    is_name(&name)?;
+    check_name(&name)?;
     let named = named.map(|(_, version)| version);
     let version = if started {
         // It is started from where it lies, and a program without the permission cannot be.
-        binary.fit_for(native)?;
-        version(&binary, named, probe(untrusted(&binary.path, &args.args, env, context, ui)).await)?
+        binary.check_runs_on(native)?;
+        input_version(
+            &binary,
+            named,
+            probe(untrusted_launch(&binary.path, &args.args, env, context, ui)).await,
+        )?
     } else {
         ui.warn(&format!(
             "{} is built for {platform} and was not started here: that it is a plugin, and which version, is as its name says",
             binary.path.display()
         ));
-        named.ok_or_else(|| no_version(&binary, "it cannot be started here"))?
+        named.ok_or_else(|| unknown_version_error(&binary, "it cannot be started here"))?
     };
-    Ok(Input { name, version, platform, binary, started })
+    Ok(PackageInput { name, version, platform, binary, started })
 }
 
 /// What it says itself, which must be what its name says.
-fn version(binary: &Binary, named: Option<Version>, probed: Probed) -> Result<Version, CommandError> {
+fn input_version(
+    binary: &Binary,
+    named: Option<Version>,
+    probed: ProbeOutcome,
+) -> Result<Version, CommandError> {
     let path = binary.path.clone();
     let reported = match probed {
-        Probed::Ran(probe) => probe.version,
-        Probed::Failed { said } | Probed::NotRun { why: said } => {
-            return Err(Refusal::NotAPlugin { path, said }.into());
+        ProbeOutcome::Ran(probe) => probe.version,
+        ProbeOutcome::Failed { output: said } | ProbeOutcome::NotRun { reason: said } => {
+            return Err(Refusal::ProbeFailed { path, said }.into());
         }
     };
     match (reported, named) {
         (None, Some(named)) => Ok(named),
-        (None, None) => Err(no_version(binary, "it reports none")),
+        (None, None) => Err(unknown_version_error(binary, "it reports none")),
         (Some(reported), named) => match (reported.parse::<Version>(), named) {
             (Ok(reported), None) => Ok(reported),
             (Ok(reported), Some(named)) if reported == named => Ok(named),
@@ -201,19 +211,19 @@ fn version(binary: &Binary, named: Option<Version>, probed: Probed) -> Result<Ve
             .hint("Rename it, or take the right binary: a server refuses a version that a plugin does not report.")),
             (Err(error), _) => {
                 Err(CommandError::failed(format!("{} reports a version that no server takes", path.display()))
-                    .because(error))
+                    .caused_by(error))
             }
         },
     }
 }
 
-fn no_version(binary: &Binary, why: &str) -> CommandError {
+fn unknown_version_error(binary: &Binary, why: &str) -> CommandError {
     CommandError::usage(format!("the version of {} is not known: {why}", binary.path.display()))
         .hint("Name the file <name>-<version>, such as custom-plugin-1.2.3.")
 }
 
 /// What an image that holds nothing else has to be to run it.
-fn runs_on(binary: &Binary) -> Result<Platform, CommandError> {
+fn image_platform(binary: &Binary) -> Result<Platform, CommandError> {
     let path = binary.path.clone();
     let Format::Elf(elf) = &binary.format else { return Err(Refusal::NotExecutable { path }.into()) };
     if let Linkage::Dynamic { interpreter } = &elf.linkage {
@@ -224,11 +234,11 @@ fn runs_on(binary: &Binary) -> Result<Platform, CommandError> {
         ))
         .hint(BUILD_STATIC));
     }
-    match elf.machine {
-        Machine::Other(_) => Err(CommandError::failed(format!(
+    match elf.architecture {
+        Architecture::Other(_) => Err(CommandError::failed(format!(
             "{} is built for {}, for which no image can be made",
             path.display(),
-            elf.machine
+            elf.architecture
         ))
         .hint("Images are made for linux/amd64, linux/arm64, linux/arm and linux/386.")),
         machine => Ok(Platform::linux(&machine.to_string())),
@@ -236,7 +246,7 @@ fn runs_on(binary: &Binary) -> Result<Platform, CommandError> {
 }
 
 /// One loader for each platform.
-fn loaders(
+fn load_loaders(
     platforms: &[Platform],
     named: &[PathBuf],
     built: Option<PathBuf>,
@@ -244,10 +254,10 @@ fn loaders(
 ) -> Result<Vec<(Platform, Binary)>, CommandError> {
     let mut loaders = Vec::new();
     for path in named.iter().chain(&built) {
-        let binary = read(path, ui)?;
-        loaders.push((runs_on(&binary)?, binary));
+        let binary = read_binary(path, ui)?;
+        loaders.push((image_platform(&binary)?, binary));
     }
-    let native = Platform::linux(&Machine::of_this_process().to_string());
+    let native = Platform::linux(&Architecture::host().to_string());
     for platform in platforms {
         if loaders.iter().any(|(of, _)| of == platform) {
             continue;
@@ -257,16 +267,16 @@ fn loaders(
                 .hint(format!("Name a build of vault-token-plugin for {platform} with --loader.")));
         }
         let own = std::env::current_exe().map_err(|error| {
-            CommandError::failed("this program does not find its own file").because(error)
+            CommandError::failed("this program does not find its own file").caused_by(error)
         })?;
-        loaders.push((native.clone(), own_loader(read(&own, ui)?)?));
+        loaders.push((native.clone(), check_own_loader(read_binary(&own, ui)?)?));
     }
     Ok(loaders)
 }
 
 /// This program, if it runs in an image with nothing else in it.
-fn own_loader(binary: Binary) -> Result<Binary, CommandError> {
-    runs_on(&binary).map_err(|_| {
+fn check_own_loader(binary: Binary) -> Result<Binary, CommandError> {
+    image_platform(&binary).map_err(|_| {
         CommandError::failed("this program is linked dynamically, and so cannot be the loader of the image")
             .hint(
                 "Name a static build of vault-token-plugin with --loader FILE. The one that makes it: RUSTFLAGS='-C \
@@ -276,17 +286,17 @@ fn own_loader(binary: Binary) -> Result<Binary, CommandError> {
     Ok(binary)
 }
 
-fn read(path: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
+fn read_binary(path: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
     let path = std::path::absolute(path).map_err(|error| {
-        CommandError::usage(format!("{} is no path of a binary", path.display())).because(error)
+        CommandError::usage(format!("{} is no path of a binary", path.display())).caused_by(error)
     })?;
     let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    binary.map_err(|error| CommandError::usage("there is no such binary").because(error))
+    binary.map_err(|error| CommandError::usage("there is no such binary").caused_by(error))
 }
 
 /// It becomes the name of a file, and of an image.
-fn is_name(name: &str) -> Result<(), CommandError> {
+fn check_name(name: &str) -> Result<(), CommandError> {
     let fits = |at: usize, byte: u8| byte.is_ascii_alphanumeric() || (at > 0 && b"-_.".contains(&byte));
     if !name.is_empty() && name.bytes().enumerate().all(|(at, byte)| fits(at, byte)) {
         return Ok(());
@@ -315,12 +325,12 @@ mod tests {
     #[test]
     fn only_a_static_program_is_its_own_loader() {
         let linked = |linkage| Binary {
-            format: Format::Elf(Elf { machine: Machine::of_this_process(), linkage }),
+            format: Format::Elf(Elf { architecture: Architecture::host(), linkage }),
             ..binary()
         };
-        assert!(own_loader(linked(Linkage::Static)).is_ok());
+        assert!(check_own_loader(linked(Linkage::Static)).is_ok());
         let dynamic = linked(Linkage::Dynamic { interpreter: "/lib64/ld-linux-x86-64.so.2".into() });
-        let refused = own_loader(dynamic).expect_err("there is no linker in the image").render();
+        let refused = check_own_loader(dynamic).expect_err("there is no linker in the image").render();
         for words in ["cannot be the loader of the image", "--loader FILE"] {
             assert!(refused.contains(words), "{refused}");
         }
@@ -329,7 +339,7 @@ mod tests {
     #[test]
     fn the_version_is_what_it_says_itself_if_its_name_agrees() {
         let ran = |version: Option<&str>| {
-            Probed::Ran(rollout::Probe {
+            ProbeOutcome::Ran(rollout::ProbedPlugin {
                 version: version.map(str::to_owned),
                 kind: None,
                 protocol: 5,
@@ -344,9 +354,9 @@ mod tests {
             (named(), ran(Some("v1.2.4")), None),
             (None, ran(None), None),
             (None, ran(Some("latest")), None),
-            (named(), Probed::Failed { said: "no handshake".into() }, None),
+            (named(), ProbeOutcome::Failed { output: "no handshake".into() }, None),
         ] {
-            let found = version(&binary(), named, probed).ok().map(|version| version.to_string());
+            let found = input_version(&binary(), named, probed).ok().map(|version| version.to_string());
             assert_eq!(found.as_deref(), expected);
         }
     }
@@ -354,35 +364,35 @@ mod tests {
     #[test]
     fn names_are_those_of_files_and_images() {
         for name in ["custom-plugin", "a", "x_y.z"] {
-            assert!(is_name(name).is_ok(), "{name}");
+            assert!(check_name(name).is_ok(), "{name}");
         }
         for name in ["", "../vault", "-x", ".x", "a b", "a/b", "ä"] {
-            assert!(is_name(name).is_err(), "{name}");
+            assert!(check_name(name).is_err(), "{name}");
         }
     }
 
     #[test]
     fn every_platform_has_every_version() {
-        let input = |platform: &str, version: &str| Input {
+        let input = |platform: &str, version: &str| PackageInput {
             name: "custom".into(),
             version: version.parse().expect("a version"),
             platform: Platform::linux(platform),
             binary: binary(),
             started: true,
         };
-        let inputs = |inputs| Inputs { inputs, loaders: Vec::new() };
+        let inputs = |inputs| PackageInputs { inputs, loaders: Vec::new() };
         let whole = inputs(vec![input("amd64", "1.0.0"), input("arm64", "1.0.0")]);
-        assert!(whole.are_complete(&[]).is_ok());
+        assert!(whole.check_complete(&[]).is_ok());
         assert_eq!(
             whole.sums().iter().map(|(file, _)| file).collect::<Vec<_>>(),
             ["amd64/custom-1.0.0", "arm64/custom-1.0.0"]
         );
-        assert!(whole.are_complete(&[Platform::linux("arm")]).is_err());
+        assert!(whole.check_complete(&[Platform::linux("arm")]).is_err());
         let gap = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.1"), input("arm64", "1.0.0")]);
-        let error = gap.are_complete(&[]).expect_err("a gap");
+        let error = gap.check_complete(&[]).expect_err("a gap");
         assert!(error.render().contains("there is no custom-1.0.1 for linux/arm64"), "{}", error.render());
         let twice = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.0")]);
-        assert!(twice.are_complete(&[]).is_err());
+        assert!(twice.check_complete(&[]).is_err());
         let highest =
             inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.10.0+b"), input("amd64", "1.9.0")]);
         assert_eq!(highest.image_name(None).to_string(), "custom:1.10.0_b");

@@ -5,8 +5,10 @@ use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use oci_image::{Digest, ImageName, Layout, PackError, RegistryError, Target, Transport, push};
-use rollout::Sums;
+use oci_image::{
+    Digest, ImageName, ImageReference, Layout, PackError, RegistryError, RegistryProtocol, push,
+};
+use rollout::Sha256Sums;
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
@@ -30,13 +32,13 @@ pub(super) enum Output {
     Registry {
         image: String,
         #[serde(flatten)]
-        pushed: Option<Sent>,
+        pushed: Option<PushResult>,
     },
 }
 
 /// What a push came to.
 #[derive(Debug, Serialize)]
-pub(super) struct Sent {
+pub(super) struct PushResult {
     pub(super) reference: String,
     pub(super) digest: Digest,
     pub(super) blobs_sent: usize,
@@ -48,33 +50,34 @@ pub(super) struct Sent {
 pub(super) struct Outputs {
     layout: Option<PathBuf>,
     archive: Option<PathBuf>,
-    push: Option<Push>,
-    place: PathBuf,
+    push: Option<PushTarget>,
+    staging_dir: PathBuf,
 }
 
-struct Push {
+struct PushTarget {
     image: String,
-    transport: Transport,
+    transport: RegistryProtocol,
     docker_config: Option<PathBuf>,
-    authority: Option<PathBuf>,
+    registry_ca: Option<PathBuf>,
 }
 
 impl Outputs {
-    pub(super) fn choose(args: &PackageArgs, context: &Context) -> Result<Self, CommandError> {
+    pub(super) fn from_args(args: &PackageArgs, context: &Context) -> Result<Self, CommandError> {
         let absolute = |path: &PathBuf| {
-            std::path::absolute(path)
-                .map_err(|error| CommandError::usage(format!("{} is no path", path.display())).because(error))
+            std::path::absolute(path).map_err(|error| {
+                CommandError::usage(format!("{} is no path", path.display())).caused_by(error)
+            })
         };
         let layout = args.layout.as_ref().map(absolute).transpose()?;
         let archive = args.archive.as_ref().map(absolute).transpose()?;
         let push = match &args.push {
             // Said before anything is built or packed.
-            Some(image) => target(image, "latest").map(|_| {
-                Some(Push {
+            Some(image) => parse_target(image, "latest").map(|_| {
+                Some(PushTarget {
                     image: image.clone(),
-                    transport: if args.plain_http { Transport::Http } else { Transport::Https },
+                    transport: if args.plain_http { RegistryProtocol::Http } else { RegistryProtocol::Https },
                     docker_config: context.docker_config(),
-                    authority: args.registry_ca.clone(),
+                    registry_ca: args.registry_ca.clone(),
                 })
             })?,
             None => None,
@@ -82,7 +85,7 @@ impl Outputs {
         let beside = |path: &PathBuf| path.parent().unwrap_or(Path::new("/")).to_owned();
         // Beside the layout it can be renamed; beside the archive there is room for it, as far as anybody knows.
         let place = layout.as_ref().or(archive.as_ref()).map_or_else(std::env::temp_dir, beside);
-        Ok(Self { layout, archive, push, place })
+        Ok(Self { layout, archive, push, staging_dir: place })
     }
 
     /// Whether only the checksums are wanted.
@@ -91,21 +94,22 @@ impl Outputs {
     }
 
     /// Where the image is made.
-    pub(super) fn place(&self) -> &Path {
-        &self.place
+    pub(super) fn staging_dir(&self) -> &Path {
+        &self.staging_dir
     }
 
     /// What the image is called: as in the registry if it goes there.
     pub(super) fn name(&self, usual: ImageName) -> Result<ImageName, CommandError> {
         let image = self.push.as_ref().map_or_else(|| usual.repository.clone(), |push| push.image.clone());
-        target(&image, &usual.tag).map(|target| if self.push.is_some() { target.name() } else { usual })
+        parse_target(&image, &usual.tag)
+            .map(|target| if self.push.is_some() { target.image_name() } else { usual })
     }
 
     /// What [`Outputs::write`] would write.
     pub(super) fn planned(&self, name: &ImageName) -> Result<Vec<Output>, CommandError> {
-        let mut planned = self.files();
+        let mut planned = self.file_outputs();
         if let Some(push) = &self.push {
-            let image = target(&push.image, &name.tag)?.to_string();
+            let image = parse_target(&push.image, &name.tag)?.to_string();
             planned.push(Output::Registry { image, pushed: None });
         }
         Ok(planned)
@@ -113,34 +117,42 @@ impl Outputs {
 
     /// The push comes before the layout is moved to its place, so that a run that fails leaves the layout of before.
     pub(super) async fn write(&self, layout: Layout, ui: &mut Ui) -> Result<Vec<Output>, CommandError> {
-        let mut written = self.files();
+        let mut written = self.file_outputs();
         if let Some(push) = &self.push {
-            written.push(push.send(&layout, ui).await?);
+            written.push(push.push_image(&layout, ui).await?);
         }
         if let Some(archive) = &self.archive {
-            layout.archive(archive).map_err(|error| failed("the archive could not be written", error))?;
+            layout
+                .write_archive(archive)
+                .map_err(|error| pack_error("the archive could not be written", error))?;
         }
         if let Some(directory) = &self.layout {
-            layout.keep(directory).map_err(|error| failed("the layout could not be written", error))?;
+            layout
+                .persist(directory)
+                .map_err(|error| pack_error("the layout could not be written", error))?;
         }
         Ok(written)
     }
 
-    fn files(&self) -> Vec<Output> {
+    fn file_outputs(&self) -> Vec<Output> {
         let layout = self.layout.iter().map(|path| Output::Layout { path: path.clone() });
         layout.chain(self.archive.iter().map(|path| Output::Archive { path: path.clone() })).collect()
     }
 }
 
-impl Push {
-    async fn send(&self, layout: &Layout, ui: &mut Ui) -> Result<Output, CommandError> {
-        let target = target(&self.image, &layout.name().tag)?;
-        let access =
-            registry::access(&target, self.transport, self.docker_config.as_deref(), self.authority.clone())?;
+impl PushTarget {
+    async fn push_image(&self, layout: &Layout, ui: &mut Ui) -> Result<Output, CommandError> {
+        let target = parse_target(&self.image, &layout.name().tag)?;
+        let access = registry::registry_access(
+            &target,
+            self.transport,
+            self.docker_config.as_deref(),
+            self.registry_ca.clone(),
+        )?;
         let sent = unless_interrupted(async {
             push(layout, &target, &access, &mut |done, total| ui.progress("pushing", done, total))
                 .await
-                .map_err(unpushed)
+                .map_err(push_error)
         })
         .await;
         ui.end_progress();
@@ -149,7 +161,7 @@ impl Push {
             ui.warn(&format!("{target} was {before} before; nodes that have pulled it keep that"));
         }
         let reference = format!("{}/{}@{}", target.registry(), target.repository(), sent.digest);
-        let pushed = Sent {
+        let pushed = PushResult {
             reference,
             digest: sent.digest,
             blobs_sent: sent.sent,
@@ -161,7 +173,7 @@ impl Push {
 }
 
 /// Writes the checksums: under a temporary name, then renamed.
-pub(super) fn write_sums(path: &Path, sums: &Sums) -> Result<(), CommandError> {
+pub(super) fn write_sums(path: &Path, sums: &Sha256Sums) -> Result<(), CommandError> {
     let place = path.parent().filter(|place| !place.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut file = NamedTempFile::new_in(place)?;
@@ -171,24 +183,24 @@ pub(super) fn write_sums(path: &Path, sums: &Sums) -> Result<(), CommandError> {
         file.persist(path).map(drop).map_err(|error| error.error)
     };
     write().map_err(|source| {
-        failed(
+        pack_error(
             "the checksums could not be written",
-            PackError::Io { what: "write", path: path.to_owned(), source },
+            PackError::Io { action: "write", path: path.to_owned(), source },
         )
     })
 }
 
-pub(super) fn failed(what: &str, error: PackError) -> CommandError {
-    let cure = error.cure();
-    CommandError::failed(what).because(error).hint(cure)
+pub(super) fn pack_error(what: &str, error: PackError) -> CommandError {
+    let cure = error.hint();
+    CommandError::failed(what).caused_by(error).hint(cure)
 }
 
-fn unpushed(error: RegistryError) -> CommandError {
-    let cure = error.cure();
-    CommandError::failed("the image was not pushed").because(error).hint(cure)
+fn push_error(error: RegistryError) -> CommandError {
+    let cure = error.hint();
+    CommandError::failed("the image was not pushed").caused_by(error).hint(cure)
 }
 
-fn target(image: &str, tag: &str) -> Result<Target, CommandError> {
-    Target::parse(image, tag)
-        .map_err(|error| CommandError::usage("the image cannot have that name").because(error))
+fn parse_target(image: &str, tag: &str) -> Result<ImageReference, CommandError> {
+    ImageReference::parse(image, tag)
+        .map_err(|error| CommandError::usage("the image cannot have that name").caused_by(error))
 }

@@ -9,25 +9,25 @@ use oci_image::{Digest, Layout, PackedImage};
 use serde::Serialize;
 
 use super::Output;
-use super::inputs::{Input, Inputs};
-use super::outputs::Sent;
-use crate::commands::carry_out::Ended;
-use crate::error::Kind;
+use super::inputs::{PackageInput, PackageInputs};
+use super::outputs::PushResult;
+use crate::commands::execute::PlanStatus;
+use crate::error::CommandErrorKind;
 use crate::ui::Report;
 
 /// Binaries, image, and where it is.
 #[derive(Debug, Serialize)]
 pub struct PackageReport {
-    result: Ended,
-    binaries: Vec<Packed>,
+    result: PlanStatus,
+    binaries: Vec<BinaryReport>,
     sums: PathBuf,
-    image: Option<Made>,
+    image: Option<ImageReport>,
     outputs: Vec<Output>,
 }
 
 /// A binary in the image.
 #[derive(Debug, Serialize)]
-struct Packed {
+struct BinaryReport {
     file: String,
     name: String,
     version: String,
@@ -39,37 +39,37 @@ struct Packed {
 
 /// The image.
 #[derive(Debug, Serialize)]
-struct Made {
+struct ImageReport {
     name: String,
     digest: Digest,
     platforms: Vec<PackedImage>,
 }
 
 impl PackageReport {
-    pub(super) fn new(inputs: &Inputs, sums: &Path) -> Self {
-        let binaries = inputs.all().iter().map(Packed::from).collect();
-        Self { result: Ended::Done, binaries, sums: sums.to_owned(), image: None, outputs: Vec::new() }
+    pub(super) fn new(inputs: &PackageInputs, sums: &Path) -> Self {
+        let binaries = inputs.all().iter().map(BinaryReport::from).collect();
+        Self { result: PlanStatus::Done, binaries, sums: sums.to_owned(), image: None, outputs: Vec::new() }
     }
 
-    pub(super) fn packed(&mut self, layout: &Layout) {
-        self.image = Some(Made {
+    pub(super) fn set_image(&mut self, layout: &Layout) {
+        self.image = Some(ImageReport {
             name: layout.name().to_string(),
             digest: layout.digest().clone(),
             platforms: layout.images(),
         });
     }
 
-    pub(super) fn planned(&mut self, outputs: Vec<Output>) {
+    pub(super) fn set_outputs(&mut self, outputs: Vec<Output>) {
         self.outputs = outputs;
     }
 
-    pub(super) fn ended(self, result: Ended) -> Self {
+    pub(super) fn with_status(self, result: PlanStatus) -> Self {
         Self { result, ..self }
     }
 }
 
-impl From<&Input> for Packed {
-    fn from(input: &Input) -> Self {
+impl From<&PackageInput> for BinaryReport {
+    fn from(input: &PackageInput) -> Self {
         Self {
             file: input.file(),
             name: input.name.clone(),
@@ -86,11 +86,11 @@ impl Report for PackageReport {
     fn render(&self) -> String {
         let Self { result, binaries, sums, image, outputs } = self;
         let mut text = String::new();
-        for Packed { file, platform, sha256, size, .. } in binaries {
+        for BinaryReport { file, platform, sha256, size, .. } in binaries {
             let size = indicatif::HumanBytes(*size);
             let _ = writeln!(text, "{file}  {platform}, {size}, sha256 {sha256}");
         }
-        if let Some(Made { name, digest, platforms }) = image {
+        if let Some(ImageReport { name, digest, platforms }) = image {
             let _ = writeln!(text, "{name}  {digest}");
             for PackedImage { platform, digest } in platforms.iter().filter(|_| platforms.len() > 1) {
                 let _ = writeln!(text, "  {platform}  {digest}");
@@ -104,8 +104,8 @@ impl Report for PackageReport {
             }
         }
         let (would, was) = match result {
-            Ended::DryRun => ("would be ", "would be"),
-            Ended::Done | Ended::NothingToDo => ("", "is"),
+            PlanStatus::DryRun => ("would be ", "would be"),
+            PlanStatus::Done | PlanStatus::NothingToDo => ("", "is"),
         };
         let _ = writeln!(text, "{} {was} written", sums.display());
         for output in outputs {
@@ -115,7 +115,7 @@ impl Report for PackageReport {
                 Output::Registry { image, pushed: None } => writeln!(text, "{would}pushed to {image}"),
                 Output::Registry {
                     image,
-                    pushed: Some(Sent { reference, blobs_sent, blobs_present, .. }),
+                    pushed: Some(PushResult { reference, blobs_sent, blobs_present, .. }),
                 } => {
                     writeln!(
                         text,
@@ -129,8 +129,8 @@ impl Report for PackageReport {
 
     fn exit_code(&self) -> ExitCode {
         match self.result {
-            Ended::DryRun => Kind::Drift.exit_code(),
-            Ended::Done | Ended::NothingToDo => ExitCode::SUCCESS,
+            PlanStatus::DryRun => CommandErrorKind::Drift.exit_code(),
+            PlanStatus::Done | PlanStatus::NothingToDo => ExitCode::SUCCESS,
         }
     }
 }

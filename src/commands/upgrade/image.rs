@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use oci_image::{FetchError, Fetched, Platform, Source, Target, Transport, fetch};
-use rollout::{Machine, Observed, Sums, Version, file_version};
+use oci_image::{FetchError, FetchedPlugins, ImageReference, ImageSource, Platform, RegistryProtocol, fetch};
+use rollout::{Architecture, Observed, Sha256Sums, Version, parse_plugin_file_name};
 
 use crate::commands::registry;
 use crate::context::Context;
@@ -12,50 +12,55 @@ use crate::error::CommandError;
 use crate::ui::Ui;
 
 /// An image that is brought.
-pub(super) struct Image {
-    source: Source,
+pub(super) struct UpgradeImage {
+    source: ImageSource,
     /// Without tag and digest, where it is in a registry.
     repository: Option<String>,
 }
 
 /// A version that was taken out of an image. The file goes with this value.
-pub(super) struct Taken {
-    fetched: Fetched,
+pub(super) struct ExtractedBinary {
+    fetched: FetchedPlugins,
     file: String,
-    brings: BTreeMap<String, String>,
+    bundled_files: BTreeMap<String, String>,
     repository: Option<String>,
 }
 
-impl Image {
+impl UpgradeImage {
     /// `None` for what is a file, or would be one. A name of Docker Hub has to be written out, as it could be a path.
-    pub(super) fn named(text: &Path, context: &Context) -> Result<Option<Self>, CommandError> {
+    pub(super) fn parse(text: &Path, context: &Context) -> Result<Option<Self>, CommandError> {
         if text.is_dir() {
-            return Ok(Some(Self { source: Source::Layout(text.to_owned()), repository: None }));
+            return Ok(Some(Self { source: ImageSource::Layout(text.to_owned()), repository: None }));
         }
-        let Some(target) = text.to_str().filter(|_| !text.exists()).and_then(Target::of_registry) else {
+        let Some(target) = text.to_str().filter(|_| !text.exists()).and_then(ImageReference::parse_qualified)
+        else {
             return Ok(None);
         };
         let docker_config = context.docker_config();
-        let access = registry::access(&target, Transport::Https, docker_config.as_deref(), None)?;
+        let access =
+            registry::registry_access(&target, RegistryProtocol::Https, docker_config.as_deref(), None)?;
         let repository = Some(format!("{}/{}", target.registry(), target.repository()));
-        Ok(Some(Self { source: Source::Registry { target, access: Box::new(access) }, repository }))
+        Ok(Some(Self { source: ImageSource::Registry { target, access: Box::new(access) }, repository }))
     }
 
     /// Loads the version of a plugin that is asked for, else the newest one, for the machines of the nodes.
-    pub(super) async fn take(
+    pub(super) async fn extract(
         self,
         plugin: &str,
         version: Option<&Version>,
         observed: &Observed,
         ui: &mut Ui,
-    ) -> Result<Taken, CommandError> {
+    ) -> Result<ExtractedBinary, CommandError> {
         let Self { source, repository } = self;
-        let machine =
-            observed.site.as_ref().and_then(|site| site.nodes.values().next()).map(|node| node.machine);
-        let machine = machine.unwrap_or_else(Machine::of_this_process);
+        let machine = observed
+            .deployment
+            .as_ref()
+            .and_then(|site| site.nodes.values().next())
+            .map(|node| node.architecture);
+        let machine = machine.unwrap_or_else(Architecture::host);
         let (name, only) = (plugin.to_owned(), version.cloned());
         let wanted = move |file: &str| {
-            file_version(file).is_some_and(|(plugin, there)| {
+            parse_plugin_file_name(file).is_some_and(|(plugin, there)| {
                 plugin == name && only.as_ref().is_none_or(|only| *only == there)
             })
         };
@@ -63,8 +68,8 @@ impl Image {
         let fetched =
             fetch(&source, &platform, wanted, &mut |done, total| ui.progress("fetching", done, total)).await;
         ui.end_progress();
-        let fetched = fetched.map_err(unfetched)?;
-        let version_of = |file: &&String| file_version(file).map(|(_, version)| version);
+        let fetched = fetched.map_err(fetch_error)?;
+        let version_of = |file: &&String| parse_plugin_file_name(file).map(|(_, version)| version);
         let newest = fetched.files.iter().max_by_key(version_of).cloned();
         let file = newest.ok_or_else(|| {
             let what =
@@ -72,20 +77,20 @@ impl Image {
             CommandError::usage(format!("the image carries {what} for {platform} in /plugins"))
                 .hint("Its files are called NAME-VERSION; `package` makes such an image.")
         })?;
-        let brings = brought(&fetched)?;
-        Ok(Taken { fetched, file, brings, repository })
+        let brings = verified_bundled_files(&fetched)?;
+        Ok(ExtractedBinary { fetched, file, bundled_files: brings, repository })
     }
 }
 
-impl Taken {
+impl ExtractedBinary {
     /// Where the binary lies.
     pub(super) fn path(&self) -> PathBuf {
         self.fetched.path(&self.file)
     }
 
     /// The files that a node gets from it, each with its hex sha256.
-    pub(super) fn brings(&self) -> &BTreeMap<String, String> {
-        &self.brings
+    pub(super) fn bundled_files(&self) -> &BTreeMap<String, String> {
+        &self.bundled_files
     }
 
     /// The image by its digest, so that what a node is started with later is what was proven.
@@ -95,18 +100,18 @@ impl Taken {
 }
 
 /// The files that a node gets from an image: where it has a list of sums, its loader copies those, and fails on any that differs.
-fn brought(fetched: &Fetched) -> Result<BTreeMap<String, String>, CommandError> {
-    let Some(text) = &fetched.sums else { return Ok(fetched.carried.clone()) };
+fn verified_bundled_files(fetched: &FetchedPlugins) -> Result<BTreeMap<String, String>, CommandError> {
+    let Some(text) = &fetched.checksums else { return Ok(fetched.plugin_digests.clone()) };
     let refused = |why: String| {
         CommandError::usage(format!("no node could load the image: {why}"))
             .hint("Make the image anew with `package`.")
     };
-    let sums: Sums = text
+    let sums: Sha256Sums = text
         .parse()
-        .map_err(|error| refused("could not understand its SHA256SUMS".to_owned()).because(error))?;
+        .map_err(|error| refused("could not understand its SHA256SUMS".to_owned()).caused_by(error))?;
     // What lies in a folder is no plugin.
     let listed = sums.iter().filter(|(file, _)| !file.contains('/'));
-    let verified = listed.map(|(file, wanted)| match fetched.carried.get(file) {
+    let verified = listed.map(|(file, wanted)| match fetched.plugin_digests.get(file) {
         Some(there) if there == wanted => Ok((file.to_owned(), there.clone())),
         Some(there) => Err(refused(format!("{file} has sha256 {there} and its SHA256SUMS says {wanted}"))),
         None => Err(refused(format!("it lacks {file}, which its SHA256SUMS names"))),
@@ -114,25 +119,25 @@ fn brought(fetched: &Fetched) -> Result<BTreeMap<String, String>, CommandError> 
     verified.collect()
 }
 
-fn unfetched(error: FetchError) -> CommandError {
-    let cure = error.cure();
-    CommandError::usage("the image could not be used").because(error).hint(cure)
+fn fetch_error(error: FetchError) -> CommandError {
+    let cure = error.hint();
+    CommandError::usage("the image could not be used").caused_by(error).hint(cure)
 }
 
 #[cfg(test)]
 mod tests {
     use std::ops::ControlFlow;
 
-    use oci_image::{Content, Digest, Entry, ImageName, Layer, Layout};
+    use oci_image::{Digest, EntryContent, ImageName, Layer, LayerEntry, Layout};
 
     use super::*;
 
     /// What an image brings whose plugins are `a-1.0.0`, which is an `A`, and `b-1.0.0`, with these lines of sums.
     async fn brought_by(sums: &[(&str, &str)]) -> Result<BTreeMap<String, String>, CommandError> {
         let place = tempfile::tempdir().expect("a directory");
-        let entry = |path: &str, text: &str| Entry {
+        let entry = |path: &str, text: &str| LayerEntry {
             path: format!("plugins/{path}"),
-            content: Content::Text(text.to_owned()),
+            content: EntryContent::Text(text.to_owned()),
         };
         let mut entries = vec![entry("a-1.0.0", "A"), entry("b-1.0.0", "B")];
         if !sums.is_empty() {
@@ -149,17 +154,17 @@ mod tests {
         let name = ImageName { repository: "registry.example.com/plugins".into(), tag: "1".into() };
         let packed = Layout::pack(&[image], &name, place.path(), &mut |_, _| ControlFlow::Continue(()));
         let layout = place.path().join("layout");
-        packed.expect("packed").keep(&layout).expect("kept");
-        let source = Source::Layout(layout);
+        packed.expect("packed").persist(&layout).expect("kept");
+        let source = ImageSource::Layout(layout);
         let fetched =
             fetch(&source, &Platform::linux("amd64"), |file| file == "a-1.0.0", &mut |_, _| ()).await;
         let fetched = fetched.expect("fetched");
         assert_eq!(fetched.files, ["a-1.0.0".to_owned()].into());
-        brought(&fetched)
+        verified_bundled_files(&fetched)
     }
 
     fn sha256(text: &str) -> String {
-        Digest::of(text.as_bytes()).hex().to_owned()
+        Digest::sha256(text.as_bytes()).hex().to_owned()
     }
 
     #[tokio::test]

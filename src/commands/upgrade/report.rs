@@ -7,34 +7,34 @@ use rollout::{MountObserved, MountPath, Version};
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::commands::carry_out::{Carried, Ended};
-use crate::error::Kind;
+use crate::commands::execute::{PlanResult, PlanStatus};
+use crate::error::CommandErrorKind;
 use crate::ui::Report;
 
 /// What became of the mounts of a plugin.
 #[derive(Debug, Serialize)]
-pub struct MoveReport {
+pub struct VersionChangeReport {
     plugin: String,
     version: Version,
     #[serde(flatten)]
-    carried: Carried,
+    plan_result: PlanResult,
     mounts: BTreeMap<MountPath, MountObserved>,
 }
 
-impl MoveReport {
-    pub(crate) fn new(plugin: String, version: Version, carried: Carried) -> MoveReport {
+impl VersionChangeReport {
+    pub(crate) fn new(plugin: String, version: Version, carried: PlanResult) -> VersionChangeReport {
         let mounts = carried.observed.mounts_of(PluginType::Secret, &plugin);
         let mounts = mounts.map(|(path, mount)| (path, mount.clone())).collect();
-        MoveReport { plugin, version, carried, mounts }
+        VersionChangeReport { plugin, version, plan_result: carried, mounts }
     }
 }
 
-impl Report for MoveReport {
+impl Report for VersionChangeReport {
     fn render(&self) -> String {
-        let mut lines = match self.carried.result {
-            Ended::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
-            Ended::NothingToDo => vec!["Nothing to do".to_owned()],
-            Ended::Done => self.carried.done.iter().map(|step| format!("Done: {step}")).collect(),
+        let mut lines = match self.plan_result.result {
+            PlanStatus::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
+            PlanStatus::NothingToDo => vec!["Nothing to do".to_owned()],
+            PlanStatus::Done => self.plan_result.done.iter().map(|step| format!("Done: {step}")).collect(),
         };
         lines.extend(self.mounts.iter().map(|(path, mount)| {
             let MountObserved { plugin, running_version, running_sha256, .. } = mount;
@@ -43,14 +43,14 @@ impl Report for MoveReport {
         lines.join("\n") + "\n"
     }
 
-    fn is_of_a_change(&self) -> bool {
-        self.carried.result == Ended::Done
+    fn made_changes(&self) -> bool {
+        self.plan_result.result == PlanStatus::Done
     }
 
     fn exit_code(&self) -> ExitCode {
-        match self.carried.result {
-            Ended::DryRun => Kind::Drift.exit_code(),
-            Ended::NothingToDo | Ended::Done => ExitCode::SUCCESS,
+        match self.plan_result.result {
+            PlanStatus::DryRun => CommandErrorKind::Drift.exit_code(),
+            PlanStatus::NothingToDo | PlanStatus::Done => ExitCode::SUCCESS,
         }
     }
 }

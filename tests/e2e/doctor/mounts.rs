@@ -5,50 +5,50 @@ use std::fs;
 use harness::{Storage, eventually};
 use serde_json::json;
 
-use super::words::command_in;
-use super::{NEXT, Server, TRIAL, VERSION, on_shared_server};
+use super::known_messages::command_in;
+use super::{CANARY_MOUNT, DoctoredServer, NEXT_VERSION, VERSION, on_shared_server};
 use crate::lab::{BINARY, Lab, NAME};
 
 #[tokio::test]
 async fn vtp_401_a_mount_runs_another_version_than_the_pin() {
-    let server = Server::with_next_version().await;
+    let server = DoctoredServer::with_next_version().await;
     server.write(&format!("sys/plugins/pins/secret/{NAME}"), json!({"version": VERSION})).await;
     server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
-    server.doctor.cures("VTP-401").await;
+    server.doctor.assert_fixed_by_commands("VTP-401").await;
 }
 
 #[tokio::test]
 async fn vtp_501_the_version_of_a_mount_is_not_registered() {
-    let server = Server::with_next_version().await;
-    server.deregister_by_hand(&format!("v{NEXT}")).await;
-    server.doctor.cures("VTP-501").await;
+    let server = DoctoredServer::with_next_version().await;
+    server.deregister_by_hand(&format!("v{NEXT_VERSION}")).await;
+    server.doctor.assert_fixed_by_commands("VTP-501").await;
 }
 
 #[test]
 fn vtp_502_a_mount_does_not_run_the_version_that_it_is_configured_for() {
     on_shared_server(async |server| {
         server.register_next().await;
-        server.tune_to(NEXT).await;
-        server.doctor.cures("VTP-502").await;
+        server.tune_to(NEXT_VERSION).await;
+        server.doctor.assert_fixed_by_commands("VTP-502").await;
         // As the next test expects it.
         server.tune_to(env!("CARGO_PKG_VERSION")).await;
         server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
-        server.doctor.is_healthy().await;
+        server.doctor.assert_healthy().await;
     });
 }
 
 #[tokio::test]
 async fn vtp_503_a_version_was_registered_again_with_another_checksum() {
-    let server = Server::healthy().await;
+    let server = DoctoredServer::healthy().await;
     let mut other = fs::read(BINARY).unwrap();
     other.push(0);
     server.place("other-build", &other);
     server.register_by_hand(NAME, VERSION, "other-build").await;
-    server.doctor.cures("VTP-503").await;
+    server.doctor.assert_fixed_by_commands("VTP-503").await;
 }
 
 /// A server with our plugin, restarted while its file was away, and the file.
-async fn restarted_without_the_file(server: &mut Server) -> std::path::PathBuf {
+async fn restarted_without_the_file(server: &mut DoctoredServer) -> std::path::PathBuf {
     let kept = server.lab.folder().join("kept");
     fs::copy(server.file(), &kept).unwrap();
     server.lab.vault.stop().await;
@@ -57,11 +57,11 @@ async fn restarted_without_the_file(server: &mut Server) -> std::path::PathBuf {
     kept
 }
 
-async fn on_raft() -> Server {
-    let lab = Lab::on(Storage::Raft).await;
+async fn on_raft() -> DoctoredServer {
+    let lab = Lab::with_storage(Storage::Raft).await;
     lab.register(&lab.description(&["custom"], "1h")).await.success();
-    let server = Server::of(lab);
-    server.doctor.is_healthy().await;
+    let server = DoctoredServer::from_lab(lab);
+    server.doctor.assert_healthy().await;
     server
 }
 
@@ -70,7 +70,7 @@ async fn vtp_504_nothing_runs_behind_a_mount() {
     let mut server = on_raft().await;
     let kept = restarted_without_the_file(&mut server).await;
     // In this order they are cured.
-    let findings = server.doctor.finds(&["VTP-301", "VTP-504"], &[]).await;
+    let findings = server.doctor.assert_finds(&["VTP-301", "VTP-504"], &[]).await;
     assert!(findings.iter().all(|finding| finding["severity"] == "breaks_now"), "{findings:#?}");
     let status = server.lab.program.run(["status"]).await.success();
     assert!(status.contains(&format!("NOT ANSWERING, configured {VERSION}: custom/")), "{status}");
@@ -80,10 +80,10 @@ async fn vtp_504_nothing_runs_behind_a_mount() {
     let explained = server.lab.program.run_with_input(["doctor", "--explain", "-"], log).await;
     assert!(explained.success().contains("VTP-504: nothing runs behind a mount"));
 
-    server.doctor.follow(&findings[0], &kept).await;
-    server.doctor.cures_and_waits("VTP-504").await;
+    server.doctor.run_fix_commands(&findings[0], &kept).await;
+    server.doctor.assert_fixed_by_commands_eventually("VTP-504").await;
     let role = Some(json!({"permissions": "read"}));
-    server.lab.vault.api("POST", "custom/roles/another", role).await.success();
+    server.lab.vault.request("POST", "custom/roles/another", role).await.success();
 }
 
 /// What a reload leaves where VTP-504 was to be cured: only an error text tells.
@@ -94,42 +94,42 @@ async fn vtp_162_a_mount_that_reads_and_does_not_write() {
     fs::copy(&kept, server.file()).unwrap();
     server.write("sys/plugins/reload/backend", json!({"mounts": ["custom/"]})).await;
     let role = || Some(json!({"permissions": "read"}));
-    let refused = server.lab.vault.api("POST", "custom/roles/another", role()).await;
-    let told = server.doctor.explains(&refused.body.to_string(), "VTP-162").await;
-    server.doctor.in_shell(command_in(&told["cure"])).await;
+    let refused = server.lab.vault.request("POST", "custom/roles/another", role()).await;
+    let told = server.doctor.assert_explains(&refused.body.to_string(), "VTP-162").await;
+    server.doctor.run_in_shell(command_in(&told["cure"])).await;
     eventually("it can be written to", async || {
-        let written = server.lab.vault.api("POST", "custom/roles/another", role()).await;
+        let written = server.lab.vault.request("POST", "custom/roles/another", role()).await;
         (written.status < 300).then_some(())
     })
     .await;
-    server.doctor.is_healthy().await;
+    server.doctor.assert_healthy().await;
 }
 
 #[tokio::test]
 async fn vtp_505_a_mount_does_not_answer() {
-    let server = Server::healthy().await;
+    let server = DoctoredServer::healthy().await;
     let kept = server.lab.folder().join("kept");
     server.lab.kill_plugin().await;
     fs::rename(server.file(), &kept).unwrap();
     server.wait_plugin_missed().await;
-    let findings = server.doctor.finds(&["VTP-301", "VTP-505"], &[]).await;
-    server.doctor.explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
-    server.doctor.follow(&findings[0], &kept).await;
-    server.doctor.is_healthy().await;
+    let findings = server.doctor.assert_finds(&["VTP-301", "VTP-505"], &[]).await;
+    server.doctor.assert_explains(findings[1]["evidence"].as_str().unwrap(), "VTP-301").await;
+    server.doctor.run_fix_commands(&findings[0], &kept).await;
+    server.doctor.assert_healthy().await;
 }
 
 #[test]
 fn vtp_507_the_mount_of_a_trial_is_left_behind() {
     on_shared_server(async |server| {
         let body = json!({"type": NAME, "config": {"plugin_version": VERSION}});
-        server.write(&format!("sys/mounts/{TRIAL}{NAME}"), body).await;
-        server.doctor.cures("VTP-507").await;
+        server.write(&format!("sys/mounts/{CANARY_MOUNT}{NAME}"), body).await;
+        server.doctor.assert_fixed_by_commands("VTP-507").await;
     });
 }
 
 #[tokio::test]
 async fn vtp_508_no_version_of_a_mounted_plugin_is_registered() {
-    let server = Server::healthy().await;
+    let server = DoctoredServer::healthy().await;
     server.deregister_by_hand(VERSION).await;
-    server.doctor.cures("VTP-508").await;
+    server.doctor.assert_fixed_by_commands("VTP-508").await;
 }

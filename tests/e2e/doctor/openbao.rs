@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use harness::{Doctor, Program, Stream, build, eventually, set_mode};
+use harness::{DoctorRunner, Program, Stream, build, eventually, set_mode};
 use rollout::Binary;
 use serde_json::{Value, json};
 
-use super::{FILE, VERSION};
+use super::{PLUGIN_FILE, VERSION};
 use crate::lab::{BINARY, NAME};
 
 #[tokio::test]
@@ -20,7 +20,7 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
         fs::create_dir(directory).unwrap();
         set_mode(directory, 0o755);
     }
-    fs::copy(BINARY, plugins.join(FILE)).unwrap();
+    fs::copy(BINARY, plugins.join(PLUGIN_FILE)).unwrap();
     let address = format!("127.0.0.1:{}", harness::free_port());
     let cluster = format!("127.0.0.1:{}", harness::free_port());
     let configuration = json!({
@@ -37,7 +37,7 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
         server.start(["server", "-config", "bao.json"])
     };
     let of = |token: &str| {
-        Doctor::new(BINARY, &[("bao", &*bao)], &[], |program| {
+        DoctorRunner::new(BINARY, &[("bao", &*bao)], &[], |program| {
             program.env("BAO_ADDR", format!("http://{address}")).env("BAO_TOKEN", token)
         })
     };
@@ -52,31 +52,31 @@ async fn vtp_169_a_plugin_is_registered_and_declared() {
         .await;
     };
     answers().await;
-    let keys = anonymous.in_shell("bao operator init -key-shares=1 -key-threshold=1 -format=json").await;
+    let keys = anonymous.run_in_shell("bao operator init -key-shares=1 -key-threshold=1 -format=json").await;
     let keys: Value = serde_json::from_str(&keys).unwrap();
     let doctor = of(keys["root_token"].as_str().unwrap());
     let unseal = format!("bao operator unseal {}", keys["unseal_keys_b64"][0].as_str().unwrap());
-    doctor.in_shell(&unseal).await;
+    doctor.run_in_shell(&unseal).await;
     doctor.wait_healthy().await;
     let sha256 = Binary::read(Path::new(BINARY), &mut |_, _| ()).unwrap().sha256;
-    let entry = format!("-sha256={sha256} -version={VERSION} -command={FILE} -args=serve");
-    doctor.in_shell(&format!("bao plugin register {entry} secret {NAME}")).await;
+    let entry = format!("-sha256={sha256} -version={VERSION} -command={PLUGIN_FILE} -args=serve");
+    doctor.run_in_shell(&format!("bao plugin register {entry} secret {NAME}")).await;
     running.kill().await;
 
     let mut declared = configuration.clone();
     declared["plugin_auto_register"] = json!(true);
     declared["plugin"]["secret"][NAME] =
-        json!({"command": FILE, "args": ["serve"], "version": VERSION, "sha256sum": sha256});
+        json!({"command": PLUGIN_FILE, "args": ["serve"], "version": VERSION, "sha256sum": sha256});
     let mut running = start(&declared);
     answers().await;
-    doctor.in_shell(&unseal).await;
+    doctor.run_in_shell(&unseal).await;
     let refused = running.wait_for(Stream::Stderr, "failed to set up declarative plugins").await;
-    doctor.explains(&refused, "VTP-169").await;
+    doctor.assert_explains(&refused, "VTP-169").await;
     running.kill().await;
 
     // Of the two, the catalog speaks.
     let _running = start(&configuration);
     answers().await;
-    doctor.in_shell(&unseal).await;
+    doctor.run_in_shell(&unseal).await;
     doctor.wait_healthy().await;
 }

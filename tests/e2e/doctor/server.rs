@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use harness::{Doctor, Program, Storage, Upstream, VaultServer, build, eventually, set_mode};
+use harness::{DoctorRunner, Program, Storage, Upstream, VaultServer, build, eventually, set_mode};
 use serde_json::{Value, json};
 
-use super::words::command_in;
-use super::{Server, on_shared_server};
+use super::known_messages::command_in;
+use super::{DoctoredServer, on_shared_server};
 use crate::lab::{BINARY, Lab};
 
 #[test]
@@ -18,12 +18,12 @@ fn vtp_601_a_plugin_whose_server_is_gone() {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let findings = server.doctor.finds(&["VTP-601"], &[]).await;
+        let findings = server.doctor.assert_finds(&["VTP-601"], &[]).await;
         let command = findings[0]["commands"][0].as_str().unwrap();
         assert_eq!(command, format!("kill {}", child.id().unwrap()));
-        server.doctor.in_shell(command).await;
+        server.doctor.run_in_shell(command).await;
         child.wait().await.unwrap();
-        server.doctor.is_healthy().await;
+        server.doctor.assert_healthy().await;
     });
 }
 
@@ -45,19 +45,19 @@ async fn vtp_701_the_server_is_not_initialised() {
     let _running = server.start(["server", "-config", "vault.json"]);
     let address = format!("http://127.0.0.1:{port}");
     let with_token = |token: &str| {
-        Doctor::new(BINARY, &[("vault", &vault)], &[], |program| {
+        DoctorRunner::new(BINARY, &[("vault", &vault)], &[], |program| {
             program.env("VAULT_ADDR", &*address).env("VAULT_TOKEN", token)
         })
     };
     let doctor = with_token("none yet");
     eventually("the server answers", async || (doctor.run(&[]).await.code == Some(3)).then_some(())).await;
     let directory = folder.display().to_string();
-    let findings = doctor.finds(&["VTP-701"], &["--plugin-dir", &directory]).await;
+    let findings = doctor.assert_finds(&["VTP-701"], &["--plugin-dir", &directory]).await;
     let init = format!("{} -key-shares=1 -key-threshold=1 -format=json", command_in(&findings[0]["cure"]));
-    let keys: Value = serde_json::from_str(&doctor.in_shell(&init).await).unwrap();
-    let findings = doctor.finds(&["VTP-702"], &["--plugin-dir", &directory]).await;
+    let keys: Value = serde_json::from_str(&doctor.run_in_shell(&init).await).unwrap();
+    let findings = doctor.assert_finds(&["VTP-702"], &["--plugin-dir", &directory]).await;
     let unseal = command_in(&findings[0]["cure"]);
-    doctor.in_shell(&format!("{unseal} {}", keys["unseal_keys_b64"][0].as_str().unwrap())).await;
+    doctor.run_in_shell(&format!("{unseal} {}", keys["unseal_keys_b64"][0].as_str().unwrap())).await;
     with_token(keys["root_token"].as_str().unwrap()).wait_healthy().await;
 }
 
@@ -67,11 +67,11 @@ fn vtp_702_the_server_is_sealed() {
         server.lab.vault.seal().await;
         let directory = server.directory().display().to_string();
         let flags = ["--plugin-dir", directory.as_str()];
-        let findings = server.doctor.finds(&["VTP-702"], &flags).await;
+        let findings = server.doctor.assert_finds(&["VTP-702"], &flags).await;
         assert_eq!(findings[0]["severity"], "breaks_now");
         assert_eq!(server.doctor.run(&flags).await.code, Some(3));
         let unseal = format!("vault operator unseal {}", server.lab.vault.unseal_key());
-        server.doctor.in_shell(&unseal).await;
+        server.doctor.run_in_shell(&unseal).await;
         server.doctor.wait_healthy().await;
     });
 }
@@ -79,8 +79,8 @@ fn vtp_702_the_server_is_sealed() {
 #[tokio::test]
 async fn vtp_704_the_server_has_no_plugin_directory() {
     let vault = VaultServer::builder().without_plugin_directory().storage(Storage::Raft);
-    let mut server = Server::of(Lab::of(vault, Upstream::start().await).await);
-    let findings = server.doctor.finds(&["VTP-704"], &[]).await;
+    let mut server = DoctoredServer::from_lab(Lab::with_upstream(vault, Upstream::start().await).await);
+    let findings = server.doctor.assert_finds(&["VTP-704"], &[]).await;
     assert_eq!(findings[0]["severity"], "note", "nothing needs one");
     assert_eq!(server.doctor.run(&["--fail-on", "note"]).await.code, Some(3));
     assert_eq!(server.doctor.run(&[]).await.code, Some(0));

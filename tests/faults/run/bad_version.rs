@@ -6,23 +6,23 @@ use std::path::{Path, PathBuf};
 
 use harness::build;
 
-use super::{Ended, undisturbed};
-use crate::lab::{Lab, NAME, OLD, new};
-use crate::point::BadVersion;
+use super::{CommandRun, run_undisturbed};
+use crate::fault_point::BadVersion;
+use crate::lab::{Lab, NAME, OLD, next_version};
 use crate::snapshot::Snapshot;
 
 /// A second binary in the plugin directory of the pods.
 const HELPER: &str = "helper";
 
 /// Runs the upgrade to it.
-pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
+pub(super) async fn run(lab: &Lab, what: BadVersion) -> CommandRun {
     let only_in_the_pod =
         |there: &str| format!("[ -d /vault/config ] && {{ {there}; }}; exec {} serve", lab.new.display());
     // A program that can be anything: it is linked statically.
     let busybox = build::busybox().await;
     let shell = |script: String| (busybox.clone(), vec!["sh".to_owned(), "-c".to_owned(), script]);
     let serve = |binary: PathBuf| (binary, vec!["serve".to_owned()]);
-    let mut flags = vec!["--version".to_owned(), new()];
+    let mut flags = vec!["--version".to_owned(), next_version()];
     let (binary, args): (PathBuf, Vec<String>) = match what {
         BadVersion::DoesNotStart => (busybox.clone(), vec!["false".to_owned()]),
         BadVersion::HangsAtStart => (busybox.clone(), vec!["sleep".to_owned(), "100000".to_owned()]),
@@ -44,7 +44,7 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
         BadVersion::HangsInThePod => shell(only_in_the_pod("exec /bin/sleep 100000")),
         BadVersion::DiesSoonInThePod => {
             for pod in lab.pods.names() {
-                lab.pods.place(pod, &lab.new, HELPER).await;
+                lab.pods.copy_to_plugin_directory(pod, &lab.new, HELPER).await;
             }
             let dies = format!("/vault/plugins/{HELPER} serve & /bin/sleep 0.2; kill -9 $!; exit 1");
             shell(only_in_the_pod(&dies))
@@ -57,22 +57,22 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
             shell(only_in_the_pod(&format!("exec /vault/plugins/{NAME}-{OLD} serve")))
         }
         BadVersion::DroppedAField => {
-            serve(build::another_version(&lab.new, "max_ttl", "max_tll", lab.folder.path()))
+            serve(build::with_patched_version(&lab.new, "max_ttl", "max_tll", lab.folder.path()))
         }
         BadVersion::OtherArchitecture => {
-            serve(changed(lab, "foreign", |content| build::make_foreign(content)))
+            serve(patched_binary(lab, "foreign", |content| build::set_foreign_machine(content)))
         }
-        BadVersion::Truncated => serve(changed(lab, "cut", |content| content.truncate(1 << 20))),
+        BadVersion::Truncated => serve(patched_binary(lab, "cut", |content| content.truncate(1 << 20))),
         // This machine's shell, whose dynamic linker the pods do not have.
         BadVersion::Dynamic => {
             ("/bin/sh".into(), vec!["-c".to_owned(), format!("exec {} serve", lab.new.display())])
         }
         BadVersion::RegisteredWithAnotherChecksum => {
-            let other = build::another_version(&lab.new, "max_ttl", "max_tlx", lab.folder.path());
+            let other = build::with_patched_version(&lab.new, "max_ttl", "max_tlx", lab.folder.path());
             for pod in lab.pods.names() {
-                lab.pods.place(pod, &other, HELPER).await;
+                lab.pods.copy_to_plugin_directory(pod, &other, HELPER).await;
             }
-            lab.register(&new(), HELPER, &other).await;
+            lab.register(&next_version(), HELPER, &other).await;
             serve(lab.new.clone())
         }
     };
@@ -80,9 +80,9 @@ pub(super) async fn bring(lab: &Lab, what: BadVersion) -> Ended {
 }
 
 /// Removes what the fault added.
-pub(super) async fn cure(lab: &Lab, what: BadVersion) {
+pub(super) async fn repair(lab: &Lab, what: BadVersion) {
     if what == BadVersion::RegisteredWithAnotherChecksum {
-        let entry = format!("sys/plugins/catalog/secret/{NAME}?version=v{}", new());
+        let entry = format!("sys/plugins/catalog/secret/{NAME}?version=v{}", next_version());
         lab.send("DELETE", &entry, None).await;
     }
     for pod in lab.pods.names() {
@@ -92,17 +92,17 @@ pub(super) async fn cure(lab: &Lab, what: BadVersion) {
 }
 
 /// An upgrade by flags alone.
-pub(super) async fn upgrade(lab: &Lab, binary: &Path, args: &[String], flags: Vec<String>) -> Ended {
+pub(super) async fn upgrade(lab: &Lab, binary: &Path, args: &[String], flags: Vec<String>) -> CommandRun {
     let mut line = vec!["upgrade".to_owned(), binary.display().to_string()];
     let pods = ["--name", NAME, "--statefulset", "vault", "-n", lab.pods.namespace(), "--output", "json"];
     line.extend(pods.map(str::to_owned));
     line.extend(args.iter().map(|arg| format!("--args={arg}")));
     line.extend(flags);
     let start = Snapshot::take(lab).await;
-    undisturbed(lab, start, &line).await
+    run_undisturbed(lab, start, &line).await
 }
 
-fn changed(lab: &Lab, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+fn patched_binary(lab: &Lab, name: &str, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
     let mut content = fs::read(&lab.new).unwrap();
     change(&mut content);
     let path = lab.folder.path().join(name);

@@ -14,10 +14,10 @@ use tokio::process::Command;
 use tokio::sync::{Mutex, OnceCell};
 
 /// The variable that names the binary of another server to run the tests on: an OpenBao, or another Vault.
-const OTHER_SERVER: &str = "VAULT_TOKEN_PLUGIN_TEST_SERVER";
+const SERVER_OVERRIDE_VARIABLE: &str = "VAULT_TOKEN_PLUGIN_TEST_SERVER";
 
 /// So much of the output of a build that fails is in the message.
-const SHOWN_LINES: usize = 40;
+const MAX_ERROR_LINES: usize = 40;
 
 /// Path of the real Vault, server and official CLI; or of the server that `VAULT_TOKEN_PLUGIN_TEST_SERVER` names.
 ///
@@ -27,11 +27,15 @@ const SHOWN_LINES: usize = 40;
 ///
 /// When the build fails; the message has the end of its output. When the other server is not there.
 pub async fn vault() -> PathBuf {
-    match std::env::var_os(OTHER_SERVER).map(PathBuf::from) {
-        None => built("vault", &[]).await,
+    match std::env::var_os(SERVER_OVERRIDE_VARIABLE).map(PathBuf::from) {
+        None => build_once("vault", &[]).await,
         Some(other) => {
             let there = other.is_absolute() && other.is_file();
-            assert!(there, "{OTHER_SERVER} is no absolute path of a program: {}", other.display());
+            assert!(
+                there,
+                "{SERVER_OVERRIDE_VARIABLE} is no absolute path of a program: {}",
+                other.display()
+            );
             other
         }
     }
@@ -45,7 +49,7 @@ pub async fn vault() -> PathBuf {
 ///
 /// When that fails; the message has the end of its script's output.
 pub async fn openbao() -> PathBuf {
-    built("openbao", &[]).await
+    build_once("openbao", &[]).await
 }
 
 /// Path of a real Prometheus; `promtool` lies beside it.
@@ -56,7 +60,7 @@ pub async fn openbao() -> PathBuf {
 ///
 /// When that fails; the message has the end of its script's output.
 pub async fn prometheus() -> PathBuf {
-    built("prometheus", &[]).await
+    build_once("prometheus", &[]).await
 }
 
 /// Path of a static busybox of the same release as that of Vault's own image.
@@ -67,7 +71,7 @@ pub async fn prometheus() -> PathBuf {
 ///
 /// When that fails; the message has the end of its script's output.
 pub async fn busybox() -> PathBuf {
-    built("busybox", &[]).await
+    build_once("busybox", &[]).await
 }
 
 /// Path of a real Kubernetes and etcd: all components in one binary, which its first argument chooses from.
@@ -78,7 +82,7 @@ pub async fn busybox() -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn kubernetes() -> PathBuf {
-    built("kubernetes", &[]).await
+    build_once("kubernetes", &[]).await
 }
 
 /// Path of the official kubectl.
@@ -87,7 +91,7 @@ pub async fn kubernetes() -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn kubectl() -> PathBuf {
-    built("kubernetes", &[]).await.with_file_name("kubectl")
+    build_once("kubernetes", &[]).await.with_file_name("kubectl")
 }
 
 /// Path of a program of Debian that is not part of every machine: `ctr`, `skopeo`, `umoci`, `docker-registry`.
@@ -98,7 +102,7 @@ pub async fn kubectl() -> PathBuf {
 ///
 /// When that fails; the message has the end of its script's output.
 pub async fn debian_program(name: &str) -> PathBuf {
-    built("debian", &[]).await.join(name)
+    build_once("debian", &[]).await.join(name)
 }
 
 /// Path of a real Go plugin, HashiCorp's key/value engine, that reports `version` (`v1.2.3`) as its own.
@@ -109,7 +113,7 @@ pub async fn debian_program(name: &str) -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn go_kv(version: &str) -> PathBuf {
-    built("go-kv", &[version]).await
+    build_once("go-kv", &[version]).await
 }
 
 /// Path of the token engine written in Go with the official SDK.
@@ -118,7 +122,7 @@ pub async fn go_kv(version: &str) -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn go_twin() -> PathBuf {
-    built("go-twin", &[]).await
+    build_once("go-twin", &[]).await
 }
 
 /// Path of the driver on the official SDK: a host of plugins, and an oracle.
@@ -127,7 +131,7 @@ pub async fn go_twin() -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn go_driver() -> PathBuf {
-    built("go-driver", &[]).await
+    build_once("go-driver", &[]).await
 }
 
 /// Path of the host and plugin on the official go-plugin library.
@@ -136,7 +140,7 @@ pub async fn go_driver() -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn go_host() -> PathBuf {
-    built("go-host", &[]).await
+    build_once("go-host", &[]).await
 }
 
 /// Path of one of go-plugin's own example programs: `official-grpc`, `official-bidirectional`, `official-plugin-grpc` or
@@ -146,7 +150,7 @@ pub async fn go_host() -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn go_plugin_example(name: &str) -> PathBuf {
-    built("go-host", &[]).await.with_file_name(name)
+    build_once("go-host", &[]).await.with_file_name(name)
 }
 
 /// Path of an example of a crate of this workspace, as it was built with this test.
@@ -154,12 +158,12 @@ pub async fn go_plugin_example(name: &str) -> PathBuf {
 /// # Panics
 ///
 /// When it was not.
-pub fn example_of_this_build(name: &str) -> PathBuf {
-    built_with_this_test(&format!("examples/{name}"))
+pub fn prebuilt_example(name: &str) -> PathBuf {
+    cargo_artifact(&format!("examples/{name}"))
 }
 
 /// What Cargo has put beside the folder of this test.
-fn built_with_this_test(path: &str) -> PathBuf {
+fn cargo_artifact(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a path");
     let built = test.ancestors().nth(2).expect("tests lie in a folder beside what they need").join(path);
     let how = "test the whole workspace, or run `cargo build --workspace --examples` first";
@@ -196,7 +200,7 @@ pub async fn example(package: &str, name: &str) -> PathBuf {
 ///
 /// When the build fails; the message has the end of its script's output.
 pub async fn go_sdk(release: &str) -> PathBuf {
-    built("go-sdk", &[release]).await
+    build_once("go-sdk", &[release]).await
 }
 
 /// Path of a binary of this workspace, linked statically, in the debug profile: it runs where nothing else is.
@@ -210,7 +214,7 @@ pub async fn go_sdk(release: &str) -> PathBuf {
 pub async fn static_binary(package: &str) -> PathBuf {
     // Then the one that was built with this test is.
     if cfg!(target_feature = "crt-static") {
-        return built_with_this_test(package);
+        return cargo_artifact(package);
     }
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = workspace.join("target/static");
@@ -247,7 +251,7 @@ pub async fn static_binary(package: &str) -> PathBuf {
 /// # Panics
 ///
 /// When the history is not there, as in a shallow clone, or the build fails; its output went to standard error.
-pub async fn at_commit(commit: &str) -> PathBuf {
+pub async fn program_at_commit(commit: &str) -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let folder = workspace.join("target/at-commit").join(commit);
     let (source, target) = (folder.join("source"), folder.join("target"));
@@ -281,17 +285,17 @@ pub async fn at_commit(commit: &str) -> PathBuf {
 }
 
 /// Where in an ELF file its machine is written, two bytes, least first.
-const ELF_MACHINE: std::ops::Range<usize> = 18..20;
+const ELF_MACHINE_RANGE: std::ops::Range<usize> = 18..20;
 
 /// Says in `program`, an ELF file, that it is for another machine than this one: arm64, and amd64 on arm64.
 ///
 /// # Panics
 ///
 /// When it is too short to be one.
-pub fn make_foreign(program: &mut [u8]) {
+pub fn set_foreign_machine(program: &mut [u8]) {
     let (amd64, arm64) = (62_u16, 183_u16);
     let foreign = if cfg!(target_arch = "aarch64") { amd64 } else { arm64 };
-    program[ELF_MACHINE].copy_from_slice(&foreign.to_le_bytes());
+    program[ELF_MACHINE_RANGE].copy_from_slice(&foreign.to_le_bytes());
 }
 
 /// A copy of `binary` in `directory`, in which every version number `from` is `to`, of the same length: another release of
@@ -300,7 +304,7 @@ pub fn make_foreign(program: &mut [u8]) {
 /// # Panics
 ///
 /// When the version number is not in the binary.
-pub fn another_version(binary: &Path, from: &str, to: &str, directory: &Path) -> PathBuf {
+pub fn with_patched_version(binary: &Path, from: &str, to: &str, directory: &Path) -> PathBuf {
     assert_eq!(from.len(), to.len(), "everything behind it has to stay where it is");
     let mut content = fs::read(binary).expect("the binary is there");
     let places: Vec<usize> = memmem::find_iter(&content, from).collect();
@@ -315,7 +319,7 @@ pub fn another_version(binary: &Path, from: &str, to: &str, directory: &Path) ->
 }
 
 /// The version number after `version`, of the same length and later than any other: `9.9.9` for `0.1.0`.
-pub fn version_of_nines(version: &str) -> String {
+pub fn highest_version(version: &str) -> String {
     version.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
 }
 
@@ -324,12 +328,12 @@ pub fn version_of_nines(version: &str) -> String {
 /// # Panics
 ///
 /// When the version number is not in the binary.
-pub fn next_release(binary: &Path, version: &str, directory: &Path) -> PathBuf {
-    another_version(binary, version, &version_of_nines(version), directory)
+pub fn with_next_version(binary: &Path, version: &str, directory: &Path) -> PathBuf {
+    with_patched_version(binary, version, &highest_version(version), directory)
 }
 
 /// Runs a build script once in this process for each set of arguments.
-async fn built(server: &str, args: &[&str]) -> PathBuf {
+async fn build_once(server: &str, args: &[&str]) -> PathBuf {
     type Results = HashMap<String, Arc<OnceCell<PathBuf>>>;
     static RESULTS: OnceCell<Mutex<Results>> = OnceCell::const_new();
 
@@ -358,7 +362,7 @@ async fn run_build(command: &mut Command) -> PathBuf {
         let mut last = VecDeque::new();
         while let Ok(Some(line)) = stderr.next_line().await {
             show_progress(&line);
-            if last.len() == SHOWN_LINES {
+            if last.len() == MAX_ERROR_LINES {
                 last.pop_front();
             }
             last.push_back(line);

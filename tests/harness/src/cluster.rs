@@ -21,13 +21,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
-pub use self::image::{Content, ImageArchive};
+pub use self::image::{ImageArchive, ImageContent};
 pub use self::pods::{
     ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPods, VaultPodsBuilder,
 };
 
-use crate::kept_logs::{self, KeptLogs};
-use crate::network::{Forward, Network};
+use crate::failure_logs::{self, FailureLogs};
+use crate::network::{NetworkNamespace, PortForward};
 use crate::{VaultServer, build, eventually, port, process};
 
 /// How long a cluster may take to come up. It takes fifteen seconds; its script gives up after three minutes, and says which
@@ -35,29 +35,29 @@ use crate::{VaultServer, build, eventually, port, process};
 const START_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long it may take to end: its script waits a minute for its processes.
-const END_TIMEOUT: Duration = Duration::from_secs(120);
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// How long the node may take to import an image.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The node's address in the network of the cluster: what listens there is reached by every pod.
-pub(crate) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+pub(crate) const NODE_ADDRESS: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 /// Addresses from here on are for pods whose address is known before they are made; see `tests/servers/kubernetes/address`.
-const FIRST_RESERVED: Ipv4Addr = Ipv4Addr::new(198, 18, 128, 0);
+const FIRST_RESERVED_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 128, 0);
 
 /// A running cluster. When it is dropped, or when this process ends in any way, its script ends it and clears away. If a test
 /// fails then, or the one that fails has [`VaultPods`] in it, its logs are kept, and the line `logs kept: PATH` says where.
 pub struct Cluster {
-    network: Arc<Network>,
+    network: Arc<NetworkNamespace>,
     folder: PathBuf,
     kubeconfig: PathBuf,
     port: u16,
     reserved: AtomicU32,
     imported: Mutex<Vec<String>>,
     unsealer: OnceCell<VaultServer>,
-    _api_server: Forward,
-    keeper: Child,
+    _api_server: PortForward,
+    script: Child,
 }
 
 impl Cluster {
@@ -86,7 +86,7 @@ impl Cluster {
         async move {
             // The script would build it as well, but not beside another test that does.
             build::kubernetes().await;
-            let logs = kept_logs::folder_of_test().join(format!("cluster-{}", Uuid::new_v4().simple()));
+            let logs = failure_logs::folder_of_test().join(format!("cluster-{}", Uuid::new_v4().simple()));
             let started = tokio::task::spawn_blocking({
                 let logs = logs.clone();
                 move || Cluster::start_blocking(&logs)
@@ -122,11 +122,11 @@ impl Cluster {
                 Ok(line) => said.push(line),
                 Err(RecvTimeoutError::Timeout) => {
                     // It clears away then.
-                    end(&mut keeper, Some(Signal::TERM));
+                    stop(&mut keeper, Some(Signal::TERM));
                     return Err(format!("{} was not ready within {START_TIMEOUT:?}", script.display()));
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    end(&mut keeper, None);
+                    stop(&mut keeper, None);
                     return Err(format!("{} ended; what it wrote above says why", script.display()));
                 }
             }
@@ -135,7 +135,7 @@ impl Cluster {
             let found = said.iter().find_map(|line| line.strip_prefix(name));
             found.unwrap_or_else(|| panic!("{} does not say {name}: {said:?}", script.display())).into()
         };
-        let network = Arc::new(Network::enter(&value("NETNS=")));
+        let network = Arc::new(NetworkNamespace::enter(&value("NETNS=")));
         let api_server = network.forward_from(listener, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         Ok(Cluster {
             network,
@@ -146,7 +146,7 @@ impl Cluster {
             imported: Mutex::default(),
             unsealer: OnceCell::new(),
             _api_server: api_server,
-            keeper,
+            script: keeper,
         })
     }
 
@@ -175,7 +175,7 @@ impl Cluster {
     }
 
     /// A port on this machine's loopback that leads to an address in the cluster's network.
-    pub fn forward(&self, target: SocketAddr) -> Forward {
+    pub fn forward_port(&self, target: SocketAddr) -> PortForward {
         self.network.forward(target)
     }
 
@@ -191,7 +191,7 @@ impl Cluster {
             let mut words = command.split('\0');
             words.nth(1) == Some("kube-apiserver") && words.any(|word| word == port)
         };
-        let pid = process::ids().find(is_it).expect("the API server runs");
+        let pid = process::all_pids().find(is_it).expect("the API server runs");
         let pid = Pid::from_raw(pid.cast_signed()).expect("no process is number 0");
         kill_process(pid, Signal::KILL).expect("root may");
     }
@@ -207,7 +207,7 @@ impl Cluster {
     /// # Panics
     ///
     /// When the node refuses it.
-    pub async fn import(&self, archive: &Path) {
+    pub async fn import_archive(&self, archive: &Path) {
         let mut import = tokio::process::Command::new(build::debian_program("ctr").await);
         import.arg("--address").arg(self.folder.join("containerd.sock"));
         import.args(["--namespace", "k8s.io", "images", "import"]).arg(archive);
@@ -221,11 +221,11 @@ impl Cluster {
     /// # Panics
     ///
     /// When the node refuses it.
-    pub async fn import_once(&self, name: &str, make: impl FnOnce() -> ImageArchive) {
+    pub async fn import_image_once(&self, name: &str, make: impl FnOnce() -> ImageArchive) {
         let mut imported = self.imported.lock().await;
         if !imported.iter().any(|known| known == name) {
             let archive = make();
-            self.import(&archive.path()).await;
+            self.import_archive(&archive.path()).await;
             imported.push(name.to_owned());
         }
     }
@@ -234,16 +234,16 @@ impl Cluster {
     /// clears away until the next cluster starts.
     pub async fn kill(mut self) {
         tokio::task::spawn_blocking(move || {
-            self.keeper.kill().expect("our own child can be killed");
-            self.keeper.wait().expect("our own child can be waited for");
+            self.script.kill().expect("our own child can be killed");
+            self.script.wait().expect("our own child can be waited for");
         })
         .await
         .expect("its panic was shown");
     }
 
     /// Keeps what its components have logged.
-    pub(crate) fn keep_logs(&self, kept: &KeptLogs) {
-        kept.keep(&self.folder.join("log"));
+    pub(crate) fn save_logs(&self, kept: &FailureLogs) {
+        kept.save(&self.folder.join("log"));
     }
 
     /// The Vault outside of the pods that unseals those of this cluster, one for all of them. Only its address and token are
@@ -252,19 +252,19 @@ impl Cluster {
         self.unsealer.get_or_init(|| pods::start_unsealer(self)).await
     }
 
-    pub(crate) fn network(&self) -> Arc<Network> {
+    pub(crate) fn network(&self) -> Arc<NetworkNamespace> {
         Arc::clone(&self.network)
     }
 
     /// Address of the API server for pods.
     pub fn api_server_in_network(&self) -> String {
-        format!("https://{NODE}:{}", self.port)
+        format!("https://{NODE_ADDRESS}:{}", self.port)
     }
 
     /// Decides the address of a pod that is not made yet; it keeps it when it is made again.
     pub fn reserve_address(&self, namespace: &str, pod: &str) -> Ipv4Addr {
         let number = self.reserved.fetch_add(1, Ordering::Relaxed);
-        let address = Ipv4Addr::from_bits(FIRST_RESERVED.to_bits() + number);
+        let address = Ipv4Addr::from_bits(FIRST_RESERVED_ADDRESS.to_bits() + number);
         let file = self.folder.join("addresses").join(format!("{namespace}.{pod}"));
         fs::write(file, address.to_string()).expect("root may write there");
         address
@@ -273,25 +273,25 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        if let Some(kept) = KeptLogs::when_failing(&format!("cluster-{}", self.port)) {
-            self.keep_logs(&kept);
+        if let Some(kept) = FailureLogs::if_test_fails(&format!("cluster-{}", self.port)) {
+            self.save_logs(&kept);
         }
-        drop(self.keeper.stdin.take());
+        drop(self.script.stdin.take());
         // It reports its own trouble.
-        end(&mut self.keeper, None);
+        stop(&mut self.script, None);
     }
 }
 
 /// Waits for the end of the script, after this signal; kills it, and so all of its cluster, when it does not end.
-fn end(keeper: &mut Child, signal: Option<Signal>) {
+fn stop(keeper: &mut Child, signal: Option<Signal>) {
     let pid = Pid::from_raw(keeper.id().cast_signed()).expect("no process is number 0");
     // It fails for one that has ended just now.
     let _ = signal.map(|signal| kill_process(pid, signal));
-    let deadline = Instant::now() + END_TIMEOUT;
+    let deadline = Instant::now() + STOP_TIMEOUT;
     while let Ok(None) = keeper.try_wait() {
         if Instant::now() > deadline {
-            kept_logs::say(&format!(
-                "the script of a cluster did not end within {END_TIMEOUT:?} and is killed"
+            failure_logs::print_to_test_output(&format!(
+                "the script of a cluster did not end within {STOP_TIMEOUT:?} and is killed"
             ));
             let _ = keeper.kill().and_then(|()| keeper.wait());
             return;

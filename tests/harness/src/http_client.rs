@@ -18,7 +18,7 @@ pub(crate) fn builder() -> ClientBuilder {
 }
 
 /// Such a client that trusts the authority in a file, if there is one.
-pub(crate) fn trusting(ca_file: Option<&Path>) -> Client {
+pub(crate) fn with_ca(ca_file: Option<&Path>) -> Client {
     let builder = match ca_file {
         None => builder(),
         Some(file) => {

@@ -10,14 +10,14 @@ use tokio::task::JoinHandle;
 use crate::{VaultPods, eventually, http_client};
 
 /// Pause between two looks.
-const PAUSE: Duration = Duration::from_millis(150);
+const POLL_INTERVAL: Duration = Duration::from_millis(150);
 
 /// How long a pod may take to answer before it counts as gone.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Records which Vault is active, until it is dropped.
-pub struct Leadership {
-    changes: Arc<Mutex<Vec<Change>>>,
+pub struct LeadershipRecorder {
+    changes: Arc<Mutex<Vec<LeaderChange>>>,
     task: JoinHandle<()>,
 }
 
@@ -31,35 +31,35 @@ pub struct Leader {
 }
 
 /// A change of the leader; `None` while no Vault is active or not all reachable pods know it.
-struct Change {
+struct LeaderChange {
     at: Instant,
     leader: Option<Leader>,
 }
 
-struct Node {
+struct PodEndpoint {
     pod: String,
-    here: String,
-    in_network: String,
+    local_url: String,
+    network_url: String,
 }
 
-impl Leadership {
+impl LeadershipRecorder {
     /// Starts recording and waits for the first leader.
-    pub async fn watch(pods: &VaultPods) -> Leadership {
-        let node = |pod: &str| Node {
+    pub async fn start(pods: &VaultPods) -> LeadershipRecorder {
+        let node = |pod: &str| PodEndpoint {
             pod: pod.to_owned(),
-            here: pods.url(pod),
-            in_network: pods.url_in_network(pod),
+            local_url: pods.url(pod),
+            network_url: pods.url_in_network(pod),
         };
-        let nodes: Vec<Node> = pods.names().into_iter().map(node).collect();
-        let changes = Arc::<Mutex<Vec<Change>>>::default();
-        let task = tokio::spawn(look(http_client::trusting(pods.ca_file()), nodes, Arc::clone(&changes)));
-        let watching = Leadership { changes, task };
-        eventually("a Vault is active and all others know it", async || watching.now()).await;
+        let nodes: Vec<PodEndpoint> = pods.names().into_iter().map(node).collect();
+        let changes = Arc::<Mutex<Vec<LeaderChange>>>::default();
+        let task = tokio::spawn(poll(http_client::with_ca(pods.ca_file()), nodes, Arc::clone(&changes)));
+        let watching = LeadershipRecorder { changes, task };
+        eventually("a Vault is active and all others know it", async || watching.current()).await;
         watching
     }
 
     /// Who is active now.
-    pub fn now(&self) -> Option<Leader> {
+    pub fn current(&self) -> Option<Leader> {
         lock(&self.changes).last()?.leader.clone()
     }
 
@@ -74,50 +74,51 @@ impl Leadership {
     }
 
     /// Time at which another leader than `before` was first seen.
-    pub fn taken_over(&self, before: &Leader) -> Option<Instant> {
-        let is_another = |change: &&Change| change.leader.as_ref().is_some_and(|leader| leader != before);
+    pub fn taken_over_at(&self, before: &Leader) -> Option<Instant> {
+        let is_another =
+            |change: &&LeaderChange| change.leader.as_ref().is_some_and(|leader| leader != before);
         lock(&self.changes).iter().find(is_another).map(|change| change.at)
     }
 }
 
-impl Drop for Leadership {
+impl Drop for LeadershipRecorder {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-async fn look(http: Client, nodes: Vec<Node>, changes: Arc<Mutex<Vec<Change>>>) {
+async fn poll(http: Client, nodes: Vec<PodEndpoint>, changes: Arc<Mutex<Vec<LeaderChange>>>) {
     loop {
         let leader = leader(&http, &nodes).await;
-        note(&changes, leader);
-        tokio::time::sleep(PAUSE).await;
+        record(&changes, leader);
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn note(changes: &Mutex<Vec<Change>>, leader: Option<Leader>) {
+fn record(changes: &Mutex<Vec<LeaderChange>>, leader: Option<Leader>) {
     let mut changes = lock(changes);
     if changes.last().is_none_or(|last| last.leader != leader) {
-        changes.push(Change { at: Instant::now(), leader });
+        changes.push(LeaderChange { at: Instant::now(), leader });
     }
 }
 
-async fn leader(http: &Client, nodes: &[Node]) -> Option<Leader> {
+async fn leader(http: &Client, nodes: &[PodEndpoint]) -> Option<Leader> {
     let mut answers = Vec::new();
     for node in nodes {
-        if let Some(answer) = ask(http, node).await {
+        if let Some(answer) = read_leader(http, node).await {
             answers.push((node, answer));
         }
     }
     let (active, said) = answers.iter().find(|(_, answer)| answer["is_self"] == true)?;
-    let knows = |answer: &Value| answer["leader_address"] == active.in_network.as_str();
+    let knows = |answer: &Value| answer["leader_address"] == active.network_url.as_str();
     // A pod that has just started does not know the leader yet.
     let all_know = answers.iter().all(|(_, answer)| knows(answer));
     all_know.then(|| Leader { pod: active.pod.clone(), since: said["active_time"].to_string() })
 }
 
 /// What an unsealed Vault says.
-async fn ask(http: &Client, node: &Node) -> Option<Value> {
-    let request = http.get(format!("{}/v1/sys/leader", node.here)).timeout(PATIENCE);
+async fn read_leader(http: &Client, node: &PodEndpoint) -> Option<Value> {
+    let request = http.get(format!("{}/v1/sys/leader", node.local_url)).timeout(REQUEST_TIMEOUT);
     let answer = request.send().await.ok()?.error_for_status().ok()?;
     serde_json::from_slice(&answer.bytes().await.ok()?).ok()
 }

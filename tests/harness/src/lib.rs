@@ -4,54 +4,54 @@
 //! A server is ready when its `start` returns, and gone with everything it started when it is dropped. What cannot be
 //! set up ends the test with a panic that says why: a test that lacks its servers must never pass.
 
-mod absences;
+mod absence_recorder;
 pub mod build;
+mod chroot;
 mod cluster;
-mod description;
-mod doctor;
-mod gate;
+mod doctor_runner;
+mod failure_logs;
+mod faulty_proxy;
 mod http_client;
-mod kept_logs;
-mod kubernetes_auth;
+mod kubernetes_auth_proxy;
 mod leadership;
 mod load;
 mod network;
+mod plugin_yaml;
 mod port;
 mod process;
 mod program;
 mod prometheus;
-mod recorder;
+mod recording_proxy;
 mod registry;
-mod root;
-mod running;
+mod running_program;
 mod secret_scan;
-mod shared;
+mod server_pool;
 mod tls;
 mod upstream;
 mod vault;
 mod wait;
 
-pub use absences::Absences;
+pub use absence_recorder::AbsenceRecorder;
 pub use cluster::{
-    Cluster, Content, ImageArchive, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
+    Cluster, ImageArchive, ImageContent, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
 };
-pub use description::PluginDescription;
-pub use doctor::{Doctor, set_mode};
-pub use gate::Gate;
-pub use kubernetes_auth::KubernetesAuth;
-pub use leadership::{Leader, Leadership};
-pub use load::{Account, FailedRequest, Load, Retries};
-pub use network::Forward;
-pub use port::free as free_port;
+pub use doctor_runner::{DoctorRunner, set_mode};
+pub use faulty_proxy::FaultyProxy;
+pub use kubernetes_auth_proxy::KubernetesAuthProxy;
+pub use leadership::{Leader, LeadershipRecorder};
+pub use load::{FailedRequest, LoadGenerator, LoadReport, Retries};
+pub use network::PortForward;
+pub use plugin_yaml::PluginYamlBuilder;
+pub use port::free_port;
 pub use program::{Output, Program};
-pub use prometheus::{Prometheus, Target};
-pub use recorder::{Exchange, Recorder};
+pub use prometheus::{Prometheus, ScrapeTarget};
+pub use recording_proxy::{Exchange, RecordingProxy};
 pub use registry::Registry;
-pub use running::{RunningProgram, Stream};
+pub use running_program::{RunningProgram, Stream};
 pub use secret_scan::SecretScan;
-pub use shared::Shared;
-pub use tls::Certificate;
-pub use upstream::{Fault, Issued, Moment, Operation, Recorded, Upstream, UpstreamBuilder};
-pub use vault::{Reply, Storage, VaultServer, VaultServerBuilder};
-pub use wait::{Observation, eventually, eventually_within, in_time};
+pub use server_pool::ServerPool;
+pub use tls::CertificateKind;
+pub use upstream::{DropMoment, Fault, IssuedToken, Operation, RecordedRequest, Upstream, UpstreamBuilder};
+pub use vault::{ApiResponse, Storage, VaultServer, VaultServerBuilder};
+pub use wait::{Observation, eventually, eventually_within, within_timeout};

@@ -14,17 +14,17 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use crate::upstream::IssuedTokens;
-use crate::{Reply, Upstream, VaultPods, VaultServer, eventually, http_client};
+use crate::{ApiResponse, Upstream, VaultPods, VaultServer, eventually, http_client};
 
 /// Of each kind.
-const CLIENTS: usize = 8;
+const CLIENTS_PER_KIND: usize = 8;
 
 /// Pause of a client of pods between two requests. All of them together ask some sixty times a second, which two cores
 /// bear beside three Vaults.
-const PACE_ON_PODS: Duration = Duration::from_millis(250);
+const REQUEST_INTERVAL_ON_PODS: Duration = Duration::from_millis(250);
 
 /// The same with one server, which bears several hundred.
-const PACE_ON_SERVER: Duration = Duration::from_millis(20);
+const REQUEST_INTERVAL_ON_SERVER: Duration = Duration::from_millis(20);
 
 /// What a client does after an answer that is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,8 @@ pub enum Retries {
 /// Running clients: eight of each kind, spread over the servers and the mounts. A client whose server does not answer asks
 /// the next one, as behind a service.
 #[must_use = "stop it, and look at its account"]
-pub struct Load {
-    clients: JoinSet<Account>,
+pub struct LoadGenerator {
+    clients: JoinSet<LoadReport>,
     /// What each client is called, and how many credentials it has got.
     served: Vec<(String, Arc<AtomicUsize>)>,
     stop: Arc<AtomicBool>,
@@ -54,7 +54,7 @@ pub struct FailedRequest {
     /// Method and path.
     pub request: String,
     /// What came instead of an answer.
-    pub got: String,
+    pub response: String,
     /// The pods or servers that were asked, one for each try.
     pub pods: Vec<String>,
     /// When the first try began.
@@ -65,73 +65,87 @@ pub struct FailedRequest {
 
 /// What came of a load.
 #[derive(Debug, Default)]
-pub struct Account {
+pub struct LoadReport {
     /// Requests, retries not counted.
     pub requests: usize,
     /// Those without a good answer.
     pub failed: Vec<FailedRequest>,
     /// Answers that said something else than they should have: a sentence each.
-    pub wrong: Vec<String>,
+    pub wrong_responses: Vec<String>,
     /// From the first try to the answer of the slowest one that got one.
-    pub longest: Duration,
+    pub max_latency: Duration,
     /// Leases that are still in somebody's hands, and their tokens.
-    pub kept: BTreeMap<String, String>,
+    pub open_leases: BTreeMap<String, String>,
     /// Every token that a client has got.
-    pub got: BTreeSet<String>,
+    pub tokens: BTreeSet<String>,
 }
 
-impl Load {
+impl LoadGenerator {
     /// Starts clients of pods. Each of `mounts` has a role `developer` whose tokens are those of `upstream`.
-    pub fn start(pods: &VaultPods, upstream: &Upstream, mounts: &[&str]) -> Load {
+    pub fn start(pods: &VaultPods, upstream: &Upstream, mounts: &[&str]) -> LoadGenerator {
         let names = pods.names().into_iter();
-        let urls = names.map(|pod| Urls {
+        let urls = names.map(|pod| VaultUrls {
             name: pod.to_owned(),
-            here: pods.url(pod),
-            in_network: pods.url_in_network(pod),
+            local_url: pods.url(pod),
+            network_url: pods.url_in_network(pod),
         });
-        Load::on(urls.collect(), PACE_ON_PODS, pods.ca_file(), pods.root_token(), upstream, mounts)
+        LoadGenerator::start_clients(
+            urls.collect(),
+            REQUEST_INTERVAL_ON_PODS,
+            pods.ca_file(),
+            pods.root_token(),
+            upstream,
+            mounts,
+        )
     }
 
     /// Starts clients of one server, with the same mounts.
-    pub fn on_server(vault: &VaultServer, upstream: &Upstream, mounts: &[&str]) -> Load {
+    pub fn on_server(vault: &VaultServer, upstream: &Upstream, mounts: &[&str]) -> LoadGenerator {
         let url = vault.address().to_owned();
-        let urls = vec![Urls { name: url.clone(), in_network: url.clone(), here: url }];
-        Load::on(urls, PACE_ON_SERVER, vault.ca_file(), vault.root_token(), upstream, mounts)
+        let urls = vec![VaultUrls { name: url.clone(), network_url: url.clone(), local_url: url }];
+        LoadGenerator::start_clients(
+            urls,
+            REQUEST_INTERVAL_ON_SERVER,
+            vault.ca_file(),
+            vault.root_token(),
+            upstream,
+            mounts,
+        )
     }
 
-    fn on(
-        servers: Vec<Urls>,
+    fn start_clients(
+        servers: Vec<VaultUrls>,
         pace: Duration,
         ca_file: Option<&Path>,
         token: &str,
         upstream: &Upstream,
         mounts: &[&str],
-    ) -> Load {
-        let mut load = Load { clients: JoinSet::new(), served: Vec::new(), stop: Arc::default() };
-        for number in 0..2 * CLIENTS {
+    ) -> LoadGenerator {
+        let mut load = LoadGenerator { clients: JoinSet::new(), served: Vec::new(), stop: Arc::default() };
+        for number in 0..2 * CLIENTS_PER_KIND {
             let retries = if number % 2 == 0 { Retries::Official } else { Retries::Never };
             let mount = mounts[number / 2 % mounts.len()];
             let served = Arc::default();
             let name = format!("client {number} of {mount}/ (retries: {retries:?})");
             load.served.push((name, Arc::clone(&served)));
-            let client = Client {
-                http: http_client::trusting(ca_file),
+            let client = LoadClient {
+                http: http_client::with_ca(ca_file),
                 token: token.to_owned(),
                 server: number % servers.len(),
                 servers: servers.clone(),
-                pace,
+                request_interval: pace,
                 mount: mount.to_owned(),
                 retries,
                 issued: upstream.tokens(),
-                account: Account::default(),
+                report: LoadReport::default(),
             };
-            load.clients.spawn(client.work(served, Arc::clone(&load.stop)));
+            load.clients.spawn(client.run(served, Arc::clone(&load.stop)));
         }
         load
     }
 
     /// Waits until every single client has got another credential from its mount.
-    pub async fn goes_on(&self) {
+    pub async fn wait_progress(&self) {
         let count = |served: &AtomicUsize| served.load(Ordering::Relaxed);
         let before: Vec<usize> = self.served.iter().map(|(_, served)| count(served)).collect();
         eventually("another credential for every client", async || {
@@ -149,14 +163,14 @@ impl Load {
     }
 
     /// Ends the load, once each client has done what it was at.
-    pub async fn stop(self) -> Account {
+    pub async fn stop(self) -> LoadReport {
         self.stop.store(true, Ordering::Relaxed);
         let accounts = self.clients.join_all().await;
-        accounts.into_iter().fold(Account::default(), Account::and)
+        accounts.into_iter().fold(LoadReport::default(), LoadReport::merge)
     }
 }
 
-impl Account {
+impl LoadReport {
     /// Fails unless every request was answered, and each answer said what it should.
     ///
     /// # Panics
@@ -165,51 +179,56 @@ impl Account {
     #[track_caller]
     pub fn assert_all_served(&self) {
         assert!(self.requests > 0, "the clients have asked nothing");
-        assert!(self.failed.is_empty() && self.wrong.is_empty(), "{:#?}\n{:#?}", self.failed, self.wrong);
+        assert!(
+            self.failed.is_empty() && self.wrong_responses.is_empty(),
+            "{:#?}\n{:#?}",
+            self.failed,
+            self.wrong_responses
+        );
     }
 
-    fn and(mut self, other: Account) -> Account {
+    fn merge(mut self, other: LoadReport) -> LoadReport {
         self.requests += other.requests;
         self.failed.extend(other.failed);
-        self.wrong.extend(other.wrong);
-        self.longest = self.longest.max(other.longest);
-        self.kept.extend(other.kept);
-        self.got.extend(other.got);
+        self.wrong_responses.extend(other.wrong_responses);
+        self.max_latency = self.max_latency.max(other.max_latency);
+        self.open_leases.extend(other.open_leases);
+        self.tokens.extend(other.tokens);
         self
     }
 }
 
 /// Of one Vault.
 #[derive(Clone)]
-struct Urls {
+struct VaultUrls {
     name: String,
-    here: String,
-    in_network: String,
+    local_url: String,
+    network_url: String,
 }
 
-struct Client {
+struct LoadClient {
     http: HttpClient,
     token: String,
-    servers: Vec<Urls>,
+    servers: Vec<VaultUrls>,
     /// The one it asks.
     server: usize,
-    pace: Duration,
+    request_interval: Duration,
     mount: String,
     retries: Retries,
     issued: IssuedTokens,
-    account: Account,
+    report: LoadReport,
 }
 
-impl Client {
-    async fn work(mut self, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> Account {
+impl LoadClient {
+    async fn run(mut self, served: Arc<AtomicUsize>, stop: Arc<AtomicBool>) -> LoadReport {
         for round in 0_usize.. {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
             if let Some((lease, token)) = self.get().await {
                 served.fetch_add(1, Ordering::Relaxed);
-                self.account.kept.insert(lease.clone(), token.clone());
-                self.account.got.insert(token.clone());
+                self.report.open_leases.insert(lease.clone(), token.clone());
+                self.report.tokens.insert(token.clone());
                 // Every fourth is kept, half of those renewed.
                 if round % 2 == 0 {
                     self.renew(&lease).await;
@@ -219,12 +238,12 @@ impl Client {
                 }
             }
         }
-        self.account
+        self.report
     }
 
     async fn get(&mut self) -> Option<(String, String)> {
         let path = format!("{}/creds/developer", self.mount);
-        let answer = self.ask("GET", &path, None).await?;
+        let answer = self.send_with_retries("GET", &path, None).await?;
         let token = answer["data"]["token"].as_str().unwrap_or_default().to_owned();
         let lease = answer["lease_id"].as_str().unwrap_or_default().to_owned();
         let whole = answer["renewable"] == true
@@ -232,41 +251,43 @@ impl Client {
             && answer["data"]["permissions"].is_array()
             && lease.starts_with(&path);
         if !whole {
-            self.wrong(format!("{path} answered without a lease or without a field"));
+            self.record_wrong_response(format!("{path} answered without a lease or without a field"));
         }
-        if !self.issued.takes(&token) {
-            self.wrong(format!("{path} answered with a token that the upstream does not take"));
+        if !self.issued.accepts(&token) {
+            self.record_wrong_response(format!(
+                "{path} answered with a token that the upstream does not take"
+            ));
         }
         Some((lease, token))
     }
 
     async fn renew(&mut self, lease: &str) {
         let body = json!({"lease_id": lease});
-        if let Some(answer) = self.ask("PUT", "sys/leases/renew", Some(body)).await
+        if let Some(answer) = self.send_with_retries("PUT", "sys/leases/renew", Some(body)).await
             && answer["lease_id"] != lease
         {
-            self.wrong("a renewal answered with another lease".to_owned());
+            self.record_wrong_response("a renewal answered with another lease".to_owned());
         }
     }
 
     async fn revoke(&mut self, lease: &str, token: &str) {
         // Whether one that failed was carried out is not known, so it is in nobody's hands any more.
-        self.account.kept.remove(lease);
+        self.report.open_leases.remove(lease);
         let body = json!({"lease_id": lease, "sync": true});
-        let revoked = self.ask("PUT", "sys/leases/revoke", Some(body)).await.is_some();
-        if revoked && self.issued.takes(token) {
-            self.wrong("the upstream takes a token whose lease is revoked".to_owned());
+        let revoked = self.send_with_retries("PUT", "sys/leases/revoke", Some(body)).await.is_some();
+        if revoked && self.issued.accepts(token) {
+            self.record_wrong_response("the upstream takes a token whose lease is revoked".to_owned());
         }
     }
 
-    fn wrong(&mut self, sentence: String) {
-        self.account.wrong.push(sentence);
+    fn record_wrong_response(&mut self, sentence: String) {
+        self.report.wrong_responses.push(sentence);
     }
 
     /// One request, with its retries; nothing when it failed.
-    async fn ask(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<Value> {
-        tokio::time::sleep(self.pace).await;
-        self.account.requests += 1;
+    async fn send_with_retries(&mut self, method: &str, path: &str, body: Option<Value>) -> Option<Value> {
+        tokio::time::sleep(self.request_interval).await;
+        self.report.requests += 1;
         let started = Instant::now();
         let tries = if self.retries == Retries::Official { 3 } else { 1 };
         let (mut got, mut asked) = (String::new(), Vec::new());
@@ -274,7 +295,7 @@ impl Client {
             asked.push(self.servers[self.server].name.clone());
             let again = match self.send(method, path, body.as_ref()).await {
                 Ok(reply) if reply.status < 300 => {
-                    self.account.longest = self.account.longest.max(started.elapsed());
+                    self.report.max_latency = self.report.max_latency.max(started.elapsed());
                     return Some(reply.body);
                 }
                 Ok(reply) => {
@@ -297,32 +318,39 @@ impl Client {
         }
         let request = format!("{method} {path}");
         let (retries, until) = (self.retries, Instant::now());
-        self.account.failed.push(FailedRequest { retries, request, got, pods: asked, from: started, until });
+        self.report.failed.push(FailedRequest {
+            retries,
+            request,
+            response: got,
+            pods: asked,
+            from: started,
+            until,
+        });
         None
     }
 
     /// One try. A standby that cannot pass it on says who can.
-    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<Reply> {
+    async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> reqwest::Result<ApiResponse> {
         let answer = self.send_to(&self.servers[self.server], method, path, body).await?;
         let location = answer.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         let leader =
-            location.and_then(|to| self.servers.iter().find(|server| to.starts_with(&server.in_network)));
+            location.and_then(|to| self.servers.iter().find(|server| to.starts_with(&server.network_url)));
         let answer = match leader {
             Some(leader) => self.send_to(leader, method, path, body).await?,
             None => answer,
         };
-        Reply::read(answer).await
+        ApiResponse::read(answer).await
     }
 
     async fn send_to(
         &self,
-        server: &Urls,
+        server: &VaultUrls,
         method: &str,
         path: &str,
         body: Option<&Value>,
     ) -> reqwest::Result<reqwest::Response> {
         let method = method.parse().expect("these are methods");
-        let request = self.http.request(method, format!("{}/v1/{path}", server.here));
+        let request = self.http.request(method, format!("{}/v1/{path}", server.local_url));
         let request = request.header("X-Vault-Token", &self.token);
         let request = match body {
             Some(body) => request.json(body),

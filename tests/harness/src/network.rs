@@ -22,26 +22,26 @@ use crate::port;
 
 /// A thread of ours in the namespace. A socket belongs for good to the namespace in which it was made, whichever thread
 /// uses it later; so whatever is to happen there is begun on that thread.
-pub(crate) struct Network {
+pub(crate) struct NetworkNamespace {
     namespace: PathBuf,
-    inside: Handle,
+    runtime: Handle,
     /// Dropped, it ends the thread, and lets go of the namespace.
     _end: oneshot::Sender<()>,
 }
 
 /// A port on this machine's loopback that leads into a network. It closes when it is dropped.
-pub struct Forward {
+pub struct PortForward {
     address: SocketAddr,
     task: JoinHandle<()>,
 }
 
-impl Network {
+impl NetworkNamespace {
     /// Enters a namespace, by a path as `/proc/<pid>/ns/net`.
     ///
     /// # Panics
     ///
     /// When there is none, or we may not enter it.
-    pub(crate) fn enter(namespace: &Path) -> Network {
+    pub(crate) fn enter(namespace: &Path) -> NetworkNamespace {
         let file = File::open(namespace).expect("the namespace has a process");
         let (end, ended) = oneshot::channel::<()>();
         let (send_inside, inside) = mpsc::channel();
@@ -54,7 +54,7 @@ impl Network {
             let _ = runtime.block_on(ended);
         });
         let inside = inside.recv().expect("the thread has entered");
-        Network { namespace: namespace.to_owned(), inside, _end: end }
+        NetworkNamespace { namespace: namespace.to_owned(), runtime: inside, _end: end }
     }
 
     /// The namespace, for `nsenter`.
@@ -73,22 +73,22 @@ impl Network {
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
-        self.run(bind)
+        self.run_inside(bind)
             .await
             .and_then(TcpListener::from_std)
             .unwrap_or_else(|error| panic!("cannot listen on {address} in the cluster: {error}"))
     }
 
     /// Leads a free port on this machine's loopback to `target` inside.
-    pub(crate) fn forward(&self, target: SocketAddr) -> Forward {
+    pub(crate) fn forward(&self, target: SocketAddr) -> PortForward {
         self.forward_from(port::listener(), target)
     }
 
     /// Leads what arrives at `listener` to `target` inside.
-    pub(crate) fn forward_from(&self, listener: std::net::TcpListener, target: SocketAddr) -> Forward {
+    pub(crate) fn forward_from(&self, listener: std::net::TcpListener, target: SocketAddr) -> PortForward {
         listener.set_nonblocking(true).expect("a socket can be set up");
         let address = listener.local_addr().expect("a bound socket has an address");
-        let task = self.inside.spawn(async move {
+        let task = self.runtime.spawn(async move {
             let listener = TcpListener::from_std(listener).expect("the runtime takes sockets");
             let mut connections = JoinSet::new();
             loop {
@@ -99,34 +99,36 @@ impl Network {
                     if let Ok(mut server) = TcpStream::connect(target).await {
                         // As if it were not there: it holds nothing back, and takes in what a socket does.
                         let _quick = client.set_nodelay(true).and(server.set_nodelay(true));
-                        let _ = copy_bidirectional_with_sizes(&mut client, &mut server, CHUNK, CHUNK).await;
+                        let _ =
+                            copy_bidirectional_with_sizes(&mut client, &mut server, BUFFER_SIZE, BUFFER_SIZE)
+                                .await;
                     }
                 });
                 while connections.try_join_next().is_some() {}
             }
         });
-        Forward { address, task }
+        PortForward { address, task }
     }
 
-    async fn run<T: Send + 'static>(
+    async fn run_inside<T: Send + 'static>(
         &self,
         action: impl Future<Output = io::Result<T>> + Send + 'static,
     ) -> io::Result<T> {
-        self.inside.spawn(action).await.expect("what runs inside does not panic")
+        self.runtime.spawn(action).await.expect("what runs inside does not panic")
     }
 }
 
 /// What goes through at once.
-const CHUNK: usize = 128 * 1024;
+const BUFFER_SIZE: usize = 128 * 1024;
 
-impl Forward {
+impl PortForward {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
-impl Drop for Forward {
+impl Drop for PortForward {
     fn drop(&mut self) {
         self.task.abort();
     }

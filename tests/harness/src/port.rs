@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 /// # Panics
 ///
 /// When a bound socket has no address.
-pub fn free() -> u16 {
+pub fn free_port() -> u16 {
     listener().local_addr().expect("a bound socket has an address").port()
 }
 

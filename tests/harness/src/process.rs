@@ -9,22 +9,22 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// How long a server may take to end after a signal that asks it to. Vault takes a second.
-const END_TIMEOUT: Duration = Duration::from_secs(60);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A process in a group of its own, with a guard beside it.
 ///
 /// Dropping it kills the group and reaps the process. Should the test be killed before it can drop anything, the guard
 /// sees its pipe close and kills the group in its place. (A parent death signal would need code between fork and exec,
 /// and fires when the thread that forked ends, which under tokio need not be the end of the test.)
-pub(crate) struct Process {
+pub(crate) struct GuardedProcess {
     child: Child,
     pid: Pid,
     guard: Child,
 }
 
-impl Process {
+impl GuardedProcess {
     /// Starts `command`; the caller has set up its arguments, environment and streams.
-    pub(crate) fn spawn(command: &mut Command) -> Process {
+    pub(crate) fn spawn(command: &mut Command) -> GuardedProcess {
         let child = command
             .process_group(0)
             .kill_on_drop(true)
@@ -40,7 +40,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .expect("sh is on every machine that runs the tests");
-        Process { child, pid, guard }
+        GuardedProcess { child, pid, guard }
     }
 
     /// Process id, as the kernel counts.
@@ -58,18 +58,18 @@ impl Process {
     /// # Panics
     ///
     /// When it does not end within a minute.
-    pub(crate) async fn end(mut self, signal: Signal) -> ExitStatus {
+    pub(crate) async fn stop(mut self, signal: Signal) -> ExitStatus {
         if self.exited().is_none() {
             kill_process(self.pid, signal).expect("our own child can be signalled");
         }
-        let status = timeout(END_TIMEOUT, self.child.wait()).await.unwrap_or_else(|_| {
-            panic!("process {} did not end within {END_TIMEOUT:?} of {signal:?}", self.id());
+        let status = timeout(STOP_TIMEOUT, self.child.wait()).await.unwrap_or_else(|_| {
+            panic!("process {} did not end within {STOP_TIMEOUT:?} of {signal:?}", self.id());
         });
         status.expect("our own child can be waited for")
     }
 }
 
-impl Drop for Process {
+impl Drop for GuardedProcess {
     fn drop(&mut self) {
         // The guard first: once the process is reaped, its id may belong to somebody else.
         kill_and_reap(&mut self.guard);
@@ -95,7 +95,7 @@ pub(crate) async fn output(command: &mut Command, limit: Duration) -> Output {
 }
 
 /// Ids of all processes of this machine, those in namespaces of their own too. One may end while it is looked at.
-pub(crate) fn ids() -> impl Iterator<Item = u32> {
+pub(crate) fn all_pids() -> impl Iterator<Item = u32> {
     let processes = fs::read_dir("/proc").expect("/proc is mounted");
     // Not everything there is a process.
     processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
@@ -119,7 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_ends_when_the_pipe_of_the_test_closes() {
-        let mut process = Process::spawn(Command::new("sleep").arg("1000"));
+        let mut process = GuardedProcess::spawn(Command::new("sleep").arg("1000"));
         drop(process.guard.stdin.take());
         let status = process.child.wait().await.expect("our own child can be waited for");
         assert_eq!(status.signal(), Some(Signal::KILL.as_raw()));

@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::running::RunningProgram;
-use crate::{Cluster, VaultPods, VaultServer, network, root};
+use crate::running_program::RunningProgram;
+use crate::{Cluster, VaultPods, VaultServer, chroot, network};
 
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(180);
@@ -23,7 +23,7 @@ const TIMEOUT_ON_PODS: Duration = Duration::from_secs(600);
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
     binary: PathBuf,
-    root: Option<PathBuf>,
+    chroot: Option<PathBuf>,
     network_namespace: Option<PathBuf>,
     /// A started program has it too, for it may outlive this.
     home: Arc<TempDir>,
@@ -48,7 +48,7 @@ impl Program {
     pub fn new(binary: impl Into<PathBuf>) -> Program {
         Program {
             binary: binary.into(),
-            root: None,
+            chroot: None,
             network_namespace: None,
             home: Arc::new(tempfile::tempdir().expect("the temporary directory is writable")),
             environment: Vec::new(),
@@ -64,8 +64,8 @@ impl Program {
 
     /// Runs it in this root, as a container does; its path and everything else that it is given are below that. Its home
     /// is the root.
-    pub fn root(mut self, root: impl Into<PathBuf>) -> Program {
-        self.root = Some(root.into());
+    pub fn chroot(mut self, root: impl Into<PathBuf>) -> Program {
+        self.chroot = Some(root.into());
         self
     }
 
@@ -133,7 +133,7 @@ impl Program {
         input: impl AsRef<[u8]>,
     ) -> impl Future<Output = Output> {
         let mut running = self.start(args);
-        let write = running.write_last(input.as_ref());
+        let write = running.write_and_close(input.as_ref());
         let wait = running.wait();
         async move { tokio::join!(wait, write).0 }
     }
@@ -155,10 +155,10 @@ impl Program {
         stdout: impl Into<Stdio>,
         stderr: impl Into<Stdio>,
     ) -> Child {
-        do_not_pass_on_ignored_signals();
-        let (command, home) = match &self.root {
+        reset_ignored_signals();
+        let (command, home) = match &self.chroot {
             None => (Command::new(&self.binary), self.home.path()),
-            Some(root) => (root::command(root, &self.binary), Path::new("/")),
+            Some(root) => (chroot::chroot_command(root, &self.binary), Path::new("/")),
         };
         let mut command = match &self.network_namespace {
             None => command,
@@ -170,7 +170,7 @@ impl Program {
             .env("HOME", home)
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             // What a killed program leaves there goes with the run.
-            .env("TMPDIR", if self.root.is_none() { std::env::temp_dir() } else { "/tmp".into() })
+            .env("TMPDIR", if self.chroot.is_none() { std::env::temp_dir() } else { "/tmp".into() })
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
             .stdin(Stdio::piped())
@@ -184,7 +184,7 @@ impl Program {
 
 /// Whoever starts the tests in the background of a shell, or with `nohup`, has them ignore signals, and a program inherits that. Of a
 /// signal that is handled it inherits nothing.
-fn do_not_pass_on_ignored_signals() {
+fn reset_ignored_signals() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let status = fs::read_to_string("/proc/self/status").expect("Linux says it of every process");
@@ -201,14 +201,14 @@ fn do_not_pass_on_ignored_signals() {
 
 /// The command as a person would type it, cut where it is longer than anybody reads.
 fn command_line(binary: &Path, args: &[impl AsRef<OsStr>]) -> String {
-    const LONGEST: usize = 1000;
+    const MAX_COMMAND_LINE: usize = 1000;
     let words = [binary.as_os_str()].into_iter().chain(args.iter().map(AsRef::as_ref)).map(|word| {
         let word = word.to_string_lossy();
         let plain = |sign: char| sign.is_ascii_alphanumeric() || "-_=./:,@%+".contains(sign);
         if !word.is_empty() && word.chars().all(plain) { word.into_owned() } else { format!("'{word}'") }
     });
     let mut line = words.collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = line.char_indices().nth(LONGEST) {
+    if let Some((end, _)) = line.char_indices().nth(MAX_COMMAND_LINE) {
         line.replace_range(end.., "…");
     }
     line

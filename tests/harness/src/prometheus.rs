@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::process::Process;
+use crate::process::GuardedProcess;
 use crate::{Program, build, eventually, http_client, port};
 
 /// Dropping it kills it, and removes its files.
@@ -17,11 +17,11 @@ pub struct Prometheus {
     address: String,
     client: Client,
     directory: TempDir,
-    _process: Process,
+    _process: GuardedProcess,
 }
 
 /// What is scraped, and with what.
-pub struct Target {
+pub struct ScrapeTarget {
     /// Host and port.
     pub address: String,
     /// Path of the metrics.
@@ -32,7 +32,7 @@ pub struct Target {
 
 impl Prometheus {
     /// Starts one that evaluates `rules`, a file of rules, every second, and waits until it answers.
-    pub async fn start(target: &Target, rules: &str) -> Prometheus {
+    pub async fn start(target: &ScrapeTarget, rules: &str) -> Prometheus {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         let file = |name: &str, content: &str| {
             let path = directory.path().join(name);
@@ -52,7 +52,7 @@ impl Prometheus {
             }],
         });
         let configuration = file("prometheus.yaml", &configuration.to_string());
-        let address = format!("127.0.0.1:{}", port::free());
+        let address = format!("127.0.0.1:{}", port::free_port());
         let log = fs::File::create(directory.path().join("log")).expect("a new directory is writable");
         let mut command = Command::new(build::prometheus().await);
         command
@@ -64,11 +64,11 @@ impl Prometheus {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("an open file can be cloned"))
             .stderr(log);
-        let process = Process::spawn(&mut command);
+        let process = GuardedProcess::spawn(&mut command);
         let client = http_client::builder().build().expect("a client without settings can be built");
         let prometheus =
             Prometheus { address: format!("http://{address}"), client, directory, _process: process };
-        eventually("Prometheus answers", async || prometheus.ask("targets").await).await;
+        eventually("Prometheus answers", async || prometheus.get("targets").await).await;
         prometheus
     }
 
@@ -80,22 +80,22 @@ impl Prometheus {
     /// Waits until the target was scraped well.
     pub async fn wait_scraped(&self) {
         eventually("the target is scraped", async || {
-            let targets = self.ask("targets").await?;
+            let targets = self.get("targets").await?;
             (targets["data"]["activeTargets"][0]["health"] == "up").then_some(())
         })
         .await;
     }
 
     /// The value of an expression that gives one, as text.
-    pub async fn value(&self, expression: &str) -> Option<String> {
+    pub async fn query(&self, expression: &str) -> Option<String> {
         let query: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = self.ask(&format!("query?query={query}")).await?;
+        let answer = self.get(&format!("query?query={query}")).await?;
         Some(answer["data"]["result"][0]["value"][1].as_str()?.to_owned())
     }
 
     /// The names of the alerts that fire.
-    pub async fn firing(&self) -> Vec<String> {
-        let answer = self.ask("alerts").await.unwrap_or_default();
+    pub async fn firing_alerts(&self) -> Vec<String> {
+        let answer = self.get("alerts").await.unwrap_or_default();
         let alerts = answer["data"]["alerts"].as_array().cloned().unwrap_or_default();
         let firing = alerts.into_iter().filter(|alert| alert["state"] == "firing");
         firing.filter_map(|alert| Some(alert["labels"]["alertname"].as_str()?.to_owned())).collect()
@@ -110,7 +110,7 @@ impl Prometheus {
         self.directory.path().join("log")
     }
 
-    async fn ask(&self, what: &str) -> Option<Value> {
+    async fn get(&self, what: &str) -> Option<Value> {
         let answer = self.client.get(format!("{}/api/v1/{what}", self.address)).send().await.ok()?;
         answer.json().await.ok()
     }

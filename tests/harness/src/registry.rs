@@ -9,13 +9,13 @@ use tokio::process::Command;
 
 use crate::build;
 use crate::port;
-use crate::process::Process;
+use crate::process::GuardedProcess;
 use crate::wait::eventually;
 
 /// A running registry on a free loopback port, which forgets everything when it is dropped.
 pub struct Registry {
     address: String,
-    _process: Process,
+    _process: GuardedProcess,
     _directory: TempDir,
 }
 
@@ -36,7 +36,7 @@ impl Registry {
         let directory = tempfile::tempdir().expect("the temporary directory is writable");
         let htpasswd = directory.path().join("htpasswd");
         fs::write(&htpasswd, Self::HTPASSWD).expect("a new directory is writable");
-        let address = format!("127.0.0.1:{}", port::free());
+        let address = format!("127.0.0.1:{}", port::free_port());
         let configuration = json!({
             "version": 0.1,
             "log": {"level": "warn"},
@@ -51,7 +51,7 @@ impl Registry {
         let mut command = Command::new(build::debian_program("docker-registry").await);
         command.arg("serve").arg(&file).env_clear().stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(log);
-        let mut process = Process::spawn(&mut command);
+        let mut process = GuardedProcess::spawn(&mut command);
         eventually("the registry answers", async || {
             let log = || fs::read_to_string(directory.path().join("log")).unwrap_or_default();
             assert!(process.exited().is_none(), "the registry has ended:\n{}", log());

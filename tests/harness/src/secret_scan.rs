@@ -26,7 +26,7 @@ impl SecretScan {
     /// # Panics
     ///
     /// When the value is so short that it would be found by chance.
-    pub fn secret(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> SecretScan {
+    pub fn add_secret(mut self, name: impl Into<String>, value: impl Into<Vec<u8>>) -> SecretScan {
         let (name, value) = (name.into(), value.into());
         assert!(value.len() >= 8, "{name} is too short to be searched for");
         self.secrets.push((name, value));
@@ -39,7 +39,7 @@ impl SecretScan {
     ///
     /// When one is, or when the scan knows no secret.
     #[track_caller]
-    pub fn content(&self, place: &str, content: impl AsRef<[u8]>) {
+    pub fn assert_no_secret_in(&self, place: &str, content: impl AsRef<[u8]>) {
         assert!(!self.secrets.is_empty(), "a scan for no secret proves nothing");
         for (name, value) in &self.secrets {
             let found = memmem::find(content.as_ref(), value).is_some();
@@ -53,9 +53,9 @@ impl SecretScan {
     ///
     /// When one is.
     #[track_caller]
-    pub fn output(&self, place: &str, output: &Output) {
-        self.content(&format!("{place}: stdout"), &output.stdout);
-        self.content(&format!("{place}: stderr"), &output.stderr);
+    pub fn assert_no_secret_in_output(&self, place: &str, output: &Output) {
+        self.assert_no_secret_in(&format!("{place}: stdout"), &output.stdout);
+        self.assert_no_secret_in(&format!("{place}: stderr"), &output.stderr);
     }
 
     /// Asserts that no secret is in a file, or in any file below a directory. Links are not followed; sockets and pipes
@@ -65,16 +65,16 @@ impl SecretScan {
     ///
     /// When one is, or when `path` cannot be read.
     #[track_caller]
-    pub fn path(&self, path: &Path) {
+    pub fn assert_no_secret_below(&self, path: &Path) {
         let cannot_read = |error| -> ! { panic!("cannot read {}: {error}", path.display()) };
         let kind = fs::symlink_metadata(path).unwrap_or_else(|error| cannot_read(error)).file_type();
         if kind.is_dir() {
             for entry in fs::read_dir(path).unwrap_or_else(|error| cannot_read(error)) {
-                self.path(&entry.unwrap_or_else(|error| cannot_read(error)).path());
+                self.assert_no_secret_below(&entry.unwrap_or_else(|error| cannot_read(error)).path());
             }
         } else if kind.is_file() {
             let content = fs::read(path).unwrap_or_else(|error| cannot_read(error));
-            self.content(&path.display().to_string(), content);
+            self.assert_no_secret_in(&path.display().to_string(), content);
         }
     }
 }

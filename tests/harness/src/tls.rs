@@ -10,7 +10,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// What the certificate of a server says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Certificate {
+pub enum CertificateKind {
     /// It is for 127.0.0.1 and localhost: good for whoever trusts its authority.
     Valid,
     /// It is for another name.
@@ -20,30 +20,30 @@ pub enum Certificate {
 }
 
 /// A server's key and certificate with the authority that signed it, all in PEM.
-pub(crate) struct Identity {
+pub(crate) struct ServerCertificate {
     pub(crate) certificate: String,
     pub(crate) key: String,
-    pub(crate) authority: String,
+    pub(crate) ca_pem: String,
 }
 
-impl Identity {
+impl ServerCertificate {
     /// Makes a new authority and a certificate signed by it.
-    pub(crate) fn new(certificate: Certificate) -> Identity {
+    pub(crate) fn new(certificate: CertificateKind) -> ServerCertificate {
         let names = match certificate {
-            Certificate::WrongName => vec!["elsewhere.test".to_owned()],
-            Certificate::Valid | Certificate::Expired => {
+            CertificateKind::WrongName => vec!["elsewhere.test".to_owned()],
+            CertificateKind::Valid | CertificateKind::Expired => {
                 vec![IpAddr::from(Ipv4Addr::LOCALHOST).to_string(), "localhost".to_owned()]
             }
         };
-        Identity::make(names, certificate)
+        ServerCertificate::make(names, certificate)
     }
 
     /// Makes a new authority and a valid certificate for these names and addresses.
-    pub(crate) fn for_names(names: Vec<String>) -> Identity {
-        Identity::make(names, Certificate::Valid)
+    pub(crate) fn for_names(names: Vec<String>) -> ServerCertificate {
+        ServerCertificate::make(names, CertificateKind::Valid)
     }
 
-    fn make(names: Vec<String>, certificate: Certificate) -> Identity {
+    fn make(names: Vec<String>, certificate: CertificateKind) -> ServerCertificate {
         let authority_key = KeyPair::generate().expect("a key can be made");
         let mut authority = CertificateParams::default();
         authority.distinguished_name.push(DnType::CommonName, "test authority");
@@ -53,13 +53,13 @@ impl Identity {
 
         let mut leaf = CertificateParams::new(names).expect("the names are valid");
         leaf.distinguished_name.push(DnType::CommonName, "test server");
-        if certificate == Certificate::Expired {
+        if certificate == CertificateKind::Expired {
             leaf.not_before = date_time_ymd(2020, 1, 1);
             leaf.not_after = date_time_ymd(2021, 1, 1);
         }
         let key = KeyPair::generate().expect("a key can be made");
         let leaf = leaf.signed_by(&key, &issuer).expect("the authority can sign");
-        Identity { certificate: leaf.pem(), key: key.serialize_pem(), authority: signed.pem() }
+        ServerCertificate { certificate: leaf.pem(), key: key.serialize_pem(), ca_pem: signed.pem() }
     }
 
     /// The configuration of a server that shows this identity.

@@ -13,41 +13,41 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 
-pub use self::state::{Fault, Issued, Moment, Operation, Recorded};
+pub use self::state::{DropMoment, Fault, IssuedToken, Operation, RecordedRequest};
 
-use self::state::{Expiry, Renewal, State};
+use self::state::{Expiry, Renewal, UpstreamState};
 use crate::Cluster;
-use crate::cluster::NODE;
-use crate::network::Network;
-use crate::tls::{Certificate, Identity};
+use crate::cluster::NODE_ADDRESS;
+use crate::network::NetworkNamespace;
+use crate::tls::{CertificateKind, ServerCertificate};
 
 /// How long a wait for the upstream's state lasts before the test is given up. A lease that Vault retries to revoke
 /// comes back with growing pauses, hence more than a few seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
+const WAIT_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// A running token service on a free loopback port. Dropping it closes the port and every connection.
 pub struct Upstream {
-    state: watch::Sender<State>,
+    state: watch::Sender<UpstreamState>,
     address: SocketAddr,
-    tls: Option<Identity>,
-    network: Option<Arc<Network>>,
+    tls: Option<ServerCertificate>,
+    network: Option<Arc<NetworkNamespace>>,
     server: Option<JoinHandle<()>>,
 }
 
 /// Choices to make before an [`Upstream`] starts.
 pub struct UpstreamBuilder {
     api_key: String,
-    certificate: Option<Certificate>,
+    certificate: Option<CertificateKind>,
     renewal: Renewal,
     expiry: Expiry,
     padding: usize,
-    counted_ids: bool,
-    network: Option<Arc<Network>>,
+    sequential_ids: bool,
+    network: Option<Arc<NetworkNamespace>>,
 }
 
 impl UpstreamBuilder {
     /// Serves HTTPS with this certificate, signed by an authority of its own; see [`Upstream::ca_pem`].
-    pub fn tls(mut self, certificate: Certificate) -> UpstreamBuilder {
+    pub fn tls(mut self, certificate: CertificateKind) -> UpstreamBuilder {
         self.certificate = Some(certificate);
         self
     }
@@ -60,7 +60,7 @@ impl UpstreamBuilder {
 
     /// Leaves `expires_at` out of its answers.
     pub fn without_expires_at(mut self) -> UpstreamBuilder {
-        self.expiry = Expiry::Unsaid;
+        self.expiry = Expiry::Omitted;
         self
     }
 
@@ -71,8 +71,8 @@ impl UpstreamBuilder {
     }
 
     /// Issues tokens with the ids 1, 2, 3, …, as every other such service.
-    pub fn counted_ids(mut self) -> UpstreamBuilder {
-        self.counted_ids = true;
+    pub fn sequential_ids(mut self) -> UpstreamBuilder {
+        self.sequential_ids = true;
         self
     }
 
@@ -84,15 +84,15 @@ impl UpstreamBuilder {
 
     /// Starts the service on the runtime of the caller.
     pub async fn start(self) -> Upstream {
-        let host = if self.network.is_some() { NODE } else { Ipv4Addr::LOCALHOST };
+        let host = if self.network.is_some() { NODE_ADDRESS } else { Ipv4Addr::LOCALHOST };
         let listener = listen(self.network.as_deref(), SocketAddr::from((host, 0))).await;
         let address = listener.local_addr().expect("a bound socket has an address");
-        let mut state = State::new(self.api_key, self.renewal, self.expiry);
-        (state.padding, state.counted_ids) = (self.padding, self.counted_ids);
+        let mut state = UpstreamState::new(self.api_key, self.renewal, self.expiry);
+        (state.padding, state.sequential_ids) = (self.padding, self.sequential_ids);
         let mut upstream = Upstream {
             state: watch::Sender::new(state),
             address,
-            tls: self.certificate.map(Identity::new),
+            tls: self.certificate.map(ServerCertificate::new),
             network: self.network,
             server: None,
         };
@@ -108,9 +108,9 @@ impl Upstream {
             api_key: format!("key-{}", uuid::Uuid::new_v4().simple()),
             certificate: None,
             renewal: Renewal::Supported,
-            expiry: Expiry::Said,
+            expiry: Expiry::Included,
             padding: 0,
-            counted_ids: false,
+            sequential_ids: false,
             network: None,
         }
     }
@@ -142,8 +142,8 @@ impl Upstream {
     }
 
     /// Forgets which requests it has answered: the next one with a known `Idempotency-Key` mints another token.
-    pub fn forget_keys(&self) {
-        self.state.send_modify(|state| state.answered.clear());
+    pub fn forget_idempotency_keys(&self) {
+        self.state.send_modify(|state| state.idempotent_responses.clear());
     }
 
     /// The authority that signed the certificate, in PEM.
@@ -152,7 +152,7 @@ impl Upstream {
     ///
     /// When the service speaks plain HTTP.
     pub fn ca_pem(&self) -> &str {
-        &self.tls.as_ref().expect("this upstream was started without TLS").authority
+        &self.tls.as_ref().expect("this upstream was started without TLS").ca_pem
     }
 
     /// Treats the next `count` requests for `operation` with `fault`, after those that wait already.
@@ -174,7 +174,7 @@ impl Upstream {
     }
 
     /// Closes the port and every connection: the next client is refused.
-    pub async fn go_down(&mut self) {
+    pub async fn stop_listening(&mut self) {
         if let Some(server) = self.server.take() {
             server.abort();
             // An aborted task says so; what counts is that it has let go of the port.
@@ -183,25 +183,25 @@ impl Upstream {
     }
 
     /// Listens on the same port again, and still knows every token.
-    pub async fn come_back(&mut self) {
-        self.go_down().await;
+    pub async fn listen_again(&mut self) {
+        self.stop_listening().await;
         let listener = listen(self.network.as_deref(), self.address).await;
         self.serve(listener);
     }
 
     /// Every token issued so far, oldest first.
-    pub fn issued(&self) -> Vec<Issued> {
+    pub fn issued(&self) -> Vec<IssuedToken> {
         self.state.borrow().issued.clone()
     }
 
     /// The tokens that are issued and not revoked.
-    pub fn live(&self) -> Vec<Issued> {
+    pub fn live(&self) -> Vec<IssuedToken> {
         self.state.borrow().issued.iter().filter(|token| !token.revoked).cloned().collect()
     }
 
     /// Whether it takes this token now.
-    pub fn takes(&self, token: &str) -> bool {
-        self.tokens().takes(token)
+    pub fn accepts(&self, token: &str) -> bool {
+        self.tokens().accepts(token)
     }
 
     /// Its tokens, for clients that outlive a borrow of it.
@@ -210,12 +210,12 @@ impl Upstream {
     }
 
     /// Every request that arrived so far, oldest first, answered or not.
-    pub fn requests(&self) -> Vec<Recorded> {
+    pub fn requests(&self) -> Vec<RecordedRequest> {
         self.state.borrow().requests.clone()
     }
 
     /// The requests for `operation` that arrived so far, oldest first.
-    pub fn requests_for(&self, operation: Operation) -> Vec<Recorded> {
+    pub fn requests_for(&self, operation: Operation) -> Vec<RecordedRequest> {
         self.requests().into_iter().filter(|request| request.operation == Some(operation)).collect()
     }
 
@@ -224,14 +224,14 @@ impl Upstream {
     /// # Panics
     ///
     /// When it takes longer than a minute and a half; so do all waits here.
-    pub async fn wait_issued(&self, count: usize) -> Vec<Issued> {
+    pub async fn wait_issued(&self, count: usize) -> Vec<IssuedToken> {
         self.wait(&format!("{count} issued tokens"), |state| state.issued.len() >= count).await;
         self.issued()
     }
 
     /// Waits until `count` requests for `operation` have arrived, answered or not.
     pub async fn wait_requests(&self, operation: Operation, count: usize) {
-        let arrived = |state: &State| {
+        let arrived = |state: &UpstreamState| {
             state.requests.iter().filter(|request| request.operation == Some(operation)).count() >= count
         };
         self.wait(&format!("{count} requests for {operation:?}"), arrived).await;
@@ -244,7 +244,8 @@ impl Upstream {
 
     /// Waits until the token with this id is revoked.
     pub async fn wait_revoked(&self, id: &str) {
-        let revoked = |state: &State| state.issued.iter().any(|token| token.id == id && token.revoked);
+        let revoked =
+            |state: &UpstreamState| state.issued.iter().any(|token| token.id == id && token.revoked);
         self.wait(&format!("revocation of {id}"), revoked).await;
     }
 
@@ -253,16 +254,16 @@ impl Upstream {
         self.wait("revocation of all tokens", |state| state.issued.iter().all(|token| token.revoked)).await;
     }
 
-    async fn wait(&self, what: &str, condition: impl Fn(&State) -> bool) {
+    async fn wait(&self, what: &str, condition: impl Fn(&UpstreamState) -> bool) {
         let mut state = self.state.subscribe();
-        let reached = timeout(PATIENCE, state.wait_for(|state| condition(state))).await;
+        let reached = timeout(WAIT_TIMEOUT, state.wait_for(|state| condition(state))).await;
         if reached.is_err() {
             drop(reached);
             let seen = self.state.borrow();
             let (issued, requests) = (seen.issued.len(), seen.requests.len());
             let revoked = seen.issued.iter().filter(|token| token.revoked).count();
             panic!(
-                "waited {PATIENCE:?} in vain: {what}; last seen: {issued} tokens issued, {revoked} of them revoked, \
+                "waited {WAIT_TIMEOUT:?} in vain: {what}; last seen: {issued} tokens issued, {revoked} of them revoked, \
                  {requests} requests, {} answers withheld",
                 seen.withheld
             );
@@ -277,11 +278,11 @@ impl Upstream {
 }
 
 /// The tokens of an [`Upstream`], now and later.
-pub(crate) struct IssuedTokens(watch::Receiver<State>);
+pub(crate) struct IssuedTokens(watch::Receiver<UpstreamState>);
 
 impl IssuedTokens {
     /// Whether the upstream takes this token now.
-    pub(crate) fn takes(&self, token: &str) -> bool {
+    pub(crate) fn accepts(&self, token: &str) -> bool {
         // The latest are asked for most.
         self.0.borrow().issued.iter().rev().any(|issued| issued.token == token && !issued.revoked)
     }
@@ -295,7 +296,7 @@ impl Drop for Upstream {
     }
 }
 
-async fn listen(network: Option<&Network>, address: SocketAddr) -> TcpListener {
+async fn listen(network: Option<&NetworkNamespace>, address: SocketAddr) -> TcpListener {
     match network {
         Some(network) => network.listen(address).await,
         None => TcpListener::bind(address)

@@ -1,6 +1,6 @@
 //! A real Vault on a free loopback port, with its own storage, plugin directory, logs and process group.
 
-mod configuration;
+mod builder;
 mod plugin_processes;
 
 use std::fs;
@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-pub use self::configuration::{Storage, VaultServerBuilder};
+pub use self::builder::{Storage, VaultServerBuilder};
 
-use crate::kept_logs::KeptLogs;
-use crate::network::{Forward, Network};
-use crate::process::Process;
-use crate::{Output, Program, eventually, network, root};
+use crate::failure_logs::FailureLogs;
+use crate::network::{NetworkNamespace, PortForward};
+use crate::process::GuardedProcess;
+use crate::{Output, Program, chroot, eventually, network};
 
 /// A Vault that was initialised with one key, unsealed and active when it started.
 ///
@@ -29,7 +29,7 @@ pub struct VaultServer {
     binary: PathBuf,
     directory: TempDir,
     /// The root it runs in, if not the machine's.
-    root: Option<PathBuf>,
+    chroot: Option<PathBuf>,
     address: String,
     storage: Storage,
     plugin_directory: Option<PathBuf>,
@@ -38,15 +38,15 @@ pub struct VaultServer {
     client: Client,
     unseal_key: String,
     root_token: String,
-    process: Option<Process>,
+    process: Option<GuardedProcess>,
     /// The network it is in, if not the machine's, and the way to it.
-    network: Option<(Arc<Network>, Forward)>,
+    network: Option<(Arc<NetworkNamespace>, PortForward)>,
 }
 
-/// What Vault answered to a request of [`VaultServer::api`].
+/// What Vault answered to a request of [`VaultServer::request`].
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "assert the status, or take the body with `success`"]
-pub struct Reply {
+pub struct ApiResponse {
     /// HTTP status.
     pub status: u16,
     /// The JSON document; `Null` for an empty body.
@@ -120,7 +120,7 @@ impl VaultServer {
     /// # Panics
     ///
     /// When no answer comes back.
-    pub async fn api(&self, method: &str, path: &str, body: Option<Value>) -> Reply {
+    pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> ApiResponse {
         self.send(method, path, body)
             .await
             .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.logs()))
@@ -128,8 +128,8 @@ impl VaultServer {
 
     /// Names of what is stored directly below a path of its storage; folders end in `/`. Needs
     /// [`VaultServerBuilder::raw_storage`].
-    pub async fn stored_below(&self, path: &str) -> Vec<String> {
-        let reply = self.api("LIST", &format!("sys/raw/{path}"), None).await;
+    pub async fn list_raw_storage(&self, path: &str) -> Vec<String> {
+        let reply = self.request("LIST", &format!("sys/raw/{path}"), None).await;
         if reply.status == 404 {
             return Vec::new();
         }
@@ -143,8 +143,8 @@ impl VaultServer {
     /// # Panics
     ///
     /// When something else than JSON is there.
-    pub async fn stored(&self, path: &str) -> Option<Value> {
-        let reply = self.api("GET", &format!("sys/raw/{path}"), None).await;
+    pub async fn read_raw_storage(&self, path: &str) -> Option<Value> {
+        let reply = self.request("GET", &format!("sys/raw/{path}"), None).await;
         if reply.status == 404 {
             return None;
         }
@@ -154,9 +154,9 @@ impl VaultServer {
     }
 
     /// Replaces the document at a path of its storage. Needs [`VaultServerBuilder::raw_storage`].
-    pub async fn store(&self, path: &str, document: &Value) {
+    pub async fn write_raw_storage(&self, path: &str, document: &Value) {
         let body = json!({"value": document.to_string()});
-        self.api("PUT", &format!("sys/raw/{path}"), Some(body)).await.success();
+        self.request("PUT", &format!("sys/raw/{path}"), Some(body)).await.success();
     }
 
     /// Runs the official `vault` CLI against this server, with the root token.
@@ -181,7 +181,7 @@ impl VaultServer {
     /// The processes whose executable lies in the plugin directory, whoever their parent is: also those that a killed
     /// Vault left behind.
     pub fn child_plugin_pids(&self) -> Vec<u32> {
-        self.plugin_directory.as_deref().map(plugin_processes::below).unwrap_or_default()
+        self.plugin_directory.as_deref().map(plugin_processes::running_below).unwrap_or_default()
     }
 
     /// Waits until no process runs from the plugin directory.
@@ -195,19 +195,19 @@ impl VaultServer {
 
     /// Seals it, and waits until it says so.
     pub async fn seal(&self) {
-        self.api("PUT", "sys/seal", None).await.success();
+        self.request("PUT", "sys/seal", None).await.success();
         self.wait_health(503, "Vault is sealed").await;
     }
 
     /// Unseals it, and waits until it is active.
     pub async fn unseal(&self) {
-        self.api("PUT", "sys/unseal", Some(json!({"key": self.unseal_key}))).await.success();
+        self.request("PUT", "sys/unseal", Some(json!({"key": self.unseal_key}))).await.success();
         self.wait_health(200, "Vault is unsealed and active").await;
     }
 
     /// Makes it hand over, and waits until it says that it stands by.
     pub async fn step_down(&self) {
-        self.api("PUT", "sys/step-down", None).await.success();
+        self.request("PUT", "sys/step-down", None).await.success();
         self.wait_standby().await;
     }
 
@@ -224,7 +224,7 @@ impl VaultServer {
     /// Waits until a node of its raft cluster can be elected.
     async fn wait_vote(&self, node_id: &str) {
         eventually("the node has a vote", async || {
-            let reply = self.api("GET", "sys/storage/raft/configuration", None).await.success();
+            let reply = self.request("GET", "sys/storage/raft/configuration", None).await.success();
             let servers = reply["data"]["config"]["servers"].clone();
             let is_it = |server: &Value| server["node_id"] == node_id && server["voter"] == true;
             if servers.as_array().is_some_and(|list| list.iter().any(is_it)) {
@@ -238,12 +238,12 @@ impl VaultServer {
 
     /// Ends it as a service manager does, with SIGTERM, and waits for its end.
     pub async fn stop(&mut self) {
-        self.end(Signal::TERM).await;
+        self.stop_process(Signal::TERM).await;
     }
 
     /// Ends it, and it alone, with SIGKILL: its plugins are left to themselves.
     pub async fn kill(&mut self) {
-        self.end(Signal::KILL).await;
+        self.stop_process(Signal::KILL).await;
     }
 
     /// Starts it again after [`VaultServer::stop`] or [`VaultServer::kill`], on the same address, and unseals it.
@@ -264,7 +264,7 @@ impl VaultServer {
         self.start().await;
     }
 
-    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> reqwest::Result<Reply> {
+    async fn send(&self, method: &str, path: &str, body: Option<Value>) -> reqwest::Result<ApiResponse> {
         let method = method.parse().expect("tests use valid methods");
         let mut request = self.client.request(method, format!("{}/v1/{path}", self.address));
         if !self.root_token.is_empty() {
@@ -273,7 +273,7 @@ impl VaultServer {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Reply::read(request.send().await?).await
+        ApiResponse::read(request.send().await?).await
     }
 
     /// Starts the process, and waits until it answers.
@@ -283,20 +283,20 @@ impl VaultServer {
             .append(true)
             .open(self.log_file())
             .expect("the server's own directory is writable");
-        let mut command = match &self.root {
+        let mut command = match &self.chroot {
             None => Command::new(&self.binary),
-            Some(root) => root::command(root, Path::new("/vault")),
+            Some(root) => chroot::chroot_command(root, Path::new("/vault")),
         };
-        command.arg("server").arg("-config").arg(self.inside(self.configuration_file()));
+        command.arg("server").arg("-config").arg(self.path_in_chroot(self.configuration_file()));
         if let Some((network, _)) = &self.network {
             command = network::command(network.namespace(), &command);
         }
         command
             .env_clear()
-            .env("HOME", self.inside(self.directory().to_owned()))
+            .env("HOME", self.path_in_chroot(self.directory().to_owned()))
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             // Where plugins put their sockets: what they leave behind goes with the directory.
-            .env("TMPDIR", self.inside(self.directory().join("tmp")))
+            .env("TMPDIR", self.path_in_chroot(self.directory().join("tmp")))
             // A tenth of its time would go into collecting garbage; memory there is enough.
             .env("GOGC", "400")
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
@@ -304,7 +304,7 @@ impl VaultServer {
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("an open file can be cloned"))
             .stderr(log);
-        let mut process = Process::spawn(&mut command);
+        let mut process = GuardedProcess::spawn(&mut command);
         eventually("Vault answers", async || {
             if let Some(status) = process.exited() {
                 panic!("Vault ended ({status}) before it answered:\n{}", self.logs());
@@ -317,14 +317,14 @@ impl VaultServer {
 
     async fn initialise(&mut self) {
         let request = json!({"secret_shares": 1, "secret_threshold": 1});
-        let answer = self.api("PUT", "sys/init", Some(request)).await.success();
+        let answer = self.request("PUT", "sys/init", Some(request)).await.success();
         let text = |value: &Value| value.as_str().expect("sys/init answers with strings").to_owned();
         self.unseal_key = text(&answer["keys"][0]);
         self.root_token = text(&answer["root_token"]);
     }
 
-    async fn end(&mut self, signal: Signal) {
-        self.process.take().expect("Vault is running").end(signal).await;
+    async fn stop_process(&mut self, signal: Signal) {
+        self.process.take().expect("Vault is running").stop(signal).await;
     }
 
     async fn wait_health(&self, status: u16, what: &str) {
@@ -337,8 +337,8 @@ impl VaultServer {
     }
 
     /// A path as Vault sees it.
-    fn inside(&self, path: PathBuf) -> PathBuf {
-        match self.root.as_deref().and_then(|root| path.strip_prefix(root).ok()) {
+    fn path_in_chroot(&self, path: PathBuf) -> PathBuf {
+        match self.chroot.as_deref().and_then(|root| path.strip_prefix(root).ok()) {
             Some(below) => Path::new("/").join(below),
             None => path,
         }
@@ -369,16 +369,16 @@ impl Drop for VaultServer {
         }
         // After its end, so that nothing is missing.
         let port = self.address.rsplit(':').next().unwrap_or_default();
-        if let Some(kept) = KeptLogs::when_failing(&format!("vault-{port}")) {
+        if let Some(kept) = FailureLogs::if_test_fails(&format!("vault-{port}")) {
             for file in [self.log_file(), self.audit_file(), self.configuration_file()] {
-                kept.keep(&file);
+                kept.save(&file);
             }
         }
     }
 }
 
-impl Reply {
-    pub(crate) async fn read(response: reqwest::Response) -> reqwest::Result<Reply> {
+impl ApiResponse {
+    pub(crate) async fn read(response: reqwest::Response) -> reqwest::Result<ApiResponse> {
         let status = response.status().as_u16();
         let body = response.bytes().await?;
         let body = if body.is_empty() {
@@ -387,7 +387,7 @@ impl Reply {
             serde_json::from_slice(&body)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&body).into_owned()))
         };
-        Ok(Reply { status, body })
+        Ok(ApiResponse { status, body })
     }
 
     /// The body of an answer that must be a success.

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// Pause between two looks at a condition that nobody announces.
-const PAUSE: Duration = Duration::from_millis(10);
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What one look at a condition returns: the value, or why there is none yet.
 pub trait Observation {
@@ -83,7 +83,7 @@ pub fn eventually_within<O: Observation>(
                 let hung = if ended { "" } else { "; the last look did not end" };
                 panic!("{caller}: waited {timeout:?} in vain: {what}{seen}{hung}");
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
 }
@@ -95,7 +95,7 @@ pub fn eventually_within<O: Observation>(
 /// When it is not ready after two minutes. The message has the caller's file and line, and `what`, which names what is
 /// waited for.
 #[track_caller]
-pub fn in_time<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
+pub fn within_timeout<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     ready_within(TIMEOUT, what, future)
 }
 

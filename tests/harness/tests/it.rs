@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use harness::{Certificate, Fault, Moment, Operation, Program, SecretScan, Stream, Upstream};
+use harness::{CertificateKind, DropMoment, Fault, Operation, Program, SecretScan, Stream, Upstream};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
@@ -17,21 +17,21 @@ async fn a_token_is_issued_renewed_and_revoked_once() {
     assert_eq!(upstream.live()[0].token, minted["token"]);
     assert!(minted["expires_at"].is_string());
 
-    let renewed = call(&upstream, "POST", &format!("/tokens/{id}/renew"), json!({"ttl": 90}), None).await;
+    let renewed = request(&upstream, "POST", &format!("/tokens/{id}/renew"), json!({"ttl": 90}), None).await;
     assert_eq!(renewed.expect("the upstream answers").0, 200);
     assert_eq!(upstream.issued()[0].ttl, Duration::from_secs(90));
 
     let path = format!("/tokens/{id}");
-    assert_eq!(call(&upstream, "DELETE", &path, Value::Null, None).await.expect("an answer").0, 204);
+    assert_eq!(request(&upstream, "DELETE", &path, Value::Null, None).await.expect("an answer").0, 204);
     upstream.wait_revoked(id).await;
-    assert_eq!(call(&upstream, "DELETE", &path, Value::Null, None).await.expect("an answer").0, 404);
+    assert_eq!(request(&upstream, "DELETE", &path, Value::Null, None).await.expect("an answer").0, 404);
     assert!(upstream.live().is_empty());
 }
 
 #[tokio::test]
 async fn the_same_idempotency_key_gets_the_same_token_even_if_the_first_answer_was_lost() {
     let upstream = Upstream::start().await;
-    upstream.fail_next(Operation::Mint, 1, Fault::DropConnection(Moment::AfterWork));
+    upstream.fail_next(Operation::Mint, 1, Fault::DropConnection(DropMoment::AfterWork));
 
     assert!(mint(&upstream, "key").await.is_none(), "the connection was dropped");
     let (status, minted) = mint(&upstream, "key").await.expect("the upstream answers");
@@ -46,7 +46,7 @@ async fn the_same_idempotency_key_gets_the_same_token_even_if_the_first_answer_w
 async fn faults_do_no_work_and_end_when_they_are_used_up() {
     let upstream = Upstream::start().await;
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
-    upstream.fail_next(Operation::Mint, 1, Fault::DropConnection(Moment::BeforeWork));
+    upstream.fail_next(Operation::Mint, 1, Fault::DropConnection(DropMoment::BeforeWork));
     upstream.fail_next(Operation::Mint, 1, Fault::HtmlNotFound);
 
     assert_eq!(mint(&upstream, "a").await.expect("an answer").0, 503);
@@ -76,9 +76,9 @@ async fn an_upstream_that_went_down_refuses_and_comes_back_with_its_tokens() {
     let mut upstream = Upstream::start().await;
     mint(&upstream, "a").await.expect("an answer");
 
-    upstream.go_down().await;
+    upstream.stop_listening().await;
     assert!(mint(&upstream, "b").await.is_none());
-    upstream.come_back().await;
+    upstream.listen_again().await;
 
     assert_eq!(mint(&upstream, "b").await.expect("an answer").0, 201);
     assert_eq!(upstream.live().len(), 2);
@@ -94,9 +94,11 @@ async fn a_wrong_api_key_is_refused() {
 
 #[tokio::test]
 async fn only_a_valid_certificate_is_good_for_whoever_trusts_its_authority() {
-    for (certificate, good) in
-        [(Certificate::Valid, true), (Certificate::WrongName, false), (Certificate::Expired, false)]
-    {
+    for (certificate, good) in [
+        (CertificateKind::Valid, true),
+        (CertificateKind::WrongName, false),
+        (CertificateKind::Expired, false),
+    ] {
         let upstream = Upstream::builder().tls(certificate).start().await;
         let url = upstream.endpoint();
 
@@ -172,7 +174,7 @@ async fn a_running_program_is_talked_to_line_by_line() {
     assert_eq!((output.code, output.stdout.as_str()), (Some(4), "got a\ngot b\ngot c\nrest"));
 
     let waiting = shell().start(["-c", "exec sleep 600"]);
-    assert_eq!(waiting.end(Signal::TERM).await.code, None);
+    assert_eq!(waiting.signal_and_wait(Signal::TERM).await.code, None);
 }
 
 #[tokio::test]
@@ -191,12 +193,12 @@ fn a_secret_in_a_file_below_the_directory_is_found() {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(directory.path().join("logs")).expect("a directory");
     std::fs::write(directory.path().join("logs/log"), "before key-12345 after").expect("a file");
-    SecretScan::new().secret("api key", "key-12345").path(directory.path());
+    SecretScan::new().add_secret("api key", "key-12345").assert_no_secret_below(directory.path());
 }
 
 #[test]
 fn text_without_the_secret_passes() {
-    SecretScan::new().secret("api key", "key-12345").content("a log", "key-1234");
+    SecretScan::new().add_secret("api key", "key-12345").assert_no_secret_in("a log", "key-1234");
 }
 
 fn shell() -> Program {
@@ -211,11 +213,11 @@ async fn panic_of(work: impl Future<Output = ()> + Send + 'static) -> String {
 
 async fn mint(upstream: &Upstream, key: &str) -> Option<(u16, Value)> {
     let body = json!({"name": "developer", "permissions": ["read", "write"], "ttl": 60});
-    call(upstream, "POST", "/tokens", body, Some(key)).await
+    request(upstream, "POST", "/tokens", body, Some(key)).await
 }
 
 /// Status and JSON body (`Null` if it is none) of the answer; `None` if there was no answer.
-async fn call(
+async fn request(
     upstream: &Upstream,
     method: &str,
     path: &str,

@@ -11,7 +11,7 @@ use super::pods::{PLUGIN, on_three_pods};
 
 /// Registers a file of this content on three pods and mounts it, which fails. Doctor must report `id` and cure it, and find
 /// `logged` in the log of the active pod.
-fn cannot_be_started(id: &str, logged: &str, content: impl AsyncFnOnce() -> Vec<u8>) {
+fn assert_cannot_start(id: &str, logged: &str, content: impl AsyncFnOnce() -> Vec<u8>) {
     on_three_pods(async |pods| {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
@@ -19,16 +19,16 @@ fn cannot_be_started(id: &str, logged: &str, content: impl AsyncFnOnce() -> Vec<
         let name = id.to_lowercase();
         let placed = format!("{name}-1.0.0");
         for pod in pods.pods.names() {
-            pods.pods.place(pod, &file, &placed).await;
+            pods.pods.copy_to_plugin_directory(pod, &file, &placed).await;
         }
         let sha256 = Binary::read(&file, &mut |_, _| ()).unwrap().sha256;
         let entry = json!({"command": placed, "version": "v1.0.0", "sha256": sha256});
         pods.write(&format!("sys/plugins/catalog/secret/{name}"), entry).await;
         let body = Some(json!({"type": name, "config": {"plugin_version": "v1.0.0"}}));
         let active = pods.pods.active().await;
-        let refused = pods.pods.api(active, "POST", "sys/mounts/refused", body).await;
+        let refused = pods.pods.request(active, "POST", "sys/mounts/refused", body).await;
         assert!(refused.status >= 400, "{refused:?}");
-        pods.doctor.cures(id).await;
+        pods.doctor.assert_fixed_by_commands(id).await;
         let logs = pods.doctor.run(&["--logs"]).await.json();
         let found = logs["logs"].as_array().unwrap();
         assert!(found.iter().any(|line| line["id"] == logged && line["node"] == active), "{logs:#}");
@@ -37,43 +37,43 @@ fn cannot_be_started(id: &str, logged: &str, content: impl AsyncFnOnce() -> Vec<
 
 #[test]
 fn vtp_307_a_file_is_no_executable() {
-    cannot_be_started("VTP-307", "VTP-307", async || b"<html>not found</html>".to_vec());
+    assert_cannot_start("VTP-307", "VTP-307", async || b"<html>not found</html>".to_vec());
 }
 
 /// The kernel says the same of it as of a file that is no executable.
 #[test]
 fn vtp_308_a_file_is_for_another_machine() {
-    cannot_be_started("VTP-308", "VTP-307", async || {
+    assert_cannot_start("VTP-308", "VTP-307", async || {
         let mut content = fs::read(build::go_kv("v1.0.0").await).unwrap();
-        build::make_foreign(&mut content);
+        build::set_foreign_machine(&mut content);
         content
     });
 }
 
 #[test]
 fn vtp_309_the_dynamic_linker_of_a_file_is_missing() {
-    cannot_be_started("VTP-309", "VTP-309", async || fs::read("/bin/true").unwrap());
+    assert_cannot_start("VTP-309", "VTP-309", async || fs::read("/bin/true").unwrap());
 }
 
 /// `CAP_SYS_BOOT`, permitted and effective, as the kernel keeps it with a file; no container has it.
-const CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-const ATTRIBUTE: &str = "security.capability";
+const FILE_CAPABILITY: [u8; 20] = [1, 0, 0, 2, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const CAPABILITY_ATTRIBUTE: &str = "security.capability";
 
 #[test]
 fn vtp_152_a_file_asks_for_capabilities_that_the_container_has_not() {
     on_three_pods(async |pods| {
         let active = pods.pods.active().await;
-        pods.provide("notes-2.0.0", "v2.0.0").await;
+        pods.place_and_register("notes-2.0.0", "v2.0.0").await;
         let file = pods.path(active, "notes-2.0.0").await;
-        setxattr(&file, ATTRIBUTE, &CAPABILITY, XattrFlags::empty()).unwrap();
+        setxattr(&file, CAPABILITY_ATTRIBUTE, &FILE_CAPABILITY, XattrFlags::empty()).unwrap();
         let mount = || Some(json!({"type": PLUGIN, "config": {"plugin_version": "v2.0.0"}}));
-        let refused = pods.pods.api(active, "POST", "sys/mounts/capable", mount()).await;
+        let refused = pods.pods.request(active, "POST", "sys/mounts/capable", mount()).await;
         assert!(refused.status >= 400, "{refused:?}");
-        let told = pods.doctor.explains(&refused.body.to_string(), "VTP-152").await;
+        let told = pods.doctor.assert_explains(&refused.body.to_string(), "VTP-152").await;
         assert!(told["cure"].as_str().unwrap().starts_with("Remove them with `setcap -r`"), "{told}");
-        removexattr(&file, ATTRIBUTE).unwrap();
-        pods.pods.api(active, "POST", "sys/mounts/capable", mount()).await.success();
-        pods.doctor.is_healthy().await;
-        pods.pods.api(active, "DELETE", "sys/mounts/capable", None).await.success();
+        removexattr(&file, CAPABILITY_ATTRIBUTE).unwrap();
+        pods.pods.request(active, "POST", "sys/mounts/capable", mount()).await.success();
+        pods.doctor.assert_healthy().await;
+        pods.pods.request(active, "DELETE", "sys/mounts/capable", None).await.success();
     });
 }

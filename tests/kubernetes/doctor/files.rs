@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use harness::set_mode;
 use serde_json::json;
 
-use super::keeping::{ONE, image, loader};
-use super::pods::{PLUGIN_FILE, Pods, on_three_pods};
+use super::plugin_storage::{IMAGE_WITH_ONE_VERSION, import_image, loader_container};
+use super::pods::{DoctorPods, PLUGIN_FILE, on_three_pods};
 
-impl Pods {
+impl DoctorPods {
     /// The plugin's file on a standby.
     async fn file_of_a_standby(&self) -> PathBuf {
         self.path(&self.standby().await, PLUGIN_FILE).await
@@ -26,9 +26,9 @@ fn vtp_203_the_volume_of_a_pod_is_mounted_noexec() {
     on_three_pods(async |pods| {
         let standby = pods.standby().await;
         pods.pods.remount_plugin_directory(&standby, "noexec").await;
-        pods.doctor.finds(&["VTP-203"], &[]).await;
+        pods.doctor.assert_finds(&["VTP-203"], &[]).await;
         pods.pods.remount_plugin_directory(&standby, "exec").await;
-        pods.doctor.is_healthy().await;
+        pods.doctor.assert_healthy().await;
     });
 }
 
@@ -37,7 +37,7 @@ fn vtp_206_half_a_copy_is_left_in_a_pod() {
     on_three_pods(async |pods| {
         let file = pods.file_of_a_standby().await;
         fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
-        pods.doctor.cures("VTP-206").await;
+        pods.doctor.assert_fixed_by_commands("VTP-206").await;
     });
 }
 
@@ -46,11 +46,11 @@ fn vtp_207_the_volume_of_a_pod_is_full() {
     on_three_pods(async |pods| {
         let standby = pods.standby().await;
         pods.pods.fill_plugin_directory(&standby).await;
-        let findings = pods.doctor.finds(&["VTP-207"], &[]).await;
-        pods.doctor.in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
+        let findings = pods.doctor.assert_finds(&["VTP-207"], &[]).await;
+        pods.doctor.run_in_shell(findings[0]["commands"][0].as_str().unwrap()).await;
         // There was nothing to remove: it takes a larger volume.
-        pods.pods.free_plugin_directory(&standby).await;
-        pods.doctor.is_healthy().await;
+        pods.pods.unfill_plugin_directory(&standby).await;
+        pods.doctor.assert_healthy().await;
     });
 }
 
@@ -63,7 +63,7 @@ fn vtp_208_the_file_of_a_pod_is_a_symbolic_link() {
         fs::copy(&file, elsewhere).unwrap();
         fs::remove_file(&file).unwrap();
         symlink("/vault/data/elsewhere", &file).unwrap();
-        pods.doctor.cures("VTP-208").await;
+        pods.doctor.assert_fixed_by_commands("VTP-208").await;
     });
 }
 
@@ -71,7 +71,7 @@ fn vtp_208_the_file_of_a_pod_is_a_symbolic_link() {
 fn vtp_210_a_group_may_write_to_the_file_of_a_pod() {
     on_three_pods(async |pods| {
         set_mode(&pods.file_of_a_standby().await, 0o775);
-        pods.doctor.cures("VTP-210").await;
+        pods.doctor.assert_fixed_by_commands("VTP-210").await;
     });
 }
 
@@ -82,7 +82,7 @@ fn vtp_302_only_one_pod_has_the_file() {
         for pod in pods.pods.names().into_iter().filter(|pod| *pod != standby) {
             fs::remove_file(pods.path(pod, PLUGIN_FILE).await).unwrap();
         }
-        pods.doctor.cures("VTP-302").await;
+        pods.doctor.assert_fixed_by_commands("VTP-302").await;
     });
 }
 
@@ -90,7 +90,7 @@ fn vtp_302_only_one_pod_has_the_file() {
 fn vtp_303_the_file_of_a_pod_has_another_checksum() {
     on_three_pods(async |pods| {
         fs::write(pods.file_of_a_standby().await, "#!/bin/sh\n").unwrap();
-        pods.doctor.cures("VTP-303").await;
+        pods.doctor.assert_fixed_by_commands("VTP-303").await;
     });
 }
 
@@ -98,28 +98,30 @@ fn vtp_303_the_file_of_a_pod_has_another_checksum() {
 fn vtp_304_the_file_of_a_pod_is_not_executable() {
     on_three_pods(async |pods| {
         set_mode(&pods.file_of_a_standby().await, 0o644);
-        pods.doctor.cures("VTP-304").await;
+        pods.doctor.assert_fixed_by_commands("VTP-304").await;
     });
 }
 
 /// An emptyDir is open to everybody who has it, and a pod whose server alone has it is healthy: see `variants`.
 #[tokio::test]
 async fn vtp_213_another_container_can_write_to_the_plugin_directory() {
-    image(ONE, &["1.0.0"]).await;
+    import_image(IMAGE_WITH_ONE_VERSION, &["1.0.0"]).await;
     let audit = json!({
         "name": "audit",
         "imagePullPolicy": "Never",
         "command": ["/bin/sh", "-c", "while sleep 1; do :; done"],
         "volumeMounts": [{"name": "plugins", "mountPath": "/plugins"}],
     });
-    let pods = Pods::new(&[], |pods| {
-        let pods = pods.replicas(1).init_container(serde_json::from_value(loader(ONE)).unwrap());
+    let pods = DoctorPods::new(&[], |pods| {
+        let pods = pods
+            .replicas(1)
+            .init_container(serde_json::from_value(loader_container(IMAGE_WITH_ONE_VERSION)).unwrap());
         pods.sidecar(serde_json::from_value(audit).unwrap())
     })
     .await;
     pods.register(PLUGIN_FILE, "v1.0.0").await;
     pods.mount().await;
-    let findings = pods.doctor.finds(&["VTP-213"], &[]).await;
+    let findings = pods.doctor.assert_finds(&["VTP-213"], &[]).await;
     let evidence = findings[0]["evidence"].as_str().unwrap();
     for words in ["/vault/plugins has mode 777", "the container audit"] {
         assert!(evidence.contains(words), "{words:?} is not in: {evidence}");
@@ -128,6 +130,6 @@ async fn vtp_213_another_container_can_write_to_the_plugin_directory() {
     let audit = json!({"name": "audit", "volumeMounts": [mount]});
     pods.patch("strategic", &json!({"spec": {"template": {"spec": {"containers": [audit]}}}})).await;
     pods.pods.delete("vault-0").await;
-    pods.pods.wait_whole().await;
+    pods.pods.wait_all_ready().await;
     pods.doctor.wait_healthy().await;
 }

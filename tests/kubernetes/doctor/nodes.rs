@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use harness::Doctor;
+use harness::DoctorRunner;
 use serde_json::{Value, json};
 
 use super::pods::on_three_pods;
@@ -12,7 +12,7 @@ fn three_healthy_pods_are_healthy() {
     on_three_pods(async |pods| {
         // For docs/performance.md; nothing rests on it.
         let started = Instant::now();
-        pods.doctor.is_healthy().await;
+        pods.doctor.assert_healthy().await;
         println!("doctor looked at three pods in {} ms", started.elapsed().as_millis());
     });
 }
@@ -23,10 +23,10 @@ fn an_election_is_waited_for_and_not_reported() {
     on_three_pods(async |pods| {
         let active = pods.pods.active().await;
         pods.pods.kill(active).await;
-        let findings = Doctor::findings(&pods.doctor.run(&[]).await);
+        let findings = DoctorRunner::findings(&pods.doctor.run(&[]).await);
         let named_now = |finding: &Value| finding["severity"] == "breaks_now";
         assert!(!findings.iter().any(named_now), "{findings:#?}");
-        pods.pods.wait_whole().await;
+        pods.pods.wait_all_ready().await;
         pods.doctor.wait_healthy().await;
     });
 }
@@ -36,10 +36,10 @@ fn vtp_801_a_pod_that_does_not_start() {
     on_three_pods(async |pods| {
         // Nothing is bound to the claim of the fourth pod.
         pods.patch("merge", &json!({"spec": {"replicas": 4}})).await;
-        let findings = pods.doctor.finds(&["VTP-801"], &[]).await;
+        let findings = pods.doctor.assert_finds(&["VTP-801"], &[]).await;
         assert_eq!(findings[0]["subject"], "vault-3");
         pods.patch("merge", &json!({"spec": {"replicas": 3}})).await;
-        pods.doctor.is_healthy().await;
+        pods.doctor.assert_healthy().await;
     });
 }
 
@@ -49,10 +49,10 @@ fn vtp_802_the_server_of_a_pod_is_sealed() {
         let active = pods.pods.active().await.to_owned();
         pods.pods.seal(&active).await;
         pods.pods.active().await;
-        let findings = pods.doctor.finds(&["VTP-802"], &[]).await;
+        let findings = pods.doctor.assert_finds(&["VTP-802"], &[]).await;
         assert_eq!(findings[0]["subject"], active.as_str());
         pods.pods.delete(&active).await;
-        pods.pods.wait_whole().await;
+        pods.pods.wait_all_ready().await;
         pods.doctor.wait_healthy().await;
     });
 }
@@ -69,9 +69,11 @@ fn vtp_806_another_operator_holds_the_lease() {
                 "renewTime": "2999-01-01T00:00:00.000000Z",
             },
         });
-        pods.doctor.in_shell(&format!("echo '{lease}' | kubectl apply -f -")).await;
-        pods.doctor.finds(&["VTP-806"], &[]).await;
-        pods.doctor.in_shell(&format!("kubectl -n {namespace} delete lease vault-token-plugin-vault")).await;
-        pods.doctor.is_healthy().await;
+        pods.doctor.run_in_shell(&format!("echo '{lease}' | kubectl apply -f -")).await;
+        pods.doctor.assert_finds(&["VTP-806"], &[]).await;
+        pods.doctor
+            .run_in_shell(&format!("kubectl -n {namespace} delete lease vault-token-plugin-vault"))
+            .await;
+        pods.doctor.assert_healthy().await;
     });
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use harness::{Cluster, Doctor, PluginVolume, Shared, VaultPods, VaultPodsBuilder, build};
+use harness::{Cluster, DoctorRunner, PluginVolume, ServerPool, VaultPods, VaultPodsBuilder, build};
 use rollout::Binary;
 use serde_json::{Value, json};
 
@@ -12,16 +12,16 @@ use crate::BINARY;
 pub(super) const PLUGIN: &str = "notes";
 pub(super) const PLUGIN_FILE: &str = "notes-1.0.0";
 
-pub(super) struct Pods {
+pub(super) struct DoctorPods {
     pub(super) pods: VaultPods,
-    pub(super) doctor: Doctor,
+    pub(super) doctor: DoctorRunner,
 }
 
 /// Runs a test on three pods that others use too: they keep their files, and must be healthy when the test ends.
-pub(super) fn on_three_pods(test: impl AsyncFnOnce(&Pods)) {
-    static PODS: Shared<Pods> = Shared::new(1);
+pub(super) fn on_three_pods(test: impl AsyncFnOnce(&DoctorPods)) {
+    static PODS: ServerPool<DoctorPods> = ServerPool::new(1);
     let start = async || {
-        let pods = Pods::healthy(|pods| pods.plugin_volume(PluginVolume::Persistent)).await;
+        let pods = DoctorPods::healthy(|pods| pods.plugin_volume(PluginVolume::Persistent)).await;
         let logs = pods.doctor.run(&["--logs"]).await.json();
         assert_eq!(logs["logs"], json!([]), "their logs mean nothing: {logs:#}");
         pods
@@ -29,19 +29,19 @@ pub(super) fn on_three_pods(test: impl AsyncFnOnce(&Pods)) {
     PODS.run(start, test);
 }
 
-impl Pods {
+impl DoctorPods {
     /// Pods with what `choose` changes of the usual, and nothing registered.
     pub(super) async fn new(
         flags: &[&str],
         choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder,
-    ) -> Pods {
+    ) -> DoctorPods {
         let cluster = Cluster::shared().await;
         let pods = choose(VaultPods::builder(cluster)).start().await;
         let address = pods.url(pods.active().await);
         let flags = [&["-n", pods.namespace()][..], flags].concat();
         let programs = [("kubectl", build::kubectl().await), ("vault", build::vault().await)];
         let programs = programs.each_ref().map(|(name, path)| (*name, path.as_path()));
-        let mut doctor = Doctor::new(BINARY, &programs, &flags, |program| {
+        let mut doctor = DoctorRunner::new(BINARY, &programs, &flags, |program| {
             let program = program
                 .env("KUBECONFIG", cluster.kubeconfig().display().to_string())
                 .env("VAULT_TOKEN", pods.root_token());
@@ -52,22 +52,22 @@ impl Pods {
         });
         // Doctor finds the server itself; only the official program needs to be told.
         doctor.shell = doctor.shell.env("VAULT_ADDR", address);
-        Pods { pods, doctor }
+        DoctorPods { pods, doctor }
     }
 
     /// With the plugin on every pod, registered and mounted.
-    pub(super) async fn healthy(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Pods {
-        let pods = Pods::new(&[], choose).await;
-        pods.provide(PLUGIN_FILE, "v1.0.0").await;
+    pub(super) async fn healthy(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> DoctorPods {
+        let pods = DoctorPods::new(&[], choose).await;
+        pods.place_and_register(PLUGIN_FILE, "v1.0.0").await;
         pods.mount().await;
-        pods.doctor.is_healthy().await;
+        pods.doctor.assert_healthy().await;
         pods
     }
 
     pub(super) async fn place_everywhere(&self, file: &str, version: &str) {
         let binary = build::go_kv(version).await;
         for pod in self.pods.names() {
-            self.pods.place(pod, &binary, file).await;
+            self.pods.copy_to_plugin_directory(pod, &binary, file).await;
         }
     }
 
@@ -86,7 +86,7 @@ impl Pods {
     }
 
     pub(super) async fn write(&self, path: &str, body: Value) {
-        self.pods.api(self.pods.active().await, "POST", path, Some(body)).await.success();
+        self.pods.request(self.pods.active().await, "POST", path, Some(body)).await.success();
     }
 
     /// A file in the plugin directory of a pod, as this machine sees it.
@@ -95,7 +95,7 @@ impl Pods {
     }
 
     /// The files of this version on every pod, registered.
-    pub(super) async fn provide(&self, file: &str, version: &str) {
+    pub(super) async fn place_and_register(&self, file: &str, version: &str) {
         self.place_everywhere(file, version).await;
         self.register(file, version).await;
     }
@@ -104,6 +104,6 @@ impl Pods {
     pub(super) async fn patch(&self, kind: &str, patch: &Value) {
         let namespace = self.pods.namespace();
         let command = format!("kubectl -n {namespace} patch statefulset vault --type={kind} -p '{patch}'");
-        self.doctor.in_shell(&command).await;
+        self.doctor.run_in_shell(&command).await;
     }
 }

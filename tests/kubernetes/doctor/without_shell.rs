@@ -2,24 +2,24 @@
 
 use std::fs;
 
-use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, Shared, build, set_mode};
+use harness::{Cluster, ImageArchive, ImageKind, PluginVolume, ServerPool, build, set_mode};
 
-use super::pods::{PLUGIN_FILE, Pods};
+use super::pods::{DoctorPods, PLUGIN_FILE};
 
 const IMAGE: &str = "localhost/vault-token-plugin:cures";
 
-fn on_a_pod_without_a_shell(test: impl AsyncFnOnce(&Pods)) {
-    static PODS: Shared<Pods> = Shared::new(1);
+fn on_a_pod_without_a_shell(test: impl AsyncFnOnce(&DoctorPods)) {
+    static PODS: ServerPool<DoctorPods> = ServerPool::new(1);
     let start = async || {
         let program = build::static_binary("vault-token-plugin").await;
-        Cluster::shared().await.import_once(IMAGE, || ImageArchive::of_tool(IMAGE, program)).await;
-        let pods = Pods::new(&["--tool-image", IMAGE], |pods| {
+        Cluster::shared().await.import_image_once(IMAGE, || ImageArchive::of_program(IMAGE, program)).await;
+        let pods = DoctorPods::new(&["--tool-image", IMAGE], |pods| {
             pods.replicas(1).image(ImageKind::WithoutShell).plugin_volume(PluginVolume::Persistent)
         })
         .await;
-        pods.provide(PLUGIN_FILE, "v1.0.0").await;
+        pods.place_and_register(PLUGIN_FILE, "v1.0.0").await;
         pods.mount().await;
-        pods.doctor.is_healthy().await;
+        pods.doctor.assert_healthy().await;
         pods
     };
     PODS.run(start, test);
@@ -30,7 +30,7 @@ fn vtp_206_half_a_copy_is_left_behind() {
     on_a_pod_without_a_shell(async |pods| {
         let file = pods.path("vault-0", PLUGIN_FILE).await;
         fs::write(file.with_file_name(".notes-2.0.0.n1.vtp-part"), "cut").unwrap();
-        pods.doctor.cures("VTP-206").await;
+        pods.doctor.assert_fixed_by_commands("VTP-206").await;
     });
 }
 
@@ -38,7 +38,7 @@ fn vtp_206_half_a_copy_is_left_behind() {
 fn vtp_210_a_group_may_write_to_a_plugin() {
     on_a_pod_without_a_shell(async |pods| {
         set_mode(&pods.path("vault-0", PLUGIN_FILE).await, 0o775);
-        pods.doctor.cures("VTP-210").await;
+        pods.doctor.assert_fixed_by_commands("VTP-210").await;
     });
 }
 
@@ -46,6 +46,6 @@ fn vtp_210_a_group_may_write_to_a_plugin() {
 fn vtp_304_a_file_is_not_executable() {
     on_a_pod_without_a_shell(async |pods| {
         set_mode(&pods.path("vault-0", PLUGIN_FILE).await, 0o644);
-        pods.doctor.cures("VTP-304").await;
+        pods.doctor.assert_fixed_by_commands("VTP-304").await;
     });
 }

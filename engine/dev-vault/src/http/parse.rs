@@ -13,81 +13,89 @@ use uuid::Uuid;
 use vault_plugin::framework::parse_duration;
 use vault_plugin::logical::{Map, Operation};
 
-use crate::call::Call;
-use crate::reply::Failure;
+use crate::client_request::ClientRequest;
+use crate::reply::ErrorReply;
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What a request asks for; `path` is what follows `/v1/`.
-pub(super) fn call(head: &Parts, path: &str, body: &[u8], remote: SocketAddr) -> Result<Call, Failure> {
+pub(super) fn parse_request(
+    head: &Parts,
+    path: &str,
+    body: &[u8],
+    remote: SocketAddr,
+) -> Result<ClientRequest, ErrorReply> {
     let mut path = percent_decode_str(path).decode_utf8_lossy().into_owned();
-    let mut query = query(head.uri.query().unwrap_or_default());
+    let mut query = parse_query(head.uri.query().unwrap_or_default());
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let (operation, data) = match head.method.as_str() {
         "GET" if query.contains_key("help") => (Operation::Help, None),
         "GET" => match query.remove("list") {
-            Some(list) if is_true(&list)? => (Operation::List, given(query)),
-            _ => (Operation::Read, given(query)),
+            Some(list) if parse_bool(&list)? => (Operation::List, non_empty(query)),
+            _ => (Operation::Read, non_empty(query)),
         },
-        "LIST" => (Operation::List, given(query)),
-        "DELETE" => (Operation::Delete, given(query)),
-        "POST" | "PUT" if content_type.is_some_and(|kind| kind.starts_with(FORM)) && !is_json(body) => {
-            (Operation::Update, given(form(body)))
+        "LIST" => (Operation::List, non_empty(query)),
+        "DELETE" => (Operation::Delete, non_empty(query)),
+        "POST" | "PUT"
+            if content_type.is_some_and(|kind| kind.starts_with(FORM)) && !looks_like_json(body) =>
+        {
+            (Operation::Update, non_empty(parse_form(body)))
         }
-        "POST" | "PUT" => (Operation::Update, object(body).map_err(|why| wrong_json(&why))?),
+        "POST" | "PUT" => (Operation::Update, parse_object(body).map_err(|why| json_error(&why))?),
         "PATCH" => {
-            let kind = content_type.ok_or_else(|| Failure::invalid("mime: no media type"))?;
+            let kind = content_type.ok_or_else(|| ErrorReply::bad_request("mime: no media type"))?;
             let kind = kind.split(';').next().unwrap_or_default().trim();
             if kind != MERGE_PATCH {
                 let text = format!("PATCH requires Content-Type of {MERGE_PATCH}, provided {kind}");
-                return Err(Failure::new(415, text));
+                return Err(ErrorReply::new(415, text));
             }
-            (Operation::Patch, object(body).map_err(|_| Failure::invalid("error parsing JSON"))?)
+            (Operation::Patch, parse_object(body).map_err(|_| ErrorReply::bad_request("error parsing JSON"))?)
         }
-        "HEAD" => (Operation::Header, given(query)),
+        "HEAD" => (Operation::Header, non_empty(query)),
         "OPTIONS" => (Operation::Other(String::new()), None),
-        _ => return Err(Failure { status: 405, text: None, data: None }),
+        _ => return Err(ErrorReply { status: 405, text: None, data: None }),
     };
     if operation == Operation::List && !path.ends_with('/') {
         path.push('/');
     }
-    Ok(Call {
+    Ok(ClientRequest {
         id: Uuid::new_v4().to_string(),
         operation,
         path,
         uri: head.uri.path_and_query().map_or_else(String::new, ToString::to_string),
         data,
-        headers: headers(&head.headers),
-        token: token(&head.headers),
+        headers: canonical_headers(&head.headers),
+        token: token_header(&head.headers),
         wrap_ttl: wrap_ttl(&head.headers)?,
         remote,
     })
 }
 
 /// The token of a request: Vault's own header, or the common one.
-fn token(headers: &HeaderMap) -> Option<String> {
+fn token_header(headers: &HeaderMap) -> Option<String> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let own = text("x-vault-token").map(str::to_owned);
     let common = || text("authorization")?.strip_prefix("Bearer ").map(|token| token.trim().to_owned());
     own.or_else(common).filter(|token| !token.is_empty())
 }
 
-fn wrap_ttl(headers: &HeaderMap) -> Result<Option<Duration>, Failure> {
+fn wrap_ttl(headers: &HeaderMap) -> Result<Option<Duration>, ErrorReply> {
     let Some(text) = headers.get("x-vault-wrap-ttl").and_then(|value| value.to_str().ok()) else {
         return Ok(None);
     };
-    let wrong = |why: String| Failure::invalid(format!("error parsing X-Vault-Wrap-TTL header: {why}"));
+    let wrong =
+        |why: String| ErrorReply::bad_request(format!("error parsing X-Vault-Wrap-TTL header: {why}"));
     let seconds = parse_duration(text).map_err(|error| wrong(error.to_string()))?;
     let seconds =
         u64::try_from(seconds).map_err(|_| wrong("requested wrap ttl cannot be negative".to_owned()))?;
     Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
 }
 
-fn headers(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
+fn canonical_headers(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     let mut all: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in headers {
-        all.entry(canonical(name.as_str()))
+        all.entry(canonical_header_name(name.as_str()))
             .or_default()
             .push(String::from_utf8_lossy(value.as_bytes()).into_owned());
     }
@@ -95,7 +103,7 @@ fn headers(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
 }
 
 /// A header's name as Go writes it, which is what engines look for.
-fn canonical(name: &str) -> String {
+fn canonical_header_name(name: &str) -> String {
     let words = name.split('-').map(|word| {
         let mut letters = word.chars();
         letters.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(letters).collect::<String>()
@@ -104,15 +112,15 @@ fn canonical(name: &str) -> String {
 }
 
 /// The parameters of a query: a text each, or a list where one is given more than once.
-fn query(text: &str) -> Map {
-    fields(form_urlencoded::parse(text.as_bytes()))
+fn parse_query(text: &str) -> Map {
+    collect_fields(form_urlencoded::parse(text.as_bytes()))
 }
 
-fn form(body: &[u8]) -> Map {
-    fields(form_urlencoded::parse(body))
+fn parse_form(body: &[u8]) -> Map {
+    collect_fields(form_urlencoded::parse(body))
 }
 
-fn fields<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Map {
+fn collect_fields<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Map {
     let mut fields = Map::new();
     for (name, value) in pairs {
         let value = Value::String(value.into_owned());
@@ -125,23 +133,23 @@ fn fields<'a>(pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>) -> Map 
     fields
 }
 
-fn given(fields: Map) -> Option<Map> {
+fn non_empty(fields: Map) -> Option<Map> {
     (!fields.is_empty()).then_some(fields)
 }
 
-fn is_true(value: &Value) -> Result<bool, Failure> {
+fn parse_bool(value: &Value) -> Result<bool, ErrorReply> {
     match value.as_str() {
         Some("1" | "t" | "T" | "true" | "TRUE" | "True") => Ok(true),
         Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => Ok(false),
-        _ => Err(Failure { status: 400, text: None, data: None }),
+        _ => Err(ErrorReply { status: 400, text: None, data: None }),
     }
 }
 
-fn is_json(body: &[u8]) -> bool {
+fn looks_like_json(body: &[u8]) -> bool {
     body.trim_ascii_start().starts_with(b"{")
 }
 
-fn object(body: &[u8]) -> Result<Option<Map>, String> {
+fn parse_object(body: &[u8]) -> Result<Option<Map>, String> {
     if body.trim_ascii().is_empty() {
         return Ok(None);
     }
@@ -161,8 +169,8 @@ fn object(body: &[u8]) -> Result<Option<Map>, String> {
     }
 }
 
-fn wrong_json(why: &str) -> Failure {
-    Failure::invalid(format!("error parsing JSON: failed to parse JSON input: {why}"))
+fn json_error(why: &str) -> ErrorReply {
+    ErrorReply::bad_request(format!("error parsing JSON: failed to parse JSON input: {why}"))
 }
 
 #[cfg(test)]
@@ -173,10 +181,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn parsed(request: axum::http::request::Builder, body: &str) -> Result<Call, Failure> {
+    fn parsed(request: axum::http::request::Builder, body: &str) -> Result<ClientRequest, ErrorReply> {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let path = head.uri.path().strip_prefix("/v1/").unwrap().to_owned();
-        call(&head, &path, body.as_bytes(), SocketAddr::from(([127, 0, 0, 1], 1)))
+        parse_request(&head, &path, body.as_bytes(), SocketAddr::from(([127, 0, 0, 1], 1)))
     }
 
     #[test]
@@ -220,6 +228,6 @@ mod tests {
 
     #[test]
     fn headers_have_the_names_that_go_gives_them() {
-        assert_eq!(canonical("x-forwarded-for"), "X-Forwarded-For");
+        assert_eq!(canonical_header_name("x-forwarded-for"), "X-Forwarded-For");
     }
 }

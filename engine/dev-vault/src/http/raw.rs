@@ -16,8 +16,8 @@ const HEADERS: [(&str, HeaderName); 3] = [
     ("http_www_authenticate", header::WWW_AUTHENTICATE),
 ];
 
-pub(super) fn respond(reply: &Reply) -> Response {
-    made(reply).unwrap_or_else(|why| {
+pub(super) fn to_response(reply: &Reply) -> Response {
+    build_response(reply).unwrap_or_else(|why| {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
         response.headers_mut().insert("x-vault-raw-error", HeaderValue::from_static(why));
@@ -25,7 +25,7 @@ pub(super) fn respond(reply: &Reply) -> Response {
     })
 }
 
-fn made(reply: &Reply) -> Result<Response, &'static str> {
+fn build_response(reply: &Reply) -> Result<Response, &'static str> {
     if reply.lease.is_some() || reply.auth.is_some() {
         return Err("raw responses cannot contain secrets or auth");
     }
@@ -66,14 +66,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::reply::object;
+    use crate::reply::json_object;
 
     #[tokio::test]
     async fn the_engine_chooses_status_type_and_body() {
-        let reply = Reply::data(object(json!({
+        let reply = Reply::data(json_object(json!({
             "http_status_code": 418, "http_content_type": "text/plain", "http_raw_body": STANDARD.encode("hi")
         })));
-        let response = respond(&reply);
+        let response = to_response(&reply);
         assert_eq!(response.status(), 418);
         assert_eq!(response.headers()["content-type"], "text/plain");
         assert_eq!(axum::body::to_bytes(response.into_body(), 10).await.unwrap(), "hi");
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn an_answer_without_a_type_is_an_error_with_its_reason_in_a_header() {
-        let response = respond(&Reply::data(object(json!({"http_status_code": 200}))));
+        let response = to_response(&Reply::data(json_object(json!({"http_status_code": 200}))));
         assert_eq!(response.status(), 500);
         assert_eq!(response.headers()["x-vault-raw-error"], "no content type given");
     }

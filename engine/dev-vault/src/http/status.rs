@@ -11,27 +11,29 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{empty, failed, json_text};
+use super::{empty_response, error_response, json_response};
 use crate::core::Core;
-use crate::reply::{Failure, object};
+use crate::reply::{ErrorReply, json_object};
 
 /// Answers what is the status' to answer, and leaves the rest.
-pub(super) async fn answer(core: &Arc<Core>, head: &Parts, path: &str, body: &[u8]) -> Option<Response> {
+pub(super) async fn handle(core: &Arc<Core>, head: &Parts, path: &str, body: &[u8]) -> Option<Response> {
     let method = head.method.as_str();
     let is_write = matches!(method, "PUT" | "POST");
     let response = match (path, method) {
         ("sys/health", "GET" | "HEAD") => health(core, head),
         ("sys/seal-status", "GET") => ok(&seal_status(core)),
         ("sys/init", "GET") => ok(&json!({"initialized": true})),
-        ("sys/init", _) if is_write => failed(&Failure::invalid("Vault is already initialized")),
+        ("sys/init", _) if is_write => {
+            error_response(&ErrorReply::bad_request("Vault is already initialized"))
+        }
         ("sys/leader", "GET") => ok(&leader()),
         ("sys/unseal", _) if is_write => unseal(core, body).await,
         // Sealing a sealed server succeeds without a token, as in Vault.
-        ("sys/seal", _) if is_write && core.is_sealed() => empty(StatusCode::NO_CONTENT),
+        ("sys/seal", _) if is_write && core.is_sealed() => empty_response(StatusCode::NO_CONTENT),
         // Without high availability a step-down succeeds without a token, as in Vault.
-        ("sys/step-down", _) if is_write => empty(StatusCode::NO_CONTENT),
+        ("sys/step-down", _) if is_write => empty_response(StatusCode::NO_CONTENT),
         ("sys/health" | "sys/seal-status" | "sys/init" | "sys/leader" | "sys/unseal", _) => {
-            failed(&Failure { status: 405, text: None, data: None })
+            error_response(&ErrorReply { status: 405, text: None, data: None })
         }
         _ => return None,
     };
@@ -39,7 +41,7 @@ pub(super) async fn answer(core: &Arc<Core>, head: &Parts, path: &str, body: &[u
 }
 
 fn ok(document: &Value) -> Response {
-    json_text(StatusCode::OK, document.to_string())
+    json_response(StatusCode::OK, document.to_string())
 }
 
 fn health(core: &Core, head: &Parts) -> Response {
@@ -70,14 +72,14 @@ fn health(core: &Core, head: &Parts) -> Response {
         None => usual,
         Some(Ok(code)) => code,
         Some(Err(_)) => {
-            return failed(&Failure { status: 400, text: None, data: None });
+            return error_response(&ErrorReply { status: 400, text: None, data: None });
         }
     };
     let status = StatusCode::from_u16(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
     if head.method.as_str() == "HEAD" {
-        return empty(status);
+        return empty_response(status);
     }
-    json_text(status, document.to_string())
+    json_response(status, document.to_string())
 }
 
 fn seal_status(core: &Core) -> Value {
@@ -94,7 +96,7 @@ fn seal_status(core: &Core) -> Value {
         "build_date": crate::BUILD_DATE,
         "migration": false,
         "recovery_seal": false,
-        "storage_type": core.options().storage_type,
+        "storage_type": core.config().storage_type,
     });
     if !sealed {
         document["cluster_name"] = json!(core.identity().cluster_name);
@@ -116,11 +118,11 @@ fn leader() -> Value {
 }
 
 async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
-    let data = object(serde_json::from_slice(body).unwrap_or_default());
+    let data = json_object(serde_json::from_slice(body).unwrap_or_default());
     let key = data.get("key").and_then(Value::as_str).unwrap_or_default();
     let reset = data.get("reset").and_then(Value::as_bool).unwrap_or_default();
     if key.is_empty() && !reset {
-        return failed(&Failure::invalid(
+        return error_response(&ErrorReply::bad_request(
             "'key' must be specified in request body as JSON, or 'reset' set to true",
         ));
     }
@@ -128,37 +130,37 @@ async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
         return ok(&seal_status(core));
     }
     if let Err(failure) = check_unseal_key(core.identity().unseal_key.as_str(), key) {
-        return failed(&failure);
+        return error_response(&failure);
     }
     match core.unseal().await {
         Ok(()) => ok(&seal_status(core)),
-        Err(error) => failed(&error.into()),
+        Err(error) => error_response(&error.into()),
     }
 }
 
 /// Key lengths in bytes that Vault accepts: those of its cipher, plus one byte that a key share can have.
 const KEY_LENGTHS: RangeInclusive<usize> = 16..=33;
 
-fn check_unseal_key(own: &str, given: &str) -> Result<(), Failure> {
-    let bytes = from_hex(given).or_else(|| STANDARD.decode(given).ok());
-    let bytes = bytes.ok_or_else(|| Failure::invalid("'key' must be a valid hex or base64 string"))?;
+fn check_unseal_key(own: &str, given: &str) -> Result<(), ErrorReply> {
+    let bytes = decode_hex(given).or_else(|| STANDARD.decode(given).ok());
+    let bytes = bytes.ok_or_else(|| ErrorReply::bad_request("'key' must be a valid hex or base64 string"))?;
     let (min, max) = KEY_LENGTHS.into_inner();
     if bytes.len() < min {
-        return Err(Failure::invalid(format!("invalid key: key is shorter than minimum {min} bytes")));
+        return Err(ErrorReply::bad_request(format!("invalid key: key is shorter than minimum {min} bytes")));
     }
     if bytes.len() > max {
-        return Err(Failure::invalid(format!("invalid key: key is longer than maximum {max} bytes")));
+        return Err(ErrorReply::bad_request(format!("invalid key: key is longer than maximum {max} bytes")));
     }
     if STANDARD.decode(own).is_ok_and(|own| own == bytes) {
         return Ok(());
     }
-    Err(Failure::invalid(
+    Err(ErrorReply::bad_request(
         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: error decrypting seal \
          wrapped value\nerror decrypting using seal shamir: cipher: message authentication failed",
     ))
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+fn decode_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Option<Vec<u8>> =
         text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
     let digits = digits.filter(|digits| digits.len() % 2 == 0)?;

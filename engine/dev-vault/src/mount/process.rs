@@ -10,64 +10,64 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use sha2::{Digest, Sha256};
 use vault_plugin::host::{
-    self, CallError, Exit, Isolation, Launch, LaunchError, MountConfig, MountError, Plugin,
+    self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
-use crate::catalog::Entry;
+use crate::catalog::RegisteredPlugin;
 use crate::core::hex;
 use crate::log::{LogEvent, LogSink};
 
 /// The processes that run, by what they were started from.
-pub(crate) struct Processes {
+pub(crate) struct ProcessPool {
     log: LogSink,
     isolation: Isolation,
-    running: tokio::sync::Mutex<HashMap<Entry, Weak<Process>>>,
-    hashes: Mutex<HashMap<PathBuf, (Stamp, String)>>,
+    running: tokio::sync::Mutex<HashMap<RegisteredPlugin, Weak<SharedProcess>>>,
+    hashes: Mutex<HashMap<PathBuf, (FileStamp, String)>>,
 }
 
 /// A process, for as long as a mount is in it.
-pub(crate) struct Process {
-    entry: Entry,
+pub(crate) struct SharedProcess {
+    entry: RegisteredPlugin,
     plugin: Plugin,
 }
 
 /// Bytes of a plugin that are read at once: there may be a hundred million.
-const CHUNK: usize = 256 * 1024;
+const CHUNK_SIZE: usize = 256 * 1024;
 
 /// Which file it is, and what of it changes when its content does: the time of writing can be set back, that of the last
 /// change of its record cannot.
-type Stamp = ((u64, u64, u64), (i64, i64), (i64, i64));
+type FileStamp = ((u64, u64, u64), (i64, i64), (i64, i64));
 
-impl Processes {
-    pub(crate) fn new(log: LogSink, isolation: Isolation) -> Processes {
-        Processes { log, isolation, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
+impl ProcessPool {
+    pub(crate) fn new(log: LogSink, isolation: Isolation) -> ProcessPool {
+        ProcessPool { log, isolation, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
     }
 
     /// Sets up a mount in the process of its plugin, which is started where there is none.
     pub(super) async fn mount(
         &self,
-        entry: &Entry,
+        entry: &RegisteredPlugin,
         directory: &Path,
         config: MountConfig,
-    ) -> Result<(Arc<Process>, host::Mount), SpawnError> {
-        let first = self.process(entry, directory, None).await?;
+    ) -> Result<(Arc<SharedProcess>, host::RemoteMount), SpawnError> {
+        let first = self.get_or_launch(entry, directory, None).await?;
         match first.plugin.mount(config.clone()).await {
             // It has just died, and the kernel has not told yet.
-            Err(error) if error.is_gone() => {}
+            Err(error) if error.is_connection_lost() => {}
             mounted => return Ok((first, mounted?)),
         }
-        let next = self.process(entry, directory, Some(&first)).await?;
+        let next = self.get_or_launch(entry, directory, Some(&first)).await?;
         let mount = next.plugin.mount(config).await?;
         Ok((next, mount))
     }
 
     /// A process that takes another mount and is not `dead`; a new one where there is none.
-    async fn process(
+    async fn get_or_launch(
         &self,
-        entry: &Entry,
+        entry: &RegisteredPlugin,
         directory: &Path,
-        dead: Option<&Arc<Process>>,
-    ) -> Result<Arc<Process>, SpawnError> {
+        dead: Option<&Arc<SharedProcess>>,
+    ) -> Result<Arc<SharedProcess>, SpawnError> {
         let mut running = self.running.lock().await;
         if let Some(process) = running.get(entry).and_then(Weak::upgrade)
             && process.plugin.is_running()
@@ -77,17 +77,17 @@ impl Processes {
             return Ok(process);
         }
         let plugin = self.launch(entry, directory).await?;
-        let process = Arc::new(Process { entry: entry.clone(), plugin });
+        let process = Arc::new(SharedProcess { entry: entry.clone(), plugin });
         running.insert(entry.clone(), Arc::downgrade(&process));
         Ok(process)
     }
 
     /// Ends a process though mounts may be in it: a reload wants a new one. They notice at their next request.
-    pub(super) async fn end(&self, process: &Process) {
+    pub(super) async fn terminate(&self, process: &SharedProcess) {
         self.running.lock().await.remove(&process.entry);
         // On an error it has been sent SIGKILL, which is all that can be done.
-        if let Ok(Exit::Killed) = process.plugin.shutdown().await {
-            (self.log)(LogEvent::Trouble {
+        if let Ok(ShutdownOutcome::Killed) = process.plugin.shutdown().await {
+            (self.log)(LogEvent::ServerError {
                 message: "a plugin did not end when it was told to, and was killed".to_owned(),
                 detail: format!(
                     "{}: its main function has to return when serving has ended",
@@ -98,11 +98,11 @@ impl Processes {
     }
 
     /// Gives a process back; the last one to do so ends it.
-    pub(super) async fn release(&self, process: Arc<Process>) {
+    pub(super) async fn release(&self, process: Arc<SharedProcess>) {
         let running = self.running.lock().await;
         if Arc::strong_count(&process) == 1 {
             drop(running);
-            self.end(&process).await;
+            self.terminate(&process).await;
         }
     }
 
@@ -120,7 +120,7 @@ impl Processes {
         {
             return Ok(hash.clone());
         }
-        let (mut from, mut hasher, mut chunk) = (File::open(file)?, Sha256::new(), vec![0; CHUNK]);
+        let (mut from, mut hasher, mut chunk) = (File::open(file)?, Sha256::new(), vec![0; CHUNK_SIZE]);
         loop {
             match from.read(&mut chunk)? {
                 0 => break,
@@ -133,27 +133,27 @@ impl Processes {
     }
 
     /// How the file of an entry is started.
-    pub(crate) fn launch_of(&self, entry: &Entry, program: PathBuf) -> Launch {
-        Launch {
+    pub(crate) fn launch_options(&self, entry: &RegisteredPlugin, program: PathBuf) -> PluginCommand {
+        PluginCommand {
             args: entry.args.iter().map(OsString::from).collect(),
             env: entry.environment(),
             isolation: self.isolation.clone(),
-            ..Launch::new(program)
+            ..PluginCommand::new(program)
         }
     }
 
-    async fn launch(&self, entry: &Entry, directory: &Path) -> Result<Plugin, SpawnError> {
+    async fn launch(&self, entry: &RegisteredPlugin, directory: &Path) -> Result<Plugin, SpawnError> {
         let program = directory.join(&entry.command);
         let found = self.sha256(&program).map_err(|source| SpawnError::Checksum { source })?;
         if found != entry.sha256 {
-            return Err(SpawnError::Mismatch);
+            return Err(SpawnError::ChecksumMismatch);
         }
-        let mut launch = self.launch_of(entry, program);
+        let mut launch = self.launch_options(entry, program);
         crate::VERSION.clone_into(&mut launch.host_version);
         let (log, plugin) = (self.log.clone(), entry.name.clone());
         launch.log = Arc::new(move |line| log(LogEvent::Plugin { plugin: plugin.clone(), line }));
         let plugin = host::launch(launch).await?;
-        (self.log)(LogEvent::Started {
+        (self.log)(LogEvent::PluginStarted {
             plugin: entry.name.clone(),
             version: entry.version.clone(),
             pid: plugin.pid(),
@@ -166,13 +166,13 @@ impl Processes {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpawnError {
     #[error("checksums did not match")]
-    Mismatch,
+    ChecksumMismatch,
     #[error("error verifying checksum: {source}")]
     Checksum { source: io::Error },
     #[error("plugin not found in the catalog: {0}")]
     NotInCatalog(String),
     #[error("could not set plugin, plugin directory is not configured")]
-    NoDirectory,
+    NoPluginDirectory,
     #[error("plugin {name:?} is an auth method, and cannot be mounted as a secrets engine")]
     NotASecretsEngine { name: String },
     #[error("{0}")]

@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
-use crate::reply::object;
-use vault_plugin::framework::ttl::Limits;
+use crate::reply::json_object;
+use vault_plugin::framework::ttl::TtlLimits;
 
 /// The settings of a mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Settings {
+pub(crate) struct MountSettings {
     /// With a trailing slash.
     pub(crate) path: String,
     /// The name of the plugin, or the kind of a mount of the server itself.
@@ -20,7 +20,7 @@ pub(crate) struct Settings {
     pub(crate) uuid: String,
     pub(crate) accessor: String,
     pub(crate) description: String,
-    pub(crate) config: Config,
+    pub(crate) config: TuneConfig,
     pub(crate) options: Option<BTreeMap<String, String>>,
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
@@ -36,7 +36,7 @@ pub(crate) struct Settings {
 
 /// The part of the settings that can be tuned. A zero duration is the system's.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Config {
+pub(crate) struct TuneConfig {
     pub(crate) default_lease_ttl: Duration,
     pub(crate) max_lease_ttl: Duration,
     pub(crate) force_no_cache: bool,
@@ -48,16 +48,16 @@ pub(crate) struct Config {
     pub(crate) allowed_response_headers: Option<Vec<String>>,
 }
 
-impl Config {
+impl TuneConfig {
     /// The lease durations, with the system's where the mount has none.
-    pub(crate) fn limits(&self, system: Limits) -> Limits {
+    pub(crate) fn limits(&self, system: TtlLimits) -> TtlLimits {
         let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
         let max = set(self.max_lease_ttl, system.max);
-        Limits { default: set(self.default_lease_ttl, system.default).min(max), max }
+        TtlLimits { default: set(self.default_lease_ttl, system.default).min(max), max }
     }
 
     /// The settings that are shown only where they are set, by their names in the API.
-    pub(crate) fn lists(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
+    pub(crate) fn list_settings(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
         [
             ("audit_non_hmac_request_keys", &self.audit_non_hmac_request_keys),
             ("audit_non_hmac_response_keys", &self.audit_non_hmac_response_keys),
@@ -67,8 +67,8 @@ impl Config {
     }
 
     /// What is shown of it where it is set.
-    pub(crate) fn describe_set(&self, into: &mut Map) {
-        for (name, list) in self.lists() {
+    pub(crate) fn describe_optional(&self, into: &mut Map) {
+        for (name, list) in self.list_settings() {
             if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
                 into.insert(name.to_owned(), json!(list));
             }
@@ -83,7 +83,7 @@ impl Config {
     }
 }
 
-impl Settings {
+impl MountSettings {
     /// The mount as `sys/mounts` shows it.
     pub(crate) fn describe(&self) -> Map {
         self.describe_with(self.config.default_lease_ttl, self.config.max_lease_ttl)
@@ -91,13 +91,13 @@ impl Settings {
 
     /// The mount with these durations, as `sys/internal/ui/mounts` shows it.
     pub(crate) fn describe_with(&self, default: Duration, max: Duration) -> Map {
-        let mut config = object(json!({
+        let mut config = json_object(json!({
             "default_lease_ttl": default.as_secs(),
             "max_lease_ttl": max.as_secs(),
             "force_no_cache": self.config.force_no_cache,
         }));
-        self.config.describe_set(&mut config);
-        object(json!({
+        self.config.describe_optional(&mut config);
+        json_object(json!({
             "type": self.kind,
             "description": self.description,
             "accessor": self.accessor,
@@ -125,30 +125,33 @@ impl Settings {
     }
 
     /// Headers of a request that the engine may see.
-    pub(crate) fn pass_through(
+    pub(crate) fn passthrough_headers(
         &self,
         headers: &BTreeMap<String, Vec<String>>,
     ) -> BTreeMap<String, Vec<String>> {
-        chosen(headers, self.config.passthrough_request_headers.as_deref())
+        filter_headers(headers, self.config.passthrough_request_headers.as_deref())
     }
 
     /// Headers of an engine's answer that the client may see.
-    pub(crate) fn let_out(&self, headers: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
-        chosen(headers, self.config.allowed_response_headers.as_deref())
+    pub(crate) fn allowed_response_headers(
+        &self,
+        headers: &BTreeMap<String, Vec<String>>,
+    ) -> BTreeMap<String, Vec<String>> {
+        filter_headers(headers, self.config.allowed_response_headers.as_deref())
     }
 
     /// Whether a value of a request or response is shown as it is in the audit log.
-    pub(crate) fn unhashed_request_keys(&self) -> &[String] {
+    pub(crate) fn non_hmac_request_keys(&self) -> &[String] {
         self.config.audit_non_hmac_request_keys.as_deref().unwrap_or_default()
     }
 
-    /// As [`Settings::unhashed_request_keys`], for responses.
-    pub(crate) fn unhashed_response_keys(&self) -> &[String] {
+    /// As [`Settings::non_hmac_request_keys`], for responses.
+    pub(crate) fn non_hmac_response_keys(&self) -> &[String] {
         self.config.audit_non_hmac_response_keys.as_deref().unwrap_or_default()
     }
 }
 
-fn chosen(
+fn filter_headers(
     headers: &BTreeMap<String, Vec<String>>,
     allowed: Option<&[String]>,
 ) -> BTreeMap<String, Vec<String>> {
@@ -162,6 +165,6 @@ fn chosen(
 }
 
 /// What `sys/mounts` shows, keyed by path.
-pub(crate) fn by_path(mounts: impl IntoIterator<Item = Settings>) -> Map {
+pub(crate) fn by_path(mounts: impl IntoIterator<Item = MountSettings>) -> Map {
     mounts.into_iter().map(|mount| (mount.path.clone(), Value::Object(mount.describe()))).collect()
 }

@@ -6,16 +6,16 @@ use std::sync::{Arc, PoisonError, RwLock};
 use rand::Rng;
 use uuid::Uuid;
 
-use super::engine::{Engine, PluginEngine};
+use super::backend::{MountBackend, PluginBackend};
 use super::process::SpawnError;
-use super::{BUILTIN_VERSION, Config, Mount, Settings, view};
+use super::{BUILTIN_VERSION, Mount, MountSettings, TuneConfig, view};
 use crate::StoreError;
-use crate::catalog::{Entry, SECRET, not_in_catalog};
+use crate::catalog::{RegisteredPlugin, SECRET_TYPE, not_in_catalog};
 use crate::core::{Core, hex};
-use crate::reply::Failure;
+use crate::reply::ErrorReply;
 use crate::rollback;
-use crate::store::Change;
-use vault_plugin::framework::ttl::Limits;
+use crate::store::StoreOp;
+use vault_plugin::framework::ttl::TtlLimits;
 
 const MOUNTS: &str = "core/mounts/";
 
@@ -23,13 +23,13 @@ const MOUNTS: &str = "core/mounts/";
 const CUBBYHOLE: &str = "cubbyhole/";
 
 /// Where the settings of a mount are kept.
-pub(super) fn key(uuid: &str) -> String {
+pub(super) fn settings_key(uuid: &str) -> String {
     format!("{MOUNTS}{uuid}")
 }
 
 impl Core {
     /// The mount with the longest path that leads to `path`, and what is left of it.
-    pub(crate) fn mount_of<'a>(&self, path: &'a str) -> Option<(Arc<Mount>, &'a str)> {
+    pub(crate) fn route<'a>(&self, path: &'a str) -> Option<(Arc<Mount>, &'a str)> {
         let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
         let at = |(mount_path, mount): (&String, &Arc<Mount>)| {
             let rest = path.strip_prefix(mount_path.as_str());
@@ -51,116 +51,123 @@ impl Core {
     }
 
     /// How long leases made at a path live.
-    pub(crate) fn lease_limits(&self, path: &str) -> Limits {
-        self.mount_of(path).map_or(self.options().limits, |(mount, _)| mount.limits(self))
+    pub(crate) fn lease_limits(&self, path: &str) -> TtlLimits {
+        self.route(path).map_or(self.config().limits, |(mount, _)| mount.limits(self))
     }
 
     /// Where the cubbyhole of a token lies.
     pub(crate) fn cubbyhole_prefix(&self, token_hash: &str) -> String {
         let uuid = self.mount_at(CUBBYHOLE).map(|mount| mount.settings().uuid).unwrap_or_default();
-        format!("{}{token_hash}/", view::prefix(&uuid))
+        format!("{}{token_hash}/", view::storage_prefix(&uuid))
     }
 
     /// Mounts what is kept. A plugin that does not start leaves its mount without an engine, as Vault does, and is logged.
     pub(crate) async fn load_mounts(&self) -> Result<(), StoreError> {
         if self.store().list(MOUNTS).is_empty() {
-            let own = own_mounts();
-            let changes: Result<_, _> = own.iter().map(|own| Change::put(key(&own.uuid), own)).collect();
+            let own = builtin_mounts();
+            let changes: Result<_, _> =
+                own.iter().map(|own| StoreOp::put(settings_key(&own.uuid), own)).collect();
             self.store().apply(changes?)?;
         }
         for kept in self.store().keys(MOUNTS) {
-            let Some(mut settings) = self.store().read::<Settings>(&kept)? else { continue };
+            let Some(mut settings) = self.store().read::<MountSettings>(&kept)? else { continue };
             let engine = match settings.kind.as_str() {
-                "system" => Engine::System,
-                "token" => Engine::Token,
-                "cubbyhole" => Engine::Cubbyhole,
+                "system" => MountBackend::System,
+                "token" => MountBackend::Token,
+                "cubbyhole" => MountBackend::Cubbyhole,
                 _ => {
-                    let engine = PluginEngine::new(self, &settings.uuid);
-                    if let Err(error) = self.run(&engine, &mut settings).await {
+                    let engine = PluginBackend::new(self, &settings.uuid);
+                    if let Err(error) = self.start_backend(&engine, &mut settings).await {
                         let detail = format!("{}: {error}", settings.path);
                         self.log_error("skipping plugin-based mount entry", Some(&detail));
                     }
-                    Engine::Plugin(Box::new(engine))
+                    MountBackend::Plugin(Box::new(engine))
                 }
             };
-            self.put_mount(settings, engine);
+            self.insert_mount(settings, engine);
         }
         Ok(())
     }
 
     /// Enables a secrets engine.
-    pub(crate) async fn enable(&self, mut settings: Settings) -> Result<(), Failure> {
+    pub(crate) async fn enable(&self, mut settings: MountSettings) -> Result<(), ErrorReply> {
         let _alone = self.mount_changes.lock().await;
         let path = settings.path.clone();
         if ["sys/", "auth/", "identity/", CUBBYHOLE].iter().any(|own| path.starts_with(own)) {
-            return Err(Failure::invalid(format!("cannot mount \"{path}\"")));
+            return Err(ErrorReply::bad_request(format!("cannot mount \"{path}\"")));
         }
         let taken = self.all_mounts().into_iter().map(|mount| mount.settings().path);
         if let Some(taken) =
             taken.into_iter().find(|taken| path.starts_with(taken) || taken.starts_with(&path))
         {
-            return Err(Failure::invalid(format!("path is already in use at {taken}")));
+            return Err(ErrorReply::bad_request(format!("path is already in use at {taken}")));
         }
         settings.plugin_version = self.select_version(&settings.kind, &settings.plugin_version)?;
-        let engine = PluginEngine::new(self, &settings.uuid);
-        if let Err(error) = self.run(&engine, &mut settings).await {
+        let engine = PluginBackend::new(self, &settings.uuid);
+        if let Err(error) = self.start_backend(&engine, &mut settings).await {
             // Vault tries the older protocol after the newer one, and says both.
-            let errors = Failure::listed(400, &[&error.to_string(), &error.to_string()]);
+            let errors = ErrorReply::multierror(400, &[&error.to_string(), &error.to_string()]);
             let text = errors.text.unwrap_or_default();
-            return Err(Failure::invalid(format!("invalid backend version: {text}")));
+            return Err(ErrorReply::bad_request(format!("invalid backend version: {text}")));
         }
-        self.store().write(&key(&settings.uuid), &settings)?;
-        self.put_mount(settings, Engine::Plugin(Box::new(engine)));
+        self.store().write(&settings_key(&settings.uuid), &settings)?;
+        self.insert_mount(settings, MountBackend::Plugin(Box::new(engine)));
         Ok(())
     }
 
     /// Disables a mount: its leases are revoked first, and what is left undone leaves it mounted.
-    pub(crate) async fn disable(&self, path: &str) -> Result<(), Failure> {
+    pub(crate) async fn disable(&self, path: &str) -> Result<(), ErrorReply> {
         let _alone = self.mount_changes.lock().await;
         let Some(mount) = self.mount_at(path) else { return Ok(()) };
-        if !matches!(mount.engine(), Engine::Plugin(_)) {
-            return Err(Failure::invalid(format!("cannot unmount \"{path}\"")));
+        if !matches!(mount.backend(), MountBackend::Plugin(_)) {
+            return Err(ErrorReply::bad_request(format!("cannot unmount \"{path}\"")));
         }
-        self.change_mount(&mount, |settings| settings.tainted = true)?;
+        self.update_mount(&mount, |settings| settings.tainted = true)?;
         rollback::roll_back(self, &mount).await;
         self.revoke_prefix_now(path).await?;
         self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(path);
-        mount.take_down(self).await;
+        mount.stop(self).await;
         let uuid = mount.settings().uuid;
-        let values = self.store().keys(&view::prefix(&uuid)).into_iter().map(Change::Delete);
-        Ok(self.store().apply(values.chain([Change::Delete(key(&uuid))]).collect())?)
+        let values = self.store().keys(&view::storage_prefix(&uuid)).into_iter().map(StoreOp::Delete);
+        Ok(self.store().apply(values.chain([StoreOp::Delete(settings_key(&uuid))]).collect())?)
     }
 
     /// Starts the plugin of a mount anew, with the version that is pinned or that the mount is set to.
-    pub(crate) async fn reload(&self, mount: &Mount) -> Result<(), Failure> {
+    pub(crate) async fn reload(&self, mount: &Mount) -> Result<(), ErrorReply> {
         let _alone = self.mount_changes.lock().await;
-        let Engine::Plugin(engine) = mount.engine() else { return Ok(()) };
+        let MountBackend::Plugin(engine) = mount.backend() else { return Ok(()) };
         let mut settings = mount.settings();
-        self.run(engine, &mut settings).await.map_err(|error| Failure::new(500, error.to_string()))?;
-        self.change_mount(mount, |kept| {
+        self.start_backend(engine, &mut settings)
+            .await
+            .map_err(|error| ErrorReply::new(500, error.to_string()))?;
+        self.update_mount(mount, |kept| {
             kept.running_version.clone_from(&settings.running_version);
             kept.running_sha256.clone_from(&settings.running_sha256);
         })
     }
 
     /// Changes the settings of a mount.
-    pub(crate) fn change_mount(
+    pub(crate) fn update_mount(
         &self,
         mount: &Mount,
-        change: impl FnOnce(&mut Settings),
-    ) -> Result<(), Failure> {
+        change: impl FnOnce(&mut MountSettings),
+    ) -> Result<(), ErrorReply> {
         let mut settings = mount.settings();
         change(&mut settings);
-        self.store().write(&key(&settings.uuid), &settings)?;
-        mount.change(|kept| *kept = settings);
+        self.store().write(&settings_key(&settings.uuid), &settings)?;
+        mount.update_settings(|kept| *kept = settings);
         Ok(())
     }
 
     /// Starts the engine of a mount, and notes what runs.
-    async fn run(&self, engine: &PluginEngine, settings: &mut Settings) -> Result<(), SpawnError> {
-        let pin = self.pin(SECRET, &settings.kind)?;
+    async fn start_backend(
+        &self,
+        engine: &PluginBackend,
+        settings: &mut MountSettings,
+    ) -> Result<(), SpawnError> {
+        let pin = self.pin(SECRET_TYPE, &settings.kind)?;
         let version = pin.map_or_else(|| settings.plugin_version.clone(), |pin| pin.version);
-        let entry: Option<Entry> = self.catalog_entry(&settings.kind, &version)?;
+        let entry: Option<RegisteredPlugin> = self.catalog_entry(&settings.kind, &version)?;
         let entry = entry.ok_or_else(|| SpawnError::NotInCatalog(settings.kind.clone()))?;
         engine.load(self, settings, &entry).await?;
         settings.running_version = engine.running_version().await;
@@ -168,17 +175,17 @@ impl Core {
         Ok(())
     }
 
-    fn put_mount(&self, settings: Settings, engine: Engine) {
+    fn insert_mount(&self, settings: MountSettings, engine: MountBackend) {
         let path = settings.path.clone();
-        let mount = Arc::new(Mount { settings: RwLock::new(settings), engine });
+        let mount = Arc::new(Mount { settings: RwLock::new(settings), backend: engine });
         self.mounts.write().unwrap_or_else(PoisonError::into_inner).insert(path, mount);
     }
 
     /// Refuses a version that a mount cannot be set to.
-    pub(crate) fn check_tuned_version(&self, plugin: &str, version: &str) -> Result<String, Failure> {
-        let version = crate::catalog::checked_version(version)?;
-        if let Some(pin) = self.pin(SECRET, plugin)? {
-            return Err(Failure::invalid(format!(
+    pub(crate) fn validate_tuned_version(&self, plugin: &str, version: &str) -> Result<String, ErrorReply> {
+        let version = crate::catalog::validate_version(version)?;
+        if let Some(pin) = self.pin(SECRET_TYPE, plugin)? {
+            return Err(ErrorReply::bad_request(format!(
                 "plugin_version cannot be set for secret plugin \"{plugin}\" as a pinned version {} is in effect",
                 pin.version
             )));
@@ -189,14 +196,14 @@ impl Core {
 }
 
 /// The settings of a new mount.
-pub(crate) fn new_settings(path: &str, kind: &str) -> Settings {
-    Settings {
+pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
+    MountSettings {
         path: path.to_owned(),
         kind: kind.to_owned(),
         uuid: Uuid::new_v4().to_string(),
-        accessor: accessor(kind),
+        accessor: new_accessor(kind),
         description: String::new(),
-        config: Config::default(),
+        config: TuneConfig::default(),
         options: Some(BTreeMap::new()),
         local: false,
         seal_wrap: false,
@@ -208,15 +215,15 @@ pub(crate) fn new_settings(path: &str, kind: &str) -> Settings {
     }
 }
 
-fn accessor(kind: &str) -> String {
+fn new_accessor(kind: &str) -> String {
     let mut digits = [0; 4];
     rand::rng().fill_bytes(&mut digits);
     format!("{kind}_{}", hex(&digits))
 }
 
 /// The mounts of the server itself, set as Vault sets them.
-fn own_mounts() -> [Settings; 3] {
-    let own = |path: &str, kind: &str, description: &str| Settings {
+fn builtin_mounts() -> [MountSettings; 3] {
+    let own = |path: &str, kind: &str, description: &str| MountSettings {
         description: description.to_owned(),
         options: None,
         running_version: BUILTIN_VERSION.to_owned(),
@@ -228,7 +235,7 @@ fn own_mounts() -> [Settings; 3] {
     let mut cubbyhole = own(CUBBYHOLE, "cubbyhole", "per-token private secret storage");
     cubbyhole.local = true;
     let mut token = own("auth/token/", "token", "token based credentials");
-    token.accessor = accessor("auth_token");
+    token.accessor = new_accessor("auth_token");
     "default-service".clone_into(&mut token.config.token_type);
     [system, cubbyhole, token]
 }

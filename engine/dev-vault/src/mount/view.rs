@@ -10,26 +10,26 @@ use vault_plugin::logical::{
     SystemView, SystemViewError, Transaction,
 };
 
-use super::{Settings, table};
+use super::{MountSettings, table};
 use crate::core::Core;
-use crate::store::{Change, Store};
-use vault_plugin::framework::ttl::Limits;
+use crate::store::{Store, StoreOp};
+use vault_plugin::framework::ttl::TtlLimits;
 
 /// Storage below a prefix. Until it is opened it can be read only, as a mount's is during its set-up.
 pub(super) struct MountStorage {
     store: Arc<Store>,
     prefix: String,
-    open: AtomicBool,
+    writable: AtomicBool,
 }
 
 impl MountStorage {
     pub(super) fn new(store: Arc<Store>, uuid: &str) -> MountStorage {
-        MountStorage { store, prefix: prefix(uuid), open: AtomicBool::new(false) }
+        MountStorage { store, prefix: storage_prefix(uuid), writable: AtomicBool::new(false) }
     }
 
     /// Lets it be written.
-    pub(super) fn open(&self) {
-        self.open.store(true, Ordering::Release);
+    pub(super) fn allow_writes(&self) {
+        self.writable.store(true, Ordering::Release);
     }
 
     fn key(&self, key: &str) -> Result<String, StorageError> {
@@ -40,7 +40,7 @@ impl MountStorage {
     }
 
     fn writable_key(&self, key: &str) -> Result<String, StorageError> {
-        if self.open.load(Ordering::Acquire) {
+        if self.writable.load(Ordering::Acquire) {
             self.key(key)
         } else {
             Err(StorageError::Host("cannot write to storage during setup".to_owned()))
@@ -49,11 +49,11 @@ impl MountStorage {
 }
 
 /// Where the values of a mount lie.
-pub(super) fn prefix(uuid: &str) -> String {
+pub(super) fn storage_prefix(uuid: &str) -> String {
     format!("logical/{uuid}/")
 }
 
-fn host(error: crate::StoreError) -> StorageError {
+fn host_error(error: crate::StoreError) -> StorageError {
     StorageError::Host(error.to_string())
 }
 
@@ -66,11 +66,11 @@ impl Storage for MountStorage {
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         let key = self.writable_key(&entry.key)?;
-        self.store.apply(vec![Change::Put(key, entry.value)]).map_err(host)
+        self.store.apply(vec![StoreOp::Put(key, entry.value)]).map_err(host_error)
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.store.delete(&self.writable_key(key)?).map_err(host)
+        self.store.delete(&self.writable_key(key)?).map_err(host_error)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
@@ -84,10 +84,10 @@ impl Storage for MountStorage {
 }
 
 /// The host's settings for one mount. Those that are tuned later are read where they are kept.
-pub(super) struct MountSystem {
+pub(super) struct MountSystemView {
     store: Arc<Store>,
     key: String,
-    system: Limits,
+    system: TtlLimits,
     local: bool,
     cluster_id: String,
 }
@@ -95,29 +95,29 @@ pub(super) struct MountSystem {
 /// What a cluster without replication says of its state: disabled for performance, disabled for disaster recovery.
 const NOT_REPLICATED: u32 = 1 << 12 | 1 << 13;
 
-impl MountSystem {
-    pub(super) fn new(core: &Core, settings: &Settings) -> MountSystem {
-        MountSystem {
+impl MountSystemView {
+    pub(super) fn new(core: &Core, settings: &MountSettings) -> MountSystemView {
+        MountSystemView {
             store: core.store().clone(),
-            key: table::key(&settings.uuid),
-            system: core.options().limits,
+            key: table::settings_key(&settings.uuid),
+            system: core.config().limits,
             local: settings.local,
             cluster_id: core.identity().cluster_id.clone(),
         }
     }
 
     /// The settings of the mount; `None` while it is set up, because it is stored only when its engine runs.
-    fn settings(&self) -> Result<Option<Settings>, SystemViewError> {
+    fn settings(&self) -> Result<Option<MountSettings>, SystemViewError> {
         self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))
     }
 
-    fn limits(&self) -> Result<Limits, SystemViewError> {
+    fn limits(&self) -> Result<TtlLimits, SystemViewError> {
         Ok(self.settings()?.map_or(self.system, |settings| settings.config.limits(self.system)))
     }
 }
 
 #[async_trait]
-impl SystemView for MountSystem {
+impl SystemView for MountSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         Ok(self.limits()?.default)
     }
@@ -168,7 +168,7 @@ mod tests {
         let entry = |key: &str| StorageEntry { key: key.to_owned(), value: b"v".to_vec(), seal_wrap: false };
         let refused = storage.put(entry("k")).await.unwrap_err();
         assert_eq!(refused.to_string(), "cannot write to storage during setup");
-        storage.open();
+        storage.allow_writes();
         storage.put(entry("k")).await.unwrap();
         assert_eq!(store.keys(""), ["logical/u/k"]);
         assert!(storage.put(entry("../x")).await.is_err());

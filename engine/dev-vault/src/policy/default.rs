@@ -1,7 +1,7 @@
 //! The policies that a server has from the start.
 
 /// What every token may do that does not say `no_default_policy`: the rules of Vault's own.
-pub(crate) const DEFAULT: &str = r#"
+pub(crate) const DEFAULT_POLICY: &str = r#"
 # What every token may do: look at itself, end itself, keep and wrap things of its own.
 path "auth/token/lookup-self" { capabilities = ["read"] }
 path "auth/token/renew-self" { capabilities = ["update"] }
@@ -24,7 +24,7 @@ path "identity/oidc/provider/+/authorize" { capabilities = ["read", "update"] }
 "#;
 
 /// What a wrapping token may do: be looked up, and be unwrapped.
-pub(crate) const RESPONSE_WRAPPING: &str = r#"
+pub(crate) const RESPONSE_WRAPPING_POLICY: &str = r#"
 path "cubbyhole/response" { capabilities = ["create", "read"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }
 "#;

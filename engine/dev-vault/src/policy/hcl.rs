@@ -20,7 +20,7 @@ pub(crate) enum PolicyError {
     #[error("path {path:?}: {key:?} is not supported by a development server")]
     Unsupported { path: String, key: String },
     #[error("path {path:?}: {key:?} is not of the expected form")]
-    Form { path: String, key: String },
+    UnexpectedForm { path: String, key: String },
 }
 
 /// The rules of a policy. A path with `{{..}}` is about an identity, which nobody has here: it matches nothing.
@@ -33,9 +33,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, PolicyError> {
     rules.filter(|rule| !rule.as_ref().is_ok_and(|rule| rule.path.contains("{{"))).collect()
 }
 
-type Entries = Vec<(String, Value)>;
+type Attributes = Vec<(String, Value)>;
 
-fn from_json(document: Value) -> Result<Vec<(String, Entries)>, PolicyError> {
+fn from_json(document: Value) -> Result<Vec<(String, Attributes)>, PolicyError> {
     let mut paths = Vec::new();
     let Value::Object(document) = document else {
         return Err(PolicyError::Syntax { line: 1, column: 1, what: "expected an object".to_owned() });
@@ -45,7 +45,7 @@ fn from_json(document: Value) -> Result<Vec<(String, Entries)>, PolicyError> {
             ("path", Value::Object(rules)) => {
                 for (path, entries) in rules {
                     let Value::Object(entries) = entries else {
-                        return Err(PolicyError::Form { path, key });
+                        return Err(PolicyError::UnexpectedForm { path, key });
                     };
                     paths.push((path, entries.into_iter().collect()));
                 }
@@ -57,7 +57,7 @@ fn from_json(document: Value) -> Result<Vec<(String, Entries)>, PolicyError> {
     Ok(paths)
 }
 
-fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
+fn rule(path: String, entries: Attributes) -> Result<Rule, PolicyError> {
     use Capability::{Create, Delete, Deny, List, Read, Sudo, Update};
     let mut capabilities = BTreeSet::new();
     for (key, value) in entries {
@@ -65,7 +65,7 @@ fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
             ("capabilities", Value::Array(names)) => {
                 for name in names {
                     let name = name.as_str().unwrap_or_default();
-                    let capability = Capability::named(name).ok_or_else(|| PolicyError::Capability {
+                    let capability = Capability::from_name(name).ok_or_else(|| PolicyError::Capability {
                         path: path.clone(),
                         capability: name.to_owned(),
                     })?;
@@ -80,7 +80,7 @@ fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
                 _ => return Err(PolicyError::Shorthand { path, policy }),
             },
             ("comment", _) => {}
-            ("capabilities" | "policy", _) => return Err(PolicyError::Form { path, key }),
+            ("capabilities" | "policy", _) => return Err(PolicyError::UnexpectedForm { path, key }),
             // To take these for granted would allow what the policy forbids.
             (
                 "allowed_parameters"
@@ -105,22 +105,22 @@ fn rule(path: String, entries: Entries) -> Result<Rule, PolicyError> {
 
 struct Parser<'a> {
     text: &'a str,
-    at: usize,
+    position: usize,
 }
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Parser<'a> {
-        Parser { text, at: 0 }
+        Parser { text, position: 0 }
     }
 
-    fn document(mut self) -> Result<Vec<(String, Entries)>, PolicyError> {
+    fn document(mut self) -> Result<Vec<(String, Attributes)>, PolicyError> {
         let mut paths = Vec::new();
         while self.peek().is_some() {
-            let key = self.word()?;
+            let key = self.parse_word()?;
             match key.as_str() {
                 "path" => {
-                    let path = self.word()?;
-                    self.take('=');
+                    let path = self.parse_word()?;
+                    self.eat('=');
                     paths.push((path, self.block()?));
                 }
                 "name" => {
@@ -132,28 +132,28 @@ impl<'a> Parser<'a> {
                 }
                 _ => {
                     let what = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
-                    return Err(self.wrong(&what));
+                    return Err(self.syntax_error(&what));
                 }
             }
         }
         Ok(paths)
     }
 
-    fn block(&mut self) -> Result<Entries, PolicyError> {
+    fn block(&mut self) -> Result<Attributes, PolicyError> {
         self.expect('{', "expected start of object ('{')")?;
         let mut entries = Vec::new();
-        while !self.take('}') {
+        while !self.eat('}') {
             if self.peek().is_none() {
-                return Err(self.wrong("object expected closing RBRACE got: EOF"));
+                return Err(self.syntax_error("object expected closing RBRACE got: EOF"));
             }
-            let key = self.word()?;
-            let assigned = self.take('=');
+            let key = self.parse_word()?;
+            let assigned = self.eat('=');
             if !assigned && self.peek() != Some('{') {
                 let what = format!("key '{key}' expected start of object ('{{') or assignment ('=')");
-                return Err(self.wrong(&what));
+                return Err(self.syntax_error(&what));
             }
             entries.push((key, self.value()?));
-            self.take(',');
+            self.eat(',');
         }
         Ok(entries)
     }
@@ -161,61 +161,63 @@ impl<'a> Parser<'a> {
     fn value(&mut self) -> Result<Value, PolicyError> {
         match self.peek() {
             Some('[') => {
-                self.take('[');
+                self.eat('[');
                 let mut items = Vec::new();
-                while !self.take(']') {
+                while !self.eat(']') {
                     items.push(self.value()?);
-                    if !self.take(',') && self.peek() != Some(']') {
-                        return Err(self.wrong("error parsing list, expected comma or list end"));
+                    if !self.eat(',') && self.peek() != Some(']') {
+                        return Err(self.syntax_error("error parsing list, expected comma or list end"));
                     }
                 }
                 Ok(Value::Array(items))
             }
             Some('{') => Ok(Value::Object(self.block()?.into_iter().collect())),
-            Some(_) => self.word().map(Value::String),
-            None => Err(self.wrong("unexpected end of file")),
+            Some(_) => self.parse_word().map(Value::String),
+            None => Err(self.syntax_error("unexpected end of file")),
         }
     }
 
     /// A name, a number or a quoted text.
-    fn word(&mut self) -> Result<String, PolicyError> {
-        self.skip();
-        let rest = &self.text[self.at..];
+    fn parse_word(&mut self) -> Result<String, PolicyError> {
+        self.skip_whitespace();
+        let rest = &self.text[self.position..];
         if rest.starts_with('"') {
             let mut strings = serde_json::Deserializer::from_str(rest).into_iter::<String>();
-            let Some(Ok(text)) = strings.next() else { return Err(self.wrong("literal not terminated")) };
-            self.at += strings.byte_offset();
+            let Some(Ok(text)) = strings.next() else {
+                return Err(self.syntax_error("literal not terminated"));
+            };
+            self.position += strings.byte_offset();
             return Ok(text);
         }
         let end = rest.find(|c: char| !(c.is_alphanumeric() || "_-.".contains(c))).unwrap_or(rest.len());
         if end == 0 {
-            return Err(self.wrong("illegal character"));
+            return Err(self.syntax_error("illegal character"));
         }
-        self.at += end;
+        self.position += end;
         Ok(rest[..end].to_owned())
     }
 
     fn expect(&mut self, wanted: char, otherwise: &str) -> Result<(), PolicyError> {
-        if self.take(wanted) { Ok(()) } else { Err(self.wrong(otherwise)) }
+        if self.eat(wanted) { Ok(()) } else { Err(self.syntax_error(otherwise)) }
     }
 
-    fn take(&mut self, wanted: char) -> bool {
+    fn eat(&mut self, wanted: char) -> bool {
         let found = self.peek() == Some(wanted);
         if found {
-            self.at += wanted.len_utf8();
+            self.position += wanted.len_utf8();
         }
         found
     }
 
     fn peek(&mut self) -> Option<char> {
-        self.skip();
-        self.text[self.at..].chars().next()
+        self.skip_whitespace();
+        self.text[self.position..].chars().next()
     }
 
     /// Skips white space and comments.
-    fn skip(&mut self) {
+    fn skip_whitespace(&mut self) {
         loop {
-            let rest = &self.text[self.at..];
+            let rest = &self.text[self.position..];
             let blank = rest.len() - rest.trim_start().len();
             let comment = match &rest[blank..] {
                 line if line.starts_with('#') || line.starts_with("//") => {
@@ -229,16 +231,16 @@ impl<'a> Parser<'a> {
             if blank + comment == 0 {
                 return;
             }
-            self.at += blank + comment;
+            self.position += blank + comment;
         }
     }
 
-    fn wrong(&self, what: &str) -> PolicyError {
-        let before = &self.text[..self.at];
+    fn syntax_error(&self, what: &str) -> PolicyError {
+        let before = &self.text[..self.position];
         let line = before.matches('\n').count() + 1;
         // The end of the file is a place of its own behind the last letter.
-        let at_end = usize::from(self.at == self.text.len());
-        let column = self.at - before.rfind('\n').map_or(0, |end| end + 1) + 1 + at_end;
+        let at_end = usize::from(self.position == self.text.len());
+        let column = self.position - before.rfind('\n').map_or(0, |end| end + 1) + 1 + at_end;
         PolicyError::Syntax { line, column, what: what.to_owned() }
     }
 }
@@ -254,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_default_policy_is_read_and_its_templates_match_nothing() {
-        let rules = parse(super::super::default::DEFAULT).unwrap();
+        let rules = parse(super::super::default::DEFAULT_POLICY).unwrap();
         assert!(rules.iter().any(|rule| rule.path == "cubbyhole/*"));
         assert!(!rules.iter().any(|rule| rule.path.contains("identity.entity")));
     }

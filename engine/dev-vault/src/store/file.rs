@@ -12,25 +12,25 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::{Change, Entries, StoreError};
+use super::{Entries, StoreError, StoreOp};
 
-const FILE: &str = "dev-vault.data";
-const REWRITTEN: &str = "dev-vault.data.new";
-const LOCK: &str = "lock";
+const DATA_FILE: &str = "dev-vault.data";
+const COMPACTED_FILE: &str = "dev-vault.data.new";
+const LOCK_FILE: &str = "lock";
 /// The last number is the version of the format.
 const MAGIC: &[u8] = b"dev-vault data 1\n";
 const HEADER: usize = 8 + 8 + 8;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
 /// A log of less is not worth a rewrite, however little of it still counts.
-const SMALL: u64 = 16 << 20;
+const MIN_COMPACTION_SIZE: u64 = 16 << 20;
 
 /// The log, open for appending, and the lock that keeps others out.
 pub(super) struct DataFile {
     path: PathBuf,
     file: File,
     length: u64,
-    live_at_rewrite: u64,
+    size_at_compaction: u64,
     broken: bool,
     _lock: File,
 }
@@ -41,36 +41,43 @@ impl DataFile {
             .recursive(true)
             .mode(0o700)
             .create(directory)
-            .map_err(failed("create", directory))?;
-        let lock = lock(directory)?;
-        let path = directory.join(FILE);
-        let mut file = private().read(true).create(true).open(&path).map_err(failed("open", &path))?;
+            .map_err(io_error("create", directory))?;
+        let lock = lock_directory(directory)?;
+        let path = directory.join(DATA_FILE);
+        let mut file =
+            private_file_options().read(true).create(true).open(&path).map_err(io_error("open", &path))?;
         let mut content = Vec::new();
-        file.read_to_end(&mut content).map_err(failed("read", &path))?;
+        file.read_to_end(&mut content).map_err(io_error("read", &path))?;
 
         let mut entries = Entries::new();
         let length = if is_beginning_of_magic(&content) {
-            file.set_len(0).map_err(failed("write", &path))?;
-            file.write_all(MAGIC).map_err(failed("write", &path))?;
+            file.set_len(0).map_err(io_error("write", &path))?;
+            file.write_all(MAGIC).map_err(io_error("write", &path))?;
             MAGIC.len()
         } else {
             replay(&content, &path, &mut entries)?
         };
         let length = length as u64;
-        file.set_len(length).map_err(failed("write", &path))?;
-        file.seek(SeekFrom::End(0)).map_err(failed("write", &path))?;
-        let mut this =
-            DataFile { path, file, length, live_at_rewrite: live(&entries), broken: false, _lock: lock };
-        this.compact_if_worth_it(&entries)?;
+        file.set_len(length).map_err(io_error("write", &path))?;
+        file.seek(SeekFrom::End(0)).map_err(io_error("write", &path))?;
+        let mut this = DataFile {
+            path,
+            file,
+            length,
+            size_at_compaction: live_size(&entries),
+            broken: false,
+            _lock: lock,
+        };
+        this.compact_if_needed(&entries)?;
         Ok((this, entries))
     }
 
     /// Hands the changes to the kernel: from then on they survive the end of this process.
-    pub(super) fn append(&mut self, changes: &[Change]) -> Result<(), StoreError> {
+    pub(super) fn append(&mut self, changes: &[StoreOp]) -> Result<(), StoreError> {
         if self.broken {
-            return Err(StoreError::Broken { path: self.path.clone() });
+            return Err(StoreError::WriteFailed { path: self.path.clone() });
         }
-        let record = record(changes);
+        let record = encode_record(changes);
         if let Err(source) = self.file.write_all(&record) {
             // Half a record in the middle would make the file unreadable.
             let undone = self.file.set_len(self.length).and_then(|()| self.file.seek(SeekFrom::End(0)));
@@ -82,33 +89,37 @@ impl DataFile {
     }
 
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
-        self.file.sync_data().map_err(failed("write", &self.path))
+        self.file.sync_data().map_err(io_error("write", &self.path))
     }
 
     /// Writes the log anew when most of it is history.
-    pub(super) fn compact_if_worth_it(&mut self, entries: &Entries) -> Result<(), StoreError> {
-        if self.length < SMALL || self.length / 4 < self.live_at_rewrite {
+    pub(super) fn compact_if_needed(&mut self, entries: &Entries) -> Result<(), StoreError> {
+        if self.length < MIN_COMPACTION_SIZE || self.length / 4 < self.size_at_compaction {
             return Ok(());
         }
-        let next = self.path.with_file_name(REWRITTEN);
-        let mut file = private().create(true).truncate(true).open(&next).map_err(failed("create", &next))?;
+        let next = self.path.with_file_name(COMPACTED_FILE);
+        let mut file = private_file_options()
+            .create(true)
+            .truncate(true)
+            .open(&next)
+            .map_err(io_error("create", &next))?;
         let mut length = MAGIC.len() as u64;
-        file.write_all(MAGIC).map_err(failed("write", &next))?;
+        file.write_all(MAGIC).map_err(io_error("write", &next))?;
         for (key, value) in entries {
-            let record = record(&[Change::Put(key.clone(), value.clone())]);
-            file.write_all(&record).map_err(failed("write", &next))?;
+            let record = encode_record(&[StoreOp::Put(key.clone(), value.clone())]);
+            file.write_all(&record).map_err(io_error("write", &next))?;
             length += record.len() as u64;
         }
-        file.sync_all().map_err(failed("write", &next))?;
-        fs::rename(&next, &self.path).map_err(failed("replace", &self.path))?;
-        (self.file, self.length, self.live_at_rewrite) = (file, length, length);
+        file.sync_all().map_err(io_error("write", &next))?;
+        fs::rename(&next, &self.path).map_err(io_error("replace", &self.path))?;
+        (self.file, self.length, self.size_at_compaction) = (file, length, length);
         Ok(())
     }
 }
 
-fn lock(directory: &Path) -> Result<File, StoreError> {
-    let path = directory.join(LOCK);
-    let lock = private().create(true).open(&path).map_err(failed("open", &path))?;
+fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+    let path = directory.join(LOCK_FILE);
+    let lock = private_file_options().create(true).open(&path).map_err(io_error("open", &path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(StoreError::InUse { directory: directory.to_owned() }),
@@ -117,7 +128,7 @@ fn lock(directory: &Path) -> Result<File, StoreError> {
 }
 
 /// What lies there are secrets in the clear: for the owner alone.
-fn private() -> OpenOptions {
+fn private_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
@@ -131,7 +142,7 @@ fn is_beginning_of_magic(content: &[u8]) -> bool {
 /// Reads all records into `entries`, and returns where the last whole one ends.
 fn replay(content: &[u8], path: &Path, entries: &mut Entries) -> Result<usize, StoreError> {
     if !content.starts_with(MAGIC) {
-        return Err(StoreError::Foreign { path: path.to_owned() });
+        return Err(StoreError::UnknownFormat { path: path.to_owned() });
     }
     let mut offset = MAGIC.len();
     while let Some(header) = content.get(offset..offset + HEADER) {
@@ -148,24 +159,24 @@ fn replay(content: &[u8], path: &Path, entries: &mut Entries) -> Result<usize, S
         if checksum(payload) != checks[8..] {
             return Err(damaged());
         }
-        apply(payload, entries).ok_or_else(damaged)?;
+        apply_record(payload, entries).ok_or_else(damaged)?;
         offset = end;
     }
     Ok(offset)
 }
 
-fn record(changes: &[Change]) -> Vec<u8> {
+fn encode_record(changes: &[StoreOp]) -> Vec<u8> {
     let mut payload = Vec::new();
     for change in changes {
         match change {
-            Change::Put(key, value) => {
+            StoreOp::Put(key, value) => {
                 payload.push(PUT);
-                push(&mut payload, key.as_bytes());
-                push(&mut payload, value);
+                write_bytes(&mut payload, key.as_bytes());
+                write_bytes(&mut payload, value);
             }
-            Change::Delete(key) => {
+            StoreOp::Delete(key) => {
                 payload.push(DELETE);
-                push(&mut payload, key.as_bytes());
+                write_bytes(&mut payload, key.as_bytes());
             }
         }
     }
@@ -173,12 +184,12 @@ fn record(changes: &[Change]) -> Vec<u8> {
     [&length[..], &checksum(&length), &checksum(&payload), &payload].concat()
 }
 
-fn apply(mut payload: &[u8], entries: &mut Entries) -> Option<()> {
+fn apply_record(mut payload: &[u8], entries: &mut Entries) -> Option<()> {
     while let Some((&kind, rest)) = payload.split_first() {
         payload = rest;
-        let key = String::from_utf8(pull(&mut payload)?.to_vec()).ok()?;
+        let key = String::from_utf8(read_bytes(&mut payload)?.to_vec()).ok()?;
         match kind {
-            PUT => drop(entries.insert(key, pull(&mut payload)?.to_vec())),
+            PUT => drop(entries.insert(key, read_bytes(&mut payload)?.to_vec())),
             DELETE => drop(entries.remove(&key)),
             _ => return None,
         }
@@ -186,12 +197,12 @@ fn apply(mut payload: &[u8], entries: &mut Entries) -> Option<()> {
     Some(())
 }
 
-fn push(payload: &mut Vec<u8>, bytes: &[u8]) {
+fn write_bytes(payload: &mut Vec<u8>, bytes: &[u8]) {
     payload.extend((bytes.len() as u64).to_le_bytes());
     payload.extend(bytes);
 }
 
-fn pull<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
+fn read_bytes<'a>(payload: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (length, rest) = payload.split_first_chunk::<8>()?;
     let (bytes, rest) = rest.split_at_checked(usize::try_from(u64::from_le_bytes(*length)).ok()?)?;
     *payload = rest;
@@ -204,11 +215,11 @@ fn checksum(bytes: &[u8]) -> [u8; 8] {
     short
 }
 
-fn live(entries: &Entries) -> u64 {
+fn live_size(entries: &Entries) -> u64 {
     entries.iter().map(|(key, value)| (key.len() + value.len()) as u64).sum()
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
     move |source| StoreError::File { action, path: path.to_owned(), source }
 }
 
@@ -220,9 +231,9 @@ mod tests {
     fn written(directory: &Path) -> Vec<u8> {
         let store = Store::open(directory).unwrap();
         store.write("a", &"first").unwrap();
-        store.apply(vec![Change::Put("b".into(), b"1".to_vec()), Change::Delete("a".into())]).unwrap();
+        store.apply(vec![StoreOp::Put("b".into(), b"1".to_vec()), StoreOp::Delete("a".into())]).unwrap();
         drop(store);
-        fs::read(directory.join(FILE)).unwrap()
+        fs::read(directory.join(DATA_FILE)).unwrap()
     }
 
     #[test]
@@ -238,7 +249,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let whole = written(directory.path());
         for length in 0..whole.len() {
-            fs::write(directory.path().join(FILE), &whole[..length]).unwrap();
+            fs::write(directory.path().join(DATA_FILE), &whole[..length]).unwrap();
             let keys = Store::open(directory.path()).unwrap().keys("");
             assert!(keys.is_empty() || keys == ["a"], "cut to {length} bytes: {keys:?}");
         }
@@ -251,10 +262,10 @@ mod tests {
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 0x10;
-            fs::write(directory.path().join(FILE), &damaged).unwrap();
+            fs::write(directory.path().join(DATA_FILE), &damaged).unwrap();
             let refused = Store::open(directory.path()).err().expect("damaged").to_string();
-            assert!(refused.contains(FILE), "{refused}");
-            assert_eq!(fs::read(directory.path().join(FILE)).unwrap(), damaged);
+            assert!(refused.contains(DATA_FILE), "{refused}");
+            assert_eq!(fs::read(directory.path().join(DATA_FILE)).unwrap(), damaged);
         }
     }
 
@@ -274,7 +285,7 @@ mod tests {
             store.write("key", &value).unwrap();
         }
         drop(store);
-        assert!(fs::metadata(directory.path().join(FILE)).unwrap().len() < SMALL);
+        assert!(fs::metadata(directory.path().join(DATA_FILE)).unwrap().len() < MIN_COMPACTION_SIZE);
         let store = Store::open(directory.path()).unwrap();
         assert_eq!(store.read::<String>("key").unwrap().as_deref(), Some(value.as_str()));
     }

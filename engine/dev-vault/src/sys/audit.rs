@@ -3,14 +3,14 @@
 use serde_json::json;
 use vault_plugin::logical::Map;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 /// The one device that there can be.
 const DEVICE: &str = "file";
 
-pub(super) fn list(core: &Core) -> Outcome {
+pub(super) fn list(core: &Core) -> HandlerResult {
     let Some(audit) = core.audit() else { return Ok(Some(Reply::data(Map::new()))) };
     let device = json!({
         "type": DEVICE,
@@ -19,16 +19,17 @@ pub(super) fn list(core: &Core) -> Outcome {
         "local": false,
         "options": {"file_path": audit.path()},
     });
-    Ok(Some(Reply::data(object(json!({format!("{DEVICE}/"): device})))))
+    Ok(Some(Reply::data(json_object(json!({format!("{DEVICE}/"): device})))))
 }
 
 /// The hash under which a text is found in the log.
-pub(super) fn hash(core: &Core, device: &str, call: &Call) -> Outcome {
+pub(super) fn hash(core: &Core, device: &str, call: &ClientRequest) -> HandlerResult {
     let input = call.fields().text("input")?;
     if input.is_empty() {
-        return Err(Failure::invalid("the \"input\" parameter is empty"));
+        return Err(ErrorReply::bad_request("the \"input\" parameter is empty"));
     }
     let audit = core.audit().filter(|_| device == DEVICE);
-    let audit = audit.ok_or_else(|| Failure::invalid(format!("unknown audit backend \"{device}/\"")))?;
-    Ok(Some(Reply::data(object(json!({"hash": audit.hash(&input)})))))
+    let audit =
+        audit.ok_or_else(|| ErrorReply::bad_request(format!("unknown audit backend \"{device}/\"")))?;
+    Ok(Some(Reply::data(json_object(json!({"hash": audit.hash(&input)})))))
 }

@@ -3,30 +3,31 @@
 use serde_json::json;
 use vault_plugin::logical::Map;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::pipeline::Caller;
 use crate::policy::Acl;
-use crate::reply::{Failure, Outcome, Reply};
+use crate::reply::{ErrorReply, HandlerResult, Reply};
+use crate::request_handling::Caller;
 
-pub(super) fn of_caller(caller: &Caller, call: &Call) -> Outcome {
-    of(&caller.acl, call)
+pub(super) fn for_caller(caller: &Caller, call: &ClientRequest) -> HandlerResult {
+    capabilities_reply(&caller.acl, call)
 }
 
-pub(super) fn of_token(core: &Core, call: &Call) -> Outcome {
+pub(super) fn for_token(core: &Core, call: &ClientRequest) -> HandlerResult {
     let text = call.fields().text("token")?;
-    let token = core.find_token(&text)?.ok_or_else(|| Failure::listed(400, &["invalid token"]))?;
-    of(&core.acl(&token)?, call)
+    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
+    capabilities_reply(&core.acl(&token)?, call)
 }
 
-pub(super) fn of_accessor(core: &Core, call: &Call) -> Outcome {
+pub(super) fn for_accessor(core: &Core, call: &ClientRequest) -> HandlerResult {
     let accessor = call.fields().text("accessor")?;
-    let token =
-        core.token_by_accessor(&accessor)?.ok_or_else(|| Failure::listed(400, &["invalid accessor"]))?;
-    of(&core.acl(&token)?, call)
+    let token = core
+        .token_by_accessor(&accessor)?
+        .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
+    capabilities_reply(&core.acl(&token)?, call)
 }
 
-fn of(acl: &Acl, call: &Call) -> Outcome {
+fn capabilities_reply(acl: &Acl, call: &ClientRequest) -> HandlerResult {
     let fields = call.fields();
     let mut paths = fields.list("paths")?.unwrap_or_default();
     if paths.is_empty() {
@@ -34,7 +35,7 @@ fn of(acl: &Acl, call: &Call) -> Outcome {
         paths = fields.list("path")?.unwrap_or_default();
     }
     if paths.is_empty() {
-        return Err(Failure::invalid("paths must be supplied"));
+        return Err(ErrorReply::bad_request("paths must be supplied"));
     }
     let mut data: Map = paths
         .iter()

@@ -7,34 +7,39 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::timestamp;
 use crate::lease::Lease;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 /// Leases shown in one answer, as many as Vault's default.
-const SHOWN: usize = 10_000;
+const MAX_LISTED_LEASES: usize = 10_000;
 
-pub(super) async fn handle(core: &Arc<Core>, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+pub(super) async fn handle(
+    core: &Arc<Core>,
+    call: &ClientRequest,
+    operation: &Operation,
+    path: &[&str],
+) -> HandlerResult {
     use Operation::{List, Read, Update};
     match (path, operation) {
         (["lookup"], Update) => look_up(core, call),
-        (["lookup", prefix @ ..], List) => Ok(Some(Reply::keys(core.list_leases(&folder(prefix))))),
+        (["lookup", prefix @ ..], List) => Ok(Some(Reply::list(core.list_leases(&lease_prefix(prefix))))),
         (["renew", id @ ..], Update) => renew(core, call, id).await,
         (["revoke", id @ ..], Update) => revoke(core, call, id).await,
         (["revoke-prefix", prefix @ ..], Update) if !prefix.is_empty() => {
             revoke_prefix(core, call, &prefix.join("/")).await
         }
         (["revoke-force", prefix @ ..], Update) if !prefix.is_empty() => {
-            for id in core.lease_ids(&folder(prefix)) {
-                core.revoke_lease_by_force(&id).await?;
+            for id in core.lease_ids(&lease_prefix(prefix)) {
+                core.force_revoke_lease(&id).await?;
             }
-            core.revoke_lease_by_force(&prefix.join("/")).await?;
+            core.force_revoke_lease(&prefix.join("/")).await?;
             Ok(None)
         }
-        (["count"], Read) => irrevocable(core, call, Show::Count),
-        ([], Read) => irrevocable(core, call, Show::Leases),
+        (["count"], Read) => irrevocable(core, call, IrrevocableView::Count),
+        ([], Read) => irrevocable(core, call, IrrevocableView::Leases),
         (["tidy"], Update) => {
             let mut reply = Reply::warning(
                 "Tidy operation successfully started. Any information from the operation will be printed to Vault's \
@@ -46,30 +51,30 @@ pub(super) async fn handle(core: &Arc<Core>, call: &Call, operation: &Operation,
         (
             ["lookup" | "renew" | "revoke" | "revoke-prefix" | "revoke-force" | "count" | "tidy", ..] | [],
             _,
-        ) => Err(Failure::unsupported_operation()),
-        _ => Err(Failure::unsupported_path()),
+        ) => Err(ErrorReply::unsupported_operation()),
+        _ => Err(ErrorReply::unsupported_path()),
     }
 }
 
 impl Core {
     /// Revokes everything below `prefix` now, and stops at the first failure.
-    pub(crate) async fn revoke_prefix_now(&self, prefix: &str) -> Result<(), Failure> {
+    pub(crate) async fn revoke_prefix_now(&self, prefix: &str) -> Result<(), ErrorReply> {
         let ids = self.lease_ids(prefix);
         for (index, id) in ids.iter().enumerate() {
             self.revoke_lease(id).await.map_err(|failure| {
                 let text = failure.text.unwrap_or_default();
                 let place = format!("({} / {})", index + 1, ids.len());
-                Failure::invalid(format!("failed to revoke \"{id}\" {place}: {text}"))
+                ErrorReply::bad_request(format!("failed to revoke \"{id}\" {place}: {text}"))
             })?;
         }
         Ok(())
     }
 }
 
-fn look_up(core: &Core, call: &Call) -> Outcome {
+fn look_up(core: &Core, call: &ClientRequest) -> HandlerResult {
     let id = lease_id(call, &[])?;
-    let lease = core.lease(&id)?.ok_or_else(|| Failure::invalid("invalid lease"))?;
-    Ok(Some(Reply::data(object(json!({
+    let lease = core.lease(&id)?.ok_or_else(|| ErrorReply::bad_request("invalid lease"))?;
+    Ok(Some(Reply::data(json_object(json!({
         "id": lease.id,
         "issue_time": timestamp(lease.issued),
         "expire_time": lease.expires.map(timestamp),
@@ -79,13 +84,13 @@ fn look_up(core: &Core, call: &Call) -> Outcome {
     })))))
 }
 
-async fn renew(core: &Core, call: &Call, path: &[&str]) -> Outcome {
+async fn renew(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResult {
     let id = lease_id(call, path)?;
     let increment = call.fields().duration("increment")?.unwrap_or_default();
     core.renew_lease(&id, increment).await
 }
 
-async fn revoke(core: &Core, call: &Call, path: &[&str]) -> Outcome {
+async fn revoke(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResult {
     let id = lease_id(call, path)?;
     if call.fields().optional_flag("sync")?.unwrap_or(true) {
         core.revoke_lease(&id).await?;
@@ -95,7 +100,7 @@ async fn revoke(core: &Core, call: &Call, path: &[&str]) -> Outcome {
     Ok(Some(Reply::accepted()))
 }
 
-async fn revoke_prefix(core: &Core, call: &Call, prefix: &str) -> Outcome {
+async fn revoke_prefix(core: &Core, call: &ClientRequest, prefix: &str) -> HandlerResult {
     let one = core.lease(prefix)?.map(|lease| lease.id);
     let ids = one.map_or_else(|| core.lease_ids(&format!("{prefix}/")), |id| vec![id]);
     if call.fields().optional_flag("sync")?.unwrap_or(true) {
@@ -112,35 +117,37 @@ async fn revoke_prefix(core: &Core, call: &Call, prefix: &str) -> Outcome {
 }
 
 #[derive(PartialEq)]
-enum Show {
+enum IrrevocableView {
     Count,
     Leases,
 }
 
-fn irrevocable(core: &Core, call: &Call, show: Show) -> Outcome {
+fn irrevocable(core: &Core, call: &ClientRequest, show: IrrevocableView) -> HandlerResult {
     let kind = call.fields().text("type")?;
     if kind.is_empty() {
         return Ok(None);
     }
     if kind != "irrevocable" {
-        return Err(Failure::invalid("invalid lease type; only irrevocable leases can be counted or listed"));
+        return Err(ErrorReply::bad_request(
+            "invalid lease type; only irrevocable leases can be counted or listed",
+        ));
     }
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut leases = Vec::new();
     for id in core.lease_ids("") {
         let Some(lease) = core.lease(&id)?.filter(Lease::is_irrevocable) else { continue };
-        let mount = core.mount_of(&lease.path).map(|(mount, _)| mount.settings());
+        let mount = core.route(&lease.path).map(|(mount, _)| mount.settings());
         *counts.entry(mount.map(|mount| mount.accessor).unwrap_or_default()).or_default() += 1;
-        if leases.len() < SHOWN {
+        if leases.len() < MAX_LISTED_LEASES {
             leases.push(json!({"lease_id": lease.id, "error": lease.error}));
         }
     }
     let total: usize = counts.values().sum();
     let data = match show {
-        Show::Count => json!({"lease_count": total, "counts": counts}),
-        Show::Leases => json!({"lease_count": total, "leases": Value::Array(leases)}),
+        IrrevocableView::Count => json!({"lease_count": total, "counts": counts}),
+        IrrevocableView::Leases => json!({"lease_count": total, "leases": Value::Array(leases)}),
     };
-    Ok(Some(Reply::data(object(data))))
+    Ok(Some(Reply::data(json_object(data))))
 }
 
 fn seconds_left(lease: &Lease) -> u64 {
@@ -149,13 +156,13 @@ fn seconds_left(lease: &Lease) -> u64 {
     left.map_or(0, |left| (left + std::time::Duration::from_millis(500)).as_secs())
 }
 
-fn lease_id(call: &Call, path: &[&str]) -> Result<String, Failure> {
+fn lease_id(call: &ClientRequest, path: &[&str]) -> Result<String, ErrorReply> {
     let fields = call.fields();
     let id = [fields.text("lease_id")?, fields.text("url_lease_id")?, path.join("/")];
     let id = id.into_iter().find(|id| !id.is_empty());
-    id.ok_or_else(|| Failure::invalid("lease_id must be specified"))
+    id.ok_or_else(|| ErrorReply::bad_request("lease_id must be specified"))
 }
 
-fn folder(segments: &[&str]) -> String {
+fn lease_prefix(segments: &[&str]) -> String {
     if segments.is_empty() { String::new() } else { format!("{}/", segments.join("/")) }
 }

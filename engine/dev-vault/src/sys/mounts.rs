@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::call::{Call, Fields};
+use crate::client_request::{ClientRequest, RequestFields};
 use crate::core::Core;
 use crate::mount::settings::by_path;
 use crate::mount::table::new_settings;
-use crate::mount::{Config, Settings};
-use crate::reply::{Failure, Outcome, Reply};
+use crate::mount::{MountSettings, TuneConfig};
+use crate::reply::{ErrorReply, HandlerResult, Reply};
 
 const AUTH: &str = "auth/";
 
@@ -28,7 +28,7 @@ pub(super) fn list(core: &Core) -> Reply {
 
 /// Auth methods, by their paths below `auth/`.
 pub(super) fn list_auth(core: &Core) -> Reply {
-    let below = |mut settings: Settings| {
+    let below = |mut settings: MountSettings| {
         settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
         Some(settings)
     };
@@ -36,39 +36,42 @@ pub(super) fn list_auth(core: &Core) -> Reply {
     Reply::data(by_path(mounts.filter_map(below)))
 }
 
-pub(super) fn read(core: &Core, path: &str) -> Outcome {
-    let mount =
-        core.mount_at(path).ok_or_else(|| Failure::invalid(format!("No secret engine mount at {path}")))?;
+pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
+    let mount = core
+        .mount_at(path)
+        .ok_or_else(|| ErrorReply::bad_request(format!("No secret engine mount at {path}")))?;
     let settings = mount.settings();
     let mut reply = Reply::data(settings.describe());
     reply.warnings.extend(settings.version_warning());
     Ok(Some(reply))
 }
 
-pub(super) fn read_auth(core: &Core, path: &str) -> Outcome {
+pub(super) fn read_auth(core: &Core, path: &str) -> HandlerResult {
     let mount = core.mount_at(&format!("{AUTH}{path}"));
-    let mount = mount.ok_or_else(|| Failure::invalid(format!("No auth engine at {path}")))?;
+    let mount = mount.ok_or_else(|| ErrorReply::bad_request(format!("No auth engine at {path}")))?;
     Ok(Some(Reply::data(mount.settings().describe())))
 }
 
-pub(super) async fn enable(core: &Core, path: &str, call: &Call) -> Outcome {
+pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> HandlerResult {
     let fields = call.fields();
     let mut kind = fields.text("type")?;
     if kind.is_empty() {
-        return Err(Failure::invalid("backend type must be specified as a string"));
+        return Err(ErrorReply::bad_request("backend type must be specified as a string"));
     }
-    let config = Fields(fields.map("config")?);
+    let config = RequestFields(fields.map("config")?);
     if kind == "plugin" {
         // The form of clients before plugins had types of their own.
         let name = fields.text("plugin_name")?;
         kind = if name.is_empty() { config.text("plugin_name")? } else { name };
     }
-    let options = match fields.texts("options")? {
+    let options = match fields.string_map("options")? {
         None if fields.is_null("options") => None,
         given => Some(given.unwrap_or_default()),
     };
     if options.as_ref().is_some_and(|options| options.contains_key("version")) && kind != "kv" {
-        return Err(Failure::invalid(format!("secrets engine \"{kind}\" does not allow setting a version")));
+        return Err(ErrorReply::bad_request(format!(
+            "secrets engine \"{kind}\" does not allow setting a version"
+        )));
     }
     let mut settings = new_settings(path, &kind);
     settings.description = fields.text("description")?;
@@ -81,37 +84,37 @@ pub(super) async fn enable(core: &Core, path: &str, call: &Call) -> Outcome {
         version => version,
     };
     settings.config = read_config(config)?;
-    let limits = core.options().limits;
-    let Config { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
+    let limits = core.config().limits;
+    let TuneConfig { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
     if !max.is_zero() && default > max {
-        return Err(Failure::invalid("given default lease TTL greater than given max lease TTL"));
+        return Err(ErrorReply::bad_request("given default lease TTL greater than given max lease TTL"));
     }
     if max.is_zero() && default > limits.max {
         let text =
             format!("given default lease TTL greater than system max lease TTL of {}", limits.max.as_secs());
-        return Err(Failure::invalid(text));
+        return Err(ErrorReply::bad_request(text));
     }
     core.enable(settings).await?;
     Ok(None)
 }
 
-pub(super) async fn disable(core: &Core, path: &str) -> Outcome {
+pub(super) async fn disable(core: &Core, path: &str) -> HandlerResult {
     core.disable(path).await?;
     Ok(None)
 }
 
 /// Refuses what is no kind of visibility.
-pub(super) fn check_visibility(visibility: &str) -> Result<(), Failure> {
+pub(super) fn check_visibility(visibility: &str) -> Result<(), ErrorReply> {
     match visibility {
         "" | "hidden" | "unauth" => Ok(()),
-        other => Err(Failure::invalid(format!("invalid listing_visibility {other}"))),
+        other => Err(ErrorReply::bad_request(format!("invalid listing_visibility {other}"))),
     }
 }
 
-fn read_config(config: Fields<'_>) -> Result<Config, Failure> {
+fn read_config(config: RequestFields<'_>) -> Result<TuneConfig, ErrorReply> {
     let listing_visibility = config.text("listing_visibility")?;
     check_visibility(&listing_visibility)?;
-    Ok(Config {
+    Ok(TuneConfig {
         default_lease_ttl: duration(config, "default_lease_ttl")?,
         max_lease_ttl: duration(config, "max_lease_ttl")?,
         force_no_cache: config.flag("force_no_cache")?,
@@ -125,7 +128,7 @@ fn read_config(config: Fields<'_>) -> Result<Config, Failure> {
 }
 
 /// A duration of a mount's settings; `system` is the system's own, which is zero here.
-pub(super) fn duration(fields: Fields<'_>, name: &str) -> Result<std::time::Duration, Failure> {
+pub(super) fn duration(fields: RequestFields<'_>, name: &str) -> Result<std::time::Duration, ErrorReply> {
     if matches!(fields.raw(name), Some(Value::String(text)) if text == "system") {
         return Ok(std::time::Duration::ZERO);
     }

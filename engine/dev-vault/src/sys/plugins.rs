@@ -5,62 +5,67 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
-use crate::call::Call;
-use crate::catalog::{Entry, KINDS, Pin, SECRET, checked_version};
+use crate::catalog::{PLUGIN_TYPES, Pin, RegisteredPlugin, SECRET_TYPE, validate_version};
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-pub(super) async fn handle(core: &Arc<Core>, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+pub(super) async fn handle(
+    core: &Arc<Core>,
+    call: &ClientRequest,
+    operation: &Operation,
+    path: &[&str],
+) -> HandlerResult {
     use Operation::{Delete, List, Read, Update};
     match (path, operation) {
         (["catalog"], Read) => list(core),
-        (["catalog", kind], List) if KINDS.contains(kind) => {
-            Ok(Some(Reply::keys(core.unversioned_names(kind)?.into_iter().collect())))
+        (["catalog", kind], List) if PLUGIN_TYPES.contains(kind) => {
+            Ok(Some(Reply::list(core.unversioned_names(kind)?.into_iter().collect())))
         }
-        (["catalog", kind, name @ ..], _) if KINDS.contains(kind) && !name.is_empty() => {
+        (["catalog", kind, name @ ..], _) if PLUGIN_TYPES.contains(kind) && !name.is_empty() => {
             let name = name.join("/");
             match operation {
                 Read => read(core, kind, &name, call),
                 Update => register(core, kind, &name, call).await,
                 Delete => deregister(core, kind, &name, call),
-                _ => Err(Failure::unsupported_operation()),
+                _ => Err(ErrorReply::unsupported_operation()),
             }
         }
-        (["catalog", kind], _) if KINDS.contains(kind) => Err(Failure::unsupported_operation()),
+        (["catalog", kind], _) if PLUGIN_TYPES.contains(kind) => Err(ErrorReply::unsupported_operation()),
         // Before plugins had types, the type was a field.
         (["catalog", name @ ..], Update) if !name.is_empty() => {
             let kind = call.fields().text("type")?;
-            let kind = if kind.is_empty() { SECRET } else { &kind };
+            let kind = if kind.is_empty() { SECRET_TYPE } else { &kind };
             register(core, kind, &name.join("/"), call).await
         }
         (["catalog", name @ ..], Read) if !name.is_empty() => Ok(Some(Reply::warning(format!(
             "Deprecated API endpoint, cannot read plugin information from catalog for \"{}\"",
             name.join("/")
         )))),
-        (["catalog", ..], _) => Err(Failure::unsupported_operation()),
+        (["catalog", ..], _) => Err(ErrorReply::unsupported_operation()),
 
-        (["pins"], Read) => Ok(Some(Reply::data(object(json!({"pinned_versions": core.pins()?}))))),
-        (["pins"], _) => Err(Failure::unsupported_operation()),
-        (["pins", kind, name], _) if KINDS.contains(kind) => pin(core, operation, kind, name, call),
+        (["pins"], Read) => Ok(Some(Reply::data(json_object(json!({"pinned_versions": core.pins()?}))))),
+        (["pins"], _) => Err(ErrorReply::unsupported_operation()),
+        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => pin(core, operation, kind, name, call),
 
         (["reload", "backend"], Update) => {
             let fields = call.fields();
             let (plugin, mounts) = (fields.text("plugin")?, fields.list("mounts")?.unwrap_or_default());
-            reload_some(core, call, &plugin, &mounts).await
+            reload_backend(core, call, &plugin, &mounts).await
         }
-        (["reload", "backend", "status"], Read) => Err(Failure::new(404, "enterprise-only feature")),
-        (["reload", kind, name], Update) if KINDS.contains(kind) || *kind == "unknown" => {
+        (["reload", "backend", "status"], Read) => Err(ErrorReply::new(404, "enterprise-only feature")),
+        (["reload", kind, name], Update) if PLUGIN_TYPES.contains(kind) || *kind == "unknown" => {
             let scope = scope(call)?;
             let reloaded =
-                if *kind == SECRET || *kind == "unknown" { reload_plugin(core, name).await? } else { 0 };
+                if *kind == SECRET_TYPE || *kind == "unknown" { reload_plugin(core, name).await? } else { 0 };
             Ok(Some(reloaded_reply(call, scope, reloaded)))
         }
-        (["reload", "backend", ..], _) => Err(Failure::unsupported_operation()),
-        _ => Err(Failure::unsupported_path()),
+        (["reload", "backend", ..], _) => Err(ErrorReply::unsupported_operation()),
+        _ => Err(ErrorReply::unsupported_path()),
     }
 }
 
-fn list(core: &Core) -> Outcome {
+fn list(core: &Core) -> HandlerResult {
     let mut data = Map::new();
     let entries = core.catalog()?;
     let detailed: Vec<Value> = entries
@@ -76,21 +81,21 @@ fn list(core: &Core) -> Outcome {
         })
         .collect();
     data.insert("detailed".to_owned(), detailed.into());
-    for kind in KINDS {
+    for kind in PLUGIN_TYPES {
         let names = core.unversioned_names(kind)?;
         // A Vault always has secrets engines of its own, and its command line relies on it.
-        if !names.is_empty() || kind == SECRET {
+        if !names.is_empty() || kind == SECRET_TYPE {
             data.insert(kind.to_owned(), json!(names));
         }
     }
     Ok(Some(Reply::data(data)))
 }
 
-fn read(core: &Core, kind: &str, name: &str, call: &Call) -> Outcome {
+fn read(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
-    let Some(entry) = core.registered(kind, name, &version)? else { return Ok(None) };
+    let Some(entry) = core.registered_plugin(kind, name, &version)? else { return Ok(None) };
     // Never the environment, which may hold secrets.
-    Ok(Some(Reply::data(object(json!({
+    Ok(Some(Reply::data(json_object(json!({
         "name": entry.name,
         "command": entry.command,
         "args": entry.args,
@@ -100,7 +105,7 @@ fn read(core: &Core, kind: &str, name: &str, call: &Call) -> Outcome {
     })))))
 }
 
-async fn register(core: &Core, kind: &str, name: &str, call: &Call) -> Outcome {
+async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let fields = call.fields();
     let (version, sha256) = (version(call)?, fields.text("sha256")?);
     let sha256 = match sha256 {
@@ -108,24 +113,26 @@ async fn register(core: &Core, kind: &str, name: &str, call: &Call) -> Outcome {
         sha256 => sha256,
     };
     if sha256.is_empty() && version.is_empty() {
-        return Err(Failure::invalid(
+        return Err(ErrorReply::bad_request(
             "must provide at least one of sha256 or version: use sha256 for binary registration (version optional) or \
              version only for artifact registration",
         ));
     }
     if sha256.is_empty() {
-        return Err(Failure::invalid("registering a plugin by version alone is an enterprise only feature"));
+        return Err(ErrorReply::bad_request(
+            "registering a plugin by version alone is an enterprise only feature",
+        ));
     }
     let command = fields.text("command")?;
     if command.is_empty() {
-        return Err(Failure::invalid("must provide at least one of command or oci_image"));
+        return Err(ErrorReply::bad_request("must provide at least one of command or oci_image"));
     }
     check_hex(&sha256)?;
     let mut words = command.split_whitespace().map(str::to_owned);
     let command = words.next().unwrap_or_default();
     let mut args: Vec<String> = words.collect();
     args.extend(fields.list("args")?.unwrap_or_default());
-    core.register(Entry {
+    core.register(RegisteredPlugin {
         kind: kind.to_owned(),
         name: name.to_owned(),
         version,
@@ -138,30 +145,30 @@ async fn register(core: &Core, kind: &str, name: &str, call: &Call) -> Outcome {
     Ok(None)
 }
 
-fn deregister(core: &Core, kind: &str, name: &str, call: &Call) -> Outcome {
+fn deregister(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
     if core.pin(kind, name)?.is_some_and(|pin| pin.version == version)
-        && core.registered(kind, name, &version)?.is_some()
+        && core.registered_plugin(kind, name, &version)?.is_some()
     {
-        return Err(Failure::listed(500, &["cannot delete a pinned version"]));
+        return Err(ErrorReply::multierror(500, &["cannot delete a pinned version"]));
     }
     core.deregister(kind, name, &version)?;
     Ok(None)
 }
 
-fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &Call) -> Outcome {
+fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     match operation {
         Operation::Read => match core.pin(kind, name)? {
-            Some(pin) => Ok(Some(Reply::data(object(json!(pin))))),
-            None => Err(Failure::listed(404, &["no pinned version for this plugin"])),
+            Some(pin) => Ok(Some(Reply::data(json_object(json!(pin))))),
+            None => Err(ErrorReply::multierror(404, &["no pinned version for this plugin"])),
         },
         Operation::Update => {
             let version = version(call)?;
             if version.is_empty() {
-                return Err(Failure::invalid("missing plugin version"));
+                return Err(ErrorReply::bad_request("missing plugin version"));
             }
-            if core.registered(kind, name, &version)?.is_none() {
-                return Err(Failure::invalid(format!(
+            if core.registered_plugin(kind, name, &version)?.is_none() {
+                return Err(ErrorReply::bad_request(format!(
                     "plugin not found in the catalog; {kind} plugin \"{name}\" version {version} does not exist"
                 )));
             }
@@ -172,37 +179,37 @@ fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &Call) 
             core.delete_pin(kind, name)?;
             Ok(Some(Reply::default()))
         }
-        _ => Err(Failure::unsupported_operation()),
+        _ => Err(ErrorReply::unsupported_operation()),
     }
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Scope {
+enum ReloadScope {
     Node,
     Cluster,
 }
 
-fn scope(call: &Call) -> Result<Scope, Failure> {
+fn scope(call: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
     match call.fields().text("scope")?.as_str() {
-        "" => Ok(Scope::Node),
-        "global" => Ok(Scope::Cluster),
-        _ => Err(Failure::invalid("reload scope must be omitted or 'global'")),
+        "" => Ok(ReloadScope::Node),
+        "global" => Ok(ReloadScope::Cluster),
+        _ => Err(ErrorReply::bad_request("reload scope must be omitted or 'global'")),
     }
 }
 
-async fn reload_some(core: &Core, call: &Call, plugin: &str, mounts: &[String]) -> Outcome {
+async fn reload_backend(core: &Core, call: &ClientRequest, plugin: &str, mounts: &[String]) -> HandlerResult {
     let scope = scope(call)?;
     let reloaded = match (plugin, mounts) {
-        ("", []) => return Err(Failure::invalid("plugin or mounts must be provided")),
+        ("", []) => return Err(ErrorReply::bad_request("plugin or mounts must be provided")),
         ("", mounts) => reload_mounts(core, mounts).await?,
         (plugin, []) => reload_plugin(core, plugin).await?,
-        _ => return Err(Failure::invalid("plugin and mounts cannot be set at the same time")),
+        _ => return Err(ErrorReply::bad_request("plugin and mounts cannot be set at the same time")),
     };
     Ok(Some(reloaded_reply(call, scope, reloaded)))
 }
 
 /// All mounts are tried, and all errors said.
-async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, Failure> {
+async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, ErrorReply> {
     let mut errors = Vec::new();
     for mount in mounts {
         let path = format!("{}/", mount.trim_end_matches('/'));
@@ -219,16 +226,17 @@ async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, Failure>
         return Ok(mounts.len());
     }
     let errors: Vec<&str> = errors.iter().map(String::as_str).collect();
-    Err(Failure::listed(500, &errors))
+    Err(ErrorReply::multierror(500, &errors))
 }
 
 /// Ends with the first mount that fails.
-async fn reload_plugin(core: &Core, plugin: &str) -> Result<usize, Failure> {
+async fn reload_plugin(core: &Core, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
     for mount in core.all_mounts() {
         if mount.settings().kind == plugin {
-            let failed =
-                |failure: Failure| Failure::listed(500, &[failure.text.as_deref().unwrap_or_default()]);
+            let failed = |failure: ErrorReply| {
+                ErrorReply::multierror(500, &[failure.text.as_deref().unwrap_or_default()])
+            };
             core.reload(&mount).await.map_err(failed)?;
             reloaded += 1;
         }
@@ -236,30 +244,30 @@ async fn reload_plugin(core: &Core, plugin: &str) -> Result<usize, Failure> {
     Ok(reloaded)
 }
 
-fn reloaded_reply(call: &Call, scope: Scope, reloaded: usize) -> Reply {
-    let mut reply = Reply::data(object(json!({"reload_id": call.id})));
+fn reloaded_reply(call: &ClientRequest, scope: ReloadScope, reloaded: usize) -> Reply {
+    let mut reply = Reply::data(json_object(json!({"reload_id": call.id})));
     if reloaded == 0 {
         reply.warnings.push("no plugins were reloaded".to_owned());
     }
-    if scope == Scope::Cluster {
+    if scope == ReloadScope::Cluster {
         reply.status = Some(202);
     }
     reply
 }
 
 /// The version of a request, as it is kept; empty where none is given.
-fn version(call: &Call) -> Result<String, Failure> {
+fn version(call: &ClientRequest) -> Result<String, ErrorReply> {
     match call.fields().text("version")? {
         version if version.is_empty() => Ok(version),
-        version => checked_version(&version),
+        version => validate_version(&version),
     }
 }
 
-fn check_hex(text: &str) -> Result<(), Failure> {
+fn check_hex(text: &str) -> Result<(), ErrorReply> {
     let why = match text.bytes().find(|byte| !byte.is_ascii_hexdigit()) {
         Some(byte) => format!("encoding/hex: invalid byte: U+{byte:04X} '{}'", char::from(byte)),
         None if text.len() % 2 == 1 => "encoding/hex: odd length hex string".to_owned(),
         None => return Ok(()),
     };
-    Err(Failure::invalid(format!("Could not decode SHA256 value from Hex {text}: {why}")))
+    Err(ErrorReply::bad_request(format!("Could not decode SHA256 value from Hex {text}: {why}")))
 }

@@ -3,39 +3,44 @@
 use serde_json::json;
 use vault_plugin::logical::Operation;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::{Core, POLICIES};
 use crate::policy;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-pub(super) fn acl(core: &Core, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+pub(super) fn acl(core: &Core, call: &ClientRequest, operation: &Operation, path: &[&str]) -> HandlerResult {
     let name = name(path);
     match (path, operation) {
-        ([], Operation::List) => Ok(Some(Reply::keys(names(core)))),
-        ([], _) => Err(Failure::unsupported_operation()),
-        (_, Operation::Read) => {
-            Ok(core.policy(&name)?.map(|text| Reply::data(object(json!({"name": name, "policy": text})))))
-        }
+        ([], Operation::List) => Ok(Some(Reply::list(names(core)))),
+        ([], _) => Err(ErrorReply::unsupported_operation()),
+        (_, Operation::Read) => Ok(core
+            .policy(&name)?
+            .map(|text| Reply::data(json_object(json!({"name": name, "policy": text}))))),
         _ => change(core, call, operation, &name),
     }
 }
 
-pub(super) fn legacy(core: &Core, call: &Call, operation: &Operation, path: &[&str]) -> Outcome {
+pub(super) fn legacy(
+    core: &Core,
+    call: &ClientRequest,
+    operation: &Operation,
+    path: &[&str],
+) -> HandlerResult {
     let name = name(path);
     match (path, operation) {
         ([], Operation::Read | Operation::List) => {
             let names = names(core);
-            Ok(Some(Reply::data(object(json!({"keys": names, "policies": names})))))
+            Ok(Some(Reply::data(json_object(json!({"keys": names, "policies": names})))))
         }
-        ([], _) => Err(Failure::unsupported_operation()),
+        ([], _) => Err(ErrorReply::unsupported_operation()),
         (_, Operation::Read) => {
-            Ok(core.policy(&name)?.map(|text| Reply::data(object(json!({"name": name, "rules": text})))))
+            Ok(core.policy(&name)?.map(|text| Reply::data(json_object(json!({"name": name, "rules": text})))))
         }
         _ => change(core, call, operation, &name),
     }
 }
 
-fn change(core: &Core, call: &Call, operation: &Operation, name: &str) -> Outcome {
+fn change(core: &Core, call: &ClientRequest, operation: &Operation, name: &str) -> HandlerResult {
     let key = format!("{POLICIES}{name}");
     match operation {
         Operation::Update => {
@@ -45,25 +50,27 @@ fn change(core: &Core, call: &Call, operation: &Operation, name: &str) -> Outcom
                 text = fields.text("rules")?;
             }
             if text.is_empty() {
-                return Err(Failure::invalid("'policy' parameter not supplied or empty"));
+                return Err(ErrorReply::bad_request("'policy' parameter not supplied or empty"));
             }
             policy::parse(&text)
-                .map_err(|error| Failure::invalid(format!("failed to parse policy: {error}")))?;
+                .map_err(|error| ErrorReply::bad_request(format!("failed to parse policy: {error}")))?;
             if name == "root" {
-                return Err(Failure::invalid("cannot update \"root\" policy"));
+                return Err(ErrorReply::bad_request("cannot update \"root\" policy"));
             }
             core.store().write(&key, &text)?;
             Ok(None)
         }
         Operation::Delete => match name {
-            "default" => Err(Failure::invalid("cannot delete default policy")),
-            "root" | "response-wrapping" => Err(Failure::invalid(format!("cannot delete \"{name}\" policy"))),
+            "default" => Err(ErrorReply::bad_request("cannot delete default policy")),
+            "root" | "response-wrapping" => {
+                Err(ErrorReply::bad_request(format!("cannot delete \"{name}\" policy")))
+            }
             _ => {
                 core.store().delete(&key)?;
                 Ok(None)
             }
         },
-        _ => Err(Failure::unsupported_operation()),
+        _ => Err(ErrorReply::unsupported_operation()),
     }
 }
 

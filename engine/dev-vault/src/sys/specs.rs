@@ -4,13 +4,13 @@ use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation, Request};
 
 use crate::core::Core;
-use crate::mount::engine::Engine;
-use crate::pipeline::Caller;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::mount::backend::MountBackend;
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
+use crate::request_handling::Caller;
 
 /// Help on the server's own paths is Vault's to give; engines give their own.
-pub(super) fn help(path: &str) -> Outcome {
-    Ok(Some(Reply::bare(object(json!({
+pub(super) fn help(path: &str) -> HandlerResult {
+    Ok(Some(Reply::bare(json_object(json!({
         "help": format!("Request:        {path}\n\nThis path of a development server works as Vault documents it."),
         "see_also": null,
         "openapi": null,
@@ -18,21 +18,21 @@ pub(super) fn help(path: &str) -> Outcome {
 }
 
 /// The document of all engines that the caller can reach, each path below its mount.
-pub(super) async fn openapi(core: &Core, caller: &Caller) -> Outcome {
+pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
     for mount in core.all_mounts() {
         let settings = mount.settings();
-        let is_plugin = matches!(mount.engine(), Engine::Plugin(_));
+        let is_plugin = matches!(mount.backend(), MountBackend::Plugin(_));
         if !is_plugin || (!caller.is_root() && !caller.acl.reaches(&settings.path)) {
             continue;
         }
         let mut request = Request::new(Operation::Help, "", Map::new());
         request.data.insert("requestResponsePrefix".to_owned(), json!(settings.path.trim_end_matches('/')));
         request.mount_point.clone_from(&settings.path);
-        let response = match mount.ask_engine(core, request).await {
+        let response = match mount.call_backend(core, request).await {
             Ok(response) => response,
             // The document of the others is worth having.
-            Err(Failure { text, .. }) => {
+            Err(ErrorReply { text, .. }) => {
                 core.log_error("no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
                 continue;
             }
@@ -48,7 +48,7 @@ pub(super) async fn openapi(core: &Core, caller: &Caller) -> Outcome {
             schemas.extend(own);
         }
     }
-    Ok(Some(Reply::bare(object(json!({
+    Ok(Some(Reply::bare(json_object(json!({
         "openapi": "3.0.2",
         "info": {
             "title": "HashiCorp Vault API",

@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::reply::{Outcome, Reply, object};
+use crate::reply::{HandlerResult, Reply, json_object};
 
 /// The settings that matter to whoever puts plugins onto a server, by the names of Vault's configuration.
-pub(super) fn sanitized(core: &Core) -> Outcome {
-    let options = core.options();
+pub(super) fn sanitized(core: &Core) -> HandlerResult {
+    let options = core.config();
     let directory = options.plugin_directory.as_deref().map(|path| path.display().to_string());
-    Ok(Some(Reply::data(object(json!({
+    Ok(Some(Reply::data(json_object(json!({
         "api_addr": "",
         "cluster_addr": "",
         // The one of a configuration file.
@@ -28,13 +28,13 @@ pub(super) fn sanitized(core: &Core) -> Outcome {
     })))))
 }
 
-pub(super) fn host_info() -> Outcome {
+pub(super) fn host_info() -> HandlerResult {
     let host = json!({"os": std::env::consts::OS, "kernelArch": std::env::consts::ARCH});
-    Ok(Some(Reply::data(object(json!({"host": host, "timestamp": jiff::Timestamp::now().to_string()})))))
+    Ok(Some(Reply::data(json_object(json!({"host": host, "timestamp": jiff::Timestamp::now().to_string()})))))
 }
 
 /// A cluster of one.
-pub(super) fn ha_status(call: &Call) -> Outcome {
+pub(super) fn ha_status(call: &ClientRequest) -> HandlerResult {
     let host = call.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
     let node = json!({
         "hostname": host.split(':').next().unwrap_or_default(),
@@ -47,15 +47,15 @@ pub(super) fn ha_status(call: &Call) -> Outcome {
         "clock_skew_ms": 0,
         "replication_primary_canary_age_ms": 0,
     });
-    Ok(Some(Reply::data(object(json!({"nodes": [node]})))))
+    Ok(Some(Reply::data(json_object(json!({"nodes": [node]})))))
 }
 
-pub(super) fn version_history() -> Outcome {
+pub(super) fn version_history() -> HandlerResult {
     let version = crate::VERSION;
     let info = json!({version: {
         "build_date": crate::BUILD_DATE,
         "previous_version": null,
         "timestamp_installed": crate::BUILD_DATE,
     }});
-    Ok(Some(Reply::data(object(json!({"keys": [version], "key_info": info})))))
+    Ok(Some(Reply::data(json_object(json!({"keys": [version], "key_info": info})))))
 }

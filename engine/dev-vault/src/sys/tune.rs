@@ -3,23 +3,23 @@
 use serde_json::json;
 
 use super::mounts::{check_visibility, duration};
-use crate::call::Call;
-use crate::catalog::SECRET;
+use crate::catalog::SECRET_TYPE;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-pub(super) fn read(core: &Core, path: &str) -> Outcome {
+pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
     let mount = core
         .mount_at(path)
-        .ok_or_else(|| Failure::invalid(format!("cannot fetch sysview for path \"{path}\"")))?;
+        .ok_or_else(|| ErrorReply::bad_request(format!("cannot fetch sysview for path \"{path}\"")))?;
     let (settings, limits) = (mount.settings(), mount.limits(core));
-    let mut data = object(json!({
+    let mut data = json_object(json!({
         "default_lease_ttl": limits.default.as_secs(),
         "max_lease_ttl": limits.max.as_secs(),
         "force_no_cache": settings.config.force_no_cache,
         "description": settings.description,
     }));
-    settings.config.describe_set(&mut data);
+    settings.config.describe_optional(&mut data);
     if let Some(options) = settings.options.as_ref().filter(|options| !options.is_empty()) {
         data.insert("options".to_owned(), json!(options));
     }
@@ -27,7 +27,7 @@ pub(super) fn read(core: &Core, path: &str) -> Outcome {
         data.insert("plugin_version".to_owned(), json!(settings.plugin_version));
     }
     let mut reply = Reply::data(data);
-    if let Some(pin) = core.pin(SECRET, &settings.kind)?
+    if let Some(pin) = core.pin(SECRET_TYPE, &settings.kind)?
         && pin.version != settings.plugin_version
     {
         reply.warnings.push(format!(
@@ -38,15 +38,15 @@ pub(super) fn read(core: &Core, path: &str) -> Outcome {
     Ok(Some(reply))
 }
 
-pub(super) fn write(core: &Core, path: &str, call: &Call) -> Outcome {
-    let mount = core
-        .mount_at(path)
-        .ok_or_else(|| Failure::invalid(format!("tune of path \"{path}\" failed: no mount entry found")))?;
+pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerResult {
+    let mount = core.mount_at(path).ok_or_else(|| {
+        ErrorReply::bad_request(format!("tune of path \"{path}\" failed: no mount entry found"))
+    })?;
     let fields = call.fields();
     let before = mount.settings();
     let mut after = before.clone();
     if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {
-        after.plugin_version = core.check_tuned_version(&before.kind, &version)?;
+        after.plugin_version = core.validate_tuned_version(&before.kind, &version)?;
     }
     if fields.raw("default_lease_ttl").is_some() {
         after.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
@@ -54,13 +54,13 @@ pub(super) fn write(core: &Core, path: &str, call: &Call) -> Outcome {
     if fields.raw("max_lease_ttl").is_some() {
         after.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
     }
-    let limits = core.options().limits;
+    let limits = core.config().limits;
     let max = match after.config.max_lease_ttl {
         max if max.is_zero() => limits.max,
         max => max,
     };
     if after.config.default_lease_ttl > max {
-        return Err(Failure::invalid(format!(
+        return Err(ErrorReply::bad_request(format!(
             "backend max lease TTL of {} is less than the requested default of {}",
             max.as_secs(),
             after.config.default_lease_ttl.as_secs()
@@ -84,9 +84,9 @@ pub(super) fn write(core: &Core, path: &str, call: &Call) -> Outcome {
             *kept = Some(list);
         }
     }
-    if let Some(options) = fields.texts("options")? {
+    if let Some(options) = fields.string_map("options")? {
         after.options.get_or_insert_default().extend(options);
     }
-    core.change_mount(&mount, |settings| *settings = after)?;
+    core.update_mount(&mount, |settings| *settings = after)?;
     Ok(None)
 }

@@ -3,15 +3,15 @@
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::mount::Mount;
-use crate::pipeline::Caller;
 use crate::policy::Acl;
-use crate::reply::{Failure, Outcome, Reply, object};
+use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
+use crate::request_handling::Caller;
 
 /// The mounts that the caller can reach; without a token, those that are open to see.
-pub(super) fn mounts(core: &Core, caller: &Caller) -> Outcome {
+pub(super) fn mounts(core: &Core, caller: &Caller) -> HandlerResult {
     let (mut secret, mut auth) = (Map::new(), Map::new());
     for mount in core.all_mounts() {
         let settings = mount.settings();
@@ -22,25 +22,25 @@ pub(super) fn mounts(core: &Core, caller: &Caller) -> Outcome {
             });
             secret.insert(settings.path, shown);
         } else if caller.token.is_some() && (is_open || caller.acl.reaches(&settings.path)) {
-            let shown = Value::Object(described(core, &mount));
+            let shown = Value::Object(mount_info(core, &mount));
             match settings.path.strip_prefix("auth/") {
                 Some(path) => auth.insert(path.to_owned(), shown),
                 None => secret.insert(settings.path, shown),
             };
         }
     }
-    Ok(Some(Reply::data(object(json!({"secret": secret, "auth": auth})))))
+    Ok(Some(Reply::data(json_object(json!({"secret": secret, "auth": auth})))))
 }
 
 /// The mount below which a path lies.
-pub(super) fn mount(core: &Core, caller: &Caller, call: &Call, path: &str) -> Outcome {
+pub(super) fn mount(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
     if caller.token.is_none() {
-        return Err(Failure::new(403, "permission denied"));
+        return Err(ErrorReply::new(403, "permission denied"));
     }
     let asked = call.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
-    let found = core.mount_of(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
+    let found = core.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
     let (mount, _) = found.ok_or_else(|| {
-        Failure::new(
+        ErrorReply::new(
             403,
             format!(
                 "preflight capability check returned 403, please ensure client's policies grant access to path \
@@ -48,12 +48,12 @@ pub(super) fn mount(core: &Core, caller: &Caller, call: &Call, path: &str) -> Ou
             ),
         )
     })?;
-    let mut data = described(core, &mount);
+    let mut data = mount_info(core, &mount);
     data.insert("path".to_owned(), json!(mount.settings().path));
     Ok(Some(Reply::data(data)))
 }
 
-pub(super) fn resultant_acl(caller: &Caller) -> Outcome {
+pub(super) fn resultant_acl(caller: &Caller) -> HandlerResult {
     let data = match &caller.acl {
         Acl::Root => json!({"root": true, "chroot_namespace": ""}),
         Acl::Rules(rules) => {
@@ -62,7 +62,7 @@ pub(super) fn resultant_acl(caller: &Caller) -> Outcome {
                 rules
                     .map(|rule| {
                         let names: Vec<_> = rule.capabilities.iter().map(|name| name.as_str()).collect();
-                        (rule.shown_path().to_owned(), json!({"capabilities": names}))
+                        (rule.display_path().to_owned(), json!({"capabilities": names}))
                     })
                     .collect()
             };
@@ -74,10 +74,10 @@ pub(super) fn resultant_acl(caller: &Caller) -> Outcome {
             })
         }
     };
-    Ok(Some(Reply::data(object(data))))
+    Ok(Some(Reply::data(json_object(data))))
 }
 
-fn described(core: &Core, mount: &Mount) -> Map {
+fn mount_info(core: &Core, mount: &Mount) -> Map {
     let limits = mount.limits(core);
     mount.settings().describe_with(limits.default, limits.max)
 }

@@ -7,40 +7,45 @@ use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
 use super::{ROOT_TOKEN_PATH, Token, random_id, random_token};
-use crate::call::Call;
+use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::timestamp;
-use crate::lease::{Kind, Lease};
-use crate::pipeline::Caller;
-use crate::reply::{Auth, Failure, Outcome, Reply, object};
-use vault_plugin::framework::ttl::{self, Wanted};
+use crate::lease::{Lease, LeaseKind};
+use crate::reply::{ErrorReply, HandlerResult, Reply, ReplyAuth, json_object};
+use crate::request_handling::Caller;
+use vault_plugin::framework::ttl::{self, TtlRequest};
 
 /// Paths below `auth/token/` that need `sudo`.
-pub(crate) const NEEDS_SUDO: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];
+pub(crate) const SUDO_PATHS: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];
 
-pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path: &str) -> Outcome {
+pub(crate) async fn handle(
+    core: &Arc<Core>,
+    caller: &Caller,
+    call: &ClientRequest,
+    path: &str,
+) -> HandlerResult {
     let write = matches!(call.operation, Operation::Create | Operation::Update);
-    let own = caller.token.as_ref().ok_or_else(|| Failure::new(403, "permission denied"))?;
+    let own = caller.token.as_ref().ok_or_else(|| ErrorReply::new(403, "permission denied"))?;
     match (path.trim_end_matches('/'), &call.operation) {
         ("create", _) if write => create(core, caller, own, call, Parent::Caller),
         ("create-orphan", _) if write => create(core, caller, own, call, Parent::None),
-        ("lookup", Operation::Read) => look_up_given(core, call),
-        ("lookup", _) if write => look_up_given(core, call),
+        ("lookup", Operation::Read) => look_up_requested(core, call),
+        ("lookup", _) if write => look_up_requested(core, call),
         ("lookup-self", Operation::Read) => look_up(core, own, call.token.as_deref()),
         ("lookup-self", _) if write => look_up(core, own, call.token.as_deref()),
         ("lookup-accessor", _) if write => {
-            let token =
-                by_accessor(core, call)?.ok_or_else(|| Failure::listed(400, &["invalid accessor"]))?;
+            let token = token_by_requested_accessor(core, call)?
+                .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
             look_up(core, &token, Some(""))
         }
         ("renew", _) if write => {
-            let (token, text) = given(core, call)?;
+            let (token, text) = requested_token(core, call)?;
             renew(core, &token, text, call).await
         }
         ("renew-self", _) if write => renew(core, own, call.token.clone().unwrap_or_default(), call).await,
         ("renew-accessor", _) if write => {
-            let token =
-                by_accessor(core, call)?.ok_or_else(|| Failure::listed(400, &["invalid accessor"]))?;
+            let token = token_by_requested_accessor(core, call)?
+                .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
             renew(core, &token, String::new(), call).await
         }
         ("revoke", _) if write => {
@@ -55,25 +60,25 @@ pub(crate) async fn handle(core: &Arc<Core>, caller: &Caller, call: &Call, path:
         }
         ("revoke-orphan", _) if write => {
             let token = core.find_token(&token_field(call)?)?;
-            let token = token.ok_or_else(|| Failure::invalid("token to revoke not found"))?;
+            let token = token.ok_or_else(|| ErrorReply::bad_request("token to revoke not found"))?;
             core.revoke_token_orphaning(&token.hash)?;
             Ok(None)
         }
-        ("revoke-accessor", _) if write => match by_accessor(core, call)? {
+        ("revoke-accessor", _) if write => match token_by_requested_accessor(core, call)? {
             Some(token) => {
                 core.revoke_token_tree(&token.hash)?;
                 Ok(None)
             }
             None => Ok(Some(Reply::warning("No token found with this accessor"))),
         },
-        ("accessors", Operation::List) => Ok(Some(Reply::keys(core.token_accessors()))),
+        ("accessors", Operation::List) => Ok(Some(Reply::list(core.token_accessors()))),
         (
             "create" | "create-orphan" | "lookup" | "lookup-self" | "lookup-accessor" | "renew"
             | "renew-self" | "renew-accessor" | "revoke" | "revoke-self" | "revoke-orphan"
             | "revoke-accessor" | "accessors",
             _,
-        ) => Err(Failure::unsupported_operation()),
-        _ => Err(Failure::unsupported_path()),
+        ) => Err(ErrorReply::unsupported_operation()),
+        _ => Err(ErrorReply::unsupported_path()),
     }
 }
 
@@ -83,37 +88,37 @@ enum Parent {
     None,
 }
 
-fn create(core: &Core, caller: &Caller, own: &Token, call: &Call, parent: Parent) -> Outcome {
+fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, parent: Parent) -> HandlerResult {
     let fields = call.fields();
     if own.num_uses != 0 {
-        return Err(Failure::invalid("restricted use token cannot generate child tokens"));
+        return Err(ErrorReply::bad_request("restricted use token cannot generate child tokens"));
     }
     let is_sudo = caller.is_root() || caller.acl.allows_sudo(&call.operation, &call.path);
     let num_uses = fields.integer("num_uses")?;
     if num_uses < 0 {
-        return Err(Failure::invalid("number of uses cannot be negative"));
+        return Err(ErrorReply::bad_request("number of uses cannot be negative"));
     }
     if matches!(fields.text("type")?.as_str(), "batch") {
-        return Err(Failure::invalid("a development server has no batch tokens"));
+        return Err(ErrorReply::bad_request("a development server has no batch tokens"));
     }
     let id = fields.text("id")?;
     if !id.is_empty() && !is_sudo {
-        return Err(Failure::invalid("root or sudo privileges required to specify token id"));
+        return Err(ErrorReply::bad_request("root or sudo privileges required to specify token id"));
     }
     if id.starts_with("s.") || id.starts_with("hvs.") {
-        return Err(Failure::invalid("custom token ID cannot have the 's.' or 'hvs.' prefix"));
+        return Err(ErrorReply::bad_request("custom token ID cannot have the 's.' or 'hvs.' prefix"));
     }
     if id.contains('.') || id.contains('/') {
-        return Err(Failure::invalid("custom token ID cannot contain the '.' or '/' character"));
+        return Err(ErrorReply::bad_request("custom token ID cannot contain the '.' or '/' character"));
     }
     if !id.is_empty() && core.find_token(&id)?.is_some() {
-        return Err(Failure::invalid("cannot create a token with a duplicate ID"));
+        return Err(ErrorReply::bad_request("cannot create a token with a duplicate ID"));
     }
     let policies = policies(own, is_sudo, fields.list("policies")?, fields.flag("no_default_policy")?)?;
 
     let is_orphan = parent == Parent::None || fields.flag("no_parent")?;
     if fields.flag("no_parent")? && !is_sudo {
-        return Err(Failure::invalid("root or sudo privileges required to create orphan token"));
+        return Err(ErrorReply::bad_request("root or sudo privileges required to create orphan token"));
     }
     let mut warnings = Vec::new();
     for policy in policies.iter().filter(|policy| *policy != "root") {
@@ -122,17 +127,17 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &Call, parent: Parent
         }
     }
     let is_root = policies.iter().any(|policy| policy == "root");
-    let wanted = Wanted {
+    let wanted = TtlRequest {
         increment: match fields.duration("ttl")? {
             Some(ttl) => ttl,
             None => fields.duration("lease")?.unwrap_or_default(),
         },
         period: fields.duration("period")?.unwrap_or_default(),
         explicit_max_ttl: fields.duration("explicit_max_ttl")?.unwrap_or_default(),
-        ..Wanted::default()
+        ..TtlRequest::default()
     };
     if !wanted.period.is_zero() && !is_sudo {
-        return Err(Failure::invalid("root or sudo privileges required to create periodic token"));
+        return Err(ErrorReply::bad_request("root or sudo privileges required to create periodic token"));
     }
     let unlimited =
         is_root && wanted.increment.is_zero() && wanted.period.is_zero() && wanted.explicit_max_ttl.is_zero();
@@ -140,12 +145,14 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &Call, parent: Parent
     let ttl = if unlimited {
         // Only a token that itself never ends may make one.
         if !own.is_root() || !own.ttl.is_zero() {
-            return Err(Failure::invalid("expiring root tokens cannot create non-expiring root tokens"));
+            return Err(ErrorReply::bad_request(
+                "expiring root tokens cannot create non-expiring root tokens",
+            ));
         }
         Duration::ZERO
     } else {
         let limits = core.lease_limits(&call.path);
-        let granted = ttl::calculate(limits, &wanted, now).map_err(Failure::invalid)?;
+        let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
         warnings.extend(granted.warnings);
         granted.ttl
     };
@@ -170,7 +177,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &Call, parent: Parent
         parent: (!is_orphan).then(|| own.hash.clone()),
         policies,
         path: call.path.clone(),
-        meta: fields.texts("meta")?.unwrap_or_default(),
+        meta: fields.string_map("meta")?.unwrap_or_default(),
         display_name,
         num_uses,
         created: now,
@@ -179,7 +186,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &Call, parent: Parent
         period: wanted.period,
         renewable: !unlimited && fields.optional_flag("renewable")?.unwrap_or(true),
     };
-    core.keep_token(&token)?;
+    core.store_token(&token)?;
     Ok(Some(Reply { auth: Some(auth(&token, text, ttl)), warnings, ..Reply::default() }))
 }
 
@@ -189,18 +196,20 @@ fn policies(
     is_sudo: bool,
     asked: Option<Vec<String>>,
     no_default: bool,
-) -> Result<Vec<String>, Failure> {
+) -> Result<Vec<String>, ErrorReply> {
     let asked = asked.unwrap_or_default();
     let asked: Vec<String> = asked.into_iter().map(|policy| policy.to_lowercase()).collect();
     let mut policies = if asked.is_empty() { own.policies.clone() } else { asked };
     if !is_sudo {
         let beyond = policies.iter().any(|policy| policy != "default" && !own.policies.contains(policy));
         if beyond {
-            return Err(Failure::invalid("child policies must be subset of parent"));
+            return Err(ErrorReply::bad_request("child policies must be subset of parent"));
         }
     }
     if policies.iter().any(|policy| policy == "root") && !own.is_root() {
-        return Err(Failure::invalid("root tokens may not be created without parent token being root"));
+        return Err(ErrorReply::bad_request(
+            "root tokens may not be created without parent token being root",
+        ));
     }
     let is_root = policies.iter().any(|policy| policy == "root");
     if !is_root && !no_default && !policies.iter().any(|policy| policy == "default") {
@@ -212,21 +221,21 @@ fn policies(
     Ok(policies)
 }
 
-fn look_up_given(core: &Core, call: &Call) -> Outcome {
+fn look_up_requested(core: &Core, call: &ClientRequest) -> HandlerResult {
     let given = call.fields().text("token")?;
     let text = if given.is_empty() { call.token.clone().unwrap_or_default() } else { given };
-    let token = core.find_token(&text)?.ok_or_else(|| Failure::new(403, "bad token"))?;
+    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
     look_up(core, &token, Some(&text))
 }
 
-fn look_up(core: &Core, token: &Token, text: Option<&str>) -> Outcome {
+fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
     let lease = core.lease(&token.lease_id())?;
     let expires = lease.as_ref().and_then(|lease| lease.expires);
     let left = expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok()).unwrap_or_default();
     let seconds = |time: SystemTime| {
         time.duration_since(SystemTime::UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
     };
-    let mut data = object(json!({
+    let mut data = json_object(json!({
         "accessor": token.accessor,
         "creation_time": seconds(token.created),
         "creation_ttl": token.ttl.as_secs(),
@@ -259,33 +268,33 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> Outcome {
     Ok(Some(Reply::data(data)))
 }
 
-async fn renew(core: &Core, token: &Token, text: String, call: &Call) -> Outcome {
+async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -> HandlerResult {
     let id = token.lease_id();
     let _alone = core.lease_lock(&id).await;
-    let not_renewable = || Failure::invalid("lease is not renewable");
+    let not_renewable = || ErrorReply::bad_request("lease is not renewable");
     let lease = core.lease(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
-    let Kind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
-    let wanted = Wanted {
+    let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
+    let wanted = TtlRequest {
         increment: call.fields().duration("increment")?.unwrap_or_default(),
         // What was granted last is what is granted again.
         ttl: *ttl,
         period: token.period,
         explicit_max_ttl: token.explicit_max_ttl,
         issued: Some(token.created),
-        ..Wanted::default()
+        ..TtlRequest::default()
     };
     let now = SystemTime::now();
     let limits = core.lease_limits(&token.path);
-    let granted = ttl::calculate(limits, &wanted, now).map_err(Failure::invalid)?;
-    let kind = Kind::Token { hash: hash.clone(), ttl: granted.ttl };
+    let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
+    let kind = LeaseKind::Token { hash: hash.clone(), ttl: granted.ttl };
     let (expires, renewed) = (Some(now + granted.ttl), Some(now));
-    core.keep_lease_with(Lease { kind, expires, renewed, ..lease.clone() }, Vec::new())?;
+    core.store_lease_with(Lease { kind, expires, renewed, ..lease.clone() }, Vec::new())?;
     let auth = auth(token, text, granted.ttl);
     Ok(Some(Reply { auth: Some(auth), warnings: granted.warnings, ..Reply::default() }))
 }
 
-fn auth(token: &Token, text: String, ttl: Duration) -> Auth {
-    Auth {
+fn auth(token: &Token, text: String, ttl: Duration) -> ReplyAuth {
+    ReplyAuth {
         client_token: text,
         accessor: token.accessor.clone(),
         display_name: token.display_name.clone(),
@@ -299,21 +308,21 @@ fn auth(token: &Token, text: String, ttl: Duration) -> Auth {
 }
 
 /// The token of a request's fields, and its text.
-fn given(core: &Core, call: &Call) -> Result<(Token, String), Failure> {
+fn requested_token(core: &Core, call: &ClientRequest) -> Result<(Token, String), ErrorReply> {
     let text = token_field(call)?;
-    let token = core.find_token(&text)?.ok_or_else(|| Failure::invalid("token not found"))?;
+    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;
     Ok((token, text))
 }
 
-fn token_field(call: &Call) -> Result<String, Failure> {
+fn token_field(call: &ClientRequest) -> Result<String, ErrorReply> {
     let text = call.fields().text("token")?;
-    if text.is_empty() { Err(Failure::invalid("missing token ID")) } else { Ok(text) }
+    if text.is_empty() { Err(ErrorReply::bad_request("missing token ID")) } else { Ok(text) }
 }
 
-fn by_accessor(core: &Core, call: &Call) -> Result<Option<Token>, Failure> {
+fn token_by_requested_accessor(core: &Core, call: &ClientRequest) -> Result<Option<Token>, ErrorReply> {
     let accessor = call.fields().text("accessor")?;
     if accessor.is_empty() {
-        return Err(Failure::invalid("missing accessor"));
+        return Err(ErrorReply::bad_request("missing accessor"));
     }
     Ok(core.token_by_accessor(&accessor)?)
 }

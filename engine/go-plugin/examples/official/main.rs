@@ -24,8 +24,8 @@ const HANDSHAKE: Handshake =
 async fn main() -> ExitCode {
     let served = async {
         let server = Server::start(&HANDSHAKE, Environment::from_process()).await?;
-        let counter = CounterServer::new(Numbers { broker: server.broker() });
-        server.serve(Routes::new(KvServer::new(Values)).add_service(counter)).await?;
+        let counter = CounterServer::new(CounterService { broker: server.broker() });
+        server.serve(Routes::new(KvServer::new(KvService)).add_service(counter)).await?;
         Ok::<_, Box<dyn std::error::Error>>(())
     };
     match served.await {
@@ -37,29 +37,29 @@ async fn main() -> ExitCode {
     }
 }
 
-struct Values;
+struct KvService;
 
 #[tonic::async_trait]
-impl Kv for Values {
+impl Kv for KvService {
     async fn get(&self, request: Request<Key>) -> Result<Response<Bytes>, Status> {
-        Ok(Response::new(Bytes { value: fs::read(file(&request.get_ref().key)).map_err(failed)? }))
+        Ok(Response::new(Bytes { value: fs::read(file(&request.get_ref().key)).map_err(io_status)? }))
     }
 
     async fn put(&self, request: Request<PutBytes>) -> Result<Response<Done>, Status> {
         let PutBytes { key, value } = request.into_inner();
-        fs::write(file(&key), value).map_err(failed)?;
+        fs::write(file(&key), value).map_err(io_status)?;
         Ok(Response::new(Done {}))
     }
 }
 
-struct Numbers {
+struct CounterService {
     broker: Broker,
 }
 
 #[tonic::async_trait]
-impl Counter for Numbers {
+impl Counter for CounterService {
     async fn get(&self, request: Request<Key>) -> Result<Response<Number>, Status> {
-        let text = fs::read_to_string(file(&request.get_ref().key)).map_err(failed)?;
+        let text = fs::read_to_string(file(&request.get_ref().key)).map_err(io_status)?;
         let value = text.parse().map_err(|_| Status::data_loss("there is no number in it"))?;
         Ok(Response::new(Number { value }))
     }
@@ -74,7 +74,7 @@ impl Counter for Numbers {
         let host = self.broker.dial(add_server).await;
         let host = host.map_err(|error| Status::unavailable(error.to_string()))?;
         let total = AddHelperClient::new(host).sum(Summands { a, b }).await?.into_inner().r;
-        fs::write(file(&key), total.to_string()).map_err(failed)?;
+        fs::write(file(&key), total.to_string()).map_err(io_status)?;
         Ok(Response::new(Done {}))
     }
 }
@@ -83,7 +83,7 @@ fn file(key: &str) -> String {
     format!("stored-{key}")
 }
 
-fn failed(error: io::Error) -> Status {
+fn io_status(error: io::Error) -> Status {
     match error.kind() {
         io::ErrorKind::NotFound => Status::not_found("nothing is stored there"),
         _ => Status::internal(error.to_string()),

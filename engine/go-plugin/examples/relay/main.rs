@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::process::ExitCode;
 
 use go_plugin::log::{self, Level, Logger};
-use go_plugin::{Broker, Environment, Handshake, MESSAGE_SIZE_LIMIT, Server, StartError};
+use go_plugin::{Broker, Environment, Handshake, MESSAGE_SIZE_LIMIT, Server, ServerStartError};
 use tokio::sync::Mutex;
 use tonic::service::Routes;
 use tonic::transport::Channel;
@@ -47,7 +47,7 @@ async fn main() -> ExitCode {
             logger.info(format!("ended: {ended:?}"));
             ExitCode::SUCCESS
         }
-        Err(error) if matches!(error.downcast_ref(), Some(StartError::NotAPluginHost)) => {
+        Err(error) if matches!(error.downcast_ref(), Some(ServerStartError::NotAPluginHost)) => {
             logger.error("this is a plugin; a host starts it");
             ExitCode::FAILURE
         }

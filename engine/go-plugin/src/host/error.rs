@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::Exited;
+use super::PluginExit;
 use super::executable::Executable;
 use super::log_line::LogLine;
 use crate::handshake::{Address, HandshakeLineError, UnsupportedVersion};
@@ -16,12 +16,12 @@ use crate::identity::IdentityError;
 use crate::socket::SocketError;
 
 /// How much of a plugin's words is shown: the lines of its log, and the characters of either stream.
-const SHOWN_LINES: usize = 20;
-const SHOWN_CHARACTERS: usize = 2000;
+const MAX_QUOTED_LINES: usize = 20;
+const MAX_QUOTED_CHARACTERS: usize = 2000;
 
 /// A plugin could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
+pub enum PluginStartError {
     /// There is no such file.
     #[error("{} does not exist", .0.display())]
     NotFound(PathBuf),
@@ -59,7 +59,7 @@ pub enum LaunchError {
     #[error("cannot restrict what the plugin may see")]
     Isolation(#[source] io::Error),
     /// The process ended before its handshake.
-    #[error("plugin ended before its handshake ({status}){}", said(stdout, stderr))]
+    #[error("plugin ended before its handshake ({status}){}", quoted_output(stdout, stderr))]
     Exited {
         /// How it ended.
         status: ExitStatus,
@@ -69,13 +69,13 @@ pub enum LaunchError {
         stderr: String,
     },
     /// The process goes on, but without a standard output.
-    #[error("plugin closed its standard output before the handshake{}", said("", stderr))]
-    ClosedOutput {
+    #[error("plugin closed its standard output before the handshake{}", quoted_output("", stderr))]
+    StdoutClosed {
         /// The end of its standard error.
         stderr: String,
     },
     /// The first line is no handshake that we understand.
-    #[error("first line of the plugin is not a handshake{}", said(line, stderr))]
+    #[error("first line of the plugin is not a handshake{}", quoted_output(line, stderr))]
     Handshake {
         /// The line.
         line: String,
@@ -86,7 +86,7 @@ pub enum LaunchError {
         reason: HandshakeLineError,
     },
     /// No handshake or no connection in time.
-    #[error("plugin was not ready within {} s{}", after.as_secs_f32(), said("", stderr))]
+    #[error("plugin was not ready within {} s{}", after.as_secs_f32(), quoted_output("", stderr))]
     Timeout {
         /// The limit.
         after: Duration,
@@ -117,7 +117,7 @@ pub enum LaunchError {
     #[error(
         "plugin says that it listens at {address}, which is not in the temporary directory that it was given (TMPDIR)"
     )]
-    AddressOfAnother {
+    ForeignAddress {
         /// What the handshake says.
         address: Address,
     },
@@ -140,7 +140,7 @@ pub enum LaunchError {
     Refused(#[source] tonic::Status),
 }
 
-impl LaunchError {
+impl PluginStartError {
     pub(super) fn from_spawn(program: &Path, source: io::Error) -> Self {
         let program = program.to_owned();
         match source.raw_os_error().map(Errno::from_raw_os_error) {
@@ -161,7 +161,7 @@ impl LaunchError {
 
 /// A service for the plugin could not be offered.
 #[derive(Debug, thiserror::Error)]
-pub enum BrokeredError {
+pub enum BrokerError {
     /// No socket to serve on.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -178,34 +178,34 @@ pub enum ShutdownError {
     Wait(#[source] io::Error),
 }
 
-impl fmt::Display for Exited {
+impl fmt::Display for PluginExit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.status {
-            Some(status) => write!(f, "{status}{}", said("", &self.stderr)),
-            None => write!(f, "how is not known{}", said("", &self.stderr)),
+            Some(status) => write!(f, "{status}{}", quoted_output("", &self.stderr)),
+            None => write!(f, "how is not known{}", quoted_output("", &self.stderr)),
         }
     }
 }
 
 /// The plugin's own words, where there are any: of a log the end of it, and without what only machines read.
-fn said(stdout: &str, stderr: &str) -> String {
+fn quoted_output(stdout: &str, stderr: &str) -> String {
     let log: Vec<String> = stderr.lines().map(|line| LogLine::parse(line).to_string()).collect();
     // What a Go program dies of comes before the stacks of all that it did.
     let died = log.iter().position(|line| line.starts_with("panic: ") || line.starts_with("fatal error: "));
-    let first = died.unwrap_or(log.len().saturating_sub(SHOWN_LINES));
-    let last = log[first..].iter().take(SHOWN_LINES).map(String::as_str).collect::<Vec<_>>().join("\n");
+    let first = died.unwrap_or(log.len().saturating_sub(MAX_QUOTED_LINES));
+    let last = log[first..].iter().take(MAX_QUOTED_LINES).map(String::as_str).collect::<Vec<_>>().join("\n");
     let mut text = String::new();
     for (stream, words) in [("stdout", stdout), ("stderr", last.as_str())] {
         let words = words.trim();
         if !words.is_empty() {
-            text += &format!("; on {stream}: {}", shorten(words));
+            text += &format!("; on {stream}: {}", truncate(words));
         }
     }
     text
 }
 
-fn shorten(words: &str) -> String {
-    match words.char_indices().nth(SHOWN_CHARACTERS) {
+fn truncate(words: &str) -> String {
+    match words.char_indices().nth(MAX_QUOTED_CHARACTERS) {
         None => words.to_owned(),
         Some((end, _)) => format!("{}...", &words[..end]),
     }
@@ -217,18 +217,18 @@ mod tests {
 
     #[test]
     fn the_words_of_the_plugin_are_part_of_the_message() {
-        assert_eq!(said("", "  \n"), "");
-        assert_eq!(said("Usage: x\n", "bad flag\n"), "; on stdout: Usage: x; on stderr: bad flag");
+        assert_eq!(quoted_output("", "  \n"), "");
+        assert_eq!(quoted_output("Usage: x\n", "bad flag\n"), "; on stdout: Usage: x; on stderr: bad flag");
     }
 
     #[test]
     fn a_log_is_shown_as_people_read_it_and_only_its_end() {
         let line = r#"{"@level":"error","@message":"cannot start","error":"no config"}"#;
-        assert_eq!(said("", line), r#"; on stderr: cannot start error="no config""#);
+        assert_eq!(quoted_output("", line), r#"; on stderr: cannot start error="no config""#);
         let long: String = (0..100).map(|number| format!("line {number}\n")).collect();
-        assert!(said("", &long).starts_with("; on stderr: line 80\nline 81\n"));
-        assert!(said(&"x".repeat(1 << 20), "").len() < 3000);
+        assert!(quoted_output("", &long).starts_with("; on stderr: line 80\nline 81\n"));
+        assert!(quoted_output(&"x".repeat(1 << 20), "").len() < 3000);
         let died = format!("starting\npanic: no database\n\n{long}");
-        assert!(said("", &died).starts_with("; on stderr: panic: no database\n\nline 0\n"));
+        assert!(quoted_output("", &died).starts_with("; on stderr: panic: no database\n\nline 0\n"));
     }
 }

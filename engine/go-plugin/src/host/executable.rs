@@ -6,10 +6,10 @@ use std::io::Read;
 use std::path::Path;
 
 /// The headers of a program, in bytes; linkers put the name of the dynamic loader right behind them.
-const READ: u64 = 64 * 1024;
+const HEADER_BYTES: u64 = 64 * 1024;
 
 /// The numbers of machines in ELF headers that a plugin may well be built for, with Rust's names.
-const MACHINES: [(u16, &str); 9] = [
+const ELF_MACHINES: [(u16, &str); 9] = [
     (3, "x86"),
     (20, "powerpc"),
     (21, "powerpc64"),
@@ -23,12 +23,12 @@ const MACHINES: [(u16, &str); 9] = [
 
 /// What the first bytes of a file say.
 pub(super) struct Executable {
-    format: Format,
+    format: FileFormat,
     /// The dynamic loader or the script's interpreter, where one is named.
     pub(super) interpreter: Option<String>,
 }
 
-enum Format {
+enum FileFormat {
     Elf(u16),
     Script,
     MachO,
@@ -43,7 +43,7 @@ impl Executable {
         let mut head = Vec::new();
         if let Ok(file) = File::open(path) {
             // Less than everything is as good: what is missing is not found.
-            let _ = file.take(READ).read_to_end(&mut head);
+            let _ = file.take(HEADER_BYTES).read_to_end(&mut head);
         }
         Self::parse(&head)
     }
@@ -51,27 +51,27 @@ impl Executable {
     /// Whether the kernel runs it by itself.
     pub(super) fn is_native(&self) -> bool {
         match self.format {
-            Format::Elf(machine) => name(machine) == Some(std::env::consts::ARCH),
-            Format::Script => true,
-            Format::MachO | Format::Windows | Format::Empty | Format::Other => false,
+            FileFormat::Elf(machine) => machine_name(machine) == Some(std::env::consts::ARCH),
+            FileFormat::Script => true,
+            FileFormat::MachO | FileFormat::Windows | FileFormat::Empty | FileFormat::Other => false,
         }
     }
 
     pub(super) fn parse(head: &[u8]) -> Self {
         let (format, interpreter) = match head {
-            [] => (Format::Empty, None),
+            [] => (FileFormat::Empty, None),
             [0x7f, b'E', b'L', b'F', ..] if head.len() > 20 => {
                 let machine = u16::from_le_bytes([head[18], head[19]]);
-                (Format::Elf(machine), loader(head))
+                (FileFormat::Elf(machine), elf_interpreter(head))
             }
             [b'#', b'!', rest @ ..] => {
                 let line = rest.split(|byte| *byte == b'\n').next().unwrap_or_default();
                 let line = String::from_utf8_lossy(line);
-                (Format::Script, line.split_whitespace().next().map(str::to_owned))
+                (FileFormat::Script, line.split_whitespace().next().map(str::to_owned))
             }
-            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => (Format::MachO, None),
-            [b'M', b'Z', ..] => (Format::Windows, None),
-            _ => (Format::Other, None),
+            [0xcf | 0xce, 0xfa, 0xed, 0xfe, ..] | [0xca, 0xfe, 0xba, 0xbe, ..] => (FileFormat::MachO, None),
+            [b'M', b'Z', ..] => (FileFormat::Windows, None),
+            _ => (FileFormat::Other, None),
         };
         Self { format, interpreter }
     }
@@ -80,44 +80,44 @@ impl Executable {
 impl fmt::Display for Executable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.format {
-            Format::Elf(machine) => match name(machine) {
+            FileFormat::Elf(machine) => match machine_name(machine) {
                 Some(name) => write!(f, "a program for {name}"),
                 None => write!(f, "a program for machine {machine}"),
             },
-            Format::Script => f.write_str("a script"),
-            Format::MachO => f.write_str("a program for macOS"),
-            Format::Windows => f.write_str("a program for Windows"),
-            Format::Empty => f.write_str("an empty file"),
-            Format::Other => f.write_str("neither a program nor a script"),
+            FileFormat::Script => f.write_str("a script"),
+            FileFormat::MachO => f.write_str("a program for macOS"),
+            FileFormat::Windows => f.write_str("a program for Windows"),
+            FileFormat::Empty => f.write_str("an empty file"),
+            FileFormat::Other => f.write_str("neither a program nor a script"),
         }
     }
 }
 
-fn name(machine: u16) -> Option<&'static str> {
-    MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name)
+fn machine_name(machine: u16) -> Option<&'static str> {
+    ELF_MACHINES.iter().find(|(number, _)| *number == machine).map(|(_, name)| *name)
 }
 
 /// The dynamic loader that a 64-bit little-endian program names.
-fn loader(head: &[u8]) -> Option<String> {
-    const LOADER: u32 = 3;
+fn elf_interpreter(head: &[u8]) -> Option<String> {
+    const PT_INTERP: u32 = 3;
     if head.get(4..6) != Some(&[2, 1]) {
         return None;
     }
-    let (table, size, count) = (offset(head, 32)?, short(head, 54)?, short(head, 56)?);
+    let (table, size, count) = (read_u64(head, 32)?, read_u16(head, 54)?, read_u16(head, 56)?);
     let segment = (0..count)
         .map_while(|index| head.get(table.checked_add(index.checked_mul(size)?)?..))
-        .find(|segment| segment.get(..4) == Some(&LOADER.to_le_bytes()))?;
-    let (start, length) = (offset(segment, 8)?, offset(segment, 32)?);
+        .find(|segment| segment.get(..4) == Some(&PT_INTERP.to_le_bytes()))?;
+    let (start, length) = (read_u64(segment, 8)?, read_u64(segment, 32)?);
     let path = head.get(start..start.checked_add(length)?)?;
     Some(String::from_utf8_lossy(path).trim_end_matches('\0').to_owned())
 }
 
-fn offset(bytes: &[u8], at: usize) -> Option<usize> {
+fn read_u64(bytes: &[u8], at: usize) -> Option<usize> {
     let bytes = bytes.get(at..at + 8)?.try_into().ok()?;
     usize::try_from(u64::from_le_bytes(bytes)).ok()
 }
 
-fn short(bytes: &[u8], at: usize) -> Option<usize> {
+fn read_u16(bytes: &[u8], at: usize) -> Option<usize> {
     let bytes = bytes.get(at..at + 2)?.try_into().ok()?;
     Some(u16::from_le_bytes(bytes).into())
 }

@@ -3,16 +3,16 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::executable::Executable;
-use super::log_line::{Lines, LogLine, Origin};
+use super::log_line::{LineSplitter, LogLine, LogSource};
 
 /// The output of a plugin: it makes no difference where the pipe cuts it, and every line can be shown.
 pub fn log_lines(bytes: &[u8]) {
     let Some((&size, output)) = bytes.split_first() else { return };
-    for origin in [Origin::Log, Origin::Printed] {
+    for origin in [LogSource::Log, LogSource::Stdout] {
         let whole = read(origin, [output]);
         assert_eq!(whole, read(origin, output.chunks(usize::from(size).max(1))));
         for line in whole {
-            assert!(line.origin == Origin::Log || !line.to_string().is_empty());
+            assert!(line.source == LogSource::Log || !line.to_string().is_empty());
         }
     }
 }
@@ -26,16 +26,16 @@ pub fn executable(bytes: &[u8]) {
     executable.is_native();
 }
 
-fn read<'a>(origin: Origin, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<LogLine> {
+fn read<'a>(origin: LogSource, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<LogLine> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
-    let mut lines = Lines::new(
+    let mut lines = LineSplitter::new(
         origin,
         Arc::new(move |line| sink.lock().unwrap_or_else(PoisonError::into_inner).push(line)),
     );
     for piece in pieces {
         lines.push(piece);
     }
-    lines.end();
+    lines.flush();
     std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -32,17 +32,17 @@ pub enum Isolation {
         /// Paths that are not for the plugin; one that does not exist is passed over.
         hidden: Vec<PathBuf>,
         /// Whether it may use TCP.
-        network: Network,
+        network: NetworkAccess,
     },
 }
 
 /// Whether a plugin may use TCP. It is kept from it by Landlock, from Linux 6.7 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Network {
+pub enum NetworkAccess {
     /// As a plugin that is to do its work has to.
     Allowed,
     /// As for one that is only asked what it is.
-    Refused,
+    Denied,
 }
 
 /// Why a plugin that is started with [`Isolation::Untrusted`] may still see what it should not.
@@ -73,7 +73,7 @@ impl IsolationGap {
         }
         // The kernel tells only by restricting a thread, so this is one of no further use.
         let restricted =
-            thread::spawn(|| ruleset(Network::Refused).and_then(RulesetCreated::restrict_self)).join();
+            thread::spawn(|| ruleset(NetworkAccess::Denied).and_then(RulesetCreated::restrict_self)).join();
         if !restricted
             .is_ok_and(|status| status.is_ok_and(|status| status.ruleset != RulesetStatus::NotEnforced))
         {
@@ -84,45 +84,45 @@ impl IsolationGap {
 }
 
 /// The newest accesses that are known here; the kernel enforces those that it knows.
-const ACCESSES: ABI = ABI::V6;
+const LANDLOCK_ABI: ABI = ABI::V6;
 
 /// What a plugin of root keeps: without the first it could not start from a directory of another user, and the second is
 /// Vault's advice for plugins.
 const KEPT_CAPABILITIES: CapabilitySet = CapabilitySet::DAC_OVERRIDE.union(CapabilitySet::IPC_LOCK);
 
 /// What is kept for as long as an untrusted plugin may run.
-pub(super) struct Confined {
+pub(super) struct Sandbox {
     hidden: Vec<PathBuf>,
     program: PathBuf,
     scratch: PathBuf,
-    network: Network,
-    not_dumpable: NotDumpable,
+    network: NetworkAccess,
+    non_dumpable: NonDumpableGuard,
 }
 
-impl Confined {
+impl Sandbox {
     /// Makes the host not dumpable, before the plugin is started.
-    pub(super) fn new(program: &Path, hidden: &[PathBuf], network: Network, scratch: &Path) -> Confined {
-        Confined {
+    pub(super) fn new(program: &Path, hidden: &[PathBuf], network: NetworkAccess, scratch: &Path) -> Sandbox {
+        Sandbox {
             hidden: hidden.iter().filter_map(|path| path.canonicalize().ok()).collect(),
             program: program.canonicalize().unwrap_or_else(|_| program.to_owned()),
             scratch: scratch.to_owned(),
             network,
-            not_dumpable: NotDumpable::begin(),
+            non_dumpable: NonDumpableGuard::acquire(),
         }
     }
 
     /// Restricts this thread, and what it starts from now on, by as much as the kernel knows.
     pub(super) fn restrict_this_thread(&mut self) -> io::Result<()> {
-        let (all, on_files) = (AccessFs::from_all(ACCESSES), AccessFs::from_file(ACCESSES));
+        let (all, on_files) = (AccessFs::from_all(LANDLOCK_ABI), AccessFs::from_file(LANDLOCK_ABI));
         let restrict = || {
-            let mut rules = Rules { ruleset: ruleset(self.network)?, hidden: &self.hidden };
-            rules.allow_beside(Path::new("/"))?;
+            let mut rules = LandlockRules { ruleset: ruleset(self.network)?, hidden: &self.hidden };
+            rules.allow_siblings(Path::new("/"))?;
             rules.allow(&self.scratch, all)?;
             rules.allow(&self.program, on_files & (AccessFs::Execute | AccessFs::ReadFile))?;
             rules.ruleset.restrict_self()
         };
         let status = restrict().map_err(io::Error::other)?;
-        self.not_dumpable.ends_with_plugin = status.ruleset != RulesetStatus::NotEnforced;
+        self.non_dumpable.restore_on_drop = status.ruleset != RulesetStatus::NotEnforced;
         Ok(drop_capabilities()?)
     }
 }
@@ -141,24 +141,24 @@ fn drop_capabilities() -> Result<(), Errno> {
     )
 }
 
-fn ruleset(network: Network) -> Result<RulesetCreated, RulesetError> {
-    let ruleset = Ruleset::default().handle_access(AccessFs::from_all(ACCESSES))?;
+fn ruleset(network: NetworkAccess) -> Result<RulesetCreated, RulesetError> {
+    let ruleset = Ruleset::default().handle_access(AccessFs::from_all(LANDLOCK_ABI))?;
     let ruleset = match network {
-        Network::Allowed => ruleset,
+        NetworkAccess::Allowed => ruleset,
         // No rule allows any port.
-        Network::Refused => ruleset.handle_access(AccessNet::from_all(ACCESSES))?,
+        NetworkAccess::Denied => ruleset.handle_access(AccessNet::from_all(LANDLOCK_ABI))?,
     };
-    ruleset.scope(Scope::from_all(ACCESSES))?.create()
+    ruleset.scope(Scope::from_all(LANDLOCK_ABI))?.create()
 }
 
 /// Landlock knows only what is allowed, so everything is that lies beside the way to a hidden path.
-struct Rules<'a> {
+struct LandlockRules<'a> {
     ruleset: RulesetCreated,
     hidden: &'a [PathBuf],
 }
 
-impl Rules<'_> {
-    fn allow_beside(&mut self, directory: &Path) -> Result<(), RulesetError> {
+impl LandlockRules<'_> {
+    fn allow_siblings(&mut self, directory: &Path) -> Result<(), RulesetError> {
         // One that cannot be listed cannot be read by the plugin either.
         for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
             let path = entry.path();
@@ -168,11 +168,11 @@ impl Rules<'_> {
                 continue;
             }
             if self.hidden.iter().any(|hidden| hidden.starts_with(&path)) {
-                self.allow_beside(&path)?;
+                self.allow_siblings(&path)?;
             } else if kind.is_dir() {
-                self.allow(&path, AccessFs::from_all(ACCESSES))?;
+                self.allow(&path, AccessFs::from_all(LANDLOCK_ABI))?;
             } else {
-                self.allow(&path, AccessFs::from_file(ACCESSES))?;
+                self.allow(&path, AccessFs::from_file(LANDLOCK_ABI))?;
             }
         }
         Ok(())
@@ -188,17 +188,17 @@ impl Rules<'_> {
 }
 
 /// How many plugins need this process to be not dumpable, and what it was before the first.
-static NOT_DUMPABLE: Mutex<Option<(usize, DumpableBehavior)>> = Mutex::new(None);
+static NON_DUMPABLE_USERS: Mutex<Option<(usize, DumpableBehavior)>> = Mutex::new(None);
 
 /// Keeps other processes of the same user from reading the memory and the environment of this one.
-struct NotDumpable {
+struct NonDumpableGuard {
     /// Without Landlock a process that the plugin has left behind reads this one's environment as soon as it can.
-    ends_with_plugin: bool,
+    restore_on_drop: bool,
 }
 
-impl NotDumpable {
-    fn begin() -> NotDumpable {
-        let mut held = held();
+impl NonDumpableGuard {
+    fn acquire() -> NonDumpableGuard {
+        let mut held = lock_non_dumpable_users();
         match &mut *held {
             Some((users, _)) => *users += 1,
             None => {
@@ -208,14 +208,14 @@ impl NotDumpable {
                 *held = Some((1, before));
             }
         }
-        NotDumpable { ends_with_plugin: false }
+        NonDumpableGuard { restore_on_drop: false }
     }
 }
 
-impl Drop for NotDumpable {
+impl Drop for NonDumpableGuard {
     fn drop(&mut self) {
-        let mut held = held();
-        if !self.ends_with_plugin {
+        let mut held = lock_non_dumpable_users();
+        if !self.restore_on_drop {
             return;
         }
         match &mut *held {
@@ -229,6 +229,6 @@ impl Drop for NotDumpable {
     }
 }
 
-fn held() -> MutexGuard<'static, Option<(usize, DumpableBehavior)>> {
-    NOT_DUMPABLE.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock_non_dumpable_users() -> MutexGuard<'static, Option<(usize, DumpableBehavior)>> {
+    NON_DUMPABLE_USERS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,10 +8,10 @@ use serde_json::{Map, Value};
 use crate::log::Level;
 
 /// A host reads this much of a line as JSON; what is longer is handed on raw in pieces of this size, in bytes.
-const LONGEST_LINE: usize = 64 * 1024;
+const MAX_LINE_BYTES: usize = 64 * 1024;
 
 /// The words in front of lines of other loggers.
-const PREFIXES: [(&str, Level); 5] = [
+const LEVEL_PREFIXES: [(&str, Level); 5] = [
     ("[TRACE]", Level::Trace),
     ("[DEBUG]", Level::Debug),
     ("[INFO]", Level::Info),
@@ -24,20 +24,20 @@ pub type LogSink = Arc<dyn Fn(LogLine) + Send + Sync>;
 
 /// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum LogSource {
     /// A line of the plugin's log: hclog's JSON on standard error.
     Log,
     /// Any other line on standard error: a panic, another logger, a library.
     Text,
     /// What the plugin's code prints to its standard output and hands on.
-    Printed,
+    Stdout,
 }
 
 /// One line of what a plugin says.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogLine {
     /// Where it comes from.
-    pub origin: Origin,
+    pub source: LogSource,
     /// How grave it is. A line that does not say is [`Level::Debug`], as in Go's host.
     pub level: Level,
     /// The text.
@@ -52,13 +52,13 @@ impl LogLine {
     /// Reads a line of standard error: hclog's JSON, or text with a level in front or without.
     pub(crate) fn parse(line: &str) -> Self {
         Self::from_json(line).unwrap_or_else(|| {
-            let prefixed = PREFIXES.iter().find(|(prefix, _)| line.starts_with(prefix));
-            Self::text(Origin::Text, prefixed.map_or(Level::Debug, |(_, level)| *level), line)
+            let prefixed = LEVEL_PREFIXES.iter().find(|(prefix, _)| line.starts_with(prefix));
+            Self::text(LogSource::Text, prefixed.map_or(Level::Debug, |(_, level)| *level), line)
         })
     }
 
-    fn text(origin: Origin, level: Level, message: &str) -> Self {
-        Self { origin, level, message: message.to_owned(), module: String::new(), fields: Map::new() }
+    fn text(origin: LogSource, level: Level, message: &str) -> Self {
+        Self { source: origin, level, message: message.to_owned(), module: String::new(), fields: Map::new() }
     }
 
     fn from_json(line: &str) -> Option<Self> {
@@ -73,7 +73,7 @@ impl LogLine {
         let level = own("@level")?.parse().ok()?;
         let (message, module) = (own("@message")?, own("@module").unwrap_or_default());
         own("@timestamp");
-        Some(Self { origin: Origin::Log, level, message, module, fields })
+        Some(Self { source: LogSource::Log, level, message, module, fields })
     }
 }
 
@@ -92,43 +92,43 @@ impl fmt::Display for LogLine {
 }
 
 /// Makes lines of the pieces of a stream, and hands them on.
-pub(crate) struct Lines {
-    origin: Origin,
+pub(crate) struct LineSplitter {
+    source: LogSource,
     sink: LogSink,
-    begun: Vec<u8>,
+    partial: Vec<u8>,
     /// Go's runtime has begun to say why the process dies; it says so on many lines.
-    dying: bool,
+    in_panic: bool,
 }
 
-impl Lines {
-    pub(crate) fn new(origin: Origin, sink: LogSink) -> Self {
-        Self { origin, sink, begun: Vec::new(), dying: false }
+impl LineSplitter {
+    pub(crate) fn new(origin: LogSource, sink: LogSink) -> Self {
+        Self { source: origin, sink, partial: Vec::new(), in_panic: false }
     }
 
     pub(crate) fn push(&mut self, piece: &[u8]) {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
-            self.begun.extend_from_slice(part);
-            if part.ends_with(b"\n") || self.begun.len() >= LONGEST_LINE {
-                self.end();
+            self.partial.extend_from_slice(part);
+            if part.ends_with(b"\n") || self.partial.len() >= MAX_LINE_BYTES {
+                self.flush();
             }
         }
     }
 
     /// Hands on what there is, though no newline came.
-    pub(crate) fn end(&mut self) {
-        let line = std::mem::take(&mut self.begun);
+    pub(crate) fn flush(&mut self) {
+        let line = std::mem::take(&mut self.partial);
         let line = String::from_utf8_lossy(&line);
         let line = line.trim_end_matches(['\n', '\r']);
         if line.is_empty() {
             return;
         }
-        let mut read = match self.origin {
-            Origin::Printed => LogLine::text(Origin::Printed, Level::Info, line),
-            Origin::Log | Origin::Text => LogLine::parse(line),
+        let mut read = match self.source {
+            LogSource::Stdout => LogLine::text(LogSource::Stdout, Level::Info, line),
+            LogSource::Log | LogSource::Text => LogLine::parse(line),
         };
-        if read.origin == Origin::Text {
-            self.dying |= line.starts_with("panic: ") || line.starts_with("fatal error: ");
-            if self.dying {
+        if read.source == LogSource::Text {
+            self.in_panic |= line.starts_with("panic: ") || line.starts_with("fatal error: ");
+            if self.in_panic {
                 read.level = Level::Error;
             }
         }
@@ -142,23 +142,23 @@ mod tests {
 
     use super::*;
 
-    fn read(origin: Origin, pieces: &[&str]) -> Vec<LogLine> {
+    fn read(origin: LogSource, pieces: &[&str]) -> Vec<LogLine> {
         let seen = Arc::new(Mutex::new(Vec::new()));
         let sink = Arc::clone(&seen);
-        let mut lines = Lines::new(origin, Arc::new(move |line| sink.lock().unwrap().push(line)));
+        let mut lines = LineSplitter::new(origin, Arc::new(move |line| sink.lock().unwrap().push(line)));
         for piece in pieces {
             lines.push(piece.as_bytes());
         }
-        lines.end();
+        lines.flush();
         std::mem::take(&mut *seen.lock().unwrap())
     }
 
     #[test]
     fn a_line_of_hclog_is_its_level_its_text_and_its_fields() {
         let line = r#"{"@level":"warn","@message":"slow","@module":"kv.x","@timestamp":"2026-01-02T03:04:05.000006Z","took":"2 s","n":3}"#;
-        let read = read(Origin::Log, &[&line[..20], &line[20..], "\n"]);
+        let read = read(LogSource::Log, &[&line[..20], &line[20..], "\n"]);
         let [line] = read.as_slice() else { panic!("{read:?}") };
-        assert_eq!((line.origin, line.level), (Origin::Log, Level::Warn));
+        assert_eq!((line.source, line.level), (LogSource::Log, Level::Warn));
         assert_eq!((line.message.as_str(), line.module.as_str()), ("slow", "kv.x"));
         assert_eq!(line.to_string(), r#"slow n=3 took="2 s""#);
     }
@@ -167,14 +167,14 @@ mod tests {
     fn what_is_not_of_hclog_is_text_as_it_stands() {
         let odd = ["{\"@level\":7,\"@message\":\"x\"}", "{\"a\":1}", "{", "Usage: tool"];
         for line in odd {
-            assert_eq!(LogLine::parse(line), LogLine::text(Origin::Text, Level::Debug, line));
+            assert_eq!(LogLine::parse(line), LogLine::text(LogSource::Text, Level::Debug, line));
         }
         assert_eq!(LogLine::parse("[ERROR] it fell").level, Level::Error);
     }
 
     #[test]
     fn every_line_of_a_panic_of_go_is_an_error() {
-        let read = read(Origin::Log, &["hello\npanic: oh\n\ngoroutine 1 [running]:\n"]);
+        let read = read(LogSource::Log, &["hello\npanic: oh\n\ngoroutine 1 [running]:\n"]);
         let levels: Vec<_> = read.iter().map(|line| line.level).collect();
         assert_eq!(levels, [Level::Debug, Level::Error, Level::Error]);
     }
@@ -183,8 +183,8 @@ mod tests {
     fn an_endless_line_comes_in_pieces_and_the_last_line_needs_no_newline() {
         let piece = "x".repeat(4096);
         let pieces = vec![piece.as_str(); 33];
-        let read = read(Origin::Printed, &pieces);
+        let read = read(LogSource::Stdout, &pieces);
         let lengths: Vec<_> = read.iter().map(|line| line.message.len()).collect();
-        assert_eq!(lengths, [LONGEST_LINE, LONGEST_LINE, 4096]);
+        assert_eq!(lengths, [MAX_LINE_BYTES, MAX_LINE_BYTES, 4096]);
     }
 }

@@ -11,40 +11,40 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{ChildStderr, ChildStdout};
 
-use super::error::LaunchError;
-use super::isolation::Confined;
-use super::keeper::{self, Ended, Kept};
-use super::log_line::{Lines, Origin};
-use super::tail::Tail;
-use super::{Isolation, LaunchOptions, Network};
+use super::error::PluginStartError;
+use super::isolation::Sandbox;
+use super::log_line::{LineSplitter, LogSource};
+use super::output_tail::OutputTail;
+use super::supervisor::{self, ChildGuard, ExitFuture};
+use super::{Isolation, LaunchOptions, NetworkAccess};
 use crate::environment::{
     CLIENT_CERTIFICATE, MULTIPLEX, SOCKET_DIRECTORY, SOCKET_GROUP, TEMPORARY_DIRECTORY,
 };
 use crate::handshake::{Address, HandshakeLine, parse_handshake_line};
 
 /// Longer than any handshake: the certificate is below 4 KiB. In bytes.
-const LONGEST_LINE: u64 = 64 * 1024;
+const MAX_HANDSHAKE_BYTES: u64 = 64 * 1024;
 
 /// How long a process that has closed its output may take to end, before it counts as still running.
-const EXIT_DELAY: Duration = Duration::from_secs(1);
+const EXIT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A child in its own process group; the group is killed on drop.
-pub(crate) struct Process {
-    kept: Kept,
+pub(crate) struct ChildProcess {
+    child: ChildGuard,
     /// What a killed plugin leaves behind.
     socket: Option<PathBuf>,
     /// The temporary directory of one that is not trusted, and whether it may use TCP.
-    confines: Option<(TempDir, Network)>,
+    sandbox: Option<(TempDir, NetworkAccess)>,
     stdout: Option<BufReader<ChildStdout>>,
-    stray: Option<Tail>,
-    stderr: Arc<Tail>,
+    stray_stdout: Option<OutputTail>,
+    stderr: Arc<OutputTail>,
 }
 
-impl Process {
+impl ChildProcess {
     pub(crate) async fn start(
         options: &LaunchOptions,
         variables: Vec<(&str, String)>,
-    ) -> Result<Self, LaunchError> {
+    ) -> Result<Self, PluginStartError> {
         let mut command = std::process::Command::new(&options.program);
         command.args(&options.args);
         let (confined, confines) = match &options.isolation {
@@ -56,10 +56,10 @@ impl Process {
                 (None, None)
             }
             Isolation::Untrusted { hidden, network } => {
-                let scratch = TempDir::new().map_err(LaunchError::Isolation)?;
+                let scratch = TempDir::new().map_err(PluginStartError::Isolation)?;
                 command.env_clear().env(TEMPORARY_DIRECTORY, scratch.path());
                 (
-                    Some(Confined::new(&options.program, hidden, *network, scratch.path())),
+                    Some(Sandbox::new(&options.program, hidden, *network, scratch.path())),
                     Some((scratch, *network)),
                 )
             }
@@ -67,32 +67,34 @@ impl Process {
         command.envs(options.env.iter().map(|(name, value)| (name, value))).envs(variables);
         // The keeper closes the input: at its end, as /dev/null would be, which a root without devices lacks.
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut kept = keeper::start(command, confined).await?;
+        let mut kept = supervisor::start(command, confined).await?;
 
-        let stdout = kept.stdout.take().map(ChildStdout::from_std).transpose().map_err(LaunchError::Read)?;
-        let stderr = kept.stderr.take().map(ChildStderr::from_std).transpose().map_err(LaunchError::Read)?;
-        let lines = Lines::new(Origin::Log, Arc::clone(&options.log));
+        let stdout =
+            kept.stdout.take().map(ChildStdout::from_std).transpose().map_err(PluginStartError::Read)?;
+        let stderr =
+            kept.stderr.take().map(ChildStderr::from_std).transpose().map_err(PluginStartError::Read)?;
+        let lines = LineSplitter::new(LogSource::Log, Arc::clone(&options.log));
         let stderr = match stderr {
-            Some(stderr) => Tail::of(stderr, Some(lines)),
-            None => Tail::of(tokio::io::empty(), None),
+            Some(stderr) => OutputTail::capture(stderr, Some(lines)),
+            None => OutputTail::capture(tokio::io::empty(), None),
         };
         Ok(Self {
-            kept,
+            child: kept,
             socket: None,
-            confines,
+            sandbox: confines,
             stdout: stdout.map(BufReader::new),
-            stray: None,
+            stray_stdout: None,
             stderr: Arc::new(stderr),
         })
     }
 
     /// Reads the handshake, and begins to read away what comes after it.
-    pub(crate) async fn handshake(&mut self) -> Result<HandshakeLine, LaunchError> {
+    pub(crate) async fn read_handshake(&mut self) -> Result<HandshakeLine, PluginStartError> {
         let mut first = Vec::new();
         if let Some(mut stdout) = self.stdout.take() {
-            let read = (&mut stdout).take(LONGEST_LINE).read_until(b'\n', &mut first).await;
-            read.map_err(LaunchError::Read)?;
-            self.stray = Some(Tail::of(stdout, None));
+            let read = (&mut stdout).take(MAX_HANDSHAKE_BYTES).read_until(b'\n', &mut first).await;
+            read.map_err(PluginStartError::Read)?;
+            self.stray_stdout = Some(OutputTail::capture(stdout, None));
         }
         let text = String::from_utf8_lossy(&first).trim_end().to_owned();
         match parse_handshake_line(&text) {
@@ -103,25 +105,25 @@ impl Process {
                 }
                 Ok(line)
             }
-            Err(_) if first.last() != Some(&b'\n') && (first.len() as u64) < LONGEST_LINE => {
-                let status = tokio::time::timeout(EXIT_DELAY, self.kept.ended()).await;
-                let stderr = self.last_words().await;
+            Err(_) if first.last() != Some(&b'\n') && (first.len() as u64) < MAX_HANDSHAKE_BYTES => {
+                let status = tokio::time::timeout(EXIT_TIMEOUT, self.child.wait_exit()).await;
+                let stderr = self.final_stderr().await;
                 match status {
-                    Ok(Ok(status)) => Err(LaunchError::Exited { status, stdout: text, stderr }),
-                    Ok(Err(source)) => Err(LaunchError::Read(source)),
-                    Err(_) => Err(LaunchError::ClosedOutput { stderr }),
+                    Ok(Ok(status)) => Err(PluginStartError::Exited { status, stdout: text, stderr }),
+                    Ok(Err(source)) => Err(PluginStartError::Read(source)),
+                    Err(_) => Err(PluginStartError::StdoutClosed { stderr }),
                 }
             }
             Err(reason) => {
-                let stderr = self.last_words().await;
-                Err(LaunchError::Handshake { line: text, stderr, reason })
+                let stderr = self.final_stderr().await;
+                Err(PluginStartError::Handshake { line: text, stderr, reason })
             }
         }
     }
 
     /// The host connects to the address, and removes the socket: that must not be another's, of whoever is not trusted.
-    fn check_address(&self, address: &Address) -> Result<(), LaunchError> {
-        let Some((scratch, network)) = &self.confines else { return Ok(()) };
+    fn check_address(&self, address: &Address) -> Result<(), PluginStartError> {
+        let Some((scratch, network)) = &self.sandbox else { return Ok(()) };
         let own = match address {
             Address::Unix(path) => {
                 let directory = path.parent().and_then(|directory| directory.canonicalize().ok());
@@ -131,44 +133,44 @@ impl Process {
                 );
                 inside && !path.is_symlink()
             }
-            Address::Tcp(address) => *network == Network::Allowed && address.ip().is_loopback(),
+            Address::Tcp(address) => *network == NetworkAccess::Allowed && address.ip().is_loopback(),
         };
-        if own { Ok(()) } else { Err(LaunchError::AddressOfAnother { address: address.clone() }) }
+        if own { Ok(()) } else { Err(PluginStartError::ForeignAddress { address: address.clone() }) }
     }
 
     pub(crate) fn id(&self) -> u32 {
-        self.kept.id()
+        self.child.id()
     }
 
     /// Waits for the end; resolves at once when it has come.
-    pub(crate) fn ended(&self) -> Ended {
-        self.kept.ended()
+    pub(crate) fn wait_exit(&self) -> ExitFuture {
+        self.child.wait_exit()
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        self.kept.is_running()
+        self.child.is_running()
     }
 
-    pub(crate) fn stderr(&self) -> &Arc<Tail> {
+    pub(crate) fn stderr(&self) -> &Arc<OutputTail> {
         &self.stderr
     }
 
     pub(crate) fn stdout_tail(&self) -> String {
-        self.stray.as_ref().map(Tail::text).unwrap_or_default()
+        self.stray_stdout.as_ref().map(OutputTail::text).unwrap_or_default()
     }
 
     /// Kills the process and what it has started, unless it has ended.
     pub(crate) fn kill(&self) {
-        self.kept.kill();
+        self.child.kill();
     }
 
-    async fn last_words(&self) -> String {
-        self.stderr.settle().await;
+    async fn final_stderr(&self) -> String {
+        self.stderr.wait_closed().await;
         self.stderr.text()
     }
 }
 
-impl Drop for Process {
+impl Drop for ChildProcess {
     fn drop(&mut self) {
         self.kill();
         if let Some(path) = &self.socket

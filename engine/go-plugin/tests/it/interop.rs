@@ -1,11 +1,11 @@
 //! The relay plugin under the official Go host, and the Go relay under ours.
 
-use go_plugin::host::{Brokering, Exit, LaunchOptions, Security};
+use go_plugin::host::{BrokerTransport, LaunchOptions, ShutdownOutcome, TlsMode};
 use harness::build::go_host;
-use harness::{Output, Program, in_time};
+use harness::{Output, Program, within_timeout};
 use serde_json::Value;
 
-use crate::relay::{HANDSHAKE, ask, binary, client, connect, connected};
+use crate::relay::{HANDSHAKE, ask, binary, client, connect, launch_connected};
 
 #[tokio::test]
 async fn a_go_host_talks_to_our_plugin_with_its_p521_certificate() {
@@ -41,51 +41,50 @@ async fn a_go_host_with_another_cookie_sees_the_plugin_end() {
 
 #[tokio::test]
 async fn our_host_talks_to_a_go_plugin() {
-    let running = connected(LaunchOptions::new(go_host().await, HANDSHAKE), "first").await;
+    let running = launch_connected(LaunchOptions::new(go_host().await, HANDSHAKE), "first").await;
     connect(&running, "second").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "second: hello");
     let question = "x".repeat(16 << 20);
     assert_eq!(ask(&running, &question).await.unwrap().len(), "second: ".len() + question.len());
 
-    let mut output = running.output();
+    let mut output = running.stdout();
     client(&running).print("printed".to_owned()).await.unwrap();
     assert_eq!(output.next().await.unwrap(), b"printed\n");
-    assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
+    assert!(matches!(running.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)));
 }
 
 #[tokio::test]
 async fn our_host_talks_to_a_go_plugin_in_the_clear() {
-    let options =
-        LaunchOptions { security: Security::Plain, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
-    let running = connected(options, "host").await;
+    let options = LaunchOptions { tls: TlsMode::Plaintext, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
+    let running = launch_connected(options, "host").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
 }
 
 #[tokio::test]
 async fn our_host_multiplexes_with_a_go_plugin_and_with_ours() {
     for program in [go_host().await, binary()] {
-        for security in [Security::AutoMtls, Security::Plain] {
-            let brokering = Brokering::Multiplexed;
-            let options = LaunchOptions { security, brokering, ..LaunchOptions::new(&program, HANDSHAKE) };
-            let running = connected(options, "first").await;
+        for tls in [TlsMode::AutoMtls, TlsMode::Plaintext] {
+            let broker_transport = BrokerTransport::Multiplexed;
+            let options = LaunchOptions { tls, broker_transport, ..LaunchOptions::new(&program, HANDSHAKE) };
+            let running = launch_connected(options, "first").await;
             for number in 0..20 {
                 connect(&running, if number % 2 == 0 { "even" } else { "odd" }).await;
             }
             let question = "x".repeat(16 << 20);
             assert_eq!(ask(&running, &question).await.unwrap().len(), "odd: ".len() + question.len());
-            assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
+            assert!(matches!(running.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)));
         }
     }
 }
 
 #[tokio::test]
 async fn a_withdrawn_service_is_not_there_any_more() {
-    for brokering in [Brokering::Sockets, Brokering::Multiplexed] {
-        let options = LaunchOptions { brokering, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
-        let running = connected(options, "host").await;
-        running.withdraw(1);
+    for broker_transport in [BrokerTransport::Sockets, BrokerTransport::Multiplexed] {
+        let options = LaunchOptions { broker_transport, ..LaunchOptions::new(go_host().await, HANDSHAKE) };
+        let running = launch_connected(options, "host").await;
+        running.stop_service(1);
         // What the plugin asks before it has heard of it is still answered.
-        in_time("it is withdrawn", async { while ask(&running, "hello").await.is_ok() {} }).await;
+        within_timeout("it is withdrawn", async { while ask(&running, "hello").await.is_ok() {} }).await;
         connect(&running, "next").await;
         assert_eq!(ask(&running, "hello").await.unwrap(), "next: hello");
     }

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use go_plugin::host::{LaunchError, LaunchOptions, Security, launch};
+use go_plugin::host::{LaunchOptions, PluginStartError, TlsMode, launch};
 use go_plugin::{Handshake, HandshakeLineError};
 
 use crate::relay::{HANDSHAKE, options};
 
-async fn refused(options: LaunchOptions) -> LaunchError {
+async fn launch_error(options: LaunchOptions) -> PluginStartError {
     launch(options).await.expect_err("the launch should fail")
 }
 
@@ -33,7 +33,7 @@ fn file(directory: &Path, content: &str, mode: &str) -> PathBuf {
 
 #[tokio::test]
 async fn a_missing_file_is_not_found() {
-    let error = refused(LaunchOptions::new("/no/such/plugin", HANDSHAKE)).await;
+    let error = launch_error(LaunchOptions::new("/no/such/plugin", HANDSHAKE)).await;
     assert_eq!(error.to_string(), "/no/such/plugin does not exist");
 }
 
@@ -41,22 +41,25 @@ async fn a_missing_file_is_not_found() {
 async fn a_file_without_the_permission_is_not_executable() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/bin/sh\n", "644");
-    assert!(matches!(refused(LaunchOptions::new(path, HANDSHAKE)).await, LaunchError::NotExecutable(_)));
+    assert!(matches!(
+        launch_error(LaunchOptions::new(path, HANDSHAKE)).await,
+        PluginStartError::NotExecutable(_)
+    ));
 }
 
 #[tokio::test]
 async fn a_file_that_is_no_program_is_of_the_wrong_format() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "\u{7f}ELF, but for another machine", "755");
-    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await;
-    assert!(matches!(error, LaunchError::ExecFormat { .. }), "{error}");
+    let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await;
+    assert!(matches!(error, PluginStartError::ExecFormat { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_text_is_not_run_as_a_shell_script() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "echo '1|5|unix|/tmp/x|grpc|'", "755");
-    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
     assert!(error.contains("is neither a program nor a script, which this machine"), "{error}");
 }
 
@@ -65,7 +68,7 @@ async fn a_program_for_another_machine_is_named_with_both_machines() {
     let directory = tempfile::tempdir().unwrap();
     // The head of an ELF file with the machine at 18, and nothing behind it.
     let path = file(directory.path(), "\u{7f}ELF\u{2}\u{1}\u{1}.........\u{2}.\u{16}\\000.....", "755");
-    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
     let expected = format!("is a program for s390x, which this machine ({})", std::env::consts::ARCH);
     assert!(error.contains(&expected), "{error}");
 }
@@ -76,7 +79,7 @@ async fn a_file_that_is_about_to_be_closed_by_its_writer_is_waited_for() {
     let path = file(directory.path(), "#!/bin/sh\nexit 3\n", "755");
     let open = OpenOptions::new().append(true).open(&path).unwrap();
     let mut writer = Command::new("sleep").arg("0.2").stdout(open).spawn().unwrap();
-    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
     assert_eq!(error, "plugin ended before its handshake (exit status: 3)");
     writer.wait().unwrap();
 }
@@ -86,8 +89,8 @@ async fn a_file_that_stays_open_for_writing_is_not_waited_for_long() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/bin/sh\nexit 3\n", "755");
     let _open = OpenOptions::new().append(true).open(&path).unwrap();
-    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await;
-    let LaunchError::Spawn { source, .. } = error else { panic!("{error}") };
+    let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await;
+    let PluginStartError::Spawn { source, .. } = error else { panic!("{error}") };
     assert_eq!(source.kind(), ErrorKind::ExecutableFileBusy);
 }
 
@@ -95,31 +98,31 @@ async fn a_file_that_stays_open_for_writing_is_not_waited_for_long() {
 async fn a_missing_loader_is_not_taken_for_a_missing_file() {
     let directory = tempfile::tempdir().unwrap();
     let path = file(directory.path(), "#!/no/such/interpreter\n", "755");
-    let error = refused(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
+    let error = launch_error(LaunchOptions::new(path, HANDSHAKE)).await.to_string();
     assert!(error.contains("needs /no/such/interpreter, which does not exist here"), "{error}");
 }
 
 #[tokio::test]
 async fn a_program_that_ends_is_quoted_with_its_exit_code() {
-    let error = refused(script("echo Usage: tool; echo no config >&2; exit 3")).await;
-    assert!(matches!(error, LaunchError::Handshake { .. }), "{error}");
-    let error = refused(script("echo no config >&2; exit 3")).await;
+    let error = launch_error(script("echo Usage: tool; echo no config >&2; exit 3")).await;
+    assert!(matches!(error, PluginStartError::Handshake { .. }), "{error}");
+    let error = launch_error(script("echo no config >&2; exit 3")).await;
     assert_eq!(error.to_string(), "plugin ended before its handshake (exit status: 3); on stderr: no config");
 }
 
 #[tokio::test]
 async fn a_plugin_that_is_given_anothers_cookie_ends_with_one() {
     let handshake = Handshake { cookie_value: "another", ..HANDSHAKE };
-    let error = refused(LaunchOptions { handshake, ..options() }).await;
-    let LaunchError::Exited { status, stderr, .. } = error else { panic!("{error}") };
+    let error = launch_error(LaunchOptions { handshake, ..options() }).await;
+    let PluginStartError::Exited { status, stderr, .. } = error else { panic!("{error}") };
     assert_eq!(status.code(), Some(1));
     assert!(stderr.contains("this is a plugin; a host starts it"), "{stderr}");
 }
 
 #[tokio::test]
 async fn a_panic_is_one_line_of_the_log() {
-    let error = refused(LaunchOptions { args: vec!["--panic".into()], ..options() }).await;
-    let LaunchError::Exited { status, stderr, .. } = error else { panic!("{error}") };
+    let error = launch_error(LaunchOptions { args: vec!["--panic".into()], ..options() }).await;
+    let PluginStartError::Exited { status, stderr, .. } = error else { panic!("{error}") };
     assert_eq!(status.code(), Some(101));
     let line: serde_json::Value = serde_json::from_str(&stderr).unwrap();
     assert_eq!(line["@level"], "error");
@@ -130,7 +133,7 @@ async fn a_panic_is_one_line_of_the_log() {
 #[tokio::test]
 async fn a_host_certificate_that_is_none_is_named() {
     let env = vec![("PLUGIN_CLIENT_CERT".into(), "no certificate".into())];
-    let error = refused(LaunchOptions { env, security: Security::Plain, ..options() }).await.to_string();
+    let error = launch_error(LaunchOptions { env, tls: TlsMode::Plaintext, ..options() }).await.to_string();
     assert!(error.contains("cannot read the host's certificate in PLUGIN_CLIENT_CERT"), "{error}");
 }
 
@@ -139,35 +142,35 @@ async fn output_before_the_handshake_is_quoted() {
     // Its socket stays: without a handshake nobody knows of it.
     let directory = tempfile::tempdir().unwrap();
     let env = vec![("TMPDIR".into(), directory.path().into())];
-    let error = refused(LaunchOptions { args: vec!["--print-first".into()], env, ..options() }).await;
-    let LaunchError::Handshake { line, reason, .. } = error else { panic!("{error}") };
+    let error = launch_error(LaunchOptions { args: vec!["--print-first".into()], env, ..options() }).await;
+    let PluginStartError::Handshake { line, reason, .. } = error else { panic!("{error}") };
     assert_eq!((line.as_str(), reason), ("Welcome!", HandshakeLineError::NotAHandshake));
 }
 
 #[tokio::test]
 async fn an_endless_first_line_is_given_up() {
-    let error = refused(script("exec yes | tr -d '\\n'")).await;
-    assert!(matches!(error, LaunchError::Handshake { .. }), "{error}");
+    let error = launch_error(script("exec yes | tr -d '\\n'")).await;
+    assert!(matches!(error, PluginStartError::Handshake { .. }), "{error}");
 }
 
 #[tokio::test]
 async fn a_plugin_that_says_nothing_is_given_up_in_time() {
     let start_timeout = Duration::from_millis(1500);
-    let error = refused(LaunchOptions { start_timeout, ..script("echo stuck >&2; sleep 60") }).await;
+    let error = launch_error(LaunchOptions { start_timeout, ..script("echo stuck >&2; sleep 60") }).await;
     assert_eq!(error.to_string(), "plugin was not ready within 1.5 s; on stderr: stuck");
 }
 
 #[tokio::test]
 async fn a_plugin_of_other_versions_is_named_with_both_sides_versions() {
     let handshake = Handshake { protocol_versions: &[8, 9], ..HANDSHAKE };
-    let error = refused(LaunchOptions { handshake, ..options() }).await;
+    let error = launch_error(LaunchOptions { handshake, ..options() }).await;
     assert_eq!(error.to_string(), "plugin speaks protocol version 4, the host [8, 9]");
 }
 
 #[tokio::test]
 async fn a_plugin_of_another_core_protocol_is_refused() {
-    let error = refused(script("echo '2|5|unix|/tmp/x|grpc|'; sleep 60")).await;
-    let LaunchError::Handshake { reason, .. } = error else { panic!("{error}") };
+    let error = launch_error(script("echo '2|5|unix|/tmp/x|grpc|'; sleep 60")).await;
+    let PluginStartError::Handshake { reason, .. } = error else { panic!("{error}") };
     assert_eq!(reason, HandshakeLineError::CoreProtocol("2".to_owned()));
 }
 
@@ -176,8 +179,8 @@ async fn a_plugin_that_ignores_our_certificate_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("socket");
     let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
-    let error = refused(script(&format!("echo '1|5|unix|{}|grpc|'; sleep 60", socket.display()))).await;
-    assert!(matches!(error, LaunchError::NoCertificate), "{error}");
+    let error = launch_error(script(&format!("echo '1|5|unix|{}|grpc|'; sleep 60", socket.display()))).await;
+    assert!(matches!(error, PluginStartError::NoCertificate), "{error}");
 }
 
 #[tokio::test]
@@ -187,13 +190,13 @@ async fn a_plugin_that_hangs_up_has_refused_us() {
     let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
     std::thread::spawn(move || listener.accept().map(drop));
     let plugin = script(&format!("echo '1|5|unix|{}|grpc|'; sleep 60", socket.display()));
-    let error = refused(LaunchOptions { security: Security::Plain, ..plugin }).await;
-    assert!(matches!(error, LaunchError::Refused(_) | LaunchError::Channel(_)), "{error}");
+    let error = launch_error(LaunchOptions { tls: TlsMode::Plaintext, ..plugin }).await;
+    assert!(matches!(error, PluginStartError::Refused(_) | PluginStartError::Channel(_)), "{error}");
 }
 
 #[tokio::test]
 async fn a_plugin_that_listens_nowhere_is_named_with_its_address() {
-    let error = refused(script("echo '1|5|unix|/no/such/socket|grpc|'; sleep 60")).await;
+    let error = launch_error(script("echo '1|5|unix|/no/such/socket|grpc|'; sleep 60")).await;
     assert_eq!(error.to_string(), "cannot connect to the plugin at unix|/no/such/socket");
 }
 
@@ -203,6 +206,6 @@ async fn a_temporary_directory_too_long_for_a_socket_is_named() {
     let long = directory.path().join("d".repeat(100));
     std::fs::create_dir(&long).unwrap();
     let env = vec![("TMPDIR".into(), long.into())];
-    let error = refused(LaunchOptions { env, ..options() }).await.to_string();
+    let error = launch_error(LaunchOptions { env, ..options() }).await.to_string();
     assert!(error.contains("set TMPDIR to a shorter directory"), "{error}");
 }

@@ -1,9 +1,9 @@
 //! The example programs of hashicorp/go-plugin itself, host and plugin, each with ours in place of the other.
 
 use go_plugin::Handshake;
-use go_plugin::host::{Exit, LaunchOptions, Running, Security, launch};
+use go_plugin::host::{LaunchOptions, PluginProcess, ShutdownOutcome, TlsMode, launch};
 use harness::Program;
-use harness::build::{example_of_this_build, go_plugin_example};
+use harness::build::{go_plugin_example, prebuilt_example};
 use tempfile::TempDir;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -39,32 +39,32 @@ async fn the_bidirectional_host_adds_up_for_our_plugin() {
 
 #[tokio::test]
 async fn our_host_stores_and_reads_with_the_key_value_plugin() {
-    for security in [Security::AutoMtls, Security::Plain] {
+    for security in [TlsMode::AutoMtls, TlsMode::Plaintext] {
         let folder = tempfile::tempdir().unwrap();
-        let plugin = started("official-plugin-grpc", &folder, security).await;
+        let plugin = launch_official("official-plugin-grpc", &folder, security).await;
         let mut store = KvClient::new(plugin.channel());
         store.put(PutBytes { key: "greeting".into(), value: b"hello".to_vec() }).await.unwrap();
         let stored = store.get(Key { key: "greeting".into() }).await.unwrap().into_inner().value;
         assert_eq!(stored, b"hello\n\nWritten from plugin-go-grpc");
         assert!(store.get(Key { key: "nothing".into() }).await.is_err());
-        assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)));
+        assert!(matches!(plugin.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)));
     }
 }
 
 #[tokio::test]
 async fn our_host_adds_up_for_the_bidirectional_plugin() {
-    for security in [Security::AutoMtls, Security::Plain] {
+    for security in [TlsMode::AutoMtls, TlsMode::Plaintext] {
         let folder = tempfile::tempdir().unwrap();
-        let plugin = started("official-plugin-bidirectional", &folder, security).await;
+        let plugin = launch_official("official-plugin-bidirectional", &folder, security).await;
         let mut counter = CounterClient::new(plugin.channel());
         for value in [1, 41] {
             let helper = Routes::new(AddHelperServer::new(Adder));
             let add_server = plugin.serve_brokered(helper).await.unwrap();
             counter.put(PutNumber { add_server, key: "apples".into(), value }).await.unwrap();
-            plugin.withdraw(add_server);
+            plugin.stop_service(add_server);
         }
         assert_eq!(counter.get(Key { key: "apples".into() }).await.unwrap().into_inner().value, 42);
-        assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)));
+        assert!(matches!(plugin.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)));
     }
 }
 
@@ -80,17 +80,16 @@ impl AddHelper for Adder {
 
 /// One of the official hosts, which starts our plugin for every command, in the same folder each time.
 async fn official_host(name: &str, variable: &str) -> Program {
-    Program::new(go_plugin_example(name).await)
-        .env(variable, example_of_this_build("official").to_str().unwrap())
+    Program::new(go_plugin_example(name).await).env(variable, prebuilt_example("official").to_str().unwrap())
 }
 
 /// One of the official plugins, with its files in `folder`.
-async fn started(plugin: &str, folder: &TempDir, security: Security) -> Running {
+async fn launch_official(plugin: &str, folder: &TempDir, security: TlsMode) -> PluginProcess {
     let plugin = go_plugin_example(plugin).await;
     let there = format!("cd '{}' && exec '{}'", folder.path().display(), plugin.display());
     let options = LaunchOptions {
         args: vec!["-c".into(), there.into()],
-        security,
+        tls: security,
         ..LaunchOptions::new("/bin/sh", HANDSHAKE)
     };
     launch(options).await.unwrap()

@@ -1,28 +1,28 @@
 //! What a plugin does for its host.
 
-use go_plugin::host::{LaunchOptions, Security, launch};
+use go_plugin::host::{LaunchOptions, TlsMode, launch};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::relay::{HANDSHAKE, ask, client, connect, connected, options};
+use crate::relay::{HANDSHAKE, ask, client, connect, launch_connected, options};
 
 #[tokio::test]
 async fn a_plugin_reaches_its_host_over_the_broker_with_mutual_tls() {
-    let running = connected(options(), "host").await;
+    let running = launch_connected(options(), "host").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
     assert_eq!(running.protocol_version(), 5);
 }
 
 #[tokio::test]
 async fn a_plugin_without_a_host_certificate_serves_in_the_clear() {
-    let running = connected(LaunchOptions { security: Security::Plain, ..options() }, "host").await;
+    let running = launch_connected(LaunchOptions { tls: TlsMode::Plaintext, ..options() }, "host").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
 }
 
 #[tokio::test]
 async fn each_brokered_service_is_reached_by_its_own_number() {
-    let running = connected(options(), "first").await;
+    let running = launch_connected(options(), "first").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "first: hello");
     connect(&running, "second").await;
     assert_eq!(ask(&running, "hello").await.unwrap(), "second: hello");
@@ -37,7 +37,7 @@ async fn a_service_that_the_host_does_not_announce_is_an_error() {
 
 #[tokio::test]
 async fn messages_may_be_larger_than_four_mebibytes() {
-    let running = connected(options(), "host").await;
+    let running = launch_connected(options(), "host").await;
     let question = "x".repeat(40 << 20);
     assert_eq!(ask(&running, &question).await.unwrap().len(), "host: ".len() + question.len());
 }
@@ -56,7 +56,7 @@ async fn what_the_code_prints_reaches_the_host_as_output_and_never_as_stdout() {
     let running = launch(options()).await.unwrap();
     let long = "x".repeat(3000);
     client(&running).print(long.clone()).await.unwrap();
-    let mut output = running.output();
+    let mut output = running.stdout();
     client(&running).print("later".to_owned()).await.unwrap();
 
     let mut printed = Vec::new();
@@ -72,7 +72,7 @@ async fn what_the_code_prints_reaches_the_host_as_output_and_never_as_stdout() {
 
 #[tokio::test]
 async fn printing_goes_on_when_nobody_listens() {
-    let running = connected(options(), "host").await;
+    let running = launch_connected(options(), "host").await;
     for _ in 0..64 {
         client(&running).print("x".repeat(64 * 1024)).await.unwrap();
     }

@@ -5,10 +5,10 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use go_plugin::host::{Exit, LaunchOptions, launch};
+use go_plugin::host::{LaunchOptions, ShutdownOutcome, launch};
 use go_plugin::{Address, parse_handshake_line};
 use harness::build::go_host;
-use harness::{Program, RunningProgram, Stream, eventually, in_time};
+use harness::{Program, RunningProgram, Stream, eventually, within_timeout};
 use hyper_util::rt::TokioIo;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status};
 
-use crate::relay::{HANDSHAKE, Oracle, ask, binary, client, connect_to, connected, options};
+use crate::relay::{HANDSHAKE, Oracle, ask, binary, client, connect_to, launch_connected, options};
 
 #[expect(unreachable_pub, unused_qualifications, clippy::allow_attributes, reason = "generated code")]
 #[rustfmt::skip]
@@ -37,7 +37,7 @@ async fn a_plugin_ends_when_told_to_even_with_a_request_in_flight_and_leaves_no_
     let mut hanging = client(&running);
     let hanging = tokio::spawn(async move { hanging.hang(()).await });
     let exit = running.shutdown().await.unwrap();
-    assert!(matches!(exit, Exit::Graceful(status) if status.success()), "{exit:?}");
+    assert!(matches!(exit, ShutdownOutcome::Graceful(status) if status.success()), "{exit:?}");
     assert!(hanging.await.unwrap().is_err());
     assert_eq!(entries(directory.path()), 0);
 }
@@ -46,30 +46,30 @@ async fn a_plugin_ends_when_told_to_even_with_a_request_in_flight_and_leaves_no_
 async fn a_request_in_flight_is_answered_before_the_plugin_ends() {
     let (asked, answer) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let running = launch(options()).await.unwrap();
-    let oracle = Thoughtful { asked: Arc::clone(&asked), answer: Arc::clone(&answer) };
+    let oracle = DelayedOracle { asked: Arc::clone(&asked), answer: Arc::clone(&answer) };
     connect_to(&running, oracle).await;
 
     let mut relay = client(&running);
     let question = tokio::spawn(async move { relay.ask(b"why".to_vec()).await });
-    in_time("the question arrives", asked.notified()).await;
-    let mut output = running.output();
+    within_timeout("the question arrives", asked.notified()).await;
+    let mut output = running.stdout();
     let shutdown = tokio::spawn(async move { running.shutdown().await });
     // The stream of the output ends when the plugin begins to stop.
-    in_time("the plugin begins to stop", async { while output.next().await.is_some() {} }).await;
+    within_timeout("the plugin begins to stop", async { while output.next().await.is_some() {} }).await;
     answer.notify_one();
 
     assert_eq!(question.await.unwrap().unwrap().into_inner(), b"because");
-    assert!(matches!(shutdown.await.unwrap().unwrap(), Exit::Graceful(_)));
+    assert!(matches!(shutdown.await.unwrap().unwrap(), ShutdownOutcome::Graceful(_)));
 }
 
 /// Answers `why` only when it is let.
-struct Thoughtful {
+struct DelayedOracle {
     asked: Arc<Notify>,
     answer: Arc<Notify>,
 }
 
 #[tonic::async_trait]
-impl Oracle for Thoughtful {
+impl Oracle for DelayedOracle {
     async fn answer(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, Status> {
         if request.get_ref() == b"why" {
             self.asked.notify_one();
@@ -81,10 +81,10 @@ impl Oracle for Thoughtful {
 
 #[tokio::test]
 async fn an_interrupt_is_the_hosts_affair() {
-    let running = connected(options(), "host").await;
+    let running = launch_connected(options(), "host").await;
     signal(running.pid(), Signal::INT);
     assert_eq!(ask(&running, "hello").await.unwrap(), "host: hello");
-    assert!(matches!(running.shutdown().await.unwrap(), Exit::Graceful(_)));
+    assert!(matches!(running.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)));
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn a_go_plugin_is_killed_with_its_host() {
     let line = host.wait_for(Stream::Stdout, "plugin ").await;
     let plugin = line.rsplit(' ').next().unwrap().parse().unwrap();
     let ended = Pidfd::of(plugin);
-    assert_eq!(host.end(Signal::KILL).await.code, None);
+    assert_eq!(host.signal_and_wait(Signal::KILL).await.code, None);
     ended.wait().await;
 }
 
@@ -144,7 +144,7 @@ async fn a_plugin_that_ends_by_itself_is_noticed_by_all_who_wait() {
     let (one, two) = (running.exited(), running.exited());
     signal(running.pid(), Signal::KILL);
     let all = async { [one.await, two.await, running.exited().await] };
-    for exited in in_time("all notice its end", all).await {
+    for exited in within_timeout("all notice its end", all).await {
         assert_eq!(exited.status.and_then(|status| status.signal()), Some(Signal::KILL.as_raw()));
         assert!(exited.stderr.contains("starting"), "{}", exited.stderr);
     }
@@ -158,32 +158,32 @@ async fn a_plugin_that_does_not_end_is_killed() {
     let plugin = Pid::from_raw(running.pid().cast_signed()).unwrap();
     let look = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     eventually("it has stopped", async || waitid(WaitId::Pid(plugin), look).unwrap()).await;
-    assert_eq!(running.shutdown().await.unwrap(), Exit::Killed);
+    assert_eq!(running.shutdown().await.unwrap(), ShutdownOutcome::Killed);
     assert!(!running.is_running());
 }
 
 #[tokio::test]
 async fn a_terminated_plugin_ends_and_leaves_no_socket() {
     let directory = tempfile::tempdir().unwrap();
-    let parent = Parent::start(directory.path()).await;
+    let parent = ParentShell::start(directory.path()).await;
     signal(parent.plugin, Signal::TERM);
-    assert!(parent.last_words().await.contains("ended: Shutdown"));
+    assert!(parent.wait_stderr().await.contains("ended: Shutdown"));
     assert_eq!(entries(directory.path()), 0);
 }
 
 #[tokio::test]
 async fn a_plugin_ends_when_its_host_is_killed() {
     let directory = tempfile::tempdir().unwrap();
-    let parent = Parent::start(directory.path()).await;
+    let parent = ParentShell::start(directory.path()).await;
     parent.process.signal(Signal::KILL);
-    assert!(parent.last_words().await.contains("ended: HostGone"));
+    assert!(parent.wait_stderr().await.contains("ended: HostGone"));
     assert_eq!(entries(directory.path()), 0);
 }
 
 #[tokio::test]
 async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
     let directory = tempfile::tempdir().unwrap();
-    let parent = Parent::start(directory.path()).await;
+    let parent = ParentShell::start(directory.path()).await;
     let Address::Unix(path) = parent.address.clone() else { panic!("{:?}", parent.address) };
     let channel = Endpoint::from_static("http://localhost")
         .connect_with_connector(tower::service_fn(move |_| {
@@ -197,17 +197,17 @@ async fn a_plugin_ends_when_the_brokers_stream_ends_though_its_parent_lives() {
     let stream = GrpcBrokerClient::new(channel).start_stream(request).await.unwrap();
     drop(announcements);
     drop(stream);
-    assert!(parent.last_words().await.contains("ended: HostGone"));
+    assert!(parent.wait_stderr().await.contains("ended: HostGone"));
 }
 
 /// A shell that has started the relay in the clear and waits for it.
-struct Parent {
+struct ParentShell {
     process: RunningProgram,
     plugin: u32,
     address: Address,
 }
 
-impl Parent {
+impl ParentShell {
     async fn start(temporary: &Path) -> Self {
         let shell = Program::new("/bin/sh")
             .env(HANDSHAKE.cookie_key, HANDSHAKE.cookie_value)
@@ -222,7 +222,7 @@ impl Parent {
     }
 
     /// What is written to standard error until nobody can write to it any more: until the plugin has ended.
-    async fn last_words(self) -> String {
+    async fn wait_stderr(self) -> String {
         self.process.wait().await.stderr
     }
 }

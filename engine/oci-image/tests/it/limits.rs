@@ -3,15 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use oci_image::{Digest, FetchError, Platform, Source, fetch};
+use oci_image::{Digest, FetchError, ImageSource, Platform, fetch};
 use serde_json::json;
 
 /// A layout by hand, whose one layer is an empty archive and says that it has `size` bytes.
-fn layout(place: &Path, size: u64) -> Source {
+fn layout(place: &Path, size: u64) -> ImageSource {
     let blobs = place.join("blobs/sha256");
     fs::create_dir_all(&blobs).unwrap();
     let keep = |content: &[u8]| {
-        let digest = Digest::of(content);
+        let digest = Digest::sha256(content);
         fs::write(blobs.join(digest.hex()), content).unwrap();
         digest.to_string()
     };
@@ -29,7 +29,7 @@ fn layout(place: &Path, size: u64) -> Source {
     let index = json!({"schemaVersion": 2, "manifests": [entry]});
     fs::write(place.join("index.json"), index.to_string()).unwrap();
     fs::write(place.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
-    Source::Layout(place.to_owned())
+    ImageSource::Layout(place.to_owned())
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 
+mod fake_registry;
 mod faults;
+mod layout;
 mod limits;
-mod registry;
 mod samples;
-mod written;

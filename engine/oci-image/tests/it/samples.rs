@@ -5,7 +5,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use oci_image::{Content, Digest, Entry, Image, ImageName, Layer, Layout, Platform};
+use oci_image::{Digest, EntryContent, Image, ImageName, Layer, LayerEntry, Layout, Platform};
 
 pub(crate) fn name() -> ImageName {
     ImageName { repository: "registry.example.com/team/custom".into(), tag: "1.2.3".into() }
@@ -17,9 +17,9 @@ pub(crate) fn image(place: &Path, architecture: &str, versions: &[&str]) -> Imag
         let content = format!("custom {version} for {architecture}").repeat(1000);
         let path = place.join(format!("custom-{version}-{architecture}"));
         fs::write(&path, &content).unwrap();
-        let sha256 = Digest::of(content.as_bytes()).hex().to_owned();
-        let content = Content::Executable { path, size: content.len() as u64, sha256 };
-        let entries = vec![Entry { path: format!("custom-{version}"), content }];
+        let sha256 = Digest::sha256(content.as_bytes()).hex().to_owned();
+        let content = EntryContent::Executable { path, size: content.len() as u64, sha256 };
+        let entries = vec![LayerEntry { path: format!("custom-{version}"), content }];
         Layer { title: format!("custom {version}"), entries }
     });
     Image {

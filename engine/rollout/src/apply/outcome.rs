@@ -25,7 +25,7 @@ pub enum Outcome {
         /// What was done.
         done: Vec<Step>,
         /// What was not.
-        left: Vec<Step>,
+        remaining: Vec<Step>,
     },
     /// Refused before anything was changed.
     Refused {
@@ -33,7 +33,7 @@ pub enum Outcome {
         refusal: Refusal,
     },
     /// Something else has to be done than was confirmed, because the world has changed. Nothing of it was done.
-    Changed {
+    PlanChanged {
         /// What was done.
         done: Vec<Step>,
         /// What the plan said.
@@ -41,7 +41,7 @@ pub enum Outcome {
         /// What would be next now.
         found: Step,
         /// What was changed that people use, a sentence each.
-        left: Vec<String>,
+        remaining_effects: Vec<String>,
     },
     /// A step failed, and nothing that people use has changed.
     Failed {
@@ -64,7 +64,7 @@ pub enum Outcome {
         mounts: Vec<MountPath>,
     },
     /// A step failed, and what is there now has to be looked at.
-    NeedsPerson {
+    ManualIntervention {
         /// What was done.
         done: Vec<Step>,
         /// What failed.
@@ -72,15 +72,20 @@ pub enum Outcome {
         /// Why.
         error: String,
         /// What is where, a sentence each.
-        left: Vec<String>,
+        remaining_effects: Vec<String>,
     },
 }
 
 /// A failure, of which `left` says what has changed that people use.
-pub(super) fn failed(done: Vec<Step>, step: Option<Step>, error: String, left: Vec<String>) -> Outcome {
+pub(super) fn failed_or_manual_intervention(
+    done: Vec<Step>,
+    step: Option<Step>,
+    error: String,
+    left: Vec<String>,
+) -> Outcome {
     if left.is_empty() {
         Outcome::Failed { done, step, error }
     } else {
-        Outcome::NeedsPerson { done, step, error, left }
+        Outcome::ManualIntervention { done, step, error, remaining_effects: left }
     }
 }

@@ -15,41 +15,41 @@ use super::*;
 use crate::binary::Binary;
 use crate::decide::plan;
 use crate::decide::samples::{SHA, old_fleet, upgrade};
-use crate::goal::{Canary, Trial, Upgrade};
-use crate::observe::Way;
-use crate::observed::site::{NodeObserved, SiteObserved};
-use crate::site::kubernetes::error::KubernetesError;
-use crate::site::{Copied, Question, Site, SiteError, Unready};
+use crate::deployment::kubernetes::error::KubernetesError;
+use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query, UnreadyPodPolicy};
+use crate::goal::{Canary, SmokeTest, UpgradeGoal};
+use crate::observe::ConnectionMode;
+use crate::observed::deployment::{DeploymentObserved, NodeObserved};
 
-mod cut_off;
+mod interrupted_step;
 mod undo;
 
 /// A server of three OpenBao nodes on which `custom` runs, and its nodes.
 #[derive(Clone, Debug)]
-struct Cluster(Arc<Mutex<State>>);
+struct FakeCluster(Arc<Mutex<FakeState>>);
 
 #[derive(Debug)]
-struct State {
+struct FakeState {
     observed: Observed,
     /// What was asked that changes something.
     changes: Vec<String>,
     /// How many tunes are carried out without an answer, because the active node dies: its successor starts what it is told.
-    lost_answers: usize,
+    dropped_responses: usize,
     /// What is changed while nobody has the right to.
-    unheld: Vec<String>,
+    changes_without_lock: Vec<String>,
     /// Who has the right to change; they learn here that they have lost it.
-    lease: Option<watch::Sender<Option<LeaseLost>>>,
+    lock: Option<watch::Sender<Option<LockLost>>>,
     /// After which change, counted from one, that right is lost.
-    lost_after: Option<usize>,
+    lock_lost_after: Option<usize>,
     /// For how many looks after the first change a standby does not say what it runs.
-    silence: usize,
+    silent_observations: usize,
     /// For how many looks the node that died is away then.
-    absence: usize,
+    absent_observations: usize,
     /// The servers of raft while autopilot is off; none where the storage is not raft.
     raft: Option<Value>,
 }
 
-impl Cluster {
+impl FakeCluster {
     /// `custom` 1.0.0 serves; 1.2.3 is in place and registered.
     fn new() -> Self {
         let mut observed = old_fleet();
@@ -60,26 +60,26 @@ impl Cluster {
         let observed = Observed { this_run: ThisRun::default(), ..brought };
         let (changes, unheld) = (Vec::new(), Vec::new());
         let (lease, lost_after) = (None, None);
-        let state = State {
+        let state = FakeState {
             observed,
             changes,
-            unheld,
-            lease,
-            lost_after,
-            lost_answers: 0,
-            silence: 0,
-            absence: 0,
+            changes_without_lock: unheld,
+            lock: lease,
+            lock_lost_after: lost_after,
+            dropped_responses: 0,
+            silent_observations: 0,
+            absent_observations: 0,
             raft: None,
         };
         Self(Arc::new(Mutex::new(state)))
     }
 
-    fn with<T>(&self, then: impl FnOnce(&mut State) -> T) -> T {
+    fn with_state<T>(&self, then: impl FnOnce(&mut FakeState) -> T) -> T {
         then(&mut self.0.lock().expect("no test has panicked with it"))
     }
 
     /// Its way in.
-    fn world(&self) -> World {
+    fn environment(&self) -> Environment {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
         let cluster = self.clone();
@@ -89,10 +89,10 @@ impl Cluster {
             }
         });
         let config = ClientConfig { max_retries: 0, ..ClientConfig::new(address) };
-        World {
+        Environment {
             client: Client::new(&config).expect("a client"),
-            site: Some(Arc::new(self.clone()) as Arc<dyn Site>),
-            way: Way::Site,
+            deployment: Some(Arc::new(self.clone()) as Arc<dyn Deployment>),
+            connection_mode: ConnectionMode::PortForward,
         }
     }
 
@@ -118,7 +118,7 @@ impl Cluster {
         let mut words = line.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let path = path.strip_prefix("/v1/").unwrap_or(path);
-        if let Some((status, answer)) = self.with(|state| state.answer(method, path, &body)) {
+        if let Some((status, answer)) = self.with_state(|state| state.respond(method, path, &body)) {
             let answer = answer.to_string();
             let head =
                 format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {}", answer.len());
@@ -127,24 +127,24 @@ impl Cluster {
     }
 }
 
-impl State {
-    fn change(&mut self, change: String) {
-        if self.lease.is_none() {
-            self.unheld.push(change.clone());
+impl FakeState {
+    fn record_change(&mut self, change: String) {
+        if self.lock.is_none() {
+            self.changes_without_lock.push(change.clone());
         }
         self.changes.push(change);
-        if let Some(lease) = self.lease.as_ref().filter(|_| self.lost_after == Some(self.changes.len())) {
-            lease.send_replace(Some(LeaseLost::Taken { holder: "somebody".into() }));
+        if let Some(lease) = self.lock.as_ref().filter(|_| self.lock_lost_after == Some(self.changes.len())) {
+            lease.send_replace(Some(LockLost::Taken { holder: "somebody".into() }));
         }
     }
 
-    fn after(&mut self, step: &Step) {
+    fn apply_step(&mut self, step: &Step) {
         self.observed = self.observed.after(step);
     }
 
-    fn answer(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
+    fn respond(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
         if method != "GET" && !path.starts_with("sys/capabilities") {
-            self.change(format!("{method} {path} {body}"));
+            self.record_change(format!("{method} {path} {body}"));
         }
         let bare = path.split('?').next().unwrap_or_default();
         let answer = match (method, bare) {
@@ -153,7 +153,7 @@ impl State {
             }
             (_, "sys/config/state/sanitized") => json!({"data": {"plugin_directory": "/vault/plugins"}}),
             ("GET", "sys/mounts") => {
-                let mounts = self.observed.mounts.keys().map(|path| (path.clone(), self.mount(path)));
+                let mounts = self.observed.mounts.keys().map(|path| (path.clone(), self.mount_json(path)));
                 json!({"data": mounts.collect::<serde_json::Map<_, _>>()})
             }
             ("GET", "sys/plugins/catalog") => {
@@ -178,19 +178,19 @@ impl State {
             ("GET", "sys/storage/raft/configuration") => {
                 json!({"data": {"config": {"servers": self.raft.clone()?}}})
             }
-            ("GET", "sys/mounts/custom") => json!({"data": self.mount("custom/")}),
+            ("GET", "sys/mounts/custom") => json!({"data": self.mount_json("custom/")}),
             ("POST", "sys/mounts/custom/tune") => {
                 let to = body["plugin_version"].as_str()?.parse().ok()?;
-                self.after(&Step::TuneMount { path: custom(), from: String::new(), to });
-                if self.lost_answers > 0 {
-                    self.lost_answers -= 1;
-                    self.after(&Step::ReloadMount { path: custom() });
+                self.apply_step(&Step::TuneMount { path: custom_mount(), from: String::new(), to });
+                if self.dropped_responses > 0 {
+                    self.dropped_responses -= 1;
+                    self.apply_step(&Step::ReloadMount { path: custom_mount() });
                     return None;
                 }
                 json!({})
             }
             ("POST", "sys/plugins/reload/backend") => {
-                self.after(&Step::ReloadMount { path: custom() });
+                self.apply_step(&Step::ReloadMount { path: custom_mount() });
                 json!({})
             }
             _ => return Some((404, json!({"errors": ["there is no such path"]}))),
@@ -198,7 +198,7 @@ impl State {
         Some((200, answer))
     }
 
-    fn mount(&self, path: &str) -> Value {
+    fn mount_json(&self, path: &str) -> Value {
         let mount = &self.observed.mounts[path];
         json!({
             "type": mount.plugin, "plugin_version": mount.configured_version,
@@ -208,30 +208,30 @@ impl State {
 }
 
 #[async_trait]
-impl Site for Cluster {
-    async fn find_active(&self) -> Result<(), SiteError> {
+impl Deployment for FakeCluster {
+    async fn find_active(&self) -> Result<(), DeploymentError> {
         Ok(())
     }
 
-    fn leads_to_active(&self) -> bool {
-        self.with(|state| state.raft.is_some())
+    fn follows_active_node(&self) -> bool {
+        self.with_state(|state| state.raft.is_some())
     }
 
-    async fn prove_pull(&self, _image: &str) -> Result<Option<String>, SiteError> {
+    async fn verify_image_pull(&self, _image: &str) -> Result<Option<String>, DeploymentError> {
         Ok(None)
     }
 
-    async fn observe(&self, _question: &Question) -> Result<SiteObserved, SiteError> {
-        self.with(|state| {
-            let mut site = state.observed.site.clone().expect("a site");
-            if state.lost_answers == 0 && state.absence > 0 && !state.changes.is_empty() {
-                state.absence -= 1;
+    async fn observe(&self, _question: &Query) -> Result<DeploymentObserved, DeploymentError> {
+        self.with_state(|state| {
+            let mut site = state.observed.deployment.clone().expect("a site");
+            if state.dropped_responses == 0 && state.absent_observations > 0 && !state.changes.is_empty() {
+                state.absent_observations -= 1;
                 site.nodes.insert(NodeName::new("vault-2"), NodeObserved::not_ready("the pod has failed"));
             }
-            if state.silence > 0 && state.changes.len() > 1 {
-                state.silence -= 1;
+            if state.silent_observations > 0 && state.changes.len() > 1 {
+                state.silent_observations -= 1;
                 let node = site.nodes.get_mut(&NodeName::new("vault-1")).expect("a node");
-                node.vault.as_mut().expect("a server").running.clear();
+                node.server.as_mut().expect("a server").running.clear();
             }
             Ok(site)
         })
@@ -242,84 +242,95 @@ impl Site for Cluster {
         _binary: &Binary,
         _file: &str,
         _nodes: &[NodeName],
-        _progress: UnboundedSender<Copied>,
-    ) -> Result<(), SiteError> {
-        Err(SiteError::NotOffered { what: "place" })
+        _progress: UnboundedSender<CopyProgress>,
+    ) -> Result<(), DeploymentError> {
+        Err(DeploymentError::Unsupported { what: "place" })
     }
 
-    async fn logs(&self) -> Result<std::collections::BTreeMap<NodeName, Result<String, String>>, SiteError> {
-        Err(SiteError::NotOffered { what: "show logs" })
+    async fn logs(
+        &self,
+    ) -> Result<std::collections::BTreeMap<NodeName, Result<String, String>>, DeploymentError> {
+        Err(DeploymentError::Unsupported { what: "show logs" })
     }
 
-    async fn take_away(&self, file: &str, nodes: &[NodeName]) -> Result<(), SiteError> {
-        self.with(|state| {
-            state.change(format!("take {file} away"));
+    async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError> {
+        self.with_state(|state| {
+            state.record_change(format!("take {file} away"));
             let directory = "/vault/plugins".into();
-            state.after(&Step::RemoveFile { nodes: nodes.to_vec(), directory, file: file.to_owned() });
+            state.apply_step(&Step::RemoveBinary { nodes: nodes.to_vec(), directory, file: file.to_owned() });
         });
         Ok(())
     }
 
-    async fn client_of(&self, _node: &NodeName) -> Result<Option<Client>, SiteError> {
+    async fn node_client(&self, _node: &NodeName) -> Result<Option<Client>, DeploymentError> {
         Ok(None)
     }
 
-    async fn hold(&self) -> Result<HeldLease, SiteError> {
+    async fn acquire_lock(&self) -> Result<LeaseLock, DeploymentError> {
         let (lose, lost) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
-        if self.with(|state| state.lease.replace(lose)).is_some() {
+        if self.with_state(|state| state.lock.replace(lose)).is_some() {
             let (holder, lease) = ("somebody".into(), "vault-token-plugin-vault".into());
-            return Err(KubernetesError::Held { holder, lease }.into());
+            return Err(KubernetesError::LockHeld { holder, lease }.into());
         }
         let cluster = self.clone();
         let keeper = tokio::spawn(async move {
             let _told_or_dropped = stopped.await;
-            cluster.with(|state| state.lease = None);
+            cluster.with_state(|state| state.lock = None);
         });
-        Ok(HeldLease::kept(keeper, stop, lost))
+        Ok(LeaseLock::with_renew_task(keeper, stop, lost))
     }
 
-    async fn restart(&self, node: &NodeName, _uid: &str, _unready: Unready) -> Result<(), SiteError> {
-        self.with(|state| state.after(&Step::RestartNode { node: node.clone() }));
+    async fn restart_node(
+        &self,
+        node: &NodeName,
+        _uid: &str,
+        _unready: UnreadyPodPolicy,
+    ) -> Result<(), DeploymentError> {
+        self.with_state(|state| state.apply_step(&Step::RestartNode { node: node.clone() }));
         Ok(())
     }
 
-    async fn persist(&self, _image: &str, _files: Option<&BTreeSet<String>>) -> Result<(), SiteError> {
-        Err(SiteError::NotOffered { what: "name an image" })
+    async fn set_init_image(
+        &self,
+        _image: &str,
+        _files: Option<&BTreeSet<String>>,
+    ) -> Result<(), DeploymentError> {
+        Err(DeploymentError::Unsupported { what: "name an image" })
     }
 }
 
-fn custom() -> MountPath {
+fn custom_mount() -> MountPath {
     "custom".parse().expect("a path")
 }
 
 /// `custom/` to 1.2.3, tried there afterwards.
 fn goal() -> Goal {
-    moved_and_tried(vec![trial()])
+    upgrade_with_smoke_tests(vec![smoke_test()])
 }
 
-fn trial() -> Trial {
-    Trial { mount: custom(), below: "creds/dev".into() }
+fn smoke_test() -> SmokeTest {
+    SmokeTest { mount: custom_mount(), path: "creds/dev".into() }
 }
 
-fn moved_and_tried(trials: Vec<Trial>) -> Goal {
-    Goal::Upgrade(Box::new(Upgrade { canary: Canary::Skip, trials, ..upgrade() }))
+fn upgrade_with_smoke_tests(trials: Vec<SmokeTest>) -> Goal {
+    Goal::Upgrade(Box::new(UpgradeGoal { canary: Canary::Skip, smoke_tests: trials, ..upgrade() }))
 }
 
 /// Nobody gives it a vote while autopilot is off, as with OpenBao's `retry_join_as_non_voter`.
 #[tokio::test]
 async fn a_raft_server_that_has_no_vote_while_autopilot_is_off_is_not_waited_for() {
-    let cluster = Cluster::new();
+    let cluster = FakeCluster::new();
     let server = |id: usize, voter| json!({"node_id": format!("vault-{id}"), "address": format!("vault-{id}:8201"), "voter": voter});
     let servers = |third| json!([server(0, true), server(1, true), server(2, third)]);
-    cluster.with(|state| state.raft = Some(servers(false)));
-    let goal = moved_and_tried(Vec::new());
-    let world = cluster.world();
+    cluster.with_state(|state| state.raft = Some(servers(false)));
+    let goal = upgrade_with_smoke_tests(Vec::new());
+    let world = cluster.environment();
     let observed = observe(&world, Some(&goal), &ThisRun::default()).await.expect("seen");
-    assert_eq!(crate::decide::unsettled(&observed), None);
+    assert_eq!(crate::decide::failover_blocker(&observed), None);
     let stop = |observed: &Observed| plan(observed, &goal).expect_err("two voters are left").to_string();
     assert!(stop(&observed).contains("it is one of 2 voters of raft"), "it does not count as one");
-    cluster.with(|state| state.raft = Some(servers(true)));
+    cluster.with_state(|state| state.raft = Some(servers(true)));
     let observed = observe(&world, Some(&goal), &ThisRun::default()).await.expect("seen");
     assert!(plan(&observed, &goal).is_ok());
 }

@@ -3,9 +3,9 @@
 use vault_api::catalog::PluginType;
 
 use super::nodes;
-use crate::binary::{Linkage, Probed};
-use crate::goal::{Downgrade, MountGoal, MountPath, Plugin, Register};
-use crate::observed::site::{NodeObserved, Presence, SiteObserved, SiteState};
+use crate::binary::{Linkage, ProbeOutcome};
+use crate::goal::{DesiredMount, DowngradePolicy, MountPath, Plugin, RegisterGoal};
+use crate::observed::deployment::{DeploymentObserved, DirectoryState, NodeObserved, Readiness};
 use crate::observed::{Observed, PluginDirectory};
 use crate::refusal::Refusal;
 use crate::version::Version;
@@ -21,23 +21,23 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn register(observed: &Observed, register: &Register) -> Result<(), Refusal> {
+pub(super) fn register(observed: &Observed, register: &RegisterGoal) -> Result<(), Refusal> {
     let plugin = &register.plugin;
-    brought(observed, plugin)?;
+    provided_binary(observed, plugin)?;
     // What is registered already is not made worse.
-    if observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()).is_none() {
-        nodes::kept_as_it_is(observed, &plugin.file_name(), &register.survival)?;
+    if observed.catalog_entry(plugin.kind, &plugin.name, &plugin.version.v_prefixed()).is_none() {
+        nodes::check_durability_unchanged(observed, &plugin.file_name(), &register.durability)?;
     }
     pin(observed, plugin)?;
     register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
 }
 
 /// A binary that the caller brings fits every node, and takes no other's place.
-pub(super) fn brought(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
-    let site = site(observed)?;
-    probed(plugin)?;
+pub(super) fn provided_binary(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
+    let site = deployment(observed)?;
+    probe_outcome(plugin)?;
     for (name, node) in &site.nodes {
-        self::node(plugin, site, node).map_err(|refusal| refusal.on(name))?;
+        self::node(plugin, site, node).map_err(|refusal| refusal.on_node(name))?;
     }
     catalog(observed, plugin)
 }
@@ -54,7 +54,7 @@ pub(super) fn canary(
     if runs || !observed.this_run.enabled.contains(path) {
         return Ok(());
     }
-    Err(Refusal::RunsSomethingElse {
+    Err(Refusal::RunningVersionMismatch {
         path: path.clone(),
         running: format!("{} {}", mount.running_version, mount.running_sha256).trim().to_owned(),
         expected: tagged.to_owned(),
@@ -62,12 +62,12 @@ pub(super) fn canary(
 }
 
 /// After its reload a mount's version has a process that executes the file of the catalog, where processes can be seen.
-pub(super) fn process(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+pub(super) fn has_process(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
-    let entry = observed.entry(PluginType::Secret, &mount.plugin, &mount.running_version);
+    let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
     let (true, Some(entry)) = (observed.this_run.reloaded.contains(path), entry) else { return Ok(()) };
     let mut processes =
-        observed.site.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.processes);
+        observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.processes);
     if processes.next().is_none() {
         return Ok(());
     }
@@ -75,25 +75,25 @@ pub(super) fn process(observed: &Observed, path: &MountPath) -> Result<(), Refus
     if observed.executes(&file, &entry.sha256) {
         Ok(())
     } else {
-        Err(Refusal::NotProven { path: path.clone(), file })
+        Err(Refusal::NoProcess { path: path.clone(), file })
     }
 }
 
 /// After its reload a mount must run what it is configured to run.
 pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else {
-        return Err(Refusal::NoSuchMount { path: path.clone() });
+        return Err(Refusal::MountNotFound { path: path.clone() });
     };
     if !observed.this_run.reloaded.contains(path) {
         return Ok(());
     }
-    let expected = observed.would_run(mount);
-    let entry = observed.entry(PluginType::Secret, &mount.plugin, expected);
+    let expected = observed.effective_version(mount);
+    let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, expected);
     let other_version = !expected.is_empty() && mount.running_version != expected;
     let other_binary =
         entry.is_some_and(|entry| !entry.sha256.is_empty() && entry.sha256 != mount.running_sha256);
     if other_version || other_binary {
-        return Err(Refusal::RunsSomethingElse {
+        return Err(Refusal::RunningVersionMismatch {
             path: path.clone(),
             running: format!("{} {}", mount.running_version, mount.running_sha256).trim().to_owned(),
             expected: expected.to_owned(),
@@ -102,15 +102,15 @@ pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refu
     Ok(())
 }
 
-fn site(observed: &Observed) -> Result<&SiteObserved, Refusal> {
+fn deployment(observed: &Observed) -> Result<&DeploymentObserved, Refusal> {
     if observed.plugin_directory == PluginDirectory::NotConfigured {
         return Err(Refusal::NoPluginDirectory);
     }
-    observed.site.as_ref().ok_or(Refusal::NoSite)
+    observed.deployment.as_ref().ok_or(Refusal::PluginDirectoryUnknown)
 }
 
-fn node(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
-    if let Presence::NotReady { why } = &node.presence {
+fn node(plugin: &Plugin, site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
+    if let Readiness::NotReady { reason: why } = &node.readiness {
         return Err(Refusal::NodeNotReady { why: why.clone() });
     }
     directory(site, node)?;
@@ -121,28 +121,32 @@ fn node(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(),
 /// In place of a checksum.
 const UNREADABLE: &str = "that could not be read";
 
-fn directory(site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
+fn directory(site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
     let directory = site.directory.clone();
     Err(match &node.directory {
-        SiteState::Usable => return Ok(()),
-        SiteState::Missing => Refusal::DirectoryMissing { directory },
-        SiteState::NotADirectory => Refusal::NotADirectory { directory },
-        SiteState::NotWritable | SiteState::NotEntered => Refusal::DirectoryNotWritable { directory },
-        SiteState::ReadOnly => Refusal::DirectoryReadOnly { directory },
-        SiteState::NoExec => Refusal::DirectoryNoExec { directory },
-        SiteState::WritableByEverybody => Refusal::DirectoryInsecure { directory },
-        SiteState::Exposed { directory: exposed, by } => {
+        DirectoryState::Usable => return Ok(()),
+        DirectoryState::Missing => Refusal::DirectoryMissing { directory },
+        DirectoryState::NotADirectory => Refusal::NotADirectory { directory },
+        DirectoryState::NotWritable | DirectoryState::NotAccessible => {
+            Refusal::DirectoryNotWritable { directory }
+        }
+        DirectoryState::ReadOnly => Refusal::DirectoryReadOnly { directory },
+        DirectoryState::NoExec => Refusal::DirectoryNoExec { directory },
+        DirectoryState::WorldWritable => Refusal::DirectoryWorldWritable { directory },
+        DirectoryState::Exposed { directory: exposed, by } => {
             Refusal::DirectoryExposed { directory, exposed: exposed.clone(), by: *by }
         }
-        SiteState::Symlinked { real } => Refusal::DirectorySymlinked { directory, real: real.clone() },
-        SiteState::NotTheServers { servers } => {
-            Refusal::NotTheServersDirectory { directory, servers: servers.clone() }
+        DirectoryState::Symlinked { target: real } => {
+            Refusal::DirectorySymlinked { directory, real: real.clone() }
+        }
+        DirectoryState::NotPluginDirectory { plugin_directory: servers } => {
+            Refusal::DirectoryMismatch { directory, servers: servers.clone() }
         }
     })
 }
 
 fn binary(plugin: &Plugin, node: &NodeObserved) -> Result<(), Refusal> {
-    plugin.binary.fit_for(node.machine)?;
+    plugin.binary.check_runs_on(node.architecture)?;
     let path = plugin.binary.path.clone();
     match plugin.binary.format.linkage() {
         Some(Linkage::Dynamic { interpreter }) if !node.interpreter_present => {
@@ -152,40 +156,42 @@ fn binary(plugin: &Plugin, node: &NodeObserved) -> Result<(), Refusal> {
     }
 }
 
-fn probed(plugin: &Plugin) -> Result<(), Refusal> {
+fn probe_outcome(plugin: &Plugin) -> Result<(), Refusal> {
     let path = plugin.binary.path.clone();
-    let probe = match &plugin.probed {
-        Probed::Ran(probe) => probe,
-        Probed::Failed { said } => return Err(Refusal::NotAPlugin { path, said: said.clone() }),
-        Probed::NotRun { .. } => return Ok(()),
+    let probe = match &plugin.probe {
+        ProbeOutcome::Ran(probe) => probe,
+        ProbeOutcome::Failed { output: said } => {
+            return Err(Refusal::ProbeFailed { path, said: said.clone() });
+        }
+        ProbeOutcome::NotRun { .. } => return Ok(()),
     };
     if let Some(reported) = probe.version.as_deref().filter(|version| !version.is_empty())
         && reported.parse::<Version>().ok().as_ref() != Some(&plugin.version)
     {
         let wanted = plugin.version.clone();
-        return Err(Refusal::ReportsAnotherVersion { path, reported: reported.to_owned(), wanted });
+        return Err(Refusal::VersionMismatch { path, reported: reported.to_owned(), wanted });
     }
     match probe.kind {
         Some(reported) if reported != plugin.kind => {
-            Err(Refusal::ReportsAnotherType { path, reported, wanted: plugin.kind })
+            Err(Refusal::TypeMismatch { path, reported, wanted: plugin.kind })
         }
         _ => Ok(()),
     }
 }
 
-fn file(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(), Refusal> {
+fn file(plugin: &Plugin, site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refusal> {
     let file = plugin.file_name();
     let directory = site.directory.clone();
     let wanted = &plugin.binary.sha256;
     match node.files.iter().find(|there| there.name == file) {
         Some(there) if there.sha256 != *wanted => {
             let there = if there.sha256.is_empty() { UNREADABLE.to_owned() } else { there.sha256.clone() };
-            Err(Refusal::FileTaken { directory, file, there, wanted: wanted.clone() })
+            Err(Refusal::FileConflict { directory, file, there, wanted: wanted.clone() })
         }
         Some(_) => Ok(()),
         None => match node.free_bytes {
             Some(free_bytes) if free_bytes < plugin.binary.size => {
-                Err(Refusal::NoSpace { directory, free_bytes, needed_bytes: plugin.binary.size })
+                Err(Refusal::InsufficientSpace { directory, free_bytes, needed_bytes: plugin.binary.size })
             }
             _ => Ok(()),
         },
@@ -193,12 +199,12 @@ fn file(plugin: &Plugin, site: &SiteObserved, node: &NodeObserved) -> Result<(),
 }
 
 fn catalog(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
-    let Some(entry) = observed.entry(plugin.kind, &plugin.name, &plugin.version.tagged()) else {
+    let Some(entry) = observed.catalog_entry(plugin.kind, &plugin.name, &plugin.version.v_prefixed()) else {
         return Ok(());
     };
     let taken = |what, there: String, wanted: String| {
-        let entry = format!("{} {}", plugin.name, plugin.version.tagged());
-        Err(Refusal::VersionTaken { entry, what, there, wanted })
+        let entry = format!("{} {}", plugin.name, plugin.version.v_prefixed());
+        Err(Refusal::VersionConflict { entry, what, there, wanted })
     };
     let file = plugin.file_name();
     if entry.sha256 != plugin.binary.sha256 {
@@ -214,8 +220,8 @@ fn catalog(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
 }
 
 fn pin(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
-    match observed.pinned(plugin.kind, &plugin.name) {
-        Some(pinned) if pinned != plugin.version.tagged() => Err(Refusal::Pinned {
+    match observed.pinned_version(plugin.kind, &plugin.name) {
+        Some(pinned) if pinned != plugin.version.v_prefixed() => Err(Refusal::Pinned {
             kind: plugin.kind,
             name: plugin.name.clone(),
             pinned: pinned.to_owned(),
@@ -225,11 +231,11 @@ fn pin(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
     }
 }
 
-fn mount(observed: &Observed, register: &Register, goal: &MountGoal) -> Result<(), Refusal> {
+fn mount(observed: &Observed, register: &RegisterGoal, goal: &DesiredMount) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
     if plugin.kind != PluginType::Secret {
-        return Err(Refusal::CannotBeMounted { kind: plugin.kind, path });
+        return Err(Refusal::NotMountable { kind: plugin.kind, path });
     }
     if let Some(other) = observed.mounts.keys().find(|other| path.overlaps(other)) {
         return Err(Refusal::MountsOverlap { path, other: other.clone() });
@@ -239,12 +245,12 @@ fn mount(observed: &Observed, register: &Register, goal: &MountGoal) -> Result<(
     }
     let Some(there) = observed.mounts.get(path.as_str()) else { return Ok(()) };
     if there.plugin != plugin.name {
-        return Err(Refusal::MountTaken { path, plugin: there.plugin.clone() });
+        return Err(Refusal::MountConflict { path, plugin: there.plugin.clone() });
     }
     let newer = [&there.configured_version, &there.running_version].into_iter().find(|version| {
         version.parse::<Version>().is_ok_and(|version| !version.is_builtin() && version > plugin.version)
     });
-    if let (Some(newer), Downgrade::Refuse) = (newer, register.downgrade) {
+    if let (Some(newer), DowngradePolicy::Refuse) = (newer, register.downgrade) {
         return Err(Refusal::Downgrade { path, there: newer.clone(), wanted: plugin.version.clone() });
     }
     reloaded(observed, &path)

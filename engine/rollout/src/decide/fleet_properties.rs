@@ -10,15 +10,18 @@ use vault_api::pins::Pin;
 
 use super::samples::{SHA, old_fleet, upgrade};
 use super::*;
-use crate::goal::{Canary, Collect, Deregister, Downgrade, Rehearsal, Target, Trial, Upgrade, Versions};
-use crate::observed::site::{NodeName, Process, RunningVersion};
+use crate::goal::{
+    Canary, DeregisterGoal, DowngradePolicy, FailoverTest, GarbageCollectGoal, SmokeTest, Target,
+    UpgradeGoal, VersionSelector,
+};
+use crate::observed::deployment::{NodeName, Process, RunningVersion};
 use crate::observed::{CatalogEntry, Pins, ThisRun};
 
 const VERSIONS: [&str; 5] = ["0.9.0", "1.0.0", "1.2.3", "1.3.0-rc.1", "2.0.0"];
-const CANARY: &str = "vault-token-plugin-canary/custom-1.2.3/";
+const CANARY_MOUNT: &str = "vault-token-plugin-canary/custom-1.2.3/";
 
 /// What one mount is told to run and runs.
-type Told = (&'static str, &'static str);
+type ConfiguredAndRunning = (&'static str, &'static str);
 
 fn version() -> impl Strategy<Value = &'static str> {
     proptest::sample::select(&VERSIONS[..])
@@ -40,12 +43,12 @@ fn fleet() -> impl Strategy<Value = Observed> {
         proptest::option::of(version()),
     )
         .prop_map(|(mounts, registered, pin, alone, openbao, canary, lacking)| {
-            make(&mounts, &registered, pin, (alone, openbao, canary), lacking)
+            build_fleet(&mounts, &registered, pin, (alone, openbao, canary), lacking)
         })
 }
 
-fn make(
-    mounts: &[Told],
+fn build_fleet(
+    mounts: &[ConfiguredAndRunning],
     registered: &BTreeSet<&'static str>,
     pin: Option<&'static str>,
     (alone, openbao, canary): (bool, bool, bool),
@@ -69,7 +72,7 @@ fn make(
     }
     if canary {
         let mount = observed.mounts["mount-0/"].clone();
-        observed.mounts.insert(CANARY.into(), mount);
+        observed.mounts.insert(CANARY_MOUNT.into(), mount);
     }
     let used = mounts.iter().flat_map(|(told, runs)| [*told, *runs]).chain(pin);
     let all: BTreeSet<&str> = used.chain(registered.iter().copied()).collect();
@@ -96,7 +99,7 @@ fn make(
             (path.clone(), RunningVersion { version, sha256 })
         })
         .collect();
-    let site = observed.site.as_mut().expect("a site");
+    let site = observed.deployment.as_mut().expect("a site");
     if alone {
         site.nodes.retain(|name, _| *name == NodeName::new("vault-0"));
     }
@@ -122,12 +125,12 @@ fn make(
             };
             files.iter().map(process).collect()
         };
-        node.vault.as_mut().expect("a server").running = running.clone();
+        node.server.as_mut().expect("a server").running = running.clone();
     }
     observed
 }
 
-fn wish() -> impl Strategy<Value = Goal> {
+fn any_goal() -> impl Strategy<Value = Goal> {
     let to = prop_oneof![
         Just(upgrade().target),
         version().prop_map(|version| Target::Registered {
@@ -139,21 +142,21 @@ fn wish() -> impl Strategy<Value = Goal> {
     let moving = (to, any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(target, downgrade, canary, rehearse, only)| {
             let first: MountPath = "mount-0".parse().expect("a path");
-            Goal::Upgrade(Box::new(Upgrade {
+            Goal::Upgrade(Box::new(UpgradeGoal {
                 target,
-                only: if only { vec![first.clone()] } else { Vec::new() },
-                downgrade: if downgrade { Downgrade::Allow } else { Downgrade::Refuse },
+                only_mounts: if only { vec![first.clone()] } else { Vec::new() },
+                downgrade: if downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse },
                 canary: if canary { upgrade().canary } else { Canary::Skip },
-                trials: vec![Trial { mount: first, below: "creds/dev".into() }],
-                rehearsal: if rehearse { Rehearsal::EveryNode } else { Rehearsal::None },
+                smoke_tests: vec![SmokeTest { mount: first, path: "creds/dev".into() }],
+                failover_test: if rehearse { FailoverTest::EveryNode } else { FailoverTest::None },
                 ..upgrade()
             }))
         },
     );
-    let gc = (0..3_usize).prop_map(|keep| Goal::Collect(Collect { name: None, keep }));
+    let gc = (0..3_usize).prop_map(|keep| Goal::GarbageCollect(GarbageCollectGoal { name: None, keep }));
     let deregister = version().prop_map(|version| {
-        let versions = Versions::These(vec![version.parse().expect("a version")]);
-        Goal::Deregister(Deregister { kind: PluginType::Secret, name: "custom".into(), versions })
+        let versions = VersionSelector::Only(vec![version.parse().expect("a version")]);
+        Goal::Deregister(DeregisterGoal { kind: PluginType::Secret, name: "custom".into(), versions })
     });
     prop_oneof![4 => moving, 1 => gc, 1 => deregister]
 }
@@ -165,13 +168,14 @@ fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
         Step::RemoveCanary { path } => prop_assert!(path.is_canary(), "{step}"),
         Step::DeregisterVersion { name, version, .. } if name == "custom" => {
             for (path, mount) in mounts() {
-                let needed = [&mount.running_version, &mount.configured_version, before.would_run(mount)];
+                let needed =
+                    [&mount.running_version, &mount.configured_version, before.effective_version(mount)];
                 prop_assert!(!needed.contains(&version.as_str()), "{step}: {path}");
             }
         }
-        Step::RemoveFile { file, .. } => {
+        Step::RemoveBinary { file, .. } => {
             for (path, mount) in mounts() {
-                for version in [&mount.running_version, before.would_run(mount)] {
+                for version in [&mount.running_version, before.effective_version(mount)] {
                     let file_of = version.replacen('v', "custom-", 1);
                     prop_assert!(file_of != *file, "{step}: {path}");
                 }
@@ -189,18 +193,18 @@ fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
 /// What must hold when there is nothing left to do.
 fn check_end(end: &Observed, goal: &Goal) -> Result<(), TestCaseError> {
     let Goal::Upgrade(upgrade) = goal else { return Ok(()) };
-    let wanted = upgrade.version().tagged();
+    let wanted = upgrade.version().v_prefixed();
     for (path, mount) in end.mounts_of(PluginType::Secret, "custom") {
-        if upgrade.only.is_empty() || upgrade.only.contains(&path) {
+        if upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(&path) {
             prop_assert_eq!(&mount.running_version, &wanted, "{}", path);
-            prop_assert_eq!(end.would_run(mount), wanted.as_str(), "{}", path);
+            prop_assert_eq!(end.effective_version(mount), wanted.as_str(), "{}", path);
         }
     }
-    prop_assert!(!end.mounts.contains_key(CANARY));
+    prop_assert!(!end.mounts.contains_key(CANARY_MOUNT));
     prop_assert!(end.catalog.iter().all(|entry| entry.name != "custom-canary"));
-    if let Target::Brought(plugin) = &upgrade.target {
-        let nodes = end.site.iter().flat_map(|site| &site.nodes).count();
-        prop_assert_eq!(end.nodes_with(&plugin.file_name()).len(), nodes);
+    if let Target::Provided(plugin) = &upgrade.target {
+        let nodes = end.deployment.iter().flat_map(|site| &site.nodes).count();
+        prop_assert_eq!(end.nodes_with_file(&plugin.file_name()).len(), nodes);
     }
     Ok(())
 }
@@ -208,7 +212,7 @@ fn check_end(end: &Observed, goal: &Goal) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn every_plan_ends_where_it_should_and_takes_nothing_away_that_is_needed(
-        observed in fleet(), goal in wish()
+        observed in fleet(), goal in any_goal()
     ) {
         if let Ok(made) = plan(&observed, &goal) {
             let mut then = observed;
@@ -223,7 +227,7 @@ proptest! {
     }
 
     #[test]
-    fn killed_after_any_step_the_same_goal_is_reached(observed in fleet(), goal in wish()) {
+    fn killed_after_any_step_the_same_goal_is_reached(observed in fleet(), goal in any_goal()) {
         let Ok(made) = plan(&observed, &goal) else { return Ok(()) };
         let mut killed = observed;
         for step in &made.steps {
@@ -241,13 +245,13 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_killed_run_has_moved_is_known_with_what_it_runs(observed in fleet(), goal in wish()) {
+    fn whatever_a_killed_run_has_moved_is_known_with_what_it_runs(observed in fleet(), goal in any_goal()) {
         let Goal::Upgrade(upgrade) = &goal else { return Ok(()) };
-        let wanted = upgrade.version().tagged();
-        for (path, running) in half_switched(&observed, upgrade) {
+        let wanted = upgrade.version().v_prefixed();
+        for (path, running) in unreloaded_mounts(&observed, upgrade) {
             let mount = &observed.mounts[path.as_str()];
             prop_assert_eq!(&mount.running_version, &running);
-            prop_assert!(running != wanted && observed.would_run(mount) == wanted);
+            prop_assert!(running != wanted && observed.effective_version(mount) == wanted);
         }
     }
 }

@@ -2,14 +2,15 @@
 
 mod quorum;
 
-use crate::decide::{Decision, Notice, WaitingOn, half_switched};
+use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
 use crate::goal::{
-    Goal, MountPath, Placement, Rehearsal, ReloadTarget, SealedRestart, Survival, Target, Upgrade,
+    Durability, FailoverTest, Goal, MountPath, Placement, ReloadTarget, SealedRestart, Target, UpgradeGoal,
 };
-use crate::observed::others::{OtherNode, OtherNodes};
-use crate::observed::site::{
-    Keeping, NodeName, NodeObserved, NodeServer, Presence, Restarts, Role, RunningVersion, Seal, SiteObserved,
+use crate::observed::deployment::{
+    DeploymentObserved, NodeName, NodeObserved, NodeRole, NodeServer, PluginStorage, PodUpdateStrategy,
+    Readiness, RunningVersion, SealType,
 };
+use crate::observed::other_nodes::{OtherNode, OtherNodes};
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
@@ -21,85 +22,85 @@ use vault_api::raft::Suffrage;
 ///
 /// A rollback is for the hour in which things are broken: a node that is down does not keep the others from it. A reload
 /// touches no file.
-pub(super) fn fit(observed: &Observed, goal: &Goal) -> Result<(), Refusal> {
-    let Some(site) = &observed.site else { return Ok(()) };
-    if goal.goes_back() || matches!(goal, Goal::Reload(_)) {
+pub(super) fn check_readiness(observed: &Observed, goal: &Goal) -> Result<(), Refusal> {
+    let Some(site) = &observed.deployment else { return Ok(()) };
+    if goal.is_rollback() || matches!(goal, Goal::Reload(_)) {
         return Ok(());
     }
     for (name, node) in &site.nodes {
-        if let Presence::NotReady { why } = &node.presence {
-            return Err(Refusal::NodeNotReady { why: why.clone() }.on(name));
+        if let Readiness::NotReady { reason: why } = &node.readiness {
+            return Err(Refusal::NodeNotReady { why: why.clone() }.on_node(name));
         }
-        if node.vault.as_ref().is_some_and(|vault| vault.sealed) {
-            return Err(Refusal::NodeSealed.on(name));
+        if node.server.as_ref().is_some_and(|vault| vault.sealed) {
+            return Err(Refusal::NodeSealed.on_node(name));
         }
     }
     Ok(())
 }
 
 /// What is placed here is on every other node too, or somebody has said that it need not be.
-pub(super) fn unplaced(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Refusal> {
-    let (placement, site) = (goal.placement()?, observed.site.as_ref()?);
-    if !steps.iter().any(starts_binary) {
+pub(super) fn refuse_unplaced_nodes(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Refusal> {
+    let (placement, site) = (goal.placement()?, observed.deployment.as_ref()?);
+    if !steps.iter().any(changes_running_binary) {
         return None;
     }
     let vouched: &[String] = match placement {
-        Placement::AlsoOn(names) => names,
+        Placement::PlacedOn(names) => names,
         Placement::ThisNodeOnly => &[],
     };
     let left = observed.other_nodes.clone().without(vouched);
     if left == OtherNodes::Unnamed {
-        let (directory, file) = (site.directory.clone(), file_name(observed, goal)?);
+        let (directory, file) = (site.directory.clone(), target_file_name(observed, goal)?);
         let is_accepted = *placement == Placement::ThisNodeOnly;
         return (!is_accepted).then_some(Refusal::UnnamedNodes { directory, file });
     }
     if left.nodes().is_empty() {
         return None;
     }
-    let (nodes, directory) = (names(left.nodes()), site.directory.clone());
+    let (nodes, directory) = (node_names(left.nodes()), site.directory.clone());
     match (left, placement) {
-        (OtherNodes::Elsewhere(_), _) => {
-            Some(Refusal::ServerElsewhere { address: observed.server.address.clone(), nodes, directory })
+        (OtherNodes::Remote(_), _) => {
+            Some(Refusal::RemoteServer { address: observed.server.address.clone(), nodes, directory })
         }
         (_, Placement::ThisNodeOnly) => None,
-        (_, Placement::AlsoOn(_)) => {
-            Some(Refusal::OtherNodes { nodes, directory, file: file_name(observed, goal)? })
+        (_, Placement::PlacedOn(_)) => {
+            Some(Refusal::OtherNodes { nodes, directory, file: target_file_name(observed, goal)? })
         }
     }
 }
 
 /// What is to be known of other nodes before the plan is confirmed.
-pub(super) fn not_proven(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+pub(super) fn other_nodes_notice(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
     let placement = goal.placement()?;
-    if !steps.iter().any(starts_binary) {
+    if !steps.iter().any(changes_running_binary) {
         return None;
     }
     let said_to_have_it = *placement != Placement::ThisNodeOnly;
-    let vouched = if let Placement::AlsoOn(names) = placement { names.clone() } else { Vec::new() };
-    let nodes = names(observed.other_nodes.nodes());
+    let vouched = if let Placement::PlacedOn(names) = placement { names.clone() } else { Vec::new() };
+    let nodes = node_names(observed.other_nodes.nodes());
     match &observed.other_nodes {
         OtherNodes::NotAsked => None,
         OtherNodes::Unnamed => Some(Notice::UnnamedNodes { said_to_have_it: vouched }),
         OtherNodes::UnnamedBesideActive => {
-            Some(Notice::ActiveNodeAlone { nodes: None, file: file_name(observed, goal)? })
+            Some(Notice::ActiveNodeAlone { nodes: None, file: target_file_name(observed, goal)? })
         }
         OtherNodes::BesideActive(_) => {
-            let nodes = names(observed.other_nodes.clone().without(&vouched).nodes());
-            let file = file_name(observed, goal)?;
+            let nodes = node_names(observed.other_nodes.clone().without(&vouched).nodes());
+            let file = target_file_name(observed, goal)?;
             (!nodes.is_empty()).then_some(Notice::ActiveNodeAlone { nodes: Some(nodes), file })
         }
-        OtherNodes::Beside(_) | OtherNodes::Elsewhere(_) => {
-            (!nodes.is_empty()).then_some(Notice::OtherNodes { nodes, said_to_have_it })
+        OtherNodes::Local(_) | OtherNodes::Remote(_) => {
+            (!nodes.is_empty()).then_some(Notice::OtherNodes { nodes, confirmed_by_flag: said_to_have_it })
         }
     }
 }
 
-fn names(nodes: &[OtherNode]) -> Vec<String> {
+fn node_names(nodes: &[OtherNode]) -> Vec<String> {
     nodes.iter().map(|node| node.name.clone()).collect()
 }
 
 /// Whether another node runs, after a failover, what it did not run before.
-fn starts_binary(step: &Step) -> bool {
+fn changes_running_binary(step: &Step) -> bool {
     matches!(
         step,
         Step::PlaceBinary { .. }
@@ -110,141 +111,157 @@ fn starts_binary(step: &Step) -> bool {
     )
 }
 
-fn file_name(observed: &Observed, goal: &Goal) -> Option<String> {
+fn target_file_name(observed: &Observed, goal: &Goal) -> Option<String> {
     match goal {
         Goal::Register(register) => Some(register.plugin.file_name()),
         Goal::Upgrade(upgrade) => Some(match &upgrade.target {
-            Target::Brought(plugin) => plugin.file_name(),
+            Target::Provided(plugin) => plugin.file_name(),
             Target::Registered { kind, name, version } => observed
-                .entry(*kind, name, &version.tagged())
+                .catalog_entry(*kind, name, &version.v_prefixed())
                 .map_or_else(|| format!("{name}-{version}"), crate::observed::CatalogEntry::file_name),
         }),
-        Goal::Reload(_) | Goal::Deregister(_) | Goal::Collect(_) => None,
+        Goal::Reload(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => None,
     }
 }
 
 /// What is placed is still there when a node is started anew, or somebody has said that it need not be.
-pub(super) fn kept(observed: &Observed, file: &str, survival: &Survival) -> Result<(), Refusal> {
-    let Some(site) = &observed.site else { return Ok(()) };
+pub(super) fn check_durability(
+    observed: &Observed,
+    file: &str,
+    survival: &Durability,
+) -> Result<(), Refusal> {
+    let Some(site) = &observed.deployment else { return Ok(()) };
     let refused = |what: String| match survival {
-        Survival::NotNeeded => Ok(()),
-        Survival::Needed | Survival::Image { .. } => Err(Refusal::NotKept { file: file.to_owned(), what }),
+        Durability::NotRequired => Ok(()),
+        Durability::Required | Durability::Image { .. } => {
+            Err(Refusal::NotDurable { file: file.to_owned(), what })
+        }
     };
-    match &site.keeping {
-        Keeping::Local | Keeping::Volume { .. } => Ok(()),
-        Keeping::InitContainer { name, image, brings } => match (brings, survival) {
-            (_, Survival::Image { image: wanted, .. }) if wanted == image => Ok(()),
-            (_, Survival::Image { .. }) if site.restarts == Restarts::Rolling => {
-                Err(Refusal::WouldRestart { container: name.clone() })
+    match &site.plugin_storage {
+        PluginStorage::LocalDirectory | PluginStorage::PersistentVolume { .. } => Ok(()),
+        PluginStorage::InitContainer { name, image, files: brings } => match (brings, survival) {
+            (_, Durability::Image { image: wanted, .. }) if wanted == image => Ok(()),
+            (_, Durability::Image { .. }) if site.update_strategy == PodUpdateStrategy::RollingUpdate => {
+                Err(Refusal::WouldRestartPods { container: name.clone() })
             }
-            (_, Survival::Image { image, brings: Some(new) }) => brings_the_rest(observed, file, image, new),
-            (_, Survival::Image { .. }) => Ok(()),
-            (Some(_), _) => site.keeping.loses(file).map_or(Ok(()), refused),
+            (_, Durability::Image { image, files: Some(new) }) => {
+                check_image_complete(observed, file, image, new)
+            }
+            (_, Durability::Image { .. }) => Ok(()),
+            (Some(_), _) => site.plugin_storage.loss_reason(file).map_or(Ok(()), refused),
             (None, _) => {
                 refused(format!("it is not known what the image {image} of the init container {name} brings"))
             }
         },
-        Keeping::ImageVolume { image } => refused(format!("the directory is the image {image}")),
-        Keeping::ContainerImage { .. } | Keeping::Nothing { .. } => {
-            site.keeping.loses(file).map_or(Ok(()), refused)
+        PluginStorage::ImageVolume { image } => refused(format!("the directory is the image {image}")),
+        PluginStorage::ContainerImage { .. } | PluginStorage::Ephemeral { .. } => {
+            site.plugin_storage.loss_reason(file).map_or(Ok(()), refused)
         }
-        Keeping::Unknown { why } => refused(why.clone()),
+        PluginStorage::Unknown { reason: why } => refused(why.clone()),
     }
 }
 
 /// Whether another image is named for the next start.
-pub(super) fn names_image(observed: &Observed, upgrade: &Upgrade) -> bool {
-    observed.site.as_ref().is_some_and(|site| persist(site, upgrade).is_some())
+pub(super) fn changes_init_image(observed: &Observed, upgrade: &UpgradeGoal) -> bool {
+    observed.deployment.as_ref().is_some_and(|site| patch_init_image_step(site, upgrade).is_some())
 }
 
 /// An image that is named for the next start loses no registered version that the one before it brings, and brings each as it is
 /// registered.
-fn brings_the_rest(
+fn check_image_complete(
     observed: &Observed,
     file: &str,
     image: &str,
     brings: &BTreeMap<String, String>,
 ) -> Result<(), Refusal> {
     let mut lacks: Vec<String> =
-        brought_so_far(observed).into_iter().filter(|file| !brings.contains_key(file)).collect();
+        files_restored_at_restart(observed).into_iter().filter(|file| !brings.contains_key(file)).collect();
     if !brings.contains_key(file) {
         lacks.insert(0, file.to_owned());
     }
     if !lacks.is_empty() {
-        return Err(Refusal::ImageLacks { image: image.to_owned(), lacks });
+        return Err(Refusal::ImageIncomplete { image: image.to_owned(), lacks });
     }
     // Same name, other bytes: the server would not start it.
     let differs = observed.catalog.iter().find_map(|entry| {
         let file = entry.file_name();
         let there = brings.get(&file).filter(|there| **there != entry.sha256 && !entry.sha256.is_empty())?;
         let (there, registered) = (there.clone(), entry.sha256.clone());
-        Some(Refusal::ImageDiffers { image: image.to_owned(), file, there, registered })
+        Some(Refusal::ImageChecksumMismatch { image: image.to_owned(), file, there, registered })
     });
     differs.map_or(Ok(()), Err)
 }
 
 /// The registered files that a node gets when it is started anew. Where that is not known, those that every node has.
-fn brought_so_far(observed: &Observed) -> BTreeSet<String> {
+fn files_restored_at_restart(observed: &Observed) -> BTreeSet<String> {
     let registered = observed.catalog.iter().map(|entry| entry.file_name());
-    let Some(site) = &observed.site else { return BTreeSet::new() };
-    match &site.keeping {
-        Keeping::InitContainer { brings: Some(brings), .. } => {
+    let Some(site) = &observed.deployment else { return BTreeSet::new() };
+    match &site.plugin_storage {
+        PluginStorage::InitContainer { files: Some(brings), .. } => {
             registered.filter(|file| brings.contains(file)).collect()
         }
-        Keeping::InitContainer { brings: None, .. } => {
-            registered.filter(|file| site.lacking(file, |_| true).is_empty()).collect()
+        PluginStorage::InitContainer { files: None, .. } => {
+            registered.filter(|file| site.nodes_lacking(file, |_| true).is_empty()).collect()
         }
         _ => BTreeSet::new(),
     }
 }
 
 /// What is to be known of an image that was not read, where it takes the place of one that brings more than `file`.
-pub(super) fn not_read(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
+pub(super) fn image_not_read_notice(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
     let Goal::Upgrade(upgrade) = goal else { return None };
-    let Survival::Image { image, brings: None } = &upgrade.survival else { return None };
-    let file = file_name(observed, goal)?;
-    let needed: Vec<String> = brought_so_far(observed).into_iter().filter(|known| *known != file).collect();
-    let is_named = steps.iter().any(|step| matches!(step, Step::Persist { .. }));
-    (is_named && !needed.is_empty()).then(|| Notice::ImageNotRead { image: image.clone(), needed })
+    let Durability::Image { image, files: None } = &upgrade.durability else { return None };
+    let file = target_file_name(observed, goal)?;
+    let needed: Vec<String> =
+        files_restored_at_restart(observed).into_iter().filter(|known| *known != file).collect();
+    let is_named = steps.iter().any(|step| matches!(step, Step::PatchInitImage { .. }));
+    (is_named && !needed.is_empty())
+        .then(|| Notice::ImageNotInspected { image: image.clone(), required_files: needed })
 }
 
 /// As [`kept`], where nothing is done about what a node is started with.
-pub(super) fn kept_as_it_is(observed: &Observed, file: &str, survival: &Survival) -> Result<(), Refusal> {
-    if let Some(SiteObserved { keeping: Keeping::InitContainer { name, image, .. }, .. }) = &observed.site
-        && let Survival::Image { image: wanted, .. } = survival
+pub(super) fn check_durability_unchanged(
+    observed: &Observed,
+    file: &str,
+    survival: &Durability,
+) -> Result<(), Refusal> {
+    if let Some(DeploymentObserved {
+        plugin_storage: PluginStorage::InitContainer { name, image, .. }, ..
+    }) = &observed.deployment
+        && let Durability::Image { image: wanted, .. } = survival
         && image != wanted
     {
         let what = format!("the init container {name} has the image {image}, and not {wanted}");
-        return Err(Refusal::NotKept { file: file.to_owned(), what });
+        return Err(Refusal::NotDurable { file: file.to_owned(), what });
     }
-    kept(observed, file, survival)
+    check_durability(observed, file, survival)
 }
 
 /// The next step for nodes, once the active one is proven.
 pub(super) fn step<'a>(
     observed: &Observed,
-    upgrade: &Upgrade,
+    upgrade: &UpgradeGoal,
     mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
-    let site = observed.site.as_ref();
+    let site = observed.deployment.as_ref();
     // A standby gets its files from the image that is named when it is restarted.
-    site.and_then(|site| persist(site, upgrade))
-        .or_else(|| refresh(observed, mounts))
-        .or_else(|| hand_over(observed, upgrade))
+    site.and_then(|site| patch_init_image_step(site, upgrade))
+        .or_else(|| restart_stale_standby(observed, mounts))
+        .or_else(|| step_down_step(observed, upgrade))
 }
 
 /// A standby that serves reads goes on with what it has started, whatever the active node runs, until it is started anew
 /// itself.
-pub(super) fn refresh<'a>(
+pub(super) fn restart_stale_standby<'a>(
     observed: &Observed,
     mut mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
-    let nodes = &observed.site.as_ref()?.nodes;
+    let nodes = &observed.deployment.as_ref()?.nodes;
     let stale = |path: &MountPath| {
         let active = observed.mounts.get(path.as_str())?;
         let is_stale = |node: &NodeObserved| {
-            node.vault.as_ref().filter(|vault| vault.role == Role::Standby).is_some_and(|vault| {
-                vault.running.get(path.as_str()).is_some_and(|there| !runs(there, active))
+            node.server.as_ref().filter(|vault| vault.role == NodeRole::Standby).is_some_and(|vault| {
+                vault.running.get(path.as_str()).is_some_and(|there| !runs_same_version(there, active))
             })
         };
         let mut stale = nodes.iter().filter(|(_, node)| is_stale(node)).map(|(name, _)| name);
@@ -253,141 +270,150 @@ pub(super) fn refresh<'a>(
     mounts.find_map(stale).map(|node| Step::RestartNode { node: node.clone() })
 }
 
-fn runs(there: &RunningVersion, active: &MountObserved) -> bool {
+fn runs_same_version(there: &RunningVersion, active: &MountObserved) -> bool {
     there.version == active.running_version && there.sha256 == active.running_sha256
 }
 
 /// What forbids the restart of a node, unless somebody has agreed to it.
-pub(super) fn restart_refused(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
-    stays_sealed(observed, goal, step)
-        .or_else(|| loses_file(observed, step))
-        .or_else(|| quorum::loses_quorum(observed, goal, step))
+pub(super) fn refuse_restart(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+    refuse_staying_sealed(observed, goal, step)
+        .or_else(|| refuse_losing_file(observed, step))
+        .or_else(|| quorum::refuse_losing_quorum(observed, goal, step))
 }
 
 /// Refuses to restart a node that stays sealed until people unseal it, unless somebody has said that they will.
-fn stays_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+fn refuse_staying_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
-    let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
-    (vault.seal == Seal::Shamir && goal.restarts().sealed == SealedRestart::Refuse)
-        .then(|| Refusal::StaysSealed.on(node))
+    let vault = observed.deployment.as_ref()?.nodes.get(node)?.server.as_ref()?;
+    (vault.seal_type == SealType::Shamir && goal.restart_consent().sealed == SealedRestart::Refuse)
+        .then(|| Refusal::StaysSealed.on_node(node))
 }
 
 /// Refuses to restart a node that would come back without the file of a mount: OpenBao does not try again to start the plugin of a
 /// mount that has failed when it was unsealed.
-fn loses_file(observed: &Observed, step: &Step) -> Option<Refusal> {
+fn refuse_losing_file(observed: &Observed, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
-    let files = &observed.site.as_ref()?.nodes.get(node)?.files;
-    observed.mounts.iter().chain(&observed.below).find_map(|(path, mount)| {
+    let files = &observed.deployment.as_ref()?.nodes.get(node)?.files;
+    observed.mounts.iter().chain(&observed.child_namespace_mounts).find_map(|(path, mount)| {
         let file = observed.file_of(mount).filter(|file| files.iter().any(|there| there.name == *file))?;
         let what = observed.lost_at_restart(&file)?;
-        Some(Refusal::RestartLoses { file, path: path.clone(), what }.on(node))
+        Some(Refusal::LostAtRestart { file, path: path.clone(), what }.on_node(node))
     })
 }
 
 /// What has to be waited for before a decision is carried out: two nodes that are away at the same time can cost the cluster
 /// its quorum, and a node without a vote cannot become active.
-pub(super) fn awaited(observed: &Observed, goal: &Goal, decision: &Decision) -> Option<WaitingOn> {
+pub(super) fn pending_wait(observed: &Observed, goal: &Goal, decision: &Decision) -> Option<WaitingOn> {
     let restarted = &observed.this_run.restarted;
     match decision {
-        Decision::Do(Step::RestartNode { node }) => absent(observed, |_| true)
-            .or_else(|| of_unknown_seal(observed, goal, node))
-            .or_else(|| unproven(observed, goal))
-            .or_else(|| silent(observed))
-            .or_else(|| unsettled(observed)),
-        Decision::Do(Step::HandOver { .. }) => absent(observed, |_| true).or_else(|| unsettled(observed)),
-        Decision::Do(_) | Decision::Done if !restarted.is_empty() => {
-            absent(observed, |name| restarted.contains(name))
-                .or_else(|| unproven(observed, goal))
-                .or_else(|| silent(observed).filter(|_| *decision == Decision::Done))
-                .or_else(|| unsettled(observed))
+        Decision::Do(Step::RestartNode { node }) => unavailable_node(observed, |_| true)
+            .or_else(|| unknown_seal(observed, goal, node))
+            .or_else(|| unverified_restart(observed, goal))
+            .or_else(|| unreporting_standby(observed))
+            .or_else(|| failover_blocker(observed)),
+        Decision::Do(Step::StepDown { .. }) => {
+            unavailable_node(observed, |_| true).or_else(|| failover_blocker(observed))
         }
-        Decision::Done if goal.moves_nodes() => silent(observed),
+        Decision::Do(_) | Decision::Done if !restarted.is_empty() => {
+            unavailable_node(observed, |name| restarted.contains(name))
+                .or_else(|| unverified_restart(observed, goal))
+                .or_else(|| unreporting_standby(observed).filter(|_| *decision == Decision::Done))
+                .or_else(|| failover_blocker(observed))
+        }
+        Decision::Done if goal.may_restart_nodes() => unreporting_standby(observed),
         // What a plan does not know of is unplanned later. In the hour in which things are broken, mounts come first.
-        Decision::Do(_) if goal.moves_nodes() && observed.this_run.steps == 0 && !goal.goes_back() => {
-            silent(observed)
+        Decision::Do(_)
+            if goal.may_restart_nodes() && observed.this_run.steps == 0 && !goal.is_rollback() =>
+        {
+            unreporting_standby(observed)
         }
         Decision::Do(_) | Decision::Done | Decision::Wait(_) | Decision::Refuse(_) => None,
     }
 }
 
 /// A node that does not serve now.
-fn absent(observed: &Observed, matters: impl Fn(&NodeName) -> bool) -> Option<WaitingOn> {
-    let nodes = &observed.site.as_ref()?.nodes;
+fn unavailable_node(observed: &Observed, matters: impl Fn(&NodeName) -> bool) -> Option<WaitingOn> {
+    let nodes = &observed.deployment.as_ref()?.nodes;
     nodes.iter().filter(|(name, _)| matters(name)).find_map(|(name, node)| {
-        let why = match (&node.presence, &node.vault) {
-            (Presence::NotReady { why }, _) => why.clone(),
-            (Presence::Ready, Some(vault)) if vault.sealed => "its server is sealed".to_owned(),
+        let why = match (&node.readiness, &node.server) {
+            (Readiness::NotReady { reason: why }, _) => why.clone(),
+            (Readiness::Ready, Some(vault)) if vault.sealed => "its server is sealed".to_owned(),
             // A directory of this machine has no way of its own to its server.
-            (Presence::Ready, None) if !name.is_local() => "its server does not answer".to_owned(),
-            (Presence::Ready, Some(_) | None) => return None,
+            (Readiness::Ready, None) if !name.is_local() => "its server does not answer".to_owned(),
+            (Readiness::Ready, Some(_) | None) => return None,
         };
-        Some(WaitingOn::Node { node: name.clone(), why })
+        Some(WaitingOn::Node { node: name.clone(), reason: why })
     })
 }
 
 /// A standby that did not say what it runs: the question may have been lost, or the token be too new for it. Every server has mounts
 /// of its own, and only those of OpenBao run what they have started whatever the active one runs.
-fn silent(observed: &Observed) -> Option<WaitingOn> {
+fn unreporting_standby(observed: &Observed) -> Option<WaitingOn> {
     if observed.server.product != Product::OpenBao {
         return None;
     }
     let is_silent =
-        |vault: &NodeServer| vault.role == Role::Standby && !vault.sealed && vault.running.is_empty();
-    let mut nodes = observed.site.as_ref()?.nodes.iter();
-    let (name, _) = nodes
-        .find(|(_, node)| node.presence == Presence::Ready && node.vault.as_ref().is_some_and(is_silent))?;
-    Some(WaitingOn::Node { node: name.clone(), why: "it does not say what it runs".to_owned() })
+        |vault: &NodeServer| vault.role == NodeRole::Standby && !vault.sealed && vault.running.is_empty();
+    let mut nodes = observed.deployment.as_ref()?.nodes.iter();
+    let (name, _) = nodes.find(|(_, node)| {
+        node.readiness == Readiness::Ready && node.server.as_ref().is_some_and(is_silent)
+    })?;
+    Some(WaitingOn::Node { node: name.clone(), reason: "it does not say what it runs".to_owned() })
 }
 
 /// A node that is to be restarted and did not say who unseals it.
-fn of_unknown_seal(observed: &Observed, goal: &Goal, node: &NodeName) -> Option<WaitingOn> {
-    let vault = observed.site.as_ref()?.nodes.get(node)?.vault.as_ref()?;
-    let matters = vault.seal == Seal::NotKnown && goal.restarts().sealed == SealedRestart::Refuse;
+fn unknown_seal(observed: &Observed, goal: &Goal, node: &NodeName) -> Option<WaitingOn> {
+    let vault = observed.deployment.as_ref()?.nodes.get(node)?.server.as_ref()?;
+    let matters =
+        vault.seal_type == SealType::Unknown && goal.restart_consent().sealed == SealedRestart::Refuse;
     let why = "it does not say whether it unseals itself".to_owned();
-    matters.then(|| WaitingOn::Node { node: node.clone(), why })
+    matters.then(|| WaitingOn::Node { node: node.clone(), reason: why })
 }
 
 /// A node that this run has restarted and that does not run what the active one runs.
-fn unproven(observed: &Observed, goal: &Goal) -> Option<WaitingOn> {
-    let site = observed.site.as_ref()?;
-    let paths = mounts_of(observed, goal);
+fn unverified_restart(observed: &Observed, goal: &Goal) -> Option<WaitingOn> {
+    let site = observed.deployment.as_ref()?;
+    let paths = mounts_of_goal(observed, goal);
     observed.this_run.restarted.iter().find_map(|name| {
-        let vault = site.nodes.get(name)?.vault.as_ref().filter(|vault| vault.role == Role::Standby)?;
+        let vault = site.nodes.get(name)?.server.as_ref().filter(|vault| vault.role == NodeRole::Standby)?;
         let why = paths.iter().find_map(|path| {
             let active = observed.mounts.get(path.as_str())?;
             match vault.running.get(path.as_str()) {
                 None => Some(format!("it does not say yet what it runs at {path}")),
-                Some(there) if runs(there, active) => None,
+                Some(there) if runs_same_version(there, active) => None,
                 Some(there) => Some(format!(
                     "it runs {:?} at {path} and not {:?}",
                     there.version, active.running_version
                 )),
             }
         })?;
-        Some(WaitingOn::Node { node: name.clone(), why })
+        Some(WaitingOn::Node { node: name.clone(), reason: why })
     })
 }
 
 /// The mounts that a goal is about.
-fn mounts_of(observed: &Observed, goal: &Goal) -> Vec<MountPath> {
+fn mounts_of_goal(observed: &Observed, goal: &Goal) -> Vec<MountPath> {
     let of_plugin = |kind, name: &str| observed.mounts_of(kind, name).map(|(path, _)| path);
     match goal {
         Goal::Register(register) => register.mounts.iter().map(|mount| mount.path.clone()).collect(),
         Goal::Upgrade(upgrade) => of_plugin(upgrade.kind(), upgrade.name())
-            .filter(|path| upgrade.only.is_empty() || upgrade.only.contains(path))
+            .filter(|path| upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(path))
             .collect(),
         Goal::Reload(reload) => match &reload.target {
             ReloadTarget::Mounts(paths) => paths.clone(),
             ReloadTarget::Plugin { kind, name } => of_plugin(*kind, name).collect(),
         },
-        Goal::Deregister(_) | Goal::Collect(_) => Vec::new(),
+        Goal::Deregister(_) | Goal::GarbageCollect(_) => Vec::new(),
     }
 }
 
 /// Whether the storage is raft and the token does not see its servers: a namespace other than the root has no such path.
 pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
-    let mut servers =
-        observed.site.iter().flat_map(|site| site.nodes.values()).filter_map(|node| node.vault.as_ref());
+    let mut servers = observed
+        .deployment
+        .iter()
+        .flat_map(|site| site.nodes.values())
+        .filter_map(|node| node.server.as_ref());
     match observed.raft {
         Raft::NotShown => true,
         Raft::NotUsed => servers.any(|server| server.applied_index.is_some()),
@@ -399,23 +425,23 @@ pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
 /// waits for it. A rollback moves its mounts all the same.
 pub(super) fn in_the_way(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<WaitingOn> {
     let is_of_mounts = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
-    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::HandOver { .. });
+    let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::StepDown { .. });
     // What was cut off between a switch and its reload is finished first.
-    let is_half = matches!(goal, Goal::Upgrade(upgrade) if !half_switched(observed, upgrade).is_empty());
-    let is_first = observed.this_run.steps == 0 && goal.moves_nodes() && !is_half;
+    let is_half = matches!(goal, Goal::Upgrade(upgrade) if !unreloaded_mounts(observed, upgrade).is_empty());
+    let is_first = observed.this_run.steps == 0 && goal.may_restart_nodes() && !is_half;
     if !is_first || !steps.iter().any(is_of_mounts) || !steps.iter().any(moves_nodes) {
         return None;
     }
-    absent(observed, |_| true).or_else(|| unsettled(observed))
+    unavailable_node(observed, |_| true).or_else(|| failover_blocker(observed))
 }
 
 /// How many raft entries a standby may be behind: Vault's and OpenBao's autopilot calls a server with more of them unhealthy.
-const TRAILING_ENTRIES: u64 = 1000;
+const MAX_TRAILING_LOGS: u64 = 1000;
 
 /// What keeps the cluster from losing a node without losing its quorum, or from electing any node: a server of raft without
 /// a vote, one that is not healthy, or a standby whose log is far behind.
-pub(crate) fn unsettled(observed: &Observed) -> Option<WaitingOn> {
-    let nodes = &observed.site.as_ref()?.nodes;
+pub(crate) fn failover_blocker(observed: &Observed) -> Option<WaitingOn> {
+    let nodes = &observed.deployment.as_ref()?.nodes;
     if let Raft::Servers(servers) = &observed.raft {
         let lacking = servers.iter().find_map(|(id, server)| {
             let why = match (server.suffrage, server.healthy) {
@@ -424,7 +450,7 @@ pub(crate) fn unsettled(observed: &Observed) -> Option<WaitingOn> {
                 (Suffrage::Voter, Some(false)) => "autopilot says that it is not healthy",
                 (Suffrage::Voter, Some(true) | None) => return None,
             };
-            Some(WaitingOn::RaftServer { server: id.clone(), why: why.to_owned() })
+            Some(WaitingOn::RaftServer { server: id.clone(), reason: why.to_owned() })
         });
         if lacking.is_some() {
             return lacking;
@@ -433,41 +459,40 @@ pub(crate) fn unsettled(observed: &Observed) -> Option<WaitingOn> {
             return Some(WaitingOn::RaftJoin { joined: servers.len(), nodes: nodes.len() });
         }
     }
-    let applied = |role: Role| {
-        let servers = nodes.iter().filter_map(|(name, node)| Some((name, node.vault.as_ref()?)));
+    let applied = |role: NodeRole| {
+        let servers = nodes.iter().filter_map(|(name, node)| Some((name, node.server.as_ref()?)));
         servers
             .filter(move |(_, vault)| vault.role == role)
             .filter_map(|(name, vault)| Some((name, vault.applied_index?)))
     };
-    let (_, leader) = applied(Role::Active).next()?;
-    applied(Role::Standby).find_map(|(name, index)| {
+    let (_, leader) = applied(NodeRole::Active).next()?;
+    applied(NodeRole::Standby).find_map(|(name, index)| {
         let behind = leader.saturating_sub(index);
         let why = format!("it is {behind} raft entries behind the active node");
-        (behind > TRAILING_ENTRIES).then(|| WaitingOn::Node { node: name.clone(), why })
+        (behind > MAX_TRAILING_LOGS).then(|| WaitingOn::Node { node: name.clone(), reason: why })
     })
 }
 
-fn persist(site: &SiteObserved, upgrade: &Upgrade) -> Option<Step> {
-    match (&site.keeping, &upgrade.survival) {
-        (Keeping::InitContainer { image, name, .. }, Survival::Image { image: wanted, brings })
-            if image != wanted =>
-        {
-            Some(Step::Persist {
-                container: name.clone(),
-                from: image.clone(),
-                to: wanted.clone(),
-                files: brings.as_ref().map(|brings| brings.keys().cloned().collect()),
-            })
-        }
+fn patch_init_image_step(site: &DeploymentObserved, upgrade: &UpgradeGoal) -> Option<Step> {
+    match (&site.plugin_storage, &upgrade.durability) {
+        (
+            PluginStorage::InitContainer { image, name, .. },
+            Durability::Image { image: wanted, files: brings },
+        ) if image != wanted => Some(Step::PatchInitImage {
+            container: name.clone(),
+            from: image.clone(),
+            to: wanted.clone(),
+            files: brings.as_ref().map(|brings| brings.keys().cloned().collect()),
+        }),
         _ => None,
     }
 }
 
-fn hand_over(observed: &Observed, upgrade: &Upgrade) -> Option<Step> {
-    if upgrade.rehearsal == Rehearsal::None {
+fn step_down_step(observed: &Observed, upgrade: &UpgradeGoal) -> Option<Step> {
+    if upgrade.failover_test == FailoverTest::None {
         return None;
     }
-    let of = observed.site.as_ref().map_or(1, |site| site.nodes.len());
-    let turn = observed.this_run.handed_over + 1;
-    (turn <= of).then_some(Step::HandOver { turn, of })
+    let of = observed.deployment.as_ref().map_or(1, |site| site.nodes.len());
+    let turn = observed.this_run.step_downs + 1;
+    (turn <= of).then_some(Step::StepDown { turn, total: of })
 }

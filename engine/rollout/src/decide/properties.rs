@@ -6,7 +6,7 @@ use vault_api::pins::Pin;
 
 use super::samples::{SHA, bare_server, goal, register, server_with};
 use super::*;
-use crate::goal::{Downgrade, Register};
+use crate::goal::{DowngradePolicy, RegisterGoal};
 use crate::observed::{CatalogEntry, Pins};
 use crate::version::Version;
 
@@ -17,15 +17,15 @@ fn version() -> impl Strategy<Value = &'static str> {
 }
 
 fn comparison() -> impl Strategy<Value = Comparison> {
-    prop_oneof![Just(Comparison::Equal), Just(Comparison::Differs), Just(Comparison::CannotBeRead)]
+    prop_oneof![Just(Comparison::Equal), Just(Comparison::Differs), Just(Comparison::Unreadable)]
 }
 
-fn read_back() -> impl Strategy<Value = ReadBack> {
-    prop_oneof![Just(ReadBack::Absent), Just(ReadBack::Present), Just(ReadBack::CannotBeRead)]
+fn read_back() -> impl Strategy<Value = ReadState> {
+    prop_oneof![Just(ReadState::Absent), Just(ReadState::Present), Just(ReadState::Unreadable)]
 }
 
 /// A server with any mixture of file, catalog, pin, mount and configuration.
-fn world() -> impl Strategy<Value = Observed> {
+fn any_observed() -> impl Strategy<Value = Observed> {
     let mount = proptest::option::of((version(), version(), any::<bool>()));
     let catalog = proptest::collection::btree_set(version(), 0..4);
     (mount, catalog, proptest::option::of(version()), any::<bool>(), read_back(), comparison()).prop_map(
@@ -54,7 +54,7 @@ fn world() -> impl Strategy<Value = Observed> {
                     ..MountObserved::default()
                 };
                 observed.mounts.insert("custom/".into(), there);
-                observed.writes[0].read_back = read_back;
+                observed.writes[0].read_state = read_back;
                 observed.writes[0].fields.values_mut().for_each(|field| *field = comparison);
             }
             if let Some(version) = pin {
@@ -67,23 +67,23 @@ fn world() -> impl Strategy<Value = Observed> {
     )
 }
 
-fn wish() -> impl Strategy<Value = Register> {
-    (any::<bool>(), any::<bool>()).prop_map(|(downgrade, rewrite)| Register {
-        downgrade: if downgrade { Downgrade::Allow } else { Downgrade::Refuse },
-        rewrite: if rewrite { Rewrite::Unreadable } else { Rewrite::Never },
+fn any_register_goal() -> impl Strategy<Value = RegisterGoal> {
+    (any::<bool>(), any::<bool>()).prop_map(|(downgrade, rewrite)| RegisterGoal {
+        downgrade: if downgrade { DowngradePolicy::Allow } else { DowngradePolicy::Refuse },
+        rewrite: if rewrite { RewritePolicy::Unreadable } else { RewritePolicy::Never },
         ..register()
     })
 }
 
 /// The most that a goal with one mount and one write can need.
-const MOST_STEPS: usize = 6;
+const MAX_STEPS: usize = 6;
 
 proptest! {
     #[test]
-    fn steps_end_and_lead_to_what_is_wanted(observed in world(), wish in wish()) {
+    fn steps_end_and_lead_to_what_is_wanted(observed in any_observed(), wish in any_register_goal()) {
         let goal = goal(wish);
         let mut then = observed;
-        for _ in 0..=MOST_STEPS {
+        for _ in 0..=MAX_STEPS {
             match decide(&then, &goal) {
                 Decision::Do(step) => then = then.after(&step),
                 Decision::Done => {
@@ -100,8 +100,8 @@ proptest! {
     }
 
     #[test]
-    fn a_second_run_has_nothing_to_do(observed in world(), wish in wish()) {
-        let rewrites = wish.rewrite == Rewrite::Unreadable;
+    fn a_second_run_has_nothing_to_do(observed in any_observed(), wish in any_register_goal()) {
+        let rewrites = wish.rewrite == RewritePolicy::Unreadable;
         let goal = goal(wish);
         if let Ok(made) = plan(&observed, &goal) {
             let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
@@ -112,7 +112,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_refused_is_refused_before_anything_is_done(observed in world(), wish in wish()) {
+    fn what_is_refused_is_refused_before_anything_is_done(observed in any_observed(), wish in any_register_goal()) {
         let goal = goal(wish);
         if let Ok(made) = plan(&observed, &goal) {
             let mut then = observed;
@@ -124,7 +124,7 @@ proptest! {
     }
 
     #[test]
-    fn no_mount_goes_to_an_older_version_unless_allowed(observed in world()) {
+    fn no_mount_goes_to_an_older_version_unless_allowed(observed in any_observed()) {
         if let Ok(made) = plan(&observed, &goal(register())) {
             for step in made.steps {
                 if let Step::TuneMount { from, to, .. } = step {

@@ -4,61 +4,66 @@ use std::collections::BTreeSet;
 
 use vault_api::catalog::PluginType;
 
-use crate::goal::{Collect, Deregister, Versions};
-use crate::observed::site::NodeName;
+use crate::goal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
+use crate::observed::deployment::NodeName;
 use crate::observed::{CatalogEntry, Observed};
-use crate::refusal::{Need, Refusal};
+use crate::refusal::{InUse, Refusal};
 use crate::step::Step;
 use crate::version::Version;
 
 /// One version of one plugin; the text has its `v`, and is empty for the unversioned entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Named {
+struct PluginVersion {
     kind: PluginType,
     name: String,
     version: String,
 }
 
-pub(super) fn deregister_step(observed: &Observed, goal: &Deregister) -> Result<Option<Step>, Refusal> {
-    let Deregister { kind, name, versions } = goal;
-    whole(observed)?;
+pub(super) fn deregister_step(observed: &Observed, goal: &DeregisterGoal) -> Result<Option<Step>, Refusal> {
+    let DeregisterGoal { kind, name, versions } = goal;
+    check_root_namespace(observed)?;
     // Only secrets engines are listed with what they run.
     if *kind != PluginType::Secret {
-        return Err(Refusal::UseNotSeen { kind: *kind, name: name.clone() });
+        return Err(Refusal::UseUnknown { kind: *kind, name: name.clone() });
     }
-    let known = known(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
-    let doomed: Vec<Named> = match versions {
-        Versions::All => known.collect(),
-        Versions::These(versions) => {
-            let these: BTreeSet<String> = versions.iter().map(Version::tagged).collect();
+    let known =
+        known_versions(observed).into_iter().filter(|known| known.kind == *kind && known.name == *name);
+    let doomed: Vec<PluginVersion> = match versions {
+        VersionSelector::All => known.collect(),
+        VersionSelector::Only(versions) => {
+            let these: BTreeSet<String> = versions.iter().map(Version::v_prefixed).collect();
             known.filter(|known| these.contains(&known.version)).collect()
         }
     };
     for doomed in &doomed {
-        if let Some(need) = need(observed, doomed) {
-            let Named { name, version, .. } = doomed.clone();
-            return Err(Refusal::StillNeeded { name, version, need });
+        if let Some(need) = find_use(observed, doomed) {
+            let PluginVersion { name, version, .. } = doomed.clone();
+            return Err(Refusal::InUse { name, version, need });
         }
     }
-    Ok(removal(observed, &doomed))
+    Ok(removal_step(observed, &doomed))
 }
 
-pub(super) fn collect_step(observed: &Observed, goal: &Collect) -> Result<Option<Step>, Refusal> {
-    whole(observed)?;
-    let names: BTreeSet<String> = known(observed)
+pub(super) fn garbage_collect_step(
+    observed: &Observed,
+    goal: &GarbageCollectGoal,
+) -> Result<Option<Step>, Refusal> {
+    check_root_namespace(observed)?;
+    let names: BTreeSet<String> = known_versions(observed)
         .into_iter()
         .filter(|known| known.kind == PluginType::Secret)
         .map(|known| known.name)
         .filter(|name| goal.name.as_ref().is_none_or(|only| only == name))
         .collect();
-    let doomed: Vec<Named> = names.iter().flat_map(|name| garbage(observed, name, goal.keep)).collect();
-    Ok(removal(observed, &doomed))
+    let doomed: Vec<PluginVersion> =
+        names.iter().flat_map(|name| prunable_versions(observed, name, goal.keep)).collect();
+    Ok(removal_step(observed, &doomed))
 }
 
 /// All namespaces share one catalog, so that only the root sees everybody who uses a version.
-fn whole(observed: &Observed) -> Result<(), Refusal> {
+fn check_root_namespace(observed: &Observed) -> Result<(), Refusal> {
     match &observed.namespace {
-        Some(namespace) => Err(Refusal::NamespaceSeesPart { namespace: namespace.clone() }),
+        Some(namespace) => Err(Refusal::NotRootNamespace { namespace: namespace.clone() }),
         None => Ok(()),
     }
 }
@@ -67,21 +72,22 @@ fn whole(observed: &Observed) -> Result<(), Refusal> {
 ///
 /// What is newer than everything in use may be on its way, so it stays; so does a plugin that nothing runs, which may have
 /// been registered for tomorrow, and what has no version, which cannot be told from another.
-fn garbage(observed: &Observed, name: &str, keep: usize) -> Vec<Named> {
-    let known =
-        known(observed).into_iter().filter(|known| known.kind == PluginType::Secret && known.name == name);
-    let (needed, free): (Vec<_>, Vec<_>) = known.partition(|known| need(observed, known).is_some());
-    let version = |named: &Named| named.version.parse::<Version>().ok();
+fn prunable_versions(observed: &Observed, name: &str, keep: usize) -> Vec<PluginVersion> {
+    let known = known_versions(observed)
+        .into_iter()
+        .filter(|known| known.kind == PluginType::Secret && known.name == name);
+    let (needed, free): (Vec<_>, Vec<_>) = known.partition(|known| find_use(observed, known).is_some());
+    let version = |named: &PluginVersion| named.version.parse::<Version>().ok();
     let Some(newest) = needed.iter().filter_map(version).max() else { return Vec::new() };
-    let mut older: Vec<(Version, Named)> = free
+    let mut older: Vec<(Version, PluginVersion)> = free
         .into_iter()
         .filter_map(|named| version(&named).map(|version| (version, named)))
         .filter(|(version, _)| *version < newest)
         .filter(|(version, _)| !is_linked(observed, &format!("{name}-{version}")))
         .collect();
     older.sort();
-    let registered = |(version, _): &(Version, Named)| {
-        observed.entry(PluginType::Secret, name, &version.tagged()).is_some()
+    let registered = |(version, _): &(Version, PluginVersion)| {
+        observed.catalog_entry(PluginType::Secret, name, &version.v_prefixed()).is_some()
     };
     // Only what is registered can be gone back to, so that a stray file does not count as the one before.
     let mut kept = 0;
@@ -98,37 +104,39 @@ fn garbage(observed: &Observed, name: &str, keep: usize) -> Vec<Named> {
 
 /// Whether a file is a link: somebody else keeps what it leads to, and would make it again.
 fn is_linked(observed: &Observed, file: &str) -> bool {
-    observed.site.iter().flat_map(|site| site.nodes.values()).any(|node| node.links.contains(file))
+    observed.deployment.iter().flat_map(|site| site.nodes.values()).any(|node| node.links.contains(file))
 }
 
 /// The catalog before the files: what is registered must be there.
-fn removal(observed: &Observed, doomed: &[Named]) -> Option<Step> {
-    let entry = doomed.iter().find_map(|Named { kind, name, version }| observed.entry(*kind, name, version));
+fn removal_step(observed: &Observed, doomed: &[PluginVersion]) -> Option<Step> {
+    let entry = doomed
+        .iter()
+        .find_map(|PluginVersion { kind, name, version }| observed.catalog_entry(*kind, name, version));
     if let Some(CatalogEntry { kind, name, version, .. }) = entry {
         let (kind, name, version) = (*kind, name.clone(), version.clone());
         return Some(Step::DeregisterVersion { kind, name, version });
     }
-    let file = |doomed: &Named| {
+    let file = |doomed: &PluginVersion| {
         let version = doomed.version.parse::<Version>().ok()?;
         let file = format!("{}-{version}", doomed.name);
         let spoken_for = observed.catalog.iter().any(|entry| entry.file_name() == file);
-        (!spoken_for).then(|| remove_file(observed, &file)).flatten()
+        (!spoken_for).then(|| remove_file_step(observed, &file)).flatten()
     };
     doomed.iter().find_map(file)
 }
 
-fn remove_file(observed: &Observed, file: &str) -> Option<Step> {
-    let site = observed.site.as_ref()?;
+fn remove_file_step(observed: &Observed, file: &str) -> Option<Step> {
+    let site = observed.deployment.as_ref()?;
     let is_link = |name: &NodeName| site.nodes.get(name).is_some_and(|node| node.links.contains(file));
-    let mut nodes = observed.nodes_with(file);
+    let mut nodes = observed.nodes_with_file(file);
     nodes.retain(|name| !is_link(name));
     let (directory, file) = (site.directory.clone(), file.to_owned());
-    (!nodes.is_empty()).then_some(Step::RemoveFile { nodes, directory, file })
+    (!nodes.is_empty()).then_some(Step::RemoveBinary { nodes, directory, file })
 }
 
 /// Every version that is in the catalog or on a node.
-fn known(observed: &Observed) -> BTreeSet<Named> {
-    let registered = observed.catalog.iter().map(|entry| Named {
+fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
+    let registered = observed.catalog.iter().map(|entry| PluginVersion {
         kind: entry.kind,
         name: entry.name.clone(),
         version: entry.version.clone(),
@@ -139,10 +147,10 @@ fn known(observed: &Observed) -> BTreeSet<Named> {
             .match_indices('-')
             .filter_map(|(at, _)| Some((file[..at].to_owned(), file[at + 1..].parse().ok()?)))
             .collect();
-        splits.into_iter().take(1).map(|(name, version)| Named {
+        splits.into_iter().take(1).map(|(name, version)| PluginVersion {
             kind: PluginType::Secret,
             name,
-            version: version.tagged(),
+            version: version.v_prefixed(),
         })
     });
     // A file of a plugin that is registered as something else is that plugin's.
@@ -152,31 +160,34 @@ fn known(observed: &Observed) -> BTreeSet<Named> {
         .filter(|entry| entry.kind != PluginType::Secret)
         .map(|entry| entry.name.as_str())
         .collect();
-    let files: Vec<Named> = files.filter(|named| !others.contains(named.name.as_str())).collect();
+    let files: Vec<PluginVersion> = files.filter(|named| !others.contains(named.name.as_str())).collect();
     registered.chain(files).collect()
 }
 
 /// Who needs a version.
-fn need(observed: &Observed, named: &Named) -> Option<Need> {
-    let Named { kind, name, version } = named;
+fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
+    let PluginVersion { kind, name, version } = named;
     let mount = |wanted: &dyn Fn(&crate::observed::MountObserved) -> bool| {
-        let mut mounts =
-            observed.mounts.iter().chain(&observed.below).filter(|(_, mount)| mount.plugin == *name);
+        let mut mounts = observed
+            .mounts
+            .iter()
+            .chain(&observed.child_namespace_mounts)
+            .filter(|(_, mount)| mount.plugin == *name);
         mounts.find(|(_, mount)| wanted(mount)).map(|(path, _)| path.clone())
     };
     if *kind == PluginType::Secret {
         if let Some(path) = mount(&|mount| mount.running_version == *version) {
-            return Some(Need::RunningAt { path });
+            return Some(InUse::RunningAt { path });
         }
-        if let Some(path) = mount(&|mount| observed.configured(mount) == version) {
-            return Some(Need::ConfiguredAt { path });
+        if let Some(path) = mount(&|mount| observed.configured_version(mount) == version) {
+            return Some(InUse::ConfiguredAt { path });
         }
     }
-    if observed.pinned(*kind, name) == Some(version) {
-        return Some(Need::Pinned);
+    if observed.pinned_version(*kind, name) == Some(version) {
+        return Some(InUse::Pinned);
     }
     let file = version.parse::<Version>().ok().map(|version| format!("{name}-{version}"))?;
-    observed.process_of(&file).map(|(node, pid)| Need::Process { node, pid })
+    observed.process_of(&file).map(|(node, pid)| InUse::Process { node, pid })
 }
 
 #[cfg(test)]
@@ -187,7 +198,7 @@ mod tests {
     use super::*;
     use crate::decide::{Decision, decide, plan};
     use crate::goal::Goal;
-    use crate::observed::site::{PluginFile, Process};
+    use crate::observed::deployment::{PluginFile, Process};
     use crate::observed::{MountObserved, Pins};
 
     /// The fleet, which runs 1.0.0, with other versions registered and in place.
@@ -197,34 +208,34 @@ mod tests {
             let entry =
                 CatalogEntry { version: format!("v{version}"), command: None, ..observed.catalog[0].clone() };
             observed.catalog.push(entry);
-            place(&mut observed, &format!("custom-{version}"));
+            place_file(&mut observed, &format!("custom-{version}"));
         }
         observed
     }
 
-    fn place(observed: &mut Observed, name: &str) {
-        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+    fn place_file(observed: &mut Observed, name: &str) {
+        for node in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
             node.files.push(PluginFile { name: name.into(), sha256: "bb".into(), mode: 0o755 });
         }
     }
 
-    fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
+    fn step_texts(observed: &Observed, goal: &Goal) -> Vec<String> {
         plan(observed, goal).expect("a plan").steps.iter().map(ToString::to_string).collect()
     }
 
     fn gc(keep: usize) -> Goal {
-        Goal::Collect(Collect { name: None, keep })
+        Goal::GarbageCollect(GarbageCollectGoal { name: None, keep })
     }
 
-    fn deregister(versions: Versions) -> Goal {
-        Goal::Deregister(Deregister { kind: PluginType::Secret, name: "custom".into(), versions })
+    fn deregister(versions: VersionSelector) -> Goal {
+        Goal::Deregister(DeregisterGoal { kind: PluginType::Secret, name: "custom".into(), versions })
     }
 
     #[test]
     fn what_runs_the_one_before_and_what_is_to_come_are_kept() {
         let observed = fleet_with(&["0.7.0", "0.9.0", "0.8.0", "1.1.0"]);
         assert_eq!(
-            shown(&observed, &gc(1)),
+            step_texts(&observed, &gc(1)),
             [
                 "deregister secret plugin custom v0.8.0",
                 "deregister secret plugin custom v0.7.0",
@@ -232,16 +243,16 @@ mod tests {
                 "remove custom-0.7.0 from /vault/plugins on vault-0, vault-1, vault-2",
             ]
         );
-        assert_eq!(shown(&observed, &gc(2)).len(), 2);
+        assert_eq!(step_texts(&observed, &gc(2)).len(), 2);
         assert_eq!(decide(&observed, &gc(3)), Decision::Done);
     }
 
     #[test]
     fn a_file_without_an_entry_goes_and_does_not_count_as_the_one_before() {
         let mut observed = fleet_with(&["0.7.0"]);
-        place(&mut observed, "custom-0.9.0");
+        place_file(&mut observed, "custom-0.9.0");
         assert_eq!(
-            shown(&observed, &gc(1)),
+            step_texts(&observed, &gc(1)),
             ["remove custom-0.9.0 from /vault/plugins on vault-0, vault-1, vault-2"]
         );
     }
@@ -252,11 +263,11 @@ mod tests {
         let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: "v0.6.0".into() };
         observed.pins = Pins::Set(vec![pin]);
         observed.mounts.get_mut("team/").expect("a mount").configured_version = "v0.7.0".into();
-        let nodes = &mut observed.site.as_mut().expect("a site").nodes;
+        let nodes = &mut observed.deployment.as_mut().expect("a site").nodes;
         let node = nodes.values_mut().last().expect("a node");
         node.processes.push(Process { pid: 9, file: "custom-0.8.0 (deleted)".into(), sha256: None });
         assert_eq!(
-            shown(&observed, &gc(0)),
+            step_texts(&observed, &gc(0)),
             [
                 "deregister secret plugin custom v0.9.0",
                 "remove custom-0.9.0 from /vault/plugins on vault-0, vault-1, vault-2",
@@ -268,7 +279,7 @@ mod tests {
     fn a_plugin_that_nothing_runs_is_left_alone_and_so_is_what_cannot_be_seen() {
         let mut observed = fleet_with(&["0.9.0", "0.8.0"]);
         observed.mounts.clear();
-        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
+        for node in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
             node.processes.clear();
         }
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
@@ -286,7 +297,7 @@ mod tests {
             ..observed.catalog[0].clone()
         };
         observed.catalog.push(other);
-        assert_eq!(shown(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
+        assert_eq!(step_texts(&observed, &gc(0)), ["deregister secret plugin custom v0.9.0"]);
     }
 
     #[test]
@@ -297,31 +308,32 @@ mod tests {
             running_version: "v0.7.0".into(),
             ..observed.mounts["custom/"].clone()
         };
-        observed.below.insert("team/custom/".into(), theirs);
-        assert_eq!(shown(&observed, &gc(0)).len(), 2);
-        let these = Versions::These(vec!["0.7.0".parse().expect("a version")]);
+        observed.child_namespace_mounts.insert("team/custom/".into(), theirs);
+        assert_eq!(step_texts(&observed, &gc(0)).len(), 2);
+        let these = VersionSelector::Only(vec!["0.7.0".parse().expect("a version")]);
         let Decision::Refuse(refusal) = decide(&observed, &deregister(these)) else {
             panic!("not refused");
         };
         assert_eq!(refusal.to_string(), "custom v0.7.0 is still needed: team/custom/ runs it");
         observed.namespace = Some("team".into());
-        for goal in [gc(0), deregister(Versions::All)] {
+        for goal in [gc(0), deregister(VersionSelector::All)] {
             let decision = decide(&observed, &goal);
-            assert!(matches!(decision, Decision::Refuse(Refusal::NamespaceSeesPart { .. })), "{decision:?}");
+            assert!(matches!(decision, Decision::Refuse(Refusal::NotRootNamespace { .. })), "{decision:?}");
         }
     }
 
     #[test]
     fn nothing_is_deregistered_that_is_needed() {
         let observed = fleet_with(&["0.9.0"]);
-        let these = Versions::These(vec!["0.9.0".parse().expect("a version")]);
-        assert_eq!(shown(&observed, &deregister(these)).len(), 2);
-        let Decision::Refuse(refusal) = decide(&observed, &deregister(Versions::All)) else {
+        let these = VersionSelector::Only(vec!["0.9.0".parse().expect("a version")]);
+        assert_eq!(step_texts(&observed, &deregister(these)).len(), 2);
+        let Decision::Refuse(refusal) = decide(&observed, &deregister(VersionSelector::All)) else {
             panic!("not refused");
         };
         assert_eq!(refusal.to_string(), "custom v1.0.0 is still needed: custom/ runs it");
-        let auth = Deregister { kind: PluginType::Auth, name: "custom".into(), versions: Versions::All };
+        let auth =
+            DeregisterGoal { kind: PluginType::Auth, name: "custom".into(), versions: VersionSelector::All };
         let decision = decide(&observed, &Goal::Deregister(auth));
-        assert!(matches!(decision, Decision::Refuse(Refusal::UseNotSeen { .. })));
+        assert!(matches!(decision, Decision::Refuse(Refusal::UseUnknown { .. })));
     }
 }

@@ -4,31 +4,31 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use vault_api::Secret;
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 
-use crate::binary::{Binary, Elf, Format, Linkage, Machine, Probe, Probed};
+use crate::binary::{Architecture, Binary, Elf, Format, Linkage, ProbeOutcome, ProbedPlugin};
 use crate::compare::Comparison;
 use crate::goal::{
-    Canary, Downgrade, Goal, MountGoal, Placement, Plugin, Register, Rehearsal, RestartConsent, Rewrite,
-    Survival, Target, Upgrade, Wanted, WriteGoal,
+    Canary, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability, FailoverTest, Goal,
+    Placement, Plugin, RegisterGoal, RestartConsent, RewritePolicy, Target, UpgradeGoal,
 };
-use crate::observed::others::OtherNodes;
-use crate::observed::site::{
-    Holder, HolderEvidence, NodeName, NodeObserved, NodeServer, Oddities, PluginFile, Presence, Process,
-    Role, RunningVersion, Seal, SiteObserved, SiteState,
+use crate::observed::deployment::{
+    DeploymentObserved, DirectoryState, FileIssues, HolderLiveness, LockHolder, NodeName, NodeObserved,
+    NodeRole, NodeServer, PluginFile, Process, Readiness, RunningVersion, SealType,
 };
+use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadBack, Server, ThisRun,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server, ThisRun,
     WriteObserved,
 };
 
 pub(crate) const SHA: &str = "aa";
 
 /// Somebody else who changes plugins.
-pub(crate) fn holder(name: &str) -> Holder {
-    Holder { name: name.into(), evidence: HolderEvidence::Proven }
+pub(crate) fn lock_holder(name: &str) -> LockHolder {
+    LockHolder { name: name.into(), liveness: HolderLiveness::Confirmed }
 }
 
 /// A server that has never seen the plugin.
@@ -45,21 +45,21 @@ pub(crate) fn bare_server() -> Observed {
         },
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
-        site: Some(SiteObserved::local(Path::new("/vault/plugins"), empty_node())),
-        other_nodes: OtherNodes::Beside(Vec::new()),
+        deployment: Some(DeploymentObserved::local(Path::new("/vault/plugins"), empty_node())),
+        other_nodes: OtherNodes::Local(Vec::new()),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
-        below: BTreeMap::new(),
+        child_namespace_mounts: BTreeMap::new(),
         namespace: None,
         irrevocable_leases: None,
         raft: Raft::NotAsked,
         writes: vec![WriteObserved {
             path: "custom/config".into(),
-            read_back: ReadBack::NotTried,
+            read_state: ReadState::NotRead,
             fields: BTreeMap::from([
-                ("api_endpoint".into(), Comparison::CannotBeRead),
-                ("api_key".into(), Comparison::CannotBeRead),
+                ("api_endpoint".into(), Comparison::Unreadable),
+                ("api_key".into(), Comparison::Unreadable),
             ]),
         }],
         this_run: ThisRun::default(),
@@ -69,18 +69,18 @@ pub(crate) fn bare_server() -> Observed {
 /// A node on which nothing was placed.
 pub(crate) fn empty_node() -> NodeObserved {
     NodeObserved {
-        presence: Presence::Ready,
+        readiness: Readiness::Ready,
         uid: None,
-        beside: None,
-        directory: SiteState::Usable,
-        machine: Machine::X86_64,
+        helper_container: None,
+        directory: DirectoryState::Usable,
+        architecture: Architecture::X86_64,
         free_bytes: Some(1 << 30),
         interpreter_present: true,
         files: Vec::new(),
         links: std::collections::BTreeSet::new(),
         processes: Vec::new(),
-        oddities: Oddities::default(),
-        vault: None,
+        file_issues: FileIssues::default(),
+        server: None,
     }
 }
 
@@ -89,7 +89,7 @@ pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     let mut observed = bare_server();
     let tagged = format!("v{version}");
     let name = format!("custom-{version}");
-    for node in observed.site.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+    for node in observed.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
         node.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
     }
     observed.catalog.push(CatalogEntry {
@@ -109,19 +109,19 @@ pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     };
     observed.mounts.insert("custom/".into(), mount);
     for write in &mut observed.writes {
-        write.read_back = ReadBack::Present;
+        write.read_state = ReadState::Present;
         write.fields.values_mut().for_each(|field| *field = Comparison::Equal);
     }
     observed
 }
 
 /// `custom` 1.2.3 at `custom/`, configured.
-pub(crate) fn register() -> Register {
+pub(crate) fn register() -> RegisterGoal {
     let data = BTreeMap::from([
-        ("api_endpoint".into(), Wanted::Plain(json!("https://api.example.com"))),
-        ("api_key".into(), Wanted::Secret(Secret::new("hunter2"))),
+        ("api_endpoint".into(), DesiredValue::Plain(json!("https://api.example.com"))),
+        ("api_key".into(), DesiredValue::Secret(SecretString::new("hunter2"))),
     ]);
-    Register {
+    RegisterGoal {
         plugin: Plugin {
             kind: PluginType::Secret,
             name: "custom".into(),
@@ -133,29 +133,29 @@ pub(crate) fn register() -> Register {
                 size: 1000,
                 sha256: SHA.into(),
                 executable: true,
-                format: Format::Elf(Elf { machine: Machine::X86_64, linkage: Linkage::Static }),
+                format: Format::Elf(Elf { architecture: Architecture::X86_64, linkage: Linkage::Static }),
             },
-            probed: Probed::Ran(Probe {
+            probe: ProbeOutcome::Ran(ProbedPlugin {
                 version: Some("v1.2.3".into()),
                 kind: Some(PluginType::Secret),
                 protocol: 5,
                 multiplexing: true,
             }),
         },
-        mounts: vec![MountGoal {
+        mounts: vec![DesiredMount {
             path: "custom".parse().expect("a path"),
-            writes: vec![WriteGoal { path: "config".into(), data }],
+            writes: vec![DesiredWrite { path: "config".into(), data }],
             smoke: None,
         }],
-        downgrade: Downgrade::Refuse,
-        rewrite: Rewrite::Never,
-        survival: Survival::Needed,
-        restarts: RestartConsent::default(),
+        downgrade: DowngradePolicy::Refuse,
+        rewrite: RewritePolicy::Never,
+        durability: Durability::Required,
+        restart_consent: RestartConsent::default(),
         placement: Placement::default(),
     }
 }
 
-pub(crate) fn goal(register: Register) -> Goal {
+pub(crate) fn goal(register: RegisterGoal) -> Goal {
     Goal::Register(Box::new(register))
 }
 
@@ -164,42 +164,46 @@ pub(crate) fn old_fleet() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
     let mount = observed.mounts["custom/"].clone();
     observed.mounts.insert("team/".into(), mount.clone());
-    let site = observed.site.as_mut().expect("a site");
+    let site = observed.deployment.as_mut().expect("a site");
     let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
     let running = BTreeMap::from(["custom/", "team/"].map(|path| (path.to_owned(), running.clone())));
     let local = site.nodes.remove(&NodeName::local()).expect("a node");
-    for (name, role) in [("vault-0", Role::Active), ("vault-1", Role::Standby), ("vault-2", Role::Standby)] {
+    for (name, role) in
+        [("vault-0", NodeRole::Active), ("vault-1", NodeRole::Standby), ("vault-2", NodeRole::Standby)]
+    {
         let processes = match role {
-            Role::Active => vec![Process { pid: 7, file: "custom-1.0.0".into(), sha256: Some("bb".into()) }],
-            Role::Standby => Vec::new(),
+            NodeRole::Active => {
+                vec![Process { pid: 7, file: "custom-1.0.0".into(), sha256: Some("bb".into()) }]
+            }
+            NodeRole::Standby => Vec::new(),
         };
         let vault = NodeServer {
             role,
             sealed: false,
             version: "1.21.4".into(),
             running: running.clone(),
-            seal: Seal::Auto,
+            seal_type: SealType::Auto,
             applied_index: None,
         };
         let uid = Some(format!("uid of {name}"));
-        let node = NodeObserved { processes, uid, vault: Some(vault), ..local.clone() };
+        let node = NodeObserved { processes, uid, server: Some(vault), ..local.clone() };
         site.nodes.insert(NodeName::new(name), node);
     }
     observed
 }
 
 /// Every mount of `custom` to 1.2.3, after a canary.
-pub(crate) fn upgrade() -> Upgrade {
-    Upgrade {
-        target: Target::Brought(Box::new(register().plugin)),
-        only: Vec::new(),
-        downgrade: Downgrade::Refuse,
-        canary: Canary::Mount { writes: Vec::new(), live: None, read: None },
-        trials: Vec::new(),
-        breaks: Vec::new(),
-        survival: Survival::Needed,
+pub(crate) fn upgrade() -> UpgradeGoal {
+    UpgradeGoal {
+        target: Target::Provided(Box::new(register().plugin)),
+        only_mounts: Vec::new(),
+        downgrade: DowngradePolicy::Refuse,
+        canary: Canary::Mount { writes: Vec::new(), source_mount: None, smoke_path: None },
+        smoke_tests: Vec::new(),
+        breaking_changes: Vec::new(),
+        durability: Durability::Required,
         placement: Placement::default(),
-        rehearsal: Rehearsal::None,
-        restarts: RestartConsent::default(),
+        failover_test: FailoverTest::None,
+        restart_consent: RestartConsent::default(),
     }
 }

@@ -2,19 +2,21 @@ use vault_api::capabilities::Capabilities;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, empty_node, goal, holder, register, server_with};
+use super::samples::{SHA, bare_server, empty_node, goal, lock_holder, register, server_with};
 use super::*;
-use crate::binary::{Elf, Format, Linkage, Machine, Probe};
-use crate::goal::{Deregister, Downgrade, Placement, Register, RestartConsent, Versions};
-use crate::observed::others::{OtherNode, OtherNodes};
-use crate::observed::site::{Exposure, NodeName, NodeObserved, SiteKind, SiteState};
+use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
+use crate::goal::{
+    DeregisterGoal, DowngradePolicy, Placement, RegisterGoal, RestartConsent, VersionSelector,
+};
+use crate::observed::deployment::{DeploymentKind, DirectoryState, Exposure, NodeName, NodeObserved};
+use crate::observed::other_nodes::{OtherNode, OtherNodes};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
-fn shown(observed: &Observed, goal: &Goal) -> Vec<String> {
+fn step_texts(observed: &Observed, goal: &Goal) -> Vec<String> {
     plan(observed, goal).expect("a plan").steps.iter().map(ToString::to_string).collect()
 }
 
-fn pinned(observed: &mut Observed, version: &str) {
+fn set_pin(observed: &mut Observed, version: &str) {
     let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: version.into() };
     observed.pins = Pins::Set(vec![pin]);
 }
@@ -22,7 +24,7 @@ fn pinned(observed: &mut Observed, version: &str) {
 #[test]
 fn everything_from_nothing_in_order() {
     assert_eq!(
-        shown(&bare_server(), &goal(register())),
+        step_texts(&bare_server(), &goal(register())),
         [
             "place custom-1.2.3 in /vault/plugins",
             "register secret plugin custom v1.2.3",
@@ -41,13 +43,13 @@ fn nothing_where_everything_is_as_wanted() {
 fn a_mount_that_shows_no_checksum_may_be_a_builtin_and_proves_nothing() {
     let mut observed = server_with("1.2.3", SHA);
     observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = String::new();
-    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+    assert_eq!(step_texts(&observed, &goal(register())), ["reload custom/"]);
 }
 
 #[test]
 fn a_mount_of_an_older_version_is_moved_and_reloaded() {
     assert_eq!(
-        shown(&server_with("1.0.0", "bb"), &goal(register())),
+        step_texts(&server_with("1.0.0", "bb"), &goal(register())),
         [
             "place custom-1.2.3 in /vault/plugins",
             "register secret plugin custom v1.2.3",
@@ -61,28 +63,28 @@ fn a_mount_of_an_older_version_is_moved_and_reloaded() {
 fn a_mount_that_was_moved_and_not_reloaded_is_reloaded() {
     let mut observed = server_with("1.2.3", SHA);
     observed.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
-    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+    assert_eq!(step_texts(&observed, &goal(register())), ["reload custom/"]);
 }
 
 #[test]
 fn the_same_version_with_another_binary_is_reloaded() {
     let mut observed = server_with("1.2.3", SHA);
     observed.mounts.get_mut("custom/").expect("a mount").running_sha256 = "cc".into();
-    assert_eq!(shown(&observed, &goal(register())), ["reload custom/"]);
+    assert_eq!(step_texts(&observed, &goal(register())), ["reload custom/"]);
 }
 
 #[test]
 fn under_a_pin_to_the_wanted_version_mounts_are_not_given_one() {
     let mut observed = bare_server();
-    pinned(&mut observed, "v1.2.3");
+    set_pin(&mut observed, "v1.2.3");
     let steps = plan(&observed, &goal(register())).expect("a plan").steps;
     assert!(
         steps.iter().any(|step| matches!(step, Step::EnableMount { version_from: VersionFrom::Pin, .. }))
     );
     let mut observed = server_with("1.0.0", "bb");
-    pinned(&mut observed, "v1.2.3");
+    set_pin(&mut observed, "v1.2.3");
     assert_eq!(
-        shown(&observed, &goal(register()))[2..],
+        step_texts(&observed, &goal(register()))[2..],
         ["reload custom/"],
         "a tune would be refused by the server"
     );
@@ -92,16 +94,16 @@ fn under_a_pin_to_the_wanted_version_mounts_are_not_given_one() {
 fn only_what_differs_is_written() {
     let mut observed = server_with("1.2.3", SHA);
     observed.writes[0].fields.insert("api_key".into(), Comparison::Differs);
-    assert_eq!(shown(&observed, &goal(register())), ["write custom/config (api_endpoint, api_key)"]);
-    observed.writes[0].fields.insert("api_key".into(), Comparison::CannotBeRead);
+    assert_eq!(step_texts(&observed, &goal(register())), ["write custom/config (api_endpoint, api_key)"]);
+    observed.writes[0].fields.insert("api_key".into(), Comparison::Unreadable);
     let made = plan(&observed, &goal(register())).expect("a plan");
     assert!(made.is_empty());
     assert_eq!(
         made.notices,
-        [Notice::NotCompared { path: "custom/config".into(), fields: vec!["api_key".into()] }]
+        [Notice::FieldsUnreadable { path: "custom/config".into(), fields: vec!["api_key".into()] }]
     );
-    let rewrite = Register { rewrite: Rewrite::Unreadable, ..register() };
-    assert_eq!(shown(&observed, &goal(rewrite)).len(), 1);
+    let rewrite = RegisterGoal { rewrite: RewritePolicy::Unreadable, ..register() };
+    assert_eq!(step_texts(&observed, &goal(rewrite)).len(), 1);
 }
 
 #[test]
@@ -143,9 +145,9 @@ fn without_an_active_node_it_waits() {
 
 #[test]
 fn a_reload_happens_once_and_is_proven() {
-    let goal = Goal::Reload(Reload {
+    let goal = Goal::Reload(ReloadGoal {
         target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
-        restarts: RestartConsent::default(),
+        restart_consent: RestartConsent::default(),
     });
     let observed = server_with("1.2.3", SHA);
     let Decision::Do(step) = decide(&observed, &goal) else { panic!("nothing to do") };
@@ -153,20 +155,20 @@ fn a_reload_happens_once_and_is_proven() {
     assert_eq!(decide(&after, &goal), Decision::Done);
     let mut old_one = after;
     old_one.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
-    assert!(matches!(decide(&old_one, &goal), Decision::Refuse(Refusal::RunsSomethingElse { .. })));
+    assert!(matches!(decide(&old_one, &goal), Decision::Refuse(Refusal::RunningVersionMismatch { .. })));
 }
 
 /// Each row: what is refused, and what makes it so.
 #[test]
 fn refusals_name_what_is_wrong() {
-    type Change = fn(&mut Observed, &mut Register);
+    type Change = fn(&mut Observed, &mut RegisterGoal);
     fn site(observed: &mut Observed) -> &mut NodeObserved {
-        observed.site.as_mut().expect("a site").nodes.get_mut(&NodeName::local()).expect("its node")
+        observed.deployment.as_mut().expect("a site").nodes.get_mut(&NodeName::local()).expect("its node")
     }
-    fn probe(register: &mut Register, version: &str, kind: PluginType) {
+    fn probe(register: &mut RegisterGoal, version: &str, kind: PluginType) {
         let probe =
-            Probe { version: Some(version.into()), kind: Some(kind), protocol: 5, multiplexing: true };
-        register.plugin.probed = Probed::Ran(probe);
+            ProbedPlugin { version: Some(version.into()), kind: Some(kind), protocol: 5, multiplexing: true };
+        register.plugin.probe = ProbeOutcome::Ran(probe);
     }
     let rows: &[(&str, Change)] = &[
         ("is not initialized", |o, _| o.server.initialized = false),
@@ -175,41 +177,44 @@ fn refusals_name_what_is_wrong() {
             o.caller.denied.insert("sys/mounts".into());
         }),
         ("has no plugin directory", |o, _| o.plugin_directory = PluginDirectory::NotConfigured),
-        ("not known where", |o, _| o.site = None),
-        ("does not exist", |o, _| site(o).directory = SiteState::Missing),
-        ("is not a directory", |o, _| site(o).directory = SiteState::NotADirectory),
-        ("symbolic link to /data", |o, _| site(o).directory = SiteState::Symlinked { real: "/data".into() }),
+        ("not known where", |o, _| o.deployment = None),
+        ("does not exist", |o, _| site(o).directory = DirectoryState::Missing),
+        ("is not a directory", |o, _| site(o).directory = DirectoryState::NotADirectory),
+        ("symbolic link to /data", |o, _| {
+            site(o).directory = DirectoryState::Symlinked { target: "/data".into() }
+        }),
         ("looks for plugins in /other", |o, _| {
-            site(o).directory = SiteState::NotTheServers { servers: "/other".into() };
+            site(o).directory = DirectoryState::NotPluginDirectory { plugin_directory: "/other".into() };
         }),
-        ("cannot be written", |o, _| site(o).directory = SiteState::NotWritable),
-        ("mounted read-only", |o, _| site(o).directory = SiteState::ReadOnly),
-        ("mounted noexec", |o, _| site(o).directory = SiteState::NoExec),
+        ("cannot be written", |o, _| site(o).directory = DirectoryState::NotWritable),
+        ("mounted read-only", |o, _| site(o).directory = DirectoryState::ReadOnly),
+        ("mounted noexec", |o, _| site(o).directory = DirectoryState::NoExec),
         ("alice is changing plugins", |o, _| {
-            o.site.as_mut().expect("a site").holder = Some(holder("alice"));
+            o.deployment.as_mut().expect("a site").lock_holder = Some(lock_holder("alice"));
         }),
-        ("everybody may write", |o, _| site(o).directory = SiteState::WritableByEverybody),
+        ("everybody may write", |o, _| site(o).directory = DirectoryState::WorldWritable),
         ("/opt has mode 775, so others than its owner", |o, _| {
             let by = Exposure::Mode { mode: 0o775 };
-            site(o).directory = SiteState::Exposed { directory: "/opt".into(), by };
+            site(o).directory = DirectoryState::Exposed { directory: "/opt".into(), by };
         }),
         ("/opt belongs to user 65534", |o, _| {
             let by = Exposure::Owner { user: 65534 };
-            site(o).directory = SiteState::Exposed { directory: "/opt".into(), by };
+            site(o).directory = DirectoryState::Exposed { directory: "/opt".into(), by };
         }),
         ("10 bytes free", |o, _| site(o).free_bytes = Some(10)),
         ("not a Linux executable", |_, r| r.plugin.binary.format = Format::Other),
         ("./custom is not executable", |_, r| r.plugin.binary.executable = false),
         ("built for arm64 and the server runs on amd64", |_, r| {
-            r.plugin.binary.format = Format::Elf(Elf { machine: Machine::Aarch64, linkage: Linkage::Static });
+            r.plugin.binary.format =
+                Format::Elf(Elf { architecture: Architecture::Aarch64, linkage: Linkage::Static });
         }),
         ("needs the dynamic linker /lib64/ld.so", |o, r| {
             site(o).interpreter_present = false;
             let linkage = Linkage::Dynamic { interpreter: "/lib64/ld.so".into() };
-            r.plugin.binary.format = Format::Elf(Elf { machine: Machine::X86_64, linkage });
+            r.plugin.binary.format = Format::Elf(Elf { architecture: Architecture::X86_64, linkage });
         }),
         ("not a plugin that works: usage", |_, r| {
-            r.plugin.probed = Probed::Failed { said: "usage".into() };
+            r.plugin.probe = ProbeOutcome::Failed { output: "usage".into() };
         }),
         ("reports version v9.9.9 and not 1.2.3", |_, r| probe(r, "v9.9.9", PluginType::Secret)),
         ("of type auth and not secret", |_, r| probe(r, "1.2.3", PluginType::Auth)),
@@ -235,7 +240,7 @@ fn refusals_name_what_is_wrong() {
         ("beside custom/team/", |o, _| {
             o.mounts.insert("custom/team/".into(), MountObserved::default());
         }),
-        ("custom is pinned to v1.0.0", |o, _| pinned(o, "v1.0.0")),
+        ("custom is pinned to v1.0.0", |o, _| set_pin(o, "v1.0.0")),
         ("is at v2.0.0, which is newer than 1.2.3", |o, _| *o = server_with("2.0.0", "bb")),
         ("of type auth cannot be mounted", |_, r| {
             r.plugin.kind = PluginType::Auth;
@@ -249,15 +254,15 @@ fn refusals_name_what_is_wrong() {
             panic!("not refused: {words}");
         };
         assert!(refusal.to_string().contains(words), "{words}: {refusal}");
-        assert!(refusal.cure().len() > 10, "{words}");
+        assert!(refusal.hint().len() > 10, "{words}");
     }
 }
 
 /// Three pods, of which the first has what it needs.
 fn three_pods() -> Observed {
     let mut observed = server_with("1.2.3", SHA);
-    let site = observed.site.as_mut().expect("a site");
-    site.kind = SiteKind::Kubernetes {
+    let site = observed.deployment.as_mut().expect("a site");
+    site.kind = DeploymentKind::Kubernetes {
         namespace: "vault".into(),
         statefulset: "vault".into(),
         container: "vault".into(),
@@ -273,7 +278,7 @@ fn three_pods() -> Observed {
 #[test]
 fn only_the_nodes_that_lack_the_binary_get_it() {
     assert_eq!(
-        shown(&three_pods(), &goal(register())),
+        step_texts(&three_pods(), &goal(register())),
         ["place custom-1.2.3 in /vault/plugins on vault-1, vault-2"]
     );
 }
@@ -282,7 +287,7 @@ fn only_the_nodes_that_lack_the_binary_get_it() {
 fn one_node_that_is_not_fit_stops_everything_and_is_named() {
     let refused = |change: fn(&mut NodeObserved)| {
         let mut observed = three_pods();
-        let nodes = &mut observed.site.as_mut().expect("a site").nodes;
+        let nodes = &mut observed.deployment.as_mut().expect("a site").nodes;
         change(nodes.get_mut(&NodeName::new("vault-2")).expect("the node"));
         let Decision::Refuse(refusal) = decide(&observed, &goal(register())) else { panic!("not refused") };
         refusal.to_string()
@@ -299,8 +304,8 @@ fn one_node_that_is_not_fit_stops_everything_and_is_named() {
 
 #[test]
 fn a_downgrade_can_be_allowed() {
-    let register = Register { downgrade: Downgrade::Allow, ..register() };
-    let steps = shown(&server_with("2.0.0", "bb"), &goal(register));
+    let register = RegisterGoal { downgrade: DowngradePolicy::Allow, ..register() };
+    let steps = step_texts(&server_with("2.0.0", "bb"), &goal(register));
     assert!(steps.contains(&"move custom/ from v2.0.0 to v1.2.3".to_owned()));
 }
 
@@ -322,10 +327,10 @@ fn an_unversioned_entry_beside_it_is_said() {
 #[test]
 fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done() {
     let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
-    let with = |placement: Placement| goal(Register { placement, ..register() });
-    let also = |names: &[&str]| Placement::AlsoOn(names.iter().map(|&name| name.to_owned()).collect());
+    let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
+    let also = |names: &[&str]| Placement::PlacedOn(names.iter().map(|&name| name.to_owned()).collect());
     let mut observed = bare_server();
-    observed.other_nodes = OtherNodes::Beside(vec![node("b"), node("c")]);
+    observed.other_nodes = OtherNodes::Local(vec![node("b"), node("c")]);
     for (placement, left) in
         [(also(&[]), vec!["b", "c"]), (also(&["b"]), vec!["c"]), (also(&["d", "c"]), vec!["b"])]
     {
@@ -337,14 +342,14 @@ fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done()
     for (placement, said) in [(also(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
         let made = plan(&observed, &with(placement)).expect("a plan");
         let nodes = vec!["b".to_owned(), "c".to_owned()];
-        assert_eq!(made.notices, [Notice::OtherNodes { nodes, said_to_have_it: said }]);
+        assert_eq!(made.notices, [Notice::OtherNodes { nodes, confirmed_by_flag: said }]);
     }
 
     // A directory of that name on another machine is never the server's.
-    observed.other_nodes = OtherNodes::Elsewhere(vec![node("a")]);
+    observed.other_nodes = OtherNodes::Remote(vec![node("a")]);
     for placement in [also(&[]), Placement::ThisNodeOnly] {
         let decision = decide(&observed, &with(placement));
-        assert!(matches!(decision, Decision::Refuse(Refusal::ServerElsewhere { .. })), "{decision:?}");
+        assert!(matches!(decision, Decision::Refuse(Refusal::RemoteServer { .. })), "{decision:?}");
     }
     assert!(matches!(decide(&observed, &with(also(&["a"]))), Decision::Do(_)));
 
@@ -356,18 +361,18 @@ fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done()
 
 #[test]
 fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them() {
-    let with = |placement: Placement| goal(Register { placement, ..register() });
+    let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
     let mut observed = bare_server();
     observed.other_nodes = OtherNodes::Unnamed;
     let Decision::Refuse(refusal) = decide(&observed, &with(Placement::default())) else {
         panic!("not refused");
     };
     for words in ["--placed-on", "--this-node-only", "/vault/plugins/custom-1.2.3"] {
-        assert!(refusal.cure().contains(words), "{words:?} is not in: {}", refusal.cure());
+        assert!(refusal.hint().contains(words), "{words:?} is not in: {}", refusal.hint());
     }
     let vouched = vec!["b".to_owned()];
     for (placement, said_to_have_it) in
-        [(Placement::AlsoOn(vouched.clone()), vouched), (Placement::ThisNodeOnly, Vec::new())]
+        [(Placement::PlacedOn(vouched.clone()), vouched), (Placement::ThisNodeOnly, Vec::new())]
     {
         let made = plan(&observed, &with(placement)).expect("a plan");
         assert_eq!(made.notices, [Notice::UnnamedNodes { said_to_have_it }]);
@@ -386,12 +391,12 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     };
     assert_eq!(decide(&latest("1.2.3", SHA), &goal(register())), Decision::Done);
     assert_eq!(
-        shown(&latest("1.0.0", "bb"), &goal(register())),
+        step_texts(&latest("1.0.0", "bb"), &goal(register())),
         ["place custom-1.2.3 in /vault/plugins", "register secret plugin custom v1.2.3", "reload custom/"]
     );
-    let reload = Goal::Reload(Reload {
+    let reload = Goal::Reload(ReloadGoal {
         target: ReloadTarget::Mounts(vec!["custom".parse().expect("a path")]),
-        restarts: RestartConsent::default(),
+        restart_consent: RestartConsent::default(),
     });
     let observed = latest("1.2.3", SHA);
     let reloaded = observed.after(&Step::ReloadMount { path: "custom".parse().expect("a path") });
@@ -403,10 +408,10 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     let mut observed = latest("1.0.0", "bb");
     let newer = CatalogEntry { version: "v1.10.0".into(), command: None, ..observed.catalog[0].clone() };
     observed.catalog.push(newer);
-    let needed = Deregister {
+    let needed = DeregisterGoal {
         kind: PluginType::Secret,
         name: "custom".into(),
-        versions: Versions::These(vec!["1.10.0".parse().expect("a version")]),
+        versions: VersionSelector::Only(vec!["1.10.0".parse().expect("a version")]),
     };
     let Decision::Refuse(refusal) = decide(&observed, &Goal::Deregister(needed)) else {
         panic!("not refused")

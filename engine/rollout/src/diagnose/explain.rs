@@ -2,33 +2,35 @@
 
 use serde::Serialize;
 
-use super::finding::Known;
+use super::finding::FindingKind;
 
 /// A line that says something known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Explained<'a> {
+pub struct ExplainedLine<'a> {
     /// The line.
     pub line: &'a str,
     /// What it says.
-    pub known: &'static Known,
+    pub kind: &'static FindingKind,
 }
 
 /// The lines of `text` that say something known, in order; of several readings of one line the most particular.
-pub fn explain(text: &str) -> Vec<Explained<'_>> {
-    let known = super::known();
-    let all: Vec<(&'static Known, &'static str)> =
-        known.into_iter().flat_map(|known| known.says.iter().map(move |words| (known, *words))).collect();
-    let is_healthy = |line: &&str| SAID_BY_HEALTHY_SERVERS.iter().any(|words| says(line, words));
+pub fn explain(text: &str) -> Vec<ExplainedLine<'_>> {
+    let known = super::finding_kinds();
+    let all: Vec<(&'static FindingKind, &'static str)> = known
+        .into_iter()
+        .flat_map(|known| known.log_patterns.iter().map(move |words| (known, *words)))
+        .collect();
+    let is_healthy = |line: &&str| BENIGN_PATTERNS.iter().any(|words| matches_pattern(line, words));
     let of_line = |line| {
-        let matching = all.iter().filter(|(_, words)| says(line, words));
+        let matching = all.iter().filter(|(_, words)| matches_pattern(line, words));
         let (known, _) = matching.max_by_key(|(_, words)| words.len())?;
-        Some(Explained { line, known })
+        Some(ExplainedLine { line, kind: known })
     };
     text.lines().filter(|line| !is_healthy(line)).filter_map(of_line).collect()
 }
 
 /// What a server says though nothing is wrong: that it was new once, and sealed when it was started.
-const SAID_BY_HEALTHY_SERVERS: &[&str] = &[
+const BENIGN_PATTERNS: &[&str] = &[
     "[INFO]  core: security barrier not initialized",
     "activity: could not ",
     "activity: unable to regenerate ACME data",
@@ -36,16 +38,16 @@ const SAID_BY_HEALTHY_SERVERS: &[&str] = &[
 
 /// As [`explain`], of the log of a server that is looked at too: what state it is in, and what a token may do, is seen and
 /// need not be read from what was so once.
-pub fn explain_log(text: &str) -> Vec<Explained<'_>> {
-    let is_seen = |known: &Known| {
+pub fn explain_log(text: &str) -> Vec<ExplainedLine<'_>> {
+    let is_seen = |known: &FindingKind| {
         let seen = super::server::ALL.iter().chain(super::permissions::ALL);
         seen.into_iter().any(|seen| seen.id == known.id)
     };
-    explain(text).into_iter().filter(|told| !is_seen(told.known)).collect()
+    explain(text).into_iter().filter(|told| !is_seen(told.kind)).collect()
 }
 
 /// Whether the parts between the stars come one after the other.
-fn says(line: &str, words: &str) -> bool {
+fn matches_pattern(line: &str, words: &str) -> bool {
     let mut rest = line;
     words.split('*').all(|part| match rest.find(part) {
         Some(at) => {
@@ -56,7 +58,7 @@ fn says(line: &str, words: &str) -> bool {
     })
 }
 
-impl Serialize for Known {
+impl Serialize for FindingKind {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct as _;
         let mut out = serializer.serialize_struct("Known", 6)?;
@@ -64,7 +66,7 @@ impl Serialize for Known {
         out.serialize_field("title", self.title)?;
         out.serialize_field("severity", &self.severity)?;
         out.serialize_field("consequence", self.consequence)?;
-        out.serialize_field("cure", self.cure)?;
+        out.serialize_field("cure", self.remediation)?;
         out.serialize_field("explain", &self.explain())?;
         out.end()
     }

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::deployment::kubernetes::executor::PROGRAM_PATH;
 use crate::observed::Observed;
-use crate::observed::site::{NodeName, SiteKind};
-use crate::site::kubernetes::agent::PROGRAM;
+use crate::observed::deployment::{DeploymentKind, NodeName};
 
 /// When something breaks. The worst is the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -25,7 +25,7 @@ pub enum Severity {
 
 /// What is known of one kind of failure: the same for the program, its pages and its tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct FindingKind {
     /// Never changes its meaning.
     pub id: &'static str,
     /// In a few words.
@@ -35,22 +35,22 @@ pub struct Known {
     /// What it breaks.
     pub consequence: &'static str,
     /// What to do, in words.
-    pub cure: &'static str,
+    pub remediation: &'static str,
     /// How servers and kernels say it; `*` stands for anything.
-    pub says: &'static [&'static str],
+    pub log_patterns: &'static [&'static str],
     /// How it is known to be true.
-    pub shown: Shown,
+    pub verified_by: VerifiedBy,
 }
 
 /// How a finding is known to be true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum VerifiedBy {
     /// A test of `tests/e2e` makes it happen on a real server.
-    OnServer(&'static str),
+    E2eTest(&'static str),
     /// A test of `tests/kubernetes` makes it happen on real pods.
-    OnPods(&'static str),
+    KubernetesTest(&'static str),
     /// Only on a snapshot, and why it is not made to happen.
-    OnSnapshot(&'static str),
+    UnitTest(&'static str),
 }
 
 /// One thing that is wrong.
@@ -69,7 +69,7 @@ pub struct Finding {
     /// What it breaks.
     pub consequence: &'static str,
     /// What to do, in words.
-    pub cure: &'static str,
+    pub remediation: &'static str,
     /// The same as command lines; none where only a person can know them.
     pub commands: Vec<String>,
     /// The command that prints its page.
@@ -78,20 +78,20 @@ pub struct Finding {
 
 /// Something that was not looked at, so that nothing is said of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotSeen {
+pub struct Unobserved {
     /// What.
-    pub what: String,
+    pub subject: String,
     /// Why not, and what would help.
-    pub why: String,
+    pub reason: String,
 }
 
-impl Known {
+impl FindingKind {
     /// The command that prints its page.
     pub fn explain(&self) -> String {
         format!("vault-token-plugin doctor --explain {}", self.id)
     }
 
-    pub(super) fn at(&self, subject: impl Into<String>, evidence: impl Into<String>) -> Finding {
+    pub(super) fn finding(&self, subject: impl Into<String>, evidence: impl Into<String>) -> Finding {
         Finding {
             id: self.id,
             title: self.title,
@@ -99,7 +99,7 @@ impl Known {
             subject: subject.into(),
             evidence: evidence.into(),
             consequence: self.consequence,
-            cure: self.cure,
+            remediation: self.remediation,
             commands: Vec::new(),
             explain: self.explain(),
         }
@@ -107,12 +107,12 @@ impl Known {
 }
 
 impl Finding {
-    pub(super) fn run(mut self, command: String) -> Self {
+    pub(super) fn with_command(mut self, command: String) -> Self {
         self.commands.push(command);
         self
     }
 
-    pub(super) fn of(self, severity: Severity) -> Self {
+    pub(super) fn with_severity(self, severity: Severity) -> Self {
         Self { severity, ..self }
     }
 }
@@ -129,63 +129,68 @@ impl fmt::Display for Severity {
 }
 
 /// The beginning of a command line of this program for what was looked at.
-pub(super) fn tool(observed: &Observed, command: &str) -> String {
-    match observed.site.as_ref().map(|site| &site.kind) {
-        Some(SiteKind::Kubernetes { namespace, statefulset, container: _ }) => {
+pub(super) fn own_command(observed: &Observed, command: &str) -> String {
+    match observed.deployment.as_ref().map(|site| &site.kind) {
+        Some(DeploymentKind::Kubernetes { namespace, statefulset, container: _ }) => {
             format!(
                 "vault-token-plugin -n {} --statefulset {} {command}",
-                quoted(namespace),
-                quoted(statefulset)
+                shell_quote(namespace),
+                shell_quote(statefulset)
             )
         }
-        Some(SiteKind::Local) | None => format!("vault-token-plugin {command}"),
+        Some(DeploymentKind::Local) | None => format!("vault-token-plugin {command}"),
     }
 }
 
 /// A command line that gives a file or a directory on a node a mode.
-pub(super) fn chmod(observed: &Observed, node: &NodeName, mode: &str, path: &str) -> String {
-    let chmod = match beside(observed, node) {
+pub(super) fn chmod_command(observed: &Observed, node: &NodeName, mode: &str, path: &str) -> String {
+    let chmod = match helper_container(observed, node) {
         None => "chmod".to_owned(),
-        Some(_) => format!("{PROGRAM} node mode"),
+        Some(_) => format!("{PROGRAM_PATH} node mode"),
     };
-    at(observed, node, &format!("{chmod} {mode} {}", quoted(path)))
+    command_on_node(observed, node, &format!("{chmod} {mode} {}", shell_quote(path)))
 }
 
 /// A command line that takes a file of the plugin directory away from a node.
-pub(super) fn remove_file(observed: &Observed, node: &NodeName, directory: &Path, file: &str) -> String {
-    let text = |path: &Path| quoted(&path.display().to_string());
-    let remove = match beside(observed, node) {
+pub(super) fn remove_file_command(
+    observed: &Observed,
+    node: &NodeName,
+    directory: &Path,
+    file: &str,
+) -> String {
+    let text = |path: &Path| shell_quote(&path.display().to_string());
+    let remove = match helper_container(observed, node) {
         None => format!("rm -f {}", text(&directory.join(file))),
-        Some(_) => format!("{PROGRAM} node remove {} {}", text(directory), quoted(file)),
+        Some(_) => format!("{PROGRAM_PATH} node remove {} {}", text(directory), shell_quote(file)),
     };
-    at(observed, node, &remove)
+    command_on_node(observed, node, &remove)
 }
 
 /// A command line that does something on a node with the tools of a shell; `None` where there is none.
-pub(super) fn on(observed: &Observed, node: &NodeName, command: &str) -> Option<String> {
-    beside(observed, node).is_none().then(|| at(observed, node, command))
+pub(super) fn shell_command_on_node(observed: &Observed, node: &NodeName, command: &str) -> Option<String> {
+    helper_container(observed, node).is_none().then(|| command_on_node(observed, node, command))
 }
 
 /// The container with this program in it, where the server's own has no shell.
-pub(super) fn beside<'a>(observed: &'a Observed, node: &NodeName) -> Option<&'a str> {
-    observed.site.as_ref()?.nodes.get(node)?.beside.as_deref()
+pub(super) fn helper_container<'a>(observed: &'a Observed, node: &NodeName) -> Option<&'a str> {
+    observed.deployment.as_ref()?.nodes.get(node)?.helper_container.as_deref()
 }
 
 /// A command line that does something where the work on a node is done.
-fn at(observed: &Observed, node: &NodeName, command: &str) -> String {
-    match observed.site.as_ref().map(|site| &site.kind) {
-        Some(SiteKind::Kubernetes { namespace, statefulset: _, container }) => format!(
+fn command_on_node(observed: &Observed, node: &NodeName, command: &str) -> String {
+    match observed.deployment.as_ref().map(|site| &site.kind) {
+        Some(DeploymentKind::Kubernetes { namespace, statefulset: _, container }) => format!(
             "kubectl -n {} exec {} -c {} -- {command}",
-            quoted(namespace),
-            quoted(node.as_str()),
-            quoted(beside(observed, node).unwrap_or(container))
+            shell_quote(namespace),
+            shell_quote(node.as_str()),
+            shell_quote(helper_container(observed, node).unwrap_or(container))
         ),
-        Some(SiteKind::Local) | None => command.to_owned(),
+        Some(DeploymentKind::Local) | None => command.to_owned(),
     }
 }
 
 /// Quotes `text` as one word of a POSIX shell, if it needs quotes.
-pub fn quoted(text: &str) -> String {
+pub fn shell_quote(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/:@,=".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()

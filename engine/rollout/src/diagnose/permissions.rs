@@ -1,40 +1,40 @@
 //! What this token may do, and what was not seen for whatever reason.
 
 use super::Check;
-use super::finding::{Finding, Known, NotSeen, Severity, Shown};
-use crate::observe::CATALOG;
-use crate::observed::site::{Keeping, SiteState};
+use super::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
+use crate::observe::CATALOG_PREFIX;
+use crate::observed::deployment::{DirectoryState, PluginStorage};
 use crate::observed::{Observed, PluginDirectory};
 
-const NO_SUDO: Known = Known {
+const NO_SUDO: FindingKind = FindingKind {
     id: "VTP-901",
     title: "this token may not change the catalog",
     severity: Severity::Note,
     consequence: "What runs goes on. This token cannot register or deregister a version.",
-    cure: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
-    says: &["permission denied"],
-    shown: Shown::OnServer("doctor::rights::vtp_901_a_token_may_not_change_the_catalog"),
+    remediation: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
+    log_patterns: &["permission denied"],
+    verified_by: VerifiedBy::E2eTest("doctor::rights::vtp_901_a_token_may_not_change_the_catalog"),
 };
 
-pub(super) const ALL: &[&Known] = &[&NO_SUDO];
+pub(super) const ALL: &[&FindingKind] = &[&NO_SUDO];
 pub(super) const CHECKS: &[Check] = &[sudo];
 
 fn sudo(observed: &Observed) -> Vec<Finding> {
     let held = observed.caller.capabilities.iter().flatten();
     let lacking = held.filter(|(path, held)| {
-        path.starts_with(CATALOG) && !["update", "sudo"].into_iter().all(|needed| held.allow(needed))
+        path.starts_with(CATALOG_PREFIX) && !["update", "sudo"].into_iter().all(|needed| held.allows(needed))
     });
     lacking
         .map(|(path, held)| {
-            NO_SUDO.at(path.clone(), format!("sys/capabilities-self says {}", held.0.join(", ")))
+            NO_SUDO.finding(path.clone(), format!("sys/capabilities-self says {}", held.0.join(", ")))
         })
         .collect()
 }
 
 /// What no finding says anything of.
-pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
+pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
     let mut list = Vec::new();
-    let mut add = |what: &str, why: String| list.push(NotSeen { what: what.to_owned(), why });
+    let mut add = |what: &str, why: String| list.push(Unobserved { subject: what.to_owned(), reason: why });
     // While no node is active nothing that the server leaves out is for want of a permission, or of a flag.
     let is_led = observed.server.has_active_node;
     let shows = is_led && observed.server.initialized && !observed.server.sealed;
@@ -44,7 +44,7 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
     for path in observed.caller.denied.iter().filter(|_| is_led) {
         add(path, "this token may not read it".into());
     }
-    match &observed.site {
+    match &observed.deployment {
         None if !is_led => {}
         None => add(
             "files and processes",
@@ -52,23 +52,23 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
                 .into(),
         ),
         Some(site) => {
-            if is_led && observed.plugin_directory == PluginDirectory::NotShown {
+            if is_led && observed.plugin_directory == PluginDirectory::NotVisible {
                 add(
                     "the server's plugin directory",
                     format!("it is not shown to this token; {} was looked at", site.directory.display()),
                 );
             }
-            for (what, why) in &site.unseen {
+            for (what, why) in &site.unobserved {
                 add(what, why.clone());
             }
-            if let Keeping::Unknown { why } = &site.keeping {
+            if let PluginStorage::Unknown { reason: why } = &site.plugin_storage {
                 add("what a restart keeps", why.clone());
             }
-            if let Keeping::InitContainer { image, brings: None, .. } = &site.keeping {
+            if let PluginStorage::InitContainer { image, files: None, .. } = &site.plugin_storage {
                 add("what the init container brings", format!("no pod shows what {image} has brought"));
             }
             for (name, node) in &site.nodes {
-                if let SiteState::NotTheServers { servers } = &node.directory {
+                if let DirectoryState::NotPluginDirectory { plugin_directory: servers } = &node.directory {
                     add(
                         "the server's files",
                         format!(
@@ -78,7 +78,7 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
                     );
                 }
                 // Those that cannot be read are a finding of their own.
-                let unread = node.oddities.unread.iter().filter(|name| {
+                let unread = node.file_issues.unchecked.iter().filter(|name| {
                     node.files.iter().any(|file| file.name == **name && !file.sha256.is_empty())
                 });
                 let unread: Vec<&str> = unread.map(String::as_str).collect();
@@ -95,7 +95,7 @@ pub(super) fn not_seen(observed: &Observed) -> Vec<NotSeen> {
         add("what this token may do", "it may not ask sys/capabilities-self".into());
     }
     let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
-    if is_led && asked.clone().any(|mount| mount.answering.is_none()) {
+    if is_led && asked.clone().any(|mount| mount.health.is_none()) {
         add("whether plugins answer", "this token may not ask them".into());
     }
     if observed.irrevocable_leases.is_none() && shows {

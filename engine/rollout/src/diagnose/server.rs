@@ -3,68 +3,71 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::finding::{Finding, Known, Severity, Shown};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::observed::{Observed, PluginDirectory};
 
-const NOT_INITIALIZED: Known = Known {
+const NOT_INITIALIZED: FindingKind = FindingKind {
     id: "VTP-701",
     title: "the server is not initialised",
     severity: Severity::BreaksNow,
     consequence: "It serves nothing.",
-    cure: "Run `vault operator init`.",
-    says: &["Vault is not initialized", "security barrier not initialized"],
-    shown: Shown::OnServer("doctor::server::vtp_701_the_server_is_not_initialised"),
+    remediation: "Run `vault operator init`.",
+    log_patterns: &["Vault is not initialized", "security barrier not initialized"],
+    verified_by: VerifiedBy::E2eTest("doctor::server::vtp_701_the_server_is_not_initialised"),
 };
-const SEALED: Known = Known {
+const SEALED: FindingKind = FindingKind {
     id: "VTP-702",
     title: "the server is sealed",
     severity: Severity::BreaksNow,
     consequence: "It serves nothing, and nothing but that can be seen of it.",
-    cure: "Run `vault operator unseal` with as many keys as it takes.",
-    says: &["Vault is sealed"],
-    shown: Shown::OnServer("doctor::server::vtp_702_the_server_is_sealed"),
+    remediation: "Run `vault operator unseal` with as many keys as it takes.",
+    log_patterns: &["Vault is sealed"],
+    verified_by: VerifiedBy::E2eTest("doctor::server::vtp_702_the_server_is_sealed"),
 };
-const NO_ACTIVE_NODE: Known = Known {
+const NO_ACTIVE_NODE: FindingKind = FindingKind {
     id: "VTP-703",
     title: "no node is active",
     severity: Severity::BreaksNow,
     consequence: "Requests fail until one is.",
-    cure: "Wait a moment. If it stays so, look at the servers' logs for what keeps them from storage, or from each other.",
-    says: &["local node not active but active cluster node not found"],
-    shown: Shown::OnSnapshot("it lasts a moment only"),
+    remediation: "Wait a moment. If it stays so, look at the servers' logs for what keeps them from storage, or from each other.",
+    log_patterns: &["local node not active but active cluster node not found"],
+    verified_by: VerifiedBy::UnitTest("it lasts a moment only"),
 };
-const NO_PLUGINS: Known = Known {
+const NO_PLUGIN_DIRECTORY: FindingKind = FindingKind {
     id: "VTP-704",
     title: "the server has no plugin directory",
     severity: Severity::BreaksAtRestart,
     consequence: "No external plugin can be registered or started.",
-    cure: "Write plugin_directory into the server's configuration, with a real path, and start the server anew.",
-    says: &["could not set plugin, plugin directory is not configured", "plugin directory is not configured"],
-    shown: Shown::OnServer("doctor::server::vtp_704_the_server_has_no_plugin_directory"),
+    remediation: "Write plugin_directory into the server's configuration, with a real path, and start the server anew.",
+    log_patterns: &[
+        "could not set plugin, plugin directory is not configured",
+        "plugin directory is not configured",
+    ],
+    verified_by: VerifiedBy::E2eTest("doctor::server::vtp_704_the_server_has_no_plugin_directory"),
 };
-const MIXED_VERSIONS: Known = Known {
+const MIXED_VERSIONS: FindingKind = FindingKind {
     id: "VTP-705",
     title: "nodes run different versions of the server",
     severity: Severity::Note,
     consequence: "Plugins meet another host when another node becomes active.",
-    cure: "Finish the upgrade of the servers before plugins are changed.",
-    says: &[],
-    shown: Shown::OnSnapshot("it takes two versions of a server"),
+    remediation: "Finish the upgrade of the servers before plugins are changed.",
+    log_patterns: &[],
+    verified_by: VerifiedBy::UnitTest("it takes two versions of a server"),
 };
 
-const AWAY: Known = Known {
+const SERVER_UNREACHABLE: FindingKind = FindingKind {
     id: "VTP-706",
     title: "nothing answers at the server's address",
     severity: Severity::BreaksNow,
     consequence: "It serves nothing, and nothing can be seen of it.",
-    cure: "Start the server, or name its address in VAULT_ADDR or with --address.",
-    says: &["/v1/*: connect: connection refused"],
-    shown: Shown::OnServer("doctor::words::vtp_706_nothing_answers_at_the_address"),
+    remediation: "Start the server, or name its address in VAULT_ADDR or with --address.",
+    log_patterns: &["/v1/*: connect: connection refused"],
+    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_706_nothing_answers_at_the_address"),
 };
 
-pub(super) const ALL: &[&Known] =
-    &[&NOT_INITIALIZED, &SEALED, &NO_ACTIVE_NODE, &NO_PLUGINS, &MIXED_VERSIONS, &AWAY];
-pub(super) const CHECKS: &[Check] = &[state, plugin_directory, versions];
+pub(super) const ALL: &[&FindingKind] =
+    &[&NOT_INITIALIZED, &SEALED, &NO_ACTIVE_NODE, &NO_PLUGIN_DIRECTORY, &MIXED_VERSIONS, &SERVER_UNREACHABLE];
+pub(super) const CHECKS: &[Check] = &[state, plugin_directory, mixed_versions];
 
 fn state(observed: &Observed) -> Vec<Finding> {
     let server = &observed.server;
@@ -74,28 +77,29 @@ fn state(observed: &Observed) -> Vec<Finding> {
         (true, false, false) => &NO_ACTIVE_NODE,
         (true, false, true) => return Vec::new(),
     };
-    vec![known.at(server.address.clone(), "sys/health says so")]
+    vec![known.finding(server.address.clone(), "sys/health says so")]
 }
 
 fn plugin_directory(observed: &Observed) -> Vec<Finding> {
     if observed.plugin_directory != PluginDirectory::NotConfigured {
         return Vec::new();
     }
-    let finding = NO_PLUGINS.at(observed.server.address.clone(), "sys/config/state/sanitized shows none");
+    let finding =
+        NO_PLUGIN_DIRECTORY.finding(observed.server.address.clone(), "sys/config/state/sanitized shows none");
     let needed = !observed.catalog.is_empty()
         || observed.mounts.values().any(|mount| !mount.running_sha256.is_empty());
-    vec![if needed { finding } else { finding.of(Severity::Note) }]
+    vec![if needed { finding } else { finding.with_severity(Severity::Note) }]
 }
 
-fn versions(observed: &Observed) -> Vec<Finding> {
-    let nodes = observed.site.iter().flat_map(|site| &site.nodes);
+fn mixed_versions(observed: &Observed) -> Vec<Finding> {
+    let nodes = observed.deployment.iter().flat_map(|site| &site.nodes);
     let servers: Vec<(String, &str)> = nodes
-        .filter_map(|(name, node)| Some((name.to_string(), node.vault.as_ref()?.version.as_str())))
+        .filter_map(|(name, node)| Some((name.to_string(), node.server.as_ref()?.version.as_str())))
         .collect();
     let different: BTreeSet<&str> = servers.iter().map(|(_, version)| *version).collect();
     if different.len() < 2 {
         return Vec::new();
     }
     let each: Vec<String> = servers.iter().map(|(name, version)| format!("{name} runs {version}")).collect();
-    vec![MIXED_VERSIONS.at("nodes", each.join(", "))]
+    vec![MIXED_VERSIONS.finding("nodes", each.join(", "))]
 }

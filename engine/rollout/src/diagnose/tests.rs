@@ -7,12 +7,13 @@ use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
 use super::*;
-use crate::binary::Machine;
-use crate::decide::samples::{holder, old_fleet, server_with};
-use crate::observed::site::{
-    Exposure, Keeping, NodeObserved, Presence, Restarts, SharedDirectory, SiteKind, SiteState, Unfit,
+use crate::binary::Architecture;
+use crate::decide::samples::{lock_holder, old_fleet, server_with};
+use crate::observed::deployment::{
+    DeploymentKind, DirectoryState, Exposure, NodeObserved, NotExecutable, PluginStorage, PodUpdateStrategy,
+    Readiness, SharedDirectory,
 };
-use crate::observed::{Answering, Pins, PluginDirectory};
+use crate::observed::{MountHealth, Pins, PluginDirectory};
 
 /// A server on which nothing is wrong.
 fn healthy() -> Observed {
@@ -20,7 +21,7 @@ fn healthy() -> Observed {
     observed.irrevocable_leases = Some(0);
     observed.caller.capabilities = Some(BTreeMap::new());
     for mount in observed.mounts.values_mut() {
-        mount.answering = Some(Answering::Yes);
+        mount.health = Some(MountHealth::Ok);
     }
     observed
 }
@@ -30,7 +31,7 @@ fn fleet() -> Observed {
     observed.irrevocable_leases = Some(0);
     observed.caller.capabilities = Some(BTreeMap::new());
     for mount in observed.mounts.values_mut() {
-        mount.answering = Some(Answering::Yes);
+        mount.health = Some(MountHealth::Ok);
     }
     observed
 }
@@ -54,16 +55,16 @@ fn check_fleet(expected: &[&str], change: impl FnOnce(&mut Observed)) {
 }
 
 fn node(observed: &mut Observed) -> &mut NodeObserved {
-    observed.site.as_mut().expect("a site").nodes.values_mut().next().expect("a node")
+    observed.deployment.as_mut().expect("a site").nodes.values_mut().next().expect("a node")
 }
 
-fn put_into_pods(observed: &mut Observed) {
+fn set_kubernetes_kind(observed: &mut Observed) {
     let text = |text: &str| text.to_owned();
-    observed.site.as_mut().expect("a site").kind =
-        SiteKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
+    observed.deployment.as_mut().expect("a site").kind =
+        DeploymentKind::Kubernetes { namespace: text("v"), statefulset: text("v"), container: text("v") };
 }
 
-fn directory(state: SiteState) -> impl FnOnce(&mut Observed) {
+fn directory(state: DirectoryState) -> impl FnOnce(&mut Observed) {
     move |observed| node(observed).directory = state
 }
 
@@ -77,24 +78,24 @@ fn what_is_healthy_is_called_so() {
 
 #[test]
 fn directories() {
-    check(&["VTP-201"], directory(SiteState::Missing));
-    check(&["VTP-202"], directory(SiteState::NotADirectory));
-    check(&["VTP-203"], directory(SiteState::NoExec));
-    check(&["VTP-204"], directory(SiteState::WritableByEverybody));
+    check(&["VTP-201"], directory(DirectoryState::Missing));
+    check(&["VTP-202"], directory(DirectoryState::NotADirectory));
+    check(&["VTP-203"], directory(DirectoryState::NoExec));
+    check(&["VTP-204"], directory(DirectoryState::WorldWritable));
     let by = Exposure::Mode { mode: 0o775 };
-    check(&["VTP-212"], directory(SiteState::Exposed { directory: "/opt".into(), by }));
-    check(&["VTP-205"], directory(SiteState::Symlinked { real: "/data/p".into() }));
-    check(&["VTP-206"], |seen| node(seen).oddities.leftovers.push(".custom-1.0.0.part".into()));
+    check(&["VTP-212"], directory(DirectoryState::Exposed { directory: "/opt".into(), by }));
+    check(&["VTP-205"], directory(DirectoryState::Symlinked { target: "/data/p".into() }));
+    check(&["VTP-206"], |seen| node(seen).file_issues.partial_files.push(".custom-1.0.0.part".into()));
     check(&["VTP-207"], |seen| node(seen).free_bytes = Some(1000));
     check(&["VTP-208"], |seen| {
-        node(seen).oddities.links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
+        node(seen).file_issues.outside_links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
     });
-    check(&["VTP-209"], directory(SiteState::NotWritable));
-    check(&["VTP-211"], directory(SiteState::NotEntered));
-    check(&["VTP-209"], directory(SiteState::ReadOnly));
+    check(&["VTP-209"], directory(DirectoryState::NotWritable));
+    check(&["VTP-211"], directory(DirectoryState::NotAccessible));
+    check(&["VTP-209"], directory(DirectoryState::ReadOnly));
     check_fleet(&[], |seen| {
-        put_into_pods(seen);
-        node(seen).directory = SiteState::ReadOnly;
+        set_kubernetes_kind(seen);
+        node(seen).directory = DirectoryState::ReadOnly;
     });
     check(&["VTP-210"], |seen| node(seen).files[0].mode = 0o775);
 }
@@ -102,11 +103,11 @@ fn directories() {
 #[test]
 fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
     let mut observed = fleet();
-    put_into_pods(&mut observed);
+    set_kubernetes_kind(&mut observed);
     let by = Exposure::Mode { mode: 0o777 };
     let shared =
         SharedDirectory { directory: "/vault/plugins".into(), by, with: vec!["the container audit".into()] };
-    node(&mut observed).oddities.shared = Some(shared);
+    node(&mut observed).file_issues.shared = Some(shared);
     let (findings, _) = diagnose(&observed);
     assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), ["VTP-213"]);
     assert_eq!(
@@ -114,27 +115,27 @@ fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
         "/vault/plugins has mode 777, and the container audit can write to its volume"
     );
     // A server that looks at modes starts nothing from there, which is worse.
-    node(&mut observed).directory = SiteState::WritableByEverybody;
+    node(&mut observed).directory = DirectoryState::WorldWritable;
     assert_eq!(ids(&observed), ["VTP-204"]);
 }
 
 #[test]
 fn a_server_of_several_nodes_that_names_none_is_said() {
-    check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::others::OtherNodes::Unnamed);
+    check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::other_nodes::OtherNodes::Unnamed);
 }
 
 /// The container in which this program is can do what a shell would, but for a copy from elsewhere.
 #[test]
 fn where_there_is_no_shell_no_command_takes_one() {
     let mut observed = fleet();
-    put_into_pods(&mut observed);
-    let site = observed.site.as_mut().expect("a site");
+    set_kubernetes_kind(&mut observed);
+    let site = observed.deployment.as_mut().expect("a site");
     for seen in site.nodes.values_mut() {
-        seen.beside = Some("vault-token-plugin-1".into());
+        seen.helper_container = Some("vault-token-plugin-1".into());
         seen.files[0].mode = 0o666;
-        seen.oddities.leftovers.push(".custom-1.0.0.part".into());
-        seen.oddities.links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
-        seen.oddities.orphans.insert(7);
+        seen.file_issues.partial_files.push(".custom-1.0.0.part".into());
+        seen.file_issues.outside_links.insert("custom-1.0.0".into(), PathBuf::from("/opt/custom"));
+        seen.file_issues.orphans.insert(7);
     }
     node(&mut observed).files.clear();
     let (findings, _) = diagnose(&observed);
@@ -162,15 +163,15 @@ fn the_catalog_against_the_files() {
         seen.catalog.push(bare);
     });
     for (id, why) in [
-        ("VTP-307", Unfit::NoProgram),
-        ("VTP-308", Unfit::Machine(Machine::Aarch64)),
-        ("VTP-309", Unfit::Interpreter("/lib/ld-musl-x86_64.so.1".into())),
+        ("VTP-307", NotExecutable::NotABinary),
+        ("VTP-308", NotExecutable::WrongArchitecture(Architecture::Aarch64)),
+        ("VTP-309", NotExecutable::MissingInterpreter("/lib/ld-musl-x86_64.so.1".into())),
     ] {
         check(&[id], |seen| {
-            node(seen).oddities.unfit.insert("custom-1.0.0".into(), why);
+            node(seen).file_issues.not_executable.insert("custom-1.0.0".into(), why);
         });
     }
-    check_fleet(&["VTP-310"], |seen| node(seen).machine = Machine::Aarch64);
+    check_fleet(&["VTP-310"], |seen| node(seen).architecture = Architecture::Aarch64);
 }
 
 #[track_caller]
@@ -188,10 +189,10 @@ fn what_is_not_as_registered_is_put_there_by_register() {
     assert_eq!(commands(&observed), ["rm -f /vault/plugins/custom-1.0.0", register]);
     node(&mut observed).files.clear();
     assert_eq!(commands(&observed), [register]);
-    node(&mut observed).directory = SiteState::WritableByEverybody;
+    node(&mut observed).directory = DirectoryState::WorldWritable;
     assert_eq!(commands(&observed), ["chmod go-w /vault/plugins", register, "chmod go-w /vault/plugins"]);
-    node(&mut observed).directory = SiteState::Usable;
-    observed.plugin_directory = PluginDirectory::NotShown;
+    node(&mut observed).directory = DirectoryState::Usable;
+    observed.plugin_directory = PluginDirectory::NotVisible;
     let elsewhere = register.replace(" --binary", " --plugin-dir /vault/plugins --binary");
     assert_eq!(commands(&observed), [elsewhere]);
     // Register would place it under another name.
@@ -203,8 +204,8 @@ fn what_is_not_as_registered_is_put_there_by_register() {
 #[test]
 fn wrong_files_of_all_pods_are_removed_before_one_register() {
     let mut observed = fleet();
-    put_into_pods(&mut observed);
-    for seen in observed.site.as_mut().expect("a site").nodes.values_mut() {
+    set_kubernetes_kind(&mut observed);
+    for seen in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
         seen.files[0].sha256 = "cc".into();
     }
     let commands = commands(&observed);
@@ -218,7 +219,7 @@ fn what_breaks_a_mount_now_stands_before_it_and_they_share_one_cure() {
     let mut observed = healthy();
     node(&mut observed).files.clear();
     let dead = observed.mounts.get_mut("custom/").expect("there");
-    dead.answering = Some(Answering::NoBackend);
+    dead.health = Some(MountHealth::NoBackend);
     let twin = dead.clone();
     observed.mounts.insert("team/".into(), twin);
     let (findings, _) = diagnose(&observed);
@@ -259,11 +260,11 @@ fn pins_and_mounts() {
         seen.mounts.get_mut("custom/").expect("there").running_sha256 = "cc".into();
     });
     check(&["VTP-504"], |seen| {
-        seen.mounts.get_mut("custom/").expect("there").answering = Some(Answering::NoBackend);
+        seen.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::NoBackend);
     });
     check(&["VTP-505"], |seen| {
         let said = "plugin is shut down".to_owned();
-        seen.mounts.get_mut("custom/").expect("there").answering = Some(Answering::No { said });
+        seen.mounts.get_mut("custom/").expect("there").health = Some(MountHealth::Error { message: said });
     });
     check(&["VTP-506"], |seen| {
         let mount = seen.mounts.get_mut("custom/").expect("there");
@@ -273,8 +274,8 @@ fn pins_and_mounts() {
     });
     check(&["VTP-508"], |seen| seen.catalog.clear());
     check_fleet(&["VTP-509"], |seen| {
-        let site = seen.site.as_mut().expect("a site");
-        let standby = site.nodes.values_mut().last().and_then(|node| node.vault.as_mut()).expect("a server");
+        let site = seen.deployment.as_mut().expect("a site");
+        let standby = site.nodes.values_mut().last().and_then(|node| node.server.as_mut()).expect("a server");
         standby.running.get_mut("custom/").expect("there").version = "v0.9.0".into();
     });
 }
@@ -282,7 +283,7 @@ fn pins_and_mounts() {
 #[test]
 fn processes_leases_server_and_cluster() {
     check(&["VTP-601"], |seen| {
-        node(seen).oddities.orphans.insert(42);
+        node(seen).file_issues.orphans.insert(42);
     });
     check(&["VTP-651"], |seen| seen.irrevocable_leases = Some(3));
     check(&["VTP-701"], |seen| seen.server.initialized = false);
@@ -290,39 +291,44 @@ fn processes_leases_server_and_cluster() {
     check(&["VTP-703"], |seen| seen.server.has_active_node = false);
     check(&["VTP-704"], |seen| seen.plugin_directory = PluginDirectory::NotConfigured);
     check_fleet(&["VTP-705"], |seen| {
-        node(seen).vault.as_mut().expect("a server").version = "1.20.0".into();
+        node(seen).server.as_mut().expect("a server").version = "1.20.0".into();
     });
     check_fleet(&["VTP-801"], |seen| {
-        node(seen).presence = Presence::NotReady { why: "the pod is being deleted".into() };
+        node(seen).readiness = Readiness::NotReady { reason: "the pod is being deleted".into() };
     });
-    check_fleet(&["VTP-802"], |seen| node(seen).vault.as_mut().expect("a server").sealed = true);
-    let keep = |keeping| move |seen: &mut Observed| seen.site.as_mut().expect("a site").keeping = keeping;
-    let init = |files: &[&str]| Keeping::InitContainer {
+    check_fleet(&["VTP-802"], |seen| node(seen).server.as_mut().expect("a server").sealed = true);
+    let keep = |keeping| {
+        move |seen: &mut Observed| seen.deployment.as_mut().expect("a site").plugin_storage = keeping
+    };
+    let init = |files: &[&str]| PluginStorage::InitContainer {
         name: "plugins".into(),
         image: "registry/plugins:1".into(),
-        brings: Some(files.iter().map(|&file| file.to_owned()).collect::<BTreeSet<_>>()),
+        files: Some(files.iter().map(|&file| file.to_owned()).collect::<BTreeSet<_>>()),
     };
-    check_fleet(&["VTP-803"], keep(Keeping::Nothing { what: "emptyDir plugins".into() }));
+    check_fleet(&["VTP-803"], keep(PluginStorage::Ephemeral { description: "emptyDir plugins".into() }));
     check_fleet(&["VTP-804"], keep(init(&["custom-0.9.0"])));
     check_fleet(&[], keep(init(&["custom-0.9.0", "custom-1.0.0"])));
     check_fleet(&["VTP-805"], |seen| {
-        let site = seen.site.as_mut().expect("a site");
-        (site.keeping, site.restarts) = (init(&["custom-1.0.0"]), Restarts::Rolling);
+        let site = seen.deployment.as_mut().expect("a site");
+        (site.plugin_storage, site.update_strategy) =
+            (init(&["custom-1.0.0"]), PodUpdateStrategy::RollingUpdate);
     });
-    check_fleet(&["VTP-806"], |seen| seen.site.as_mut().expect("a site").holder = Some(holder("alice")));
+    check_fleet(&["VTP-806"], |seen| {
+        seen.deployment.as_mut().expect("a site").lock_holder = Some(lock_holder("alice"));
+    });
 }
 
 #[test]
 fn what_was_not_seen_is_never_called_healthy() {
     let mut blind = healthy();
-    blind.site = None;
+    blind.deployment = None;
     blind.caller.denied.insert("sys/plugins/catalog".into());
     blind.catalog.clear();
     blind.irrevocable_leases = None;
     blind.caller.capabilities = None;
     let (findings, not_seen) = diagnose(&blind);
     assert_eq!(findings, []);
-    let what: Vec<&str> = not_seen.iter().map(|item| item.what.as_str()).collect();
+    let what: Vec<&str> = not_seen.iter().map(|item| item.subject.as_str()).collect();
     let expected = [
         "sys/plugins/catalog",
         "files and processes",
@@ -331,7 +337,7 @@ fn what_was_not_seen_is_never_called_healthy() {
     ];
     assert_eq!(what, expected);
     let mut unread = healthy();
-    node(&mut unread).oddities.unread.insert("custom-1.0.0".into());
+    node(&mut unread).file_issues.unchecked.insert("custom-1.0.0".into());
     let (findings, not_seen) = diagnose(&unread);
     assert_eq!((findings, not_seen.len()), (Vec::new(), 1));
 }
@@ -340,23 +346,23 @@ fn what_was_not_seen_is_never_called_healthy() {
 #[test]
 fn an_election_is_told_from_a_server_that_is_sealed_or_not_initialised() {
     let mut electing = healthy();
-    assert!(!electing.is_between_leaders());
+    assert!(!electing.is_failing_over());
     electing.server.has_active_node = false;
-    assert!(electing.is_between_leaders());
+    assert!(electing.is_failing_over());
 
     let mut sealed = healthy();
     sealed.server.sealed = true;
-    assert!(!sealed.is_between_leaders(), "nobody else takes over");
+    assert!(!sealed.is_failing_over(), "nobody else takes over");
     let mut uninitialized = healthy();
     uninitialized.server.initialized = false;
-    assert!(!uninitialized.is_between_leaders());
+    assert!(!uninitialized.is_failing_over());
 
     let mut taking_over = fleet();
     taking_over.server.sealed = true;
-    assert!(taking_over.is_between_leaders(), "a standby becomes active");
-    let nodes = taking_over.site.as_mut().expect("a site").nodes.values_mut();
-    nodes.for_each(|node| node.vault.as_mut().expect("a server").sealed = true);
-    assert!(!taking_over.is_between_leaders(), "all are sealed");
+    assert!(taking_over.is_failing_over(), "a standby becomes active");
+    let nodes = taking_over.deployment.as_mut().expect("a site").nodes.values_mut();
+    nodes.for_each(|node| node.server.as_mut().expect("a server").sealed = true);
+    assert!(!taking_over.is_failing_over(), "all are sealed");
 }
 
 /// After a step-down, say: it is not the token that lacks something.
@@ -364,8 +370,8 @@ fn an_election_is_told_from_a_server_that_is_sealed_or_not_initialised() {
 fn while_no_node_is_active_that_is_all_that_is_said() {
     let mut observed = healthy();
     observed.server.has_active_node = false;
-    observed.site = None;
-    observed.plugin_directory = PluginDirectory::NotShown;
+    observed.deployment = None;
+    observed.plugin_directory = PluginDirectory::NotVisible;
     observed.caller.capabilities = None;
     observed.caller.denied.insert("sys/mounts".into());
     observed.irrevocable_leases = None;
@@ -376,14 +382,14 @@ fn while_no_node_is_active_that_is_all_that_is_said() {
 
 #[test]
 fn an_id_is_given_once_and_every_text_is_found_again() {
-    let all = known();
-    let unique: BTreeSet<&str> = all.iter().map(|known| known.id).collect();
+    let all = finding_kinds();
+    let unique: BTreeSet<&str> = all.iter().map(|kind| kind.id).collect();
     assert_eq!(unique.len(), all.len());
-    for known in all {
-        for words in known.says {
+    for kind in all {
+        for words in kind.log_patterns {
             let line = format!("2026-01-01T00:00:00Z [ERROR] core: {} (x)", words.replace('*', " /a/b "));
-            let told: Vec<&str> = explain(&line).iter().map(|told| told.known.id).collect();
-            assert_eq!(told, [known.id], "{line}");
+            let told: Vec<&str> = explain(&line).iter().map(|told| told.kind.id).collect();
+            assert_eq!(told, [kind.id], "{line}");
         }
     }
     assert_eq!(explain("2026-01-01T00:00:00Z [INFO]  core: vault is unsealed"), []);

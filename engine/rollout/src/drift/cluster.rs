@@ -12,13 +12,14 @@ use kube::{Client, ResourceExt};
 use serde_json::Value;
 
 use super::field::differences;
-use super::{ClusterConnection, ClusterError, Drift, ObjectDrift};
+use super::{ClusterConnection, Drift, DriftError, ObjectDrift};
 
 /// As whom the objects are applied.
-const MANAGER: &str = "vault-token-plugin";
+const FIELD_MANAGER: &str = "vault-token-plugin";
 
 /// What the cluster keeps for itself in every object.
-const KEPT: [&str; 4] = ["managedFields", "resourceVersion", "generation", "creationTimestamp"];
+const SERVER_SET_METADATA: [&str; 4] =
+    ["managedFields", "resourceVersion", "generation", "creationTimestamp"];
 
 /// Compares each object with what it would become, and changes nothing.
 ///
@@ -27,16 +28,16 @@ const KEPT: [&str; 4] = ["managedFields", "resourceVersion", "generation", "crea
 pub async fn compare_with_cluster(
     connection: &ClusterConnection,
     objects: Vec<Value>,
-) -> Result<Vec<ObjectDrift>, ClusterError> {
+) -> Result<Vec<ObjectDrift>, DriftError> {
     let client = connect(connection).await?;
     let mut kinds = HashMap::new();
     let mut compared = Vec::new();
     for object in objects {
         let object: DynamicObject =
-            serde_json::from_value(object).map_err(|error| ClusterError::Configuration(error.into()))?;
+            serde_json::from_value(object).map_err(|error| DriftError::Configuration(error.into()))?;
         let types = object.types.clone().unwrap_or_default();
         if !kinds.contains_key(&types) {
-            kinds.insert(types.clone(), resource(&client, &types).await?);
+            kinds.insert(types.clone(), resolve_resource(&client, &types).await?);
         }
         let (resource, capabilities) = &kinds[&types];
         let next = compare(&client, resource, capabilities, &object).await;
@@ -45,15 +46,15 @@ pub async fn compare_with_cluster(
             compared.iter().any(|one: &ObjectDrift| one.object == of && one.drift == Drift::Missing)
         };
         match next {
-            Err(ClusterError::Refused { object, code: 422, .. }) if is_new(&object) => {}
+            Err(DriftError::Refused { object, code: 422, .. }) if is_new(&object) => {}
             next => compared.push(next?),
         }
     }
     Ok(compared)
 }
 
-async fn connect(connection: &ClusterConnection) -> Result<Client, ClusterError> {
-    let unusable = |error: Box<dyn Error + Send + Sync>| ClusterError::Configuration(error);
+async fn connect(connection: &ClusterConnection) -> Result<Client, DriftError> {
+    let unusable = |error: Box<dyn Error + Send + Sync>| DriftError::Configuration(error);
     let ClusterConnection { kubeconfig, context } = connection;
     let config = if kubeconfig.is_none() && context.is_none() {
         Config::infer().await.map_err(|error| unusable(error.into()))?
@@ -69,14 +70,17 @@ async fn connect(connection: &ClusterConnection) -> Result<Client, ClusterError>
     Client::try_from(config).map_err(|error| unusable(error.into()))
 }
 
-async fn resource(client: &Client, types: &TypeMeta) -> Result<(ApiResource, ApiCapabilities), ClusterError> {
+async fn resolve_resource(
+    client: &Client,
+    types: &TypeMeta,
+) -> Result<(ApiResource, ApiCapabilities), DriftError> {
     let unknown =
-        || ClusterError::UnknownKind { api_version: types.api_version.clone(), kind: types.kind.clone() };
+        || DriftError::UnknownKind { api_version: types.api_version.clone(), kind: types.kind.clone() };
     let kind = GroupVersionKind::try_from(types).map_err(|_| unknown())?;
     discovery::pinned_kind(client, &kind).await.map_err(|error| match error {
         kube::Error::Discovery(_) => unknown(),
         kube::Error::Api(status) if status.code == 404 => unknown(),
-        error => ClusterError::Unreachable { object: types.kind.clone(), source: error.into() },
+        error => DriftError::Unreachable { object: types.kind.clone(), source: error.into() },
     })
 }
 
@@ -85,7 +89,7 @@ async fn compare(
     resource: &ApiResource,
     capabilities: &ApiCapabilities,
     object: &DynamicObject,
-) -> Result<ObjectDrift, ClusterError> {
+) -> Result<ObjectDrift, DriftError> {
     let name = object.name_any();
     let (api, shown): (Api<DynamicObject>, String) = match (&capabilities.scope, object.namespace()) {
         (Scope::Namespaced, Some(namespace)) => (
@@ -95,15 +99,13 @@ async fn compare(
         _ => (Api::all_with(client.clone(), resource), format!("{} {name}", resource.kind)),
     };
     let refused = |error| match error {
-        kube::Error::Api(status) => ClusterError::Refused {
-            object: shown.clone(),
-            message: status.message.clone(),
-            code: status.code,
-        },
-        error => ClusterError::Unreachable { object: shown.clone(), source: error.into() },
+        kube::Error::Api(status) => {
+            DriftError::Refused { object: shown.clone(), message: status.message.clone(), code: status.code }
+        }
+        error => DriftError::Unreachable { object: shown.clone(), source: error.into() },
     };
     let there = api.get_opt(&name).await.map_err(refused)?;
-    let params = PatchParams::apply(MANAGER).force().dry_run();
+    let params = PatchParams::apply(FIELD_MANAGER).force().dry_run();
     let mut after = api.patch(&name, &params, &Patch::Apply(object)).await;
     // What the API server has filled in belongs to nobody, and applying takes nothing away that is not the applier's: that an
     // object says `null` there is heard by a patch only.
@@ -130,7 +132,7 @@ fn comparable(object: DynamicObject) -> Value {
         map.remove("status");
         let mut metadata = serde_json::to_value(metadata).unwrap_or_default();
         if let Some(metadata) = metadata.as_object_mut() {
-            metadata.retain(|key, _| !KEPT.contains(&key.as_str()));
+            metadata.retain(|key, _| !SERVER_SET_METADATA.contains(&key.as_str()));
         }
         map.insert("metadata".to_owned(), metadata);
     }

@@ -20,11 +20,16 @@ pub struct FieldDrift {
 /// Every field that differs, in the order of their paths.
 pub(super) fn differences(before: &Value, after: &Value) -> Vec<FieldDrift> {
     let mut found = Vec::new();
-    compare(String::new(), Some(before), Some(after), &mut found);
+    collect_differences(String::new(), Some(before), Some(after), &mut found);
     found
 }
 
-fn compare(path: String, before: Option<&Value>, after: Option<&Value>, found: &mut Vec<FieldDrift>) {
+fn collect_differences(
+    path: String,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    found: &mut Vec<FieldDrift>,
+) {
     if before == after {
         return;
     }
@@ -40,7 +45,7 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, found: &
             for key in all {
                 let member = |value: Option<&Value>| value.and_then(|value| value.get(&key)).cloned();
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                compare(path, member(before).as_ref(), member(after).as_ref(), found);
+                collect_differences(path, member(before).as_ref(), member(after).as_ref(), found);
             }
         }
         (Value::Array(_) | Value::Null, Value::Array(_) | Value::Null)
@@ -56,7 +61,12 @@ fn compare(path: String, before: Option<&Value>, after: Option<&Value>, found: &
                 let member = |list: &[(String, Value)]| {
                     list.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone())
                 };
-                compare(format!("{path}[{name}]"), member(&before).as_ref(), member(&after).as_ref(), found);
+                collect_differences(
+                    format!("{path}[{name}]"),
+                    member(&before).as_ref(),
+                    member(&after).as_ref(),
+                    found,
+                );
             }
         }
         _ => found.push(FieldDrift { path, before: before.cloned(), after: after.cloned() }),

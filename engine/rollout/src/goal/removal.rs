@@ -6,27 +6,27 @@ use crate::version::Version;
 
 /// Goal of `deregister`: these versions in no catalog and on no node.
 #[derive(Clone, Debug)]
-pub struct Deregister {
+pub struct DeregisterGoal {
     /// What the plugin is for.
     pub kind: PluginType,
     /// Name in the catalog.
     pub name: String,
     /// Which versions.
-    pub versions: Versions,
+    pub versions: VersionSelector,
 }
 
 /// Which versions of a plugin.
 #[derive(Clone, Debug)]
-pub enum Versions {
+pub enum VersionSelector {
     /// Every one, also the unversioned one.
     All,
     /// These.
-    These(Vec<Version>),
+    Only(Vec<Version>),
 }
 
 /// Goal of `gc`: no version in a catalog or on a node that nothing can need any more.
 #[derive(Clone, Debug)]
-pub struct Collect {
+pub struct GarbageCollectGoal {
     /// Of this plugin only.
     pub name: Option<String>,
     /// How many versions before the one that runs are kept.

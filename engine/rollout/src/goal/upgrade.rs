@@ -4,54 +4,54 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{Downgrade, MountPath, Placement, Plugin, RestartConsent, WriteGoal};
+use super::{DesiredWrite, DowngradePolicy, MountPath, Placement, Plugin, RestartConsent};
 use crate::version::Version;
 
 /// Goal of `upgrade` and of `rollback`.
 #[derive(Clone, Debug)]
-pub struct Upgrade {
+pub struct UpgradeGoal {
     /// To which version.
     pub target: Target,
     /// Only these mounts; every mount of the plugin when empty.
-    pub only: Vec<MountPath>,
+    pub only_mounts: Vec<MountPath>,
     /// Whether a mount may go to an older version.
-    pub downgrade: Downgrade,
+    pub downgrade: DowngradePolicy,
     /// Whether the version has to work on a mount of its own first.
     pub canary: Canary,
     /// What is read on the real mounts once they run the version. A lease is revoked again.
-    pub trials: Vec<Trial>,
+    pub smoke_tests: Vec<SmokeTest>,
     /// What clients of the running version would miss, a sentence each; any of it is refused.
-    pub breaks: Vec<String>,
+    pub breaking_changes: Vec<String>,
     /// Whether the version must still be there when a node is started anew.
-    pub survival: Survival,
+    pub durability: Durability,
     /// What is known of nodes that this machine cannot look at.
     pub placement: Placement,
     /// Whether every node is made the active one, at the end.
-    pub rehearsal: Rehearsal,
+    pub failover_test: FailoverTest,
     /// Which restarts of nodes somebody has agreed to.
-    pub restarts: RestartConsent,
+    pub restart_consent: RestartConsent,
 }
 
 /// Whether a version must still be there when a node is started anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Survival {
+pub enum Durability {
     /// It must.
     #[default]
-    Needed,
+    Required,
     /// It must, and this image brings it.
     Image {
         /// Its name.
         image: String,
         /// The hex sha256 of each file that it brings; `None` where it was not read.
-        brings: Option<BTreeMap<String, String>>,
+        files: Option<BTreeMap<String, String>>,
     },
     /// It need not: somebody has said so.
-    NotNeeded,
+    NotRequired,
 }
 
 /// Whether a failover is tried.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rehearsal {
+pub enum FailoverTest {
     /// No.
     #[default]
     None,
@@ -63,7 +63,7 @@ pub enum Rehearsal {
 #[derive(Clone, Debug)]
 pub enum Target {
     /// One that the caller brings.
-    Brought(Box<Plugin>),
+    Provided(Box<Plugin>),
     /// One that is registered and in place; its checksum is the catalog's.
     Registered {
         /// What it is for.
@@ -83,28 +83,28 @@ pub enum Canary {
     /// Yes. It is mounted, proven, tried, and removed before any other mount is touched.
     Mount {
         /// What is written there before it is tried.
-        writes: Vec<WriteGoal>,
+        writes: Vec<DesiredWrite>,
         /// The mount whose configuration that is; `None` when it is the trial's own.
-        live: Option<MountPath>,
+        source_mount: Option<MountPath>,
         /// What is read there, below the mount.
-        read: Option<String>,
+        smoke_path: Option<String>,
     },
 }
 
 /// A path that must return a lease or data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trial {
+pub struct SmokeTest {
     /// Of which mount.
     pub mount: MountPath,
     /// Below it.
-    pub below: String,
+    pub path: String,
 }
 
-impl Upgrade {
+impl UpgradeGoal {
     /// What the plugin is for.
     pub fn kind(&self) -> PluginType {
         match &self.target {
-            Target::Brought(plugin) => plugin.kind,
+            Target::Provided(plugin) => plugin.kind,
             Target::Registered { kind, .. } => *kind,
         }
     }
@@ -112,7 +112,7 @@ impl Upgrade {
     /// Name of the plugin.
     pub fn name(&self) -> &str {
         match &self.target {
-            Target::Brought(plugin) => &plugin.name,
+            Target::Provided(plugin) => &plugin.name,
             Target::Registered { name, .. } => name,
         }
     }
@@ -120,7 +120,7 @@ impl Upgrade {
     /// The version to move to.
     pub fn version(&self) -> &Version {
         match &self.target {
-            Target::Brought(plugin) => &plugin.version,
+            Target::Provided(plugin) => &plugin.version,
             Target::Registered { version, .. } => version,
         }
     }
@@ -129,27 +129,27 @@ impl Upgrade {
     pub(crate) fn canary_path(&self) -> MountPath {
         // A plus sign in a path would have to be encoded by everybody who looks at it.
         let version = self.version().to_string().replace('+', "_");
-        MountPath(format!("{CANARIES}{}-{version}/", self.name()))
+        MountPath(format!("{CANARY_MOUNT_PREFIX}{}-{version}/", self.name()))
     }
 
     /// Name under which the canary is registered while a pin keeps the plugin's own name on another version.
-    pub(crate) fn canary_name(&self) -> String {
-        format!("{}{CANARY_NAME}", self.name())
+    pub(crate) fn canary_plugin_name(&self) -> String {
+        format!("{}{CANARY_NAME_SUFFIX}", self.name())
     }
 }
 
 impl MountPath {
     /// Whether it is the mount of a canary, which no upgrade moves and nobody should use.
     pub fn is_canary(&self) -> bool {
-        self.0.starts_with(CANARIES)
+        self.0.starts_with(CANARY_MOUNT_PREFIX)
     }
 }
 
 /// What every canary's path begins with.
-pub(crate) const CANARIES: &str = "vault-token-plugin-canary/";
+pub(crate) const CANARY_MOUNT_PREFIX: &str = "vault-token-plugin-canary/";
 
 /// What the name of a canary under a pin ends with.
-pub(crate) const CANARY_NAME: &str = "-canary";
+pub(crate) const CANARY_NAME_SUFFIX: &str = "-canary";
 
 #[cfg(test)]
 mod tests {
@@ -157,21 +157,21 @@ mod tests {
 
     #[test]
     fn a_canary_has_one_path_a_version_that_is_known_again() {
-        let upgrade = Upgrade {
+        let upgrade = UpgradeGoal {
             target: Target::Registered {
                 kind: PluginType::Secret,
                 name: "custom".into(),
                 version: "1.2.3+build.5".parse().expect("a version"),
             },
-            only: Vec::new(),
-            downgrade: Downgrade::Refuse,
+            only_mounts: Vec::new(),
+            downgrade: DowngradePolicy::Refuse,
             canary: Canary::Skip,
-            trials: Vec::new(),
-            breaks: Vec::new(),
-            survival: Survival::Needed,
+            smoke_tests: Vec::new(),
+            breaking_changes: Vec::new(),
+            durability: Durability::Required,
             placement: Placement::default(),
-            rehearsal: Rehearsal::None,
-            restarts: RestartConsent::default(),
+            failover_test: FailoverTest::None,
+            restart_consent: RestartConsent::default(),
         };
         let path = upgrade.canary_path();
         assert_eq!(path.as_str(), "vault-token-plugin-canary/custom-1.2.3_build.5/");

@@ -4,38 +4,41 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::{Gate, UpdateStrategy, eventually, in_time};
+use harness::{FaultyProxy, UpdateStrategy, eventually, within_timeout};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{
-    CancelFlag, Event, Goal, Keeping, KubernetesError, NodeName, Outcome, Reload, ReloadTarget,
-    RestartConsent, Site, SiteError, ThisRun, Unready, Way, World, apply, observe, plan,
+    CancelFlag, ConnectionMode, Deployment, DeploymentError, Environment, Event, Goal, KubernetesError,
+    NodeName, Outcome, PluginStorage, ReloadGoal, ReloadTarget, RestartConsent, ThisRun, UnreadyPodPolicy,
+    apply, observe, plan,
 };
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
 use vault_api::Client;
 
-use crate::lab::{FILE, Lab, look, place, plugin};
+use crate::lab::{FILE, Lab, observe_pods, place, plugin};
 
 #[tokio::test]
 async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
-    let (first, second) = (lab.site().await, lab.site().await);
-    let held = first.hold().await.unwrap();
-    assert_eq!(look(&first).await.holder, None, "one's own lease is nobody else's");
+    let (first, second) = (lab.deployment().await, lab.deployment().await);
+    let held = first.acquire_lock().await.unwrap();
+    assert_eq!(observe_pods(&first).await.lock_holder, None, "one's own lease is nobody else's");
     // The same process is the same holder, so somebody else is another name.
     let leases: Leases = kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
-    assert_eq!(held.lost(), None);
+    assert_eq!(held.lost_reason(), None);
     held.release().await;
     let free = leases.get("vault-token-plugin-vault").await.unwrap();
     assert_eq!(free.spec.unwrap().holder_identity, None);
 
-    write(&leases, "alice@laptop", 600, 0).await;
-    let Err(SiteError::Kubernetes(KubernetesError::Held { holder, .. })) = second.hold().await else {
+    write_lease(&leases, "alice@laptop", 600, 0).await;
+    let Err(DeploymentError::Kubernetes(KubernetesError::LockHeld { holder, .. })) =
+        second.acquire_lock().await
+    else {
         panic!("two hold it");
     };
     assert_eq!(holder, "alice@laptop");
-    write(&leases, "", 600, 0).await;
-    let taken = second.hold().await.unwrap();
+    write_lease(&leases, "", 600, 0).await;
+    let taken = second.acquire_lock().await.unwrap();
     drop(taken);
     eventually("a lease that is dropped is given back", async || {
         let lease = leases.get("vault-token-plugin-vault").await.ok()?;
@@ -47,7 +50,7 @@ async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
 type Leases = kube::Api<k8s_openapi::api::coordination::v1::Lease>;
 
 /// Writes the Lease as a holder does whose clock is `ahead` of this one by so many seconds.
-async fn write(leases: &Leases, holder: &str, lasts: u32, ahead: i64) {
+async fn write_lease(leases: &Leases, holder: &str, lasts: u32, ahead: i64) {
     let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead);
     let spec = json!({
         "spec": {"holderIdentity": holder, "leaseDurationSeconds": lasts, "renewTime": format!("{now:.6}")},
@@ -59,27 +62,30 @@ async fn write(leases: &Leases, holder: &str, lasts: u32, ahead: i64) {
 #[tokio::test]
 async fn a_lease_is_judged_by_whether_it_is_renewed_and_by_no_clock_of_another_machine() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
-    let site = lab.site().await;
-    site.hold().await.unwrap().release().await;
+    let site = lab.deployment().await;
+    site.acquire_lock().await.unwrap().release().await;
     let leases: Leases = kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
 
     // A holder that lives, on a machine whose clock is an hour behind.
-    write(&leases, "alice@laptop", 5, -3600).await;
+    write_lease(&leases, "alice@laptop", 5, -3600).await;
     let renewing = async {
         loop {
             tokio::time::sleep(Duration::from_secs(1)).await;
-            write(&leases, "alice@laptop", 5, -3600).await;
+            write_lease(&leases, "alice@laptop", 5, -3600).await;
         }
     };
     let refused = tokio::select! {
-        held = site.hold() => held,
+        held = site.acquire_lock() => held,
         () = renewing => unreachable!(),
     };
-    assert!(matches!(refused, Err(SiteError::Kubernetes(KubernetesError::Held { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(DeploymentError::Kubernetes(KubernetesError::LockHeld { .. }))),
+        "{refused:?}"
+    );
 
     // One that has died, on a machine whose clock is an hour ahead.
-    write(&leases, "bob@laptop", 2, 3600).await;
-    let taken = in_time("the Lease of a holder that has died", site.hold()).await;
+    write_lease(&leases, "bob@laptop", 2, 3600).await;
+    let taken = within_timeout("the Lease of a holder that has died", site.acquire_lock()).await;
     taken.unwrap().release().await;
 }
 
@@ -87,53 +93,61 @@ async fn a_lease_is_judged_by_whether_it_is_renewed_and_by_no_clock_of_another_m
 async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let gate = Gate::open(lab.pods.cluster().kubeconfig(), folder.path()).await;
-    let mut choice = lab.choice();
+    let gate = FaultyProxy::start(lab.pods.cluster().kubeconfig(), folder.path()).await;
+    let mut choice = lab.options();
     choice.cluster.kubeconfig = Some(gate.kubeconfig().to_owned());
     let site = lab.connect(choice).await.unwrap();
     let binary = plugin().await;
     place(&site, &binary).await.unwrap();
     let entry = json!({"sha256": binary.sha256, "command": FILE, "version": "v1.0.0"});
-    lab.pods.api("vault-0", "PUT", "sys/plugins/catalog/secret/kv-go", Some(entry)).await.success();
+    lab.pods.request("vault-0", "PUT", "sys/plugins/catalog/secret/kv-go", Some(entry)).await.success();
     for mount in ["first", "second"] {
         let mounted = json!({"type": "kv-go", "config": {"plugin_version": "v1.0.0"}});
-        lab.pods.api("vault-0", "POST", &format!("sys/mounts/{mount}"), Some(mounted)).await.success();
+        lab.pods.request("vault-0", "POST", &format!("sys/mounts/{mount}"), Some(mounted)).await.success();
     }
 
     // The server is reached without the API server.
-    let mut config = lab.vault();
+    let mut config = lab.client_config();
     config.address = lab.pods.url("vault-0");
-    let world =
-        World { client: Client::new(&config).unwrap(), site: Some(Arc::new(site)), way: Way::Address };
+    let world = Environment {
+        client: Client::new(&config).unwrap(),
+        deployment: Some(Arc::new(site)),
+        connection_mode: ConnectionMode::Address,
+    };
     let paths = ["first", "second"].map(|path| path.parse().unwrap());
-    let goal = Goal::Reload(Reload {
+    let goal = Goal::Reload(ReloadGoal {
         target: ReloadTarget::Mounts(paths.to_vec()),
-        restarts: RestartConsent::default(),
+        restart_consent: RestartConsent::default(),
     });
     let observed = observe(&world, Some(&goal), &ThisRun::default()).await.unwrap();
     let plan = plan(&observed, &goal).unwrap();
     assert_eq!(plan.steps.len(), 2);
     let mut fall_silent = |event: &Event| {
         if let Event::StepDone { number: 1, .. } = event {
-            gate.silence();
+            gate.black_hole();
         }
     };
     let cancel = CancelFlag::new();
     let run = apply(&world, &goal, &plan, &mut fall_silent, &cancel);
     let ended = tokio::time::timeout(Duration::from_secs(180), run).await.expect("it stops");
-    let Outcome::NeedsPerson { done, left, error, .. } = ended else { panic!("{ended:?}") };
+    let Outcome::ManualIntervention { done, remaining_effects, error, .. } = ended else {
+        panic!("{ended:?}")
+    };
     assert_eq!(done, plan.steps[..1]);
     assert!(error.contains("the Lease vault-token-plugin-vault could not be renewed for"), "{error}");
-    assert!(left[0].starts_with("first/ was reloaded"), "{left:?}");
-    assert!(left.last().unwrap().starts_with("Run the same command again"), "{left:?}");
+    assert!(remaining_effects[0].starts_with("first/ was reloaded"), "{remaining_effects:?}");
+    assert!(
+        remaining_effects.last().unwrap().starts_with("Run the same command again"),
+        "{remaining_effects:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_copy_that_is_cut_leaves_nothing_that_the_next_does_not_clear() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
-    let site = lab.site().await;
+    let site = lab.deployment().await;
     let (binary, pod) = (plugin().await, NodeName::new("vault-0"));
-    look(&site).await;
+    observe_pods(&site).await;
     {
         let (progress, mut told) = unbounded_channel();
         let copying = site.place(&binary, FILE, std::slice::from_ref(&pod), progress);
@@ -157,14 +171,17 @@ async fn a_copy_that_is_cut_leaves_nothing_that_the_next_does_not_clear() {
     let directory = lab.pods.plugin_directory("vault-0").await;
     std::fs::write(directory.join(FILE), "something else").unwrap();
     let taken = place(&site, &binary).await;
-    assert!(matches!(taken, Err(SiteError::Kubernetes(KubernetesError::Taken { .. }))), "{taken:?}");
+    assert!(
+        matches!(taken, Err(DeploymentError::Kubernetes(KubernetesError::FileConflict { .. }))),
+        "{taken:?}"
+    );
 }
 
 /// One that every node has.
 pub(crate) const IMAGE: &str = "localhost/vault:1.21.4";
 
 /// An init container that does this with the plugin directory below `/to`.
-pub(crate) fn filler(image: &str, script: &str) -> Container {
+pub(crate) fn init_container(image: &str, script: &str) -> Container {
     let mounts = json!([{"name": "plugins", "mountPath": "/to"}]);
     let command = json!(["/bin/sh", "-c", script]);
     serde_json::from_value(
@@ -176,11 +193,11 @@ pub(crate) fn filler(image: &str, script: &str) -> Container {
 #[tokio::test]
 async fn what_an_init_container_brings_is_seen_in_the_pods() {
     const BROUGHT: &str = "kv-0.9.0";
-    let fill = filler(IMAGE, &format!("echo an older version > /to/{BROUGHT}"));
+    let fill = init_container(IMAGE, &format!("echo an older version > /to/{BROUGHT}"));
     let lab = Lab::new(|pods| pods.replicas(2).init_container(fill)).await;
-    let site = lab.site().await;
-    let brings = async || match look(&site).await.keeping {
-        Keeping::InitContainer { brings, .. } => brings.unwrap(),
+    let site = lab.deployment().await;
+    let brings = async || match observe_pods(&site).await.plugin_storage {
+        PluginStorage::InitContainer { files, .. } => files.unwrap(),
         other => panic!("{other:?}"),
     };
     assert_eq!(brings().await, [BROUGHT.to_owned()].into());
@@ -197,45 +214,47 @@ async fn what_an_init_container_brings_is_seen_in_the_pods() {
 
 #[tokio::test]
 async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
-    let by_hand = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE, ":"))).await;
-    let site = by_hand.site().await;
+    let by_hand = Lab::new(|pods| pods.replicas(1).init_container(init_container(IMAGE, ":"))).await;
+    let site = by_hand.deployment().await;
     let before = by_hand.pods.uid("vault-0").await;
-    let of = |image: &str, brings: Option<BTreeSet<String>>| Keeping::InitContainer {
+    let of = |image: &str, files: Option<BTreeSet<String>>| PluginStorage::InitContainer {
         name: "fill".into(),
         image: image.into(),
-        brings,
+        files,
     };
-    assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
-    assert_eq!(site.prove_pull(IMAGE).await.unwrap(), None);
-    let unpulled = site.prove_pull("localhost/plugins:2").await.unwrap_err().to_string();
+    assert_eq!(observe_pods(&site).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
+    assert_eq!(site.verify_image_pull(IMAGE).await.unwrap(), None);
+    let unpulled = site.verify_image_pull("localhost/plugins:2").await.unwrap_err().to_string();
     assert!(unpulled.contains("ErrImageNeverPull"), "{unpulled}");
     let files = BTreeSet::from(["custom-1.0.0".to_owned()]);
-    site.persist("localhost/plugins:2", Some(&files)).await.unwrap();
-    site.persist("localhost/plugins:2", Some(&files)).await.unwrap();
+    site.set_init_image("localhost/plugins:2", Some(&files)).await.unwrap();
+    site.set_init_image("localhost/plugins:2", Some(&files)).await.unwrap();
     assert_eq!(
-        look(&site).await.keeping,
+        observe_pods(&site).await.plugin_storage,
         of("localhost/plugins:2", Some(files)),
         "no pod has that image yet, and what is in it was said"
     );
     // Of another image nothing is known. The cluster may be writing down what it thinks of the one before.
     eventually("another image is named", async || {
-        site.persist("localhost/plugins:3", None).await.map_err(|error| error.to_string())
+        site.set_init_image("localhost/plugins:3", None).await.map_err(|error| error.to_string())
     })
     .await;
-    assert_eq!(look(&site).await.keeping, of("localhost/plugins:3", None));
+    assert_eq!(observe_pods(&site).await.plugin_storage, of("localhost/plugins:3", None));
     assert_eq!(by_hand.pods.uid("vault-0").await, before);
 
     let rolling = Lab::new(|pods| {
-        pods.replicas(1).init_container(filler(IMAGE, ":")).update_strategy(UpdateStrategy::RollingUpdate)
+        pods.replicas(1)
+            .init_container(init_container(IMAGE, ":"))
+            .update_strategy(UpdateStrategy::RollingUpdate)
     })
     .await;
-    let site = rolling.site().await;
-    let refused = site.persist("localhost/plugins:2", None).await;
+    let site = rolling.deployment().await;
+    let refused = site.set_init_image("localhost/plugins:2", None).await;
     assert!(
-        matches!(refused, Err(SiteError::Kubernetes(KubernetesError::WouldRestart { .. }))),
+        matches!(refused, Err(DeploymentError::Kubernetes(KubernetesError::WouldRestart { .. }))),
         "{refused:?}"
     );
-    assert_eq!(look(&site).await.keeping, of(IMAGE, Some(BTreeSet::new())));
+    assert_eq!(observe_pods(&site).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
 }
 
 /// One pod with a container beside the server that is not ready while a file is there.
@@ -254,7 +273,7 @@ async fn unready_pod() -> Lab {
 #[tokio::test]
 async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_anyway() {
     let lab = unready_pod().await;
-    let mut choice = lab.choice();
+    let mut choice = lab.options();
     choice.pods.container = Some("vault".into());
     let site = lab.connect(choice).await.unwrap();
     let (pods, name) = (&lab.pods, NodeName::new("vault-0"));
@@ -264,20 +283,21 @@ async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_a
             now.filter(|now| now != before)
         })
         .await;
-        pods.wait_whole().await;
-        look(&site).await.nodes[&name].uid.clone().unwrap()
+        pods.wait_all_ready().await;
+        observe_pods(&site).await.nodes[&name].uid.clone().unwrap()
     };
-    let first = look(&site).await.nodes[&name].uid.clone().unwrap();
-    site.restart(&name, &first, Unready::Evict).await.unwrap();
+    let first = observe_pods(&site).await.nodes[&name].uid.clone().unwrap();
+    site.restart_node(&name, &first, UnreadyPodPolicy::Evict).await.unwrap();
     let second = recreated(&first).await;
     // As a retry whose first answer was lost.
-    site.restart(&name, &first, Unready::Delete).await.unwrap();
+    site.restart_node(&name, &first, UnreadyPodPolicy::Delete).await.unwrap();
     assert_eq!(pods.uid("vault-0").await.as_ref(), Some(&second), "the new pod is left alone");
 
     pods.set_disruption_budget(1).await;
-    for unready in [Unready::Evict, Unready::Delete] {
-        let refused = site.restart(&name, &second, unready).await;
-        let Err(SiteError::Kubernetes(KubernetesError::Budget { budget, .. })) = refused else {
+    for unready in [UnreadyPodPolicy::Evict, UnreadyPodPolicy::Delete] {
+        let refused = site.restart_node(&name, &second, unready).await;
+        let Err(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget { budget, .. })) = refused
+        else {
             panic!("{refused:?}");
         };
         assert_eq!(budget, "keep-quorum");
@@ -289,8 +309,8 @@ async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_a
         conditions.iter().any(|it| it.type_ == "Ready" && it.status == "False").then_some(())
     })
     .await;
-    assert!(site.restart(&name, &second, Unready::Evict).await.is_err());
-    site.restart(&name, &second, Unready::Delete).await.unwrap();
+    assert!(site.restart_node(&name, &second, UnreadyPodPolicy::Evict).await.is_err());
+    site.restart_node(&name, &second, UnreadyPodPolicy::Delete).await.unwrap();
     eventually("the pod is recreated", async || {
         let now = pods.uid("vault-0").await;
         (now.is_some() && now.as_ref() != Some(&second)).then_some(())

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use harness::{Cluster, VaultPods, VaultPodsBuilder, build};
 use rollout::{
-    Age, Binary, ClusterChoice, Copied, KubernetesChoice, KubernetesSite, Look, NodeName, NodeObserved,
-    PluginDirectory, PodChoice, Question, Site, SiteError, SiteObserved,
+    Binary, ClusterOptions, CopyProgress, Deployment, DeploymentError, DeploymentObserved, Detail, Freshness,
+    KubernetesOptions, NodeName, NodeObserved, PluginDirectory, PodSelector, Query, StatefulSetDeployment,
 };
 use tokio::sync::mpsc::unbounded_channel;
-use vault_api::{ClientConfig, Secret};
+use vault_api::{ClientConfig, SecretString};
 
 pub(crate) const DIRECTORY: &str = "/vault/plugins";
 pub(crate) const FILE: &str = "kv-1.0.0";
@@ -23,31 +23,34 @@ impl Lab {
         Lab { pods: choose(VaultPods::builder(Cluster::shared().await)).start().await }
     }
 
-    pub(crate) fn choice(&self) -> KubernetesChoice {
-        KubernetesChoice {
-            cluster: ClusterChoice {
+    pub(crate) fn options(&self) -> KubernetesOptions {
+        KubernetesOptions {
+            cluster: ClusterOptions {
                 kubeconfig: Some(self.pods.cluster().kubeconfig().to_owned()),
                 namespace: Some(self.pods.namespace().to_owned()),
-                ..ClusterChoice::default()
+                ..ClusterOptions::default()
             },
-            pods: PodChoice::default(),
-            ..KubernetesChoice::default()
+            pods: PodSelector::default(),
+            ..KubernetesOptions::default()
         }
     }
 
-    pub(crate) fn vault(&self) -> ClientConfig {
+    pub(crate) fn client_config(&self) -> ClientConfig {
         let mut config = ClientConfig::new("https://not.used");
-        config.token = Some(Secret::new(self.pods.root_token()));
+        config.token = Some(SecretString::new(self.pods.root_token()));
         config.ca_cert = self.pods.ca_file().map(Path::to_owned);
         config
     }
 
-    pub(crate) async fn site(&self) -> KubernetesSite {
-        self.connect(self.choice()).await.unwrap()
+    pub(crate) async fn deployment(&self) -> StatefulSetDeployment {
+        self.connect(self.options()).await.unwrap()
     }
 
-    pub(crate) async fn connect(&self, choice: KubernetesChoice) -> Result<KubernetesSite, SiteError> {
-        KubernetesSite::connect(choice, self.vault()).await
+    pub(crate) async fn connect(
+        &self,
+        choice: KubernetesOptions,
+    ) -> Result<StatefulSetDeployment, DeploymentError> {
+        StatefulSetDeployment::connect(choice, self.client_config()).await
     }
 
     /// What the host sees in the plugin directory of a pod.
@@ -67,31 +70,34 @@ pub(crate) async fn plugin() -> Binary {
     Binary::read(&path, &mut |_, _| ()).unwrap()
 }
 
-pub(crate) fn question() -> Question {
-    Question {
-        servers: PluginDirectory::At(DIRECTORY.into()),
+pub(crate) fn query() -> Query {
+    Query {
+        plugin_directory: PluginDirectory::At(DIRECTORY.into()),
         plugin: Some("kv".into()),
         binary: None,
-        look: Look::Versions,
-        needed: None,
-        age: Age::Now,
+        detail: Detail::Versions,
+        needed_files: None,
+        freshness: Freshness::Now,
     }
 }
 
-pub(crate) async fn look(site: &KubernetesSite) -> SiteObserved {
-    site.observe(&question()).await.unwrap()
+pub(crate) async fn observe_pods(site: &StatefulSetDeployment) -> DeploymentObserved {
+    site.observe(&query()).await.unwrap()
 }
 
-pub(crate) fn node<'a>(seen: &'a SiteObserved, pod: &str) -> &'a NodeObserved {
+pub(crate) fn node<'a>(seen: &'a DeploymentObserved, pod: &str) -> &'a NodeObserved {
     &seen.nodes[&NodeName::new(pod)]
 }
 
 /// Places on all nodes that were seen. Returns the last that was told of each.
-pub(crate) async fn place(site: &KubernetesSite, binary: &Binary) -> Result<Vec<Copied>, SiteError> {
-    let nodes: Vec<NodeName> = look(site).await.nodes.into_keys().collect();
+pub(crate) async fn place(
+    site: &StatefulSetDeployment,
+    binary: &Binary,
+) -> Result<Vec<CopyProgress>, DeploymentError> {
+    let nodes: Vec<NodeName> = observe_pods(site).await.nodes.into_keys().collect();
     let (progress, mut told) = unbounded_channel();
     site.place(binary, FILE, &nodes, progress).await?;
-    let mut last = Vec::<Copied>::new();
+    let mut last = Vec::<CopyProgress>::new();
     while let Ok(copied) = told.try_recv() {
         last.retain(|known| known.node != copied.node);
         last.push(copied);

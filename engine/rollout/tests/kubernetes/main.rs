@@ -5,6 +5,6 @@
 mod lab;
 
 mod changes;
+mod observation;
 mod permissions;
-mod sights;
 mod without_shell;

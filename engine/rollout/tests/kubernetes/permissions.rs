@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
-use rollout::{ClusterChoice, KubernetesChoice, Site};
+use rollout::{ClusterOptions, Deployment, KubernetesOptions};
 use serde_json::{Value, json};
 
-use crate::changes::{IMAGE, filler};
-use crate::lab::{Lab, place, plugin, question};
+use crate::changes::{IMAGE, init_container};
+use crate::lab::{Lab, place, plugin, query};
 
 /// Every rule that a change needs.
 fn rules() -> Vec<Value> {
@@ -34,27 +34,27 @@ fn kubeconfig(lab: &Lab, folder: &tempfile::TempDir) -> PathBuf {
     path
 }
 
-async fn all(lab: &Lab, choice: KubernetesChoice) -> Result<(), String> {
+async fn run_everything(lab: &Lab, choice: KubernetesOptions) -> Result<(), String> {
     let site = lab.connect(choice).await.map_err(|error| error.to_string())?;
-    site.observe(&question()).await.map_err(|error| error.to_string())?;
-    site.hold().await.map_err(|error| error.to_string())?.release().await;
+    site.observe(&query()).await.map_err(|error| error.to_string())?;
+    site.acquire_lock().await.map_err(|error| error.to_string())?.release().await;
     place(&site, &plugin().await).await.map_err(|error| error.to_string())?;
     Ok(())
 }
 
 #[tokio::test]
 async fn each_rule_that_is_missing_is_named() {
-    let lab = Lab::new(|pods| pods.replicas(1).init_container(filler(IMAGE, ":"))).await;
+    let lab = Lab::new(|pods| pods.replicas(1).init_container(init_container(IMAGE, ":"))).await;
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = kubeconfig(&lab, &folder);
     let namespace = lab.pods.namespace().to_owned();
-    let choice = || KubernetesChoice {
-        cluster: ClusterChoice {
+    let choice = || KubernetesOptions {
+        cluster: ClusterOptions {
             kubeconfig: Some(kubeconfig.clone()),
             namespace: Some(namespace.clone()),
-            ..ClusterChoice::default()
+            ..ClusterOptions::default()
         },
-        ..KubernetesChoice::default()
+        ..KubernetesOptions::default()
     };
     let (client, meta) = (lab.pods.client(), json!({"name": "operator"}));
     let roles: Api<Role> = Api::namespaced(client.clone(), &namespace);
@@ -84,7 +84,7 @@ async fn each_rule_that_is_missing_is_named() {
         let resource = missing["resources"][0].as_str().unwrap();
         // The cluster's own view of its rules follows a moment later.
         let error = harness::eventually(&format!("{resource} is refused"), async || {
-            all(&lab, choice())
+            run_everything(&lab, choice())
                 .await
                 .err()
                 .filter(|error| error.contains(&format!("resources: [\"{resource}\"]")))
@@ -94,10 +94,11 @@ async fn each_rule_that_is_missing_is_named() {
     }
     let patch = Patch::Merge(json!({"rules": rules}));
     roles.patch("operator", &PatchParams::default(), &patch).await.unwrap();
-    harness::eventually("with all rules all is done", async || all(&lab, choice()).await.ok()).await;
+    harness::eventually("with all rules all is done", async || run_everything(&lab, choice()).await.ok())
+        .await;
 
     // What only proves something is left out, and said.
     let site = lab.connect(choice()).await.unwrap();
-    let unproven = site.prove_pull(IMAGE).await.unwrap().unwrap();
+    let unproven = site.verify_image_pull(IMAGE).await.unwrap().unwrap();
     assert!(unproven.contains("resources: [\"pods/ephemeralcontainers\"]"), "{unproven}");
 }

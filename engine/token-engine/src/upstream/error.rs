@@ -8,16 +8,16 @@ use http::header::LOCATION;
 use reqwest::Url;
 use vault_plugin::logical;
 
-use super::send::{Reply, retry_after};
-use crate::measure::UpstreamErrorKind;
+use super::send::{UpstreamReply, retry_after};
+use crate::telemetry::UpstreamErrorLabel;
 
 /// A call that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {action} at {endpoint}: {trouble}")]
+#[error("cannot {action} at {endpoint}: {kind}")]
 pub(crate) struct UpstreamError {
     pub(super) action: &'static str,
     pub(super) endpoint: String,
-    pub(super) trouble: Trouble,
+    pub(super) kind: ErrorKind,
     pub(super) effect: Effect,
 }
 
@@ -32,11 +32,11 @@ pub(super) enum Effect {
 
 /// What went wrong, and what can be done about it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Trouble {
+pub(super) enum ErrorKind {
     #[error("api_key cannot be sent in an HTTP header")]
-    Key,
+    InvalidApiKey,
     #[error("ca_cert holds no certificate in PEM")]
-    Authorities,
+    NoCaCertificate,
     #[error("TLS cannot be set up ({0}); where the system has no authorities to trust, set ca_cert")]
     Tls(String),
     #[error("no connection ({0}); check api_endpoint and whether the service runs")]
@@ -50,7 +50,7 @@ pub(super) enum Trouble {
     #[error("no answer in time; check the service, or set a longer request_timeout")]
     TimedOut,
     #[error("the connection broke ({0})")]
-    Broken(String),
+    ConnectionLost(String),
     #[error("the answer is longer than 1 MiB; check that api_endpoint is the token service")]
     TooLarge,
     #[error("the answer is not the JSON a token service gives; check that api_endpoint is the token service")]
@@ -58,15 +58,15 @@ pub(super) enum Trouble {
     #[error("it redirects to {0}, which is not followed with the key; set api_endpoint to where it leads")]
     Redirect(String),
     #[error("the key is refused (status {0}); set a valid api_key with the permissions for this")]
-    Key4xx(StatusCode),
+    Unauthorized(StatusCode),
     #[error("too many requests (status 429){0}")]
-    TooMany(Wait),
+    TooManyRequests(RetryAfter),
     #[error("not found (status 404); check that api_endpoint is the token service and that it can do this")]
     NotFound,
     #[error("status {0} comes from something before the service, such as a proxy; check api_endpoint")]
-    NotTheService(StatusCode),
+    NotFromService(StatusCode),
     #[error("the path by which the token is revoked is not one below api_endpoint")]
-    NoSuchPath,
+    InvalidRevocationPath,
     #[error("the service refused the request (status {0}); check the role's permissions and ttl")]
     Refused(StatusCode),
     #[error("the service failed (status {0}); see its logs")]
@@ -75,9 +75,9 @@ pub(super) enum Trouble {
 
 /// How long the service asks to wait.
 #[derive(Debug)]
-pub(super) struct Wait(Option<Duration>);
+pub(super) struct RetryAfter(Option<Duration>);
 
-impl std::fmt::Display for Wait {
+impl std::fmt::Display for RetryAfter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some(wait) => write!(f, "; it asks to wait {}s", wait.as_secs()),
@@ -88,38 +88,39 @@ impl std::fmt::Display for Wait {
 
 impl UpstreamError {
     /// Whether the service certainly did nothing.
-    pub(crate) fn nothing_done(&self) -> bool {
+    pub(crate) fn had_no_effect(&self) -> bool {
         self.effect == Effect::None
     }
 
     /// Under which kind it is counted.
-    pub(crate) fn kind(&self) -> UpstreamErrorKind {
-        match &self.trouble {
-            Trouble::Authorities | Trouble::Tls(_) | Trouble::Certificate(_) | Trouble::NotTls(_) => {
-                UpstreamErrorKind::Tls
-            }
-            Trouble::NoConnection(_) => UpstreamErrorKind::NoConnection,
-            Trouble::TimedOut => UpstreamErrorKind::Timeout,
-            Trouble::Broken(_) => UpstreamErrorKind::Broken,
-            Trouble::Key | Trouble::Key4xx(_) => UpstreamErrorKind::KeyRefused,
-            Trouble::TooMany(_) => UpstreamErrorKind::TooManyRequests,
-            Trouble::Refused(_) => UpstreamErrorKind::Refused,
-            Trouble::TooLarge
-            | Trouble::Malformed
-            | Trouble::Redirect(_)
-            | Trouble::NotFound
-            | Trouble::NotTheService(_)
-            | Trouble::NoSuchPath => UpstreamErrorKind::UnexpectedAnswer,
-            Trouble::Failed(_) => UpstreamErrorKind::Failed,
+    pub(crate) fn label(&self) -> UpstreamErrorLabel {
+        match &self.kind {
+            ErrorKind::NoCaCertificate
+            | ErrorKind::Tls(_)
+            | ErrorKind::Certificate(_)
+            | ErrorKind::NotTls(_) => UpstreamErrorLabel::Tls,
+            ErrorKind::NoConnection(_) => UpstreamErrorLabel::NoConnection,
+            ErrorKind::TimedOut => UpstreamErrorLabel::Timeout,
+            ErrorKind::ConnectionLost(_) => UpstreamErrorLabel::ConnectionLost,
+            ErrorKind::InvalidApiKey | ErrorKind::Unauthorized(_) => UpstreamErrorLabel::Unauthorized,
+            ErrorKind::TooManyRequests(_) => UpstreamErrorLabel::TooManyRequests,
+            ErrorKind::Refused(_) => UpstreamErrorLabel::Refused,
+            ErrorKind::TooLarge
+            | ErrorKind::Malformed
+            | ErrorKind::Redirect(_)
+            | ErrorKind::NotFound
+            | ErrorKind::NotFromService(_)
+            | ErrorKind::InvalidRevocationPath => UpstreamErrorLabel::UnexpectedResponse,
+            ErrorKind::Failed(_) => UpstreamErrorLabel::Failed,
         }
     }
 }
 
 impl UpstreamError {
     /// As the caller of a mint gets it: a request that the service finds wrong was made of the role, and is status 400.
-    pub(crate) fn of_role(self) -> logical::Error {
-        match self.trouble {
-            Trouble::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => {
+    pub(crate) fn into_role_error(self) -> logical::Error {
+        match self.kind {
+            ErrorKind::Refused(StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY) => {
                 logical::Error::Invalid(self.to_string())
             }
             _ => self.into(),
@@ -131,9 +132,9 @@ impl From<UpstreamError> for logical::Error {
     /// What passes by itself keeps its status, so that clients try again.
     fn from(error: UpstreamError) -> logical::Error {
         let message = error.to_string();
-        match error.trouble {
-            Trouble::TooMany(_) => logical::Error::Coded { status: 429, message },
-            Trouble::Failed(status @ (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE)) => {
+        match error.kind {
+            ErrorKind::TooManyRequests(_) => logical::Error::Coded { status: 429, message },
+            ErrorKind::Failed(status @ (StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE)) => {
                 logical::Error::Coded { status: status.as_u16(), message }
             }
             _ => logical::Error::internal(message),
@@ -143,40 +144,40 @@ impl From<UpstreamError> for logical::Error {
 
 impl Effect {
     /// A refusal does nothing; whoever answers 5xx, or that it waited too long for the request, may have done it.
-    pub(super) fn of_status(status: StatusCode) -> Effect {
+    pub(super) fn from_status(status: StatusCode) -> Effect {
         let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT;
         if refused || status.is_redirection() { Effect::None } else { Effect::Possible }
     }
 }
 
-impl Trouble {
+impl ErrorKind {
     /// What an answer other than 2xx means.
-    pub(super) fn of_reply(reply: &Reply) -> Trouble {
+    pub(super) fn from_reply(reply: &UpstreamReply) -> ErrorKind {
         match reply.status {
-            status if status.is_redirection() => Trouble::Redirect(location_host(reply)),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Trouble::Key4xx(reply.status),
-            StatusCode::NOT_FOUND => Trouble::NotFound,
+            status if status.is_redirection() => ErrorKind::Redirect(location_host(reply)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized(reply.status),
+            StatusCode::NOT_FOUND => ErrorKind::NotFound,
             StatusCode::TOO_MANY_REQUESTS => {
-                Trouble::TooMany(Wait(retry_after(&reply.headers, SystemTime::now())))
+                ErrorKind::TooManyRequests(RetryAfter(retry_after(&reply.headers, SystemTime::now())))
             }
-            status if status.is_client_error() => Trouble::Refused(status),
-            status => Trouble::Failed(status),
+            status if status.is_client_error() => ErrorKind::Refused(status),
+            status => ErrorKind::Failed(status),
         }
     }
 
     /// What the end of an exchange without an answer means, and whether the request may have arrived.
-    pub(super) fn of_exchange(error: &reqwest::Error) -> (Trouble, Effect) {
+    pub(super) fn from_reqwest(error: &reqwest::Error) -> (ErrorKind, Effect) {
         let cause = root_cause(error);
         let unsent = error.is_connect();
         let effect = if unsent { Effect::None } else { Effect::Possible };
-        let trouble = match find_tls(error) {
+        let trouble = match find_tls_error(error) {
             Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                Trouble::Certificate(cause)
+                ErrorKind::Certificate(cause)
             }
-            Some(_) if unsent => Trouble::NotTls(cause),
-            _ if error.is_timeout() => Trouble::TimedOut,
-            _ if unsent => Trouble::NoConnection(cause),
-            _ => Trouble::Broken(cause),
+            Some(_) if unsent => ErrorKind::NotTls(cause),
+            _ if error.is_timeout() => ErrorKind::TimedOut,
+            _ if unsent => ErrorKind::NoConnection(cause),
+            _ => ErrorKind::ConnectionLost(cause),
         };
         (trouble, effect)
     }
@@ -192,7 +193,7 @@ pub(super) fn root_cause(error: &(dyn StdError + 'static)) -> String {
 }
 
 /// The TLS error in a chain. An [`std::io::Error`] shows the source of its inner error, not that error, so it is opened.
-fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
+fn find_tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(tls) = cause.downcast_ref() {
@@ -207,7 +208,7 @@ fn find_tls<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls::Error
 }
 
 /// Host and port that a redirect leads to; the rest of the address may hold secrets.
-fn location_host(reply: &Reply) -> String {
+fn location_host(reply: &UpstreamReply) -> String {
     let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
     match location.map(Url::parse) {
         Some(Ok(url)) => match (url.host_str(), url.port()) {

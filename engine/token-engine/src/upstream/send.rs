@@ -9,18 +9,18 @@ use tokio::time::{Instant, sleep, timeout_at};
 use zeroize::Zeroizing;
 
 use super::Upstream;
-use super::error::{Effect, Trouble, UpstreamError};
+use super::error::{Effect, ErrorKind, UpstreamError};
 
 const MAX_ATTEMPTS: u32 = 5;
 
 /// First pause before another attempt; doubled each time, half of it random so that many callers spread.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
 
 /// What a service says of one token is a few hundred bytes; more is not read into memory.
-const MAX_BODY: usize = 1 << 20;
+const MAX_BODY_SIZE: usize = 1 << 20;
 
 /// One request.
-pub(super) struct Call {
+pub(super) struct UpstreamRequest {
     pub(super) action: &'static str,
     pub(super) method: Method,
     pub(super) url: Url,
@@ -28,17 +28,17 @@ pub(super) struct Call {
     /// JSON.
     pub(super) body: Option<Vec<u8>>,
     /// Whether it may be sent again when it may have had an effect.
-    pub(super) repeat_after_effect: bool,
+    pub(super) retry_after_effect: bool,
 }
 
-impl Call {
-    pub(super) fn new(action: &'static str, method: Method, url: Url) -> Call {
-        Call { action, method, url, header: None, body: None, repeat_after_effect: true }
+impl UpstreamRequest {
+    pub(super) fn new(action: &'static str, method: Method, url: Url) -> UpstreamRequest {
+        UpstreamRequest { action, method, url, header: None, body: None, retry_after_effect: true }
     }
 }
 
 /// What the service answered.
-pub(super) struct Reply {
+pub(super) struct UpstreamReply {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Zeroizing<Vec<u8>>,
@@ -49,13 +49,13 @@ pub(super) struct Reply {
 impl Upstream {
     /// Sends a call, and sends it again after failed connections, 429 (not before `Retry-After`) and, if it may be repeated, 502 to 504. A
     /// mint may where the service knows idempotency keys.
-    pub(super) async fn send(&self, call: &Call) -> Result<Reply, UpstreamError> {
-        let deadline = Instant::now() + self.patience;
+    pub(super) async fn send(&self, call: &UpstreamRequest) -> Result<UpstreamReply, UpstreamError> {
+        let deadline = Instant::now() + self.total_timeout;
         let mut effect = Effect::None;
         let mut attempt = 0;
         loop {
-            let outcome = timeout_at(deadline, self.attempt(call)).await;
-            let mut outcome = outcome.unwrap_or(Err((Trouble::TimedOut, Effect::Possible)));
+            let outcome = timeout_at(deadline, self.send_once(call)).await;
+            let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
             // What an earlier attempt may have done, a later refusal does not undo.
             let now = match &mut outcome {
                 Ok(reply) => &mut reply.effect,
@@ -64,8 +64,8 @@ impl Upstream {
             effect = effect.max(*now);
             *now = effect;
 
-            let may_repeat = effect == Effect::None || call.repeat_after_effect;
-            let pause = pause_after(&outcome).filter(|_| may_repeat).map(|asked| asked.max(backoff(attempt)));
+            let may_repeat = effect == Effect::None || call.retry_after_effect;
+            let pause = retry_delay(&outcome).filter(|_| may_repeat).map(|asked| asked.max(backoff(attempt)));
             attempt += 1;
             match pause {
                 Some(pause)
@@ -73,14 +73,17 @@ impl Upstream {
                         && pause < deadline.saturating_duration_since(Instant::now()) =>
                 {
                     sleep(pause).await;
-                    self.measures.retried();
+                    self.metrics.count_retry();
                 }
-                _ => return outcome.map_err(|(trouble, effect)| self.failed(call.action, trouble, effect)),
+                _ => {
+                    return outcome
+                        .map_err(|(trouble, effect)| self.upstream_error(call.action, trouble, effect));
+                }
             }
         }
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Reply, (Trouble, Effect)> {
+    async fn send_once(&self, call: &UpstreamRequest) -> Result<UpstreamReply, (ErrorKind, Effect)> {
         let mut request = self.http.request(call.method.clone(), call.url.clone());
         if let Some((name, value)) = &call.header {
             request = request.header(name, value);
@@ -88,17 +91,19 @@ impl Upstream {
         if let Some(body) = &call.body {
             request = request.header(CONTENT_TYPE, "application/json").body(body.clone());
         }
-        let mut response = request.send().await.map_err(|error| Trouble::of_exchange(&error))?;
+        let mut response = request.send().await.map_err(|error| ErrorKind::from_reqwest(&error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
-        let effect = Effect::of_status(status);
+        let effect = Effect::from_status(status);
         let mut body = Zeroizing::new(Vec::new());
         loop {
-            let chunk =
-                response.chunk().await.map_err(|error| (Trouble::of_exchange(&error).0, Effect::Possible))?;
-            let Some(chunk) = chunk else { return Ok(Reply { status, headers, body, effect }) };
-            if body.len() + chunk.len() > MAX_BODY {
-                return Err((Trouble::TooLarge, Effect::Possible));
+            let chunk = response
+                .chunk()
+                .await
+                .map_err(|error| (ErrorKind::from_reqwest(&error).0, Effect::Possible))?;
+            let Some(chunk) = chunk else { return Ok(UpstreamReply { status, headers, body, effect }) };
+            if body.len() + chunk.len() > MAX_BODY_SIZE {
+                return Err((ErrorKind::TooLarge, Effect::Possible));
             }
             body.extend_from_slice(&chunk);
         }
@@ -106,11 +111,11 @@ impl Upstream {
 }
 
 /// The least pause before the call may be sent again, if it may.
-fn pause_after(outcome: &Result<Reply, (Trouble, Effect)>) -> Option<Duration> {
+fn retry_delay(outcome: &Result<UpstreamReply, (ErrorKind, Effect)>) -> Option<Duration> {
     match outcome {
         Ok(reply) => matches!(reply.status.as_u16(), 429 | 502..=504)
             .then(|| retry_after(&reply.headers, SystemTime::now()).unwrap_or(Duration::ZERO)),
-        Err((Trouble::NoConnection(_), _)) => Some(Duration::ZERO),
+        Err((ErrorKind::NoConnection(_), _)) => Some(Duration::ZERO),
         Err(_) => None,
     }
 }
@@ -127,7 +132,7 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
 }
 
 fn backoff(attempt: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(attempt)).mul_f64(rand::random_range(0.5..=1.0))
+    INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).mul_f64(rand::random_range(0.5..=1.0))
 }
 
 #[cfg(test)]

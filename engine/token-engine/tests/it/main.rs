@@ -1,11 +1,11 @@
 //! The engine on storage in memory, against a token service over real HTTP.
 
 mod certificates;
-mod lost_answers;
+mod lost_responses;
 mod metrics;
-mod no_harm;
 mod service_faults;
 mod storage_faults;
+mod token_safety;
 
 use std::task::Poll;
 use std::time::Duration;
@@ -14,60 +14,60 @@ use harness::{Operation, Upstream};
 use serde_json::{Value, json};
 use token_engine::engine;
 use vault_plugin::logical::{Error, Product, ReplicationState, Response, Storage as _, StorageEntry};
-use vault_plugin::testing::{Mount, StorageCall};
+use vault_plugin::testing::{StorageCall, TestMount};
 
 /// A mount configured for a service, with the role `developer`.
-async fn mounted(upstream: &Upstream, more: Value) -> Mount {
-    let mount = Mount::new(engine()).await.expect("the engine mounts");
+async fn mount_configured(upstream: &Upstream, more: Value) -> TestMount {
+    let mount = TestMount::new(engine()).await.expect("the engine mounts");
     configure(&mount, upstream, more).await;
     let role = json!({"permissions": "read, write", "ttl": "1h", "max_ttl": "1d"});
-    accepted(mount.write("roles/developer", role).await);
+    assert_accepted(mount.write("roles/developer", role).await);
     mount
 }
 
-async fn configure(mount: &Mount, upstream: &Upstream, more: Value) {
+async fn configure(mount: &TestMount, upstream: &Upstream, more: Value) {
     let mut config = json!({
         "api_endpoint": format!("{}/", upstream.endpoint()), "api_key": upstream.api_key(), "request_timeout": 5,
     });
     config.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
-    accepted(mount.write("config", config).await);
+    assert_accepted(mount.write("config", config).await);
 }
 
 #[track_caller]
-fn accepted(answer: Result<Option<Response>, Error>) {
+fn assert_accepted(answer: Result<Option<Response>, Error>) {
     let answer = answer.expect("no refusal");
     assert_eq!(answer.as_ref().and_then(Response::error_text), None);
 }
 
 /// The text of a refusal, whether it is an error or an error response (status 400).
 #[track_caller]
-fn refusal(answer: Result<Option<Response>, Error>) -> String {
+fn refusal_message(answer: Result<Option<Response>, Error>) -> String {
     match answer {
         Err(error) => error.to_string(),
         Ok(answer) => answer.expect("a refusal").error_text().expect("a refusal").to_owned(),
     }
 }
 
-async fn creds(mount: &Mount) -> Response {
+async fn creds(mount: &TestMount) -> Response {
     mount.read("creds/developer").await.expect("a token").expect("a token")
 }
 
-async fn refused(mount: &Mount, path: &str) -> String {
-    refusal(mount.read(path).await)
+async fn read_refusal(mount: &TestMount, path: &str) -> String {
+    refusal_message(mount.read(path).await)
 }
 
 fn data(response: Option<Response>) -> Value {
     Value::Object(response.expect("an answer").data.expect("data"))
 }
 
-fn wal(mount: &Mount) -> Vec<String> {
+fn wal_entries(mount: &TestMount) -> Vec<String> {
     mount.storage().keys().into_iter().filter(|key| key.starts_with("wal/")).collect()
 }
 
 #[tokio::test]
 async fn a_token_is_read_renewed_and_revoked() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
 
     let minted = upstream.issued().remove(0);
@@ -77,7 +77,7 @@ async fn a_token_is_read_renewed_and_revoked() {
     assert_eq!(minted.ttl, Duration::from_hours(24), "it has to outlive every renewal");
     let lease = &leased.secret.as_ref().unwrap().lease;
     assert_eq!((lease.ttl, lease.max_ttl), (Duration::from_hours(1), Duration::from_hours(24)));
-    assert_eq!(wal(&mount), Vec::<String>::new());
+    assert_eq!(wal_entries(&mount), Vec::<String>::new());
 
     let renewed = mount.renew(&leased).await.unwrap().unwrap();
     assert_eq!(renewed.secret.unwrap().lease.ttl, Duration::from_hours(1));
@@ -91,7 +91,7 @@ async fn a_token_is_read_renewed_and_revoked() {
 #[tokio::test]
 async fn a_service_that_renews_is_asked_to() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
     assert_eq!(upstream.issued()[0].ttl, Duration::from_hours(1));
 
@@ -102,7 +102,7 @@ async fn a_service_that_renews_is_asked_to() {
 #[tokio::test]
 async fn a_configuration_that_cannot_be_used_is_refused_and_the_one_before_stays() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let shown = async || {
         let mut shown = data(mount.read("config").await.unwrap());
         // Its salt is another one each time; that the key is the same is seen at the end.
@@ -127,7 +127,7 @@ async fn a_configuration_that_cannot_be_used_is_refused_and_the_one_before_stays
         (json!({"request_timeout": "soon"}), "request_timeout"),
         (json!({"ca_cert": "no pem"}), "ca_cert holds no certificate"),
     ] {
-        let error = refusal(mount.write("config", given.clone()).await);
+        let error = refusal_message(mount.write("config", given.clone()).await);
         assert!(error.contains(expected), "{given}: {error}");
         assert!(!error.contains("hunter2"), "{error}");
         assert_eq!(shown().await, before, "{given}");
@@ -138,7 +138,7 @@ async fn a_configuration_that_cannot_be_used_is_refused_and_the_one_before_stays
 #[tokio::test]
 async fn a_lease_keeps_its_terms_when_the_role_changes() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
     mount.write("roles/developer", json!({"ttl": 60})).await.unwrap();
     let renewed = mount.renew(&leased).await.unwrap().unwrap();
@@ -148,7 +148,7 @@ async fn a_lease_keeps_its_terms_when_the_role_changes() {
 #[tokio::test]
 async fn the_configuration_shows_a_hash_of_the_key_and_is_seal_wrapped() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let shown = data(mount.read("config").await.unwrap());
     assert_eq!(shown["api_endpoint"], upstream.endpoint());
     assert!(shown["api_key_sha256"].as_str().unwrap().starts_with("sha256:"), "{shown}");
@@ -164,7 +164,7 @@ async fn the_configuration_shows_a_hash_of_the_key_and_is_seal_wrapped() {
 #[tokio::test]
 async fn roles_are_written_listed_and_deleted() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     mount.write("roles/admin", json!({"permissions": ["all"], "ttl": "90m"})).await.unwrap();
     assert_eq!(data(mount.list("roles/").await.unwrap()), json!({"keys": ["admin", "developer"]}));
     let shown = data(mount.read("roles/admin").await.unwrap());
@@ -177,11 +177,11 @@ async fn roles_are_written_listed_and_deleted() {
 
 #[tokio::test]
 async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
-    let mount = Mount::new(engine()).await.unwrap();
+    let mount = TestMount::new(engine()).await.unwrap();
     for (given, seconds) in
         [(json!("1d"), 86_400), (json!("90m"), 5400), (json!("90"), 90), (json!(1.5), 1), (json!(60), 60)]
     {
-        accepted(mount.write("roles/r", json!({"permissions": "read", "ttl": given})).await);
+        assert_accepted(mount.write("roles/r", json!({"permissions": "read", "ttl": given})).await);
         assert_eq!(data(mount.read("roles/r").await.unwrap())["ttl"], seconds, "{given}");
     }
     for (given, field) in [
@@ -193,7 +193,7 @@ async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
         (json!({"permissions": {"read": true}}), "permissions"),
         (json!({}), "permissions"),
     ] {
-        let error = refusal(mount.write("roles/new", given.clone()).await);
+        let error = refusal_message(mount.write("roles/new", given.clone()).await);
         assert!(error.contains(field), "{given}: {error}");
     }
     assert!(mount.read("roles/new").await.unwrap().is_none(), "a refused write changes nothing");
@@ -202,7 +202,7 @@ async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
         for answer in
             [mount.write(&format!("roles/{name}"), role).await, mount.read(&format!("creds/{name}")).await]
         {
-            assert!(refusal(answer).contains("cannot be the name of a role"), "{name}");
+            assert!(refusal_message(answer).contains("cannot be the name of a role"), "{name}");
         }
     }
     assert_eq!(mount.storage().keys(), ["roles/r"], "a refused write changes nothing");
@@ -210,9 +210,9 @@ async fn a_role_takes_durations_as_vault_does_and_refuses_the_rest() {
 
 #[tokio::test]
 async fn roles_are_listed_in_pages() {
-    let mount = Mount::new(engine()).await.unwrap();
+    let mount = TestMount::new(engine()).await.unwrap();
     for name in ["a", "b", "c", "d"] {
-        accepted(mount.write(&format!("roles/{name}"), json!({"permissions": "read"})).await);
+        assert_accepted(mount.write(&format!("roles/{name}"), json!({"permissions": "read"})).await);
     }
     for (page, expected) in [
         (json!({"limit": 2}), json!(["a", "b"])),
@@ -228,7 +228,7 @@ async fn roles_are_listed_in_pages() {
     }
     let fields = json!({"limit": "many"}).as_object().unwrap().clone();
     let answer = mount.request(vault_plugin::logical::Operation::List, "roles/", fields).await;
-    assert!(refusal(answer).contains("limit"));
+    assert!(refusal_message(answer).contains("limit"));
     let past_the_end = json!({"after": "d"}).as_object().unwrap().clone();
     let listed = mount.request(vault_plugin::logical::Operation::List, "roles/", past_the_end).await.unwrap();
     assert_eq!(listed.unwrap().data.unwrap_or_default().get("keys"), None);
@@ -236,26 +236,28 @@ async fn roles_are_listed_in_pages() {
 
 #[tokio::test]
 async fn what_is_missing_is_named_with_its_cure() {
-    let mount = Mount::new(engine()).await.unwrap();
-    assert!(refused(&mount, "creds/developer").await.contains("vault write"));
+    let mount = TestMount::new(engine()).await.unwrap();
+    assert!(read_refusal(&mount, "creds/developer").await.contains("vault write"));
     let upstream = Upstream::start().await;
     configure(&mount, &upstream, json!({})).await;
-    assert!(refused(&mount, "creds/nobody").await.contains("\"nobody\""));
+    assert!(read_refusal(&mount, "creds/nobody").await.contains("\"nobody\""));
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions() {
     for product in [Product::Vault, Product::OpenBao] {
-        let mount = Mount::on(product, engine()).await.unwrap();
-        accepted(mount.write("roles/developer", json!({"permissions": "read"})).await);
-        accepted(mount.patch("roles/developer", json!({"ttl": 60})).await);
+        let mount = TestMount::for_product(product, engine()).await.unwrap();
+        assert_accepted(mount.write("roles/developer", json!({"permissions": "read"})).await);
+        assert_accepted(mount.patch("roles/developer", json!({"ttl": 60})).await);
         let role = data(mount.read("roles/developer").await.unwrap());
         assert_eq!(role, json!({"permissions": ["read"], "ttl": 60, "max_ttl": 0}));
 
-        refusal(mount.write("roles/developer", json!({"ttl": 0})).await);
+        refusal_message(mount.write("roles/developer", json!({"ttl": 0})).await);
         mount.storage().fail_on(StorageCall::Put, "roles/", "disk full");
-        assert!(refusal(mount.patch("roles/developer", json!({"ttl": 90})).await).contains("disk full"));
+        assert!(
+            refusal_message(mount.patch("roles/developer", json!({"ttl": 90})).await).contains("disk full")
+        );
         assert_eq!(data(mount.read("roles/developer").await.unwrap()), role);
         assert_eq!(mount.storage().open_transactions(), 0);
     }
@@ -264,17 +266,17 @@ async fn a_role_is_written_at_once_or_not_at_all_where_the_host_has_transactions
 #[tokio::test]
 async fn a_standby_refuses_before_the_service_is_asked() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     mount.storage().fail_on(StorageCall::Put, "", "cannot write to readonly storage");
-    assert_eq!(refused(&mount, "creds/developer").await, "cannot write to readonly storage");
+    assert_eq!(read_refusal(&mount, "creds/developer").await, "cannot write to readonly storage");
     assert!(upstream.requests().is_empty());
 }
 
 #[tokio::test]
 async fn what_another_node_has_changed_is_read_again() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     creds(&mount).await;
     // As replication writes: past the engine.
     let put = async |key: &str, change: &dyn Fn(&mut Value)| {
@@ -295,7 +297,7 @@ async fn what_another_node_has_changed_is_read_again() {
 #[tokio::test]
 async fn a_lease_stays_while_the_configuration_is_gone() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
     mount.delete("config").await.unwrap();
     assert!(mount.revoke(&leased).await.unwrap_err().to_string().contains("configuration"));
@@ -307,10 +309,10 @@ async fn a_lease_stays_while_the_configuration_is_gone() {
 #[tokio::test]
 async fn a_new_key_is_used_at_once() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     creds(&mount).await;
     upstream.rotate_api_key("key-2");
-    assert!(refused(&mount, "creds/developer").await.contains("api_key"));
+    assert!(read_refusal(&mount, "creds/developer").await.contains("api_key"));
     mount.write("config", json!({"api_key": "key-2"})).await.unwrap();
     creds(&mount).await;
 }
@@ -318,9 +320,9 @@ async fn a_new_key_is_used_at_once() {
 #[tokio::test]
 async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     for steps in 0.. {
-        if steps_of(steps, mount.read("creds/developer")).await.is_some() {
+        if poll_steps(steps, mount.read("creds/developer")).await.is_some() {
             assert_eq!(upstream.live().len(), 1);
             return;
         }
@@ -331,7 +333,7 @@ async fn a_request_dropped_at_any_moment_leaves_no_token_without_a_record() {
 }
 
 /// What a future answers if it does so within so many steps; it is dropped after them.
-async fn steps_of<T>(steps: usize, future: impl Future<Output = T>) -> Option<T> {
+async fn poll_steps<T>(steps: usize, future: impl Future<Output = T>) -> Option<T> {
     let mut future = std::pin::pin!(future);
     let mut left = steps;
     std::future::poll_fn(|context| {

@@ -4,12 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
-use vault_plugin::testing::{Mount, StorageCall};
+use vault_plugin::testing::{StorageCall, TestMount};
 
-use crate::{accepted, configure, creds, mounted, refusal};
+use crate::{assert_accepted, configure, creds, mount_configured, refusal_message};
 
 /// The page, and its type.
-async fn page(mount: &Mount, format: Option<&str>) -> (String, String) {
+async fn page(mount: &TestMount, format: Option<&str>) -> (String, String) {
     let fields = format.map_or_else(|| json!({}), |format| json!({"format": format}));
     let fields = fields.as_object().expect("an object").clone();
     let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
@@ -28,7 +28,7 @@ fn value(page: &str, series: &str) -> Option<f64> {
 #[tokio::test]
 async fn every_operation_and_every_call_is_timed_and_nothing_secret_is_shown() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let (first, second) = (creds(&mount).await, creds(&mount).await);
     mount.renew(&first).await.unwrap();
     mount.revoke(&first).await.unwrap();
@@ -68,18 +68,18 @@ async fn every_operation_and_every_call_is_timed_and_nothing_secret_is_shown() {
 #[tokio::test]
 async fn errors_are_counted_by_kind() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    refusal(mount.read("creds/nobody").await);
+    let mount = mount_configured(&upstream, json!({})).await;
+    refusal_message(mount.read("creds/nobody").await);
     upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
-    refusal(mount.read("creds/developer").await);
+    refusal_message(mount.read("creds/developer").await);
     let key = upstream.api_key();
     upstream.rotate_api_key("another-key");
-    refusal(mount.read("creds/developer").await);
+    refusal_message(mount.read("creds/developer").await);
     upstream.rotate_api_key(key);
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
     creds(&mount).await;
     mount.storage().fail_on(StorageCall::Put, "wal/", "disk full");
-    refusal(mount.read("creds/developer").await);
+    refusal_message(mount.read("creds/developer").await);
 
     let (text, _) = page(&mount, None).await;
     for (series, expected) in [
@@ -101,8 +101,8 @@ async fn errors_are_counted_by_kind() {
 #[tokio::test]
 async fn names_begin_with_the_configured_prefix_and_each_mount_counts_for_itself() {
     let upstream = Upstream::start().await;
-    let mount = Mount::new(token_engine::engine()).await.unwrap();
-    let other = mounted(&upstream, json!({})).await;
+    let mount = TestMount::new(token_engine::engine()).await.unwrap();
+    let other = mount_configured(&upstream, json!({})).await;
     creds(&other).await;
     let (text, _) = page(&mount, None).await;
     assert_eq!(value(&text, "custom_plugin_leases_issued_total"), Some(0.0), "it is not configured yet");
@@ -110,13 +110,13 @@ async fn names_begin_with_the_configured_prefix_and_each_mount_counts_for_itself
     let (text, _) = page(&mount, None).await;
     assert_eq!(value(&text, "team_a_creds_read_count"), Some(0.0));
     assert!(!text.contains("custom_plugin"), "{text}");
-    accepted(mount.patch("config", json!({"metrics_prefix": null})).await);
+    assert_accepted(mount.patch("config", json!({"metrics_prefix": null})).await);
     assert!(page(&mount, None).await.0.contains("custom_plugin_creds_read_count 0"));
 }
 
 #[tokio::test]
 async fn open_metrics_is_written_when_it_is_asked_for() {
-    let mount = Mount::new(token_engine::engine()).await.unwrap();
+    let mount = TestMount::new(token_engine::engine()).await.unwrap();
     let (text, kind) = page(&mount, Some("openmetrics")).await;
     assert!(kind.starts_with("application/openmetrics-text; version=1.0.0"));
     assert!(text.ends_with("\n# EOF\n"));
@@ -124,5 +124,5 @@ async fn open_metrics_is_written_when_it_is_asked_for() {
     assert!(text.contains("custom_plugin_errors_total{"), "{text}");
     let fields = json!({"format": "xml"}).as_object().unwrap().clone();
     let answer = mount.request(vault_plugin::logical::Operation::Read, "metrics", fields).await;
-    assert!(refusal(answer).contains("openmetrics"));
+    assert!(refusal_message(answer).contains("openmetrics"));
 }

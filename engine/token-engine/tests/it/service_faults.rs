@@ -2,36 +2,36 @@
 
 use std::time::Duration;
 
-use harness::{Fault, Moment, Operation, Upstream};
+use harness::{DropMoment, Fault, Operation, Upstream};
 use serde_json::json;
 
-use crate::{configure, creds, mounted, refused, wal};
+use crate::{configure, creds, mount_configured, read_refusal, wal_entries};
 
 #[tokio::test]
 async fn a_slow_service_is_given_up_and_its_token_revoked_by_rollback() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"request_timeout": "1s"})).await;
-    upstream.fail_next(Operation::Mint, 1, Fault::Slow(Duration::from_secs(2)));
-    let error = refused(&mount, "creds/developer").await;
+    let mount = mount_configured(&upstream, json!({"request_timeout": "1s"})).await;
+    upstream.fail_next(Operation::Mint, 1, Fault::Delayed(Duration::from_secs(2)));
+    let error = read_refusal(&mount, "creds/developer").await;
     assert!(error.contains("request_timeout"), "{error}");
-    assert_eq!(wal(&mount).len(), 1);
+    assert_eq!(wal_entries(&mount).len(), 1);
     mount.rollback().await.unwrap();
-    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+    assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_mint_whose_answer_is_lost_is_revoked_by_rollback() {
-    for fault in [Fault::BrokenJson, Fault::LongAnswer, Fault::DropConnection(Moment::AfterWork)] {
+    for fault in [Fault::BrokenJson, Fault::OversizedResponse, Fault::DropConnection(DropMoment::AfterWork)] {
         let upstream = Upstream::start().await;
-        let mount = mounted(&upstream, json!({})).await;
+        let mount = mount_configured(&upstream, json!({})).await;
         upstream.fail(Operation::Mint, fault.clone());
-        let error = refused(&mount, "creds/developer").await;
-        assert_eq!((upstream.live().len(), wal(&mount).len()), (1, 1), "{fault:?}");
+        let error = read_refusal(&mount, "creds/developer").await;
+        assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1), "{fault:?}");
         assert!(!error.contains(&upstream.issued()[0].token), "{error}");
         upstream.heal();
         mount.rollback().await.unwrap();
         assert_eq!(
-            (upstream.live().len(), upstream.issued().len(), wal(&mount).len()),
+            (upstream.live().len(), upstream.issued().len(), wal_entries(&mount).len()),
             (0, 1, 0),
             "{fault:?}"
         );
@@ -41,7 +41,7 @@ async fn a_mint_whose_answer_is_lost_is_revoked_by_rollback() {
 #[tokio::test]
 async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     for (fault, expected) in [
         (Fault::Status(401), "api_key"),
         (Fault::Status(403), "api_key"),
@@ -50,10 +50,10 @@ async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
         (Fault::Redirect, "redirects to 127.0.0.1:"),
     ] {
         upstream.fail_next(Operation::Mint, 1, fault.clone());
-        let error = refused(&mount, "creds/developer").await;
+        let error = read_refusal(&mount, "creds/developer").await;
         assert!(error.contains(expected), "{fault:?}: {error}");
         assert!(!error.contains(&upstream.api_key()) && !error.contains("elsewhere"), "{error}");
-        assert_eq!(wal(&mount).len(), 0, "{fault:?}");
+        assert_eq!(wal_entries(&mount).len(), 0, "{fault:?}");
     }
     assert!(upstream.issued().is_empty());
 }
@@ -61,23 +61,23 @@ async fn a_refused_mint_leaves_nothing_and_says_why_without_the_key() {
 #[tokio::test]
 async fn a_failure_that_may_have_minted_keeps_its_entry() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::Status(500));
-    assert!(refused(&mount, "creds/developer").await.contains("status 500"));
-    assert_eq!(wal(&mount).len(), 1);
+    assert!(read_refusal(&mount, "creds/developer").await.contains("status 500"));
+    assert_eq!(wal_entries(&mount).len(), 1);
 
     // A key that is refused now says nothing of what was done before.
     upstream.fail_next(Operation::Mint, 1, Fault::Status(401));
     let _ = mount.rollback().await;
-    assert_eq!(wal(&mount).len(), 1);
+    assert_eq!(wal_entries(&mount).len(), 1);
     mount.rollback().await.unwrap();
-    assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+    assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_busy_service_is_asked_again_with_the_same_key() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_secs(1)));
     upstream.fail_next(Operation::Mint, 1, Fault::Status(503));
     creds(&mount).await;
@@ -87,13 +87,13 @@ async fn a_busy_service_is_asked_again_with_the_same_key() {
     assert!(keys.iter().all(|key| *key == keys[0]));
 
     upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryAfter(429, Duration::from_hours(1)));
-    assert!(refused(&mount, "creds/developer").await.contains("asks to wait 3600s"));
+    assert!(read_refusal(&mount, "creds/developer").await.contains("asks to wait 3600s"));
 }
 
 #[tokio::test]
 async fn only_the_service_itself_can_say_that_a_token_is_gone() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let leased = creds(&mount).await;
 
     upstream.fail_next(Operation::Revoke, 1, Fault::HtmlNotFound);
@@ -113,27 +113,27 @@ async fn only_the_service_itself_can_say_that_a_token_is_gone() {
 #[tokio::test]
 async fn a_service_that_is_down_is_named_and_leaves_no_entry() {
     let mut upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
-    upstream.go_down().await;
-    let error = refused(&mount, "creds/developer").await;
+    let mount = mount_configured(&upstream, json!({})).await;
+    upstream.stop_listening().await;
+    let error = read_refusal(&mount, "creds/developer").await;
     assert!(error.contains(&upstream.endpoint()) && error.contains("no connection"), "{error}");
-    assert_eq!(wal(&mount).len(), 0);
+    assert_eq!(wal_entries(&mount).len(), 0);
 }
 
 #[tokio::test]
 async fn a_wait_that_is_longer_than_the_request_may_take_is_told_and_not_waited_for() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     for fault in [
         Fault::StatusWithRetryAfter(429, Duration::MAX),
         Fault::StatusWithRetryDate(429, Duration::from_hours(1)),
     ] {
         let asked = upstream.requests().len();
         upstream.fail_next(Operation::Mint, 1, fault.clone());
-        let error = refused(&mount, "creds/developer").await;
+        let error = read_refusal(&mount, "creds/developer").await;
         assert!(error.contains("it asks to wait"), "{fault:?}: {error}");
         assert_eq!(upstream.requests().len(), asked + 1, "{fault:?}");
-        assert_eq!(wal(&mount).len(), 0, "{fault:?}");
+        assert_eq!(wal_entries(&mount).len(), 0, "{fault:?}");
     }
     upstream.fail_next(Operation::Mint, 1, Fault::StatusWithRetryDate(429, Duration::ZERO));
     creds(&mount).await;
@@ -142,7 +142,7 @@ async fn a_wait_that_is_longer_than_the_request_may_take_is_told_and_not_waited_
 #[tokio::test]
 async fn a_revocation_that_fails_is_never_taken_for_success() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"request_timeout": "1s"})).await;
+    let mount = mount_configured(&upstream, json!({"request_timeout": "1s"})).await;
     let leased = creds(&mount).await;
     for (fault, expected) in [
         (Fault::Status(400), "status 400"),
@@ -152,8 +152,8 @@ async fn a_revocation_that_fails_is_never_taken_for_success() {
         (Fault::StatusWithRetryAfter(429, Duration::from_hours(1)), "it asks to wait 3600s"),
         (Fault::Status(500), "see its logs"),
         (Fault::Redirect, "set api_endpoint to where it leads"),
-        (Fault::DropConnection(Moment::BeforeWork), "the connection broke"),
-        (Fault::Slow(Duration::from_secs(2)), "request_timeout"),
+        (Fault::DropConnection(DropMoment::BeforeWork), "the connection broke"),
+        (Fault::Delayed(Duration::from_secs(2)), "request_timeout"),
     ] {
         upstream.fail_next(Operation::Revoke, 1, fault.clone());
         let error = mount.revoke(&leased).await.unwrap_err().to_string();
@@ -168,7 +168,7 @@ async fn a_revocation_that_fails_is_never_taken_for_success() {
 #[tokio::test]
 async fn a_renewal_that_the_service_refuses_is_an_error_with_its_cause() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
     for (fault, expected) in [
         (Fault::Status(401), "set a valid api_key"),
@@ -187,7 +187,7 @@ async fn a_renewal_that_the_service_refuses_is_an_error_with_its_cause() {
 #[tokio::test]
 async fn a_lease_ends_no_later_than_the_service_lets_its_token_live() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let soon = (jiff::Timestamp::now() + Duration::from_mins(10)).to_string();
     upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt(soon));
     let lease = creds(&mount).await.secret.unwrap().lease;
@@ -199,14 +199,14 @@ async fn a_lease_ends_no_later_than_the_service_lets_its_token_live() {
 #[tokio::test]
 async fn a_token_whose_end_makes_no_sense_is_given_back() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     for (expires_at, expected) in
         [("tomorrow", "not an RFC 3339 time"), ("2001-01-01T00:00:00Z", "compare its clock")]
     {
         upstream.fail_next(Operation::Mint, 1, Fault::ExpiresAt(expires_at.to_owned()));
-        let error = refused(&mount, "creds/developer").await;
+        let error = read_refusal(&mount, "creds/developer").await;
         assert!(error.contains(expected), "{error}");
-        assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0));
+        assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0));
     }
     assert_eq!(upstream.issued().len(), 2);
 }

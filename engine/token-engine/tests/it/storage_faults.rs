@@ -2,39 +2,42 @@
 
 use harness::{Fault, Operation, Upstream};
 use serde_json::json;
-use vault_plugin::testing::{Lasting, Mount, StorageCall};
+use vault_plugin::testing::{FailureMode, StorageCall, TestMount};
 
-use crate::{creds, mounted, refused, wal};
+use crate::{creds, mount_configured, read_refusal, wal_entries};
 
 /// More calls than any request makes.
-const CALLS: usize = 30;
+const MAX_STORAGE_CALLS: usize = 30;
 
 /// Every token that is live is one that somebody can still revoke.
 #[track_caller]
-fn assert_known(upstream: &Upstream, mount: &Mount, what: &str) {
-    assert!(upstream.live().len() <= wal(mount).len(), "{what}: a token is live and nobody knows of it");
+fn assert_no_untracked_token(upstream: &Upstream, mount: &TestMount, what: &str) {
+    assert!(
+        upstream.live().len() <= wal_entries(mount).len(),
+        "{what}: a token is live and nobody knows of it"
+    );
 }
 
 #[tokio::test]
 async fn whichever_storage_call_of_a_mint_fails_the_token_is_leased_or_revoked_or_in_the_log() {
-    for lasting in [Lasting::Once, Lasting::UntilHealed] {
+    for lasting in [FailureMode::Once, FailureMode::Persistent] {
         for revoking in [None, Some(Fault::Status(500))] {
             let mut failed = 0;
-            for call in 0..CALLS {
+            for call in 0..MAX_STORAGE_CALLS {
                 let what = format!("call {call}, {lasting:?}, revoke {revoking:?}");
                 let upstream = Upstream::start().await;
-                let mount = mounted(&upstream, json!({})).await;
+                let mount = mount_configured(&upstream, json!({})).await;
                 if let Some(fault) = &revoking {
                     upstream.fail(Operation::Revoke, fault.clone());
                 }
                 mount.storage().fail_after(call, lasting, "disk full");
                 let answered = mount.read("creds/developer").await;
-                if mount.storage().has_yet_to_fail() {
+                if mount.storage().has_pending_failure() {
                     assert!(answered.is_ok(), "{what}");
                     break;
                 }
                 failed += 1;
-                mount.storage().heal();
+                mount.storage().clear_failures();
                 match answered {
                     Ok(leased) => {
                         upstream.heal();
@@ -42,45 +45,51 @@ async fn whichever_storage_call_of_a_mint_fails_the_token_is_leased_or_revoked_o
                     }
                     Err(error) => assert!(error.to_string().contains("disk full"), "{what}: {error}"),
                 }
-                assert_known(&upstream, &mount, &what);
+                assert_no_untracked_token(&upstream, &mount, &what);
                 upstream.heal();
                 mount.rollback().await.unwrap();
-                assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0), "{what}");
+                assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0), "{what}");
             }
-            assert!((4..CALLS).contains(&failed), "configuration, role, and the log twice, not {failed}");
+            assert!(
+                (4..MAX_STORAGE_CALLS).contains(&failed),
+                "configuration, role, and the log twice, not {failed}"
+            );
         }
     }
 }
 
 #[tokio::test]
 async fn whichever_storage_call_of_a_rollback_fails_the_next_one_ends_it() {
-    for lasting in [Lasting::Once, Lasting::UntilHealed] {
+    for lasting in [FailureMode::Once, FailureMode::Persistent] {
         let mut failed = 0;
-        for call in 0..CALLS {
+        for call in 0..MAX_STORAGE_CALLS {
             let what = format!("call {call}, {lasting:?}");
             let upstream = Upstream::start().await;
-            let mount = mounted(&upstream, json!({})).await;
+            let mount = mount_configured(&upstream, json!({})).await;
             upstream.fail_next(Operation::Mint, 1, Fault::BrokenJson);
-            refused(&mount, "creds/developer").await;
+            read_refusal(&mount, "creds/developer").await;
             mount.storage().fail_after(call, lasting, "disk full");
             let _ = mount.rollback().await;
-            if mount.storage().has_yet_to_fail() {
+            if mount.storage().has_pending_failure() {
                 break;
             }
             failed += 1;
-            mount.storage().heal();
-            assert_known(&upstream, &mount, &what);
+            mount.storage().clear_failures();
+            assert_no_untracked_token(&upstream, &mount, &what);
             mount.rollback().await.unwrap();
-            assert_eq!((upstream.live().len(), wal(&mount).len()), (0, 0), "{what}");
+            assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (0, 0), "{what}");
         }
-        assert!((3..CALLS).contains(&failed), "the list, the entry, the configuration, not {failed}");
+        assert!(
+            (3..MAX_STORAGE_CALLS).contains(&failed),
+            "the list, the entry, the configuration, not {failed}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repeated() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({"renew_upstream": true})).await;
+    let mount = mount_configured(&upstream, json!({"renew_upstream": true})).await;
     let leased = creds(&mount).await;
     // What it remembers needs no storage.
     mount.invalidate("config").await;
@@ -89,7 +98,7 @@ async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repea
         assert!(answer.unwrap_err().to_string().contains("disk full"));
     }
     assert_eq!(upstream.live().len(), 1);
-    mount.storage().heal();
+    mount.storage().clear_failures();
     mount.renew(&leased).await.unwrap();
     mount.revoke(&leased).await.unwrap();
     assert!(upstream.live().is_empty());
@@ -98,7 +107,7 @@ async fn a_revocation_or_renewal_that_storage_fails_is_an_error_and_can_be_repea
 #[tokio::test]
 async fn a_write_that_storage_refuses_changes_nothing() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     let stored = |key: &str| mount.storage().entry(key).map(|entry| entry.value);
     let before = (stored("config"), stored("roles/developer"));
     mount.storage().fail_on(StorageCall::Put, "", "disk full");
@@ -109,7 +118,7 @@ async fn a_write_that_storage_refuses_changes_nothing() {
     ] {
         assert!(mount.write(path, data).await.unwrap_err().to_string().contains("disk full"), "{path}");
     }
-    mount.storage().heal();
+    mount.storage().clear_failures();
     assert_eq!((stored("config"), stored("roles/developer")), before);
     creds(&mount).await;
 }
@@ -117,14 +126,14 @@ async fn a_write_that_storage_refuses_changes_nothing() {
 #[tokio::test]
 async fn a_token_that_can_neither_be_leased_nor_revoked_is_left_to_rollback() {
     let upstream = Upstream::start().await;
-    let mount = mounted(&upstream, json!({})).await;
+    let mount = mount_configured(&upstream, json!({})).await;
     mount.storage().fail_on(StorageCall::Delete, "wal/", "disk full");
     upstream.fail(Operation::Revoke, Fault::Status(500));
-    refused(&mount, "creds/developer").await;
-    assert_eq!((upstream.live().len(), wal(&mount).len()), (1, 1));
+    read_refusal(&mount, "creds/developer").await;
+    assert_eq!((upstream.live().len(), wal_entries(&mount).len()), (1, 1));
 
-    mount.storage().heal();
+    mount.storage().clear_failures();
     upstream.heal();
     mount.rollback().await.unwrap();
-    assert_eq!((upstream.live().len(), upstream.issued().len(), wal(&mount).len()), (0, 1, 0));
+    assert_eq!((upstream.live().len(), upstream.issued().len(), wal_entries(&mount).len()), (0, 1, 0));
 }

@@ -57,7 +57,7 @@ pub(crate) enum CoerceError {
     Unconvertible { expected: &'static str, got: &'static str },
     /// A text does not read as the number or boolean it should be.
     #[error("cannot parse {text:?} as {expected}: {reason}")]
-    Unreadable { text: String, expected: &'static str, reason: &'static str },
+    Unparsable { text: String, expected: &'static str, reason: &'static str },
     /// A number does not fit.
     #[error("cannot hold {0} as int: value out of range")]
     OutOfRange(String),
@@ -72,7 +72,7 @@ pub(crate) enum CoerceError {
     Duration(#[from] DurationError),
     /// A value of another kind was given for a duration.
     #[error("could not parse duration from input")]
-    NotADuration,
+    InvalidDurationType,
     /// A duration that must not be negative is.
     #[error("cannot provide negative value '{0}'")]
     Negative(i64),
@@ -81,7 +81,7 @@ pub(crate) enum CoerceError {
     NotATime,
     /// A value of another kind was given for a time.
     #[error("could not parse time from input type")]
-    UnsuitedToTime,
+    InvalidTimeType,
     /// An item of a list of pairs lacks its key or its separator.
     #[error("invalid key pair in item {index}: expected key{separator}value")]
     NotAPair { index: usize, separator: char },

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::keyed_locks::{KeyGuard, KeyedLocks};
 use super::response::IntoResponse;
-use super::wal::WalRecord;
-use super::{raw, wal};
+use super::wal::WalMetadata;
+use super::{raw_response, wal};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
@@ -35,9 +35,9 @@ use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Respon
 /// # Ok(()) }
 /// ```
 pub struct Context<S> {
-    mount: Arc<Mounted<S>>,
+    mount: Arc<MountState<S>>,
     request: Arc<Request>,
-    record: Option<Arc<WalRecord>>,
+    wal_metadata: Option<Arc<WalMetadata>>,
 }
 
 impl<S> fmt::Debug for Context<S> {
@@ -46,7 +46,7 @@ impl<S> fmt::Debug for Context<S> {
     }
 }
 
-pub(crate) struct Mounted<S> {
+pub(crate) struct MountState<S> {
     pub(crate) state: S,
     pub(crate) config: BackendConfig,
     pub(crate) locks: KeyedLocks,
@@ -59,19 +59,19 @@ impl<S> Clone for Context<S> {
         Context {
             mount: Arc::clone(&self.mount),
             request: Arc::clone(&self.request),
-            record: self.record.clone(),
+            wal_metadata: self.wal_metadata.clone(),
         }
     }
 }
 
 impl<S> Context<S> {
-    pub(crate) fn new(mount: Arc<Mounted<S>>, request: Arc<Request>) -> Context<S> {
-        Context { mount, request, record: None }
+    pub(crate) fn new(mount: Arc<MountState<S>>, request: Arc<Request>) -> Context<S> {
+        Context { mount, request, wal_metadata: None }
     }
 
     /// The same for the rollback of a write-ahead entry.
-    pub(crate) fn of_record(&self, record: WalRecord) -> Context<S> {
-        Context { record: Some(Arc::new(record)), ..self.clone() }
+    pub(crate) fn with_wal_metadata(&self, record: WalMetadata) -> Context<S> {
+        Context { wal_metadata: Some(Arc::new(record)), ..self.clone() }
     }
 
     /// What the mount keeps in memory.
@@ -92,7 +92,7 @@ impl<S> Context<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn engine(&self) -> &S {
+    pub fn state(&self) -> &S {
         &self.mount.state
     }
 
@@ -279,7 +279,7 @@ impl<S> Context<S> {
     /// # Errors
     /// Fails when the answer does, or is leased.
     pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
-        raw::with_status(self.product(), &self.request.id, status, answer.into_response()?)
+        raw_response::with_status(self.product(), &self.request.id, status, answer.into_response()?)
     }
 
     /// Waits for the lock of a key of this mount, behind those that wait already. Vault's storage has no transactions: a handler that
@@ -392,7 +392,7 @@ impl<S> Context<S> {
     ///     let id = cx.wal_put("token", &"t1").await?;
     ///     cx.wal_delete(&id).await?;
     ///     // The answer cannot be handed out after all.
-    ///     cx.wal_put_again(&id, "token", &"t1").await?;
+    ///     cx.wal_put_with_id(&id, "token", &"t1").await?;
     ///     Err(Error::internal("nobody holds the token"))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -405,13 +405,13 @@ impl<S> Context<S> {
     ///
     /// # Errors
     /// Fails when storage does; the entry is there if it was there before.
-    pub async fn wal_put_again<T: Serialize + Sync>(
+    pub async fn wal_put_with_id<T: Serialize + Sync>(
         &self,
         id: &str,
         kind: &str,
         data: &T,
     ) -> Result<(), Error> {
-        Ok(wal::put_at(self.storage(), self.mount.seal_wraps_wal, id, kind, data).await?)
+        Ok(wal::put_with_id(self.storage(), self.mount.seal_wraps_wal, id, kind, data).await?)
     }
 
     /// The write-ahead entry that is rolled back; `None` outside of a rollback.
@@ -427,8 +427,8 @@ impl<S> Context<S> {
     /// # }
     /// async fn undo(cx: Context<()>, kind: String, _: Value) -> Result<(), Error> {
     ///     // The id that is found is kept before it is used, in case the upstream cannot revoke the token now.
-    ///     let Some(record) = cx.wal_record() else { return Ok(()) };
-    ///     cx.wal_put_again(&record.id, &kind, &json!({"id": "t1"})).await?;
+    ///     let Some(record) = cx.wal_metadata() else { return Ok(()) };
+    ///     cx.wal_put_with_id(&record.id, &kind, &json!({"id": "t1"})).await?;
     ///     Err(Error::internal("the upstream gave no answer"))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -441,8 +441,8 @@ impl<S> Context<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn wal_record(&self) -> Option<&WalRecord> {
-        self.record.as_deref()
+    pub fn wal_metadata(&self) -> Option<&WalMetadata> {
+        self.wal_metadata.as_deref()
     }
 
     /// Takes back an announcement: it is finished, or undone.

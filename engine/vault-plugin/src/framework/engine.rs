@@ -10,14 +10,14 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::Context;
-use super::instance::Instance;
 use super::login::TokenLifetime;
+use super::mounted_backend::MountedBackend;
 use super::path::{Path, Route};
 use super::pattern::PatternError;
-use super::secret::{OnInternal, SecretType, on_internal};
+use super::secret::{InternalDataFn, SecretType, internal_data_fn};
 use crate::logical::{Backend, BackendConfig, BackendType, Error, Factory, Operation, SpecialPaths};
 
-pub(crate) type Work = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
 /// A secrets engine, or an auth method, as its author declares it. `S` is what one mount keeps in memory: caches, clients.
 ///
@@ -45,13 +45,13 @@ pub struct Engine<S> {
     paths: Vec<Path<S>>,
     secrets: Vec<SecretType<S>>,
     special: SpecialPaths,
-    login_renew: Option<OnInternal<S, TokenLifetime>>,
+    login_renew: Option<InternalDataFn<S, TokenLifetime>>,
     rollback: Option<Rollback<S>>,
-    rotate: Option<ContextWork<S>>,
-    periodic: Option<ContextWork<S>>,
-    initialize: Option<ContextWork<S>>,
-    cleanup: Option<ContextWork<S>>,
-    invalidate: Option<Invalidate<S>>,
+    rotate: Option<HookFn<S>>,
+    periodic: Option<HookFn<S>>,
+    initialize: Option<HookFn<S>>,
+    cleanup: Option<HookFn<S>>,
+    invalidate: Option<InvalidateFn<S>>,
 }
 
 impl<S> fmt::Debug for Engine<S> {
@@ -68,12 +68,12 @@ impl<S> fmt::Debug for Engine<S> {
 
 pub(crate) struct Rollback<S> {
     pub(crate) min_age: Duration,
-    pub(crate) undo: Undo<S>,
+    pub(crate) handler: RollbackFn<S>,
 }
 
-type Undo<S> = Box<dyn Fn(Context<S>, String, Value) -> Work + Send + Sync>;
-type ContextWork<S> = Box<dyn Fn(Context<S>) -> Work + Send + Sync>;
-type Invalidate<S> = Box<dyn Fn(&S, &str) + Send + Sync>;
+type RollbackFn<S> = Box<dyn Fn(Context<S>, String, Value) -> HandlerFuture + Send + Sync>;
+type HookFn<S> = Box<dyn Fn(Context<S>) -> HandlerFuture + Send + Sync>;
+type InvalidateFn<S> = Box<dyn Fn(&S, &str) + Send + Sync>;
 
 impl<S: Send + Sync + 'static> Engine<S> {
     /// A secrets engine without paths. `state` is called once for every mount.
@@ -90,7 +90,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # Ok(()) }
     /// ```
     pub fn new(state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
-        Engine::of_kind(BackendType::Secrets, state)
+        Engine::with_type(BackendType::Secrets, state)
     }
 
     /// An auth method without paths: its logins, at [paths without a token](Self::unauthenticated_path), answer with a
@@ -113,10 +113,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # Ok(()) }
     /// ```
     pub fn auth_method(state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
-        Engine::of_kind(BackendType::Credential, state)
+        Engine::with_type(BackendType::Credential, state)
     }
 
-    fn of_kind(kind: BackendType, state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
+    fn with_type(kind: BackendType, state: impl Fn() -> S + Send + Sync + 'static) -> Engine<S> {
         Engine {
             kind,
             state: Box::new(state),
@@ -154,9 +154,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// The semantic version that the plugin reports of itself, with or without the leading `v` that hosts want.
     ///
     /// ```
-    /// # use vault_plugin::framework::{DeclarationError, Engine};
-    /// assert_eq!(Engine::new(|| ()).version("1.2.0").declare()?.version(), "v1.2.0");
-    /// # Ok::<(), DeclarationError>(())
+    /// # use vault_plugin::framework::{BuildError, Engine};
+    /// assert_eq!(Engine::new(|| ()).version("1.2.0").build()?.version(), "v1.2.0");
+    /// # Ok::<(), BuildError>(())
     /// ```
     #[must_use]
     pub fn version(mut self, version: impl Into<String>) -> Self {
@@ -193,11 +193,11 @@ impl<S: Send + Sync + 'static> Engine<S> {
     ///
     /// ```
     /// # use serde_json::{Value, json};
-    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
     /// # use vault_plugin::{logical::Operation, testing::Mount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let issue = |_: Context<()>, _: NoFields| async {
-    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
     /// # };
     /// # let revoke = |cx: Context<()>, token: Value| async move {
     /// #     Ok(cx.storage().write("revoked", &token["id"]).await?)
@@ -220,7 +220,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Says how long a token of a login lives from now when it is to be renewed: the handler gets what was
     /// [internal](super::Login::internal) to the login, and finds the rest in [`Request::auth`](crate::logical::Request::auth).
     /// A token of an auth method without this is not renewable. Refuse what is no longer true: who is gone, whose
-    /// [policies](super::TokenSettings::has_policies_of) have changed.
+    /// [policies](super::TokenSettings::has_same_policies) have changed.
     ///
     /// ```
     /// # use serde_json::json;
@@ -254,7 +254,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
         T: DeserializeOwned,
         F: Future<Output = Result<TokenLifetime, Error>> + Send + 'static,
     {
-        self.login_renew = Some(on_internal(renew));
+        self.login_renew = Some(internal_data_fn(renew));
         self
     }
 
@@ -388,8 +388,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
     where
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.rollback =
-            Some(Rollback { min_age, undo: Box::new(move |cx, kind, data| Box::pin(undo(cx, kind, data))) });
+        self.rollback = Some(Rollback {
+            min_age,
+            handler: Box::new(move |cx, kind, data| Box::pin(undo(cx, kind, data))),
+        });
         self
     }
 
@@ -487,7 +489,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// #     in_flight: Default::default(),
     /// # };
     /// let begin = |cx: Context<()>| async move { Ok(cx.storage().write("session", &"s1").await?) };
-    /// let mount = Engine::new(|| ()).on_initialize(begin).on_cleanup(end).declare()?.mount(config);
+    /// let mount = Engine::new(|| ()).on_initialize(begin).on_cleanup(end).build()?.mount(config);
     /// mount.initialize().await?;
     /// assert_eq!(storage.keys(), ["session"]);
     /// mount.cleanup().await;
@@ -537,22 +539,22 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Checks the declaration and makes it ready for mounts.
     ///
     /// ```
-    /// # use vault_plugin::framework::{Context, DeclarationError, Engine, NoFields, Path};
+    /// # use vault_plugin::framework::{Context, BuildError, Engine, NoFields, Path};
     /// # use vault_plugin::logical::Operation;
     /// let role = Path::new("role").on(Operation::Create, "Make it.", |_: Context<()>, _: NoFields| async { Ok(()) });
-    /// let refused = Engine::new(|| ()).path(role).declare();
-    /// assert!(matches!(refused, Err(DeclarationError::NoExistenceCheck { pattern }) if pattern == "role"));
+    /// let refused = Engine::new(|| ()).path(role).build();
+    /// assert!(matches!(refused, Err(BuildError::NoExistenceCheck { pattern }) if pattern == "role"));
     /// ```
     ///
     /// # Errors
     /// Fails when a pattern is not a valid expression, a path supports create without an existence check, or a secrets
     /// engine renews logins.
-    pub fn declare(self) -> Result<Declaration<S>, DeclarationError> {
+    pub fn build(self) -> Result<BuiltEngine<S>, BuildError> {
         let routes = self.paths.into_iter().map(Route::compile).collect::<Result<Vec<_>, _>>()?;
         if self.kind == BackendType::Secrets && self.login_renew.is_some() {
-            return Err(DeclarationError::RenewsLoginsOfNone);
+            return Err(BuildError::LoginRenewOnSecretsEngine);
         }
-        let compiled = Compiled {
+        let compiled = EngineInner {
             kind: self.kind,
             state: self.state,
             description: self.description,
@@ -567,34 +569,34 @@ impl<S: Send + Sync + 'static> Engine<S> {
             cleanup: self.cleanup,
             invalidate: self.invalidate,
         };
-        Ok(Declaration { version: self.version, compiled: Arc::new(compiled) })
+        Ok(BuiltEngine { version: self.version, inner: Arc::new(compiled) })
     }
 }
 
 /// An engine that has been checked. Its mounts share it.
 ///
 /// ```
-/// # use vault_plugin::framework::{Declaration, DeclarationError, Engine};
-/// let declared: Declaration<()> = Engine::new(|| ()).version("1.2.0").declare()?;
+/// # use vault_plugin::framework::{Declaration, BuildError, Engine};
+/// let declared: Declaration<()> = Engine::new(|| ()).version("1.2.0").build()?;
 /// assert_eq!(declared.version(), "v1.2.0");
-/// # Ok::<(), DeclarationError>(())
+/// # Ok::<(), BuildError>(())
 /// ```
-pub struct Declaration<S> {
+pub struct BuiltEngine<S> {
     version: String,
-    compiled: Arc<Compiled<S>>,
+    inner: Arc<EngineInner<S>>,
 }
 
-impl<S> fmt::Debug for Declaration<S> {
+impl<S> fmt::Debug for BuiltEngine<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Declaration")
             .field("version", &self.version)
-            .field("secrets", &self.compiled.secrets)
-            .field("special", &self.compiled.special)
+            .field("secrets", &self.inner.secrets)
+            .field("special", &self.inner.special)
             .finish_non_exhaustive()
     }
 }
 
-impl<S: Send + Sync + 'static> Declaration<S> {
+impl<S: Send + Sync + 'static> BuiltEngine<S> {
     /// The version that the plugin reports.
     #[must_use]
     pub fn version(&self) -> &str {
@@ -612,7 +614,7 @@ impl<S: Send + Sync + 'static> Declaration<S> {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let ping = |_: Context<()>, _: NoFields| async { Ok(()) };
-    /// # let declared = Engine::new(|| ()).path(Path::new("ping").on(Operation::Read, "Answer.", ping)).declare()?;
+    /// # let declared = Engine::new(|| ()).path(Path::new("ping").on(Operation::Read, "Answer.", ping)).build()?;
     /// let backend = declared.mount(BackendConfig {
     ///     storage: Arc::new(MemoryStorage::default()),
     ///     system: Arc::new(StaticSystemView::default()),
@@ -628,7 +630,7 @@ impl<S: Send + Sync + 'static> Declaration<S> {
     /// ```
     #[must_use]
     pub fn mount(&self, config: BackendConfig) -> Arc<dyn Backend> {
-        Arc::new(Instance::new(Arc::clone(&self.compiled), config))
+        Arc::new(MountedBackend::new(Arc::clone(&self.inner), config))
     }
 
     pub(crate) fn factory(self) -> Factory {
@@ -636,31 +638,31 @@ impl<S: Send + Sync + 'static> Declaration<S> {
     }
 }
 
-pub(crate) struct Compiled<S> {
+pub(crate) struct EngineInner<S> {
     pub(crate) kind: BackendType,
     pub(crate) state: Box<dyn Fn() -> S + Send + Sync>,
     pub(crate) description: String,
     pub(crate) routes: Vec<Route<S>>,
     pub(crate) secrets: Vec<SecretType<S>>,
     pub(crate) special: SpecialPaths,
-    pub(crate) login_renew: Option<OnInternal<S, TokenLifetime>>,
+    pub(crate) login_renew: Option<InternalDataFn<S, TokenLifetime>>,
     pub(crate) rollback: Option<Rollback<S>>,
-    pub(crate) rotate: Option<ContextWork<S>>,
-    pub(crate) periodic: Option<ContextWork<S>>,
-    pub(crate) initialize: Option<ContextWork<S>>,
-    pub(crate) cleanup: Option<ContextWork<S>>,
-    pub(crate) invalidate: Option<Invalidate<S>>,
+    pub(crate) rotate: Option<HookFn<S>>,
+    pub(crate) periodic: Option<HookFn<S>>,
+    pub(crate) initialize: Option<HookFn<S>>,
+    pub(crate) cleanup: Option<HookFn<S>>,
+    pub(crate) invalidate: Option<InvalidateFn<S>>,
 }
 
 /// What is wrong with a declaration. It is a fault of the engine's author.
 ///
 /// ```
-/// # use vault_plugin::framework::{DeclarationError, Engine, Path};
-/// let refused = Engine::new(|| ()).path(Path::new("roles/(")).declare();
-/// assert!(matches!(refused, Err(DeclarationError::Pattern { pattern, .. }) if pattern == "roles/("));
+/// # use vault_plugin::framework::{BuildError, Engine, Path};
+/// let refused = Engine::new(|| ()).path(Path::new("roles/(")).build();
+/// assert!(matches!(refused, Err(BuildError::Pattern { pattern, .. }) if pattern == "roles/("));
 /// ```
 #[derive(Debug, thiserror::Error)]
-pub enum DeclarationError {
+pub enum BuildError {
     /// The pattern of a path is not a valid expression.
     #[error("path {pattern:?} cannot be matched")]
     Pattern {
@@ -672,7 +674,7 @@ pub enum DeclarationError {
     },
     /// A secrets engine would renew logins, of which it never has any.
     #[error("a secrets engine has no logins to renew: declare an auth method with Engine::auth_method")]
-    RenewsLoginsOfNone,
+    LoginRenewOnSecretsEngine,
     /// A path supports create without an existence check, so that the host never asks for it.
     #[error("path {pattern:?} supports {} but has no existence check", Operation::Create)]
     NoExistenceCheck {

@@ -118,22 +118,22 @@ impl Field {
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::string().default(7).default_or_none(), Some(json!("7")));
-    /// assert_eq!(Field::string().default(true).default_or_none(), Some(json!("1")));
+    /// assert_eq!(Field::string().default(7).coerced_default(), Some(json!("7")));
+    /// assert_eq!(Field::string().default(true).coerced_default(), Some(json!("1")));
     /// ```
     pub fn string() -> Self {
-        Self::of(FieldType::String)
+        Self::with_type(FieldType::String)
     }
 
     /// Declares a [`FieldType::Int`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::int().default("0x10").default_or_none(), Some(json!(16)));
-    /// assert_eq!(Field::int().default(2.9).default_or_none(), Some(json!(2)));
+    /// assert_eq!(Field::int().default("0x10").coerced_default(), Some(json!(16)));
+    /// assert_eq!(Field::int().default(2.9).coerced_default(), Some(json!(2)));
     /// ```
     pub fn int() -> Self {
-        Self::of(FieldType::Int)
+        Self::with_type(FieldType::Int)
     }
 
     /// Declares a [`FieldType::Int64`].
@@ -141,21 +141,21 @@ impl Field {
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
     /// let exact = json!(9_007_199_254_740_993_i64);
-    /// assert_eq!(Field::int64().default("9007199254740993").default_or_none(), Some(exact));
+    /// assert_eq!(Field::int64().default("9007199254740993").coerced_default(), Some(exact));
     /// ```
     pub fn int64() -> Self {
-        Self::of(FieldType::Int64)
+        Self::with_type(FieldType::Int64)
     }
 
     /// Declares a [`FieldType::Bool`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::bool().default("t").default_or_none(), Some(json!(true)));
-    /// assert_eq!(Field::bool().default(0).default_or_none(), Some(json!(false)));
+    /// assert_eq!(Field::bool().default("t").coerced_default(), Some(json!(true)));
+    /// assert_eq!(Field::bool().default(0).coerced_default(), Some(json!(false)));
     /// ```
     pub fn bool() -> Self {
-        Self::of(FieldType::Bool)
+        Self::with_type(FieldType::Bool)
     }
 
     /// Declares a [`FieldType::Map`].
@@ -163,62 +163,62 @@ impl Field {
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
     /// let maps = json!([{"team": "blue"}, {"seats": 4}]);
-    /// assert_eq!(Field::map().default(maps).default_or_none(), Some(json!({"team": "blue", "seats": 4})));
+    /// assert_eq!(Field::map().default(maps).coerced_default(), Some(json!({"team": "blue", "seats": 4})));
     /// ```
     pub fn map() -> Self {
-        Self::of(FieldType::Map)
+        Self::with_type(FieldType::Map)
     }
 
     /// Declares a [`FieldType::Slice`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::list().default(7).default_or_none(), Some(json!([7])));
+    /// assert_eq!(Field::list().default(7).coerced_default(), Some(json!([7])));
     /// ```
     pub fn list() -> Self {
-        Self::of(FieldType::Slice)
+        Self::with_type(FieldType::Slice)
     }
 
     /// Declares a [`FieldType::StringSlice`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::strings().default("CN=a,OU=b").default_or_none(), Some(json!(["CN=a,OU=b"])));
-    /// assert_eq!(Field::strings().default(vec![7, 8]).default_or_none(), Some(json!(["7", "8"])));
+    /// assert_eq!(Field::strings().default("CN=a,OU=b").coerced_default(), Some(json!(["CN=a,OU=b"])));
+    /// assert_eq!(Field::strings().default(vec![7, 8]).coerced_default(), Some(json!(["7", "8"])));
     /// ```
     pub fn strings() -> Self {
-        Self::of(FieldType::StringSlice)
+        Self::with_type(FieldType::StringSlice)
     }
 
     /// Declares a [`FieldType::CommaStringSlice`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::comma_strings().default("read, list").default_or_none(), Some(json!(["read", "list"])));
+    /// assert_eq!(Field::comma_strings().default("read, list").coerced_default(), Some(json!(["read", "list"])));
     /// ```
     pub fn comma_strings() -> Self {
-        Self::of(FieldType::CommaStringSlice)
+        Self::with_type(FieldType::CommaStringSlice)
     }
 
     /// Declares a [`FieldType::CommaIntSlice`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::comma_ints().default("80,443").default_or_none(), Some(json!([80, 443])));
+    /// assert_eq!(Field::comma_ints().default("80,443").coerced_default(), Some(json!([80, 443])));
     /// ```
     pub fn comma_ints() -> Self {
-        Self::of(FieldType::CommaIntSlice)
+        Self::with_type(FieldType::CommaIntSlice)
     }
 
     /// Declares a [`FieldType::KvPairs`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::kv_pairs().default(vec!["team=blue"]).default_or_none(), Some(json!({"team": "blue"})));
-    /// assert_eq!(Field::kv_pairs().default(json!({"seats": 4})).default_or_none(), Some(json!({"seats": "4"})));
+    /// assert_eq!(Field::kv_pairs().default(vec!["team=blue"]).coerced_default(), Some(json!({"team": "blue"})));
+    /// assert_eq!(Field::kv_pairs().default(json!({"seats": 4})).coerced_default(), Some(json!({"seats": "4"})));
     /// ```
     pub fn kv_pairs() -> Self {
-        Self::of(FieldType::KvPairs)
+        Self::with_type(FieldType::KvPairs)
     }
 
     /// Declares a [`FieldType::NameString`].
@@ -236,48 +236,48 @@ impl Field {
     /// # Ok(()) }
     /// ```
     pub fn name_string() -> Self {
-        Self::of(FieldType::NameString)
+        Self::with_type(FieldType::NameString)
     }
 
     /// Declares a [`FieldType::LowerCaseString`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::lower_case_string().default("Ann@Home").default_or_none(), Some(json!("ann@home")));
+    /// assert_eq!(Field::lower_case_string().default("Ann@Home").coerced_default(), Some(json!("ann@home")));
     /// ```
     pub fn lower_case_string() -> Self {
-        Self::of(FieldType::LowerCaseString)
+        Self::with_type(FieldType::LowerCaseString)
     }
 
     /// Declares a [`FieldType::DurationSecond`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::duration().default("90m").default_or_none(), Some(json!(5400)));
-    /// assert_eq!(Field::duration().default(90).default_or_none(), Some(json!(90)));
+    /// assert_eq!(Field::duration().default("90m").coerced_default(), Some(json!(5400)));
+    /// assert_eq!(Field::duration().default(90).coerced_default(), Some(json!(90)));
     /// ```
     pub fn duration() -> Self {
-        Self::of(FieldType::DurationSecond)
+        Self::with_type(FieldType::DurationSecond)
     }
 
     /// Declares a [`FieldType::SignedDurationSecond`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::signed_duration().default("-30s").default_or_none(), Some(json!(-30)));
+    /// assert_eq!(Field::signed_duration().default("-30s").coerced_default(), Some(json!(-30)));
     /// ```
     pub fn signed_duration() -> Self {
-        Self::of(FieldType::SignedDurationSecond)
+        Self::with_type(FieldType::SignedDurationSecond)
     }
 
     /// Declares a [`FieldType::Float`].
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::float().default("0.5").default_or_none(), Some(json!(0.5)));
+    /// assert_eq!(Field::float().default("0.5").coerced_default(), Some(json!(0.5)));
     /// ```
     pub fn float() -> Self {
-        Self::of(FieldType::Float)
+        Self::with_type(FieldType::Float)
     }
 
     /// Declares a [`FieldType::Time`].
@@ -285,11 +285,11 @@ impl Field {
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
     /// let noon = Some(json!("2026-02-28T12:00:00Z"));
-    /// assert_eq!(Field::time().default("2026-02-28T14:00:00+02:00").default_or_none(), noon);
-    /// assert_eq!(Field::time().default("1772280000").default_or_none(), noon);
+    /// assert_eq!(Field::time().default("2026-02-28T14:00:00+02:00").coerced_default(), noon);
+    /// assert_eq!(Field::time().default("1772280000").coerced_default(), noon);
     /// ```
     pub fn time() -> Self {
-        Self::of(FieldType::Time)
+        Self::with_type(FieldType::Time)
     }
 
     /// Declares a [`FieldType::Header`].
@@ -297,13 +297,13 @@ impl Field {
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
     /// let header = Field::header().default(json!({"x-request-id": "r1"}));
-    /// assert_eq!(header.default_or_none(), Some(json!({"X-Request-Id": ["r1"]})));
+    /// assert_eq!(header.coerced_default(), Some(json!({"X-Request-Id": ["r1"]})));
     /// ```
     pub fn header() -> Self {
-        Self::of(FieldType::Header)
+        Self::with_type(FieldType::Header)
     }
 
-    fn of(kind: FieldType) -> Self {
+    fn with_type(kind: FieldType) -> Self {
         Self {
             kind,
             description: String::new(),
@@ -340,7 +340,7 @@ impl Field {
     /// # use {serde_json::json, vault_plugin::framework::Field};
     /// let field = Field::duration().default("1h");
     /// assert_eq!(field.declared_default(), Some(&json!("1h")));
-    /// assert_eq!(field.default_or_none(), Some(json!(3600)));
+    /// assert_eq!(field.coerced_default(), Some(json!(3600)));
     /// ```
     ///
     /// # Panics
@@ -478,10 +478,10 @@ impl Field {
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::Field};
-    /// assert_eq!(Field::duration().default("1h").default_or_none(), Some(json!(3600)));
-    /// assert_eq!(Field::duration().default_or_none(), None);
+    /// assert_eq!(Field::duration().default("1h").coerced_default(), Some(json!(3600)));
+    /// assert_eq!(Field::duration().coerced_default(), None);
     /// ```
-    pub fn default_or_none(&self) -> Option<Value> {
+    pub fn coerced_default(&self) -> Option<Value> {
         coerce(self.kind, self.default.as_ref()?).ok().flatten()
     }
 

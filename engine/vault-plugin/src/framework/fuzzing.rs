@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::coerce::coerce;
 use super::field::FieldType;
 use super::pattern::Pattern;
-use super::wal::Entry;
+use super::wal::StoredEntry;
 use super::{TokenFields, TokenSettings, parse_duration};
 
 /// Every type of a field.
@@ -52,13 +52,13 @@ pub fn fields(bytes: &[u8]) {
 /// What a role of an auth method is given, field types aside: what is taken is kept, and is enough to be taken again.
 fn token_settings(given: TokenFields) {
     let mut role = TokenSettings::default();
-    match role.change(given) {
+    match role.update(given) {
         Ok(()) => {
             let stored = serde_json::to_value(&role).expect("settings have a JSON form");
             assert_eq!(serde_json::from_value::<TokenSettings>(stored.clone()).ok(), Some(role));
             let mut again = TokenSettings::default();
             let given = serde_json::from_value(stored.clone()).expect("it is an object");
-            again.change(given).expect("what we keep we take");
+            again.update(given).expect("what we keep we take");
             assert_eq!(serde_json::to_value(&again).ok(), Some(stored));
         }
         Err(error) => {
@@ -81,7 +81,7 @@ pub fn pattern(bytes: &[u8]) {
 
 /// An entry of the write-ahead log, which an engine in Go may have written.
 pub fn wal_entry(bytes: &[u8]) {
-    let Ok(entry) = serde_json::from_slice::<Entry>(bytes) else { return };
+    let Ok(entry) = serde_json::from_slice::<StoredEntry>(bytes) else { return };
     // One that is old enough by a long age is so by a short one.
     assert!(entry.is_older_than(Duration::ZERO) || !entry.is_older_than(Duration::MAX));
 }

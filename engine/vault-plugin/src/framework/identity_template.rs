@@ -14,23 +14,23 @@ use crate::logical::{Entity, Error, Group, SystemView};
 /// use vault_plugin::framework::IdentityTemplate;
 ///
 /// let template: IdentityTemplate = "team-{{ identity.entity.metadata.team }}".parse()?;
-/// assert!(template.has_places());
+/// assert!(template.has_placeholders());
 /// assert!("{{identity.entity.nmae}}".parse::<IdentityTemplate>().is_err());
 /// # Ok::<(), vault_plugin::framework::IdentityTemplateError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityTemplate {
-    pieces: Vec<Piece>,
+    segments: Vec<Segment>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
+enum Segment {
     Text(String),
-    Place { written: String, whose: Whose, part: Part },
+    Placeholder { written: String, whose: Subject, part: Attribute },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Whose {
+enum Subject {
     Entity,
     Alias(String),
     GroupById(String),
@@ -38,7 +38,7 @@ enum Whose {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Part {
+enum Attribute {
     Id,
     Name,
     Metadata(String),
@@ -72,13 +72,13 @@ impl IdentityTemplate {
     ///
     /// ```
     /// # use vault_plugin::framework::{IdentityTemplate, IdentityTemplateError};
-    /// assert!("team-{{identity.entity.name}}".parse::<IdentityTemplate>()?.has_places());
-    /// assert!(!"team-blue".parse::<IdentityTemplate>()?.has_places());
+    /// assert!("team-{{identity.entity.name}}".parse::<IdentityTemplate>()?.has_placeholders());
+    /// assert!(!"team-blue".parse::<IdentityTemplate>()?.has_placeholders());
     /// # Ok::<(), IdentityTemplateError>(())
     /// ```
     #[must_use]
-    pub fn has_places(&self) -> bool {
-        self.pieces.iter().any(|piece| matches!(piece, Piece::Place { .. }))
+    pub fn has_placeholders(&self) -> bool {
+        self.segments.iter().any(|piece| matches!(piece, Segment::Placeholder { .. }))
     }
 
     /// The text for an entity, as in [`Request::entity_id`](crate::logical::Request::entity_id).
@@ -92,28 +92,28 @@ impl IdentityTemplate {
     /// system.answer(|host| host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)])));
     ///
     /// let template: IdentityTemplate = "users/{{identity.entity.name}}".parse()?;
-    /// assert_eq!(template.fill(&system, "e1").await?, "users/ann");
+    /// assert_eq!(template.render(&system, "e1").await?, "users/ann");
     /// // The caller's token belongs to no entity.
-    /// assert!(matches!(template.fill(&system, "").await, Err(Error::Invalid(_))));
+    /// assert!(matches!(template.render(&system, "").await, Err(Error::Invalid(_))));
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     /// [`Error::Invalid`] when the entity lacks what the text needs, or there is none; fails too when the host cannot be asked.
-    pub async fn fill(&self, system: &dyn SystemView, entity_id: &str) -> Result<String, Error> {
+    pub async fn render(&self, system: &dyn SystemView, entity_id: &str) -> Result<String, Error> {
         let entity = match entity_id {
             "" => None,
             id => system.entity(id).await?,
         };
         let entity = entity.ok_or_else(|| Error::invalid("the caller's token belongs to no entity"))?;
-        let groups = if self.pieces.iter().any(Piece::is_of_a_group) {
+        let groups = if self.segments.iter().any(Segment::is_group) {
             system.groups_of_entity(entity_id).await?
         } else {
             Vec::new()
         };
-        let texts = self.pieces.iter().map(|piece| match piece {
-            Piece::Text(text) => Ok(text.as_str()),
-            Piece::Place { written, whose, part } => value(whose, part, &entity, &groups)
+        let texts = self.segments.iter().map(|piece| match piece {
+            Segment::Text(text) => Ok(text.as_str()),
+            Segment::Placeholder { written, whose, part } => resolve(whose, part, &entity, &groups)
                 .ok_or_else(|| Error::invalid(format!("the caller's identity has nothing for {written}"))),
         });
         texts.collect()
@@ -128,86 +128,92 @@ impl FromStr for IdentityTemplate {
         let mut pieces = vec![literal(parts.next().unwrap_or_default())?];
         for part in parts {
             let (place, rest) = part.split_once("}}").ok_or(IdentityTemplateError::Unbalanced)?;
-            pieces.push(parse(place.trim())?);
+            pieces.push(parse_placeholder(place.trim())?);
             pieces.push(literal(rest)?);
         }
-        Ok(Self { pieces })
+        Ok(Self { segments: pieces })
     }
 }
 
-impl Piece {
-    fn is_of_a_group(&self) -> bool {
-        matches!(self, Piece::Place { whose: Whose::GroupById(_) | Whose::GroupByName(_), .. })
+impl Segment {
+    fn is_group(&self) -> bool {
+        matches!(self, Segment::Placeholder { whose: Subject::GroupById(_) | Subject::GroupByName(_), .. })
     }
 }
 
-fn literal(text: &str) -> Result<Piece, IdentityTemplateError> {
+fn literal(text: &str) -> Result<Segment, IdentityTemplateError> {
     if text.contains("}}") {
         return Err(IdentityTemplateError::Unbalanced);
     }
-    Ok(Piece::Text(text.to_owned()))
+    Ok(Segment::Text(text.to_owned()))
 }
 
-fn parse(place: &str) -> Result<Piece, IdentityTemplateError> {
-    let (whose, part) = selector(place).ok_or_else(|| IdentityTemplateError::Unknown(place.to_owned()))?;
-    Ok(Piece::Place { written: place.to_owned(), whose, part })
+fn parse_placeholder(place: &str) -> Result<Segment, IdentityTemplateError> {
+    let (whose, part) =
+        parse_selector(place).ok_or_else(|| IdentityTemplateError::Unknown(place.to_owned()))?;
+    Ok(Segment::Placeholder { written: place.to_owned(), whose, part })
 }
 
-fn selector(place: &str) -> Option<(Whose, Part)> {
+fn parse_selector(place: &str) -> Option<(Subject, Attribute)> {
     let (whose, part) = if let Some(rest) = place.strip_prefix("identity.entity.aliases.") {
         let (accessor, part) = rest.split_once('.')?;
-        (Whose::Alias(accessor.to_owned()), part)
+        (Subject::Alias(accessor.to_owned()), part)
     } else if let Some(rest) = place.strip_prefix("identity.groups.ids.") {
         let (id, part) = rest.split_once('.')?;
-        (Whose::GroupById(id.to_owned()), part)
+        (Subject::GroupById(id.to_owned()), part)
     } else if let Some(rest) = place.strip_prefix("identity.groups.names.") {
         let (name, part) = rest.split_once('.')?;
-        (Whose::GroupByName(name.to_owned()), part)
+        (Subject::GroupByName(name.to_owned()), part)
     } else {
-        (Whose::Entity, place.strip_prefix("identity.entity.")?)
+        (Subject::Entity, place.strip_prefix("identity.entity.")?)
     };
     let part = match (part.split_once('.'), &whose) {
-        (None, _) if part == "id" => Part::Id,
-        (None, _) if part == "name" => Part::Name,
-        (Some(("metadata", key)), _) => Part::Metadata(key.to_owned()),
-        (Some(("custom_metadata", key)), Whose::Alias(_)) => Part::CustomMetadata(key.to_owned()),
+        (None, _) if part == "id" => Attribute::Id,
+        (None, _) if part == "name" => Attribute::Name,
+        (Some(("metadata", key)), _) => Attribute::Metadata(key.to_owned()),
+        (Some(("custom_metadata", key)), Subject::Alias(_)) => Attribute::CustomMetadata(key.to_owned()),
         _ => return None,
     };
     Some((whose, part))
 }
 
 /// An empty text is nothing: a path made of it would be another's.
-fn value<'a>(whose: &Whose, part: &Part, entity: &'a Entity, groups: &'a [Group]) -> Option<&'a str> {
+fn resolve<'a>(
+    whose: &Subject,
+    part: &Attribute,
+    entity: &'a Entity,
+    groups: &'a [Group],
+) -> Option<&'a str> {
     let text = match whose {
-        Whose::Entity => of(part, &entity.id, &entity.name, &entity.metadata),
-        Whose::Alias(accessor) => {
+        Subject::Entity => attribute_of(part, &entity.id, &entity.name, &entity.metadata),
+        Subject::Alias(accessor) => {
             let alias = entity.aliases.iter().find(|alias| alias.mount_accessor == *accessor)?;
             match part {
-                Part::CustomMetadata(key) => alias.custom_metadata.get(key),
-                _ => of(part, &alias.id, &alias.name, &alias.metadata),
+                Attribute::CustomMetadata(key) => alias.custom_metadata.get(key),
+                _ => attribute_of(part, &alias.id, &alias.name, &alias.metadata),
             }
         }
-        Whose::GroupById(id) => of_group(part, groups.iter().find(|group| group.id == *id)?),
-        Whose::GroupByName(name) => of_group(part, groups.iter().find(|group| group.name == *name)?),
+        Subject::GroupById(id) => group_attribute(part, groups.iter().find(|group| group.id == *id)?),
+        Subject::GroupByName(name) => group_attribute(part, groups.iter().find(|group| group.name == *name)?),
     };
     text.map(String::as_str).filter(|text| !text.is_empty())
 }
 
-fn of_group<'a>(part: &Part, group: &'a Group) -> Option<&'a String> {
-    of(part, &group.id, &group.name, &group.metadata)
+fn group_attribute<'a>(part: &Attribute, group: &'a Group) -> Option<&'a String> {
+    attribute_of(part, &group.id, &group.name, &group.metadata)
 }
 
-fn of<'a>(
-    part: &Part,
+fn attribute_of<'a>(
+    part: &Attribute,
     id: &'a String,
     name: &'a String,
     metadata: &'a BTreeMap<String, String>,
 ) -> Option<&'a String> {
     match part {
-        Part::Id => Some(id),
-        Part::Name => Some(name),
-        Part::Metadata(key) => metadata.get(key),
-        Part::CustomMetadata(_) => None,
+        Attribute::Id => Some(id),
+        Attribute::Name => Some(name),
+        Attribute::Metadata(key) => metadata.get(key),
+        Attribute::CustomMetadata(_) => None,
     }
 }
 
@@ -240,8 +246,10 @@ mod tests {
 
     #[track_caller]
     fn check(place: &str, expected: Option<&str>) {
-        let Ok(Piece::Place { whose, part, .. }) = parse(place) else { panic!("{place} is no place") };
-        assert_eq!(value(&whose, &part, &entity(), &groups()), expected, "{place}");
+        let Ok(Segment::Placeholder { whose, part, .. }) = parse_placeholder(place) else {
+            panic!("{place} is no place")
+        };
+        assert_eq!(resolve(&whose, &part, &entity(), &groups()), expected, "{place}");
     }
 
     #[test]
@@ -274,6 +282,6 @@ mod tests {
             let refused = format!("{{{{{place}}}}}").parse::<IdentityTemplate>();
             assert_eq!(refused, Err(IdentityTemplateError::Unknown(place.to_owned())));
         }
-        assert!(!"plain".parse::<IdentityTemplate>().unwrap().has_places());
+        assert!(!"plain".parse::<IdentityTemplate>().unwrap().has_placeholders());
     }
 }

@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::coerce::coerce;
 use super::field::Field;
-use super::openapi::PathInput;
+use super::openapi::InputPolicy;
 use crate::logical::{Error, Map, Operation};
 
 /// The fields of a request after coercion, and the remarks that the answer carries.
-pub(crate) struct Input {
+pub(crate) struct ValidatedInput {
     pub(crate) fields: Map,
     /// Parameters that no field takes, sorted.
     pub(crate) ignored: Vec<String>,
@@ -23,11 +23,11 @@ pub(crate) struct Input {
 /// error is Go's text.
 pub(crate) fn validate(
     schema: &BTreeMap<String, Field>,
-    input: PathInput,
+    input: InputPolicy,
     operation: &Operation,
     data: &Map,
     captures: &[(&str, &str)],
-) -> Result<Input, String> {
+) -> Result<ValidatedInput, String> {
     let ignored = data.keys().filter(|name| !schema.contains_key(*name)).cloned().collect();
     let replaced = captures.iter().filter(|(name, _)| data.get(*name).is_some_and(|value| !value.is_null()));
     let replaced = replaced.map(|(name, _)| (*name).to_owned()).collect();
@@ -54,19 +54,19 @@ pub(crate) fn validate(
         }
         if !patch
             && !fields.contains_key(name)
-            && let Some(default) = field.default_or_none()
+            && let Some(default) = field.coerced_default()
         {
             fields.insert(name.clone(), default);
         }
     }
-    if input == PathInput::Arbitrary {
+    if input == InputPolicy::Arbitrary {
         fields.extend(raw);
     }
-    Ok(Input { fields, ignored, replaced })
+    Ok(ValidatedInput { fields, ignored, replaced })
 }
 
 /// The handler's struct. What does not fit is the caller's fault: a field missing that the handler cannot do without.
-pub(crate) fn read<T: DeserializeOwned>(fields: Map) -> Result<T, Error> {
+pub(crate) fn deserialize<T: DeserializeOwned>(fields: Map) -> Result<T, Error> {
     serde_json::from_value(Value::Object(fields)).map_err(|error| Error::invalid(format!("{error}")))
 }
 
@@ -83,14 +83,18 @@ mod tests {
         ])
     }
 
-    fn declared(operation: &Operation, data: &Map, captures: &[(&str, &str)]) -> Result<Input, String> {
-        validate(&schema(), PathInput::Declared, operation, data, captures)
+    fn declared(
+        operation: &Operation,
+        data: &Map,
+        captures: &[(&str, &str)],
+    ) -> Result<ValidatedInput, String> {
+        validate(&schema(), InputPolicy::DeclaredOnly, operation, data, captures)
     }
 
     #[test]
     fn what_no_field_takes_reaches_only_a_path_that_takes_anything() {
         let data = object(json!({"surprise": 1}));
-        let input = validate(&schema(), PathInput::Arbitrary, &Operation::Update, &data, &[]).unwrap();
+        let input = validate(&schema(), InputPolicy::Arbitrary, &Operation::Update, &data, &[]).unwrap();
         assert_eq!(input.fields["surprise"], 1);
     }
 

@@ -22,11 +22,11 @@ pub struct KeyGuard {
 impl KeyedLocks {
     /// Waits for the lock of a key, behind those that wait already.
     pub(crate) async fn lock(&self, key: &str) -> KeyGuard {
-        let lock = self.of(key);
+        let lock = self.get_or_create(key);
         KeyGuard { _guard: lock.lock_owned().await }
     }
 
-    fn of(&self, key: &str) -> Arc<AsyncMutex<()>> {
+    fn get_or_create(&self, key: &str) -> Arc<AsyncMutex<()>> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = locks.get(key).and_then(Weak::upgrade) {
             return lock;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::response::{IntoResponse, object};
+use super::response::{IntoResponse, to_object};
 use super::token_settings::TokenSettings;
 use crate::logical::{Alias, Auth, Error, Map, Response};
 
@@ -77,7 +77,7 @@ impl Login {
     #[must_use]
     pub fn new(name: impl Into<String>) -> Login {
         let name = name.into();
-        let auth = Auth { display_name: name.clone(), alias: Some(named(name)), ..Auth::default() };
+        let auth = Auth { display_name: name.clone(), alias: Some(alias_named(name)), ..Auth::default() };
         Login { auth, internal: Ok(Map::new()) }
     }
 
@@ -148,7 +148,7 @@ impl Login {
     /// ```
     #[must_use]
     pub fn group(mut self, name: impl Into<String>) -> Self {
-        self.auth.group_aliases.push(named(name.into()));
+        self.auth.group_aliases.push(alias_named(name.into()));
         self
     }
 
@@ -163,7 +163,7 @@ impl Login {
     /// ```
     #[must_use]
     pub fn internal(mut self, internal: impl Serialize) -> Self {
-        self.internal = object(internal);
+        self.internal = to_object(internal);
         self
     }
 
@@ -217,7 +217,7 @@ pub(super) fn set_lifetime(auth: &mut Auth, lifetime: TokenLifetime) {
     auth.period = lifetime.period;
 }
 
-fn named(name: String) -> Alias {
+fn alias_named(name: String) -> Alias {
     Alias { name, ..Alias::default() }
 }
 
@@ -249,7 +249,7 @@ pub struct AliasName(pub String);
 
 impl IntoResponse for AliasName {
     fn into_response(self) -> Result<Option<Response>, Error> {
-        let auth = Auth { alias: Some(named(self.0)), ..Auth::default() };
+        let auth = Auth { alias: Some(alias_named(self.0)), ..Auth::default() };
         Ok(Some(Response { auth: Some(auth), ..Response::default() }))
     }
 }
@@ -258,15 +258,15 @@ impl IntoResponse for AliasName {
 /// asks it where a quota is set for a role.
 ///
 /// ```
-/// # use vault_plugin::framework::{Context, Engine, Field, Path, RoleName};
+/// # use vault_plugin::framework::{Context, Engine, Field, Path, ResolvedRole};
 /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
 /// #[derive(serde::Deserialize)]
 /// struct Given {
 ///     role: String,
 /// }
 ///
-/// async fn role(_: Context<()>, given: Given) -> Result<RoleName, Error> {
-///     Ok(RoleName(given.role))
+/// async fn role(_: Context<()>, given: Given) -> Result<ResolvedRole, Error> {
+///     Ok(ResolvedRole(given.role))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("login")
@@ -279,10 +279,10 @@ impl IntoResponse for AliasName {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleName(pub String);
+pub struct ResolvedRole(pub String);
 
-impl IntoResponse for RoleName {
+impl IntoResponse for ResolvedRole {
     fn into_response(self) -> Result<Option<Response>, Error> {
-        Ok(Some(Response::data(object(json!({"role": self.0}))?)))
+        Ok(Some(Response::data(to_object(json!({"role": self.0}))?)))
     }
 }

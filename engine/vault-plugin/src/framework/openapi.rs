@@ -3,10 +3,10 @@
 //! A host decodes the document of an external plugin into structures that lose `$ref`, so that a schema under
 //! `components` would not be found again.
 
-mod calls;
 mod expand;
 mod model;
 mod operation_id;
+mod operations;
 mod schema;
 mod special;
 
@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use self::calls::{Form, calls, create_supported};
 use self::expand::expand;
 use self::model::{Document, Info, Location, Parameter, PathItem};
+use self::operations::{PathUrl, create_supported, url_operations};
 use self::special::is_special;
 use super::field::{DisplayAttributes, Field};
 use super::pattern::Pattern;
@@ -41,14 +41,14 @@ pub(crate) struct PathDoc<'a> {
     pub(crate) operations: Vec<OperationDoc<'a>>,
     pub(crate) synopsis: &'a str,
     pub(crate) display: Option<&'a DisplayAttributes>,
-    pub(crate) input: PathInput,
+    pub(crate) input: InputPolicy,
 }
 
 /// What a path makes of input outside of its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PathInput {
+pub(crate) enum InputPolicy {
     /// Ignores it.
-    Declared,
+    DeclaredOnly,
     /// Takes it.
     Arbitrary,
 }
@@ -173,8 +173,8 @@ fn path_items<'a>(path: &PathDoc<'a>, engine: &EngineDoc<'_>) -> Vec<(String, Pa
         let names = parameter_names(url);
         let parameters: Vec<_> = names.iter().map(|name| path_parameter(name, path.fields)).collect();
         let has_parameters = !parameters.is_empty();
-        let form = Form { path, url, index, captured: &expansion.captured, has_parameters, engine };
-        let calls = calls(&form);
+        let form = PathUrl { path, url, index, captured: &expansion.captured, has_parameters, engine };
+        let calls = url_operations(&form);
         let has_calls =
             calls.get.is_some() || calls.post.is_some() || calls.patch.is_some() || calls.delete.is_some();
         // What ends in a slash can be listed only: the host routes nothing else there.
@@ -215,7 +215,7 @@ fn bare_item<'a>(
         parameters,
         sudo: is_special(url, &engine.special.root),
         unauthenticated: is_special(url, &engine.special.unauthenticated),
-        display: schema::shown(path.display),
+        display: schema::visible_display(path.display),
         ..PathItem::default()
     }
 }

@@ -9,18 +9,18 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::context::Context;
-use super::engine::DeclarationError;
+use super::engine::BuildError;
 use super::field::{DisplayAttributes, Field};
 use super::input;
-use super::openapi::{OperationDoc, OperationStatus, PathDoc, PathInput, ResponseDoc};
+use super::openapi::{InputPolicy, OperationDoc, OperationStatus, PathDoc, ResponseDoc};
 use super::pattern::Pattern;
 use super::response::IntoResponse;
 use super::token_settings;
 use crate::logical::{Error, Map, Operation, Response};
 
-type Answer = Pin<Box<dyn Future<Output = Result<Option<Response>, Error>> + Send>>;
-type Handler<S> = Box<dyn Fn(Context<S>, Map) -> Answer + Send + Sync>;
-type Existence<S> =
+type ResponseFuture = Pin<Box<dyn Future<Output = Result<Option<Response>, Error>> + Send>>;
+type Handler<S> = Box<dyn Fn(Context<S>, Map) -> ResponseFuture + Send + Sync>;
+type ExistenceFn<S> =
     Box<dyn Fn(Context<S>, Map) -> Pin<Box<dyn Future<Output = Result<bool, Error>> + Send>> + Send + Sync>;
 
 /// A path with its fields and operations.
@@ -59,9 +59,9 @@ pub struct Path<S> {
     description: String,
     fields: BTreeMap<String, Field>,
     operations: Vec<OperationEntry<S>>,
-    existence: Option<Existence<S>>,
+    existence: Option<ExistenceFn<S>>,
     display: Option<DisplayAttributes>,
-    input: PathInput,
+    input: InputPolicy,
 }
 
 impl<S> fmt::Debug for Path<S> {
@@ -117,7 +117,7 @@ impl<S: Send + Sync + 'static> Path<S> {
             operations: Vec::new(),
             existence: None,
             display: None,
-            input: PathInput::Declared,
+            input: InputPolicy::DeclaredOnly,
         }
     }
 
@@ -165,7 +165,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// Adds the fields of [`TokenSettings`](super::TokenSettings), which has an example: how the tokens of a role of an auth method are to be.
     #[must_use]
     pub fn token_fields(self) -> Self {
-        token_settings::fields().into_iter().fold(self, |path, (name, field)| path.field(name, field))
+        token_settings::token_fields().into_iter().fold(self, |path, (name, field)| path.field(name, field))
     }
 
     /// Takes input outside of the declared fields without a warning.
@@ -185,7 +185,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     #[must_use]
     pub fn arbitrary_input(mut self) -> Self {
-        self.input = PathInput::Arbitrary;
+        self.input = InputPolicy::Arbitrary;
         self
     }
 
@@ -234,12 +234,12 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn exists<T, F>(mut self, check: impl Fn(Context<S>, T) -> F + Send + Sync + 'static) -> Self
+    pub fn existence_check<T, F>(mut self, check: impl Fn(Context<S>, T) -> F + Send + Sync + 'static) -> Self
     where
         T: DeserializeOwned,
         F: Future<Output = Result<bool, Error>> + Send + 'static,
     {
-        self.existence = Some(Box::new(move |cx, fields| match input::read(fields) {
+        self.existence = Some(Box::new(move |cx, fields| match input::deserialize(fields) {
             Ok(fields) => Box::pin(check(cx, fields)),
             Err(error) => Box::pin(async move { Err(error) }),
         }));
@@ -287,7 +287,7 @@ impl<S: Send + Sync + 'static> Path<S> {
         R: IntoResponse,
         F: Future<Output = Result<R, Error>> + Send + 'static,
     {
-        let handler: Handler<S> = Box::new(move |cx, fields| match input::read(fields) {
+        let handler: Handler<S> = Box::new(move |cx, fields| match input::deserialize(fields) {
             Ok(fields) => {
                 let answer = handler(cx, fields);
                 Box::pin(async move { answer.await?.into_response() })
@@ -316,7 +316,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::Mount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forwarded();
+    /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forward_performance_standby();
     /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     /// // Upon this a host forwards the request.
@@ -324,8 +324,8 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn forwarded(self) -> Self {
-        self.last(|operation| operation.forward.from_standby = true)
+    pub fn forward_performance_standby(self) -> Self {
+        self.update_last(|operation| operation.forward.from_standby = true)
     }
 
     /// Has the operation added last done on the primary cluster, unless the mount is local
@@ -337,7 +337,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::Mount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forwarded_from_secondary();
+    /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forward_performance_secondary();
     /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_SECONDARY);
     /// assert!(matches!(mount.write("config", json!({})).await, Err(Error::ReadOnly)));
@@ -346,8 +346,8 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn forwarded_from_secondary(self) -> Self {
-        self.last(|operation| operation.forward.from_secondary = true)
+    pub fn forward_performance_secondary(self) -> Self {
+        self.update_last(|operation| operation.forward.from_secondary = true)
     }
 }
 
@@ -371,8 +371,8 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn answers(self, response: ResponseDoc) -> Self {
-        self.last(|operation| operation.responses.push(response))
+    pub fn response(self, response: ResponseDoc) -> Self {
+        self.update_last(|operation| operation.responses.push(response))
     }
 
     /// Says more than the summary.
@@ -392,7 +392,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     #[must_use]
     pub fn describe(self, description: impl Into<String>) -> Self {
-        self.last(|operation| operation.description = description.into())
+        self.update_last(|operation| operation.description = description.into())
     }
 
     /// Gives an example of the body of a request.
@@ -415,7 +415,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     #[must_use]
     pub fn example(self, body: impl Into<Value>) -> Self {
-        self.last(|operation| operation.example = Some(body.into()))
+        self.update_last(|operation| operation.example = Some(body.into()))
     }
 
     /// Documents it as one to avoid, or not at all.
@@ -433,7 +433,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     #[must_use]
     pub fn status(self, status: OperationStatus) -> Self {
-        self.last(|operation| operation.status = status)
+        self.update_last(|operation| operation.status = status)
     }
 
     /// How documentation and user interfaces show it, where that differs from the path.
@@ -455,10 +455,10 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     #[must_use]
     pub fn operation_display(self, display: DisplayAttributes) -> Self {
-        self.last(|operation| operation.display = Some(display))
+        self.update_last(|operation| operation.display = Some(display))
     }
 
-    fn last(mut self, change: impl FnOnce(&mut OperationEntry<S>)) -> Self {
+    fn update_last(mut self, change: impl FnOnce(&mut OperationEntry<S>)) -> Self {
         if let Some(last) = self.operations.last_mut() {
             change(last);
         }
@@ -473,14 +473,14 @@ pub(crate) struct Route<S> {
 }
 
 impl<S: Send + Sync + 'static> Route<S> {
-    pub(crate) fn compile(path: Path<S>) -> Result<Route<S>, DeclarationError> {
+    pub(crate) fn compile(path: Path<S>) -> Result<Route<S>, BuildError> {
         let creates = path.operations.iter().any(|entry| entry.operation == Operation::Create);
         if creates && path.existence.is_none() {
-            return Err(DeclarationError::NoExistenceCheck { pattern: path.pattern });
+            return Err(BuildError::NoExistenceCheck { pattern: path.pattern });
         }
         match Pattern::compile(&path.pattern) {
             Ok(pattern) => Ok(Route { pattern, path }),
-            Err(source) => Err(DeclarationError::Pattern { pattern: path.pattern, source }),
+            Err(source) => Err(BuildError::Pattern { pattern: path.pattern, source }),
         }
     }
 
@@ -488,7 +488,7 @@ impl<S: Send + Sync + 'static> Route<S> {
         &self.path.fields
     }
 
-    pub(crate) fn input(&self) -> PathInput {
+    pub(crate) fn input(&self) -> InputPolicy {
         self.path.input
     }
 
@@ -520,7 +520,7 @@ impl<S: Send + Sync + 'static> Route<S> {
     }
 
     /// `None` where the path has no existence check.
-    pub(crate) async fn exists(&self, cx: Context<S>, fields: Map) -> Result<Option<bool>, Error> {
+    pub(crate) async fn check_existence(&self, cx: Context<S>, fields: Map) -> Result<Option<bool>, Error> {
         match &self.path.existence {
             Some(check) => check(cx, fields).await.map(Some),
             None => Ok(None),

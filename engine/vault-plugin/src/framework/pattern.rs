@@ -109,13 +109,13 @@ impl Pattern {
     /// As in Go only the last character is looked at: after `\$` there is no end anchor.
     pub(crate) fn compile(pattern: &str) -> Result<Self, PatternError> {
         if pattern.is_empty() {
-            return Err(PatternError::Blank);
+            return Err(PatternError::Empty);
         }
         let start = if pattern.starts_with('^') { "" } else { "^" };
         let end = if pattern.ends_with('$') { "" } else { "$" };
         let anchored = format!("{start}{pattern}{end}");
         let translated = translate(&anchored)?;
-        let regex = Regex::new(&translated).map_err(|source| PatternError::Rejected {
+        let regex = Regex::new(&translated).map_err(|source| PatternError::InvalidRegex {
             pattern: anchored.clone(),
             source: Box::new(source),
         })?;
@@ -152,16 +152,16 @@ impl fmt::Debug for Pattern {
 /// Why a pattern does not compile.
 ///
 /// ```
-/// # use vault_plugin::framework::{DeclarationError, Engine, Path, pattern::PatternError};
+/// # use vault_plugin::framework::{BuildError, Engine, Path, pattern::PatternError};
 /// let engine = Engine::new(|| ()).path(Path::new(r"roles/\Bx"));
-/// let refused = engine.declare().err();
-/// assert!(matches!(refused, Some(DeclarationError::Pattern { source: PatternError::Unsupported { .. }, .. })));
+/// let refused = engine.build().err();
+/// assert!(matches!(refused, Some(BuildError::Pattern { source: PatternError::Unsupported { .. }, .. })));
 /// ```
 #[derive(Debug, thiserror::Error)]
 pub enum PatternError {
     /// The pattern is empty.
     #[error("a path pattern cannot be blank")]
-    Blank,
+    Empty,
     /// The pattern uses what has no equal here.
     #[error("path pattern {pattern:?} has {found}, which is not supported")]
     Unsupported {
@@ -172,7 +172,7 @@ pub enum PatternError {
     },
     /// The pattern is no regular expression.
     #[error("path pattern {pattern:?} does not compile")]
-    Rejected {
+    InvalidRegex {
         /// The whole pattern.
         pattern: String,
         /// What the compiler says.
@@ -241,8 +241,8 @@ mod tests {
 
     #[test]
     fn a_pattern_that_is_none_is_refused() {
-        assert!(matches!(Pattern::compile(""), Err(PatternError::Blank)));
-        assert!(matches!(Pattern::compile("a("), Err(PatternError::Rejected { .. })));
+        assert!(matches!(Pattern::compile(""), Err(PatternError::Empty)));
+        assert!(matches!(Pattern::compile("a("), Err(PatternError::InvalidRegex { .. })));
         let refusal = Pattern::compile(r"a\Bb").unwrap_err();
         assert_eq!(refusal.to_string(), r#"path pattern "^a\\Bb$" has \B, which is not supported"#);
     }

@@ -12,7 +12,7 @@ use crate::logical::{Error, LeaseOptions, Map, Response, Secret};
 ///
 /// ```
 /// use serde_json::{Value, json};
-/// use vault_plugin::framework::{Data, IntoResponse, Raw};
+/// use vault_plugin::framework::{Data, IntoResponse, RawResponse};
 /// use vault_plugin::logical::{Error, Response};
 ///
 /// /// What a handler returns that has two kinds of answers.
@@ -25,7 +25,7 @@ use crate::logical::{Error, LeaseOptions, Map, Response, Secret};
 ///     fn into_response(self) -> Result<Option<Response>, Error> {
 ///         match self {
 ///             Certificate::Described(data) => Data(data).into_response(),
-///             Certificate::Pem(text) => Raw::new(200, text).into_response(),
+///             Certificate::Pem(text) => RawResponse::new(200, text).into_response(),
 ///         }
 ///     }
 /// }
@@ -82,36 +82,36 @@ pub struct Data<T>(pub T);
 /// The names that a list answers with.
 ///
 /// ```
-/// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, Names}, logical::Error}};
-/// let answer = Names(vec!["blue".to_owned(), "green".to_owned()]).into_response()?.unwrap();
+/// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, ListResponse}, logical::Error}};
+/// let answer = ListResponse(vec!["blue".to_owned(), "green".to_owned()]).into_response()?.unwrap();
 /// assert_eq!(json!(answer.data), json!({"keys": ["blue", "green"]}));
 /// // Without `keys` a host answers 404.
-/// assert_eq!(json!(Names(Vec::new()).into_response()?.unwrap().data), json!({}));
+/// assert_eq!(json!(ListResponse(Vec::new()).into_response()?.unwrap().data), json!({}));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
-pub struct Names(pub Vec<String>);
+pub struct ListResponse(pub Vec<String>);
 
 /// The names that a list answers with, and what there is to say of each.
 ///
 /// ```
-/// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, NamesWithInfo}, logical::Error}};
-/// let answer = NamesWithInfo(vec![("blue".to_owned(), json!({"ttl": 60}))]).into_response()?.unwrap();
+/// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, ListWithInfo}, logical::Error}};
+/// let answer = ListWithInfo(vec![("blue".to_owned(), json!({"ttl": 60}))]).into_response()?.unwrap();
 /// assert_eq!(json!(answer.data), json!({"keys": ["blue"], "key_info": {"blue": {"ttl": 60}}}));
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Debug)]
-pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
+pub struct ListWithInfo<T>(pub Vec<(String, T)>);
 
 /// A secret under a lease. One of a type that the engine does not declare is not handed out: nothing could revoke it.
 /// `Debug` shows its type and its lease.
 ///
 /// ```
 /// # use serde_json::json;
-/// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path};
+/// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path};
 /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
-/// async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
-///     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+/// async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+///     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
@@ -123,14 +123,14 @@ pub struct NamesWithInfo<T>(pub Vec<(String, T)>);
 /// assert!(leased.secret.is_some());
 /// # Ok(()) }
 /// ```
-pub struct Issued {
+pub struct LeasedSecret {
     secret_type: &'static str,
     data: Result<Map, Error>,
     internal: Result<Map, Error>,
     lease: Lease,
 }
 
-impl fmt::Debug for Issued {
+impl fmt::Debug for LeasedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Issued")
             .field("secret_type", &self.secret_type)
@@ -139,14 +139,14 @@ impl fmt::Debug for Issued {
     }
 }
 
-impl Issued {
+impl LeasedSecret {
     /// A secret of a declared type: what the caller gets, and what renew and revoke will need.
     ///
     /// ```
     /// # use std::time::Duration;
-    /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, Issued, Lease}, logical::Error}};
+    /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, LeasedSecret, Lease}, logical::Error}};
     /// let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::from_secs(600) };
-    /// let issued = Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
+    /// let issued = LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
     /// assert!(!format!("{issued:?}").contains("s3cret"));
     /// let answer = issued.into_response()?.unwrap();
     /// assert_eq!(json!(answer.data), json!({"token": "s3cret"}));
@@ -161,8 +161,8 @@ impl Issued {
         data: impl Serialize,
         internal: impl Serialize,
         lease: Lease,
-    ) -> Issued {
-        Issued { secret_type, data: object(data), internal: object(internal), lease }
+    ) -> LeasedSecret {
+        LeasedSecret { secret_type, data: to_object(data), internal: to_object(internal), lease }
     }
 }
 
@@ -180,29 +180,29 @@ impl IntoResponse for Response {
 
 impl<T: Serialize> IntoResponse for Data<T> {
     fn into_response(self) -> Result<Option<Response>, Error> {
-        Ok(Some(Response::data(object(self.0)?)))
+        Ok(Some(Response::data(to_object(self.0)?)))
     }
 }
 
-impl IntoResponse for Names {
+impl IntoResponse for ListResponse {
     fn into_response(self) -> Result<Option<Response>, Error> {
         Ok(Some(Response::list(self.0, Map::new())))
     }
 }
 
-impl<T: Serialize> IntoResponse for NamesWithInfo<T> {
+impl<T: Serialize> IntoResponse for ListWithInfo<T> {
     fn into_response(self) -> Result<Option<Response>, Error> {
         let mut names = Vec::with_capacity(self.0.len());
         let mut info = Map::new();
         for (name, about) in self.0 {
-            info.insert(name.clone(), Value::Object(object(about)?));
+            info.insert(name.clone(), Value::Object(to_object(about)?));
             names.push(name);
         }
         Ok(Some(Response::list(names, info)))
     }
 }
 
-impl IntoResponse for Issued {
+impl IntoResponse for LeasedSecret {
     fn into_response(self) -> Result<Option<Response>, Error> {
         let mut internal_data = self.internal?;
         internal_data.insert("secret_type".to_owned(), self.secret_type.into());
@@ -223,7 +223,7 @@ impl<R: IntoResponse> IntoResponse for Option<R> {
     }
 }
 
-pub(super) fn object(value: impl Serialize) -> Result<Map, Error> {
+pub(super) fn to_object(value: impl Serialize) -> Result<Map, Error> {
     match serde_json::to_value(value) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Error::internal("the engine answered with something that is not a JSON object")),

@@ -14,7 +14,7 @@ use super::field::Field;
 use crate::logical::{Error, Map, Response, Secret};
 
 /// What is called with the data that a lease or a login was kept with.
-pub(super) type OnInternal<S, R> =
+pub(super) type InternalDataFn<S, R> =
     Box<dyn Fn(Context<S>, Map) -> Pin<Box<dyn Future<Output = Result<R, Error>> + Send>> + Send + Sync>;
 
 /// How long a secret lives. Zero leaves the choice to the host.
@@ -38,12 +38,12 @@ pub struct Lease {
 ///
 /// ```
 /// use serde_json::{Value, json};
-/// use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+/// use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
 /// use vault_plugin::logical::{Error, Operation};
 /// use vault_plugin::testing::Mount;
 ///
-/// async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
-///     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+/// async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+///     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
 /// }
 ///
 /// async fn revoke(cx: Context<()>, token: Value) -> Result<(), Error> {
@@ -64,8 +64,8 @@ pub struct Lease {
 pub struct SecretType<S> {
     pub(crate) name: &'static str,
     fields: BTreeMap<String, Field>,
-    renew: Option<OnInternal<S, Lease>>,
-    revoke: Option<OnInternal<S, ()>>,
+    renew: Option<InternalDataFn<S, Lease>>,
+    revoke: Option<InternalDataFn<S, ()>>,
 }
 
 impl<S> fmt::Debug for SecretType<S> {
@@ -84,10 +84,10 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     ///
     /// ```
     /// # use serde_json::{Value, json};
-    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
     /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
-    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
-    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+    /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
     /// # }
     /// # async fn revoke(_: Context<()>, _: Value) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -127,10 +127,10 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// ```
     /// # use std::time::Duration;
     /// # use serde_json::{Value, json};
-    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
     /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
-    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
-    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+    /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
     /// # }
     /// async fn renew(_: Context<()>, token: Value) -> Result<Lease, Error> {
     ///     assert_eq!(token["id"], "t1");
@@ -151,7 +151,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         T: DeserializeOwned,
         F: Future<Output = Result<Lease, Error>> + Send + 'static,
     {
-        self.renew = Some(on_internal(renew));
+        self.renew = Some(internal_data_fn(renew));
         self
     }
 
@@ -159,11 +159,11 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     ///
     /// ```
     /// # use serde_json::json;
-    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
     /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
-    /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     cx.storage().write("tokens/t1", &true).await?;
-    /// #     Ok(Issued::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
+    /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
     /// # }
     /// #[derive(serde::Deserialize)]
     /// struct Token {
@@ -190,7 +190,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
         T: DeserializeOwned,
         F: Future<Output = Result<(), Error>> + Send + 'static,
     {
-        self.revoke = Some(on_internal(revoke));
+        self.revoke = Some(internal_data_fn(revoke));
         self
     }
 
@@ -221,9 +221,9 @@ pub(crate) fn secret_type(internal_data: &Map) -> Option<&str> {
 }
 
 /// Has the data read as its handler wants it.
-pub(super) fn on_internal<S, T, R, F>(
+pub(super) fn internal_data_fn<S, T, R, F>(
     handle: impl Fn(Context<S>, T) -> F + Send + Sync + 'static,
-) -> OnInternal<S, R>
+) -> InternalDataFn<S, R>
 where
     T: DeserializeOwned,
     R: 'static,

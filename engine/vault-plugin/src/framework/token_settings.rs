@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::field::{DisplayAttributes, Field};
 use super::login::{TokenLifetime, set_lifetime};
-use super::response::object;
+use super::response::to_object;
 use crate::logical::{Auth, Error, Map, Request, TokenType};
 
 /// How the tokens of a role are to be: the ten fields (`token_ttl`, `token_policies`, …) that operators know from
@@ -115,13 +115,13 @@ impl TokenSettings {
     /// # Errors
     /// [`Error::Invalid`] for what no token can be, in the words of Go's SDK: a `token_ttl` over the `token_max_ttl`, a batch token with a
     /// period or a number of uses, a `token_bound_cidrs` that is no address.
-    pub fn change(&mut self, given: TokenFields) -> Result<(), Error> {
-        let mut all = object(&*self)?;
+    pub fn update(&mut self, given: TokenFields) -> Result<(), Error> {
+        let mut all = to_object(&*self)?;
         for (name, value) in given.0 {
             if !all.contains_key(&name) {
                 continue;
             }
-            refuse(&name, &value)?;
+            check_value(&name, &value)?;
             if value.is_null() {
                 all.remove(&name);
             } else {
@@ -130,12 +130,12 @@ impl TokenSettings {
         }
         let changed: TokenSettings = serde_json::from_value(Value::Object(all))
             .map_err(|error| Error::invalid(format!("the settings for tokens: {error}")))?;
-        changed.check()?;
+        changed.validate()?;
         *self = changed;
         Ok(())
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn validate(&self) -> Result<(), Error> {
         let refused = |text: &str| Err(Error::invalid(text));
         if self.token_type == TokenType::Batch && !self.period.is_zero() {
             return refused(
@@ -150,7 +150,7 @@ impl TokenSettings {
         if !self.max_ttl.is_zero() && self.ttl > self.max_ttl {
             return refused("'token_ttl' cannot be greater than 'token_max_ttl'");
         }
-        match self.bound_cidrs.iter().find(|cidr| network(cidr).is_none()) {
+        match self.bound_cidrs.iter().find(|cidr| parse_cidr(cidr).is_none()) {
             Some(cidr) => Err(Error::invalid(format!(
                 "'token_bound_cidrs': {cidr:?} is neither an address nor a network"
             ))),
@@ -180,11 +180,11 @@ impl TokenSettings {
     /// let role = TokenSettings { policies: vec!["Writer".to_owned(), "reader".to_owned()], ..TokenSettings::default() };
     /// // As the host has written them down.
     /// let token_policies = ["default", "reader", "writer"].map(str::to_owned).to_vec();
-    /// assert!(role.has_policies_of(&Auth { token_policies, ..Auth::default() }));
-    /// assert!(!role.has_policies_of(&Auth { token_policies: vec!["root".to_owned()], ..Auth::default() }));
+    /// assert!(role.has_same_policies(&Auth { token_policies, ..Auth::default() }));
+    /// assert!(!role.has_same_policies(&Auth { token_policies: vec!["root".to_owned()], ..Auth::default() }));
     /// ```
     #[must_use]
-    pub fn has_policies_of(&self, auth: &Auth) -> bool {
+    pub fn has_same_policies(&self, auth: &Auth) -> bool {
         let set = |policies: &[String]| {
             let mut set: Vec<_> = policies.iter().map(|policy| policy.trim().to_lowercase()).collect();
             set.retain(|policy| !policy.is_empty() && policy != "default");
@@ -203,17 +203,17 @@ impl TokenSettings {
     /// # use vault_plugin::logical::{Connection, Map, Operation, Request};
     /// let role = TokenSettings { bound_cidrs: vec!["10.1.0.0/16".to_owned()], ..TokenSettings::default() };
     /// let mut login = Request::new(Operation::Update, "login", Map::new());
-    /// assert!(!role.admits(&login));
+    /// assert!(!role.allows_source(&login));
     /// # let from = |address: &str| {
     /// #     Some(Connection { remote_addr: address.to_owned(), remote_port: 0, peer_certificates: Vec::new() })
     /// # };
     /// login.connection = from("10.1.2.3");
-    /// assert!(role.admits(&login));
+    /// assert!(role.allows_source(&login));
     /// login.connection = from("10.2.2.3");
-    /// assert!(!role.admits(&login));
+    /// assert!(!role.allows_source(&login));
     /// ```
     #[must_use]
-    pub fn admits(&self, login: &Request) -> bool {
+    pub fn allows_source(&self, login: &Request) -> bool {
         if self.bound_cidrs.is_empty() {
             return true;
         }
@@ -221,7 +221,10 @@ impl TokenSettings {
         else {
             return false;
         };
-        self.bound_cidrs.iter().filter_map(|cidr| network(cidr)).any(|network| contains(network, from))
+        self.bound_cidrs
+            .iter()
+            .filter_map(|cidr| parse_cidr(cidr))
+            .any(|network| cidr_contains(network, from))
     }
 
     pub(super) fn apply(&self, auth: &mut Auth) {
@@ -241,12 +244,12 @@ impl TokenSettings {
 }
 
 /// Refuses what the type of a setting cannot hold, in the words of Go's SDK.
-fn refuse(name: &str, value: &Value) -> Result<(), Error> {
+fn check_value(name: &str, value: &Value) -> Result<(), Error> {
     if value.as_i64().is_some_and(|number| number < 0) {
         return Err(Error::invalid(format!("'{name}' cannot be negative")));
     }
     match value.as_str() {
-        Some(word) if name == "token_type" && settable(word).is_none() => {
+        Some(word) if name == "token_type" && parse_token_type(word).is_none() => {
             Err(Error::invalid(format!("invalid 'token_type' value {word:?}")))
         }
         _ => Ok(()),
@@ -254,16 +257,16 @@ fn refuse(name: &str, value: &Value) -> Result<(), Error> {
 }
 
 /// A mount alone is tuned to the two defaults; a role is one of the others.
-fn settable(word: &str) -> Option<TokenType> {
+fn parse_token_type(word: &str) -> Option<TokenType> {
     match word {
         "" => Some(TokenType::Default),
-        word => TokenType::from_word(word)
+        word => TokenType::from_name(word)
             .filter(|kind| !matches!(kind, TokenType::DefaultService | TokenType::DefaultBatch)),
     }
 }
 
 /// An address and how many of its bits count.
-fn network(cidr: &str) -> Option<(IpAddr, u32)> {
+fn parse_cidr(cidr: &str) -> Option<(IpAddr, u32)> {
     let (address, bits) = match cidr.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),
         None => (cidr, None),
@@ -274,7 +277,7 @@ fn network(cidr: &str) -> Option<(IpAddr, u32)> {
     Some((address, bits))
 }
 
-fn contains((network, bits): (IpAddr, u32), address: IpAddr) -> bool {
+fn cidr_contains((network, bits): (IpAddr, u32), address: IpAddr) -> bool {
     match (network, address.to_canonical()) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
             let differ = network.to_bits() ^ address.to_bits();
@@ -289,7 +292,7 @@ fn contains((network, bits): (IpAddr, u32), address: IpAddr) -> bool {
 }
 
 /// The fields, as [`Path::token_fields`](super::Path::token_fields) declares them.
-pub(super) fn fields() -> [(&'static str, Field); 10] {
+pub(super) fn token_fields() -> [(&'static str, Field); 10] {
     let shown = |name: &str| DisplayAttributes {
         name: format!("Generated Token's {name}"),
         group: "Tokens".to_owned(),
@@ -379,7 +382,7 @@ mod seconds {
 }
 
 mod word {
-    use super::{Deserialize, Deserializer, Serializer, TokenType, settable};
+    use super::{Deserialize, Deserializer, Serializer, TokenType, parse_token_type};
 
     pub(super) fn serialize<S: Serializer>(kind: &TokenType, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(kind.as_str())
@@ -387,7 +390,8 @@ mod word {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TokenType, D::Error> {
         let word = String::deserialize(deserializer)?;
-        settable(&word).ok_or_else(|| serde::de::Error::custom(format!("unknown token type {word:?}")))
+        parse_token_type(&word)
+            .ok_or_else(|| serde::de::Error::custom(format!("unknown token type {word:?}")))
     }
 }
 
@@ -404,7 +408,7 @@ mod tests {
     fn refused(role: &TokenSettings, fields: Value) -> String {
         let before = role.clone();
         let mut role = role.clone();
-        let error = role.change(given(fields)).unwrap_err();
+        let error = role.update(given(fields)).unwrap_err();
         assert_eq!(role, before);
         error.to_string()
     }
@@ -430,18 +434,18 @@ mod tests {
     #[test]
     fn what_a_request_does_not_name_stays_and_null_is_the_default_again() {
         let mut role = TokenSettings::default();
-        role.change(given(json!({"token_ttl": 60, "token_type": "batch", "name": "ci"}))).unwrap();
-        role.change(given(json!({"token_policies": ["reader"]}))).unwrap();
+        role.update(given(json!({"token_ttl": 60, "token_type": "batch", "name": "ci"}))).unwrap();
+        role.update(given(json!({"token_policies": ["reader"]}))).unwrap();
         assert_eq!((role.ttl, role.token_type), (Duration::from_secs(60), TokenType::Batch));
-        role.change(given(json!({"token_ttl": null, "token_type": ""}))).unwrap();
+        role.update(given(json!({"token_ttl": null, "token_type": ""}))).unwrap();
         let reader = TokenSettings { policies: vec!["reader".to_owned()], ..TokenSettings::default() };
         assert_eq!(role, reader);
     }
 
     #[test]
     fn every_setting_is_declared_as_a_field_and_read_back_under_its_name() {
-        let shown = object(TokenSettings::default()).unwrap();
-        let mut declared: Vec<_> = fields().map(|(name, _)| name.to_owned()).to_vec();
+        let shown = to_object(TokenSettings::default()).unwrap();
+        let mut declared: Vec<_> = token_fields().map(|(name, _)| name.to_owned()).to_vec();
         declared.sort_unstable();
         assert_eq!(shown.keys().cloned().collect::<Vec<_>>(), declared);
         let role: TokenSettings = serde_json::from_value(Value::Object(shown)).unwrap();
@@ -450,7 +454,7 @@ mod tests {
 
     #[test]
     fn a_network_holds_its_addresses_and_no_others() {
-        let holds = |cidr, address: &str| contains(network(cidr).unwrap(), address.parse().unwrap());
+        let holds = |cidr, address: &str| cidr_contains(parse_cidr(cidr).unwrap(), address.parse().unwrap());
         assert!(holds("10.1.2.3", "10.1.2.3") && !holds("10.1.2.3", "10.1.2.4"));
         assert!(holds("10.1.2.3/8", "10.9.9.9") && !holds("10.1.2.3/8", "11.1.2.3"));
         assert!(holds("0.0.0.0/0", "192.0.2.1") && !holds("0.0.0.0/0", "2001:db8::1"));

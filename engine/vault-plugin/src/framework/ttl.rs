@@ -6,16 +6,16 @@ use std::time::{Duration, SystemTime};
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// # use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+/// # use vault_plugin::framework::ttl::{TtlLimits, Wanted, calculate};
 /// # let hours = Duration::from_hours;
-/// let limits = Limits { default: hours(1), max: hours(10) };
+/// let limits = TtlLimits { default: hours(1), max: hours(10) };
 /// let wanted = Wanted { ttl: hours(2), increment: hours(3), ..Wanted::default() };
 /// // The caller of a renewal has the word before the engine.
 /// assert_eq!(calculate(limits, &wanted, SystemTime::now())?.ttl, hours(3));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Wanted {
+pub struct TtlRequest {
     /// What the caller of a renewal asks for.
     pub increment: Duration,
     /// What the engine asks for.
@@ -34,14 +34,14 @@ pub struct Wanted {
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// # use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+/// # use vault_plugin::framework::ttl::{TtlLimits, Wanted, calculate};
 /// # let hours = Duration::from_hours;
-/// let limits = Limits { default: hours(1), max: hours(10) };
+/// let limits = TtlLimits { default: hours(1), max: hours(10) };
 /// assert_eq!(calculate(limits, &Wanted::default(), SystemTime::now())?.ttl, hours(1));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct TtlLimits {
     /// For whoever asks for nothing.
     pub default: Duration,
     /// For whoever asks for more.
@@ -52,9 +52,9 @@ pub struct Limits {
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// # use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+/// # use vault_plugin::framework::ttl::{TtlLimits, Wanted, calculate};
 /// # let hours = Duration::from_hours;
-/// # let limits = Limits { default: hours(1), max: hours(10) };
+/// # let limits = TtlLimits { default: hours(1), max: hours(10) };
 /// let wanted = Wanted { ttl: hours(11), ..Wanted::default() };
 /// let granted = calculate(limits, &wanted, SystemTime::now())?;
 /// assert_eq!(granted.ttl, hours(10));
@@ -62,7 +62,7 @@ pub struct Limits {
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Debug, PartialEq)]
-pub struct Granted {
+pub struct TtlGrant {
     /// In whole seconds.
     pub ttl: Duration,
     /// Where less was granted than asked for.
@@ -70,29 +70,33 @@ pub struct Granted {
 }
 
 /// The text with which Vault refuses a renewal past the maximum.
-pub const PAST_THE_MAXIMUM: &str = "past the max TTL, cannot renew";
+pub const PAST_MAX_TTL: &str = "past the max TTL, cannot renew";
 
 /// Grants a duration, in whole seconds.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use vault_plugin::framework::ttl::{Limits, PAST_THE_MAXIMUM, Wanted, calculate};
+/// use vault_plugin::framework::ttl::{TtlLimits, PAST_MAX_TTL, Wanted, calculate};
 ///
 /// let hours = Duration::from_hours;
-/// let limits = Limits { default: hours(1), max: hours(10) };
+/// let limits = TtlLimits { default: hours(1), max: hours(10) };
 /// let issued = SystemTime::now();
 /// let wanted = Wanted { ttl: hours(2), issued: Some(issued), ..Wanted::default() };
 /// assert_eq!(calculate(limits, &wanted, issued + hours(9))?.ttl, hours(1));
-/// assert_eq!(calculate(limits, &wanted, issued + hours(10)), Err(PAST_THE_MAXIMUM));
+/// assert_eq!(calculate(limits, &wanted, issued + hours(10)), Err(PAST_MAX_TTL));
 /// # Ok::<(), &str>(())
 /// ```
 ///
 /// # Errors
-/// Refuses with [`PAST_THE_MAXIMUM`].
-pub fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Granted, &'static str> {
+/// Refuses with [`PAST_MAX_TTL`].
+pub fn calculate_ttl(
+    limits: TtlLimits,
+    wanted: &TtlRequest,
+    now: SystemTime,
+) -> Result<TtlGrant, &'static str> {
     let set = |duration: Duration| (!duration.is_zero()).then_some(duration);
-    let now = whole_second(now);
-    let issued = wanted.issued.map_or(now, whole_second);
+    let now = truncate_to_second(now);
+    let issued = wanted.issued.map_or(now, truncate_to_second);
     let max = [Some(limits.max), set(wanted.max_ttl), set(wanted.explicit_max_ttl)];
     let max = max.into_iter().flatten().min().unwrap_or(limits.max);
     let mut warnings = Vec::new();
@@ -102,8 +106,8 @@ pub fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Gra
             if period > max {
                 warnings.push(format!(
                     "period of \"{}\" exceeded the effective max_ttl of \"{}\"; period value is capped accordingly",
-                    human(period),
-                    human(max)
+                    format_go_duration(period),
+                    format_go_duration(max)
                 ));
             }
             (period.min(max), set(wanted.explicit_max_ttl).map(|max| issued + max))
@@ -116,27 +120,27 @@ pub fn calculate(limits: Limits, wanted: &Wanted, now: SystemTime) -> Result<Gra
     if let Some(deadline) = deadline {
         let left = deadline.duration_since(now).unwrap_or_default();
         if left.is_zero() {
-            return Err(PAST_THE_MAXIMUM);
+            return Err(PAST_MAX_TTL);
         }
         if ttl > left {
             warnings.push(format!(
                 "TTL of \"{}\" exceeded the effective max_ttl of \"{}\"; TTL value is capped accordingly",
-                human(ttl),
-                human(left)
+                format_go_duration(ttl),
+                format_go_duration(left)
             ));
             ttl = left;
         }
     }
-    Ok(Granted { ttl, warnings })
+    Ok(TtlGrant { ttl, warnings })
 }
 
-fn whole_second(time: SystemTime) -> SystemTime {
+fn truncate_to_second(time: SystemTime) -> SystemTime {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
 }
 
 /// Go's text of a duration without the parts that are zero: `1h30m`, `1h5s`; 90 seconds are `1m30s`.
-fn human(duration: Duration) -> String {
+fn format_go_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     if seconds == 0 {
         return "0s".to_owned();
@@ -161,49 +165,53 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    fn limits() -> Limits {
-        Limits { default: HOUR, max: 10 * HOUR }
+    fn limits() -> TtlLimits {
+        TtlLimits { default: HOUR, max: 10 * HOUR }
     }
 
     #[track_caller]
-    fn granted(wanted: Wanted, ttl: Duration, warning: Option<&str>) {
-        let granted = calculate(limits(), &wanted, SystemTime::now()).unwrap();
+    fn granted(wanted: TtlRequest, ttl: Duration, warning: Option<&str>) {
+        let granted = calculate_ttl(limits(), &wanted, SystemTime::now()).unwrap();
         assert_eq!(granted.ttl, ttl);
         assert_eq!(granted.warnings.first().map(String::as_str), warning);
     }
 
     #[test]
     fn an_increment_wins_over_the_engine_and_the_engine_over_the_mount() {
-        granted(Wanted::default(), HOUR, None);
-        granted(Wanted { ttl: 2 * HOUR, ..Wanted::default() }, 2 * HOUR, None);
-        granted(Wanted { ttl: 2 * HOUR, increment: 3 * HOUR, ..Wanted::default() }, 3 * HOUR, None);
+        granted(TtlRequest::default(), HOUR, None);
+        granted(TtlRequest { ttl: 2 * HOUR, ..TtlRequest::default() }, 2 * HOUR, None);
+        granted(TtlRequest { ttl: 2 * HOUR, increment: 3 * HOUR, ..TtlRequest::default() }, 3 * HOUR, None);
     }
 
     #[test]
     fn the_smallest_maximum_counts_from_the_issue_and_caps_with_a_warning() {
         granted(
-            Wanted { ttl: 11 * HOUR, ..Wanted::default() },
+            TtlRequest { ttl: 11 * HOUR, ..TtlRequest::default() },
             10 * HOUR,
             Some("TTL of \"11h\" exceeded the effective max_ttl of \"10h\"; TTL value is capped accordingly"),
         );
         let issued = SystemTime::now() - 2 * HOUR;
-        let wanted = Wanted { increment: 2 * HOUR, max_ttl: 3 * HOUR, ..Wanted::default() };
+        let wanted = TtlRequest { increment: 2 * HOUR, max_ttl: 3 * HOUR, ..TtlRequest::default() };
         granted(
-            Wanted { issued: Some(issued), ..wanted },
+            TtlRequest { issued: Some(issued), ..wanted },
             HOUR,
             Some("TTL of \"2h\" exceeded the effective max_ttl of \"1h\"; TTL value is capped accordingly"),
         );
-        let past = Wanted { issued: Some(issued - 2 * HOUR), ..wanted };
-        assert_eq!(calculate(limits(), &past, SystemTime::now()), Err(PAST_THE_MAXIMUM));
+        let past = TtlRequest { issued: Some(issued - 2 * HOUR), ..wanted };
+        assert_eq!(calculate_ttl(limits(), &past, SystemTime::now()), Err(PAST_MAX_TTL));
     }
 
     #[test]
     fn a_period_ends_only_with_an_explicit_maximum() {
         let long_ago = Some(SystemTime::now() - 100 * HOUR);
-        granted(Wanted { period: HOUR, issued: long_ago, ..Wanted::default() }, HOUR, None);
-        let ended =
-            Wanted { period: HOUR, explicit_max_ttl: 5 * HOUR, issued: long_ago, ..Wanted::default() };
-        assert_eq!(calculate(limits(), &ended, SystemTime::now()), Err(PAST_THE_MAXIMUM));
+        granted(TtlRequest { period: HOUR, issued: long_ago, ..TtlRequest::default() }, HOUR, None);
+        let ended = TtlRequest {
+            period: HOUR,
+            explicit_max_ttl: 5 * HOUR,
+            issued: long_ago,
+            ..TtlRequest::default()
+        };
+        assert_eq!(calculate_ttl(limits(), &ended, SystemTime::now()), Err(PAST_MAX_TTL));
     }
 
     #[test]
@@ -211,7 +219,7 @@ mod tests {
         for (seconds, text) in
             [(0, "0s"), (59, "59s"), (90, "1m30s"), (3600, "1h"), (5400, "1h30m"), (3601, "1h1s")]
         {
-            assert_eq!(human(Duration::from_secs(seconds)), text);
+            assert_eq!(format_go_duration(Duration::from_secs(seconds)), text);
         }
     }
 }

@@ -15,14 +15,14 @@ pub(crate) const PREFIX: &str = "wal/";
 /// ```
 /// # use vault_plugin::{framework::Context, logical::Error};
 /// async fn undo(cx: Context<()>) -> Result<(), Error> {
-///     let age = cx.wal_record().and_then(|record| record.created_at.elapsed().ok());
+///     let age = cx.wal_metadata().and_then(|record| record.created_at.elapsed().ok());
 ///     cx.logger().info(format!("announced {age:?} ago"));
 ///     Ok(())
 /// }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct WalRecord {
+pub struct WalMetadata {
     /// By which it is written again or deleted.
     pub id: String,
     /// When it was written last, to the second.
@@ -31,7 +31,7 @@ pub struct WalRecord {
 
 /// One announcement.
 #[derive(Deserialize)]
-pub(crate) struct Entry {
+pub(crate) struct StoredEntry {
     #[serde(rename = "type")]
     pub(crate) kind: String,
     pub(crate) data: Value,
@@ -47,7 +47,7 @@ struct NewEntry<'a, T> {
     created_at: i64,
 }
 
-impl Entry {
+impl StoredEntry {
     /// Whether the entry is older than `age`; to the second, as in Go.
     pub(crate) fn is_older_than(&self, age: Duration) -> bool {
         let limit = unix_now() - i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
@@ -55,9 +55,9 @@ impl Entry {
     }
 
     /// What its rollback is told of it.
-    pub(crate) fn record(&self, id: &str) -> WalRecord {
+    pub(crate) fn metadata(&self, id: &str) -> WalMetadata {
         let since_epoch = Duration::from_secs(u64::try_from(self.created_at).unwrap_or_default());
-        WalRecord { id: id.to_owned(), created_at: UNIX_EPOCH + since_epoch }
+        WalMetadata { id: id.to_owned(), created_at: UNIX_EPOCH + since_epoch }
     }
 }
 
@@ -68,11 +68,11 @@ pub(crate) async fn put<T: Serialize + Sync>(
     data: &T,
 ) -> Result<String, StorageError> {
     let id = uuid::Uuid::new_v4().to_string();
-    put_at(storage, seal_wrap, &id, kind, data).await?;
+    put_with_id(storage, seal_wrap, &id, kind, data).await?;
     Ok(id)
 }
 
-pub(crate) async fn put_at<T: Serialize + Sync>(
+pub(crate) async fn put_with_id<T: Serialize + Sync>(
     storage: &dyn Storage,
     seal_wrap: bool,
     id: &str,
@@ -85,7 +85,7 @@ pub(crate) async fn put_at<T: Serialize + Sync>(
     storage.put(StorageEntry { key, value, seal_wrap }).await
 }
 
-pub(crate) async fn get(storage: &dyn Storage, id: &str) -> Result<Option<Entry>, StorageError> {
+pub(crate) async fn get(storage: &dyn Storage, id: &str) -> Result<Option<StoredEntry>, StorageError> {
     storage.read(&format!("{PREFIX}{id}")).await
 }
 

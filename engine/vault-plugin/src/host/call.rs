@@ -11,7 +11,7 @@ use crate::wire::WireError;
 ///
 /// async fn settings(mount: &Mount) -> Result<Option<Response>, CallError> {
 ///     match mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await {
-///         Err(CallError::Refused(refusal)) if matches!(refusal.error, Error::UnsupportedPath) => Ok(None),
+///         Err(CallError::Backend(refusal)) if matches!(refusal.error, Error::UnsupportedPath) => Ok(None),
 ///         other => other,
 ///     }
 /// }
@@ -20,11 +20,11 @@ use crate::wire::WireError;
 pub enum CallError {
     /// The engine answered with an error.
     #[error(transparent)]
-    Refused(Box<Refusal>),
+    Backend(Box<BackendError>),
     /// The process has ended or its connection is lost, for good: launch it anew, mount, initialise, and ask once more,
     /// as Vault does.
     #[error("plugin is shut down")]
-    Gone,
+    ConnectionLost,
     /// The plugin answered with a status of gRPC in place of the engine; in the words of Go, which Vault shows.
     #[error("rpc error: code = {code} desc = {message}")]
     Rpc {
@@ -35,12 +35,12 @@ pub enum CallError {
     },
     /// Vault would not understand the answer.
     #[error("the plugin's answer cannot be understood: {0}")]
-    Answer(String),
+    InvalidResponse(String),
 }
 
 impl From<WireError> for CallError {
     fn from(error: WireError) -> CallError {
-        CallError::Answer(error.to_string())
+        CallError::InvalidResponse(error.to_string())
     }
 }
 
@@ -48,17 +48,17 @@ impl From<WireError> for CallError {
 /// status, and the response the text.
 ///
 /// ```
-/// use vault_plugin::host::{CallError, Refusal};
+/// use vault_plugin::host::{CallError, BackendError};
 /// use vault_plugin::logical::{Error, Response};
 ///
-/// let refusal = Refusal { error: Error::PermissionDenied, response: Some(Response::error("not on Sundays")) };
+/// let refusal = BackendError { error: Error::PermissionDenied, response: Some(Response::error("not on Sundays")) };
 /// let text = refusal.response.as_ref().and_then(Response::error_text);
 /// assert_eq!(text, Some("not on Sundays"));
-/// assert_eq!(CallError::Refused(Box::new(refusal)).to_string(), "permission denied");
+/// assert_eq!(CallError::Backend(Box::new(refusal)).to_string(), "permission denied");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("{error}")]
-pub struct Refusal {
+pub struct BackendError {
     /// The kind, and the text where the kind has one.
     pub error: Error,
     /// What came with it.

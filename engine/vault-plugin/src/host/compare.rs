@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::difference::{Change, Difference};
+use super::difference::{Difference, DifferenceKind};
 use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
 
 /// Every difference, those of the whole plugin first, then path by path.
@@ -14,7 +14,7 @@ use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
 /// use vault_plugin::host::{Launch, compare, inspect};
 /// # use std::time::Duration;
 /// # use serde_json::json;
-/// # use vault_plugin::host::{Ending, InspectError, Inspection, documented_paths};
+/// # use vault_plugin::host::{ShutdownBehavior, InspectError, Inspection, documented_paths};
 /// # use vault_plugin::logical::{BackendType, SpecialPaths};
 ///
 /// # async fn inspected() -> Result<(), InspectError> {
@@ -29,7 +29,7 @@ use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
 /// #     handshake_time: Duration::ZERO,
 /// #     special_paths: SpecialPaths::default(),
 /// #     help: String::new(),
-/// #     ending: Ending::WhenTold,
+/// #     ending: ShutdownBehavior::WhenTold,
 /// #     paths: documented_paths(&json!({"paths": {"/roles/{name}": {"get": {}, "delete": {}}}})),
 /// # };
 /// # let paths = documented_paths(&json!({"paths": {"/roles/{role}": {"get": {}}}}));
@@ -39,15 +39,15 @@ use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
 /// ```
 #[must_use]
 pub fn compare(before: &Inspection, after: &Inspection) -> Vec<Difference> {
-    let mut found = Found { path: String::new(), verb: None, differences: Vec::new() };
+    let mut found = DifferenceCollector { path: String::new(), verb: None, differences: Vec::new() };
     if before.version != after.version {
-        found.add(Change::Version { from: before.version.clone(), to: after.version.clone() });
+        found.add(DifferenceKind::Version { from: before.version.clone(), to: after.version.clone() });
     }
     if before.kind != after.kind {
-        found.add(Change::Kind { from: before.kind, to: after.kind });
+        found.add(DifferenceKind::PluginType { from: before.kind, to: after.kind });
     }
     if before.multiplexed != after.multiplexed {
-        found.add(Change::Multiplexed { after: after.multiplexed });
+        found.add(DifferenceKind::Multiplexed { after: after.multiplexed });
     }
     found.paths(&before.paths, &after.paths);
     found.differences
@@ -69,25 +69,25 @@ pub fn compare_paths(
     before: &BTreeMap<String, PathInfo>,
     after: &BTreeMap<String, PathInfo>,
 ) -> Vec<Difference> {
-    let mut found = Found { path: String::new(), verb: None, differences: Vec::new() };
+    let mut found = DifferenceCollector { path: String::new(), verb: None, differences: Vec::new() };
     found.paths(before, after);
     found.differences
 }
 
-struct Found {
+struct DifferenceCollector {
     path: String,
     verb: Option<Verb>,
     differences: Vec<Difference>,
 }
 
-impl Found {
+impl DifferenceCollector {
     fn paths(&mut self, before: &BTreeMap<String, PathInfo>, after: &BTreeMap<String, PathInfo>) {
         let (before, after) = (by_shape(before), by_shape(after));
         for (_, pair) in pairs(&before, &after) {
             match pair {
                 Pair::Both((name, before), (_, after)) => self.at(name).path(before, after),
-                Pair::Before((name, _)) => self.at(name).add(Change::Removed),
-                Pair::After((name, _)) => self.at(name).add(Change::Added),
+                Pair::Before((name, _)) => self.at(name).add(DifferenceKind::Removed),
+                Pair::After((name, _)) => self.at(name).add(DifferenceKind::Added),
             }
         }
     }
@@ -98,37 +98,39 @@ impl Found {
         self
     }
 
-    fn add(&mut self, change: Change) {
-        self.differences.push(Difference { path: self.path.clone(), verb: self.verb, change });
+    fn add(&mut self, change: DifferenceKind) {
+        self.differences.push(Difference { path: self.path.clone(), verb: self.verb, kind: change });
     }
 
     fn path(&mut self, before: &PathInfo, after: &PathInfo) {
         if before.sudo != after.sudo {
-            self.add(Change::Sudo { after: after.sudo });
+            self.add(DifferenceKind::Sudo { after: after.sudo });
         }
         if before.unauthenticated != after.unauthenticated {
-            self.add(Change::Unauthenticated { after: after.unauthenticated });
+            self.add(DifferenceKind::Unauthenticated { after: after.unauthenticated });
         }
         for (verb, pair) in pairs(&before.operations, &after.operations) {
             self.verb = Some(*verb);
             match pair {
                 Pair::Both(before, after) => self.operation(before, after),
-                Pair::Before(_) => self.add(Change::Removed),
-                Pair::After(_) => self.add(Change::Added),
+                Pair::Before(_) => self.add(DifferenceKind::Removed),
+                Pair::After(_) => self.add(DifferenceKind::Added),
             }
         }
     }
 
     fn operation(&mut self, before: &OperationInfo, after: &OperationInfo) {
         if after.deprecated && !before.deprecated {
-            self.add(Change::Deprecated { field: None });
+            self.add(DifferenceKind::Deprecated { field: None });
         }
         for (name, pair) in pairs(&before.fields, &after.fields) {
             let field = name.clone();
             match pair {
                 Pair::Both(before, after) => self.field(name, before, after),
-                Pair::Before(_) => self.add(Change::FieldRemoved { field }),
-                Pair::After(after) => self.add(Change::FieldAdded { field, required: after.required }),
+                Pair::Before(_) => self.add(DifferenceKind::FieldRemoved { field }),
+                Pair::After(after) => {
+                    self.add(DifferenceKind::FieldAdded { field, required: after.required });
+                }
             }
         }
         // An engine that says nothing of its answers has not removed what it answered before.
@@ -139,11 +141,15 @@ impl Found {
             let field = name.clone();
             match pair {
                 Pair::Both(before, after) if before.kind != after.kind => {
-                    self.add(Change::AnswerKind { field, from: before.kind.clone(), to: after.kind.clone() });
+                    self.add(DifferenceKind::ResponseFieldType {
+                        field,
+                        from: before.kind.clone(),
+                        to: after.kind.clone(),
+                    });
                 }
                 Pair::Both(..) => {}
-                Pair::Before(_) => self.add(Change::AnswerRemoved { field }),
-                Pair::After(_) => self.add(Change::AnswerAdded { field }),
+                Pair::Before(_) => self.add(DifferenceKind::ResponseFieldRemoved { field }),
+                Pair::After(_) => self.add(DifferenceKind::ResponseFieldAdded { field }),
             }
         }
     }
@@ -152,13 +158,13 @@ impl Found {
         let field = name.to_owned();
         if before.kind != after.kind {
             let (from, to) = (before.kind.clone(), after.kind.clone());
-            self.add(Change::FieldKind { field: field.clone(), from, to });
+            self.add(DifferenceKind::FieldType { field: field.clone(), from, to });
         }
         if after.required && !before.required {
-            self.add(Change::FieldRequired { field: field.clone() });
+            self.add(DifferenceKind::FieldRequired { field: field.clone() });
         }
         if after.deprecated && !before.deprecated {
-            self.add(Change::Deprecated { field: Some(field.clone()) });
+            self.add(DifferenceKind::Deprecated { field: Some(field.clone()) });
         }
         // No list means any value.
         let values: Vec<String> = match (before.values.is_empty(), after.values.is_empty()) {
@@ -166,7 +172,7 @@ impl Found {
             _ => Vec::new(),
         };
         if !values.is_empty() {
-            self.add(Change::ValuesRemoved { field, values });
+            self.add(DifferenceKind::ValuesRemoved { field, values });
         }
     }
 }
@@ -207,7 +213,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::host::{Ending, document};
+    use crate::host::{ShutdownBehavior, openapi};
     use crate::logical::{BackendType, SpecialPaths};
 
     fn inspection(paths: serde_json::Value) -> Inspection {
@@ -219,8 +225,8 @@ mod tests {
             handshake_time: Duration::ZERO,
             special_paths: SpecialPaths::default(),
             help: String::new(),
-            ending: Ending::WhenTold,
-            paths: document::paths(&serde_json::json!({ "paths": paths })),
+            ending: ShutdownBehavior::WhenTold,
+            paths: openapi::documented_paths(&serde_json::json!({ "paths": paths })),
         }
     }
 

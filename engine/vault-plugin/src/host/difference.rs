@@ -9,12 +9,12 @@ use crate::logical::BackendType;
 ///
 /// ```
 /// use serde_json::json;
-/// use vault_plugin::host::{Change, Difference, Verb, compare_paths, documented_paths};
+/// use vault_plugin::host::{DifferenceKind, Difference, Verb, compare_paths, documented_paths};
 ///
 /// let before = documented_paths(&json!({"paths": {"/config": {"get": {}, "delete": {}}}}));
 /// let after = documented_paths(&json!({"paths": {"/config": {"get": {}}}}));
 /// let removed =
-///     Difference { path: "config".to_owned(), verb: Some(Verb::Delete), change: Change::Removed };
+///     Difference { path: "config".to_owned(), verb: Some(Verb::Delete), change: DifferenceKind::Removed };
 /// assert_eq!(compare_paths(&before, &after), [removed]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,20 +24,20 @@ pub struct Difference {
     /// The operation on the path, where it is one of an operation.
     pub verb: Option<Verb>,
     /// What is different.
-    pub change: Change,
+    pub kind: DifferenceKind,
 }
 
 /// What is different.
 ///
 /// ```
-/// use vault_plugin::host::Change;
+/// use vault_plugin::host::DifferenceKind;
 ///
-/// assert_eq!(Change::Sudo { after: true }.to_string(), "needs sudo now");
-/// let change = Change::FieldRequired { field: "ttl".to_owned() };
+/// assert_eq!(DifferenceKind::Sudo { after: true }.to_string(), "needs sudo now");
+/// let change = DifferenceKind::FieldRequired { field: "ttl".to_owned() };
 /// assert_eq!(change.to_string(), "field ttl is required now");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum DifferenceKind {
     /// The version that the plugin reports.
     Version {
         /// Before.
@@ -46,7 +46,7 @@ pub enum Change {
         to: String,
     },
     /// A secrets engine has become an auth method, or the reverse.
-    Kind {
+    PluginType {
         /// Before.
         from: BackendType,
         /// After.
@@ -94,7 +94,7 @@ pub enum Change {
         field: String,
     },
     /// A field has another type.
-    FieldKind {
+    FieldType {
         /// Its name.
         field: String,
         /// Before.
@@ -110,17 +110,17 @@ pub enum Change {
         values: Vec<String>,
     },
     /// A field is in the answer now.
-    AnswerAdded {
+    ResponseFieldAdded {
         /// Its name.
         field: String,
     },
     /// A field is not in the answer any more.
-    AnswerRemoved {
+    ResponseFieldRemoved {
         /// Its name.
         field: String,
     },
     /// A field of the answer has another type.
-    AnswerKind {
+    ResponseFieldType {
         /// Its name.
         field: String,
         /// Before.
@@ -134,34 +134,34 @@ impl Difference {
     /// Whether a client that works with the first plugin may fail with the second.
     ///
     /// ```
-    /// # use vault_plugin::host::{Change, Difference};
+    /// # use vault_plugin::host::{DifferenceKind, Difference};
     /// let added = |required| Difference {
     ///     path: "config".to_owned(),
     ///     verb: None,
-    ///     change: Change::FieldAdded { field: "ttl".to_owned(), required },
+    ///     change: DifferenceKind::FieldAdded { field: "ttl".to_owned(), required },
     /// };
     /// assert!(!added(false).breaks_clients());
     /// assert!(added(true).breaks_clients());
     /// ```
     #[must_use]
     pub fn breaks_clients(&self) -> bool {
-        match &self.change {
-            Change::Kind { .. }
-            | Change::Removed
-            | Change::FieldRemoved { .. }
-            | Change::FieldRequired { .. }
-            | Change::FieldKind { .. }
-            | Change::ValuesRemoved { .. }
-            | Change::AnswerRemoved { .. }
-            | Change::AnswerKind { .. } => true,
-            Change::Sudo { after } => *after,
-            Change::Unauthenticated { after } => !after,
-            Change::FieldAdded { required, .. } => *required,
-            Change::Version { .. }
-            | Change::Multiplexed { .. }
-            | Change::Added
-            | Change::Deprecated { .. }
-            | Change::AnswerAdded { .. } => false,
+        match &self.kind {
+            DifferenceKind::PluginType { .. }
+            | DifferenceKind::Removed
+            | DifferenceKind::FieldRemoved { .. }
+            | DifferenceKind::FieldRequired { .. }
+            | DifferenceKind::FieldType { .. }
+            | DifferenceKind::ValuesRemoved { .. }
+            | DifferenceKind::ResponseFieldRemoved { .. }
+            | DifferenceKind::ResponseFieldType { .. } => true,
+            DifferenceKind::Sudo { after } => *after,
+            DifferenceKind::Unauthenticated { after } => !after,
+            DifferenceKind::FieldAdded { required, .. } => *required,
+            DifferenceKind::Version { .. }
+            | DifferenceKind::Multiplexed { .. }
+            | DifferenceKind::Added
+            | DifferenceKind::Deprecated { .. }
+            | DifferenceKind::ResponseFieldAdded { .. } => false,
         }
     }
 }
@@ -174,36 +174,40 @@ impl fmt::Display for Difference {
             }
             write!(f, "{}: ", self.path)?;
         }
-        write!(f, "{}", self.change)
+        write!(f, "{}", self.kind)
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for DifferenceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Change::Version { from, to } => write!(f, "version {from} becomes {to}"),
-            Change::Kind { from, to } => write!(f, "{} becomes {}", kind(*from), kind(*to)),
-            Change::Multiplexed { after: true } => f.write_str("mounts share a process now"),
-            Change::Multiplexed { after: false } => f.write_str("mounts no longer share a process"),
-            Change::Added => f.write_str("added"),
-            Change::Removed => f.write_str("removed"),
-            Change::Sudo { after: true } => f.write_str("needs sudo now"),
-            Change::Sudo { after: false } => f.write_str("no longer needs sudo"),
-            Change::Unauthenticated { after: true } => f.write_str("open without a token now"),
-            Change::Unauthenticated { after: false } => f.write_str("no longer open without a token"),
-            Change::Deprecated { field: None } => f.write_str("deprecated"),
-            Change::Deprecated { field: Some(field) } => write!(f, "field {field} deprecated"),
-            Change::FieldAdded { field, required: false } => write!(f, "field {field} added"),
-            Change::FieldAdded { field, required: true } => write!(f, "field {field} added, and required"),
-            Change::FieldRemoved { field } => write!(f, "field {field} removed"),
-            Change::FieldRequired { field } => write!(f, "field {field} is required now"),
-            Change::FieldKind { field, from, to } => write!(f, "field {field} changes from {from} to {to}"),
-            Change::ValuesRemoved { field, values } => {
+            DifferenceKind::Version { from, to } => write!(f, "version {from} becomes {to}"),
+            DifferenceKind::PluginType { from, to } => write!(f, "{} becomes {}", kind(*from), kind(*to)),
+            DifferenceKind::Multiplexed { after: true } => f.write_str("mounts share a process now"),
+            DifferenceKind::Multiplexed { after: false } => f.write_str("mounts no longer share a process"),
+            DifferenceKind::Added => f.write_str("added"),
+            DifferenceKind::Removed => f.write_str("removed"),
+            DifferenceKind::Sudo { after: true } => f.write_str("needs sudo now"),
+            DifferenceKind::Sudo { after: false } => f.write_str("no longer needs sudo"),
+            DifferenceKind::Unauthenticated { after: true } => f.write_str("open without a token now"),
+            DifferenceKind::Unauthenticated { after: false } => f.write_str("no longer open without a token"),
+            DifferenceKind::Deprecated { field: None } => f.write_str("deprecated"),
+            DifferenceKind::Deprecated { field: Some(field) } => write!(f, "field {field} deprecated"),
+            DifferenceKind::FieldAdded { field, required: false } => write!(f, "field {field} added"),
+            DifferenceKind::FieldAdded { field, required: true } => {
+                write!(f, "field {field} added, and required")
+            }
+            DifferenceKind::FieldRemoved { field } => write!(f, "field {field} removed"),
+            DifferenceKind::FieldRequired { field } => write!(f, "field {field} is required now"),
+            DifferenceKind::FieldType { field, from, to } => {
+                write!(f, "field {field} changes from {from} to {to}")
+            }
+            DifferenceKind::ValuesRemoved { field, values } => {
                 write!(f, "field {field} no longer takes {}", values.join(", "))
             }
-            Change::AnswerAdded { field } => write!(f, "answer has {field} now"),
-            Change::AnswerRemoved { field } => write!(f, "answer has no {field} any more"),
-            Change::AnswerKind { field, from, to } => {
+            DifferenceKind::ResponseFieldAdded { field } => write!(f, "answer has {field} now"),
+            DifferenceKind::ResponseFieldRemoved { field } => write!(f, "answer has no {field} any more"),
+            DifferenceKind::ResponseFieldType { field, from, to } => {
                 write!(f, "{field} of the answer changes from {from} to {to}")
             }
         }

@@ -4,23 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use go_plugin::host::{Exit, Exited, ShutdownError};
+use go_plugin::host::{PluginExit, ShutdownError, ShutdownOutcome};
 use serde::Serialize;
 use serde_json::json;
 
-use super::document;
-use super::{CallError, Launch, LaunchError, MountConfig, MountError, Plugin, launch};
+use super::openapi;
+use super::{CallError, LaunchError, MountConfig, MountError, Plugin, PluginCommand, launch};
 use crate::logical::{BackendType, Operation, Request, SpecialPaths};
 use crate::testing::{MemoryStorage, StaticSystemView};
 
 /// Everything that can be seen of a plugin without using it.
 ///
 /// ```no_run
-/// use vault_plugin::host::{Ending, Inspection, Launch, Verb, inspect};
+/// use vault_plugin::host::{ShutdownBehavior, Inspection, Launch, Verb, inspect};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
 /// let found: Inspection = inspect(Launch::new("./custom-plugin"), Default::default()).await?;
-/// assert!(found.multiplexed && found.ending == Ending::WhenTold);
+/// assert!(found.multiplexed && found.ending == ShutdownBehavior::WhenTold);
 /// assert!(found.paths["config"].operations.contains_key(&Verb::Read));
 /// # Ok(()) }
 /// ```
@@ -41,7 +41,7 @@ pub struct Inspection {
     /// The engine's help on itself.
     pub help: String,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: ShutdownBehavior,
     /// Its paths below the mount, with `{name}` for each part that a caller fills in; no slash at either end.
     pub paths: BTreeMap<String, PathInfo>,
 }
@@ -49,7 +49,7 @@ pub struct Inspection {
 /// How a plugin ends when its host tells it to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum ShutdownBehavior {
     /// By itself.
     WhenTold,
     /// It goes on, and has to be killed.
@@ -153,24 +153,27 @@ pub struct FieldInfo {
 ///
 /// # Errors
 /// Fails when it does not start, or answers like no backend plugin.
-pub async fn inspect(plugin: Launch, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
+pub async fn inspect(
+    plugin: PluginCommand,
+    options: BTreeMap<String, String>,
+) -> Result<Inspection, InspectError> {
     let plugin = launch(plugin).await?;
-    let inspection = ask(&plugin, options).await;
-    if inspection.as_ref().is_err_and(InspectError::is_gone)
-        && let Some(exited) = plugin.death().await
+    let inspection = query(&plugin, options).await;
+    if inspection.as_ref().is_err_and(InspectError::is_connection_lost)
+        && let Some(exited) = plugin.exit_after_disconnect().await
     {
-        return Err(InspectError::Died(exited));
+        return Err(InspectError::Exited(exited));
     }
     let ended = plugin.shutdown().await;
     let inspection = inspection?;
     let ending = match ended? {
-        Exit::Graceful(_) => Ending::WhenTold,
-        Exit::Killed => Ending::Killed,
+        ShutdownOutcome::Graceful(_) => ShutdownBehavior::WhenTold,
+        ShutdownOutcome::Killed => ShutdownBehavior::Killed,
     };
     Ok(Inspection { ending, ..inspection })
 }
 
-async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
+async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
     let storage = Arc::new(MemoryStorage::default());
     let config = MountConfig { options, ..MountConfig::new(storage, Arc::new(StaticSystemView::default())) };
     let mount = plugin.mount(config).await?;
@@ -187,10 +190,10 @@ async fn ask(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspe
         handshake_time: plugin.handshake_time(),
         special_paths: mount.special_paths().clone(),
         help: text.to_owned(),
-        ending: Ending::WhenTold,
-        paths: help.get("openapi").map(document::paths).unwrap_or_default(),
+        ending: ShutdownBehavior::WhenTold,
+        paths: help.get("openapi").map(openapi::documented_paths).unwrap_or_default(),
     };
-    mount.leave().await;
+    mount.cleanup_with_timeout().await;
     Ok(inspection)
 }
 
@@ -218,17 +221,17 @@ pub enum InspectError {
     Help(#[source] CallError),
     /// It ended by itself.
     #[error("the plugin ended while it was asked what it offers: {0}")]
-    Died(Exited),
+    Exited(PluginExit),
     /// It did not end.
     #[error("the plugin cannot be ended")]
     Shutdown(#[from] ShutdownError),
 }
 
 impl InspectError {
-    fn is_gone(&self) -> bool {
+    fn is_connection_lost(&self) -> bool {
         match self {
-            InspectError::Mount(error) => error.is_gone(),
-            InspectError::Help(CallError::Gone) => true,
+            InspectError::Mount(error) => error.is_connection_lost(),
+            InspectError::Help(CallError::ConnectionLost) => true,
             _ => false,
         }
     }

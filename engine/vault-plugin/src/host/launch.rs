@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use go_plugin::UnsupportedVersion;
 use go_plugin::host::{
-    self, Brokering, Exit, Exited, Isolation, LaunchOptions, LogSink, Running, START_TIMEOUT, ShutdownError,
+    self, BrokerTransport, Isolation, LaunchOptions, LogSink, PluginExit, PluginProcess, START_TIMEOUT,
+    ShutdownError, ShutdownOutcome,
 };
 
 use super::CallError;
@@ -17,11 +18,11 @@ use crate::serve::HANDSHAKE;
 use crate::wire;
 
 /// What plugins see as the version of their host unless the caller says otherwise.
-const HOST_VERSION: &str = "1.21.4";
+const DEFAULT_HOST_VERSION: &str = "1.21.4";
 
 /// How long a process may take to end after its connection was lost: a crash closes that while the kernel still writes the
 /// core.
-const DYING_TIME: Duration = Duration::from_secs(2);
+const EXIT_AFTER_DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What to start, and how. The environment may hold secrets, so `Debug` shows its names only.
 ///
@@ -41,7 +42,7 @@ const DYING_TIME: Duration = Duration::from_secs(2);
 /// assert!(format!("{plugin:?}").contains("API_KEY") && !format!("{plugin:?}").contains("hunter2"));
 /// ```
 #[derive(Clone)]
-pub struct Launch {
+pub struct PluginCommand {
     /// The plugin's binary.
     pub program: PathBuf,
     /// Its arguments.
@@ -55,12 +56,12 @@ pub struct Launch {
     /// Takes what the plugin says, line by line: its log, other text on standard error, and what its code prints.
     pub log: LogSink,
     /// How the plugin reaches the storage.
-    pub brokering: Brokering,
+    pub broker_transport: BrokerTransport,
     /// How long the handshake and the connection may take.
     pub start_timeout: Duration,
 }
 
-impl fmt::Debug for Launch {
+impl fmt::Debug for PluginCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
         f.debug_struct("Launch")
@@ -69,24 +70,24 @@ impl fmt::Debug for Launch {
             .field("env", &names)
             .field("isolation", &self.isolation)
             .field("host_version", &self.host_version)
-            .field("brokering", &self.brokering)
+            .field("brokering", &self.broker_transport)
             .field("start_timeout", &self.start_timeout)
             .finish_non_exhaustive()
     }
 }
 
-impl Launch {
+impl PluginCommand {
     /// Starts `program` without arguments, as Vault 1.21 would, and listens to nothing of what it says.
     #[must_use]
-    pub fn new(program: impl Into<PathBuf>) -> Launch {
-        Launch {
+    pub fn new(program: impl Into<PathBuf>) -> PluginCommand {
+        PluginCommand {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
             isolation: Isolation::Inherit,
-            host_version: HOST_VERSION.to_owned(),
+            host_version: DEFAULT_HOST_VERSION.to_owned(),
             log: Arc::new(|_| {}),
-            brokering: Brokering::Sockets,
+            broker_transport: BrokerTransport::Sockets,
             start_timeout: START_TIMEOUT,
         }
     }
@@ -107,7 +108,7 @@ impl Launch {
 ///
 /// # Errors
 /// Says what was seen: why the program does not start, what it printed instead of a handshake, what it said last.
-pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
+pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
     let mut options = LaunchOptions::new(launch.program, HANDSHAKE);
     options.args = launch.args;
     options.env = launch.env;
@@ -122,19 +123,19 @@ pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
         .map(|(name, value)| (name.into(), value.into())),
     );
     options.log = Arc::clone(&launch.log);
-    options.brokering = launch.brokering;
+    options.broker_transport = launch.broker_transport;
     options.start_timeout = launch.start_timeout;
 
     let running = host::launch(options).await.map_err(|error| match error {
-        host::LaunchError::Version(UnsupportedVersion { plugin, .. }) => {
+        host::PluginStartError::Version(UnsupportedVersion { plugin, .. }) => {
             LaunchError::OldProtocol { version: plugin }
         }
         other => LaunchError::Start(other),
     })?;
-    tokio::spawn(running.output().forward(launch.log));
+    tokio::spawn(running.stdout().forward(launch.log));
     let multiplexed =
         wire::supports_multiplexing(running.channel()).await.map_err(LaunchError::Multiplexing)?;
-    Ok(Plugin(Arc::new(Process { running, multiplexed, mounted: AtomicBool::new(false) })))
+    Ok(Plugin(Arc::new(PluginInner { process: running, multiplexed, mount_taken: AtomicBool::new(false) })))
 }
 
 /// A plugin process. It is killed when the last clone of this and the last [`Mount`](super::Mount) in it are dropped.
@@ -151,7 +152,7 @@ pub async fn launch(launch: Launch) -> Result<Plugin, LaunchError> {
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct Plugin(Arc<Process>);
+pub struct Plugin(Arc<PluginInner>);
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -159,30 +160,30 @@ impl fmt::Debug for Plugin {
     }
 }
 
-struct Process {
-    running: Running,
+struct PluginInner {
+    process: PluginProcess,
     multiplexed: bool,
     /// Whether the one mount is there of a plugin that can have only one.
-    mounted: AtomicBool,
+    mount_taken: AtomicBool,
 }
 
 impl Plugin {
     /// The process id. It may be another's when the plugin has ended.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.0.running.pid()
+        self.0.process.pid()
     }
 
     /// The time from the start of the process to its handshake line.
     #[must_use]
     pub fn handshake_time(&self) -> Duration {
-        self.0.running.handshake_time()
+        self.0.process.handshake_time()
     }
 
     /// The protocol version agreed on.
     #[must_use]
     pub fn protocol_version(&self) -> u32 {
-        self.0.running.protocol_version()
+        self.0.process.protocol_version()
     }
 
     /// Whether many mounts may share the process. If not, each needs a process of its own.
@@ -194,19 +195,19 @@ impl Plugin {
     /// Whether the process has not ended yet.
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.0.running.is_running()
+        self.0.process.is_running()
     }
 
     /// Waits until the process has ended, by itself or not. May be asked at any time, by any number of callers; it does
     /// not keep the process alive.
-    pub fn exited(&self) -> impl Future<Output = Exited> + Send + 'static + use<> {
-        self.0.running.exited()
+    pub fn exited(&self) -> impl Future<Output = PluginExit> + Send + 'static + use<> {
+        self.0.process.exited()
     }
 
     /// The last lines that the plugin wrote to standard error.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
-        self.0.running.stderr_tail()
+        self.0.process.stderr_tail()
     }
 
     /// Tells the plugin to end, kills it after two seconds, and waits until it is gone. Its mounts are gone with it.
@@ -220,26 +221,26 @@ impl Plugin {
     ///
     /// # Errors
     /// The process cannot be waited for.
-    pub async fn shutdown(&self) -> Result<Exit, ShutdownError> {
-        self.0.running.shutdown().await
+    pub async fn shutdown(&self) -> Result<ShutdownOutcome, ShutdownError> {
+        self.0.process.shutdown().await
     }
 
     /// How the process ended, after its connection was lost. A plugin can close that and go on: `None`.
-    pub(super) async fn death(&self) -> Option<Exited> {
-        tokio::time::timeout(DYING_TIME, self.exited()).await.ok()
+    pub(super) async fn exit_after_disconnect(&self) -> Option<PluginExit> {
+        tokio::time::timeout(EXIT_AFTER_DISCONNECT_TIMEOUT, self.exited()).await.ok()
     }
 
-    pub(super) fn running(&self) -> &Running {
-        &self.0.running
+    pub(super) fn process(&self) -> &PluginProcess {
+        &self.0.process
     }
 
     /// Takes the place of a mount; `false` when there is none left.
-    pub(super) fn enter(&self) -> bool {
-        self.0.multiplexed || !self.0.mounted.swap(true, Ordering::AcqRel)
+    pub(super) fn reserve_mount(&self) -> bool {
+        self.0.multiplexed || !self.0.mount_taken.swap(true, Ordering::AcqRel)
     }
 
-    pub(super) fn leave(&self) {
-        self.0.mounted.store(false, Ordering::Release);
+    pub(super) fn release_mount(&self) {
+        self.0.mount_taken.store(false, Ordering::Release);
     }
 }
 
@@ -258,7 +259,7 @@ impl Plugin {
 pub enum LaunchError {
     /// The process did not become a plugin.
     #[error(transparent)]
-    Start(host::LaunchError),
+    Start(host::PluginStartError),
     /// The plugin was built before there was AutoMTLS for engines.
     #[error(
         "the plugin speaks protocol version {version}, which is not supported: rebuild it with vault/sdk 0.7 or later, \
@@ -270,7 +271,7 @@ pub enum LaunchError {
     },
     /// The plugin made its handshake and answers nothing.
     #[error("the plugin does not answer its first call within {} s", after.as_secs_f32())]
-    Silent {
+    NoResponse {
         /// The limit.
         after: Duration,
     },

@@ -5,14 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use go_plugin::host::BrokeredError;
+use go_plugin::host::BrokerError;
 
 use super::{CallError, Plugin};
 use crate::logical::{BackendType, Request, Response, SpecialPaths, Storage, SystemView};
 use crate::wire::{self, RemoteBackend};
 
 /// How long an engine may take to clean up after nothing was done with it. As long as a process may take to end.
-const LEAVING_TIME: Duration = Duration::from_secs(2);
+const CLEANUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What a mount is given when it is set up.
 ///
@@ -67,7 +67,7 @@ impl Plugin {
     /// let config =
     ///     || MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
     /// let first = plugin.mount(config()).await?;
-    /// if let Err(MountError::Occupied) = plugin.mount(config()).await {
+    /// if let Err(MountError::AlreadyMounted) = plugin.mount(config()).await {
     ///     assert!(!plugin.is_multiplexed());
     /// }
     /// # Ok(()) }
@@ -75,22 +75,22 @@ impl Plugin {
     ///
     /// # Errors
     /// The engine refuses, is of no kind that Vault knows, or the process has its one mount already.
-    pub async fn mount(&self, config: MountConfig) -> Result<Mount, MountError> {
-        if !self.enter() {
-            return Err(MountError::Occupied);
+    pub async fn mount(&self, config: MountConfig) -> Result<RemoteMount, MountError> {
+        if !self.reserve_mount() {
+            return Err(MountError::AlreadyMounted);
         }
-        let mut place = Place { plugin: self.clone(), service_id: None };
-        let services = wire::offered(config.storage, config.system);
-        let service_id = self.running().serve_brokered(services).await?;
+        let mut place = MountSlot { plugin: self.clone(), service_id: None };
+        let services = wire::host_services(config.storage, config.system);
+        let service_id = self.process().serve_brokered(services).await?;
         place.service_id = Some(service_id);
 
-        let engine = RemoteBackend::new(self.running().channel());
+        let engine = RemoteBackend::new(self.process().channel());
         let setup = engine.setup(service_id, config.options, config.backend_uuid).await;
         setup.map_err(MountError::from_setup)?.map_err(MountError::Setup)?;
         let kind = engine.kind().await?.map_err(MountError::Kind)?;
         let version = engine.version().await?;
         let special_paths = engine.special_paths().await?;
-        Ok(Mount { engine, kind, version, special_paths, place })
+        Ok(RemoteMount { engine, kind, version, special_paths, slot: place })
     }
 }
 
@@ -109,15 +109,15 @@ impl Plugin {
 /// mount.cleanup().await?;
 /// # Ok(()) }
 /// ```
-pub struct Mount {
+pub struct RemoteMount {
     engine: RemoteBackend,
     kind: BackendType,
     version: String,
     special_paths: SpecialPaths,
-    place: Place,
+    slot: MountSlot,
 }
 
-impl fmt::Debug for Mount {
+impl fmt::Debug for RemoteMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mount")
             .field("kind", &self.kind)
@@ -127,7 +127,7 @@ impl fmt::Debug for Mount {
     }
 }
 
-impl Mount {
+impl RemoteMount {
     /// Secrets engine or auth method.
     #[must_use]
     pub fn kind(&self) -> BackendType {
@@ -149,7 +149,7 @@ impl Mount {
     /// The process that the engine runs in.
     #[must_use]
     pub fn plugin(&self) -> &Plugin {
-        &self.place.plugin
+        &self.slot.plugin
     }
 
     /// Lets the engine do what it does once, when its storage can be written.
@@ -206,23 +206,23 @@ impl Mount {
 
     /// As [`Mount::cleanup`], before its process is ended: as long as a mount is left in it, a process has to expect requests, and
     /// ends later. What the engine makes of it does not matter any more.
-    pub(super) async fn leave(self) {
-        let _ = tokio::time::timeout(LEAVING_TIME, self.cleanup()).await;
+    pub(super) async fn cleanup_with_timeout(self) {
+        let _ = tokio::time::timeout(CLEANUP_TIMEOUT, self.cleanup()).await;
     }
 }
 
 /// The place that a mount has in a process, given back on drop.
-struct Place {
+struct MountSlot {
     plugin: Plugin,
     service_id: Option<u32>,
 }
 
-impl Drop for Place {
+impl Drop for MountSlot {
     fn drop(&mut self) {
         if let Some(service_id) = self.service_id {
-            self.plugin.running().withdraw(service_id);
+            self.plugin.process().stop_service(service_id);
         }
-        self.plugin.leave();
+        self.plugin.release_mount();
     }
 }
 
@@ -231,7 +231,7 @@ impl Drop for Place {
 pub enum MountError {
     /// The plugin takes one mount for each process, and has it.
     #[error("the plugin does not share its process among mounts: launch it once more for another mount")]
-    Occupied,
+    AlreadyMounted,
     /// The engine refused, in its own words.
     #[error("the plugin refuses its set-up: {0}")]
     Setup(String),
@@ -246,7 +246,7 @@ pub enum MountError {
     Kind(u32),
     /// The storage could not be offered.
     #[error(transparent)]
-    Broker(#[from] BrokeredError),
+    Broker(#[from] BrokerError),
     /// A call failed.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -257,12 +257,15 @@ impl MountError {
     ///
     /// ```
     /// # use vault_plugin::host::{CallError, MountError};
-    /// assert!(MountError::from(CallError::Gone).is_gone());
-    /// assert!(!MountError::Occupied.is_gone());
+    /// assert!(MountError::from(CallError::ConnectionLost).is_connection_lost());
+    /// assert!(!MountError::AlreadyMounted.is_connection_lost());
     /// ```
     #[must_use]
-    pub fn is_gone(&self) -> bool {
-        matches!(self, MountError::Broker(BrokeredError::PluginGone) | MountError::Call(CallError::Gone))
+    pub fn is_connection_lost(&self) -> bool {
+        matches!(
+            self,
+            MountError::Broker(BrokerError::PluginGone) | MountError::Call(CallError::ConnectionLost)
+        )
     }
 
     fn from_setup(error: CallError) -> MountError {
@@ -285,6 +288,9 @@ mod tests {
                        certificate: x509: certificate is valid for localhost, not unused\"";
         let said = CallError::Rpc { code: "Unavailable".to_owned(), message: message.to_owned() };
         assert!(matches!(MountError::from_setup(said), MountError::OldGoPlugin));
-        assert!(matches!(MountError::from_setup(CallError::Gone), MountError::Call(CallError::Gone)));
+        assert!(matches!(
+            MountError::from_setup(CallError::ConnectionLost),
+            MountError::Call(CallError::ConnectionLost)
+        ));
     }
 }

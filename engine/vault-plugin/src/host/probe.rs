@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use go_plugin::host::{Exited, ShutdownError};
+use go_plugin::host::{PluginExit, ShutdownError};
 
-use super::{Launch, LaunchError, MountConfig, MountError, Plugin, launch};
+use super::{LaunchError, MountConfig, MountError, Plugin, PluginCommand, launch};
 use crate::logical::{
     Access, BackendType, PluginEnvironment, ReplicationState, Sensitive, Storage, StorageEntry, StorageError,
     SystemView, SystemViewError, Transaction,
@@ -41,13 +41,13 @@ pub struct ProbeReport {
 ///
 /// # Errors
 /// Fails when it does not start, or answers like no backend plugin.
-pub async fn probe(plugin: Launch) -> Result<ProbeReport, ProbeError> {
+pub async fn probe(plugin: PluginCommand) -> Result<ProbeReport, ProbeError> {
     let plugin = launch(plugin).await?;
-    let report = ask(&plugin).await;
-    if report.as_ref().is_err_and(MountError::is_gone)
-        && let Some(exited) = plugin.death().await
+    let report = query(&plugin).await;
+    if report.as_ref().is_err_and(MountError::is_connection_lost)
+        && let Some(exited) = plugin.exit_after_disconnect().await
     {
-        return Err(ProbeError::Died(exited));
+        return Err(ProbeError::Exited(exited));
     }
     let ended = plugin.shutdown().await;
     let report = report?;
@@ -55,8 +55,8 @@ pub async fn probe(plugin: Launch) -> Result<ProbeReport, ProbeError> {
     Ok(report)
 }
 
-async fn ask(plugin: &Plugin) -> Result<ProbeReport, MountError> {
-    let mount = plugin.mount(MountConfig::new(Arc::new(Absent), Arc::new(Absent))).await?;
+async fn query(plugin: &Plugin) -> Result<ProbeReport, MountError> {
+    let mount = plugin.mount(MountConfig::new(Arc::new(NoHostServices), Arc::new(NoHostServices))).await?;
     let report = ProbeReport {
         version: mount.version().to_owned(),
         kind: mount.kind(),
@@ -64,7 +64,7 @@ async fn ask(plugin: &Plugin) -> Result<ProbeReport, MountError> {
         protocol_version: plugin.protocol_version(),
         handshake_time: plugin.handshake_time(),
     };
-    mount.leave().await;
+    mount.cleanup_with_timeout().await;
     Ok(report)
 }
 
@@ -90,14 +90,14 @@ pub enum ProbeError {
     Mount(#[from] MountError),
     /// It ended by itself.
     #[error("the plugin ended while it was asked what it is: {0}")]
-    Died(Exited),
+    Exited(PluginExit),
     /// It did not end.
     #[error("the plugin cannot be ended")]
     Shutdown(#[from] ShutdownError),
 }
 
 /// The storage and settings of a host that registers a plugin: there are none.
-struct Absent;
+struct NoHostServices;
 
 fn no_storage<T>() -> Result<T, StorageError> {
     let text = "missing storage implementation: there is none while a plugin is registered";
@@ -110,7 +110,7 @@ fn no_settings<T>() -> Result<T, SystemViewError> {
 }
 
 #[async_trait]
-impl Storage for Absent {
+impl Storage for NoHostServices {
     async fn get(&self, _key: &str) -> Result<Option<StorageEntry>, StorageError> {
         no_storage()
     }
@@ -133,7 +133,7 @@ impl Storage for Absent {
 }
 
 #[async_trait]
-impl SystemView for Absent {
+impl SystemView for NoHostServices {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         no_settings()
     }

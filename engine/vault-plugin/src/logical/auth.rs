@@ -81,7 +81,7 @@ impl fmt::Debug for Auth {
 /// ```
 /// use vault_plugin::logical::TokenType;
 ///
-/// assert_eq!(TokenType::from_word("batch"), Some(TokenType::Batch));
+/// assert_eq!(TokenType::from_name("batch"), Some(TokenType::Batch));
 /// assert_eq!(TokenType::default().as_str(), "default");
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,7 +122,7 @@ impl TokenType {
 
     /// The kind that a word stands for.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<TokenType> {
+    pub fn from_name(word: &str) -> Option<TokenType> {
         TokenType::ALL.into_iter().find(|kind| kind.as_str() == word)
     }
 }

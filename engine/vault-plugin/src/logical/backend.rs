@@ -35,7 +35,7 @@ use super::{Error, EventSender, InFlight, Product, Request, Response, Storage, S
 /// #     in_flight: Default::default(),
 /// # };
 /// let engine = Engine::new(|| ()).path(Path::new("hello").on(Operation::Read, "Greet.", hello));
-/// let backend = engine.declare()?.mount(config);
+/// let backend = engine.build()?.mount(config);
 /// assert_eq!(backend.kind(), BackendType::Secrets);
 /// let answer = backend.handle_request(Request::new(Operation::Read, "hello", Map::new())).await?;
 /// assert_eq!(answer.unwrap().data.unwrap()["text"], "hello");
@@ -132,7 +132,7 @@ pub struct SpecialPaths {
 ///     backend_uuid: "7c7eb9f8".to_owned(),
 ///     in_flight: Default::default(),
 /// };
-/// engine.declare()?.mount(config).initialize().await?; // stores that it is mounted
+/// engine.build()?.mount(config).initialize().await?; // stores that it is mounted
 /// assert_eq!(storage.keys(), ["mounted"]);
 /// # Ok(()) }
 /// ```

@@ -21,7 +21,7 @@ use super::Map;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let events = RecordedEvents::default();
 /// announce(&events).await?;
-/// events.withhold(); // as OpenBao
+/// events.disable(); // as OpenBao
 /// announce(&events).await?;
 /// assert_eq!(events.events().len(), 1);
 /// # Ok(()) }
@@ -139,7 +139,7 @@ impl Event {
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let events = RecordedEvents::default();
-/// events.withhold();
+/// events.disable();
 /// let refused = events.send_event(Event::new("greeter/write")).await.unwrap_err();
 /// assert!(matches!(refused, EventError::Unsupported(_)));
 /// assert_eq!(refused.to_string(), "the host does not offer events");

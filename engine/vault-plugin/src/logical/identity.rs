@@ -128,13 +128,13 @@ pub struct IdentityToken {
 /// Data that the host keeps until somebody unwraps it.
 ///
 /// ```
-/// use vault_plugin::logical::{Map, Sensitive, SystemView, Wrapped};
+/// use vault_plugin::logical::{Map, Sensitive, SystemView, ResponseWrapInfo};
 /// # use std::time::Duration;
 /// # use vault_plugin::testing::StaticSystemView;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
-/// let wrapped = Wrapped {
+/// let wrapped = ResponseWrapInfo {
 ///     token: Sensitive::from("hvs.CAES".to_owned()),
 ///     accessor: "4xbU".to_owned(),
 ///     ttl: Duration::ZERO,
@@ -147,7 +147,7 @@ pub struct IdentityToken {
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrapped {
+pub struct ResponseWrapInfo {
     /// The token that unwraps it, once.
     pub token: Sensitive,
     /// The accessor of the token.

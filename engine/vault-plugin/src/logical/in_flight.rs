@@ -1,6 +1,6 @@
 //! Work that neither the mount nor the process must end before.
 
-use go_plugin::{Farewell, Held};
+use go_plugin::{GracefulShutdown, ShutdownGuard};
 use tokio::sync::watch;
 
 /// Tracks the work of a mount that outlives the request that began it, so that neither the mount's storage nor the plugin process goes
@@ -18,7 +18,7 @@ use tokio::sync::watch;
 pub struct InFlight {
     count: watch::Sender<usize>,
     /// None for a mount that has no process of its own, as in tests.
-    process: Option<Farewell>,
+    process: Option<GracefulShutdown>,
 }
 
 /// Counts as work in flight until it is dropped.
@@ -26,22 +26,25 @@ pub struct InFlight {
 #[must_use = "the work is tracked until this is dropped"]
 pub struct InFlightGuard {
     count: watch::Sender<usize>,
-    _process: Option<Held>,
+    _process: Option<ShutdownGuard>,
 }
 
 impl InFlight {
-    pub(crate) fn of_process(farewell: Farewell) -> InFlight {
+    pub(crate) fn with_graceful_shutdown(farewell: GracefulShutdown) -> InFlight {
         InFlight { count: watch::Sender::default(), process: Some(farewell) }
     }
 
     /// Begins to track one piece of work.
     pub fn track(&self) -> InFlightGuard {
         self.count.send_modify(|count| *count += 1);
-        InFlightGuard { count: self.count.clone(), _process: self.process.as_ref().map(Farewell::at_work) }
+        InFlightGuard {
+            count: self.count.clone(),
+            _process: self.process.as_ref().map(GracefulShutdown::track_request),
+        }
     }
 
     /// Waits until no work is in flight.
-    pub(crate) async fn idle(&self) {
+    pub(crate) async fn wait_idle(&self) {
         // The sender is ours, so that the channel stays open.
         let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
     }

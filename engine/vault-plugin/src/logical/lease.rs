@@ -41,10 +41,10 @@ pub struct LeaseOptions {
 ///
 /// ```
 /// use serde_json::json;
-/// use vault_plugin::framework::{IntoResponse, Issued, Lease};
+/// use vault_plugin::framework::{IntoResponse, LeasedSecret, Lease};
 /// # use vault_plugin::logical::Error;
 ///
-/// let issued = Issued::new("ticket", json!({"code": "A7"}), json!({"seat": 7}), Lease::default());
+/// let issued = LeasedSecret::new("ticket", json!({"code": "A7"}), json!({"seat": 7}), Lease::default());
 /// let secret = issued.into_response()?.unwrap().secret.unwrap();
 /// assert_eq!((&secret.internal_data["seat"], &secret.internal_data["secret_type"]), (&json!(7), &json!("ticket")));
 /// assert!(!format!("{secret:?}").contains("seat"));

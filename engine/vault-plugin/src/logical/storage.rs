@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::READ_ONLY;
 
 /// The text by which a conflict of transactions is known (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
-pub(crate) const CONFLICT: &str = "transaction commit failed";
+pub(crate) const TRANSACTION_CONFLICT: &str = "transaction commit failed";
 
 /// One stored value.
 ///
@@ -106,7 +106,7 @@ pub trait Storage: Send + Sync {
     /// # Ok(()) }
     /// ```
     async fn list_page(&self, prefix: &str, after: &str, limit: usize) -> Result<Vec<String>, StorageError> {
-        Ok(cut_page(self.list(prefix).await?, after, limit))
+        Ok(paginate(self.list(prefix).await?, after, limit))
     }
     /// A transaction, or `None` where the host has none (Vault has none, OpenBao on raft has).
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError>;
@@ -234,13 +234,13 @@ impl dyn Storage + '_ {
 }
 
 /// How often work is done in a transaction that loses against others.
-const ATTEMPTS: u32 = 12;
+const MAX_ATTEMPTS: u32 = 12;
 
 /// The first pause is at most this, the time of a few commits to a raft log, and each further one at most twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const INITIAL_BACKOFF: Duration = Duration::from_millis(20);
 
 /// Where pauses stop growing: twenty clients that write one key have passed in this time.
-const LONGEST_PAUSE: Duration = Duration::from_millis(640);
+const MAX_BACKOFF: Duration = Duration::from_millis(640);
 
 /// What is to be done with storage.
 ///
@@ -262,7 +262,7 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(640);
 /// assert_eq!(with_transaction(&storage, count).await?, 2);
 /// # Ok(()) }
 /// ```
-pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
+pub type BoxFuture<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
 
 /// Does `work` in a transaction, and commits it if the work succeeds.
 ///
@@ -292,9 +292,9 @@ pub type Work<'a, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>
 pub async fn with_transaction<'s, T, E: From<StorageError>>(
     storage: &'s dyn Storage,
     // That `'s` outlives `'a` lets the work borrow what is around it.
-    work: impl for<'a> Fn(&'a (dyn Storage + 's)) -> Work<'a, T, E> + Send,
+    work: impl for<'a> Fn(&'a (dyn Storage + 's)) -> BoxFuture<'a, T, E> + Send,
 ) -> Result<T, E> {
-    for attempt in 1..=ATTEMPTS {
+    for attempt in 1..=MAX_ATTEMPTS {
         let Some(transaction) = storage.begin(Access::ReadWrite).await? else { break };
         let done = match work(&*transaction).await {
             Ok(done) => done,
@@ -306,9 +306,9 @@ pub async fn with_transaction<'s, T, E: From<StorageError>>(
         };
         match transaction.commit().await {
             Ok(()) => return Ok(done),
-            Err(error) if error.is_conflict() && attempt < ATTEMPTS => {
+            Err(error) if error.is_conflict() && attempt < MAX_ATTEMPTS => {
                 // Those who lost together do not meet again.
-                let longest = LONGEST_PAUSE.min(FIRST_PAUSE * 2_u32.pow(attempt - 1));
+                let longest = MAX_BACKOFF.min(INITIAL_BACKOFF * 2_u32.pow(attempt - 1));
                 tokio::time::sleep(longest.mul_f64(rand::random())).await;
             }
             Err(error) => return Err(error.into()),
@@ -352,7 +352,7 @@ pub async fn list_all_pages(
     }
 }
 
-pub(crate) fn cut_page(mut names: Vec<String>, after: &str, limit: usize) -> Vec<String> {
+pub(crate) fn paginate(mut names: Vec<String>, after: &str, limit: usize) -> Vec<String> {
     names.sort_unstable();
     let start = if after.is_empty() { 0 } else { names.partition_point(|name| name.as_str() <= after) };
     let wanted = if limit == 0 { usize::MAX } else { limit };
@@ -433,7 +433,7 @@ impl StorageError {
     /// ```
     #[must_use]
     pub fn is_conflict(&self) -> bool {
-        matches!(self, StorageError::Host(text) if text.contains(CONFLICT))
+        matches!(self, StorageError::Host(text) if text.contains(TRANSACTION_CONFLICT))
     }
 }
 
@@ -444,7 +444,7 @@ mod tests {
     #[track_caller]
     fn check(after: &str, limit: usize, expected: &[&str]) {
         let names = ["c", "a", "d/", "b"].map(str::to_owned).to_vec();
-        assert_eq!(cut_page(names, after, limit), expected);
+        assert_eq!(paginate(names, after, limit), expected);
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{Entity, Group, IdentityToken, Map, RotationInformation, RotationJob, Sensitive, Wrapped};
+use super::{
+    Entity, Group, IdentityToken, Map, ResponseWrapInfo, RotationInformation, RotationJob, Sensitive,
+};
 
 /// The host's settings, and what else it does for its mounts. Every call goes to the host.
 ///
@@ -61,7 +63,7 @@ pub trait SystemView: Send + Sync {
     ///
     /// Vault 1.21 and OpenBao 2.6 refuse it to plugins outside of their process (`no namespace`), whatever these are
     /// written in. To have an answer wrapped, set [`Response::wrap_info`](super::Response::wrap_info), which works.
-    async fn wrap(&self, data: Map, ttl: Duration) -> Result<Wrapped, SystemViewError> {
+    async fn wrap(&self, data: Map, ttl: Duration) -> Result<ResponseWrapInfo, SystemViewError> {
         let _ = (data, ttl);
         Err(SystemViewError::Unsupported(WRAPPING))
     }

@@ -22,7 +22,7 @@ use crate::logical::{Event, EventError, EventSender, Map};
 /// # Ok(()) }
 /// ```
 #[derive(Default)]
-pub struct RecordedEvents(Mutex<Told>);
+pub struct RecordedEvents(Mutex<Recorded>);
 
 impl fmt::Debug for RecordedEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +34,7 @@ impl fmt::Debug for RecordedEvents {
 }
 
 #[derive(Default)]
-struct Told {
+struct Recorded {
     events: Vec<Event>,
     observations: Vec<(String, Map)>,
     unsupported: bool,
@@ -59,17 +59,17 @@ impl RecordedEvents {
     /// # use vault_plugin::logical::{Event, EventError, EventSender, Map};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let recorded = vault_plugin::testing::RecordedEvents::default();
-    /// recorded.withhold();
+    /// recorded.disable();
     /// let sent = recorded.send_event(Event::new("greeter/write")).await;
     /// assert!(matches!(sent, Err(EventError::Unsupported(_))));
     /// assert!(recorded.events().is_empty());
     /// # Ok(()) }
     /// ```
-    pub fn withhold(&self) {
+    pub fn disable(&self) {
         self.lock().unsupported = true;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Told> {
+    fn lock(&self) -> MutexGuard<'_, Recorded> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

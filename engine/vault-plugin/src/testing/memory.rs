@@ -55,7 +55,7 @@ pub enum StorageCall {
 /// # Ok(()) }
 /// ```
 #[derive(Default)]
-pub struct MemoryStorage(Shared);
+pub struct MemoryStorage(SharedStorage);
 
 /// The keys without the values.
 impl fmt::Debug for MemoryStorage {
@@ -66,24 +66,24 @@ impl fmt::Debug for MemoryStorage {
 
 /// The entries, shared with the transactions on them.
 #[derive(Clone, Default)]
-pub(super) struct Shared(Arc<Mutex<Inside>>);
+pub(super) struct SharedStorage(Arc<Mutex<StorageState>>);
 
 #[derive(Default)]
-pub(super) struct Inside {
+pub(super) struct StorageState {
     pub(super) entries: Entries,
-    failing: Vec<(StorageCall, String, String)>,
-    counted: Option<Counted>,
+    failing_calls: Vec<(StorageCall, String, String)>,
+    scheduled_failure: Option<ScheduledFailure>,
     /// How many transactions have not ended.
     pub(super) open_transactions: usize,
     no_transactions: bool,
 }
 
 /// Calls that fail by their place in a row.
-struct Counted {
+struct ScheduledFailure {
     /// Calls until the first that fails.
-    left: usize,
-    has_begun: bool,
-    lasting: Lasting,
+    remaining_calls: usize,
+    has_failed: bool,
+    mode: FailureMode,
     text: String,
 }
 
@@ -91,26 +91,26 @@ struct Counted {
 ///
 /// ```
 /// use vault_plugin::logical::Storage;
-/// use vault_plugin::testing::{Lasting, MemoryStorage};
+/// use vault_plugin::testing::{FailureMode, MemoryStorage};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let storage = MemoryStorage::default();
-/// storage.fail_after(0, Lasting::Once, "no leader");
+/// storage.fail_after(0, FailureMode::Once, "no leader");
 /// assert!(storage.get("config").await.is_err() && storage.get("config").await.is_ok());
-/// storage.fail_after(0, Lasting::UntilHealed, "no leader");
+/// storage.fail_after(0, FailureMode::Persistent, "no leader");
 /// assert!(storage.get("config").await.is_err() && storage.get("config").await.is_err());
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lasting {
+pub enum FailureMode {
     /// For one call.
     Once,
-    /// Until [`MemoryStorage::heal`].
-    UntilHealed,
+    /// Until [`MemoryStorage::clear_failures`].
+    Persistent,
 }
 
 impl MemoryStorage {
-    /// Makes every such call on a key with this prefix fail with the host's text, until [`MemoryStorage::heal`].
+    /// Makes every such call on a key with this prefix fail with the host's text, until [`MemoryStorage::clear_failures`].
     ///
     /// ```
     /// # use vault_plugin::{logical::Storage, testing::{MemoryStorage, StorageCall}};
@@ -123,30 +123,34 @@ impl MemoryStorage {
     /// # Ok(()) }
     /// ```
     pub fn fail_on(&self, call: StorageCall, prefix: &str, text: &str) {
-        self.0.lock().failing.push((call, prefix.to_owned(), text.to_owned()));
+        self.0.lock().failing_calls.push((call, prefix.to_owned(), text.to_owned()));
     }
 
     /// Lets `calls` further calls succeed, whatever they are, and makes the next one fail with the host's text.
     ///
     /// ```
-    /// # use vault_plugin::{logical::Storage, testing::{Lasting, MemoryStorage}};
+    /// # use vault_plugin::{logical::Storage, testing::{FailureMode, MemoryStorage}};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let storage = MemoryStorage::default();
-    /// storage.fail_after(1, Lasting::Once, "no leader");
+    /// storage.fail_after(1, FailureMode::Once, "no leader");
     /// assert!(storage.get("config").await.is_ok());
     /// assert_eq!(storage.get("config").await.unwrap_err().to_string(), "no leader");
     /// assert!(storage.get("config").await.is_ok());
     /// # Ok(()) }
     /// ```
-    pub fn fail_after(&self, calls: usize, lasting: Lasting, text: &str) {
-        self.0.lock().counted =
-            Some(Counted { left: calls, has_begun: false, lasting, text: text.to_owned() });
+    pub fn fail_after(&self, calls: usize, lasting: FailureMode, text: &str) {
+        self.0.lock().scheduled_failure = Some(ScheduledFailure {
+            remaining_calls: calls,
+            has_failed: false,
+            mode: lasting,
+            text: text.to_owned(),
+        });
     }
 
     /// Whether a failure that [`MemoryStorage::fail_after`] asked for is still to come.
     ///
     /// ```
-    /// # use vault_plugin::{logical::{Storage, StorageError}, testing::{Lasting, MemoryStorage}};
+    /// # use vault_plugin::{logical::{Storage, StorageError}, testing::{FailureMode, MemoryStorage}};
     /// async fn rename(storage: &dyn Storage) -> Result<(), StorageError> {
     ///     let name: Option<String> = storage.read("old").await?;
     ///     storage.write("new", &name).await?;
@@ -156,9 +160,9 @@ impl MemoryStorage {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// for calls in 0.. {
     ///     let storage = MemoryStorage::default();
-    ///     storage.fail_after(calls, Lasting::Once, "no leader");
+    ///     storage.fail_after(calls, FailureMode::Once, "no leader");
     ///     let renamed = rename(&storage).await;
-    ///     if storage.has_yet_to_fail() {
+    ///     if storage.has_pending_failure() {
     ///         assert_eq!(calls, 3); // each of its calls has failed once
     ///         break;
     ///     }
@@ -167,8 +171,8 @@ impl MemoryStorage {
     /// # Ok(()) }
     /// ```
     #[must_use]
-    pub fn has_yet_to_fail(&self) -> bool {
-        self.0.lock().counted.as_ref().is_some_and(|counted| !counted.has_begun)
+    pub fn has_pending_failure(&self) -> bool {
+        self.0.lock().scheduled_failure.as_ref().is_some_and(|counted| !counted.has_failed)
     }
 
     /// Lets every call succeed again.
@@ -179,14 +183,14 @@ impl MemoryStorage {
     /// # let storage = MemoryStorage::default();
     /// storage.fail_on(StorageCall::Get, "", "no leader");
     /// assert!(storage.get("config").await.is_err());
-    /// storage.heal();
+    /// storage.clear_failures();
     /// assert!(storage.get("config").await.is_ok());
     /// # Ok(()) }
     /// ```
-    pub fn heal(&self) {
+    pub fn clear_failures(&self) {
         let mut inside = self.0.lock();
-        inside.failing.clear();
-        inside.counted = None;
+        inside.failing_calls.clear();
+        inside.scheduled_failure = None;
     }
 
     /// Begins no transactions from now on, as a host that has none.
@@ -196,11 +200,11 @@ impl MemoryStorage {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let storage = MemoryStorage::default();
     /// assert!(storage.begin(Access::ReadWrite).await?.is_some());
-    /// storage.withhold_transactions();
+    /// storage.disable_transactions();
     /// assert!(storage.begin(Access::ReadWrite).await?.is_none());
     /// # Ok(()) }
     /// ```
-    pub fn withhold_transactions(&self) {
+    pub fn disable_transactions(&self) {
         self.0.lock().no_transactions = true;
     }
 
@@ -256,19 +260,25 @@ impl MemoryStorage {
     }
 }
 
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inside> {
+impl SharedStorage {
+    pub(super) fn lock(&self) -> MutexGuard<'_, StorageState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Locks for a call, unless it is to fail.
-    pub(super) fn call(&self, call: StorageCall, key: &str) -> Result<MutexGuard<'_, Inside>, StorageError> {
+    pub(super) fn call(
+        &self,
+        call: StorageCall,
+        key: &str,
+    ) -> Result<MutexGuard<'_, StorageState>, StorageError> {
         let mut inside = self.lock();
-        if let Some(text) = inside.counted.as_mut().and_then(Counted::failure) {
+        if let Some(text) = inside.scheduled_failure.as_mut().and_then(ScheduledFailure::failure) {
             return Err(StorageError::Host(text));
         }
-        let fault =
-            inside.failing.iter().find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
+        let fault = inside
+            .failing_calls
+            .iter()
+            .find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
         match fault {
             Some((_, _, text)) => Err(StorageError::Host(text.clone())),
             None => Ok(inside),
@@ -276,15 +286,15 @@ impl Shared {
     }
 }
 
-impl Counted {
+impl ScheduledFailure {
     /// The host's text, if this call fails.
     fn failure(&mut self) -> Option<String> {
-        if self.left > 0 {
-            self.left -= 1;
+        if self.remaining_calls > 0 {
+            self.remaining_calls -= 1;
             return None;
         }
-        let fails = !self.has_begun || self.lasting == Lasting::UntilHealed;
-        self.has_begun = true;
+        let fails = !self.has_failed || self.mode == FailureMode::Persistent;
+        self.has_failed = true;
         fails.then(|| self.text.clone())
     }
 }

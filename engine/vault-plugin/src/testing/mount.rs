@@ -9,7 +9,7 @@ use go_plugin::log::{Level, Logger};
 use serde_json::{Value, json};
 
 use super::{MemoryStorage, RecordedEvents, StaticSystemView};
-use crate::framework::{DeclarationError, Engine};
+use crate::framework::{BuildError, Engine};
 use crate::logical::{
     Backend, BackendConfig, Error, InFlight, Map, Operation, Product, Request, Response, SpecialPaths,
 };
@@ -41,14 +41,14 @@ use crate::logical::{
 /// assert_eq!(mount.read("config").await?.unwrap().data.unwrap()["ttl"], 3600);
 /// # Ok(()) }
 /// ```
-pub struct Mount {
+pub struct TestMount {
     backend: Arc<dyn Backend>,
     storage: Arc<MemoryStorage>,
     system: Arc<StaticSystemView>,
     events: Arc<RecordedEvents>,
 }
 
-impl fmt::Debug for Mount {
+impl fmt::Debug for TestMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mount")
             .field("storage", &self.storage)
@@ -57,7 +57,7 @@ impl fmt::Debug for Mount {
     }
 }
 
-impl Mount {
+impl TestMount {
     /// Mounts an engine as on Vault: without transactions, with events.
     ///
     /// ```
@@ -74,8 +74,8 @@ impl Mount {
     ///
     /// # Errors
     /// Fails when the declaration is wrong or the engine refuses to be initialised.
-    pub async fn new<S: Send + Sync + 'static>(engine: Engine<S>) -> Result<Mount, MountError> {
-        Mount::on(Product::Vault, engine).await
+    pub async fn new<S: Send + Sync + 'static>(engine: Engine<S>) -> Result<TestMount, TestMountError> {
+        TestMount::for_product(Product::Vault, engine).await
     }
 
     /// Mounts an engine as on this host: OpenBao has transactions and no events, Vault has events and no transactions.
@@ -92,16 +92,16 @@ impl Mount {
     ///
     /// # Errors
     /// As [`Mount::new`].
-    pub async fn on<S: Send + Sync + 'static>(
+    pub async fn for_product<S: Send + Sync + 'static>(
         product: Product,
         engine: Engine<S>,
-    ) -> Result<Mount, MountError> {
+    ) -> Result<TestMount, TestMountError> {
         let storage = Arc::new(MemoryStorage::default());
         let system = Arc::new(StaticSystemView::default());
         let events = Arc::new(RecordedEvents::default());
         match product {
-            Product::Vault => storage.withhold_transactions(),
-            Product::OpenBao => events.withhold(),
+            Product::Vault => storage.disable_transactions(),
+            Product::OpenBao => events.disable(),
         }
         let config = BackendConfig {
             storage: storage.clone(),
@@ -113,9 +113,9 @@ impl Mount {
             backend_uuid: "test".to_owned(),
             in_flight: InFlight::default(),
         };
-        let backend = engine.declare()?.mount(config);
+        let backend = engine.build()?.mount(config);
         backend.initialize().await?;
-        Ok(Mount { backend, storage, system, events })
+        Ok(TestMount { backend, storage, system, events })
     }
 
     /// The storage under the mount.
@@ -316,10 +316,10 @@ impl Mount {
     /// Lists.
     ///
     /// ```
-    /// # use vault_plugin::framework::{Context, Engine, Names, NoFields, Path};
+    /// # use vault_plugin::framework::{Context, Engine, ListResponse, NoFields, Path};
     /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::Mount};
-    /// # async fn list(cx: Context<()>, _: NoFields) -> Result<Names, Error> {
-    /// #     Ok(Names(cx.storage().list("roles/").await?))
+    /// # async fn list(cx: Context<()>, _: NoFields) -> Result<ListResponse, Error> {
+    /// #     Ok(ListResponse(cx.storage().list("roles/").await?))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("roles/").on(Operation::List, "Name the roles.", list);
@@ -367,10 +367,10 @@ impl Mount {
     /// ```
     /// # use std::time::Duration;
     /// # use serde_json::json;
-    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
     /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
-    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
-    /// #     Ok(Issued::new("ticket", json!({"code": "A7"}), json!({}), Lease::default()))
+    /// # async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+    /// #     Ok(LeasedSecret::new("ticket", json!({"code": "A7"}), json!({}), Lease::default()))
     /// # }
     /// async fn renew(_: Context<()>, _: NoFields) -> Result<Lease, Error> {
     ///     Ok(Lease { ttl: Duration::from_secs(60), max_ttl: Duration::ZERO })
@@ -395,11 +395,11 @@ impl Mount {
     ///
     /// ```
     /// # use serde_json::json;
-    /// # use vault_plugin::framework::{Context, Engine, Issued, Lease, NoFields, Path, SecretType};
+    /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
     /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
-    /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<Issued, Error> {
+    /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     cx.storage().write("taken/7", &true).await?;
-    /// #     Ok(Issued::new("ticket", json!({"code": "A7"}), json!({"key": "taken/7"}), Lease::default()))
+    /// #     Ok(LeasedSecret::new("ticket", json!({"code": "A7"}), json!({"key": "taken/7"}), Lease::default()))
     /// # }
     /// async fn revoke(cx: Context<()>, ticket: Map) -> Result<(), Error> {
     ///     Ok(cx.storage().delete(ticket["key"].as_str().unwrap_or_default()).await?)
@@ -564,10 +564,10 @@ fn object(value: Value) -> Map {
 /// # Ok(()) }
 /// ```
 #[derive(Debug, thiserror::Error)]
-pub enum MountError {
+pub enum TestMountError {
     /// The declaration is wrong.
     #[error(transparent)]
-    Declaration(#[from] DeclarationError),
+    Build(#[from] BuildError),
     /// The engine refused to be initialised.
     #[error(transparent)]
     Initialize(#[from] Error),

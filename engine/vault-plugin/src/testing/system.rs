@@ -9,21 +9,21 @@ use async_trait::async_trait;
 
 use crate::logical::{
     CLUSTER, Cluster, ENTITIES, Entity, GROUPS, Group, IDENTITY_TOKENS, IdentityToken, Map, PASSWORDS,
-    PluginEnvironment, ROTATION, ReplicationState, RotationInformation, RotationJob, Sensitive, SystemView,
-    SystemViewError, WRAPPING, Wrapped,
+    PluginEnvironment, ROTATION, ReplicationState, ResponseWrapInfo, RotationInformation, RotationJob,
+    Sensitive, SystemView, SystemViewError, WRAPPING,
 };
 
 /// What a host answers. `None` stands for a host that lacks the call.
 ///
 /// ```
-/// use vault_plugin::testing::HostAnswers;
+/// use vault_plugin::testing::SystemViewValues;
 ///
-/// let host = HostAnswers::default();
+/// let host = SystemViewValues::default();
 /// assert_eq!(host.default_lease_ttl.as_secs(), 24 * 60 * 60);
 /// assert!(host.entities.is_none() && !host.tainted);
 /// ```
 #[derive(Clone)]
-pub struct HostAnswers {
+pub struct SystemViewValues {
     /// Where an engine asks for no other lease. A day.
     pub default_lease_ttl: Duration,
     /// The longest lease. 32 days.
@@ -47,7 +47,7 @@ pub struct HostAnswers {
     /// The groups by the ids of their entities. None.
     pub groups: Option<BTreeMap<String, Vec<Group>>>,
     /// What data is wrapped into. None.
-    pub wrapped: Option<Wrapped>,
+    pub wrapped: Option<ResponseWrapInfo>,
     /// The cluster. None.
     pub cluster: Option<Cluster>,
     /// The token for every audience. None.
@@ -59,7 +59,7 @@ pub struct HostAnswers {
 }
 
 /// Without passwords and tokens.
-impl fmt::Debug for HostAnswers {
+impl fmt::Debug for SystemViewValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HostAnswers")
             .field("default_lease_ttl", &self.default_lease_ttl)
@@ -70,9 +70,9 @@ impl fmt::Debug for HostAnswers {
     }
 }
 
-impl Default for HostAnswers {
+impl Default for SystemViewValues {
     fn default() -> Self {
-        HostAnswers {
+        SystemViewValues {
             default_lease_ttl: Duration::from_hours(24),
             max_lease_ttl: Duration::from_hours(32 * 24),
             tainted: false,
@@ -107,7 +107,7 @@ impl Default for HostAnswers {
 /// # Ok(()) }
 /// ```
 #[derive(Default)]
-pub struct StaticSystemView(Mutex<HostAnswers>);
+pub struct StaticSystemView(Mutex<SystemViewValues>);
 
 impl fmt::Debug for StaticSystemView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -122,7 +122,7 @@ impl StaticSystemView {
     /// # let system = vault_plugin::testing::StaticSystemView::default();
     /// system.answer(|host| host.tainted = true);
     /// ```
-    pub fn answer(&self, change: impl FnOnce(&mut HostAnswers)) {
+    pub fn update(&self, change: impl FnOnce(&mut SystemViewValues)) {
         change(&mut self.lock());
     }
 
@@ -134,7 +134,7 @@ impl StaticSystemView {
     /// assert!(system.answers().local_mount);
     /// ```
     #[must_use]
-    pub fn answers(&self) -> HostAnswers {
+    pub fn values(&self) -> SystemViewValues {
         self.lock().clone()
     }
 
@@ -151,10 +151,10 @@ impl StaticSystemView {
     /// # Ok(()) }
     /// ```
     pub fn set_replication_state(&self, state: ReplicationState) {
-        self.answer(|host| host.replication_state = state);
+        self.update(|host| host.replication_state = state);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HostAnswers> {
+    fn lock(&self) -> MutexGuard<'_, SystemViewValues> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -190,24 +190,30 @@ impl SystemView for StaticSystemView {
     }
 
     async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        offered(PASSWORDS, self.lock().password.clone().map(Sensitive::from))
+        or_unsupported(PASSWORDS, self.lock().password.clone().map(Sensitive::from))
     }
 
     async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
-        offered(ENTITIES, self.lock().entities.as_ref().map(|known| known.get(entity_id).cloned()))
+        or_unsupported(ENTITIES, self.lock().entities.as_ref().map(|known| known.get(entity_id).cloned()))
     }
 
     async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
         let host = self.lock();
-        offered(GROUPS, host.groups.as_ref().map(|known| known.get(entity_id).cloned().unwrap_or_default()))
+        or_unsupported(
+            GROUPS,
+            host.groups.as_ref().map(|known| known.get(entity_id).cloned().unwrap_or_default()),
+        )
     }
 
-    async fn wrap(&self, _data: Map, ttl: Duration) -> Result<Wrapped, SystemViewError> {
-        offered(WRAPPING, self.lock().wrapped.clone().map(|wrapped| Wrapped { ttl, ..wrapped }))
+    async fn wrap(&self, _data: Map, ttl: Duration) -> Result<ResponseWrapInfo, SystemViewError> {
+        or_unsupported(
+            WRAPPING,
+            self.lock().wrapped.clone().map(|wrapped| ResponseWrapInfo { ttl, ..wrapped }),
+        )
     }
 
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
-        offered(CLUSTER, self.lock().cluster.clone())
+        or_unsupported(CLUSTER, self.lock().cluster.clone())
     }
 
     async fn mlock_enabled(&self) -> Result<bool, SystemViewError> {
@@ -215,14 +221,14 @@ impl SystemView for StaticSystemView {
     }
 
     async fn identity_token(&self, _audience: &str, ttl: Duration) -> Result<IdentityToken, SystemViewError> {
-        offered(
+        or_unsupported(
             IDENTITY_TOKENS,
             self.lock().identity_token.clone().map(|token| IdentityToken { ttl, ..token }),
         )
     }
 
     async fn rotation_information(&self, _path: &str) -> Result<RotationInformation, SystemViewError> {
-        offered(ROTATION, self.lock().rotation.clone())
+        or_unsupported(ROTATION, self.lock().rotation.clone())
     }
 
     async fn register_rotation_job(&self, job: RotationJob) -> Result<String, SystemViewError> {
@@ -240,6 +246,6 @@ impl SystemView for StaticSystemView {
     }
 }
 
-fn offered<T>(what: &'static str, answer: Option<T>) -> Result<T, SystemViewError> {
+fn or_unsupported<T>(what: &'static str, answer: Option<T>) -> Result<T, SystemViewError> {
     answer.ok_or(SystemViewError::Unsupported(what))
 }

@@ -5,19 +5,19 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::memory::{Entries, Shared, StorageCall};
-use crate::logical::{Access, CONFLICT, Storage, StorageEntry, StorageError, Transaction};
+use super::memory::{Entries, SharedStorage, StorageCall};
+use crate::logical::{Access, Storage, StorageEntry, StorageError, TRANSACTION_CONFLICT, Transaction};
 
 /// Works on a copy of the entries and remembers what it saw of them.
 pub(super) struct MemoryTransaction {
-    shared: Shared,
+    shared: SharedStorage,
     access: Access,
     /// The entries at the beginning.
-    before: Entries,
-    work: Mutex<Work>,
+    snapshot: Entries,
+    state: Mutex<TransactionState>,
 }
 
-struct Work {
+struct TransactionState {
     entries: Entries,
     /// Keys that were read or written.
     touched: BTreeSet<String>,
@@ -29,26 +29,30 @@ struct Work {
 
 impl MemoryTransaction {
     /// The caller has counted it as open.
-    pub(super) fn new(shared: Shared, access: Access, before: Entries) -> MemoryTransaction {
-        let work = Work {
+    pub(super) fn new(shared: SharedStorage, access: Access, before: Entries) -> MemoryTransaction {
+        let work = TransactionState {
             entries: before.clone(),
             touched: BTreeSet::new(),
             changed: BTreeSet::new(),
             listed: BTreeSet::new(),
         };
-        MemoryTransaction { shared, access, before, work: Mutex::new(work) }
+        MemoryTransaction { shared, access, snapshot: before, state: Mutex::new(work) }
     }
 
-    fn work(&self) -> MutexGuard<'_, Work> {
-        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, TransactionState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn written(&self, call: StorageCall, key: &str) -> Result<MutexGuard<'_, Work>, StorageError> {
+    fn record_write(
+        &self,
+        call: StorageCall,
+        key: &str,
+    ) -> Result<MutexGuard<'_, TransactionState>, StorageError> {
         drop(self.shared.call(call, key)?);
         if self.access == Access::Read {
             return Err(StorageError::Host("transaction is read-only".to_owned()));
         }
-        let mut work = self.work();
+        let mut work = self.state();
         work.touched.insert(key.to_owned());
         work.changed.insert(key.to_owned());
         Ok(work)
@@ -59,24 +63,24 @@ impl MemoryTransaction {
 impl Storage for MemoryTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         drop(self.shared.call(StorageCall::Get, key)?);
-        let mut work = self.work();
+        let mut work = self.state();
         work.touched.insert(key.to_owned());
         Ok(work.entries.get(key))
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
-        self.written(StorageCall::Put, &entry.key)?.entries.set(entry);
+        self.record_write(StorageCall::Put, &entry.key)?.entries.set(entry);
         Ok(())
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.written(StorageCall::Delete, key)?.entries.0.remove(key);
+        self.record_write(StorageCall::Delete, key)?.entries.0.remove(key);
         Ok(())
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         drop(self.shared.call(StorageCall::List, prefix)?);
-        let mut work = self.work();
+        let mut work = self.state();
         work.listed.insert(prefix.to_owned());
         Ok(work.entries.list(prefix))
     }
@@ -89,16 +93,16 @@ impl Storage for MemoryTransaction {
 #[async_trait]
 impl Transaction for MemoryTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StorageError> {
-        let work = self.work();
+        let work = self.state();
         let mut inside = self.shared.call(StorageCall::Commit, "")?;
         if work.changed.is_empty() {
             return Ok(());
         }
-        let (now, before) = (&inside.entries, &self.before);
+        let (now, before) = (&inside.entries, &self.snapshot);
         let same = work.touched.iter().all(|key| now.0.get(key) == before.0.get(key))
             && work.listed.iter().all(|prefix| now.list(prefix) == before.list(prefix));
         if !same {
-            return Err(StorageError::Host(CONFLICT.to_owned()));
+            return Err(StorageError::Host(TRANSACTION_CONFLICT.to_owned()));
         }
         for key in &work.changed {
             match work.entries.get(key) {
@@ -184,7 +188,7 @@ mod tests {
         let storage = MemoryStorage::default();
         for (transactions, left) in [(true, 0), (false, 1)] {
             if !transactions {
-                storage.withhold_transactions();
+                storage.disable_transactions();
             }
             let failed = with_transaction(&storage, |storage| {
                 Box::pin(async move {

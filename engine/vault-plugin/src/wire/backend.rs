@@ -12,7 +12,7 @@ use super::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
 use super::pb::backend_client::BackendClient;
 use super::version::plugin_version_client::PluginVersionClient;
 use super::{from_wire, pb, to_wire, version};
-use crate::host::{CallError, Refusal};
+use crate::host::{BackendError, CallError};
 use crate::logical::{BackendType, Request as Asked, Response, SpecialPaths};
 
 /// Whether many mounts may share the process; one that has never heard of it says no.
@@ -23,7 +23,7 @@ pub(crate) async fn supports_multiplexing(channel: Channel) -> Result<bool, Call
     match PluginMultiplexingClient::new(channel).multiplexing_support(request).await {
         Ok(reply) => Ok(reply.into_inner().supported),
         Err(status) if status.code() == Code::Unimplemented => Ok(false),
-        Err(status) => Err(failed(status)),
+        Err(status) => Err(map_status(status)),
     }
 }
 
@@ -52,13 +52,14 @@ impl RemoteBackend {
         backend_uuid: String,
     ) -> Result<Result<(), String>, CallError> {
         let args = pb::SetupArgs { broker_id, config: options.into_iter().collect(), backend_uuid };
-        let refused = self.client().setup(self.named(args)).await.map_err(failed)?.into_inner().err;
+        let refused =
+            self.client().setup(self.with_multiplex_id(args)).await.map_err(map_status)?.into_inner().err;
         Ok(if refused.is_empty() { Ok(()) } else { Err(refused) })
     }
 
     /// Secrets engine or auth method; the inner error is a number that is neither.
     pub(crate) async fn kind(&self) -> Result<Result<BackendType, u32>, CallError> {
-        let reply = self.client().r#type(self.named(pb::Empty {})).await.map_err(failed)?;
+        let reply = self.client().r#type(self.with_multiplex_id(pb::Empty {})).await.map_err(map_status)?;
         let kinds = [BackendType::Secrets, BackendType::Credential];
         let number = reply.into_inner().r#type;
         Ok(kinds.into_iter().find(|kind| *kind as u32 == number).ok_or(number))
@@ -66,49 +67,55 @@ impl RemoteBackend {
 
     /// The version that the plugin reports; empty where it reports none.
     pub(crate) async fn version(&self) -> Result<String, CallError> {
-        match self.versions.clone().version(self.named(version::Empty {})).await {
+        match self.versions.clone().version(self.with_multiplex_id(version::Empty {})).await {
             Ok(reply) => Ok(reply.into_inner().plugin_version),
             Err(status) if status.code() == Code::Unimplemented => Ok(String::new()),
-            Err(status) => Err(failed(status)),
+            Err(status) => Err(map_status(status)),
         }
     }
 
     pub(crate) async fn special_paths(&self) -> Result<SpecialPaths, CallError> {
-        let reply = self.client().special_paths(self.named(pb::Empty {})).await.map_err(failed)?;
+        let reply =
+            self.client().special_paths(self.with_multiplex_id(pb::Empty {})).await.map_err(map_status)?;
         Ok(from_wire::special_paths(reply.into_inner().paths.unwrap_or_default()))
     }
 
     /// An engine that has nothing to initialise need not know the call.
     pub(crate) async fn initialize(&self) -> Result<(), CallError> {
-        match self.client().initialize(self.named(pb::InitializeArgs {})).await {
-            Ok(reply) => answered((), None, reply.into_inner().err),
+        match self.client().initialize(self.with_multiplex_id(pb::InitializeArgs {})).await {
+            Ok(reply) => check_reply((), None, reply.into_inner().err),
             Err(status) if status.code() == Code::Unimplemented => Ok(()),
-            Err(status) => Err(failed(status)),
+            Err(status) => Err(map_status(status)),
         }
     }
 
     pub(crate) async fn handle_request(&self, asked: Asked) -> Result<Option<Response>, CallError> {
         let args = pb::HandleRequestArgs { request: Some(to_wire::request(asked)) };
-        let reply = self.client().handle_request(self.named(args)).await.map_err(failed)?.into_inner();
+        let reply = self
+            .client()
+            .handle_request(self.with_multiplex_id(args))
+            .await
+            .map_err(map_status)?
+            .into_inner();
         let response = reply.response.map(from_wire::response).transpose()?;
-        answered(response.clone(), response, reply.err)
+        check_reply(response.clone(), response, reply.err)
     }
 
     pub(crate) async fn handle_existence_check(&self, asked: Asked) -> Result<Option<bool>, CallError> {
         let args = pb::HandleExistenceCheckArgs { request: Some(to_wire::request(asked)) };
-        let reply = self.client().handle_existence_check(self.named(args)).await;
-        let reply = reply.map_err(failed)?.into_inner();
-        answered(reply.check_found.then_some(reply.exists), None, reply.err)
+        let reply = self.client().handle_existence_check(self.with_multiplex_id(args)).await;
+        let reply = reply.map_err(map_status)?.into_inner();
+        check_reply(reply.check_found.then_some(reply.exists), None, reply.err)
     }
 
     pub(crate) async fn invalidate_key(&self, key: &str) -> Result<(), CallError> {
         let args = pb::InvalidateKeyArgs { key: key.to_owned() };
-        self.client().invalidate_key(self.named(args)).await.map_err(failed)?;
+        self.client().invalidate_key(self.with_multiplex_id(args)).await.map_err(map_status)?;
         Ok(())
     }
 
     pub(crate) async fn cleanup(&self) -> Result<(), CallError> {
-        self.client().cleanup(self.named(pb::Empty {})).await.map_err(failed)?;
+        self.client().cleanup(self.with_multiplex_id(pb::Empty {})).await.map_err(map_status)?;
         Ok(())
     }
 
@@ -116,27 +123,31 @@ impl RemoteBackend {
         self.client.clone()
     }
 
-    fn named<T>(&self, message: T) -> Request<T> {
+    fn with_multiplex_id<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.metadata_mut().insert("multiplex_id", self.id.clone());
         request
     }
 }
 
-fn answered<T>(answer: T, response: Option<Response>, error: Option<pb::ProtoError>) -> Result<T, CallError> {
+fn check_reply<T>(
+    answer: T,
+    response: Option<Response>,
+    error: Option<pb::ProtoError>,
+) -> Result<T, CallError> {
     match error {
         None => Ok(answer),
         Some(error) => {
             let error = from_wire::error(error)?;
-            Err(CallError::Refused(Box::new(Refusal { error, response })))
+            Err(CallError::Backend(Box::new(BackendError { error, response })))
         }
     }
 }
 
 /// A status with a source comes from our side: the connection is lost, and for good.
-fn failed(status: Status) -> CallError {
+fn map_status(status: Status) -> CallError {
     if status.source().is_some() {
-        return CallError::Gone;
+        return CallError::ConnectionLost;
     }
     CallError::Rpc { code: format!("{:?}", status.code()), message: status.message().to_owned() }
 }
@@ -245,7 +256,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_and_its_response_arrive_together() {
-        let CallError::Refused(refusal) = ask("both").await else { panic!("it should be refused") };
+        let CallError::Backend(refusal) = ask("both").await else { panic!("it should be refused") };
         assert!(matches!(refusal.error, crate::logical::Error::InvalidRequest));
         assert_eq!(refusal.response.unwrap().error_text(), Some("no such thing"));
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
-use super::{ErrorKind, GO_ZERO_TIME, pb};
+use super::{ErrType, GO_ZERO_TIME, pb};
 use crate::logical::{
     Alias, Auth, Connection, Entity, Error, Group, LeaseOptions, Map, Operation, READ_ONLY, Request,
-    Response, Secret, SpecialPaths, TokenType, WrapInfo, Wrapped,
+    Response, ResponseWrapInfo, Secret, SpecialPaths, TokenType, WrapInfo,
 };
 
 /// A message that makes no sense.
@@ -36,7 +36,7 @@ pub(crate) enum WireError {
     TokenType(u32),
     /// Vault takes an error of a kind it does not know for success.
     #[error("error of kind {kind}, which Vault does not know and takes for success: {message}")]
-    ErrorKind {
+    ErrType {
         /// The number.
         kind: u32,
         /// The text.
@@ -50,7 +50,7 @@ pub(crate) fn request(message: Option<pb::Request>) -> Result<Request, WireError
         id: message.id,
         operation: Operation::from(message.operation.as_str()),
         path: message.path,
-        data: object("request data", &message.data)?,
+        data: lenient_object("request data", &message.data)?,
         secret: message.secret.map(secret).transpose()?,
         auth: message.auth.map(auth).transpose()?,
         headers: headers(message.headers),
@@ -80,13 +80,13 @@ pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
     let secret = message.secret.as_ref().map(|secret| (&secret.lease_options, &secret.internal_data));
     let auth = message.auth.as_ref().map(|auth| (&auth.lease_options, &auth.internal_data));
     for (lease, internal_data) in secret.into_iter().chain(auth) {
-        strict(INTERNAL_DATA, internal_data)?;
+        strict_object(INTERNAL_DATA, internal_data)?;
         if lease.as_ref().is_some_and(|lease| lease.issue_time.is_none()) {
             return Err(WireError::NoIssueTime);
         }
     }
     Ok(Response {
-        data: strict("response data", &message.data)?,
+        data: strict_object("response data", &message.data)?,
         secret: message.secret.map(self::secret).transpose()?,
         auth: message.auth.map(self::auth).transpose()?,
         warnings: message.warnings,
@@ -102,25 +102,25 @@ pub(crate) fn response(message: pb::Response) -> Result<Response, WireError> {
 /// The inner error is what the plugin says, the outer one that it cannot be understood.
 pub(crate) fn error(message: pb::ProtoError) -> Result<Error, WireError> {
     let text = message.err_msg;
-    let kind = match ErrorKind::from_number(message.err_type) {
+    let kind = match ErrType::from_number(message.err_type) {
         Some(kind) => kind,
-        None => return Err(WireError::ErrorKind { kind: message.err_type, message: text }),
+        None => return Err(WireError::ErrType { kind: message.err_type, message: text }),
     };
     Ok(match kind {
-        ErrorKind::Unknown if text == READ_ONLY => Error::ReadOnly,
-        ErrorKind::Unknown | ErrorKind::Internal => Error::Internal(text),
-        ErrorKind::User => Error::User(text),
-        ErrorKind::Coded => match u16::try_from(message.err_code) {
+        ErrType::Unknown if text == READ_ONLY => Error::ReadOnly,
+        ErrType::Unknown | ErrType::Internal => Error::Internal(text),
+        ErrType::User => Error::User(text),
+        ErrType::Coded => match u16::try_from(message.err_code) {
             Ok(status) => Error::Coded { status, message: text },
             Err(_) => Error::Internal(text),
         },
-        ErrorKind::BadRequest => Error::BadRequest(text),
-        ErrorKind::UnsupportedOperation => Error::UnsupportedOperation,
-        ErrorKind::UnsupportedPath => Error::UnsupportedPath,
-        ErrorKind::InvalidRequest => Error::InvalidRequest,
-        ErrorKind::PermissionDenied => Error::PermissionDenied,
-        ErrorKind::ApprovalPending => Error::Internal("request needs further approval".to_owned()),
-        ErrorKind::Unrecoverable => Error::Unrecoverable,
+        ErrType::BadRequest => Error::BadRequest(text),
+        ErrType::UnsupportedOperation => Error::UnsupportedOperation,
+        ErrType::UnsupportedPath => Error::UnsupportedPath,
+        ErrType::InvalidRequest => Error::InvalidRequest,
+        ErrType::PermissionDenied => Error::PermissionDenied,
+        ErrType::ApprovalPending => Error::Internal("request needs further approval".to_owned()),
+        ErrType::Unrecoverable => Error::Unrecoverable,
     })
 }
 
@@ -174,8 +174,8 @@ pub(crate) fn group(message: pb::Group) -> Group {
     }
 }
 
-pub(crate) fn wrapped(message: pb::ResponseWrapInfo) -> Wrapped {
-    Wrapped {
+pub(crate) fn wrapped(message: pb::ResponseWrapInfo) -> ResponseWrapInfo {
+    ResponseWrapInfo {
         token: message.token.into(),
         accessor: message.accessor,
         ttl: duration(message.ttl),
@@ -189,7 +189,7 @@ const INTERNAL_DATA: &str = "internal data of the lease";
 fn secret(message: pb::Secret) -> Result<Secret, WireError> {
     Ok(Secret {
         lease: lease(message.lease_options.unwrap_or_default()),
-        internal_data: object(INTERNAL_DATA, &message.internal_data)?,
+        internal_data: lenient_object(INTERNAL_DATA, &message.internal_data)?,
         lease_id: message.lease_id,
     })
 }
@@ -197,7 +197,7 @@ fn secret(message: pb::Secret) -> Result<Secret, WireError> {
 fn auth(message: pb::Auth) -> Result<Auth, WireError> {
     Ok(Auth {
         lease: lease(message.lease_options.unwrap_or_default()),
-        internal_data: object(INTERNAL_DATA, &message.internal_data)?,
+        internal_data: lenient_object(INTERNAL_DATA, &message.internal_data)?,
         display_name: message.display_name,
         policies: message.policies,
         no_default_policy: message.no_default_policy,
@@ -246,7 +246,7 @@ fn headers(headers: HashMap<String, pb::Header>) -> BTreeMap<String, Vec<String>
 }
 
 /// `null` is no object, which differs from an empty one.
-fn strict(part: &'static str, text: &str) -> Result<Option<Map>, WireError> {
+fn strict_object(part: &'static str, text: &str) -> Result<Option<Map>, WireError> {
     if text.is_empty() {
         return Err(WireError::EmptyJson(part));
     }
@@ -254,7 +254,7 @@ fn strict(part: &'static str, text: &str) -> Result<Option<Map>, WireError> {
 }
 
 /// `null`, and the empty text that no host sends, are the empty object.
-fn object(part: &'static str, text: &str) -> Result<Map, WireError> {
+fn lenient_object(part: &'static str, text: &str) -> Result<Map, WireError> {
     if text.is_empty() {
         return Ok(Map::new());
     }
@@ -276,9 +276,9 @@ mod tests {
 
     #[test]
     fn null_data_is_an_empty_object_and_rubbish_is_refused_without_being_repeated() {
-        assert!(object("data", "null").unwrap().is_empty());
-        assert_eq!(object("data", r#"{"a":1}"#).unwrap()["a"], 1);
-        let error = object("data", r#"{"api_key": hunter2}"#).unwrap_err().to_string();
+        assert!(lenient_object("data", "null").unwrap().is_empty());
+        assert_eq!(lenient_object("data", r#"{"a":1}"#).unwrap()["a"], 1);
+        let error = lenient_object("data", r#"{"api_key": hunter2}"#).unwrap_err().to_string();
         assert!(!error.contains("hunter2"), "{error}");
     }
 
@@ -298,7 +298,7 @@ mod tests {
         let timeless = pb::Response { data: "null".to_owned(), auth: Some(auth), ..pb::Response::default() };
         assert!(matches!(response(timeless), Err(WireError::NoIssueTime)));
         let unknown = pb::ProtoError { err_type: 11, err_msg: "new".to_owned(), err_code: 0 };
-        assert!(matches!(error(unknown), Err(WireError::ErrorKind { kind: 11, .. })));
+        assert!(matches!(error(unknown), Err(WireError::ErrType { kind: 11, .. })));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tonic::server::NamedService;
 use tonic::transport::{Channel, Endpoint, Server};
 
 /// Serves `service` over TCP on the loopback until the test ends.
-pub(crate) async fn connected<S>(service: S) -> Channel
+pub(crate) async fn serve_in_process<S>(service: S) -> Channel
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + NamedService

@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use super::pb;
 use super::pb::events_client::EventsClient;
 use super::pb::observations_client::ObservationsClient;
-use super::remote_system::is_of_host;
+use super::remote_system::is_host_error;
 use crate::logical::{Event, EventError, EventSender, Map};
 
 /// Events and observations at the other end of a brokered connection. A host that has said that it lacks one of them is
@@ -48,7 +48,7 @@ impl EventSender for RemoteEvents {
             note: event.note,
         };
         let request = pb::SendEventRequest { event_type: event.event_type, event: Some(data) };
-        told("events", &self.no_events, self.events.clone().send_event(request).await)
+        map_status("events", &self.no_events, self.events.clone().send_event(request).await)
     }
 
     async fn record_observation(&self, kind: &str, data: Map) -> Result<(), EventError> {
@@ -58,11 +58,11 @@ impl EventSender for RemoteEvents {
         let request =
             pb::RecordObservationRequest { observation_type: kind.to_owned(), data: Some(to_struct(data)) };
         let reply = self.observations.clone().record_observation(request).await;
-        told("observations", &self.no_observations, reply)
+        map_status("observations", &self.no_observations, reply)
     }
 }
 
-fn told<T>(
+fn map_status<T>(
     what: &'static str,
     lacking: &AtomicBool,
     reply: Result<tonic::Response<T>, Status>,
@@ -73,7 +73,7 @@ fn told<T>(
             lacking.store(true, Ordering::Relaxed);
             Err(EventError::Unsupported(what))
         }
-        Err(status) if is_of_host(&status) => Err(EventError::Host(status.message().to_owned())),
+        Err(status) if is_host_error(&status) => Err(EventError::Host(status.message().to_owned())),
         Err(status) => Err(EventError::Unreachable(status.message().to_owned())),
     }
 }

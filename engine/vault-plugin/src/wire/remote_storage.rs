@@ -12,11 +12,11 @@ use tonic::{Code, Status};
 
 use super::pb::storage_client::StorageClient;
 use super::{pb, snapshot};
-use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction, cut_page};
+use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction, paginate};
 
 /// Storage at the other end of a brokered connection.
 pub(crate) struct RemoteStorage {
-    calls: Calls,
+    calls: StorageCalls,
     /// Asked once for an instance: where a mount is stored does not change under it.
     transactional: OnceCell<bool>,
 }
@@ -26,7 +26,7 @@ impl RemoteStorage {
         let client = StorageClient::new(channel)
             .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
             .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
-        let calls = Calls { client, txn: String::new(), unpaged: Arc::default() };
+        let calls = StorageCalls { client, txn: String::new(), unpaged: Arc::default() };
         RemoteStorage { calls, transactional: OnceCell::new() }
     }
 
@@ -35,7 +35,7 @@ impl RemoteStorage {
         let ask = async || match self.calls.client().is_transactional(pb::Empty {}).await {
             Ok(reply) => Ok(reply.into_inner().transactional),
             Err(status) if status.code() == Code::Unimplemented => Ok(false),
-            Err(status) => Err(unreachable(&status)),
+            Err(status) => Err(map_status(&status)),
         };
         self.transactional.get_or_try_init(ask).await.copied()
     }
@@ -76,23 +76,23 @@ impl Storage for RemoteStorage {
 
 /// A transaction that the host holds open.
 struct RemoteTransaction {
-    calls: Calls,
+    calls: StorageCalls,
     open: bool,
 }
 
 impl RemoteTransaction {
-    async fn begin(calls: Calls, access: Access) -> Result<RemoteTransaction, StorageError> {
+    async fn begin(calls: StorageCalls, access: Access) -> Result<RemoteTransaction, StorageError> {
         let reply = match access {
             Access::Read => calls.client().begin_read_only_tx(pb::Empty {}).await,
             Access::ReadWrite => calls.client().begin_tx(pb::Empty {}).await,
         };
-        let reply = reply.map_err(|status| unreachable(&status))?.into_inner();
-        accepted(reply.err)?;
+        let reply = reply.map_err(|status| map_status(&status))?.into_inner();
+        check_reply(reply.err)?;
         if reply.txn.is_empty() {
             // Calls without a name are outside of every transaction: better none than writes that are not held back.
             return Err(StorageError::Host("the host began a transaction without a name".to_owned()));
         }
-        Ok(RemoteTransaction { calls: Calls { txn: reply.txn, ..calls }, open: true })
+        Ok(RemoteTransaction { calls: StorageCalls { txn: reply.txn, ..calls }, open: true })
     }
 }
 
@@ -128,16 +128,16 @@ impl Storage for RemoteTransaction {
 impl Transaction for RemoteTransaction {
     async fn commit(mut self: Box<Self>) -> Result<(), StorageError> {
         let args = pb::StorageCommitTxArgs { txn: self.calls.txn.clone() };
-        let reply = self.calls.client().commit(args).await.map_err(|status| unreachable(&status))?;
+        let reply = self.calls.client().commit(args).await.map_err(|status| map_status(&status))?;
         self.open = false;
-        accepted(reply.into_inner().err)
+        check_reply(reply.into_inner().err)
     }
 
     async fn rollback(mut self: Box<Self>) -> Result<(), StorageError> {
         let args = pb::StorageRollbackTxArgs { txn: self.calls.txn.clone() };
-        let reply = self.calls.client().rollback(args).await.map_err(|status| unreachable(&status))?;
+        let reply = self.calls.client().rollback(args).await.map_err(|status| map_status(&status))?;
         self.open = false;
-        accepted(reply.into_inner().err)
+        check_reply(reply.into_inner().err)
     }
 }
 
@@ -156,7 +156,7 @@ impl Drop for RemoteTransaction {
 
 /// The calls that are the same inside and outside of a transaction.
 #[derive(Clone)]
-struct Calls {
+struct StorageCalls {
     client: StorageClient<Channel>,
     /// The host's name of the transaction; empty outside of one.
     txn: String,
@@ -164,7 +164,7 @@ struct Calls {
     unpaged: Arc<AtomicBool>,
 }
 
-impl Calls {
+impl StorageCalls {
     fn client(&self) -> StorageClient<Channel> {
         self.client.clone()
     }
@@ -173,11 +173,11 @@ impl Calls {
         let args = pb::StorageGetArgs { key: key.to_owned(), txn: self.txn.clone() };
         let reply = self
             .client()
-            .get(snapshot::call(args))
+            .get(snapshot::storage_request(args))
             .await
-            .map_err(|status| unreachable(&status))?
+            .map_err(|status| map_status(&status))?
             .into_inner();
-        accepted(reply.err)?;
+        check_reply(reply.err)?;
         let entry = reply.entry;
         Ok(entry.map(|entry| StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap }))
     }
@@ -185,11 +185,11 @@ impl Calls {
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         let entry = pb::StorageEntry { key: entry.key, value: entry.value, seal_wrap: entry.seal_wrap };
         let args = pb::StoragePutArgs { entry: Some(entry), txn: self.txn.clone() };
-        accepted(
+        check_reply(
             self.client()
-                .put(snapshot::call(args))
+                .put(snapshot::storage_request(args))
                 .await
-                .map_err(|status| unreachable(&status))?
+                .map_err(|status| map_status(&status))?
                 .into_inner()
                 .err,
         )
@@ -197,11 +197,11 @@ impl Calls {
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         let args = pb::StorageDeleteArgs { key: key.to_owned(), txn: self.txn.clone() };
-        accepted(
+        check_reply(
             self.client()
-                .delete(snapshot::call(args))
+                .delete(snapshot::storage_request(args))
                 .await
-                .map_err(|status| unreachable(&status))?
+                .map_err(|status| map_status(&status))?
                 .into_inner()
                 .err,
         )
@@ -211,11 +211,11 @@ impl Calls {
         let args = pb::StorageListArgs { prefix: prefix.to_owned(), txn: self.txn.clone() };
         let reply = self
             .client()
-            .list(snapshot::call(args))
+            .list(snapshot::storage_request(args))
             .await
-            .map_err(|status| unreachable(&status))?
+            .map_err(|status| map_status(&status))?
             .into_inner();
-        accepted(reply.err)?;
+        check_reply(reply.err)?;
         Ok(reply.keys)
     }
 
@@ -228,27 +228,27 @@ impl Calls {
                 limit: i32::try_from(limit).unwrap_or_default(),
                 txn: self.txn.clone(),
             };
-            match self.client().list_page(snapshot::call(args)).await {
+            match self.client().list_page(snapshot::storage_request(args)).await {
                 Ok(reply) => {
                     let reply = reply.into_inner();
-                    accepted(reply.err)?;
+                    check_reply(reply.err)?;
                     return Ok(reply.keys);
                 }
                 Err(status) if status.code() == Code::Unimplemented => {
                     self.unpaged.store(true, Ordering::Relaxed);
                 }
-                Err(status) => return Err(unreachable(&status)),
+                Err(status) => return Err(map_status(&status)),
             }
         }
-        Ok(cut_page(self.list(prefix).await?, after, limit))
+        Ok(paginate(self.list(prefix).await?, after, limit))
     }
 }
 
-fn accepted(error: String) -> Result<(), StorageError> {
+fn check_reply(error: String) -> Result<(), StorageError> {
     if error.is_empty() { Ok(()) } else { Err(StorageError::Host(error)) }
 }
 
-fn unreachable(status: &Status) -> StorageError {
+fn map_status(status: &Status) -> StorageError {
     StorageError::Unreachable(status.message().to_owned())
 }
 

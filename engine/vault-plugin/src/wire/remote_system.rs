@@ -11,11 +11,11 @@ use tonic::{Code, Status};
 use super::from_wire::{self, duration};
 use super::pb;
 use super::pb::system_view_client::SystemViewClient;
-use super::together::Together;
+use super::single_flight::SingleFlight;
 use crate::logical::{
     CLUSTER, Cluster, ENTITIES, Entity, GROUPS, Group, IDENTITY_TOKENS, IdentityToken, MLOCK, Map, PASSWORDS,
-    PluginEnvironment, ROTATION, ReplicationState, RotationInformation, RotationJob, RotationTime, Sensitive,
-    SystemView, SystemViewError, WRAPPING, Wrapped,
+    PluginEnvironment, ROTATION, ReplicationState, ResponseWrapInfo, RotationInformation, RotationJob,
+    RotationTime, Sensitive, SystemView, SystemViewError, WRAPPING,
 };
 
 /// What Vault without a licence says of identity tokens and rotation instead of leaving the calls out.
@@ -25,7 +25,7 @@ const UNLICENSED: &str = "not supported in Vault community edition";
 pub(crate) struct RemoteSystemView {
     client: SystemViewClient<Channel>,
     /// An engine asks it for every lease, so that many ask at the same time.
-    max_lease_ttl: Together<Result<Duration, SystemViewError>>,
+    max_lease_ttl: SingleFlight<Result<Duration, SystemViewError>>,
 }
 
 impl RemoteSystemView {
@@ -34,7 +34,7 @@ impl RemoteSystemView {
         let client = SystemViewClient::new(channel)
             .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
             .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
-        RemoteSystemView { client, max_lease_ttl: Together::default() }
+        RemoteSystemView { client, max_lease_ttl: SingleFlight::default() }
     }
 
     fn client(&self) -> SystemViewClient<Channel> {
@@ -46,7 +46,7 @@ impl RemoteSystemView {
 impl SystemView for RemoteSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
         let reply = self.client().default_lease_ttl(pb::Empty {}).await;
-        Ok(duration(answered("the default lease duration", reply)?.ttl))
+        Ok(duration(map_status("the default lease duration", reply)?.ttl))
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
@@ -54,34 +54,34 @@ impl SystemView for RemoteSystemView {
             let mut client = self.client();
             async move {
                 let reply = client.max_lease_ttl(pb::Empty {}).await;
-                Ok(duration(answered("the longest lease duration", reply)?.ttl))
+                Ok(duration(map_status("the longest lease duration", reply)?.ttl))
             }
         };
-        self.max_lease_ttl.ask(question).await
+        self.max_lease_ttl.run(question).await
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(answered("the state of the mount", self.client().tainted(pb::Empty {}).await)?.tainted)
+        Ok(map_status("the state of the mount", self.client().tainted(pb::Empty {}).await)?.tainted)
     }
 
     async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
         let reply = self.client().caching_disabled(pb::Empty {}).await;
-        Ok(answered("the state of caching", reply)?.disabled)
+        Ok(map_status("the state of caching", reply)?.disabled)
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
         let reply = self.client().replication_state(pb::Empty {}).await;
-        let state = answered("the replication state", reply)?.state;
+        let state = map_status("the replication state", reply)?.state;
         Ok(ReplicationState::from_bits(state.cast_unsigned()))
     }
 
     async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(answered("whether the mount is local", self.client().local_mount(pb::Empty {}).await)?.local)
+        Ok(map_status("whether the mount is local", self.client().local_mount(pb::Empty {}).await)?.local)
     }
 
     async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
-        let reply = answered("its version", self.client().plugin_env(pb::Empty {}).await)?;
-        accepted(reply.err)?;
+        let reply = map_status("its version", self.client().plugin_env(pb::Empty {}).await)?;
+        check_reply(reply.err)?;
         let env = reply.plugin_environment.unwrap_or_default();
         Ok(PluginEnvironment {
             version: env.vault_version,
@@ -93,53 +93,53 @@ impl SystemView for RemoteSystemView {
     async fn generate_password(&self, policy: &str) -> Result<Sensitive, SystemViewError> {
         let request = pb::GeneratePasswordFromPolicyRequest { policy_name: policy.to_owned() };
         let reply = self.client().generate_password_from_policy(request).await;
-        Ok(answered(PASSWORDS, reply)?.password.into())
+        Ok(map_status(PASSWORDS, reply)?.password.into())
     }
 
     async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
         let args = pb::EntityInfoArgs { entity_id: entity_id.to_owned() };
-        let reply = answered(ENTITIES, self.client().entity_info(args).await)?;
-        accepted(reply.err)?;
+        let reply = map_status(ENTITIES, self.client().entity_info(args).await)?;
+        check_reply(reply.err)?;
         Ok(reply.entity.map(from_wire::entity))
     }
 
     async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
         let args = pb::EntityInfoArgs { entity_id: entity_id.to_owned() };
-        let reply = answered(GROUPS, self.client().groups_for_entity(args).await)?;
-        accepted(reply.err)?;
+        let reply = map_status(GROUPS, self.client().groups_for_entity(args).await)?;
+        check_reply(reply.err)?;
         Ok(reply.groups.into_iter().map(from_wire::group).collect())
     }
 
-    async fn wrap(&self, data: Map, ttl: Duration) -> Result<Wrapped, SystemViewError> {
+    async fn wrap(&self, data: Map, ttl: Duration) -> Result<ResponseWrapInfo, SystemViewError> {
         let args = pb::ResponseWrapDataArgs {
             data: serde_json::Value::Object(data).to_string(),
             ttl: i64::try_from(ttl.as_nanos()).unwrap_or(i64::MAX),
         };
-        let reply = answered(WRAPPING, self.client().response_wrap_data(args).await)?;
-        accepted(reply.err)?;
-        let wrapped = reply.wrap_info.ok_or_else(|| nothing(WRAPPING))?;
+        let reply = map_status(WRAPPING, self.client().response_wrap_data(args).await)?;
+        check_reply(reply.err)?;
+        let wrapped = reply.wrap_info.ok_or_else(|| missing_field(WRAPPING))?;
         Ok(from_wire::wrapped(wrapped))
     }
 
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
-        let reply = answered(CLUSTER, self.client().cluster_info(pb::Empty {}).await)?;
-        accepted(reply.err)?;
+        let reply = map_status(CLUSTER, self.client().cluster_info(pb::Empty {}).await)?;
+        check_reply(reply.err)?;
         Ok(Cluster { name: reply.cluster_name, id: reply.cluster_id })
     }
 
     async fn mlock_enabled(&self) -> Result<bool, SystemViewError> {
-        Ok(answered(MLOCK, self.client().mlock_enabled(pb::Empty {}).await)?.enabled)
+        Ok(map_status(MLOCK, self.client().mlock_enabled(pb::Empty {}).await)?.enabled)
     }
 
     async fn identity_token(&self, audience: &str, ttl: Duration) -> Result<IdentityToken, SystemViewError> {
         let request = pb::GenerateIdentityTokenRequest { audience: audience.to_owned(), ttl: seconds(ttl) };
-        let reply = answered(IDENTITY_TOKENS, self.client().generate_identity_token(request).await)?;
+        let reply = map_status(IDENTITY_TOKENS, self.client().generate_identity_token(request).await)?;
         Ok(IdentityToken { token: reply.token.into(), ttl: from_seconds(reply.ttl) })
     }
 
     async fn rotation_information(&self, path: &str) -> Result<RotationInformation, SystemViewError> {
         let request = pb::RotationInfoRequest { mount_path: path.to_owned() };
-        let reply = answered(ROTATION, self.client().get_rotation_information(request).await)?;
+        let reply = map_status(ROTATION, self.client().get_rotation_information(request).await)?;
         Ok(RotationInformation {
             last: unix_time(reply.issue_time),
             next: unix_time(reply.expire_time),
@@ -162,8 +162,8 @@ impl SystemView for RemoteSystemView {
             rotation_policy: job.policy,
         };
         let request = pb::RegisterRotationJobRequest { job: Some(input) };
-        let reply = answered(ROTATION, self.client().register_rotation_job(request).await)?;
-        accepted(reply.err)?;
+        let reply = map_status(ROTATION, self.client().register_rotation_job(request).await)?;
+        check_reply(reply.err)?;
         Ok(reply.rotation_id)
     }
 
@@ -173,23 +173,26 @@ impl SystemView for RemoteSystemView {
             req_path: path.to_owned(),
         };
         let request = pb::DeregisterRotationJobRequest { req: Some(input) };
-        answered(ROTATION, self.client().deregister_rotation_job(request).await).map(|_| ())
+        map_status(ROTATION, self.client().deregister_rotation_job(request).await).map(|_| ())
     }
 }
 
-fn answered<T>(what: &'static str, reply: Result<tonic::Response<T>, Status>) -> Result<T, SystemViewError> {
+fn map_status<T>(
+    what: &'static str,
+    reply: Result<tonic::Response<T>, Status>,
+) -> Result<T, SystemViewError> {
     match reply {
         Ok(reply) => Ok(reply.into_inner()),
         Err(status) if status.code() == Code::Unimplemented || status.message().contains(UNLICENSED) => {
             Err(SystemViewError::Unsupported(what))
         }
-        Err(status) if is_of_host(&status) => Err(SystemViewError::Host(status.message().to_owned())),
+        Err(status) if is_host_error(&status) => Err(SystemViewError::Host(status.message().to_owned())),
         Err(status) => Err(SystemViewError::Unreachable(status.message().to_owned())),
     }
 }
 
 /// Whether the status came over the wire, from code that ran, and not from a connection that broke.
-pub(crate) fn is_of_host(status: &Status) -> bool {
+pub(crate) fn is_host_error(status: &Status) -> bool {
     let refused = matches!(
         status.code(),
         Code::Unknown | Code::Internal | Code::InvalidArgument | Code::NotFound | Code::PermissionDenied
@@ -197,11 +200,11 @@ pub(crate) fn is_of_host(status: &Status) -> bool {
     refused && status.source().is_none()
 }
 
-fn accepted(error: String) -> Result<(), SystemViewError> {
+fn check_reply(error: String) -> Result<(), SystemViewError> {
     if error.is_empty() { Ok(()) } else { Err(SystemViewError::Host(error)) }
 }
 
-fn nothing(what: &str) -> SystemViewError {
+fn missing_field(what: &str) -> SystemViewError {
     SystemViewError::Host(format!("the host was asked for {what} and answered with nothing"))
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use go_plugin::log::Logger;
-use go_plugin::{Broker, Farewell, Held, MESSAGE_SIZE_LIMIT};
+use go_plugin::{Broker, GracefulShutdown, MESSAGE_SIZE_LIMIT, ShutdownGuard};
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -28,77 +28,89 @@ pub(crate) fn routes(
     factory: Factory,
     version: String,
     product: Product,
-    (broker, farewell): (Broker, Farewell),
+    (broker, farewell): (Broker, GracefulShutdown),
     logger: Logger,
 ) -> Routes {
-    let mounts = Mounts { factory, product, broker, farewell, logger, mounts: RwLock::default() };
+    let mounts = InstanceRegistry {
+        factory,
+        product,
+        broker,
+        graceful_shutdown: farewell,
+        logger,
+        instances: RwLock::default(),
+    };
     let backend = BackendServer::new(mounts)
         .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
         .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
     let mut routes = tonic::service::RoutesBuilder::default();
     routes.add_service(backend);
-    routes.add_service(PluginVersionServer::new(Version(version)));
-    routes.add_service(PluginMultiplexingServer::new(Multiplexing));
+    routes.add_service(PluginVersionServer::new(VersionService(version)));
+    routes.add_service(PluginMultiplexingServer::new(MultiplexingService));
     routes.routes()
 }
 
 /// The mounts of this process. The lock is held to look up or change the table, never while an engine works: a slow
 /// mount stalls no other.
-struct Mounts {
+struct InstanceRegistry {
     factory: Factory,
     product: Product,
     broker: Broker,
-    farewell: Farewell,
+    graceful_shutdown: GracefulShutdown,
     logger: Logger,
-    mounts: RwLock<HashMap<String, Mounted>>,
+    instances: RwLock<HashMap<String, RegisteredInstance>>,
 }
 
-struct Mounted {
+struct RegisteredInstance {
     backend: Arc<dyn Backend>,
     /// Keeps the farewell of the process from ending before requests that were on their way are answered. A mount that is only looked
     /// at, as by a server that registers a version, is asked nothing, and holds nobody up.
-    guest: OnceLock<Held>,
+    registration: OnceLock<ShutdownGuard>,
     in_flight: InFlight,
 }
 
 /// Vault and OpenBao know this text of Go's `net/rpc`: they start the plugin anew and ask once more, and no client sees it.
-const ASK_AGAIN: &str = "connection is shut down";
+const ERR_SHUTDOWN: &str = "connection is shut down";
 
 /// A callback may fail an instant before the plugin learns that its host ends it.
-const LAST_WORD: Duration = Duration::from_millis(250);
+const SHUTDOWN_NOTICE_GRACE_PERIOD: Duration = Duration::from_millis(250);
 
 /// How long the host waits with the end of a mount for work that has outlived its request; requests to the mount wait as well.
 const CLEANUP_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-impl Mounts {
-    fn mount(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
+impl InstanceRegistry {
+    fn instance(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
-        mounts.get(id).map(|mount| Arc::clone(&mount.backend)).ok_or_else(no_mount)
+        let mounts = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        mounts.get(id).map(|mount| Arc::clone(&mount.backend)).ok_or_else(unknown_instance)
     }
 
     /// The same, of which more is to be expected from now on.
-    fn used(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
+    fn acquire(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.mounts.read().unwrap_or_else(PoisonError::into_inner);
-        let mount = mounts.get(id).ok_or_else(no_mount)?;
-        mount.guest.get_or_init(|| self.farewell.guest());
+        let mounts = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        let mount = mounts.get(id).ok_or_else(unknown_instance)?;
+        mount.registration.get_or_init(|| self.graceful_shutdown.register_instance());
         Ok(Arc::clone(&mount.backend))
     }
 
     /// Has an engine answer. When the host ends this process for another mount's sake, what the engine can no longer do is
     /// asked again of the next process.
-    async fn answer<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let _answered = self.farewell.at_work();
-        let ask_again = || Err(Error::internal(ASK_AGAIN));
-        if self.farewell.has_begun() {
+    async fn run_handler<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let _answered = self.graceful_shutdown.track_request();
+        let ask_again = || Err(Error::internal(ERR_SHUTDOWN));
+        if self.graceful_shutdown.is_shutting_down() {
             return ask_again();
         }
         let answer = work.await;
         match &answer {
-            Err(_) if self.farewell.has_begun() => ask_again(),
-            Err(error) if is_out_of_reach(error) => {
-                match tokio::time::timeout(LAST_WORD, self.farewell.begun()).await {
+            Err(_) if self.graceful_shutdown.is_shutting_down() => ask_again(),
+            Err(error) if is_unreachable(error) => {
+                match tokio::time::timeout(
+                    SHUTDOWN_NOTICE_GRACE_PERIOD,
+                    self.graceful_shutdown.shutting_down(),
+                )
+                .await
+                {
                     Ok(()) => ask_again(),
                     Err(_) => answer,
                 }
@@ -109,7 +121,7 @@ impl Mounts {
 }
 
 /// Whether an engine has failed because the host did not hear it.
-fn is_out_of_reach(error: &Error) -> bool {
+fn is_unreachable(error: &Error) -> bool {
     matches!(
         error,
         Error::Storage(StorageError::Unreachable(_))
@@ -118,7 +130,7 @@ fn is_out_of_reach(error: &Error) -> bool {
     )
 }
 
-fn no_mount() -> Status {
+fn unknown_instance() -> Status {
     Status::not_found("no backend instance found")
 }
 
@@ -132,7 +144,7 @@ fn multiplex_id(metadata: &MetadataMap) -> Result<&str, Status> {
 }
 
 #[tonic::async_trait]
-impl pb::backend_server::Backend for Mounts {
+impl pb::backend_server::Backend for InstanceRegistry {
     async fn setup(&self, request: Request<pb::SetupArgs>) -> Result<Response<pb::SetupReply>, Status> {
         let id = multiplex_id(request.metadata())?.to_owned();
         let args = request.into_inner();
@@ -151,14 +163,14 @@ impl pb::backend_server::Backend for Mounts {
             logger: self.logger.clone(),
             options: args.config.into_iter().collect(),
             backend_uuid: args.backend_uuid,
-            in_flight: InFlight::of_process(self.farewell.clone()),
+            in_flight: InFlight::with_graceful_shutdown(self.graceful_shutdown.clone()),
         };
         let in_flight = config.in_flight.clone();
         let backend = (self.factory)(config);
-        self.mounts
+        self.instances
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, Mounted { backend, guest: OnceLock::new(), in_flight });
+            .insert(id, RegisteredInstance { backend, registration: OnceLock::new(), in_flight });
         Ok(Response::new(pb::SetupReply::default()))
     }
 
@@ -166,7 +178,7 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::InitializeArgs>,
     ) -> Result<Response<pb::InitializeReply>, Status> {
-        let mount = self.used(request.metadata())?;
+        let mount = self.acquire(request.metadata())?;
         let err = mount.initialize().await.err();
         Ok(Response::new(pb::InitializeReply { err: err.as_ref().map(to_wire::error) }))
     }
@@ -175,10 +187,12 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
-        let mount = self.used(request.metadata())?;
-        let snapshot = snapshot::named(request.metadata());
+        let mount = self.acquire(request.metadata())?;
+        let snapshot = snapshot::snapshot_id(request.metadata());
         let answer = match from_wire::request(request.into_inner().request) {
-            Ok(request) => snapshot::within(snapshot, self.answer(mount.handle_request(request))).await,
+            Ok(request) => {
+                snapshot::with_snapshot(snapshot, self.run_handler(mount.handle_request(request))).await
+            }
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match answer {
@@ -191,9 +205,9 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::HandleExistenceCheckArgs>,
     ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
-        let mount = self.used(request.metadata())?;
+        let mount = self.acquire(request.metadata())?;
         let found = match from_wire::request(request.into_inner().request) {
-            Ok(request) => self.answer(mount.handle_existence_check(request)).await,
+            Ok(request) => self.run_handler(mount.handle_existence_check(request)).await,
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match found {
@@ -212,12 +226,12 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::Empty>,
     ) -> Result<Response<pb::SpecialPathsReply>, Status> {
-        let paths = self.mount(request.metadata())?.special_paths();
+        let paths = self.instance(request.metadata())?.special_paths();
         Ok(Response::new(pb::SpecialPathsReply { paths: Some(to_wire::special_paths(paths)) }))
     }
 
     async fn r#type(&self, request: Request<pb::Empty>) -> Result<Response<pb::TypeReply>, Status> {
-        let kind = self.mount(request.metadata())?.kind();
+        let kind = self.instance(request.metadata())?.kind();
         Ok(Response::new(pb::TypeReply { r#type: kind as u32 }))
     }
 
@@ -225,7 +239,7 @@ impl pb::backend_server::Backend for Mounts {
         &self,
         request: Request<pb::InvalidateKeyArgs>,
     ) -> Result<Response<pb::Empty>, Status> {
-        let mount = self.mount(request.metadata())?;
+        let mount = self.instance(request.metadata())?;
         mount.invalidate_key(&request.into_inner().key).await;
         Ok(Response::new(pb::Empty {}))
     }
@@ -233,29 +247,29 @@ impl pb::backend_server::Backend for Mounts {
     /// Forgets the mount, and with it the connection to the host's storage, which the host waits for.
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
-        let mount = self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(id);
-        if let Some(Mounted { backend, guest: _guest, in_flight }) = mount {
+        let mount = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        if let Some(RegisteredInstance { backend, registration: _guest, in_flight }) = mount {
             // What takes longer is on record, or it would not have been begun.
-            let _ = tokio::time::timeout(CLEANUP_GRACE_PERIOD, in_flight.idle()).await;
+            let _ = tokio::time::timeout(CLEANUP_GRACE_PERIOD, in_flight.wait_idle()).await;
             backend.cleanup().await;
         }
         Ok(Response::new(pb::Empty {}))
     }
 }
 
-struct Version(String);
+struct VersionService(String);
 
 #[tonic::async_trait]
-impl PluginVersion for Version {
+impl PluginVersion for VersionService {
     async fn version(&self, _request: Request<version::Empty>) -> Result<Response<VersionReply>, Status> {
         Ok(Response::new(VersionReply { plugin_version: self.0.clone() }))
     }
 }
 
-struct Multiplexing;
+struct MultiplexingService;
 
 #[tonic::async_trait]
-impl PluginMultiplexing for Multiplexing {
+impl PluginMultiplexing for MultiplexingService {
     async fn multiplexing_support(
         &self,
         _request: Request<MultiplexingSupportRequest>,

@@ -13,7 +13,10 @@ tokio::task_local! {
 }
 
 /// Answers a request within the snapshot that its metadata names.
-pub(super) async fn within<T>(named: Option<MetadataValue<Ascii>>, answer: impl Future<Output = T>) -> T {
+pub(super) async fn with_snapshot<T>(
+    named: Option<MetadataValue<Ascii>>,
+    answer: impl Future<Output = T>,
+) -> T {
     match named {
         Some(snapshot) => SNAPSHOT.scope(snapshot, answer).await,
         None => answer.await,
@@ -21,12 +24,12 @@ pub(super) async fn within<T>(named: Option<MetadataValue<Ascii>>, answer: impl 
 }
 
 /// The snapshot that the metadata of a request names.
-pub(super) fn named(metadata: &MetadataMap) -> Option<MetadataValue<Ascii>> {
+pub(super) fn snapshot_id(metadata: &MetadataMap) -> Option<MetadataValue<Ascii>> {
     metadata.get(KEY).cloned()
 }
 
 /// A call to storage, within the snapshot of the request that makes it.
-pub(super) fn call<T>(message: T) -> Request<T> {
+pub(super) fn storage_request<T>(message: T) -> Request<T> {
     let mut request = Request::new(message);
     // Outside of a request, and in most of them, there is none.
     let _ = SNAPSHOT.try_with(|snapshot| request.metadata_mut().insert(KEY, snapshot.clone()));

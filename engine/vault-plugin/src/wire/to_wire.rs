@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use super::pb;
-use super::{ErrorKind, GO_ZERO_TIME};
+use super::{ErrType, GO_ZERO_TIME};
 use crate::logical::{
     Alias, Auth, Connection, Error, LeaseOptions, Map, Operation, Request, Response, Secret, SpecialPaths,
     WrapInfo,
@@ -54,23 +54,23 @@ pub(crate) fn response(response: Response) -> pb::Response {
 pub(crate) fn error(error: &Error) -> pb::ProtoError {
     let mut code = 0;
     let kind = match error {
-        Error::UnsupportedOperation => ErrorKind::UnsupportedOperation,
-        Error::UnsupportedPath => ErrorKind::UnsupportedPath,
-        Error::InvalidRequest => ErrorKind::InvalidRequest,
-        Error::BadRequest(_) => ErrorKind::BadRequest,
-        Error::Unrecoverable => ErrorKind::Unrecoverable,
-        Error::PermissionDenied => ErrorKind::PermissionDenied,
-        Error::User(_) => ErrorKind::User,
+        Error::UnsupportedOperation => ErrType::UnsupportedOperation,
+        Error::UnsupportedPath => ErrType::UnsupportedPath,
+        Error::InvalidRequest => ErrType::InvalidRequest,
+        Error::BadRequest(_) => ErrType::BadRequest,
+        Error::Unrecoverable => ErrType::Unrecoverable,
+        Error::PermissionDenied => ErrType::PermissionDenied,
+        Error::User(_) => ErrType::User,
         Error::Coded { status, .. } => {
             code = i64::from(*status);
-            ErrorKind::Coded
+            ErrType::Coded
         }
         Error::Invalid(_)
         | Error::ReadOnly
         | Error::Internal(_)
         | Error::Storage(_)
         | Error::System(_)
-        | Error::Event(_) => ErrorKind::Unknown,
+        | Error::Event(_) => ErrType::Unknown,
     };
     pb::ProtoError { err_type: kind as u32, err_msg: error.to_string(), err_code: code }
 }

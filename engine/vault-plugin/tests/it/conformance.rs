@@ -4,12 +4,12 @@
 use std::path::PathBuf;
 
 use harness::Program;
-use harness::build::{example_of_this_build, go_driver};
+use harness::build::{go_driver, prebuilt_example};
 use serde_json::Value;
 
 #[tokio::test]
 async fn the_official_client_finds_in_our_mock_what_it_finds_in_gos() {
-    let ours = cases(&[example_of_this_build("mock")]).await;
+    let ours = cases(&[prebuilt_example("mock")]).await;
     let go = cases(&[go_driver().await, "mock".into()]).await;
     assert!(go.len() > 20, "{go:?}");
     assert_eq!(ours, go);

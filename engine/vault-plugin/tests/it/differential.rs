@@ -19,10 +19,10 @@ use serde_json::Value;
 const BATCH: usize = 500;
 
 /// Differences after which there is no point in looking for more.
-const ENOUGH: usize = 30;
+const MAX_DIFFERENCES: usize = 30;
 
 /// No difference, or the reason why there is one on purpose; else what ours answered.
-type Difference = Result<Option<&'static str>, String>;
+type Comparison = Result<Option<&'static str>, String>;
 
 /// Generates cases, asks Go's oracle and ours, and compares.
 async fn compare<C>(
@@ -30,7 +30,7 @@ async fn compare<C>(
     short: usize,
     generate: impl Fn(&mut StdRng) -> C,
     question: impl Fn(&C) -> Value,
-    differ: impl AsyncFn(&C, &Value) -> Difference,
+    differ: impl AsyncFn(&C, &Value) -> Comparison,
 ) {
     let seed = number("DIFFERENTIAL_SEED").unwrap_or_else(|| rand::rng().random());
     let cases = number("DIFFERENTIAL_CASES").map_or(short, |cases| usize::try_from(cases).unwrap());
@@ -40,7 +40,7 @@ async fn compare<C>(
     let mut deliberate: BTreeMap<&str, usize> = BTreeMap::new();
     let mut found = Vec::new();
     let mut left = cases;
-    while left > 0 && found.len() < ENOUGH {
+    while left > 0 && found.len() < MAX_DIFFERENCES {
         let batch: Vec<C> = (0..BATCH.min(left)).map(|_| generate(&mut random)).collect();
         left -= batch.len();
         let questions: Vec<Value> = batch.iter().map(&question).collect();

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vault_plugin::framework::{
-    Context, Data, Engine, Field, IdentityTemplate, Issued, Lease, NamesWithInfo, NoFields, OperationStatus,
-    Path, Raw, SecretType, merge_patch, pattern,
+    Context, Data, Engine, Field, IdentityTemplate, Lease, LeasedSecret, ListWithInfo, NoFields,
+    OperationStatus, Path, RawResponse, SecretType, merge_patch, pattern,
 };
 use vault_plugin::logical::{
     Entity, Error, Event, EventError, Group, Map, Operation, Product, ReplicationState, Response,
     SystemViewError, WrapInfo,
 };
-use vault_plugin::testing::Mount;
+use vault_plugin::testing::TestMount;
 
 struct Library;
 
@@ -24,7 +24,7 @@ struct Book {
 }
 
 #[derive(Deserialize)]
-struct Named {
+struct NameField {
     name: String,
 }
 
@@ -43,14 +43,14 @@ fn engine() -> Engine<Library> {
                 .field("title", Field::string())
                 .field("pages", Field::int())
                 .field("note", Field::string())
-                .exists(exists)
+                .existence_check(exists)
                 .on(Operation::Create, "Add a book.", write)
                 .on(Operation::Update, "Replace a book.", write)
                 .describe("Nothing of the old one is kept.")
                 .example(json!({"title": "Emma", "pages": 474}))
                 .on(Operation::Patch, "Change a book.", patch)
-                .forwarded()
-                .forwarded_from_secondary()
+                .forward_performance_standby()
+                .forward_performance_secondary()
                 .on(Operation::Read, "Show a book.", read)
                 .on(Operation::Delete, "Lose a book.", lose)
                 .status(OperationStatus::Unpublished),
@@ -76,17 +76,17 @@ fn key(name: &str) -> String {
     format!("books/{name}")
 }
 
-async fn list(cx: Context<Library>, _: NoFields) -> Result<NamesWithInfo<Map>, Error> {
+async fn list(cx: Context<Library>, _: NoFields) -> Result<ListWithInfo<Map>, Error> {
     let mut found = Vec::new();
     for name in cx.storage().list_page("books/", "", 0).await? {
         if let Some(book) = cx.storage().read::<Book>(&key(&name)).await? {
             found.push((name, Map::from_iter([("pages".to_owned(), book.pages.into())])));
         }
     }
-    Ok(NamesWithInfo(found))
+    Ok(ListWithInfo(found))
 }
 
-async fn exists(cx: Context<Library>, wanted: Named) -> Result<bool, Error> {
+async fn exists(cx: Context<Library>, wanted: NameField) -> Result<bool, Error> {
     if wanted.name == "forbidden" {
         return Err(Error::invalid("not that one"));
     }
@@ -111,16 +111,16 @@ async fn patch(cx: Context<Library>, changes: Map) -> Result<(), Error> {
     Ok(cx.storage().write(&key(&name), &merge_patch(&book, changes)?).await?)
 }
 
-async fn read(cx: Context<Library>, wanted: Named) -> Result<Option<Data<Book>>, Error> {
+async fn read(cx: Context<Library>, wanted: NameField) -> Result<Option<Data<Book>>, Error> {
     Ok(cx.storage().read(&key(&wanted.name)).await?.map(Data))
 }
 
-async fn lose(cx: Context<Library>, wanted: Named) -> Result<(), Error> {
+async fn lose(cx: Context<Library>, wanted: NameField) -> Result<(), Error> {
     Ok(cx.storage().delete(&key(&wanted.name)).await?)
 }
 
-async fn cover(_cx: Context<Library>, wanted: Named) -> Result<Raw, Error> {
-    Ok(Raw { content_type: "text/plain".to_owned(), ..Raw::new(200, wanted.name) })
+async fn cover(_cx: Context<Library>, wanted: NameField) -> Result<RawResponse, Error> {
+    Ok(RawResponse { content_type: "text/plain".to_owned(), ..RawResponse::new(200, wanted.name) })
 }
 
 async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
@@ -129,9 +129,9 @@ async fn order(cx: Context<Library>, _: NoFields) -> Result<Response, Error> {
     Ok(Response { wrap_info, ..cx.with_status(202, accepted)? })
 }
 
-async fn card(_cx: Context<Library>, wanted: Named) -> Result<Issued, Error> {
+async fn card(_cx: Context<Library>, wanted: NameField) -> Result<LeasedSecret, Error> {
     let kind = if wanted.name == "day" { "day" } else { "year" };
-    Ok(Issued::new(kind, json!({"number": 1}), json!({}), Lease::default()))
+    Ok(LeasedSecret::new(kind, json!({"number": 1}), json!({}), Lease::default()))
 }
 
 async fn renew_card(_cx: Context<Library>, _: NoFields) -> Result<Lease, Error> {
@@ -146,8 +146,8 @@ async fn rotate(cx: Context<Library>) -> Result<(), Error> {
     Ok(cx.storage().write("keys/current", &"new").await?)
 }
 
-async fn library() -> Mount {
-    let mount = Mount::new(engine()).await.unwrap();
+async fn library() -> TestMount {
+    let mount = TestMount::new(engine()).await.unwrap();
     mount.write("books/emma", json!({"title": "Emma", "pages": 474})).await.unwrap();
     mount
 }
@@ -194,7 +194,7 @@ async fn an_operation_is_left_to_the_node_it_was_declared_for() {
         assert!(patch().await.unwrap_err().is_read_only());
         mount.read("books/emma").await.unwrap();
     }
-    mount.system().answer(|host| host.local_mount = true);
+    mount.system().update(|host| host.local_mount = true);
     patch().await.unwrap();
 }
 
@@ -230,11 +230,11 @@ async fn only_a_secret_that_something_renews_is_said_to_be_renewable() {
 
 #[tokio::test]
 async fn a_lease_that_nothing_could_revoke_is_not_handed_out() {
-    async fn issue(_: Context<()>, _: NoFields) -> Result<Issued, Error> {
-        Ok(Issued::new("forgotten", json!({"token": "s3cret"}), json!({}), Lease::default()))
+    async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
+        Ok(LeasedSecret::new("forgotten", json!({"token": "s3cret"}), json!({}), Lease::default()))
     }
     let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
-    let mount = Mount::new(Engine::new(|| ()).path(path)).await.unwrap();
+    let mount = TestMount::new(Engine::new(|| ()).path(path)).await.unwrap();
     let refused = mount.read("creds").await.unwrap_err().to_string();
     assert!(refused.contains("\"forgotten\", which the engine does not declare"), "{refused}");
 }
@@ -244,12 +244,12 @@ async fn a_template_is_filled_in_for_the_entity_that_asks() {
     let library = library().await;
     let template: IdentityTemplate =
         "{{identity.entity.name}}/{{ identity.groups.names.ops.id }}".parse().unwrap();
-    let fill = |entity: &'static str| template.fill(library.system(), entity);
+    let fill = |entity: &'static str| template.render(library.system(), entity);
     assert!(matches!(fill("e1").await, Err(Error::System(SystemViewError::Unsupported(_)))));
 
     let ann = Entity { id: "e1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
     let ops = Group { id: "g1".to_owned(), name: "ops".to_owned(), ..Group::default() };
-    library.system().answer(|host| {
+    library.system().update(|host| {
         host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)]));
         host.groups = Some(BTreeMap::from([("e1".to_owned(), vec![ops])]));
     });
@@ -257,7 +257,7 @@ async fn a_template_is_filled_in_for_the_entity_that_asks() {
     for nobody in ["", "e2"] {
         assert!(matches!(fill(nobody).await, Err(Error::Invalid(_))), "{nobody:?}");
     }
-    library.system().answer(|host| host.groups = Some(BTreeMap::new()));
+    library.system().update(|host| host.groups = Some(BTreeMap::new()));
     let lacking = fill("e1").await.unwrap_err().to_string();
     assert_eq!(lacking, "the caller's identity has nothing for identity.groups.names.ops.id");
 }
@@ -281,7 +281,7 @@ async fn an_event_says_what_was_changed_and_a_host_without_events_does_not_mind(
     let expected = json!({"path": path, "data_path": path, "operation": "update", "modified": "true"});
     assert_eq!((event.event_type.as_str(), json!(event.metadata)), ("library/write", expected));
 
-    let openbao = Mount::on(Product::OpenBao, engine()).await.unwrap();
+    let openbao = TestMount::for_product(Product::OpenBao, engine()).await.unwrap();
     openbao.write("books/emma", json!({"title": "Emma", "pages": 474})).await.unwrap();
     assert!(openbao.events().events().is_empty());
 }
@@ -289,7 +289,7 @@ async fn an_event_says_what_was_changed_and_a_host_without_events_does_not_mind(
 #[tokio::test]
 async fn the_document_is_named_after_the_host_and_shows_what_is_published() {
     for (product, title) in [(Product::Vault, "HashiCorp Vault API"), (Product::OpenBao, "OpenBao API")] {
-        let mount = Mount::on(product, engine()).await.unwrap();
+        let mount = TestMount::for_product(product, engine()).await.unwrap();
         let help = data(mount.request(Operation::Help, "", Map::new()).await.unwrap());
         let document = &help["openapi"];
         assert_eq!(document["info"]["title"], title);

@@ -2,23 +2,23 @@
 
 use std::sync::Arc;
 
-use harness::in_time;
+use harness::within_timeout;
 use serde_json::{Value, json};
 use vault_plugin::host::{
-    Brokering, CallError, Exit, Launch, Mount, MountConfig, MountError, Plugin, Verb, compare, inspect,
-    launch,
+    BrokerTransport, CallError, MountConfig, MountError, Plugin, PluginCommand, RemoteMount, ShutdownOutcome,
+    Verb, compare, inspect, launch,
 };
 use vault_plugin::logical::{BackendType, Error, Operation};
 use vault_plugin::testing::{MemoryStorage, StaticSystemView};
 
 use crate::host::{ask, data, kill, mount, request};
 
-async fn started() -> Plugin {
-    launch(Launch::new(harness::build::go_kv("v0.25.0").await)).await.unwrap()
+async fn launch_kv() -> Plugin {
+    launch(PluginCommand::new(harness::build::go_kv("v0.25.0").await)).await.unwrap()
 }
 
 /// Mounts, and waits until the engine has set up its storage, which it does aside.
-async fn ready(plugin: &Plugin) -> Mount {
+async fn mount_ready(plugin: &Plugin) -> RemoteMount {
     let mount = mount(plugin, &Arc::default()).await;
     let written = async {
         while let Err(error) = ask(&mount, Operation::Update, "config", json!({"max_versions": 4})).await {
@@ -26,14 +26,14 @@ async fn ready(plugin: &Plugin) -> Mount {
             tokio::task::yield_now().await;
         }
     };
-    in_time("the engine has set up its storage", written).await;
+    within_timeout("the engine has set up its storage", written).await;
     mount
 }
 
 #[tokio::test]
 async fn a_go_engine_is_written_read_patched_listed_and_deleted() {
-    let plugin = started().await;
-    let mount = ready(&plugin).await;
+    let plugin = launch_kv().await;
+    let mount = mount_ready(&plugin).await;
     assert_eq!((mount.version(), mount.kind()), ("v0.25.0", BackendType::Secrets));
     assert!(mount.special_paths().seal_wrap_storage.iter().any(|path| path.contains("policy")));
 
@@ -52,15 +52,15 @@ async fn a_go_engine_is_written_read_patched_listed_and_deleted() {
 
     ask(&mount, Operation::Delete, "metadata/app", Value::Null).await.unwrap();
     assert_eq!(ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
-    assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)));
+    assert!(matches!(plugin.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)));
 }
 
 #[tokio::test]
 async fn a_go_engines_error_comes_with_its_response() {
-    let plugin = started().await;
-    let mount = ready(&plugin).await;
+    let plugin = launch_kv().await;
+    let mount = mount_ready(&plugin).await;
     let refused = ask(&mount, Operation::Update, "data/app", json!({"options": {"cas": 0}})).await;
-    let Err(CallError::Refused(refusal)) = refused else { panic!("{refused:?}") };
+    let Err(CallError::Backend(refusal)) = refused else { panic!("{refused:?}") };
     assert!(matches!(refusal.error, Error::InvalidRequest), "{refusal:?}");
     let response = refusal.response.unwrap();
     assert!(response.error_text().unwrap().contains("no data provided"), "{response:?}");
@@ -69,19 +69,19 @@ async fn a_go_engines_error_comes_with_its_response() {
 #[tokio::test]
 async fn a_go_engine_is_hosted_whichever_release_of_the_sdk_it_was_built_with() {
     for release in ["v0.7.0", "v0.25.0"] {
-        let plugin = launch(Launch::new(harness::build::go_sdk(release).await)).await.unwrap();
+        let plugin = launch(PluginCommand::new(harness::build::go_sdk(release).await)).await.unwrap();
         let mount = mount(&plugin, &Arc::default()).await;
         ask(&mount, Operation::Update, "notes/a", json!({"text": "hi"})).await.unwrap();
         assert_eq!(data(ask(&mount, Operation::Read, "notes/a", Value::Null).await)["text"], "hi");
-        assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)), "{release}");
+        assert!(matches!(plugin.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)), "{release}");
     }
 }
 
 #[tokio::test]
 async fn two_mounts_share_a_go_process_and_end_one_by_one() {
-    let plugin = started().await;
+    let plugin = launch_kv().await;
     assert!(plugin.is_multiplexed());
-    let (one, two) = tokio::join!(ready(&plugin), ready(&plugin));
+    let (one, two) = tokio::join!(mount_ready(&plugin), mount_ready(&plugin));
     ask(&one, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
     assert_eq!(ask(&two, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
     one.cleanup().await.unwrap();
@@ -91,8 +91,13 @@ async fn two_mounts_share_a_go_process_and_end_one_by_one() {
 #[tokio::test]
 async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_container() {
     let program = harness::build::go_kv("v0.25.0").await;
-    let plugin = launch(Launch { brokering: Brokering::Multiplexed, ..Launch::new(program) }).await.unwrap();
-    let (one, _two) = tokio::join!(ready(&plugin), ready(&plugin));
+    let plugin = launch(PluginCommand {
+        broker_transport: BrokerTransport::Multiplexed,
+        ..PluginCommand::new(program)
+    })
+    .await
+    .unwrap();
+    let (one, _two) = tokio::join!(mount_ready(&plugin), mount_ready(&plugin));
     let written = ask(&one, Operation::Update, "data/app", json!({"data": {"a": 1}})).await;
     assert_eq!(data(written)["version"], 1);
 }
@@ -101,34 +106,34 @@ async fn a_go_engine_reaches_its_storage_through_the_one_connection_of_a_contain
 async fn a_plugin_that_shares_no_process_takes_one_mount_at_a_time() {
     let program = harness::build::go_kv("v0.25.0").await;
     let env = vec![("GO_KV_MULTIPLEXED".into(), "false".into())];
-    let plugin = launch(Launch { env, ..Launch::new(program) }).await.unwrap();
+    let plugin = launch(PluginCommand { env, ..PluginCommand::new(program) }).await.unwrap();
     assert!(!plugin.is_multiplexed());
-    let first = ready(&plugin).await;
+    let first = mount_ready(&plugin).await;
     let config = MountConfig::new(Arc::new(MemoryStorage::default()), Arc::new(StaticSystemView::default()));
     let refused = plugin.mount(config).await.unwrap_err();
-    assert!(matches!(refused, MountError::Occupied), "{refused}");
+    assert!(matches!(refused, MountError::AlreadyMounted), "{refused}");
     ask(&first, Operation::Update, "data/app", json!({"data": {"a": 1}})).await.unwrap();
 
     first.cleanup().await.unwrap();
-    let second = ready(&plugin).await;
+    let second = mount_ready(&plugin).await;
     assert_eq!(ask(&second, Operation::Read, "data/app", Value::Null).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_killed_go_plugin_is_noticed() {
-    let plugin = started().await;
-    let mount = ready(&plugin).await;
+    let plugin = launch_kv().await;
+    let mount = mount_ready(&plugin).await;
     kill(&plugin);
-    in_time("its end is noticed", plugin.exited()).await;
+    within_timeout("its end is noticed", plugin.exited()).await;
     let lost = ask(&mount, Operation::Read, "data/app", Value::Null).await.unwrap_err();
-    assert!(matches!(lost, CallError::Gone), "{lost:?}");
+    assert!(matches!(lost, CallError::ConnectionLost), "{lost:?}");
 }
 
 #[tokio::test]
 async fn a_go_plugin_is_inspected_in_either_of_its_versions_and_they_differ() {
     let inspected = async |version: &str| {
         let options = [("version".to_owned(), version.to_owned())].into();
-        inspect(Launch::new(harness::build::go_kv("v0.25.0").await), options).await.unwrap()
+        inspect(PluginCommand::new(harness::build::go_kv("v0.25.0").await), options).await.unwrap()
     };
     let (first, second) = (inspected("1").await, inspected("2").await);
     let verbs: Vec<_> = second.paths["data/{path}"].operations.keys().copied().collect();

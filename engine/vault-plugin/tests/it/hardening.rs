@@ -5,12 +5,12 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::process::Stdio;
 use std::sync::Arc;
 
-use harness::in_time;
+use harness::within_timeout;
 use rustix::process::{Resource, geteuid, getrlimit};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::Command;
 use tokio::sync::mpsc;
-use vault_plugin::host::{Launch, LogLine, Plugin, launch};
+use vault_plugin::host::{LogLine, Plugin, PluginCommand, launch};
 
 use crate::host::{greeter, mount};
 
@@ -22,7 +22,7 @@ fn status(plugin: &Plugin, field: &str) -> String {
 
 #[tokio::test]
 async fn a_plugin_leaves_no_core_dump_and_gains_no_privileges_and_can_still_be_proven() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     mount(&plugin, &Arc::default()).await;
     assert_eq!(status(&plugin, "NoNewPrivs"), "1");
     let limits = fs::read_to_string(format!("/proc/{}/limits", plugin.pid())).unwrap();
@@ -39,7 +39,7 @@ async fn a_plugin_leaves_no_core_dump_and_gains_no_privileges_and_can_still_be_p
 /// The kernel keeps the flag for each thread; a new thread inherits that of the thread that starts it.
 #[tokio::test]
 async fn no_thread_of_a_plugin_gains_privileges() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     mount(&plugin, &Arc::default()).await;
     let threads = fs::read_dir(format!("/proc/{}/task", plugin.pid())).unwrap();
     let flags: Vec<String> = threads
@@ -82,14 +82,14 @@ async fn a_process_that_is_not_dumpable_is_not_warned_about_core_dumps() {
         .unwrap();
     let mut handshake = String::new();
     let mut output = BufReader::new(plugin.stdout.take().unwrap());
-    in_time("the handshake", output.read_line(&mut handshake)).await.unwrap();
+    within_timeout("the handshake", output.read_line(&mut handshake)).await.unwrap();
     assert!(handshake.starts_with("1|5|unix|"), "{handshake}");
     let filter = fs::metadata(format!("/proc/{}/coredump_filter", plugin.id().unwrap())).unwrap();
     assert_eq!((filter.uid(), filter.mode() & 0o777), (0, 0o644), "the process cannot write it");
 
     plugin.start_kill().unwrap();
     let mut log = String::new();
-    in_time("the log", plugin.stderr.take().unwrap().read_to_string(&mut log)).await.unwrap();
+    within_timeout("the log", plugin.stderr.take().unwrap().read_to_string(&mut log)).await.unwrap();
     assert!(!log.contains("core dumps"), "{log}");
 }
 
@@ -98,7 +98,7 @@ async fn memory_is_locked_where_the_host_asks_and_the_kernel_lets_and_else_the_l
     let (lines, mut seen) = mpsc::unbounded_channel();
     let log = Arc::new(move |line: LogLine| drop(lines.send(line)));
     let env = vec![("VAULT_PLUGIN_MLOCK_ENABLED".into(), "true".into())];
-    let plugin = launch(Launch { env, log, ..Launch::new(greeter()) }).await.unwrap();
+    let plugin = launch(PluginCommand { env, log, ..PluginCommand::new(greeter()) }).await.unwrap();
     mount(&plugin, &Arc::default()).await;
     let capabilities = u64::from_str_radix(&status(&plugin, "CapEff"), 16).unwrap();
     let unlimited = getrlimit(Resource::Memlock).current.is_none();
@@ -107,7 +107,7 @@ async fn memory_is_locked_where_the_host_asks_and_the_kernel_lets_and_else_the_l
     } else {
         assert_eq!(status(&plugin, "VmLck"), "0 kB");
         let warning = loop {
-            let line = in_time("the warning", seen.recv()).await.unwrap();
+            let line = within_timeout("the warning", seen.recv()).await.unwrap();
             if line.message.contains("is not locked") {
                 break line.message;
             }

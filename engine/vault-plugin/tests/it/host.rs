@@ -4,40 +4,40 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use harness::build::example_of_this_build;
-use harness::in_time;
+use harness::build::prebuilt_example;
+use harness::within_timeout;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use vault_plugin::host::{
-    Brokering, CallError, Exit, Launch, Level, LogLine, Mount, MountConfig, Origin, Plugin, Verb, compare,
-    inspect, launch, probe,
+    BrokerTransport, CallError, Level, LogLine, LogSource, MountConfig, Plugin, PluginCommand, RemoteMount,
+    ShutdownOutcome, Verb, compare, inspect, launch, probe,
 };
 use vault_plugin::logical::{BackendType, Error, Map, Operation, Request, Response, Storage, StorageEntry};
 use vault_plugin::testing::{MemoryStorage, StaticSystemView, StorageCall};
 
 /// The example that Cargo has built beside this test.
 pub(crate) fn greeter() -> PathBuf {
-    example_of_this_build("greeter")
+    prebuilt_example("greeter")
 }
 
 /// Mounts the engine of `plugin` on `storage`, initialised.
-pub(crate) async fn mount(plugin: &Plugin, storage: &Arc<MemoryStorage>) -> Mount {
+pub(crate) async fn mount(plugin: &Plugin, storage: &Arc<MemoryStorage>) -> RemoteMount {
     let storage: Arc<dyn Storage> = storage.clone();
     let mut config = MountConfig::new(storage, Arc::new(StaticSystemView::default()));
     config.options.insert("version".to_owned(), "2".to_owned());
-    let mount = in_time("the plugin mounts", plugin.mount(config)).await.unwrap();
-    in_time("the plugin initialises", mount.initialize()).await.unwrap();
+    let mount = within_timeout("the plugin mounts", plugin.mount(config)).await.unwrap();
+    within_timeout("the plugin initialises", mount.initialize()).await.unwrap();
     mount
 }
 
 pub(crate) async fn ask(
-    mount: &Mount,
+    mount: &RemoteMount,
     operation: Operation,
     path: &str,
     data: Value,
 ) -> Result<Option<Response>, CallError> {
     let what = format!("an answer to {operation:?} of {path}");
-    in_time(&what, mount.handle_request(request(operation, path, data))).await
+    within_timeout(&what, mount.handle_request(request(operation, path, data))).await
 }
 
 pub(crate) fn request(operation: Operation, path: &str, data: Value) -> Request {
@@ -51,7 +51,7 @@ pub(crate) fn data(answer: Result<Option<Response>, CallError>) -> Map {
 
 #[tokio::test]
 async fn an_engine_is_mounted_written_read_listed_and_deleted() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage = Arc::default();
     let mount = mount(&plugin, &storage).await;
     assert_eq!((mount.version(), mount.kind()), ("v1.2.3", BackendType::Secrets));
@@ -74,7 +74,7 @@ async fn an_engine_is_mounted_written_read_listed_and_deleted() {
 
 #[tokio::test]
 async fn a_lease_comes_with_what_revokes_it() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let mount = mount(&plugin, &Arc::default()).await;
     ask(&mount, Operation::Update, "greetings/ann", json!({"text": "hi"})).await.unwrap();
     let leased = ask(&mount, Operation::Read, "issue/ann", Value::Null).await.unwrap().unwrap();
@@ -89,12 +89,12 @@ async fn a_lease_comes_with_what_revokes_it() {
 
 #[tokio::test]
 async fn the_kinds_of_an_engines_errors_arrive() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage: Arc<MemoryStorage> = Arc::default();
     let mount = mount(&plugin, &storage).await;
     let refused = async |operation: Operation, path: &str| match ask(&mount, operation, path, json!({})).await
     {
-        Err(CallError::Refused(refusal)) => refusal.error,
+        Err(CallError::Backend(refusal)) => refusal.error,
         other => panic!("{other:?}"),
     };
     assert!(matches!(refused(Operation::Read, "errors/denied").await, Error::PermissionDenied));
@@ -114,7 +114,7 @@ async fn the_kinds_of_an_engines_errors_arrive() {
 
 #[tokio::test]
 async fn two_mounts_of_one_process_see_their_own_storage_only() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let (first, second) = (Arc::default(), Arc::default());
     let (one, two) = (mount(&plugin, &first).await, mount(&plugin, &second).await);
     ask(&one, Operation::Update, "greetings/ann", json!({"text": "hi"})).await.unwrap();
@@ -128,7 +128,8 @@ async fn two_mounts_of_one_process_see_their_own_storage_only() {
 
 #[tokio::test]
 async fn the_storage_is_reached_through_the_one_connection_of_a_container_too() {
-    let launched = Launch { brokering: Brokering::Multiplexed, ..Launch::new(greeter()) };
+    let launched =
+        PluginCommand { broker_transport: BrokerTransport::Multiplexed, ..PluginCommand::new(greeter()) };
     let plugin = launch(launched).await.unwrap();
     let (first, second) = (Arc::default(), Arc::default());
     let (one, two) = tokio::join!(mount(&plugin, &first), mount(&plugin, &second));
@@ -139,7 +140,7 @@ async fn the_storage_is_reached_through_the_one_connection_of_a_container_too() 
 
 #[tokio::test]
 async fn a_value_larger_than_four_mebibytes_goes_both_ways() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let mount = mount(&plugin, &Arc::default()).await;
     let text = "x".repeat(6 << 20);
     ask(&mount, Operation::Update, "greetings/ann", json!({"text": text})).await.unwrap();
@@ -151,68 +152,68 @@ async fn a_value_larger_than_four_mebibytes_goes_both_ways() {
 async fn the_plugins_log_arrives_line_by_line_with_level_and_fields() {
     let (lines, mut seen) = mpsc::unbounded_channel();
     let log = Arc::new(move |line: LogLine| drop(lines.send(line)));
-    let plugin = launch(Launch { log, ..Launch::new(greeter()) }).await.unwrap();
+    let plugin = launch(PluginCommand { log, ..PluginCommand::new(greeter()) }).await.unwrap();
     let mount = mount(&plugin, &Arc::default()).await;
     ask(&mount, Operation::Update, "greetings/ann", json!({"text": "hi"})).await.unwrap();
     let line = loop {
-        let line = in_time("the plugin logs it", seen.recv()).await.unwrap();
+        let line = within_timeout("the plugin logs it", seen.recv()).await.unwrap();
         if line.message == "greeting stored" {
             break line;
         }
     };
-    assert_eq!((line.origin, line.level), (Origin::Log, Level::Info));
+    assert_eq!((line.source, line.level), (LogSource::Log, Level::Info));
     assert_eq!(line.fields["name"], "ann");
 }
 
 #[tokio::test]
 async fn a_killed_plugin_is_noticed_and_its_calls_say_so() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage = Arc::default();
     let mount = mount(&plugin, &storage).await;
     let exited = plugin.exited();
     kill(&plugin);
-    let exited = in_time("its end is noticed", exited).await;
+    let exited = within_timeout("its end is noticed", exited).await;
     assert_eq!(
         exited.status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status)),
         Some(9)
     );
     assert!(!plugin.is_running());
     let lost = ask(&mount, Operation::Read, "greetings/ann", Value::Null).await.unwrap_err();
-    assert!(matches!(lost, CallError::Gone), "{lost:?}");
+    assert!(matches!(lost, CallError::ConnectionLost), "{lost:?}");
 }
 
 #[tokio::test]
 async fn a_request_in_flight_says_that_the_plugin_is_gone() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
-    let storage = Arc::new(Stuck::default());
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
+    let storage = Arc::new(StuckStorage::default());
     let config = MountConfig::new(storage.clone(), Arc::new(StaticSystemView::default()));
     let mount = plugin.mount(config).await.unwrap();
     let asked = storage.asked.lock().unwrap().take().unwrap();
     let waiting =
         tokio::spawn(async move { ask(&mount, Operation::Read, "greetings/ann", Value::Null).await });
-    in_time("the plugin asks its storage", asked).await.unwrap();
+    within_timeout("the plugin asks its storage", asked).await.unwrap();
     kill(&plugin);
-    assert!(matches!(waiting.await.unwrap(), Err(CallError::Gone)));
+    assert!(matches!(waiting.await.unwrap(), Err(CallError::ConnectionLost)));
 }
 
 #[tokio::test]
 async fn a_plugin_ends_when_told_to() {
-    let plugin = launch(Launch::new(greeter())).await.unwrap();
+    let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let exit = plugin.shutdown().await.unwrap();
-    assert!(matches!(exit, Exit::Graceful(status) if status.success()), "{exit:?}");
-    assert!(matches!(plugin.shutdown().await.unwrap(), Exit::Graceful(_)), "the second time");
+    assert!(matches!(exit, ShutdownOutcome::Graceful(status) if status.success()), "{exit:?}");
+    assert!(matches!(plugin.shutdown().await.unwrap(), ShutdownOutcome::Graceful(_)), "the second time");
 }
 
 #[tokio::test]
 async fn a_plugin_is_asked_what_it_is_without_storage() {
-    let report = probe(Launch::new(greeter())).await.unwrap();
+    let report = probe(PluginCommand::new(greeter())).await.unwrap();
     assert_eq!((report.version.as_str(), report.kind), ("v1.2.3", BackendType::Secrets));
     assert!(report.multiplexed);
 }
 
 #[tokio::test]
 async fn a_plugin_is_inspected_with_its_paths_and_fields() {
-    let seen = inspect(Launch::new(greeter()), BTreeMap::new()).await.unwrap();
+    let seen = inspect(PluginCommand::new(greeter()), BTreeMap::new()).await.unwrap();
     assert_eq!(
         (seen.version.as_str(), seen.kind, seen.protocol_version),
         ("v1.2.3", BackendType::Secrets, 5)
@@ -235,20 +236,20 @@ pub(crate) fn kill(plugin: &Plugin) {
 }
 
 /// Storage that says when it is asked, and never answers.
-struct Stuck {
+struct StuckStorage {
     tell: Mutex<Option<tokio::sync::oneshot::Sender<()>>>,
     asked: Mutex<Option<tokio::sync::oneshot::Receiver<()>>>,
 }
 
-impl Default for Stuck {
+impl Default for StuckStorage {
     fn default() -> Self {
         let (tell, asked) = tokio::sync::oneshot::channel();
-        Stuck { tell: Mutex::new(Some(tell)), asked: Mutex::new(Some(asked)) }
+        StuckStorage { tell: Mutex::new(Some(tell)), asked: Mutex::new(Some(asked)) }
     }
 }
 
 #[async_trait::async_trait]
-impl Storage for Stuck {
+impl Storage for StuckStorage {
     async fn get(&self, _key: &str) -> Result<Option<StorageEntry>, vault_plugin::logical::StorageError> {
         let tell = self.tell.lock().unwrap().take();
         tell.unwrap().send(()).unwrap();

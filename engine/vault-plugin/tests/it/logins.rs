@@ -1,16 +1,16 @@
 //! Auth methods: what their roles take, what their logins say and what their renewals keep.
 
 use harness::Program;
-use harness::build::{example_of_this_build, go_driver};
+use harness::build::{go_driver, prebuilt_example};
 use serde_json::{Value, json};
-use vault_plugin::framework::{Context, DeclarationError, Engine, Login, NoFields, Path, TokenLifetime};
+use vault_plugin::framework::{BuildError, Context, Engine, Login, NoFields, Path, TokenLifetime};
 use vault_plugin::logical::{Error, Operation};
-use vault_plugin::testing::Mount;
+use vault_plugin::testing::TestMount;
 
 /// Go's own helpers for tokens are given the same fields.
 #[tokio::test]
 async fn the_official_client_finds_a_login_as_gos_helpers_would_have_made_it() {
-    let doorman = example_of_this_build("doorman");
+    let doorman = prebuilt_example("doorman");
     Program::new(go_driver().await).run(["logins".as_ref(), doorman.as_os_str()]).await.success();
 }
 
@@ -24,21 +24,21 @@ fn with_login(engine: Engine<()>) -> Engine<()> {
 
 #[tokio::test]
 async fn a_login_is_renewable_only_where_something_renews_it() {
-    let mount = Mount::new(with_login(Engine::auth_method(|| ()))).await.unwrap();
+    let mount = TestMount::new(with_login(Engine::auth_method(|| ()))).await.unwrap();
     let answer = mount.login("login", json!({})).await.unwrap().unwrap();
     assert!(!answer.auth.as_ref().unwrap().lease.renewable);
     let renewed = mount.renew(&answer).await.unwrap().unwrap();
     assert_eq!(renewed.error_text(), Some("this auth type doesn't support renew"));
 
     let renew = |_: Context<()>, _: Value| async { Ok(TokenLifetime::default()) };
-    let mount = Mount::new(with_login(Engine::auth_method(|| ())).on_login_renew(renew)).await.unwrap();
+    let mount = TestMount::new(with_login(Engine::auth_method(|| ())).on_login_renew(renew)).await.unwrap();
     assert!(mount.login("login", json!({})).await.unwrap().unwrap().auth.unwrap().lease.renewable);
 }
 
 #[tokio::test]
 async fn a_renewal_that_cannot_read_what_an_older_version_kept_says_so() {
     let renew = |_: Context<()>, _: Vec<String>| async { Ok(TokenLifetime::default()) };
-    let mount = Mount::new(with_login(Engine::auth_method(|| ())).on_login_renew(renew)).await.unwrap();
+    let mount = TestMount::new(with_login(Engine::auth_method(|| ())).on_login_renew(renew)).await.unwrap();
     let answer = mount.login("login", json!({})).await.unwrap().unwrap();
     let error = mount.renew(&answer).await.unwrap_err().to_string();
     assert!(error.contains("internal data that this version cannot read"), "{error}");
@@ -46,11 +46,11 @@ async fn a_renewal_that_cannot_read_what_an_older_version_kept_says_so() {
 
 #[tokio::test]
 async fn a_secrets_engine_has_no_logins() {
-    let mount = Mount::new(with_login(Engine::new(|| ()))).await.unwrap();
+    let mount = TestMount::new(with_login(Engine::new(|| ()))).await.unwrap();
     let error = mount.login("login", json!({})).await.unwrap_err().to_string();
     assert!(error.contains("which only an auth method can"), "{error}");
 
     let renew = |_: Context<()>, _: Value| async { Ok(TokenLifetime::default()) };
-    let refused = Engine::new(|| ()).on_login_renew(renew).declare();
-    assert!(matches!(refused, Err(DeclarationError::RenewsLoginsOfNone)));
+    let refused = Engine::new(|| ()).on_login_renew(renew).build();
+    assert!(matches!(refused, Err(BuildError::LoginRenewOnSecretsEngine)));
 }

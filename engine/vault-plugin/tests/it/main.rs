@@ -9,6 +9,6 @@ mod generated;
 mod go_plugins;
 mod hardening;
 mod host;
+mod launch_failures;
 mod logins;
 mod rollback;
-mod trouble;

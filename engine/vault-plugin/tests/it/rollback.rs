@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use vault_plugin::framework::{Context, Engine, NoFields, Path};
 use vault_plugin::logical::{Error, Operation};
-use vault_plugin::testing::Mount;
+use vault_plugin::testing::TestMount;
 
 /// How long Vault and OpenBao wait for a rollback (`DefaultMaxRequestDuration`).
 const HOST_DEADLINE: Duration = Duration::from_secs(90);
@@ -23,7 +23,7 @@ const ENTRIES: usize = 20;
 type Begun = Arc<Mutex<BTreeSet<u64>>>;
 
 /// A mount with many entries, which its service undoes, or refuses to.
-async fn mount(begun: &Begun, undone: fn() -> Result<(), Error>) -> Mount {
+async fn mount(begun: &Begun, undone: fn() -> Result<(), Error>) -> TestMount {
     async fn announce(cx: Context<()>, _: NoFields) -> Result<(), Error> {
         for number in 0..ENTRIES {
             cx.wal_put("token", &number).await?;
@@ -40,7 +40,7 @@ async fn mount(begun: &Begun, undone: fn() -> Result<(), Error>) -> Mount {
                 undone()
             }
         });
-    let mount = Mount::new(engine).await.unwrap();
+    let mount = TestMount::new(engine).await.unwrap();
     mount.write("announce", Value::Null).await.unwrap();
     assert_eq!(mount.storage().keys().len(), ENTRIES);
     mount

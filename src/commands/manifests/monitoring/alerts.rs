@@ -5,54 +5,57 @@ use std::collections::BTreeMap;
 use rollout::MountPath;
 use serde::Serialize;
 
-use crate::commands::manifests::names::Names;
+use crate::commands::manifests::values::ManifestValues;
 
 /// A file of rules.
 #[derive(Debug, Serialize)]
-pub(super) struct Groups {
-    groups: Vec<Group>,
+pub(super) struct AlertGroups {
+    groups: Vec<AlertGroup>,
 }
 
 #[derive(Debug, Serialize)]
-struct Group {
+struct AlertGroup {
     name: String,
-    rules: Vec<Rule>,
+    rules: Vec<AlertRule>,
 }
 
 #[derive(Debug, Serialize)]
-struct Rule {
+struct AlertRule {
     alert: &'static str,
     expr: String,
     #[serde(rename = "for")]
-    lasting: &'static str,
+    pending_for: &'static str,
     labels: BTreeMap<&'static str, &'static str>,
     annotations: BTreeMap<&'static str, String>,
 }
 
 /// The job of one mount's numbers.
-pub(super) fn job(names: &Names, mount: &MountPath) -> String {
+pub(super) fn mount_job_name(names: &ManifestValues, mount: &MountPath) -> String {
     format!("{}-{}", names.prefix, mount.as_str().trim_end_matches('/').replace('/', "-"))
 }
 
 /// The job of the servers' own numbers.
-pub(super) fn servers(names: &Names) -> &'static str {
-    names.product.word()
+pub(super) fn server_job_name(names: &ManifestValues) -> &'static str {
+    names.product.chart_name()
 }
 
 /// Everything that wakes somebody.
-pub(super) fn groups(names: &Names) -> Groups {
-    let jobs: Vec<String> = names.mounts.iter().map(|mount| job(names, mount)).collect();
-    let plugin = Plugin { prefix: names.metrics_prefix.as_str(), jobs: matcher(&jobs) };
-    Groups {
+pub(super) fn alert_groups(names: &ManifestValues) -> AlertGroups {
+    let jobs: Vec<String> = names.mounts.iter().map(|mount| mount_job_name(names, mount)).collect();
+    let plugin = PluginMetrics { prefix: names.metrics_prefix.as_str(), jobs: job_matcher(&jobs) };
+    AlertGroups {
         groups: vec![
-            Group { name: names.prefix.to_string(), rules: plugin.rules() },
-            Group { name: servers(names).to_owned(), rules: of_the_servers(servers(names)) },
+            AlertGroup { name: names.prefix.to_string(), rules: plugin.rules() },
+            AlertGroup {
+                name: server_job_name(names).to_owned(),
+                rules: server_rules(server_job_name(names)),
+            },
         ],
     }
 }
 
 /// A matcher of jobs. Their names hold letters, digits and -_.@ only, of which a dot has to be escaped.
-fn matcher(jobs: &[String]) -> String {
+fn job_matcher(jobs: &[String]) -> String {
     match jobs {
         [job] => format!("job=\"{job}\""),
         jobs => {
@@ -63,13 +66,13 @@ fn matcher(jobs: &[String]) -> String {
 }
 
 /// The numbers of the plugin, one job for each of its mounts.
-struct Plugin<'a> {
+struct PluginMetrics<'a> {
     prefix: &'a str,
     jobs: String,
 }
 
-impl Plugin<'_> {
-    fn rules(&self) -> Vec<Rule> {
+impl PluginMetrics<'_> {
+    fn rules(&self) -> Vec<AlertRule> {
         let own = &self.jobs;
         let creds = "operation=\"creds_read\"";
         let slowest = self.rate("request_duration_seconds_bucket", creds, "job, le", "5m");
@@ -88,7 +91,7 @@ impl Plugin<'_> {
         // A rate over half an hour is too low while there are fewer numbers than that.
         let known = format!("max by (job) ({entries} offset 30m) >= 0");
         vec![
-            rule(
+            alert_rule(
                 "TokenEngineNotAnswering",
                 format!("up{{{own}}} == 0"),
                 "5m",
@@ -96,7 +99,7 @@ impl Plugin<'_> {
                 "{{ $labels.job }} serves no numbers",
                 "The servers are sealed or gone, the mount does not run, or the token of Prometheus has ended.",
             ),
-            rule(
+            alert_rule(
                 "TokenEngineSlow",
                 format!("histogram_quantile(0.99, {slowest}) > 1"),
                 "5m",
@@ -104,7 +107,7 @@ impl Plugin<'_> {
                 "one credential in a hundred takes over a second ({{ $value | humanizeDuration }})",
                 "Is the token service slow? Its own times are in upstream_duration_seconds.",
             ),
-            rule(
+            alert_rule(
                 "TokenEngineFailing",
                 format!("{failed} / {tried} > 0.05"),
                 "5m",
@@ -112,7 +115,7 @@ impl Plugin<'_> {
                 "{{ $value | humanizePercentage }} of the credentials fail",
                 "The kinds of errors are in errors_total, those of the token service in upstream_errors_total.",
             ),
-            rule(
+            alert_rule(
                 "TokenEngineKeyRefused",
                 format!("{} > 0", self.increase("upstream_errors_total", "kind=\"key_refused\"", "10m")),
                 "1m",
@@ -120,7 +123,7 @@ impl Plugin<'_> {
                 "the token service does not accept the key of {{ $labels.job }}",
                 "Write a valid api_key to the mount's config.",
             ),
-            rule(
+            alert_rule(
                 "TokenEngineRevocationsFail",
                 format!("{} > 0", self.increase("upstream_errors_total", "operation=\"revoke\"", "15m")),
                 "15m",
@@ -128,7 +131,7 @@ impl Plugin<'_> {
                 "tokens of {{ $labels.job }} outlive their leases: revoking them fails",
                 "The server tries six times, then a person has to. Is the token service there?",
             ),
-            rule(
+            alert_rule(
                 "TokenEngineUnclaimedTokens",
                 format!("{wal} > {at_work} and {known}"),
                 "5m",
@@ -150,9 +153,9 @@ impl Plugin<'_> {
     }
 }
 
-fn of_the_servers(job: &str) -> Vec<Rule> {
+fn server_rules(job: &str) -> Vec<AlertRule> {
     vec![
-        rule(
+        alert_rule(
             "VaultNotAnswering",
             format!("up{{job=\"{job}\"}} == 0"),
             "5m",
@@ -160,7 +163,7 @@ fn of_the_servers(job: &str) -> Vec<Rule> {
             "no active server answers",
             "The servers are sealed, have no active one among them, or the token of Prometheus has ended.",
         ),
-        rule(
+        alert_rule(
             "VaultNoSpareServer",
             format!("vault_autopilot_failure_tolerance{{job=\"{job}\"}} < 1"),
             "10m",
@@ -168,7 +171,7 @@ fn of_the_servers(job: &str) -> Vec<Rule> {
             "the loss of one more server stops all of them",
             "A server is sealed, gone or behind: see `vault operator raft autopilot state`.",
         ),
-        rule(
+        alert_rule(
             "VaultIrrevocableLeases",
             format!("vault_expire_num_irrevocable_leases{{job=\"{job}\"}} > 0"),
             "5m",
@@ -179,18 +182,18 @@ fn of_the_servers(job: &str) -> Vec<Rule> {
     ]
 }
 
-fn rule(
+fn alert_rule(
     alert: &'static str,
     expr: String,
     lasting: &'static str,
     severity: &'static str,
     summary: &str,
     description: &str,
-) -> Rule {
-    Rule {
+) -> AlertRule {
+    AlertRule {
         alert,
         expr,
-        lasting,
+        pending_for: lasting,
         labels: BTreeMap::from([("severity", severity)]),
         annotations: BTreeMap::from([
             ("summary", summary.to_owned()),

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 /// What an image has at a path.
 #[derive(Debug, Clone)]
-pub enum Content {
+pub enum ImageContent {
     /// A copy of this file, executable for all.
     Program(PathBuf),
     /// A text that all may read.
@@ -21,7 +21,7 @@ pub enum Content {
     /// A symbolic link to this.
     Link(String),
     /// A directory that all may write to, as /tmp.
-    Scratch,
+    WritableDirectory,
 }
 
 /// An archive of one image of one layer, in a folder that goes with it.
@@ -35,7 +35,7 @@ impl ImageArchive {
     /// # Panics
     ///
     /// When a file of its content cannot be read.
-    pub fn new(name: &str, entrypoint: &str, content: &[(&str, Content)]) -> ImageArchive {
+    pub fn new(name: &str, entrypoint: &str, content: &[(&str, ImageContent)]) -> ImageArchive {
         let folder = tempfile::tempdir().expect("the temporary directory is writable");
         let layer = folder.path().join("layer.tar");
         write_layer(&layer, content).unwrap_or_else(|error| panic!("cannot make the image {name}: {error}"));
@@ -64,8 +64,11 @@ impl ImageArchive {
     /// # Panics
     ///
     /// When `program` cannot be read.
-    pub fn of_tool(name: &str, program: PathBuf) -> ImageArchive {
-        let content = [("vault-token-plugin", Content::Program(program)), ("tmp", Content::Scratch)];
+    pub fn of_program(name: &str, program: PathBuf) -> ImageArchive {
+        let content = [
+            ("vault-token-plugin", ImageContent::Program(program)),
+            ("tmp", ImageContent::WritableDirectory),
+        ];
         ImageArchive::new(name, "/vault-token-plugin", &content)
     }
 
@@ -75,7 +78,7 @@ impl ImageArchive {
     }
 }
 
-fn write_layer(layer: &Path, content: &[(&str, Content)]) -> io::Result<()> {
+fn write_layer(layer: &Path, content: &[(&str, ImageContent)]) -> io::Result<()> {
     let mut output = Builder::new(File::create(layer)?);
     let mut directories = BTreeSet::new();
     for (path, content) in content {
@@ -90,19 +93,19 @@ fn write_layer(layer: &Path, content: &[(&str, Content)]) -> io::Result<()> {
             }
         }
         match content {
-            Content::Program(file) => {
+            ImageContent::Program(file) => {
                 let mut file = File::open(file)?;
                 let mut header = header(EntryType::Regular, 0o755, file.metadata()?.len());
                 output.append_data(&mut header, path, &mut file)?;
             }
-            Content::Text(text) => {
+            ImageContent::Text(text) => {
                 let mut header = header(EntryType::Regular, 0o644, text.len() as u64);
                 output.append_data(&mut header, path, text.as_bytes())?;
             }
-            Content::Link(target) => {
+            ImageContent::Link(target) => {
                 output.append_link(&mut header(EntryType::Symlink, 0o777, 0), path, target)?;
             }
-            Content::Scratch => {
+            ImageContent::WritableDirectory => {
                 let mut header = header(EntryType::Directory, 0o1777, 0);
                 output.append_data(&mut header, path, io::empty())?;
                 directories.insert(path.to_owned());

@@ -1,9 +1,9 @@
 //! A namespace with Vaults in pods: a raft cluster that unseals itself, and what a test asks and does to it.
 
 mod builder;
-mod ending;
 mod manifests;
 mod processes;
+mod teardown;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -31,17 +31,17 @@ pub use self::builder::{
 };
 
 use crate::cluster::Cluster;
-use crate::network::Forward;
-use crate::{Output, Reply, VaultServer, eventually, process};
+use crate::network::PortForward;
+use crate::{ApiResponse, Output, VaultServer, eventually, process};
 
 /// The name of the StatefulSet, of the headless service, of the container, and of the label `app.kubernetes.io/name`.
-pub(crate) const VAULT: &str = "vault";
+pub(crate) const STATEFUL_SET_NAME: &str = "vault";
 
 /// Where the plugin directory is in every pod.
 pub(crate) const PLUGIN_DIRECTORY: &str = "/vault/plugins";
 
 /// The name of the pods' disruption budget.
-const BUDGET: &str = "keep-quorum";
+const DISRUPTION_BUDGET_NAME: &str = "keep-quorum";
 
 /// How long a command in a pod may run.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(180);
@@ -58,7 +58,7 @@ pub struct VaultPods {
     plugin_volume: PluginVolume,
     transport: Transport,
     runs_as: RunsAs,
-    members: Vec<Member>,
+    members: Vec<PodMember>,
     http: HttpClient,
     ca_file: Option<PathBuf>,
     root_token: String,
@@ -68,11 +68,11 @@ pub struct VaultPods {
 }
 
 /// A pod as it is known before it is made.
-struct Member {
+struct PodMember {
     name: String,
     address: Ipv4Addr,
     /// A port on this machine's loopback that leads to its Vault.
-    forward: Forward,
+    forward: PortForward,
 }
 
 /// How long one look at a pod's health may take. A connection that begins before the pod has its address is tried again by the kernel
@@ -102,7 +102,7 @@ impl VaultPods {
 
     /// Name of the StatefulSet, and of the container in its pods.
     pub fn stateful_set(&self) -> &str {
-        VAULT
+        STATEFUL_SET_NAME
     }
 
     /// Names of the pods that the StatefulSet was made with or scaled to, in order.
@@ -149,7 +149,7 @@ impl VaultPods {
     /// # Panics
     ///
     /// When no answer comes back.
-    pub async fn api(&self, pod: &str, method: &str, path: &str, body: Option<Value>) -> Reply {
+    pub async fn request(&self, pod: &str, method: &str, path: &str, body: Option<Value>) -> ApiResponse {
         self.send(pod, method, path, body)
             .await
             .unwrap_or_else(|error| panic!("{pod}: {method} {path}: {error}"))
@@ -169,7 +169,7 @@ impl VaultPods {
                     return Ok(&*member.name);
                 }
             }
-            Err(self.seen().await)
+            Err(self.health_summary().await)
         })
         .await
     }
@@ -186,13 +186,13 @@ impl VaultPods {
     }
 
     /// Waits until every pod is ready, one Vault is active, and all others stand by and can take its place.
-    pub async fn wait_whole(&self) {
+    pub async fn wait_all_ready(&self) {
         for member in &self.members {
             self.wait_ready(&member.name).await;
         }
         let others = self.members.len() - 1;
         eventually("one pod is active and the others stand by", async || {
-            if self.standbys().await.len() == others { Ok(()) } else { Err(self.seen().await) }
+            if self.standbys().await.len() == others { Ok(()) } else { Err(self.health_summary().await) }
         })
         .await;
         let active = self.active().await;
@@ -213,13 +213,17 @@ impl VaultPods {
             let found = self.pods().get_opt(pod).await.map_err(|error| error.to_string())?;
             let status = found.ok_or("there is no such pod")?.status.unwrap_or_default();
             let ready = |it: &PodCondition| it.type_ == "Ready" && it.status == "True";
-            if status.conditions.iter().flatten().any(ready) { Ok(()) } else { Err(in_short(&status)) }
+            if status.conditions.iter().flatten().any(ready) {
+                Ok(())
+            } else {
+                Err(not_ready_reason(&status))
+            }
         })
         .await;
     }
 
     /// What `sys/health` of every pod answers, for the message of a wait in vain.
-    async fn seen(&self) -> String {
+    async fn health_summary(&self) -> String {
         let mut seen = Vec::new();
         for member in &self.members {
             let health = self.health(&member.name).await;
@@ -232,7 +236,7 @@ impl VaultPods {
     /// Makes the active Vault step down, and waits until another is active and all know it; returns its pod.
     pub async fn step_down(&self) -> &str {
         let before = self.active().await;
-        self.api(before, "PUT", "sys/step-down", None).await.success();
+        self.request(before, "PUT", "sys/step-down", None).await.success();
         eventually("another pod is active and all know it", async || {
             let now = self.active().await;
             if now == before {
@@ -252,7 +256,7 @@ impl VaultPods {
 
     /// Seals a pod's Vault, which must be the active one.
     pub async fn seal(&self, pod: &str) {
-        self.api(pod, "PUT", "sys/seal", None).await.success();
+        self.request(pod, "PUT", "sys/seal", None).await.success();
         eventually("it is sealed", async || (self.health(pod).await == Some(503)).then_some(())).await;
     }
 
@@ -268,7 +272,7 @@ impl VaultPods {
     }
 
     /// Deletes a pod as [`VaultPods::delete`] does, and waits for nothing.
-    pub async fn start_to_delete(&self, pod: &str) {
+    pub async fn request_delete(&self, pod: &str) {
         self.pods().delete(pod, &DeleteParams::default()).await.expect("a pod can be deleted");
     }
 
@@ -307,7 +311,7 @@ impl VaultPods {
         self.members.truncate(replicas);
         let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
         self.stateful_sets()
-            .patch(VAULT, &PatchParams::default(), &patch)
+            .patch(STATEFUL_SET_NAME, &PatchParams::default(), &patch)
             .await
             .expect("a StatefulSet can be scaled");
     }
@@ -318,17 +322,17 @@ impl VaultPods {
         let budget = json!({
             "apiVersion": "policy/v1",
             "kind": "PodDisruptionBudget",
-            "metadata": {"name": BUDGET},
+            "metadata": {"name": DISRUPTION_BUDGET_NAME},
             "spec": {
                 "minAvailable": min_available,
-                "selector": {"matchLabels": {"app.kubernetes.io/name": VAULT}},
+                "selector": {"matchLabels": {"app.kubernetes.io/name": STATEFUL_SET_NAME}},
             },
         });
         let params = PatchParams::apply("harness");
-        let applied = budgets.patch(BUDGET, &params, &Patch::Apply(&budget)).await;
+        let applied = budgets.patch(DISRUPTION_BUDGET_NAME, &params, &Patch::Apply(&budget)).await;
         let generation = applied.expect("a budget can be set").metadata.generation;
         eventually("the cluster has counted the pods of the budget", async || {
-            let status = budgets.get(BUDGET).await.map_err(|error| error.to_string())?.status;
+            let status = budgets.get(DISRUPTION_BUDGET_NAME).await.map_err(|error| error.to_string())?.status;
             let counted = status.as_ref().is_some_and(|status| {
                 status.observed_generation == generation
                     && usize::try_from(status.current_healthy) == Ok(self.members.len())
@@ -345,7 +349,7 @@ impl VaultPods {
     /// When the API server or the node refuses; a command that is not there is such a case. When it runs for more than
     /// three minutes.
     pub async fn exec(&self, pod: &str, command: &[&str]) -> Output {
-        let parameters = AttachParams::default().container(VAULT).stderr(true);
+        let parameters = AttachParams::default().container(STATEFUL_SET_NAME).stderr(true);
         let mut process = self
             .pods()
             .exec(pod, command.iter().copied(), &parameters)
@@ -368,7 +372,7 @@ impl VaultPods {
 
     /// As [`VaultPods::logs`], of a pod that may not be there.
     pub async fn logs_if_there(&self, pod: &str) -> Option<String> {
-        let parameters = LogParams { container: Some(VAULT.to_owned()), ..LogParams::default() };
+        let parameters = LogParams { container: Some(STATEFUL_SET_NAME.to_owned()), ..LogParams::default() };
         self.pods().logs(pod, &parameters).await.ok()
     }
 
@@ -381,8 +385,8 @@ impl VaultPods {
         complete.lines().map(|line| serde_json::from_str(line).expect("an audit entry is JSON")).collect()
     }
 
-    /// What was sent to the server of a pod of [`VaultPodsBuilder::recorded`]: the head of each request.
-    pub fn heard(&self, pod: &str) -> Vec<String> {
+    /// What was sent to the server of a pod of [`VaultPodsBuilder::record_requests`]: the head of each request.
+    pub fn recorded_requests(&self, pod: &str) -> Vec<String> {
         let content = fs::read(self.volume(pod, "audit").join("heard")).unwrap_or_default();
         let text = String::from_utf8_lossy(&content).into_owned();
         text.split("\r\n\r\n").filter(|head| head.contains(" HTTP/1.1\r\n")).map(str::to_owned).collect()
@@ -402,7 +406,7 @@ impl VaultPods {
 
     /// Puts a copy of a file into the plugin directory of a pod, executable for all, from outside: also where the pod
     /// itself could not write it.
-    pub async fn place(&self, pod: &str, file: &Path, name: &str) {
+    pub async fn copy_to_plugin_directory(&self, pod: &str, file: &Path, name: &str) {
         let target = self.plugin_directory(pod).await.join(name);
         fs::copy(file, &target).unwrap_or_else(|error| panic!("cannot write {}: {error}", target.display()));
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755)).expect("root may");
@@ -422,7 +426,11 @@ impl VaultPods {
         self.exec(pod, &["sh", "-c", &script]).await.success();
         // A mebibyte for what a file system needs itself.
         let options = format!("size={}k,mode=755", used / 1024 + 1024);
-        self.in_mounts_of(pod, &["mount", "-t", "tmpfs", "-o", &options, "tmpfs", PLUGIN_DIRECTORY]).await;
+        self.run_in_mount_namespace(
+            pod,
+            &["mount", "-t", "tmpfs", "-o", &options, "tmpfs", PLUGIN_DIRECTORY],
+        )
+        .await;
         let script = format!("cp -a {saved}/. {PLUGIN_DIRECTORY}/ && rm -r {saved}");
         self.exec(pod, &["sh", "-c", &script]).await.success();
     }
@@ -431,19 +439,19 @@ impl VaultPods {
     pub async fn remount_plugin_directory(&self, pod: &str, option: &str) {
         let options = format!("remount,bind,{option}");
         // Named with a source, for the pod's own list of mounts is not to be seen from here.
-        self.in_mounts_of(pod, &["mount", "-o", &options, "none", PLUGIN_DIRECTORY]).await;
+        self.run_in_mount_namespace(pod, &["mount", "-o", &options, "none", PLUGIN_DIRECTORY]).await;
     }
 
     /// Takes that cover away.
-    pub async fn free_plugin_directory(&self, pod: &str) {
+    pub async fn unfill_plugin_directory(&self, pod: &str) {
         // A process that was started from it holds it.
-        self.in_mounts_of(pod, &["umount", "-l", PLUGIN_DIRECTORY]).await;
+        self.run_in_mount_namespace(pod, &["umount", "-l", PLUGIN_DIRECTORY]).await;
     }
 
     /// Runs a tool of busybox with the mounts of a pod and the rights of this machine's root.
-    async fn in_mounts_of(&self, pod: &str, command: &[&str]) {
+    async fn run_in_mount_namespace(&self, pod: &str, command: &[&str]) {
         let ids = self.container_ids(pod).await;
-        let process = processes::first_of_containers(&ids).expect("a running pod has a process");
+        let process = processes::first_pid(&ids).expect("a running pod has a process");
         let mut tool = Command::new("/usr/bin/nsenter");
         tool.arg(format!("--mount=/proc/{process}/ns/mnt")).arg("/bin/busybox").args(command);
         let output = process::output(&mut tool, TOOL_TIMEOUT).await;
@@ -453,7 +461,7 @@ impl VaultPods {
 
     /// Counts the processes of a pod by the name of their program.
     pub async fn processes(&self, pod: &str) -> BTreeMap<String, usize> {
-        processes::of_containers(&self.container_ids(pod).await)
+        processes::count_by_program(&self.container_ids(pod).await)
     }
 
     async fn container_ids(&self, pod: &str) -> Vec<String> {
@@ -474,7 +482,13 @@ impl VaultPods {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    async fn send(&self, pod: &str, method: &str, path: &str, body: Option<Value>) -> reqwest::Result<Reply> {
+    async fn send(
+        &self,
+        pod: &str,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+    ) -> reqwest::Result<ApiResponse> {
         let method = method.parse().expect("tests use valid methods");
         let mut request = self.http.request(method, format!("{}/v1/{path}", self.url(pod)));
         if !self.root_token.is_empty() {
@@ -483,10 +497,10 @@ impl VaultPods {
         if let Some(body) = body {
             request = request.json(&body);
         }
-        Reply::read(request.send().await?).await
+        ApiResponse::read(request.send().await?).await
     }
 
-    fn member(&self, pod: &str) -> &Member {
+    fn member(&self, pod: &str) -> &PodMember {
         let found = self.members.iter().find(|member| member.name == pod);
         found.unwrap_or_else(|| panic!("{pod} is none of {:?}", self.names()))
     }
@@ -507,7 +521,7 @@ async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> String {
 }
 
 /// Why a pod is not ready, in a few words.
-fn in_short(status: &PodStatus) -> String {
+fn not_ready_reason(status: &PodStatus) -> String {
     let phase = status.phase.as_deref().unwrap_or("no phase");
     let containers = status.init_container_statuses.iter().chain(&status.container_statuses).flatten();
     let states = containers.map(|it| format!("{}: {}", it.name, json!(it.state)));

@@ -20,16 +20,18 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
-use super::state::{Expiry, Fault, Issued, Moment, Operation, Recorded, Renewal, State};
+use super::state::{
+    DropMoment, Expiry, Fault, IssuedToken, Operation, RecordedRequest, Renewal, UpstreamState,
+};
 
-type Answer = Response<Full<Bytes>>;
+type HttpResponse = Response<Full<Bytes>>;
 
 /// Serves connections until the task is aborted, which closes them all.
 pub(super) async fn accept(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     endpoint: String,
-    state: watch::Sender<State>,
+    state: watch::Sender<UpstreamState>,
 ) {
     let mut connections = JoinSet::new();
     loop {
@@ -54,7 +56,7 @@ pub(super) async fn accept(
 async fn serve(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     endpoint: String,
-    state: watch::Sender<State>,
+    state: watch::Sender<UpstreamState>,
 ) {
     let service = service_fn(|request| handle(request, &endpoint, &state));
     // Ends with an error when the client is gone, or when a fault drops the connection.
@@ -63,26 +65,26 @@ async fn serve(
 
 /// Makes hyper close the connection without an answer.
 #[derive(Debug)]
-struct Dropped;
+struct ConnectionDropped;
 
-impl fmt::Display for Dropped {
+impl fmt::Display for ConnectionDropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("connection dropped on purpose")
     }
 }
 
-impl std::error::Error for Dropped {}
+impl std::error::Error for ConnectionDropped {}
 
 async fn handle(
     request: Request<Incoming>,
     endpoint: &str,
-    state: &watch::Sender<State>,
-) -> Result<Answer, Dropped> {
+    state: &watch::Sender<UpstreamState>,
+) -> Result<HttpResponse, ConnectionDropped> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-    let call = Call::of(&head.method, head.uri.path());
-    let request = Recorded {
-        operation: call.as_ref().map(Call::operation),
+    let body = body.collect().await.map_err(|_| ConnectionDropped)?.to_bytes();
+    let call = UpstreamCall::parse(&head.method, head.uri.path());
+    let request = RecordedRequest {
+        operation: call.as_ref().map(UpstreamCall::operation),
         method: head.method,
         path: head.uri.path().to_owned(),
         headers: head.headers,
@@ -96,205 +98,211 @@ async fn handle(
     });
     let work = || {
         let mut answer = None;
-        state.send_modify(|state| answer = Some(answer_of(state, call.as_ref(), &request)));
+        state.send_modify(|state| answer = Some(execute(state, call.as_ref(), &request)));
         answer.expect("send_modify calls its closure once")
     };
 
     match fault {
         None => Ok(work()),
-        Some(Fault::Slow(delay)) => {
+        Some(Fault::Delayed(delay)) => {
             tokio::time::sleep(delay).await;
             Ok(work())
         }
         Some(Fault::Withheld) => {
             let answer = work();
-            Withheld::until_healed(state).await;
+            WithheldResponse::until_healed(state).await;
             Ok(answer)
         }
-        Some(Fault::Status(status)) => Ok(refusal(status, "told to fail")),
+        Some(Fault::Status(status)) => Ok(error_response(status, "told to fail")),
         Some(Fault::StatusWithRetryAfter(status, delay)) => {
-            let mut answer = refusal(status, "told to fail");
+            let mut answer = error_response(status, "told to fail");
             answer.headers_mut().insert(RETRY_AFTER, delay.as_secs().into());
             Ok(answer)
         }
         Some(Fault::StatusWithRetryDate(status, delay)) => {
-            let mut answer = refusal(status, "told to fail");
+            let mut answer = error_response(status, "told to fail");
             let date = (Timestamp::now() + delay).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
             answer.headers_mut().insert(RETRY_AFTER, date.parse().expect("a date is a header value"));
             Ok(answer)
         }
         Some(Fault::BrokenJson) => {
             work();
-            Ok(answer(200, "application/json", r#"{"id": "tok"#))
+            Ok(response(200, "application/json", r#"{"id": "tok"#))
         }
-        Some(Fault::LongAnswer) => {
+        Some(Fault::OversizedResponse) => {
             work();
-            Ok(document(200, &json!({"id": "tok", "token": "t".repeat(2 << 20)})))
+            Ok(json_response(200, &json!({"id": "tok", "token": "t".repeat(2 << 20)})))
         }
         Some(Fault::ExpiresAt(expires_at)) => Ok(with_expires_at(work(), expires_at).await),
         Some(Fault::Redirect) => {
-            let mut answer = refusal(307, "moved");
+            let mut answer = error_response(307, "moved");
             let location = format!("{endpoint}/elsewhere").parse().expect("an address is a header value");
             answer.headers_mut().insert(LOCATION, location);
             Ok(answer)
         }
-        Some(Fault::DropConnection(Moment::BeforeWork)) => Err(Dropped),
-        Some(Fault::DropConnection(Moment::AfterWork)) => {
+        Some(Fault::DropConnection(DropMoment::BeforeWork)) => Err(ConnectionDropped),
+        Some(Fault::DropConnection(DropMoment::AfterWork)) => {
             work();
-            Err(Dropped)
+            Err(ConnectionDropped)
         }
         Some(Fault::HtmlNotFound) => {
-            Ok(answer(404, "text/html", "<html><body><h1>404 Not Found</h1></body></html>"))
+            Ok(response(404, "text/html", "<html><body><h1>404 Not Found</h1></body></html>"))
         }
-        Some(Fault::JsonNotFound) => Ok(refusal(404, "no such token")),
+        Some(Fault::JsonNotFound) => Ok(error_response(404, "no such token")),
     }
 }
 
 /// A request whose answer is held back. It is counted until it is answered or its client hangs up.
-struct Withheld<'a>(&'a watch::Sender<State>);
+struct WithheldResponse<'a>(&'a watch::Sender<UpstreamState>);
 
-impl Withheld<'_> {
-    async fn until_healed(state: &watch::Sender<State>) {
+impl WithheldResponse<'_> {
+    async fn until_healed(state: &watch::Sender<UpstreamState>) {
         let heals = state.borrow().heals;
         state.send_modify(|state| state.withheld += 1);
-        let _counted = Withheld(state);
+        let _counted = WithheldResponse(state);
         // Cannot fail: this holds a sender.
         let _ = state.subscribe().wait_for(|state| state.heals > heals).await;
     }
 }
 
-impl Drop for Withheld<'_> {
+impl Drop for WithheldResponse<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|state| state.withheld -= 1);
     }
 }
 
-async fn with_expires_at(answer: Answer, expires_at: String) -> Answer {
+async fn with_expires_at(answer: HttpResponse, expires_at: String) -> HttpResponse {
     let Ok(body) = answer.into_body().collect().await;
     let mut body: Value = serde_json::from_slice(&body.to_bytes()).expect("the service answers with JSON");
     body["expires_at"] = Value::String(expires_at);
-    document(200, &body)
+    json_response(200, &body)
 }
 
 /// A request by what it is for, with the id it names.
-enum Call {
+enum UpstreamCall {
     Mint,
     Renew(String),
     Revoke(String),
 }
 
-impl Call {
-    fn of(method: &Method, path: &str) -> Option<Call> {
+impl UpstreamCall {
+    fn parse(method: &Method, path: &str) -> Option<UpstreamCall> {
         let segments: Vec<&str> = path.split('/').skip(1).collect();
         match (method, segments.as_slice()) {
-            (&Method::POST, ["tokens"]) => Some(Call::Mint),
-            (&Method::POST, ["tokens", id, "renew"]) => Some(Call::Renew((*id).to_owned())),
-            (&Method::DELETE, ["tokens", id]) => Some(Call::Revoke((*id).to_owned())),
+            (&Method::POST, ["tokens"]) => Some(UpstreamCall::Mint),
+            (&Method::POST, ["tokens", id, "renew"]) => Some(UpstreamCall::Renew((*id).to_owned())),
+            (&Method::DELETE, ["tokens", id]) => Some(UpstreamCall::Revoke((*id).to_owned())),
             _ => None,
         }
     }
 
     fn operation(&self) -> Operation {
         match self {
-            Call::Mint => Operation::Mint,
-            Call::Renew(_) => Operation::Renew,
-            Call::Revoke(_) => Operation::Revoke,
+            UpstreamCall::Mint => Operation::Mint,
+            UpstreamCall::Renew(_) => Operation::Renew,
+            UpstreamCall::Revoke(_) => Operation::Revoke,
         }
     }
 }
 
-fn answer_of(state: &mut State, call: Option<&Call>, request: &Recorded) -> Answer {
+fn execute(
+    state: &mut UpstreamState,
+    call: Option<&UpstreamCall>,
+    request: &RecordedRequest,
+) -> HttpResponse {
     if header(&request.headers, AUTHORIZATION.as_str()) != Some(&format!("Bearer {}", state.api_key)) {
-        return refusal(401, "invalid api key");
+        return error_response(401, "invalid api key");
     }
     match call {
-        Some(Call::Mint) => mint(state, request),
-        Some(Call::Renew(id)) if state.renewal == Renewal::Supported => renew(state, id, &request.body),
-        Some(Call::Revoke(id)) => revoke(state, id),
-        Some(Call::Renew(_)) | None => refusal(404, "no such path"),
+        Some(UpstreamCall::Mint) => mint(state, request),
+        Some(UpstreamCall::Renew(id)) if state.renewal == Renewal::Supported => {
+            renew(state, id, &request.body)
+        }
+        Some(UpstreamCall::Revoke(id)) => revoke(state, id),
+        Some(UpstreamCall::Renew(_)) | None => error_response(404, "no such path"),
     }
 }
 
-fn mint(state: &mut State, request: &Recorded) -> Answer {
+fn mint(state: &mut UpstreamState, request: &RecordedRequest) -> HttpResponse {
     let key = header(&request.headers, "idempotency-key");
-    if let Some((body, index)) = key.and_then(|key| state.answered.get(key)) {
+    if let Some((body, index)) = key.and_then(|key| state.idempotent_responses.get(key)) {
         return if *body == request.body {
-            document(201, &shown(&state.issued[*index], state.expiry))
+            json_response(201, &token_json(&state.issued[*index], state.expiry))
         } else {
-            refusal(422, "idempotency key used with another request")
+            error_response(422, "idempotency key used with another request")
         };
     }
-    let Some((name, permissions, ttl)) = wanted(&request.body) else {
-        return refusal(400, "name, permissions (strings) and ttl (seconds) are required");
+    let Some((name, permissions, ttl)) = parse_mint_request(&request.body) else {
+        return error_response(400, "name, permissions (strings) and ttl (seconds) are required");
     };
-    let id = match state.counted_ids {
+    let id = match state.sequential_ids {
         true => (state.issued.len() + 1).to_string(),
         false => Uuid::new_v4().simple().to_string(),
     };
     let token = format!("tok_{}{}", Uuid::new_v4().simple(), "x".repeat(state.padding));
-    let issued = Issued { id, token, name, permissions, ttl, renewals: 0, revoked: false };
-    let answer = document(201, &shown(&issued, state.expiry));
+    let issued = IssuedToken { id, token, name, permissions, ttl, renewals: 0, revoked: false };
+    let answer = json_response(201, &token_json(&issued, state.expiry));
     state.issued.push(issued);
     if let Some(key) = key {
-        state.answered.insert(key.to_owned(), (request.body.clone(), state.issued.len() - 1));
+        state.idempotent_responses.insert(key.to_owned(), (request.body.clone(), state.issued.len() - 1));
     }
     answer
 }
 
-fn renew(state: &mut State, id: &str, body: &Bytes) -> Answer {
-    let Some(ttl) = serde_json::from_slice::<Value>(body).ok().and_then(|body| ttl_in(&body)) else {
-        return refusal(400, "ttl (seconds) is required");
+fn renew(state: &mut UpstreamState, id: &str, body: &Bytes) -> HttpResponse {
+    let Some(ttl) = serde_json::from_slice::<Value>(body).ok().and_then(|body| parse_ttl(&body)) else {
+        return error_response(400, "ttl (seconds) is required");
     };
     let expiry = state.expiry;
-    let Some(token) = find_live(state, id) else { return refusal(404, "no such token") };
+    let Some(token) = find_live(state, id) else { return error_response(404, "no such token") };
     token.ttl = ttl;
     token.renewals += 1;
-    let mut answer = shown(token, expiry);
+    let mut answer = token_json(token, expiry);
     answer.as_object_mut().expect("a token is shown as an object").remove("token");
-    document(200, &answer)
+    json_response(200, &answer)
 }
 
-fn revoke(state: &mut State, id: &str) -> Answer {
-    let Some(token) = find_live(state, id) else { return refusal(404, "no such token") };
+fn revoke(state: &mut UpstreamState, id: &str) -> HttpResponse {
+    let Some(token) = find_live(state, id) else { return error_response(404, "no such token") };
     token.revoked = true;
-    let mut answer = Answer::default();
+    let mut answer = HttpResponse::default();
     *answer.status_mut() = StatusCode::NO_CONTENT;
     answer
 }
 
-fn find_live<'a>(state: &'a mut State, id: &str) -> Option<&'a mut Issued> {
+fn find_live<'a>(state: &'a mut UpstreamState, id: &str) -> Option<&'a mut IssuedToken> {
     state.issued.iter_mut().find(|token| token.id == id && !token.revoked)
 }
 
-fn wanted(body: &Bytes) -> Option<(String, Vec<String>, Duration)> {
+fn parse_mint_request(body: &Bytes) -> Option<(String, Vec<String>, Duration)> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let permissions = body["permissions"].as_array()?;
     let permissions =
         permissions.iter().map(|entry| entry.as_str().map(str::to_owned)).collect::<Option<_>>()?;
-    Some((body["name"].as_str()?.to_owned(), permissions, ttl_in(&body)?))
+    Some((body["name"].as_str()?.to_owned(), permissions, parse_ttl(&body)?))
 }
 
-fn ttl_in(body: &Value) -> Option<Duration> {
+fn parse_ttl(body: &Value) -> Option<Duration> {
     body["ttl"].as_u64().map(Duration::from_secs)
 }
 
-fn shown(token: &Issued, expiry: Expiry) -> Value {
+fn token_json(token: &IssuedToken, expiry: Expiry) -> Value {
     let mut shown = json!({"id": token.id, "token": token.token});
-    if expiry == Expiry::Said {
+    if expiry == Expiry::Included {
         shown["expires_at"] = json!((Timestamp::now() + token.ttl).to_string());
     }
     shown
 }
 
-fn refusal(status: u16, error: &str) -> Answer {
-    document(status, &json!({"error": error}))
+fn error_response(status: u16, error: &str) -> HttpResponse {
+    json_response(status, &json!({"error": error}))
 }
 
-fn document(status: u16, body: &Value) -> Answer {
-    answer(status, "application/json", body.to_string())
+fn json_response(status: u16, body: &Value) -> HttpResponse {
+    response(status, "application/json", body.to_string())
 }
 
-fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+fn response(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> HttpResponse {
     Response::builder()
         .status(status)
         .header(CONTENT_TYPE, content_type)

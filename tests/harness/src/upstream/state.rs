@@ -27,19 +27,19 @@ pub enum Fault {
     /// This status and `Retry-After` as a date, this far from now.
     StatusWithRetryDate(u16, Duration),
     /// The right answer, this much later.
-    Slow(Duration),
+    Delayed(Duration),
     /// The work is done at once; the right answer is held back until [`Upstream::heal`](super::Upstream::heal).
     Withheld,
     /// The work is done; the answer is a 200 whose JSON breaks off.
     BrokenJson,
     /// The work is done; the answer is a 200 of two mebibytes.
-    LongAnswer,
+    OversizedResponse,
     /// The work is done; this is the `expires_at` of the answer.
     ExpiresAt(String),
     /// A 307 to `/elsewhere` of the same service.
     Redirect,
     /// The connection closes without an answer.
-    DropConnection(Moment),
+    DropConnection(DropMoment),
     /// The 404 of a proxy that does not know the service: an HTML page.
     HtmlNotFound,
     /// The 404 of the service itself: a JSON error.
@@ -48,7 +48,7 @@ pub enum Fault {
 
 /// When a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
+pub enum DropMoment {
     /// Before anything was done.
     BeforeWork,
     /// After the work was done, so that only the answer is lost.
@@ -57,7 +57,7 @@ pub enum Moment {
 
 /// A token that the service issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Issued {
+pub struct IssuedToken {
     /// Identity to revoke and renew it by.
     pub id: String,
     /// The credential.
@@ -76,7 +76,7 @@ pub struct Issued {
 
 /// A request as it arrived.
 #[derive(Debug, Clone)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// What it asked for; `None` for a path that the service does not have.
     pub operation: Option<Operation>,
     /// HTTP method.
@@ -99,53 +99,53 @@ pub(super) enum Renewal {
 /// Whether answers hold `expires_at`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Expiry {
-    Said,
-    Unsaid,
+    Included,
+    Omitted,
 }
 
-pub(super) struct State {
+pub(super) struct UpstreamState {
     pub(super) api_key: String,
     pub(super) renewal: Renewal,
     pub(super) expiry: Expiry,
-    pub(super) issued: Vec<Issued>,
-    pub(super) requests: Vec<Recorded>,
-    pub(super) faults: Faults,
+    pub(super) issued: Vec<IssuedToken>,
+    pub(super) requests: Vec<RecordedRequest>,
+    pub(super) faults: FaultQueue,
     /// How often the faults were forgotten.
     pub(super) heals: usize,
     /// Requests whose answer is held back now.
     pub(super) withheld: usize,
     /// How many characters a token has beyond those that make it unique.
     pub(super) padding: usize,
-    pub(super) counted_ids: bool,
+    pub(super) sequential_ids: bool,
     /// The body that came with each `Idempotency-Key`, and the index of the token it got.
-    pub(super) answered: HashMap<String, (Bytes, usize)>,
+    pub(super) idempotent_responses: HashMap<String, (Bytes, usize)>,
 }
 
-impl State {
-    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry) -> State {
-        State {
+impl UpstreamState {
+    pub(super) fn new(api_key: String, renewal: Renewal, expiry: Expiry) -> UpstreamState {
+        UpstreamState {
             api_key,
             renewal,
             expiry,
             issued: Vec::new(),
             requests: Vec::new(),
-            faults: Faults::default(),
+            faults: FaultQueue::default(),
             heals: 0,
             withheld: 0,
             padding: 0,
-            counted_ids: false,
-            answered: HashMap::new(),
+            sequential_ids: false,
+            idempotent_responses: HashMap::new(),
         }
     }
 }
 
 /// Faults that wait for requests, in the order in which they were asked for.
 #[derive(Default)]
-pub(super) struct Faults {
+pub(super) struct FaultQueue {
     waiting: Vec<(Operation, usize, Fault)>,
 }
 
-impl Faults {
+impl FaultQueue {
     pub(super) fn add(&mut self, operation: Operation, count: usize, fault: Fault) {
         self.waiting.push((operation, count, fault));
     }
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn faults_are_used_up_in_order_and_by_their_own_operation() {
-        let mut faults = Faults::default();
+        let mut faults = FaultQueue::default();
         faults.add(Operation::Mint, 2, Fault::Status(503));
         faults.add(Operation::Revoke, 0, Fault::Redirect);
         faults.add(Operation::Mint, 1, Fault::BrokenJson);

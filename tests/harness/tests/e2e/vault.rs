@@ -32,9 +32,9 @@ async fn what_was_written_survives_stop_and_kill() {
 async fn a_sealed_vault_says_so_until_it_is_unsealed() {
     let vault = VaultServer::start_new().await;
     vault.seal().await;
-    assert_eq!(vault.api("GET", "sys/mounts", None).await.status, 503);
+    assert_eq!(vault.request("GET", "sys/mounts", None).await.status, 503);
     vault.unseal().await;
-    assert_eq!(vault.api("GET", "sys/mounts", None).await.status, 200);
+    assert_eq!(vault.request("GET", "sys/mounts", None).await.status, 200);
 }
 
 #[tokio::test]
@@ -62,7 +62,7 @@ async fn a_go_plugin_in_two_versions_registers_enables_and_works() {
         vault.cli(["write", &note, "text=kept"]).await.success();
         assert_eq!(vault.cli(["read", "-field=text", &note]).await.success(), "kept");
     }
-    let mounts = vault.api("GET", "sys/mounts", None).await.success();
+    let mounts = vault.request("GET", "sys/mounts", None).await.success();
     assert_eq!(mounts["kv-v0.25.1/"]["running_plugin_version"], "v0.25.1");
 }
 
@@ -71,8 +71,8 @@ async fn plugin_processes_are_seen_while_vault_runs_and_after_it_was_killed() {
     let mut vault = VaultServer::builder().storage(Storage::Raft).start().await;
     let sha256 = place(&vault, "v0.25.0").await;
     let body = json!({"sha256": sha256, "command": "go-kv-v0.25.0", "version": "v0.25.0"});
-    vault.api("PUT", "sys/plugins/catalog/secret/go-kv", Some(body)).await.success();
-    vault.api("POST", "sys/mounts/kv", Some(json!({"type": "go-kv"}))).await.success();
+    vault.request("PUT", "sys/plugins/catalog/secret/go-kv", Some(body)).await.success();
+    vault.request("POST", "sys/mounts/kv", Some(json!({"type": "go-kv"}))).await.success();
 
     let plugins = vault.child_plugin_pids();
     assert_eq!(plugins.len(), 1);
@@ -109,15 +109,15 @@ async fn dropping_a_vault_leaves_no_process_and_no_file() {
 
 #[tokio::test]
 async fn the_logs_of_a_vault_are_kept_when_its_test_fails_and_it_says_where() {
-    const FAIL: &str = "HARNESS_TEST_TO_FAIL";
-    if std::env::var_os(FAIL).is_some() {
+    const FAIL_VARIABLE: &str = "HARNESS_TEST_TO_FAIL";
+    if std::env::var_os(FAIL_VARIABLE).is_some() {
         let vault = VaultServer::builder().audit_log().start().await;
-        assert_eq!(vault.api("GET", "sys/mounts", None).await.status, 500, "on purpose");
+        assert_eq!(vault.request("GET", "sys/mounts", None).await.status, 500, "on purpose");
     }
     let logs = tempfile::tempdir().unwrap();
     let this = "vault::the_logs_of_a_vault_are_kept_when_its_test_fails_and_it_says_where";
     let failing = Program::new(std::env::current_exe().unwrap())
-        .env(FAIL, "yes")
+        .env(FAIL_VARIABLE, "yes")
         .env("VAULT_TOKEN_PLUGIN_TEST_LOGS", logs.path().to_str().unwrap())
         // So that it builds none, without the environment of this one.
         .env("VAULT_TOKEN_PLUGIN_TEST_SERVER", build::vault().await.to_str().unwrap());

@@ -21,14 +21,14 @@ async fn three_pods_come_up_and_one_that_is_deleted_comes_back_unsealed() {
     assert_eq!(pods.standbys().await.len(), 2);
     let active = pods.active().await;
     let note = Some(json!({"text": "kept"}));
-    pods.api(active, "POST", "sys/mounts/notes", Some(json!({"type": "kv"}))).await.success();
-    pods.api(active, "PUT", "notes/one", note).await.success();
+    pods.request(active, "POST", "sys/mounts/notes", Some(json!({"type": "kv"}))).await.success();
+    pods.request(active, "PUT", "notes/one", note).await.success();
 
     let standby = pods.standbys().await[0];
     let (uid, address) = (pods.uid(standby).await, pods.address(standby));
-    pods.place(standby, &build::busybox().await, "gone-with-the-pod").await;
+    pods.copy_to_plugin_directory(standby, &build::busybox().await, "gone-with-the-pod").await;
     pods.delete(standby).await;
-    pods.wait_whole().await;
+    pods.wait_all_ready().await;
     assert_ne!(pods.uid(standby).await, uid);
     assert_eq!(pods.address(standby), address);
     assert!(fs::read_dir(pods.plugin_directory(standby).await).unwrap().next().is_none());
@@ -37,7 +37,7 @@ async fn three_pods_come_up_and_one_that_is_deleted_comes_back_unsealed() {
     assert_ne!(next, active);
     // For a moment after a change, a request may still be answered by nobody in charge.
     let read = eventually("the note is read", async || {
-        let reply = pods.api(standby, "GET", "notes/one", None).await;
+        let reply = pods.request(standby, "GET", "notes/one", None).await;
         (reply.status == 200).then_some(reply.body)
     })
     .await;
@@ -62,7 +62,7 @@ async fn a_restricted_pod_without_shell_on_tls_reads_plugins_that_it_cannot_writ
         .audit_log()
         .start()
         .await;
-    pods.place("vault-0", &build::busybox().await, "busybox").await;
+    pods.copy_to_plugin_directory("vault-0", &build::busybox().await, "busybox").await;
     let plugin = "/vault/plugins/busybox";
     // Whatever program is there can be run, and there is no other to look at it with.
     assert_eq!(pods.exec("vault-0", &[plugin, "id", "-u"]).await.success(), "100\n");
@@ -92,7 +92,7 @@ async fn what_is_on_a_persistent_volume_is_there_in_the_next_pod() {
         .await;
     pods.exec("vault-0", &["sh", "-c", "echo here >/vault/plugins/file"]).await.success();
     pods.delete("vault-0").await;
-    pods.wait_whole().await;
+    pods.wait_all_ready().await;
     assert_eq!(pods.exec("vault-0", &["cat", "/vault/plugins/file"]).await.success(), "here\n");
 }
 
@@ -100,7 +100,7 @@ async fn what_is_on_a_persistent_volume_is_there_in_the_next_pod() {
 async fn a_pod_that_joins_later_waits_for_what_unseals_it() {
     let mut pods = VaultPods::builder(Cluster::shared().await).replicas(1).own_unsealer().start().await;
     pods.scale(2).await;
-    pods.wait_whole().await;
+    pods.wait_all_ready().await;
 
     pods.unsealer().stop().await;
     pods.delete("vault-1").await;
@@ -111,7 +111,7 @@ async fn a_pod_that_joins_later_waits_for_what_unseals_it() {
     })
     .await;
     pods.unsealer().start().await;
-    pods.wait_whole().await;
+    pods.wait_all_ready().await;
 }
 
 #[tokio::test]
@@ -195,19 +195,19 @@ async fn a_cluster_that_is_killed_leaves_no_process_and_the_next_one_clears_its_
 async fn a_cluster_that_does_not_come_up_says_which_part_is_missing_and_shows_its_log() {
     // Its write-ahead log is larger than any file may be.
     let limited = ["--fsize=33554432"];
-    let said = fail_to_start(&limited, &[], "23456").await;
+    let said = start_error(&limited, &[], "23456").await;
     assert!(
         said.contains("error: the cluster ended, because etcd did\nThe end of the log of etcd:\n"),
         "{said}"
     );
     assert!(said.contains("file too large"), "{said}");
 
-    let said = fail_to_start(&[], &[], "98765").await;
+    let said = start_error(&[], &[], "98765").await;
     assert!(said.contains("error: the cluster ended, because kube-apiserver did\n"), "{said}");
     assert!(said.contains("98765") && !said.contains("The end of the log of etcd"), "{said}");
 
     // It takes longer than that on any machine.
-    let said = fail_to_start(&[], &[("CLUSTER_START_SECONDS", "1")], "23457").await;
+    let said = start_error(&[], &[("CLUSTER_START_SECONDS", "1")], "23457").await;
     let waited = said.lines().find_map(|line| line.strip_prefix("error: waited 1 s in vain for "));
     let parts = [
         "the node's network",
@@ -221,7 +221,7 @@ async fn a_cluster_that_does_not_come_up_says_which_part_is_missing_and_shows_it
 }
 
 /// Standard error of the script of a cluster that does not come up, with these limits of its processes and this port.
-async fn fail_to_start(limits: &[&str], environment: &[(&str, &str)], port: &str) -> String {
+async fn start_error(limits: &[&str], environment: &[(&str, &str)], port: &str) -> String {
     let kubernetes = build::kubernetes().await;
     let cache = kubernetes.ancestors().nth(4).unwrap();
     let logs = tempfile::tempdir().unwrap();

@@ -4,32 +4,32 @@ use vault_api::raft::{RaftServer, Suffrage};
 
 use super::raft_is_hidden;
 use crate::goal::{Goal, QuorumLoss};
-use crate::observed::site::NodeName;
+use crate::observed::deployment::NodeName;
 use crate::observed::{Observed, Raft};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
 /// Refuses to restart a voter of raft without which the others are no majority, unless somebody accepts that nothing can be
 /// written until it is back.
-pub(super) fn loses_quorum(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+pub(super) fn refuse_losing_quorum(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node } = step else { return None };
-    if goal.restarts().quorum_loss == QuorumLoss::Allow {
+    if goal.restart_consent().quorum_loss == QuorumLoss::Allow {
         return None;
     }
-    let voters = voters_with(observed, node)?;
+    let voters = voter_count(observed, node)?;
     let majority = voters / 2 + 1;
-    (voters > 1 && voters - 1 < majority).then(|| Refusal::LosesQuorum { voters }.on(node))
+    (voters > 1 && voters - 1 < majority).then(|| Refusal::LosesQuorum { voters }.on_node(node))
 }
 
 /// How many voters there are, where `node` is one of them and the storage is raft. A restart waits for servers that are about to
 /// join or to get their vote, so these count. Where the servers are not shown, every node counts.
-fn voters_with(observed: &Observed, node: &NodeName) -> Option<usize> {
-    let nodes = observed.site.as_ref()?.nodes.len();
+fn voter_count(observed: &Observed, node: &NodeName) -> Option<usize> {
+    let nodes = observed.deployment.as_ref()?.nodes.len();
     let Raft::Servers(servers) = &observed.raft else {
         return raft_is_hidden(observed).then_some(nodes);
     };
     let never_votes = |server: &RaftServer| server.suffrage == Suffrage::PermanentNonVoter;
-    if servers.iter().any(|(id, server)| never_votes(server) && is_of(node, id, server)) {
+    if servers.iter().any(|(id, server)| never_votes(server) && is_same_node(node, id, server)) {
         return None;
     }
     let voters = servers.values().filter(|server| !never_votes(server)).count();
@@ -37,7 +37,7 @@ fn voters_with(observed: &Observed, node: &NodeName) -> Option<usize> {
 }
 
 /// Whether a server of raft is that of a node, by its id or by the host name of a pod.
-fn is_of(node: &NodeName, id: &str, server: &RaftServer) -> bool {
+fn is_same_node(node: &NodeName, id: &str, server: &RaftServer) -> bool {
     let host = server.address.split(['.', ':']).next().unwrap_or_default();
     [id, host].contains(&node.as_str())
 }

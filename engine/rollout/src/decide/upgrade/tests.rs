@@ -2,35 +2,37 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use super::super::samples::{SHA, holder, old_fleet, register, server_with, upgrade};
+use super::super::samples::{SHA, lock_holder, old_fleet, register, server_with, upgrade};
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
 use crate::goal::{
-    Goal, Placement, QuorumLoss, Rehearsal, Reload, ReloadTarget, RestartConsent, SealedRestart, Survival,
-    Trial,
+    Durability, FailoverTest, Goal, Placement, QuorumLoss, ReloadGoal, ReloadTarget, RestartConsent,
+    SealedRestart, SmokeTest,
 };
-use crate::observed::site::{Keeping, NodeName, NodeObserved, Presence, Restarts, Role, RunningVersion};
+use crate::observed::deployment::{
+    NodeName, NodeObserved, NodeRole, PluginStorage, PodUpdateStrategy, Readiness, RunningVersion,
+};
 use crate::observed::{Pins, ThisRun};
 
 mod restarts;
 mod restarts_from_image;
 
-fn goal(upgrade: Upgrade) -> Goal {
+fn goal(upgrade: UpgradeGoal) -> Goal {
     Goal::Upgrade(Box::new(upgrade))
 }
 
-fn shown(observed: &Observed, upgrade: Upgrade) -> Vec<String> {
+fn step_texts(observed: &Observed, upgrade: UpgradeGoal) -> Vec<String> {
     plan(observed, &goal(upgrade)).expect("a plan").steps.iter().map(ToString::to_string).collect()
 }
 
-fn refused(observed: &Observed, upgrade: Upgrade) -> Refusal {
+fn refusal_of(observed: &Observed, upgrade: UpgradeGoal) -> Refusal {
     match decide(observed, &goal(upgrade)) {
         Decision::Refuse(refusal) => refusal,
         other => panic!("not refused but {other:?}"),
     }
 }
 
-fn pinned(observed: &mut Observed, version: &str) {
+fn set_pin(observed: &mut Observed, version: &str) {
     let pin = Pin { kind: PluginType::Secret, name: "custom".into(), version: version.into() };
     observed.pins = Pins::Set(vec![pin]);
 }
@@ -40,31 +42,31 @@ fn path(text: &str) -> MountPath {
 }
 
 fn node<'a>(observed: &'a mut Observed, name: &str) -> &'a mut NodeObserved {
-    let site = observed.site.as_mut().expect("a site");
+    let site = observed.deployment.as_mut().expect("a site");
     site.nodes.get_mut(&NodeName::new(name)).expect("a node")
 }
 
 /// What an image brings, each file as it is registered.
-fn brought(files: &[&str]) -> std::collections::BTreeMap<String, String> {
+fn image_files(files: &[&str]) -> std::collections::BTreeMap<String, String> {
     let sha256 = |file: &str| if file == "custom-1.2.3" { SHA } else { "bb" };
     files.iter().map(|&file| (file.to_owned(), sha256(file).to_owned())).collect()
 }
 
-fn without_canary() -> Upgrade {
-    Upgrade { canary: Canary::Skip, ..upgrade() }
+fn without_canary() -> UpgradeGoal {
+    UpgradeGoal { canary: Canary::Skip, ..upgrade() }
 }
 
 #[test]
 fn every_step_in_its_order() {
-    let trials = vec![Trial { mount: path("custom"), below: "creds/dev".into() }];
-    let rehearsal = Rehearsal::EveryNode;
+    let smoke_tests = vec![SmokeTest { mount: path("custom"), path: "creds/dev".into() }];
+    let failover_test = FailoverTest::EveryNode;
     let canary = Canary::Mount {
         writes: register().mounts.remove(0).writes,
-        live: Some(path("custom")),
-        read: Some("creds/dev".into()),
+        source_mount: Some(path("custom")),
+        smoke_path: Some("creds/dev".into()),
     };
     assert_eq!(
-        shown(&old_fleet(), Upgrade { trials, rehearsal, canary, ..upgrade() }),
+        step_texts(&old_fleet(), UpgradeGoal { smoke_tests, failover_test, canary, ..upgrade() }),
         [
             "place custom-1.2.3 in /vault/plugins on vault-0, vault-1, vault-2",
             "register secret plugin custom v1.2.3",
@@ -86,9 +88,9 @@ fn every_step_in_its_order() {
 #[test]
 fn a_pin_is_moved_and_its_canary_has_a_name_of_its_own() {
     let mut observed = old_fleet();
-    pinned(&mut observed, "v1.0.0");
+    set_pin(&mut observed, "v1.0.0");
     assert_eq!(
-        shown(&observed, upgrade())[1..],
+        step_texts(&observed, upgrade())[1..],
         [
             "register secret plugin custom v1.2.3",
             "register secret plugin custom-canary v1.2.3",
@@ -101,8 +103,8 @@ fn a_pin_is_moved_and_its_canary_has_a_name_of_its_own() {
             "reload team/",
         ]
     );
-    let part = Upgrade { only: vec![path("custom")], ..upgrade() };
-    assert!(matches!(refused(&observed, part), Refusal::PinMovesAll { .. }));
+    let part = UpgradeGoal { only_mounts: vec![path("custom")], ..upgrade() };
+    assert!(matches!(refusal_of(&observed, part), Refusal::PinAffectsOtherMounts { .. }));
 }
 
 #[test]
@@ -110,10 +112,10 @@ fn under_a_pin_that_a_killed_run_has_moved_the_canary_is_given_no_version() {
     let mut observed = server_with("1.2.3", SHA);
     let mount = observed.mounts.get_mut("custom/").expect("a mount");
     (mount.configured_version, mount.running_version) = ("v1.0.0".into(), "v1.0.0".into());
-    pinned(&mut observed, "v1.2.3");
+    set_pin(&mut observed, "v1.2.3");
     let steps = plan(&observed, &goal(upgrade())).expect("a plan").steps;
     assert!(matches!(steps[0], Step::MountCanary { version_from: VersionFrom::Pin, .. }), "{steps:?}");
-    assert_eq!(half_switched(&observed, &upgrade()), [(path("custom"), "v1.0.0".to_owned())]);
+    assert_eq!(unreloaded_mounts(&observed, &upgrade()), [(path("custom"), "v1.0.0".to_owned())]);
 }
 
 #[test]
@@ -127,10 +129,10 @@ fn two_versions_of_a_plugin_come_together_or_only_some_are_moved() {
     let mut observed = old_fleet();
     let team = observed.mounts.get_mut("team/").expect("a mount");
     (team.configured_version, team.running_version) = ("v1.1.0".into(), "v1.1.0".into());
-    let steps = shown(&observed, without_canary());
+    let steps = step_texts(&observed, without_canary());
     assert_eq!(steps[2..4], ["move custom/ from v1.0.0 to v1.2.3", "move team/ from v1.1.0 to v1.2.3"]);
-    let part = Upgrade { only: vec![path("team")], ..without_canary() };
-    assert_eq!(shown(&observed, part)[2..], ["move team/ from v1.1.0 to v1.2.3", "reload team/"]);
+    let part = UpgradeGoal { only_mounts: vec![path("team")], ..without_canary() };
+    assert_eq!(step_texts(&observed, part)[2..], ["move team/ from v1.1.0 to v1.2.3", "reload team/"]);
 }
 
 #[test]
@@ -138,19 +140,19 @@ fn a_canary_that_a_killed_run_has_left_is_removed_first() {
     let mut observed = old_fleet();
     let stray = MountObserved { plugin: "custom".into(), ..MountObserved::default() };
     observed.mounts.insert("vault-token-plugin-canary/custom-1.1.0/".into(), stray.clone());
-    assert_eq!(shown(&observed, upgrade())[0], "remove vault-token-plugin-canary/custom-1.1.0/");
+    assert_eq!(step_texts(&observed, upgrade())[0], "remove vault-token-plugin-canary/custom-1.1.0/");
     // Also where nothing else is to be done.
     let mut observed = server_with("1.2.3", SHA);
     observed.mounts.insert("vault-token-plugin-canary/custom-1.2.3/".into(), stray);
-    assert_eq!(shown(&observed, upgrade()), ["remove vault-token-plugin-canary/custom-1.2.3/"]);
+    assert_eq!(step_texts(&observed, upgrade()), ["remove vault-token-plugin-canary/custom-1.2.3/"]);
 }
 
 #[test]
 fn a_mount_that_was_moved_and_not_reloaded_is_known_with_what_it_runs() {
     let mut observed = old_fleet();
     observed.mounts.get_mut("team/").expect("a mount").configured_version = "v1.2.3".into();
-    assert_eq!(half_switched(&observed, &upgrade()), [(path("team"), "v1.0.0".to_owned())]);
-    let steps = shown(&observed, without_canary());
+    assert_eq!(unreloaded_mounts(&observed, &upgrade()), [(path("team"), "v1.0.0".to_owned())]);
+    let steps = step_texts(&observed, without_canary());
     assert_eq!(steps[2..], ["move custom/ from v1.0.0 to v1.2.3", "reload custom/", "reload team/"]);
 }
 
@@ -168,7 +170,7 @@ fn a_canary_or_a_mount_that_runs_something_else_is_refused() {
         let mut lying = then.clone();
         lying.mounts.get_mut(path.as_str()).expect("a mount").running_sha256 = "cc".into();
         let decision = decide(&lying, &goal);
-        assert!(matches!(decision, Decision::Refuse(Refusal::RunsSomethingElse { .. })), "{decision:?}");
+        assert!(matches!(decision, Decision::Refuse(Refusal::RunningVersionMismatch { .. })), "{decision:?}");
         lies += 1;
     }
     assert_eq!(lies, 3);
@@ -181,17 +183,17 @@ fn a_version_that_no_process_executes_is_not_proven() {
         then = then.after(&step);
     }
     assert_eq!(decide(&then, &goal), Decision::Done);
-    for node in then.site.as_mut().expect("a site").nodes.values_mut() {
+    for node in then.deployment.as_mut().expect("a site").nodes.values_mut() {
         node.processes.retain(|process| process.file == "custom-1.0.0");
     }
-    assert!(matches!(decide(&then, &goal), Decision::Refuse(Refusal::NotProven { .. })));
+    assert!(matches!(decide(&then, &goal), Decision::Refuse(Refusal::NoProcess { .. })));
 }
 
 #[test]
 fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
     let mut observed = old_fleet();
     observed.server.product = Product::OpenBao;
-    let steps = shown(&observed, without_canary());
+    let steps = step_texts(&observed, without_canary());
     assert_eq!(
         steps[4..],
         [
@@ -205,7 +207,7 @@ fn standbys_that_serve_reads_are_started_anew_one_after_the_other() {
 
 fn reload(sealed: SealedRestart) -> Goal {
     let restarts = RestartConsent { sealed, ..RestartConsent::default() };
-    Goal::Reload(Reload { target: ReloadTarget::Mounts(vec![path("custom")]), restarts })
+    Goal::Reload(ReloadGoal { target: ReloadTarget::Mounts(vec![path("custom")]), restart_consent: restarts })
 }
 
 #[test]
@@ -231,36 +233,36 @@ fn a_reload_starts_standbys_anew_that_went_on_with_another_version() {
 
 #[test]
 fn what_a_restart_would_lose_is_refused_until_somebody_says_otherwise() {
-    let kept = |keeping: Keeping, restarts: Restarts, survival: Survival| {
+    let kept = |keeping: PluginStorage, restarts: PodUpdateStrategy, survival: Durability| {
         let mut observed = old_fleet();
-        let site = observed.site.as_mut().expect("a site");
-        (site.keeping, site.restarts) = (keeping, restarts);
-        decide(&observed, &goal(Upgrade { survival, ..without_canary() }))
+        let site = observed.deployment.as_mut().expect("a site");
+        (site.plugin_storage, site.update_strategy) = (keeping, restarts);
+        decide(&observed, &goal(UpgradeGoal { durability: survival, ..without_canary() }))
     };
-    let nothing = || Keeping::Nothing { what: "emptyDir plugins".into() };
-    let brings = |files: &[&str]| Keeping::InitContainer {
+    let nothing = || PluginStorage::Ephemeral { description: "emptyDir plugins".into() };
+    let brings = |files: &[&str]| PluginStorage::InitContainer {
         name: "plugins".into(),
         image: "plugins:1".into(),
-        brings: Some(files.iter().map(|&file| file.to_owned()).collect()),
+        files: Some(files.iter().map(|&file| file.to_owned()).collect()),
     };
-    let image = || Survival::Image { image: "plugins:2".into(), brings: None };
-    let is_refused = |decision: &Decision| matches!(decision, Decision::Refuse(Refusal::NotKept { .. }));
-    assert!(is_refused(&kept(nothing(), Restarts::ByHand, Survival::Needed)));
-    assert!(is_refused(&kept(nothing(), Restarts::ByHand, image())));
-    assert!(is_refused(&kept(brings(&["custom-1.0.0"]), Restarts::ByHand, Survival::Needed)));
+    let image = || Durability::Image { image: "plugins:2".into(), files: None };
+    let is_refused = |decision: &Decision| matches!(decision, Decision::Refuse(Refusal::NotDurable { .. }));
+    assert!(is_refused(&kept(nothing(), PodUpdateStrategy::OnDelete, Durability::Required)));
+    assert!(is_refused(&kept(nothing(), PodUpdateStrategy::OnDelete, image())));
+    assert!(is_refused(&kept(brings(&["custom-1.0.0"]), PodUpdateStrategy::OnDelete, Durability::Required)));
     for decision in [
-        kept(nothing(), Restarts::ByHand, Survival::NotNeeded),
-        kept(brings(&["custom-1.2.3"]), Restarts::Rolling, Survival::Needed),
-        kept(brings(&["custom-1.0.0"]), Restarts::ByHand, image()),
+        kept(nothing(), PodUpdateStrategy::OnDelete, Durability::NotRequired),
+        kept(brings(&["custom-1.2.3"]), PodUpdateStrategy::RollingUpdate, Durability::Required),
+        kept(brings(&["custom-1.0.0"]), PodUpdateStrategy::OnDelete, image()),
     ] {
         assert!(matches!(decision, Decision::Do(Step::PlaceBinary { .. })), "{decision:?}");
     }
-    let rolling = kept(brings(&[]), Restarts::Rolling, image());
-    assert!(matches!(rolling, Decision::Refuse(Refusal::WouldRestart { .. })));
+    let rolling = kept(brings(&[]), PodUpdateStrategy::RollingUpdate, image());
+    assert!(matches!(rolling, Decision::Refuse(Refusal::WouldRestartPods { .. })));
 
     let mut observed = old_fleet();
-    observed.site.as_mut().expect("a site").keeping = brings(&[]);
-    let steps = shown(&observed, Upgrade { survival: image(), ..without_canary() });
+    observed.deployment.as_mut().expect("a site").plugin_storage = brings(&[]);
+    let steps = step_texts(&observed, UpgradeGoal { durability: image(), ..without_canary() });
     assert_eq!(steps.last().expect("a step"), "take plugins:2 as image of init container plugins");
 }
 
@@ -274,25 +276,27 @@ fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
         let mut other = observed.catalog[0].clone();
         (other.name, other.command) = ("other".into(), Some("other-1.0.0".into()));
         observed.catalog.push(other);
-        let site = observed.site.as_mut().expect("a site");
-        (site.keeping, site.restarts) = (
-            Keeping::InitContainer {
+        let site = observed.deployment.as_mut().expect("a site");
+        (site.plugin_storage, site.update_strategy) = (
+            PluginStorage::InitContainer {
                 name: "plugins".into(),
                 image: "plugins:1".into(),
-                brings: brings.map(files),
+                files: brings.map(files),
             },
-            Restarts::ByHand,
+            PodUpdateStrategy::OnDelete,
         );
         for node in site.nodes.values_mut() {
-            let file =
-                crate::observed::site::PluginFile { name: "other-1.0.0".into(), ..node.files[0].clone() };
+            let file = crate::observed::deployment::PluginFile {
+                name: "other-1.0.0".into(),
+                ..node.files[0].clone()
+            };
             node.files.push(file);
         }
         observed
     };
     let to = |brings: Option<&[&str]>| {
-        let survival = Survival::Image { image: "plugins:2".into(), brings: brings.map(brought) };
-        Upgrade { survival, ..without_canary() }
+        let survival = Durability::Image { image: "plugins:2".into(), files: brings.map(image_files) };
+        UpgradeGoal { durability: survival, ..without_canary() }
     };
     let before: &[&str] = &["custom-1.0.0", "other-1.0.0", "not-registered-1.0.0"];
     for observed in [fleet(Some(before)), fleet(None)] {
@@ -301,32 +305,32 @@ fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
             (&["custom-1.2.3", "custom-1.0.0"], "other-1.0.0"),
             (&["custom-1.0.0", "other-1.0.0"], "custom-1.2.3"),
         ] {
-            let refusal = refused(&observed, to(Some(brings)));
+            let refusal = refusal_of(&observed, to(Some(brings)));
             assert_eq!(refusal.to_string(), format!("plugins:2 does not bring {lacks}"));
         }
         let all = to(Some(&["custom-1.0.0", "custom-1.2.3", "other-1.0.0"]));
         assert_eq!(
-            shown(&observed, all).last().expect("a step"),
+            step_texts(&observed, all).last().expect("a step"),
             "take plugins:2 as image of init container plugins"
         );
 
         // Also where the present image brings the version, and where it runs already: the image is named all the same.
         let mut brought = observed.clone();
-        let site = brought.site.as_mut().expect("a site");
-        if let Keeping::InitContainer { brings: Some(brings), .. } = &mut site.keeping {
+        let site = brought.deployment.as_mut().expect("a site");
+        if let PluginStorage::InitContainer { files: Some(brings), .. } = &mut site.plugin_storage {
             brings.insert("custom-1.2.3".into());
         }
-        let kept = Upgrade { survival: Survival::NotNeeded, ..without_canary() };
+        let kept = UpgradeGoal { durability: Durability::NotRequired, ..without_canary() };
         let steps = plan(&brought, &goal(kept)).expect("a plan").steps;
         let mut running = steps.iter().fold(brought.clone(), |then, step| then.after(step));
         running.this_run = ThisRun::default();
         for observed in [brought, running] {
-            let refusal = refused(&observed, to(Some(&["custom-1.0.0", "custom-1.2.3"])));
+            let refusal = refusal_of(&observed, to(Some(&["custom-1.0.0", "custom-1.2.3"])));
             assert_eq!(refusal.to_string(), "plugins:2 does not bring other-1.0.0");
         }
         let made = plan(&observed, &goal(to(None))).expect("a plan");
-        let needed = vec!["custom-1.0.0".to_owned(), "other-1.0.0".to_owned()];
-        assert_eq!(made.notices, [Notice::ImageNotRead { image: "plugins:2".into(), needed }]);
+        let required_files = vec!["custom-1.0.0".to_owned(), "other-1.0.0".to_owned()];
+        assert_eq!(made.notices, [Notice::ImageNotInspected { image: "plugins:2".into(), required_files }]);
     }
 }
 
@@ -336,16 +340,16 @@ fn an_image_that_brings_other_bytes_than_are_registered_is_refused() {
     let mut other = observed.catalog[0].clone();
     (other.name, other.command) = ("other".into(), Some("other-1.0.0".into()));
     observed.catalog.push(other);
-    observed.site.as_mut().expect("a site").keeping = Keeping::InitContainer {
+    observed.deployment.as_mut().expect("a site").plugin_storage = PluginStorage::InitContainer {
         name: "plugins".into(),
         image: "plugins:1".into(),
-        brings: Some(["custom-1.0.0".to_owned()].into()),
+        files: Some(["custom-1.0.0".to_owned()].into()),
     };
     let with = |change: &dyn Fn(&mut std::collections::BTreeMap<String, String>)| {
-        let mut brings = brought(&["custom-1.0.0", "custom-1.2.3", "other-1.0.0"]);
+        let mut brings = image_files(&["custom-1.0.0", "custom-1.2.3", "other-1.0.0"]);
         change(&mut brings);
-        let survival = Survival::Image { image: "plugins:2".into(), brings: Some(brings) };
-        Upgrade { survival, ..without_canary() }
+        let survival = Durability::Image { image: "plugins:2".into(), files: Some(brings) };
+        UpgradeGoal { durability: survival, ..without_canary() }
     };
     assert!(plan(&observed, &goal(with(&|_| ()))).is_ok());
     // Also where the image so far does not bring it: a node that has lost the file would get this one.
@@ -353,12 +357,12 @@ fn an_image_that_brings_other_bytes_than_are_registered_is_refused() {
         let rebuilt = with(&|brings| {
             brings.insert(file.to_owned(), "cc".to_owned());
         });
-        let refusal = refused(&observed, rebuilt);
+        let refusal = refusal_of(&observed, rebuilt);
         assert_eq!(
             refusal.to_string(),
             format!("plugins:2 brings {file} with the sha256 cc, and bb is registered")
         );
-        assert!(refusal.cure().contains("another version"), "{}", refusal.cure());
+        assert!(refusal.hint().contains("another version"), "{}", refusal.hint());
     }
     // A server that does not list checksums proves nothing.
     observed.catalog[1].sha256.clear();
@@ -371,24 +375,26 @@ fn an_image_that_brings_other_bytes_than_are_registered_is_refused() {
 #[test]
 fn a_rollback_knows_what_the_image_brings_that_no_pod_has_run() {
     let mut observed = old_fleet();
-    observed.site.as_mut().expect("a site").keeping = Keeping::InitContainer {
+    observed.deployment.as_mut().expect("a site").plugin_storage = PluginStorage::InitContainer {
         name: "plugins".into(),
         image: "plugins:1".into(),
-        brings: Some(["custom-1.0.0".to_owned()].into()),
+        files: Some(["custom-1.0.0".to_owned()].into()),
     };
-    let brings = Some(brought(&["custom-1.0.0", "custom-1.2.3"]));
-    let survival = Survival::Image { image: "plugins:2".into(), brings };
-    let steps = plan(&observed, &goal(Upgrade { survival, ..without_canary() })).expect("a plan").steps;
+    let brings = Some(image_files(&["custom-1.0.0", "custom-1.2.3"]));
+    let survival = Durability::Image { image: "plugins:2".into(), files: brings };
+    let steps = plan(&observed, &goal(UpgradeGoal { durability: survival, ..without_canary() }))
+        .expect("a plan")
+        .steps;
     let mut then = steps.iter().fold(observed, |then, step| then.after(step));
     then.this_run = ThisRun::default();
-    assert_eq!(shown(&then, back()).len(), 4);
+    assert_eq!(step_texts(&then, rollback()).len(), 4);
 }
 
 #[test]
 fn a_node_that_goes_away_amid_a_run_is_waited_for() {
     let mut observed = old_fleet();
     *node(&mut observed, "vault-2") = NodeObserved::not_ready("pending");
-    assert_eq!(refused(&observed, upgrade()).to_string(), "on vault-2: the node is not ready: pending");
+    assert_eq!(refusal_of(&observed, upgrade()).to_string(), "on vault-2: the node is not ready: pending");
     observed.this_run.steps = 1;
     let waiting = decide(&observed, &goal(upgrade()));
     assert!(matches!(waiting, Decision::Wait(WaitingOn::Node { .. })), "{waiting:?}");
@@ -397,26 +403,26 @@ fn a_node_that_goes_away_amid_a_run_is_waited_for() {
 /// Each row: what is refused, and what makes it so.
 #[test]
 fn refusals_name_what_is_wrong() {
-    type Change = fn(&mut Observed, &mut Upgrade);
+    type Change = fn(&mut Observed, &mut UpgradeGoal);
     let rows: &[(&str, Change)] = &[
         ("no mount runs the secret plugin custom", |o, _| o.mounts.clear()),
-        ("nothing is mounted at other/", |_, u| u.only = vec![path("other")]),
+        ("nothing is mounted at other/", |_, u| u.only_mounts = vec![path("other")]),
         ("kv/ is taken by kv", |o, u| {
             let kv = MountObserved { plugin: "kv".into(), ..MountObserved::default() };
             o.mounts.insert("kv/".into(), kv);
-            u.only = vec![path("kv")];
+            u.only_mounts = vec![path("kv")];
         }),
         ("team/ is at v2.0.0, which is newer than 1.2.3", |o, _| {
             o.mounts.get_mut("team/").expect("a mount").running_version = "v2.0.0".into();
         }),
         ("clients of custom would fail with this version: read creds: removed", |_, u| {
-            u.breaks = vec!["read creds: removed".into()];
+            u.breaking_changes = vec!["read creds: removed".into()];
         }),
         ("on vault-1: its server is sealed", |o, _| {
-            node(o, "vault-1").vault.as_mut().expect("a server").sealed = true;
+            node(o, "vault-1").server.as_mut().expect("a server").sealed = true;
         }),
         ("somebody is changing plugins here", |o, _| {
-            o.site.as_mut().expect("a site").holder = Some(holder("somebody"));
+            o.deployment.as_mut().expect("a site").lock_holder = Some(lock_holder("somebody"));
         }),
         ("on vault-2: /vault/plugins/custom-1.2.3 exists with another content", |o, _| {
             node(o, "vault-2").files[0].name = "custom-1.2.3".into();
@@ -426,9 +432,9 @@ fn refusals_name_what_is_wrong() {
     for (words, change) in rows {
         let (mut observed, mut upgrade) = (old_fleet(), upgrade());
         change(&mut observed, &mut upgrade);
-        let refusal = refused(&observed, upgrade);
+        let refusal = refusal_of(&observed, upgrade);
         assert!(refusal.to_string().contains(words), "{words}: {refusal}");
-        assert!(refusal.cure().len() > 10, "{words}");
+        assert!(refusal.hint().len() > 10, "{words}");
     }
 }
 
@@ -436,24 +442,24 @@ fn refusals_name_what_is_wrong() {
 fn a_pin_is_not_moved_for_namespaces_whose_mounts_are_not_proven() {
     let mut observed = old_fleet();
     let theirs = observed.mounts["custom/"].clone();
-    observed.below.insert("team/custom/".into(), theirs);
+    observed.child_namespace_mounts.insert("team/custom/".into(), theirs);
     assert!(matches!(decide(&observed, &goal(upgrade())), Decision::Do(_)), "mounts are moved one by one");
-    pinned(&mut observed, "v1.0.0");
-    let refusal = refused(&observed, upgrade());
+    set_pin(&mut observed, "v1.0.0");
+    let refusal = refusal_of(&observed, upgrade());
     assert!(refusal.to_string().contains("team/custom/ of another namespace"), "{refusal}");
-    observed.below.clear();
+    observed.child_namespace_mounts.clear();
     observed.namespace = Some("team".into());
-    assert!(matches!(refused(&observed, upgrade()), Refusal::NamespaceSeesPart { .. }));
+    assert!(matches!(refusal_of(&observed, upgrade()), Refusal::NotRootNamespace { .. }));
 }
 
 #[test]
 fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
-    let trial = |mount| Trial { mount: path(mount), below: "creds/dev".into() };
-    let goal = goal(Upgrade { trials: vec![trial("custom"), trial("team")], ..without_canary() });
+    let trial = |mount| SmokeTest { mount: path(mount), path: "creds/dev".into() };
+    let goal = goal(UpgradeGoal { smoke_tests: vec![trial("custom"), trial("team")], ..without_canary() });
     for is_pinned in [false, true] {
         let mut observed = old_fleet();
         if is_pinned {
-            pinned(&mut observed, "v1.0.0");
+            set_pin(&mut observed, "v1.0.0");
         }
         let moves = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
         let steps = plan(&observed, &goal).expect("a plan").steps;
@@ -479,31 +485,31 @@ fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
 fn another_node_takes_over_from_one_that_is_sealed() {
     let mut observed = old_fleet();
     observed.server.sealed = true;
-    node(&mut observed, "vault-0").vault.as_mut().expect("a server").sealed = true;
+    node(&mut observed, "vault-0").server.as_mut().expect("a server").sealed = true;
     assert_eq!(decide(&observed, &goal(upgrade())), Decision::Wait(WaitingOn::ActiveNode));
 
     for name in ["vault-1", "vault-2"] {
-        node(&mut observed, name).vault.as_mut().expect("a server").sealed = true;
+        node(&mut observed, name).server.as_mut().expect("a server").sealed = true;
     }
-    assert!(matches!(refused(&observed, upgrade()), Refusal::Sealed { .. }));
+    assert!(matches!(refusal_of(&observed, upgrade()), Refusal::Sealed { .. }));
 }
 
-fn back() -> Upgrade {
-    back_to("1.0.0")
+fn rollback() -> UpgradeGoal {
+    rollback_to("1.0.0")
 }
 
-fn back_to(version: &str) -> Upgrade {
+fn rollback_to(version: &str) -> UpgradeGoal {
     let target = Target::Registered {
         kind: PluginType::Secret,
         name: "custom".into(),
         version: version.parse().expect("a version"),
     };
-    Upgrade { target, downgrade: Downgrade::Allow, ..without_canary() }
+    UpgradeGoal { target, downgrade: DowngradePolicy::Allow, ..without_canary() }
 }
 
 #[test]
 fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_not_proven() {
-    use crate::observed::others::{OtherNode, OtherNodes};
+    use crate::observed::other_nodes::{OtherNode, OtherNodes};
 
     let mut observed = server_with("1.2.3", SHA);
     let before = CatalogEntry {
@@ -513,10 +519,10 @@ fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_
         ..observed.catalog[0].clone()
     };
     observed.catalog.push(before);
-    observed.site = None;
+    observed.deployment = None;
     let said = |other_nodes: OtherNodes, placement: Placement| {
         let observed = Observed { other_nodes, ..observed.clone() };
-        let made = plan(&observed, &goal(Upgrade { placement, ..back_to("1.0.0") })).expect("a plan");
+        let made = plan(&observed, &goal(UpgradeGoal { placement, ..rollback_to("1.0.0") })).expect("a plan");
         made.notices.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let nobody = Vec::<String>::new();
@@ -524,9 +530,9 @@ fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_
     let others = || OtherNodes::BesideActive(vec![node("b"), node("c")]);
     let notices = said(others(), Placement::default());
     assert!(notices[0].contains("custom-1.0.0") && notices[0].contains("Where b, c lack it"), "{notices:?}");
-    let notices = said(others(), Placement::AlsoOn(vec!["c".into()]));
+    let notices = said(others(), Placement::PlacedOn(vec!["c".into()]));
     assert!(notices[0].contains("Where b lacks it"), "{notices:?}");
-    assert_eq!(said(others(), Placement::AlsoOn(vec!["b".into(), "c".into()])), nobody);
+    assert_eq!(said(others(), Placement::PlacedOn(vec!["b".into(), "c".into()])), nobody);
     let notices = said(OtherNodes::UnnamedBesideActive, Placement::default());
     assert!(notices[0].contains("another node, which the server does not name"), "{notices:?}");
     assert_eq!(said(OtherNodes::BesideActive(Vec::new()), Placement::default()), nobody);
@@ -534,7 +540,7 @@ fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_
 
 #[test]
 fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
-    let before = |observed: &Observed| version_before(observed, PluginType::Secret, "custom");
+    let before = |observed: &Observed| rollback_version(observed, PluginType::Secret, "custom");
     let mut observed = plan(&old_fleet(), &goal(upgrade()))
         .expect("a plan")
         .steps
@@ -543,7 +549,7 @@ fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
     observed.this_run = ThisRun::default();
     assert_eq!(before(&observed).expect("a version").to_string(), "1.0.0");
     assert_eq!(
-        shown(&observed, back()),
+        step_texts(&observed, rollback()),
         [
             "move custom/ from v1.2.3 to v1.0.0",
             "move team/ from v1.2.3 to v1.0.0",
@@ -554,21 +560,24 @@ fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
     // A node that is down at that hour does not stand in the way, and is said.
     let mut broken = observed.clone();
     *node(&mut broken, "vault-2") = NodeObserved::not_ready("unreachable");
-    let made = plan(&broken, &goal(back())).expect("a plan");
-    assert_eq!(made.notices, [Notice::NotSeen { node: NodeName::new("vault-2"), why: "unreachable".into() }]);
-    assert_eq!(node(&mut broken, "vault-2").presence, Presence::NotReady { why: "unreachable".into() });
+    let made = plan(&broken, &goal(rollback())).expect("a plan");
+    assert_eq!(
+        made.notices,
+        [Notice::NodeUnobserved { node: NodeName::new("vault-2"), reason: "unreachable".into() }]
+    );
+    assert_eq!(node(&mut broken, "vault-2").readiness, Readiness::NotReady { reason: "unreachable".into() });
 
     node(&mut observed, "vault-1").files.retain(|file| file.name != "custom-1.0.0");
-    assert!(matches!(before(&observed), Err(Refusal::NoVersionBefore { .. })));
-    assert!(matches!(refused(&observed, back()), Refusal::NotInPlace { .. }));
+    assert!(matches!(before(&observed), Err(Refusal::NoRollbackVersion { .. })));
+    assert!(matches!(refusal_of(&observed, rollback()), Refusal::FileMissing { .. }));
     observed.catalog.retain(|entry| entry.version != "v1.0.0");
-    assert!(matches!(refused(&observed, back()), Refusal::NotRegistered { .. }));
+    assert!(matches!(refusal_of(&observed, rollback()), Refusal::NotRegistered { .. }));
 }
 
 #[test]
 fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again() {
     let before = |observed: &Observed| {
-        version_before(observed, PluginType::Secret, "custom").map(|version| version.to_string())
+        rollback_version(observed, PluginType::Secret, "custom").map(|version| version.to_string())
     };
     // v3 serves everywhere, and v1 and v2 are in place.
     let mut observed = old_fleet();
@@ -581,13 +590,13 @@ fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again()
             ..observed.catalog[0].clone()
         };
         observed.catalog.push(entry);
-        for node in observed.site.as_mut().expect("a site").nodes.values_mut() {
-            let file = crate::observed::site::PluginFile {
+        for node in observed.deployment.as_mut().expect("a site").nodes.values_mut() {
+            let file = crate::observed::deployment::PluginFile {
                 name: format!("custom-{version}"),
                 ..node.files[0].clone()
             };
             node.files.push(file);
-            let vault = node.vault.as_mut().expect("a server");
+            let vault = node.server.as_mut().expect("a server");
             vault.running.values_mut().for_each(|running| running.version.clone_from(&tagged));
         }
         for mount in observed.mounts.values_mut() {
@@ -598,7 +607,7 @@ fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again()
     assert_eq!(before(&observed), Ok("2.0.0".to_owned()));
 
     // Mounts are moved and reloaded, and one standby is restarted.
-    let made = plan(&observed, &goal(back_to("2.0.0"))).expect("a plan");
+    let made = plan(&observed, &goal(rollback_to("2.0.0"))).expect("a plan");
     let restart = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
     for done in [restart, restart + 1] {
         let mut cut_off = made.steps[..done].iter().fold(observed.clone(), |then, step| then.after(step));
@@ -613,7 +622,7 @@ fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again()
     assert_eq!(before(&done), Ok("1.0.0".to_owned()));
     // Standbys that lag behind an upgrade are not on their way back.
     for name in ["vault-1", "vault-2"] {
-        let vault = node(&mut observed, name).vault.as_mut().expect("a server");
+        let vault = node(&mut observed, name).server.as_mut().expect("a server");
         vault.running.values_mut().for_each(|running| running.version = "v2.0.0".into());
     }
     assert_eq!(before(&observed), Ok("2.0.0".to_owned()));
@@ -626,9 +635,9 @@ fn every_node_says_what_it_runs_after_a_restart() {
     let made = plan(&observed, &goal(without_canary())).expect("a plan");
     let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
     for name in ["vault-0", "vault-1", "vault-2"] {
-        let vault = node(&mut then, name).vault.as_ref().expect("a server");
+        let vault = node(&mut then, name).server.as_ref().expect("a server");
         let wanted = RunningVersion { version: "v1.2.3".into(), sha256: SHA.into() };
         assert_eq!(vault.running["custom/"], wanted, "{name}");
-        assert_eq!(vault.role == Role::Active, name == "vault-0");
+        assert_eq!(vault.role == NodeRole::Active, name == "vault-0");
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn signed_seconds(raw: &Value) -> Result<i64, CoerceError> {
     match raw {
         Value::String(text) => Ok(parse_duration(text)?),
         Value::Number(number) => Ok(scaled(scalars::truncated(number).ok_or(DurationError::Overflow)?, 1)?),
-        _ => Err(CoerceError::NotADuration),
+        _ => Err(CoerceError::InvalidDurationType),
     }
 }
 

@@ -104,7 +104,7 @@ fn lower_case_char(upper: char) -> char {
 }
 
 fn unreadable(text: &str, expected: &'static str, reason: &'static str) -> CoerceError {
-    CoerceError::Unreadable { text: text.to_owned(), expected, reason }
+    CoerceError::Unparsable { text: text.to_owned(), expected, reason }
 }
 
 #[cfg(test)]

@@ -14,8 +14,8 @@ use super::integers;
 pub(super) fn time(raw: &Value) -> Result<String, CoerceError> {
     let utc = match raw {
         Value::String(text) => parse(text).ok_or(CoerceError::NotATime)?,
-        Value::Number(number) => number.as_i64().and_then(from_epoch).ok_or(CoerceError::UnsuitedToTime)?,
-        _ => return Err(CoerceError::UnsuitedToTime),
+        Value::Number(number) => number.as_i64().and_then(from_epoch).ok_or(CoerceError::InvalidTimeType)?,
+        _ => return Err(CoerceError::InvalidTimeType),
     };
     Ok(format!("{utc}Z"))
 }
@@ -32,7 +32,7 @@ fn from_epoch(seconds: i64) -> Option<DateTime> {
 /// Reads what Go's `time.Parse` takes for RFC 3339: one digit is enough for the hour, a comma may stand before the
 /// fraction, and `T` and `Z` are upper case.
 fn parse_rfc3339(text: &str) -> Option<DateTime> {
-    let mut rest = Digits { text };
+    let mut rest = Rfc3339Parser { text };
     let year = rest.number(4)?;
     let month = rest.after(b'-')?.number(2)?;
     let day = rest.after(b'-')?.number(2)?;
@@ -59,11 +59,11 @@ fn has_rfc3339_form(utc: &DateTime) -> bool {
 }
 
 /// What is left to read of a text.
-struct Digits<'a> {
+struct Rfc3339Parser<'a> {
     text: &'a str,
 }
 
-impl Digits<'_> {
+impl Rfc3339Parser<'_> {
     fn after(&mut self, separator: u8) -> Option<&mut Self> {
         self.text = self.text.strip_prefix(char::from(separator))?;
         Some(self)

@@ -4,14 +4,14 @@ use super::*;
 
 #[test]
 fn a_duration_default_is_read_in_seconds() {
-    assert_eq!(Field::duration().default("1h").default_or_none(), Some(json!(3600)));
-    assert_eq!(Field::duration().default(90).default_or_none(), Some(json!(90)));
-    assert_eq!(Field::duration().default_or_none(), None);
+    assert_eq!(Field::duration().default("1h").coerced_default(), Some(json!(3600)));
+    assert_eq!(Field::duration().default(90).coerced_default(), Some(json!(90)));
+    assert_eq!(Field::duration().coerced_default(), None);
 }
 
 #[test]
 fn a_comma_list_default_is_read_as_a_list() {
-    assert_eq!(Field::comma_strings().default("read, list").default_or_none(), Some(json!(["read", "list"])));
+    assert_eq!(Field::comma_strings().default("read, list").coerced_default(), Some(json!(["read", "list"])));
 }
 
 #[test]

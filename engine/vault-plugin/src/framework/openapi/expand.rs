@@ -22,20 +22,24 @@ pub(super) struct Expansion {
 pub(super) fn expand(pattern: &Pattern) -> Option<Expansion> {
     let hir = regex_syntax::parse(pattern.translated()).ok()?;
     let mut captured = BTreeSet::new();
-    let growing = grow(&hir, vec![Url::default()], &mut captured)?;
+    let growing = expand_node(&hir, vec![PartialUrl::default()], &mut captured)?;
     let urls = growing.into_iter().filter(|url| url.text.len() != url.optional_slash_end).map(|url| url.text);
     Some(Expansion { urls: urls.collect(), captured })
 }
 
 /// A URL as far as it is read.
 #[derive(Clone, Default)]
-struct Url {
+struct PartialUrl {
     text: String,
     /// The length of the text at the last optional slash; at the start zero, which leaves out an empty URL too.
     optional_slash_end: usize,
 }
 
-fn grow(hir: &Hir, mut urls: Vec<Url>, captured: &mut BTreeSet<String>) -> Option<Vec<Url>> {
+fn expand_node(
+    hir: &Hir,
+    mut urls: Vec<PartialUrl>,
+    captured: &mut BTreeSet<String>,
+) -> Option<Vec<PartialUrl>> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => Some(urls),
         HirKind::Literal(literal) => {
@@ -44,23 +48,23 @@ fn grow(hir: &Hir, mut urls: Vec<Url>, captured: &mut BTreeSet<String>) -> Optio
             Some(urls)
         }
         HirKind::Capture(capture) => match &capture.name {
-            None => grow(&capture.sub, urls, captured),
+            None => expand_node(&capture.sub, urls, captured),
             Some(name) => {
                 urls.iter_mut().for_each(|url| url.text.push_str(&format!("{{{name}}}")));
                 captured.insert(name.to_string());
                 Some(urls)
             }
         },
-        HirKind::Concat(parts) => parts.iter().try_fold(urls, |urls, part| grow(part, urls, captured)),
+        HirKind::Concat(parts) => parts.iter().try_fold(urls, |urls, part| expand_node(part, urls, captured)),
         HirKind::Alternation(alternatives) => {
             let mut all = Vec::new();
             for alternative in alternatives {
-                all.extend(grow(alternative, urls.clone(), captured)?);
+                all.extend(expand_node(alternative, urls.clone(), captured)?);
             }
             Some(all)
         }
         HirKind::Repetition(Repetition { min: 0, max: Some(1), sub, .. }) => {
-            let mut with = grow(sub, urls.clone(), captured)?;
+            let mut with = expand_node(sub, urls.clone(), captured)?;
             if matches!(sub.kind(), HirKind::Literal(literal) if *literal.0 == *b"/") {
                 with.iter_mut().for_each(|url| url.optional_slash_end = url.text.len());
             }

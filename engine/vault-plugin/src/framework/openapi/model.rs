@@ -55,19 +55,19 @@ pub(super) struct PathItem<'a> {
     #[serde(rename = "x-vault-displayAttrs", skip_serializing_if = "Option::is_none")]
     pub(super) display: Option<&'a DisplayAttributes>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) get: Option<Call<'a>>,
+    pub(super) get: Option<OperationObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) post: Option<Call<'a>>,
+    pub(super) post: Option<OperationObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) patch: Option<Call<'a>>,
+    pub(super) patch: Option<OperationObject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) delete: Option<Call<'a>>,
+    pub(super) delete: Option<OperationObject<'a>>,
 }
 
 /// OpenAPI's "operation object".
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Call<'a> {
+pub(super) struct OperationObject<'a> {
     #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) summary: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -78,7 +78,7 @@ pub(super) struct Call<'a> {
     pub(super) parameters: Vec<Parameter<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) request_body: Option<RequestBody<'a>>,
-    pub(super) responses: BTreeMap<u16, Response<'a>>,
+    pub(super) responses: BTreeMap<u16, ResponseObject<'a>>,
     #[serde(skip_serializing_if = "is_unset")]
     pub(super) deprecated: bool,
 }
@@ -132,7 +132,7 @@ impl<'a> RequestBody<'a> {
 }
 
 #[derive(Serialize)]
-pub(super) struct Response<'a> {
+pub(super) struct ResponseObject<'a> {
     pub(super) description: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) content: Option<Content<'a>>,
@@ -142,17 +142,17 @@ pub(super) struct Response<'a> {
 #[derive(Serialize)]
 pub(super) struct Content<'a> {
     #[serde(rename = "application/json")]
-    json: Media<'a>,
+    json: MediaType<'a>,
 }
 
 impl<'a> Content<'a> {
     pub(super) fn json(schema: Schema<'a>) -> Self {
-        Self { json: Media { schema } }
+        Self { json: MediaType { schema } }
     }
 }
 
 #[derive(Serialize)]
-struct Media<'a> {
+struct MediaType<'a> {
     schema: Schema<'a>,
 }
 

@@ -35,7 +35,7 @@ pub(super) fn single_line(text: &str) -> String {
 }
 
 /// Returns hints that have something to show beside the parts of an operation id.
-pub(super) fn shown(display: Option<&DisplayAttributes>) -> Option<&DisplayAttributes> {
+pub(super) fn visible_display(display: Option<&DisplayAttributes>) -> Option<&DisplayAttributes> {
     display.filter(|display| {
         let empty = DisplayAttributes {
             operation_prefix: display.operation_prefix.clone(),
@@ -59,7 +59,7 @@ fn value(field: &Field) -> Schema<'_> {
     Schema {
         allowed: field.allowed_values().to_vec(),
         default: field.declared_default(),
-        display: shown(field.display_attributes()),
+        display: visible_display(field.display_attributes()),
         ..of_type(field.kind())
     }
 }

@@ -10,7 +10,7 @@ struct Fixture {
     display: Option<DisplayAttributes>,
     special: SpecialPaths,
     responses: Vec<ResponseDoc>,
-    input: PathInput,
+    input: InputPolicy,
     status: OperationStatus,
 }
 
@@ -22,7 +22,7 @@ impl Fixture {
             display: None,
             special: SpecialPaths::default(),
             responses: Vec::new(),
-            input: PathInput::Declared,
+            input: InputPolicy::DeclaredOnly,
             status: OperationStatus::Published,
         }
     }
@@ -247,7 +247,7 @@ fn hints_are_shown_without_the_parts_of_the_operation_id() {
 #[test]
 fn a_path_that_takes_anything_says_so() {
     let mut fixture = Fixture::new(&match_all("path"));
-    fixture.input = PathInput::Arbitrary;
+    fixture.input = InputPolicy::Arbitrary;
     let body = fixture.at(&[Operation::Update], &["paths", "/{path}", "post", "requestBody", "content"]);
     assert_eq!(
         body,

@@ -3,7 +3,7 @@ use std::sync::atomic::AtomicUsize;
 
 use tonic::{Request, Response};
 
-use super::super::in_process::connected;
+use super::super::in_process::serve_in_process;
 use super::*;
 use crate::logical::with_transaction;
 use crate::testing::MemoryStorage;
@@ -11,7 +11,7 @@ use pb::storage_server::{Storage as StorageService, StorageServer};
 
 /// The storage service of a host: of OpenBao, or of Vault, which lacks half of the calls.
 #[derive(Clone, Default)]
-struct Host {
+struct FakeStorageHost {
     storage: Arc<MemoryStorage>,
     openbao: bool,
     /// Makes the next transaction fail to begin.
@@ -22,21 +22,21 @@ struct Host {
     rolled_back: Arc<tokio::sync::Notify>,
 }
 
-impl Host {
-    fn openbao() -> Host {
-        Host { openbao: true, ..Host::default() }
+impl FakeStorageHost {
+    fn openbao() -> FakeStorageHost {
+        FakeStorageHost { openbao: true, ..FakeStorageHost::default() }
     }
 
     async fn storage(&self) -> RemoteStorage {
-        RemoteStorage::new(connected(StorageServer::new(self.clone())).await)
+        RemoteStorage::new(serve_in_process(StorageServer::new(self.clone())).await)
     }
 
-    fn offered(&self) -> Result<(), Status> {
+    fn check_supported(&self) -> Result<(), Status> {
         if self.openbao { Ok(()) } else { Err(Status::unimplemented("unknown method")) }
     }
 
     async fn begin(&self, access: Access) -> Result<Response<pb::StorageBeginTxReply>, Status> {
-        self.offered()?;
+        self.check_supported()?;
         if self.full {
             let err = "too many transactions".to_owned();
             return Ok(Response::new(pb::StorageBeginTxReply { err, ..Default::default() }));
@@ -52,7 +52,7 @@ impl Host {
 }
 
 #[tonic::async_trait]
-impl StorageService for Host {
+impl StorageService for FakeStorageHost {
     async fn get(
         &self,
         request: Request<pb::StorageGetArgs>,
@@ -95,7 +95,7 @@ impl StorageService for Host {
         request: Request<pb::StorageListPageArgs>,
     ) -> Result<Response<pb::StorageListReply>, Status> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.offered()?;
+        self.check_supported()?;
         let args = request.into_inner();
         let limit = usize::try_from(args.limit).unwrap_or(0);
         let keys = self.storage.list_page(&args.prefix, &args.after, limit).await.unwrap();
@@ -107,7 +107,7 @@ impl StorageService for Host {
         _request: Request<pb::Empty>,
     ) -> Result<Response<pb::StorageIsTransactionalReply>, Status> {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.offered()?;
+        self.check_supported()?;
         Ok(Response::new(pb::StorageIsTransactionalReply { transactional: true }))
     }
 
@@ -151,7 +151,7 @@ async fn write(storage: &dyn Storage, key: &str) -> Result<(), StorageError> {
 
 #[tokio::test]
 async fn a_transaction_of_the_host_holds_writes_back_until_it_is_committed() {
-    let host = Host::openbao();
+    let host = FakeStorageHost::openbao();
     let storage = host.storage().await;
     let transaction = storage.begin(Access::ReadWrite).await.unwrap().expect("OpenBao has transactions");
     write(&*transaction, "a").await.unwrap();
@@ -163,7 +163,7 @@ async fn a_transaction_of_the_host_holds_writes_back_until_it_is_committed() {
 
 #[tokio::test]
 async fn a_transaction_that_is_dropped_is_rolled_back_at_the_host() {
-    let host = Host::openbao();
+    let host = FakeStorageHost::openbao();
     let storage = host.storage().await;
     let transaction = storage.begin(Access::ReadWrite).await.unwrap().unwrap();
     write(&*transaction, "a").await.unwrap();
@@ -174,14 +174,14 @@ async fn a_transaction_that_is_dropped_is_rolled_back_at_the_host() {
 
 #[tokio::test]
 async fn a_host_that_refuses_to_begin_is_heard() {
-    let host = Host { full: true, ..Host::openbao() };
+    let host = FakeStorageHost { full: true, ..FakeStorageHost::openbao() };
     let Err(refused) = host.storage().await.begin(Access::ReadWrite).await else { panic!("it is full") };
     assert_eq!(refused.to_string(), "too many transactions");
 }
 
 #[tokio::test]
 async fn a_conflict_is_known_as_one() {
-    let host = Host::openbao();
+    let host = FakeStorageHost::openbao();
     let transaction = host.storage().await.begin(Access::ReadWrite).await.unwrap().unwrap();
     write(&*transaction, "a").await.unwrap();
     // Somebody else, at the same time.
@@ -191,7 +191,7 @@ async fn a_conflict_is_known_as_one() {
 
 #[tokio::test]
 async fn a_transaction_for_reading_refuses_to_write() {
-    let storage = Host::openbao().storage().await;
+    let storage = FakeStorageHost::openbao().storage().await;
     let reading = storage.begin(Access::Read).await.unwrap().unwrap();
     let refused = write(&*reading, "a").await.unwrap_err();
     assert_eq!(refused.to_string(), "transaction is read-only");
@@ -199,7 +199,7 @@ async fn a_transaction_for_reading_refuses_to_write() {
 
 #[tokio::test]
 async fn vault_is_asked_for_transactions_once_and_works_without() {
-    let host = Host::default();
+    let host = FakeStorageHost::default();
     let storage = host.storage().await;
     for key in ["a", "b"] {
         with_transaction(&storage, |storage| Box::pin(write(storage, key))).await.unwrap();
@@ -210,7 +210,7 @@ async fn vault_is_asked_for_transactions_once_and_works_without() {
 
 #[tokio::test]
 async fn a_page_comes_from_the_host_or_is_cut_from_the_list_of_one_that_has_none() {
-    for (host, asked, listed) in [(Host::openbao(), 2, 0), (Host::default(), 1, 2)] {
+    for (host, asked, listed) in [(FakeStorageHost::openbao(), 2, 0), (FakeStorageHost::default(), 1, 2)] {
         let storage = host.storage().await;
         for key in ["roles/a", "roles/b", "roles/c"] {
             write(&*host.storage, key).await.unwrap();

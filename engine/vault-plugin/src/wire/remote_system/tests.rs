@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use serde_json::json;
 use tonic::{Request, Response};
 
-use super::super::in_process::connected;
+use super::super::in_process::serve_in_process;
 use super::super::remote_events::RemoteEvents;
 use super::*;
 use crate::logical::{Event, EventError, EventSender};
@@ -11,12 +11,12 @@ use pb::events_server::{Events, EventsServer};
 use pb::system_view_server::{SystemView as SystemViewService, SystemViewServer};
 
 /// A host that says what it was asked.
-struct Host;
+struct FakeSystemViewHost;
 
 type Reply<T> = Result<Response<T>, Status>;
 
 #[tonic::async_trait]
-impl SystemViewService for Host {
+impl SystemViewService for FakeSystemViewHost {
     async fn entity_info(&self, request: Request<pb::EntityInfoArgs>) -> Reply<pb::EntityInfoReply> {
         let id = request.into_inner().entity_id;
         if id == "forbidden" {
@@ -87,10 +87,10 @@ impl SystemViewService for Host {
 }
 
 async fn system() -> RemoteSystemView {
-    let host = SystemViewServer::new(Host)
+    let host = SystemViewServer::new(FakeSystemViewHost)
         .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
         .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
-    RemoteSystemView::new(connected(host).await)
+    RemoteSystemView::new(serve_in_process(host).await)
 }
 
 fn job(when: RotationTime) -> RotationJob {
@@ -168,7 +168,7 @@ impl Events for Subscriber {
 #[tokio::test]
 async fn an_event_reaches_the_host_with_an_id_and_its_metadata() {
     let subscriber = Subscriber::default();
-    let sender = RemoteEvents::new(connected(EventsServer::new(subscriber.clone())).await);
+    let sender = RemoteEvents::new(serve_in_process(EventsServer::new(subscriber.clone())).await);
     let event = Event::new("greeter/write").path("greetings/ann").operation("create").modified();
     sender.send_event(event.clone()).await.unwrap();
     sender.send_event(event).await.unwrap();
@@ -182,7 +182,7 @@ async fn an_event_reaches_the_host_with_an_id_and_its_metadata() {
 
 #[tokio::test]
 async fn a_host_without_events_says_so_again_and_again() {
-    let sender = RemoteEvents::new(connected(SystemViewServer::new(Host)).await);
+    let sender = RemoteEvents::new(serve_in_process(SystemViewServer::new(FakeSystemViewHost)).await);
     for _ in 0..2 {
         assert!(matches!(sender.send_event(Event::new("a/b")).await, Err(EventError::Unsupported("events"))));
         let refused = sender.record_observation("a/b", Map::new()).await;

@@ -4,9 +4,9 @@ use rand::RngExt as _;
 use serde_json::{Value, json};
 use vault_plugin::framework::{Context, Data, Engine, Field, Path};
 use vault_plugin::logical::{Error, Map, Operation};
-use vault_plugin::testing::Mount;
+use vault_plugin::testing::TestMount;
 
-use super::{Difference, compare, values};
+use super::{Comparison, compare, values};
 
 type Constructor = fn() -> Field;
 
@@ -38,7 +38,7 @@ struct Case {
 
 #[tokio::test]
 async fn every_type_of_field_takes_what_go_takes() {
-    let mount = Mount::new(engine()).await.unwrap();
+    let mount = TestMount::new(engine()).await.unwrap();
     compare(
         "fields",
         30_000,
@@ -61,7 +61,7 @@ async fn echo(_: Context<()>, fields: Map) -> Result<Data<Map>, Error> {
     Ok(Data(fields))
 }
 
-async fn differ(mount: &Mount, case: &Case, go: &Value) -> Difference {
+async fn differ(mount: &TestMount, case: &Case, go: &Value) -> Comparison {
     let data = json!({"field": case.value}).as_object().unwrap().clone();
     let answer = mount.request(Operation::Update, case.kind, data).await.unwrap().unwrap();
     let ours = match answer.error_text() {

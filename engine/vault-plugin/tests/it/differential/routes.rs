@@ -5,9 +5,9 @@ use rand::rngs::StdRng;
 use serde_json::{Value, json};
 use vault_plugin::framework::{Context, Data, Engine, Path};
 use vault_plugin::logical::{Error, Map, Operation};
-use vault_plugin::testing::Mount;
+use vault_plugin::testing::TestMount;
 
-use super::{Difference, compare};
+use super::{Comparison, compare};
 
 /// What patterns are made of: what engines in Go write, and the corners of its expressions.
 const PIECES: &[&str] = &[
@@ -94,14 +94,14 @@ fn names_a_group_twice(pattern: &str) -> bool {
     names.len() < all
 }
 
-async fn differ(case: &Case, go: &Value) -> Difference {
+async fn differ(case: &Case, go: &Value) -> Comparison {
     let engine = case.patterns.iter().enumerate().fold(Engine::new(|| ()), |engine, (index, pattern)| {
         let path = Path::new(pattern).arbitrary_input();
         engine.path(path.on(Operation::Read, "", move |_: Context<()>, captures: Map| async move {
             Ok::<_, Error>(Data(json!({"index": index, "captures": captures})))
         }))
     });
-    let ours = match Mount::new(engine).await {
+    let ours = match TestMount::new(engine).await {
         Err(_) => json!({"invalid": true}),
         Ok(mount) => match mount.read(&case.path).await {
             Ok(answer) => Value::Object(answer.unwrap().data.unwrap()),

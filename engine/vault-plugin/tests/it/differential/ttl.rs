@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use serde_json::{Value, json};
-use vault_plugin::framework::ttl::{Limits, Wanted, calculate};
+use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 
-use super::{Difference, compare};
+use super::{Comparison, compare};
 
 /// In seconds; zero is not set.
 struct Case {
@@ -57,11 +57,11 @@ fn seconds(random: &mut StdRng) -> u64 {
     }
 }
 
-fn differ(case: &Case, go: &Value) -> Difference {
+fn differ(case: &Case, go: &Value) -> Comparison {
     let seconds = Duration::from_secs;
     let now = SystemTime::now();
-    let limits = Limits { default: seconds(case.default), max: seconds(case.max) };
-    let wanted = Wanted {
+    let limits = TtlLimits { default: seconds(case.default), max: seconds(case.max) };
+    let wanted = TtlRequest {
         increment: seconds(case.increment),
         ttl: seconds(case.ttl),
         period: seconds(case.period),
@@ -69,7 +69,7 @@ fn differ(case: &Case, go: &Value) -> Difference {
         explicit_max_ttl: seconds(case.explicit_max_ttl),
         issued: Some(now - seconds(case.age)),
     };
-    let ours = match calculate(limits, &wanted, now) {
+    let ours = match calculate_ttl(limits, &wanted, now) {
         Ok(granted) if granted.warnings.is_empty() => json!({"ttl": granted.ttl.as_secs(), "warnings": null}),
         Ok(granted) => json!({"ttl": granted.ttl.as_secs(), "warnings": granted.warnings}),
         Err(text) => json!({"error": text}),

@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Member, VAULT, VaultPods, manifests};
-use crate::cluster::image::{Content, ImageArchive};
-use crate::cluster::{Cluster, NODE};
-use crate::tls::Identity;
+use super::{PodMember, STATEFUL_SET_NAME, VaultPods, manifests};
+use crate::cluster::image::{ImageArchive, ImageContent};
+use crate::cluster::{Cluster, NODE_ADDRESS};
+use crate::tls::ServerCertificate;
 use crate::{Storage, VaultServer, build, eventually, http_client};
 
 /// The user and the group of the official image.
@@ -93,7 +93,7 @@ pub struct VaultPodsBuilder {
     pub(super) runs_as: RunsAs,
     pub(super) init_containers: Vec<Container>,
     pub(super) sidecars: Vec<Container>,
-    pub(super) recorded: bool,
+    pub(super) record_requests: bool,
     pub(super) restart_delay: Duration,
     stabilization_time: &'static str,
     audit: Audit,
@@ -132,7 +132,7 @@ impl VaultPodsBuilder {
             runs_as: RunsAs::Root,
             init_containers: Vec::new(),
             sidecars: Vec::new(),
-            recorded: false,
+            record_requests: false,
             restart_delay: Duration::ZERO,
             stabilization_time: "1s",
             audit: Audit::Absent,
@@ -184,7 +184,7 @@ impl VaultPodsBuilder {
     }
 
     /// Runs this container before the server. The plugin directory is the volume `plugins`; an image that it needs is
-    /// imported with [`Cluster::import`] before.
+    /// imported with [`Cluster::import_archive`] before.
     pub fn init_container(mut self, container: Container) -> VaultPodsBuilder {
         self.init_containers.push(container);
         self
@@ -197,10 +197,10 @@ impl VaultPodsBuilder {
     }
 
     /// Has each pod write down what is sent to its server by those who look at the StatefulSet for its address: plain HTTP only. See
-    /// [`VaultPods::heard`].
-    pub fn recorded(mut self) -> VaultPodsBuilder {
-        self.recorded = true;
-        self.sidecar(manifests::recorder())
+    /// [`VaultPods::recorded_requests`].
+    pub fn record_requests(mut self) -> VaultPodsBuilder {
+        self.record_requests = true;
+        self.sidecar(manifests::recorder_container())
     }
 
     /// Delays the server of a pod that is made again by this long, as when a volume has to be attached. The image needs a shell.
@@ -268,18 +268,18 @@ impl VaultPodsBuilder {
         for _ in 0..self.replicas {
             pods.add_member().await;
         }
-        let identity = (self.transport == Transport::Tls).then(|| pods.identity());
+        let identity = (self.transport == Transport::Tls).then(|| pods.pod_certificate());
         if let Some(identity) = &identity {
             let file = pods.directory.path().join("pods-ca.pem");
-            fs::write(&file, &identity.authority).expect("the directory is the harness's own");
+            fs::write(&file, &identity.ca_pem).expect("the directory is the harness's own");
             let authority =
-                reqwest::Certificate::from_pem(identity.authority.as_bytes()).expect("rcgen writes PEM");
+                reqwest::Certificate::from_pem(identity.ca_pem.as_bytes()).expect("rcgen writes PEM");
             let http = http_client::builder().tls_certs_only([authority]);
             pods.http = http.build().expect("the client's configuration is valid");
             pods.ca_file = Some(file);
         }
 
-        let mut configuration = manifests::configuration(&pods).await;
+        let mut configuration = manifests::vault_config(&pods).await;
         if self.raw_storage == RawStorage::Exposed {
             configuration["raw_storage_endpoint"] = json!(true);
         }
@@ -287,14 +287,14 @@ impl VaultPodsBuilder {
             // Else a machine that is busy makes it elect another leader, which no test of it asks for.
             configuration["storage"]["raft"]["performance_multiplier"] = json!("10");
         }
-        let secret = manifests::secret(&configuration, identity.as_ref());
+        let secret = manifests::config_secret(&configuration, identity.as_ref());
         create::<Secret>(&client, &pods.namespace, secret).await;
         create::<Service>(&client, &pods.namespace, manifests::service()).await;
         create::<StatefulSet>(&client, &pods.namespace, manifests::stateful_set(&self)).await;
         pods.initialise(self.stabilization_time).await;
         if self.audit == Audit::ToFile {
             let device = json!({"type": "file", "options": {"file_path": "/vault/audit/audit.log"}});
-            pods.api(pods.active().await, "PUT", "sys/audit/file", Some(device)).await.success();
+            pods.request(pods.active().await, "PUT", "sys/audit/file", Some(device)).await.success();
         }
         pods
     }
@@ -319,18 +319,19 @@ impl VaultPodsBuilder {
         let make = || {
             let users = "root:x:0:0::/:/bin/sh\nvault:x:100:1000::/:/bin/sh\n".to_owned();
             let mut content = vec![
-                (path, Content::Program(binary)),
-                ("etc/passwd", Content::Text(users)),
-                ("tmp", Content::Scratch),
+                (path, ImageContent::Program(binary)),
+                ("etc/passwd", ImageContent::Text(users)),
+                ("tmp", ImageContent::WritableDirectory),
             ];
             if image == ImageKind::WithShell {
-                content.push(("bin/busybox", Content::Program(busybox)));
-                let links = TOOLS.iter().map(|tool| (*tool, Content::Link("busybox".to_owned())));
+                content.push(("bin/busybox", ImageContent::Program(busybox)));
+                let links =
+                    BUSYBOX_TOOLS.iter().map(|tool| (*tool, ImageContent::Link("busybox".to_owned())));
                 content.extend(links);
             }
             ImageArchive::new(name, &format!("/{path}"), &content)
         };
-        self.cluster.import_once(name, make).await;
+        self.cluster.import_image_once(name, make).await;
     }
 }
 
@@ -338,13 +339,13 @@ impl VaultPodsBuilder {
 pub(in crate::cluster) async fn start_unsealer(cluster: &Cluster) -> VaultServer {
     // In files, so that a test can stop it and start it again.
     let unsealer = VaultServer::builder().storage(Storage::Raft).in_network_of(cluster).start().await;
-    unsealer.api("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.success();
-    unsealer.api("POST", "transit/keys/unseal", None).await.success();
+    unsealer.request("POST", "sys/mounts/transit", Some(json!({"type": "transit"}))).await.success();
+    unsealer.request("POST", "transit/keys/unseal", None).await.success();
     unsealer
 }
 
 /// The tools of the image with a shell, as far as tests and `kubectl cp` need them.
-const TOOLS: &[&str] = &[
+const BUSYBOX_TOOLS: &[&str] = &[
     "bin/cat",
     "bin/chmod",
     "bin/chown",
@@ -378,7 +379,7 @@ const TOOLS: &[&str] = &[
 impl VaultPods {
     /// Prepares the next pod: its address, its volumes, and a way to it.
     pub(super) async fn add_member(&mut self) {
-        let name = format!("{VAULT}-{}", self.members.len());
+        let name = format!("{STATEFUL_SET_NAME}-{}", self.members.len());
         let address = self.cluster.reserve_address(&self.namespace, &name);
         for volume in manifests::volumes(self.plugin_volume) {
             let folder = self.volume(&name, volume);
@@ -390,15 +391,15 @@ impl VaultPods {
             let manifest = manifests::persistent_volume(&self.namespace, &name, volume, &folder);
             create_global::<PersistentVolume>(&self.client, manifest).await;
         }
-        let forward = self.cluster.forward((address, 8200).into());
-        self.members.push(Member { name, address, forward });
+        let forward = self.cluster.forward_port((address, 8200).into());
+        self.members.push(PodMember { name, address, forward });
     }
 
     /// A certificate for every address under which a pod is reached: a member's, and this machine's loopback.
-    fn identity(&self) -> Identity {
+    fn pod_certificate(&self) -> ServerCertificate {
         let mut names: Vec<String> = self.members.iter().map(|member| member.address.to_string()).collect();
         names.extend(["127.0.0.1".to_owned(), "localhost".to_owned()]);
-        Identity::for_names(names)
+        ServerCertificate::for_names(names)
     }
 
     async fn initialise(&mut self, stabilization_time: &str) {
@@ -408,11 +409,11 @@ impl VaultPods {
         })
         .await;
         let request = json!({"recovery_shares": 1, "recovery_threshold": 1});
-        let answer = self.api(&first, "PUT", "sys/init", Some(request)).await.success();
+        let answer = self.request(&first, "PUT", "sys/init", Some(request)).await.success();
         self.root_token = answer["root_token"].as_str().expect("sys/init answers with a token").to_owned();
         // With raft's default a pod that has joined has no vote for ten seconds, and cannot become active.
         self.set_stabilization_time("1s").await;
-        self.wait_whole().await;
+        self.wait_all_ready().await;
         if stabilization_time != "1s" {
             self.set_stabilization_time(stabilization_time).await;
         }
@@ -421,7 +422,7 @@ impl VaultPods {
     async fn set_stabilization_time(&self, time: &str) {
         let autopilot = Some(json!({"server_stabilization_time": time}));
         let active = self.active().await;
-        self.api(active, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
+        self.request(active, "POST", "sys/storage/raft/autopilot/configuration", autopilot).await.success();
     }
 }
 
@@ -437,7 +438,7 @@ impl Transport {
 impl VaultServer {
     /// Its URL for the pods of the cluster it is in the network of.
     pub fn address_in_network(&self) -> String {
-        self.address().replace("127.0.0.1", &NODE.to_string())
+        self.address().replace("127.0.0.1", &NODE_ADDRESS.to_string())
     }
 }
 

@@ -7,8 +7,8 @@ use k8s_openapi::api::core::v1::{Container, VolumeMount};
 use serde_json::{Value, json};
 
 use super::builder::{PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
-use super::{PLUGIN_DIRECTORY, VAULT, VaultPods};
-use crate::tls::Identity;
+use super::{PLUGIN_DIRECTORY, STATEFUL_SET_NAME, VaultPods};
+use crate::tls::ServerCertificate;
 
 /// The volumes that every pod has of its own, and that outlive it.
 pub(super) fn volumes(plugin_volume: PluginVolume) -> &'static [&'static str] {
@@ -34,7 +34,7 @@ pub(super) fn persistent_volume(namespace: &str, pod: &str, volume: &str, folder
 }
 
 /// The configuration of Vault, all but what differs from pod to pod, which comes by the environment.
-pub(super) async fn configuration(pods: &VaultPods) -> Value {
+pub(super) async fn vault_config(pods: &VaultPods) -> Value {
     let unsealer = match &pods.own_unsealer {
         Some(own) => own,
         None => pods.cluster.unsealer().await,
@@ -78,7 +78,7 @@ pub(super) async fn configuration(pods: &VaultPods) -> Value {
 const RECORDER_PORT: u16 = 8300;
 
 /// Passes connections on to the server of its pod, and appends what is sent there to a file beside the audit log.
-pub(super) fn recorder() -> Container {
+pub(super) fn recorder_container() -> Container {
     let pass = "tee -a /vault/audit/heard | nc 127.0.0.1 8200";
     Container {
         name: "recorder".to_owned(),
@@ -100,24 +100,24 @@ pub(super) fn recorder() -> Container {
 }
 
 /// The files of `/vault/config`.
-pub(super) fn secret(configuration: &Value, identity: Option<&Identity>) -> Value {
+pub(super) fn config_secret(configuration: &Value, identity: Option<&ServerCertificate>) -> Value {
     let mut files = json!({"vault.json": configuration.to_string()});
     if let Some(identity) = identity {
-        files["ca.pem"] = json!(identity.authority);
+        files["ca.pem"] = json!(identity.ca_pem);
         files["cert.pem"] = json!(identity.certificate);
         files["key.pem"] = json!(identity.key);
     }
-    json!({"metadata": {"name": VAULT}, "stringData": files})
+    json!({"metadata": {"name": STATEFUL_SET_NAME}, "stringData": files})
 }
 
 /// The headless service that a StatefulSet has to have.
 pub(super) fn service() -> Value {
     json!({
-        "metadata": {"name": VAULT},
+        "metadata": {"name": STATEFUL_SET_NAME},
         "spec": {
             "clusterIP": "None",
             "publishNotReadyAddresses": true,
-            "selector": {"app.kubernetes.io/name": VAULT},
+            "selector": {"app.kubernetes.io/name": STATEFUL_SET_NAME},
             "ports": [{"name": "api", "port": 8200}],
         },
     })
@@ -125,14 +125,14 @@ pub(super) fn service() -> Value {
 
 /// The StatefulSet, in the manner of the official chart.
 pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
-    let labels = json!({"app.kubernetes.io/name": VAULT});
-    let mut containers = vec![server(builder)];
+    let labels = json!({"app.kubernetes.io/name": STATEFUL_SET_NAME});
+    let mut containers = vec![server_container(builder)];
     containers.extend(builder.sidecars.iter().map(|container| {
         let image = container.image.clone().unwrap_or_else(|| builder.image_name().to_owned());
         json!(Container { image: Some(image), ..container.clone() })
     }));
     let mut pod_volumes = vec![
-        json!({"name": "config", "secret": {"secretName": VAULT, "defaultMode": 0o444}}),
+        json!({"name": "config", "secret": {"secretName": STATEFUL_SET_NAME, "defaultMode": 0o444}}),
         json!({"name": "tmp", "emptyDir": {}}),
     ];
     if builder.plugin_volume == PluginVolume::EmptyDir {
@@ -156,12 +156,12 @@ pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
         UpdateStrategy::RollingUpdate => "RollingUpdate",
     };
     json!({
-        "metadata": {"name": VAULT, "labels": labels},
+        "metadata": {"name": STATEFUL_SET_NAME, "labels": labels},
         "spec": {
             "podManagementPolicy": "Parallel",
             "replicas": builder.replicas,
             "selector": {"matchLabels": labels},
-            "serviceName": VAULT,
+            "serviceName": STATEFUL_SET_NAME,
             "template": {
                 "metadata": {"labels": labels},
                 "spec": {
@@ -201,9 +201,9 @@ fn init_containers(builder: &VaultPodsBuilder) -> Vec<Value> {
     containers
 }
 
-fn server(builder: &VaultPodsBuilder) -> Value {
+fn server_container(builder: &VaultPodsBuilder) -> Value {
     let scheme = builder.transport.scheme();
-    let port = if builder.recorded { RECORDER_PORT } else { 8200 };
+    let port = if builder.record_requests { RECORDER_PORT } else { 8200 };
     let mut environment = vec![
         json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}),
         json!({"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}),
@@ -221,7 +221,7 @@ fn server(builder: &VaultPodsBuilder) -> Value {
     }
     let read_only = builder.plugin_volume == PluginVolume::ReadOnly;
     json!({
-        "name": VAULT,
+        "name": STATEFUL_SET_NAME,
         "image": builder.image_name(),
         "imagePullPolicy": "Never",
         "args": ["server", "-config=/vault/config/vault.json"],

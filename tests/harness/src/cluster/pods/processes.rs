@@ -7,9 +7,9 @@ use std::path::Path;
 use crate::process;
 
 /// Processes by the name of their program, for the containers with these ids.
-pub(super) fn of_containers(ids: &[String]) -> BTreeMap<String, usize> {
+pub(super) fn count_by_program(ids: &[String]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
-    for process in all_of(ids) {
+    for process in pids(ids) {
         // It may end while it is looked at.
         if let Ok(program) = fs::read_link(format!("/proc/{process}/exe")) {
             *counts.entry(name(&program)).or_default() += 1;
@@ -19,12 +19,12 @@ pub(super) fn of_containers(ids: &[String]) -> BTreeMap<String, usize> {
 }
 
 /// The id of one process of these containers, as this machine counts.
-pub(super) fn first_of_containers(ids: &[String]) -> Option<u32> {
-    all_of(ids).next()
+pub(super) fn first_pid(ids: &[String]) -> Option<u32> {
+    pids(ids).next()
 }
 
-fn all_of(ids: &[String]) -> impl Iterator<Item = u32> {
-    process::ids().filter(|process| {
+fn pids(ids: &[String]) -> impl Iterator<Item = u32> {
+    process::all_pids().filter(|process| {
         let Ok(cgroups) = fs::read_to_string(format!("/proc/{process}/cgroup")) else { return false };
         cgroups.lines().any(|line| ids.iter().any(|id| line.ends_with(id.as_str())))
     })

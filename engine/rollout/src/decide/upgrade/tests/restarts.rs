@@ -4,7 +4,7 @@ use vault_api::raft::{RaftServer, Suffrage};
 
 use super::*;
 use crate::observed::Raft;
-use crate::observed::site::Seal;
+use crate::observed::deployment::SealType;
 
 #[test]
 fn a_standby_is_restarted_only_while_every_other_node_serves() {
@@ -32,9 +32,9 @@ fn a_standby_is_restarted_only_while_every_other_node_serves() {
                 other => panic!("{other:?}"),
             }
         };
-        waits_for(&|node| node.presence = Presence::NotReady { why: "it is being deleted".into() });
-        waits_for(&|node| node.vault.as_mut().expect("a server").sealed = true);
-        waits_for(&|node| node.vault = None);
+        waits_for(&|node| node.readiness = Readiness::NotReady { reason: "it is being deleted".into() });
+        waits_for(&|node| node.server.as_mut().expect("a server").sealed = true);
+        waits_for(&|node| node.server = None);
     }
 }
 
@@ -50,7 +50,7 @@ fn a_standby_that_does_not_say_what_it_runs_is_waited_for_before_anything_is_don
     at_the_end.this_run.restarted.remove(&NodeName::new("vault-2"));
     assert_eq!(decide(&at_the_end, &goal), Decision::Done);
     for mut silent in [observed, at_the_end] {
-        node(&mut silent, "vault-2").vault.as_mut().expect("a server").running.clear();
+        node(&mut silent, "vault-2").server.as_mut().expect("a server").running.clear();
         match decide(&silent, &goal) {
             Decision::Wait(on) => {
                 assert_eq!(on.to_string(), "waiting for vault-2: it does not say what it runs");
@@ -61,7 +61,7 @@ fn a_standby_that_does_not_say_what_it_runs_is_waited_for_before_anything_is_don
 }
 
 /// After the first of two standbys was restarted, while the second is stale.
-fn with_one_restarted() -> Observed {
+fn with_one_standby_restarted() -> Observed {
     let mut observed = old_fleet();
     observed.server.product = Product::OpenBao;
     let made = plan(&observed, &goal(without_canary())).expect("a plan");
@@ -76,11 +76,11 @@ fn raft(servers: &[(&str, Suffrage, Option<bool>)]) -> Raft {
     Raft::Servers(servers.iter().map(server).collect())
 }
 
-const VOTES: (Suffrage, Option<bool>) = (Suffrage::Voter, Some(true));
+const HEALTHY_VOTER: (Suffrage, Option<bool>) = (Suffrage::Voter, Some(true));
 
 #[test]
 fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_up_and_runs_the_version() {
-    let observed = with_one_restarted();
+    let observed = with_one_standby_restarted();
     let restart = Decision::Do(Step::RestartNode { node: NodeName::new("vault-2") });
     let waits = |change: &dyn Fn(&mut Observed)| {
         let mut changed = observed.clone();
@@ -93,7 +93,11 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
     assert_eq!(decide(&observed, &goal(without_canary())), restart);
 
     let with = |third: (Suffrage, Option<bool>)| {
-        raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), ("c", third.0, third.1)])
+        raft(&[
+            ("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+            ("b", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+            ("c", third.0, third.1),
+        ])
     };
     let on_raft = |raft: Raft| waits(&|observed| observed.raft = raft.clone());
     assert_eq!(
@@ -105,11 +109,11 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
         "waiting for the raft server c: autopilot says that it is not healthy"
     );
     assert_eq!(
-        on_raft(raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1)])),
+        on_raft(raft(&[("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1), ("b", HEALTHY_VOTER.0, HEALTHY_VOTER.1)])),
         "waiting for every node to join raft: 2 of 3 have"
     );
     let index = |observed: &mut Observed, name: &str, index: u64| {
-        node(observed, name).vault.as_mut().expect("a server").applied_index = Some(index);
+        node(observed, name).server.as_mut().expect("a server").applied_index = Some(index);
     };
     let behind = waits(&|observed| {
         // Also where the token may not see the servers.
@@ -119,7 +123,7 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
     });
     assert_eq!(behind, "waiting for vault-1: it is 2000 raft entries behind the active node");
     let runs = |observed: &mut Observed, version: Option<&str>| {
-        let running = &mut node(observed, "vault-1").vault.as_mut().expect("a server").running;
+        let running = &mut node(observed, "vault-1").server.as_mut().expect("a server").running;
         let there = running.remove("custom/").expect("it runs there");
         let other = version.map(|version| RunningVersion { version: version.into(), ..there });
         running.extend(other.map(|other| ("custom/".to_owned(), other)));
@@ -134,7 +138,9 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
     );
 
     let permanent = (Suffrage::PermanentNonVoter, Some(false));
-    for (third, fourth) in [(VOTES, None), ((Suffrage::Voter, None), None), (permanent, Some(VOTES))] {
+    for (third, fourth) in
+        [(HEALTHY_VOTER, None), ((Suffrage::Voter, None), None), (permanent, Some(HEALTHY_VOTER))]
+    {
         let mut settled = observed.clone();
         settled.raft = with(third);
         if let (Raft::Servers(servers), Some(fourth)) = (&mut settled.raft, fourth) {
@@ -149,9 +155,9 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
 
 #[test]
 fn a_run_ends_when_the_last_standby_is_back() {
-    let mut observed = with_one_restarted();
+    let mut observed = with_one_standby_restarted();
     observed = observed.after(&Step::RestartNode { node: NodeName::new("vault-2") });
-    for goal in [goal(without_canary()), goal(back_to("1.2.3")), reload(SealedRestart::Refuse)] {
+    for goal in [goal(without_canary()), goal(rollback_to("1.2.3")), reload(SealedRestart::Refuse)] {
         observed.this_run.reloaded.insert(path("custom"));
         assert_eq!(decide(&observed, &goal), Decision::Done);
         let mut away = observed.clone();
@@ -162,10 +168,11 @@ fn a_run_ends_when_the_last_standby_is_back() {
 
 #[test]
 fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
-    let mut observed = with_one_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    let mut observed =
+        with_one_standby_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
     observed.this_run = ThisRun::default();
     *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
-    let steps: Vec<String> = plan(&observed, &goal(back_to("1.0.0")))
+    let steps: Vec<String> = plan(&observed, &goal(rollback_to("1.0.0")))
         .expect("a plan")
         .steps
         .iter()
@@ -177,9 +184,9 @@ fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
 
 #[test]
 fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
-    let mut observed = with_one_restarted();
+    let mut observed = with_one_standby_restarted();
     observed.this_run = ThisRun::default();
-    node(&mut observed, "vault-2").vault.as_mut().expect("a server").seal = Seal::Shamir;
+    node(&mut observed, "vault-2").server.as_mut().expect("a server").seal_type = SealType::Shamir;
     // Before anything has changed.
     let Decision::Refuse(refusal) = decide(&observed, &reload(SealedRestart::Refuse)) else {
         panic!("not refused");
@@ -188,10 +195,10 @@ fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
         refusal.to_string(),
         "on vault-2: its server does not unseal itself (Shamir seal), so a restart leaves it sealed"
     );
-    assert!(refusal.cure().contains("--allow-sealed-restart"));
+    assert!(refusal.hint().contains("--allow-sealed-restart"));
     let mut unknown = observed.clone();
     unknown.this_run.reloaded.insert(path("custom"));
-    node(&mut unknown, "vault-2").vault.as_mut().expect("a server").seal = Seal::NotKnown;
+    node(&mut unknown, "vault-2").server.as_mut().expect("a server").seal_type = SealType::Unknown;
     assert!(matches!(
         decide(&unknown, &reload(SealedRestart::Refuse)),
         Decision::Wait(WaitingOn::Node { .. })
@@ -203,8 +210,8 @@ fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
 /// [`reload`] of one plugin by somebody who accepts that nothing can be written for a while.
 fn reload_without_quorum() -> Goal {
     match reload(SealedRestart::Refuse) {
-        Goal::Reload(reload) => Goal::Reload(Reload {
-            restarts: RestartConsent { quorum_loss: QuorumLoss::Allow, ..reload.restarts },
+        Goal::Reload(reload) => Goal::Reload(ReloadGoal {
+            restart_consent: RestartConsent { quorum_loss: QuorumLoss::Allow, ..reload.restart_consent },
             ..reload
         }),
         other => other,
@@ -213,20 +220,20 @@ fn reload_without_quorum() -> Goal {
 
 #[test]
 fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
-    let mut observed = with_one_restarted();
+    let mut observed = with_one_standby_restarted();
     observed.this_run = ThisRun::default();
     let decides = |raft: Raft, nodes: usize| {
         let mut observed = Observed { raft, ..observed.clone() };
-        node(&mut observed, "vault-0").vault.as_mut().expect("a server").applied_index = Some(7);
+        node(&mut observed, "vault-0").server.as_mut().expect("a server").applied_index = Some(7);
         if nodes == 2 {
-            observed.site.as_mut().expect("a site").nodes.remove(&NodeName::new("vault-1"));
+            observed.deployment.as_mut().expect("a site").nodes.remove(&NodeName::new("vault-1"));
         }
         let allowed = plan(&observed, &reload_without_quorum()).expect("a plan");
         assert_eq!(allowed.steps.last(), Some(&Step::RestartNode { node: NodeName::new("vault-2") }));
         // Before anything has changed.
         match decide(&observed, &reload(SealedRestart::Refuse)) {
             Decision::Refuse(refusal) => {
-                assert!(refusal.cure().contains("--allow-quorum-loss"));
+                assert!(refusal.hint().contains("--allow-quorum-loss"));
                 refusal.to_string()
             }
             Decision::Do(Step::ReloadMount { .. }) => String::new(),
@@ -235,9 +242,13 @@ fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
     };
     let permanent = (Suffrage::PermanentNonVoter, Some(true));
     let servers = |third: (Suffrage, Option<bool>), id| {
-        raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), (id, third.0, third.1)])
+        raft(&[
+            ("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+            ("b", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+            (id, third.0, third.1),
+        ])
     };
-    let two = raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1)]);
+    let two = raft(&[("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1), ("b", HEALTHY_VOTER.0, HEALTHY_VOTER.1)]);
     let refused = "on vault-2: it is one of 2 voters of raft, so while it restarts there is no quorum, and nothing can be written";
     assert_eq!(decides(two.clone(), 2), refused);
     assert_eq!(decides(servers(permanent, "c"), 3), refused);
@@ -247,7 +258,7 @@ fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
     // The third is about to get its vote, or to join.
     assert_eq!(decides(servers((Suffrage::NonVoter, Some(true)), "c"), 3), "");
     assert_eq!(decides(two, 3), "");
-    assert_eq!(decides(servers(VOTES, "c"), 3), "");
+    assert_eq!(decides(servers(HEALTHY_VOTER, "c"), 3), "");
     // It is the one without a vote.
     assert_eq!(decides(servers(permanent, "vault-2"), 3), "");
     assert_eq!(decides(Raft::NotShown, 3), "");
@@ -255,11 +266,17 @@ fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
 
 #[test]
 fn a_failover_is_rehearsed_when_every_node_has_a_vote() {
-    let rehearsing = Upgrade { rehearsal: Rehearsal::EveryNode, ..without_canary() };
+    let rehearsing = UpgradeGoal { failover_test: FailoverTest::EveryNode, ..without_canary() };
     let made = plan(&old_fleet(), &goal(rehearsing.clone())).expect("a plan");
-    let first = made.steps.iter().position(|step| matches!(step, Step::HandOver { .. })).expect("there");
+    let first = made.steps.iter().position(|step| matches!(step, Step::StepDown { .. })).expect("there");
     let mut then = made.steps[..first].iter().fold(old_fleet(), |then, step| then.after(step));
-    let servers = |third| raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), ("c", third, Some(true))]);
+    let servers = |third| {
+        raft(&[
+            ("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+            ("b", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+            ("c", third, Some(true)),
+        ])
+    };
     then.raft = servers(Suffrage::NonVoter);
     let waiting = decide(&then, &goal(rehearsing.clone()));
     assert!(matches!(waiting, Decision::Wait(WaitingOn::RaftServer { .. })), "{waiting:?}");
@@ -269,21 +286,21 @@ fn a_failover_is_rehearsed_when_every_node_has_a_vote() {
 
 #[test]
 fn a_token_that_may_not_see_the_servers_of_raft_is_said_where_it_matters() {
-    let mut observed = with_one_restarted();
+    let mut observed = with_one_standby_restarted();
     observed.this_run = ThisRun::default();
     observed.raft = Raft::NotShown;
     let made = plan(&observed, &reload(SealedRestart::Refuse)).expect("a plan");
-    assert!(made.notices.contains(&Notice::RaftNotShown), "{:?}", made.notices);
+    assert!(made.notices.contains(&Notice::RaftStateUnknown), "{:?}", made.notices);
     // As a namespace answers that is not the root.
     observed.raft = Raft::NotUsed;
     let notices =
         |observed: &Observed| plan(observed, &reload(SealedRestart::Refuse)).expect("a plan").notices;
-    assert!(!notices(&observed).contains(&Notice::RaftNotShown));
-    node(&mut observed, "vault-0").vault.as_mut().expect("a server").applied_index = Some(7);
-    assert!(notices(&observed).contains(&Notice::RaftNotShown));
+    assert!(!notices(&observed).contains(&Notice::RaftStateUnknown));
+    node(&mut observed, "vault-0").server.as_mut().expect("a server").applied_index = Some(7);
+    assert!(notices(&observed).contains(&Notice::RaftStateUnknown));
     let nothing_to_restart = Observed { raft: Raft::NotShown, ..old_fleet() };
     let made = plan(&nothing_to_restart, &goal(without_canary())).expect("a plan");
-    assert!(!made.notices.contains(&Notice::RaftNotShown));
+    assert!(!made.notices.contains(&Notice::RaftStateUnknown));
 }
 
 /// Three nodes of OpenBao, none of which has been touched, with `raft`.
@@ -294,7 +311,11 @@ fn untouched(raft: Raft) -> Observed {
 }
 
 fn three_servers(third: (Suffrage, Option<bool>)) -> Raft {
-    raft(&[("a", VOTES.0, VOTES.1), ("b", VOTES.0, VOTES.1), ("c", third.0, third.1)])
+    raft(&[
+        ("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+        ("b", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
+        ("c", third.0, third.1),
+    ])
 }
 
 #[test]
@@ -320,9 +341,10 @@ fn a_raft_server_that_would_stop_the_restarts_stops_an_upgrade_before_its_first_
 
 #[test]
 fn a_rollback_says_before_its_first_change_what_will_stop_the_restarts_and_goes_on() {
-    let mut observed = with_one_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    let mut observed =
+        with_one_standby_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
     observed.this_run = ThisRun::default();
-    let back = goal(back_to("1.0.0"));
+    let back = goal(rollback_to("1.0.0"));
     let said = |observed: &Observed| {
         let made = plan(observed, &back).expect("a plan");
         assert!(matches!(made.steps.first(), Some(Step::TuneMount { .. })), "{:?}", made.steps);
@@ -333,7 +355,7 @@ fn a_rollback_says_before_its_first_change_what_will_stop_the_restarts_and_goes_
     observed.raft = three_servers((Suffrage::Voter, Some(false)));
     assert!(said(&observed)[0].contains("the raft server c: autopilot says that it is not healthy"));
     // One that cannot be looked at is named as such, once.
-    observed.raft = three_servers(VOTES);
+    observed.raft = three_servers(HEALTHY_VOTER);
     *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
     assert_eq!(said(&observed), Vec::<String>::new());
 }

@@ -2,37 +2,37 @@
 
 use super::*;
 
-fn init_container(files: &[&str]) -> Keeping {
-    Keeping::InitContainer {
+fn init_container(files: &[&str]) -> PluginStorage {
+    PluginStorage::InitContainer {
         name: "plugins".into(),
         image: "plugins:1".into(),
-        brings: Some(files.iter().map(|&file| file.to_owned()).collect()),
+        files: Some(files.iter().map(|&file| file.to_owned()).collect()),
     }
 }
 
 /// Three nodes of OpenBao, whose standbys have to be restarted.
-fn openbao(keeping: Keeping) -> Observed {
+fn openbao(keeping: PluginStorage) -> Observed {
     let mut observed = old_fleet();
     observed.server.product = Product::OpenBao;
-    let site = observed.site.as_mut().expect("a site");
-    (site.keeping, site.restarts) = (keeping, Restarts::ByHand);
+    let site = observed.deployment.as_mut().expect("a site");
+    (site.plugin_storage, site.update_strategy) = (keeping, PodUpdateStrategy::OnDelete);
     observed
 }
 
 /// By an image with the version so far and the new one.
-fn by_image() -> Upgrade {
-    let survival = Survival::Image {
+fn upgrade_by_image() -> UpgradeGoal {
+    let survival = Durability::Image {
         image: "plugins:2".into(),
-        brings: Some(brought(&["custom-1.0.0", "custom-1.2.3"])),
+        files: Some(image_files(&["custom-1.0.0", "custom-1.2.3"])),
     };
-    Upgrade { survival, ..without_canary() }
+    UpgradeGoal { durability: survival, ..without_canary() }
 }
 
 #[test]
 fn the_image_is_named_before_a_standby_is_restarted_from_it() {
     let observed = openbao(init_container(&["custom-1.0.0"]));
     assert_eq!(
-        shown(&observed, by_image())[4..],
+        step_texts(&observed, upgrade_by_image())[4..],
         [
             "reload custom/",
             "reload team/",
@@ -46,45 +46,45 @@ fn the_image_is_named_before_a_standby_is_restarted_from_it() {
 #[test]
 fn a_run_that_was_killed_around_the_naming_of_the_image_is_continued() {
     let mut killed = openbao(init_container(&["custom-1.0.0"]));
-    for step in plan(&killed, &goal(by_image())).expect("a plan").steps {
+    for step in plan(&killed, &goal(upgrade_by_image())).expect("a plan").steps {
         killed = killed.after(&step);
         killed.this_run = ThisRun::default();
-        let again = plan(&killed, &goal(by_image())).expect("a plan").steps;
+        let again = plan(&killed, &goal(upgrade_by_image())).expect("a plan").steps;
         let at = |is: fn(&Step) -> bool| again.iter().position(is);
         let (named, restarted) = (
-            at(|step| matches!(step, Step::Persist { .. })),
+            at(|step| matches!(step, Step::PatchInitImage { .. })),
             at(|step| matches!(step, Step::RestartNode { .. })),
         );
         if let (Some(named), Some(restarted)) = (named, restarted) {
             assert!(named < restarted, "after {step}: {again:?}");
         }
         let then = again.iter().fold(killed.clone(), |then, step| then.after(step));
-        assert_eq!(decide(&then, &goal(by_image())), Decision::Done, "after {step}");
+        assert_eq!(decide(&then, &goal(upgrade_by_image())), Decision::Done, "after {step}");
     }
 }
 
 #[test]
 fn a_restarted_node_has_what_its_image_brings_and_runs_nothing_else() {
     let observed = openbao(init_container(&["custom-1.0.0"]));
-    let steps = plan(&observed, &goal(by_image())).expect("a plan").steps;
+    let steps = plan(&observed, &goal(upgrade_by_image())).expect("a plan").steps;
     let moved = steps[..6].iter().fold(observed, |then, step| then.after(step));
     let restart = Step::RestartNode { node: NodeName::new("vault-1") };
     let files = |observed: &Observed| -> Vec<String> {
-        let site = observed.site.as_ref().expect("a site");
+        let site = observed.deployment.as_ref().expect("a site");
         site.nodes[&NodeName::new("vault-1")].files.iter().map(|file| file.name.clone()).collect()
     };
     let mut too_early = moved.after(&restart);
     assert_eq!(files(&too_early), ["custom-1.0.0"]);
-    let vault = node(&mut too_early, "vault-1").vault.as_ref().expect("a server");
+    let vault = node(&mut too_early, "vault-1").server.as_ref().expect("a server");
     assert!(!vault.running.contains_key("custom/"), "its file is not there: {:?}", vault.running);
     assert_eq!(files(&moved.after(&steps[6]).after(&restart)), ["custom-1.0.0", "custom-1.2.3"]);
 }
 
 #[test]
 fn a_restart_that_would_lose_what_a_mount_runs_is_refused_before_anything_is_done() {
-    let empty = || Keeping::Nothing { what: "emptyDir plugins".into() };
-    let in_container = || Keeping::ContainerImage { what: "/vault/plugins of the image".into() };
-    let accepted = || Upgrade { survival: Survival::NotNeeded, ..without_canary() };
+    let empty = || PluginStorage::Ephemeral { description: "emptyDir plugins".into() };
+    let in_container = || PluginStorage::ContainerImage { description: "/vault/plugins of the image".into() };
+    let accepted = || UpgradeGoal { durability: Durability::NotRequired, ..without_canary() };
     for (keeping, what) in [
         (empty(), "the directory is emptyDir plugins"),
         (in_container(), "the directory is /vault/plugins of the image"),
@@ -94,12 +94,12 @@ fn a_restart_that_would_lose_what_a_mount_runs_is_refused_before_anything_is_don
         ),
     ] {
         let mut observed = openbao(keeping);
-        let refusal = refused(&observed, accepted());
+        let refusal = refusal_of(&observed, accepted());
         assert_eq!(
             refusal.to_string(),
             format!("on vault-1: a restart would lose custom-1.2.3, which custom/ needs: {what}")
         );
-        assert!(!refusal.cure().contains("--allow-ephemeral"), "{}", refusal.cure());
+        assert!(!refusal.hint().contains("--allow-ephemeral"), "{}", refusal.hint());
         // Vault's standbys start a plugin when they become active, and are not restarted.
         observed.server.product = Product::Vault;
         assert!(plan(&observed, &goal(accepted())).is_ok());
@@ -115,8 +115,8 @@ fn a_restart_that_would_lose_what_a_mount_runs_is_refused_before_anything_is_don
     let file = node(&mut observed, "vault-1").files[0].clone();
     node(&mut observed, "vault-1")
         .files
-        .push(crate::observed::site::PluginFile { name: "other-1.0.0".into(), ..file });
-    let refusal = refused(&observed, without_canary()).to_string();
+        .push(crate::observed::deployment::PluginFile { name: "other-1.0.0".into(), ..file });
+    let refusal = refusal_of(&observed, without_canary()).to_string();
     assert!(
         refusal.starts_with("on vault-1: a restart would lose other-1.0.0, which other/ needs"),
         "{refusal}"
@@ -126,12 +126,12 @@ fn a_restart_that_would_lose_what_a_mount_runs_is_refused_before_anything_is_don
     let mut stale = openbao(in_container());
     for mount in ["custom/", "team/"] {
         let running = RunningVersion { version: "v0.9.0".into(), sha256: "99".into() };
-        let vault = node(&mut stale, "vault-1").vault.as_mut().expect("a server");
+        let vault = node(&mut stale, "vault-1").server.as_mut().expect("a server");
         vault.running.insert(mount.into(), running);
     }
     let steps = plan(&stale, &reload(SealedRestart::Refuse)).expect("a plan").steps;
     assert!(matches!(steps.last(), Some(Step::RestartNode { .. })), "{steps:?}");
-    stale.site.as_mut().expect("a site").keeping = empty();
+    stale.deployment.as_mut().expect("a site").plugin_storage = empty();
     let decision = decide(&stale, &reload(SealedRestart::Refuse));
     assert!(matches!(decision, Decision::Refuse(Refusal::OnNode { .. })), "{decision:?}");
 }

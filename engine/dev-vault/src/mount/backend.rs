@@ -1,0 +1,247 @@
+//! What answers below a mount: the server itself, or a plugin that is started anew when it has died.
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::sync::{RwLock, RwLockReadGuard};
+use vault_plugin::host::{self, CallError, MountConfig};
+use vault_plugin::logical::{BackendType, Error, Request, Response, SpecialPaths};
+
+use super::process::{SharedProcess, SpawnError};
+use super::view::{MountStorage, MountSystemView};
+use super::{Mount, MountSettings};
+use crate::catalog::RegisteredPlugin;
+use crate::core::Core;
+use crate::reply::ErrorReply;
+
+/// Who answers.
+pub(crate) enum MountBackend {
+    System,
+    Token,
+    Cubbyhole,
+    Plugin(Box<PluginBackend>),
+}
+
+/// A plugin behind a mount.
+///
+/// Requests hold the lock for reading and a reload for writing: it waits for those in flight, and new ones wait for it,
+/// so that none fails.
+pub(crate) struct PluginBackend {
+    slot: RwLock<CurrentInstance>,
+    storage: Arc<MountStorage>,
+}
+
+#[derive(Default)]
+struct CurrentInstance {
+    instance: Option<PluginInstance>,
+    /// Counts instances, so that of many requests that see one die a single one replaces it.
+    generation: u64,
+}
+
+/// One set-up of the mount in a process.
+struct PluginInstance {
+    mount: host::RemoteMount,
+    process: Arc<SharedProcess>,
+    entry: RegisteredPlugin,
+}
+
+/// With this text of Go's `net/rpc` a plugin says that its process ends, and that the next one has to be asked.
+const RPC_SHUTDOWN_ERROR: &str = "connection is shut down";
+
+/// A call to an engine under way.
+type PluginCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
+
+impl PluginBackend {
+    /// An engine that does not run yet.
+    pub(super) fn new(core: &Core, uuid: &str) -> PluginBackend {
+        let storage = Arc::new(MountStorage::new(core.store().clone(), uuid));
+        PluginBackend { slot: RwLock::default(), storage }
+    }
+
+    /// Starts the engine as `entry` says, in place of the one that runs.
+    ///
+    /// When that fails, the mount keeps what it had: its process is gone, and the next request starts the old version
+    /// anew, as Vault's does.
+    pub(super) async fn load(
+        &self,
+        core: &Core,
+        settings: &MountSettings,
+        entry: &RegisteredPlugin,
+    ) -> Result<(), SpawnError> {
+        let mut slot = self.slot.write().await;
+        if let Some(instance) = &slot.instance {
+            core.processes().terminate(&instance.process).await;
+        }
+        let instance = self.start(core, settings, entry).await?;
+        slot.replace(instance);
+        Ok(())
+    }
+
+    /// Handles a request; if the process has died meanwhile, starts it anew and asks once more, as Vault does.
+    pub(super) async fn handle_request(
+        &self,
+        core: &Core,
+        mount: &Mount,
+        request: Request,
+    ) -> Result<Option<Response>, ErrorReply> {
+        self.with_restart(core, mount, |engine| Box::pin(engine.handle_request(request.clone()))).await
+    }
+
+    /// Whether something exists at the path of the request; `None` where the engine does not say.
+    pub(crate) async fn existence_check(
+        &self,
+        core: &Core,
+        mount: &Mount,
+        request: Request,
+    ) -> Result<Option<bool>, ErrorReply> {
+        self.with_restart(core, mount, |engine| Box::pin(engine.handle_existence_check(request.clone())))
+            .await
+    }
+
+    /// The engine's special paths; none while it does not run.
+    pub(crate) async fn special_paths(&self) -> SpecialPaths {
+        let slot = self.slot.read().await;
+        slot.instance.as_ref().map(|instance| instance.mount.special_paths().clone()).unwrap_or_default()
+    }
+
+    pub(super) async fn stop(&self, core: &Core) {
+        let mut slot = self.slot.write().await;
+        let Some(PluginInstance { mount, process, .. }) = slot.instance.take() else { return };
+        // A plugin that is gone needs no cleaning up.
+        let _ = mount.cleanup().await;
+        core.processes().release(process).await;
+    }
+
+    async fn with_restart<T>(
+        &self,
+        core: &Core,
+        mount: &Mount,
+        ask: impl Fn(&host::RemoteMount) -> PluginCall<'_, T> + Sync,
+    ) -> Result<T, ErrorReply> {
+        let generation = {
+            let slot = self.slot.read().await;
+            match ask(&running_instance(&slot, mount)?.mount).await {
+                Err(CallError::ConnectionLost) => slot.generation,
+                Err(CallError::Backend(refusal)) if refusal.error.to_string() == RPC_SHUTDOWN_ERROR => {
+                    slot.generation
+                }
+                other => return other.map_err(error_reply),
+            }
+        };
+        self.restart(core, mount, generation).await.map_err(|error| ErrorReply::internal(&error))?;
+        let slot = self.slot.read().await;
+        ask(&running_instance(&slot, mount)?.mount).await.map_err(error_reply)
+    }
+
+    async fn restart(&self, core: &Core, mount: &Mount, generation: u64) -> Result<(), SpawnError> {
+        let mut slot = self.slot.write().await;
+        let Some(dead) = slot.instance.as_ref().filter(|_| slot.generation == generation) else {
+            return Ok(());
+        };
+        let entry = core
+            .catalog_entry(&dead.entry.name, &dead.entry.version)?
+            .ok_or_else(|| SpawnError::NotInCatalog(dead.entry.name.clone()))?;
+        let instance = self.start(core, &mount.settings(), &entry).await?;
+        slot.replace(instance);
+        Ok(())
+    }
+
+    async fn start(
+        &self,
+        core: &Core,
+        settings: &MountSettings,
+        entry: &RegisteredPlugin,
+    ) -> Result<PluginInstance, SpawnError> {
+        let directory = core.config().plugin_directory.as_deref().ok_or(SpawnError::NoPluginDirectory)?;
+        let (process, mount) = self.mount_in_process(core, settings, entry, directory).await?;
+        if mount.kind() != BackendType::Secrets {
+            return Err(SpawnError::NotASecretsEngine { name: entry.name.clone() });
+        }
+        self.storage.allow_writes();
+        mount.initialize().await.map_err(SpawnError::Initialize)?;
+        Ok(PluginInstance { mount, process, entry: entry.clone() })
+    }
+
+    async fn mount_in_process(
+        &self,
+        core: &Core,
+        settings: &MountSettings,
+        entry: &RegisteredPlugin,
+        directory: &Path,
+    ) -> Result<(Arc<SharedProcess>, host::RemoteMount), SpawnError> {
+        let mut options = settings.options.clone().unwrap_or_default();
+        options.extend(
+            [
+                ("plugin_name", entry.name.as_str()),
+                ("plugin_type", &entry.kind),
+                ("plugin_version", &entry.version),
+            ]
+            .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        );
+        let config = MountConfig {
+            storage: self.storage.clone(),
+            system: Arc::new(MountSystemView::new(core, settings)),
+            options,
+            backend_uuid: settings.uuid.clone(),
+        };
+        core.processes().mount(entry, directory, config).await
+    }
+
+    /// What the engine reports as its version, or else the one it is registered under.
+    pub(super) async fn running_version(&self) -> String {
+        let slot = self.slot.read().await;
+        let Some(instance) = &slot.instance else { return String::new() };
+        let reported = instance.mount.version();
+        if reported.is_empty() { instance.entry.version.clone() } else { reported.to_owned() }
+    }
+}
+
+impl CurrentInstance {
+    fn replace(&mut self, instance: PluginInstance) {
+        self.instance = Some(instance);
+        self.generation += 1;
+    }
+}
+
+fn running_instance<'a>(
+    slot: &'a RwLockReadGuard<'_, CurrentInstance>,
+    mount: &Mount,
+) -> Result<&'a PluginInstance, ErrorReply> {
+    slot.instance.as_ref().ok_or_else(|| {
+        let path = mount.settings().path;
+        ErrorReply::new(
+            404,
+            format!("no handler for route \"{path}\". route entry found, but backend is nil."),
+        )
+    })
+}
+
+/// An engine's error with the status that Vault gives it (`RespondErrorCommon` of `sdk/logical`). Vault goes by the
+/// text where it is that of one of its own errors.
+fn error_reply(error: CallError) -> ErrorReply {
+    let text = error.to_string();
+    let CallError::Backend(refusal) = error else { return ErrorReply::multierror(500, &[&text]) };
+    let status = match &refusal.error {
+        Error::Coded { status, .. } => *status,
+        Error::BadRequest(_) | Error::Invalid(_) | Error::InvalidRequest => 400,
+        Error::PermissionDenied => 403,
+        Error::UnsupportedPath => 404,
+        Error::UnsupportedOperation => 405,
+        _ => match text.as_str() {
+            "invalid request" | "invalid credentials" => 400,
+            "permission denied" => 403,
+            "unsupported path" | "functionality on this path has been removed" => 404,
+            "unsupported operation" => 405,
+            "rate limit quota exceeded" | "lease count quota exceeded" => 429,
+            "rate limited by upstream" => 502,
+            "overloaded, try again later" => 503,
+            _ if refusal.response.is_some() => 400,
+            _ => 500,
+        },
+    };
+    match refusal.response.as_ref().and_then(Response::error_text) {
+        Some(words) => ErrorReply::new(status, words),
+        None => ErrorReply::multierror(status, &[&text]),
+    }
+}

@@ -1,0 +1,324 @@
+//! Does one step.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use vault_api::catalog::{Deregister, PluginRef, Register as RegisterEntry};
+use vault_api::logical::{LogicalData, Write};
+use vault_api::mounts::{Disable, Enable, TuneVersion};
+use vault_api::pins::{Pin, Set};
+use vault_api::step_down::StepDown;
+use vault_api::{CallError, TransportErrorKind, reload};
+
+use super::{NODE_RETURN_TIMEOUT, Run};
+use crate::decide::{WaitingOn, failover_blocker};
+use crate::deployment::kubernetes::error::KubernetesError;
+use crate::deployment::{CopyProgress, DeploymentError, UnreadyPodPolicy};
+use crate::event::Event;
+use crate::goal::{Canary, DesiredWrite, Goal, MountPath};
+use crate::observe::{NO_ACTIVE_NODE_ERRORS, ObserveError, observe};
+use crate::observed::deployment::{NodeName, NodeRole};
+use crate::smoke::{SmokeError, run_smoke_test};
+use crate::step::{Step, VersionFrom};
+
+/// A step that failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StepError {
+    #[error("the server did not do it")]
+    Call(#[from] CallError),
+    #[error("the nodes did not do it")]
+    Deployment(#[from] DeploymentError),
+    #[error("there is no plugin directory to place it in")]
+    NoDeployment,
+    #[error("it does not work")]
+    Smoke(#[from] SmokeError),
+    #[error("no other node became active")]
+    NoNewActiveNode,
+    #[error("not every node can become active: {0}")]
+    NotReadyForFailover(WaitingOn),
+    #[error("{0} was not seen as a pod, so it cannot be restarted")]
+    NoPod(NodeName),
+    #[error("the nodes cannot be looked at")]
+    Observe(#[from] ObserveError),
+}
+
+/// What a node answers that has lost the leadership and does not know it yet (raft's words, which Vault passes on).
+const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost while committing log"];
+
+impl StepError {
+    /// Whether it is of a node that another one takes over from. The step may have been carried out.
+    pub(super) fn is_node_loss(&self) -> bool {
+        let call = match self {
+            Self::Call(call) | Self::Smoke(SmokeError::Read { source: call, .. }) => call,
+            _ => return false,
+        };
+        is_node_loss(call)
+    }
+
+    /// Whether the step may have been carried out: its answer was lost, or tells of an error of the server's own.
+    pub(super) fn may_have_been_applied(&self) -> bool {
+        match self {
+            Self::Call(CallError::Api(answer)) => answer.status.is_server_error(),
+            Self::Call(CallError::Transport { kind: trouble, .. }) => {
+                matches!(trouble, TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost)
+            }
+            Self::Call(_) => false,
+            Self::Deployment(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget { .. }))
+            | Self::NotReadyForFailover(_) => false,
+            Self::Deployment(_) | Self::NoNewActiveNode | Self::Observe(_) => true,
+            Self::NoDeployment | Self::NoPod(_) | Self::Smoke(_) => false,
+        }
+    }
+
+    /// What passes by itself, after which the step can be done.
+    pub(super) fn wait_condition(&self) -> Option<WaitingOn> {
+        let Self::Deployment(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget {
+            budget,
+            pod,
+            said,
+        })) = self
+        else {
+            return None;
+        };
+        let (budget, pod, said) = (budget.clone(), NodeName::new(pod), said.clone());
+        Some(WaitingOn::DisruptionBudget { budget, pod, message: said })
+    }
+
+    /// The lease that may live on.
+    pub(super) fn unrevoked_lease(&self) -> Option<&str> {
+        match self {
+            Self::Smoke(error) => error.unrevoked_lease(),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a call failed on a node that another one takes over from. It may have been carried out.
+pub(crate) fn is_node_loss(call: &CallError) -> bool {
+    match call {
+        CallError::Sealed { .. } => true,
+        CallError::Api(answer) => {
+            LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE_ERRORS).any(|words| answer.has_message(words))
+        }
+        CallError::Transport { kind: trouble, .. } => {
+            matches!(
+                trouble,
+                TransportErrorKind::NoConnection
+                    | TransportErrorKind::ConnectionLost
+                    | TransportErrorKind::Standby
+            )
+        }
+        _ => false,
+    }
+}
+
+/// How often nodes are asked to step down until one becomes active that was not: who wins an election is chance.
+const MAX_STEP_DOWNS: usize = 6;
+
+/// How long an election may take; servers give up their own after some ten seconds.
+const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+impl Run<'_> {
+    pub(super) async fn execute_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
+        let client = self.world.client.clone();
+        Ok(match step {
+            Step::PlaceBinary { nodes, file, .. } => {
+                self.copy_binary(nodes, file).await?;
+                Vec::new()
+            }
+            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
+                let env = self.goal.provided_plugin().map(|plugin| plugin.env.clone()).unwrap_or_default();
+                let entry =
+                    PluginRef { kind: *kind, name: name.clone(), version: Some(version.v_prefixed()) };
+                let (sha256, command, args) = (sha256.clone(), command.clone(), args.clone());
+                client.send(&RegisterEntry { entry, sha256, command, args, env }).await?
+            }
+            Step::EnableMount { path, plugin, version, version_from }
+            | Step::MountCanary { path, plugin, version, version_from } => {
+                let version = (*version_from == VersionFrom::Mount).then(|| version.v_prefixed());
+                client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
+            }
+            Step::VerifyCanary { path, smoke_path: read, .. } => {
+                self.verify_canary(path, read.as_deref()).await?;
+                Vec::new()
+            }
+            Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
+            Step::TuneMount { path, to, .. } => {
+                client.send(&TuneVersion { path: path.to_string(), version: to.v_prefixed() }).await?
+            }
+            Step::SetPin { kind, name, to, .. } => {
+                client.send(&Set(Pin { kind: *kind, name: name.clone(), version: to.v_prefixed() })).await?
+            }
+            Step::ReloadMount { path } => {
+                client.send(&reload::ReloadMounts { paths: vec![path.to_string()] }).await?
+            }
+            Step::Write { path, .. } => {
+                client.send(&Write { path: path.clone(), data: self.data_for_path(path) }).await?.warnings
+            }
+            Step::SmokeTestMount { path } => {
+                run_smoke_test(&client, path, self.listener).await?;
+                Vec::new()
+            }
+            Step::DeregisterVersion { kind, name, version } => {
+                let version = Some(version.clone()).filter(|version| !version.is_empty());
+                client.send(&Deregister(PluginRef { kind: *kind, name: name.clone(), version })).await?
+            }
+            Step::RemoveBinary { nodes, file, .. } => {
+                let site = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                site.remove(file, nodes).await?;
+                Vec::new()
+            }
+            Step::RestartNode { node } => {
+                self.restart_node(node).await?;
+                Vec::new()
+            }
+            Step::PatchInitImage { to, files, .. } => {
+                self.world
+                    .deployment
+                    .as_ref()
+                    .ok_or(StepError::NoDeployment)?
+                    .set_init_image(to, files.as_ref())
+                    .await?;
+                let unproven = self.unproven_pull.take();
+                unproven
+                    .map(|why| format!("it is not proven that a node can pull {to}: {why}"))
+                    .into_iter()
+                    .collect()
+            }
+            Step::StepDown { .. } => {
+                self.step_down().await?;
+                Vec::new()
+            }
+        })
+    }
+
+    /// Tells how far it is while it goes on.
+    async fn copy_binary(&mut self, nodes: &[NodeName], file: &str) -> Result<(), StepError> {
+        let (Some(site), Some(plugin)) = (&self.world.deployment, self.goal.provided_plugin()) else {
+            return Err(StepError::NoDeployment);
+        };
+        let (progress, mut told) = mpsc::unbounded_channel();
+        let placing = site.place(&plugin.binary, file, nodes, progress);
+        let telling = async {
+            while let Some(CopyProgress { node, done, total }) = told.recv().await {
+                (self.listener)(&Event::CopyProgress { node, done, total });
+            }
+        };
+        let (placed, ()) = tokio::join!(placing, telling);
+        Ok(placed?)
+    }
+
+    async fn restart_node(&self, node: &NodeName) -> Result<(), StepError> {
+        let site = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+        let seen = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()?.nodes.get(node));
+        let uid = seen.and_then(|node| node.uid.as_deref()).ok_or_else(|| StepError::NoPod(node.clone()))?;
+        let unready =
+            if self.goal.is_rollback() { UnreadyPodPolicy::Delete } else { UnreadyPodPolicy::Evict };
+        Ok(site.restart_node(node, uid, unready).await?)
+    }
+
+    async fn verify_canary(&mut self, path: &MountPath, read: Option<&str>) -> Result<(), StepError> {
+        let Goal::Upgrade(upgrade) = self.goal else { return Ok(()) };
+        let Canary::Mount { writes, .. } = &upgrade.canary else { return Ok(()) };
+        for write in writes {
+            let data = merge_fields(std::iter::once(write));
+            self.world.client.send(&Write { path: path.join(&write.path), data }).await?;
+        }
+        if let Some(read) = read {
+            run_smoke_test(&self.world.client, &path.join(read), self.listener).await?;
+        }
+        Ok(())
+    }
+
+    /// Has nodes step down until one is active that was not active in this run.
+    async fn step_down(&mut self) -> Result<(), StepError> {
+        for _ in 0..MAX_STEP_DOWNS {
+            let active = self.active_node();
+            self.led_nodes.extend(active);
+            let alone = self
+                .last_observed
+                .as_ref()
+                .and_then(|seen| seen.deployment.as_ref())
+                .is_none_or(|site| site.nodes.len() < 2);
+            self.world.client.send(&StepDown).await?;
+            self.wait_for_active_node().await?;
+            let everybody_has = self.all_nodes_have_led();
+            let now = self.active_node();
+            if alone || everybody_has || now.as_ref().is_some_and(|now| !self.led_nodes.contains(now)) {
+                self.led_nodes.extend(now);
+                return Ok(());
+            }
+            self.wait_until_failover_ready().await?;
+        }
+        Err(StepError::NoNewActiveNode)
+    }
+
+    /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
+    async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
+        let started = Instant::now();
+        let mut told = None;
+        loop {
+            self.wait_for_active_node().await?;
+            let Some(on) = self.last_observed.as_ref().and_then(failover_blocker) else { return Ok(()) };
+            if started.elapsed() >= NODE_RETURN_TIMEOUT || self.lock_lost().is_some() {
+                return Err(StepError::NotReadyForFailover(on));
+            }
+            if told.as_ref() != Some(&on) {
+                (self.listener)(&Event::Waiting { reason: on.clone() });
+                told = Some(on);
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    fn active_node(&self) -> Option<NodeName> {
+        let nodes = &self.last_observed.as_ref()?.deployment.as_ref()?.nodes;
+        let is_active = |role: NodeRole| role == NodeRole::Active;
+        let active =
+            nodes.iter().find(|(_, node)| node.server.as_ref().is_some_and(|vault| is_active(vault.role)));
+        active.map(|(name, _)| name.clone())
+    }
+
+    fn all_nodes_have_led(&self) -> bool {
+        let nodes =
+            self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()).map(|site| &site.nodes);
+        nodes.is_some_and(|nodes| nodes.keys().all(|name| self.led_nodes.contains(name)))
+    }
+
+    /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
+    async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
+        let started = Instant::now();
+        loop {
+            // Connections may be refused as well while the way to the active node changes.
+            match observe(self.world, Some(self.goal), &self.this_run).await {
+                Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
+                    self.last_observed = Some(observed);
+                    return Ok(());
+                }
+                Ok(_) if started.elapsed() < ELECTION_TIMEOUT => {}
+                Ok(_) => return Err(StepError::NoNewActiveNode),
+                Err(_) if started.elapsed() < ELECTION_TIMEOUT => {}
+                Err(error) => return Err(error.into()),
+            }
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    fn data_for_path(&self, path: &str) -> LogicalData {
+        let writes =
+            self.goal.mounts().iter().flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)));
+        merge_fields(
+            writes.filter(|(mount, write)| mount.path.join(&write.path) == path).map(|(_, write)| write),
+        )
+    }
+}
+
+fn merge_fields<'a>(writes: impl Iterator<Item = &'a DesiredWrite>) -> LogicalData {
+    LogicalData(
+        writes
+            .flat_map(|write| write.data.iter().map(|(field, value)| (field.clone(), value.value())))
+            .collect(),
+    )
+}

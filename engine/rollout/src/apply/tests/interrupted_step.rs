@@ -1,0 +1,33 @@
+//! A first step that is cut off by the loss of the active node.
+
+use super::*;
+
+/// How a run ends whose first step, a tune, is carried out by an active node that dies before it answers.
+async fn run_with_dropped_response(cluster: &FakeCluster, trials: Vec<SmokeTest>) -> Outcome {
+    let goal = upgrade_with_smoke_tests(trials);
+    let plan = plan(&cluster.with_state(|state| state.observed.clone()), &goal).expect("a plan");
+    assert!(matches!(plan.steps[0], Step::TuneMount { .. }), "{plan:?}");
+    cluster.with_state(|state| state.dropped_responses = 1);
+    apply(&cluster.environment(), &goal, &plan, &mut |_| (), &CancelFlag::new()).await
+}
+
+fn running_version(cluster: &FakeCluster) -> String {
+    cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone())
+}
+
+#[tokio::test]
+async fn a_mount_that_the_successor_has_started_with_the_version_goes_back_when_it_does_not_work() {
+    let cluster = FakeCluster::new();
+    let outcome = run_with_dropped_response(&cluster, vec![smoke_test()]).await;
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert_eq!(running_version(&cluster), "v1.0.0");
+}
+
+#[tokio::test]
+async fn the_node_that_was_lost_is_waited_for_and_is_no_reason_to_refuse() {
+    let cluster = FakeCluster::new();
+    cluster.with_state(|state| state.absent_observations = 2);
+    let outcome = run_with_dropped_response(&cluster, Vec::new()).await;
+    assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+    assert_eq!(running_version(&cluster), "v1.2.3");
+}

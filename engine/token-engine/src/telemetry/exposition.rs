@@ -1,0 +1,192 @@
+//! The numbers as text: the format of Prometheus, or OpenMetrics.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
+use super::histogram::{BOUNDS, Histogram};
+use super::quantiles::WINDOW_MINUTES;
+use super::{ErrorLabel, Label, MeasuredOperation, Metrics, Outcome, UpstreamErrorLabel, UpstreamOperation};
+
+/// How it is written. Hosts pass no `Accept` header on, so that the caller says it in a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// Text format 0.0.4, which every scraper reads.
+    #[default]
+    Prometheus,
+    /// OpenMetrics 1.0.
+    OpenMetrics,
+}
+
+/// What is looked up for each scrape.
+pub(crate) struct ScrapeGauges {
+    pub(crate) wal_entries: usize,
+    pub(crate) version: &'static str,
+}
+
+const QUANTILES: [(f64, &str); 3] = [(0.5, "0.5"), (0.9, "0.9"), (0.99, "0.99")];
+
+impl Format {
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Format::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
+
+impl Metrics {
+    /// All of it, each name with this prefix.
+    pub(crate) fn encode(&self, prefix: &str, format: Format, gauges: &ScrapeGauges) -> String {
+        let mut page = TextEncoder { prefix, format, text: String::with_capacity(8 * 1024) };
+        page.requests(self);
+        page.upstream(self);
+        page.leases(self);
+        page.gauge("wal_entries", WAL_HELP, gauges.wal_entries as u64);
+        page.summary(self);
+        let started = self.started.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        page.gauge(
+            "start_time_seconds",
+            "When this mount began to count in this process, in Unix time.",
+            started,
+        );
+        page.family("build", "gauge", "Always 1. The version of the engine is the label.");
+        page.sample("build", "", &format!("version=\"{}\"", gauges.version), "1");
+        if format == Format::OpenMetrics {
+            page.text.push_str("# EOF\n");
+        }
+        page.text
+    }
+}
+
+const WAL_HELP: &str = "Entries in the write-ahead log of this mount at the time of the scrape: tokens that are being minted, and tokens that \
+                   may be live at the token service without a lease until the host rolls them back. It goes back to 0.";
+const LEASES_OPEN_HELP: &str = "Leases that this engine has issued since it started and has not revoked. Leases issued before, by another \
+                    process or node, are not known to it; one whose answer the host threw away counts until the next start.";
+
+struct TextEncoder<'a> {
+    prefix: &'a str,
+    format: Format,
+    text: String,
+}
+
+impl TextEncoder<'_> {
+    fn requests(&mut self, measures: &Metrics) {
+        const NAME: &str = "request_duration_seconds";
+        self.family(NAME, "histogram", "Time that requests of the host took, by operation and result.");
+        for (operation, operation_text) in MeasuredOperation::ALL {
+            for (outcome, outcome_text) in Outcome::ALL {
+                let always = *operation == MeasuredOperation::CredsRead
+                    && matches!(outcome, Outcome::Ok | Outcome::Failed);
+                let labels = format!("operation=\"{operation_text}\",result=\"{outcome_text}\"");
+                self.histogram(NAME, &labels, measures.request_histogram(*operation, *outcome), always);
+            }
+        }
+        self.counter(
+            "errors",
+            "Requests that ended in an error, by kind; failed is the token service or the engine itself.",
+        );
+        for (kind, text) in ErrorLabel::ALL {
+            self.count("errors", &format!("kind=\"{text}\""), &measures.errors[kind.index()]);
+        }
+    }
+
+    fn upstream(&mut self, measures: &Metrics) {
+        const NAME: &str = "upstream_duration_seconds";
+        self.family(
+            NAME,
+            "histogram",
+            "Time that calls to the token service took, repetitions included, by operation and result.",
+        );
+        for (call, call_text) in UpstreamOperation::ALL {
+            for (outcome, outcome_text) in Outcome::ALL {
+                let always =
+                    *call == UpstreamOperation::Mint && matches!(outcome, Outcome::Ok | Outcome::Failed);
+                let labels = format!("operation=\"{call_text}\",result=\"{outcome_text}\"");
+                self.histogram(NAME, &labels, measures.upstream_histogram(*call, *outcome), always);
+            }
+        }
+        self.counter("upstream_errors", "Calls to the token service that failed, by operation and kind.");
+        for (call, call_text) in UpstreamOperation::ALL {
+            for (kind, kind_text) in UpstreamErrorLabel::ALL {
+                let labels = format!("operation=\"{call_text}\",kind=\"{kind_text}\"");
+                self.count("upstream_errors", &labels, measures.upstream_error(*call, *kind));
+            }
+        }
+        self.counter("upstream_retries", "Requests to the token service that were sent once more.");
+        self.count("upstream_retries", "", &measures.upstream_retries);
+    }
+
+    fn leases(&mut self, measures: &Metrics) {
+        self.counter(
+            "leases_issued",
+            "Tokens that this engine has handed out under a lease since it started.",
+        );
+        self.count("leases_issued", "", &measures.leases_issued);
+        self.counter(
+            "leases_revoked",
+            "Leases whose token this engine has revoked since it started, whoever issued them.",
+        );
+        self.count("leases_revoked", "", &measures.leases_revoked);
+        self.gauge("leases_open", LEASES_OPEN_HELP, measures.leases_open.load(Ordering::Relaxed));
+    }
+
+    /// The name, and the unit, under which the program that this one replaces measured itself.
+    fn summary(&mut self, measures: &Metrics) {
+        let parts = QUANTILES.map(|(part, _)| part);
+        let (count, sum) = measures.creds_read.total();
+        let help = format!(
+            "Time that credentials took that were issued, in milliseconds; quantiles over the last {WINDOW_MINUTES} minutes, right to 3 \
+             parts in 100."
+        );
+        self.family("creds_read", "summary", &help);
+        for ((_, text), value) in QUANTILES.iter().zip(measures.creds_read.quantiles(&parts)) {
+            let value =
+                value.map_or_else(|| "NaN".to_owned(), |value| (value.as_secs_f64() * 1000.0).to_string());
+            self.sample("creds_read", "", &format!("quantile=\"{text}\""), &value);
+        }
+        self.sample("creds_read", "_sum", "", &(sum.as_secs_f64() * 1000.0).to_string());
+        self.sample("creds_read", "_count", "", &count.to_string());
+    }
+
+    fn histogram(&mut self, name: &str, labels: &str, histogram: &Histogram, always: bool) {
+        let snapshot = histogram.snapshot();
+        if snapshot.count() == 0 && !always {
+            return;
+        }
+        let bounds = BOUNDS.iter().map(|(_, text)| *text).chain(["+Inf"]);
+        for (bound, count) in bounds.zip(snapshot.cumulative) {
+            self.sample(name, "_bucket", &format!("{labels},le=\"{bound}\""), &count.to_string());
+        }
+        self.sample(name, "_sum", labels, &snapshot.sum.as_secs_f64().to_string());
+        self.sample(name, "_count", labels, &snapshot.count().to_string());
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.family(name, "gauge", help);
+        self.sample(name, "", "", &value.to_string());
+    }
+
+    /// OpenMetrics names the family of a counter without the ending that its samples have.
+    fn counter(&mut self, name: &str, help: &str) {
+        match self.format {
+            Format::Prometheus => self.family(&format!("{name}_total"), "counter", help),
+            Format::OpenMetrics => self.family(name, "counter", help),
+        }
+    }
+
+    fn count(&mut self, name: &str, labels: &str, count: &AtomicU64) {
+        self.sample(name, "_total", labels, &count.load(Ordering::Relaxed).to_string());
+    }
+
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        let prefix = self.prefix;
+        let _ = writeln!(self.text, "# HELP {prefix}_{name} {help}\n# TYPE {prefix}_{name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, ending: &str, labels: &str, value: &str) {
+        let prefix = self.prefix;
+        let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
+        let _ = writeln!(self.text, "{prefix}_{name}{ending}{open}{labels}{close} {value}");
+    }
+}

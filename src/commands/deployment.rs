@@ -1,0 +1,139 @@
+//! Which server is meant and how it is reached: by its address, or as the pods of a cluster.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use rollout::{
+    ClusterOptions, ConnectionMode, DeploymentError, Environment, KubernetesOptions, PodSelector,
+    StatefulSetDeployment,
+};
+
+use crate::config::{DeploymentSection, KubernetesSection};
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Flags of every command that make the pods of a cluster the site. The names are those of kubectl's own command line.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Kubernetes options")]
+pub struct KubernetesArgs {
+    /// Namespace of the pods [default: that of the context]
+    #[arg(short = 'n', long, global = true, value_name = "NAMESPACE")]
+    pub kube_namespace: Option<String>,
+    /// Path of a kubeconfig [env: KUBECONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig [default: the current one]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub context: Option<String>,
+    /// StatefulSet of the server [default: the one with the labels of Vault's or OpenBao's chart]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub statefulset: Option<String>,
+    /// Labels of its pods, in place of its name
+    #[arg(long, global = true, value_name = "LABELS", conflicts_with = "statefulset")]
+    pub selector: Option<String>,
+    /// Container of the server [default: the only one, or the one named vault or openbao]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub container: Option<String>,
+    /// Image with this program in it, for pods without a shell [default: that of the init container that is this program]
+    #[arg(long, global = true, value_name = "IMAGE")]
+    pub tool_image: Option<String>,
+}
+
+/// The server and, on Kubernetes, its pods. Elsewhere the plugin directory is still to be found.
+///
+/// # Errors
+/// When there is no token, when the cluster cannot be asked, and when it is not clear what is meant.
+pub(crate) async fn connect(
+    context: &Context,
+    file: Option<&DeploymentSection>,
+    plugin_dir: Option<&PathBuf>,
+) -> Result<Environment, CommandError> {
+    let file = file.and_then(|site| site.kubernetes.as_ref());
+    let Some(choice) = kubernetes_choice(context.kubernetes(), file, plugin_dir) else {
+        return Ok(Environment {
+            client: context.client()?,
+            deployment: None,
+            connection_mode: ConnectionMode::Address,
+        });
+    };
+    let site =
+        StatefulSetDeployment::connect(choice, context.client_config()?).await.map_err(connect_error)?;
+    let (client, way) = match context.has_address() {
+        true => (context.client()?, ConnectionMode::Address),
+        false => (site.client(), ConnectionMode::PortForward),
+    };
+    Ok(Environment { client, deployment: Some(Arc::new(site)), connection_mode: way })
+}
+
+/// Flags come before the file; `None` when neither speaks of a cluster.
+fn kubernetes_choice(
+    flags: &KubernetesArgs,
+    file: Option<&KubernetesSection>,
+    plugin_dir: Option<&PathBuf>,
+) -> Option<KubernetesOptions> {
+    if *flags == KubernetesArgs::default() && file.is_none() {
+        return None;
+    }
+    let KubernetesArgs { kube_namespace, kubeconfig, context, statefulset, selector, container, tool_image } =
+        flags.clone();
+    let file = file.cloned().unwrap_or_default();
+    // Either of the two says which pods are meant, so a flag leaves nothing of the other one in the file.
+    let (statefulset, selector) = if statefulset.is_some() || selector.is_some() {
+        (statefulset, selector)
+    } else {
+        (file.statefulset, file.selector)
+    };
+    Some(KubernetesOptions {
+        cluster: ClusterOptions {
+            kubeconfig,
+            context: context.or(file.context),
+            namespace: kube_namespace.or(file.namespace),
+        },
+        pods: PodSelector { statefulset, selector, container: container.or(file.container) },
+        directory: plugin_dir.cloned(),
+        tool_image: tool_image.or(file.tool_image),
+    })
+}
+
+fn connect_error(error: DeploymentError) -> CommandError {
+    CommandError::failed("could not find the pods of the server").caused_by(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_is_only_asked_when_it_is_spoken_of() {
+        assert!(
+            kubernetes_choice(&KubernetesArgs::default(), None, Some(&"/vault/plugins".into())).is_none()
+        );
+        let flags = KubernetesArgs { kube_namespace: Some("vault".into()), ..KubernetesArgs::default() };
+        assert!(kubernetes_choice(&flags, None, None).is_some());
+        assert!(
+            kubernetes_choice(&KubernetesArgs::default(), Some(&KubernetesSection::default()), None)
+                .is_some()
+        );
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_file() {
+        let file = KubernetesSection {
+            namespace: Some("of-file".into()),
+            statefulset: Some("of-file".into()),
+            container: Some("of-file".into()),
+            ..KubernetesSection::default()
+        };
+        let flags = KubernetesArgs {
+            kube_namespace: Some("of-flag".into()),
+            selector: Some("app=of-flag".into()),
+            ..KubernetesArgs::default()
+        };
+        let choice = kubernetes_choice(&flags, Some(&file), None).expect("a cluster");
+        assert_eq!(choice.cluster.namespace.as_deref(), Some("of-flag"));
+        assert_eq!(choice.pods.selector.as_deref(), Some("app=of-flag"));
+        assert_eq!(choice.pods.statefulset, None);
+        assert_eq!(choice.pods.container.as_deref(), Some("of-file"));
+    }
+}

@@ -1,0 +1,157 @@
+//! Puts a changed binary to work in place of the one before.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use rollout::{Binary, Deployment, Environment, NodeName, Plugin, RegisterGoal};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use vault_api::{catalog, reload};
+use vault_plugin::host::{self, Inspection, Isolation, PluginCommand};
+
+use crate::error::CommandError;
+
+/// A linker writes a file in several goes; what is whole stays as it is for so long.
+const DEBOUNCE: Duration = Duration::from_millis(300);
+
+/// A binary that is looked after.
+pub(super) struct BinaryWatcher {
+    world: Environment,
+    plugin: Plugin,
+    mounts: Vec<String>,
+    running: Inspection,
+    isolation: Isolation,
+    changes: UnboundedReceiver<()>,
+    /// Reports as long as it lives.
+    _watcher: RecommendedWatcher,
+}
+
+/// Puts every change to work, and says to `lines` what became of it; does nothing, for ever, if nothing is watched.
+///
+/// It must not be dropped before the end: a change would be lost, or half done.
+pub(super) async fn reload_on_change(
+    watch: Option<BinaryWatcher>,
+    lines: UnboundedSender<String>,
+) -> Infallible {
+    let Some(mut watch) = watch else { return std::future::pending().await };
+    loop {
+        watch.wait_changed().await;
+        let what = match watch.reload().await {
+            Ok(what) => what,
+            Err(error) => format!("The binary has changed and is not used:\n{}", error.render().trim_end()),
+        };
+        // Fails when nobody listens any more.
+        let _ended = lines.send(what);
+    }
+}
+
+impl BinaryWatcher {
+    pub(super) async fn new(
+        world: &Environment,
+        register: &RegisterGoal,
+        isolation: Isolation,
+    ) -> Result<BinaryWatcher, CommandError> {
+        let plugin = register.plugin.clone();
+        let unwatched = |error: notify::Error| {
+            CommandError::failed(format!("could not watch {}", plugin.binary.path.display())).caused_by(error)
+        };
+        let (sender, changes) = mpsc::unbounded_channel();
+        let path = plugin.binary.path.clone();
+        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access() && event.paths.contains(&path)) {
+                // Fails when nobody watches any more.
+                let _ended = sender.send(());
+            }
+        })
+        .map_err(unwatched)?;
+        // Builds replace the file, so what is watched is the directory it lies in.
+        let directory = plugin.binary.path.parent().unwrap_or(Path::new("/"));
+        watcher.watch(directory, RecursiveMode::NonRecursive).map_err(unwatched)?;
+        let running = inspect_plugin(&plugin, isolation.clone()).await?;
+        Ok(BinaryWatcher {
+            world: world.clone(),
+            plugin,
+            mounts: register.mounts.iter().map(|mount| mount.path.to_string()).collect(),
+            running,
+            isolation,
+            changes,
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits until the binary has changed and stays as it is.
+    async fn wait_changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        while let Ok(Some(())) = tokio::time::timeout(DEBOUNCE, self.changes.recv()).await {}
+    }
+
+    /// The catalog's entry of the same version gets another file: the host of a developer need not keep the one before.
+    async fn reload(&mut self) -> Result<String, CommandError> {
+        let binary = Binary::read(&self.plugin.binary.path, &mut |_, _| {})
+            .map_err(|error| CommandError::failed("the binary cannot be read").caused_by(error))?;
+        if binary.sha256 == self.plugin.binary.sha256 {
+            return Ok("The binary was written again and is the same.".to_owned());
+        }
+        let changed = Plugin { binary, ..self.plugin.clone() };
+        let inspection = inspect_plugin(&changed, self.isolation.clone()).await?;
+        let Some(site) = &self.world.deployment else {
+            return Err(CommandError::failed("there is no plugin directory"));
+        };
+        let file = copy_to_plugin_dir(site.as_ref(), &changed).await?;
+        let register = catalog::Register {
+            entry: catalog::PluginRef {
+                kind: changed.kind,
+                name: changed.name.clone(),
+                version: Some(changed.version.v_prefixed()),
+            },
+            sha256: changed.binary.sha256.clone(),
+            command: file,
+            args: changed.args.clone(),
+            env: changed.env.clone(),
+        };
+        let client = &self.world.client;
+        client
+            .send(&register)
+            .await
+            .map_err(|error| CommandError::failed("the catalog does not take it").caused_by(error))?;
+        client
+            .send(&reload::ReloadMounts { paths: self.mounts.clone() })
+            .await
+            .map_err(|error| CommandError::failed("it could not be reloaded").caused_by(error))?;
+        let differences: Vec<String> =
+            host::compare(&self.running, &inspection).iter().map(|line| format!("\n  {line}")).collect();
+        self.running = inspection;
+        self.plugin = changed;
+        let sha256 = self.plugin.binary.sha256.get(..12).unwrap_or_default();
+        let offers = if differences.is_empty() { " It offers the same." } else { " What it offers differs:" };
+        Ok(format!("Reloaded: the binary has changed (sha256 {sha256}…).{offers}{}", differences.concat()))
+    }
+}
+
+async fn inspect_plugin(plugin: &Plugin, isolation: Isolation) -> Result<Inspection, CommandError> {
+    let env = plugin.env.iter().filter_map(|line| line.expose().split_once('='));
+    let launch = PluginCommand {
+        args: plugin.args.iter().map(OsString::from).collect(),
+        env: env.map(|(key, value)| (key.into(), value.into())).collect(),
+        isolation,
+        ..PluginCommand::new(PathBuf::from(&plugin.binary.path))
+    };
+    host::inspect(launch, Default::default())
+        .await
+        .map_err(|error| CommandError::failed("it does not start").caused_by(error))
+}
+
+/// Beside the files of versions, under a name that its content gives it.
+async fn copy_to_plugin_dir(site: &dyn Deployment, plugin: &Plugin) -> Result<String, CommandError> {
+    let short = plugin.binary.sha256.get(..12).unwrap_or(&plugin.binary.sha256);
+    let name = format!("{}-{}.{short}", plugin.name, plugin.version);
+    let (progress, _nobody_listens) = mpsc::unbounded_channel();
+    site.place(&plugin.binary, &name, &[NodeName::local()], progress)
+        .await
+        .map_err(|error| CommandError::failed("it cannot be placed").caused_by(error))?;
+    Ok(name)
+}

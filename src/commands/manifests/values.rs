@@ -1,0 +1,378 @@
+//! What everything is called: flags before the file, the file before what the official charts call it.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use rollout::MountPath;
+use vault_api::catalog::PluginType;
+
+use super::object_name::{ContainerDirectory, ImageRef, MetricsPrefix, ObjectName, PodSelector};
+use crate::commands::deployment::KubernetesArgs;
+use crate::config::PluginYaml;
+use crate::error::CommandError;
+
+/// The flags of `manifests` that name something.
+#[derive(Debug, Args)]
+pub(super) struct ManifestFlags {
+    /// Name of the plugin in the catalog [default: custom-plugin]
+    #[arg(long)]
+    name: Option<String>,
+    /// First part of the names of what is made [default: the name of the plugin]
+    #[arg(long, value_name = "NAME")]
+    prefix: Option<ObjectName>,
+    /// Image with the plugin, as `package` made it
+    #[arg(long, value_name = "REF")]
+    image: Option<ImageRef>,
+    /// The servers
+    #[arg(long, value_enum, default_value_t = Product::Vault)]
+    product: Product,
+    /// Labels of the servers' pods [default: those of the official chart]
+    #[arg(long, value_name = "KEY=VALUE,...")]
+    pod_labels: Option<PodSelector>,
+    /// Image of the servers, for the part `server` [default: hashicorp/vault:1.21.4, openbao/openbao:2.6.2]
+    #[arg(long, value_name = "REF")]
+    server_image: Option<ImageRef>,
+    /// Plugin directory of the servers
+    #[arg(long, value_name = "DIR", default_value = "/vault/plugins")]
+    plugin_dir: ContainerDirectory,
+    /// Where the plugin is mounted; can be given more than once [default: custom]
+    #[arg(long, value_name = "PATH")]
+    mount: Vec<MountPath>,
+    /// Account of the cluster that registers and upgrades [default: PREFIX-operator]
+    #[arg(long, value_name = "NAME")]
+    service_account: Option<ObjectName>,
+    /// Address of the servers, as pods reach it [default: https://STATEFULSET.NAMESPACE.svc:8200]
+    #[arg(long, value_name = "URL")]
+    server_address: Option<String>,
+    /// Secret with the key ca.crt, the authority of the servers' certificate, in the application's namespace
+    #[arg(long, value_name = "NAME")]
+    ca_secret: Option<ObjectName>,
+    /// Namespace of Prometheus
+    #[arg(long, value_name = "NAME", default_value = "monitoring")]
+    monitoring_namespace: ObjectName,
+    /// What the plugin's metrics are called: the metrics_prefix of its config
+    #[arg(long, value_name = "NAME", default_value = "custom_plugin")]
+    metrics_prefix: MetricsPrefix,
+    #[command(flatten)]
+    application: ApplicationFlags,
+    /// The description of the plugin that `register` takes; flags come before it
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+/// The application that uses credentials.
+#[derive(Debug, Args)]
+struct ApplicationFlags {
+    /// Name of the application that gets credentials
+    #[arg(long, value_name = "NAME", default_value = "app")]
+    app: ObjectName,
+    /// Its namespace
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    app_namespace: ObjectName,
+    /// Its image [default: busybox:1.37]
+    #[arg(long, value_name = "REF")]
+    app_image: Option<ImageRef>,
+    /// Number of the user that it runs as [default: the image's own; 65532 in the default image]
+    #[arg(long, value_name = "UID", value_parser = clap::value_parser!(i64).range(1..=i64::from(u32::MAX)))]
+    app_user: Option<i64>,
+    /// The credential it needs [default: MOUNT/creds/developer]
+    #[arg(long, value_name = "PATH")]
+    creds: Option<String>,
+    /// Where the servers have their login for accounts of the cluster
+    #[arg(long, value_name = "PATH", default_value = "kubernetes")]
+    auth_mount: MountPath,
+    /// The application's command; the credential is in its environment
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+/// Whose servers they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Product {
+    /// HashiCorp's.
+    Vault,
+    /// The Linux Foundation's.
+    #[value(name = "openbao")]
+    OpenBao,
+}
+
+/// Everything that a manifest names.
+#[derive(Clone, Debug)]
+pub(crate) struct ManifestValues {
+    pub(crate) product: Product,
+    pub(crate) kind: PluginType,
+    pub(crate) plugin: String,
+    pub(crate) prefix: ObjectName,
+    image: Option<ImageRef>,
+    pub(crate) namespace: ObjectName,
+    pub(crate) statefulset: ObjectName,
+    pub(crate) container: ObjectName,
+    pub(crate) selector: PodSelector,
+    pub(crate) server_image: ImageRef,
+    pub(crate) plugin_dir: ContainerDirectory,
+    pub(crate) mounts: Vec<MountPath>,
+    pub(crate) service_account: ObjectName,
+    pub(crate) server_address: ServerAddress,
+    pub(crate) ca_secret: Option<ObjectName>,
+    pub(crate) monitoring_namespace: ObjectName,
+    pub(crate) metrics_prefix: MetricsPrefix,
+    pub(crate) application: Application,
+}
+
+/// The application that uses credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Application {
+    pub(crate) name: ObjectName,
+    pub(crate) namespace: ObjectName,
+    pub(crate) image: ImageRef,
+    /// `None` leaves it to the image.
+    pub(crate) user: Option<i64>,
+    pub(crate) creds: String,
+    pub(crate) auth_mount: MountPath,
+    pub(crate) command: Vec<String>,
+}
+
+/// The address of the servers, in its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ServerAddress {
+    pub(crate) scheme: &'static str,
+    pub(crate) host_and_port: String,
+}
+
+/// The application that stands in for the reader's own. The image's user is root, which the Pod Security Standard `restricted`
+/// refuses; the other is what distroless images call `nonroot`.
+const DEFAULT_APP_IMAGE: &str = "busybox:1.37";
+const DEFAULT_APP_USER: i64 = 65532;
+const DEFAULT_PLUGIN: &str = "custom-plugin";
+const DEFAULT_MOUNT: &str = "custom";
+
+impl Product {
+    /// What the official chart calls its objects.
+    pub(crate) fn chart_name(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::OpenBao => "openbao",
+        }
+    }
+
+    /// The program in its image.
+    pub(crate) fn binary_name(self) -> &'static str {
+        match self {
+            Self::Vault => "vault",
+            Self::OpenBao => "bao",
+        }
+    }
+
+    /// How its environment variables begin.
+    pub(crate) fn env_variable(self, name: &str) -> String {
+        match self {
+            Self::Vault => format!("VAULT_{name}"),
+            Self::OpenBao => format!("BAO_{name}"),
+        }
+    }
+
+    /// The release that this was tried with.
+    fn default_server_image(self) -> &'static str {
+        match self {
+            Self::Vault => "hashicorp/vault:1.21.4",
+            Self::OpenBao => "openbao/openbao:2.6.2",
+        }
+    }
+}
+
+impl ManifestValues {
+    /// The image with the plugin.
+    ///
+    /// # Errors
+    /// When it was not named.
+    pub(crate) fn image(&self) -> Result<&ImageRef, CommandError> {
+        self.image.as_ref().ok_or_else(|| {
+            CommandError::usage("the image with the plugin is missing")
+                .hint("Name it with --image: `vault-token-plugin package` makes one.")
+        })
+    }
+}
+
+/// Puts the names together.
+///
+/// Namespace, StatefulSet and container are those of the flags that every command has for a cluster; what they leave open is
+/// called as the official chart calls it.
+pub(super) fn resolve(
+    flags: ManifestFlags,
+    cluster: &KubernetesArgs,
+) -> Result<ManifestValues, CommandError> {
+    let yaml = flags.file.as_deref().map(PluginYaml::read).transpose()?.unwrap_or_default();
+    let product = flags.product;
+    let plugin = flags.name.or(yaml.plugin.name).unwrap_or_else(|| DEFAULT_PLUGIN.to_owned());
+    check_policy_safe("the name of the plugin", &plugin)?;
+    let prefix = match flags.prefix {
+        Some(prefix) => prefix,
+        None => plugin.parse().map_err(|error| {
+            CommandError::usage("objects cannot be named after the plugin")
+                .caused_by(error)
+                .hint("Give the first part of their names with --prefix.")
+        })?,
+    };
+    let kind = match yaml.plugin.kind {
+        Some(text) => text.parse().map_err(|error| {
+            CommandError::usage("could not understand plugin.type of the file").caused_by(error)
+        })?,
+        None => PluginType::Secret,
+    };
+    let mounts = resolve_mounts(flags.mount, yaml.mounts.iter().map(|mount| mount.path.as_str()))?;
+    let file = yaml.site.and_then(|site| site.kubernetes).unwrap_or_default();
+    let word = |flag: &Option<String>, file: Option<String>| -> Result<ObjectName, CommandError> {
+        parse_name(flag.as_deref().or(file.as_deref()).unwrap_or(product.chart_name()))
+    };
+    let namespace = word(&cluster.kube_namespace, file.namespace)?;
+    let statefulset = word(&cluster.statefulset, file.statefulset)?;
+    let address = match flags.server_address {
+        Some(address) => address,
+        None => format!("https://{statefulset}.{namespace}.svc:8200"),
+    };
+    let application = resolve_application(flags.application, &mounts)?;
+    Ok(ManifestValues {
+        product,
+        kind,
+        plugin,
+        image: flags.image,
+        container: word(&cluster.container, file.container)?,
+        selector: match (flags.pod_labels, cluster.selector.as_ref().or(file.selector.as_ref())) {
+            (Some(labels), _) => labels,
+            (None, Some(selector)) => parse_name(selector)?,
+            (None, None) => {
+                parse_name(&format!("app.kubernetes.io/name={},component=server", product.chart_name()))?
+            }
+        },
+        server_image: match flags.server_image {
+            Some(image) => image,
+            None => parse_name(product.default_server_image())?,
+        },
+        plugin_dir: flags.plugin_dir,
+        service_account: match flags.service_account {
+            Some(account) => account,
+            None => suffixed_name(&prefix, "operator")?,
+        },
+        server_address: parse_address(&address)?,
+        ca_secret: flags.ca_secret,
+        monitoring_namespace: flags.monitoring_namespace,
+        metrics_prefix: flags.metrics_prefix,
+        namespace,
+        statefulset,
+        mounts,
+        application,
+        prefix,
+    })
+}
+
+/// The name of an object beside another.
+pub(super) fn suffixed_name(name: &ObjectName, ending: &str) -> Result<ObjectName, CommandError> {
+    name.with_suffix(ending).map_err(|error| {
+        CommandError::usage(format!("no object can be named after {name}"))
+            .caused_by(error)
+            .hint("Give a shorter first part of the names with --prefix.")
+    })
+}
+
+fn resolve_mounts<'a>(
+    flags: Vec<MountPath>,
+    file: impl Iterator<Item = &'a str>,
+) -> Result<Vec<MountPath>, CommandError> {
+    let mut mounts = flags;
+    if mounts.is_empty() {
+        mounts = file.map(parse_mount).collect::<Result<_, _>>()?;
+    }
+    if mounts.is_empty() {
+        mounts = vec![parse_mount(DEFAULT_MOUNT)?];
+    }
+    for mount in &mounts {
+        check_policy_safe("a mount", mount.as_str())?;
+    }
+    Ok(mounts)
+}
+
+fn parse_mount(text: &str) -> Result<MountPath, CommandError> {
+    text.parse().map_err(|error| CommandError::usage("could not use a mount").caused_by(error))
+}
+
+fn resolve_application(flags: ApplicationFlags, mounts: &[MountPath]) -> Result<Application, CommandError> {
+    let ApplicationFlags { app, app_namespace, app_image, app_user, creds, auth_mount, command } = flags;
+    let (image, user) = match app_image {
+        Some(image) => (image, app_user),
+        None => (parse_name(DEFAULT_APP_IMAGE)?, app_user.or(Some(DEFAULT_APP_USER))),
+    };
+    let creds = match (creds, mounts.first()) {
+        (Some(creds), _) => creds.trim_matches('/').to_owned(),
+        (None, Some(mount)) => mount.join("creds/developer"),
+        (None, None) => format!("{DEFAULT_MOUNT}/creds/developer"),
+    };
+    check_policy_safe("the path of a credential", &creds)?;
+    let command = match command.is_empty() {
+        // The simplest application that can be seen to have its credential.
+        true => ["sh", "-c", "echo \"the token is $TOKEN\"; exec sleep 86400"].map(str::to_owned).to_vec(),
+        false => command,
+    };
+    Ok(Application { name: app, namespace: app_namespace, image, user, creds, auth_mount, command })
+}
+
+/// What stands in a policy may hold nothing that means something there: a star grants more than was meant.
+fn check_policy_safe(what: &str, text: &str) -> Result<(), CommandError> {
+    let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/' | '@');
+    if text.is_empty() || !text.chars().all(plain) {
+        return Err(CommandError::usage(format!("{what}, {text:?}, cannot be written into a policy"))
+            .hint("Letters, digits and -_./@ can."));
+    }
+    Ok(())
+}
+
+fn parse_address(text: &str) -> Result<ServerAddress, CommandError> {
+    let wrong =
+        || CommandError::usage(format!("{text:?} is no address such as https://vault.example.com:8200"));
+    let (scheme, rest) = match text.split_once("://").ok_or_else(wrong)? {
+        ("https", rest) => ("https", rest),
+        ("http", rest) => ("http", rest),
+        _ => return Err(wrong()),
+    };
+    let host_and_port = rest.strip_suffix('/').unwrap_or(rest);
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':' | '[' | ']');
+    if host_and_port.is_empty() || !host_and_port.chars().all(plain) {
+        return Err(wrong());
+    }
+    Ok(ServerAddress { scheme, host_and_port: host_and_port.to_owned() })
+}
+
+fn parse_name<T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>>(
+    text: &str,
+) -> Result<T, CommandError> {
+    text.parse().map_err(|error| CommandError::usage("could not use a name").caused_by(error))
+}
+
+impl std::fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}://{}", self.scheme, self.host_and_port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_means_something_in_a_policy_is_refused() {
+        for text in ["custom", "team/custom", "custom_2.a@b"] {
+            assert!(check_policy_safe("a mount", text).is_ok(), "{text}");
+        }
+        for text in ["", "custom*", "custom/+", "a\"b", "a\\b", "a${b}", "a b", "a\nb"] {
+            assert!(check_policy_safe("a mount", text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_taken_apart() {
+        let address = parse_address("https://vault.vault.svc:8200/").expect("an address");
+        assert_eq!((address.scheme, address.host_and_port.as_str()), ("https", "vault.vault.svc:8200"));
+        for text in ["", "vault:8200", "ftp://a", "https://", "https://a/b", "https://a b", "https://u@a"] {
+            assert!(parse_address(text).is_err(), "{text:?}");
+        }
+    }
+}

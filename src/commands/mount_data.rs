@@ -1,0 +1,113 @@
+//! Data on the command line: what is written to the paths of a mount, and the environment of a plugin.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollout::DesiredValue;
+use serde_json::Value;
+use vault_api::SecretString;
+
+use crate::error::CommandError;
+use crate::key_value;
+
+/// Mount-relative path to data.
+pub(crate) type MountWrites = BTreeMap<String, BTreeMap<String, DesiredValue>>;
+
+/// What `--config KEY=VALUE`, `--role NAME:KEY=VALUE` and `--write PATH KEY=VALUE` say together.
+pub(crate) fn parse_writes(
+    config: &[String],
+    roles: &[String],
+    others: &[String],
+) -> Result<MountWrites, CommandError> {
+    let mut writes = MountWrites::new();
+    let mut add = |path: String, (key, value)| {
+        writes.entry(path).or_default().insert(key, value);
+    };
+    for flag in config {
+        add("config".to_owned(), parse_pair("--config", flag)?);
+    }
+    for flag in roles {
+        let (name, data) = flag
+            .split_once(':')
+            .filter(|(name, _)| !name.is_empty() && !name.contains('='))
+            .ok_or_else(|| CommandError::usage("--role is given as name:key=value"))?;
+        add(format!("roles/{name}"), parse_pair("--role", data)?);
+    }
+    for flag in others.chunks_exact(2) {
+        add(flag[0].trim_matches('/').to_owned(), parse_pair("--write", &flag[1])?);
+    }
+    Ok(writes)
+}
+
+/// The paths and fields whose values stand on the command line themselves, neither in a file nor on standard input.
+pub(crate) fn inline_values(
+    config: &[String],
+    roles: &[String],
+    others: &[String],
+) -> BTreeSet<(String, String)> {
+    let config = config.iter().map(|pair| ("config".to_owned(), pair.as_str()));
+    let roles = roles.iter().filter_map(|flag| flag.split_once(':'));
+    let roles = roles.map(|(name, pair)| (format!("roles/{name}"), pair));
+    let others = others.chunks_exact(2).map(|flag| (flag[0].trim_matches('/').to_owned(), flag[1].as_str()));
+    let typed = config.chain(roles).chain(others).filter_map(|(path, pair)| {
+        let (key, value) = pair.split_once('=')?;
+        (!value.starts_with('@') && value != "-").then(|| (path, key.to_owned()))
+    });
+    typed.collect()
+}
+
+/// The variables as `KEY=value`; those of `--env` come before others of the same name.
+pub(crate) fn parse_env(
+    mut variables: BTreeMap<String, DesiredValue>,
+    flags: &[String],
+) -> Result<Vec<SecretString>, CommandError> {
+    for flag in flags {
+        let (key, value) = parse_pair("--env", flag)?;
+        variables.insert(key, value);
+    }
+    let line = |(key, value): (String, DesiredValue)| match value {
+        DesiredValue::Secret(secret) => SecretString::new(format!("{key}={}", secret.expose())),
+        DesiredValue::Plain(Value::String(text)) => SecretString::new(format!("{key}={text}")),
+        DesiredValue::Plain(other) => SecretString::new(format!("{key}={other}")),
+    };
+    Ok(variables.into_iter().map(line).collect())
+}
+
+fn parse_pair(flag: &str, text: &str) -> Result<(String, DesiredValue), CommandError> {
+    key_value::parse(text)
+        .map_err(|error| CommandError::usage(format!("could not use {flag}")).caused_by(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(|&text| text.to_owned()).collect()
+    }
+
+    #[test]
+    fn flags_of_one_role_come_together() {
+        let roles = texts(&["dev:permissions=read,write", "dev:ttl=1h", "ops:ttl=5m"]);
+        let writes =
+            parse_writes(&texts(&["api_endpoint=http://a:1"]), &roles, &texts(&["extra/path", "a=b"]))
+                .expect("writes");
+        assert_eq!(writes.keys().collect::<Vec<_>>(), ["config", "extra/path", "roles/dev", "roles/ops"]);
+        assert_eq!(writes["roles/dev"].len(), 2);
+    }
+
+    #[test]
+    fn a_role_without_its_name_is_refused() {
+        assert!(parse_writes(&[], &texts(&["ttl=1h"]), &[]).is_err());
+        assert!(parse_writes(&[], &texts(&["url=http://x"]), &[]).is_err());
+    }
+
+    #[test]
+    fn a_variable_of_the_command_line_comes_before_one_of_the_file() {
+        let file = BTreeMap::from([
+            ("MODE".to_owned(), key_value::inline_value("MODE", "slow")),
+            ("OTHER".to_owned(), key_value::inline_value("OTHER", "1")),
+        ]);
+        let lines = parse_env(file, &texts(&["MODE=fast"])).expect("an environment");
+        assert_eq!(lines.iter().map(SecretString::expose).collect::<Vec<_>>(), ["MODE=fast", "OTHER=1"]);
+    }
+}

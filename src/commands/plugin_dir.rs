@@ -1,0 +1,69 @@
+//! Where the plugins of the server lie, as far as it was said or can be seen.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use rollout::{Deployment, Environment, LocalDeployment, PluginDirectory, is_local_address, observe_server};
+
+use crate::commands::deployment;
+use crate::config::PluginYaml;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::ui::Ui;
+
+/// The flag before the file, the file before what the server says.
+///
+/// # Errors
+/// When somebody was asked and did not answer.
+pub(crate) fn resolve_plugin_dir(
+    flag: Option<PathBuf>,
+    yaml: &PluginYaml,
+    servers: &PluginDirectory,
+    ui: &mut Ui,
+) -> Result<Option<PathBuf>, CommandError> {
+    Ok(match (flag, yaml.plugin_dir()) {
+        (Some(directory), _) => Some(directory),
+        (None, Some(directory)) => Some(directory),
+        (None, None) => match servers {
+            PluginDirectory::At(directory) => Some(directory.clone()),
+            PluginDirectory::NotVisible if ui.is_interactive() => {
+                Some(PathBuf::from(ui.prompt("Plugin directory of the server on this machine", None)?))
+            }
+            PluginDirectory::NotConfigured | PluginDirectory::NotVisible => None,
+        },
+    })
+}
+
+/// The server and its plugins: the pods that were spoken of; else the directory of the flag, else what the server says where that is a
+/// directory of this machine; else the catalog alone has to do.
+///
+/// # Errors
+/// When the server does not answer, or the cluster does not.
+pub(crate) async fn connect_with_plugin_dir(
+    context: &Context,
+    flag: Option<PathBuf>,
+) -> Result<Environment, CommandError> {
+    let mut world = deployment::connect(context, None, flag.as_ref()).await?;
+    if world.deployment.is_none() {
+        world.deployment = match flag {
+            Some(directory) => local_deployment(Some(directory)),
+            None => {
+                let observed = observe_server(&world).await?;
+                match observed.plugin_directory {
+                    PluginDirectory::At(directory)
+                        if directory.is_dir() && is_local_address(world.client.address()).await =>
+                    {
+                        local_deployment(Some(directory))
+                    }
+                    _ => None,
+                }
+            }
+        };
+    }
+    Ok(world)
+}
+
+/// A directory of this machine as a site.
+pub(crate) fn local_deployment(directory: Option<PathBuf>) -> Option<Arc<dyn Deployment>> {
+    directory.map(|directory| Arc::new(LocalDeployment::new(directory)) as Arc<dyn Deployment>)
+}

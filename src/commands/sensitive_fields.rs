@@ -1,0 +1,221 @@
+//! Fields that a plugin declares sensitive: their values are secrets, in the file and on the command line.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rollout::{Architecture, Binary, DesiredMount, DesiredValue, DesiredWrite, Observed};
+use serde_json::Value;
+use vault_api::catalog::PluginType;
+use vault_api::{Client, SecretString, help};
+use vault_plugin::host::{self, PathInfo, PluginCommand, Verb};
+
+use crate::commands::mount_data::MountWrites;
+use crate::config;
+use crate::error::CommandError;
+use crate::key_value;
+use crate::ui::Ui;
+
+/// What a plugin says of its fields.
+#[derive(Debug)]
+pub(crate) struct SensitiveFields {
+    plugin: String,
+    /// `None` where it cannot be asked.
+    paths: Option<BTreeMap<String, PathInfo>>,
+}
+
+impl SensitiveFields {
+    /// Asks the binary, which is started as `launch` says, if this machine can run it; else a mount of the plugin that runs.
+    /// Whether the binary works at all is said by the probe.
+    pub(crate) async fn query(
+        name: &str,
+        binary: &Binary,
+        launch: PluginCommand,
+        client: &Client,
+        observed: &Observed,
+    ) -> Self {
+        let paths = match paths_of_binary(binary, launch).await {
+            Some(paths) => Some(paths),
+            None => paths_of_mounts(name, client, observed).await,
+        };
+        Self { plugin: name.to_owned(), paths }
+    }
+
+    /// Whether a value that is written to this field is a secret. Of a path that the plugin does not describe, a field is one if
+    /// it is one anywhere.
+    pub(crate) fn contains(&self, path: &str, field: &str) -> bool {
+        let declares = |info: &PathInfo| {
+            let writing =
+                [Verb::Write, Verb::Patch].into_iter().filter_map(|verb| info.operations.get(&verb));
+            let fields = writing.filter_map(|operation| operation.fields.get(field));
+            fields.chain(info.parameters.get(field)).any(|field| field.sensitive)
+        };
+        let paths = || self.paths.iter().flatten();
+        let mut described = paths().filter(|(pattern, _)| matches_pattern(pattern, path)).peekable();
+        let declared = match described.peek() {
+            Some(_) => described.any(|(_, info)| declares(info)),
+            None => paths().any(|(_, info)| declares(info)),
+        };
+        declared || key_value::is_secret_field(field)
+    }
+
+    /// Refuses what is written out in the file though it is a secret, and makes secrets of what was typed on the command line
+    /// though it is one. Warns where it is not known what is one. `typed` are the paths and fields whose values stand on the
+    /// command line.
+    ///
+    /// # Errors
+    /// For the first secret that is written out in the file.
+    pub(crate) fn apply(
+        &self,
+        mounts: &[DesiredMount],
+        writes: &mut MountWrites,
+        typed: &BTreeSet<(String, String)>,
+        ui: &mut Ui,
+    ) -> Result<(), CommandError> {
+        let is_plain = |value: &DesiredValue| matches!(value, DesiredValue::Plain(_));
+        let in_file = mounts.iter().flat_map(|mount| &mount.writes).flat_map(|write| write.data.values());
+        let has_plain = in_file.chain(writes.values().flat_map(BTreeMap::values)).any(is_plain);
+        if self.paths.is_none() && has_plain {
+            ui.warn(&format!(
+                "it is not known which fields of {} are secrets: its binary cannot be asked on this machine, and no mount of it \
+                 describes them. Give secrets as {{file: ./path}} in the file, or KEY=@FILE.",
+                self.plugin
+            ));
+        }
+        self.refuse_plaintext_in_file(mounts)?;
+        self.mark_secrets(writes, typed, ui);
+        Ok(())
+    }
+
+    fn refuse_plaintext_in_file(&self, mounts: &[DesiredMount]) -> Result<(), CommandError> {
+        let writes = mounts.iter().flat_map(|mount| &mount.writes);
+        let mut plain = writes.flat_map(|write| {
+            let plain = write.data.iter().filter(|(_, value)| matches!(value, DesiredValue::Plain(_)));
+            plain.map(move |(field, _)| (write, field))
+        });
+        match plain.find(|(write, field)| self.contains(&write.path, field)) {
+            Some((DesiredWrite { path, .. }, field)) => {
+                Err(config::plaintext_secret_error(&format!("{field} of {path}"), field))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Other processes of the machine and the history of the shell have what was typed.
+    fn mark_secrets(&self, writes: &mut MountWrites, typed: &BTreeSet<(String, String)>, ui: &mut Ui) {
+        for (path, data) in writes {
+            for (field, value) in data.iter_mut().filter(|(field, _)| self.contains(path, field)) {
+                if let DesiredValue::Plain(Value::String(text)) = value {
+                    *value = DesiredValue::Secret(SecretString::new(std::mem::take(text)));
+                }
+                if typed.contains(&(path.clone(), field.clone())) {
+                    ui.warn(&format!(
+                        "{field} of {path} is a secret and is written out on the command line, where other processes and \
+                         the shell's history see it; give {field}=@FILE, or {field}=- for standard input"
+                    ));
+                }
+            }
+        }
+    }
+}
+
+/// `None` where this machine cannot run the binary, and where it does not answer.
+async fn paths_of_binary(binary: &Binary, launch: PluginCommand) -> Option<BTreeMap<String, PathInfo>> {
+    binary.check_runs_on(Architecture::host()).ok()?;
+    host::inspect(launch, BTreeMap::default()).await.ok().map(|inspection| inspection.paths)
+}
+
+/// What the first mount of the plugin says that describes itself.
+async fn paths_of_mounts(
+    name: &str,
+    client: &Client,
+    observed: &Observed,
+) -> Option<BTreeMap<String, PathInfo>> {
+    for (path, _) in observed.mounts_of(PluginType::Secret, name) {
+        // One that does not answer, or whose help the token may not read, says nothing.
+        if let Ok(Some(document)) = client.send(&help::ReadMountHelp { path: path.to_string() }).await {
+            return Some(host::documented_paths(&document));
+        }
+    }
+    None
+}
+
+/// Whether a path is one of a pattern such as `roles/{name}`. The last part of a pattern may stand for several of a path.
+fn matches_pattern(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.split('/').peekable(), path.trim_matches('/').split('/'));
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return true,
+            (Some(part), Some(_)) if part.starts_with('{') && pattern.peek().is_none() => return true,
+            (Some(part), Some(_)) if part.starts_with('{') => {}
+            (Some(part), Some(there)) if part == there => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn declared() -> SensitiveFields {
+        let body = |properties: Value| json!({"post": {"requestBody": {"content": {"application/json": {"schema": {"properties": properties}}}}}});
+        let secret = json!({"type": "string", "x-vault-displayAttrs": {"sensitive": true}});
+        let document = json!({"paths": {
+            "/config": body(json!({"bindpass": secret, "url": {"type": "string"}})),
+            "/roles/{name}": body(json!({"bindpass": {"type": "string"}, "seed": secret})),
+            "/data/{path}": body(json!({"data": secret})),
+        }});
+        SensitiveFields { plugin: "greeter".to_owned(), paths: Some(host::documented_paths(&document)) }
+    }
+
+    #[test]
+    fn a_field_is_a_secret_where_the_plugin_says_so() {
+        let fields = declared();
+        for (path, field, is_secret) in [
+            ("config", "bindpass", true),
+            ("config", "url", false),
+            ("/config/", "bindpass", true),
+            ("roles/dev", "seed", true),
+            ("roles/dev", "bindpass", false),
+            ("data/a/b/c", "data", true),
+            // Not described.
+            ("somewhere/else", "bindpass", true),
+            ("somewhere/else", "url", false),
+            // Ours, whatever a plugin says.
+            ("config", "api_key", true),
+        ] {
+            assert_eq!(fields.contains(path, field), is_secret, "{path} {field}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_binary_of_another_machine_says_nothing() {
+        let mut content = std::fs::read(std::env::current_exe().expect("a path")).expect("a file");
+        harness::build::set_foreign_machine(&mut content);
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("foreign");
+        std::fs::write(&path, content).expect("a file");
+        let binary = Binary::read(&path, &mut |_, _| {}).expect("a binary");
+        assert_eq!(paths_of_binary(&binary, PluginCommand::new(&path)).await, None);
+    }
+
+    #[test]
+    fn what_is_written_out_in_the_file_is_refused_without_repeating_it() {
+        let write = |value| DesiredWrite {
+            path: "config".into(),
+            data: BTreeMap::from([("bindpass".to_owned(), value)]),
+        };
+        let mount = |value| {
+            vec![DesiredMount { path: "a".parse().expect("a path"), writes: vec![write(value)], smoke: None }]
+        };
+        let error = declared()
+            .refuse_plaintext_in_file(&mount(DesiredValue::Plain(json!("hunter2"))))
+            .expect_err("written out");
+        assert!(error.render().contains("bindpass of config is written out"), "{}", error.render());
+        assert!(!error.render().contains("hunter2"));
+        declared()
+            .refuse_plaintext_in_file(&mount(DesiredValue::Secret(SecretString::new("hunter2"))))
+            .expect("a reference");
+    }
+}

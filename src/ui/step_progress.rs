@@ -1,0 +1,68 @@
+//! What moves on a terminal while steps are done: the step, and how far each node is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use rollout::{NodeName, printable};
+
+/// The moving lines at the bottom of a terminal.
+#[derive(Debug, Default)]
+pub(super) struct StepProgress {
+    lines: MultiProgress,
+    step: Option<ProgressBar>,
+    nodes: BTreeMap<NodeName, ProgressBar>,
+}
+
+/// Fast enough to be seen to be alive, slow enough to cost nothing.
+const TICK_INTERVAL: Duration = Duration::from_millis(120);
+
+impl StepProgress {
+    /// A step begins.
+    pub(super) fn start(&mut self, text: String) {
+        self.finish();
+        let step = self.lines.add(ProgressBar::new_spinner());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} ({elapsed})") {
+            step.set_style(style);
+        }
+        step.set_message(printable(&text));
+        step.enable_steady_tick(TICK_INTERVAL);
+        self.step = Some(step);
+    }
+
+    /// What the step is about for the moment.
+    pub(super) fn set_message(&mut self, text: String) {
+        if let Some(step) = &self.step {
+            step.set_message(printable(&text));
+        }
+    }
+
+    /// How far a node is.
+    pub(super) fn set_node_progress(&mut self, node: &NodeName, done: u64, total: u64) {
+        let bar = self.nodes.entry(node.clone()).or_insert_with(|| {
+            let bar = self.lines.add(ProgressBar::new(total));
+            let template = "    {msg:16} [{bar:30}] {bytes}/{total_bytes} {bytes_per_sec}";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar.with_message(node.to_string())
+        });
+        bar.set_position(done);
+    }
+
+    /// Takes the moving lines away. Says how long the step took, if there was one.
+    pub(super) fn finish(&mut self) -> Option<Duration> {
+        for bar in std::mem::take(&mut self.nodes).into_values() {
+            bar.finish_and_clear();
+        }
+        let step = self.step.take()?;
+        let elapsed = step.elapsed();
+        step.finish_and_clear();
+        Some(elapsed)
+    }
+
+    /// Writes above the moving lines.
+    pub(super) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.lines.suspend(write)
+    }
+}

@@ -1,0 +1,27 @@
+//! A server in a root that holds nothing else, as in a container image without a libc.
+
+use std::fs;
+
+use harness::{Program, Upstream, VaultServer, build};
+
+#[tokio::test]
+async fn the_static_binary_needs_nothing_but_itself() {
+    let vault = VaultServer::builder().chroot().start().await;
+    let upstream = Upstream::start().await;
+    let root = vault.directory();
+    fs::copy(build::static_binary("vault-token-plugin").await, root.join("vault-token-plugin")).unwrap();
+    fs::write(root.join("api-key"), upstream.api_key()).unwrap();
+
+    // Both halves of it run there: the tool that registers, and the plugin.
+    let program = Program::new("/vault-token-plugin").chroot(root).vault(&vault);
+    let endpoint = format!("api_endpoint={}", upstream.endpoint());
+    let plugin = ["register", "--name", "custom-plugin", "--mount", "custom", "--smoke", "creds/developer"];
+    // Without /proc a program cannot find itself.
+    let binary = ["--binary", "/vault-token-plugin"];
+    let config = ["--config", &endpoint, "--config", "api_key=@/api-key"];
+    let role = ["--role", "developer:permissions=read"];
+    program.run(plugin.iter().chain(&binary).chain(&config).chain(&role)).await.success();
+
+    let token = program.run(["creds", "get", "custom/creds/developer", "--field", "token"]).await.success();
+    assert_eq!(upstream.live()[0].token, token.trim());
+}

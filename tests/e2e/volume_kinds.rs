@@ -1,0 +1,46 @@
+//! Directories on volumes that have something against being written to, in a mount namespace of the test's own.
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use harness::{Output, Program};
+
+/// What a volume is like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum VolumeKind {
+    /// Of one megabyte.
+    Full,
+    ReadOnly,
+    NoExec,
+}
+
+/// Runs a program to its end while `directory` is an empty volume, and lists what is in that then.
+pub(crate) async fn run_on_volume<Arg: AsRef<OsStr>>(
+    mount: VolumeKind,
+    directory: &Path,
+    program: &str,
+    args: &[Arg],
+) -> (Output, Vec<String>) {
+    let options = match mount {
+        VolumeKind::Full => "size=1m,mode=755",
+        VolumeKind::ReadOnly => "ro,mode=755",
+        VolumeKind::NoExec => "noexec,mode=755",
+    };
+    // The list comes last on standard output, after a line that no program prints.
+    let script = r#"
+        directory=$1 options=$2; shift 2
+        mount -t tmpfs -o "$options" none "$directory" || exit 99
+        "$@"; code=$?
+        echo ---; ls -A "$directory"
+        exit "$code""#;
+    // Who is not root may mount in a namespace of users, in which he is.
+    let become_root: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["--map-root-user"] };
+    let shell = ["--mount", "/bin/sh", "-c", script, "sh"];
+    let mut line: Vec<&OsStr> = become_root.iter().chain(&shell).map(OsStr::new).collect();
+    line.extend([directory.as_os_str(), options.as_ref(), program.as_ref()]);
+    line.extend(args.iter().map(AsRef::as_ref));
+    let output = Program::new("/usr/bin/unshare").run(line).await;
+    let (stdout, left) = output.stdout.rsplit_once("---\n").expect("the script prints it");
+    let left = left.lines().map(str::to_owned).collect();
+    (Output { stdout: stdout.to_owned(), ..output }, left)
+}

@@ -1,0 +1,368 @@
+//! The faults as data: on which pods, to which command, what goes wrong, and when.
+
+use std::fmt;
+
+/// One fault of the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct FaultPoint {
+    pub(crate) pods: PodKind,
+    pub(crate) what: Fault,
+}
+
+/// Which pods it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PodKind {
+    /// Vault over plain HTTP, in an image with a shell.
+    Usual,
+    /// Vault over TLS.
+    Tls,
+    /// Vault in an image with nothing else.
+    WithoutShell,
+    /// OpenBao, whose standbys run the plugin too.
+    OpenBao,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Something happens while a command runs.
+    During(Command, InjectionPoint, Disturbance),
+    /// The version that is installed is a bad one.
+    BadVersion(BadVersion),
+    /// The command meets something that stands in its way from the start.
+    Obstacle(Obstacle),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Upgrade,
+    UpgradeFromImage,
+    Rollback,
+    Register,
+    Reload,
+    Gc,
+    Deregister,
+}
+
+/// When something happens. The command is held there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InjectionPoint {
+    /// After this many steps, before the first request of the next one; after none: when the plan is there.
+    After(usize),
+    /// While the binary is being copied.
+    WhileCopying,
+    /// A trial on a mount that was moved has failed, and this many things are undone.
+    Undoing(usize),
+}
+
+/// What happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Disturbance {
+    /// The command is killed.
+    Killed,
+    /// It is asked to stop.
+    Interrupted,
+    /// The active Vault steps down.
+    SteppedDown,
+    /// The pod of the active Vault is gone without a word.
+    ActiveKilled,
+    /// The same, while tokens are issued that no lease holds yet.
+    ActiveKilledWhileIssuing,
+    /// A standby's pod is deleted.
+    StandbyDeleted,
+    /// The API server is killed and restarted.
+    ApiServerRestarted,
+    /// All connections to the API server break.
+    ConnectionsCut,
+    /// The active Vault is sealed.
+    Sealed,
+    /// The token of the command is no longer valid.
+    TokenExpired,
+    /// Somebody pins the plugin to the version that runs.
+    Pinned,
+    /// Somebody removes a mount of the plugin.
+    MountDeleted,
+    /// Somebody runs the same command.
+    SecondOperator,
+    /// The role that the smoke test reads is deleted, so that the smoke test fails on every mount.
+    RoleRemoved,
+    /// There is one more pod.
+    PodAdded,
+}
+
+/// What is wrong with a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BadVersion {
+    DoesNotStart,
+    HangsAtStart,
+    CrashesAtSetup,
+    CrashesAtTheFirstRequest,
+    IsOfAnotherType,
+    DoesNotStartInThePod,
+    HangsInThePod,
+    DiesSoonInThePod,
+    LiesAboutItsVersion,
+    LiesInThePod,
+    DroppedAField,
+    OtherArchitecture,
+    Dynamic,
+    Truncated,
+    RegisteredWithAnotherChecksum,
+}
+
+/// What stands in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// A pod that no node takes.
+    PodPending,
+    /// No room for the binary in one pod.
+    DiskFull,
+    /// The version runs already.
+    RunsAlready,
+    /// It is older than the one that runs.
+    Downgrade,
+    /// Another file is there under its name.
+    NameTaken,
+    /// Five mounts run two versions.
+    TwoVersions,
+    /// Twenty moves, one after the other.
+    TwentyInARow,
+}
+
+/// What can happen at any step.
+const DISTURBANCES_AT_EVERY_STEP: [Disturbance; 6] = [
+    Disturbance::Killed,
+    Disturbance::Interrupted,
+    Disturbance::SteppedDown,
+    Disturbance::ActiveKilled,
+    Disturbance::StandbyDeleted,
+    Disturbance::ApiServerRestarted,
+];
+
+/// What a step makes a difference to, and after which it is shown.
+const DISTURBANCES_AT_ONE_STEP: [(InjectionPoint, Disturbance); 11] = [
+    (InjectionPoint::WhileCopying, Disturbance::ConnectionsCut),
+    (InjectionPoint::After(2), Disturbance::Sealed),
+    (InjectionPoint::After(6), Disturbance::Sealed),
+    (InjectionPoint::After(2), Disturbance::TokenExpired),
+    (InjectionPoint::After(6), Disturbance::TokenExpired),
+    (InjectionPoint::After(2), Disturbance::Pinned),
+    (InjectionPoint::After(2), Disturbance::MountDeleted),
+    (InjectionPoint::After(1), Disturbance::SecondOperator),
+    (InjectionPoint::After(5), Disturbance::RoleRemoved),
+    (InjectionPoint::After(9), Disturbance::ActiveKilledWhileIssuing),
+    (InjectionPoint::After(1), Disturbance::PodAdded),
+];
+
+/// While a failed upgrade is undone: before the mounts are moved back, and after the first thing behind that.
+const DISTURBANCES_DURING_ROLLBACK: [(usize, Disturbance); 5] = [
+    (0, Disturbance::Killed),
+    (0, Disturbance::Interrupted),
+    (0, Disturbance::SteppedDown),
+    (0, Disturbance::ActiveKilled),
+    (1, Disturbance::Killed),
+];
+
+const BAD_VERSIONS: [BadVersion; 15] = [
+    BadVersion::DoesNotStart,
+    BadVersion::HangsAtStart,
+    BadVersion::CrashesAtSetup,
+    BadVersion::CrashesAtTheFirstRequest,
+    BadVersion::IsOfAnotherType,
+    BadVersion::DoesNotStartInThePod,
+    BadVersion::HangsInThePod,
+    BadVersion::DiesSoonInThePod,
+    BadVersion::LiesAboutItsVersion,
+    BadVersion::LiesInThePod,
+    BadVersion::DroppedAField,
+    BadVersion::OtherArchitecture,
+    BadVersion::Dynamic,
+    BadVersion::Truncated,
+    BadVersion::RegisteredWithAnotherChecksum,
+];
+
+const OBSTACLES: [Obstacle; 7] = [
+    Obstacle::PodPending,
+    Obstacle::DiskFull,
+    Obstacle::RunsAlready,
+    Obstacle::Downgrade,
+    Obstacle::NameTaken,
+    Obstacle::TwoVersions,
+    Obstacle::TwentyInARow,
+];
+
+/// What is shown on other pods, and where.
+const DISTURBANCES_ON_OTHER_PODS: [(PodKind, Command, InjectionPoint, Disturbance); 18] = {
+    use {Command as C, Disturbance as D, InjectionPoint as M, PodKind as P};
+    [
+        (P::Tls, C::Upgrade, M::After(7), D::Killed),
+        (P::Tls, C::Upgrade, M::After(7), D::SteppedDown),
+        (P::Tls, C::Upgrade, M::After(7), D::ActiveKilled),
+        (P::Tls, C::Upgrade, M::After(5), D::RoleRemoved),
+        (P::Tls, C::Rollback, M::After(2), D::SteppedDown),
+        (P::WithoutShell, C::Upgrade, M::WhileCopying, D::Killed),
+        (P::WithoutShell, C::Upgrade, M::After(1), D::StandbyDeleted),
+        (P::WithoutShell, C::Upgrade, M::After(5), D::RoleRemoved),
+        (P::WithoutShell, C::Upgrade, M::After(7), D::ActiveKilled),
+        (P::OpenBao, C::Upgrade, M::After(7), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(7), D::SteppedDown),
+        (P::OpenBao, C::Upgrade, M::After(8), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(11), D::Killed),
+        (P::OpenBao, C::Upgrade, M::After(12), D::Interrupted),
+        (P::OpenBao, C::Upgrade, M::After(5), D::RoleRemoved),
+        (P::OpenBao, C::Rollback, M::After(2), D::Killed),
+        (P::OpenBao, C::Rollback, M::After(6), D::Killed),
+        (P::OpenBao, C::Reload, M::After(2), D::Killed),
+    ]
+};
+
+/// The whole list. What changes the number of pods comes last of its kind.
+pub(crate) fn all() -> Vec<FaultPoint> {
+    let usual = |what| FaultPoint { pods: PodKind::Usual, what };
+    let mut faults = Vec::new();
+    for command in [Command::Upgrade, Command::Rollback] {
+        for disturbance in DISTURBANCES_AT_EVERY_STEP {
+            let moments = (0..=command.steps(PodKind::Usual).len()).map(InjectionPoint::After);
+            let amid = (command == Command::Upgrade).then_some(InjectionPoint::WhileCopying);
+            faults.extend(moments.chain(amid).map(|at| Fault::During(command, at, disturbance)));
+        }
+    }
+    for command in [Command::Register, Command::Reload, Command::Gc, Command::Deregister] {
+        for disturbance in [Disturbance::Killed, Disturbance::Interrupted] {
+            // After the last step there is nothing that they do.
+            let moments = (0..command.steps(PodKind::Usual).len()).map(InjectionPoint::After);
+            faults.extend(moments.map(|at| Fault::During(command, at, disturbance)));
+        }
+    }
+    for (steps, what) in [(1, Disturbance::Killed), (4, Disturbance::Interrupted), (7, Disturbance::Killed)] {
+        faults.push(Fault::During(Command::UpgradeFromImage, InjectionPoint::After(steps), what));
+    }
+    faults.extend(BAD_VERSIONS.map(Fault::BadVersion));
+    faults.extend(OBSTACLES.map(Fault::Obstacle));
+    faults.extend(
+        DISTURBANCES_DURING_ROLLBACK
+            .map(|(undone, what)| Fault::During(Command::Upgrade, InjectionPoint::Undoing(undone), what)),
+    );
+    faults.extend(DISTURBANCES_AT_ONE_STEP.map(|(at, what)| Fault::During(Command::Upgrade, at, what)));
+    let mut points: Vec<FaultPoint> = faults.into_iter().map(usual).collect();
+    points.extend(
+        DISTURBANCES_ON_OTHER_PODS
+            .map(|(pods, command, at, what)| FaultPoint { pods, what: Fault::During(command, at, what) }),
+    );
+    points
+}
+
+const UPGRADE_STEPS: [&str; 11] = [
+    "place_binary",
+    "register_version",
+    "mount_canary",
+    "try_canary",
+    "remove_canary",
+    "tune_mount",
+    "tune_mount",
+    "reload_mounts",
+    "reload_mounts",
+    "try_mount",
+    "try_mount",
+];
+const OPENBAO_UPGRADE_STEPS: [&str; 13] = [
+    "place_binary",
+    "register_version",
+    "mount_canary",
+    "try_canary",
+    "remove_canary",
+    "tune_mount",
+    "tune_mount",
+    "reload_mounts",
+    "reload_mounts",
+    "try_mount",
+    "try_mount",
+    "restart_node",
+    "restart_node",
+];
+const ROLLBACK_STEPS: [&str; 6] =
+    ["tune_mount", "tune_mount", "reload_mounts", "reload_mounts", "try_mount", "try_mount"];
+const OPENBAO_ROLLBACK_STEPS: [&str; 8] = [
+    "tune_mount",
+    "tune_mount",
+    "reload_mounts",
+    "reload_mounts",
+    "try_mount",
+    "try_mount",
+    "restart_node",
+    "restart_node",
+];
+const REGISTER_STEPS: [&str; 6] =
+    ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mounts", "reload_mounts"];
+const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_file"];
+
+impl Command {
+    /// The steps that faults are put between, as the command's own plan names them. A plan with other steps is an error:
+    /// then this list, and with it the list of faults, is not whole.
+    pub(crate) fn steps(self, pods: PodKind) -> &'static [&'static str] {
+        match (self, pods) {
+            (Self::Upgrade, PodKind::OpenBao) => &OPENBAO_UPGRADE_STEPS,
+            (Self::Upgrade | Self::UpgradeFromImage, _) => &UPGRADE_STEPS,
+            (Self::Rollback, PodKind::OpenBao) => &OPENBAO_ROLLBACK_STEPS,
+            (Self::Rollback, _) => &ROLLBACK_STEPS,
+            (Self::Register, _) => &REGISTER_STEPS,
+            (Self::Reload, PodKind::OpenBao) => {
+                &["reload_mounts", "reload_mounts", "restart_node", "restart_node"]
+            }
+            (Self::Reload, _) => &["reload_mounts", "reload_mounts"],
+            (Self::Gc | Self::Deregister, _) => &REMOVAL_STEPS,
+        }
+    }
+}
+
+impl FaultPoint {
+    pub(crate) fn command(self) -> Command {
+        match self.what {
+            Fault::During(command, _, _) => command,
+            Fault::BadVersion(_) | Fault::Obstacle(_) => Command::Upgrade,
+        }
+    }
+
+    /// Whether the pods are others afterwards.
+    pub(crate) fn changes_pod_count(self) -> bool {
+        matches!(self.what, Fault::During(_, _, Disturbance::PodAdded))
+    }
+}
+
+impl fmt::Display for FaultPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.pods {
+            PodKind::Usual => {}
+            other => write!(f, "{}/", to_kebab_case(&format!("{other:?}")))?,
+        }
+        match self.what {
+            Fault::During(command, at, what) => {
+                let steps = command.steps(self.pods);
+                let at = match at {
+                    InjectionPoint::After(0) => "0-planned".to_owned(),
+                    InjectionPoint::After(step) => format!("{step}-{}", steps[step - 1].replace('_', "-")),
+                    InjectionPoint::WhileCopying => "amid-placing".to_owned(),
+                    InjectionPoint::Undoing(undone) => format!("undoing-{undone}"),
+                };
+                write!(
+                    f,
+                    "{}/{}/{at}",
+                    to_kebab_case(&format!("{command:?}")),
+                    to_kebab_case(&format!("{what:?}"))
+                )
+            }
+            Fault::BadVersion(what) => write!(f, "upgrade/version/{}", to_kebab_case(&format!("{what:?}"))),
+            Fault::Obstacle(what) => write!(f, "upgrade/obstacle/{}", to_kebab_case(&format!("{what:?}"))),
+        }
+    }
+}
+
+fn to_kebab_case(name: &str) -> String {
+    let mut text = String::new();
+    for sign in name.chars() {
+        if sign.is_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.extend(sign.to_lowercase());
+    }
+    text
+}
