@@ -1,4 +1,4 @@
-//! `tied`: the step between this program and a command that ends with it, whatever ends it.
+//! `parent-death`: the step between this program and a command that ends with it, whatever ends it.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -22,7 +22,7 @@ pub struct ParentDeathArgs {
     parent: i32,
     /// What happens to the command when that ends
     #[arg(long)]
-    fate: ParentDeath,
+    on_exit: ParentDeath,
     /// Command to become
     #[arg(last = true, required = true)]
     command: Vec<OsString>,
@@ -49,8 +49,8 @@ const SELF_EXE: &str = "/proc/self/exe";
 /// That cannot be asked for a process from outside, nor between fork and exec without unsafe code, and it outlasts exec. So
 /// this program stands in for the command for a moment.
 pub fn run(args: ParentDeathArgs, ui: &mut Ui) -> Result<ExitReport, CommandError> {
-    let ParentDeathArgs { parent, fate, command } = args;
-    let signal = match fate {
+    let ParentDeathArgs { parent, on_exit, command } = args;
+    let signal = match on_exit {
         ParentDeath::Terminate => Signal::TERM,
         ParentDeath::Kill => Signal::KILL,
     };
@@ -61,7 +61,7 @@ pub fn run(args: ParentDeathArgs, ui: &mut Ui) -> Result<ExitReport, CommandErro
     if getppid().map(Pid::as_raw_pid) != Some(parent) {
         return Err(CommandError::failed("the process that started this has ended"));
     }
-    if fate == ParentDeath::Terminate {
+    if on_exit == ParentDeath::Terminate {
         for output in ["/proc/self/fd/1", "/proc/self/fd/2"] {
             keep_pipe_open(output);
         }
@@ -89,12 +89,12 @@ fn keep_pipe_open(output: &str) {
 
 /// A command that ends with this process. To be started on the thread that lives as long as the process: the kernel takes the
 /// end of the starting thread for that of the parent.
-pub(super) fn command_tied_to_parent(program: &OsStr, fate: ParentDeath) -> Command {
+pub(super) fn command_tied_to_parent(program: &OsStr, on_exit: ParentDeath) -> Command {
     let mut step = Command::new(SELF_EXE);
-    step.args(["tied", "--parent", &std::process::id().to_string(), "--fate"])
-        .arg(match fate {
-            ParentDeath::Terminate => "told",
-            ParentDeath::Kill => "killed",
+    step.args(["parent-death", "--parent", &std::process::id().to_string(), "--on-exit"])
+        .arg(match on_exit {
+            ParentDeath::Terminate => "terminate",
+            ParentDeath::Kill => "kill",
         })
         .arg("--")
         .arg(program);

@@ -191,8 +191,8 @@ fn deciding_is_pure() {
     assert!(decide.contains("pub fn decide(observed: &Observed, goal: &Goal) -> Decision"));
 
     let room = repository().join("engine/lease-keeper/src");
-    files.extend(["decide.rs", "term.rs"].map(|file| room.join(file)));
-    assert!(code(&room.join("decide.rs")).contains("pub fn decide(held: &Held, now: Moment) -> Decision"));
+    files.extend(["decide.rs", "lease_term.rs"].map(|file| room.join(file)));
+    assert!(code(&room.join("decide.rs")).contains("pub fn decide(held: &HeldSecrets, now: Moment) -> Decision"));
     for file in files {
         let code = code(&file);
         for impure in ["async ", ".await", "Client", "SystemTime", "Instant", "std::env", "std::fs", "rand::"]

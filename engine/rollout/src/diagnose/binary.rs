@@ -57,7 +57,7 @@ const NO_VERSION: FindingKind = FindingKind {
     remediation: "Let it report one (RunningVersion in Go's SDK); until then name one with --version.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
-        "doctor::old::vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed",
+        "doctor::old_sdk_plugins::vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed",
     ),
 };
 const INVALID_VERSION: FindingKind = FindingKind {
@@ -77,7 +77,7 @@ const NOT_MULTIPLEXED: FindingKind = FindingKind {
     remediation: "Build it with ServeMultiplex.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
-        "doctor::old::vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed",
+        "doctor::old_sdk_plugins::vtp_106_and_vtp_108_a_plugin_that_reports_no_version_and_is_not_multiplexed",
     ),
 };
 

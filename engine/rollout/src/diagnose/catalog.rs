@@ -59,7 +59,7 @@ const NO_CHECKSUM: FindingKind = FindingKind {
     consequence: "The server refuses to start it.",
     remediation: "Register it again with its checksum.",
     log_patterns: &["no checksum provided", "must provide at least one of sha256 or version"],
-    verified_by: VerifiedBy::E2eTest("doctor::stored::vtp_305_an_entry_without_a_checksum"),
+    verified_by: VerifiedBy::E2eTest("doctor::legacy_storage::vtp_305_an_entry_without_a_checksum"),
 };
 const UNVERSIONED_ENTRY: FindingKind = FindingKind {
     id: "VTP-306",
@@ -114,7 +114,7 @@ const UNREADABLE: FindingKind = FindingKind {
     consequence: "The server compares its checksum before it starts it, and cannot.",
     remediation: "Let the server's user read and execute it (mode 755).",
     log_patterns: &["error verifying checksum: open *: permission denied"],
-    verified_by: VerifiedBy::KubernetesTest("doctor::restricted::vtp_311_the_server_may_not_read_the_file"),
+    verified_by: VerifiedBy::KubernetesTest("doctor::non_root::vtp_311_the_server_may_not_read_the_file"),
 };
 
 pub(super) const ALL: &[&FindingKind] = &[

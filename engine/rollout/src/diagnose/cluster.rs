@@ -35,7 +35,7 @@ const LOST_AT_RESTART: FindingKind = FindingKind {
     consequence: "A pod that is made anew has an empty plugin directory, and mounts answer 404 when it becomes active.",
     remediation: "Fill the directory from an image by an init container (`vault-token-plugin manifests`), or put it on a persistent volume.",
     log_patterns: &[],
-    verified_by: VerifiedBy::KubernetesTest("doctor::keeping::vtp_803_a_restart_loses_the_plugins"),
+    verified_by: VerifiedBy::KubernetesTest("doctor::plugin_storage::vtp_803_a_restart_loses_the_plugins"),
 };
 const IMAGE_INCOMPLETE: FindingKind = FindingKind {
     id: "VTP-804",
@@ -44,7 +44,7 @@ const IMAGE_INCOMPLETE: FindingKind = FindingKind {
     consequence: "A pod that is made anew has not got that version.",
     remediation: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
     log_patterns: &[],
-    verified_by: VerifiedBy::KubernetesTest("doctor::keeping::vtp_804_the_image_lacks_a_registered_version"),
+    verified_by: VerifiedBy::KubernetesTest("doctor::plugin_storage::vtp_804_the_image_lacks_a_registered_version"),
 };
 const ROLLING_UPDATE: FindingKind = FindingKind {
     id: "VTP-805",
@@ -54,7 +54,7 @@ const ROLLING_UPDATE: FindingKind = FindingKind {
     remediation: "Set updateStrategy to OnDelete, and let `vault-token-plugin upgrade` restart the pods.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest(
-        "doctor::keeping::vtp_805_the_cluster_restarts_servers_by_itself",
+        "doctor::plugin_storage::vtp_805_the_cluster_restarts_servers_by_itself",
     ),
 };
 const LOCK_HELD: FindingKind = FindingKind {

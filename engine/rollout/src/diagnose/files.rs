@@ -20,7 +20,7 @@ const DIRECTORY_MISSING: FindingKind = FindingKind {
     consequence: "No external plugin can be started on this node.",
     remediation: "Make the directory, or mount the volume there, and put every registered version into it.",
     log_patterns: &["error while validating the command path: lstat *: no such file or directory"],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_201_the_directory_is_missing"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_201_the_directory_is_missing"),
 };
 const NOT_A_DIRECTORY: FindingKind = FindingKind {
     id: "VTP-202",
@@ -29,7 +29,7 @@ const NOT_A_DIRECTORY: FindingKind = FindingKind {
     consequence: "No external plugin can be started on this node.",
     remediation: "Name a directory as plugin_directory in the server's configuration.",
     log_patterns: &["error while validating the command path: lstat *: not a directory"],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_202_a_file_is_in_the_place_of_the_directory"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_202_a_file_is_in_the_place_of_the_directory"),
 };
 const NO_EXEC: FindingKind = FindingKind {
     id: "VTP-203",
@@ -48,7 +48,7 @@ const WORLD_WRITABLE: FindingKind = FindingKind {
                   server that checks permissions starts nothing from there.",
     remediation: "Take the right to write from everybody.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_204_everybody_may_write_to_the_directory"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_204_everybody_may_write_to_the_directory"),
 };
 const EXPOSED: FindingKind = FindingKind {
     id: "VTP-212",
@@ -58,7 +58,7 @@ const EXPOSED: FindingKind = FindingKind {
                   placed there.",
     remediation: "Take the right to write from group and others, or give the directory to root or the server's user.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_212_a_group_may_write_to_the_directory"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_212_a_group_may_write_to_the_directory"),
 };
 const SYMLINKED: FindingKind = FindingKind {
     id: "VTP-205",
@@ -67,7 +67,7 @@ const SYMLINKED: FindingKind = FindingKind {
     consequence: "The server resolves the link and finds that plugins lie outside of its directory, so that none can be registered.",
     remediation: "Write the real path as plugin_directory into the server's configuration. In a pod, mount a volume that is no ConfigMap.",
     log_patterns: &["cannot execute files outside of configured plugin directory"],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_205_the_directory_is_a_symbolic_link"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_205_the_directory_is_a_symbolic_link"),
 };
 const LEFTOVER: FindingKind = FindingKind {
     id: "VTP-206",
@@ -76,7 +76,7 @@ const LEFTOVER: FindingKind = FindingKind {
     consequence: "It takes room and is never run.",
     remediation: "Remove it, if nothing is placed at this moment.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_206_half_a_copy_is_left_behind"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_206_half_a_copy_is_left_behind"),
 };
 const DISK_FULL: FindingKind = FindingKind {
     id: "VTP-207",
@@ -94,7 +94,7 @@ const SYMLINK_OUTSIDE_DIRECTORY: FindingKind = FindingKind {
     consequence: "The server refuses to start what lies outside.",
     remediation: "Put the file itself there.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_208_a_plugin_is_a_symbolic_link"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_208_a_plugin_is_a_symbolic_link"),
 };
 const NOT_WRITABLE: FindingKind = FindingKind {
     id: "VTP-209",
@@ -104,7 +104,7 @@ const NOT_WRITABLE: FindingKind = FindingKind {
     remediation: "Run this as the owner of the directory.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest(
-        "doctor::restricted::vtp_209_the_server_may_not_write_to_the_directory",
+        "doctor::non_root::vtp_209_the_server_may_not_write_to_the_directory",
     ),
 };
 const WRITABLE_FILE: FindingKind = FindingKind {
@@ -115,7 +115,7 @@ const WRITABLE_FILE: FindingKind = FindingKind {
                   checks permissions does not start it.",
     remediation: "Take the right to write from group and others.",
     log_patterns: &["has insecure permissions"],
-    verified_by: VerifiedBy::E2eTest("doctor::directory::vtp_210_a_group_may_write_to_a_plugin"),
+    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_210_a_group_may_write_to_a_plugin"),
 };
 
 const DIRECTORY_NOT_ACCESSIBLE: FindingKind = FindingKind {
@@ -126,7 +126,7 @@ const DIRECTORY_NOT_ACCESSIBLE: FindingKind = FindingKind {
     remediation: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
     log_patterns: &["error while validating the command path: lstat *: permission denied"],
     verified_by: VerifiedBy::KubernetesTest(
-        "doctor::restricted::vtp_211_the_server_may_not_enter_the_directory",
+        "doctor::non_root::vtp_211_the_server_may_not_enter_the_directory",
     ),
 };
 

@@ -13,7 +13,7 @@ const IRREVOCABLE: FindingKind = FindingKind {
            `vault lease revoke -sync LEASE_ID`. If the service has forgotten them, `vault lease revoke -force -prefix` makes the server \
            forget them too.",
     log_patterns: &["lease has consumed all retry attempts", "failed to revoke entry"],
-    verified_by: VerifiedBy::E2eTest("doctor::stored::vtp_651_a_lease_that_could_not_be_revoked"),
+    verified_by: VerifiedBy::E2eTest("doctor::legacy_storage::vtp_651_a_lease_that_could_not_be_revoked"),
 };
 const LEASE_ON_STANDBY: FindingKind = FindingKind {
     id: "VTP-652",

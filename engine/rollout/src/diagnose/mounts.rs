@@ -71,7 +71,7 @@ const NO_VERSION: FindingKind = FindingKind {
     consequence: "It can only be changed by replacing what it runs, and never be moved back.",
     remediation: "Register the plugin with a version, and move the mount to it with `vault-token-plugin upgrade`.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::old::vtp_506_a_mount_runs_no_version"),
+    verified_by: VerifiedBy::E2eTest("doctor::old_sdk_plugins::vtp_506_a_mount_runs_no_version"),
 };
 const CANARY_LEFT_BEHIND: FindingKind = FindingKind {
     id: "VTP-507",

@@ -13,7 +13,7 @@ const NO_SUDO: FindingKind = FindingKind {
     consequence: "What runs goes on. This token cannot register or deregister a version.",
     remediation: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
     log_patterns: &["permission denied"],
-    verified_by: VerifiedBy::E2eTest("doctor::rights::vtp_901_a_token_may_not_change_the_catalog"),
+    verified_by: VerifiedBy::E2eTest("doctor::permissions::vtp_901_a_token_may_not_change_the_catalog"),
 };
 
 pub(super) const ALL: &[&FindingKind] = &[&NO_SUDO];

@@ -33,7 +33,7 @@ const NO_TEMP_DIR: FindingKind = FindingKind {
     consequence: "The plugin ends at once.",
     remediation: "Mount an emptyDir at /tmp, or point TMPDIR of the server to a directory that can be written to.",
     log_patterns: &["plugin init error: open *: read-only file system", "plugin init error"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_153_a_server_without_a_temporary_directory"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_153_a_server_without_a_temporary_directory"),
 };
 const TLS_UNWRAP_FAILED: FindingKind = FindingKind {
     id: "VTP-154",
@@ -53,7 +53,7 @@ const STARTED_BY_HAND: FindingKind = FindingKind {
     consequence: "It does nothing without a host.",
     remediation: "Register it; or look at it with `vault-token-plugin inspect`.",
     log_patterns: &["This binary is a plugin. These are not meant to be executed directly"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_155_a_plugin_is_started_by_hand"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_155_a_plugin_is_started_by_hand"),
 };
 const PROTOCOL_MISMATCH: FindingKind = FindingKind {
     id: "VTP-156",
@@ -95,7 +95,7 @@ const VERSION_MISMATCH: FindingKind = FindingKind {
     consequence: "The server refuses to register it.",
     remediation: "Register it as what it reports.",
     log_patterns: &["plugin version mismatch"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_159_a_version_that_the_plugin_does_not_report"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_159_a_version_that_the_plugin_does_not_report"),
 };
 const UNKNOWN_TYPE: FindingKind = FindingKind {
     id: "VTP-160",
@@ -115,7 +115,7 @@ const NOTHING_RELOADED: FindingKind = FindingKind {
     consequence: "Nothing was changed.",
     remediation: "Name a mount that is there, or the plugin as registered: `vault-token-plugin status` shows both.",
     log_patterns: &["no plugins were reloaded", "cannot fetch mount entry on"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_161_a_reload_of_what_is_not_there"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_161_a_reload_of_what_is_not_there"),
 };
 const STORAGE_READ_ONLY_AFTER_RELOAD: FindingKind = FindingKind {
     id: "VTP-162",
@@ -133,7 +133,7 @@ const NO_ROUTE: FindingKind = FindingKind {
     consequence: "The request is answered with 404.",
     remediation: "`vault-token-plugin status` shows what is mounted where. In a namespace, name it with --namespace.",
     log_patterns: &["no handler for route", "route entry not found"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_163_a_request_below_no_mount"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_163_a_request_below_no_mount"),
 };
 const TEXT_FILE_BUSY: FindingKind = FindingKind {
     id: "VTP-164",
@@ -142,7 +142,7 @@ const TEXT_FILE_BUSY: FindingKind = FindingKind {
     consequence: "Nothing was changed.",
     remediation: "Write to another name and rename: `vault-token-plugin register` does, under a name of each version's own.",
     log_patterns: &["text file busy", "Text file busy"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_164_a_running_plugin_is_overwritten"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_164_a_running_plugin_is_overwritten"),
 };
 const INVALID_CHECKSUM: FindingKind = FindingKind {
     id: "VTP-165",
@@ -151,7 +151,7 @@ const INVALID_CHECKSUM: FindingKind = FindingKind {
     consequence: "Nothing was registered.",
     remediation: "Give 64 hexadecimal digits, of the binary and not of its archive.",
     log_patterns: &["Could not decode SHA256 value from Hex"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_165_a_checksum_that_is_none"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_165_a_checksum_that_is_none"),
 };
 const UNSUPPORTED_PATH: FindingKind = FindingKind {
     id: "VTP-166",
@@ -161,7 +161,7 @@ const UNSUPPORTED_PATH: FindingKind = FindingKind {
     remediation: "Pins need Vault 1.16 and its root namespace; OpenBao has none. `vault plugin reload -mounts` asks for a path that no server has: \
            use `vault-token-plugin reload --mount`.",
     log_patterns: &["unsupported path"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_166_the_official_command_reloads_no_mount_by_path"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_166_the_official_command_reloads_no_mount_by_path"),
 };
 const CONTAINER_START_FAILED: FindingKind = FindingKind {
     id: "VTP-167",
@@ -174,7 +174,7 @@ const CONTAINER_START_FAILED: FindingKind = FindingKind {
         "could not find any locally available images named",
         "client requested gRPC broker multiplexing but plugin does not support the feature",
     ],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_167_an_image_where_none_can_run"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_167_an_image_where_none_can_run"),
 };
 const REGISTRATION_CANCELED: FindingKind = FindingKind {
     id: "VTP-168",

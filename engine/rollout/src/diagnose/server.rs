@@ -62,7 +62,7 @@ const SERVER_UNREACHABLE: FindingKind = FindingKind {
     consequence: "It serves nothing, and nothing can be seen of it.",
     remediation: "Start the server, or name its address in VAULT_ADDR or with --address.",
     log_patterns: &["/v1/*: connect: connection refused"],
-    verified_by: VerifiedBy::E2eTest("doctor::words::vtp_706_nothing_answers_at_the_address"),
+    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_706_nothing_answers_at_the_address"),
 };
 
 pub(super) const ALL: &[&FindingKind] =
