@@ -14,6 +14,9 @@ use vault_api::SecretString;
 
 use crate::error::CommandError;
 
+/// The version of every JSON document; raised when a field changes its name or its meaning.
+const SCHEMA_VERSION: u32 = 2;
+
 /// Format of the data.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -124,7 +127,11 @@ impl Ui {
 
     /// Shows what will be done.
     pub fn show_plan(&mut self, plan: &Plan) {
-        self.write_event_line(&EventDocument { schema_version: 1, event: "planned", content: plan });
+        self.write_event_line(&EventDocument {
+            schema_version: SCHEMA_VERSION,
+            event: "planned",
+            content: plan,
+        });
         let steps: Vec<String> =
             plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
         self.status(&format!("Plan:\n{}", steps.join("\n")));
@@ -136,10 +143,14 @@ impl Ui {
     /// When standard output takes nothing; a reader that has gone away is no error.
     pub fn report(&mut self, report: &impl Report) -> Result<(), CommandError> {
         if self.event_stream {
-            self.write_event_line(&EventDocument { schema_version: 1, event: "finished", content: report });
+            self.write_event_line(&EventDocument {
+                schema_version: SCHEMA_VERSION,
+                event: "finished",
+                content: report,
+            });
             return Ok(());
         }
-        let document = VersionedDocument { schema_version: 1, content: report };
+        let document = VersionedDocument { schema_version: SCHEMA_VERSION, content: report };
         let text = match self.format {
             _ if report.is_raw() => report.render(),
             Format::Human => printable(&report.render()),
@@ -159,7 +170,7 @@ impl Ui {
     /// # Errors
     /// As [`Ui::report`].
     pub fn report_item(&mut self, report: &impl Report) -> Result<(), CommandError> {
-        let document = VersionedDocument { schema_version: 1, content: report };
+        let document = VersionedDocument { schema_version: SCHEMA_VERSION, content: report };
         match self.format {
             Format::Human => {
                 self.status(report.render().trim_end());
@@ -186,7 +197,11 @@ impl Ui {
             let _ = stdout().write_all(b"\x1b[H\x1b[J");
         }
         if self.event_stream {
-            self.write_event_line(&EventDocument { schema_version: 1, event: "observed", content: report });
+            self.write_event_line(&EventDocument {
+                schema_version: SCHEMA_VERSION,
+                event: "observed",
+                content: report,
+            });
             return Ok(());
         }
         self.report(report)
@@ -213,8 +228,12 @@ impl Ui {
     pub fn error(&mut self, error: &CommandError) {
         self.end_progress();
         let document = error.document();
-        self.write_event_line(&EventDocument { schema_version: 1, event: "failed", content: &document });
-        let document = VersionedDocument { schema_version: 1, content: &document };
+        self.write_event_line(&EventDocument {
+            schema_version: SCHEMA_VERSION,
+            event: "failed",
+            content: &document,
+        });
+        let document = VersionedDocument { schema_version: SCHEMA_VERSION, content: &document };
         let text = match self.format {
             Format::Human => error.render(),
             Format::Json => serde_json::to_string_pretty(&document).unwrap_or_else(|_| error.render()),
@@ -225,7 +244,7 @@ impl Ui {
 
     /// Shows what happens in a run.
     pub fn show_event(&mut self, event: &Event) {
-        self.write_event_line(&VersionedDocument { schema_version: 1, content: event });
+        self.write_event_line(&VersionedDocument { schema_version: SCHEMA_VERSION, content: event });
         match event {
             Event::StepStarted { number, total_steps: of, step } => {
                 let text = format!("[{number}/{of}] {step}");

@@ -93,7 +93,7 @@ enum ReportFormat {
 pub struct DoctorReport {
     healthy: bool,
     findings: Vec<Finding>,
-    not_seen: Vec<Unobserved>,
+    unobserved: Vec<Unobserved>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explained: Option<Vec<ExplainedLine>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -168,9 +168,9 @@ async fn of_server(
     observed: Observed,
     logs: bool,
 ) -> Result<DoctorReport, CommandError> {
-    let (findings, mut not_seen) = diagnose(&observed);
-    let heard = if logs { Some(log_findings::read_logs(world, &mut not_seen).await?) } else { None };
-    Ok(DoctorReport { logs: heard, ..DoctorReport::new(findings, not_seen) })
+    let (findings, mut unobserved) = diagnose(&observed);
+    let heard = if logs { Some(log_findings::read_logs(world, &mut unobserved).await?) } else { None };
+    Ok(DoctorReport { logs: heard, ..DoctorReport::new(findings, unobserved) })
 }
 
 /// Without the nodes that somebody vouches for.
@@ -242,12 +242,12 @@ impl FailOn {
 }
 
 impl DoctorReport {
-    fn new(findings: Vec<Finding>, not_seen: Vec<Unobserved>) -> Self {
-        let healthy = findings.is_empty() && not_seen.is_empty();
+    fn new(findings: Vec<Finding>, unobserved: Vec<Unobserved>) -> Self {
+        let healthy = findings.is_empty() && unobserved.is_empty();
         Self {
             healthy,
             findings,
-            not_seen,
+            unobserved,
             explained: None,
             logs: None,
             report_format: None,
@@ -277,7 +277,7 @@ impl DoctorReport {
     }
 
     fn summary_line(&self) -> &'static str {
-        match (self.findings.is_empty(), self.not_seen.is_empty()) {
+        match (self.findings.is_empty(), self.unobserved.is_empty()) {
             (true, true) => "Healthy: nothing is wrong.\n",
             (true, false) => "Nothing is wrong in what was seen.\n",
             (false, _) => "",
@@ -319,9 +319,9 @@ impl Report for DoctorReport {
         if let Some(logs) = &self.logs {
             text += &log_findings::render(logs);
         }
-        if !self.not_seen.is_empty() {
+        if !self.unobserved.is_empty() {
             let _ = writeln!(text, "Not seen, so nothing is said of it:");
-            for Unobserved { subject: what, reason: why } in &self.not_seen {
+            for Unobserved { subject: what, reason: why } in &self.unobserved {
                 let _ = writeln!(text, "  {what}: {why}");
             }
         }
@@ -374,7 +374,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_seen_is_not_called_healthy() {
+    fn what_was_unobserved_is_not_called_healthy() {
         let unseen = Unobserved { subject: "files".into(), reason: "no directory".into() };
         let report = DoctorReport::new(Vec::new(), vec![unseen]);
         assert!(!report.healthy);

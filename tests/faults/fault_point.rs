@@ -255,45 +255,45 @@ const UPGRADE_STEPS: [&str; 11] = [
     "place_binary",
     "register_version",
     "mount_canary",
-    "try_canary",
+    "verify_canary",
     "remove_canary",
     "tune_mount",
     "tune_mount",
-    "reload_mounts",
-    "reload_mounts",
-    "try_mount",
-    "try_mount",
+    "reload_mount",
+    "reload_mount",
+    "smoke_test_mount",
+    "smoke_test_mount",
 ];
 const OPENBAO_UPGRADE_STEPS: [&str; 13] = [
     "place_binary",
     "register_version",
     "mount_canary",
-    "try_canary",
+    "verify_canary",
     "remove_canary",
     "tune_mount",
     "tune_mount",
-    "reload_mounts",
-    "reload_mounts",
-    "try_mount",
-    "try_mount",
+    "reload_mount",
+    "reload_mount",
+    "smoke_test_mount",
+    "smoke_test_mount",
     "restart_node",
     "restart_node",
 ];
 const ROLLBACK_STEPS: [&str; 6] =
-    ["tune_mount", "tune_mount", "reload_mounts", "reload_mounts", "try_mount", "try_mount"];
+    ["tune_mount", "tune_mount", "reload_mount", "reload_mount", "smoke_test_mount", "smoke_test_mount"];
 const OPENBAO_ROLLBACK_STEPS: [&str; 8] = [
     "tune_mount",
     "tune_mount",
-    "reload_mounts",
-    "reload_mounts",
-    "try_mount",
-    "try_mount",
+    "reload_mount",
+    "reload_mount",
+    "smoke_test_mount",
+    "smoke_test_mount",
     "restart_node",
     "restart_node",
 ];
 const REGISTER_STEPS: [&str; 6] =
-    ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mounts", "reload_mounts"];
-const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_file"];
+    ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mount", "reload_mount"];
+const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_binary"];
 
 impl Command {
     /// The steps that faults are put between, as the command's own plan names them. A plan with other steps is an error:
@@ -306,9 +306,9 @@ impl Command {
             (Self::Rollback, _) => &ROLLBACK_STEPS,
             (Self::Register, _) => &REGISTER_STEPS,
             (Self::Reload, PodKind::OpenBao) => {
-                &["reload_mounts", "reload_mounts", "restart_node", "restart_node"]
+                &["reload_mount", "reload_mount", "restart_node", "restart_node"]
             }
-            (Self::Reload, _) => &["reload_mounts", "reload_mounts"],
+            (Self::Reload, _) => &["reload_mount", "reload_mount"],
             (Self::Gc | Self::Deregister, _) => &REMOVAL_STEPS,
         }
     }

@@ -156,7 +156,8 @@ async fn run_undisturbed(lab: &Lab, start: Snapshot, args: &[String]) -> Command
     let events: Vec<Value> = events.collect();
     let planned = events.iter().find(|event| event["event"] == "planned");
     let steps = planned.map_or_else(Vec::new, |event| event["steps"].as_array().unwrap().clone());
-    let is_trial = |event: &&Value| event["event"] == "step_done" && event["step"]["step"] == "try_mount";
+    let is_trial =
+        |event: &&Value| event["event"] == "step_done" && event["step"]["step"] == "smoke_test_mount";
     let tried =
         events.iter().filter(is_trial).map(|event| event["step"]["path"].as_str().unwrap().to_owned());
     CommandRun {

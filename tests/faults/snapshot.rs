@@ -87,7 +87,7 @@ impl Snapshot {
             "deregister_version" => {
                 self.catalog.remove(&format!("{} {}", text("name"), tagged("version")));
             }
-            "remove_file" => {
+            "remove_binary" => {
                 for node in texts("nodes") {
                     self.files.remove(&(node, text("file")));
                 }
@@ -105,14 +105,12 @@ impl Snapshot {
                     mount.told = tagged("to");
                 }
             }
-            "reload_mounts" => {
-                for path in texts("paths") {
-                    if let Some(mount) = self.mounts.get_mut(&path) {
-                        mount.running.clone_from(&mount.told);
-                    }
+            "reload_mount" => {
+                if let Some(mount) = self.mounts.get_mut(&text("path")) {
+                    mount.running.clone_from(&mount.told);
                 }
             }
-            "try_canary" | "try_mount" | "restart_node" => {}
+            "verify_canary" | "smoke_test_mount" | "restart_node" => {}
             other => panic!("snapshot.rs does not know the step {other}"),
         }
     }

@@ -33,8 +33,8 @@ async fn a_file_holds_a_live_credential_until_an_interrupt_and_events_are_lines(
     assert_eq!(names.first(), Some(&"issued"));
     assert_eq!(names.last(), Some(&"revoked"));
     assert!(names.contains(&"renewed"), "{names:?}");
-    assert_eq!(events[0]["schema_version"], 1);
-    assert!(events.iter().any(|event| event["why"] == "end_of_lease"), "{stdout}");
+    assert_eq!(events[0]["schema_version"], 2);
+    assert!(events.iter().any(|event| event["reason"] == "end_of_lease"), "{stdout}");
     let scan = SecretScan::new().add_secret("the first token", first).add_secret("the second token", second);
     scan.assert_no_secret_in("stdout", stdout);
     scan.assert_no_secret_in("stderr", stderr.as_bytes());

@@ -148,7 +148,7 @@ async fn an_interrupt_and_a_termination_leave_nothing_behind() {
     for signal in [Signal::INT, Signal::TERM] {
         let command = DevCommand::new();
         let dev = command.start(&[]).await;
-        assert_eq!(dev.ready["schema_version"], 1);
+        assert_eq!(dev.ready["schema_version"], 2);
         assert_eq!(command.plugin_pids().len(), 1);
         dev.client().run(["creds", "get", "custom/creds/developer"]).await.success();
         let (code, said) = dev.signal_and_wait(signal).await;

@@ -11,7 +11,7 @@ async fn a_plugin_is_shown_with_its_paths_and_fields() {
     let program = Program::new(BINARY);
     assert_snapshot("inspect", &snapshot_text(&program.run(["inspect", BINARY]).await, &[]));
     let json = program.run(["inspect", BINARY, "--output", "json"]).await.json();
-    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["schema_version"], 2);
     assert_eq!(json["kind"], "secret");
     assert_eq!(
         json["paths"]["config"]["operations"]["write"]["fields"]["api_key"]["kind"], "string",

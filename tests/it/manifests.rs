@@ -29,7 +29,7 @@ fn output_text(output: &Output) -> String {
 
 async fn documents(args: &[&str]) -> Vec<Value> {
     let json = program().run(["manifests", "--output", "json"].iter().chain(args)).await.json();
-    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["schema_version"], 2);
     json["documents"].as_array().expect("a list").clone()
 }
 

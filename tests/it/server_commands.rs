@@ -43,7 +43,7 @@ async fn status_shows_disk_catalog_mounts_and_processes() {
     let lab = Lab::with_registered_plugin().await;
     assert_snapshot("status", &lab.snapshot_text(&lab.program.run(["status"]).await));
     let json = lab.program.run(["status", "--output", "json"]).await.json();
-    assert_eq!(json["schema_version"], 1);
+    assert_eq!(json["schema_version"], 2);
     assert_eq!(json["mounts"]["custom/"]["plugin"], "custom-plugin", "{json}");
 }
 

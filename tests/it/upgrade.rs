@@ -126,7 +126,7 @@ async fn programs_get_one_event_a_line_and_the_end_is_one_of_them() {
     let said = run_in_dev("\"$0\" upgrade \"$1\" --no-canary --output json 2>/dev/null").await;
     let events: Vec<serde_json::Value> =
         said.lines().map(|line| serde_json::from_str(line).expect("a document a line")).collect();
-    assert!(events.iter().all(|event| event["schema_version"] == 1), "{said}");
+    assert!(events.iter().all(|event| event["schema_version"] == 2), "{said}");
     let mut names: Vec<&str> = events.iter().filter_map(|event| event["event"].as_str()).collect();
     names.dedup();
     assert_eq!(
@@ -134,7 +134,7 @@ async fn programs_get_one_event_a_line_and_the_end_is_one_of_them() {
         [
             "planned",
             "step_started",
-            "bytes",
+            "copy_progress",
             "step_done",
             "step_started",
             "step_done",

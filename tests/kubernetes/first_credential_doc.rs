@@ -64,7 +64,7 @@ async fn assert_image_content_known(shell: &Program) {
     let status =
         with_token(shell, &["vault-token-plugin status --kube-namespace vault --output json".into()]).await;
     let status: Value = serde_json::from_str(&status).unwrap();
-    assert_eq!(status["site"]["keeping"]["brings"], json!(["custom-plugin-0.1.0"]), "{status:#}");
+    assert_eq!(status["deployment"]["plugin_storage"]["files"], json!(["custom-plugin-0.1.0"]), "{status:#}");
 
     let ours = build::static_binary("vault-token-plugin").await;
     let next = build::with_patched_version(&ours, "0.1.0", "0.1.7", shell.home());

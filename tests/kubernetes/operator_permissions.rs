@@ -211,7 +211,7 @@ async fn the_role_and_the_policy_that_are_made_are_enough_and_what_is_taken_from
     lab.operator.run(["status", "-n", namespace]).await.success();
     let doctor = ["doctor", "-n", namespace, "--logs", "--output", "json"];
     let healthy = lab.operator.run(doctor).await.json();
-    assert_eq!((&healthy["healthy"], &healthy["not_seen"]), (&json!(true), &json!([])), "{healthy:#}");
+    assert_eq!((&healthy["healthy"], &healthy["unobserved"]), (&json!(true), &json!([])), "{healthy:#}");
     lab.operator.run(["rollback", NAME, "-n", namespace]).await.success();
     assert_eq!(lab.running_version().await, format!("v{VERSION}"));
     lab.operator.run(["gc", "-n", namespace, "--yes"]).await.success();

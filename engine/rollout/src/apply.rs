@@ -22,7 +22,7 @@ use crate::goal::{Goal, MountPath};
 use crate::observe::{Environment, observe, observe_cached};
 use crate::observed::deployment::NodeName;
 use crate::observed::{Observed, ThisRun};
-use crate::smoke::revoke_hint;
+use crate::smoke::{revoke_and_verify, revoke_hint};
 use crate::step::Step;
 use crate::undo::{Failover, UndoContext, VersionSwitch, switched_mounts};
 use execute_step::StepError;
@@ -477,12 +477,17 @@ impl<'a> Run<'a> {
             self.switched.retain(|known| !known.is_same_subject(&switched));
             self.switched.push(switched);
         }
+        self.revoke_left_leases().await;
         let acted = self.execute_step(step).await;
         self.nodes_are_fresh &= acted.is_ok();
         self.unrevoked_leases
             .extend(acted.as_ref().err().and_then(StepError::unrevoked_lease).map(str::to_owned));
-        let warnings = acted?;
+        let mut warnings = acted?;
         self.mark_done(step);
+        if self.remaining.is_empty() {
+            self.revoke_left_leases().await;
+            warnings.extend(self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)));
+        }
         (self.listener)(&Event::StepDone {
             number,
             total_steps: self.total_steps,
@@ -490,6 +495,17 @@ impl<'a> Run<'a> {
             warnings,
         });
         Ok(())
+    }
+
+    /// Revokes the credentials of smoke tests that the loss of a node interrupted. What fails is tried again before the next step.
+    async fn revoke_left_leases(&mut self) {
+        let mut left = Vec::new();
+        for lease in std::mem::take(&mut self.unrevoked_leases) {
+            if revoke_and_verify(&self.world.client, &lease).await.is_err() {
+                left.push(lease);
+            }
+        }
+        self.unrevoked_leases = left;
     }
 
     fn mark_done(&mut self, step: &Step) {

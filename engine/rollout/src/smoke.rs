@@ -80,6 +80,16 @@ pub enum SmokeError {
 }
 
 impl SmokeError {
+    /// The call that failed; `None` where the server answered, and not as it should.
+    pub(crate) fn call_error(&self) -> Option<&CallError> {
+        match self {
+            Self::Read { source, .. } | Self::Lease { source, .. } | Self::RevokeFailed { source, .. } => {
+                Some(source)
+            }
+            Self::NoData { .. } | Self::UnknownLease { .. } | Self::NotRevoked { .. } => None,
+        }
+    }
+
     /// The lease that may live on.
     pub fn unrevoked_lease(&self) -> Option<&str> {
         match self {
@@ -157,7 +167,8 @@ async fn verify_lease(
     Ok(SmokeLease { ttl_seconds: lease.ttl.as_secs(), renewed_seconds })
 }
 
-async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+/// Revokes a lease and looks it up, as the server may have said too early that it is revoked.
+pub(crate) async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
     let left = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
     client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(left)?;
     match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(left)? {

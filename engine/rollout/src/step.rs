@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::goal::MountPath;
@@ -105,10 +105,8 @@ pub enum Step {
         path: MountPath,
     },
     /// Start the plugin of a mount anew. One mount a step, so that each has the whole time limit of a request.
-    #[serde(rename = "reload_mounts")]
     ReloadMount {
-        /// Where. A list of one in JSON.
-        #[serde(rename = "paths", serialize_with = "as_list")]
+        /// Where.
         path: MountPath,
     },
     /// Write fields.
@@ -258,10 +256,6 @@ impl fmt::Display for Step {
             }
         }
     }
-}
-
-fn as_list<S: Serializer>(path: &MountPath, serializer: S) -> Result<S::Ok, S::Error> {
-    [path].serialize(serializer)
 }
 
 /// Where, unless it is this machine.

@@ -1,5 +1,6 @@
 //! Takes back what a failed run has done: mounts run the version before, proven, and nothing new is left.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use tokio::time::Instant;
@@ -293,7 +294,8 @@ impl UndoContext<'_> {
     }
 
     /// From the nodes that had it not, and only if it is what was placed: placing may have failed because it was another. A node
-    /// that is started anew at this moment is waited for, as it comes back with it.
+    /// that is restarted at this moment is waited for, as it comes back with it. A copy that died with its container has left a
+    /// partial file.
     async fn remove_binary(
         &self,
         site: &dyn Deployment,
@@ -307,31 +309,35 @@ impl UndoContext<'_> {
             plugin_directory: servers,
             plugin: None,
             binary: None,
-            detail: Detail::Versions,
+            detail: Detail::Deep { files: BTreeSet::new() },
             needed_files: None,
             freshness: Freshness::Now,
         };
+        let partial = format!(".{file}.");
         let started = Instant::now();
         loop {
             let observed = site.observe(&question).await.map_err(|error| error_chain(&error))?;
             let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
-            let (mut placed, mut unseen) = (Vec::new(), Vec::new());
+            let mut unseen = Vec::new();
+            let mut to_remove: BTreeMap<&str, Vec<NodeName>> = BTreeMap::new();
             for (name, node) in there {
                 match &node.readiness {
                     Readiness::NotReady { reason: why } => {
                         unseen.push(format!("{name} cannot be looked at: {why}"));
                     }
-                    Readiness::Ready
-                        if node.files.iter().any(|it| it.name == file && it.sha256 == sha256) =>
-                    {
-                        placed.push(name.clone());
+                    Readiness::Ready => {
+                        let placed = node.files.iter().any(|it| it.name == file && it.sha256 == sha256);
+                        let left = node.file_issues.partial_files.iter().map(String::as_str);
+                        let left = left.filter(|name| name.starts_with(&partial));
+                        for file in placed.then_some(file).into_iter().chain(left) {
+                            to_remove.entry(file).or_default().push(name.clone());
+                        }
                     }
-                    Readiness::Ready => {}
                 }
             }
-            if !placed.is_empty() {
+            for (file, nodes) in to_remove {
                 self.check_lock().map_err(|lost| lost.to_string())?;
-                site.remove(file, &placed).await.map_err(|error| error_chain(&error))?;
+                site.remove(file, &nodes).await.map_err(|error| error_chain(&error))?;
             }
             if unseen.is_empty() {
                 return Ok(());

@@ -254,7 +254,7 @@ pub(super) async fn first_credential(
 
 fn print_event(event: &Event, path: &str, ui: &mut Ui) {
     match LeaseEvent::from_event(event, path) {
-        Some(trouble @ LeaseEvent::Trouble { .. }) => ui.warn(trouble.render().trim_end()),
+        Some(retrying @ LeaseEvent::Retrying { .. }) => ui.warn(retrying.render().trim_end()),
         Some(told) => ui.status(told.render().trim_end()),
         None => {}
     }

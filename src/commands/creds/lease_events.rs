@@ -11,9 +11,9 @@ use crate::ui::Report;
 pub(super) enum LeaseEvent {
     LoggedIn { lease_duration_seconds: u64 },
     LoginRenewed { lease_duration_seconds: u64 },
-    Issued { path: String, lease_id: String, lease_duration_seconds: u64, why: IssueReason },
+    Issued { path: String, lease_id: String, lease_duration_seconds: u64, reason: IssueReason },
     Renewed { lease_id: String, lease_duration_seconds: u64 },
-    Trouble { what: &'static str, error: String },
+    Retrying { operation: &'static str, error: String },
     Revoked { path: String },
 }
 
@@ -27,19 +27,19 @@ impl LeaseEvent {
             Event::LoginRenewed { ttl: lasts } => {
                 LeaseEvent::LoginRenewed { lease_duration_seconds: lasts.as_secs() }
             }
-            Event::Issued { credential: _, lease_id, ttl: lasts, reason: why, warnings: _ } => {
+            Event::Issued { credential: _, lease_id, ttl: lasts, reason, warnings: _ } => {
                 LeaseEvent::Issued {
                     path: path.to_owned(),
                     lease_id: lease_id.clone(),
                     lease_duration_seconds: lasts.as_secs(),
-                    why: *why,
+                    reason: *reason,
                 }
             }
             Event::Renewed { lease_id, ttl: lasts } => {
                 LeaseEvent::Renewed { lease_id: lease_id.clone(), lease_duration_seconds: lasts.as_secs() }
             }
-            Event::RetryableError { operation: what, error } => {
-                LeaseEvent::Trouble { what, error: error_with_causes(error) }
+            Event::RetryableError { operation, error } => {
+                LeaseEvent::Retrying { operation, error: error_with_causes(error) }
             }
             Event::Failed { error: _ } => return None,
         })
@@ -59,7 +59,7 @@ impl Report for LeaseEvent {
             LeaseEvent::Issued { path, lease_id, .. } if lease_id.is_empty() => {
                 format!("got {path}, which has no lease: it is neither renewed nor revoked\n")
             }
-            LeaseEvent::Issued { path, lease_id, lease_duration_seconds, why } => {
+            LeaseEvent::Issued { path, lease_id, lease_duration_seconds, reason: why } => {
                 let because = match why {
                     IssueReason::First => "",
                     IssueReason::EndOfLease => ", as the lease before comes to its end",
@@ -72,7 +72,7 @@ impl Report for LeaseEvent {
             LeaseEvent::Renewed { lease_id, lease_duration_seconds } => {
                 format!("renewed {lease_id} for {lease_duration_seconds}s\n")
             }
-            LeaseEvent::Trouble { what, error } => format!("could not {what}: {error}; trying again\n"),
+            LeaseEvent::Retrying { operation, error } => format!("could not {operation}: {error}; trying again\n"),
             LeaseEvent::Revoked { path } => format!("revoked {path}\n"),
         }
     }

@@ -119,7 +119,7 @@ fn vtp_161_a_reload_of_what_is_not_there() {
         let nowhere = json!({"mounts": ["nowhere/"]});
         let text = server.error_of("POST", "sys/plugins/reload/backend", nowhere).await;
         let told = server.doctor.assert_explains(&text, "VTP-161").await;
-        let shown = server.doctor.run_in_shell(command_in(&told["cure"])).await;
+        let shown = server.doctor.run_in_shell(command_in(&told["remediation"])).await;
         assert!(shown.contains("custom/"), "{shown}");
         let answer = server.write("sys/plugins/reload/backend", json!({"plugin": "nobody"})).await;
         server.doctor.assert_explains(&answer.to_string(), "VTP-161").await;
@@ -132,7 +132,7 @@ fn vtp_163_a_request_below_no_mount() {
     on_shared_server(async |server| {
         let text = server.error_of("POST", "nothing/here", json!({"a": "b"})).await;
         let told = server.doctor.assert_explains(&text, "VTP-163").await;
-        let shown = server.doctor.run_in_shell(command_in(&told["cure"])).await;
+        let shown = server.doctor.run_in_shell(command_in(&told["remediation"])).await;
         assert!(shown.contains("custom/"), "{shown}");
     });
 }
@@ -142,7 +142,7 @@ fn vtp_166_the_official_command_reloads_no_mount_by_path() {
     on_shared_server(async |server| {
         let said = server.lab.vault.cli(["plugin", "reload", "-mounts", "custom/"]).await;
         let told = server.doctor.assert_explains(&said.stderr, "VTP-166").await;
-        let cure = told["cure"].as_str().unwrap();
+        let cure = told["remediation"].as_str().unwrap();
         assert!(cure.ends_with("use `vault-token-plugin reload --mount`."), "{told}");
         server.doctor.run_in_shell("vault-token-plugin reload --mount custom --yes").await;
     });
@@ -154,7 +154,7 @@ fn vtp_155_a_plugin_is_started_by_hand() {
         place_kv_plugin(server).await;
         let by_hand = Program::new(server.directory().join("kv")).run([""; 0]).await;
         let told = server.doctor.assert_explains(&by_hand.stderr, "VTP-155").await;
-        let inspect = told["cure"].as_str().unwrap().split('`').nth(1).unwrap();
+        let inspect = told["remediation"].as_str().unwrap().split('`').nth(1).unwrap();
         server.doctor.run_in_shell(&format!("{inspect} {}", server.directory().join("kv").display())).await;
     });
 }
@@ -177,7 +177,7 @@ async fn vtp_706_nothing_answers_at_the_address() {
     let said = nobody(&build::vault().await).run(["secrets", "list"]).await;
     let doctor = DoctorRunner::new(BINARY, &[], &[], |program| program);
     let told = doctor.assert_explains(&said.stderr, "VTP-706").await;
-    assert!(told["cure"].as_str().unwrap().contains("VAULT_ADDR"), "{told}");
+    assert!(told["remediation"].as_str().unwrap().contains("VAULT_ADDR"), "{told}");
     let looked = nobody(BINARY.as_ref()).run(["doctor"]).await;
     assert!(looked.code == Some(1) && looked.stderr.contains("VAULT_ADDR"), "{looked:?}");
 }
@@ -250,7 +250,7 @@ async fn vtp_210_a_server_that_checks_permissions() {
         let refused = register().await;
         assert!(refused.status >= 400, "{refused:?}");
         let told = doctor.assert_explains(&refused.body.to_string(), "VTP-210").await;
-        assert_eq!(told["cure"], "Take the right to write from group and others.");
+        assert_eq!(told["remediation"], "Take the right to write from group and others.");
         doctor.run_in_shell(&format!("chmod go-w {}", path.display())).await;
     }
     register().await.success();

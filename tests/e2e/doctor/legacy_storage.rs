@@ -46,7 +46,7 @@ async fn vtp_651_a_lease_that_could_not_be_revoked() {
     server.lab.vault.write_raw_storage(&entry, &stored).await;
     server.lab.vault.restart().await;
     let findings = server.doctor.assert_finds(&["VTP-651"], &[]).await;
-    let cure = &findings[0]["cure"];
+    let cure = &findings[0]["remediation"];
     let named = server.doctor.run_in_shell(command_in(cure)).await;
     assert!(named.contains(lease), "{named}");
     let revoke = cure.as_str().unwrap().split('`').nth(3).unwrap();

@@ -96,7 +96,7 @@ async fn vtp_162_a_mount_that_reads_and_does_not_write() {
     let role = || Some(json!({"permissions": "read"}));
     let refused = server.lab.vault.request("POST", "custom/roles/another", role()).await;
     let told = server.doctor.assert_explains(&refused.body.to_string(), "VTP-162").await;
-    server.doctor.run_in_shell(command_in(&told["cure"])).await;
+    server.doctor.run_in_shell(command_in(&told["remediation"])).await;
     eventually("it can be written to", async || {
         let written = server.lab.vault.request("POST", "custom/roles/another", role()).await;
         (written.status < 300).then_some(())

@@ -40,7 +40,10 @@ async fn vtp_506_a_mount_runs_no_version() {
     server.write("sys/plugins/catalog/secret/notes", json!({"sha256": sha256, "command": "notes"})).await;
     server.write("sys/mounts/notes", json!({"type": "notes"})).await;
     let findings = server.doctor.assert_finds(&["VTP-506"], &[]).await;
-    assert!(findings[0]["cure"].as_str().unwrap().contains("`vault-token-plugin upgrade`"), "{findings:?}");
+    assert!(
+        findings[0]["remediation"].as_str().unwrap().contains("`vault-token-plugin upgrade`"),
+        "{findings:?}"
+    );
     let upgrade = format!("vault-token-plugin upgrade {} --name notes --version 1.0.0 --yes", old.display());
     server.doctor.run_in_shell(&upgrade).await;
     // The entry without a version is what is left of it, and in the way of the next mount.

@@ -59,8 +59,8 @@ fn what_a_token_may_not_read_is_reported_as_not_seen() {
             let document: Value = serde_json::from_str(&output.stdout).unwrap();
             assert_eq!(document["healthy"], false, "without {path}: {document:#}");
             assert_eq!(document["findings"], json!([]), "without {path}");
-            let not_seen = document["not_seen"].as_array().unwrap();
-            assert!(not_seen.iter().any(|item| item["what"] == what), "without {path}: {document:#}");
+            let unobserved = document["unobserved"].as_array().unwrap();
+            assert!(unobserved.iter().any(|item| item["subject"] == what), "without {path}: {document:#}");
         }
     });
 }
@@ -76,7 +76,7 @@ fn vtp_901_a_token_may_not_change_the_catalog() {
         server.allow(&without_sudo).await;
         let operator = server.operator().await;
         let findings = operator.assert_finds(&["VTP-901"], &[]).await;
-        let cure = findings[0]["cure"].as_str().unwrap();
+        let cure = findings[0]["remediation"].as_str().unwrap();
         assert!(cure.contains("create, update, delete and sudo on sys/plugins/catalog/*"), "{cure}");
         server.allow(&all_policy_paths()).await;
         operator.assert_healthy().await;

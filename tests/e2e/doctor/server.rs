@@ -53,10 +53,11 @@ async fn vtp_701_the_server_is_not_initialised() {
     eventually("the server answers", async || (doctor.run(&[]).await.code == Some(3)).then_some(())).await;
     let directory = folder.display().to_string();
     let findings = doctor.assert_finds(&["VTP-701"], &["--plugin-dir", &directory]).await;
-    let init = format!("{} -key-shares=1 -key-threshold=1 -format=json", command_in(&findings[0]["cure"]));
+    let init =
+        format!("{} -key-shares=1 -key-threshold=1 -format=json", command_in(&findings[0]["remediation"]));
     let keys: Value = serde_json::from_str(&doctor.run_in_shell(&init).await).unwrap();
     let findings = doctor.assert_finds(&["VTP-702"], &["--plugin-dir", &directory]).await;
-    let unseal = command_in(&findings[0]["cure"]);
+    let unseal = command_in(&findings[0]["remediation"]);
     doctor.run_in_shell(&format!("{unseal} {}", keys["unseal_keys_b64"][0].as_str().unwrap())).await;
     with_token(keys["root_token"].as_str().unwrap()).wait_healthy().await;
 }

@@ -47,7 +47,7 @@ pub(super) async fn run(
         if event["event"] == "planned" {
             steps = event["steps"].as_array().unwrap().clone();
         }
-        if event["event"] == "step_done" && event["step"]["step"] == "try_mount" {
+        if event["event"] == "step_done" && event["step"]["step"] == "smoke_test_mount" {
             tried.push(event["step"]["path"].as_str().unwrap().to_owned());
         }
         if written.stream == OutputStream::Err && !written.is_complete_line() {
@@ -57,7 +57,7 @@ pub(super) async fn run(
         }
         moved_back |= event["event"] == "rolling_back";
         // As an operator would who reads the message.
-        if let Some(pod) = event["on"]["node"]["node"].as_str()
+        if let Some(pod) = event["reason"]["node"]["node"].as_str()
             && what == Disturbance::Sealed
             && excuses.iter().any(|excuse: &ExpectedOutage| excuse.pod == pod)
             && lab.pods.health(pod).await == Some(503)
@@ -146,7 +146,7 @@ fn is_reached(
     match moment {
         InjectionPoint::After(done) if done < steps => begins(&format!("[{}/", done + 1)),
         InjectionPoint::After(done) => event["event"] == "step_done" && event["number"] == done,
-        InjectionPoint::WhileCopying => event["event"] == "bytes",
+        InjectionPoint::WhileCopying => event["event"] == "copy_progress",
         InjectionPoint::Undoing(0) => begins("Warning: moving "),
         InjectionPoint::Undoing(times) => undone == times && begins("undone: "),
     }

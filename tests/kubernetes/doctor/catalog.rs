@@ -70,7 +70,7 @@ fn vtp_152_a_file_asks_for_capabilities_that_the_container_has_not() {
         let refused = pods.pods.request(active, "POST", "sys/mounts/capable", mount()).await;
         assert!(refused.status >= 400, "{refused:?}");
         let told = pods.doctor.assert_explains(&refused.body.to_string(), "VTP-152").await;
-        assert!(told["cure"].as_str().unwrap().starts_with("Remove them with `setcap -r`"), "{told}");
+        assert!(told["remediation"].as_str().unwrap().starts_with("Remove them with `setcap -r`"), "{told}");
         removexattr(&file, CAPABILITY_ATTRIBUTE).unwrap();
         pods.pods.request(active, "POST", "sys/mounts/capable", mount()).await.success();
         pods.doctor.assert_healthy().await;

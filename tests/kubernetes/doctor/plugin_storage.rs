@@ -67,7 +67,7 @@ async fn vtp_803_a_restart_loses_the_plugins() {
     pods.place_and_register("notes-1.0.0", "v1.0.0").await;
     pods.mount().await;
     let findings = pods.doctor.assert_finds(&["VTP-803"], &[]).await;
-    assert!(findings[0]["cure"].as_str().unwrap().starts_with("Fill the directory from an image"));
+    assert!(findings[0]["remediation"].as_str().unwrap().starts_with("Fill the directory from an image"));
     recreate_with_image(&pods, IMAGE_WITH_ONE_VERSION).await;
 }
 
@@ -119,7 +119,11 @@ async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao()
         assert_eq!(mounts[format!("{PLUGIN}/")]["running_plugin_version"], "v2.0.0", "{pod}: {mounts:#}");
     }
     let seen = program.run(["status", "-n", &namespace, "--output", "json"]).await.json();
-    assert_eq!(seen["site"]["keeping"]["brings"], json!(["notes-1.0.0", "notes-2.0.0"]), "{seen:#}");
+    assert_eq!(
+        seen["deployment"]["plugin_storage"]["files"],
+        json!(["notes-1.0.0", "notes-2.0.0"]),
+        "{seen:#}"
+    );
 }
 
 /// Without this the next start of any pod would wait for an image that its node cannot pull.

@@ -49,11 +49,11 @@ const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost w
 impl StepError {
     /// Whether it is of a node that another one takes over from. The step may have been carried out.
     pub(super) fn is_node_loss(&self) -> bool {
-        let call = match self {
-            Self::Call(call) | Self::Smoke(SmokeError::Read { source: call, .. }) => call,
-            _ => return false,
-        };
-        is_node_loss(call)
+        match self {
+            Self::Call(call) => is_node_loss(call),
+            Self::Smoke(error) => error.call_error().is_some_and(is_node_loss),
+            _ => false,
+        }
     }
 
     /// Whether the step may have been carried out: its answer was lost, or tells of an error of the server's own.

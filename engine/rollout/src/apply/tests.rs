@@ -1,5 +1,6 @@
 //! Runs against a server and nodes that are simulated in this process.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Mutex;
@@ -45,6 +46,10 @@ struct FakeState {
     silent_observations: usize,
     /// For how many looks the node that died is away then.
     absent_observations: usize,
+    /// The leases that are not revoked; none where the plugin issues no credential.
+    leases: Option<BTreeSet<String>>,
+    /// How many requests about leases reach the node that was lost, which is back and still sealed.
+    sealed_responses: usize,
     /// The servers of raft while autopilot is off; none where the storage is not raft.
     raft: Option<Value>,
 }
@@ -69,6 +74,8 @@ impl FakeCluster {
             dropped_responses: 0,
             silent_observations: 0,
             absent_observations: 0,
+            leases: None,
+            sealed_responses: 0,
             raft: None,
         };
         Self(Arc::new(Mutex::new(state)))
@@ -177,6 +184,26 @@ impl FakeState {
             }
             ("GET", "sys/storage/raft/configuration") => {
                 json!({"data": {"config": {"servers": self.raft.clone()?}}})
+            }
+            ("POST", "sys/leases/lookup" | "sys/leases/revoke") if self.sealed_responses > 0 => {
+                self.sealed_responses -= 1;
+                return Some((503, json!({"errors": ["Vault is sealed"]})));
+            }
+            ("GET", "custom/creds/dev") if self.leases.is_some() => {
+                let leases = self.leases.as_mut()?;
+                let id = format!("custom/creds/dev/{}", leases.len());
+                leases.insert(id.clone());
+                json!({"lease_id": id, "lease_duration": 60, "renewable": false, "data": {"token": "t"}})
+            }
+            ("POST", "sys/leases/lookup") => {
+                if !self.leases.as_ref()?.contains(body["lease_id"].as_str()?) {
+                    return Some((400, json!({"errors": ["invalid lease"]})));
+                }
+                json!({"data": {"id": body["lease_id"], "ttl": 60}})
+            }
+            ("POST", "sys/leases/revoke") => {
+                self.leases.as_mut()?.remove(body["lease_id"].as_str()?);
+                return Some((204, Value::Null));
             }
             ("GET", "sys/mounts/custom") => json!({"data": self.mount_json("custom/")}),
             ("POST", "sys/mounts/custom/tune") => {

@@ -44,7 +44,9 @@ const IMAGE_INCOMPLETE: FindingKind = FindingKind {
     consequence: "A pod that is made anew has not got that version.",
     remediation: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
     log_patterns: &[],
-    verified_by: VerifiedBy::KubernetesTest("doctor::plugin_storage::vtp_804_the_image_lacks_a_registered_version"),
+    verified_by: VerifiedBy::KubernetesTest(
+        "doctor::plugin_storage::vtp_804_the_image_lacks_a_registered_version",
+    ),
 };
 const ROLLING_UPDATE: FindingKind = FindingKind {
     id: "VTP-805",
@@ -75,7 +77,9 @@ const OTHER_NODES: FindingKind = FindingKind {
     remediation: "Put every registered file into the plugin directory of each, then name them with --placed-on. `vault operator step-down` \
            proves it: the mounts must answer while each is the active node.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("nodes::vtp_807_a_failover_to_a_node_without_the_file_breaks_the_mount"),
+    verified_by: VerifiedBy::E2eTest(
+        "multi_node::vtp_807_a_failover_to_a_node_without_the_file_breaks_the_mount",
+    ),
 };
 
 pub(super) const ALL: &[&FindingKind] = &[

@@ -66,7 +66,7 @@ impl Serialize for FindingKind {
         out.serialize_field("title", self.title)?;
         out.serialize_field("severity", &self.severity)?;
         out.serialize_field("consequence", self.consequence)?;
-        out.serialize_field("cure", self.remediation)?;
+        out.serialize_field("remediation", self.remediation)?;
         out.serialize_field("explain", &self.explain())?;
         out.end()
     }

@@ -56,7 +56,7 @@ impl From<LockHolder> for String {
 
 /// What a site is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "site", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum DeploymentKind {
     /// This machine.
     Local,
@@ -214,7 +214,7 @@ pub struct RunningVersion {
 
 /// What keeps the files of a node that is started anew.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "keeping", rename_all = "snake_case")]
+#[serde(tag = "type", rename_all = "snake_case")]
 pub enum PluginStorage {
     /// A directory of a machine.
     LocalDirectory,

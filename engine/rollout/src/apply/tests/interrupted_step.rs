@@ -1,4 +1,4 @@
-//! A first step that is cut off by the loss of the active node.
+//! A step that the loss of the active node interrupts.
 
 use super::*;
 
@@ -30,4 +30,22 @@ async fn the_node_that_was_lost_is_waited_for_and_is_no_reason_to_refuse() {
     let outcome = run_with_dropped_response(&cluster, Vec::new()).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
     assert_eq!(running_version(&cluster), "v1.2.3");
+}
+
+/// Whether the lease is looked up, renewed or revoked when the node is lost, and the credential of the first try is revoked.
+#[tokio::test]
+async fn a_smoke_test_that_meets_the_lost_node_is_repeated_on_its_successor_and_leaves_no_credential() {
+    for sealed in 1..=2 {
+        let cluster = FakeCluster::new();
+        cluster.with_state(|state| {
+            state.leases = Some(BTreeSet::new());
+            state.sealed_responses = sealed;
+        });
+        let goal = upgrade_with_smoke_tests(vec![smoke_test()]);
+        let plan = plan(&cluster.with_state(|state| state.observed.clone()), &goal).expect("a plan");
+        let outcome = apply(&cluster.environment(), &goal, &plan, &mut |_| (), &CancelFlag::new()).await;
+        assert!(matches!(outcome, Outcome::Done { .. }), "{sealed}: {outcome:?}");
+        assert_eq!(running_version(&cluster), "v1.2.3");
+        assert_eq!(cluster.with_state(|state| state.leases.clone()), Some(BTreeSet::new()), "{sealed}");
+    }
 }

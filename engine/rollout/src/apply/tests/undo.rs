@@ -184,3 +184,22 @@ async fn a_run_that_has_ended_well_keeps_the_right_to_change_for_the_trial_of_wh
     held.release().await;
     assert!(cluster.with_state(|state| state.lock.is_none()));
 }
+
+#[tokio::test]
+async fn what_a_copy_left_that_died_with_its_pod_is_removed_and_nothing_else() {
+    let cluster = FakeCluster::new();
+    let place = moved_steps().remove(0);
+    cluster.with_state(|state| {
+        let deployment = state.observed.deployment.as_mut().expect("a deployment");
+        for node in deployment.nodes.values_mut() {
+            node.files.retain(|file| file.name != "custom-1.2.3");
+        }
+        let killed = deployment.nodes.get_mut(&NodeName::new("vault-2")).expect("a node");
+        killed.file_issues.partial_files =
+            vec![".custom-1.2.3.170b.vtp-part".to_owned(), ".other-1.0.0.22f5.vtp-part".to_owned()];
+    });
+    let outcome = fail_after(&cluster, Vec::new(), Some(place)).await;
+    assert!(matches!(outcome, Outcome::Failed { .. }), "{outcome:?}");
+    let removed = cluster.with_state(|state| state.changes.clone());
+    assert_eq!(removed, ["take .custom-1.2.3.170b.vtp-part away"]);
+}
