@@ -72,7 +72,9 @@ impl Report for LeaseEvent {
             LeaseEvent::Renewed { lease_id, lease_duration_seconds } => {
                 format!("renewed {lease_id} for {lease_duration_seconds}s\n")
             }
-            LeaseEvent::Retrying { operation, error } => format!("could not {operation}: {error}; trying again\n"),
+            LeaseEvent::Retrying { operation, error } => {
+                format!("could not {operation}: {error}; trying again\n")
+            }
             LeaseEvent::Revoked { path } => format!("revoked {path}\n"),
         }
     }
