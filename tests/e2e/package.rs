@@ -288,7 +288,7 @@ async fn log_in(registry: &Registry, config: &Path) {
 }
 
 fn reported_outputs(report: &Value) -> Vec<&str> {
-    report["plugins"].as_array().unwrap().iter().map(|plugin| plugin["did"].as_str().unwrap()).collect()
+    report["plugins"].as_array().unwrap().iter().map(|plugin| plugin["action"].as_str().unwrap()).collect()
 }
 
 /// As images call the machine that this runs on.
