@@ -34,13 +34,13 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
 
     let document = FirstCredentialDoc::read();
     assert!(document.names("IMAGE") && document.names("SERVERS"), "the document begins with what is yours");
-    let shown = run(&shell, &document.commands(..document.place("## An application"))).await;
+    let shown = run(&shell, &document.commands(..document.place("## Start an application"))).await;
     assert!(shown.contains("custom/creds/developer works: issued, looked up and revoked"), "{shown}");
     assert_eq!(upstream.issued().len(), 1);
     assert!(upstream.live().is_empty(), "the trial credential of `register` is revoked");
     assert_image_content_known(&shell).await;
 
-    let application = document.place("## An application")..document.place("## The end of it");
+    let application = document.place("## Start an application")..document.place("## Clean up");
     let shown = with_token(&shell, &document.commands(application)).await;
     let token =
         shown.lines().find_map(|line| line.strip_prefix("the token is ")).expect("it is printed last");
@@ -48,7 +48,7 @@ async fn a_newcomer_gets_a_credential_with_the_commands_of_the_document() {
     assert_eq!(live.len(), 1, "the application's, and no other");
     assert_eq!(live[0].token, token);
 
-    let end = document.commands(document.place("## The end of it")..);
+    let end = document.commands(document.place("## Clean up")..);
     let (stop, clear_away) = end.split_first().expect("the section has commands");
     run(&shell, std::slice::from_ref(stop)).await;
     eventually("the application's token is revoked", async || upstream.live().is_empty().then_some(())).await;

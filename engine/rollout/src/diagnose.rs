@@ -1,4 +1,4 @@
-//! What is wrong, how that is seen, what it breaks, and what cures it. A snapshot is all that is looked at.
+//! Derives findings from an [`Observed`]: the problem, its evidence, its consequence and its remediation.
 
 mod binary;
 mod catalog;
@@ -22,7 +22,7 @@ pub use self::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy, 
 
 use crate::observed::Observed;
 
-/// A look at a snapshot for one kind of failure.
+/// A check of the observed state for one kind of problem.
 type Check = fn(&Observed) -> Vec<Finding>;
 
 const CHECKS: [&[Check]; 9] = [
@@ -37,7 +37,7 @@ const CHECKS: [&[Check]; 9] = [
     permissions::CHECKS,
 ];
 
-/// Everything that is wrong, in the order in which it is to be cured, and what could not be looked at.
+/// Returns all findings, in the order in which to fix them, and what could not be observed.
 pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<Unobserved>) {
     let checks = CHECKS.into_iter().flatten();
     let mut findings: Vec<Finding> = checks.flat_map(|check| check(observed)).collect();
@@ -45,12 +45,12 @@ pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<Unobserved>) {
     (findings, permissions::unobserved(observed))
 }
 
-/// The worst first, and of two that are as bad what has to be cured first.
+/// Most severe first; among equal severities, prerequisites first.
 fn sort_key(finding: &Finding) -> (Severity, bool, &str, &str) {
     (finding.severity, finding.id == mounts::NO_BACKEND.id, finding.id, &finding.subject)
 }
 
-/// All that is known of failures, by id.
+/// Returns all kinds of findings, sorted by id.
 pub fn finding_kinds() -> Vec<&'static FindingKind> {
     let rooms = [
         binary::ALL,

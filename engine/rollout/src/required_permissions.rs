@@ -51,28 +51,28 @@ pub const RBAC_RULES: &[RbacRule] = &[
         resource: "pods",
         verbs: &["get", "list"],
         on: RuleScope::All,
-        reason: "find the servers, and see what state they are in",
+        reason: "find the servers and read their state",
     },
     RbacRule {
         group: "",
         resource: "pods/eviction",
         verbs: &["create"],
         on: RuleScope::All,
-        reason: "restart a standby that goes on with the old version, as OpenBao's do, as far as disruption budgets allow it",
+        reason: "restart OpenBao standbys that keep running the old version, within the disruption budgets",
     },
     RbacRule {
         group: "",
         resource: "pods",
         verbs: &["delete"],
         on: RuleScope::All,
-        reason: "restart one in a rollback that is not ready anyway, where a disruption budget forbids it",
+        reason: "restart a pod that is not ready during a rollback, if a disruption budget forbids its eviction",
     },
     RbacRule {
         group: "",
         resource: "pods/log",
         verbs: &["get"],
         on: RuleScope::All,
-        reason: "find in the servers' logs what is known of failures (`doctor --logs`)",
+        reason: "search the servers' logs for known errors (`doctor --logs`)",
     },
     // A websocket starts with a GET, which servers before 1.35 take for the verb; later ones ask for `create` as well.
     RbacRule {
@@ -80,42 +80,42 @@ pub const RBAC_RULES: &[RbacRule] = &[
         resource: "pods/exec",
         verbs: &["create", "get"],
         on: RuleScope::All,
-        reason: "look into the plugin directory, and put binaries there",
+        reason: "inspect the plugin directory and copy binaries into it",
     },
     RbacRule {
         group: "",
         resource: "pods/portforward",
         verbs: &["create", "get"],
         on: RuleScope::All,
-        reason: "reach one server after the other, without a service",
+        reason: "connect to each server without a service",
     },
     RbacRule {
         group: "",
         resource: "pods/ephemeralcontainers",
         verbs: &["patch"],
         on: RuleScope::All,
-        reason: "reach the plugin directory of a pod whose image has no shell, and see whether an image can be pulled",
+        reason: "access the plugin directory of a pod whose image has no shell, and test that an image can be pulled",
     },
     RbacRule {
         group: "apps",
         resource: "statefulsets",
         verbs: &["get", "list"],
         on: RuleScope::All,
-        reason: "see what brings the plugins back after a restart",
+        reason: "find out what restores the plugins after a restart",
     },
     RbacRule {
         group: "apps",
         resource: "statefulsets",
         verbs: &["patch"],
         on: RuleScope::StatefulSet,
-        reason: "name the image with the new version, for the next restart",
+        reason: "set the image with the new version for the next restart",
     },
     RbacRule {
         group: "coordination.k8s.io",
         resource: "leases",
         verbs: &["create", "get", "update"],
         on: RuleScope::All,
-        reason: "hold off a second operator",
+        reason: "lock out a second operator",
     },
 ];
 
@@ -124,78 +124,82 @@ pub const RBAC_RULES: &[RbacRule] = &[
 pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<PolicyRule> {
     let right = |path: &str, capabilities, reason| PolicyRule { path: path.to_owned(), capabilities, reason };
     let mut rights = vec![
-        right("sys/config/state/sanitized", &["read"], "where the servers look for plugins"),
-        right(
-            "sys/capabilities-self",
-            &["update"],
-            "whether the rest of this is there, before anything changes",
-        ),
-        right("sys/mounts", &["read"], "what is mounted, and what runs"),
-        right("sys/plugins/catalog", &["read"], "what is registered"),
+        right("sys/config/state/sanitized", &["read"], "find the plugin directory of the servers"),
+        right("sys/capabilities-self", &["update"], "check the capabilities below before anything changes"),
+        right("sys/mounts", &["read"], "read the mounts and their running versions"),
+        right("sys/plugins/catalog", &["read"], "list the registered versions"),
         right(
             &format!("sys/plugins/catalog/{kind}/{name}"),
             &["create", "read", "update", "delete", "sudo"],
-            "register and deregister versions; the server protects its catalog with sudo",
+            "register and deregister versions; the server requires sudo for its catalog",
         ),
         right(
             "sys/plugins/catalog/+/+",
             &["read", "sudo"],
-            "which files other plugins have, before one is removed or an image takes the place of another",
+            "find files that other plugins use, before a file is removed or an image is replaced",
         ),
-        right("sys/namespaces", &["list"], "which namespaces share the catalog, before a version is removed"),
+        right(
+            "sys/namespaces",
+            &["list"],
+            "list the namespaces that share the catalog, before a version is removed",
+        ),
         right(
             "+/sys/namespaces",
             &["list"],
-            "which are in those; a deeper level needs a rule with one more `+/`",
+            "list their child namespaces; a deeper level needs a rule with one more `+/`",
         ),
-        right("+/sys/mounts", &["read"], "what is mounted in them"),
-        right("+/+/sys/namespaces", &["list"], "the same, a level below"),
-        right("+/+/sys/mounts", &["read"], "the same, a level below"),
+        right("+/sys/mounts", &["read"], "read the mounts of these namespaces"),
+        right("+/+/sys/namespaces", &["list"], "the same, one level deeper"),
+        right("+/+/sys/mounts", &["read"], "the same, one level deeper"),
         right(
             "sys/ha-status",
             &["read"],
-            "which other nodes need the binary, where the server is not in Kubernetes",
+            "find the other nodes that need the binary, if the server is not on Kubernetes",
         ),
         right(
             "sys/storage/raft/configuration",
             &["read"],
-            "which nodes are down and need it too, and whether each has a vote where autopilot says nothing",
+            "find nodes that are down and need the binary too, and their votes if autopilot does not report them",
         ),
-        right("sys/plugins/pins", &["read", "list"], "which versions are pinned"),
+        right("sys/plugins/pins", &["read", "list"], "read the pinned versions"),
         right(
             &format!("sys/plugins/pins/{kind}/{name}"),
             &["create", "read", "update", "delete", "sudo"],
-            "move a pin that is there",
+            "move an existing pin",
         ),
         right("sys/plugins/reload/backend", &["create", "update", "sudo"], "start the new version"),
         right(
             &format!("sys/plugins/catalog/{kind}/{name}{CANARY_NAME_SUFFIX}"),
             &["create", "read", "update", "delete", "sudo"],
-            "try a new version on a mount of its own, while a pin keeps the others where they are",
+            "register the canary plugin while a pin holds the other mounts",
         ),
         right(
             &format!("sys/mounts/{CANARY_MOUNT_PREFIX}{name}-*"),
             &["create", "read", "update", "delete"],
-            "make that mount, and remove it",
+            "create and remove the canary mount",
         ),
         right(&format!("{CANARY_MOUNT_PREFIX}{name}-*"), &["create", "read", "update", "list"], "try it"),
-        right("sys/step-down", &["create", "update", "sudo"], "rehearse a failover, when asked to"),
+        right("sys/step-down", &["create", "update", "sudo"], "test a failover on request"),
         right(
             "sys/storage/raft/autopilot/state",
             &["read"],
-            "whether every node has a vote, before the next one is restarted or another made active",
+            "check that every node has a vote, before the next restart or step-down",
         ),
-        right("sys/leases/count", &["read"], "whether the server has given up on leases"),
-        right("sys/leases/lookup", &["create", "update"], "prove that a trial credential is leased"),
-        right("sys/leases/renew", &["create", "update"], "prove that it can be renewed"),
-        right("sys/leases/revoke", &["create", "update"], "take the trial credential back"),
+        right("sys/leases/count", &["read"], "check for irrevocable leases"),
+        right(
+            "sys/leases/lookup",
+            &["create", "update"],
+            "verify that the smoke test's credential has a lease",
+        ),
+        right("sys/leases/renew", &["create", "update"], "verify that the lease can be renewed"),
+        right("sys/leases/revoke", &["create", "update"], "revoke the smoke test's credential"),
     ];
     for mount in mounts {
         let path = mount.as_str().trim_end_matches('/');
         rights.push(right(
             &format!("sys/mounts/{path}"),
             &["create", "read", "update"],
-            "mount the plugin; unmounting is not needed and not allowed",
+            "mount the plugin; unmounting is not needed and not permitted",
         ));
         rights.push(right(
             &format!("sys/mounts/{path}/tune"),
@@ -205,7 +209,7 @@ pub fn policy_rules(kind: PluginType, name: &str, mounts: &[MountPath]) -> Vec<P
         rights.push(right(
             &format!("{path}/*"),
             &["create", "read", "update", "list"],
-            "configure the engine, and read a trial credential",
+            "configure the engine and read the smoke test's credential",
         ));
     }
     rights

@@ -1,4 +1,4 @@
-//! The pages of the findings, made from what the program itself knows.
+//! Generates the pages of the findings from their descriptions in the code.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -7,31 +7,34 @@ use std::path::{Path, PathBuf};
 
 use rollout::{FindingKind, VerifiedBy, finding_kinds};
 
-/// As `doctor --explain` prints it, and how it is known.
+/// Renders the page that `doctor --explain` prints, with the test that verifies it.
 fn render_page(kind: &FindingKind) -> String {
     let mut text = super::finding_page::render_page(kind);
     let _ = match kind.verified_by {
         VerifiedBy::E2eTest(test) => {
             writeln!(
                 text,
-                "\n## How it is known\n\nThe test `{test}` in `tests/e2e` makes it happen on a real server."
+                "\n## Verification\n\nThe test `{test}` in `tests/e2e` reproduces it on a real server."
             )
         }
         VerifiedBy::KubernetesTest(test) => {
             writeln!(
                 text,
-                "\n## How it is known\n\nThe test `{test}` in `tests/kubernetes` makes it happen on real pods."
+                "\n## Verification\n\nThe test `{test}` in `tests/kubernetes` reproduces it on real pods."
             )
         }
         VerifiedBy::UnitTest(why) => {
-            writeln!(text, "\n## How it is known\n\nFrom tests on recorded observations: {why}.")
+            writeln!(
+                text,
+                "\n## Verification\n\nOnly unit tests on recorded observations cover it, because {why}."
+            )
         }
     };
     text
 }
 
 fn render_index() -> String {
-    let mut text = "# Findings of `doctor`\n\n| Finding | What | Severity |\n|---|---|---|\n".to_owned();
+    let mut text = "# Findings of `doctor`\n\n| Finding | Problem | Severity |\n|---|---|---|\n".to_owned();
     for known in finding_kinds() {
         let _ = writeln!(text, "| [{0}]({0}.md) | {1} | {2} |", known.id, known.title, known.severity);
     }
@@ -40,10 +43,10 @@ fn render_index() -> String {
 
 fn render_troubleshooting() -> String {
     let mut text = "# Troubleshooting\n\n\
-        Start from the words that you have. `vault-token-plugin doctor --explain 'WORDS'` finds the row, also in a whole log:\n\n\
+        Search this table for an error message, or let `vault-token-plugin doctor --explain 'MESSAGE'` find the row. A whole log works too:\n\n\
         ```sh\nkubectl logs vault-0 | vault-token-plugin doctor --explain -\n```\n\n\
-        `vault-token-plugin doctor` looks at the server, its files and its mounts, and finds what nothing has said yet.\n\n\
-        | Words (`*` stands for anything) | What it means | What cures it |\n|---|---|---|\n"
+        `vault-token-plugin doctor` checks the server, its plugin files and its mounts. It also finds problems that no log mentions yet.\n\n\
+        | Message (`*` matches any text) | Finding | Remediation |\n|---|---|---|\n"
         .to_owned();
     for known in finding_kinds() {
         for words in known.log_patterns {

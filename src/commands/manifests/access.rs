@@ -38,8 +38,8 @@ pub(super) fn rbac(names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandE
     Ok(vec![ManifestFile {
         part: Part::Rbac,
         file: "rbac.yaml".to_owned(),
-        about: "What `register`, `upgrade`, `rollback`, `gc` and `status` need in the namespace of the servers, and \
-                nothing more. To bind it to a person or a pipeline, exchange the subject.",
+        about: "The minimal role for `register`, `upgrade`, `rollback`, `gc` and `status` in the namespace of the servers. \
+                To bind it to a user or a pipeline, replace the subject.",
         content: FileContent::Objects(vec![to_value(&account)?, to_value(&role)?, to_value(&binding)?]),
     }])
 }
@@ -50,7 +50,7 @@ pub(super) fn operator_policy(names: &ManifestValues) -> Vec<ManifestFile> {
     vec![ManifestFile {
         part: Part::Policy,
         file: "operator-policy.hcl".to_owned(),
-        about: "For the token of whoever registers and upgrades: `vault policy write NAME operator-policy.hcl`.",
+        about: "Policy for the token of the operator: `vault policy write NAME operator-policy.hcl`.",
         content: FileContent::Hcl(hcl::policy(&rights)),
     }]
 }

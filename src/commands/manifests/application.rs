@@ -53,14 +53,14 @@ pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
         ManifestFile {
             part: Part::Application,
             file: "application.yaml".to_owned(),
-            about: "An application whose command has the credential in its environment: `creds exec` logs in with the \
-                    service account, renews while the command runs, and revokes when it ends.",
+            about: "An application with the credential in its environment. `creds exec` logs in with the service account, \
+                    renews the lease while the command runs, and revokes it when the command exits.",
             content: FileContent::Objects(vec![to_value(&account)?, to_value(&deployment(names)?)?]),
         },
         ManifestFile {
             part: Part::Application,
             file: "application-policy.hcl".to_owned(),
-            about: "For the application's token on the servers: one credential, and the care of its lease.",
+            about: "Policy for the application's token: one credential and its lease.",
             content: FileContent::Hcl(hcl::policy(&policy_paths(&application.creds))),
         },
         ManifestFile {
@@ -75,9 +75,9 @@ pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
 fn policy_paths(creds: &str) -> Vec<PolicyRule> {
     let right = |path: &str, capabilities, reason| PolicyRule { path: path.to_owned(), capabilities, reason };
     vec![
-        right(creds, &["read"], "get the credential"),
-        right("sys/leases/renew", &["create", "update"], "keep it"),
-        right("sys/leases/revoke", &["create", "update"], "give it back"),
+        right(creds, &["read"], "read the credential"),
+        right("sys/leases/renew", &["create", "update"], "renew its lease"),
+        right("sys/leases/revoke", &["create", "update"], "revoke its lease"),
     ]
 }
 

@@ -43,15 +43,15 @@ pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
         ManifestFile {
             part: Part::Helm,
             file: "server-config.yaml".to_owned(),
-            about: "Apply this before the chart: the values mount it. The servers read it beside the configuration \
-                    that they have.",
+            about: "Apply this before the chart, whose values mount it. The servers read it in addition to their \
+                    configuration.",
             content: FileContent::Objects(vec![to_value(&settings)?]),
         },
         ManifestFile {
             part: Part::Helm,
             file: "helm-values.yaml".to_owned(),
             about: "Values for the official chart: `helm upgrade --values helm-values.yaml`. Lists and extraArgs replace \
-                    those of earlier files: if you have some, join them by hand.",
+                    those of earlier values files: merge them by hand if you have any.",
             content: FileContent::Settings(values),
         },
     ])

@@ -36,7 +36,7 @@ pub(super) fn rules(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
     Ok(vec![ManifestFile {
         part: Part::Rules,
         file: "prometheus-rules.yaml".to_owned(),
-        about: "Mount it into Prometheus and name the file under rule_files. The numbers come from the part `scrape`.",
+        about: "Mount this file into Prometheus and add it to rule_files. The metrics come from the part `scrape`.",
         content: FileContent::Objects(vec![to_value(&rules)?]),
     }])
 }
@@ -52,7 +52,7 @@ pub(super) fn prometheus_rule(names: &ManifestValues) -> Result<Vec<ManifestFile
     Ok(vec![ManifestFile {
         part: Part::PrometheusRule,
         file: "prometheus-rule.yaml".to_owned(),
-        about: "For the Prometheus operator, which may ask for a label of its own on rules that it takes.",
+        about: "For the Prometheus operator. Its ruleSelector may require another label on this object.",
         content: FileContent::Objects(vec![rule]),
     }])
 }
@@ -75,20 +75,20 @@ pub(super) fn scrape(names: &ManifestValues) -> Result<Vec<ManifestFile>, Comman
         .iter()
         .map(|mount| mount.join("metrics"))
         .chain(["sys/metrics".to_owned()])
-        .map(|path| PolicyRule { path, capabilities: &["read"], reason: "numbers, no secrets" })
+        .map(|path| PolicyRule { path, capabilities: &["read"], reason: "metrics, no secrets" })
         .collect();
     Ok(vec![
         ManifestFile {
             part: Part::Scrape,
             file: "prometheus-scrape.yaml".to_owned(),
-            about: "For scrape_configs of Prometheus. The active server answers, whichever is asked. The servers need \
-                    `telemetry { prometheus_retention_time = \"1h\" }` for their own numbers.",
+            about: "For scrape_configs of Prometheus. The active server responds, whichever address is scraped. The servers \
+                    need `telemetry { prometheus_retention_time = \"1h\" }` for their own metrics.",
             content: FileContent::Settings(json!({"scrape_configs": jobs})),
         },
         ManifestFile {
             part: Part::Scrape,
             file: "prometheus-policy.hcl".to_owned(),
-            about: "For the token of Prometheus, which has to be renewed or periodic.",
+            about: "Policy for the token of Prometheus. The token must be renewed, or be periodic.",
             content: FileContent::Hcl(hcl::policy(&rights)),
         },
     ])

@@ -50,9 +50,9 @@ pub(super) fn network_policy(names: &ManifestValues) -> Result<Vec<ManifestFile>
     Ok(vec![ManifestFile {
         part: Part::NetworkPolicy,
         file: "network-policy.yaml".to_owned(),
-        about: "Only the servers themselves, the application and Prometheus reach the servers; a port-forward comes \
-                from the node and is let through. Where the servers may go to is not restricted: the plugin's \
-                upstream is outside the cluster.",
+        about: "Only the servers themselves, the application and Prometheus can connect to the servers. A port-forward comes \
+                from the node and is permitted. Egress is not restricted, because the plugin's upstream is outside \
+                the cluster.",
         content: FileContent::Objects(vec![to_value(&policy)?]),
     }])
 }
@@ -71,8 +71,8 @@ pub(super) fn disruption_budget(names: &ManifestValues) -> Result<Vec<ManifestFi
     Ok(vec![ManifestFile {
         part: Part::DisruptionBudget,
         file: "disruption-budget.yaml".to_owned(),
-        about: "A drain takes one server at a time, so that raft keeps its majority. The official charts make one as \
-                well: use one of the two.",
+        about: "A drain evicts one server at a time, so that raft keeps its majority. The official charts contain one too: \
+                use only one of the two.",
         content: FileContent::Objects(vec![to_value(&budget)?]),
     }])
 }

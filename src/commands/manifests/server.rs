@@ -59,8 +59,8 @@ pub(super) fn files(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
     Ok(vec![ManifestFile {
         part: Part::Server,
         file: "server.yaml".to_owned(),
-        about: "Three servers with raft to try things on. They speak plain HTTP, are unsealed by hand, and what they \
-                store goes with their pods. For anything else take the official Helm chart and the part `helm`.",
+        about: "Three servers with raft, for testing only: they use plain HTTP, are unsealed by hand, and lose their data \
+                with their pods. For production, use the official Helm chart and the part `helm`.",
         content: FileContent::Objects(objects),
     }])
 }

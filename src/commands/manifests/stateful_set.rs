@@ -50,9 +50,9 @@ pub(super) fn patch(names: &ManifestValues) -> Result<Vec<ManifestFile>, Command
     Ok(vec![ManifestFile {
         part: Part::Statefulset,
         file: "statefulset-patch.yaml".to_owned(),
-        about: "For your StatefulSet: the image brings every version that it holds into the plugin directory before \
-                a server starts, and no server is restarted but by you (OnDelete). Apply it with `kubectl patch \
-                --patch-file`, or with kustomize.",
+        about: "A patch for your StatefulSet: before a server starts, the image copies all of its versions into the plugin \
+                directory. With OnDelete, only you restart servers. Apply it with `kubectl patch --patch-file`, or \
+                with kustomize.",
         content: FileContent::Patch(patch),
     }])
 }
@@ -62,7 +62,7 @@ pub(super) fn config_snippet(names: &ManifestValues) -> Vec<ManifestFile> {
     vec![ManifestFile {
         part: Part::Config,
         file: "plugin-directory.hcl".to_owned(),
-        about: "For the configuration of your servers: without it they run no external plugins.",
+        about: "Add this to the configuration of your servers: without it they run no external plugins.",
         content: FileContent::Hcl(plugin_directory_setting(names)),
     }]
 }

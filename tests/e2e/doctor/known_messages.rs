@@ -250,7 +250,7 @@ async fn vtp_210_a_server_that_checks_permissions() {
         let refused = register().await;
         assert!(refused.status >= 400, "{refused:?}");
         let told = doctor.assert_explains(&refused.body.to_string(), "VTP-210").await;
-        assert_eq!(told["remediation"], "Take the right to write from group and others.");
+        assert_eq!(told["remediation"], "Remove the write permission of group and others.");
         doctor.run_in_shell(&format!("chmod go-w {}", path.display())).await;
     }
     register().await.success();

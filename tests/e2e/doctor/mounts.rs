@@ -78,7 +78,7 @@ async fn vtp_504_nothing_runs_behind_a_mount() {
     // The text is the server's own.
     let log = server.lab.vault.logs();
     let explained = server.lab.program.run_with_input(["doctor", "--explain", "-"], log).await;
-    assert!(explained.success().contains("VTP-504: nothing runs behind a mount"));
+    assert!(explained.success().contains("VTP-504: a mount has no running backend"));
 
     server.doctor.run_fix_commands(&findings[0], &kept).await;
     server.doctor.assert_fixed_by_commands_eventually("VTP-504").await;

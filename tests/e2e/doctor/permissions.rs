@@ -50,7 +50,7 @@ fn what_a_token_may_not_read_is_reported_as_not_seen() {
             ("sys/plugins/catalog", "sys/plugins/catalog"),
             ("sys/plugins/pins", "sys/plugins/pins"),
             ("sys/mounts", "sys/mounts"),
-            ("sys/leases/count", "leases that could not be revoked"),
+            ("sys/leases/count", "irrevocable leases"),
         ] {
             let without: Vec<PolicyRule> = whole.iter().filter(|right| right.path != path).cloned().collect();
             server.allow(&without).await;

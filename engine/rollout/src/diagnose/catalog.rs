@@ -1,4 +1,4 @@
-//! The catalog against the files of the nodes.
+//! Compares the catalog with the plugin files on the nodes.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -18,34 +18,34 @@ use vault_api::catalog::PluginType;
 
 const FILE_MISSING_EVERYWHERE: FindingKind = FindingKind {
     id: "VTP-301",
-    title: "a registered version has no file",
+    title: "the file of a registered version is missing",
     severity: Severity::BreaksAtRestart,
-    consequence: "It cannot be started. After the next restart its mounts answer 404, and their leases are not revoked.",
-    remediation: "Put the file back with `vault-token-plugin register`: the build with the sha256 that was registered. Or deregister the version, if no mount needs it.",
+    consequence: "The version cannot be started. After the next restart its mounts return 404 and their leases are not revoked.",
+    remediation: "Restore the file with `vault-token-plugin register`, from the build whose sha256 was registered. If no mount needs the version, deregister it.",
     log_patterns: &["error verifying checksum: open *: no such file or directory"],
     verified_by: VerifiedBy::E2eTest("doctor::catalog::vtp_301_the_file_of_a_version_in_use_is_missing"),
 };
 const FILE_MISSING_ON_SOME_NODES: FindingKind = FindingKind {
     id: "VTP-302",
-    title: "some nodes lack the file of a registered version",
+    title: "the file of a registered version is missing on some nodes",
     severity: Severity::BreaksAtRestart,
-    consequence: "Its mounts answer 404 when one of these nodes becomes active.",
-    remediation: "Copy it from a node that has it. Or register the same build again with `vault-token-plugin register`: it places the file where it is missing.",
+    consequence: "Its mounts return 404 when one of these nodes becomes active.",
+    remediation: "Register the same build again with `vault-token-plugin register`, which copies the file to the nodes where it is missing. Or copy it from a node that has it.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::files::vtp_302_only_one_pod_has_the_file"),
 };
 const CHECKSUM_MISMATCH: FindingKind = FindingKind {
     id: "VTP-303",
-    title: "a file is not what was registered",
+    title: "the checksum of a file differs from the registered one",
     severity: Severity::BreaksAtRestart,
-    consequence: "The server compares checksums whenever it starts a plugin, and will not start this one.",
-    remediation: "Remove the file, and put the registered one there with `vault-token-plugin register`: the build with the sha256 that was registered. If the new content is wanted, give it another version and register that.",
+    consequence: "The server compares checksums whenever it starts a plugin, and refuses to start this file.",
+    remediation: "Remove the file, then restore the registered one with `vault-token-plugin register`, from the build whose sha256 was registered. To keep the new content, register it under a new version.",
     log_patterns: &["checksums did not match"],
     verified_by: VerifiedBy::E2eTest("doctor::catalog::vtp_303_a_file_has_another_checksum"),
 };
 const MODE_NOT_EXECUTABLE: FindingKind = FindingKind {
     id: "VTP-304",
-    title: "a registered file may not be executed",
+    title: "a registered file is not executable",
     severity: Severity::BreaksAtRestart,
     consequence: "The kernel refuses to start it.",
     remediation: "Set its mode to 755.",
@@ -57,25 +57,25 @@ const NO_CHECKSUM: FindingKind = FindingKind {
     title: "a registered version has no checksum",
     severity: Severity::BreaksAtRestart,
     consequence: "The server refuses to start it.",
-    remediation: "Register it again with its checksum.",
+    remediation: "Register the version again with its checksum.",
     log_patterns: &["no checksum provided", "must provide at least one of sha256 or version"],
     verified_by: VerifiedBy::E2eTest("doctor::legacy_storage::vtp_305_an_entry_without_a_checksum"),
 };
 const UNVERSIONED_ENTRY: FindingKind = FindingKind {
     id: "VTP-306",
-    title: "an entry without a version stands before those with one",
+    title: "an unversioned catalog entry takes precedence over versioned ones",
     severity: Severity::Risk,
-    consequence: "A mount that is enabled without naming a version runs the entry without one, however old it is.",
-    remediation: "Remove the entry without a version, once no mount runs it.",
+    consequence: "A mount that is enabled without a version runs the unversioned entry, however old it is.",
+    remediation: "Remove the unversioned entry when no mount runs it any more.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::catalog::vtp_306_a_plugin_is_registered_without_a_version"),
 };
 const NOT_AN_EXECUTABLE: FindingKind = FindingKind {
     id: "VTP-307",
-    title: "a registered file is no program",
+    title: "a registered file is not an executable",
     severity: Severity::BreaksAtRestart,
-    consequence: "The kernel refuses to start it. Registering it succeeded, for the server only logs that.",
-    remediation: "Register the plugin's binary itself, not an archive, a page or a part of it.",
+    consequence: "The kernel refuses to start it. Registering it succeeded because the server only logs this error.",
+    remediation: "Register the plugin binary itself, not an archive, a web page or a truncated copy.",
     log_patterns: &["fork/exec *: exec format error"],
     verified_by: VerifiedBy::E2eTest("doctor::catalog::vtp_307_a_file_is_no_executable"),
 };
@@ -84,16 +84,16 @@ const WRONG_ARCHITECTURE: FindingKind = FindingKind {
     title: "a registered file is built for another architecture",
     severity: Severity::BreaksAtRestart,
     consequence: "The kernel refuses to start it.",
-    remediation: "Take the build for the architecture of the nodes.",
+    remediation: "Use the build for the architecture of the nodes.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::catalog::vtp_308_a_file_is_for_another_machine"),
 };
 const INTERPRETER_MISSING: FindingKind = FindingKind {
     id: "VTP-309",
-    title: "a registered file needs a dynamic linker that is not there",
+    title: "a registered file needs a dynamic linker that is not installed",
     severity: Severity::BreaksAtRestart,
-    consequence: "The kernel says that the file itself does not exist. Usual for glibc binaries in images with musl, such as Alpine's.",
-    remediation: "Take a static build.",
+    consequence: "The kernel reports that the file itself does not exist. This is typical of glibc binaries in images with musl, such as Alpine's.",
+    remediation: "Use a static build.",
     log_patterns: &["fork/exec *: no such file or directory"],
     verified_by: VerifiedBy::E2eTest("doctor::catalog::vtp_309_the_dynamic_linker_of_a_file_is_missing"),
 };
@@ -101,18 +101,18 @@ const MIXED_ARCHITECTURES: FindingKind = FindingKind {
     id: "VTP-310",
     title: "nodes have different architectures",
     severity: Severity::BreaksAtRestart,
-    consequence: "A version has one checksum, and so one architecture: on the other nodes it cannot be started.",
+    consequence: "A version has one checksum, and so one architecture. Nodes of another architecture cannot start it.",
     remediation: "Run the servers on machines of one architecture (nodeSelector kubernetes.io/arch).",
     log_patterns: &["plugin hash mismatch: expected"],
-    verified_by: VerifiedBy::UnitTest("it takes machines of two architectures"),
+    verified_by: VerifiedBy::UnitTest("it needs machines of two architectures"),
 };
 
 const UNREADABLE: FindingKind = FindingKind {
     id: "VTP-311",
-    title: "the server may not read a registered file",
+    title: "the server cannot read a registered file",
     severity: Severity::BreaksAtRestart,
-    consequence: "The server compares its checksum before it starts it, and cannot.",
-    remediation: "Let the server's user read and execute it (mode 755).",
+    consequence: "The server must read the file to compare its checksum before each start, so the plugin does not start.",
+    remediation: "Allow the server's user to read and execute the file (mode 755).",
     log_patterns: &["error verifying checksum: open *: permission denied"],
     verified_by: VerifiedBy::KubernetesTest("doctor::non_root::vtp_311_the_server_may_not_read_the_file"),
 };
@@ -153,13 +153,13 @@ fn ready_nodes(observed: &Observed) -> Vec<Node<'_>> {
     nodes.filter(|(_, node)| node.readiness == Readiness::Ready && has_directory(node)).collect()
 }
 
-/// Where the directory itself is missing, that is what is wrong.
+/// A missing plugin directory has its own finding.
 fn has_directory(node: &NodeObserved) -> bool {
     use DirectoryState::{Missing, NotADirectory, NotAccessible, NotPluginDirectory};
     !matches!(node.directory, Missing | NotADirectory | NotAccessible | NotPluginDirectory { .. })
 }
 
-/// Whether something would start it: no mount can be seen for other types than secrets engines.
+/// Returns whether a mount may start it; mounts are only known for secrets engines.
 fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
     let needs = |mount: &crate::observed::MountObserved| {
         mount.plugin == entry.name
@@ -168,7 +168,7 @@ fn is_used(observed: &Observed, entry: &CatalogEntry) -> bool {
     entry.kind != PluginType::Secret || observed.mounts.values().any(needs)
 }
 
-/// Whether a mount that would run it does not answer, so that what keeps it from being started breaks requests already.
+/// Returns whether a mount that runs this entry is not responding, so that a start failure breaks requests now.
 fn breaks_requests(observed: &Observed, entry: &CatalogEntry) -> bool {
     entry.kind == PluginType::Secret
         && observed.mounts.values().any(|mount| {
@@ -205,7 +205,7 @@ fn file_of_entry<'a>(node: &'a NodeObserved, entry: &CatalogEntry) -> Option<&'a
     node.files.iter().find(|file| file.name == name)
 }
 
-/// A command that removes an entry.
+/// Returns a command line that removes an entry from the catalog.
 fn deregister_command(entry: &CatalogEntry) -> String {
     let at = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
     match entry.version.as_str() {
@@ -222,7 +222,7 @@ fn deregister_command(entry: &CatalogEntry) -> String {
 fn missing_files(observed: &Observed) -> Vec<Finding> {
     let nodes = ready_nodes(observed);
     let mut findings = Vec::new();
-    // A command with a slash lies in a folder below, which is not looked into.
+    // A command with a slash is in a subdirectory, which is not inspected.
     for entry in observed.catalog.iter().filter(|entry| !entry.file_name().contains('/')) {
         let lacking: Vec<&NodeName> = nodes
             .iter()
@@ -255,7 +255,7 @@ fn missing_files(observed: &Observed) -> Vec<Finding> {
     findings
 }
 
-/// Commands that put the file of an entry where it is missing; none where it is not named as `register` names files.
+/// Returns commands that restore the file of an entry; none if its file name is not the one that `register` uses.
 fn register_commands(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
     match entry.version.parse::<Version>() {
         Ok(version) if entry.file_name() == format!("{}-{version}", entry.name) => {}
@@ -273,7 +273,7 @@ fn register_commands(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
     if is_local && observed.plugin_directory == PluginDirectory::NotVisible {
         command += &format!(" --plugin-dir {}", shell_quote(&directory(observed).display().to_string()));
     }
-    // It places nothing in a directory into which others may write.
+    // `register` refuses a directory that others can write to.
     let close = |(name, node): Node<'_>| match &node.directory {
         DirectoryState::WorldWritable => {
             Some(chmod_command(observed, name, "go-w", &directory(observed).display().to_string()))
@@ -287,7 +287,7 @@ fn register_commands(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
     ready_nodes(observed).into_iter().filter_map(close).chain([register]).collect()
 }
 
-/// A command that copies an entry's file from a node that has it as registered.
+/// Returns a command line that copies an entry's file from a node that has the registered content.
 fn copy_command(observed: &Observed, entry: &CatalogEntry, to: &NodeName) -> Option<String> {
     let DeploymentKind::Kubernetes { namespace, statefulset: _, container } =
         &observed.deployment.as_ref()?.kind
@@ -319,7 +319,7 @@ fn copy_command(observed: &Observed, entry: &CatalogEntry, to: &NodeName) -> Opt
     ))
 }
 
-/// Where a copy is until it is whole.
+/// Temporary path of an incomplete copy.
 fn temporary_path(observed: &Observed, entry: &CatalogEntry) -> String {
     directory(observed).join(format!(".{}.part", entry.file_name())).display().to_string()
 }
@@ -355,7 +355,7 @@ fn checksum_mismatches_of(observed: &Observed, entry: &CatalogEntry) -> Vec<Find
             continue;
         };
         let evidence = format!(
-            "{} on {node} has sha256 {} and not {}, which was registered",
+            "{} on {node} has sha256 {}, but {} was registered",
             file_path(observed, entry),
             file.sha256,
             entry.sha256
@@ -381,8 +381,7 @@ fn checksum_mismatches_of(observed: &Observed, entry: &CatalogEntry) -> Vec<Find
 fn unreadable(observed: &Observed) -> Vec<Finding> {
     each_file(observed, |entry, (node, _), file| {
         let path = file_path(observed, entry);
-        let evidence =
-            format!("{path} on {node} cannot be read by the server's user; its mode is {:o}", file.mode);
+        let evidence = format!("the server's user cannot read {path} on {node}; its mode is {:o}", file.mode);
         let found = || UNREADABLE.finding(subject(entry), evidence);
         file.sha256.is_empty().then(|| found().with_command(chmod_command(observed, node, "755", &path)))
     })
@@ -403,7 +402,7 @@ fn no_checksum(observed: &Observed) -> Vec<Finding> {
     without
         .map(|entry| {
             NO_CHECKSUM
-                .finding(subject(entry), "sys/plugins/catalog shows none")
+                .finding(subject(entry), "sys/plugins/catalog shows no checksum")
                 .with_severity(severity(observed, entry))
         })
         .collect()
@@ -421,7 +420,7 @@ fn unversioned_entries(observed: &Observed) -> Vec<Finding> {
             .collect();
         (!beside.is_empty()).then(|| {
             let finding = UNVERSIONED_ENTRY
-                .finding(subject(entry), format!("the catalog has it beside {}", beside.join(", ")));
+                .finding(subject(entry), format!("the catalog also contains {}", beside.join(", ")));
             if is_used(observed, entry) { finding } else { finding.with_command(deregister_command(entry)) }
         })
     };
@@ -435,15 +434,16 @@ fn not_startable(observed: &Observed) -> Vec<Finding> {
         let path = file_path(observed, entry);
         let (known, evidence) = match why {
             NotExecutable::NotABinary => {
-                (&NOT_AN_EXECUTABLE, format!("{path} on {node} is neither ELF nor a script"))
+                (&NOT_AN_EXECUTABLE, format!("{path} on {node} is neither an ELF file nor a script"))
             }
             NotExecutable::WrongArchitecture(machine) => (
                 &WRONG_ARCHITECTURE,
-                format!("{path} is for {machine}, and {node} is {}", there.architecture),
+                format!("{path} is built for {machine}; {node} is {}", there.architecture),
             ),
-            NotExecutable::MissingInterpreter(linker) => {
-                (&INTERPRETER_MISSING, format!("{path} names {}, which {node} has not", linker.display()))
-            }
+            NotExecutable::MissingInterpreter(linker) => (
+                &INTERPRETER_MISSING,
+                format!("the interpreter of {path} is {}, which {node} does not have", linker.display()),
+            ),
         };
         let finding = known.finding(subject(entry), evidence);
         Some(if is_used(observed, entry) { finding } else { finding.with_command(deregister_command(entry)) })

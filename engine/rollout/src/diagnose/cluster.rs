@@ -1,4 +1,4 @@
-//! Nodes, and what becomes of their files when they are started anew.
+//! Checks of the nodes, and of what happens to their plugin files when they restart.
 
 use std::collections::BTreeSet;
 
@@ -12,10 +12,10 @@ use crate::observed::other_nodes::OtherNodes;
 
 const NOT_READY: FindingKind = FindingKind {
     id: "VTP-801",
-    title: "a node cannot be looked at",
+    title: "a node cannot be inspected",
     severity: Severity::Risk,
-    consequence: "Nobody knows whether it could serve if it became active.",
-    remediation: "Read why, and bring the node back.",
+    consequence: "It is unknown whether this node could serve requests if it became active.",
+    remediation: "Check the reason shown, and bring the node back.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::nodes::vtp_801_a_pod_that_does_not_start"),
 };
@@ -24,7 +24,7 @@ const NODE_SEALED: FindingKind = FindingKind {
     title: "the server of a node is sealed",
     severity: Severity::Risk,
     consequence: "It cannot take over when the active node fails.",
-    remediation: "Unseal it with `vault operator unseal` in its pod; a server that unseals itself does so when its pod is made anew.",
+    remediation: "Run `vault operator unseal` in its pod. A server with auto-unseal unseals when its pod is recreated.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::nodes::vtp_802_the_server_of_a_pod_is_sealed"),
 };
@@ -32,8 +32,8 @@ const LOST_AT_RESTART: FindingKind = FindingKind {
     id: "VTP-803",
     title: "a restart loses the plugins",
     severity: Severity::BreaksAtRestart,
-    consequence: "A pod that is made anew has an empty plugin directory, and mounts answer 404 when it becomes active.",
-    remediation: "Fill the directory from an image by an init container (`vault-token-plugin manifests`), or put it on a persistent volume.",
+    consequence: "A recreated pod has an empty plugin directory, and mounts return 404 when that pod becomes active.",
+    remediation: "Fill the directory from an image with an init container (`vault-token-plugin manifests`), or put it on a persistent volume.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::plugin_storage::vtp_803_a_restart_loses_the_plugins"),
 };
@@ -41,8 +41,8 @@ const IMAGE_INCOMPLETE: FindingKind = FindingKind {
     id: "VTP-804",
     title: "the image that fills the plugin directory lacks a registered version",
     severity: Severity::BreaksAtRestart,
-    consequence: "A pod that is made anew has not got that version.",
-    remediation: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
+    consequence: "A recreated pod does not have that version.",
+    remediation: "Build an image of every registered version with `vault-token-plugin package`, and set it in the StatefulSet.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest(
         "doctor::plugin_storage::vtp_804_the_image_lacks_a_registered_version",
@@ -50,10 +50,10 @@ const IMAGE_INCOMPLETE: FindingKind = FindingKind {
 };
 const ROLLING_UPDATE: FindingKind = FindingKind {
     id: "VTP-805",
-    title: "the cluster restarts servers by itself when their description changes",
+    title: "the StatefulSet restarts its pods whenever its template changes",
     severity: Severity::Note,
-    consequence: "A new image of plugins restarts every pod, one after the other, without regard to what is registered by then.",
-    remediation: "Set updateStrategy to OnDelete, and let `vault-token-plugin upgrade` restart the pods.",
+    consequence: "A new plugin image restarts every pod, one after the other, whatever is registered at that time.",
+    remediation: "Set updateStrategy to OnDelete, and restart the pods with `vault-token-plugin upgrade`.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest(
         "doctor::plugin_storage::vtp_805_the_cluster_restarts_servers_by_itself",
@@ -61,21 +61,20 @@ const ROLLING_UPDATE: FindingKind = FindingKind {
 };
 const LOCK_HELD: FindingKind = FindingKind {
     id: "VTP-806",
-    title: "somebody changes plugins at this moment",
+    title: "another operator is changing plugins now",
     severity: Severity::Note,
-    consequence: "What is seen may be half of a change.",
-    remediation: "Wait, and look again.",
+    consequence: "The observed state may be an unfinished change.",
+    remediation: "Wait, then run doctor again.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::nodes::vtp_806_another_operator_holds_the_lease"),
 };
 
 const OTHER_NODES: FindingKind = FindingKind {
     id: "VTP-807",
-    title: "the server has nodes that this machine cannot look at",
+    title: "the server has nodes whose plugin directories this machine cannot inspect",
     severity: Severity::Risk,
-    consequence: "Where one of them lacks a registered binary, the plugin's mounts fail when it becomes active.",
-    remediation: "Put every registered file into the plugin directory of each, then name them with --placed-on. `vault operator step-down` \
-           proves it: the mounts must answer while each is the active node.",
+    consequence: "If one of them lacks a registered binary, the plugin's mounts fail when that node becomes active.",
+    remediation: "Put every registered file into the plugin directory of each node, then name the nodes with --placed-on. To verify it, run `vault operator step-down` until each node has been active: the mounts must answer every time.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
         "multi_node::vtp_807_a_failover_to_a_node_without_the_file_breaks_the_mount",
@@ -99,9 +98,9 @@ fn nodes(observed: &Observed) -> Vec<Finding> {
         &crate::observed::deployment::NodeName,
         &crate::observed::deployment::NodeObserved,
     )| {
-        // One that is sealed says nothing else.
+        // A sealed server reports nothing else.
         if node.server.as_ref().is_some_and(|vault| vault.sealed) {
-            return Some(NODE_SEALED.finding(name.to_string(), "its sys/health says so"));
+            return Some(NODE_SEALED.finding(name.to_string(), "sys/health of this node reports sealed"));
         }
         match &node.readiness {
             Readiness::NotReady { reason: why } => Some(NOT_READY.finding(name.to_string(), why.clone())),
@@ -111,16 +110,18 @@ fn nodes(observed: &Observed) -> Vec<Finding> {
     nodes.filter_map(finding).collect()
 }
 
-/// Somebody who vouches for a node names it to `doctor` too.
+/// Nodes that the user has confirmed with `--placed-on` are not reported.
 fn other_nodes(observed: &Observed) -> Vec<Finding> {
     if observed.catalog.is_empty() {
         return Vec::new();
     }
     let names: Vec<&str> = observed.other_nodes.nodes().iter().map(|node| node.name.as_str()).collect();
     let evidence = match &observed.other_nodes {
-        OtherNodes::Unnamed => "sys/leader says that it is one of several, and it names none".to_owned(),
+        OtherNodes::Unnamed => {
+            "sys/leader reports high availability, but the server lists no nodes".to_owned()
+        }
         _ if names.is_empty() => return Vec::new(),
-        _ => format!("the server names {}", names.join(", ")),
+        _ => format!("the server lists {}", names.join(", ")),
     };
     vec![OTHER_NODES.finding(observed.server.address.clone(), evidence)]
 }
@@ -143,7 +144,7 @@ fn plugin_storage(observed: &Observed) -> Vec<Finding> {
             }
             vec![
                 IMAGE_INCOMPLETE
-                    .finding(name.clone(), format!("{image} does not bring {}", lacks.join(", "))),
+                    .finding(name.clone(), format!("{image} does not contain {}", lacks.join(", "))),
             ]
         }
         _ => Vec::new(),
@@ -165,7 +166,7 @@ fn rolling_update(observed: &Observed) -> Vec<Finding> {
     }
 }
 
-/// A merge would leave the default of `rollingUpdate`, which OnDelete may not have beside it.
+/// A merge patch would keep the defaulted `rollingUpdate`, which is invalid together with OnDelete.
 fn on_delete_command(site: &DeploymentObserved) -> Option<String> {
     let DeploymentKind::Kubernetes { namespace, statefulset, container: _ } = &site.kind else { return None };
     let patch = r#"[{"op":"replace","path":"/spec/updateStrategy","value":{"type":"OnDelete"}}]"#;
@@ -178,5 +179,8 @@ fn on_delete_command(site: &DeploymentObserved) -> Option<String> {
 
 fn lock_held(observed: &Observed) -> Vec<Finding> {
     let holder = observed.deployment.as_ref().and_then(|site| site.lock_holder.as_ref());
-    holder.map(|holder| LOCK_HELD.finding("change", format!("held by {}", holder.name))).into_iter().collect()
+    holder
+        .map(|holder| LOCK_HELD.finding("change", format!("the Lease is held by {}", holder.name)))
+        .into_iter()
+        .collect()
 }

@@ -1,19 +1,19 @@
-//! From the words of a server, or of a kernel, to what is known of them.
+//! Finds the kinds of findings that messages of a server or a kernel indicate.
 
 use serde::Serialize;
 
 use super::finding::FindingKind;
 
-/// A line that says something known.
+/// A line that matches a known message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExplainedLine<'a> {
     /// The line.
     pub line: &'a str,
-    /// What it says.
+    /// The kind of finding that it indicates.
     pub kind: &'static FindingKind,
 }
 
-/// The lines of `text` that say something known, in order; of several readings of one line the most particular.
+/// Returns the lines of `text` that match a known message, in order; the longest pattern wins.
 pub fn explain(text: &str) -> Vec<ExplainedLine<'_>> {
     let known = super::finding_kinds();
     let all: Vec<(&'static FindingKind, &'static str)> = known
@@ -29,24 +29,24 @@ pub fn explain(text: &str) -> Vec<ExplainedLine<'_>> {
     text.lines().filter(|line| !is_healthy(line)).filter_map(of_line).collect()
 }
 
-/// What a server says though nothing is wrong: that it was new once, and sealed when it was started.
+/// Messages of a healthy server: it was uninitialized once, and sealed at its start.
 const BENIGN_PATTERNS: &[&str] = &[
     "[INFO]  core: security barrier not initialized",
     "activity: could not ",
     "activity: unable to regenerate ACME data",
 ];
 
-/// As [`explain`], of the log of a server that is looked at too: what state it is in, and what a token may do, is seen and
-/// need not be read from what was so once.
+/// Like [`explain`], for the log of a server that is also observed: findings about the state of the server and the
+/// permissions of the token come from the observation, not from old log lines.
 pub fn explain_log(text: &str) -> Vec<ExplainedLine<'_>> {
     let is_seen = |known: &FindingKind| {
         let seen = super::server::ALL.iter().chain(super::permissions::ALL);
         seen.into_iter().any(|seen| seen.id == known.id)
     };
-    explain(text).into_iter().filter(|told| !is_seen(told.kind)).collect()
+    explain(text).into_iter().filter(|explained| !is_seen(explained.kind)).collect()
 }
 
-/// Whether the parts between the stars come one after the other.
+/// Returns whether `line` contains the parts between the stars, in order.
 fn matches_pattern(line: &str, words: &str) -> bool {
     let mut rest = line;
     words.split('*').all(|part| match rest.find(part) {

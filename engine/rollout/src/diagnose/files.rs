@@ -15,19 +15,19 @@ use crate::observed::{Observed, PluginDirectory};
 
 const DIRECTORY_MISSING: FindingKind = FindingKind {
     id: "VTP-201",
-    title: "the plugin directory is not there",
+    title: "the plugin directory does not exist",
     severity: Severity::BreaksAtRestart,
     consequence: "No external plugin can be started on this node.",
-    remediation: "Make the directory, or mount the volume there, and put every registered version into it.",
+    remediation: "Create the directory, or mount the volume there, and put every registered version into it.",
     log_patterns: &["error while validating the command path: lstat *: no such file or directory"],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_201_the_directory_is_missing"),
 };
 const NOT_A_DIRECTORY: FindingKind = FindingKind {
     id: "VTP-202",
-    title: "the plugin directory is no directory",
+    title: "the plugin directory is not a directory",
     severity: Severity::BreaksAtRestart,
     consequence: "No external plugin can be started on this node.",
-    remediation: "Name a directory as plugin_directory in the server's configuration.",
+    remediation: "Set plugin_directory in the server's configuration to a directory.",
     log_patterns: &["error while validating the command path: lstat *: not a directory"],
     verified_by: VerifiedBy::E2eTest(
         "doctor::plugin_directory::vtp_202_a_file_is_in_the_place_of_the_directory",
@@ -35,20 +35,19 @@ const NOT_A_DIRECTORY: FindingKind = FindingKind {
 };
 const NO_EXEC: FindingKind = FindingKind {
     id: "VTP-203",
-    title: "nothing can be started from the plugin directory",
+    title: "the plugin directory is mounted noexec",
     severity: Severity::BreaksAtRestart,
-    consequence: "The kernel refuses every plugin with `permission denied`, whatever its mode is.",
+    consequence: "The kernel refuses to start any plugin with `permission denied`, whatever its mode is.",
     remediation: "Mount the volume without noexec.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::files::vtp_203_the_volume_of_a_pod_is_mounted_noexec"),
 };
 const WORLD_WRITABLE: FindingKind = FindingKind {
     id: "VTP-204",
-    title: "everybody may write to the plugin directory",
+    title: "the plugin directory is world-writable",
     severity: Severity::Risk,
-    consequence: "Any user of the node can take a plugin away, or put another in its place before the server has compared it. A \
-                  server that checks permissions starts nothing from there.",
-    remediation: "Take the right to write from everybody.",
+    consequence: "Any user of the node can remove a plugin, or replace it before the server has compared its checksum. A server that checks permissions starts no plugin from this directory.",
+    remediation: "Remove the write permission for others.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
         "doctor::plugin_directory::vtp_204_everybody_may_write_to_the_directory",
@@ -56,29 +55,28 @@ const WORLD_WRITABLE: FindingKind = FindingKind {
 };
 const EXPOSED: FindingKind = FindingKind {
     id: "VTP-212",
-    title: "others than root and the server's user can replace plugins",
+    title: "users other than root and the server's user can replace plugins",
     severity: Severity::Risk,
-    consequence: "Whoever may write to a directory that leads to the plugins can put another directory or file in its place. No version is \
-                  placed there.",
-    remediation: "Take the right to write from group and others, or give the directory to root or the server's user.",
+    consequence: "Any user who can write to a parent directory of the plugins can replace a directory or file below it. No version is copied there.",
+    remediation: "Remove the write permission of group and others, or change the owner of the directory to root or the server's user.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_212_a_group_may_write_to_the_directory"),
 };
 const SYMLINKED: FindingKind = FindingKind {
     id: "VTP-205",
-    title: "the server's path to its plugins leads over a symbolic link",
+    title: "the path of the plugin directory contains a symbolic link",
     severity: Severity::BreaksAtRestart,
-    consequence: "The server resolves the link and finds that plugins lie outside of its directory, so that none can be registered.",
-    remediation: "Write the real path as plugin_directory into the server's configuration. In a pod, mount a volume that is no ConfigMap.",
+    consequence: "The server resolves the link, finds the plugins outside its plugin directory, and refuses to register them.",
+    remediation: "Set plugin_directory in the server's configuration to the real path. In a pod, mount a volume that is not a ConfigMap.",
     log_patterns: &["cannot execute files outside of configured plugin directory"],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_205_the_directory_is_a_symbolic_link"),
 };
 const LEFTOVER: FindingKind = FindingKind {
     id: "VTP-206",
-    title: "a copy was begun and not ended",
+    title: "an incomplete copy was left behind",
     severity: Severity::Note,
-    consequence: "It takes room and is never run.",
-    remediation: "Remove it, if nothing is placed at this moment.",
+    consequence: "It takes up space and is never run.",
+    remediation: "Remove it, unless a copy is running now.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_206_half_a_copy_is_left_behind"),
 };
@@ -86,26 +84,26 @@ const DISK_FULL: FindingKind = FindingKind {
     id: "VTP-207",
     title: "the volume of the plugin directory is nearly full",
     severity: Severity::Risk,
-    consequence: "The next version does not fit. On a volume that holds the server's storage too, the server stops.",
-    remediation: "Make the volume larger, or remove versions that nothing needs with `vault-token-plugin gc`.",
+    consequence: "The next version does not fit. If the volume also holds the server's storage, the server stops.",
+    remediation: "Enlarge the volume, or remove unused versions with `vault-token-plugin gc`.",
     log_patterns: &["no space left on device", "not enough space left on disk"],
     verified_by: VerifiedBy::KubernetesTest("doctor::files::vtp_207_the_volume_of_a_pod_is_full"),
 };
 const SYMLINK_OUTSIDE_DIRECTORY: FindingKind = FindingKind {
     id: "VTP-208",
-    title: "a plugin is a link that leads out of the plugin directory",
+    title: "a plugin is a symbolic link to a file outside the plugin directory",
     severity: Severity::BreaksAtRestart,
-    consequence: "The server refuses to start what lies outside.",
-    remediation: "Put the file itself there.",
+    consequence: "The server refuses to start files outside its plugin directory.",
+    remediation: "Replace the link with the file itself.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_208_a_plugin_is_a_symbolic_link"),
 };
 const NOT_WRITABLE: FindingKind = FindingKind {
     id: "VTP-209",
-    title: "this user may not write to the plugin directory",
+    title: "this user cannot write to the plugin directory",
     severity: Severity::Note,
-    consequence: "What runs goes on. No version can be placed.",
-    remediation: "Run this as the owner of the directory.",
+    consequence: "No version can be copied there. Running plugins are not affected.",
+    remediation: "Run this command as the owner of the directory.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest(
         "doctor::non_root::vtp_209_the_server_may_not_write_to_the_directory",
@@ -113,21 +111,20 @@ const NOT_WRITABLE: FindingKind = FindingKind {
 };
 const WRITABLE_FILE: FindingKind = FindingKind {
     id: "VTP-210",
-    title: "others than its owner may write to what the server starts",
+    title: "a registered file is writable by group or others",
     severity: Severity::Risk,
-    consequence: "Whoever changes it makes it unstartable, for its checksum is not the registered one any more. A server that \
-                  checks permissions does not start it.",
-    remediation: "Take the right to write from group and others.",
+    consequence: "A user who changes the file makes the plugin fail to start, because its checksum no longer matches the registered one. A server that checks permissions does not start the file.",
+    remediation: "Remove the write permission of group and others.",
     log_patterns: &["has insecure permissions"],
     verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_210_a_group_may_write_to_a_plugin"),
 };
 
 const DIRECTORY_NOT_ACCESSIBLE: FindingKind = FindingKind {
     id: "VTP-211",
-    title: "the server may not enter its plugin directory",
+    title: "the server cannot enter its plugin directory",
     severity: Severity::BreaksAtRestart,
     consequence: "No external plugin can be registered or started.",
-    remediation: "Let the server's user read and enter the directory and all that lead to it (mode 755).",
+    remediation: "Allow the server's user to read and enter the directory and all of its parents (mode 755).",
     log_patterns: &["error while validating the command path: lstat *: permission denied"],
     verified_by: VerifiedBy::KubernetesTest(
         "doctor::non_root::vtp_211_the_server_may_not_enter_the_directory",
@@ -136,13 +133,10 @@ const DIRECTORY_NOT_ACCESSIBLE: FindingKind = FindingKind {
 
 const SHARED: FindingKind = FindingKind {
     id: "VTP-213",
-    title: "others can write to the plugins of a pod",
+    title: "another container or user can write to the plugins of a pod",
     severity: Severity::Risk,
-    consequence: "Whoever may write there can remove a plugin or replace it after its checksum was registered. The server compares the \
-                  checksum whenever it starts a plugin, so the start of a replaced plugin fails, and its mounts fail with it. Only a \
-                  file that is replaced between that comparison and the start is run.",
-    remediation: "Mount the volume with `readOnly: true` in the other containers, or keep the plugins on a volume of their own, or in a \
-           directory that only root or the server's user may write to (mode 755).",
+    consequence: "Any process with write access can remove a plugin, or replace it after its checksum was registered. The server compares the checksum whenever it starts a plugin, so a replaced plugin does not start and its mounts fail. A replaced file runs only if it is replaced between that comparison and the start.",
+    remediation: "Mount the volume with `readOnly: true` in the other containers. Or keep the plugins on a separate volume, or in a directory that only root or the server's user can write to (mode 755).",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest(
         "doctor::files::vtp_213_another_container_can_write_to_the_plugin_directory",
@@ -168,7 +162,7 @@ pub(super) const ALL: &[&FindingKind] = &[
 pub(super) const CHECKS: &[Check] =
     &[directory, shared, leftovers, nearly_full, links_outside_directory, writable_files];
 
-/// Less than a plugin and what a server needs to go on.
+/// Too little for another plugin file and for the server to keep running.
 const MIN_FREE_BYTES: u64 = 64 << 20;
 
 fn ready_nodes(observed: &Observed) -> impl Iterator<Item = (&DeploymentObserved, &NodeName, &NodeObserved)> {
@@ -179,7 +173,7 @@ fn ready_nodes(observed: &Observed) -> impl Iterator<Item = (&DeploymentObserved
 }
 
 fn directory(observed: &Observed) -> Vec<Finding> {
-    // Where the server has none, that is what is wrong.
+    // A server without a plugin directory has a finding for that.
     if observed.plugin_directory == PluginDirectory::NotConfigured {
         return Vec::new();
     }
@@ -187,9 +181,9 @@ fn directory(observed: &Observed) -> Vec<Finding> {
         let path = site.directory.display().to_string();
         let known = match &node.directory {
             DirectoryState::Usable | DirectoryState::NotPluginDirectory { .. } => return None,
-            // Filled by somebody else, who can write.
+            // The init container fills it, and can write to it.
             DirectoryState::NotWritable if is_filled_from_image(&site.plugin_storage) => return None,
-            // The description of a pod says so: somebody has decided it.
+            // The pod spec mounts it read-only, so this is intended.
             DirectoryState::ReadOnly if site.kind != DeploymentKind::Local => return None,
             DirectoryState::NotAccessible => &DIRECTORY_NOT_ACCESSIBLE,
             DirectoryState::Missing => &DIRECTORY_MISSING,
@@ -201,7 +195,7 @@ fn directory(observed: &Observed) -> Vec<Finding> {
             DirectoryState::ReadOnly | DirectoryState::NotWritable => &NOT_WRITABLE,
         };
         let evidence = match &node.directory {
-            DirectoryState::Symlinked { target: real } => format!("{path} is {}", real.display()),
+            DirectoryState::Symlinked { target } => format!("{path} resolves to {}", target.display()),
             DirectoryState::Exposed { directory, by } => format!("{} {by}", directory.display()),
             _ => path.clone(),
         };
@@ -213,7 +207,7 @@ fn directory(observed: &Observed) -> Vec<Finding> {
             DirectoryState::Exposed { directory, by } => {
                 finding.with_command(restrict_command(observed, name, directory, *by))
             }
-            // In a pod it is a volume that is not mounted.
+            // In a pod a missing directory is a volume that is not mounted.
             DirectoryState::Missing if site.kind == DeploymentKind::Local => {
                 finding.with_command(format!("mkdir -p -m 755 {}", shell_quote(&path)))
             }
@@ -223,7 +217,7 @@ fn directory(observed: &Observed) -> Vec<Finding> {
     ready_nodes(observed).filter_map(of_node).collect()
 }
 
-/// A directory that a server refuses for its mode is another finding.
+/// A directory that a server refuses because of its mode is reported as `WORLD_WRITABLE` only.
 fn shared(observed: &Observed) -> Vec<Finding> {
     let of_node = |(_, name, node): (&DeploymentObserved, &NodeName, &NodeObserved)| {
         let SharedDirectory { directory, by, with } = node.file_issues.shared.as_ref()?;
@@ -237,7 +231,7 @@ fn shared(observed: &Observed) -> Vec<Finding> {
     ready_nodes(observed).filter_map(of_node).collect()
 }
 
-/// A command line that takes a directory out of the hands of others.
+/// Returns a command line that removes the write access of other users to a directory.
 pub(super) fn restrict_command(
     observed: &Observed,
     node: &NodeName,
@@ -251,8 +245,8 @@ pub(super) fn restrict_command(
     }
 }
 
-fn is_filled_from_image(keeping: &PluginStorage) -> bool {
-    matches!(keeping, PluginStorage::InitContainer { .. } | PluginStorage::ImageVolume { .. })
+fn is_filled_from_image(storage: &PluginStorage) -> bool {
+    matches!(storage, PluginStorage::InitContainer { .. } | PluginStorage::ImageVolume { .. })
 }
 
 fn leftovers(observed: &Observed) -> Vec<Finding> {
@@ -287,11 +281,12 @@ fn links_outside_directory(observed: &Observed) -> Vec<Finding> {
         let finding = |(file, target): (&String, &std::path::PathBuf)| {
             let (path, target) =
                 (site.directory.join(file).display().to_string(), target.display().to_string());
-            // A copy onto a link goes to where it leads.
+            // Copying onto a symbolic link would write to its target.
             let part = shell_quote(&site.directory.join(format!(".{file}.part")).display().to_string());
             let copy = format!("cp {} {part} && mv -f {part} {}", shell_quote(&target), shell_quote(&path));
             let copy = format!("sh -c {}", shell_quote(&copy));
-            let found = SYMLINK_OUTSIDE_DIRECTORY.finding(name.to_string(), format!("{path} is {target}"));
+            let found =
+                SYMLINK_OUTSIDE_DIRECTORY.finding(name.to_string(), format!("{path} links to {target}"));
             shell_command_on_node(observed, name, &copy).into_iter().fold(found, Finding::with_command)
         };
         node.file_issues.outside_links.iter().map(finding).collect::<Vec<_>>()

@@ -1,4 +1,4 @@
-//! One thing that is wrong, and what is known of its kind.
+//! A finding, and the description of its kind.
 
 use std::fmt;
 use std::path::Path;
@@ -9,84 +9,84 @@ use crate::deployment::kubernetes::executor::PROGRAM_PATH;
 use crate::observed::Observed;
 use crate::observed::deployment::{DeploymentKind, NodeName};
 
-/// When something breaks. The worst is the least.
+/// When a problem breaks something. The most severe value compares as the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Requests fail at this moment.
+    /// Requests fail now.
     BreaksNow,
-    /// All is served, until the server or its plugin is started anew, or another node becomes active.
+    /// Requests succeed until the server or its plugin restarts, or another node becomes active.
     BreaksAtRestart,
-    /// It breaks when something else goes wrong too.
+    /// It breaks something together with another failure.
     Risk,
     /// Worth knowing.
     Note,
 }
 
-/// What is known of one kind of failure: the same for the program, its pages and its tests.
+/// The description of one kind of problem, shared by the program, its documentation and its tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FindingKind {
-    /// Never changes its meaning.
+    /// Stable identifier; it is never reused for another problem.
     pub id: &'static str,
-    /// In a few words.
+    /// Short description.
     pub title: &'static str,
-    /// As a rule; a finding may weigh less.
+    /// Default severity; a finding may have a lower one.
     pub severity: Severity,
-    /// What it breaks.
+    /// What the problem breaks.
     pub consequence: &'static str,
-    /// What to do, in words.
+    /// How to fix it.
     pub remediation: &'static str,
-    /// How servers and kernels say it; `*` stands for anything.
+    /// Messages of servers and kernels that indicate it; `*` matches any text.
     pub log_patterns: &'static [&'static str],
-    /// How it is known to be true.
+    /// The test that verifies it.
     pub verified_by: VerifiedBy,
 }
 
-/// How a finding is known to be true.
+/// How a kind of finding is tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum VerifiedBy {
-    /// A test of `tests/e2e` makes it happen on a real server.
+    /// A test in `tests/e2e` reproduces it on a real server.
     E2eTest(&'static str),
-    /// A test of `tests/kubernetes` makes it happen on real pods.
+    /// A test in `tests/kubernetes` reproduces it on real pods.
     KubernetesTest(&'static str),
-    /// Only on a snapshot, and why it is not made to happen.
+    /// Only unit tests on an `Observed`, with the reason why it is not reproduced.
     UnitTest(&'static str),
 }
 
-/// One thing that is wrong.
+/// A problem that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// Of its kind.
+    /// Id of its kind.
     pub id: &'static str,
-    /// In a few words.
+    /// Short description.
     pub title: &'static str,
-    /// When it breaks.
+    /// When it breaks something.
     pub severity: Severity,
-    /// Which mount, node or file.
+    /// The mount, node or file that it is about.
     pub subject: String,
-    /// What was read, and where.
+    /// The observation that shows it, with its source.
     pub evidence: String,
-    /// What it breaks.
+    /// What the problem breaks.
     pub consequence: &'static str,
-    /// What to do, in words.
+    /// How to fix it.
     pub remediation: &'static str,
-    /// The same as command lines; none where only a person can know them.
+    /// Command lines that fix it; empty if they depend on something that only the user knows.
     pub commands: Vec<String>,
-    /// The command that prints its page.
+    /// Command that prints its documentation.
     pub explain: String,
 }
 
-/// Something that was not looked at, so that nothing is said of it.
+/// Something that was not observed, so that no finding covers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unobserved {
-    /// What.
+    /// What was not observed.
     pub subject: String,
-    /// Why not, and what would help.
+    /// Why it was not observed, and how to change that.
     pub reason: String,
 }
 
 impl FindingKind {
-    /// The command that prints its page.
+    /// Command that prints its documentation.
     pub fn explain(&self) -> String {
         format!("vault-token-plugin doctor --explain {}", self.id)
     }
@@ -128,7 +128,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// The beginning of a command line of this program for what was looked at.
+/// Returns a command line of this program for the observed deployment.
 pub(super) fn own_command(observed: &Observed, command: &str) -> String {
     match observed.deployment.as_ref().map(|site| &site.kind) {
         Some(DeploymentKind::Kubernetes { namespace, statefulset, container: _ }) => {
@@ -142,7 +142,7 @@ pub(super) fn own_command(observed: &Observed, command: &str) -> String {
     }
 }
 
-/// A command line that gives a file or a directory on a node a mode.
+/// Returns a command line that changes the mode of a file or a directory on a node.
 pub(super) fn chmod_command(observed: &Observed, node: &NodeName, mode: &str, path: &str) -> String {
     let chmod = match helper_container(observed, node) {
         None => "chmod".to_owned(),
@@ -151,7 +151,7 @@ pub(super) fn chmod_command(observed: &Observed, node: &NodeName, mode: &str, pa
     command_on_node(observed, node, &format!("{chmod} {mode} {}", shell_quote(path)))
 }
 
-/// A command line that takes a file of the plugin directory away from a node.
+/// Returns a command line that removes a file from the plugin directory of a node.
 pub(super) fn remove_file_command(
     observed: &Observed,
     node: &NodeName,
@@ -166,17 +166,17 @@ pub(super) fn remove_file_command(
     command_on_node(observed, node, &remove)
 }
 
-/// A command line that does something on a node with the tools of a shell; `None` where there is none.
+/// Returns a command line that runs a shell command on a node; `None` if the node has no shell.
 pub(super) fn shell_command_on_node(observed: &Observed, node: &NodeName, command: &str) -> Option<String> {
     helper_container(observed, node).is_none().then(|| command_on_node(observed, node, command))
 }
 
-/// The container with this program in it, where the server's own has no shell.
+/// The container that holds this program, if the server's own container has no shell.
 pub(super) fn helper_container<'a>(observed: &'a Observed, node: &NodeName) -> Option<&'a str> {
     observed.deployment.as_ref()?.nodes.get(node)?.helper_container.as_deref()
 }
 
-/// A command line that does something where the work on a node is done.
+/// Returns a command line that runs `command` on a node.
 fn command_on_node(observed: &Observed, node: &NodeName, command: &str) -> String {
     match observed.deployment.as_ref().map(|site| &site.kind) {
         Some(DeploymentKind::Kubernetes { namespace, statefulset: _, container }) => format!(

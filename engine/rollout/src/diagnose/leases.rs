@@ -1,4 +1,4 @@
-//! Leases, and what becomes of them.
+//! Checks of leases.
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
@@ -6,22 +6,19 @@ use crate::observed::Observed;
 
 const IRREVOCABLE: FindingKind = FindingKind {
     id: "VTP-651",
-    title: "leases could not be revoked, and the server has given up",
+    title: "the server has given up revoking some leases",
     severity: Severity::Risk,
-    consequence: "Their credentials may live on, for as long as their service lets them.",
-    remediation: "`vault read sys/leases type=irrevocable` names them and what their plugin said. Cure that, and revoke each again with \
-           `vault lease revoke -sync LEASE_ID`. If the service has forgotten them, `vault lease revoke -force -prefix` makes the server \
-           forget them too.",
+    consequence: "Their credentials may stay valid for as long as the issuing service allows.",
+    remediation: "List them and the plugin's errors with `vault read sys/leases type=irrevocable`. Fix the cause, then revoke each lease again with `vault lease revoke -sync LEASE_ID`. If the service no longer knows the credentials, remove the leases with `vault lease revoke -force -prefix`.",
     log_patterns: &["lease has consumed all retry attempts", "failed to revoke entry"],
     verified_by: VerifiedBy::E2eTest("doctor::legacy_storage::vtp_651_a_lease_that_could_not_be_revoked"),
 };
 const LEASE_ON_STANDBY: FindingKind = FindingKind {
     id: "VTP-652",
-    title: "a standby was asked for a credential and cannot store its lease",
+    title: "a standby received a request for credentials and cannot store the lease",
     severity: Severity::BreaksNow,
     consequence: "The request fails, and the credential may have been issued already.",
-    remediation: "Ask the active node, or take a plugin that refuses on a standby with `cannot write to readonly storage` before it issues \
-           anything: then the server forwards the request.",
+    remediation: "Send the request to the active node. Or use a plugin that returns `cannot write to readonly storage` on a standby before it issues anything: the server then forwards the request.",
     log_patterns: &["failed to persist lease entry: cannot write to readonly storage"],
     verified_by: VerifiedBy::KubernetesTest("doctor::openbao::vtp_652_a_plugin_leases_what_a_standby_reads"),
 };
@@ -31,6 +28,6 @@ pub(super) const CHECKS: &[Check] = &[irrevocable];
 
 fn irrevocable(observed: &Observed) -> Vec<Finding> {
     let count = observed.irrevocable_leases.filter(|count| *count > 0);
-    let finding = |count| IRREVOCABLE.finding("leases", format!("sys/leases/count says {count}"));
+    let finding = |count| IRREVOCABLE.finding("leases", format!("sys/leases/count returns {count}"));
     count.map(finding).into_iter().collect()
 }

@@ -1,4 +1,4 @@
-//! What mounts are told to run, run, and answer.
+//! Checks of the configured and running versions of mounts, and of their health.
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, VerifiedBy, own_command, shell_quote};
@@ -9,19 +9,18 @@ use vault_api::catalog::PluginType;
 
 const VERSION_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-501",
-    title: "a mount is told to run a version that is not registered",
+    title: "a mount is configured for a version that is not registered",
     severity: Severity::BreaksAtRestart,
-    consequence: "It cannot be started again: after the next restart it answers 404, and its leases are not revoked.",
-    remediation: "Register that version again, with the arguments that it was registered with; or move the mount to another with \
-           `vault-token-plugin upgrade`.",
+    consequence: "The plugin cannot be started again. After the next restart the mount returns 404 and its leases are not revoked.",
+    remediation: "Register that version again, with the arguments that it was registered with. Or move the mount to another version with `vault-token-plugin upgrade`.",
     log_patterns: &["plugin not found in the catalog"],
     verified_by: VerifiedBy::E2eTest("doctor::mounts::vtp_501_the_version_of_a_mount_is_not_registered"),
 };
 const NOT_RELOADED: FindingKind = FindingKind {
     id: "VTP-502",
-    title: "a mount runs another version than it will run after a restart",
+    title: "a mount runs a different version than it will run after a restart",
     severity: Severity::Risk,
-    consequence: "The next restart or failover changes the version, at a moment that nobody has chosen.",
+    consequence: "The next restart or failover changes the version at an unplanned time.",
     remediation: "Reload the mount.",
     log_patterns: &["Plugin version is configured as *, but running"],
     verified_by: VerifiedBy::E2eTest(
@@ -30,10 +29,10 @@ const NOT_RELOADED: FindingKind = FindingKind {
 };
 const RUNNING_CHECKSUM_MISMATCH: FindingKind = FindingKind {
     id: "VTP-503",
-    title: "a mount runs another binary than is registered for its version",
+    title: "a mount runs a different binary than the one registered for its version",
     severity: Severity::Risk,
-    consequence: "The version was registered anew while it ran. The next restart changes what runs, under the same version.",
-    remediation: "Reload the mount, and give another build another version from now on.",
+    consequence: "The version was registered again while it ran. The next restart changes the running binary under the same version.",
+    remediation: "Reload the mount. Give each new build a new version.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest(
         "doctor::mounts::vtp_503_a_version_was_registered_again_with_another_checksum",
@@ -41,13 +40,10 @@ const RUNNING_CHECKSUM_MISMATCH: FindingKind = FindingKind {
 };
 pub(super) const NO_BACKEND: FindingKind = FindingKind {
     id: "VTP-504",
-    title: "nothing runs behind a mount",
+    title: "a mount has no running backend",
     severity: Severity::BreaksNow,
-    consequence: "Every request is answered with 404, and no lease of the mount can be revoked. The plugin could not be started when the \
-                  server was unsealed.",
-    remediation: "First what keeps the plugin from being started, which the findings before this one name. Then let the node become active \
-           anew, once for all such mounts; that takes the server away for some seconds, until doctor names VTP-703 no more. After a reload \
-           alone every write would fail with `cannot write to storage during setup`.",
+    consequence: "Every request returns 404, and no lease of the mount can be revoked. The plugin could not be started when the server was unsealed.",
+    remediation: "First fix what prevents the plugin from starting: see the findings above this one. Then run `vault operator step-down` once, for all such mounts: the node that becomes active loads them again. The server is unavailable for some seconds, until doctor no longer reports VTP-703. A reload alone is not enough: every write would fail with `cannot write to storage during setup`.",
     log_patterns: &[
         "route entry found, but backend is nil",
         "skipping initialization for nil backend",
@@ -60,7 +56,7 @@ const UNRESPONSIVE: FindingKind = FindingKind {
     title: "a mount does not answer",
     severity: Severity::BreaksNow,
     consequence: "Requests fail.",
-    remediation: "Read what it said, and `vault-token-plugin doctor --explain` with it.",
+    remediation: "Read the error shown, and pass it to `vault-token-plugin doctor --explain`.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::mounts::vtp_505_a_mount_does_not_answer"),
 };
@@ -68,17 +64,17 @@ const NO_VERSION: FindingKind = FindingKind {
     id: "VTP-506",
     title: "a mount of an external plugin has no version",
     severity: Severity::Note,
-    consequence: "It can only be changed by replacing what it runs, and never be moved back.",
+    consequence: "It can be changed only by replacing the binary, and cannot be rolled back.",
     remediation: "Register the plugin with a version, and move the mount to it with `vault-token-plugin upgrade`.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::old_sdk_plugins::vtp_506_a_mount_runs_no_version"),
 };
 const CANARY_LEFT_BEHIND: FindingKind = FindingKind {
     id: "VTP-507",
-    title: "a trial mount was left behind",
+    title: "a canary mount was left behind",
     severity: Severity::Note,
-    consequence: "An upgrade was killed or runs at this moment. The mount serves nobody.",
-    remediation: "Run the upgrade again, which goes on; or disable the mount.",
+    consequence: "An upgrade was killed, or is running now. No client uses this mount.",
+    remediation: "Run the same upgrade again to continue it, or disable the mount.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::mounts::vtp_507_the_mount_of_a_trial_is_left_behind"),
 };
@@ -86,18 +82,17 @@ const PLUGIN_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-508",
     title: "the plugin of a mount is not registered at all",
     severity: Severity::BreaksAtRestart,
-    consequence: "It cannot be started again: after the next restart the mount answers 404.",
+    consequence: "The plugin cannot be started again. After the next restart the mount returns 404.",
     remediation: "Register the plugin again, with the arguments that it was registered with.",
     log_patterns: &[],
     verified_by: VerifiedBy::E2eTest("doctor::mounts::vtp_508_no_version_of_a_mounted_plugin_is_registered"),
 };
 const STANDBY_DIFFERS: FindingKind = FindingKind {
     id: "VTP-509",
-    title: "a standby runs another version than the active node",
+    title: "a standby runs a different version than the active node",
     severity: Severity::BreaksAtRestart,
-    consequence: "It serves reads with it, and everything when it becomes active. OpenBao's standbys do not follow a change of versions, \
-                  and a reload there starts the old one again.",
-    remediation: "`vault-token-plugin reload` restarts the standbys, one at a time. Add --allow-sealed-restart where people unseal them, and --allow-quorum-loss where raft has two voters.",
+    consequence: "The standby serves reads with its version, and all requests when it becomes active. An OpenBao standby does not follow a version change, and a reload there starts the old version again.",
+    remediation: "Run `vault-token-plugin reload`, which restarts the standbys one at a time. Add --allow-sealed-restart if they are unsealed by hand, and --allow-quorum-loss if raft has two voters.",
     log_patterns: &[],
     verified_by: VerifiedBy::KubernetesTest("doctor::openbao::vtp_509_a_standby_runs_another_version"),
 };
@@ -123,7 +118,7 @@ pub(super) const CHECKS: &[Check] = &[
     differing_standbys,
 ];
 
-/// Mounts that run from the plugin directory, or should.
+/// Mounts of external plugins.
 fn external_mounts(observed: &Observed) -> impl Iterator<Item = (&String, &MountObserved)> {
     observed
         .mounts
@@ -147,7 +142,7 @@ fn reload_command(observed: &Observed, path: &str) -> String {
     own_command(observed, &format!("reload --mount {} --yes", shell_quote(path)))
 }
 
-/// A command that registers what a mount runs, where every node still has that very file.
+/// Returns a command line that registers the running binary of a mount, if every node still has this file.
 fn register_command(observed: &Observed, mount: &MountObserved, version: &str) -> Option<String> {
     let site = observed.deployment.as_ref().filter(|_| mount.running_version == version)?;
     let is_it = |file: &&PluginFile| !file.sha256.is_empty() && file.sha256 == mount.running_sha256;
@@ -169,7 +164,7 @@ fn register_command(observed: &Observed, mount: &MountObserved, version: &str) -
     ))
 }
 
-/// Of what keeps a mount from being started.
+/// Severity of a problem that prevents a mount from being started.
 pub(super) fn severity(mount: &MountObserved) -> Severity {
     if mount.may_answer() { Severity::BreaksAtRestart } else { Severity::BreaksNow }
 }
@@ -179,39 +174,48 @@ fn unregistered_versions(observed: &Observed) -> Vec<Finding> {
         return Vec::new();
     }
     let finding = |(path, mount): (&String, &MountObserved)| {
-        let told = observed.effective_version(mount);
+        let configured = observed.effective_version(mount);
         if !is_registered(observed, mount) {
-            let evidence =
-                format!("it runs {} {}, and the catalog has no {0}", mount.plugin, display_version(told));
+            let evidence = format!(
+                "it runs {} {}, and {0} is not in the catalog",
+                mount.plugin,
+                display_version(configured)
+            );
             let finding =
                 PLUGIN_NOT_REGISTERED.finding(path.clone(), evidence).with_severity(severity(mount));
             return Some(
-                register_command(observed, mount, told).into_iter().fold(finding, Finding::with_command),
+                register_command(observed, mount, configured)
+                    .into_iter()
+                    .fold(finding, Finding::with_command),
             );
         }
-        // Then the pin is what is wrong.
+        // The pin has its own finding.
         if observed.pinned_version(PluginType::Secret, &mount.plugin).is_some() {
             return None;
         }
-        let is_there = observed.catalog_entry(PluginType::Secret, &mount.plugin, told).is_some();
+        let is_there = observed.catalog_entry(PluginType::Secret, &mount.plugin, configured).is_some();
         let evidence = format!(
-            "it is told to run {} {}, which the catalog does not have",
+            "it is configured for {} {}, which is not in the catalog",
             mount.plugin,
-            display_version(told)
+            display_version(configured)
         );
         let finding = (!is_there)
             .then(|| VERSION_NOT_REGISTERED.finding(path.clone(), evidence).with_severity(severity(mount)))?;
-        Some(register_command(observed, mount, told).into_iter().fold(finding, Finding::with_command))
+        Some(register_command(observed, mount, configured).into_iter().fold(finding, Finding::with_command))
     };
     external_mounts(observed).filter_map(finding).collect()
 }
 
 fn unreloaded_mounts(observed: &Observed) -> Vec<Finding> {
     let finding = |(path, mount): (&String, &MountObserved)| {
-        let told = observed.effective_version(mount);
-        let is_there = observed.catalog_entry(PluginType::Secret, &mount.plugin, told).is_some();
-        let differs = is_there && !mount.running_version.is_empty() && told != mount.running_version;
-        let evidence = format!("it runs {} and will run {}", mount.running_version, display_version(told));
+        let configured = observed.effective_version(mount);
+        let is_there = observed.catalog_entry(PluginType::Secret, &mount.plugin, configured).is_some();
+        let differs = is_there && !mount.running_version.is_empty() && configured != mount.running_version;
+        let evidence = format!(
+            "it runs {}, and will run {} after a restart",
+            mount.running_version,
+            display_version(configured)
+        );
         differs.then(|| {
             NOT_RELOADED.finding(path.clone(), evidence).with_command(reload_command(observed, path))
         })
@@ -224,7 +228,7 @@ fn checksum_mismatches(observed: &Observed) -> Vec<Finding> {
         let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version)?;
         let known = !entry.sha256.is_empty() && !mount.running_sha256.is_empty();
         let differs = known && entry.sha256 != mount.running_sha256;
-        let evidence = format!("it runs sha256 {}, and {} is registered", mount.running_sha256, entry.sha256);
+        let evidence = format!("it runs sha256 {}, but {} is registered", mount.running_sha256, entry.sha256);
         differs.then(|| {
             RUNNING_CHECKSUM_MISMATCH
                 .finding(path.clone(), evidence)
@@ -236,26 +240,26 @@ fn checksum_mismatches(observed: &Observed) -> Vec<Finding> {
 
 fn unresponsive_mounts(observed: &Observed) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut nothing_behind = Vec::new();
+    let mut without_backend = Vec::new();
     for (path, mount) in external_mounts(observed) {
         match &mount.health {
             None | Some(MountHealth::Ok) => {}
-            Some(MountHealth::NoBackend) => nothing_behind.push((path, mount)),
-            Some(MountHealth::Error { message: said }) => {
-                findings.push(UNRESPONSIVE.finding(path.clone(), format!("{path}?help=1: {said}")));
+            Some(MountHealth::NoBackend) => without_backend.push((path, mount)),
+            Some(MountHealth::Error { message }) => {
+                findings.push(UNRESPONSIVE.finding(path.clone(), format!("{path}?help=1: {message}")));
             }
         }
     }
-    findings.extend(no_backend(observed, &nothing_behind));
+    findings.extend(no_backend(observed, &without_backend));
     findings
 }
 
-/// One for all: what cures them takes the server away for a moment, and is to be done once.
+/// One finding for all mounts, because the fix interrupts the server and must run only once.
 fn no_backend(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> Option<Finding> {
     let names: Vec<&str> = mounts.iter().map(|(path, _)| path.as_str()).collect();
     let each = mounts.iter().map(|(path, mount)| {
         let plugin = format!("secret {} {}", mount.plugin, observed.effective_version(mount));
-        format!("{path}?help=1, of {}, is answered with \"backend is nil\"", plugin.trim_end())
+        format!("{path}?help=1, of {}, returns \"backend is nil\"", plugin.trim_end())
     });
     let evidence: Vec<String> = each.collect();
     let finding = || NO_BACKEND.finding(names.join(", "), evidence.join("; "));
@@ -294,7 +298,7 @@ fn differing_standbys(observed: &Observed) -> Vec<Finding> {
                 && running.version != mount.running_version
             {
                 let evidence = format!(
-                    "{path} is {} there and {} on the active node",
+                    "{path} runs {} on this node and {} on the active node",
                     running.version, mount.running_version
                 );
                 let finding = STANDBY_DIFFERS.finding(name.to_string(), evidence);

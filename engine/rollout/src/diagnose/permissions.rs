@@ -1,4 +1,4 @@
-//! What this token may do, and what was not seen for whatever reason.
+//! Checks of the permissions of the token, and the list of what could not be observed.
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
@@ -8,9 +8,9 @@ use crate::observed::{Observed, PluginDirectory};
 
 const NO_SUDO: FindingKind = FindingKind {
     id: "VTP-901",
-    title: "this token may not change the catalog",
+    title: "this token cannot change the catalog",
     severity: Severity::Note,
-    consequence: "What runs goes on. This token cannot register or deregister a version.",
+    consequence: "This token cannot register or deregister a version. Running plugins are not affected.",
     remediation: "Give its policy the capabilities create, update, delete and sudo on sys/plugins/catalog/*.",
     log_patterns: &["permission denied"],
     verified_by: VerifiedBy::E2eTest("doctor::permissions::vtp_901_a_token_may_not_change_the_catalog"),
@@ -26,82 +26,84 @@ fn sudo(observed: &Observed) -> Vec<Finding> {
     });
     lacking
         .map(|(path, held)| {
-            NO_SUDO.finding(path.clone(), format!("sys/capabilities-self says {}", held.0.join(", ")))
+            NO_SUDO.finding(path.clone(), format!("sys/capabilities-self returns {}", held.0.join(", ")))
         })
         .collect()
 }
 
-/// What no finding says anything of.
+/// Returns what could not be observed, so that no finding covers it.
 pub(super) fn unobserved(observed: &Observed) -> Vec<Unobserved> {
     let mut list = Vec::new();
     let mut add = |what: &str, why: String| list.push(Unobserved { subject: what.to_owned(), reason: why });
-    // While no node is active nothing that the server leaves out is for want of a permission, or of a flag.
+    // Without an active node, missing data does not mean that a permission or a flag is missing.
     let is_led = observed.server.has_active_node;
     let shows = is_led && observed.server.initialized && !observed.server.sealed;
     if !shows {
-        add("catalog, pins, mounts and leases", "the server is not in a state to show them".into());
+        add(
+            "catalog, pins, mounts and leases",
+            "the server is sealed, is not initialized, or has no active node".into(),
+        );
     }
     for path in observed.caller.denied.iter().filter(|_| is_led) {
-        add(path, "this token may not read it".into());
+        add(path, "this token has no permission to read it".into());
     }
     match &observed.deployment {
         None if !is_led => {}
         None => add(
             "files and processes",
-            "it is not known where they are: name the directory with --plugin-dir, or the cluster with -n"
-                .into(),
+            "their location is unknown: pass the directory with --plugin-dir, or the cluster with -n".into(),
         ),
         Some(site) => {
             if is_led && observed.plugin_directory == PluginDirectory::NotVisible {
                 add(
                     "the server's plugin directory",
-                    format!("it is not shown to this token; {} was looked at", site.directory.display()),
+                    format!("this token cannot read it; {} was inspected instead", site.directory.display()),
                 );
             }
             for (what, why) in &site.unobserved {
                 add(what, why.clone());
             }
             if let PluginStorage::Unknown { reason: why } = &site.plugin_storage {
-                add("what a restart keeps", why.clone());
+                add("whether plugins survive a restart", why.clone());
             }
             if let PluginStorage::InitContainer { image, files: None, .. } = &site.plugin_storage {
-                add("what the init container brings", format!("no pod shows what {image} has brought"));
+                add("files of the init container", format!("no pod shows which files {image} contains"));
             }
             for (name, node) in &site.nodes {
                 if let DirectoryState::NotPluginDirectory { plugin_directory: servers } = &node.directory {
                     add(
                         "the server's files",
                         format!(
-                            "they are in {} and not in the directory that was looked at on {name}",
+                            "they are in {}, not in the directory that was inspected on {name}",
                             servers.display()
                         ),
                     );
                 }
-                // Those that cannot be read are a finding of their own.
+                // Unreadable files have their own finding.
                 let unread = node.file_issues.unchecked.iter().filter(|name| {
                     node.files.iter().any(|file| file.name == **name && !file.sha256.is_empty())
                 });
                 let unread: Vec<&str> = unread.map(String::as_str).collect();
                 if !unread.is_empty() {
                     add(
-                        "whether files can be started",
-                        format!("{name} has no `od` that could show what {} is", unread.join(", ")),
+                        "whether files are executable",
+                        format!("{name} has no `od` to inspect {}", unread.join(", ")),
                     );
                 }
             }
         }
     }
     if observed.caller.capabilities.is_none() && shows {
-        add("what this token may do", "it may not ask sys/capabilities-self".into());
+        add("capabilities of this token", "it has no permission for sys/capabilities-self".into());
     }
     let asked = observed.mounts.values().filter(|mount| !mount.running_sha256.is_empty());
     if is_led && asked.clone().any(|mount| mount.health.is_none()) {
-        add("whether plugins answer", "this token may not ask them".into());
+        add("whether plugins respond", "this token has no permission to send them a request".into());
     }
     if observed.irrevocable_leases.is_none() && shows {
         add(
-            "leases that could not be revoked",
-            "this token may not read sys/leases/count, or the server has no such count".into(),
+            "irrevocable leases",
+            "this token has no permission to read sys/leases/count, or the server does not have it".into(),
         );
     }
     list

@@ -1,4 +1,4 @@
-//! Pins, which come before what a mount is told.
+//! Checks of pins, which override the configured version of mounts.
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
@@ -8,10 +8,10 @@ use vault_api::pins::Pin;
 
 const PIN_OVERRIDES_MOUNT: FindingKind = FindingKind {
     id: "VTP-401",
-    title: "a pin stands before the version that a mount is told to run",
+    title: "a pinned version overrides the version that a mount is configured for",
     severity: Severity::Note,
-    consequence: "The mount runs what is pinned. Its own version comes into force when the pin is removed.",
-    remediation: "Nothing, if that is meant; else remove the pin and reload the mount.",
+    consequence: "The mount runs the pinned version. Its configured version takes effect when the pin is removed.",
+    remediation: "If the pin is intended, do nothing. Otherwise remove the pin and reload the mount.",
     log_patterns: &[
         "cannot specify plugin_version for * as it is pinned",
         "plugin_version cannot be set for * as a pinned version * is in effect",
@@ -20,10 +20,10 @@ const PIN_OVERRIDES_MOUNT: FindingKind = FindingKind {
 };
 const PIN_NOT_REGISTERED: FindingKind = FindingKind {
     id: "VTP-402",
-    title: "a pinned version is not in the catalog",
+    title: "a pinned version is not registered",
     severity: Severity::BreaksAtRestart,
     consequence: "None of the plugin's mounts can be started.",
-    remediation: "Remove the pin, if the mounts are to run what they are told; else register that version again, or pin another.",
+    remediation: "Remove the pin to run the versions that the mounts are configured for. Or register the pinned version again, or pin another one.",
     log_patterns: &["cannot delete a pinned version", "no pinned version for this plugin"],
     verified_by: VerifiedBy::E2eTest(
         "doctor::legacy_storage::vtp_402_a_pin_to_a_version_that_is_not_registered",
@@ -36,14 +36,14 @@ pub(super) const CHECKS: &[Check] = &[overriding_pins, unregistered_pins];
 fn overriding_pins(observed: &Observed) -> Vec<Finding> {
     let finding = |(path, mount): (&String, &crate::observed::MountObserved)| {
         let pin = observed.pinned_version(PluginType::Secret, &mount.plugin)?;
-        // What does not run the pinned version yet is told so.
+        // A mount that does not run the pinned version yet has its own finding.
         (pin != mount.configured_version && pin == mount.running_version).then(|| {
             let unpin = format!("vault delete sys/plugins/pins/secret/{}", shell_quote(&mount.plugin));
             PIN_OVERRIDES_MOUNT
                 .finding(
                     path.clone(),
                     format!(
-                        "it is told {:?}, and {} is pinned to {pin}",
+                        "it is configured for {:?}, and {} is pinned to {pin}",
                         mount.configured_version, mount.plugin
                     ),
                 )
@@ -62,7 +62,7 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
     if observed.caller.denied.contains("sys/plugins/catalog") {
         return Vec::new();
     }
-    // A pin of a plugin that comes with the server has no entry here.
+    // A pinned built-in plugin has no entry in this catalog.
     let known = |name: &str| observed.catalog.iter().any(|entry| entry.name == name);
     let dangling = pins.iter().filter(|pin| {
         known(&pin.name) && observed.catalog_entry(pin.kind, &pin.name, &pin.version).is_none()
@@ -80,7 +80,7 @@ fn unregistered_pins(observed: &Observed) -> Vec<Finding> {
         .collect()
 }
 
-/// Whether every mount of the plugin is told to run what is registered, and runs that.
+/// Returns whether every mount of the plugin is configured for a registered version, and runs it.
 fn is_removable(observed: &Observed, pin: &Pin) -> bool {
     let mounts = observed.mounts.values().filter(|mount| mount.plugin == pin.name);
     pin.kind == PluginType::Secret

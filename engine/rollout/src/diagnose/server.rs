@@ -1,4 +1,4 @@
-//! The server itself.
+//! Checks of the server itself.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ const NOT_INITIALIZED: FindingKind = FindingKind {
     id: "VTP-701",
     title: "the server is not initialised",
     severity: Severity::BreaksNow,
-    consequence: "It serves nothing.",
+    consequence: "The server serves no requests.",
     remediation: "Run `vault operator init`.",
     log_patterns: &["Vault is not initialized", "security barrier not initialized"],
     verified_by: VerifiedBy::E2eTest("doctor::server::vtp_701_the_server_is_not_initialised"),
@@ -19,8 +19,8 @@ const SEALED: FindingKind = FindingKind {
     id: "VTP-702",
     title: "the server is sealed",
     severity: Severity::BreaksNow,
-    consequence: "It serves nothing, and nothing but that can be seen of it.",
-    remediation: "Run `vault operator unseal` with as many keys as it takes.",
+    consequence: "The server serves no requests, and nothing else about it can be observed.",
+    remediation: "Run `vault operator unseal` with the required number of keys.",
     log_patterns: &["Vault is sealed"],
     verified_by: VerifiedBy::E2eTest("doctor::server::vtp_702_the_server_is_sealed"),
 };
@@ -28,17 +28,17 @@ const NO_ACTIVE_NODE: FindingKind = FindingKind {
     id: "VTP-703",
     title: "no node is active",
     severity: Severity::BreaksNow,
-    consequence: "Requests fail until one is.",
-    remediation: "Wait a moment. If it stays so, look at the servers' logs for what keeps them from storage, or from each other.",
+    consequence: "Requests fail until a node becomes active.",
+    remediation: "Wait a moment. If it persists, check the server logs for errors of the storage or of the connections between nodes.",
     log_patterns: &["local node not active but active cluster node not found"],
-    verified_by: VerifiedBy::UnitTest("it lasts a moment only"),
+    verified_by: VerifiedBy::UnitTest("it lasts only a moment"),
 };
 const NO_PLUGIN_DIRECTORY: FindingKind = FindingKind {
     id: "VTP-704",
-    title: "the server has no plugin directory",
+    title: "the server has no plugin directory configured",
     severity: Severity::BreaksAtRestart,
     consequence: "No external plugin can be registered or started.",
-    remediation: "Write plugin_directory into the server's configuration, with a real path, and start the server anew.",
+    remediation: "Set plugin_directory in the server's configuration to a real path, and restart the server.",
     log_patterns: &[
         "could not set plugin, plugin directory is not configured",
         "plugin directory is not configured",
@@ -47,20 +47,20 @@ const NO_PLUGIN_DIRECTORY: FindingKind = FindingKind {
 };
 const MIXED_VERSIONS: FindingKind = FindingKind {
     id: "VTP-705",
-    title: "nodes run different versions of the server",
+    title: "nodes run different server versions",
     severity: Severity::Note,
-    consequence: "Plugins meet another host when another node becomes active.",
-    remediation: "Finish the upgrade of the servers before plugins are changed.",
+    consequence: "After a failover the plugins run on a different server version.",
+    remediation: "Finish the upgrade of the servers before you change plugins.",
     log_patterns: &[],
-    verified_by: VerifiedBy::UnitTest("it takes two versions of a server"),
+    verified_by: VerifiedBy::UnitTest("it needs two versions of a server"),
 };
 
 const SERVER_UNREACHABLE: FindingKind = FindingKind {
     id: "VTP-706",
-    title: "nothing answers at the server's address",
+    title: "no server answers at the address",
     severity: Severity::BreaksNow,
-    consequence: "It serves nothing, and nothing can be seen of it.",
-    remediation: "Start the server, or name its address in VAULT_ADDR or with --address.",
+    consequence: "No request is served, and nothing about the server can be observed.",
+    remediation: "Start the server, or pass its address in VAULT_ADDR or with --address.",
     log_patterns: &["/v1/*: connect: connection refused"],
     verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_706_nothing_answers_at_the_address"),
 };
@@ -77,15 +77,15 @@ fn state(observed: &Observed) -> Vec<Finding> {
         (true, false, false) => &NO_ACTIVE_NODE,
         (true, false, true) => return Vec::new(),
     };
-    vec![known.finding(server.address.clone(), "sys/health says so")]
+    vec![known.finding(server.address.clone(), "as reported by sys/health")]
 }
 
 fn plugin_directory(observed: &Observed) -> Vec<Finding> {
     if observed.plugin_directory != PluginDirectory::NotConfigured {
         return Vec::new();
     }
-    let finding =
-        NO_PLUGIN_DIRECTORY.finding(observed.server.address.clone(), "sys/config/state/sanitized shows none");
+    let finding = NO_PLUGIN_DIRECTORY
+        .finding(observed.server.address.clone(), "sys/config/state/sanitized shows no plugin_directory");
     let needed = !observed.catalog.is_empty()
         || observed.mounts.values().any(|mount| !mount.running_sha256.is_empty());
     vec![if needed { finding } else { finding.with_severity(Severity::Note) }]

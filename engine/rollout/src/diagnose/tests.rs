@@ -1,4 +1,4 @@
-//! Each finding on the least that shows it.
+//! Each finding on a minimal observation that shows it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::observed::deployment::{
 };
 use crate::observed::{MountHealth, Pins, PluginDirectory};
 
-/// A server on which nothing is wrong.
+/// A server without findings.
 fn healthy() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
     observed.irrevocable_leases = Some(0);
@@ -114,7 +114,7 @@ fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
         findings[0].evidence,
         "/vault/plugins has mode 777, and the container audit can write to its volume"
     );
-    // A server that looks at modes starts nothing from there, which is worse.
+    // A server that checks permissions starts nothing from there, which is more severe.
     node(&mut observed).directory = DirectoryState::WorldWritable;
     assert_eq!(ids(&observed), ["VTP-204"]);
 }
@@ -124,7 +124,7 @@ fn a_server_of_several_nodes_that_names_none_is_said() {
     check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::other_nodes::OtherNodes::Unnamed);
 }
 
-/// The container in which this program is can do what a shell would, but for a copy from elsewhere.
+/// The helper container can do what a shell would do, except for a copy from another node.
 #[test]
 fn where_there_is_no_shell_no_command_takes_one() {
     let mut observed = fleet();
@@ -195,12 +195,12 @@ fn what_is_not_as_registered_is_put_there_by_register() {
     observed.plugin_directory = PluginDirectory::NotVisible;
     let elsewhere = register.replace(" --binary", " --plugin-dir /vault/plugins --binary");
     assert_eq!(commands(&observed), [elsewhere]);
-    // Register would place it under another name.
+    // `register` would copy it under another name.
     observed.catalog[0].command = Some("custom".into());
     assert_eq!(commands(&observed), [""; 0]);
 }
 
-/// No node has the right file to copy from, and register refuses while a wrong one is there.
+/// No node has the right file to copy from, and `register` refuses while a wrong one is there.
 #[test]
 fn wrong_files_of_all_pods_are_removed_before_one_register() {
     let mut observed = fleet();
@@ -329,12 +329,8 @@ fn what_was_not_seen_is_never_called_healthy() {
     let (findings, not_seen) = diagnose(&blind);
     assert_eq!(findings, []);
     let what: Vec<&str> = not_seen.iter().map(|item| item.subject.as_str()).collect();
-    let expected = [
-        "sys/plugins/catalog",
-        "files and processes",
-        "what this token may do",
-        "leases that could not be revoked",
-    ];
+    let expected =
+        ["sys/plugins/catalog", "files and processes", "capabilities of this token", "irrevocable leases"];
     assert_eq!(what, expected);
     let mut unread = healthy();
     node(&mut unread).file_issues.unchecked.insert("custom-1.0.0".into());
@@ -342,7 +338,7 @@ fn what_was_not_seen_is_never_called_healthy() {
     assert_eq!((findings, not_seen.len()), (Vec::new(), 1));
 }
 
-/// Doctor takes another snapshot then, and reports nothing of an ordinary election.
+/// `doctor` observes again then, and reports nothing about an ordinary election.
 #[test]
 fn an_election_is_told_from_a_server_that_is_sealed_or_not_initialised() {
     let mut electing = healthy();

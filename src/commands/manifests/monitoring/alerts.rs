@@ -1,4 +1,4 @@
-//! The alerts. Each expression names numbers that are served, and fires when what its summary says is so.
+//! The alerts. A test shows for each expression when it fires.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ pub(super) fn server_job_name(names: &ManifestValues) -> &'static str {
     names.product.chart_name()
 }
 
-/// Everything that wakes somebody.
+/// Returns all alerts.
 pub(super) fn alert_groups(names: &ManifestValues) -> AlertGroups {
     let jobs: Vec<String> = names.mounts.iter().map(|mount| mount_job_name(names, mount)).collect();
     let plugin = PluginMetrics { prefix: names.metrics_prefix.as_str(), jobs: job_matcher(&jobs) };
@@ -96,16 +96,16 @@ impl PluginMetrics<'_> {
                 format!("up{{{own}}} == 0"),
                 "5m",
                 "critical",
-                "{{ $labels.job }} serves no numbers",
-                "The servers are sealed or gone, the mount does not run, or the token of Prometheus has ended.",
+                "{{ $labels.job }} serves no metrics",
+                "The servers are sealed or unreachable, the mount does not run, or the token of Prometheus has expired.",
             ),
             alert_rule(
                 "TokenEngineSlow",
                 format!("histogram_quantile(0.99, {slowest}) > 1"),
                 "5m",
                 "warning",
-                "one credential in a hundred takes over a second ({{ $value | humanizeDuration }})",
-                "Is the token service slow? Its own times are in upstream_duration_seconds.",
+                "1 % of the credentials take more than a second ({{ $value | humanizeDuration }})",
+                "Check whether the token service is slow: upstream_duration_seconds.",
             ),
             alert_rule(
                 "TokenEngineFailing",
@@ -113,14 +113,14 @@ impl PluginMetrics<'_> {
                 "5m",
                 "critical",
                 "{{ $value | humanizePercentage }} of the credentials fail",
-                "The kinds of errors are in errors_total, those of the token service in upstream_errors_total.",
+                "Check the kinds of errors in errors_total, and those of the token service in upstream_errors_total.",
             ),
             alert_rule(
                 "TokenEngineKeyRefused",
                 format!("{} > 0", self.increase("upstream_errors_total", "kind=\"key_refused\"", "10m")),
                 "1m",
                 "critical",
-                "the token service does not accept the key of {{ $labels.job }}",
+                "the token service rejects the API key of {{ $labels.job }}",
                 "Write a valid api_key to the mount's config.",
             ),
             alert_rule(
@@ -128,8 +128,8 @@ impl PluginMetrics<'_> {
                 format!("{} > 0", self.increase("upstream_errors_total", "operation=\"revoke\"", "15m")),
                 "15m",
                 "warning",
-                "tokens of {{ $labels.job }} outlive their leases: revoking them fails",
-                "The server tries six times, then a person has to. Is the token service there?",
+                "revoking tokens of {{ $labels.job }} fails: they outlive their leases",
+                "The server tries six times and then gives up. Check whether the token service is reachable.",
             ),
             alert_rule(
                 "TokenEngineUnclaimedTokens",
@@ -137,7 +137,7 @@ impl PluginMetrics<'_> {
                 "5m",
                 "warning",
                 "{{ $labels.job }} has had tokens without a lease for half an hour",
-                "More write-ahead entries than requests at work: they are not rolled back. Is the token service there?",
+                "There are more WAL entries than running requests, so they are not rolled back. Check whether the token service is reachable.",
             ),
         ]
     }
@@ -160,16 +160,16 @@ fn server_rules(job: &str) -> Vec<AlertRule> {
             format!("up{{job=\"{job}\"}} == 0"),
             "5m",
             "critical",
-            "no active server answers",
-            "The servers are sealed, have no active one among them, or the token of Prometheus has ended.",
+            "no active server responds",
+            "The servers are sealed, none of them is active, or the token of Prometheus has expired.",
         ),
         alert_rule(
             "VaultNoSpareServer",
             format!("vault_autopilot_failure_tolerance{{job=\"{job}\"}} < 1"),
             "10m",
             "warning",
-            "the loss of one more server stops all of them",
-            "A server is sealed, gone or behind: see `vault operator raft autopilot state`.",
+            "the loss of one more server costs the quorum",
+            "A server is sealed, unreachable or behind: see `vault operator raft autopilot state`.",
         ),
         alert_rule(
             "VaultIrrevocableLeases",
@@ -177,7 +177,7 @@ fn server_rules(job: &str) -> Vec<AlertRule> {
             "5m",
             "warning",
             "{{ $value }} leases could not be revoked in six attempts",
-            "Their credentials may live on. Cure the upstream, then `vault lease revoke -prefix` of the mount.",
+            "Their credentials may stay valid. Fix the upstream, then run `vault lease revoke -prefix` for the mount.",
         ),
     ]
 }
