@@ -192,7 +192,9 @@ fn deciding_is_pure() {
 
     let room = repository().join("engine/lease-keeper/src");
     files.extend(["decide.rs", "lease_term.rs"].map(|file| room.join(file)));
-    assert!(code(&room.join("decide.rs")).contains("pub fn decide(held: &HeldSecrets, now: Moment) -> Decision"));
+    assert!(
+        code(&room.join("decide.rs")).contains("pub fn decide(held: &HeldSecrets, now: Moment) -> Decision")
+    );
     for file in files {
         let code = code(&file);
         for impure in ["async ", ".await", "Client", "SystemTime", "Instant", "std::env", "std::fs", "rand::"]

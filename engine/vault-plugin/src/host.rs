@@ -5,7 +5,7 @@
 //! # use std::sync::Arc;
 //! # use vault_plugin::{host, logical, testing};
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let plugin = host::launch(host::Launch::new("./custom-plugin")).await?;
+//! let plugin = host::launch(host::PluginCommand::new("./custom-plugin")).await?;
 //! let config = host::MountConfig::new(
 //!     Arc::new(testing::MemoryStorage::default()),
 //!     Arc::new(testing::StaticSystemView::default()),
@@ -31,7 +31,7 @@ pub use compare::{compare, compare_paths};
 pub use difference::{Difference, DifferenceKind};
 pub use go_plugin::host::{BrokerError, Isolation, IsolationGap, NetworkAccess, ShutdownError};
 pub use go_plugin::host::{
-    BrokerTransport, LogLine, LogSink, LogSource, PluginExit, PluginStartError as StartError, ShutdownOutcome,
+    BrokerTransport, LogLine, LogSink, LogSource, PluginExit, PluginStartError, ShutdownOutcome,
 };
 pub use go_plugin::log::Level;
 pub use inspect::{

@@ -29,7 +29,9 @@ const NOT_A_DIRECTORY: FindingKind = FindingKind {
     consequence: "No external plugin can be started on this node.",
     remediation: "Name a directory as plugin_directory in the server's configuration.",
     log_patterns: &["error while validating the command path: lstat *: not a directory"],
-    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_202_a_file_is_in_the_place_of_the_directory"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::plugin_directory::vtp_202_a_file_is_in_the_place_of_the_directory",
+    ),
 };
 const NO_EXEC: FindingKind = FindingKind {
     id: "VTP-203",
@@ -48,7 +50,9 @@ const WORLD_WRITABLE: FindingKind = FindingKind {
                   server that checks permissions starts nothing from there.",
     remediation: "Take the right to write from everybody.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_204_everybody_may_write_to_the_directory"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::plugin_directory::vtp_204_everybody_may_write_to_the_directory",
+    ),
 };
 const EXPOSED: FindingKind = FindingKind {
     id: "VTP-212",

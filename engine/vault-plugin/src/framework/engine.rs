@@ -24,7 +24,7 @@ pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Error>> +
 /// ```
 /// use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
 /// use vault_plugin::logical::Operation;
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let read = |_: Context<()>, _: NoFields| async { Ok(Data(serde_json::json!({"text": "hello"}))) };
@@ -33,7 +33,7 @@ pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), Error>> +
 ///     .version("1.2.0")
 ///     .path(Path::new("greeting").help("A greeting.", "").on(Operation::Read, "Read it.", read));
 ///
-/// let mount = Mount::new(engine).await?;
+/// let mount = TestMount::new(engine).await?;
 /// assert_eq!(mount.read("greeting").await?.unwrap().data.unwrap()["text"], "hello");
 /// # Ok(()) }
 /// ```
@@ -80,11 +80,11 @@ impl<S: Send + Sync + 'static> Engine<S> {
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicU64, Ordering}};
-    /// # use vault_plugin::{framework::Engine, logical::Error, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, logical::Error, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let made = Arc::new(AtomicU64::new(0));
     /// let counted = Arc::clone(&made);
-    /// let mount = Mount::new(Engine::new(move || counted.fetch_add(1, Ordering::Relaxed))).await?;
+    /// let mount = TestMount::new(Engine::new(move || counted.fetch_add(1, Ordering::Relaxed))).await?;
     /// assert_eq!(made.load(Ordering::Relaxed), 1);
     /// assert!(matches!(mount.read("config").await, Err(Error::UnsupportedPath)));
     /// # Ok(()) }
@@ -99,7 +99,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, Login, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn login(_: Context<()>, _: NoFields) -> Result<Login, Error> {
     ///     Ok(Login::new("anyone").policies(["visitor"]))
     /// }
@@ -107,7 +107,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// let engine = Engine::auth_method(|| ())
     ///     .unauthenticated_path("login")
     ///     .path(Path::new("login").on(Operation::Update, "Log in.", login));
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     /// let auth = mount.login("login", json!({})).await?.unwrap().auth.unwrap();
     /// assert_eq!(auth.policies, ["visitor"]);
     /// # Ok(()) }
@@ -138,9 +138,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// What `vault path-help MOUNT` says first.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).description("Greets people.")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).description("Greets people.")).await?;
     /// let help = mount.request(Operation::Help, "", Map::new()).await?.unwrap().data.unwrap();
     /// assert!(help["help"].as_str().unwrap().starts_with("## DESCRIPTION\n\nGreets people."));
     /// # Ok(()) }
@@ -170,7 +170,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, NoFields, Path, pattern};
-    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # use vault_plugin::{logical::Operation, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let own = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"whose": "own"}))) };
     /// # let named = |_: Context<()>, _: NoFields| async { Ok(Data(json!({"whose": "somebody's"}))) };
@@ -178,7 +178,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// let engine = Engine::new(|| ())
     ///     .path(Path::new("self").on(Operation::Read, "Read one's own.", own))
     ///     .path(any.on(Operation::Read, "Read somebody's.", named));
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     /// assert_eq!(mount.read("self").await?.unwrap().data.unwrap()["whose"], "own");
     /// assert_eq!(mount.read("ann").await?.unwrap().data.unwrap()["whose"], "somebody's");
     /// # Ok(()) }
@@ -194,7 +194,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// ```
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
-    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # use vault_plugin::{logical::Operation, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let issue = |_: Context<()>, _: NoFields| async {
     /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
@@ -205,7 +205,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// let engine = Engine::new(|| ())
     ///     .path(Path::new("creds").on(Operation::Read, "Issue a token.", issue))
     ///     .secret(SecretType::new("token").on_revoke(revoke));
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     /// let leased = mount.read("creds").await?.unwrap();
     /// mount.revoke(&leased).await?;
     /// assert_eq!(mount.storage().entry("revoked").unwrap().value, br#""t1""#);
@@ -226,7 +226,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # use serde_json::json;
     /// # use std::time::Duration;
     /// # use vault_plugin::framework::{Context, Engine, Login, NoFields, Path, TokenLifetime};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// #[derive(serde::Deserialize, serde::Serialize)]
     /// struct Guest {
     ///     seat: u32,
@@ -242,7 +242,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # let login = |_: Context<()>, _: NoFields| async { Ok(Login::new("ann").internal(Guest { seat: 7 })) };
     /// # let path = Path::new("login").on(Operation::Update, "Log in.", login);
     /// # let engine = Engine::auth_method(|| ()).path(path).unauthenticated_path("login");
-    /// let mount = Mount::new(engine.on_login_renew(renew)).await?;
+    /// let mount = TestMount::new(engine.on_login_renew(renew)).await?;
     /// let login = mount.login("login", json!({})).await?.unwrap();
     /// let renewed = mount.renew(&login).await?.unwrap().auth.unwrap();
     /// assert_eq!(renewed.lease.ttl, Duration::from_mins(5));
@@ -261,9 +261,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Has a path (or, ending in `*`, every path that begins so) need the `sudo` capability.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).root_path("config/*")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).root_path("config/*")).await?;
     /// assert_eq!(mount.special_paths().root, ["config/*"]);
     /// # Ok(()) }
     /// ```
@@ -276,9 +276,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Opens a path to callers without a token. It may end in `*`, and `+` stands for one segment.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).unauthenticated_path("issuer/+/pem")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).unauthenticated_path("issuer/+/pem")).await?;
     /// assert_eq!(mount.special_paths().unauthenticated, ["issuer/+/pem"]);
     /// # Ok(()) }
     /// ```
@@ -291,9 +291,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Puts a path under the host's own request limiter (Vault).
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).limited_path("issue/*")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).limited_path("issue/*")).await?;
     /// assert_eq!(mount.special_paths().limited, ["issue/*"]);
     /// # Ok(()) }
     /// ```
@@ -306,9 +306,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Keeps what is stored below a prefix in this cluster: it is not replicated.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).local_storage("cache/")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).local_storage("cache/")).await?;
     /// assert_eq!(mount.special_paths().local_storage, ["cache/"]);
     /// # Ok(()) }
     /// ```
@@ -321,9 +321,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Has what is stored at `key` (or below it, when it ends in `/`) wrapped once more by a seal that can.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).seal_wrap("config").seal_wrap("keys/")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).seal_wrap("config").seal_wrap("keys/")).await?;
     /// assert_eq!(mount.special_paths().seal_wrap_storage, ["config", "keys/"]);
     /// # Ok(()) }
     /// ```
@@ -336,10 +336,10 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Sets every special path at once, over those declared before.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, logical::SpecialPaths, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, logical::SpecialPaths, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let special = SpecialPaths { write_forwarded_storage: vec!["usage/".to_owned()], ..Default::default() };
-    /// let mount = Mount::new(Engine::new(|| ()).root_path("config").special_paths(special.clone())).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).root_path("config").special_paths(special.clone())).await?;
     /// assert_eq!(mount.special_paths(), special);
     /// # Ok(()) }
     /// ```
@@ -360,7 +360,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # use std::time::Duration;
     /// # use serde_json::Value;
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// async fn undo(_: Context<()>, kind: String, token: Value) -> Result<(), Error> {
     ///     assert_eq!((kind.as_str(), token), ("token", "t1".into()));
     ///     Ok(())
@@ -369,7 +369,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # let begin = |cx: Context<()>, _: NoFields| async move { cx.wal_put("token", &"t1").await.map(drop) };
     /// # let engine = Engine::new(|| ()).path(Path::new("begin").on(Operation::Read, "Announce a token.", begin));
     /// let engine = engine.on_rollback(Duration::from_secs(600), undo);
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     /// # mount.read("begin").await?;
     /// // On the host's timer, an entry that is younger is left alone.
     /// mount.request(Operation::Rollback, "", Map::new()).await?;
@@ -400,12 +400,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine};
-    /// # use vault_plugin::{logical::{Error, Map, Operation, ReplicationState}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation, ReplicationState}, testing::TestMount};
     /// async fn rotate(cx: Context<()>) -> Result<(), Error> {
     ///     Ok(cx.storage().write("key", &"new").await?)
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).on_rotate(rotate)).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).on_rotate(rotate)).await?;
     /// mount.request(Operation::Rotate, "config/rotate", Map::new()).await?;
     /// assert_eq!(mount.storage().keys(), ["key"]);
     /// # mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
@@ -425,12 +425,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// async fn tidy(cx: Context<()>) -> Result<(), Error> {
     ///     Ok(cx.storage().write("tidied", &true).await?)
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).periodic(tidy)).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).periodic(tidy)).await?;
     /// mount.request(Operation::Rollback, "", Map::new()).await?;
     /// assert_eq!(mount.storage().keys(), ["tidied"]);
     /// # Ok(()) }
@@ -447,12 +447,12 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// Work to be done when the mount is in place and its storage can be written.
     ///
     /// ```
-    /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::Mount};
+    /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::TestMount};
     /// async fn prepare(cx: Context<()>) -> Result<(), Error> {
     ///     Ok(cx.storage().write("version", &1).await?)
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).on_initialize(prepare)).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).on_initialize(prepare)).await?;
     /// assert_eq!(mount.storage().keys(), ["version"]);
     /// # Ok(()) }
     /// ```
@@ -511,7 +511,7 @@ impl<S: Send + Sync + 'static> Engine<S> {
     /// # use std::sync::Mutex;
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # use vault_plugin::{logical::Operation, testing::TestMount};
     /// #[derive(Default)]
     /// struct Cache(Mutex<Option<String>>);
     ///
@@ -522,9 +522,9 @@ impl<S: Send + Sync + 'static> Engine<S> {
     ///     }
     /// });
     /// # let read = |cx: Context<Cache>, _: NoFields| async move {
-    /// #     Ok(Data(json!({"cached": *cx.engine().0.lock().unwrap()})))
+    /// #     Ok(Data(json!({"cached": *cx.state().0.lock().unwrap()})))
     /// # };
-    /// # let mount = Mount::new(engine.path(Path::new("cached").on(Operation::Read, "Read the cache.", read))).await?;
+    /// # let mount = TestMount::new(engine.path(Path::new("cached").on(Operation::Read, "Read the cache.", read))).await?;
     /// assert_eq!(mount.read("cached").await?.unwrap().data.unwrap()["cached"], "old");
     /// mount.invalidate("config").await;
     /// assert!(mount.read("cached").await?.unwrap().data.unwrap()["cached"].is_null());
@@ -576,8 +576,8 @@ impl<S: Send + Sync + 'static> Engine<S> {
 /// An engine that has been checked. Its mounts share it.
 ///
 /// ```
-/// # use vault_plugin::framework::{Declaration, BuildError, Engine};
-/// let declared: Declaration<()> = Engine::new(|| ()).version("1.2.0").build()?;
+/// # use vault_plugin::framework::{BuiltEngine, BuildError, Engine};
+/// let declared: BuiltEngine<()> = Engine::new(|| ()).version("1.2.0").build()?;
 /// assert_eq!(declared.version(), "v1.2.0");
 /// # Ok::<(), BuildError>(())
 /// ```
@@ -588,7 +588,7 @@ pub struct BuiltEngine<S> {
 
 impl<S> fmt::Debug for BuiltEngine<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Declaration")
+        f.debug_struct("BuiltEngine")
             .field("version", &self.version)
             .field("secrets", &self.inner.secrets)
             .field("special", &self.inner.special)

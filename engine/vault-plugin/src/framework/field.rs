@@ -84,14 +84,14 @@ impl FieldType {
 /// use serde_json::json;
 /// use vault_plugin::framework::{Context, Data, Engine, Field, Path};
 /// use vault_plugin::logical::{Map, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("role")
 ///     .field("ttl", Field::duration().default("1h"))
 ///     .field("permissions", Field::comma_strings())
 ///     .on(Operation::Update, "Store a role.", |_: Context<()>, role: Map| async { Ok(Data(role)) });
-/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 ///
 /// let stored = mount.write("role", json!({"permissions": "read, list"})).await?.unwrap();
 /// assert_eq!(json!(stored.data), json!({"ttl": 3600, "permissions": ["read", "list"]}));
@@ -225,11 +225,11 @@ impl Field {
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::{Context, Engine, Field, NoFields, Path}};
-    /// # use vault_plugin::{logical::Operation, testing::Mount};
+    /// # use vault_plugin::{logical::Operation, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("role").field("team", Field::name_string());
     /// # let path = path.on(Operation::Update, "Store a role.", |_: Context<()>, _: NoFields| async { Ok(()) });
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert!(mount.write("role", json!({"team": "blue-1.eu"})).await?.is_none());
     /// let refused = mount.write("role", json!({"team": "../blue"})).await?.unwrap();
     /// assert!(refused.error_text().unwrap().ends_with("field does not match the formatting rules"));
@@ -357,12 +357,12 @@ impl Field {
     ///
     /// ```
     /// # use {serde_json::json, vault_plugin::framework::{Context, Engine, Field, NoFields, Path}};
-    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), vault_plugin::logical::Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").field("url", Field::string().required());
     /// # let path = path.on(Operation::Update, "Configure.", set);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
     /// # let post = &help["openapi"]["paths"]["/config"]["post"];
     /// # let schema = &post["requestBody"]["content"]["application/json"]["schema"];
@@ -380,10 +380,10 @@ impl Field {
     /// Documents the field as one to avoid.
     ///
     /// ```
-    /// # use vault_plugin::{framework::{Engine, Field, Path}, logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{framework::{Engine, Field, Path}, logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").field("address", Field::string().deprecated().describe("Use url."));
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
     /// assert!(help["help"].as_str().unwrap().contains("(DEPRECATED) Use url."));
     /// # Ok(()) }
@@ -398,12 +398,12 @@ impl Field {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path};
-    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
     /// # async fn get(_: Context<()>, _: NoFields) -> Result<(), vault_plugin::logical::Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("creds").field("ttl", Field::duration().query());
     /// # let path = path.on(Operation::Read, "Issue a token.", get);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
     /// let parameter = &help["openapi"]["paths"]["/creds"]["get"]["parameters"][0];
     /// assert_eq!(parameter["name"], "ttl");

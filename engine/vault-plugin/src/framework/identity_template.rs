@@ -89,7 +89,7 @@ impl IdentityTemplate {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let system = StaticSystemView::default();
     /// let ann = Entity { id: "e1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
-    /// system.answer(|host| host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)])));
+    /// system.update(|host| host.entities = Some(BTreeMap::from([("e1".to_owned(), ann)])));
     ///
     /// let template: IdentityTemplate = "users/{{identity.entity.name}}".parse()?;
     /// assert_eq!(template.render(&system, "e1").await?, "users/ann");

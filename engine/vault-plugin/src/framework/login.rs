@@ -37,7 +37,7 @@ pub struct TokenLifetime {
 /// use serde_json::json;
 /// use vault_plugin::framework::{Context, Engine, Field, Login, Path};
 /// use vault_plugin::logical::{Error, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// #[derive(serde::Deserialize)]
 /// struct Ticket {
@@ -54,7 +54,7 @@ pub struct TokenLifetime {
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("login").field("ticket", Field::string()).on(Operation::Update, "Log in.", login);
-/// let mount = Mount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
+/// let mount = TestMount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
 /// let auth = mount.login("login", json!({"ticket": "A7"})).await?.unwrap().auth.unwrap();
 /// assert_eq!((auth.alias.unwrap().name.as_str(), auth.metadata["seat"].as_str()), ("ann", "7"));
 /// assert!(matches!(mount.login("login", json!({"ticket": "B1"})).await, Err(Error::PermissionDenied)));
@@ -226,7 +226,7 @@ fn alias_named(name: String) -> Alias {
 ///
 /// ```
 /// # use vault_plugin::framework::{AliasName, Context, Engine, Field, Path};
-/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
 /// #[derive(serde::Deserialize)]
 /// struct User {
 ///     username: String,
@@ -239,7 +239,7 @@ fn alias_named(name: String) -> Alias {
 /// let path = Path::new("login/(?P<username>.+)")
 ///     .field("username", Field::string())
 ///     .on(Operation::AliasLookahead, "Tell who it would be.", who);
-/// # let mount = Mount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login/*")).await?;
+/// # let mount = TestMount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login/*")).await?;
 /// let answer = mount.request(Operation::AliasLookahead, "login/Ann", Map::new()).await?.unwrap();
 /// assert_eq!(answer.auth.unwrap().alias.unwrap().name, "ann");
 /// # Ok(()) }
@@ -259,7 +259,7 @@ impl IntoResponse for AliasName {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Engine, Field, Path, ResolvedRole};
-/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
 /// #[derive(serde::Deserialize)]
 /// struct Given {
 ///     role: String,
@@ -272,7 +272,7 @@ impl IntoResponse for AliasName {
 /// let path = Path::new("login")
 ///     .field("role", Field::string())
 ///     .on(Operation::ResolveRole, "Tell the role.", role);
-/// # let mount = Mount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
+/// # let mount = TestMount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
 /// # let given = Map::from_iter([("role".to_owned(), "ci".into())]);
 /// let answer = mount.request(Operation::ResolveRole, "login", given).await?.unwrap();
 /// assert_eq!(answer.data.unwrap()["role"], "ci");

@@ -69,14 +69,14 @@ pub(crate) struct OperationDoc<'a> {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Engine, NoFields, OperationStatus, Path};
-/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
 /// # async fn handle(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("debug")
 ///     .on(Operation::Read, "Read the state.", handle)
 ///     .on(Operation::Delete, "Forget the state.", handle)
 ///     .status(OperationStatus::Unpublished);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// # let help = mount.request(Operation::Help, "debug", Map::new()).await?.unwrap().data.unwrap();
 /// let documented = &help["openapi"]["paths"]["/debug"];
 /// assert!(documented["get"].is_object() && documented["delete"].is_null());
@@ -102,14 +102,14 @@ pub enum OperationStatus {
 /// ```
 /// # use serde_json::json;
 /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path, ResponseDoc};
-/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
 /// # async fn issue(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let token = ResponseDoc::new(200, "A token.")
 ///     .field("token", Field::string().describe("The token."))
 ///     .example(json!({"token": "s3cret"}));
-/// let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue).answers(token);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue).response(token);
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
 /// let documented = &help["openapi"]["paths"]["/creds"]["get"]["responses"]["200"];
 /// assert_eq!(documented["description"], "A token.");

@@ -29,7 +29,7 @@ type ExistenceFn<S> =
 /// use serde_json::json;
 /// use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern};
 /// use vault_plugin::logical::{Error, Map, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// async fn write(cx: Context<()>, role: Map) -> Result<(), Error> {
 ///     Ok(cx.storage().write(&cx.request().path, &role).await?)
@@ -46,7 +46,7 @@ type ExistenceFn<S> =
 ///     .field("ttl", Field::duration().default("1h").describe("Lifetime of a token."))
 ///     .on(Operation::Update, "Store a role.", write)
 ///     .on(Operation::Read, "Read a role.", read);
-/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 ///
 /// mount.write("roles/blue", json!({})).await?;
 /// let role = mount.read("roles/blue").await?.unwrap();
@@ -99,11 +99,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new(r"keys/(?P<number>\d+)/?").field("number", Field::int());
     /// # let path = path.on(Operation::Read, "Read a key.", |_: Context<()>, key: Map| async { Ok(Data(key)) });
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert_eq!(mount.read("keys/7").await?.unwrap().data.unwrap()["number"], 7);
     /// assert!(matches!(mount.read("keys/7/public").await, Err(Error::UnsupportedPath)));
     /// # Ok(()) }
@@ -124,10 +124,10 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// What `vault path-help` says: a line for the list of paths, and the text for the path itself.
     ///
     /// ```
-    /// # use vault_plugin::{framework::{Engine, Path}, logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{framework::{Engine, Path}, logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").help("The connection.", "Where the upstream is, and how to log in there.");
-    /// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let all = mount.request(Operation::Help, "", Map::new()).await?.unwrap().data.unwrap();
     /// assert!(all["help"].as_str().unwrap().ends_with("^config$\n        The connection."));
     /// let one = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
@@ -146,11 +146,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
-    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").field("timeout", Field::duration());
     /// # let path = path.on(Operation::Update, "Configure.", |_: Context<()>, config: Map| async { Ok(Data(config)) });
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let answer = mount.write("config", json!({"timeout": "1m", "tiemout": 5})).await?.unwrap();
     /// assert_eq!(json!(answer.data), json!({"timeout": 60}));
     /// assert_eq!(answer.warnings, ["Endpoint ignored these unrecognized parameters: [tiemout]"]);
@@ -173,11 +173,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, Path};
-    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("secret").arbitrary_input();
     /// # let path = path.on(Operation::Update, "Keep it.", |_: Context<()>, secret: Map| async { Ok(Data(secret)) });
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let answer = mount.write("secret", json!({"user": "ann", "pin": [1, 2]})).await?.unwrap();
     /// assert_eq!(json!(answer.data), json!({"user": "ann", "pin": [1, 2]}));
     /// assert!(answer.warnings.is_empty());
@@ -194,11 +194,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{DisplayAttributes, Engine, Path};
-    /// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let roles = DisplayAttributes { item_type: "Role".into(), navigation: true, ..Default::default() };
     /// let path = Path::new("roles").display(roles);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "roles", Map::new()).await?.unwrap().data.unwrap();
     /// let shown = &help["openapi"]["paths"]["/roles"]["x-vault-displayAttrs"];
     /// assert_eq!(*shown, json!({"itemType": "Role", "navigation": true}));
@@ -215,7 +215,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn store(cx: Context<()>, _: NoFields) -> Result<Data<serde_json::Value>, Error> {
     /// #     cx.storage().write("config", &1).await?;
     /// #     Ok(Data(json!({"done": cx.request().operation.as_str()})))
@@ -225,10 +225,10 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config")
-    ///     .exists(exists)
+    ///     .existence_check(exists)
     ///     .on(Operation::Create, "Configure.", store)
     ///     .on(Operation::Update, "Change the configuration.", store);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert_eq!(mount.write("config", json!({})).await?.unwrap().data.unwrap()["done"], "create");
     /// assert_eq!(mount.write("config", json!({})).await?.unwrap().data.unwrap()["done"], "update");
     /// # Ok(()) }
@@ -252,7 +252,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, Field, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// #[derive(serde::Deserialize)]
     /// struct Config {
     ///     url: String,
@@ -270,7 +270,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///     .field("note", Field::string())
     ///     .field("timeout", Field::duration().default("1m"))
     ///     .on(Operation::Update, "Configure.", set);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert!(mount.write("config", json!({"url": "https://a.example"})).await?.is_none());
     /// assert_eq!(mount.write("config", json!({})).await?.unwrap().error_text(), Some("missing field `url`"));
     /// # Ok(()) }
@@ -313,11 +313,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::TestMount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forward_performance_standby();
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     /// // Upon this a host forwards the request.
     /// assert!(matches!(mount.write("config", json!({})).await, Err(Error::ReadOnly)));
@@ -334,14 +334,14 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::TestMount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").on(Operation::Update, "Configure.", set).forward_performance_secondary();
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_SECONDARY);
     /// assert!(matches!(mount.write("config", json!({})).await, Err(Error::ReadOnly)));
-    /// mount.system().answer(|host| host.local_mount = true);
+    /// mount.system().update(|host| host.local_mount = true);
     /// assert!(mount.write("config", json!({})).await.is_ok());
     /// # Ok(()) }
     /// ```
@@ -357,14 +357,14 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path, ResponseDoc};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn read(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("creds")
     ///     .on(Operation::Read, "Issue a token.", read)
-    ///     .answers(ResponseDoc::new(200, "A token.").field("token", Field::string()))
-    ///     .answers(ResponseDoc::new(503, "The upstream is away."));
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    ///     .response(ResponseDoc::new(200, "A token.").field("token", Field::string()))
+    ///     .response(ResponseDoc::new(503, "The upstream is away."));
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
     /// let responses = &help["openapi"]["paths"]["/creds"]["get"]["responses"];
     /// assert_eq!(responses["503"]["description"], "The upstream is away.");
@@ -379,11 +379,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").on(Operation::Update, "Configure.", set).describe("Leases keep their TTL.");
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
     /// let post = &help["openapi"]["paths"]["/config"]["post"];
     /// assert_eq!(post["summary"], "Configure.");
@@ -400,14 +400,14 @@ impl<S: Send + Sync + 'static> Path<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, Field, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config")
     ///     .field("ttl", Field::duration())
     ///     .on(Operation::Update, "Configure.", set)
     ///     .example(json!({"ttl": "1h"}));
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
     /// let body = &help["openapi"]["paths"]["/config"]["post"]["requestBody"]["content"];
     /// assert_eq!(body["application/json"]["schema"]["example"], json!({"ttl": "1h"}));
@@ -422,11 +422,11 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, OperationStatus, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn set(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let path = Path::new("config").on(Operation::Update, "Configure.", set).status(OperationStatus::Deprecated);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "config", Map::new()).await?.unwrap().data.unwrap();
     /// assert_eq!(help["openapi"]["paths"]["/config"]["post"]["deprecated"], true);
     /// # Ok(()) }
@@ -440,7 +440,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, DisplayAttributes, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn issue(_: Context<()>, _: NoFields) -> Result<(), Error> { Ok(()) }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let generate = DisplayAttributes { operation_verb: "generate".into(), ..Default::default() };
@@ -448,7 +448,7 @@ impl<S: Send + Sync + 'static> Path<S> {
     ///     .display(DisplayAttributes { operation_prefix: "greeter".into(), ..Default::default() })
     ///     .on(Operation::Read, "Issue a token.", issue)
     ///     .operation_display(DisplayAttributes { operation_suffix: "token".into(), ..generate });
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # let help = mount.request(Operation::Help, "creds", Map::new()).await?.unwrap().data.unwrap();
     /// assert_eq!(help["openapi"]["paths"]["/creds"]["get"]["operationId"], "greeter-generate-token");
     /// # Ok(()) }

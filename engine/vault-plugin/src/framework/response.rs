@@ -48,13 +48,13 @@ pub trait IntoResponse {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-/// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
 /// async fn status(_: Context<()>, _: NoFields) -> Result<Data<serde_json::Value>, Error> {
 ///     Ok(Data(serde_json::json!({"healthy": true})))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("status").on(Operation::Read, "Tell how it goes.", status);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("status").await?.unwrap().data.unwrap()["healthy"], true);
 /// # Ok(()) }
 /// ```
@@ -109,7 +109,7 @@ pub struct ListWithInfo<T>(pub Vec<(String, T)>);
 /// ```
 /// # use serde_json::json;
 /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path};
-/// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
 /// async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
 ///     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
 /// }
@@ -117,7 +117,7 @@ pub struct ListWithInfo<T>(pub Vec<(String, T)>);
 /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
 /// # async fn revoke(_: Context<()>, _: serde_json::Value) -> Result<(), Error> { Ok(()) }
 /// # let secret = vault_plugin::framework::SecretType::new("token").on_revoke(revoke);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
 /// let leased = mount.read("creds").await?.unwrap();
 /// assert_eq!(leased.data.unwrap()["token"], "s3cret");
 /// assert!(leased.secret.is_some());
@@ -132,7 +132,7 @@ pub struct LeasedSecret {
 
 impl fmt::Debug for LeasedSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
+        f.debug_struct("LeasedSecret")
             .field("secret_type", &self.secret_type)
             .field("lease", &self.lease)
             .finish_non_exhaustive()

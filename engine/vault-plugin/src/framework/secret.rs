@@ -40,7 +40,7 @@ pub struct Lease {
 /// use serde_json::{Value, json};
 /// use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
 /// use vault_plugin::logical::{Error, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
 ///     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
@@ -55,7 +55,7 @@ pub struct Lease {
 /// let engine = Engine::new(|| ())
 ///     .path(Path::new("creds").on(Operation::Read, "Issue a token.", issue))
 ///     .secret(SecretType::new("token").on_revoke(revoke));
-/// let mount = Mount::new(engine).await?;
+/// let mount = TestMount::new(engine).await?;
 /// let leased = mount.read("creds").await?.unwrap();
 /// mount.revoke(&leased).await?;
 /// assert_eq!(mount.storage().entry("revoked").unwrap().value, br#""t1""#);
@@ -85,7 +85,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// ```
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
     /// # }
@@ -93,7 +93,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let secret = SecretType::new("token").on_revoke(revoke);
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
     /// assert!(!mount.read("creds").await?.unwrap().secret.unwrap().lease.renewable);
     /// # Ok(()) }
     /// ```
@@ -128,7 +128,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// # use std::time::Duration;
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
     /// # }
@@ -139,7 +139,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let secret = SecretType::new("token").on_renew(renew);
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
     /// let leased = mount.read("creds").await?.unwrap();
     /// let renewed = mount.renew(&leased).await?.unwrap().secret.unwrap();
     /// assert_eq!(renewed.lease.ttl, Duration::from_hours(1));
@@ -160,7 +160,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     cx.storage().write("tokens/t1", &true).await?;
     /// #     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
@@ -176,7 +176,7 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let secret = SecretType::new("token").on_revoke(revoke);
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
     /// let leased = mount.read("creds").await?.unwrap();
     /// assert_eq!(mount.storage().keys(), ["tokens/t1"]);
     /// mount.revoke(&leased).await?;

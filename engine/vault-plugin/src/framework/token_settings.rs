@@ -19,7 +19,7 @@ use crate::logical::{Auth, Error, Map, Request, TokenType};
 /// use serde_json::json;
 /// use vault_plugin::framework::{Context, Data, Engine, Field, Path, TokenFields, TokenSettings, pattern};
 /// use vault_plugin::logical::{Error, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// #[derive(Default, serde::Serialize, serde::Deserialize)]
 /// struct Role {
@@ -40,7 +40,7 @@ use crate::logical::{Auth, Error, Map, Request, TokenType};
 ///     let key = format!("roles/{}", given.name);
 ///     let mut role: Role = cx.storage().read(&key).await?.unwrap_or_default();
 ///     role.seats = given.seats.unwrap_or(role.seats);
-///     role.token.change(given.token)?;
+///     role.token.update(given.token)?;
 ///     cx.storage().write(&key, &role).await?;
 ///     Ok(Data(role))
 /// }
@@ -51,7 +51,7 @@ use crate::logical::{Auth, Error, Map, Request, TokenType};
 ///     .field("seats", Field::comma_strings())
 ///     .token_fields()
 ///     .on(Operation::Update, "Store a role.", write);
-/// let mount = Mount::new(Engine::auth_method(|| ()).path(path)).await?;
+/// let mount = TestMount::new(Engine::auth_method(|| ()).path(path)).await?;
 ///
 /// mount.write("roles/ci", json!({"seats": "7", "token_ttl": "1h", "token_policies": "reader,writer"})).await?;
 /// let role = mount.write("roles/ci", json!({"token_policies": "reader"})).await?.unwrap().data.unwrap();

@@ -6,12 +6,12 @@ use std::time::{Duration, SystemTime};
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// # use vault_plugin::framework::ttl::{TtlLimits, Wanted, calculate};
+/// # use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 /// # let hours = Duration::from_hours;
 /// let limits = TtlLimits { default: hours(1), max: hours(10) };
-/// let wanted = Wanted { ttl: hours(2), increment: hours(3), ..Wanted::default() };
+/// let wanted = TtlRequest { ttl: hours(2), increment: hours(3), ..TtlRequest::default() };
 /// // The caller of a renewal has the word before the engine.
-/// assert_eq!(calculate(limits, &wanted, SystemTime::now())?.ttl, hours(3));
+/// assert_eq!(calculate_ttl(limits, &wanted, SystemTime::now())?.ttl, hours(3));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Debug, Default)]
@@ -34,10 +34,10 @@ pub struct TtlRequest {
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// # use vault_plugin::framework::ttl::{TtlLimits, Wanted, calculate};
+/// # use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 /// # let hours = Duration::from_hours;
 /// let limits = TtlLimits { default: hours(1), max: hours(10) };
-/// assert_eq!(calculate(limits, &Wanted::default(), SystemTime::now())?.ttl, hours(1));
+/// assert_eq!(calculate_ttl(limits, &TtlRequest::default(), SystemTime::now())?.ttl, hours(1));
 /// # Ok::<(), &str>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -52,11 +52,11 @@ pub struct TtlLimits {
 ///
 /// ```
 /// # use std::time::{Duration, SystemTime};
-/// # use vault_plugin::framework::ttl::{TtlLimits, Wanted, calculate};
+/// # use vault_plugin::framework::ttl::{TtlLimits, TtlRequest, calculate_ttl};
 /// # let hours = Duration::from_hours;
 /// # let limits = TtlLimits { default: hours(1), max: hours(10) };
-/// let wanted = Wanted { ttl: hours(11), ..Wanted::default() };
-/// let granted = calculate(limits, &wanted, SystemTime::now())?;
+/// let wanted = TtlRequest { ttl: hours(11), ..TtlRequest::default() };
+/// let granted = calculate_ttl(limits, &wanted, SystemTime::now())?;
 /// assert_eq!(granted.ttl, hours(10));
 /// assert!(granted.warnings[0].starts_with("TTL of \"11h\" exceeded the effective max_ttl of \"10h\""));
 /// # Ok::<(), &str>(())
@@ -76,14 +76,14 @@ pub const PAST_MAX_TTL: &str = "past the max TTL, cannot renew";
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use vault_plugin::framework::ttl::{TtlLimits, PAST_MAX_TTL, Wanted, calculate};
+/// use vault_plugin::framework::ttl::{TtlLimits, PAST_MAX_TTL, TtlRequest, calculate_ttl};
 ///
 /// let hours = Duration::from_hours;
 /// let limits = TtlLimits { default: hours(1), max: hours(10) };
 /// let issued = SystemTime::now();
-/// let wanted = Wanted { ttl: hours(2), issued: Some(issued), ..Wanted::default() };
-/// assert_eq!(calculate(limits, &wanted, issued + hours(9))?.ttl, hours(1));
-/// assert_eq!(calculate(limits, &wanted, issued + hours(10)), Err(PAST_MAX_TTL));
+/// let wanted = TtlRequest { ttl: hours(2), issued: Some(issued), ..TtlRequest::default() };
+/// assert_eq!(calculate_ttl(limits, &wanted, issued + hours(9))?.ttl, hours(1));
+/// assert_eq!(calculate_ttl(limits, &wanted, issued + hours(10)), Err(PAST_MAX_TTL));
 /// # Ok::<(), &str>(())
 /// ```
 ///

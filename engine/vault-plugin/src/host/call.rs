@@ -6,10 +6,10 @@ use crate::wire::WireError;
 /// A call did not give what was asked for.
 ///
 /// ```
-/// use vault_plugin::host::{CallError, Mount};
+/// use vault_plugin::host::{CallError, RemoteMount};
 /// use vault_plugin::logical::{Error, Map, Operation, Request, Response};
 ///
-/// async fn settings(mount: &Mount) -> Result<Option<Response>, CallError> {
+/// async fn settings(mount: &RemoteMount) -> Result<Option<Response>, CallError> {
 ///     match mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await {
 ///         Err(CallError::Backend(refusal)) if matches!(refusal.error, Error::UnsupportedPath) => Ok(None),
 ///         other => other,

@@ -16,10 +16,10 @@ use crate::testing::{MemoryStorage, StaticSystemView};
 /// Everything that can be seen of a plugin without using it.
 ///
 /// ```no_run
-/// use vault_plugin::host::{ShutdownBehavior, Inspection, Launch, Verb, inspect};
+/// use vault_plugin::host::{ShutdownBehavior, Inspection, PluginCommand, Verb, inspect};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
-/// let found: Inspection = inspect(Launch::new("./custom-plugin"), Default::default()).await?;
+/// let found: Inspection = inspect(PluginCommand::new("./custom-plugin"), Default::default()).await?;
 /// assert!(found.multiplexed && found.ending == ShutdownBehavior::WhenTold);
 /// assert!(found.paths["config"].operations.contains_key(&Verb::Read));
 /// # Ok(()) }
@@ -142,11 +142,11 @@ pub struct FieldInfo {
 ///
 /// ```no_run
 /// use std::collections::BTreeMap;
-/// use vault_plugin::host::{Launch, inspect};
+/// use vault_plugin::host::{PluginCommand, inspect};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
 /// let options = BTreeMap::from([("version".to_owned(), "2".to_owned())]);
-/// let found = inspect(Launch::new("./vault-plugin-secrets-kv"), options).await?;
+/// let found = inspect(PluginCommand::new("./vault-plugin-secrets-kv"), options).await?;
 /// assert!(found.paths.contains_key("data/{path}"));
 /// # Ok(()) }
 /// ```
@@ -200,11 +200,11 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
 /// Why a plugin could not be inspected.
 ///
 /// ```
-/// use vault_plugin::host::{InspectError, Launch, LaunchError, StartError, inspect};
+/// use vault_plugin::host::{InspectError, PluginCommand, LaunchError, PluginStartError, inspect};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = inspect(Launch::new("/no/such/plugin"), Default::default()).await.unwrap_err();
-/// assert!(matches!(failed, InspectError::Launch(LaunchError::Start(StartError::NotFound(_)))));
+/// let failed = inspect(PluginCommand::new("/no/such/plugin"), Default::default()).await.unwrap_err();
+/// assert!(matches!(failed, InspectError::Launch(LaunchError::Start(PluginStartError::NotFound(_)))));
 /// assert_eq!(failed.to_string(), "the plugin does not start");
 /// # Ok(()) }
 /// ```

@@ -245,10 +245,10 @@ const MAX_BACKOFF: Duration = Duration::from_millis(640);
 /// What is to be done with storage.
 ///
 /// ```
-/// use vault_plugin::logical::{Storage, StorageError, Work, with_transaction};
+/// use vault_plugin::logical::{Storage, StorageError, BoxFuture, with_transaction};
 /// # use vault_plugin::testing::MemoryStorage;
 ///
-/// fn count<'a>(storage: &'a (dyn Storage + '_)) -> Work<'a, u64, StorageError> {
+/// fn count<'a>(storage: &'a (dyn Storage + '_)) -> BoxFuture<'a, u64, StorageError> {
 ///     Box::pin(async move {
 ///         let count = storage.read::<u64>("count").await?.unwrap_or(0) + 1;
 ///         storage.write("count", &count).await?;
