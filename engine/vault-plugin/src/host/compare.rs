@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::difference::{Difference, DifferenceKind};
-use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
+use super::inspect::Inspection;
+use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 
 /// Every difference, those of the whole plugin first, then path by path.
 ///

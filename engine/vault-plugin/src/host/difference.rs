@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::inspect::Verb;
+use super::path_info::Verb;
 use crate::logical::BackendType;
 
 /// One difference between two plugins.

@@ -2,10 +2,6 @@
 
 use super::{EventError, StorageError, SystemViewError};
 
-/// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
-/// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
-pub const READ_ONLY: &str = "cannot write to readonly storage";
-
 /// Why a request failed. The HTTP status is the host's translation (`RespondErrorCommon` of `sdk/logical`).
 ///
 /// ```

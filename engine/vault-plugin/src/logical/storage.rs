@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::READ_ONLY;
+/// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
+/// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
+pub const READ_ONLY: &str = "cannot write to readonly storage";
 
 /// The text by which a conflict of transactions is known (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
 pub(crate) const TRANSACTION_CONFLICT: &str = "transaction commit failed";

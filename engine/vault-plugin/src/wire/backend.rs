@@ -7,12 +7,12 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+use super::call_error::{BackendError, CallError};
 use super::multiplexing::MultiplexingSupportRequest;
 use super::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
 use super::pb::backend_client::BackendClient;
 use super::version::plugin_version_client::PluginVersionClient;
 use super::{from_wire, pb, to_wire, version};
-use crate::host::{BackendError, CallError};
 use crate::logical::{BackendType, Request as Asked, Response, SpecialPaths};
 
 /// Whether many mounts may share the process; one that has never heard of it says no.

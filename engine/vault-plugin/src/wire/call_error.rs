@@ -1,7 +1,7 @@
 //! How a call to an engine in another process can fail.
 
+use super::from_wire::WireError;
 use crate::logical::{Error, Response};
-use crate::wire::WireError;
 
 /// A call did not give what was asked for.
 ///
