@@ -1,15 +1,20 @@
 //! What a handler works with besides its fields.
 
+mod keyed_locks;
+pub(crate) mod wal;
+
 use std::fmt;
 use std::sync::Arc;
 
 use go_plugin::log::Logger;
 use serde::Serialize;
 
-use super::keyed_locks::{KeyGuard, KeyedLocks};
-use super::response::IntoResponse;
-use super::wal::WalMetadata;
-use super::{raw_response, wal};
+pub use self::keyed_locks::KeyGuard;
+pub(crate) use self::keyed_locks::KeyedLocks;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::wal::StoredEntry;
+pub use self::wal::WalMetadata;
+use super::response::{IntoResponse, with_status};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
@@ -279,7 +284,7 @@ impl<S> Context<S> {
     /// # Errors
     /// Fails when the answer does, or is leased.
     pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
-        raw_response::with_status(self.product(), &self.request.id, status, answer.into_response()?)
+        with_status(self.product(), &self.request.id, status, answer.into_response()?)
     }
 
     /// Waits for the lock of a key of this mount, behind those that wait already. Vault's storage has no transactions: a handler that

@@ -1,14 +1,31 @@
-//! From what a caller sent to the struct that a handler is given.
+//! Turns the parameters of a request into the struct that a handler takes: declared fields, coercion, validation.
+
+mod coerce;
+pub mod field;
+mod field_type;
+mod merge_patch;
 
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::coerce::coerce;
-use super::field::Field;
-use super::openapi::InputPolicy;
 use crate::logical::{Error, Map, Operation};
+
+pub(crate) use self::coerce::coerce;
+pub use self::coerce::{DurationError, parse_duration};
+pub use self::field::{DisplayAttributes, Field};
+pub(crate) use self::field_type::FieldType;
+pub use self::merge_patch::merge_patch;
+
+/// What happens to parameters that no field of the path declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputPolicy {
+    /// They are ignored, with a warning.
+    DeclaredOnly,
+    /// The handler gets them.
+    Arbitrary,
+}
 
 /// The fields of a request after coercion, and the remarks that the answer carries.
 pub(crate) struct ValidatedInput {
