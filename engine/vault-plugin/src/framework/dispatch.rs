@@ -21,8 +21,6 @@ use crate::logical::{
     SpecialPaths, SystemViewError,
 };
 
-type Captures<'a> = Vec<(&'a str, &'a str)>;
-
 /// For how long a rollback begins to undo further entries: half of the 90 s after which hosts cancel a request
 /// (`DefaultMaxRequestDuration`), so that the entry that begins last has the other half.
 const ROLLBACK_BUDGET: Duration = Duration::from_secs(45);
@@ -33,6 +31,12 @@ pub(crate) struct MountedBackend<S> {
     /// The id of the write-ahead entry whose undoing began last. The next rollback begins after it, so that entries that take long and
     /// stay do not keep the others from their turn.
     last_undone: Mutex<Option<String>>,
+}
+
+/// The route of a request, and what its pattern captured of the path, by name.
+struct RouteMatch<'a, S> {
+    route: &'a Route<S>,
+    captures: Vec<(&'a str, &'a str)>,
 }
 
 impl<S: Send + Sync + 'static> MountedBackend<S> {
@@ -51,32 +55,35 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         self.context(Request::new(Operation::Other(String::new()), "", Map::new()))
     }
 
-    fn route<'a>(&'a self, path: &'a str) -> Option<(&'a Route<S>, Captures<'a>)> {
-        self.engine.routes.iter().find_map(|route| Some((route, route.pattern.captures(path)?)))
+    /// Finds the first route whose pattern matches, with what the pattern captures of the path.
+    fn find_route<'a>(&'a self, path: &'a str) -> Result<RouteMatch<'a, S>, Error> {
+        let mut routes = self.engine.routes.iter();
+        let found =
+            routes.find_map(|route| Some(RouteMatch { route, captures: route.pattern.captures(path)? }));
+        found.ok_or(Error::UnsupportedPath)
     }
 
-    async fn handle_routed(&self, request: Request) -> Result<Option<Response>, Error> {
+    async fn handle_routed(&self, cx: Context<S>) -> Result<Option<Response>, Error> {
+        let request = cx.request();
         if request.operation == Operation::Help && request.path.is_empty() {
-            return self.root_help(&request).await.map(Some);
+            return self.root_help(request).await.map(Some);
         }
-        let path = request.path.clone();
-        let operation = request.operation.clone();
-        let (route, captures) = self.route(&path).ok_or(Error::UnsupportedPath)?;
-        if !route.supports(&operation) {
-            return match operation {
-                Operation::Help => self.path_help(route, &path).await.map(Some),
+        let RouteMatch { route, captures } = self.find_route(&request.path)?;
+        let Some(operation) = route.operation(&request.operation) else {
+            return match request.operation {
+                Operation::Help => self.path_help(route, &request.path).await.map(Some),
                 _ => Err(Error::UnsupportedOperation),
             };
-        }
-        if self.must_forward(route.forward(&operation)).await? {
+        };
+        if self.must_forward(operation.forward).await? {
             return Err(Error::ReadOnly);
         }
         let ValidatedInput { fields, ignored, replaced } =
-            match input::validate(route.fields(), route.input(), &operation, &request.data, &captures) {
+            match input::validate(&route.fields, route.input, &request.operation, &request.data, &captures) {
                 Ok(input) => input,
                 Err(text) => return Ok(Some(Response::error(format!("Field validation failed: {text}")))),
             };
-        let mut response = match route.handle(&operation, self.context(request), fields).await {
+        let mut response = match (operation.handler)(cx.clone(), fields).await {
             // An answer like any other: the remarks that follow may be what explains it.
             Err(Error::Invalid(text)) => Some(Response::error(text)),
             other => other?,
@@ -84,7 +91,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         if let Some(response) = &mut response {
             self.finalize_lease(response)?;
             self.finalize_login(response)?;
-            if !ignored.is_empty() && route.input() == InputPolicy::DeclaredOnly {
+            if !ignored.is_empty() && route.input == InputPolicy::DeclaredOnly {
                 let text = format!("Endpoint ignored these unrecognized parameters: [{}]", ignored.join(" "));
                 response.warnings.push(text);
             }
@@ -142,47 +149,48 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
     }
 
     /// Answers with the whole login: the host stores what it gets.
-    async fn renew_login(&self, request: Request, mut auth: Auth) -> Result<Option<Response>, Error> {
+    async fn renew_login(&self, cx: &Context<S>, auth: &Auth) -> Result<Option<Response>, Error> {
         let Some(renew) = &self.engine.login_renew else {
             return Ok(Some(Response::error("this auth type doesn't support renew")));
         };
-        let lifetime = match renew(self.context(request), auth.internal_data.clone()).await {
+        let lifetime = match renew(cx.clone(), &auth.internal_data).await {
             Err(Error::Invalid(text)) => return Ok(Some(Response::error(text))),
             other => other?,
         };
+        let mut auth = auth.clone();
         lifetime.apply_to(&mut auth);
         Ok(Some(Response { auth: Some(auth), ..Response::default() }))
     }
 
-    async fn handle_lease(&self, request: Request) -> Result<Option<Response>, Error> {
+    async fn handle_lease(&self, cx: &Context<S>) -> Result<Option<Response>, Error> {
+        let request = cx.request();
         if request.operation == Operation::Renew
-            && let Some(auth) = request.auth.clone()
+            && let Some(auth) = &request.auth
         {
-            return self.renew_login(request, auth).await;
+            return self.renew_login(cx, auth).await;
         }
-        let Some(secret) = request.secret.clone() else {
+        let Some(secret) = &request.secret else {
             return Err(Error::internal("request has no secret"));
         };
         let declared = self
             .declared_secret_type(&secret.internal_data)
             .ok_or_else(|| Error::internal("secret is unsupported by this backend"))?;
         let answer = if request.operation == Operation::Renew {
-            declared.renew(self.context(request), secret).await
+            declared.renew(cx, secret).await
         } else {
-            declared.revoke(self.context(request), secret).await
+            declared.revoke(cx, secret).await
         };
         or_error_response(answer)
     }
 
     /// Periodic work, then write-ahead entries; one's failure does not keep the other from its turn. A node that
     /// cannot write leaves both to the one that can.
-    async fn handle_rollback(&self, request: Request) -> Result<Option<Response>, Error> {
+    async fn handle_rollback(&self, cx: &Context<S>) -> Result<Option<Response>, Error> {
         if self.engine.periodic.is_none() && self.engine.rollback.is_none() {
             return Err(Error::UnsupportedOperation);
         }
         let started = Instant::now();
-        let immediate = request.data.contains_key("immediate");
-        let cx = self.context(request);
+        let immediate = cx.request().data.contains_key("immediate");
         if let Err(error) = cx.require_writable().await {
             return if error.is_read_only() { Ok(None) } else { Err(error) };
         }
@@ -191,7 +199,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
             None => Ok(()),
         };
         let undone = match &self.engine.rollback {
-            Some(rollback) => self.roll_back_all(rollback, &cx, immediate, started + ROLLBACK_BUDGET).await,
+            Some(rollback) => self.roll_back_all(rollback, cx, immediate, started + ROLLBACK_BUDGET).await,
             None => Ok(()),
         };
         worked?;
@@ -238,16 +246,19 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         if failed.is_empty() { Ok(()) } else { Err(Error::internal(failed.join("; "))) }
     }
 
-    async fn handle_rotate(&self, request: Request) -> Result<Option<Response>, Error> {
+    async fn handle_rotate(&self, cx: Context<S>) -> Result<Option<Response>, Error> {
         let Some(rotate) = &self.engine.rotate else { return Err(Error::UnsupportedOperation) };
-        let cx = self.context(request);
         cx.require_writable().await?;
         or_error_response(rotate(cx).await.map(|()| Some(Response::default())))
     }
 
     async fn root_help(&self, request: &Request) -> Result<Response, Error> {
-        let mut paths: Vec<_> =
-            self.engine.routes.iter().map(|route| (route.pattern.as_str(), route.synopsis())).collect();
+        let mut paths: Vec<_> = self
+            .engine
+            .routes
+            .iter()
+            .map(|route| (route.pattern.as_str(), route.synopsis.as_str()))
+            .collect();
         paths.sort_unstable();
         let help = describe::root_help(&self.engine.description, paths);
         let prefix = request.data.get("requestResponsePrefix").and_then(Value::as_str).unwrap_or_default();
@@ -259,9 +270,9 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         let help = PathHelp {
             request: path,
             pattern: route.pattern.as_str(),
-            synopsis: route.synopsis(),
-            description: route.description(),
-            fields: route.fields(),
+            synopsis: &route.synopsis,
+            description: &route.description,
+            fields: &route.fields,
         };
         self.help(help.render(), &[route.document()], "").await
     }
@@ -353,27 +364,26 @@ impl<S: Send + Sync + 'static> Backend for MountedBackend<S> {
     }
 
     async fn handle_request(&self, request: Request) -> Result<Option<Response>, Error> {
-        match request.operation {
-            Operation::Renew | Operation::Revoke => self.handle_lease(request).await,
-            Operation::Rollback => self.handle_rollback(request).await,
-            Operation::Rotate => self.handle_rotate(request).await,
-            _ => self.handle_routed(request).await,
+        let cx = self.context(request);
+        match cx.request().operation {
+            Operation::Renew | Operation::Revoke => self.handle_lease(&cx).await,
+            Operation::Rollback => self.handle_rollback(&cx).await,
+            Operation::Rotate => self.handle_rotate(cx).await,
+            _ => self.handle_routed(cx).await,
         }
     }
 
     async fn handle_existence_check(&self, request: Request) -> Result<Option<bool>, Error> {
-        let path = request.path.clone();
-        let (route, captures) = self.route(&path).ok_or(Error::UnsupportedPath)?;
-        if !route.has_existence_check() {
-            return Ok(None);
-        }
-        let input =
-            input::validate(route.fields(), route.input(), &request.operation, &request.data, &captures);
+        let cx = self.context(request);
+        let request = cx.request();
+        let RouteMatch { route, captures } = self.find_route(&request.path)?;
+        let Some(exists) = &route.existence else { return Ok(None) };
+        let input = input::validate(&route.fields, route.input, &request.operation, &request.data, &captures);
         let fields = input.map_err(Error::User)?.fields;
-        match route.check_existence(self.context(request), fields).await {
+        match exists(cx.clone(), fields).await {
             // Only from an existence check is this kind status 400.
             Err(Error::Invalid(text)) => Err(Error::User(text)),
-            other => other,
+            other => other.map(Some),
         }
     }
 

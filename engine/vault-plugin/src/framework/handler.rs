@@ -16,7 +16,7 @@ pub(crate) type RequestHandler<S> =
 pub(crate) type ExistenceFn<S> = Box<dyn Fn(Context<S>, Map) -> HandlerFuture<bool> + Send + Sync>;
 
 /// Renews or revokes by the internal data of a lease or a login.
-pub(crate) type InternalDataFn<S, R> = Box<dyn Fn(Context<S>, Map) -> HandlerFuture<R> + Send + Sync>;
+pub(crate) type InternalDataFn<S, R> = Box<dyn Fn(Context<S>, &Map) -> HandlerFuture<R> + Send + Sync>;
 
 /// Undoes a write-ahead entry, by its kind and data.
 pub(crate) type RollbackFn<S> = Box<dyn Fn(Context<S>, String, Value) -> HandlerFuture<()> + Send + Sync>;
@@ -27,7 +27,7 @@ pub(crate) type HookFn<S> = Box<dyn Fn(Context<S>) -> HandlerFuture<()> + Send +
 /// Drops what the state caches of a storage key.
 pub(crate) type InvalidateFn<S> = Box<dyn Fn(&S, &str) + Send + Sync>;
 
-/// Has the data read as its handler wants it.
+/// Wraps a handler so that internal data is deserialised for it.
 pub(crate) fn internal_data_fn<S, T, R, F>(
     handle: impl Fn(Context<S>, T) -> F + Send + Sync + 'static,
 ) -> InternalDataFn<S, R>
@@ -36,7 +36,7 @@ where
     R: 'static,
     F: Future<Output = Result<R, Error>> + Send + 'static,
 {
-    Box::new(move |cx, data| match serde_json::from_value(Value::Object(data)) {
+    Box::new(move |cx, data| match T::deserialize(data) {
         Ok(data) => Box::pin(handle(cx, data)),
         Err(_) => Box::pin(async {
             Err(Error::internal("the lease holds internal data that this version cannot read"))

@@ -49,19 +49,17 @@ pub(crate) fn validate(
     let replaced = captures.iter().filter(|(name, _)| data.get(*name).is_some_and(|value| !value.is_null()));
     let replaced = replaced.map(|(name, _)| (*name).to_owned()).collect();
 
-    let mut raw = data.clone();
-    for (name, value) in captures {
-        raw.insert((*name).to_owned(), Value::String((*value).to_owned()));
-    }
+    let captured = |name: &str| captures.iter().find(|(captured, _)| *captured == name);
     let patch = *operation == Operation::Patch;
     let mut fields = Map::new();
     for (name, field) in schema {
-        match raw.remove(name) {
+        let from_path = captured(name).map(|(_, text)| Value::String((*text).to_owned()));
+        match from_path.as_ref().or_else(|| data.get(name)) {
             Some(Value::Null) if patch => {
                 fields.insert(name.clone(), Value::Null);
             }
             Some(value) => {
-                let value = coerce(field.kind(), &value)
+                let value = coerce(field.kind(), value)
                     .map_err(|error| format!("error converting input for field {name:?}: {error}"))?;
                 if let Some(value) = value {
                     fields.insert(name.clone(), value);
@@ -77,7 +75,11 @@ pub(crate) fn validate(
         }
     }
     if input == InputPolicy::Arbitrary {
-        fields.extend(raw);
+        let undeclared = data.iter().filter(|(name, _)| !schema.contains_key(*name));
+        fields.extend(undeclared.map(|(name, value)| (name.clone(), value.clone())));
+        for (name, text) in captures.iter().filter(|(name, _)| !schema.contains_key(*name)) {
+            fields.insert((*name).to_owned(), Value::String((*text).to_owned()));
+        }
     }
     Ok(ValidatedInput { fields, ignored, replaced })
 }

@@ -8,6 +8,7 @@ use crate::framework::handler::{HookFn, InternalDataFn, InvalidateFn, RollbackFn
 use crate::framework::lease::SecretType;
 use crate::logical::{BackendType, SpecialPaths};
 
+/// Everything that an author declared, with compiled paths.
 pub(crate) struct EngineInner<S> {
     pub(crate) kind: BackendType,
     pub(crate) state: Box<dyn Fn() -> S + Send + Sync>,

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::framework::context::Context;
 use crate::framework::describe::{OperationDoc, OperationStatus, PathDoc, ResponseDoc};
 use crate::framework::handler::{ExistenceFn, RequestHandler};
 use crate::framework::input::{DisplayAttributes, Field, InputPolicy};
 use crate::framework::pattern::Pattern;
-use crate::logical::{Error, Map, Operation, Response};
+use crate::logical::Operation;
 
 /// A path that requests can be matched against.
 pub(crate) struct Route<S> {
@@ -23,6 +22,7 @@ pub(crate) struct Route<S> {
     pub(crate) input: InputPolicy,
 }
 
+/// An operation on a route.
 pub(crate) struct RouteOperation<S> {
     pub(crate) operation: Operation,
     pub(crate) summary: String,
@@ -35,7 +35,7 @@ pub(crate) struct RouteOperation<S> {
     pub(crate) handler: RequestHandler<S>,
 }
 
-/// From which nodes an operation is left to another one.
+/// On which nodes the host must forward an operation.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Forward {
     pub(crate) from_standby: bool,
@@ -43,51 +43,8 @@ pub(crate) struct Forward {
 }
 
 impl<S: Send + Sync + 'static> Route<S> {
-    pub(crate) fn fields(&self) -> &BTreeMap<String, Field> {
-        &self.fields
-    }
-
-    pub(crate) fn input(&self) -> InputPolicy {
-        self.input
-    }
-
-    pub(crate) fn synopsis(&self) -> &str {
-        &self.synopsis
-    }
-
-    pub(crate) fn description(&self) -> &str {
-        &self.description
-    }
-
-    pub(crate) fn supports(&self, operation: &Operation) -> bool {
-        self.entry(operation).is_some()
-    }
-
-    /// From which nodes the operation is left to another one.
-    pub(crate) fn forward(&self, operation: &Operation) -> Forward {
-        self.entry(operation).map(|entry| entry.forward).unwrap_or_default()
-    }
-
-    pub(crate) async fn handle(
-        &self,
-        operation: &Operation,
-        cx: Context<S>,
-        fields: Map,
-    ) -> Result<Option<Response>, Error> {
-        let Some(entry) = self.entry(operation) else { return Err(Error::UnsupportedOperation) };
-        (entry.handler)(cx, fields).await
-    }
-
-    /// `None` where the path has no existence check.
-    pub(crate) async fn check_existence(&self, cx: Context<S>, fields: Map) -> Result<Option<bool>, Error> {
-        match &self.existence {
-            Some(check) => check(cx, fields).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    pub(crate) fn has_existence_check(&self) -> bool {
-        self.existence.is_some()
+    pub(crate) fn operation(&self, operation: &Operation) -> Option<&RouteOperation<S>> {
+        self.operations.iter().find(|candidate| candidate.operation == *operation)
     }
 
     /// What documentation says of it.
@@ -109,9 +66,5 @@ impl<S: Send + Sync + 'static> Route<S> {
             display: self.display.as_ref(),
             input: self.input,
         }
-    }
-
-    fn entry(&self, operation: &Operation) -> Option<&RouteOperation<S>> {
-        self.operations.iter().find(|entry| entry.operation == *operation)
     }
 }

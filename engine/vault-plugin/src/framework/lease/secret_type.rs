@@ -178,17 +178,18 @@ impl<S: Send + Sync + 'static> SecretType<S> {
     }
 
     /// Renews, and answers with the whole secret: the host stores what it gets.
-    pub(crate) async fn renew(&self, cx: Context<S>, mut secret: Secret) -> Result<Option<Response>, Error> {
+    pub(crate) async fn renew(&self, cx: &Context<S>, secret: &Secret) -> Result<Option<Response>, Error> {
         let Some(renew) = &self.renew else { return Err(Error::UnsupportedOperation) };
-        let lease = renew(cx, secret.internal_data.clone()).await?;
+        let lease = renew(cx.clone(), &secret.internal_data).await?;
+        let mut secret = secret.clone();
         secret.lease.ttl = lease.ttl;
         secret.lease.max_ttl = lease.max_ttl;
         Ok(Some(Response { secret: Some(secret), ..Response::default() }))
     }
 
-    pub(crate) async fn revoke(&self, cx: Context<S>, secret: Secret) -> Result<Option<Response>, Error> {
+    pub(crate) async fn revoke(&self, cx: &Context<S>, secret: &Secret) -> Result<Option<Response>, Error> {
         let Some(revoke) = &self.revoke else { return Err(Error::UnsupportedOperation) };
-        revoke(cx, secret.internal_data).await?;
+        revoke(cx.clone(), &secret.internal_data).await?;
         Ok(None)
     }
 }
