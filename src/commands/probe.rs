@@ -9,7 +9,7 @@ use rollout::{Architecture, Binary, Environment, ProbeOutcome, ProbedPlugin, Ref
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 use vault_plugin::host::{
-    CallError, InspectError, IsolationGap, LaunchError, NetworkAccess, PluginCommand, StartError,
+    CallError, InspectError, IsolationGap, LaunchError, NetworkAccess, PluginCommand, PluginStartError,
 };
 use vault_plugin::logical::BackendType;
 
@@ -102,17 +102,17 @@ pub(crate) async fn probe(plugin: PluginCommand) -> ProbeOutcome {
 pub(crate) fn inspect_error_hint(error: &InspectError) -> Option<&'static str> {
     Some(match error {
         InspectError::Launch(LaunchError::Start(
-            StartError::Exited { .. } | StartError::StdoutClosed { .. },
+            PluginStartError::Exited { .. } | PluginStartError::StdoutClosed { .. },
         )) => {
             "Is it a plugin, and does it need arguments (--arg)? A plugin serves, by plugin.Serve of Go's SDK or \
              vault_plugin::serve, and goes on until its host ends it."
         }
-        InspectError::Launch(LaunchError::Start(StartError::Handshake { .. })) => {
+        InspectError::Launch(LaunchError::Start(PluginStartError::Handshake { .. })) => {
             "Is it a plugin, and does it need arguments (--arg)? Before it serves, a plugin prints nothing to standard \
              output: its log goes to standard error."
         }
         InspectError::Launch(
-            LaunchError::Start(StartError::Timeout { .. }) | LaunchError::NoResponse { .. },
+            LaunchError::Start(PluginStartError::Timeout { .. }) | LaunchError::NoResponse { .. },
         ) => {
             "A plugin serves at once, and connects to what it needs when it is asked. --timeout waits longer."
         }

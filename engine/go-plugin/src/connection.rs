@@ -1,21 +1,16 @@
-//! One connection, whatever carries it, and gRPC over it with the settings that Go's side expects.
+//! A connection over any transport, and gRPC on it with the settings that Go's side expects.
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpStream, UnixListener, UnixStream};
-use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
-use tokio_stream::wrappers::ReceiverStream;
+use tokio::net::{TcpStream, UnixStream};
 use tonic::transport::server::Connected;
 use tonic::transport::{Channel, Endpoint};
 
 use crate::handshake::Address;
-use crate::tls;
 
 /// The largest gRPC message that go-plugin lets through in either direction, in bytes.
 ///
@@ -32,12 +27,6 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 /// How many requests the peer may cancel before we have looked at them. Hyper's default of 20 is a guard against
 /// strangers; our peer is the host, and its clients may well give up in a crowd.
 const MAX_PENDING_RESETS: usize = 100_000;
-
-/// Connections that wait to be served; the socket's own backlog holds the rest.
-const BACKLOG: usize = 16;
-
-/// How long to wait when the system has no file descriptor for a connection; the peer waits in the socket's backlog.
-const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// A byte stream to the peer.
 pub(crate) struct Connection(Pin<Box<dyn Duplex>>);
@@ -82,63 +71,6 @@ pub(crate) fn server() -> tonic::transport::Server {
         .max_concurrent_streams(u32::MAX)
         .http2_max_header_list_size(HEADER_LIST_LIMIT)
         .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_RESETS))
-}
-
-/// The connections that arrive at `listener`, secured when there is a `tls`, until the stream is dropped.
-pub(crate) fn accept(listener: UnixListener, tls: Option<TlsAcceptor>) -> Incoming {
-    let (arrivals, incoming) = connection_queue(tls);
-    tokio::spawn(async move {
-        loop {
-            let accepted = tokio::select! {
-                () = arrivals.closed() => return,
-                accepted = listener.accept() => accepted,
-            };
-            match accepted {
-                Ok((socket, _)) => arrivals.push(Connection::new(socket)),
-                // Out of file descriptors or the like: the listener itself is sound, so wait for better times.
-                Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
-            }
-        }
-    });
-    incoming
-}
-
-/// A way to hand over connections to a server one by one.
-pub(crate) fn connection_queue(tls: Option<TlsAcceptor>) -> (ConnectionQueue, Incoming) {
-    let (queue, incoming) = mpsc::channel(BACKLOG);
-    (ConnectionQueue { queue, tls }, ReceiverStream::new(incoming))
-}
-
-/// What tonic serves.
-pub(crate) type Incoming = ReceiverStream<io::Result<Connection>>;
-
-/// The giving end of [`Incoming`].
-pub(crate) struct ConnectionQueue {
-    queue: mpsc::Sender<io::Result<Connection>>,
-    tls: Option<TlsAcceptor>,
-}
-
-impl ConnectionQueue {
-    /// Adds a connection after its TLS handshake, which runs aside: a slow or foreign peer holds up nobody.
-    pub(crate) fn push(&self, socket: Connection) {
-        let queue = self.queue.clone();
-        let tls = self.tls.clone();
-        tokio::spawn(async move {
-            let secured = match tls {
-                Some(tls) => tls::accept(&tls, socket).await,
-                None => Ok(socket),
-            };
-            // Who fails the handshake is not served and learns it by the closed connection.
-            if let Ok(connection) = secured {
-                let _ = queue.send(Ok(connection)).await;
-            }
-        });
-    }
-
-    /// Waits until nobody takes connections any more.
-    pub(crate) async fn closed(&self) {
-        self.queue.closed().await;
-    }
 }
 
 trait Duplex: AsyncRead + AsyncWrite + Send {}
@@ -189,49 +121,4 @@ impl Connected for Connection {
     type ConnectInfo = ();
 
     fn connect_info(&self) {}
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio_stream::StreamExt;
-
-    use super::*;
-    use crate::identity::Identity;
-    use crate::socket;
-
-    #[tokio::test]
-    async fn a_peer_that_never_finishes_its_handshake_holds_up_nobody() {
-        let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
-        let directory = tempfile::tempdir().unwrap();
-        let (listener, file) = socket::bind(directory.path(), "TMPDIR", None).unwrap();
-        let acceptor = tls::acceptor(&plugin, host.certificate().clone()).unwrap();
-        let mut incoming = accept(listener, Some(acceptor));
-
-        let address = Address::Unix(file.path().to_owned());
-        let mut silent = Vec::new();
-        for _ in 0..2 * BACKLOG {
-            silent.push(Connection::open(&address).await.unwrap());
-        }
-        let connector = tls::connector(&host, plugin.certificate().clone()).unwrap();
-        let socket = Connection::open(&address).await.unwrap();
-        let (connected, served) = tokio::join!(tls::connect(&connector, socket), incoming.next());
-        connected.unwrap();
-        served.unwrap().unwrap();
-    }
-
-    #[tokio::test]
-    async fn who_speaks_no_tls_is_not_served() {
-        let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
-        let directory = tempfile::tempdir().unwrap();
-        let (listener, file) = socket::bind(directory.path(), "TMPDIR", None).unwrap();
-        let acceptor = tls::acceptor(&plugin, host.certificate().clone()).unwrap();
-        let incoming = accept(listener, Some(acceptor));
-
-        let mut plain = Connection::open(&Address::Unix(file.path().to_owned())).await.unwrap();
-        plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
-        plain.read_to_end(&mut answer).await.unwrap();
-        assert!(incoming.into_inner().is_empty());
-    }
 }

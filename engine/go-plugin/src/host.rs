@@ -162,7 +162,10 @@ pub struct PluginProcess {
 
 impl fmt::Debug for PluginProcess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Running").field("pid", &self.pid()).field("line", &self.line).finish_non_exhaustive()
+        f.debug_struct("PluginProcess")
+            .field("pid", &self.pid())
+            .field("line", &self.line)
+            .finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 
-use crate::tls;
+use crate::crypto;
 
 /// The name that both sides expect in each other's certificate.
 pub(crate) const SERVER_NAME: &str = "localhost";
@@ -73,7 +73,7 @@ impl Identity {
         let key = KeyPair::generate_for(algorithm)?;
         let certificate = params.self_signed(&key)?.der().clone();
         let private = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let certified = CertifiedKey::from_der(vec![certificate.clone()], private, &tls::provider())?;
+        let certified = CertifiedKey::from_der(vec![certificate.clone()], private, &crypto::provider())?;
         Ok(Self::with_key(certificate, SingleCertAndKey::from(certified)))
     }
 

@@ -30,7 +30,9 @@ pub mod host;
 pub mod log;
 
 mod connection;
+mod crypto;
 mod identity;
+mod incoming;
 mod multiplex;
 mod parent_watcher;
 mod services;

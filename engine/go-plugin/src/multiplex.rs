@@ -11,7 +11,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 use yamux::{Config, Mode};
 
-use crate::connection::{Connection, Incoming, connection_queue};
+use crate::connection::Connection;
+use crate::incoming::{Incoming, connection_queue};
 
 /// Asks for outbound streams of the session.
 #[derive(Clone)]

@@ -23,6 +23,7 @@ use crate::environment::Environment;
 use crate::graceful_shutdown::GracefulShutdown;
 use crate::handshake::{Address, Handshake, HandshakeLine};
 use crate::identity::{Identity, IdentityError};
+use crate::incoming;
 use crate::multiplex::{self, OpenRequests};
 use crate::parent_watcher::ParentWatcher;
 use crate::services::{BrokerService, ControllerService, StdioService};
@@ -196,7 +197,7 @@ impl Server {
             .add_service(GrpcControllerServer::new(controller))
             .add_service(GrpcStdioServer::new(StdioService { stdout_capture: captured, stop: stop.clone() }));
         let incoming = match openings {
-            None => connection::accept(listener, tls),
+            None => incoming::accept(listener, tls),
             Some(openings) => multiplex::accept(listener, openings, tls),
         };
         let mut server = tokio::spawn(

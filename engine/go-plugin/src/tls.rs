@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
@@ -22,6 +22,7 @@ use rustls::{
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::connection::Connection;
+use crate::crypto;
 use crate::identity::{Identity, SERVER_NAME};
 
 /// How long a peer may take for a TLS handshake. Both ends are on one machine; this only frees what a stuck peer holds.
@@ -30,14 +31,9 @@ pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// grpc-go refuses a TLS connection that did not agree on HTTP/2.
 const ALPN: &[u8] = b"h2";
 
-/// The cryptography of both sides; aws-lc-rs, because ring has no P-521 and Go's hosts sign with nothing else.
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(aws_lc_rs::default_provider())
-}
-
 /// Serves TLS as `identity` to the holder of the certificate `peer` alone.
 pub(crate) fn acceptor(identity: &Identity, peer: CertificateDer<'static>) -> Result<TlsAcceptor, Error> {
-    let provider = provider();
+    let provider = crypto::provider();
     let mut config = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(Arc::new(PinnedCertVerifier::new(peer, &provider)))
@@ -51,7 +47,7 @@ pub(crate) fn acceptor(identity: &Identity, peer: CertificateDer<'static>) -> Re
 
 /// Speaks TLS as `identity` to the holder of the certificate `peer` alone.
 pub(crate) fn connector(identity: &Identity, peer: CertificateDer<'static>) -> Result<TlsConnector, Error> {
-    let provider = provider();
+    let provider = crypto::provider();
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
         .dangerous()
@@ -231,7 +227,7 @@ mod tests {
         let (host, plugin) = (Identity::host().unwrap(), Identity::plugin().unwrap());
         let thief = |victim: &Identity, own: rcgen::KeyPair| {
             let key = rustls::pki_types::PrivatePkcs8KeyDer::from(own.serialize_der()).into();
-            let key = provider().key_provider.load_private_key(key).unwrap();
+            let key = crypto::provider().key_provider.load_private_key(key).unwrap();
             let certified = CertifiedKey::new(vec![victim.certificate().clone()], key);
             Identity::with_key(victim.certificate().clone(), SingleCertAndKey::from(certified))
         };

@@ -5,7 +5,7 @@
 //! # use std::sync::Arc;
 //! # use vault_plugin::{host, logical, testing};
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let plugin = host::launch(host::Launch::new("./custom-plugin")).await?;
+//! let plugin = host::launch(host::PluginCommand::new("./custom-plugin")).await?;
 //! let config = host::MountConfig::new(
 //!     Arc::new(testing::MemoryStorage::default()),
 //!     Arc::new(testing::StaticSystemView::default()),
@@ -17,27 +17,27 @@
 //! # Ok(()) }
 //! ```
 
-mod call;
 mod compare;
 mod difference;
 mod inspect;
 mod launch;
 mod mount;
 mod openapi;
+mod path_info;
 mod probe;
 
-pub use call::{BackendError, CallError};
 pub use compare::{compare, compare_paths};
 pub use difference::{Difference, DifferenceKind};
 pub use go_plugin::host::{BrokerError, Isolation, IsolationGap, NetworkAccess, ShutdownError};
 pub use go_plugin::host::{
-    BrokerTransport, LogLine, LogSink, LogSource, PluginExit, PluginStartError as StartError, ShutdownOutcome,
+    BrokerTransport, LogLine, LogSink, LogSource, PluginExit, PluginStartError, ShutdownOutcome,
 };
 pub use go_plugin::log::Level;
-pub use inspect::{
-    FieldInfo, InspectError, Inspection, OperationInfo, PathInfo, ShutdownBehavior, Verb, inspect,
-};
+pub use inspect::{InspectError, Inspection, ShutdownBehavior, inspect};
 pub use launch::{LaunchError, Plugin, PluginCommand, launch};
 pub use mount::{MountConfig, MountError, RemoteMount};
 pub use openapi::documented_paths;
+pub use path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 pub use probe::{ProbeError, ProbeReport, probe};
+
+pub use crate::wire::{BackendError, CallError};

@@ -21,7 +21,7 @@ pub use go_plugin::log::{Level, Logger};
 pub use auth::{Auth, TokenType};
 pub(crate) use backend::Factory;
 pub use backend::{Backend, BackendConfig, BackendType, SpecialPaths};
-pub use error::{Error, READ_ONLY};
+pub use error::Error;
 pub use event::{Event, EventError, EventSender};
 pub use identity::{Alias, Entity, Group, IdentityToken, ResponseWrapInfo};
 pub use in_flight::{InFlight, InFlightGuard};
@@ -31,7 +31,8 @@ pub use response::Response;
 pub use rotation::{RotationInformation, RotationJob, RotationTime};
 pub use sensitive::Sensitive;
 pub use storage::{
-    Access, BoxFuture, Storage, StorageEntry, StorageError, Transaction, list_all_pages, with_transaction,
+    Access, BoxFuture, READ_ONLY, Storage, StorageEntry, StorageError, Transaction, list_all_pages,
+    with_transaction,
 };
 pub(crate) use storage::{TRANSACTION_CONFLICT, paginate};
 pub(crate) use system_view::{

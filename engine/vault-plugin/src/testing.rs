@@ -5,10 +5,12 @@
 mod events;
 mod memory;
 mod mount;
+mod storage_state;
 mod system;
 mod transaction;
 
 pub use events::RecordedEvents;
-pub use memory::{FailureMode, MemoryStorage, StorageCall};
+pub use memory::MemoryStorage;
 pub use mount::{TestMount, TestMountError};
+pub use storage_state::{FailureMode, StorageCall};
 pub use system::{StaticSystemView, SystemViewValues};

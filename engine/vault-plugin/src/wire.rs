@@ -7,6 +7,7 @@ mod from_wire;
 mod to_wire;
 
 mod backend;
+mod call_error;
 mod host_services;
 mod remote_events;
 mod remote_storage;
@@ -19,8 +20,9 @@ mod in_process;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 
+pub use call_error::{BackendError, CallError};
+
 pub(crate) use backend::{RemoteBackend, supports_multiplexing};
-pub(crate) use from_wire::WireError;
 pub(crate) use host_services::host_services;
 pub(crate) use service::routes;
 

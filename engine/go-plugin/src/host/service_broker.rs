@@ -12,8 +12,9 @@ use tonic::service::Routes;
 use tonic::transport::Channel;
 
 use super::error::BrokerError;
-use crate::connection::{self, Connection, ConnectionQueue, Incoming};
+use crate::connection::{self, Connection};
 use crate::environment::TEMPORARY_DIRECTORY;
+use crate::incoming::{self, ConnectionQueue, Incoming};
 use crate::socket::{self, SocketFile};
 use crate::wire::ConnInfo;
 use crate::wire::conn_info::Knock;
@@ -78,7 +79,7 @@ impl ServiceBroker {
         let stop = CancellationToken::new();
         let socket = match &self.router {
             Some(doors) => {
-                let (arrivals, incoming) = connection::connection_queue(self.tls.clone());
+                let (arrivals, incoming) = incoming::connection_queue(self.tls.clone());
                 doors.register(service_id, arrivals);
                 tokio::spawn(serve_until_stopped(routes, incoming, stop.clone()));
                 None
@@ -91,7 +92,7 @@ impl ServiceBroker {
                     address: socket.path().to_string_lossy().into_owned(),
                     knock: None,
                 };
-                let incoming = connection::accept(listener, self.tls.clone());
+                let incoming = incoming::accept(listener, self.tls.clone());
                 tokio::spawn(serve_until_stopped(routes, incoming, stop.clone()));
                 if self.to_plugin.send(announcement).await.is_err() {
                     stop.cancel();
@@ -179,7 +180,7 @@ mod tests {
     #[tokio::test]
     async fn a_knock_at_a_service_that_is_not_there_is_refused() {
         let doors = StreamRouter::default();
-        let (arrivals, _incoming) = connection::connection_queue(None);
+        let (arrivals, _incoming) = incoming::connection_queue(None);
         doors.register(7, arrivals);
         let answer = |id| doors.answer_knock(&knock(id)).unwrap().knock.unwrap();
         assert!(answer(7).ack && answer(7).error.is_empty());

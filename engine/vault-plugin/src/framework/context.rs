@@ -1,15 +1,20 @@
 //! What a handler works with besides its fields.
 
+mod keyed_locks;
+pub(crate) mod wal;
+
 use std::fmt;
 use std::sync::Arc;
 
 use go_plugin::log::Logger;
 use serde::Serialize;
 
-use super::keyed_locks::{KeyGuard, KeyedLocks};
-use super::response::IntoResponse;
-use super::wal::WalMetadata;
-use super::{raw_response, wal};
+pub use self::keyed_locks::KeyGuard;
+pub(crate) use self::keyed_locks::KeyedLocks;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::wal::StoredEntry;
+pub use self::wal::WalMetadata;
+use super::response::{IntoResponse, with_status};
 use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Response, Storage, SystemView};
 
 /// One request to one mount: its state, its storage, its host. Cheap to clone.
@@ -18,7 +23,7 @@ use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Respon
 /// use serde_json::{Value, json};
 /// use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
 /// use vault_plugin::logical::{Error, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// async fn visit(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
 ///     let visits = cx.storage().read("visits").await?.unwrap_or(0) + 1;
@@ -28,7 +33,7 @@ use crate::logical::{BackendConfig, Error, EventSender, Product, Request, Respon
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("visit").on(Operation::Update, "Count a visit.", visit);
-/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// mount.write("visit", json!({})).await?;
 /// let second = mount.write("visit", json!({})).await?.unwrap();
 /// assert_eq!(json!(second.data), json!({"path": "visit", "visits": 2}));
@@ -80,13 +85,13 @@ impl<S> Context<S> {
     /// # use std::sync::atomic::{AtomicU64, Ordering};
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn count(cx: Context<AtomicU64>, _: NoFields) -> Result<Data<Value>, Error> {
-    ///     Ok(Data(json!({"since_start": cx.engine().fetch_add(1, Ordering::Relaxed) + 1})))
+    ///     Ok(Data(json!({"since_start": cx.state().fetch_add(1, Ordering::Relaxed) + 1})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let engine = Engine::new(AtomicU64::default).path(Path::new("count").on(Operation::Read, "Count.", count));
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     /// mount.read("count").await?;
     /// assert_eq!(mount.read("count").await?.unwrap().data.unwrap()["since_start"], 2);
     /// # Ok(()) }
@@ -101,13 +106,13 @@ impl<S> Context<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// async fn set(cx: Context<()>, config: Map) -> Result<(), Error> {
     ///     Ok(cx.storage().write("config", &config).await?)
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").on(Operation::Update, "Configure.", set);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.write("config", json!({})).await?;
     /// assert_eq!(mount.storage().entry("config").unwrap().value, b"{}");
     /// # Ok(()) }
@@ -123,14 +128,14 @@ impl<S> Context<S> {
     /// # use std::time::Duration;
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn limit(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
     ///     Ok(Data(json!({"max_ttl": cx.system().max_lease_ttl().await?.as_secs()})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("limit").on(Operation::Read, "Tell the limit.", limit);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
-    /// mount.system().answer(|host| host.max_lease_ttl = Duration::from_secs(60));
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
+    /// mount.system().update(|host| host.max_lease_ttl = Duration::from_secs(60));
     /// assert_eq!(mount.read("limit").await?.unwrap().data.unwrap()["max_ttl"], 60);
     /// # Ok(()) }
     /// ```
@@ -144,7 +149,7 @@ impl<S> Context<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Event, EventError, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Event, EventError, Operation}, testing::TestMount};
     /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     match cx.events().send_event(Event::new("greeter/config").path("config").modified()).await {
     ///         // A host without events is as good.
@@ -154,7 +159,7 @@ impl<S> Context<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").on(Operation::Update, "Configure.", set);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.write("config", json!({})).await?;
     /// assert_eq!(mount.events().events()[0].event_type, "greeter/config");
     /// # Ok(()) }
@@ -169,13 +174,13 @@ impl<S> Context<S> {
     /// ```
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, Product}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, Product}, testing::TestMount};
     /// async fn about(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
     ///     Ok(Data(json!({"host": format!("{:?}", cx.product())})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let engine = Engine::new(|| ()).path(Path::new("about").on(Operation::Read, "Tell the host.", about));
-    /// let mount = Mount::on(Product::OpenBao, engine).await?;
+    /// let mount = TestMount::for_product(Product::OpenBao, engine).await?;
     /// assert_eq!(mount.read("about").await?.unwrap().data.unwrap()["host"], "OpenBao");
     /// # Ok(()) }
     /// ```
@@ -189,14 +194,14 @@ impl<S> Context<S> {
     /// ```
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn echo(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
     ///     let request = cx.request();
     ///     Ok(Data(json!({"operation": request.operation.as_str(), "path": request.path, "sent": request.data})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("echo").arbitrary_input().on(Operation::Update, "Echo.", echo);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let echoed = mount.write("echo", json!({"ttl": "1h"})).await?.unwrap();
     /// // The fields of the request are not coerced here.
     /// assert_eq!(json!(echoed.data), json!({"operation": "update", "path": "echo", "sent": {"ttl": "1h"}}));
@@ -212,14 +217,14 @@ impl<S> Context<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.logger().with("request_id", cx.request().id.as_str()).info("configured");
     ///     Ok(())
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").on(Operation::Update, "Configure.", set);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// # assert!(mount.write("config", json!({})).await?.is_none());
     /// # Ok(()) }
     /// ```
@@ -233,7 +238,7 @@ impl<S> Context<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, ReplicationState}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.require_writable().await?;
     ///     // The credential is made upstream here.
@@ -241,7 +246,7 @@ impl<S> Context<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a credential.", mint);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     /// assert!(matches!(mount.read("creds").await, Err(Error::ReadOnly)));
     /// # Ok(()) }
@@ -262,13 +267,13 @@ impl<S> Context<S> {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, Response}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, Response}, testing::TestMount};
     /// async fn rotate(cx: Context<()>, _: NoFields) -> Result<Response, Error> {
     ///     cx.with_status(202, Data(json!({"job": "j1"})))
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("rotate").on(Operation::Update, "Begin a rotation.", rotate);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// // What hosts make the status and the body of the answer from.
     /// let data = mount.write("rotate", json!({})).await?.unwrap().data.unwrap();
     /// assert_eq!(data["http_status_code"], 202);
@@ -279,7 +284,7 @@ impl<S> Context<S> {
     /// # Errors
     /// Fails when the answer does, or is leased.
     pub fn with_status(&self, status: u16, answer: impl IntoResponse) -> Result<Response, Error> {
-        raw_response::with_status(self.product(), &self.request.id, status, answer.into_response()?)
+        with_status(self.product(), &self.request.id, status, answer.into_response()?)
     }
 
     /// Waits for the lock of a key of this mount, behind those that wait already. Vault's storage has no transactions: a handler that
@@ -289,7 +294,7 @@ impl<S> Context<S> {
     /// ```
     /// use serde_json::json;
     /// use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     ///
     /// async fn count(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let _locked = cx.lock("visits").await;
@@ -298,7 +303,7 @@ impl<S> Context<S> {
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let mount = Mount::new(Engine::new(|| ()).path(Path::new("visit").on(Operation::Update, "Count.", count))).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(Path::new("visit").on(Operation::Update, "Count.", count))).await?;
     /// let (one, other) = tokio::join!(mount.write("visit", json!({})), mount.write("visit", json!({})));
     /// # (one?, other?);
     /// assert_eq!(mount.storage().entry("visits").unwrap().value, b"2");
@@ -313,7 +318,7 @@ impl<S> Context<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn set(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let work = cx.clone();
     ///     cx.run_to_completion(async move {
@@ -324,7 +329,7 @@ impl<S> Context<S> {
     ///     .await
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let mount = Mount::new(Engine::new(|| ()).path(Path::new("config").on(Operation::Update, "Set.", set))).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(Path::new("config").on(Operation::Update, "Set.", set))).await?;
     /// mount.write("config", serde_json::json!({})).await?;
     /// assert_eq!(mount.storage().entry("config").unwrap().value, br#""new""#);
     /// # Ok(()) }
@@ -356,7 +361,7 @@ impl<S> Context<S> {
     /// # use std::time::Duration;
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.wal_put("token", &json!({"id": "t1"})).await?;
     ///     Err(Error::internal("the upstream gave no answer"))
@@ -368,7 +373,7 @@ impl<S> Context<S> {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
     /// # let engine = Engine::new(|| ()).path(path).on_rollback(Duration::from_secs(60), undo);
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     ///
     /// assert!(mount.read("creds").await.is_err());
     /// mount.rollback().await?;
@@ -387,7 +392,7 @@ impl<S> Context<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let id = cx.wal_put("token", &"t1").await?;
     ///     cx.wal_delete(&id).await?;
@@ -397,7 +402,7 @@ impl<S> Context<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert!(mount.read("creds").await.is_err());
     /// assert_eq!(mount.storage().keys().len(), 1);
     /// # Ok(()) }
@@ -420,7 +425,7 @@ impl<S> Context<S> {
     /// # use std::time::Duration;
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     /// #     cx.wal_put("token", &json!({"request": "r1"})).await?;
     /// #     Err(Error::internal("the upstream gave no answer"))
@@ -433,7 +438,7 @@ impl<S> Context<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path).on_rollback(Duration::from_secs(60), undo)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path).on_rollback(Duration::from_secs(60), undo)).await?;
     /// # assert!(mount.read("creds").await.is_err());
     /// mount.rollback().await?;
     /// let [entry] = &mount.storage().keys()[..] else { panic!("one entry") };
@@ -449,7 +454,7 @@ impl<S> Context<S> {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn mint(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let id = cx.wal_put("token", &"t1").await?;
     ///     // The token is made upstream here, and is known to the host by its lease.
@@ -457,7 +462,7 @@ impl<S> Context<S> {
     /// }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", mint);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.read("creds").await?;
     /// assert!(mount.storage().keys().is_empty());
     /// # Ok(()) }

@@ -4,37 +4,15 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::coerce::coerce;
-use super::field::FieldType;
+use super::context::StoredEntry;
+use super::input::{FieldType, coerce};
 use super::pattern::Pattern;
-use super::wal::StoredEntry;
 use super::{TokenFields, TokenSettings, parse_duration};
-
-/// Every type of a field.
-pub(super) const KINDS: [FieldType; 17] = [
-    FieldType::String,
-    FieldType::Int,
-    FieldType::Int64,
-    FieldType::Bool,
-    FieldType::Map,
-    FieldType::Slice,
-    FieldType::StringSlice,
-    FieldType::CommaStringSlice,
-    FieldType::CommaIntSlice,
-    FieldType::KvPairs,
-    FieldType::NameString,
-    FieldType::LowerCaseString,
-    FieldType::DurationSecond,
-    FieldType::SignedDurationSecond,
-    FieldType::Float,
-    FieldType::Time,
-    FieldType::Header,
-];
 
 /// The value of a field in JSON, for a field of every type: what is accepted is accepted again as the same.
 pub fn fields(bytes: &[u8]) {
     let Ok(raw) = serde_json::from_slice::<Value>(bytes) else { return };
-    for kind in KINDS {
+    for kind in FieldType::ALL {
         match coerce(kind, &raw) {
             Ok(Some(value)) => assert_eq!(coerce(kind, &value), Ok(Some(value)), "{kind:?}"),
             Ok(None) => {}

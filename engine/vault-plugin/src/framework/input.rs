@@ -1,14 +1,31 @@
-//! From what a caller sent to the struct that a handler is given.
+//! Turns the parameters of a request into the struct that a handler takes: declared fields, coercion, validation.
+
+mod coerce;
+pub mod field;
+mod field_type;
+mod merge_patch;
 
 use std::collections::BTreeMap;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::coerce::coerce;
-use super::field::Field;
-use super::openapi::InputPolicy;
 use crate::logical::{Error, Map, Operation};
+
+pub(crate) use self::coerce::coerce;
+pub use self::coerce::{DurationError, parse_duration};
+pub use self::field::{DisplayAttributes, Field};
+pub(crate) use self::field_type::FieldType;
+pub use self::merge_patch::merge_patch;
+
+/// What happens to parameters that no field of the path declares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InputPolicy {
+    /// They are ignored, with a warning.
+    DeclaredOnly,
+    /// The handler gets them.
+    Arbitrary,
+}
 
 /// The fields of a request after coercion, and the remarks that the answer carries.
 pub(crate) struct ValidatedInput {
@@ -32,19 +49,17 @@ pub(crate) fn validate(
     let replaced = captures.iter().filter(|(name, _)| data.get(*name).is_some_and(|value| !value.is_null()));
     let replaced = replaced.map(|(name, _)| (*name).to_owned()).collect();
 
-    let mut raw = data.clone();
-    for (name, value) in captures {
-        raw.insert((*name).to_owned(), Value::String((*value).to_owned()));
-    }
+    let captured = |name: &str| captures.iter().find(|(captured, _)| *captured == name);
     let patch = *operation == Operation::Patch;
     let mut fields = Map::new();
     for (name, field) in schema {
-        match raw.remove(name) {
+        let from_path = captured(name).map(|(_, text)| Value::String((*text).to_owned()));
+        match from_path.as_ref().or_else(|| data.get(name)) {
             Some(Value::Null) if patch => {
                 fields.insert(name.clone(), Value::Null);
             }
             Some(value) => {
-                let value = coerce(field.kind(), &value)
+                let value = coerce(field.kind(), value)
                     .map_err(|error| format!("error converting input for field {name:?}: {error}"))?;
                 if let Some(value) = value {
                     fields.insert(name.clone(), value);
@@ -60,7 +75,11 @@ pub(crate) fn validate(
         }
     }
     if input == InputPolicy::Arbitrary {
-        fields.extend(raw);
+        let undeclared = data.iter().filter(|(name, _)| !schema.contains_key(*name));
+        fields.extend(undeclared.map(|(name, value)| (name.clone(), value.clone())));
+        for (name, text) in captures.iter().filter(|(name, _)| !schema.contains_key(*name)) {
+            fields.insert((*name).to_owned(), Value::String((*text).to_owned()));
+        }
     }
     Ok(ValidatedInput { fields, ignored, replaced })
 }

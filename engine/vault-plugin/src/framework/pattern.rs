@@ -12,11 +12,11 @@ use self::translate::translate;
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::generic_name};
-/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new(format!("roles/{}", generic_name("name"))).field("name", Field::string());
 /// # let path = path.on(Operation::Read, "Read a role.", |_: Context<()>, role: Map| async { Ok(Data(role)) });
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("roles/blue-1.eu").await?.unwrap().data.unwrap()["name"], "blue-1.eu");
 /// for other in ["roles/", "roles/-blue", "roles/blue/1"] {
 ///     assert!(matches!(mount.read(other).await, Err(Error::UnsupportedPath)));
@@ -31,11 +31,11 @@ pub fn generic_name(name: &str) -> String {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::generic_name_with_at};
-/// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new(format!("users/{}", generic_name_with_at("user"))).field("user", Field::string());
 /// # let path = path.on(Operation::Read, "Read a user.", |_: Context<()>, user: Map| async { Ok(Data(user)) });
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("users/ann@example.com").await?.unwrap().data.unwrap()["user"], "ann@example.com");
 /// # Ok(()) }
 /// ```
@@ -47,11 +47,11 @@ pub fn generic_name_with_at(name: &str) -> String {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::optional_generic_name};
-/// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new(format!("config{}", optional_generic_name("name"))).field("name", Field::string());
 /// # let path = path.on(Operation::Read, "Read it.", |_: Context<()>, config: Map| async { Ok(Data(config)) });
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("config/eu").await?.unwrap().data.unwrap()["name"], "eu");
 /// assert_eq!(mount.read("config").await?.unwrap().data.unwrap()["name"], "");
 /// # Ok(()) }
@@ -64,11 +64,11 @@ pub fn optional_generic_name(name: &str) -> String {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::optional_param};
-/// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new(format!("tree{}", optional_param("below"))).field("below", Field::string());
 /// # let path = path.on(Operation::Read, "Read it.", |_: Context<()>, tree: Map| async { Ok(Data(tree)) });
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("tree/eu/blue").await?.unwrap().data.unwrap()["below"], "eu/blue");
 /// assert_eq!(mount.read("tree").await?.unwrap().data.unwrap()["below"], "");
 /// # Ok(()) }
@@ -81,11 +81,11 @@ pub fn optional_param(name: &str) -> String {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path, pattern::match_all};
-/// # use vault_plugin::{logical::{Map, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Map, Operation}, testing::TestMount};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new(format!("data/{}", match_all("path"))).field("path", Field::string());
 /// # let path = path.on(Operation::Read, "Read it.", |_: Context<()>, data: Map| async { Ok(Data(data)) });
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("data/eu/blue").await?.unwrap().data.unwrap()["path"], "eu/blue");
 /// assert_eq!(mount.read("data/").await?.unwrap().data.unwrap()["path"], "");
 /// # Ok(()) }

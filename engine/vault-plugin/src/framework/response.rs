@@ -1,12 +1,13 @@
 //! What handlers may return.
 
-use std::fmt;
+mod raw_response;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::secret::Lease;
-use crate::logical::{Error, LeaseOptions, Map, Response, Secret};
+pub use self::raw_response::RawResponse;
+pub(crate) use self::raw_response::with_status;
+use crate::logical::{Error, Map, Response};
 
 /// Something that is an answer, or the absence of one.
 ///
@@ -48,13 +49,13 @@ pub trait IntoResponse {
 ///
 /// ```
 /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-/// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+/// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
 /// async fn status(_: Context<()>, _: NoFields) -> Result<Data<serde_json::Value>, Error> {
 ///     Ok(Data(serde_json::json!({"healthy": true})))
 /// }
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let path = Path::new("status").on(Operation::Read, "Tell how it goes.", status);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("status").await?.unwrap().data.unwrap()["healthy"], true);
 /// # Ok(()) }
 /// ```
@@ -103,69 +104,6 @@ pub struct ListResponse(pub Vec<String>);
 #[derive(Debug)]
 pub struct ListWithInfo<T>(pub Vec<(String, T)>);
 
-/// A secret under a lease. One of a type that the engine does not declare is not handed out: nothing could revoke it.
-/// `Debug` shows its type and its lease.
-///
-/// ```
-/// # use serde_json::json;
-/// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path};
-/// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
-/// async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
-///     Ok(LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), Lease::default()))
-/// }
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let path = Path::new("creds").on(Operation::Read, "Issue a token.", issue);
-/// # async fn revoke(_: Context<()>, _: serde_json::Value) -> Result<(), Error> { Ok(()) }
-/// # let secret = vault_plugin::framework::SecretType::new("token").on_revoke(revoke);
-/// # let mount = Mount::new(Engine::new(|| ()).path(path).secret(secret)).await?;
-/// let leased = mount.read("creds").await?.unwrap();
-/// assert_eq!(leased.data.unwrap()["token"], "s3cret");
-/// assert!(leased.secret.is_some());
-/// # Ok(()) }
-/// ```
-pub struct LeasedSecret {
-    secret_type: &'static str,
-    data: Result<Map, Error>,
-    internal: Result<Map, Error>,
-    lease: Lease,
-}
-
-impl fmt::Debug for LeasedSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Issued")
-            .field("secret_type", &self.secret_type)
-            .field("lease", &self.lease)
-            .finish_non_exhaustive()
-    }
-}
-
-impl LeasedSecret {
-    /// A secret of a declared type: what the caller gets, and what renew and revoke will need.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # use {serde_json::json, vault_plugin::{framework::{IntoResponse, LeasedSecret, Lease}, logical::Error}};
-    /// let lease = Lease { ttl: Duration::from_secs(60), max_ttl: Duration::from_secs(600) };
-    /// let issued = LeasedSecret::new("token", json!({"token": "s3cret"}), json!({"id": "t1"}), lease);
-    /// assert!(!format!("{issued:?}").contains("s3cret"));
-    /// let answer = issued.into_response()?.unwrap();
-    /// assert_eq!(json!(answer.data), json!({"token": "s3cret"}));
-    /// // Not shown to the caller; by the type the host's renewals and revocations find their way.
-    /// let secret = answer.secret.unwrap();
-    /// assert_eq!(json!(secret.internal_data), json!({"id": "t1", "secret_type": "token"}));
-    /// assert_eq!(secret.lease.ttl, Duration::from_secs(60));
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn new(
-        secret_type: &'static str,
-        data: impl Serialize,
-        internal: impl Serialize,
-        lease: Lease,
-    ) -> LeasedSecret {
-        LeasedSecret { secret_type, data: to_object(data), internal: to_object(internal), lease }
-    }
-}
-
 impl IntoResponse for () {
     fn into_response(self) -> Result<Option<Response>, Error> {
         Ok(None)
@@ -202,28 +140,13 @@ impl<T: Serialize> IntoResponse for ListWithInfo<T> {
     }
 }
 
-impl IntoResponse for LeasedSecret {
-    fn into_response(self) -> Result<Option<Response>, Error> {
-        let mut internal_data = self.internal?;
-        internal_data.insert("secret_type".to_owned(), self.secret_type.into());
-        let lease = LeaseOptions {
-            ttl: self.lease.ttl,
-            max_ttl: self.lease.max_ttl,
-            renewable: true,
-            ..LeaseOptions::default()
-        };
-        let secret = Secret { lease, internal_data, lease_id: String::new() };
-        Ok(Some(Response { secret: Some(secret), ..Response::data(self.data?) }))
-    }
-}
-
 impl<R: IntoResponse> IntoResponse for Option<R> {
     fn into_response(self) -> Result<Option<Response>, Error> {
         self.map_or(Ok(None), R::into_response)
     }
 }
 
-pub(super) fn to_object(value: impl Serialize) -> Result<Map, Error> {
+pub(crate) fn to_object(value: impl Serialize) -> Result<Map, Error> {
     match serde_json::to_value(value) {
         Ok(Value::Object(map)) => Ok(map),
         Ok(_) => Err(Error::internal("the engine answered with something that is not a JSON object")),

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::difference::{Difference, DifferenceKind};
-use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
+use super::inspect::Inspection;
+use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 
 /// Every difference, those of the whole plugin first, then path by path.
 ///
@@ -11,15 +12,15 @@ use super::inspect::{FieldInfo, Inspection, OperationInfo, PathInfo, Verb};
 ///
 /// ```
 /// use std::collections::BTreeMap;
-/// use vault_plugin::host::{Launch, compare, inspect};
+/// use vault_plugin::host::{PluginCommand, compare, inspect};
 /// # use std::time::Duration;
 /// # use serde_json::json;
 /// # use vault_plugin::host::{ShutdownBehavior, InspectError, Inspection, documented_paths};
 /// # use vault_plugin::logical::{BackendType, SpecialPaths};
 ///
 /// # async fn inspected() -> Result<(), InspectError> {
-/// let before = inspect(Launch::new("./custom-plugin-1.0.0"), BTreeMap::new()).await?;
-/// let after = inspect(Launch::new("./custom-plugin-1.1.0"), BTreeMap::new()).await?;
+/// let before = inspect(PluginCommand::new("./custom-plugin-1.0.0"), BTreeMap::new()).await?;
+/// let after = inspect(PluginCommand::new("./custom-plugin-1.1.0"), BTreeMap::new()).await?;
 /// # Ok(()) }
 /// # let before = Inspection {
 /// #     version: "v1.0.0".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::inspect::Verb;
+use super::path_info::Verb;
 use crate::logical::BackendType;
 
 /// One difference between two plugins.
@@ -14,7 +14,7 @@ use crate::logical::BackendType;
 /// let before = documented_paths(&json!({"paths": {"/config": {"get": {}, "delete": {}}}}));
 /// let after = documented_paths(&json!({"paths": {"/config": {"get": {}}}}));
 /// let removed =
-///     Difference { path: "config".to_owned(), verb: Some(Verb::Delete), change: DifferenceKind::Removed };
+///     Difference { path: "config".to_owned(), verb: Some(Verb::Delete), kind: DifferenceKind::Removed };
 /// assert_eq!(compare_paths(&before, &after), [removed]);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +138,7 @@ impl Difference {
     /// let added = |required| Difference {
     ///     path: "config".to_owned(),
     ///     verb: None,
-    ///     change: DifferenceKind::FieldAdded { field: "ttl".to_owned(), required },
+    ///     kind: DifferenceKind::FieldAdded { field: "ttl".to_owned(), required },
     /// };
     /// assert!(!added(false).breaks_clients());
     /// assert!(added(true).breaks_clients());

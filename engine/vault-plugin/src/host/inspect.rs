@@ -1,6 +1,6 @@
 //! What a plugin offers to its clients: started as Vault would start it, asked for its help, and ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::openapi;
+use super::path_info::PathInfo;
 use super::{CallError, LaunchError, MountConfig, MountError, Plugin, PluginCommand, launch};
 use crate::logical::{BackendType, Operation, Request, SpecialPaths};
 use crate::testing::{MemoryStorage, StaticSystemView};
@@ -16,10 +17,10 @@ use crate::testing::{MemoryStorage, StaticSystemView};
 /// Everything that can be seen of a plugin without using it.
 ///
 /// ```no_run
-/// use vault_plugin::host::{ShutdownBehavior, Inspection, Launch, Verb, inspect};
+/// use vault_plugin::host::{ShutdownBehavior, Inspection, PluginCommand, Verb, inspect};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
-/// let found: Inspection = inspect(Launch::new("./custom-plugin"), Default::default()).await?;
+/// let found: Inspection = inspect(PluginCommand::new("./custom-plugin"), Default::default()).await?;
 /// assert!(found.multiplexed && found.ending == ShutdownBehavior::WhenTold);
 /// assert!(found.paths["config"].operations.contains_key(&Verb::Read));
 /// # Ok(()) }
@@ -56,97 +57,17 @@ pub enum ShutdownBehavior {
     Killed,
 }
 
-/// One path.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct PathInfo {
-    /// What it is for, in one line.
-    pub synopsis: String,
-    /// Whether it needs the `sudo` capability.
-    pub sudo: bool,
-    /// Whether it is open to callers without a token.
-    pub unauthenticated: bool,
-    /// The parts that a caller fills in.
-    pub parameters: BTreeMap<String, FieldInfo>,
-    /// What can be done there.
-    pub operations: BTreeMap<Verb, OperationInfo>,
-}
-
-/// What a client does at a path, in the words of Vault's command line.
-///
-/// ```
-/// use vault_plugin::host::Verb;
-///
-/// assert_eq!(Verb::Write.to_string(), "write");
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verb {
-    /// HTTP GET.
-    Read,
-    /// HTTP LIST, or GET with `list=true`.
-    List,
-    /// HTTP POST or PUT.
-    Write,
-    /// HTTP PATCH.
-    Patch,
-    /// HTTP DELETE.
-    Delete,
-}
-
-impl std::fmt::Display for Verb {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Verb::Read => "read",
-            Verb::List => "list",
-            Verb::Write => "write",
-            Verb::Patch => "patch",
-            Verb::Delete => "delete",
-        })
-    }
-}
-
-/// One operation on a path.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct OperationInfo {
-    /// What it does, in one line.
-    pub summary: String,
-    /// Whether it is one to avoid.
-    pub deprecated: bool,
-    /// What a caller may send, in the body or the query.
-    pub fields: BTreeMap<String, FieldInfo>,
-    /// What the engine says it answers; empty where it does not say.
-    pub answers: BTreeMap<String, FieldInfo>,
-}
-
-/// One field of a request or an answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct FieldInfo {
-    /// The type in JSON, for example `string`, `integer (seconds)` or `array of string`.
-    pub kind: String,
-    /// What it is for.
-    pub description: String,
-    /// Whether it must be sent, as far as the engine says.
-    pub required: bool,
-    /// Whether it is one to avoid.
-    pub deprecated: bool,
-    /// Whether its value is a secret, as far as the engine says.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub sensitive: bool,
-    /// The only values, where there is a list of them.
-    pub values: BTreeSet<String>,
-}
-
 /// Starts any plugin as Vault would, asks what it offers, and ends it.
 ///
 /// `options` are those of the mount: some engines choose their paths by them (`version=2` of the key/value engine).
 ///
 /// ```no_run
 /// use std::collections::BTreeMap;
-/// use vault_plugin::host::{Launch, inspect};
+/// use vault_plugin::host::{PluginCommand, inspect};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
 /// let options = BTreeMap::from([("version".to_owned(), "2".to_owned())]);
-/// let found = inspect(Launch::new("./vault-plugin-secrets-kv"), options).await?;
+/// let found = inspect(PluginCommand::new("./vault-plugin-secrets-kv"), options).await?;
 /// assert!(found.paths.contains_key("data/{path}"));
 /// # Ok(()) }
 /// ```
@@ -200,11 +121,11 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
 /// Why a plugin could not be inspected.
 ///
 /// ```
-/// use vault_plugin::host::{InspectError, Launch, LaunchError, StartError, inspect};
+/// use vault_plugin::host::{InspectError, PluginCommand, LaunchError, PluginStartError, inspect};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = inspect(Launch::new("/no/such/plugin"), Default::default()).await.unwrap_err();
-/// assert!(matches!(failed, InspectError::Launch(LaunchError::Start(StartError::NotFound(_)))));
+/// let failed = inspect(PluginCommand::new("/no/such/plugin"), Default::default()).await.unwrap_err();
+/// assert!(matches!(failed, InspectError::Launch(LaunchError::Start(PluginStartError::NotFound(_)))));
 /// assert_eq!(failed.to_string(), "the plugin does not start");
 /// # Ok(()) }
 /// ```

@@ -28,15 +28,15 @@ const EXIT_AFTER_DISCONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 ///
 /// ```
 /// use std::sync::Arc;
-/// use vault_plugin::host::{Launch, LogLine};
+/// use vault_plugin::host::{PluginCommand, LogLine};
 ///
 /// let (lines, mut said) = tokio::sync::mpsc::unbounded_channel();
-/// let plugin = Launch {
+/// let plugin = PluginCommand {
 ///     args: vec!["serve".into()],
 ///     env: vec![("API_KEY".into(), "hunter2".into())],
 ///     host_version: "1.18.0".to_owned(),
 ///     log: Arc::new(move |line: LogLine| drop(lines.send(line.message))),
-///     ..Launch::new("./custom-plugin")
+///     ..PluginCommand::new("./custom-plugin")
 /// };
 /// assert_eq!(plugin.program.to_str(), Some("./custom-plugin"));
 /// assert!(format!("{plugin:?}").contains("API_KEY") && !format!("{plugin:?}").contains("hunter2"));
@@ -64,13 +64,13 @@ pub struct PluginCommand {
 impl fmt::Debug for PluginCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
-        f.debug_struct("Launch")
+        f.debug_struct("PluginCommand")
             .field("program", &self.program)
             .field("args", &self.args)
             .field("env", &names)
             .field("isolation", &self.isolation)
             .field("host_version", &self.host_version)
-            .field("brokering", &self.broker_transport)
+            .field("broker_transport", &self.broker_transport)
             .field("start_timeout", &self.start_timeout)
             .finish_non_exhaustive()
     }
@@ -96,10 +96,10 @@ impl PluginCommand {
 /// Starts a plugin as Vault does: protocol version 5, mutual TLS, a process group of its own. It dies with this process.
 ///
 /// ```no_run
-/// use vault_plugin::host::{Launch, launch};
+/// use vault_plugin::host::{PluginCommand, launch};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let plugin = launch(Launch::new("./custom-plugin")).await?;
+/// let plugin = launch(PluginCommand::new("./custom-plugin")).await?;
 /// assert_eq!(plugin.protocol_version(), 5);
 /// plugin.shutdown().await?;
 /// assert!(!plugin.is_running());
@@ -138,13 +138,13 @@ pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
     Ok(Plugin(Arc::new(PluginInner { process: running, multiplexed, mount_taken: AtomicBool::new(false) })))
 }
 
-/// A plugin process. It is killed when the last clone of this and the last [`Mount`](super::Mount) in it are dropped.
+/// A plugin process. It is killed when the last clone of this and the last [`RemoteMount`](super::RemoteMount) in it are dropped.
 ///
 /// ```no_run
-/// use vault_plugin::host::{Launch, launch};
+/// use vault_plugin::host::{PluginCommand, launch};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// let plugin = launch(Launch::new("./custom-plugin")).await?;
+/// let plugin = launch(PluginCommand::new("./custom-plugin")).await?;
 /// assert!(plugin.is_running() && plugin.is_multiplexed());
 /// let ended = plugin.exited().await; // without being told
 /// assert!(ended.status.is_some_and(|status| !status.success()));
@@ -213,9 +213,9 @@ impl Plugin {
     /// Tells the plugin to end, kills it after two seconds, and waits until it is gone. Its mounts are gone with it.
     ///
     /// ```no_run
-    /// # use vault_plugin::host::{Exit, Plugin};
+    /// # use vault_plugin::host::{ShutdownOutcome, Plugin};
     /// # async fn run(plugin: Plugin) -> Result<(), Box<dyn std::error::Error>> {
-    /// assert!(matches!(plugin.shutdown().await?, Exit::Graceful(_)));
+    /// assert!(matches!(plugin.shutdown().await?, ShutdownOutcome::Graceful(_)));
     /// # Ok(()) }
     /// ```
     ///
@@ -247,11 +247,11 @@ impl Plugin {
 /// A plugin could not be started.
 ///
 /// ```
-/// use vault_plugin::host::{Launch, LaunchError, StartError, launch};
+/// use vault_plugin::host::{PluginCommand, LaunchError, PluginStartError, launch};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = launch(Launch::new("/no/such/plugin")).await.unwrap_err();
-/// assert!(matches!(failed, LaunchError::Start(StartError::NotFound(_))));
+/// let failed = launch(PluginCommand::new("/no/such/plugin")).await.unwrap_err();
+/// assert!(matches!(failed, LaunchError::Start(PluginStartError::NotFound(_))));
 /// assert_eq!(failed.to_string(), "/no/such/plugin does not exist");
 /// # Ok(()) }
 /// ```

@@ -57,7 +57,7 @@ impl MountConfig {
 }
 
 impl Plugin {
-    /// Sets the engine up on storage and settings, and asks what it is. It wants [`Mount::initialize`] next.
+    /// Sets the engine up on storage and settings, and asks what it is. It wants [`RemoteMount::initialize`] next.
     ///
     /// ```no_run
     /// # use std::sync::Arc;
@@ -94,7 +94,7 @@ impl Plugin {
     }
 }
 
-/// One instance of an engine. Dropped without [`Mount::cleanup`], it only loses its storage.
+/// One instance of an engine. Dropped without [`RemoteMount::cleanup`], it only loses its storage.
 ///
 /// ```no_run
 /// use vault_plugin::host::{MountConfig, Plugin};
@@ -119,7 +119,7 @@ pub struct RemoteMount {
 
 impl fmt::Debug for RemoteMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mount")
+        f.debug_struct("RemoteMount")
             .field("kind", &self.kind)
             .field("version", &self.version)
             .field("special_paths", &self.special_paths)
@@ -171,9 +171,9 @@ impl RemoteMount {
     /// Whether something exists at the path, or `None` where the path has no existence check: a write is an update then.
     ///
     /// ```no_run
-    /// # use vault_plugin::host::{CallError, Mount};
+    /// # use vault_plugin::host::{CallError, RemoteMount};
     /// # use vault_plugin::logical::{Map, Operation, Request};
-    /// # async fn write(mount: &Mount, data: Map) -> Result<(), CallError> {
+    /// # async fn write(mount: &RemoteMount, data: Map) -> Result<(), CallError> {
     /// let mut write = Request::new(Operation::Create, "config", data);
     /// if mount.handle_existence_check(write.clone()).await? != Some(false) {
     ///     write.operation = Operation::Update;
@@ -204,7 +204,7 @@ impl RemoteMount {
         self.engine.cleanup().await
     }
 
-    /// As [`Mount::cleanup`], before its process is ended: as long as a mount is left in it, a process has to expect requests, and
+    /// As [`RemoteMount::cleanup`], before its process is ended: as long as a mount is left in it, a process has to expect requests, and
     /// ends later. What the engine makes of it does not matter any more.
     pub(super) async fn cleanup_with_timeout(self) {
         let _ = tokio::time::timeout(CLEANUP_TIMEOUT, self.cleanup()).await;

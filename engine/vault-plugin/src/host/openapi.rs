@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::inspect::{FieldInfo, OperationInfo, PathInfo, Verb};
+use super::path_info::{FieldInfo, OperationInfo, PathInfo, Verb};
 
 /// How deep a type may lie in others before it is no longer described; schemas may contain themselves.
 const MAX_SCHEMA_DEPTH: usize = 4;

@@ -30,10 +30,10 @@ pub struct ProbeReport {
 /// Starts any plugin as Vault would when it registers one, asks what it is, and ends it.
 ///
 /// ```no_run
-/// use vault_plugin::{host::Launch, logical::BackendType, probe};
+/// use vault_plugin::{host::PluginCommand, logical::BackendType, probe};
 ///
 /// # async fn run() -> Result<(), vault_plugin::ProbeError> {
-/// let report = probe(Launch::new("./custom-plugin")).await?;
+/// let report = probe(PluginCommand::new("./custom-plugin")).await?;
 /// assert_eq!((report.kind, report.version.as_str()), (BackendType::Secrets, "v1.2.3"));
 /// assert!(report.multiplexed);
 /// # Ok(()) }
@@ -71,11 +71,11 @@ async fn query(plugin: &Plugin) -> Result<ProbeReport, MountError> {
 /// Why a plugin could not be asked.
 ///
 /// ```
-/// use vault_plugin::host::{Launch, LaunchError};
+/// use vault_plugin::host::{PluginCommand, LaunchError};
 /// use vault_plugin::{ProbeError, probe};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let failed = probe(Launch::new("/no/such/plugin")).await.unwrap_err();
+/// let failed = probe(PluginCommand::new("/no/such/plugin")).await.unwrap_err();
 /// assert!(matches!(failed, ProbeError::Launch(LaunchError::Start(_))));
 /// assert_eq!(failed.to_string(), "the plugin does not start");
 /// # Ok(()) }

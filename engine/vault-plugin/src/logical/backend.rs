@@ -75,7 +75,7 @@ pub enum BackendType {
 /// ```
 /// use vault_plugin::framework::Engine;
 /// use vault_plugin::logical::SpecialPaths;
-/// # use vault_plugin::testing::Mount;
+/// # use vault_plugin::testing::TestMount;
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let special = SpecialPaths {
@@ -83,7 +83,7 @@ pub enum BackendType {
 ///     unauthenticated: vec!["keys/+/public".to_owned()],
 ///     ..SpecialPaths::default()
 /// };
-/// let mount = Mount::new(Engine::new(|| ()).special_paths(special.clone())).await?;
+/// let mount = TestMount::new(Engine::new(|| ()).special_paths(special.clone())).await?;
 /// assert_eq!(mount.special_paths(), special);
 /// # Ok(()) }
 /// ```

@@ -2,10 +2,6 @@
 
 use super::{EventError, StorageError, SystemViewError};
 
-/// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
-/// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
-pub const READ_ONLY: &str = "cannot write to readonly storage";
-
 /// Why a request failed. The HTTP status is the host's translation (`RespondErrorCommon` of `sdk/logical`).
 ///
 /// ```
@@ -80,14 +76,14 @@ impl Error {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn write(_: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     Err(Error::invalid("ttl is longer than max_ttl"))
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("role").on(Operation::Update, "Store a role.", write);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let answer = mount.write("role", serde_json::json!({})).await?.unwrap();
     /// assert_eq!(answer.error_text(), Some("ttl is longer than max_ttl"));
     /// # Ok(()) }

@@ -20,7 +20,7 @@ use super::Sensitive;
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let (system, mut request) = (StaticSystemView::default(), Request::new(Operation::Read, "me", Map::new()));
 /// let ann = Entity { id: "e-1".to_owned(), name: "ann".to_owned(), ..Entity::default() };
-/// system.answer(|host| host.entities = Some(BTreeMap::from([(ann.id.clone(), ann)])));
+/// system.update(|host| host.entities = Some(BTreeMap::from([(ann.id.clone(), ann)])));
 /// request.entity_id = "e-1".to_owned();
 /// assert_eq!(caller(&system, &request).await?, "ann");
 /// # Ok(()) }
@@ -85,7 +85,7 @@ pub struct Alias {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
 /// let admins = Group { name: "admins".to_owned(), ..Group::default() };
-/// system.answer(|host| host.groups = Some(BTreeMap::from([("e-1".to_owned(), vec![admins])])));
+/// system.update(|host| host.groups = Some(BTreeMap::from([("e-1".to_owned(), vec![admins])])));
 /// let groups = system.groups_of_entity("e-1").await?;
 /// assert!(groups.iter().any(|group| group.name == "admins"));
 /// # Ok(()) }
@@ -112,7 +112,7 @@ pub struct Group {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
 /// let known = IdentityToken { token: Sensitive::from("eyJhbGciOi".to_owned()), ttl: Duration::ZERO };
-/// system.answer(|host| host.identity_token = Some(known));
+/// system.update(|host| host.identity_token = Some(known));
 /// let token = system.identity_token("sts.example.com", Duration::from_secs(600)).await?;
 /// assert_eq!((token.token.expose(), token.ttl.as_secs()), ("eyJhbGciOi", 600));
 /// # Ok(()) }
@@ -141,7 +141,7 @@ pub struct IdentityToken {
 ///     creation_time: None,
 ///     creation_path: "greeter/issue/ann".to_owned(),
 /// };
-/// system.answer(|host| host.wrapped = Some(wrapped));
+/// system.update(|host| host.wrapped = Some(wrapped));
 /// let wrapped = system.wrap(Map::new(), Duration::from_secs(60)).await?;
 /// assert_eq!((wrapped.token.expose(), wrapped.ttl.as_secs()), ("hvs.CAES", 60));
 /// # Ok(()) }

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
-/// # system.answer(|host| host.rotation_jobs = Some(Vec::new()));
+/// # system.update(|host| host.rotation_jobs = Some(Vec::new()));
 /// let job = RotationJob {
 ///     name: "root".to_owned(),
 ///     mount_point: "greeter/".to_owned(),
@@ -21,9 +21,9 @@ use std::time::{Duration, SystemTime};
 ///     policy: String::new(),
 /// };
 /// system.register_rotation_job(job.clone()).await?;
-/// assert_eq!(system.answers().rotation_jobs, Some(vec![job]));
+/// assert_eq!(system.values().rotation_jobs, Some(vec![job]));
 /// system.deregister_rotation_job("greeter/", "config").await?;
-/// assert_eq!(system.answers().rotation_jobs, Some(Vec::new()));
+/// assert_eq!(system.values().rotation_jobs, Some(Vec::new()));
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub enum RotationTime {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
 /// let (now, day) = (SystemTime::now(), Duration::from_hours(24));
-/// system.answer(|host| host.rotation = Some(RotationInformation { last: now, next: now + day, ttl: day }));
+/// system.update(|host| host.rotation = Some(RotationInformation { last: now, next: now + day, ttl: day }));
 /// let known = system.rotation_information("greeter/config").await?;
 /// assert_eq!(known.next, known.last + known.ttl);
 /// # Ok(()) }

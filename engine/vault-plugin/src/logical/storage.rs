@@ -8,7 +8,9 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::READ_ONLY;
+/// The text by which hosts recognise a write refused by a standby or secondary, and forward the request to the active
+/// node (`ErrReadOnly` of `sdk/logical`). It must reach the host as it is.
+pub const READ_ONLY: &str = "cannot write to readonly storage";
 
 /// The text by which a conflict of transactions is known (`ErrTransactionCommitFailure` of OpenBao's `sdk/physical`).
 pub(crate) const TRANSACTION_CONFLICT: &str = "transaction commit failed";
@@ -245,10 +247,10 @@ const MAX_BACKOFF: Duration = Duration::from_millis(640);
 /// What is to be done with storage.
 ///
 /// ```
-/// use vault_plugin::logical::{Storage, StorageError, Work, with_transaction};
+/// use vault_plugin::logical::{Storage, StorageError, BoxFuture, with_transaction};
 /// # use vault_plugin::testing::MemoryStorage;
 ///
-/// fn count<'a>(storage: &'a (dyn Storage + '_)) -> Work<'a, u64, StorageError> {
+/// fn count<'a>(storage: &'a (dyn Storage + '_)) -> BoxFuture<'a, u64, StorageError> {
 ///     Box::pin(async move {
 ///         let count = storage.read::<u64>("count").await?.unwrap_or(0) + 1;
 ///         storage.write("count", &count).await?;

@@ -26,7 +26,7 @@ use super::{
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let system = StaticSystemView::default();
-/// system.answer(|host| host.max_lease_ttl = Duration::from_hours(1));
+/// system.update(|host| host.max_lease_ttl = Duration::from_hours(1));
 /// assert_eq!(allowed(&system, Duration::from_hours(24)).await?, Duration::from_hours(1));
 /// # Ok(()) }
 /// ```
@@ -137,7 +137,7 @@ pub enum Product {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
 /// let cluster = Cluster { id: "b3a2d1e0".to_owned(), ..Cluster::default() };
-/// system.answer(|host| host.cluster = Some(cluster));
+/// system.update(|host| host.cluster = Some(cluster));
 /// assert_eq!(system.cluster().await?.id, "b3a2d1e0");
 /// # Ok(()) }
 /// ```
@@ -158,7 +158,7 @@ pub struct Cluster {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let system = StaticSystemView::default();
 /// let env = PluginEnvironment { version: "1.21.4".to_owned(), ..PluginEnvironment::default() };
-/// system.answer(|host| host.plugin_env = env);
+/// system.update(|host| host.plugin_env = env);
 /// assert_eq!(system.plugin_env().await?.version, "1.21.4");
 /// # Ok(()) }
 /// ```

@@ -1,43 +1,13 @@
-//! Storage of a host that is not there.
+//! Storage in memory.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::task::yield_now;
 
+use super::storage_state::{FailureMode, ScheduledFailure, SharedStorage, StorageCall};
 use super::transaction::MemoryTransaction;
 use crate::logical::{Access, Storage, StorageEntry, StorageError, Transaction};
-
-/// A call of storage that can be made to fail.
-///
-/// ```
-/// use vault_plugin::logical::Storage;
-/// use vault_plugin::testing::{MemoryStorage, StorageCall};
-///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let storage = MemoryStorage::default();
-/// storage.fail_on(StorageCall::List, "roles/", "no leader");
-/// assert_eq!(storage.list("roles/").await.unwrap_err().to_string(), "no leader");
-/// assert!(storage.get("roles/reader").await.is_ok());
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StorageCall {
-    /// Reading one entry.
-    Get,
-    /// Writing one entry.
-    Put,
-    /// Removing one entry.
-    Delete,
-    /// Listing names.
-    List,
-    /// Beginning a transaction; its key is the empty text.
-    Begin,
-    /// Committing a transaction; its key is the empty text.
-    Commit,
-}
 
 /// Storage in memory, with transactions as OpenBao has them. What a call has done is there before its caller goes on, as on a
 /// host: a request that is dropped in between does not learn of it.
@@ -62,51 +32,6 @@ impl fmt::Debug for MemoryStorage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStorage").field("keys", &self.keys()).finish_non_exhaustive()
     }
-}
-
-/// The entries, shared with the transactions on them.
-#[derive(Clone, Default)]
-pub(super) struct SharedStorage(Arc<Mutex<StorageState>>);
-
-#[derive(Default)]
-pub(super) struct StorageState {
-    pub(super) entries: Entries,
-    failing_calls: Vec<(StorageCall, String, String)>,
-    scheduled_failure: Option<ScheduledFailure>,
-    /// How many transactions have not ended.
-    pub(super) open_transactions: usize,
-    no_transactions: bool,
-}
-
-/// Calls that fail by their place in a row.
-struct ScheduledFailure {
-    /// Calls until the first that fails.
-    remaining_calls: usize,
-    has_failed: bool,
-    mode: FailureMode,
-    text: String,
-}
-
-/// How long a failure of storage lasts.
-///
-/// ```
-/// use vault_plugin::logical::Storage;
-/// use vault_plugin::testing::{FailureMode, MemoryStorage};
-///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let storage = MemoryStorage::default();
-/// storage.fail_after(0, FailureMode::Once, "no leader");
-/// assert!(storage.get("config").await.is_err() && storage.get("config").await.is_ok());
-/// storage.fail_after(0, FailureMode::Persistent, "no leader");
-/// assert!(storage.get("config").await.is_err() && storage.get("config").await.is_err());
-/// # Ok(()) }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureMode {
-    /// For one call.
-    Once,
-    /// Until [`MemoryStorage::clear_failures`].
-    Persistent,
 }
 
 impl MemoryStorage {
@@ -257,68 +182,6 @@ impl MemoryStorage {
     #[must_use]
     pub fn entry(&self, key: &str) -> Option<StorageEntry> {
         self.0.lock().entries.get(key)
-    }
-}
-
-impl SharedStorage {
-    pub(super) fn lock(&self) -> MutexGuard<'_, StorageState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Locks for a call, unless it is to fail.
-    pub(super) fn call(
-        &self,
-        call: StorageCall,
-        key: &str,
-    ) -> Result<MutexGuard<'_, StorageState>, StorageError> {
-        let mut inside = self.lock();
-        if let Some(text) = inside.scheduled_failure.as_mut().and_then(ScheduledFailure::failure) {
-            return Err(StorageError::Host(text));
-        }
-        let fault = inside
-            .failing_calls
-            .iter()
-            .find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
-        match fault {
-            Some((_, _, text)) => Err(StorageError::Host(text.clone())),
-            None => Ok(inside),
-        }
-    }
-}
-
-impl ScheduledFailure {
-    /// The host's text, if this call fails.
-    fn failure(&mut self) -> Option<String> {
-        if self.remaining_calls > 0 {
-            self.remaining_calls -= 1;
-            return None;
-        }
-        let fails = !self.has_failed || self.mode == FailureMode::Persistent;
-        self.has_failed = true;
-        fails.then(|| self.text.clone())
-    }
-}
-
-/// What is stored.
-#[derive(Clone, Default)]
-pub(super) struct Entries(pub(super) BTreeMap<String, StorageEntry>);
-
-impl Entries {
-    pub(super) fn get(&self, key: &str) -> Option<StorageEntry> {
-        self.0.get(key).cloned()
-    }
-
-    pub(super) fn set(&mut self, entry: StorageEntry) {
-        self.0.insert(entry.key.clone(), entry);
-    }
-
-    pub(super) fn list(&self, prefix: &str) -> Vec<String> {
-        let below = self.0.keys().filter_map(|key| key.strip_prefix(prefix));
-        let names: BTreeSet<&str> = below
-            .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
-            .filter(|name| !name.is_empty())
-            .collect();
-        names.into_iter().map(str::to_owned).collect()
     }
 }
 

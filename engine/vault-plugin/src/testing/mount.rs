@@ -20,7 +20,7 @@ use crate::logical::{
 /// use serde_json::json;
 /// use vault_plugin::framework::{Context, Data, Engine, Field, Path};
 /// use vault_plugin::logical::{Error, Map, Operation};
-/// use vault_plugin::testing::Mount;
+/// use vault_plugin::testing::TestMount;
 ///
 /// async fn write(cx: Context<()>, config: Map) -> Result<(), Error> {
 ///     Ok(cx.storage().write("config", &config).await?)
@@ -35,7 +35,7 @@ use crate::logical::{
 ///     .field("ttl", Field::duration())
 ///     .on(Operation::Update, "Store the settings.", write)
 ///     .on(Operation::Read, "Show the settings.", read);
-/// let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+/// let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
 /// assert_eq!(mount.read("config").await?, None);
 /// mount.write("config", json!({"ttl": "1h"})).await?;
 /// assert_eq!(mount.read("config").await?.unwrap().data.unwrap()["ttl"], 3600);
@@ -50,7 +50,7 @@ pub struct TestMount {
 
 impl fmt::Debug for TestMount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mount")
+        f.debug_struct("TestMount")
             .field("storage", &self.storage)
             .field("events", &self.events)
             .finish_non_exhaustive()
@@ -61,13 +61,13 @@ impl TestMount {
     /// Mounts an engine as on Vault: without transactions, with events.
     ///
     /// ```
-    /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::Mount};
+    /// # use vault_plugin::{framework::{Context, Engine}, logical::Error, testing::TestMount};
     /// async fn initialize(cx: Context<()>) -> Result<(), Error> {
     ///     Ok(cx.storage().write("config", &"on").await?)
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).on_initialize(initialize)).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).on_initialize(initialize)).await?;
     /// assert_eq!(mount.storage().keys(), ["config"]);
     /// # Ok(()) }
     /// ```
@@ -81,17 +81,17 @@ impl TestMount {
     /// Mounts an engine as on this host: OpenBao has transactions and no events, Vault has events and no transactions.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # use vault_plugin::logical::{Access, Event, EventSender, Product, Storage};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::on(Product::OpenBao, Engine::new(|| ())).await?;
+    /// let mount = TestMount::for_product(Product::OpenBao, Engine::new(|| ())).await?;
     /// assert!(mount.storage().begin(Access::ReadWrite).await?.is_some());
     /// assert!(mount.events().send_event(Event::new("greeter/write")).await.is_err());
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
-    /// As [`Mount::new`].
+    /// As [`TestMount::new`].
     pub async fn for_product<S: Send + Sync + 'static>(
         product: Product,
         engine: Engine<S>,
@@ -123,13 +123,13 @@ impl TestMount {
     /// ```
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
     /// # use vault_plugin::logical::{Error, Map, Operation, Storage};
-    /// # use vault_plugin::testing::Mount;
+    /// # use vault_plugin::testing::TestMount;
     /// # async fn read(cx: Context<()>, _: NoFields) -> Result<Option<Data<Map>>, Error> {
     /// #     Ok(cx.storage().read("config").await?.map(Data))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").on(Operation::Read, "Show the settings.", read);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// // As an older version of the engine left it.
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("config", &serde_json::json!({"ttl": 60})).await?;
@@ -144,7 +144,7 @@ impl TestMount {
     /// The settings around the mount.
     ///
     /// ```
-    /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::Mount};
+    /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::TestMount};
     /// # use vault_plugin::logical::{Error, Operation, ReplicationState};
     /// async fn issue(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.require_writable().await
@@ -152,7 +152,7 @@ impl TestMount {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("issue").on(Operation::Read, "Issue a ticket.", issue);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.read("issue").await?;
     /// mount.system().set_replication_state(ReplicationState::PERFORMANCE_STANDBY);
     /// assert!(mount.read("issue").await.unwrap_err().is_read_only());
@@ -166,7 +166,7 @@ impl TestMount {
     /// What the engine told the world.
     ///
     /// ```
-    /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::Mount};
+    /// # use vault_plugin::{framework::{Context, Engine, NoFields, Path}, testing::TestMount};
     /// # use vault_plugin::logical::{Error, Event, Operation};
     /// async fn write(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     let event = Event::new("greeter/write").path(&cx.request().path);
@@ -175,7 +175,7 @@ impl TestMount {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").on(Operation::Update, "Store the settings.", write);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// mount.write("config", serde_json::json!({})).await?;
     /// assert_eq!(mount.events().events(), [Event::new("greeter/write").path("config")]);
     /// # Ok(()) }
@@ -188,9 +188,9 @@ impl TestMount {
     /// The special paths that the engine declares.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).root_path("config")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).root_path("config")).await?;
     /// assert_eq!(mount.special_paths().root, ["config"]);
     /// # Ok(()) }
     /// ```
@@ -205,7 +205,7 @@ impl TestMount {
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
     /// # use vault_plugin::logical::{Error, Map, Operation};
-    /// # use vault_plugin::testing::Mount;
+    /// # use vault_plugin::testing::TestMount;
     /// # async fn exists(cx: Context<()>, _: Map) -> Result<bool, Error> {
     /// #     Ok(cx.storage().get("config").await?.is_some())
     /// # }
@@ -215,9 +215,9 @@ impl TestMount {
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let path = Path::new("config").field("ttl", Field::int()).exists(exists);
+    /// # let path = Path::new("config").field("ttl", Field::int()).existence_check(exists);
     /// # let path = path.on(Operation::Create, "Store it.", write).on(Operation::Update, "Change it.", write);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let first = mount.write("config", json!({"ttl": 60})).await?.unwrap();
     /// assert_eq!(first.data.unwrap()["done"], "create");
     /// let second = mount.write("config", json!({"ttl": 90})).await?.unwrap();
@@ -243,7 +243,7 @@ impl TestMount {
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, Field, Path, merge_patch};
     /// # use vault_plugin::logical::{Error, Map, Operation, Storage};
-    /// # use vault_plugin::testing::Mount;
+    /// # use vault_plugin::testing::TestMount;
     /// async fn patch(cx: Context<()>, changes: Map) -> Result<(), Error> {
     ///     let config = cx.storage().read::<Map>("config").await?.unwrap_or_default();
     ///     Ok(cx.storage().write("config", &merge_patch(&config, changes)?).await?)
@@ -252,7 +252,7 @@ impl TestMount {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").field("url", Field::string()).field("ttl", Field::int());
     /// # let path = path.on(Operation::Patch, "Change the settings.", patch);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("config", &json!({"url": "https://example.com", "ttl": 60})).await?;
     /// mount.patch("config", json!({"ttl": null})).await?;
@@ -270,14 +270,14 @@ impl TestMount {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Data, Engine, Field, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn read(_: Context<()>, fields: Map) -> Result<Option<Data<Map>>, Error> {
     /// #     Ok((fields["name"] == "ann").then_some(Data(fields)))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("greetings/(?P<name>.+)").field("name", Field::string());
     /// # let path = path.on(Operation::Read, "Show a greeting.", read);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// assert_eq!(mount.read("greetings/ann").await?.unwrap().data.unwrap()["name"], "ann");
     /// assert_eq!(mount.read("greetings/nobody").await?, None); // 404
     /// # Ok(()) }
@@ -293,13 +293,13 @@ impl TestMount {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::TestMount};
     /// # async fn delete(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     /// #     Ok(cx.storage().delete("config").await?)
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("config").on(Operation::Delete, "Forget the settings.", delete);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("config", &"on").await?;
     /// assert_eq!(mount.delete("config").await?, None); // 204
@@ -317,13 +317,13 @@ impl TestMount {
     ///
     /// ```
     /// # use vault_plugin::framework::{Context, Engine, ListResponse, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation, Storage}, testing::TestMount};
     /// # async fn list(cx: Context<()>, _: NoFields) -> Result<ListResponse, Error> {
     /// #     Ok(ListResponse(cx.storage().list("roles/").await?))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("roles/").on(Operation::List, "Name the roles.", list);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let storage: &dyn Storage = mount.storage();
     /// storage.write("roles/reader", &"read").await?;
     /// let listed = mount.list("roles/").await?.unwrap();
@@ -342,13 +342,13 @@ impl TestMount {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, Login, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn login(_: Context<()>, _: NoFields) -> Result<Login, Error> {
     /// #     Ok(Login::new("ann").policies(["reader"]))
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("login").on(Operation::Update, "Log in.", login);
-    /// # let mount = Mount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
+    /// # let mount = TestMount::new(Engine::auth_method(|| ()).path(path).unauthenticated_path("login")).await?;
     /// let auth = mount.login("login", json!({"ticket": "A7"})).await?.unwrap().auth.unwrap();
     /// assert_eq!(auth.policies, ["reader"]);
     /// # Ok(()) }
@@ -368,7 +368,7 @@ impl TestMount {
     /// # use std::time::Duration;
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// # async fn issue(_: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     Ok(LeasedSecret::new("ticket", json!({"code": "A7"}), json!({}), Lease::default()))
     /// # }
@@ -378,7 +378,7 @@ impl TestMount {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let engine = Engine::new(|| ()).path(Path::new("ticket").on(Operation::Read, "Issue a ticket.", issue));
-    /// # let mount = Mount::new(engine.secret(SecretType::new("ticket").on_renew(renew))).await?;
+    /// # let mount = TestMount::new(engine.secret(SecretType::new("ticket").on_renew(renew))).await?;
     /// let ticket = mount.read("ticket").await?.unwrap();
     /// let renewed = mount.renew(&ticket).await?.unwrap();
     /// assert_eq!(renewed.secret.unwrap().lease.ttl, Duration::from_secs(60));
@@ -396,7 +396,7 @@ impl TestMount {
     /// ```
     /// # use serde_json::json;
     /// # use vault_plugin::framework::{Context, Engine, LeasedSecret, Lease, NoFields, Path, SecretType};
-    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation}, testing::TestMount};
     /// # async fn issue(cx: Context<()>, _: NoFields) -> Result<LeasedSecret, Error> {
     /// #     cx.storage().write("taken/7", &true).await?;
     /// #     Ok(LeasedSecret::new("ticket", json!({"code": "A7"}), json!({"key": "taken/7"}), Lease::default()))
@@ -407,7 +407,7 @@ impl TestMount {
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let engine = Engine::new(|| ()).path(Path::new("ticket").on(Operation::Read, "Issue a ticket.", issue));
-    /// # let mount = Mount::new(engine.secret(SecretType::new("ticket").on_revoke(revoke))).await?;
+    /// # let mount = TestMount::new(engine.secret(SecretType::new("ticket").on_revoke(revoke))).await?;
     /// let ticket = mount.read("ticket").await?.unwrap();
     /// assert_eq!(mount.storage().keys(), ["taken/7"]);
     /// mount.revoke(&ticket).await?;
@@ -427,7 +427,7 @@ impl TestMount {
     /// # use std::time::Duration;
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Operation}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Operation}, testing::TestMount};
     /// async fn issue(cx: Context<()>, _: NoFields) -> Result<(), Error> {
     ///     cx.wal_put("ticket", &json!({"seat": 7})).await?;
     ///     Err(Error::internal("the upstream did not answer"))
@@ -441,7 +441,7 @@ impl TestMount {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("ticket").on(Operation::Read, "Issue a ticket.", issue);
     /// # let engine = Engine::new(|| ()).path(path).on_rollback(Duration::from_mins(10), undo);
-    /// # let mount = Mount::new(engine).await?;
+    /// # let mount = TestMount::new(engine).await?;
     /// assert!(mount.read("ticket").await.is_err());
     /// assert_eq!(mount.storage().keys().len(), 1); // the write-ahead entry
     /// mount.rollback().await?;
@@ -459,7 +459,7 @@ impl TestMount {
     ///
     /// ```
     /// # use std::sync::{Arc, atomic::{AtomicBool, Ordering::Relaxed}};
-    /// # use vault_plugin::{framework::Engine, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, testing::TestMount};
     /// fn forget(is_cached: &Arc<AtomicBool>, key: &str) {
     ///     if key == "config" {
     ///         is_cached.store(false, Relaxed);
@@ -469,7 +469,7 @@ impl TestMount {
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let is_cached = Arc::new(AtomicBool::new(true));
     /// let state = is_cached.clone();
-    /// let mount = Mount::new(Engine::new(move || state.clone()).on_invalidate(forget)).await?;
+    /// let mount = TestMount::new(Engine::new(move || state.clone()).on_invalidate(forget)).await?;
     /// mount.invalidate("roles/reader").await;
     /// assert!(is_cached.load(Relaxed));
     /// mount.invalidate("config").await;
@@ -483,9 +483,9 @@ impl TestMount {
     /// Any request.
     ///
     /// ```
-    /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::Mount};
+    /// # use vault_plugin::{framework::Engine, logical::{Map, Operation}, testing::TestMount};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let mount = Mount::new(Engine::new(|| ()).description("Greets people.")).await?;
+    /// let mount = TestMount::new(Engine::new(|| ()).description("Greets people.")).await?;
     /// let help = mount.request(Operation::Help, "", Map::new()).await?.unwrap().data.unwrap();
     /// assert!(help["help"].as_str().unwrap().contains("Greets people."));
     /// # Ok(()) }
@@ -507,14 +507,14 @@ impl TestMount {
     /// ```
     /// # use serde_json::{Value, json};
     /// # use vault_plugin::framework::{Context, Data, Engine, NoFields, Path};
-    /// # use vault_plugin::{logical::{Error, Map, Operation, Request}, testing::Mount};
+    /// # use vault_plugin::{logical::{Error, Map, Operation, Request}, testing::TestMount};
     /// async fn whoami(cx: Context<()>, _: NoFields) -> Result<Data<Value>, Error> {
     ///     Ok(Data(json!({"entity": cx.request().entity_id})))
     /// }
     ///
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let path = Path::new("whoami").on(Operation::Read, "Tell who asks.", whoami);
-    /// # let mount = Mount::new(Engine::new(|| ()).path(path)).await?;
+    /// # let mount = TestMount::new(Engine::new(|| ()).path(path)).await?;
     /// let mut request = Request::new(Operation::Read, "whoami", Map::new());
     /// request.entity_id = "e-1".to_owned();
     /// assert_eq!(mount.send(request).await?.unwrap().data.unwrap()["entity"], "e-1");
@@ -552,15 +552,15 @@ fn object(value: Value) -> Map {
 /// ```
 /// use vault_plugin::framework::{Context, Engine};
 /// use vault_plugin::logical::Error;
-/// use vault_plugin::testing::{Mount, MountError};
+/// use vault_plugin::testing::{TestMount, TestMountError};
 ///
 /// async fn initialize(_: Context<()>) -> Result<(), Error> {
 ///     Err(Error::internal("the stored settings are of a newer version"))
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let mounted = Mount::new(Engine::new(|| ()).on_initialize(initialize)).await;
-/// assert!(matches!(mounted, Err(MountError::Initialize(Error::Internal(_)))));
+/// let mounted = TestMount::new(Engine::new(|| ()).on_initialize(initialize)).await;
+/// assert!(matches!(mounted, Err(TestMountError::Initialize(Error::Internal(_)))));
 /// # Ok(()) }
 /// ```
 #[derive(Debug, thiserror::Error)]

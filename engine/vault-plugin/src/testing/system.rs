@@ -61,7 +61,7 @@ pub struct SystemViewValues {
 /// Without passwords and tokens.
 impl fmt::Debug for SystemViewValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HostAnswers")
+        f.debug_struct("SystemViewValues")
             .field("default_lease_ttl", &self.default_lease_ttl)
             .field("max_lease_ttl", &self.max_lease_ttl)
             .field("replication_state", &self.replication_state)
@@ -102,7 +102,7 @@ impl Default for SystemViewValues {
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let system = StaticSystemView::default();
 /// assert!(matches!(system.generate_password("long").await, Err(SystemViewError::Unsupported(_))));
-/// system.answer(|host| host.password = Some("hunter2".to_owned()));
+/// system.update(|host| host.password = Some("hunter2".to_owned()));
 /// assert_eq!(system.generate_password("long").await?.expose(), "hunter2");
 /// # Ok(()) }
 /// ```
@@ -120,7 +120,7 @@ impl StaticSystemView {
     ///
     /// ```
     /// # let system = vault_plugin::testing::StaticSystemView::default();
-    /// system.answer(|host| host.tainted = true);
+    /// system.update(|host| host.tainted = true);
     /// ```
     pub fn update(&self, change: impl FnOnce(&mut SystemViewValues)) {
         change(&mut self.lock());
@@ -130,8 +130,8 @@ impl StaticSystemView {
     ///
     /// ```
     /// # let system = vault_plugin::testing::StaticSystemView::default();
-    /// system.answer(|host| host.local_mount = true);
-    /// assert!(system.answers().local_mount);
+    /// system.update(|host| host.local_mount = true);
+    /// assert!(system.values().local_mount);
     /// ```
     #[must_use]
     pub fn values(&self) -> SystemViewValues {

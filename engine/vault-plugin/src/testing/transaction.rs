@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-use super::memory::{Entries, SharedStorage, StorageCall};
+use super::storage_state::{Entries, SharedStorage, StorageCall};
 use crate::logical::{Access, Storage, StorageEntry, StorageError, TRANSACTION_CONFLICT, Transaction};
 
 /// Works on a copy of the entries and remembers what it saw of them.

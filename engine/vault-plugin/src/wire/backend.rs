@@ -7,12 +7,12 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
+use super::call_error::{BackendError, CallError};
 use super::multiplexing::MultiplexingSupportRequest;
 use super::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
 use super::pb::backend_client::BackendClient;
 use super::version::plugin_version_client::PluginVersionClient;
 use super::{from_wire, pb, to_wire, version};
-use crate::host::{BackendError, CallError};
 use crate::logical::{BackendType, Request as Asked, Response, SpecialPaths};
 
 /// Whether many mounts may share the process; one that has never heard of it says no.
@@ -83,7 +83,7 @@ impl RemoteBackend {
     /// An engine that has nothing to initialise need not know the call.
     pub(crate) async fn initialize(&self) -> Result<(), CallError> {
         match self.client().initialize(self.with_multiplex_id(pb::InitializeArgs {})).await {
-            Ok(reply) => check_reply((), None, reply.into_inner().err),
+            Ok(reply) => check_reply((), reply.into_inner().err),
             Err(status) if status.code() == Code::Unimplemented => Ok(()),
             Err(status) => Err(map_status(status)),
         }
@@ -98,14 +98,17 @@ impl RemoteBackend {
             .map_err(map_status)?
             .into_inner();
         let response = reply.response.map(from_wire::response).transpose()?;
-        check_reply(response.clone(), response, reply.err)
+        match reply.err {
+            None => Ok(response),
+            Some(error) => Err(backend_error(error, response)),
+        }
     }
 
     pub(crate) async fn handle_existence_check(&self, asked: Asked) -> Result<Option<bool>, CallError> {
         let args = pb::HandleExistenceCheckArgs { request: Some(to_wire::request(asked)) };
         let reply = self.client().handle_existence_check(self.with_multiplex_id(args)).await;
         let reply = reply.map_err(map_status)?.into_inner();
-        check_reply(reply.check_found.then_some(reply.exists), None, reply.err)
+        check_reply(reply.check_found.then_some(reply.exists), reply.err)
     }
 
     pub(crate) async fn invalidate_key(&self, key: &str) -> Result<(), CallError> {
@@ -130,17 +133,17 @@ impl RemoteBackend {
     }
 }
 
-fn check_reply<T>(
-    answer: T,
-    response: Option<Response>,
-    error: Option<pb::ProtoError>,
-) -> Result<T, CallError> {
+fn check_reply<T>(answer: T, error: Option<pb::ProtoError>) -> Result<T, CallError> {
     match error {
         None => Ok(answer),
-        Some(error) => {
-            let error = from_wire::error(error)?;
-            Err(CallError::Backend(Box::new(BackendError { error, response })))
-        }
+        Some(error) => Err(backend_error(error, None)),
+    }
+}
+
+fn backend_error(error: pb::ProtoError, response: Option<Response>) -> CallError {
+    match from_wire::error(error) {
+        Ok(error) => CallError::Backend(Box::new(BackendError { error, response })),
+        Err(error) => error.into(),
     }
 }
 

@@ -1,0 +1,9 @@
+//! Leased secrets: how they are issued, renewed and revoked.
+
+mod leased_secret;
+mod secret_type;
+pub mod ttl;
+
+pub use leased_secret::{Lease, LeasedSecret};
+pub use secret_type::SecretType;
+pub(crate) use secret_type::secret_type;
