@@ -11,12 +11,12 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
+use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
-use crate::core::keyed_hash;
 use crate::envelope::{self, DataPlacement, timestamp};
+use crate::hash::keyed_hash;
 use crate::mount::MountSettings;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::request_handling::{Caller, PolicyDecision, Refusal, RefusalReason, was_routed_before};
 use crate::token::Token;
 
 /// The log of a server.
@@ -54,7 +54,7 @@ enum Routed {
 
 impl Routed {
     fn before(entry: &AuditEntry<'_>) -> Routed {
-        let is_known = entry.caller.token.is_some() && was_routed_before(entry.call);
+        let is_known = entry.caller.token.is_some() && entry.call.had_existence_check();
         if is_known { Routed::Yes } else { Routed::No }
     }
 }

@@ -31,6 +31,12 @@ impl ClientRequest {
     pub(crate) fn fields(&self) -> RequestFields<'_> {
         RequestFields(self.data.as_ref())
     }
+
+    /// Whether its mount has answered an existence check before. Vault's router sets the accessor of a mount from the
+    /// second request on.
+    pub(crate) fn had_existence_check(&self) -> bool {
+        matches!(self.operation, Operation::Create | Operation::Update)
+    }
 }
 
 /// The fields of a request of the host's own paths. `null` is not given.

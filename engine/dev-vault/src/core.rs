@@ -7,28 +7,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit, Mac};
-use rand::Rng;
-use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use uuid::Uuid;
-
 use crate::StoreError;
 use crate::audit::AuditLog;
+use crate::catalog::Catalog;
 use crate::expiration::ExpirationQueue;
-use crate::log::{LogEvent, LogSink};
+use crate::identity::ServerIdentity;
+use crate::log::{LogSink, log_error};
 use crate::mount::Mount;
-use crate::mount::process::ProcessPool;
-use crate::policy::default::{DEFAULT_POLICY, RESPONSE_WRAPPING_POLICY};
+use crate::plugin_process::ProcessPool;
+use crate::policy::Policies;
+use crate::random::random_id;
 use crate::store::Store;
-use crate::token::{ROOT_TOKEN_PATH, Token, random_id};
+use crate::token::{ROOT_TOKEN_PATH, Token};
 use vault_plugin::framework::ttl::TtlLimits;
 use vault_plugin::host::Isolation;
-
-const IDENTITY: &str = "core/identity";
-pub(crate) const POLICIES: &str = "sys/policy/";
 
 /// Requests about different leases rarely wait for each other.
 const LEASE_LOCKS: usize = 64;
@@ -43,14 +35,16 @@ pub(crate) struct ServerConfig {
 }
 
 pub(crate) struct Core {
-    config: ServerConfig,
-    store: Arc<Store>,
-    identity: ServerIdentity,
-    log: LogSink,
-    audit: Option<AuditLog>,
+    pub(crate) config: ServerConfig,
+    pub(crate) store: Arc<Store>,
+    pub(crate) identity: Arc<ServerIdentity>,
+    pub(crate) policies: Arc<Policies>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) processes: Arc<ProcessPool>,
+    pub(crate) log: LogSink,
+    pub(crate) audit: Option<AuditLog>,
     sealed: AtomicBool,
-    expiration: Arc<ExpirationQueue>,
-    processes: ProcessPool,
+    pub(crate) expiration: Arc<ExpirationQueue>,
     pub(crate) mounts: RwLock<BTreeMap<String, Arc<Mount>>>,
     /// Held by whoever adds, changes, reloads or removes a mount.
     pub(crate) mount_changes: tokio::sync::Mutex<()>,
@@ -58,73 +52,32 @@ pub(crate) struct Core {
     lease_locks: Vec<tokio::sync::Mutex<()>>,
 }
 
-/// Who the server is, made at its first start. No `Debug`: it holds the key that unseals it.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct ServerIdentity {
-    pub(crate) cluster_name: String,
-    pub(crate) cluster_id: String,
-    pub(crate) unseal_key: String,
-    salt: String,
-}
-
-impl ServerIdentity {
-    fn new() -> ServerIdentity {
-        let random = || {
-            let mut bytes = [0; 32];
-            rand::rng().fill_bytes(&mut bytes);
-            STANDARD.encode(bytes)
-        };
-        let cluster_id = Uuid::new_v4().to_string();
-        ServerIdentity {
-            cluster_name: format!("vault-cluster-{}", &cluster_id[..8]),
-            cluster_id,
-            unseal_key: random(),
-            salt: random(),
-        }
-    }
-
-    /// A hash in hex that nobody can make without the server's salt; `purpose` keeps hashes for different uses apart.
-    pub(crate) fn keyed_hash(&self, purpose: &str, text: &str) -> String {
-        keyed_hash(&[&self.salt, purpose], text)
-    }
-}
-
-/// HMAC-SHA256 in hex, under a key of several parts.
-pub(crate) fn keyed_hash(key: &[&str], text: &str) -> String {
-    // HMAC takes a key of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.join("\0").as_bytes()) else { return String::new() };
-    mac.update(text.as_bytes());
-    hex(&mac.finalize().into_bytes())
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 impl Core {
     /// A sealed server on a store.
     pub(crate) fn new(
-        settings: ServerConfig,
+        config: ServerConfig,
         store: Arc<Store>,
         audit: Option<AuditLog>,
         (log, isolation): (LogSink, Isolation),
     ) -> Result<Core, StoreError> {
-        let identity = match store.read(IDENTITY)? {
+        let policies = Arc::new(Policies::new(store.clone()));
+        let identity = match ServerIdentity::load(&store)? {
             Some(identity) => identity,
             None => {
-                let identity = ServerIdentity::new();
-                store.write(IDENTITY, &identity)?;
-                store.write(&format!("{POLICIES}default"), &DEFAULT_POLICY)?;
-                store.write(&format!("{POLICIES}response-wrapping"), &RESPONSE_WRAPPING_POLICY)?;
+                let identity = ServerIdentity::create(&store)?;
+                policies.write_defaults()?;
                 identity
             }
         };
+        let processes = Arc::new(ProcessPool::new(config.plugin_directory.clone(), log.clone(), isolation));
+        let catalog = Arc::new(Catalog::new(store.clone(), processes.clone(), log.clone()));
         Ok(Core {
-            config: settings,
+            config,
             store,
-            identity,
-            processes: ProcessPool::new(log.clone(), isolation),
+            identity: Arc::new(identity),
+            policies,
+            catalog,
+            processes,
             log,
             audit,
             sealed: AtomicBool::new(true),
@@ -186,42 +139,6 @@ impl Core {
         })
     }
 
-    /// The text of a policy; `None` if there is none of that name.
-    pub(crate) fn policy(&self, name: &str) -> Result<Option<String>, StoreError> {
-        if name == "root" {
-            return Ok(Some(String::new()));
-        }
-        self.store.read(&format!("{POLICIES}{name}"))
-    }
-
-    pub(crate) fn config(&self) -> &ServerConfig {
-        &self.config
-    }
-
-    pub(crate) fn store(&self) -> &Arc<Store> {
-        &self.store
-    }
-
-    pub(crate) fn identity(&self) -> &ServerIdentity {
-        &self.identity
-    }
-
-    pub(crate) fn audit(&self) -> Option<&AuditLog> {
-        self.audit.as_ref()
-    }
-
-    pub(crate) fn processes(&self) -> &ProcessPool {
-        &self.processes
-    }
-
-    pub(crate) fn expiration(&self) -> &ExpirationQueue {
-        &self.expiration
-    }
-
-    pub(crate) fn expiration_handle(&self) -> Arc<ExpirationQueue> {
-        self.expiration.clone()
-    }
-
     pub(crate) fn is_sealed(&self) -> bool {
         self.sealed.load(Ordering::Acquire)
     }
@@ -233,9 +150,6 @@ impl Core {
     }
 
     pub(crate) fn log_error(&self, message: &str, detail: Option<&str>) {
-        (self.log)(LogEvent::ServerError {
-            message: message.to_owned(),
-            detail: detail.unwrap_or_default().to_owned(),
-        });
+        log_error(&self.log, message, detail);
     }
 }

@@ -2,15 +2,15 @@
 
 use vault_plugin::logical::{Map, Operation};
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::request_handling::Caller;
 
 /// Whether the caller keeps something at `path`.
 pub(crate) fn exists(core: &Core, caller: &Caller, path: &str) -> Option<bool> {
     let key = key(core, caller, path).ok()?;
-    Some(core.store().get(&key).is_some())
+    Some(core.store.get(&key).is_some())
 }
 
 pub(crate) fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
@@ -21,7 +21,7 @@ pub(crate) fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &
     match call.operation {
         Operation::Read => {
             needs_path(path)?;
-            let Some(data) = core.store().read::<Map>(&key)? else { return Ok(None) };
+            let Some(data) = core.store.read::<Map>(&key)? else { return Ok(None) };
             let mut reply = Reply::data(data);
             if path == "response" {
                 reply.warnings.push(
@@ -36,15 +36,15 @@ pub(crate) fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &
             needs_path(path)?;
             let data = call.data.as_ref().filter(|data| !data.is_empty());
             let data = data.ok_or_else(|| ErrorReply::multierror(500, &["missing data fields"]))?;
-            core.store().write(&key, data)?;
+            core.store.write(&key, data)?;
             Ok(None)
         }
         Operation::Delete => {
             needs_path(path)?;
-            core.store().delete(&key)?;
+            core.store.delete(&key)?;
             Ok(None)
         }
-        Operation::List => Ok(Some(Reply::list(core.store().list(&key)))),
+        Operation::List => Ok(Some(Reply::list(core.store.list(&key)))),
         _ => Err(ErrorReply::unsupported_operation()),
     }
 }

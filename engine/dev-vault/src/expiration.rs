@@ -81,7 +81,7 @@ pub(crate) async fn run(core: Weak<Core>) {
     let workers = Arc::new(Semaphore::new(MAX_WORKERS));
     loop {
         let Some(strong) = core.upgrade() else { return };
-        let due = strong.expiration().pop_due(SystemTime::now());
+        let due = strong.expiration.pop_due(SystemTime::now());
         match due {
             Ok(id) => {
                 // Closed by nobody.
@@ -93,7 +93,7 @@ pub(crate) async fn run(core: Weak<Core>) {
             }
             Err(left) => {
                 // The server may end while this waits.
-                let expiration = strong.expiration_handle();
+                let expiration = strong.expiration.clone();
                 drop(strong);
                 let _ = tokio::time::timeout(left, expiration.changed.notified()).await;
             }
@@ -117,7 +117,7 @@ async fn expire(core: &Core, id: &str) {
 
 /// Twice as long at every attempt, half of it more or less so that many do not come back at once.
 fn reschedule(core: &Core, mut lease: Lease, error: String) -> Lease {
-    let exponential = core.config().revoke_retry_base * 2u32.saturating_pow(lease.attempts);
+    let exponential = core.config.revoke_retry_base * 2u32.saturating_pow(lease.attempts);
     lease.expires = Some(SystemTime::now() + exponential.mul_f64(rand::rng().random_range(0.5..1.5)));
     lease.attempts += 1;
     lease.error = Some(error);

@@ -7,9 +7,10 @@ use vault_plugin::logical::{LeaseOptions, Map, Operation, Request, Response, Sec
 
 use crate::StoreError;
 use crate::core::Core;
+use crate::random::random_id;
 use crate::reply::{ErrorReply, Reply, ReplyLease};
 use crate::store::StoreOp;
-use crate::token::{Token, random_id};
+use crate::token::Token;
 use vault_plugin::framework::ttl::{self, TtlRequest};
 
 const BY_ID: &str = "sys/expire/id/";
@@ -80,23 +81,23 @@ impl Lease {
 
 impl Core {
     pub(crate) fn lease(&self, id: &str) -> Result<Option<Lease>, StoreError> {
-        self.store().read(&format!("{BY_ID}{id}"))
+        self.store.read(&format!("{BY_ID}{id}"))
     }
 
     /// The names below a prefix of lease ids.
     pub(crate) fn list_leases(&self, prefix: &str) -> Vec<String> {
-        self.store().list(&format!("{BY_ID}{prefix}"))
+        self.store.list(&format!("{BY_ID}{prefix}"))
     }
 
     /// The ids of all leases below a prefix.
     pub(crate) fn lease_ids(&self, prefix: &str) -> Vec<String> {
-        let keys = self.store().keys(&format!("{BY_ID}{prefix}"));
+        let keys = self.store.keys(&format!("{BY_ID}{prefix}"));
         keys.into_iter().filter_map(|key| key.strip_prefix(BY_ID).map(str::to_owned)).collect()
     }
 
     pub(crate) fn leases_of_token(&self, hash: &str) -> Result<Vec<String>, StoreError> {
-        let keys = self.store().keys(&format!("{BY_TOKEN}{hash}/"));
-        keys.iter().filter_map(|key| self.store().read(key).transpose()).collect()
+        let keys = self.store.keys(&format!("{BY_TOKEN}{hash}/"));
+        keys.iter().filter_map(|key| self.store.read(key).transpose()).collect()
     }
 
     /// Puts the secret of an engine's answer under a lease. When that fails the secret is revoked at once, so that none
@@ -223,10 +224,10 @@ impl Core {
         if let Some(token) = &lease.token {
             changes.push(StoreOp::put(self.token_index(token, &lease.id), &lease.id)?);
         }
-        self.store().apply(changes)?;
+        self.store.apply(changes)?;
         match lease.expires.filter(|_| !lease.is_irrevocable()) {
-            Some(expires) => self.expiration().schedule(&lease.id, expires),
-            None => self.expiration().cancel(&lease.id),
+            Some(expires) => self.expiration.schedule(&lease.id, expires),
+            None => self.expiration.cancel(&lease.id),
         }
         Ok(())
     }
@@ -240,8 +241,8 @@ impl Core {
     ) -> Result<(), StoreError> {
         changes.push(StoreOp::Delete(format!("{BY_ID}{id}")));
         changes.extend(token.map(|token| StoreOp::Delete(self.token_index(token, id))));
-        self.store().apply(changes)?;
-        self.expiration().cancel(id);
+        self.store.apply(changes)?;
+        self.expiration.cancel(id);
         Ok(())
     }
 
@@ -285,7 +286,7 @@ impl Core {
     }
 
     fn token_index(&self, token: &str, lease_id: &str) -> String {
-        format!("{BY_TOKEN}{token}/{}", self.identity().keyed_hash("lease", lease_id))
+        format!("{BY_TOKEN}{token}/{}", self.identity.keyed_hash("lease", lease_id))
     }
 }
 

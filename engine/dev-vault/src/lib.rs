@@ -5,17 +5,22 @@
 //! listens on loopback unless it is told otherwise.
 
 mod audit;
+mod authorization;
 mod catalog;
 mod client_request;
 mod core;
 mod cubbyhole;
 mod envelope;
 mod expiration;
+mod hash;
 mod http;
+mod identity;
 mod lease;
 mod log;
 mod mount;
+mod plugin_process;
 mod policy;
+mod random;
 mod reply;
 mod request_handling;
 mod rollback;

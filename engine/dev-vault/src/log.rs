@@ -34,3 +34,8 @@ pub enum LogEvent {
 
 /// Where events go. It is called from the server's tasks, and must not block.
 pub type LogSink = Arc<dyn Fn(LogEvent) + Send + Sync>;
+
+/// Reports an error of the server; `detail` says on what, and why.
+pub(crate) fn log_error(log: &LogSink, message: &str, detail: Option<&str>) {
+    log(LogEvent::ServerError { message: message.to_owned(), detail: detail.unwrap_or_default().to_owned() });
+}

@@ -1,7 +1,6 @@
 //! Mounts: what is answered below which path, by which engine, with which settings.
 
 pub(crate) mod backend;
-pub(crate) mod process;
 pub(crate) mod settings;
 pub(crate) mod table;
 mod view;
@@ -40,13 +39,13 @@ impl Mount {
 
     /// How long its leases live.
     pub(crate) fn limits(&self, core: &Core) -> TtlLimits {
-        self.settings().config.limits(core.config().limits)
+        self.settings().config.limits(core.config.limits)
     }
 
     /// The request with what Vault's router adds to every one of them (`vault/router.go`).
     pub(crate) fn add_routing_fields(&self, core: &Core, mut request: Request) -> Request {
         let settings = self.settings();
-        request.client_token = core.identity().keyed_hash(&settings.uuid, &request.client_token);
+        request.client_token = core.identity.keyed_hash(&settings.uuid, &request.client_token);
         request.client_token.truncate(TOKEN_HASH_LENGTH);
         request.mount_point = settings.path;
         request.mount_type = settings.kind;

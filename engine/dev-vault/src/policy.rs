@@ -1,7 +1,8 @@
 //! Policies: what a token may do at which path, with Vault's order of precedence (`vault/acl.go`).
 
-pub(crate) mod default;
+mod default;
 mod hcl;
+mod store;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::collections::BTreeSet;
 use vault_plugin::logical::Operation;
 
 pub(crate) use hcl::parse;
+pub(crate) use store::Policies;
 
 /// What a rule allows. The order is the one in which Vault prints them when it sorts by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use vault_plugin::logical::{Connection, Operation, Request, Response, WrapInfo};
 
 use crate::audit::AuditEntry;
+use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::mount::Mount;
@@ -13,43 +14,6 @@ use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
 use crate::token::{Token, TokenUse};
 use crate::{cubbyhole, sys, token, wrapping};
-
-/// Who asks. Without a token nothing is allowed but what is open to all.
-pub(crate) struct Caller {
-    pub(crate) token: Option<Token>,
-    pub(crate) acl: Acl,
-}
-
-impl Caller {
-    pub(crate) fn is_root(&self) -> bool {
-        matches!(self.acl, Acl::Root)
-    }
-}
-
-/// Result of checking the policies of the caller.
-pub(crate) enum PolicyDecision {
-    /// They were not checked.
-    NotChecked,
-    Denied,
-    /// Allowed by these policies.
-    Granted(Vec<String>),
-}
-
-/// A request that is refused before a mount handles it.
-pub(crate) struct Refusal {
-    pub(crate) failure: ErrorReply,
-    pub(crate) reason: RefusalReason,
-}
-
-/// Why a request is refused.
-#[derive(Clone, Copy, PartialEq)]
-pub(crate) enum RefusalReason {
-    /// The token is missing or not valid.
-    InvalidToken,
-    PolicyDenied,
-    /// The engine could not say whether something exists at the path.
-    ExistenceCheck,
-}
 
 impl Core {
     /// Answers a request.
@@ -141,7 +105,7 @@ impl Core {
         let nobody = Caller { token: None, acl: Acl::Rules(Vec::new()) };
         let Some(text) = &call.token else { return Ok(nobody) };
         match self.find_token(text)? {
-            Some(token) => Ok(Caller { acl: self.acl(&token)?, token: Some(token) }),
+            Some(token) => Ok(Caller { acl: self.policies.acl(&token.policies)?, token: Some(token) }),
             None if open => Ok(nobody),
             None => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
         }
@@ -264,7 +228,7 @@ impl Core {
             MountBackend::Cubbyhole => cubbyhole::handle(self, caller, call, path),
             MountBackend::Plugin(_) => {
                 let mut request = self.plugin_request(call, caller, mount, path, open);
-                if was_routed_before(call) {
+                if call.had_existence_check() {
                     request.mount_accessor = mount.settings().accessor;
                 }
                 let response = mount.call_backend(self, request).await?;
@@ -361,18 +325,12 @@ impl Core {
         &self,
         write: impl FnOnce(&crate::audit::AuditLog) -> Result<(), std::io::Error>,
     ) -> Result<(), ErrorReply> {
-        let Some(audit) = self.audit() else { return Ok(()) };
+        let Some(audit) = self.audit.as_ref() else { return Ok(()) };
         write(audit).map_err(|error| {
             self.log_error("failed to audit", Some(&error.to_string()));
             ErrorReply::multierror(500, &["internal error"])
         })
     }
-}
-
-/// Whether the mount was asked already whether something exists there. Vault's router tells the accessor of a mount from the
-/// second request on.
-pub(crate) fn was_routed_before(call: &ClientRequest) -> bool {
-    matches!(call.operation, Operation::Create | Operation::Update)
 }
 
 /// Whether a special path covers `path`: exactly, as a prefix with `*` at its end, with `+` for a segment.

@@ -11,7 +11,7 @@ use crate::mount::backend::MountBackend;
 /// Asks all mounts again and again for as long as the server lives.
 pub(crate) async fn run(core: Weak<Core>) {
     loop {
-        let Some(period) = core.upgrade().map(|core| core.config().rollback_period) else { return };
+        let Some(period) = core.upgrade().map(|core| core.config.rollback_period) else { return };
         tokio::time::sleep(period).await;
         let Some(core) = core.upgrade() else { return };
         for mount in core.all_mounts() {

@@ -14,8 +14,8 @@ use tokio::task::JoinHandle;
 use crate::audit::AuditLog;
 use crate::core::{Core, ServerConfig};
 use crate::log::LogSink;
+use crate::random::random_token;
 use crate::store::Store;
-use crate::token::random_token;
 use crate::{StoreError, expiration, http, rollback};
 use vault_plugin::framework::ttl::TtlLimits;
 use vault_plugin::host::Isolation;
@@ -123,7 +123,7 @@ impl DevVault {
             }
             None => None,
         };
-        let settings = ServerConfig {
+        let config = ServerConfig {
             plugin_directory: options.plugin_directory,
             limits: TtlLimits {
                 default: options.default_lease_ttl.min(options.max_lease_ttl),
@@ -133,7 +133,7 @@ impl DevVault {
             rollback_period: options.rollback_period,
             storage_type: if options.data_dir.is_some() { "file" } else { "inmem" },
         };
-        let core = Arc::new(Core::new(settings, Arc::new(store), audit, (options.log, options.isolation))?);
+        let core = Arc::new(Core::new(config, Arc::new(store), audit, (options.log, options.isolation))?);
         let root_token = options.root_token.unwrap_or_else(random_token);
         core.ensure_root_token(&root_token)?;
         core.unseal().await?;
@@ -178,7 +178,7 @@ impl DevVault {
     /// The key that unseals it.
     #[must_use]
     pub fn unseal_key(&self) -> &str {
-        &self.core.identity().unseal_key
+        &self.core.identity.unseal_key
     }
 
     /// Takes no more requests, lets those in flight finish, and ends the plugins.
@@ -190,7 +190,7 @@ impl DevVault {
         // A client that keeps its connection must not keep the server.
         let _ = tokio::time::timeout(SHUTDOWN_GRACE_PERIOD, &mut self.server_task).await;
         self.core.seal().await;
-        self.core.store().sync()
+        self.core.store.sync()
     }
 }
 
@@ -206,7 +206,7 @@ impl Drop for DevVault {
 async fn sync(core: Arc<Core>) {
     loop {
         tokio::time::sleep(SYNC_PERIOD).await;
-        if let Err(error) = core.store().sync() {
+        if let Err(error) = core.store.sync() {
             core.log_error("cannot write the data to the disk", Some(&error.to_string()));
         }
     }

@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 use vault_plugin::logical::Operation;
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult};
-use crate::request_handling::Caller;
 use crate::wrapping;
 
 /// Paths that need no token.
@@ -84,8 +84,8 @@ pub(crate) async fn handle(
         (["renew" | "revoke" | "revoke-prefix" | "revoke-force", ..], Operation::Update) => {
             leases::handle(core, call, operation, &segments).await
         }
-        (["policies", "acl", rest @ ..], _) => policies::acl(core, call, operation, rest),
-        (["policy", rest @ ..], _) => policies::legacy(core, call, operation, rest),
+        (["policies", "acl", rest @ ..], _) => policies::acl(&core.policies, call, operation, rest),
+        (["policy", rest @ ..], _) => policies::legacy(&core.policies, call, operation, rest),
         (["capabilities"], Operation::Update) => capabilities::for_token(core, call),
         (["capabilities-accessor"], Operation::Update) => capabilities::for_accessor(core, call),
         (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, call),

@@ -7,16 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rand::RngExt;
-use rand::distr::Alphanumeric;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::StoreError;
 use crate::core::Core;
 use crate::lease::{Lease, LeaseKind};
-use crate::policy::{self, Acl, Rule};
-use crate::reply::ErrorReply;
 use crate::store::StoreOp;
 
 /// Where the root token of a new server comes from.
@@ -25,9 +21,6 @@ pub(crate) const ROOT_TOKEN_PATH: &str = "auth/token/root";
 const BY_HASH: &str = "sys/token/id/";
 const BY_ACCESSOR: &str = "sys/token/accessor/";
 const BY_PARENT: &str = "sys/token/parent/";
-
-/// Digits of an identifier: as many as Vault's.
-const ID_LENGTH: usize = 24;
 
 /// A token as it is kept: its text is not, only a keyed hash of it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -77,20 +70,10 @@ pub(crate) enum TokenUse {
     Exhausted,
 }
 
-/// A random identifier of letters and digits.
-pub(crate) fn random_id() -> String {
-    rand::rng().sample_iter(Alphanumeric).take(ID_LENGTH).map(char::from).collect()
-}
-
-/// A new token's text.
-pub(crate) fn random_token() -> String {
-    format!("hvs.{}", random_id())
-}
-
 impl Core {
     /// The name under which a token is kept; an engine sees a hash of this, salted with its mount.
     pub(crate) fn token_hash(&self, token: &str) -> String {
-        format!("h{}", self.identity().keyed_hash("token", token))
+        format!("h{}", self.identity.keyed_hash("token", token))
     }
 
     pub(crate) fn find_token(&self, token: &str) -> Result<Option<Token>, StoreError> {
@@ -98,18 +81,18 @@ impl Core {
     }
 
     pub(crate) fn token_by_hash(&self, hash: &str) -> Result<Option<Token>, StoreError> {
-        self.store().read(&format!("{BY_HASH}{hash}"))
+        self.store.read(&format!("{BY_HASH}{hash}"))
     }
 
     pub(crate) fn token_by_accessor(&self, accessor: &str) -> Result<Option<Token>, StoreError> {
-        match self.store().read::<String>(&format!("{BY_ACCESSOR}{accessor}"))? {
+        match self.store.read::<String>(&format!("{BY_ACCESSOR}{accessor}"))? {
             Some(hash) => self.token_by_hash(&hash),
             None => Ok(None),
         }
     }
 
     pub(crate) fn token_accessors(&self) -> Vec<String> {
-        self.store().list(BY_ACCESSOR)
+        self.store.list(BY_ACCESSOR)
     }
 
     /// Keeps a token, and with a lifetime also the lease that ends it.
@@ -122,7 +105,7 @@ impl Core {
             changes.push(StoreOp::put(format!("{BY_PARENT}{parent}/{}", token.hash), &())?);
         }
         if token.ttl.is_zero() {
-            return self.store().apply(changes);
+            return self.store.apply(changes);
         }
         self.store_lease_with(
             Lease {
@@ -153,7 +136,7 @@ impl Core {
             1 => current.num_uses = -1,
             _ => current.num_uses -= 1,
         }
-        self.store().write(&format!("{BY_HASH}{}", current.hash), &current)?;
+        self.store.write(&format!("{BY_HASH}{}", current.hash), &current)?;
         Ok(if current.num_uses < 0 { TokenUse::Last } else { TokenUse::Allowed })
     }
 
@@ -165,7 +148,7 @@ impl Core {
             if !seen.insert(hash.clone()) {
                 continue;
             }
-            waiting.extend(self.store().list(&format!("{BY_PARENT}{hash}/")));
+            waiting.extend(self.store.list(&format!("{BY_PARENT}{hash}/")));
             self.revoke_single_token(&hash)?;
         }
         Ok(())
@@ -174,14 +157,14 @@ impl Core {
     /// Revokes a token; those it made live on without a parent.
     pub(crate) fn revoke_token_orphaning(&self, hash: &str) -> Result<(), StoreError> {
         let mut changes = Vec::new();
-        for child in self.store().list(&format!("{BY_PARENT}{hash}/")) {
+        for child in self.store.list(&format!("{BY_PARENT}{hash}/")) {
             if let Some(mut token) = self.token_by_hash(&child)? {
                 token.parent = None;
                 changes.push(StoreOp::put(format!("{BY_HASH}{child}"), &token)?);
             }
             changes.push(StoreOp::Delete(format!("{BY_PARENT}{hash}/{child}")));
         }
-        self.store().apply(changes)?;
+        self.store.apply(changes)?;
         self.revoke_single_token(hash)
     }
 
@@ -198,21 +181,7 @@ impl Core {
             changes.push(StoreOp::Delete(format!("{BY_PARENT}{parent}/{hash}")));
         }
         let cubbyhole = self.cubbyhole_prefix(hash);
-        changes.extend(self.store().keys(&cubbyhole).into_iter().map(StoreOp::Delete));
+        changes.extend(self.store.keys(&cubbyhole).into_iter().map(StoreOp::Delete));
         self.delete_lease_with(&token.lease_id(), None, changes)
-    }
-
-    /// What a token may do.
-    pub(crate) fn acl(&self, token: &Token) -> Result<Acl, ErrorReply> {
-        if token.is_root() {
-            return Ok(Acl::Root);
-        }
-        let mut rules = Vec::new();
-        for name in &token.policies {
-            let text = self.policy(name)?.unwrap_or_default();
-            let parsed = policy::parse(&text).map_err(|error| ErrorReply::internal(&error))?;
-            rules.extend(parsed.into_iter().map(|rule| Rule { policy: name.clone(), ..rule }));
-        }
-        Ok(Acl::Rules(rules))
     }
 }

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::{self, DataPlacement};
+use crate::random::{random_id, random_token};
 use crate::reply::{ErrorReply, HandlerResult, Reply, WrappedResponse, json_object};
-use crate::token::{Token, TokenUse, random_id, random_token};
+use crate::token::{Token, TokenUse};
 
 const RESPONSE: &str = "response";
 const WRAP_INFO: &str = "wrapinfo";
@@ -102,8 +103,8 @@ fn store_wrapped(
         "creation_ttl": ttl.as_secs(),
         "wrapped_accessor": wrapped_accessor,
     });
-    core.store().write(&format!("{cubbyhole}{RESPONSE}"), &json!({RESPONSE: text}))?;
-    core.store().write(&format!("{cubbyhole}{WRAP_INFO}"), &info)?;
+    core.store.write(&format!("{cubbyhole}{RESPONSE}"), &json!({RESPONSE: text}))?;
+    core.store.write(&format!("{cubbyhole}{WRAP_INFO}"), &info)?;
     core.store_token(&entry)?;
     let wrapped = WrappedResponse {
         token,
@@ -124,7 +125,7 @@ fn take_wrapped(core: &Core, call: &ClientRequest) -> Result<(String, Value), Er
         return Err(invalid_token());
     }
     let cubbyhole = core.cubbyhole_prefix(&token.hash);
-    let kept: Option<Value> = core.store().read(&format!("{cubbyhole}{RESPONSE}"))?;
+    let kept: Option<Value> = core.store.read(&format!("{cubbyhole}{RESPONSE}"))?;
     let info = wrap_info(core, &token)?;
     core.revoke_token_tree(&token.hash)?;
     let text = kept.as_ref().and_then(|kept| kept[RESPONSE].as_str()).ok_or_else(invalid_token)?;
@@ -141,7 +142,7 @@ fn wrapping_token(core: &Core, call: &ClientRequest) -> Result<(Token, bool), Er
 }
 
 fn wrap_info(core: &Core, token: &Token) -> Result<Value, ErrorReply> {
-    let info = core.store().read(&format!("{}{WRAP_INFO}", core.cubbyhole_prefix(&token.hash)))?;
+    let info = core.store.read(&format!("{}{WRAP_INFO}", core.cubbyhole_prefix(&token.hash)))?;
     info.ok_or_else(invalid_token)
 }
 

@@ -1,6 +1,5 @@
 //! What answers below a mount: the server itself, or a plugin that is started anew when it has died.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -8,11 +7,11 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use vault_plugin::host::{self, CallError, MountConfig};
 use vault_plugin::logical::{BackendType, Error, Request, Response, SpecialPaths};
 
-use super::process::{SharedProcess, SpawnError};
 use super::view::{MountStorage, MountSystemView};
 use super::{Mount, MountSettings};
 use crate::catalog::RegisteredPlugin;
 use crate::core::Core;
+use crate::plugin_process::{SharedProcess, SpawnError};
 use crate::reply::ErrorReply;
 
 /// Who answers.
@@ -55,7 +54,7 @@ type PluginCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Sen
 impl PluginBackend {
     /// An engine that does not run yet.
     pub(super) fn new(core: &Core, uuid: &str) -> PluginBackend {
-        let storage = Arc::new(MountStorage::new(core.store().clone(), uuid));
+        let storage = Arc::new(MountStorage::new(core.store.clone(), uuid));
         PluginBackend { slot: RwLock::default(), storage }
     }
 
@@ -71,7 +70,7 @@ impl PluginBackend {
     ) -> Result<(), SpawnError> {
         let mut slot = self.slot.write().await;
         if let Some(instance) = &slot.instance {
-            core.processes().terminate(&instance.process).await;
+            core.processes.terminate(&instance.process).await;
         }
         let instance = self.start(core, settings, entry).await?;
         slot.replace(instance);
@@ -110,7 +109,7 @@ impl PluginBackend {
         let Some(PluginInstance { mount, process, .. }) = slot.instance.take() else { return };
         // A plugin that is gone needs no cleaning up.
         let _ = mount.cleanup().await;
-        core.processes().release(process).await;
+        core.processes.release(process).await;
     }
 
     async fn with_restart<T>(
@@ -140,7 +139,8 @@ impl PluginBackend {
             return Ok(());
         };
         let entry = core
-            .catalog_entry(&dead.entry.name, &dead.entry.version)?
+            .catalog
+            .secrets_engine(&dead.entry.name, &dead.entry.version)?
             .ok_or_else(|| SpawnError::NotInCatalog(dead.entry.name.clone()))?;
         let instance = self.start(core, &mount.settings(), &entry).await?;
         slot.replace(instance);
@@ -153,8 +153,7 @@ impl PluginBackend {
         settings: &MountSettings,
         entry: &RegisteredPlugin,
     ) -> Result<PluginInstance, SpawnError> {
-        let directory = core.config().plugin_directory.as_deref().ok_or(SpawnError::NoPluginDirectory)?;
-        let (process, mount) = self.mount_in_process(core, settings, entry, directory).await?;
+        let (process, mount) = self.mount_in_process(core, settings, entry).await?;
         if mount.kind() != BackendType::Secrets {
             return Err(SpawnError::NotASecretsEngine { name: entry.name.clone() });
         }
@@ -168,7 +167,6 @@ impl PluginBackend {
         core: &Core,
         settings: &MountSettings,
         entry: &RegisteredPlugin,
-        directory: &Path,
     ) -> Result<(Arc<SharedProcess>, host::RemoteMount), SpawnError> {
         let mut options = settings.options.clone().unwrap_or_default();
         options.extend(
@@ -185,7 +183,7 @@ impl PluginBackend {
             options,
             backend_uuid: settings.uuid.clone(),
         };
-        core.processes().mount(entry, directory, config).await
+        core.processes.mount(entry, config).await
     }
 
     /// What the engine reports as its version, or else the one it is registered under.

@@ -7,11 +7,12 @@ use rand::Rng;
 use uuid::Uuid;
 
 use super::backend::{MountBackend, PluginBackend};
-use super::process::SpawnError;
 use super::{BUILTIN_VERSION, Mount, MountSettings, TuneConfig, view};
 use crate::StoreError;
-use crate::catalog::{RegisteredPlugin, SECRET_TYPE, not_in_catalog};
-use crate::core::{Core, hex};
+use crate::catalog::{RegisteredPlugin, SECRET_TYPE};
+use crate::core::Core;
+use crate::hash::hex;
+use crate::plugin_process::SpawnError;
 use crate::reply::ErrorReply;
 use crate::rollback;
 use crate::store::StoreOp;
@@ -52,7 +53,7 @@ impl Core {
 
     /// How long leases made at a path live.
     pub(crate) fn lease_limits(&self, path: &str) -> TtlLimits {
-        self.route(path).map_or(self.config().limits, |(mount, _)| mount.limits(self))
+        self.route(path).map_or(self.config.limits, |(mount, _)| mount.limits(self))
     }
 
     /// Where the cubbyhole of a token lies.
@@ -63,14 +64,14 @@ impl Core {
 
     /// Mounts what is kept. A plugin that does not start leaves its mount without an engine, as Vault does, and is logged.
     pub(crate) async fn load_mounts(&self) -> Result<(), StoreError> {
-        if self.store().list(MOUNTS).is_empty() {
+        if self.store.list(MOUNTS).is_empty() {
             let own = builtin_mounts();
             let changes: Result<_, _> =
                 own.iter().map(|own| StoreOp::put(settings_key(&own.uuid), own)).collect();
-            self.store().apply(changes?)?;
+            self.store.apply(changes?)?;
         }
-        for kept in self.store().keys(MOUNTS) {
-            let Some(mut settings) = self.store().read::<MountSettings>(&kept)? else { continue };
+        for kept in self.store.keys(MOUNTS) {
+            let Some(mut settings) = self.store.read::<MountSettings>(&kept)? else { continue };
             let engine = match settings.kind.as_str() {
                 "system" => MountBackend::System,
                 "token" => MountBackend::Token,
@@ -102,7 +103,7 @@ impl Core {
         {
             return Err(ErrorReply::bad_request(format!("path is already in use at {taken}")));
         }
-        settings.plugin_version = self.select_version(&settings.kind, &settings.plugin_version)?;
+        settings.plugin_version = self.catalog.select_version(&settings.kind, &settings.plugin_version)?;
         let engine = PluginBackend::new(self, &settings.uuid);
         if let Err(error) = self.start_backend(&engine, &mut settings).await {
             // Vault tries the older protocol after the newer one, and says both.
@@ -110,7 +111,7 @@ impl Core {
             let text = errors.text.unwrap_or_default();
             return Err(ErrorReply::bad_request(format!("invalid backend version: {text}")));
         }
-        self.store().write(&settings_key(&settings.uuid), &settings)?;
+        self.store.write(&settings_key(&settings.uuid), &settings)?;
         self.insert_mount(settings, MountBackend::Plugin(Box::new(engine)));
         Ok(())
     }
@@ -128,8 +129,8 @@ impl Core {
         self.mounts.write().unwrap_or_else(PoisonError::into_inner).remove(path);
         mount.stop(self).await;
         let uuid = mount.settings().uuid;
-        let values = self.store().keys(&view::storage_prefix(&uuid)).into_iter().map(StoreOp::Delete);
-        Ok(self.store().apply(values.chain([StoreOp::Delete(settings_key(&uuid))]).collect())?)
+        let values = self.store.keys(&view::storage_prefix(&uuid)).into_iter().map(StoreOp::Delete);
+        Ok(self.store.apply(values.chain([StoreOp::Delete(settings_key(&uuid))]).collect())?)
     }
 
     /// Starts the plugin of a mount anew, with the version that is pinned or that the mount is set to.
@@ -154,7 +155,7 @@ impl Core {
     ) -> Result<(), ErrorReply> {
         let mut settings = mount.settings();
         change(&mut settings);
-        self.store().write(&settings_key(&settings.uuid), &settings)?;
+        self.store.write(&settings_key(&settings.uuid), &settings)?;
         mount.update_settings(|kept| *kept = settings);
         Ok(())
     }
@@ -165,9 +166,9 @@ impl Core {
         engine: &PluginBackend,
         settings: &mut MountSettings,
     ) -> Result<(), SpawnError> {
-        let pin = self.pin(SECRET_TYPE, &settings.kind)?;
+        let pin = self.catalog.pin(SECRET_TYPE, &settings.kind)?;
         let version = pin.map_or_else(|| settings.plugin_version.clone(), |pin| pin.version);
-        let entry: Option<RegisteredPlugin> = self.catalog_entry(&settings.kind, &version)?;
+        let entry: Option<RegisteredPlugin> = self.catalog.secrets_engine(&settings.kind, &version)?;
         let entry = entry.ok_or_else(|| SpawnError::NotInCatalog(settings.kind.clone()))?;
         engine.load(self, settings, &entry).await?;
         settings.running_version = engine.running_version().await;
@@ -179,19 +180,6 @@ impl Core {
         let path = settings.path.clone();
         let mount = Arc::new(Mount { settings: RwLock::new(settings), backend: engine });
         self.mounts.write().unwrap_or_else(PoisonError::into_inner).insert(path, mount);
-    }
-
-    /// Refuses a version that a mount cannot be set to.
-    pub(crate) fn validate_tuned_version(&self, plugin: &str, version: &str) -> Result<String, ErrorReply> {
-        let version = crate::catalog::validate_version(version)?;
-        if let Some(pin) = self.pin(SECRET_TYPE, plugin)? {
-            return Err(ErrorReply::bad_request(format!(
-                "plugin_version cannot be set for secret plugin \"{plugin}\" as a pinned version {} is in effect",
-                pin.version
-            )));
-        }
-        self.catalog_entry(plugin, &version)?.ok_or_else(|| not_in_catalog(plugin, &version))?;
-        Ok(version)
     }
 }
 

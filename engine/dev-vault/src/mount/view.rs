@@ -98,11 +98,11 @@ const NOT_REPLICATED: u32 = 1 << 12 | 1 << 13;
 impl MountSystemView {
     pub(super) fn new(core: &Core, settings: &MountSettings) -> MountSystemView {
         MountSystemView {
-            store: core.store().clone(),
+            store: core.store.clone(),
             key: table::settings_key(&settings.uuid),
-            system: core.config().limits,
+            system: core.config.limits,
             local: settings.local,
-            cluster_id: core.identity().cluster_id.clone(),
+            cluster_id: core.identity.cluster_id.clone(),
         }
     }
 

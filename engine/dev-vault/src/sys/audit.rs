@@ -11,7 +11,7 @@ use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 const DEVICE: &str = "file";
 
 pub(super) fn list(core: &Core) -> HandlerResult {
-    let Some(audit) = core.audit() else { return Ok(Some(Reply::data(Map::new()))) };
+    let Some(audit) = core.audit.as_ref() else { return Ok(Some(Reply::data(Map::new()))) };
     let device = json!({
         "type": DEVICE,
         "path": format!("{DEVICE}/"),
@@ -28,7 +28,7 @@ pub(super) fn hash(core: &Core, device: &str, call: &ClientRequest) -> HandlerRe
     if input.is_empty() {
         return Err(ErrorReply::bad_request("the \"input\" parameter is empty"));
     }
-    let audit = core.audit().filter(|_| device == DEVICE);
+    let audit = core.audit.as_ref().filter(|_| device == DEVICE);
     let audit =
         audit.ok_or_else(|| ErrorReply::bad_request(format!("unknown audit backend \"{device}/\"")))?;
     Ok(Some(Reply::data(json_object(json!({"hash": audit.hash(&input)})))))

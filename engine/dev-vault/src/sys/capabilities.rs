@@ -3,11 +3,11 @@
 use serde_json::json;
 use vault_plugin::logical::Map;
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::request_handling::Caller;
 
 pub(super) fn for_caller(caller: &Caller, call: &ClientRequest) -> HandlerResult {
     capabilities_reply(&caller.acl, call)
@@ -16,7 +16,7 @@ pub(super) fn for_caller(caller: &Caller, call: &ClientRequest) -> HandlerResult
 pub(super) fn for_token(core: &Core, call: &ClientRequest) -> HandlerResult {
     let text = call.fields().text("token")?;
     let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
-    capabilities_reply(&core.acl(&token)?, call)
+    capabilities_reply(&core.policies.acl(&token.policies)?, call)
 }
 
 pub(super) fn for_accessor(core: &Core, call: &ClientRequest) -> HandlerResult {
@@ -24,7 +24,7 @@ pub(super) fn for_accessor(core: &Core, call: &ClientRequest) -> HandlerResult {
     let token = core
         .token_by_accessor(&accessor)?
         .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
-    capabilities_reply(&core.acl(&token)?, call)
+    capabilities_reply(&core.policies.acl(&token.policies)?, call)
 }
 
 fn capabilities_reply(acl: &Acl, call: &ClientRequest) -> HandlerResult {

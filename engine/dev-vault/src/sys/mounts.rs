@@ -84,7 +84,7 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
         version => version,
     };
     settings.config = read_config(config)?;
-    let limits = core.config().limits;
+    let limits = core.config.limits;
     let TuneConfig { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
     if !max.is_zero() && default > max {
         return Err(ErrorReply::bad_request("given default lease TTL greater than given max lease TTL"));

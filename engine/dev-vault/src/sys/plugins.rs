@@ -20,7 +20,7 @@ pub(super) async fn handle(
     match (path, operation) {
         (["catalog"], Read) => list(core),
         (["catalog", kind], List) if PLUGIN_TYPES.contains(kind) => {
-            Ok(Some(Reply::list(core.unversioned_names(kind)?.into_iter().collect())))
+            Ok(Some(Reply::list(core.catalog.unversioned_names(kind)?.into_iter().collect())))
         }
         (["catalog", kind, name @ ..], _) if PLUGIN_TYPES.contains(kind) && !name.is_empty() => {
             let name = name.join("/");
@@ -44,7 +44,9 @@ pub(super) async fn handle(
         )))),
         (["catalog", ..], _) => Err(ErrorReply::unsupported_operation()),
 
-        (["pins"], Read) => Ok(Some(Reply::data(json_object(json!({"pinned_versions": core.pins()?}))))),
+        (["pins"], Read) => {
+            Ok(Some(Reply::data(json_object(json!({"pinned_versions": core.catalog.pins()?})))))
+        }
         (["pins"], _) => Err(ErrorReply::unsupported_operation()),
         (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => pin(core, operation, kind, name, call),
 
@@ -67,7 +69,7 @@ pub(super) async fn handle(
 
 fn list(core: &Core) -> HandlerResult {
     let mut data = Map::new();
-    let entries = core.catalog()?;
+    let entries = core.catalog.entries()?;
     let detailed: Vec<Value> = entries
         .iter()
         .map(|entry| {
@@ -82,7 +84,7 @@ fn list(core: &Core) -> HandlerResult {
         .collect();
     data.insert("detailed".to_owned(), detailed.into());
     for kind in PLUGIN_TYPES {
-        let names = core.unversioned_names(kind)?;
+        let names = core.catalog.unversioned_names(kind)?;
         // A Vault always has secrets engines of its own, and its command line relies on it.
         if !names.is_empty() || kind == SECRET_TYPE {
             data.insert(kind.to_owned(), json!(names));
@@ -93,7 +95,7 @@ fn list(core: &Core) -> HandlerResult {
 
 fn read(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
-    let Some(entry) = core.registered_plugin(kind, name, &version)? else { return Ok(None) };
+    let Some(entry) = core.catalog.get(kind, name, &version)? else { return Ok(None) };
     // Never the environment, which may hold secrets.
     Ok(Some(Reply::data(json_object(json!({
         "name": entry.name,
@@ -132,33 +134,34 @@ async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> 
     let command = words.next().unwrap_or_default();
     let mut args: Vec<String> = words.collect();
     args.extend(fields.list("args")?.unwrap_or_default());
-    core.register(RegisteredPlugin {
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-        version,
-        command,
-        args,
-        env: fields.list("env")?.unwrap_or_default(),
-        sha256: sha256.to_lowercase(),
-    })
-    .await?;
+    core.catalog
+        .register(RegisteredPlugin {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            version,
+            command,
+            args,
+            env: fields.list("env")?.unwrap_or_default(),
+            sha256: sha256.to_lowercase(),
+        })
+        .await?;
     Ok(None)
 }
 
 fn deregister(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
-    if core.pin(kind, name)?.is_some_and(|pin| pin.version == version)
-        && core.registered_plugin(kind, name, &version)?.is_some()
+    if core.catalog.pin(kind, name)?.is_some_and(|pin| pin.version == version)
+        && core.catalog.get(kind, name, &version)?.is_some()
     {
         return Err(ErrorReply::multierror(500, &["cannot delete a pinned version"]));
     }
-    core.deregister(kind, name, &version)?;
+    core.catalog.deregister(kind, name, &version)?;
     Ok(None)
 }
 
 fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     match operation {
-        Operation::Read => match core.pin(kind, name)? {
+        Operation::Read => match core.catalog.pin(kind, name)? {
             Some(pin) => Ok(Some(Reply::data(json_object(json!(pin))))),
             None => Err(ErrorReply::multierror(404, &["no pinned version for this plugin"])),
         },
@@ -167,16 +170,16 @@ fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &Client
             if version.is_empty() {
                 return Err(ErrorReply::bad_request("missing plugin version"));
             }
-            if core.registered_plugin(kind, name, &version)?.is_none() {
+            if core.catalog.get(kind, name, &version)?.is_none() {
                 return Err(ErrorReply::bad_request(format!(
                     "plugin not found in the catalog; {kind} plugin \"{name}\" version {version} does not exist"
                 )));
             }
-            core.set_pin(&Pin { name: name.to_owned(), kind: kind.to_owned(), version })?;
+            core.catalog.set_pin(&Pin { name: name.to_owned(), kind: kind.to_owned(), version })?;
             Ok(Some(Reply::default()))
         }
         Operation::Delete => {
-            core.delete_pin(kind, name)?;
+            core.catalog.delete_pin(kind, name)?;
             Ok(Some(Reply::default()))
         }
         _ => Err(ErrorReply::unsupported_operation()),

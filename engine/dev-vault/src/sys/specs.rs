@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation, Request};
 
+use crate::authorization::Caller;
 use crate::core::Core;
 use crate::mount::backend::MountBackend;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::request_handling::Caller;
 
 /// Help on the server's own paths is Vault's to give; engines give their own.
 pub(super) fn help(path: &str) -> HandlerResult {

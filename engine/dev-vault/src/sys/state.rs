@@ -8,8 +8,8 @@ use crate::reply::{HandlerResult, Reply, json_object};
 
 /// The settings that matter to whoever puts plugins onto a server, by the names of Vault's configuration.
 pub(super) fn sanitized(core: &Core) -> HandlerResult {
-    let options = core.config();
-    let directory = options.plugin_directory.as_deref().map(|path| path.display().to_string());
+    let config = &core.config;
+    let directory = config.plugin_directory.as_deref().map(|path| path.display().to_string());
     Ok(Some(Reply::data(json_object(json!({
         "api_addr": "",
         "cluster_addr": "",
@@ -24,7 +24,7 @@ pub(super) fn sanitized(core: &Core) -> HandlerResult {
         "plugin_file_uid": 0,
         "plugin_tmpdir": "",
         "seals": [{"disabled": false, "name": "shamir", "priority": 1, "type": "shamir"}],
-        "storage": {"type": options.storage_type},
+        "storage": {"type": config.storage_type},
     })))))
 }
 

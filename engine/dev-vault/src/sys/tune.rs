@@ -27,7 +27,7 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
         data.insert("plugin_version".to_owned(), json!(settings.plugin_version));
     }
     let mut reply = Reply::data(data);
-    if let Some(pin) = core.pin(SECRET_TYPE, &settings.kind)?
+    if let Some(pin) = core.catalog.pin(SECRET_TYPE, &settings.kind)?
         && pin.version != settings.plugin_version
     {
         reply.warnings.push(format!(
@@ -46,7 +46,7 @@ pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerRes
     let before = mount.settings();
     let mut after = before.clone();
     if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {
-        after.plugin_version = core.validate_tuned_version(&before.kind, &version)?;
+        after.plugin_version = core.catalog.validate_tuned_version(&before.kind, &version)?;
     }
     if fields.raw("default_lease_ttl").is_some() {
         after.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
@@ -54,7 +54,7 @@ pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerRes
     if fields.raw("max_lease_ttl").is_some() {
         after.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
     }
-    let limits = core.config().limits;
+    let limits = core.config.limits;
     let max = match after.config.max_lease_ttl {
         max if max.is_zero() => limits.max,
         max => max,

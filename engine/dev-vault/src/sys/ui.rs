@@ -3,12 +3,12 @@
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::mount::Mount;
 use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::request_handling::Caller;
 
 /// The mounts that the caller can reach; without a token, those that are open to see.
 pub(super) fn mounts(core: &Core, caller: &Caller) -> HandlerResult {

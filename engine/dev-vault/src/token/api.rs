@@ -6,13 +6,14 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
-use super::{ROOT_TOKEN_PATH, Token, random_id, random_token};
+use super::{ROOT_TOKEN_PATH, Token};
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::timestamp;
 use crate::lease::{Lease, LeaseKind};
+use crate::random::{random_id, random_token};
 use crate::reply::{ErrorReply, HandlerResult, Reply, ReplyAuth, json_object};
-use crate::request_handling::Caller;
 use vault_plugin::framework::ttl::{self, TtlRequest};
 
 /// Paths below `auth/token/` that need `sudo`.
@@ -122,7 +123,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
     }
     let mut warnings = Vec::new();
     for policy in policies.iter().filter(|policy| *policy != "root") {
-        if core.policy(policy)?.is_none() {
+        if core.policies.read(policy)?.is_none() {
             warnings.push(format!("Policy \"{policy}\" does not exist"));
         }
     }

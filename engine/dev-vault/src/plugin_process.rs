@@ -13,12 +13,13 @@ use vault_plugin::host::{
     self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
-use crate::catalog::RegisteredPlugin;
-use crate::core::hex;
+use crate::catalog::registered_plugin::RegisteredPlugin;
+use crate::hash::hex;
 use crate::log::{LogEvent, LogSink};
 
-/// The processes that run, by what they were started from.
+/// The running processes, by what they were started from.
 pub(crate) struct ProcessPool {
+    directory: Option<PathBuf>,
     log: LogSink,
     isolation: Isolation,
     running: tokio::sync::Mutex<HashMap<RegisteredPlugin, Weak<SharedProcess>>>,
@@ -39,17 +40,29 @@ const CHUNK_SIZE: usize = 256 * 1024;
 type FileStamp = ((u64, u64, u64), (i64, i64), (i64, i64));
 
 impl ProcessPool {
-    pub(crate) fn new(log: LogSink, isolation: Isolation) -> ProcessPool {
-        ProcessPool { log, isolation, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
+    /// A pool that starts plugins from `directory`.
+    pub(crate) fn new(directory: Option<PathBuf>, log: LogSink, isolation: Isolation) -> ProcessPool {
+        ProcessPool {
+            directory,
+            log,
+            isolation,
+            running: tokio::sync::Mutex::default(),
+            hashes: Mutex::default(),
+        }
+    }
+
+    /// The plugin directory.
+    pub(crate) fn directory(&self) -> Result<&Path, SpawnError> {
+        self.directory.as_deref().ok_or(SpawnError::NoPluginDirectory)
     }
 
     /// Sets up a mount in the process of its plugin, which is started where there is none.
-    pub(super) async fn mount(
+    pub(crate) async fn mount(
         &self,
         entry: &RegisteredPlugin,
-        directory: &Path,
         config: MountConfig,
     ) -> Result<(Arc<SharedProcess>, host::RemoteMount), SpawnError> {
+        let directory = self.directory()?;
         let first = self.get_or_launch(entry, directory, None).await?;
         match first.plugin.mount(config.clone()).await {
             // It has just died, and the kernel has not told yet.
@@ -83,7 +96,7 @@ impl ProcessPool {
     }
 
     /// Ends a process though mounts may be in it: a reload wants a new one. They notice at their next request.
-    pub(super) async fn terminate(&self, process: &SharedProcess) {
+    pub(crate) async fn terminate(&self, process: &SharedProcess) {
         self.running.lock().await.remove(&process.entry);
         // On an error it has been sent SIGKILL, which is all that can be done.
         if let Ok(ShutdownOutcome::Killed) = process.plugin.shutdown().await {
@@ -98,7 +111,7 @@ impl ProcessPool {
     }
 
     /// Gives a process back; the last one to do so ends it.
-    pub(super) async fn release(&self, process: Arc<SharedProcess>) {
+    pub(crate) async fn release(&self, process: Arc<SharedProcess>) {
         let running = self.running.lock().await;
         if Arc::strong_count(&process) == 1 {
             drop(running);
