@@ -15,9 +15,9 @@ use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
 use crate::envelope::{self, DataPlacement, timestamp};
 use crate::hash::keyed_hash;
-use crate::mount::MountSettings;
+use crate::mounts::MountSettings;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::token::Token;
+use crate::tokens::Token;
 
 /// The log of a server.
 pub(crate) struct AuditLog {

@@ -2,7 +2,7 @@
 
 use crate::policy::Acl;
 use crate::reply::ErrorReply;
-use crate::token::Token;
+use crate::tokens::Token;
 
 /// The sender of a request. Without a token only unauthenticated paths are allowed.
 pub(crate) struct Caller {

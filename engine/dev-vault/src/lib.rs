@@ -5,6 +5,7 @@
 //! listens on loopback unless it is told otherwise.
 
 mod audit;
+mod auth_token;
 mod authorization;
 mod catalog;
 mod client_request;
@@ -15,9 +16,9 @@ mod expiration;
 mod hash;
 mod http;
 mod identity;
-mod lease;
+mod leases;
 mod log;
-mod mount;
+mod mounts;
 mod plugin_process;
 mod policy;
 mod random;
@@ -27,8 +28,8 @@ mod rollback;
 mod server;
 mod store;
 mod sys;
-mod token;
 mod token_service;
+mod tokens;
 mod wrapping;
 
 pub use log::{LogEvent, LogLine, LogSink};

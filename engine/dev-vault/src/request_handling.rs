@@ -8,12 +8,13 @@ use crate::audit::AuditEntry;
 use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::mount::Mount;
-use crate::mount::backend::MountBackend;
+use crate::log::log_error;
+use crate::mounts::Mount;
+use crate::mounts::backend::MountBackend;
 use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::token::{Token, TokenUse};
-use crate::{cubbyhole, sys, token, wrapping};
+use crate::tokens::{Token, TokenUse};
+use crate::{auth_token, cubbyhole, sys};
 
 impl Core {
     /// Answers a request.
@@ -28,9 +29,9 @@ impl Core {
         if writes && call.path.ends_with('/') {
             return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
         }
-        let found = self.route(&call.path).map(|(mount, rest)| (mount, rest.to_owned()));
+        let found = self.mounts.route(&call.path).map(|(mount, rest)| (mount, rest.to_owned()));
         let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
-        wrapping::require_wrapping_token(self, &call)?;
+        self.wrapping.require_wrapping_token(&call)?;
 
         let open = match &mount {
             Some(mount) => self.is_unauthenticated_path(mount, &path).await,
@@ -85,7 +86,7 @@ impl Core {
                 reply.mount_type.clone_from(&settings.kind);
             }
             match call.wrap_ttl.filter(|_| call.operation != Operation::Help && reply.wrap.is_none()) {
-                Some(ttl) => wrapping::wrap(self, call, reply, ttl).map(Some),
+                Some(ttl) => self.wrapping.wrap(call, reply, ttl).map(Some),
                 None => Ok(Some(reply)),
             }
         });
@@ -104,7 +105,7 @@ impl Core {
     fn caller(&self, call: &ClientRequest, open: bool) -> Result<Caller, ErrorReply> {
         let nobody = Caller { token: None, acl: Acl::Rules(Vec::new()) };
         let Some(text) = &call.token else { return Ok(nobody) };
-        match self.find_token(text)? {
+        match self.tokens.find(text)? {
             Some(token) => Ok(Caller { acl: self.policies.acl(&token.policies)?, token: Some(token) }),
             None if open => Ok(nobody),
             None => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
@@ -113,7 +114,7 @@ impl Core {
 
     fn consume_token_use(&self, caller: &Caller, open: bool) -> Result<Option<Token>, ErrorReply> {
         let Some(token) = caller.token.as_ref().filter(|_| !open) else { return Ok(None) };
-        match self.use_token(token)? {
+        match self.tokens.count_use(token)? {
             TokenUse::Allowed => Ok(None),
             TokenUse::Last => Ok(Some(token.clone())),
             TokenUse::Exhausted => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
@@ -121,7 +122,7 @@ impl Core {
     }
 
     fn finish_last_use(&self, token: &Token, outcome: HandlerResult) -> HandlerResult {
-        self.revoke_token_tree(&token.hash)?;
+        self.tokens.revoke_tree(&token.hash)?;
         match outcome {
             Ok(Some(Reply { lease: Some(lease), .. })) if !lease.id.is_empty() => {
                 Err(ErrorReply::bad_request(
@@ -189,13 +190,12 @@ impl Core {
     ) -> Result<Option<bool>, ErrorReply> {
         match mount.backend() {
             MountBackend::System | MountBackend::Token => Ok(None),
-            MountBackend::Cubbyhole => Ok(cubbyhole::exists(self, caller, path)),
+            MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.cubbyholes, caller, path)),
             MountBackend::Plugin(engine) => {
                 let mut request = self.plugin_request(call, caller, mount, path, open);
                 // Vault names the caller from the request itself on.
                 request.display_name.clear();
-                let request = mount.add_routing_fields(self, request);
-                match engine.existence_check(self, mount, request).await {
+                match engine.existence_check(request).await {
                     // The request itself will say that there is no such path, or that it takes no writes.
                     Err(ErrorReply { status: 404 | 405, .. }) => Ok(None),
                     Err(failure) if !failure.is_plugin_failure() => {
@@ -224,14 +224,14 @@ impl Core {
         };
         match mount.backend() {
             MountBackend::System => sys::handle(self, caller, call, path).await,
-            MountBackend::Token => token::api::handle(self, caller, call, path).await,
-            MountBackend::Cubbyhole => cubbyhole::handle(self, caller, call, path),
+            MountBackend::Token => auth_token::handle(self, caller, call, path).await,
+            MountBackend::Cubbyhole => cubbyhole::handle(&self.cubbyholes, caller, call, path),
             MountBackend::Plugin(_) => {
                 let mut request = self.plugin_request(call, caller, mount, path, open);
                 if call.had_existence_check() {
                     request.mount_accessor = mount.settings().accessor;
                 }
-                let response = mount.call_backend(self, request).await?;
+                let response = mount.call_backend(request).await?;
                 self.reply_from_plugin(caller, call, mount, response).await
             }
         }
@@ -256,7 +256,8 @@ impl Core {
         response.headers = mount.settings().allowed_response_headers(&response.headers);
         match response.secret.take() {
             Some(secret) => {
-                self.register_lease(&call.path, caller.token.as_ref(), response, secret).await.map(Some)
+                let token = caller.token.as_ref().map(|token| token.hash.as_str());
+                self.expiration.register(&call.path, token, response, secret).await.map(Some)
             }
             None => Ok(Some(Reply::from_plugin(response))),
         }
@@ -311,7 +312,7 @@ impl Core {
         match mount.backend() {
             MountBackend::System => sys::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path)),
             MountBackend::Token => {
-                token::api::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
+                auth_token::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
             }
             MountBackend::Cubbyhole => false,
             MountBackend::Plugin(engine) => {
@@ -327,7 +328,7 @@ impl Core {
     ) -> Result<(), ErrorReply> {
         let Some(audit) = self.audit.as_ref() else { return Ok(()) };
         write(audit).map_err(|error| {
-            self.log_error("failed to audit", Some(&error.to_string()));
+            log_error(&self.log, "failed to audit", Some(&error.to_string()));
             ErrorReply::multierror(500, &["internal error"])
         })
     }

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 use crate::audit::AuditLog;
 use crate::core::{Core, ServerConfig};
-use crate::log::LogSink;
+use crate::log::{LogSink, log_error};
 use crate::random::random_token;
 use crate::store::Store;
 use crate::{StoreError, expiration, http, rollback};
@@ -89,6 +89,7 @@ pub enum BindScope {
 /// A server that runs. Dropping it ends it at once; [`DevVault::stop`] lets requests finish.
 pub struct DevVault {
     core: Arc<Core>,
+    store: Arc<Store>,
     address: SocketAddr,
     root_token: String,
     shutdown: Option<oneshot::Sender<()>>,
@@ -112,10 +113,10 @@ impl DevVault {
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
 
-        let store = match &options.data_dir {
+        let store = Arc::new(match &options.data_dir {
             Some(directory) => Store::open(directory)?,
             None => Store::in_memory(),
-        };
+        });
         let audit = match &options.audit {
             Some(path) => {
                 let opened = AuditLog::open(path, random_token());
@@ -130,12 +131,11 @@ impl DevVault {
                 max: options.max_lease_ttl,
             },
             revoke_retry_base: options.revoke_retry_base,
-            rollback_period: options.rollback_period,
             storage_type: if options.data_dir.is_some() { "file" } else { "inmem" },
         };
-        let core = Arc::new(Core::new(config, Arc::new(store), audit, (options.log, options.isolation))?);
+        let core = Arc::new(Core::new(config, &store, audit, options.log.clone(), options.isolation)?);
         let root_token = options.root_token.unwrap_or_else(random_token);
-        core.ensure_root_token(&root_token)?;
+        core.tokens.ensure_root(&root_token)?;
         core.unseal().await?;
 
         let (stopping, stopped) = oneshot::channel::<()>();
@@ -149,12 +149,17 @@ impl DevVault {
                 .into_future(),
         );
         let timers = vec![
-            tokio::spawn(expiration::run(Arc::downgrade(&core))),
-            tokio::spawn(rollback::run(Arc::downgrade(&core))),
-            tokio::spawn(sync(core.clone())),
+            tokio::spawn(expiration::run(Arc::downgrade(&core.expiration))),
+            tokio::spawn(rollback::run(
+                Arc::downgrade(&core.mounts),
+                options.rollback_period,
+                options.log.clone(),
+            )),
+            tokio::spawn(sync(store.clone(), options.log)),
         ];
         Ok(DevVault {
             core,
+            store,
             address,
             root_token,
             shutdown: Some(stopping),
@@ -190,7 +195,7 @@ impl DevVault {
         // A client that keeps its connection must not keep the server.
         let _ = tokio::time::timeout(SHUTDOWN_GRACE_PERIOD, &mut self.server_task).await;
         self.core.seal().await;
-        self.core.store.sync()
+        self.store.sync()
     }
 }
 
@@ -203,11 +208,11 @@ impl Drop for DevVault {
     }
 }
 
-async fn sync(core: Arc<Core>) {
+async fn sync(store: Arc<Store>, log: LogSink) {
     loop {
         tokio::time::sleep(SYNC_PERIOD).await;
-        if let Err(error) = core.store.sync() {
-            core.log_error("cannot write the data to the disk", Some(&error.to_string()));
+        if let Err(error) = store.sync() {
+            log_error(&log, "cannot write the data to the disk", Some(&error.to_string()));
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult};
-use crate::wrapping;
+use crate::wrapping::wrap_data;
 
 /// Paths that need no token.
 pub(crate) const UNAUTHENTICATED_PATHS: &[&str] =
@@ -90,10 +90,10 @@ pub(crate) async fn handle(
         (["capabilities-accessor"], Operation::Update) => capabilities::for_accessor(core, call),
         (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, call),
 
-        (["wrapping", "wrap"], Operation::Update) => wrapping::wrap_data(call),
-        (["wrapping", "lookup"], Read | Operation::Update) => wrapping::look_up(core, call),
-        (["wrapping", "unwrap"], Operation::Update) => wrapping::unwrap(core, call),
-        (["wrapping", "rewrap"], Operation::Update) => wrapping::rewrap(core, call),
+        (["wrapping", "wrap"], Operation::Update) => wrap_data(call),
+        (["wrapping", "lookup"], Read | Operation::Update) => core.wrapping.look_up(call),
+        (["wrapping", "unwrap"], Operation::Update) => core.wrapping.unwrap(call),
+        (["wrapping", "rewrap"], Operation::Update) => core.wrapping.rewrap(call),
 
         (["audit"], Read) => audit::list(core),
         (["audit-hash", device], Operation::Update) => audit::hash(core, device, call),

@@ -15,14 +15,15 @@ pub(super) fn for_caller(caller: &Caller, call: &ClientRequest) -> HandlerResult
 
 pub(super) fn for_token(core: &Core, call: &ClientRequest) -> HandlerResult {
     let text = call.fields().text("token")?;
-    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
+    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
     capabilities_reply(&core.policies.acl(&token.policies)?, call)
 }
 
 pub(super) fn for_accessor(core: &Core, call: &ClientRequest) -> HandlerResult {
     let accessor = call.fields().text("accessor")?;
     let token = core
-        .token_by_accessor(&accessor)?
+        .tokens
+        .by_accessor(&accessor)?
         .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
     capabilities_reply(&core.policies.acl(&token.policies)?, call)
 }

@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::client_request::{ClientRequest, RequestFields};
 use crate::core::Core;
-use crate::mount::settings::by_path;
-use crate::mount::table::new_settings;
-use crate::mount::{MountSettings, TuneConfig};
+use crate::mounts::new_settings;
+use crate::mounts::settings::by_path;
+use crate::mounts::{MountSettings, TuneConfig};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
 
 const AUTH: &str = "auth/";
@@ -22,7 +22,7 @@ pub(super) fn auth_path(segments: &[&str]) -> String {
 }
 
 pub(super) fn list(core: &Core) -> Reply {
-    let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
+    let mounts = core.mounts.all().into_iter().map(|mount| mount.settings());
     Reply::data(by_path(mounts.filter(|mount| !mount.path.starts_with(AUTH))))
 }
 
@@ -32,13 +32,14 @@ pub(super) fn list_auth(core: &Core) -> Reply {
         settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
         Some(settings)
     };
-    let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
+    let mounts = core.mounts.all().into_iter().map(|mount| mount.settings());
     Reply::data(by_path(mounts.filter_map(below)))
 }
 
 pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
     let mount = core
-        .mount_at(path)
+        .mounts
+        .get(path)
         .ok_or_else(|| ErrorReply::bad_request(format!("No secret engine mount at {path}")))?;
     let settings = mount.settings();
     let mut reply = Reply::data(settings.describe());
@@ -47,7 +48,7 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
 }
 
 pub(super) fn read_auth(core: &Core, path: &str) -> HandlerResult {
-    let mount = core.mount_at(&format!("{AUTH}{path}"));
+    let mount = core.mounts.get(&format!("{AUTH}{path}"));
     let mount = mount.ok_or_else(|| ErrorReply::bad_request(format!("No auth engine at {path}")))?;
     Ok(Some(Reply::data(mount.settings().describe())))
 }
@@ -84,7 +85,7 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
         version => version,
     };
     settings.config = read_config(config)?;
-    let limits = core.config.limits;
+    let limits = core.mounts.system_limits();
     let TuneConfig { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
     if !max.is_zero() && default > max {
         return Err(ErrorReply::bad_request("given default lease TTL greater than given max lease TTL"));
@@ -94,12 +95,16 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
             format!("given default lease TTL greater than system max lease TTL of {}", limits.max.as_secs());
         return Err(ErrorReply::bad_request(text));
     }
-    core.enable(settings).await?;
+    core.mounts.begin_changes().await.enable(settings).await?;
     Ok(None)
 }
 
+/// Disables a mount. Its leases are revoked first; if that fails the mount stays, tainted.
 pub(super) async fn disable(core: &Core, path: &str) -> HandlerResult {
-    core.disable(path).await?;
+    let changes = core.mounts.begin_changes().await;
+    let Some(mount) = changes.taint(path).await? else { return Ok(None) };
+    core.expiration.revoke_prefix(path).await?;
+    changes.remove(&mount).await?;
     Ok(None)
 }
 

@@ -216,11 +216,11 @@ async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, ErrorRep
     let mut errors = Vec::new();
     for mount in mounts {
         let path = format!("{}/", mount.trim_end_matches('/'));
-        let Some(found) = core.mount_at(&path) else {
+        let Some(found) = core.mounts.get(&path) else {
             errors.push(format!("cannot fetch mount entry on \"{path}\""));
             continue;
         };
-        if let Err(failure) = core.reload(&found).await {
+        if let Err(failure) = core.mounts.begin_changes().await.reload(&found).await {
             let text = failure.text.unwrap_or_default();
             errors.push(format!("cannot reload plugin on \"{path}\": {text}"));
         }
@@ -235,12 +235,12 @@ async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, ErrorRep
 /// Ends with the first mount that fails.
 async fn reload_plugin(core: &Core, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
-    for mount in core.all_mounts() {
+    for mount in core.mounts.all() {
         if mount.settings().kind == plugin {
             let failed = |failure: ErrorReply| {
                 ErrorReply::multierror(500, &[failure.text.as_deref().unwrap_or_default()])
             };
-            core.reload(&mount).await.map_err(failed)?;
+            core.mounts.begin_changes().await.reload(&mount).await.map_err(failed)?;
             reloaded += 1;
         }
     }

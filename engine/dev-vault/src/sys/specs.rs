@@ -5,7 +5,8 @@ use vault_plugin::logical::{Map, Operation, Request};
 
 use crate::authorization::Caller;
 use crate::core::Core;
-use crate::mount::backend::MountBackend;
+use crate::log::log_error;
+use crate::mounts::backend::MountBackend;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 /// Help on the server's own paths is Vault's to give; engines give their own.
@@ -20,7 +21,7 @@ pub(super) fn help(path: &str) -> HandlerResult {
 /// The document of all engines that the caller can reach, each path below its mount.
 pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
-    for mount in core.all_mounts() {
+    for mount in core.mounts.all() {
         let settings = mount.settings();
         let is_plugin = matches!(mount.backend(), MountBackend::Plugin(_));
         if !is_plugin || (!caller.is_root() && !caller.acl.reaches(&settings.path)) {
@@ -29,11 +30,11 @@ pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
         let mut request = Request::new(Operation::Help, "", Map::new());
         request.data.insert("requestResponsePrefix".to_owned(), json!(settings.path.trim_end_matches('/')));
         request.mount_point.clone_from(&settings.path);
-        let response = match mount.call_backend(core, request).await {
+        let response = match mount.call_backend(request).await {
             Ok(response) => response,
             // The document of the others is worth having.
             Err(ErrorReply { text, .. }) => {
-                core.log_error("no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
+                log_error(&core.log, "no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
                 continue;
             }
         };

@@ -10,9 +10,10 @@ use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
     let mount = core
-        .mount_at(path)
+        .mounts
+        .get(path)
         .ok_or_else(|| ErrorReply::bad_request(format!("cannot fetch sysview for path \"{path}\"")))?;
-    let (settings, limits) = (mount.settings(), mount.limits(core));
+    let (settings, limits) = (mount.settings(), core.mounts.limits(&mount));
     let mut data = json_object(json!({
         "default_lease_ttl": limits.default.as_secs(),
         "max_lease_ttl": limits.max.as_secs(),
@@ -39,7 +40,7 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
 }
 
 pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerResult {
-    let mount = core.mount_at(path).ok_or_else(|| {
+    let mount = core.mounts.get(path).ok_or_else(|| {
         ErrorReply::bad_request(format!("tune of path \"{path}\" failed: no mount entry found"))
     })?;
     let fields = call.fields();
@@ -54,7 +55,7 @@ pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerRes
     if fields.raw("max_lease_ttl").is_some() {
         after.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
     }
-    let limits = core.config.limits;
+    let limits = core.mounts.system_limits();
     let max = match after.config.max_lease_ttl {
         max if max.is_zero() => limits.max,
         max => max,
@@ -87,6 +88,6 @@ pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerRes
     if let Some(options) = fields.string_map("options")? {
         after.options.get_or_insert_default().extend(options);
     }
-    core.update_mount(&mount, |settings| *settings = after)?;
+    core.mounts.update(&mount, |settings| *settings = after)?;
     Ok(None)
 }

@@ -6,14 +6,14 @@ use vault_plugin::logical::Map;
 use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::mount::Mount;
+use crate::mounts::Mount;
 use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 /// The mounts that the caller can reach; without a token, those that are open to see.
 pub(super) fn mounts(core: &Core, caller: &Caller) -> HandlerResult {
     let (mut secret, mut auth) = (Map::new(), Map::new());
-    for mount in core.all_mounts() {
+    for mount in core.mounts.all() {
         let settings = mount.settings();
         let is_open = settings.config.listing_visibility == "unauth";
         if caller.token.is_none() && is_open {
@@ -38,7 +38,7 @@ pub(super) fn mount(core: &Core, caller: &Caller, call: &ClientRequest, path: &s
         return Err(ErrorReply::new(403, "permission denied"));
     }
     let asked = call.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
-    let found = core.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
+    let found = core.mounts.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
     let (mount, _) = found.ok_or_else(|| {
         ErrorReply::new(
             403,
@@ -78,6 +78,6 @@ pub(super) fn resultant_acl(caller: &Caller) -> HandlerResult {
 }
 
 fn mount_info(core: &Core, mount: &Mount) -> Map {
-    let limits = mount.limits(core);
+    let limits = core.mounts.limits(mount);
     mount.settings().describe_with(limits.default, limits.max)
 }

@@ -1,30 +1,24 @@
-//! `auth/token`: tokens made, looked up, renewed and revoked by their holders.
+//! `auth/token`: creates, looks up, renews and revokes tokens.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
-use super::{ROOT_TOKEN_PATH, Token};
 use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::timestamp;
-use crate::lease::{Lease, LeaseKind};
+use crate::leases::{Lease, LeaseKind};
 use crate::random::{random_id, random_token};
 use crate::reply::{ErrorReply, HandlerResult, Reply, ReplyAuth, json_object};
+use crate::tokens::{ROOT_TOKEN_PATH, Token};
 use vault_plugin::framework::ttl::{self, TtlRequest};
 
 /// Paths below `auth/token/` that need `sudo`.
 pub(crate) const SUDO_PATHS: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];
 
-pub(crate) async fn handle(
-    core: &Arc<Core>,
-    caller: &Caller,
-    call: &ClientRequest,
-    path: &str,
-) -> HandlerResult {
+pub(crate) async fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
     let write = matches!(call.operation, Operation::Create | Operation::Update);
     let own = caller.token.as_ref().ok_or_else(|| ErrorReply::new(403, "permission denied"))?;
     match (path.trim_end_matches('/'), &call.operation) {
@@ -50,29 +44,29 @@ pub(crate) async fn handle(
             renew(core, &token, String::new(), call).await
         }
         ("revoke", _) if write => {
-            if let Some(token) = core.find_token(&token_field(call)?)? {
-                core.revoke_token_tree(&token.hash)?;
+            if let Some(token) = core.tokens.find(&token_field(call)?)? {
+                core.tokens.revoke_tree(&token.hash)?;
             }
             Ok(None)
         }
         ("revoke-self", _) if write => {
-            core.revoke_token_tree(&own.hash)?;
+            core.tokens.revoke_tree(&own.hash)?;
             Ok(None)
         }
         ("revoke-orphan", _) if write => {
-            let token = core.find_token(&token_field(call)?)?;
+            let token = core.tokens.find(&token_field(call)?)?;
             let token = token.ok_or_else(|| ErrorReply::bad_request("token to revoke not found"))?;
-            core.revoke_token_orphaning(&token.hash)?;
+            core.tokens.revoke_orphaning(&token.hash)?;
             Ok(None)
         }
         ("revoke-accessor", _) if write => match token_by_requested_accessor(core, call)? {
             Some(token) => {
-                core.revoke_token_tree(&token.hash)?;
+                core.tokens.revoke_tree(&token.hash)?;
                 Ok(None)
             }
             None => Ok(Some(Reply::warning("No token found with this accessor"))),
         },
-        ("accessors", Operation::List) => Ok(Some(Reply::list(core.token_accessors()))),
+        ("accessors", Operation::List) => Ok(Some(Reply::list(core.tokens.accessors()))),
         (
             "create" | "create-orphan" | "lookup" | "lookup-self" | "lookup-accessor" | "renew"
             | "renew-self" | "renew-accessor" | "revoke" | "revoke-self" | "revoke-orphan"
@@ -112,7 +106,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
     if id.contains('.') || id.contains('/') {
         return Err(ErrorReply::bad_request("custom token ID cannot contain the '.' or '/' character"));
     }
-    if !id.is_empty() && core.find_token(&id)?.is_some() {
+    if !id.is_empty() && core.tokens.find(&id)?.is_some() {
         return Err(ErrorReply::bad_request("cannot create a token with a duplicate ID"));
     }
     let policies = policies(own, is_sudo, fields.list("policies")?, fields.flag("no_default_policy")?)?;
@@ -152,7 +146,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         }
         Duration::ZERO
     } else {
-        let limits = core.lease_limits(&call.path);
+        let limits = core.mounts.limits_at(&call.path);
         let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
         warnings.extend(granted.warnings);
         granted.ttl
@@ -173,7 +167,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         ),
     };
     let token = Token {
-        hash: core.token_hash(&text),
+        hash: core.tokens.hash(&text),
         accessor: random_id(),
         parent: (!is_orphan).then(|| own.hash.clone()),
         policies,
@@ -187,7 +181,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         period: wanted.period,
         renewable: !unlimited && fields.optional_flag("renewable")?.unwrap_or(true),
     };
-    core.store_token(&token)?;
+    core.tokens.insert(&token)?;
     Ok(Some(Reply { auth: Some(auth(&token, text, ttl)), warnings, ..Reply::default() }))
 }
 
@@ -225,12 +219,12 @@ fn policies(
 fn look_up_requested(core: &Core, call: &ClientRequest) -> HandlerResult {
     let given = call.fields().text("token")?;
     let text = if given.is_empty() { call.token.clone().unwrap_or_default() } else { given };
-    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
+    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
     look_up(core, &token, Some(&text))
 }
 
 fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
-    let lease = core.lease(&token.lease_id())?;
+    let lease = core.leases.get(&token.lease_id())?;
     let expires = lease.as_ref().and_then(|lease| lease.expires);
     let left = expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok()).unwrap_or_default();
     let seconds = |time: SystemTime| {
@@ -271,9 +265,9 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
 
 async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -> HandlerResult {
     let id = token.lease_id();
-    let _alone = core.lease_lock(&id).await;
+    let _alone = core.leases.lock(&id).await;
     let not_renewable = || ErrorReply::bad_request("lease is not renewable");
-    let lease = core.lease(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
+    let lease = core.leases.get(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
     let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
     let wanted = TtlRequest {
         increment: call.fields().duration("increment")?.unwrap_or_default(),
@@ -285,11 +279,11 @@ async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -
         ..TtlRequest::default()
     };
     let now = SystemTime::now();
-    let limits = core.lease_limits(&token.path);
+    let limits = core.mounts.limits_at(&token.path);
     let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
     let kind = LeaseKind::Token { hash: hash.clone(), ttl: granted.ttl };
     let (expires, renewed) = (Some(now + granted.ttl), Some(now));
-    core.store_lease_with(Lease { kind, expires, renewed, ..lease.clone() }, Vec::new())?;
+    core.leases.put(Lease { kind, expires, renewed, ..lease.clone() })?;
     let auth = auth(token, text, granted.ttl);
     Ok(Some(Reply { auth: Some(auth), warnings: granted.warnings, ..Reply::default() }))
 }
@@ -311,7 +305,7 @@ fn auth(token: &Token, text: String, ttl: Duration) -> ReplyAuth {
 /// The token of a request's fields, and its text.
 fn requested_token(core: &Core, call: &ClientRequest) -> Result<(Token, String), ErrorReply> {
     let text = token_field(call)?;
-    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;
+    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;
     Ok((token, text))
 }
 
@@ -325,5 +319,5 @@ fn token_by_requested_accessor(core: &Core, call: &ClientRequest) -> Result<Opti
     if accessor.is_empty() {
         return Err(ErrorReply::bad_request("missing accessor"));
     }
-    Ok(core.token_by_accessor(&accessor)?)
+    Ok(core.tokens.by_accessor(&accessor)?)
 }

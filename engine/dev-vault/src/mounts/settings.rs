@@ -1,6 +1,7 @@
-//! What a mount is set to, as it is kept and as it is shown.
+//! The settings of a mount, as they are stored and as the API shows them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use vault_plugin::logical::Map;
 
 use crate::reply::json_object;
 use vault_plugin::framework::ttl::TtlLimits;
+
+/// The prefix of the stored settings of all mounts.
+pub(super) const SETTINGS: &str = "core/mounts/";
 
 /// The settings of a mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +36,25 @@ pub(crate) struct MountSettings {
     pub(crate) plugin_version: String,
     pub(crate) running_version: String,
     pub(crate) running_sha256: String,
+}
+
+/// The settings of a mount, shared with its plugin backend.
+#[derive(Clone)]
+pub(super) struct SharedSettings(Arc<RwLock<MountSettings>>);
+
+impl SharedSettings {
+    pub(super) fn new(settings: MountSettings) -> SharedSettings {
+        SharedSettings(Arc::new(RwLock::new(settings)))
+    }
+
+    /// A copy of the current settings.
+    pub(super) fn get(&self) -> MountSettings {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut MountSettings)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
 }
 
 /// The part of the settings that can be tuned. A zero duration is the system's.
@@ -84,6 +107,11 @@ impl TuneConfig {
 }
 
 impl MountSettings {
+    /// The key under which the settings of a mount are stored.
+    pub(super) fn storage_key(uuid: &str) -> String {
+        format!("{SETTINGS}{uuid}")
+    }
+
     /// The mount as `sys/mounts` shows it.
     pub(crate) fn describe(&self) -> Map {
         self.describe_with(self.config.default_lease_ttl, self.config.max_lease_ttl)
@@ -145,7 +173,7 @@ impl MountSettings {
         self.config.audit_non_hmac_request_keys.as_deref().unwrap_or_default()
     }
 
-    /// As [`Settings::non_hmac_request_keys`], for responses.
+    /// As [`MountSettings::non_hmac_request_keys`], for responses.
     pub(crate) fn non_hmac_response_keys(&self) -> &[String] {
         self.config.audit_non_hmac_response_keys.as_deref().unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! A mount's own storage and its view of the host's settings, as its plugin is given them.
+//! The storage of a mount and its view of the settings of the host, as the plugin receives them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,8 +10,8 @@ use vault_plugin::logical::{
     SystemView, SystemViewError, Transaction,
 };
 
-use super::{MountSettings, table};
-use crate::core::Core;
+use super::settings::MountSettings;
+use crate::identity::ServerIdentity;
 use crate::store::{Store, StoreOp};
 use vault_plugin::framework::ttl::TtlLimits;
 
@@ -96,13 +96,18 @@ pub(super) struct MountSystemView {
 const NOT_REPLICATED: u32 = 1 << 12 | 1 << 13;
 
 impl MountSystemView {
-    pub(super) fn new(core: &Core, settings: &MountSettings) -> MountSystemView {
+    pub(super) fn new(
+        store: Arc<Store>,
+        identity: &ServerIdentity,
+        system: TtlLimits,
+        settings: &MountSettings,
+    ) -> MountSystemView {
         MountSystemView {
-            store: core.store.clone(),
-            key: table::settings_key(&settings.uuid),
-            system: core.config.limits,
+            store,
+            key: MountSettings::storage_key(&settings.uuid),
+            system,
             local: settings.local,
-            cluster_id: core.identity.cluster_id.clone(),
+            cluster_id: identity.cluster_id.clone(),
         }
     }
 
