@@ -11,6 +11,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// A caller without a token.
+    pub(crate) fn anonymous() -> Caller {
+        Caller { token: None, acl: Acl::Rules(Vec::new()) }
+    }
+
     pub(crate) fn is_root(&self) -> bool {
         matches!(self.acl, Acl::Root)
     }

@@ -1,6 +1,7 @@
 //! The plugin catalog: which plugins are registered, pinned, and selected for a mount (`vault/logical_system.go`).
 
-pub(crate) mod registered_plugin;
+pub(crate) mod process;
+mod registered_plugin;
 mod version;
 
 use std::collections::BTreeSet;
@@ -12,9 +13,9 @@ use vault_plugin::host::probe;
 
 use crate::StoreError;
 use crate::log::{LogSink, log_error};
-use crate::plugin_process::{ProcessPool, SpawnError};
 use crate::reply::ErrorReply;
 use crate::store::Store;
+use process::{ProcessPool, SpawnError};
 pub(crate) use registered_plugin::RegisteredPlugin;
 pub(crate) use version::validate_version;
 use version::{normalize_version, version_order};

@@ -18,6 +18,7 @@ use vault_plugin::logical::Operation;
 use crate::core::Core;
 use crate::envelope::{self, DataPlacement};
 use crate::reply::{BodyFormat, ErrorReply, HandlerResult, Reply};
+use crate::request_handling;
 
 /// The longest body that is read, as Vault's default.
 const MAX_BODY_SIZE: usize = 32 << 20;
@@ -65,7 +66,7 @@ async fn dispatch(
                 operation: call.operation.clone(),
                 top: DataPlacement::for_path(&call.path),
             };
-            to_response(core.handle(call).await, &about)
+            to_response(request_handling::handle(core, call).await, &about)
         }
         Err(failure) => error_response(&failure),
     }

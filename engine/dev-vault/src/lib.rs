@@ -19,7 +19,6 @@ mod identity;
 mod leases;
 mod log;
 mod mounts;
-mod plugin_process;
 mod policy;
 mod random;
 mod reply;

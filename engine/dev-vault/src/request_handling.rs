@@ -1,69 +1,83 @@
-//! The way of a request through the server: who asks, may they, who answers, what is leased and wrapped, what is noted.
+//! The handling of a request: authentication, policies, dispatch to its mount, lease, wrapping and audit log.
 
 use std::sync::Arc;
 
 use vault_plugin::logical::{Connection, Operation, Request, Response, WrapInfo};
 
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, AuditLog};
 use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::log::log_error;
-use crate::mounts::Mount;
 use crate::mounts::backend::MountBackend;
-use crate::policy::Acl;
+use crate::mounts::{Mount, MountSettings};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
 use crate::tokens::{Token, TokenUse};
 use crate::{auth_token, cubbyhole, sys};
 
-impl Core {
-    /// Answers a request.
-    pub(crate) async fn handle(self: &Arc<Core>, mut call: ClientRequest) -> HandlerResult {
-        if self.is_sealed() {
-            return Err(ErrorReply::sealed());
-        }
-        if call.path.split('/').any(|segment| segment == "..") {
-            return Err(ErrorReply::bad_request("relative paths not supported"));
-        }
-        let writes = matches!(call.operation, Operation::Create | Operation::Update | Operation::Patch);
-        if writes && call.path.ends_with('/') {
-            return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
-        }
-        let found = self.mounts.route(&call.path).map(|(mount, rest)| (mount, rest.to_owned()));
-        let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
-        self.wrapping.require_wrapping_token(&call)?;
+/// Handles a request.
+pub(crate) async fn handle(core: &Arc<Core>, mut call: ClientRequest) -> HandlerResult {
+    if core.is_sealed() {
+        return Err(ErrorReply::sealed());
+    }
+    if call.path.split('/').any(|segment| segment == "..") {
+        return Err(ErrorReply::bad_request("relative paths not supported"));
+    }
+    let writes = matches!(call.operation, Operation::Create | Operation::Update | Operation::Patch);
+    if writes && call.path.ends_with('/') {
+        return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
+    }
+    let found = core.mounts.route(&call.path).map(|(mount, rest)| (mount, rest.to_owned()));
+    let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
+    core.wrapping.require_wrapping_token(&call)?;
 
-        let open = match &mount {
-            Some(mount) => self.is_unauthenticated_path(mount, &path).await,
-            None => false,
-        };
-        let caller = match self.caller(&call, open) {
-            Ok(caller) => caller,
-            Err(failure) => {
-                let caller = Caller { token: None, acl: Acl::Rules(Vec::new()) };
-                let settings = mount.map(|mount| mount.settings());
-                let entry = AuditEntry::new(&call, &caller, settings.as_ref(), PolicyDecision::NotChecked);
-                return self.refuse(&entry, Refusal { failure, reason: RefusalReason::InvalidToken });
-            }
-        };
-        let last_use = self.consume_token_use(&caller, open)?;
-        let outcome = self.handle_authenticated(&caller, &mut call, mount.as_ref(), &path, open).await;
-        match last_use {
-            Some(token) => self.finish_last_use(&token, outcome),
-            None => outcome,
+    let access = match &mount {
+        Some(mount) if is_unauthenticated_path(mount, &path).await => Access::Unauthenticated,
+        _ => Access::Authenticated,
+    };
+    let handler = RequestHandler { core, mount, path, access };
+    let caller = match handler.caller(&call) {
+        Ok(caller) => caller,
+        Err(failure) => {
+            let caller = Caller::anonymous();
+            let settings = handler.mount_settings();
+            let entry = AuditEntry::new(&call, &caller, settings.as_ref(), PolicyDecision::NotChecked);
+            return handler.refuse(&entry, Refusal { failure, reason: RefusalReason::InvalidToken });
         }
+    };
+    let last_use = handler.consume_token_use(&caller)?;
+    let outcome = handler.handle_authenticated(&caller, &mut call).await;
+    match last_use {
+        Some(token) => handler.finish_last_use(&token, outcome),
+        None => outcome,
+    }
+}
+
+/// Whether a path requires a token.
+#[derive(Clone, Copy, PartialEq)]
+enum Access {
+    Unauthenticated,
+    Authenticated,
+}
+
+/// Handles requests to one path.
+struct RequestHandler<'a> {
+    core: &'a Arc<Core>,
+    /// `None` if no mount handles the path.
+    mount: Option<Arc<Mount>>,
+    /// The rest of the path, below the mount.
+    path: String,
+    access: Access,
+}
+
+impl RequestHandler<'_> {
+    fn mount_settings(&self) -> Option<MountSettings> {
+        self.mount.as_ref().map(|mount| mount.settings())
     }
 
-    async fn handle_authenticated(
-        self: &Arc<Core>,
-        caller: &Caller,
-        call: &mut ClientRequest,
-        mount: Option<&Arc<Mount>>,
-        path: &str,
-        open: bool,
-    ) -> HandlerResult {
-        let decision = self.authorize(caller, call, mount, path, open).await;
-        let settings = mount.map(|mount| mount.settings());
+    async fn handle_authenticated(&self, caller: &Caller, call: &mut ClientRequest) -> HandlerResult {
+        let decision = self.authorize(caller, call).await;
+        let settings = self.mount_settings();
         let entry = match decision {
             Ok(decision) => AuditEntry::new(call, caller, settings.as_ref(), decision),
             Err(refusal) => {
@@ -76,17 +90,17 @@ impl Core {
             }
         };
         self.write_audit(|audit| audit.log_request(&entry, None))?;
-        let outcome = self.dispatch(caller, call, mount, path, open).await;
+        let outcome = self.dispatch(caller, call).await;
         let outcome = outcome.and_then(|reply| {
             let Some(mut reply) = reply else { return Ok(None) };
             if reply.mount_type.is_empty()
-                && !open
+                && self.access == Access::Authenticated
                 && let Some(settings) = &settings
             {
                 reply.mount_type.clone_from(&settings.kind);
             }
             match call.wrap_ttl.filter(|_| call.operation != Operation::Help && reply.wrap.is_none()) {
-                Some(ttl) => self.wrapping.wrap(call, reply, ttl).map(Some),
+                Some(ttl) => self.core.wrapping.wrap(call, reply, ttl).map(Some),
                 None => Ok(Some(reply)),
             }
         });
@@ -94,27 +108,29 @@ impl Core {
         outcome
     }
 
-    /// Refuses a request, and notes that.
+    /// Refuses a request, and records that in the audit log.
     fn refuse(&self, entry: &AuditEntry<'_>, refusal: Refusal) -> HandlerResult {
         self.write_audit(|audit| audit.log_request(entry, Some(&refusal.failure)))?;
         self.write_audit(|audit| audit.log_refusal(entry, &refusal))?;
         Err(refusal.failure)
     }
 
-    /// Finds the caller's token. One that is wrong is refused even where none is needed, but for what is open to all.
-    fn caller(&self, call: &ClientRequest, open: bool) -> Result<Caller, ErrorReply> {
-        let nobody = Caller { token: None, acl: Acl::Rules(Vec::new()) };
-        let Some(text) = &call.token else { return Ok(nobody) };
-        match self.tokens.find(text)? {
-            Some(token) => Ok(Caller { acl: self.policies.acl(&token.policies)?, token: Some(token) }),
-            None if open => Ok(nobody),
+    /// Finds the token of the caller. An invalid token is an error, unless the path is unauthenticated.
+    fn caller(&self, call: &ClientRequest) -> Result<Caller, ErrorReply> {
+        let Some(text) = &call.token else { return Ok(Caller::anonymous()) };
+        match self.core.tokens.find(text)? {
+            Some(token) => Ok(Caller { acl: self.core.policies.acl(&token.policies)?, token: Some(token) }),
+            None if self.access == Access::Unauthenticated => Ok(Caller::anonymous()),
             None => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
         }
     }
 
-    fn consume_token_use(&self, caller: &Caller, open: bool) -> Result<Option<Token>, ErrorReply> {
-        let Some(token) = caller.token.as_ref().filter(|_| !open) else { return Ok(None) };
-        match self.tokens.count_use(token)? {
+    fn consume_token_use(&self, caller: &Caller) -> Result<Option<Token>, ErrorReply> {
+        if self.access == Access::Unauthenticated {
+            return Ok(None);
+        }
+        let Some(token) = caller.token.as_ref() else { return Ok(None) };
+        match self.core.tokens.count_use(token)? {
             TokenUse::Allowed => Ok(None),
             TokenUse::Last => Ok(Some(token.clone())),
             TokenUse::Exhausted => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
@@ -122,7 +138,7 @@ impl Core {
     }
 
     fn finish_last_use(&self, token: &Token, outcome: HandlerResult) -> HandlerResult {
-        self.tokens.revoke_tree(&token.hash)?;
+        self.core.tokens.revoke_tree(&token.hash)?;
         match outcome {
             Ok(Some(Reply { lease: Some(lease), .. })) if !lease.id.is_empty() => {
                 Err(ErrorReply::bad_request(
@@ -133,32 +149,26 @@ impl Core {
         }
     }
 
-    /// Refuses what the caller may not do, and finds out whether a write creates.
-    async fn authorize(
-        self: &Arc<Core>,
-        caller: &Caller,
-        call: &mut ClientRequest,
-        mount: Option<&Arc<Mount>>,
-        path: &str,
-        open: bool,
-    ) -> Result<PolicyDecision, Refusal> {
-        if caller.token.is_none() && call.operation != Operation::Help && !open {
+    /// Checks the policies of the caller, and turns an update of something that does not exist into a create.
+    async fn authorize(&self, caller: &Caller, call: &mut ClientRequest) -> Result<PolicyDecision, Refusal> {
+        if caller.token.is_none() && call.operation != Operation::Help && self.access == Access::Authenticated
+        {
             return Err(Refusal {
                 failure: ErrorReply::new(403, "permission denied"),
                 reason: RefusalReason::InvalidToken,
             });
         }
         if call.operation == Operation::Update
-            && let Some(mount) = mount
+            && let Some(mount) = &self.mount
         {
-            let exists = self.exists(caller, call, mount, path, open).await;
+            let exists = self.exists(caller, call, mount).await;
             if exists.map_err(|failure| Refusal { failure, reason: RefusalReason::ExistenceCheck })?
                 == Some(false)
             {
                 call.operation = Operation::Create;
             }
         }
-        if open {
+        if self.access == Access::Unauthenticated {
             return Ok(PolicyDecision::NotChecked);
         }
         let denied =
@@ -166,8 +176,8 @@ impl Core {
         if !caller.acl.allows(&call.operation, &call.path) {
             return Err(denied());
         }
-        let needs_sudo = match mount {
-            Some(mount) => self.needs_sudo(mount, path).await,
+        let needs_sudo = match &self.mount {
+            Some(mount) => needs_sudo(mount, &self.path).await,
             None => false,
         };
         if needs_sudo
@@ -185,18 +195,16 @@ impl Core {
         caller: &Caller,
         call: &ClientRequest,
         mount: &Mount,
-        path: &str,
-        open: bool,
     ) -> Result<Option<bool>, ErrorReply> {
         match mount.backend() {
             MountBackend::System | MountBackend::Token => Ok(None),
-            MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.cubbyholes, caller, path)),
+            MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.core.cubbyholes, caller, &self.path)),
             MountBackend::Plugin(engine) => {
-                let mut request = self.plugin_request(call, caller, mount, path, open);
-                // Vault names the caller from the request itself on.
+                let mut request = self.plugin_request(call, caller, mount);
+                // Vault sets the name of the caller after the existence check.
                 request.display_name.clear();
                 match engine.existence_check(request).await {
-                    // The request itself will say that there is no such path, or that it takes no writes.
+                    // The request itself fails for a path that does not exist or that supports no writes.
                     Err(ErrorReply { status: 404 | 405, .. }) => Ok(None),
                     Err(failure) if !failure.is_plugin_failure() => {
                         Err(ErrorReply::new(400, failure.inner_message().to_owned()))
@@ -207,15 +215,9 @@ impl Core {
         }
     }
 
-    async fn dispatch(
-        self: &Arc<Core>,
-        caller: &Caller,
-        call: &ClientRequest,
-        mount: Option<&Arc<Mount>>,
-        path: &str,
-        open: bool,
-    ) -> HandlerResult {
-        let Some(mount) = mount else {
+    async fn dispatch(&self, caller: &Caller, call: &ClientRequest) -> HandlerResult {
+        let (core, path) = (self.core, self.path.as_str());
+        let Some(mount) = &self.mount else {
             let path = &call.path;
             return Err(ErrorReply::new(
                 404,
@@ -223,11 +225,11 @@ impl Core {
             ));
         };
         match mount.backend() {
-            MountBackend::System => sys::handle(self, caller, call, path).await,
-            MountBackend::Token => auth_token::handle(self, caller, call, path).await,
-            MountBackend::Cubbyhole => cubbyhole::handle(&self.cubbyholes, caller, call, path),
+            MountBackend::System => sys::handle(core, caller, call, path).await,
+            MountBackend::Token => auth_token::handle(core, caller, call, path).await,
+            MountBackend::Cubbyhole => cubbyhole::handle(&core.cubbyholes, caller, call, path),
             MountBackend::Plugin(_) => {
-                let mut request = self.plugin_request(call, caller, mount, path, open);
+                let mut request = self.plugin_request(call, caller, mount);
                 if call.had_existence_check() {
                     request.mount_accessor = mount.settings().accessor;
                 }
@@ -237,7 +239,7 @@ impl Core {
         }
     }
 
-    /// The answer of an engine: its error as a failure, its secret under a lease.
+    /// Turns the response of an engine into a reply: an error response into an error, a secret into a lease.
     async fn reply_from_plugin(
         &self,
         caller: &Caller,
@@ -257,84 +259,78 @@ impl Core {
         match response.secret.take() {
             Some(secret) => {
                 let token = caller.token.as_ref().map(|token| token.hash.as_str());
-                self.expiration.register(&call.path, token, response, secret).await.map(Some)
+                self.core.expiration.register(&call.path, token, response, secret).await.map(Some)
             }
             None => Ok(Some(Reply::from_plugin(response))),
         }
     }
 
-    /// The request as the engine gets it.
-    fn plugin_request(
-        &self,
-        call: &ClientRequest,
-        caller: &Caller,
-        mount: &Mount,
-        path: &str,
-        open: bool,
-    ) -> Request {
+    /// The request that is sent to the engine.
+    fn plugin_request(&self, call: &ClientRequest, caller: &Caller, mount: &Mount) -> Request {
         let settings = mount.settings();
-        let mut request = Request::new(call.operation.clone(), path, call.data.clone().unwrap_or_default());
+        let mut request =
+            Request::new(call.operation.clone(), &self.path, call.data.clone().unwrap_or_default());
         request.id.clone_from(&call.id);
         request.headers = settings.passthrough_headers(&call.headers);
         if let Some(token) = &caller.token {
             request.client_token.clone_from(&token.hash);
             request.client_token_accessor.clone_from(&token.accessor);
-            if !open {
+            if self.access == Access::Authenticated {
                 request.display_name.clone_from(&token.display_name);
             }
         }
-        request.unauthenticated = open;
+        request.unauthenticated = self.access == Access::Unauthenticated;
         request.wrap_info =
             call.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
         request.connection = Some(Connection {
             remote_addr: call.remote.ip().to_string(),
-            // Vault knows it, and does not hand it on to plugins (`sdk/plugin/pb/translation.go`).
+            // Vault does not send the port to plugins (`sdk/plugin/pb/translation.go`).
             remote_port: 0,
             peer_certificates: Vec::new(),
         });
         request
     }
 
-    async fn is_unauthenticated_path(&self, mount: &Mount, path: &str) -> bool {
-        match mount.backend() {
-            MountBackend::System => {
-                sys::UNAUTHENTICATED_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-            MountBackend::Token | MountBackend::Cubbyhole => false,
-            MountBackend::Plugin(engine) => {
-                let special = engine.special_paths().await;
-                special.unauthenticated.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-        }
-    }
-
-    async fn needs_sudo(&self, mount: &Mount, path: &str) -> bool {
-        match mount.backend() {
-            MountBackend::System => sys::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path)),
-            MountBackend::Token => {
-                auth_token::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-            MountBackend::Cubbyhole => false,
-            MountBackend::Plugin(engine) => {
-                engine.special_paths().await.root.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-        }
-    }
-
-    /// Writes to the audit log. What cannot be noted is not done, or not answered.
+    /// Writes to the audit log. A request that cannot be recorded is not handled, or its reply not sent.
     fn write_audit(
         &self,
-        write: impl FnOnce(&crate::audit::AuditLog) -> Result<(), std::io::Error>,
+        write: impl FnOnce(&AuditLog) -> Result<(), std::io::Error>,
     ) -> Result<(), ErrorReply> {
-        let Some(audit) = self.audit.as_ref() else { return Ok(()) };
+        let Some(audit) = self.core.audit.as_ref() else { return Ok(()) };
         write(audit).map_err(|error| {
-            log_error(&self.log, "failed to audit", Some(&error.to_string()));
+            log_error(&self.core.log, "failed to audit", Some(&error.to_string()));
             ErrorReply::multierror(500, &["internal error"])
         })
     }
 }
 
-/// Whether a special path covers `path`: exactly, as a prefix with `*` at its end, with `+` for a segment.
+async fn is_unauthenticated_path(mount: &Mount, path: &str) -> bool {
+    match mount.backend() {
+        MountBackend::System => {
+            sys::UNAUTHENTICATED_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+        MountBackend::Token | MountBackend::Cubbyhole => false,
+        MountBackend::Plugin(engine) => {
+            let special = engine.special_paths().await;
+            special.unauthenticated.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+    }
+}
+
+async fn needs_sudo(mount: &Mount, path: &str) -> bool {
+    match mount.backend() {
+        MountBackend::System => sys::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path)),
+        MountBackend::Token => {
+            auth_token::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+        MountBackend::Cubbyhole => false,
+        MountBackend::Plugin(engine) => {
+            engine.special_paths().await.root.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+    }
+}
+
+/// Whether a special path matches `path`: `*` at its end matches any suffix, `+` matches one segment.
 fn matches_special_path(pattern: &str, path: &str) -> bool {
     let (pattern, is_prefix) = pattern.strip_suffix('*').map_or((pattern, false), |prefix| (prefix, true));
     if !pattern.split('/').any(|segment| segment == "+") {

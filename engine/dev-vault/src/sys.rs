@@ -1,4 +1,4 @@
-//! `sys/`: the server's own paths, one file an area.
+//! `sys/`: the paths of the server itself, one file per area.
 
 mod audit;
 mod capabilities;
@@ -51,7 +51,7 @@ pub(crate) const SUDO_PATHS: &[&str] = &[
     "step-down",
 ];
 
-/// Answers below `sys/`.
+/// Handles a request below `sys/`.
 pub(crate) async fn handle(
     core: &Arc<Core>,
     caller: &Caller,
@@ -65,29 +65,39 @@ pub(crate) async fn handle(
     match (segments.as_slice(), operation) {
         (_, Operation::Help) => specs::help(path),
 
-        (["mounts"], Read) => Ok(Some(mounts::list(core))),
-        (["mounts", at @ .., "tune"], Read) if !at.is_empty() => tune::read(core, &mounts::path(at)),
+        (["mounts"], Read) => Ok(Some(mounts::list(&core.mounts))),
+        (["mounts", at @ .., "tune"], Read) if !at.is_empty() => {
+            tune::read(&core.mounts, &core.catalog, &mounts::path(at))
+        }
         (["mounts", at @ .., "tune"], Operation::Update) if !at.is_empty() => {
-            tune::write(core, &mounts::path(at), call)
+            tune::write(&core.mounts, &core.catalog, &mounts::path(at), call)
         }
-        (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(core, &mounts::path(at)),
+        (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(&core.mounts, &mounts::path(at)),
         (["mounts", at @ ..], Operation::Update) if !at.is_empty() => {
-            mounts::enable(core, &mounts::path(at), call).await
+            mounts::enable(&core.mounts, &mounts::path(at), call).await
         }
-        (["mounts", at @ ..], Delete) if !at.is_empty() => mounts::disable(core, &mounts::path(at)).await,
-        (["auth"], Read) => Ok(Some(mounts::list_auth(core))),
-        (["auth", at @ .., "tune"], Read) if !at.is_empty() => tune::read(core, &mounts::auth_path(at)),
-        (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(core, &mounts::path(at)),
+        (["mounts", at @ ..], Delete) if !at.is_empty() => {
+            mounts::disable(&core.mounts, &core.expiration, &mounts::path(at)).await
+        }
+        (["auth"], Read) => Ok(Some(mounts::list_auth(&core.mounts))),
+        (["auth", at @ .., "tune"], Read) if !at.is_empty() => {
+            tune::read(&core.mounts, &core.catalog, &mounts::auth_path(at))
+        }
+        (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(&core.mounts, &mounts::path(at)),
 
-        (["plugins", rest @ ..], _) => plugins::handle(core, call, operation, rest).await,
+        (["plugins", rest @ ..], _) => {
+            plugins::handle(&core.catalog, &core.mounts, call, operation, rest).await
+        }
         (["leases", rest @ ..], _) => leases::handle(core, call, operation, rest).await,
         (["renew" | "revoke" | "revoke-prefix" | "revoke-force", ..], Operation::Update) => {
             leases::handle(core, call, operation, &segments).await
         }
         (["policies", "acl", rest @ ..], _) => policies::acl(&core.policies, call, operation, rest),
         (["policy", rest @ ..], _) => policies::legacy(&core.policies, call, operation, rest),
-        (["capabilities"], Operation::Update) => capabilities::for_token(core, call),
-        (["capabilities-accessor"], Operation::Update) => capabilities::for_accessor(core, call),
+        (["capabilities"], Operation::Update) => capabilities::for_token(&core.tokens, &core.policies, call),
+        (["capabilities-accessor"], Operation::Update) => {
+            capabilities::for_accessor(&core.tokens, &core.policies, call)
+        }
         (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, call),
 
         (["wrapping", "wrap"], Operation::Update) => wrap_data(call),
@@ -95,19 +105,23 @@ pub(crate) async fn handle(
         (["wrapping", "unwrap"], Operation::Update) => core.wrapping.unwrap(call),
         (["wrapping", "rewrap"], Operation::Update) => core.wrapping.rewrap(call),
 
-        (["audit"], Read) => audit::list(core),
-        (["audit-hash", device], Operation::Update) => audit::hash(core, device, call),
-        (["internal", "ui", "mounts"], Read) => ui::mounts(core, caller),
-        (["internal", "ui", "mounts", at @ ..], Read) => ui::mount(core, caller, call, &mounts::path(at)),
+        (["audit"], Read) => audit::list(core.audit.as_ref()),
+        (["audit-hash", device], Operation::Update) => audit::hash(core.audit.as_ref(), device, call),
+        (["internal", "ui", "mounts"], Read) => ui::mounts(&core.mounts, caller),
+        (["internal", "ui", "mounts", at @ ..], Read) => {
+            ui::mount(&core.mounts, caller, call, &mounts::path(at))
+        }
         (["internal", "ui", "resultant-acl"], Read) => ui::resultant_acl(caller),
-        (["internal", "specs", "openapi"], Read | Operation::Update) => specs::openapi(core, caller).await,
-        (["config", "state", "sanitized"], Read) => state::sanitized(core),
+        (["internal", "specs", "openapi"], Read | Operation::Update) => {
+            specs::openapi(&core.mounts, &core.log, caller).await
+        }
+        (["config", "state", "sanitized"], Read) => state::sanitized(&core.config),
         (["host-info"], Read) => state::host_info(),
         (["ha-status"], Read) => state::ha_status(call),
         (["version-history"], List) => state::version_history(),
         (["seal"], Operation::Update) => {
             let core = core.clone();
-            // It waits for the requests in flight, of which this is one.
+            // Sealing waits for the requests in flight, and this is one of them.
             tokio::spawn(async move { core.seal().await });
             Ok(None)
         }

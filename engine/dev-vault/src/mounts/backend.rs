@@ -9,9 +9,9 @@ use vault_plugin::logical::{BackendType, Error, Request, Response, SpecialPaths}
 
 use super::settings::{MountSettings, SharedSettings};
 use super::view::{MountStorage, MountSystemView};
+use crate::catalog::process::{ProcessPool, SharedProcess, SpawnError};
 use crate::catalog::{Catalog, RegisteredPlugin};
 use crate::identity::ServerIdentity;
-use crate::plugin_process::{ProcessPool, SharedProcess, SpawnError};
 use crate::reply::ErrorReply;
 use crate::store::Store;
 use vault_plugin::framework::ttl::TtlLimits;

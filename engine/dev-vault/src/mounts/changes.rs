@@ -13,9 +13,9 @@ use super::settings::{MountSettings, SETTINGS, SharedSettings, TuneConfig};
 use super::{CUBBYHOLE, Mounts, view};
 use crate::StoreError;
 use crate::catalog::SECRET_TYPE;
+use crate::catalog::process::SpawnError;
 use crate::hash::hex;
 use crate::log::log_error;
-use crate::plugin_process::SpawnError;
 use crate::reply::ErrorReply;
 use crate::store::StoreOp;
 

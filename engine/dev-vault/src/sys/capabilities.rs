@@ -5,27 +5,25 @@ use vault_plugin::logical::Map;
 
 use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
-use crate::core::Core;
-use crate::policy::Acl;
+use crate::policy::{Acl, Policies};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
+use crate::tokens::Tokens;
 
 pub(super) fn for_caller(caller: &Caller, call: &ClientRequest) -> HandlerResult {
     capabilities_reply(&caller.acl, call)
 }
 
-pub(super) fn for_token(core: &Core, call: &ClientRequest) -> HandlerResult {
+pub(super) fn for_token(tokens: &Tokens, policies: &Policies, call: &ClientRequest) -> HandlerResult {
     let text = call.fields().text("token")?;
-    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
-    capabilities_reply(&core.policies.acl(&token.policies)?, call)
+    let token = tokens.find(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
+    capabilities_reply(&policies.acl(&token.policies)?, call)
 }
 
-pub(super) fn for_accessor(core: &Core, call: &ClientRequest) -> HandlerResult {
+pub(super) fn for_accessor(tokens: &Tokens, policies: &Policies, call: &ClientRequest) -> HandlerResult {
     let accessor = call.fields().text("accessor")?;
-    let token = core
-        .tokens
-        .by_accessor(&accessor)?
-        .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
-    capabilities_reply(&core.policies.acl(&token.policies)?, call)
+    let token =
+        tokens.by_accessor(&accessor)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
+    capabilities_reply(&policies.acl(&token.policies)?, call)
 }
 
 fn capabilities_reply(acl: &Acl, call: &ClientRequest) -> HandlerResult {

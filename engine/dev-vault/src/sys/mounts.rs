@@ -3,10 +3,10 @@
 use serde_json::Value;
 
 use crate::client_request::{ClientRequest, RequestFields};
-use crate::core::Core;
+use crate::expiration::ExpirationManager;
 use crate::mounts::new_settings;
 use crate::mounts::settings::by_path;
-use crate::mounts::{MountSettings, TuneConfig};
+use crate::mounts::{MountSettings, Mounts, TuneConfig};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
 
 const AUTH: &str = "auth/";
@@ -21,24 +21,23 @@ pub(super) fn auth_path(segments: &[&str]) -> String {
     format!("{AUTH}{}", path(segments))
 }
 
-pub(super) fn list(core: &Core) -> Reply {
-    let mounts = core.mounts.all().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(mounts.filter(|mount| !mount.path.starts_with(AUTH))))
+pub(super) fn list(mounts: &Mounts) -> Reply {
+    let listed = mounts.all().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(listed.filter(|mount| !mount.path.starts_with(AUTH))))
 }
 
 /// Auth methods, by their paths below `auth/`.
-pub(super) fn list_auth(core: &Core) -> Reply {
+pub(super) fn list_auth(mounts: &Mounts) -> Reply {
     let below = |mut settings: MountSettings| {
         settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
         Some(settings)
     };
-    let mounts = core.mounts.all().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(mounts.filter_map(below)))
+    let listed = mounts.all().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(listed.filter_map(below)))
 }
 
-pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
-    let mount = core
-        .mounts
+pub(super) fn read(mounts: &Mounts, path: &str) -> HandlerResult {
+    let mount = mounts
         .get(path)
         .ok_or_else(|| ErrorReply::bad_request(format!("No secret engine mount at {path}")))?;
     let settings = mount.settings();
@@ -47,13 +46,13 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
     Ok(Some(reply))
 }
 
-pub(super) fn read_auth(core: &Core, path: &str) -> HandlerResult {
-    let mount = core.mounts.get(&format!("{AUTH}{path}"));
+pub(super) fn read_auth(mounts: &Mounts, path: &str) -> HandlerResult {
+    let mount = mounts.get(&format!("{AUTH}{path}"));
     let mount = mount.ok_or_else(|| ErrorReply::bad_request(format!("No auth engine at {path}")))?;
     Ok(Some(Reply::data(mount.settings().describe())))
 }
 
-pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> HandlerResult {
+pub(super) async fn enable(mounts: &Mounts, path: &str, call: &ClientRequest) -> HandlerResult {
     let fields = call.fields();
     let mut kind = fields.text("type")?;
     if kind.is_empty() {
@@ -85,7 +84,7 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
         version => version,
     };
     settings.config = read_config(config)?;
-    let limits = core.mounts.system_limits();
+    let limits = mounts.system_limits();
     let TuneConfig { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
     if !max.is_zero() && default > max {
         return Err(ErrorReply::bad_request("given default lease TTL greater than given max lease TTL"));
@@ -95,15 +94,15 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
             format!("given default lease TTL greater than system max lease TTL of {}", limits.max.as_secs());
         return Err(ErrorReply::bad_request(text));
     }
-    core.mounts.begin_changes().await.enable(settings).await?;
+    mounts.begin_changes().await.enable(settings).await?;
     Ok(None)
 }
 
 /// Disables a mount. Its leases are revoked first; if that fails the mount stays, tainted.
-pub(super) async fn disable(core: &Core, path: &str) -> HandlerResult {
-    let changes = core.mounts.begin_changes().await;
+pub(super) async fn disable(mounts: &Mounts, expiration: &ExpirationManager, path: &str) -> HandlerResult {
+    let changes = mounts.begin_changes().await;
     let Some(mount) = changes.taint(path).await? else { return Ok(None) };
-    core.expiration.revoke_prefix(path).await?;
+    expiration.revoke_prefix(path).await?;
     changes.remove(&mount).await?;
     Ok(None)
 }

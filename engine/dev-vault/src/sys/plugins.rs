@@ -1,33 +1,32 @@
 //! `sys/plugins`: the catalog, pinned versions, and reload.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
-use crate::catalog::{PLUGIN_TYPES, Pin, RegisteredPlugin, SECRET_TYPE, validate_version};
+use crate::catalog::{Catalog, PLUGIN_TYPES, Pin, RegisteredPlugin, SECRET_TYPE, validate_version};
 use crate::client_request::ClientRequest;
-use crate::core::Core;
+use crate::mounts::Mounts;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 pub(super) async fn handle(
-    core: &Arc<Core>,
+    catalog: &Catalog,
+    mounts: &Mounts,
     call: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
     use Operation::{Delete, List, Read, Update};
     match (path, operation) {
-        (["catalog"], Read) => list(core),
+        (["catalog"], Read) => list(catalog),
         (["catalog", kind], List) if PLUGIN_TYPES.contains(kind) => {
-            Ok(Some(Reply::list(core.catalog.unversioned_names(kind)?.into_iter().collect())))
+            Ok(Some(Reply::list(catalog.unversioned_names(kind)?.into_iter().collect())))
         }
         (["catalog", kind, name @ ..], _) if PLUGIN_TYPES.contains(kind) && !name.is_empty() => {
             let name = name.join("/");
             match operation {
-                Read => read(core, kind, &name, call),
-                Update => register(core, kind, &name, call).await,
-                Delete => deregister(core, kind, &name, call),
+                Read => read(catalog, kind, &name, call),
+                Update => register(catalog, kind, &name, call).await,
+                Delete => deregister(catalog, kind, &name, call),
                 _ => Err(ErrorReply::unsupported_operation()),
             }
         }
@@ -36,7 +35,7 @@ pub(super) async fn handle(
         (["catalog", name @ ..], Update) if !name.is_empty() => {
             let kind = call.fields().text("type")?;
             let kind = if kind.is_empty() { SECRET_TYPE } else { &kind };
-            register(core, kind, &name.join("/"), call).await
+            register(catalog, kind, &name.join("/"), call).await
         }
         (["catalog", name @ ..], Read) if !name.is_empty() => Ok(Some(Reply::warning(format!(
             "Deprecated API endpoint, cannot read plugin information from catalog for \"{}\"",
@@ -44,22 +43,23 @@ pub(super) async fn handle(
         )))),
         (["catalog", ..], _) => Err(ErrorReply::unsupported_operation()),
 
-        (["pins"], Read) => {
-            Ok(Some(Reply::data(json_object(json!({"pinned_versions": core.catalog.pins()?})))))
-        }
+        (["pins"], Read) => Ok(Some(Reply::data(json_object(json!({"pinned_versions": catalog.pins()?}))))),
         (["pins"], _) => Err(ErrorReply::unsupported_operation()),
-        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => pin(core, operation, kind, name, call),
+        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => pin(catalog, operation, kind, name, call),
 
         (["reload", "backend"], Update) => {
             let fields = call.fields();
-            let (plugin, mounts) = (fields.text("plugin")?, fields.list("mounts")?.unwrap_or_default());
-            reload_backend(core, call, &plugin, &mounts).await
+            let (plugin, paths) = (fields.text("plugin")?, fields.list("mounts")?.unwrap_or_default());
+            reload_backend(mounts, call, &plugin, &paths).await
         }
         (["reload", "backend", "status"], Read) => Err(ErrorReply::new(404, "enterprise-only feature")),
         (["reload", kind, name], Update) if PLUGIN_TYPES.contains(kind) || *kind == "unknown" => {
             let scope = scope(call)?;
-            let reloaded =
-                if *kind == SECRET_TYPE || *kind == "unknown" { reload_plugin(core, name).await? } else { 0 };
+            let reloaded = if *kind == SECRET_TYPE || *kind == "unknown" {
+                reload_plugin(mounts, name).await?
+            } else {
+                0
+            };
             Ok(Some(reloaded_reply(call, scope, reloaded)))
         }
         (["reload", "backend", ..], _) => Err(ErrorReply::unsupported_operation()),
@@ -67,9 +67,9 @@ pub(super) async fn handle(
     }
 }
 
-fn list(core: &Core) -> HandlerResult {
+fn list(catalog: &Catalog) -> HandlerResult {
     let mut data = Map::new();
-    let entries = core.catalog.entries()?;
+    let entries = catalog.entries()?;
     let detailed: Vec<Value> = entries
         .iter()
         .map(|entry| {
@@ -84,7 +84,7 @@ fn list(core: &Core) -> HandlerResult {
         .collect();
     data.insert("detailed".to_owned(), detailed.into());
     for kind in PLUGIN_TYPES {
-        let names = core.catalog.unversioned_names(kind)?;
+        let names = catalog.unversioned_names(kind)?;
         // A Vault always has secrets engines of its own, and its command line relies on it.
         if !names.is_empty() || kind == SECRET_TYPE {
             data.insert(kind.to_owned(), json!(names));
@@ -93,9 +93,9 @@ fn list(core: &Core) -> HandlerResult {
     Ok(Some(Reply::data(data)))
 }
 
-fn read(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
+fn read(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
-    let Some(entry) = core.catalog.get(kind, name, &version)? else { return Ok(None) };
+    let Some(entry) = catalog.get(kind, name, &version)? else { return Ok(None) };
     // Never the environment, which may hold secrets.
     Ok(Some(Reply::data(json_object(json!({
         "name": entry.name,
@@ -107,7 +107,7 @@ fn read(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerRes
     })))))
 }
 
-async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
+async fn register(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let fields = call.fields();
     let (version, sha256) = (version(call)?, fields.text("sha256")?);
     let sha256 = match sha256 {
@@ -134,7 +134,7 @@ async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> 
     let command = words.next().unwrap_or_default();
     let mut args: Vec<String> = words.collect();
     args.extend(fields.list("args")?.unwrap_or_default());
-    core.catalog
+    catalog
         .register(RegisteredPlugin {
             kind: kind.to_owned(),
             name: name.to_owned(),
@@ -148,20 +148,26 @@ async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> 
     Ok(None)
 }
 
-fn deregister(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
+fn deregister(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
-    if core.catalog.pin(kind, name)?.is_some_and(|pin| pin.version == version)
-        && core.catalog.get(kind, name, &version)?.is_some()
+    if catalog.pin(kind, name)?.is_some_and(|pin| pin.version == version)
+        && catalog.get(kind, name, &version)?.is_some()
     {
         return Err(ErrorReply::multierror(500, &["cannot delete a pinned version"]));
     }
-    core.catalog.deregister(kind, name, &version)?;
+    catalog.deregister(kind, name, &version)?;
     Ok(None)
 }
 
-fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
+fn pin(
+    catalog: &Catalog,
+    operation: &Operation,
+    kind: &str,
+    name: &str,
+    call: &ClientRequest,
+) -> HandlerResult {
     match operation {
-        Operation::Read => match core.catalog.pin(kind, name)? {
+        Operation::Read => match catalog.pin(kind, name)? {
             Some(pin) => Ok(Some(Reply::data(json_object(json!(pin))))),
             None => Err(ErrorReply::multierror(404, &["no pinned version for this plugin"])),
         },
@@ -170,16 +176,16 @@ fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &Client
             if version.is_empty() {
                 return Err(ErrorReply::bad_request("missing plugin version"));
             }
-            if core.catalog.get(kind, name, &version)?.is_none() {
+            if catalog.get(kind, name, &version)?.is_none() {
                 return Err(ErrorReply::bad_request(format!(
                     "plugin not found in the catalog; {kind} plugin \"{name}\" version {version} does not exist"
                 )));
             }
-            core.catalog.set_pin(&Pin { name: name.to_owned(), kind: kind.to_owned(), version })?;
+            catalog.set_pin(&Pin { name: name.to_owned(), kind: kind.to_owned(), version })?;
             Ok(Some(Reply::default()))
         }
         Operation::Delete => {
-            core.catalog.delete_pin(kind, name)?;
+            catalog.delete_pin(kind, name)?;
             Ok(Some(Reply::default()))
         }
         _ => Err(ErrorReply::unsupported_operation()),
@@ -200,47 +206,52 @@ fn scope(call: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
     }
 }
 
-async fn reload_backend(core: &Core, call: &ClientRequest, plugin: &str, mounts: &[String]) -> HandlerResult {
+async fn reload_backend(
+    mounts: &Mounts,
+    call: &ClientRequest,
+    plugin: &str,
+    paths: &[String],
+) -> HandlerResult {
     let scope = scope(call)?;
-    let reloaded = match (plugin, mounts) {
+    let reloaded = match (plugin, paths) {
         ("", []) => return Err(ErrorReply::bad_request("plugin or mounts must be provided")),
-        ("", mounts) => reload_mounts(core, mounts).await?,
-        (plugin, []) => reload_plugin(core, plugin).await?,
+        ("", paths) => reload_mounts(mounts, paths).await?,
+        (plugin, []) => reload_plugin(mounts, plugin).await?,
         _ => return Err(ErrorReply::bad_request("plugin and mounts cannot be set at the same time")),
     };
     Ok(Some(reloaded_reply(call, scope, reloaded)))
 }
 
 /// All mounts are tried, and all errors said.
-async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, ErrorReply> {
+async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, ErrorReply> {
     let mut errors = Vec::new();
-    for mount in mounts {
-        let path = format!("{}/", mount.trim_end_matches('/'));
-        let Some(found) = core.mounts.get(&path) else {
+    for path in paths {
+        let path = format!("{}/", path.trim_end_matches('/'));
+        let Some(found) = mounts.get(&path) else {
             errors.push(format!("cannot fetch mount entry on \"{path}\""));
             continue;
         };
-        if let Err(failure) = core.mounts.begin_changes().await.reload(&found).await {
+        if let Err(failure) = mounts.begin_changes().await.reload(&found).await {
             let text = failure.text.unwrap_or_default();
             errors.push(format!("cannot reload plugin on \"{path}\": {text}"));
         }
     }
     if errors.is_empty() {
-        return Ok(mounts.len());
+        return Ok(paths.len());
     }
     let errors: Vec<&str> = errors.iter().map(String::as_str).collect();
     Err(ErrorReply::multierror(500, &errors))
 }
 
 /// Ends with the first mount that fails.
-async fn reload_plugin(core: &Core, plugin: &str) -> Result<usize, ErrorReply> {
+async fn reload_plugin(mounts: &Mounts, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
-    for mount in core.mounts.all() {
+    for mount in mounts.all() {
         if mount.settings().kind == plugin {
             let failed = |failure: ErrorReply| {
                 ErrorReply::multierror(500, &[failure.text.as_deref().unwrap_or_default()])
             };
-            core.mounts.begin_changes().await.reload(&mount).await.map_err(failed)?;
+            mounts.begin_changes().await.reload(&mount).await.map_err(failed)?;
             reloaded += 1;
         }
     }

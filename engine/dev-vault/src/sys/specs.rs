@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation, Request};
 
 use crate::authorization::Caller;
-use crate::core::Core;
-use crate::log::log_error;
+use crate::log::{LogSink, log_error};
+use crate::mounts::Mounts;
 use crate::mounts::backend::MountBackend;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
@@ -19,9 +19,9 @@ pub(super) fn help(path: &str) -> HandlerResult {
 }
 
 /// The document of all engines that the caller can reach, each path below its mount.
-pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
+pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> HandlerResult {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
-    for mount in core.mounts.all() {
+    for mount in mounts.all() {
         let settings = mount.settings();
         let is_plugin = matches!(mount.backend(), MountBackend::Plugin(_));
         if !is_plugin || (!caller.is_root() && !caller.acl.reaches(&settings.path)) {
@@ -34,7 +34,7 @@ pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
             Ok(response) => response,
             // The document of the others is worth having.
             Err(ErrorReply { text, .. }) => {
-                log_error(&core.log, "no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
+                log_error(log, "no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
                 continue;
             }
         };

@@ -3,12 +3,11 @@
 use serde_json::json;
 
 use crate::client_request::ClientRequest;
-use crate::core::Core;
+use crate::core::ServerConfig;
 use crate::reply::{HandlerResult, Reply, json_object};
 
 /// The settings that matter to whoever puts plugins onto a server, by the names of Vault's configuration.
-pub(super) fn sanitized(core: &Core) -> HandlerResult {
-    let config = &core.config;
+pub(super) fn sanitized(config: &ServerConfig) -> HandlerResult {
     let directory = config.plugin_directory.as_deref().map(|path| path.display().to_string());
     Ok(Some(Reply::data(json_object(json!({
         "api_addr": "",

@@ -13,7 +13,7 @@ use vault_plugin::host::{
     self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
-use crate::catalog::registered_plugin::RegisteredPlugin;
+use super::registered_plugin::RegisteredPlugin;
 use crate::hash::hex;
 use crate::log::{LogEvent, LogSink};
 
