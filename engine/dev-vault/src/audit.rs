@@ -26,7 +26,7 @@ pub(crate) struct AuditLog {
     salt: String,
 }
 
-/// What an entry is about.
+/// The subject of an entry.
 pub(crate) struct AuditEntry<'a> {
     call: &'a ClientRequest,
     caller: &'a Caller,
@@ -45,7 +45,7 @@ impl<'a> AuditEntry<'a> {
     }
 }
 
-/// Whether the mount has been asked at the time of an entry: only then its accessor is known to Vault.
+/// Whether the mount has handled the request before the entry: only then Vault records the accessor of the mount.
 #[derive(Clone, Copy, PartialEq)]
 enum Routed {
     Yes,
@@ -59,7 +59,7 @@ impl Routed {
     }
 }
 
-/// Numbers that users send are texts to Vault, those that engines return are not.
+/// Vault hashes the numbers of requests like strings, and leaves the numbers of responses.
 #[derive(Clone, Copy, PartialEq)]
 enum NumberHashing {
     Hashed,
@@ -67,7 +67,7 @@ enum NumberHashing {
 }
 
 impl AuditLog {
-    /// Appends to `path`, which is for its owner alone.
+    /// Opens `path` for appending; only the owner may read it.
     pub(crate) fn open(path: &Path, salt: String) -> io::Result<AuditLog> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         Ok(AuditLog { path: path.to_owned(), file: Mutex::new(file), salt })
@@ -77,7 +77,7 @@ impl AuditLog {
         &self.path
     }
 
-    /// What stands in the log in place of a text.
+    /// The hash that replaces a text in the log.
     pub(crate) fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", keyed_hash(&[&self.salt], text))
     }
@@ -153,7 +153,7 @@ impl AuditLog {
             request.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
         }
         let asks_for_help = call.operation == Operation::Help;
-        // A request for help is put together without these.
+        // Vault leaves these out of a help request.
         if !asks_for_help {
             request.insert("id".to_owned(), json!(call.id));
             if let Some(agents) = call.headers.get("User-Agent") {
@@ -179,7 +179,7 @@ impl AuditLog {
                 PolicyDecision::Denied => Some(json!({"allowed": false})),
                 PolicyDecision::Granted(policies) if policies.is_empty() => Some(json!({"allowed": true})),
                 PolicyDecision::Granted(policies) => {
-                    // As many empty entries come first, as in Vault's own log.
+                    // As in the log of Vault, an equal number of empty entries comes first.
                     let empty = policies.iter().map(|_| json!({"type": ""}));
                     let named = policies
                         .iter()
@@ -233,7 +233,7 @@ impl AuditLog {
             });
             response.insert("wrap_info".to_owned(), wrap);
         } else if let Some(status) = reply.status {
-            // To Vault an answer with a status of its own is raw: its type, its status, and its text if there is one.
+            // In Vault a reply with an explicit status is raw: content type, status, and body if there is one.
             let kind = self.hash("application/json");
             let mut raw = json_object(json!({"http_content_type": kind, "http_status_code": status}));
             if reply.data.is_some() || !reply.warnings.is_empty() {
@@ -295,12 +295,12 @@ impl AuditLog {
     fn append(&self, line: Map) -> io::Result<()> {
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        // A line in one piece, so that another reader never sees half of it.
+        // One write per line, so that a concurrent reader never sees half a line.
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())
     }
 }
 
-/// The path as the router has it: a mount can be asked without the slash at its end.
+/// The path as the router resolves it: the slash at the end of the path of a mount may be left out.
 fn routed_path(entry: &AuditEntry<'_>, routed: Routed) -> String {
     let path = &entry.call.path;
     match entry.mount {

@@ -138,7 +138,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         is_root && wanted.increment.is_zero() && wanted.period.is_zero() && wanted.explicit_max_ttl.is_zero();
     let now = SystemTime::now();
     let ttl = if unlimited {
-        // Only a token that itself never ends may make one.
+        // Only a token that never expires may create one.
         if !own.is_root() || !own.ttl.is_zero() {
             return Err(ErrorReply::bad_request(
                 "expiring root tokens cannot create non-expiring root tokens",
@@ -185,7 +185,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
     Ok(Some(Reply { auth: Some(auth(&token, text, ttl)), warnings, ..Reply::default() }))
 }
 
-/// The policies of a new token: those asked for, or the caller's, which they may not exceed; and `default`.
+/// The policies of a new token: the requested ones or those of the caller, never more than the caller has; and `default`.
 fn policies(
     own: &Token,
     is_sudo: bool,
@@ -248,7 +248,7 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
         "ttl": (left + Duration::from_millis(500)).as_secs(),
         "type": "service",
     }));
-    // What `operator init` makes has no lease to say this.
+    // The token of `operator init` has no lease.
     if token.path != ROOT_TOKEN_PATH {
         data.insert("issue_time".to_owned(), Value::String(timestamp(token.created)));
         data.insert("renewable".to_owned(), token.renewable.into());
@@ -271,7 +271,7 @@ async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -
     let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
     let wanted = TtlRequest {
         increment: call.fields().duration("increment")?.unwrap_or_default(),
-        // What was granted last is what is granted again.
+        // The last granted TTL is granted again.
         ttl: *ttl,
         period: token.period,
         explicit_max_ttl: token.explicit_max_ttl,
@@ -302,7 +302,7 @@ fn auth(token: &Token, text: String, ttl: Duration) -> ReplyAuth {
     }
 }
 
-/// The token of a request's fields, and its text.
+/// The token in the fields of a request: its record and the token itself.
 fn requested_token(core: &Core, call: &ClientRequest) -> Result<(Token, String), ErrorReply> {
     let text = token_field(call)?;
     let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;

@@ -1,4 +1,4 @@
-//! Who sends a request, and the decision about it.
+//! The caller of a request, and the decision whether to allow the request.
 
 use crate::policy::Acl;
 use crate::reply::ErrorReply;

@@ -25,12 +25,12 @@ const PINS: &str = "core/pins/";
 /// Stands for no version in a key.
 const UNVERSIONED: &str = "-";
 
-/// The kinds of plugins that Vault knows, in the order in which it lists them.
+/// The plugin types, in the order in which Vault lists them.
 pub(crate) const PLUGIN_TYPES: [&str; 3] = ["auth", "database", "secret"];
-/// The one that can be mounted here.
+/// The only type that can be mounted.
 pub(crate) const SECRET_TYPE: &str = "secret";
 
-/// The version that all mounts of a plugin run, whatever they are set to.
+/// A pinned version: all mounts of the plugin run it, whatever version they are configured with.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Pin {
     pub(crate) name: String,
@@ -90,8 +90,8 @@ impl Catalog {
         self.get(SECRET_TYPE, name, version)
     }
 
-    /// Registers a plugin after it was started once, as Vault does: a version that it reports must be the one asked
-    /// for, and becomes the entry's where none was; that it does not start is no reason to refuse it.
+    /// Registers a plugin. It is started once, as in Vault: a version that it reports must match the requested one,
+    /// or is used if none was requested. A plugin that does not start is registered nevertheless.
     pub(crate) async fn register(&self, mut entry: RegisteredPlugin) -> Result<(), ErrorReply> {
         let directory = self.processes.directory().map_err(|error| ErrorReply::internal(&error))?;
         check_command(directory, &entry.command)?;
@@ -133,7 +133,7 @@ impl Catalog {
         self.store.delete(&format!("{PINS}{kind}/{name}"))
     }
 
-    /// The version that a new mount is set to: the pinned one, the one asked for, the unversioned plugin, or the newest.
+    /// The version of a new mount: the pinned one, the requested one, the unversioned plugin, or the newest.
     pub(crate) fn select_version(&self, name: &str, wanted: &str) -> Result<String, ErrorReply> {
         if let Some(pin) = self.pin(SECRET_TYPE, name)? {
             if !wanted.is_empty() {
@@ -187,7 +187,7 @@ impl Catalog {
     }
 }
 
-/// That a plugin is not registered, with its version where one was asked for.
+/// The error for a plugin that is not registered.
 fn not_in_catalog(name: &str, version: &str) -> ErrorReply {
     let version = if version.is_empty() { String::new() } else { format!(", version={version}") };
     ErrorReply::bad_request(format!("plugin not found in the catalog: {name}{version}"))
@@ -198,7 +198,7 @@ fn entry_key(kind: &str, name: &str, version: &str) -> String {
     format!("{CATALOG}{kind}/{version}/{name}")
 }
 
-/// The file must lie in the plugin directory, also after links are followed.
+/// Requires that the file is in the plugin directory, also after following links.
 fn check_command(directory: &Path, command: &str) -> Result<(), ErrorReply> {
     let refused = |text: String| ErrorReply::multierror(500, &[&text]);
     if Path::new(command).components().any(|part| part == Component::ParentDir) {
@@ -206,7 +206,7 @@ fn check_command(directory: &Path, command: &str) -> Result<(), ErrorReply> {
     }
     let path = directory.join(command);
     let real = path.canonicalize().map_err(|error| {
-        // Go names the call and has no code at the end.
+        // Go prefixes the name of the call and omits the error code.
         let text = error.to_string().to_lowercase();
         let text = text.split(" (os error").next().unwrap_or_default();
         refused(format!("error while validating the command path: lstat {}: {text}", path.display()))

@@ -1,4 +1,4 @@
-//! HTTP on the outside, calls on the inside.
+//! The HTTP interface: parses requests and renders replies.
 
 mod parse;
 mod raw;
@@ -20,10 +20,10 @@ use crate::envelope::{self, DataPlacement};
 use crate::reply::{BodyFormat, ErrorReply, HandlerResult, Reply};
 use crate::request_handling;
 
-/// The longest body that is read, as Vault's default.
+/// The maximum size of a body, as Vault's default.
 const MAX_BODY_SIZE: usize = 32 << 20;
 
-/// Everything that is served.
+/// The router of all paths.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     Router::new().fallback(serve).with_state(core)
 }
@@ -43,7 +43,7 @@ async fn serve(
         Err(_) => error_response(&ErrorReply::new(413, "error parsing JSON: http: request body too large")),
     };
     if let Some(namespace) = namespace {
-        // The community edition has no namespaces, and says so by ignoring them.
+        // The community edition has no namespaces and ignores the header.
         response.headers_mut().insert("x-vault-namespace", namespace);
     }
     response
@@ -72,7 +72,7 @@ async fn dispatch(
     }
 }
 
-/// What is still needed of a call when its answer is there.
+/// The parts of a request that its response depends on.
 struct ReplyContext {
     id: String,
     operation: Operation,
@@ -107,7 +107,7 @@ fn status_of(reply: &Reply) -> StatusCode {
     reply.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK)
 }
 
-/// A list without keys is not found, unless there is something else to say.
+/// A list without keys is 404, unless the reply contains something else.
 fn is_empty_list(reply: &Reply) -> bool {
     let Some(data) = &reply.data else { return reply.warnings.is_empty() && reply.wrap.is_none() };
     match data.get("keys") {

@@ -1,4 +1,4 @@
-//! What a server says of itself to anybody, sealed or not: health, seal status, initialisation, leader; and the seal.
+//! Paths without authentication that a sealed server answers too: health, seal status, initialization, leader, unseal.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{empty_response, error_response, json_response};
 use crate::core::Core;
 use crate::reply::{ErrorReply, json_object};
 
-/// Answers what is the status' to answer, and leaves the rest.
+/// Handles the paths of this module; `None` for every other path.
 pub(super) async fn handle(core: &Arc<Core>, head: &Parts, path: &str, body: &[u8]) -> Option<Response> {
     let method = head.method.as_str();
     let is_write = matches!(method, "PUT" | "POST");

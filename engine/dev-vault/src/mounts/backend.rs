@@ -16,7 +16,7 @@ use crate::reply::ErrorReply;
 use crate::store::Store;
 use vault_plugin::framework::ttl::TtlLimits;
 
-/// Hexadecimal digits of a token as plugins see it: as many as those of Vault's hash.
+/// Hexadecimal digits of the token hash that plugins receive, as many as in Vault.
 const TOKEN_HASH_LENGTH: usize = 40;
 
 /// What the plugin backends of all mounts use.
@@ -39,8 +39,8 @@ pub(crate) enum MountBackend {
 
 /// A plugin behind a mount.
 ///
-/// Requests hold the lock for reading and a reload for writing: it waits for those in flight, and new ones wait for it,
-/// so that none fails.
+/// Requests hold the lock for reading, a reload for writing: it waits for requests in flight, and new requests wait for
+/// the reload, so that none fails.
 pub(crate) struct PluginBackend {
     runtime: Arc<PluginRuntime>,
     settings: SharedSettings,
@@ -51,7 +51,7 @@ pub(crate) struct PluginBackend {
 #[derive(Default)]
 struct CurrentInstance {
     instance: Option<PluginInstance>,
-    /// Counts instances, so that of many requests that see one die a single one replaces it.
+    /// Counts instances, so that only one of several concurrent requests replaces a dead instance.
     generation: u64,
 }
 
@@ -62,10 +62,11 @@ struct PluginInstance {
     entry: RegisteredPlugin,
 }
 
-/// With this text of Go's `net/rpc` a plugin says that its process ends, and that the next one has to be asked.
+/// The text of Go's `net/rpc` with which a plugin reports that its process is shutting down: the request is retried on
+/// a new process.
 const RPC_SHUTDOWN_ERROR: &str = "connection is shut down";
 
-/// A call to an engine under way.
+/// A pending call to an engine.
 type PluginCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
 impl PluginBackend {
@@ -95,7 +96,7 @@ impl PluginBackend {
         self.with_restart(|engine| Box::pin(engine.handle_request(request.clone()))).await
     }
 
-    /// Whether something exists at the path of the request; `None` where the engine does not say.
+    /// Whether something exists at the path of the request; `None` if the engine has no existence check.
     pub(crate) async fn existence_check(&self, request: Request) -> Result<Option<bool>, ErrorReply> {
         let request = self.add_routing_fields(request);
         self.with_restart(|engine| Box::pin(engine.handle_existence_check(request.clone()))).await
@@ -111,7 +112,7 @@ impl PluginBackend {
         request
     }
 
-    /// The engine's special paths; none while it does not run.
+    /// The special paths of the engine; empty while it does not run.
     pub(crate) async fn special_paths(&self) -> SpecialPaths {
         let slot = self.slot.read().await;
         slot.instance.as_ref().map(|instance| instance.mount.special_paths().clone()).unwrap_or_default()
@@ -120,7 +121,7 @@ impl PluginBackend {
     pub(super) async fn stop(&self) {
         let mut slot = self.slot.write().await;
         let Some(PluginInstance { mount, process, .. }) = slot.instance.take() else { return };
-        // A plugin that is gone needs no cleaning up.
+        // A plugin that has exited needs no cleanup.
         let _ = mount.cleanup().await;
         self.runtime.processes.release(process).await;
     }
@@ -198,7 +199,7 @@ impl PluginBackend {
         runtime.processes.mount(entry, config).await
     }
 
-    /// What the engine reports as its version, or else the one it is registered under.
+    /// The version that the engine reports, or else the version of its catalog entry.
     pub(super) async fn running_version(&self) -> String {
         let slot = self.slot.read().await;
         let Some(instance) = &slot.instance else { return String::new() };
@@ -227,8 +228,8 @@ fn running_instance<'a>(
     })
 }
 
-/// An engine's error with the status that Vault gives it (`RespondErrorCommon` of `sdk/logical`). Vault goes by the
-/// text where it is that of one of its own errors.
+/// An error of an engine with the status that Vault sets (`RespondErrorCommon` of `sdk/logical`). Vault compares the
+/// text with those of its own errors.
 fn error_reply(error: CallError) -> ErrorReply {
     let text = error.to_string();
     let CallError::Backend(refusal) = error else { return ErrorReply::multierror(500, &[&text]) };

@@ -29,7 +29,7 @@ pub(crate) struct MountSettings {
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
     pub(crate) external_entropy_access: bool,
-    /// It is being disabled: its leases can be revoked, and nothing else is routed to it.
+    /// The mount is being disabled: only revocations and rollbacks are routed to it.
     #[serde(default)]
     pub(crate) tainted: bool,
     /// Empty for an unversioned plugin.
@@ -57,7 +57,7 @@ impl SharedSettings {
     }
 }
 
-/// The part of the settings that can be tuned. A zero duration is the system's.
+/// The part of the settings that can be tuned. A zero duration means the duration of the system.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct TuneConfig {
     pub(crate) default_lease_ttl: Duration,
@@ -72,14 +72,14 @@ pub(crate) struct TuneConfig {
 }
 
 impl TuneConfig {
-    /// The lease durations, with the system's where the mount has none.
+    /// The TTLs of leases: those of the system where the mount sets none.
     pub(crate) fn limits(&self, system: TtlLimits) -> TtlLimits {
         let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
         let max = set(self.max_lease_ttl, system.max);
         TtlLimits { default: set(self.default_lease_ttl, system.default).min(max), max }
     }
 
-    /// The settings that are shown only where they are set, by their names in the API.
+    /// The settings that are shown only if they are set, by their names in the API.
     pub(crate) fn list_settings(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
         [
             ("audit_non_hmac_request_keys", &self.audit_non_hmac_request_keys),
@@ -89,7 +89,7 @@ impl TuneConfig {
         ]
     }
 
-    /// What is shown of it where it is set.
+    /// Adds the settings that are shown only if they are set.
     pub(crate) fn describe_optional(&self, into: &mut Map) {
         for (name, list) in self.list_settings() {
             if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
@@ -141,7 +141,7 @@ impl MountSettings {
         }))
     }
 
-    /// What `sys/mounts/:path` remarks about versions.
+    /// The version warning of `sys/mounts/:path`.
     pub(crate) fn version_warning(&self) -> Option<String> {
         let (configured, running) = (&self.plugin_version, &self.running_version);
         (configured != running && !configured.is_empty()).then(|| {
@@ -152,7 +152,7 @@ impl MountSettings {
         })
     }
 
-    /// Headers of a request that the engine may see.
+    /// The headers of a request that are sent to the engine.
     pub(crate) fn passthrough_headers(
         &self,
         headers: &BTreeMap<String, Vec<String>>,
@@ -160,7 +160,7 @@ impl MountSettings {
         filter_headers(headers, self.config.passthrough_request_headers.as_deref())
     }
 
-    /// Headers of an engine's answer that the client may see.
+    /// The headers of a response of the engine that are sent to the client.
     pub(crate) fn allowed_response_headers(
         &self,
         headers: &BTreeMap<String, Vec<String>>,
@@ -168,7 +168,7 @@ impl MountSettings {
         filter_headers(headers, self.config.allowed_response_headers.as_deref())
     }
 
-    /// Whether a value of a request or response is shown as it is in the audit log.
+    /// The fields of requests that the audit log records without hashing.
     pub(crate) fn non_hmac_request_keys(&self) -> &[String] {
         self.config.audit_non_hmac_request_keys.as_deref().unwrap_or_default()
     }
@@ -192,7 +192,7 @@ fn filter_headers(
         .collect()
 }
 
-/// What `sys/mounts` shows, keyed by path.
+/// The reply of `sys/mounts`, keyed by path.
 pub(crate) fn by_path(mounts: impl IntoIterator<Item = MountSettings>) -> Map {
     mounts.into_iter().map(|mount| (mount.path.clone(), Value::Object(mount.describe()))).collect()
 }

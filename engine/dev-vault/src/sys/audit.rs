@@ -7,7 +7,7 @@ use crate::audit::AuditLog;
 use crate::client_request::ClientRequest;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// The one device that there can be.
+/// The only audit device.
 const DEVICE: &str = "file";
 
 pub(super) fn list(audit: Option<&AuditLog>) -> HandlerResult {
@@ -22,7 +22,7 @@ pub(super) fn list(audit: Option<&AuditLog>) -> HandlerResult {
     Ok(Some(Reply::data(json_object(json!({format!("{DEVICE}/"): device})))))
 }
 
-/// The hash under which a text is found in the log.
+/// The hash of a text in the log.
 pub(super) fn hash(audit: Option<&AuditLog>, device: &str, call: &ClientRequest) -> HandlerResult {
     let input = call.fields().text("input")?;
     if input.is_empty() {

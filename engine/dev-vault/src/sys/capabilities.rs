@@ -1,4 +1,4 @@
-//! `sys/capabilities`: what a token may do at which paths.
+//! `sys/capabilities`: the capabilities of a token at given paths.
 
 use serde_json::json;
 use vault_plugin::logical::Map;
@@ -30,7 +30,7 @@ fn capabilities_reply(acl: &Acl, call: &ClientRequest) -> HandlerResult {
     let fields = call.fields();
     let mut paths = fields.list("paths")?.unwrap_or_default();
     if paths.is_empty() {
-        // The older name, for a single one.
+        // The older name of the field, for a single path.
         paths = fields.list("path")?.unwrap_or_default();
     }
     if paths.is_empty() {

@@ -1,4 +1,4 @@
-//! `sys/leases`: looked up, listed, renewed, revoked. Also the old paths `sys/renew` and `sys/revoke`.
+//! `sys/leases`: looks up, lists, renews and revokes leases. Also the old paths `sys/renew` and `sys/revoke`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::envelope::timestamp;
 use crate::leases::Lease;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// Leases shown in one answer, as many as Vault's default.
+/// The maximum number of leases in one reply, as Vault's default.
 const MAX_LISTED_LEASES: usize = 10_000;
 
 pub(super) async fn handle(

@@ -1,4 +1,4 @@
-//! `sys/mounts`: secrets engines listed, shown, enabled and disabled.
+//! `sys/mounts`: lists, shows, enables and disables secrets engines.
 
 use serde_json::Value;
 
@@ -60,7 +60,7 @@ pub(super) async fn enable(mounts: &Mounts, path: &str, call: &ClientRequest) ->
     }
     let config = RequestFields(fields.map("config")?);
     if kind == "plugin" {
-        // The form of clients before plugins had types of their own.
+        // The form of clients before plugins could be mounted by name.
         let name = fields.text("plugin_name")?;
         kind = if name.is_empty() { config.text("plugin_name")? } else { name };
     }
@@ -107,7 +107,7 @@ pub(super) async fn disable(mounts: &Mounts, expiration: &ExpirationManager, pat
     Ok(None)
 }
 
-/// Refuses what is no kind of visibility.
+/// Validates `listing_visibility`.
 pub(super) fn check_visibility(visibility: &str) -> Result<(), ErrorReply> {
     match visibility {
         "" | "hidden" | "unauth" => Ok(()),
@@ -131,7 +131,7 @@ fn read_config(config: RequestFields<'_>) -> Result<TuneConfig, ErrorReply> {
     })
 }
 
-/// A duration of a mount's settings; `system` is the system's own, which is zero here.
+/// A duration in the settings of a mount; `system` means the duration of the system, which is stored as zero.
 pub(super) fn duration(fields: RequestFields<'_>, name: &str) -> Result<std::time::Duration, ErrorReply> {
     if matches!(fields.raw(name), Some(Value::String(text)) if text == "system") {
         return Ok(std::time::Duration::ZERO);

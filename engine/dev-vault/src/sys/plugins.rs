@@ -85,7 +85,7 @@ fn list(catalog: &Catalog) -> HandlerResult {
     data.insert("detailed".to_owned(), detailed.into());
     for kind in PLUGIN_TYPES {
         let names = catalog.unversioned_names(kind)?;
-        // A Vault always has secrets engines of its own, and its command line relies on it.
+        // Vault always has built-in secrets engines, and its CLI relies on that key.
         if !names.is_empty() || kind == SECRET_TYPE {
             data.insert(kind.to_owned(), json!(names));
         }
@@ -96,7 +96,7 @@ fn list(catalog: &Catalog) -> HandlerResult {
 fn read(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
     let version = version(call)?;
     let Some(entry) = catalog.get(kind, name, &version)? else { return Ok(None) };
-    // Never the environment, which may hold secrets.
+    // The environment is omitted: it may hold secrets.
     Ok(Some(Reply::data(json_object(json!({
         "name": entry.name,
         "command": entry.command,
@@ -222,7 +222,7 @@ async fn reload_backend(
     Ok(Some(reloaded_reply(call, scope, reloaded)))
 }
 
-/// All mounts are tried, and all errors said.
+/// Reloads all mounts and reports all errors.
 async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, ErrorReply> {
     let mut errors = Vec::new();
     for path in paths {
@@ -243,7 +243,7 @@ async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, Error
     Err(ErrorReply::multierror(500, &errors))
 }
 
-/// Ends with the first mount that fails.
+/// Stops at the first mount that fails.
 async fn reload_plugin(mounts: &Mounts, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
     for mount in mounts.all() {
@@ -269,7 +269,7 @@ fn reloaded_reply(call: &ClientRequest, scope: ReloadScope, reloaded: usize) -> 
     reply
 }
 
-/// The version of a request, as it is kept; empty where none is given.
+/// The version of a request in its stored form; empty if it is absent.
 fn version(call: &ClientRequest) -> Result<String, ErrorReply> {
     match call.fields().text("version")? {
         version if version.is_empty() => Ok(version),

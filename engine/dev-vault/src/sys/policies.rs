@@ -77,12 +77,12 @@ fn change(policies: &Policies, call: &ClientRequest, operation: &Operation, name
     }
 }
 
-/// Names are kept in small letters.
+/// Names are stored in lowercase.
 fn name(path: &[&str]) -> String {
     path.join("/").to_lowercase()
 }
 
-/// The policy of wrapping tokens is the server's own affair.
+/// The policy of wrapping tokens is not listed.
 fn names(policies: &Policies) -> Vec<String> {
     let mut names = policies.names();
     names.retain(|name| name != "response-wrapping");

@@ -1,4 +1,4 @@
-//! What the API looks like: help, and the OpenAPI document of the mounts.
+//! Help, and the OpenAPI document of the mounts.
 
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation, Request};
@@ -9,7 +9,7 @@ use crate::mounts::Mounts;
 use crate::mounts::backend::MountBackend;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// Help on the server's own paths is Vault's to give; engines give their own.
+/// Help on the paths of the server itself refers to the documentation of Vault; engines have their own help.
 pub(super) fn help(path: &str) -> HandlerResult {
     Ok(Some(Reply::bare(json_object(json!({
         "help": format!("Request:        {path}\n\nThis path of a development server works as Vault documents it."),
@@ -18,7 +18,7 @@ pub(super) fn help(path: &str) -> HandlerResult {
     })))))
 }
 
-/// The document of all engines that the caller can reach, each path below its mount.
+/// The merged document of all engines that the caller can reach, with the paths below their mounts.
 pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> HandlerResult {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
     for mount in mounts.all() {
@@ -32,7 +32,7 @@ pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> 
         request.mount_point.clone_from(&settings.path);
         let response = match mount.call_backend(request).await {
             Ok(response) => response,
-            // The document of the others is worth having.
+            // An engine that fails does not suppress the documents of the others.
             Err(ErrorReply { text, .. }) => {
                 log_error(log, "no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
                 continue;

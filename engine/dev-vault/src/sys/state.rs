@@ -1,4 +1,4 @@
-//! What the server is and how it was started.
+//! Status and configuration of the server.
 
 use serde_json::json;
 
@@ -6,13 +6,13 @@ use crate::client_request::ClientRequest;
 use crate::core::ServerConfig;
 use crate::reply::{HandlerResult, Reply, json_object};
 
-/// The settings that matter to whoever puts plugins onto a server, by the names of Vault's configuration.
+/// The settings that matter for installing plugins, by their names in Vault's configuration.
 pub(super) fn sanitized(config: &ServerConfig) -> HandlerResult {
     let directory = config.plugin_directory.as_deref().map(|path| path.display().to_string());
     Ok(Some(Reply::data(json_object(json!({
         "api_addr": "",
         "cluster_addr": "",
-        // The one of a configuration file.
+        // The name in the configuration file, not that of the cluster.
         "cluster_name": "",
         "default_lease_ttl": 0,
         "max_lease_ttl": 0,

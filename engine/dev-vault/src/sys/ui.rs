@@ -1,4 +1,4 @@
-//! `sys/internal/ui`: what clients ask before they know what they may do.
+//! `sys/internal/ui`: the mounts and capabilities of the caller, for UIs and the preflight check of the CLI.
 
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
@@ -9,7 +9,7 @@ use crate::mounts::{Mount, Mounts};
 use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// The mounts that the caller can reach; without a token, those that are open to see.
+/// The mounts that the caller can reach; without a token, those with `listing_visibility=unauth`.
 pub(super) fn mounts(mounts: &Mounts, caller: &Caller) -> HandlerResult {
     let (mut secret, mut auth) = (Map::new(), Map::new());
     for mount in mounts.all() {
@@ -31,7 +31,7 @@ pub(super) fn mounts(mounts: &Mounts, caller: &Caller) -> HandlerResult {
     Ok(Some(Reply::data(json_object(json!({"secret": secret, "auth": auth})))))
 }
 
-/// The mount below which a path lies.
+/// The mount that handles a path.
 pub(super) fn mount(mounts: &Mounts, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
     if caller.token.is_none() {
         return Err(ErrorReply::new(403, "permission denied"));
