@@ -28,7 +28,7 @@ pub(crate) struct AuditLog {
 
 /// The subject of an entry.
 pub(crate) struct AuditEntry<'a> {
-    call: &'a ClientRequest,
+    request: &'a ClientRequest,
     caller: &'a Caller,
     mount: Option<&'a MountSettings>,
     decision: PolicyDecision,
@@ -36,12 +36,12 @@ pub(crate) struct AuditEntry<'a> {
 
 impl<'a> AuditEntry<'a> {
     pub(crate) fn new(
-        call: &'a ClientRequest,
+        request: &'a ClientRequest,
         caller: &'a Caller,
         mount: Option<&'a MountSettings>,
         decision: PolicyDecision,
     ) -> AuditEntry<'a> {
-        AuditEntry { call, caller, mount, decision }
+        AuditEntry { request, caller, mount, decision }
     }
 }
 
@@ -54,7 +54,7 @@ enum Routed {
 
 impl Routed {
     fn before(entry: &AuditEntry<'_>) -> Routed {
-        let is_known = entry.caller.token.is_some() && entry.call.had_existence_check();
+        let is_known = entry.caller.token.is_some() && entry.request.had_existence_check();
         if is_known { Routed::Yes } else { Routed::No }
     }
 }
@@ -137,43 +137,43 @@ impl AuditLog {
     }
 
     fn base_record(&self, kind: &str, entry: &AuditEntry<'_>, routed: Routed) -> Map {
-        let call = entry.call;
-        let mut request = json_object(json!({
+        let request = entry.request;
+        let mut record = json_object(json!({
             "namespace": {"id": "root"},
-            "operation": call.operation.as_str(),
+            "operation": request.operation.as_str(),
             "path": routed_path(entry, routed),
-            "remote_address": call.remote.ip().to_string(),
-            "remote_port": call.remote.port(),
+            "remote_address": request.remote.ip().to_string(),
+            "remote_port": request.remote.port(),
         }));
-        if let Some(data) = call.data.as_ref().filter(|data| !data.is_empty()) {
+        if let Some(data) = request.data.as_ref().filter(|data| !data.is_empty()) {
             let plain = entry.mount.map(MountSettings::non_hmac_request_keys).unwrap_or_default();
-            request.insert("data".to_owned(), self.hash_map(data, plain, NumberHashing::Hashed));
+            record.insert("data".to_owned(), self.hash_map(data, plain, NumberHashing::Hashed));
         }
-        if let Some(ttl) = call.wrap_ttl {
-            request.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
+        if let Some(ttl) = request.wrap_ttl {
+            record.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
         }
-        let asks_for_help = call.operation == Operation::Help;
+        let asks_for_help = request.operation == Operation::Help;
         // Vault leaves these out of a help request.
         if !asks_for_help {
-            request.insert("id".to_owned(), json!(call.id));
-            if let Some(agents) = call.headers.get("User-Agent") {
-                request.insert("headers".to_owned(), json!({"user-agent": agents}));
+            record.insert("id".to_owned(), json!(request.id));
+            if let Some(agents) = request.headers.get("User-Agent") {
+                record.insert("headers".to_owned(), json!({"user-agent": agents}));
             }
         }
-        if call.operation == Operation::List {
-            request.insert("request_uri".to_owned(), json!(call.uri));
+        if request.operation == Operation::List {
+            record.insert("request_uri".to_owned(), json!(request.uri));
         }
         if let Some(mount) = entry.mount.filter(|_| routed == Routed::Yes || !asks_for_help) {
-            request.extend(mount_record(mount, "mount_running_version", routed));
+            record.extend(mount_record(mount, "mount_running_version", routed));
         }
-        let text = call.token.as_deref().map(|token| self.hash(token));
+        let text = request.token.as_deref().map(|token| self.hash(token));
         if let Some(text) = &text {
-            request.insert("client_token".to_owned(), json!(text));
+            record.insert("client_token".to_owned(), json!(text));
         }
         let mut line = json_object(json!({"time": timestamp(SystemTime::now()), "type": kind}));
         if let Some(token) = &entry.caller.token {
             let accessor = self.hash(&token.accessor);
-            request.insert("client_token_accessor".to_owned(), json!(accessor));
+            record.insert("client_token_accessor".to_owned(), json!(accessor));
             let results = match &entry.decision {
                 PolicyDecision::NotChecked => None,
                 PolicyDecision::Denied => Some(json!({"allowed": false})),
@@ -190,14 +190,14 @@ impl AuditLog {
                 }
             };
             if let Some(results) = results {
-                request.insert("client_id".to_owned(), json!(token.client_id()));
+                record.insert("client_id".to_owned(), json!(token.client_id()));
                 line.insert(
                     "auth".to_owned(),
                     Value::Object(self.auth_record(token, &accessor, text.as_deref(), &results)),
                 );
             }
         }
-        line.insert("request".to_owned(), Value::Object(request));
+        line.insert("request".to_owned(), Value::Object(record));
         line
     }
 
@@ -237,7 +237,7 @@ impl AuditLog {
             let kind = self.hash("application/json");
             let mut raw = json_object(json!({"http_content_type": kind, "http_status_code": status}));
             if reply.data.is_some() || !reply.warnings.is_empty() {
-                let text = envelope::render(reply, &entry.call.id, DataPlacement::EnvelopeOnly);
+                let text = envelope::render(reply, &entry.request.id, DataPlacement::EnvelopeOnly);
                 raw.insert("http_raw_body".to_owned(), json!(self.hash(&text)));
             }
             response.insert("data".to_owned(), Value::Object(raw));
@@ -302,7 +302,7 @@ impl AuditLog {
 
 /// The path as the router resolves it: the slash at the end of the path of a mount may be left out.
 fn routed_path(entry: &AuditEntry<'_>, routed: Routed) -> String {
-    let path = &entry.call.path;
+    let path = &entry.request.path;
     match entry.mount {
         Some(mount) if routed == Routed::Yes && mount.path.strip_suffix('/') == Some(path) => {
             mount.path.clone()

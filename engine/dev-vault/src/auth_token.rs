@@ -18,33 +18,40 @@ use vault_plugin::framework::ttl::{self, TtlRequest};
 /// Paths below `auth/token/` that need `sudo`.
 pub(crate) const SUDO_PATHS: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];
 
-pub(crate) async fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
-    let write = matches!(call.operation, Operation::Create | Operation::Update);
+pub(crate) async fn handle(
+    core: &Core,
+    caller: &Caller,
+    request: &ClientRequest,
+    path: &str,
+) -> HandlerResult {
+    let write = matches!(request.operation, Operation::Create | Operation::Update);
     let own = caller.token.as_ref().ok_or_else(|| ErrorReply::new(403, "permission denied"))?;
-    match (path.trim_end_matches('/'), &call.operation) {
-        ("create", _) if write => create(core, caller, own, call, Parent::Caller),
-        ("create-orphan", _) if write => create(core, caller, own, call, Parent::None),
-        ("lookup", Operation::Read) => look_up_requested(core, call),
-        ("lookup", _) if write => look_up_requested(core, call),
-        ("lookup-self", Operation::Read) => look_up(core, own, call.token.as_deref()),
-        ("lookup-self", _) if write => look_up(core, own, call.token.as_deref()),
+    match (path.trim_end_matches('/'), &request.operation) {
+        ("create", _) if write => create(core, caller, own, request, Parent::Caller),
+        ("create-orphan", _) if write => create(core, caller, own, request, Parent::None),
+        ("lookup", Operation::Read) => look_up_requested(core, request),
+        ("lookup", _) if write => look_up_requested(core, request),
+        ("lookup-self", Operation::Read) => look_up(core, own, request.token.as_deref()),
+        ("lookup-self", _) if write => look_up(core, own, request.token.as_deref()),
         ("lookup-accessor", _) if write => {
-            let token = token_by_requested_accessor(core, call)?
+            let token = token_by_requested_accessor(core, request)?
                 .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
             look_up(core, &token, Some(""))
         }
         ("renew", _) if write => {
-            let (token, text) = requested_token(core, call)?;
-            renew(core, &token, text, call).await
+            let (token, text) = requested_token(core, request)?;
+            renew(core, &token, text, request).await
         }
-        ("renew-self", _) if write => renew(core, own, call.token.clone().unwrap_or_default(), call).await,
+        ("renew-self", _) if write => {
+            renew(core, own, request.token.clone().unwrap_or_default(), request).await
+        }
         ("renew-accessor", _) if write => {
-            let token = token_by_requested_accessor(core, call)?
+            let token = token_by_requested_accessor(core, request)?
                 .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
-            renew(core, &token, String::new(), call).await
+            renew(core, &token, String::new(), request).await
         }
         ("revoke", _) if write => {
-            if let Some(token) = core.tokens.find(&token_field(call)?)? {
+            if let Some(token) = core.tokens.find(&token_field(request)?)? {
                 core.tokens.revoke_tree(&token.hash)?;
             }
             Ok(None)
@@ -54,12 +61,12 @@ pub(crate) async fn handle(core: &Core, caller: &Caller, call: &ClientRequest, p
             Ok(None)
         }
         ("revoke-orphan", _) if write => {
-            let token = core.tokens.find(&token_field(call)?)?;
+            let token = core.tokens.find(&token_field(request)?)?;
             let token = token.ok_or_else(|| ErrorReply::bad_request("token to revoke not found"))?;
             core.tokens.revoke_orphaning(&token.hash)?;
             Ok(None)
         }
-        ("revoke-accessor", _) if write => match token_by_requested_accessor(core, call)? {
+        ("revoke-accessor", _) if write => match token_by_requested_accessor(core, request)? {
             Some(token) => {
                 core.tokens.revoke_tree(&token.hash)?;
                 Ok(None)
@@ -83,12 +90,18 @@ enum Parent {
     None,
 }
 
-fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, parent: Parent) -> HandlerResult {
-    let fields = call.fields();
+fn create(
+    core: &Core,
+    caller: &Caller,
+    own: &Token,
+    request: &ClientRequest,
+    parent: Parent,
+) -> HandlerResult {
+    let fields = request.fields();
     if own.num_uses != 0 {
         return Err(ErrorReply::bad_request("restricted use token cannot generate child tokens"));
     }
-    let is_sudo = caller.is_root() || caller.acl.allows_sudo(&call.operation, &call.path);
+    let is_sudo = caller.is_root() || caller.acl.allows_sudo(&request.operation, &request.path);
     let num_uses = fields.integer("num_uses")?;
     if num_uses < 0 {
         return Err(ErrorReply::bad_request("number of uses cannot be negative"));
@@ -146,7 +159,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         }
         Duration::ZERO
     } else {
-        let limits = core.mounts.limits_at(&call.path);
+        let limits = core.mounts.limits_at(&request.path);
         let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
         warnings.extend(granted.warnings);
         granted.ttl
@@ -171,7 +184,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         accessor: random_id(),
         parent: (!is_orphan).then(|| own.hash.clone()),
         policies,
-        path: call.path.clone(),
+        path: request.path.clone(),
         meta: fields.string_map("meta")?.unwrap_or_default(),
         display_name,
         num_uses,
@@ -216,9 +229,9 @@ fn policies(
     Ok(policies)
 }
 
-fn look_up_requested(core: &Core, call: &ClientRequest) -> HandlerResult {
-    let given = call.fields().text("token")?;
-    let text = if given.is_empty() { call.token.clone().unwrap_or_default() } else { given };
+fn look_up_requested(core: &Core, request: &ClientRequest) -> HandlerResult {
+    let given = request.fields().text("token")?;
+    let text = if given.is_empty() { request.token.clone().unwrap_or_default() } else { given };
     let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
     look_up(core, &token, Some(&text))
 }
@@ -263,14 +276,14 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
     Ok(Some(Reply::data(data)))
 }
 
-async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -> HandlerResult {
+async fn renew(core: &Core, token: &Token, text: String, request: &ClientRequest) -> HandlerResult {
     let id = token.lease_id();
     let _alone = core.leases.lock(&id).await;
     let not_renewable = || ErrorReply::bad_request("lease is not renewable");
     let lease = core.leases.get(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
     let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
     let wanted = TtlRequest {
-        increment: call.fields().duration("increment")?.unwrap_or_default(),
+        increment: request.fields().duration("increment")?.unwrap_or_default(),
         // The last granted TTL is granted again.
         ttl: *ttl,
         period: token.period,
@@ -303,19 +316,19 @@ fn auth(token: &Token, text: String, ttl: Duration) -> ReplyAuth {
 }
 
 /// The token in the fields of a request: its record and the token itself.
-fn requested_token(core: &Core, call: &ClientRequest) -> Result<(Token, String), ErrorReply> {
-    let text = token_field(call)?;
+fn requested_token(core: &Core, request: &ClientRequest) -> Result<(Token, String), ErrorReply> {
+    let text = token_field(request)?;
     let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;
     Ok((token, text))
 }
 
-fn token_field(call: &ClientRequest) -> Result<String, ErrorReply> {
-    let text = call.fields().text("token")?;
+fn token_field(request: &ClientRequest) -> Result<String, ErrorReply> {
+    let text = request.fields().text("token")?;
     if text.is_empty() { Err(ErrorReply::bad_request("missing token ID")) } else { Ok(text) }
 }
 
-fn token_by_requested_accessor(core: &Core, call: &ClientRequest) -> Result<Option<Token>, ErrorReply> {
-    let accessor = call.fields().text("accessor")?;
+fn token_by_requested_accessor(core: &Core, request: &ClientRequest) -> Result<Option<Token>, ErrorReply> {
+    let accessor = request.fields().text("accessor")?;
     if accessor.is_empty() {
         return Err(ErrorReply::bad_request("missing accessor"));
     }

@@ -15,14 +15,14 @@ pub(crate) fn exists(cubbyholes: &Cubbyholes, caller: &Caller, path: &str) -> Op
 pub(crate) fn handle(
     cubbyholes: &Cubbyholes,
     caller: &Caller,
-    call: &ClientRequest,
+    request: &ClientRequest,
     path: &str,
 ) -> HandlerResult {
     let needs_path = |path: &str| {
         if path.is_empty() { Err(ErrorReply::multierror(500, &["missing path"])) } else { Ok(()) }
     };
     let owner = owner(caller)?;
-    match call.operation {
+    match request.operation {
         Operation::Read => {
             needs_path(path)?;
             let Some(data) = cubbyholes.read::<Map>(owner, path)? else { return Ok(None) };
@@ -38,7 +38,7 @@ pub(crate) fn handle(
         }
         Operation::Create | Operation::Update => {
             needs_path(path)?;
-            let data = call.data.as_ref().filter(|data| !data.is_empty());
+            let data = request.data.as_ref().filter(|data| !data.is_empty());
             let data = data.ok_or_else(|| ErrorReply::multierror(500, &["missing data fields"]))?;
             cubbyholes.write(owner, path, data)?;
             Ok(None)

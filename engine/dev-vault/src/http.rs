@@ -60,13 +60,13 @@ async fn dispatch(
         return response;
     }
     match parse::parse_request(head, path, body, remote) {
-        Ok(call) => {
-            let about = ReplyContext {
-                id: call.id.clone(),
-                operation: call.operation.clone(),
-                top: DataPlacement::for_path(&call.path),
+        Ok(request) => {
+            let context = ReplyContext {
+                id: request.id.clone(),
+                operation: request.operation.clone(),
+                top: DataPlacement::for_path(&request.path),
             };
-            to_response(request_handling::handle(core, call).await, &about)
+            to_response(request_handling::handle(core, request).await, &context)
         }
         Err(failure) => error_response(&failure),
     }
@@ -79,16 +79,16 @@ struct ReplyContext {
     top: DataPlacement,
 }
 
-fn to_response(outcome: HandlerResult, about: &ReplyContext) -> Response {
+fn to_response(outcome: HandlerResult, context: &ReplyContext) -> Response {
     let reply = match outcome {
         Err(failure) => return error_response(&failure),
-        Ok(None) if matches!(about.operation, Operation::Read | Operation::List | Operation::Header) => {
+        Ok(None) if matches!(context.operation, Operation::Read | Operation::List | Operation::Header) => {
             return error_response(&ErrorReply::not_found());
         }
         Ok(None) => return empty_response(StatusCode::NO_CONTENT),
         Ok(Some(reply)) => reply,
     };
-    if about.operation == Operation::List && is_empty_list(&reply) {
+    if context.operation == Operation::List && is_empty_list(&reply) {
         return error_response(&ErrorReply::not_found());
     }
     let mut response = match &reply.body {
@@ -96,7 +96,7 @@ fn to_response(outcome: HandlerResult, about: &ReplyContext) -> Response {
         BodyFormat::Text(text) => json_response(StatusCode::OK, text.clone()),
         BodyFormat::Empty => empty_response(status_of(&reply)),
         BodyFormat::Envelope | BodyFormat::Bare => {
-            json_response(status_of(&reply), envelope::render(&reply, &about.id, about.top))
+            json_response(status_of(&reply), envelope::render(&reply, &context.id, context.top))
         }
     };
     copy_headers(&reply, response.headers_mut());

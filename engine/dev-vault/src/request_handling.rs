@@ -16,37 +16,37 @@ use crate::tokens::{Token, TokenUse};
 use crate::{auth_token, cubbyhole, sys};
 
 /// Handles a request.
-pub(crate) async fn handle(core: &Arc<Core>, mut call: ClientRequest) -> HandlerResult {
+pub(crate) async fn handle(core: &Arc<Core>, mut request: ClientRequest) -> HandlerResult {
     if core.is_sealed() {
         return Err(ErrorReply::sealed());
     }
-    if call.path.split('/').any(|segment| segment == "..") {
+    if request.path.split('/').any(|segment| segment == "..") {
         return Err(ErrorReply::bad_request("relative paths not supported"));
     }
-    let writes = matches!(call.operation, Operation::Create | Operation::Update | Operation::Patch);
-    if writes && call.path.ends_with('/') {
+    let writes = matches!(request.operation, Operation::Create | Operation::Update | Operation::Patch);
+    if writes && request.path.ends_with('/') {
         return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
     }
-    let found = core.mounts.route(&call.path).map(|(mount, rest)| (mount, rest.to_owned()));
+    let found = core.mounts.route(&request.path).map(|(mount, rest)| (mount, rest.to_owned()));
     let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
-    core.wrapping.require_wrapping_token(&call)?;
+    core.wrapping.require_wrapping_token(&request)?;
 
     let access = match &mount {
         Some(mount) if is_unauthenticated_path(mount, &path).await => Access::Unauthenticated,
         _ => Access::Authenticated,
     };
     let handler = RequestHandler { core, mount, path, access };
-    let caller = match handler.caller(&call) {
+    let caller = match handler.caller(&request) {
         Ok(caller) => caller,
         Err(failure) => {
             let caller = Caller::anonymous();
             let settings = handler.mount_settings();
-            let entry = AuditEntry::new(&call, &caller, settings.as_ref(), PolicyDecision::NotChecked);
+            let entry = AuditEntry::new(&request, &caller, settings.as_ref(), PolicyDecision::NotChecked);
             return handler.refuse(&entry, Refusal { failure, reason: RefusalReason::InvalidToken });
         }
     };
     let last_use = handler.consume_token_use(&caller)?;
-    let outcome = handler.handle_authenticated(&caller, &mut call).await;
+    let outcome = handler.handle_authenticated(&caller, &mut request).await;
     match last_use {
         Some(token) => handler.finish_last_use(&token, outcome),
         None => outcome,
@@ -75,22 +75,22 @@ impl RequestHandler<'_> {
         self.mount.as_ref().map(|mount| mount.settings())
     }
 
-    async fn handle_authenticated(&self, caller: &Caller, call: &mut ClientRequest) -> HandlerResult {
-        let decision = self.authorize(caller, call).await;
+    async fn handle_authenticated(&self, caller: &Caller, request: &mut ClientRequest) -> HandlerResult {
+        let decision = self.authorize(caller, request).await;
         let settings = self.mount_settings();
         let entry = match decision {
-            Ok(decision) => AuditEntry::new(call, caller, settings.as_ref(), decision),
+            Ok(decision) => AuditEntry::new(request, caller, settings.as_ref(), decision),
             Err(refusal) => {
                 let decision = if refusal.reason == RefusalReason::PolicyDenied {
                     PolicyDecision::Denied
                 } else {
                     PolicyDecision::NotChecked
                 };
-                return self.refuse(&AuditEntry::new(call, caller, settings.as_ref(), decision), refusal);
+                return self.refuse(&AuditEntry::new(request, caller, settings.as_ref(), decision), refusal);
             }
         };
         self.write_audit(|audit| audit.log_request(&entry, None))?;
-        let outcome = self.dispatch(caller, call).await;
+        let outcome = self.dispatch(caller, request).await;
         let outcome = outcome.and_then(|reply| {
             let Some(mut reply) = reply else { return Ok(None) };
             if reply.mount_type.is_empty()
@@ -99,8 +99,8 @@ impl RequestHandler<'_> {
             {
                 reply.mount_type.clone_from(&settings.kind);
             }
-            match call.wrap_ttl.filter(|_| call.operation != Operation::Help && reply.wrap.is_none()) {
-                Some(ttl) => self.core.wrapping.wrap(call, reply, ttl).map(Some),
+            match request.wrap_ttl.filter(|_| request.operation != Operation::Help && reply.wrap.is_none()) {
+                Some(ttl) => self.core.wrapping.wrap(request, reply, ttl).map(Some),
                 None => Ok(Some(reply)),
             }
         });
@@ -116,8 +116,8 @@ impl RequestHandler<'_> {
     }
 
     /// Finds the token of the caller. An invalid token is an error, unless the path is unauthenticated.
-    fn caller(&self, call: &ClientRequest) -> Result<Caller, ErrorReply> {
-        let Some(text) = &call.token else { return Ok(Caller::anonymous()) };
+    fn caller(&self, request: &ClientRequest) -> Result<Caller, ErrorReply> {
+        let Some(text) = &request.token else { return Ok(Caller::anonymous()) };
         match self.core.tokens.find(text)? {
             Some(token) => Ok(Caller { acl: self.core.policies.acl(&token.policies)?, token: Some(token) }),
             None if self.access == Access::Unauthenticated => Ok(Caller::anonymous()),
@@ -150,22 +150,28 @@ impl RequestHandler<'_> {
     }
 
     /// Checks the policies of the caller, and turns an update of something that does not exist into a create.
-    async fn authorize(&self, caller: &Caller, call: &mut ClientRequest) -> Result<PolicyDecision, Refusal> {
-        if caller.token.is_none() && call.operation != Operation::Help && self.access == Access::Authenticated
+    async fn authorize(
+        &self,
+        caller: &Caller,
+        request: &mut ClientRequest,
+    ) -> Result<PolicyDecision, Refusal> {
+        if caller.token.is_none()
+            && request.operation != Operation::Help
+            && self.access == Access::Authenticated
         {
             return Err(Refusal {
                 failure: ErrorReply::new(403, "permission denied"),
                 reason: RefusalReason::InvalidToken,
             });
         }
-        if call.operation == Operation::Update
+        if request.operation == Operation::Update
             && let Some(mount) = &self.mount
         {
-            let exists = self.exists(caller, call, mount).await;
+            let exists = self.exists(caller, request, mount).await;
             if exists.map_err(|failure| Refusal { failure, reason: RefusalReason::ExistenceCheck })?
                 == Some(false)
             {
-                call.operation = Operation::Create;
+                request.operation = Operation::Create;
             }
         }
         if self.access == Access::Unauthenticated {
@@ -173,7 +179,7 @@ impl RequestHandler<'_> {
         }
         let denied =
             || Refusal { failure: ErrorReply::permission_denied(), reason: RefusalReason::PolicyDenied };
-        if !caller.acl.allows(&call.operation, &call.path) {
+        if !caller.acl.allows(&request.operation, &request.path) {
             return Err(denied());
         }
         let needs_sudo = match &self.mount {
@@ -181,29 +187,29 @@ impl RequestHandler<'_> {
             None => false,
         };
         if needs_sudo
-            && call.operation != Operation::Help
-            && !caller.acl.allows_sudo(&call.operation, &call.path)
+            && request.operation != Operation::Help
+            && !caller.acl.allows_sudo(&request.operation, &request.path)
         {
             return Err(denied());
         }
-        let granting = caller.acl.granting_policies(&call.operation, &call.path);
+        let granting = caller.acl.granting_policies(&request.operation, &request.path);
         Ok(PolicyDecision::Granted(granting.into_iter().map(str::to_owned).collect()))
     }
 
     async fn exists(
         &self,
         caller: &Caller,
-        call: &ClientRequest,
+        request: &ClientRequest,
         mount: &Mount,
     ) -> Result<Option<bool>, ErrorReply> {
         match mount.backend() {
             MountBackend::System | MountBackend::Token => Ok(None),
             MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.core.cubbyholes, caller, &self.path)),
             MountBackend::Plugin(engine) => {
-                let mut request = self.plugin_request(call, caller, mount);
+                let mut plugin_request = self.plugin_request(request, caller, mount);
                 // Vault sets the name of the caller after the existence check.
-                request.display_name.clear();
-                match engine.existence_check(request).await {
+                plugin_request.display_name.clear();
+                match engine.existence_check(plugin_request).await {
                     // The request itself fails for a path that does not exist or that supports no writes.
                     Err(ErrorReply { status: 404 | 405, .. }) => Ok(None),
                     Err(failure) if !failure.is_plugin_failure() => {
@@ -215,26 +221,26 @@ impl RequestHandler<'_> {
         }
     }
 
-    async fn dispatch(&self, caller: &Caller, call: &ClientRequest) -> HandlerResult {
+    async fn dispatch(&self, caller: &Caller, request: &ClientRequest) -> HandlerResult {
         let (core, path) = (self.core, self.path.as_str());
         let Some(mount) = &self.mount else {
-            let path = &call.path;
+            let path = &request.path;
             return Err(ErrorReply::new(
                 404,
                 format!("no handler for route \"{path}\". route entry not found."),
             ));
         };
         match mount.backend() {
-            MountBackend::System => sys::handle(core, caller, call, path).await,
-            MountBackend::Token => auth_token::handle(core, caller, call, path).await,
-            MountBackend::Cubbyhole => cubbyhole::handle(&core.cubbyholes, caller, call, path),
+            MountBackend::System => sys::handle(core, caller, request, path).await,
+            MountBackend::Token => auth_token::handle(core, caller, request, path).await,
+            MountBackend::Cubbyhole => cubbyhole::handle(&core.cubbyholes, caller, request, path),
             MountBackend::Plugin(_) => {
-                let mut request = self.plugin_request(call, caller, mount);
-                if call.had_existence_check() {
-                    request.mount_accessor = mount.settings().accessor;
+                let mut plugin_request = self.plugin_request(request, caller, mount);
+                if request.had_existence_check() {
+                    plugin_request.mount_accessor = mount.settings().accessor;
                 }
-                let response = mount.call_backend(request).await?;
-                self.reply_from_plugin(caller, call, mount, response).await
+                let response = mount.call_backend(plugin_request).await?;
+                self.reply_from_plugin(caller, request, mount, response).await
             }
         }
     }
@@ -243,7 +249,7 @@ impl RequestHandler<'_> {
     async fn reply_from_plugin(
         &self,
         caller: &Caller,
-        call: &ClientRequest,
+        request: &ClientRequest,
         mount: &Mount,
         response: Option<Response>,
     ) -> HandlerResult {
@@ -252,43 +258,43 @@ impl RequestHandler<'_> {
             let data = response.data.as_ref().and_then(|data| data.get("data")).cloned();
             return Err(ErrorReply { status: 400, text: Some(text.to_owned()), data });
         }
-        if call.operation == Operation::Help {
+        if request.operation == Operation::Help {
             return Ok(Some(Reply::bare(response.data.unwrap_or_default())));
         }
         response.headers = mount.settings().allowed_response_headers(&response.headers);
         match response.secret.take() {
             Some(secret) => {
                 let token = caller.token.as_ref().map(|token| token.hash.as_str());
-                self.core.expiration.register(&call.path, token, response, secret).await.map(Some)
+                self.core.expiration.register(&request.path, token, response, secret).await.map(Some)
             }
             None => Ok(Some(Reply::from_plugin(response))),
         }
     }
 
     /// The request that is sent to the engine.
-    fn plugin_request(&self, call: &ClientRequest, caller: &Caller, mount: &Mount) -> Request {
+    fn plugin_request(&self, request: &ClientRequest, caller: &Caller, mount: &Mount) -> Request {
         let settings = mount.settings();
-        let mut request =
-            Request::new(call.operation.clone(), &self.path, call.data.clone().unwrap_or_default());
-        request.id.clone_from(&call.id);
-        request.headers = settings.passthrough_headers(&call.headers);
+        let mut plugin_request =
+            Request::new(request.operation.clone(), &self.path, request.data.clone().unwrap_or_default());
+        plugin_request.id.clone_from(&request.id);
+        plugin_request.headers = settings.passthrough_headers(&request.headers);
         if let Some(token) = &caller.token {
-            request.client_token.clone_from(&token.hash);
-            request.client_token_accessor.clone_from(&token.accessor);
+            plugin_request.client_token.clone_from(&token.hash);
+            plugin_request.client_token_accessor.clone_from(&token.accessor);
             if self.access == Access::Authenticated {
-                request.display_name.clone_from(&token.display_name);
+                plugin_request.display_name.clone_from(&token.display_name);
             }
         }
-        request.unauthenticated = self.access == Access::Unauthenticated;
-        request.wrap_info =
-            call.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
-        request.connection = Some(Connection {
-            remote_addr: call.remote.ip().to_string(),
+        plugin_request.unauthenticated = self.access == Access::Unauthenticated;
+        plugin_request.wrap_info =
+            request.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
+        plugin_request.connection = Some(Connection {
+            remote_addr: request.remote.ip().to_string(),
             // Vault does not send the port to plugins (`sdk/plugin/pb/translation.go`).
             remote_port: 0,
             peer_certificates: Vec::new(),
         });
-        request
+        plugin_request
     }
 
     /// Writes to the audit log. A request that cannot be recorded is not handled, or its reply not sent.

@@ -55,13 +55,13 @@ pub(crate) const SUDO_PATHS: &[&str] = &[
 pub(crate) async fn handle(
     core: &Arc<Core>,
     caller: &Caller,
-    call: &ClientRequest,
+    request: &ClientRequest,
     path: &str,
 ) -> HandlerResult {
     use Operation::{Delete, List, Read};
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let write = matches!(call.operation, Operation::Create | Operation::Update);
-    let operation = if write { &Operation::Update } else { &call.operation };
+    let write = matches!(request.operation, Operation::Create | Operation::Update);
+    let operation = if write { &Operation::Update } else { &request.operation };
     match (segments.as_slice(), operation) {
         (_, Operation::Help) => specs::help(path),
 
@@ -70,11 +70,11 @@ pub(crate) async fn handle(
             tune::read(&core.mounts, &core.catalog, &mounts::path(at))
         }
         (["mounts", at @ .., "tune"], Operation::Update) if !at.is_empty() => {
-            tune::write(&core.mounts, &core.catalog, &mounts::path(at), call)
+            tune::write(&core.mounts, &core.catalog, &mounts::path(at), request)
         }
         (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(&core.mounts, &mounts::path(at)),
         (["mounts", at @ ..], Operation::Update) if !at.is_empty() => {
-            mounts::enable(&core.mounts, &mounts::path(at), call).await
+            mounts::enable(&core.mounts, &mounts::path(at), request).await
         }
         (["mounts", at @ ..], Delete) if !at.is_empty() => {
             mounts::disable(&core.mounts, &core.expiration, &mounts::path(at)).await
@@ -86,30 +86,32 @@ pub(crate) async fn handle(
         (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(&core.mounts, &mounts::path(at)),
 
         (["plugins", rest @ ..], _) => {
-            plugins::handle(&core.catalog, &core.mounts, call, operation, rest).await
+            plugins::handle(&core.catalog, &core.mounts, request, operation, rest).await
         }
-        (["leases", rest @ ..], _) => leases::handle(core, call, operation, rest).await,
+        (["leases", rest @ ..], _) => leases::handle(core, request, operation, rest).await,
         (["renew" | "revoke" | "revoke-prefix" | "revoke-force", ..], Operation::Update) => {
-            leases::handle(core, call, operation, &segments).await
+            leases::handle(core, request, operation, &segments).await
         }
-        (["policies", "acl", rest @ ..], _) => policies::acl(&core.policies, call, operation, rest),
-        (["policy", rest @ ..], _) => policies::legacy(&core.policies, call, operation, rest),
-        (["capabilities"], Operation::Update) => capabilities::for_token(&core.tokens, &core.policies, call),
+        (["policies", "acl", rest @ ..], _) => policies::acl(&core.policies, request, operation, rest),
+        (["policy", rest @ ..], _) => policies::legacy(&core.policies, request, operation, rest),
+        (["capabilities"], Operation::Update) => {
+            capabilities::for_token(&core.tokens, &core.policies, request)
+        }
         (["capabilities-accessor"], Operation::Update) => {
-            capabilities::for_accessor(&core.tokens, &core.policies, call)
+            capabilities::for_accessor(&core.tokens, &core.policies, request)
         }
-        (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, call),
+        (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, request),
 
-        (["wrapping", "wrap"], Operation::Update) => wrap_data(call),
-        (["wrapping", "lookup"], Read | Operation::Update) => core.wrapping.look_up(call),
-        (["wrapping", "unwrap"], Operation::Update) => core.wrapping.unwrap(call),
-        (["wrapping", "rewrap"], Operation::Update) => core.wrapping.rewrap(call),
+        (["wrapping", "wrap"], Operation::Update) => wrap_data(request),
+        (["wrapping", "lookup"], Read | Operation::Update) => core.wrapping.look_up(request),
+        (["wrapping", "unwrap"], Operation::Update) => core.wrapping.unwrap(request),
+        (["wrapping", "rewrap"], Operation::Update) => core.wrapping.rewrap(request),
 
         (["audit"], Read) => audit::list(core.audit.as_ref()),
-        (["audit-hash", device], Operation::Update) => audit::hash(core.audit.as_ref(), device, call),
+        (["audit-hash", device], Operation::Update) => audit::hash(core.audit.as_ref(), device, request),
         (["internal", "ui", "mounts"], Read) => ui::mounts(&core.mounts, caller),
         (["internal", "ui", "mounts", at @ ..], Read) => {
-            ui::mount(&core.mounts, caller, call, &mounts::path(at))
+            ui::mount(&core.mounts, caller, request, &mounts::path(at))
         }
         (["internal", "ui", "resultant-acl"], Read) => ui::resultant_acl(caller),
         (["internal", "specs", "openapi"], Read | Operation::Update) => {
@@ -117,7 +119,7 @@ pub(crate) async fn handle(
         }
         (["config", "state", "sanitized"], Read) => state::sanitized(&core.config),
         (["host-info"], Read) => state::host_info(),
-        (["ha-status"], Read) => state::ha_status(call),
+        (["ha-status"], Read) => state::ha_status(request),
         (["version-history"], List) => state::version_history(),
         (["seal"], Operation::Update) => {
             let core = core.clone();

@@ -28,10 +28,10 @@ impl ResponseWrapping {
     }
 
     /// Refuses requests to the wrapping paths without a valid wrapping token, before the request counts as a use.
-    pub(crate) fn require_wrapping_token(&self, call: &ClientRequest) -> Result<(), ErrorReply> {
-        match call.path.as_str() {
+    pub(crate) fn require_wrapping_token(&self, request: &ClientRequest) -> Result<(), ErrorReply> {
+        match request.path.as_str() {
             "sys/wrapping/lookup" | "sys/wrapping/rewrap" | "sys/wrapping/unwrap" => {
-                self.wrapping_token(call).map(drop)
+                self.wrapping_token(request).map(drop)
             }
             _ => Ok(()),
         }
@@ -40,18 +40,18 @@ impl ResponseWrapping {
     /// Stores a reply, and returns a reply with the wrapping token.
     pub(crate) fn wrap(
         &self,
-        call: &ClientRequest,
+        request: &ClientRequest,
         reply: Reply,
         ttl: Duration,
     ) -> Result<Reply, ErrorReply> {
         let wrapped_accessor = reply.auth.as_ref().map(|auth| auth.accessor.clone()).unwrap_or_default();
-        let text = envelope::render(&reply, &call.id, DataPlacement::EnvelopeOnly);
-        self.store_wrapped(text, ttl, &call.path, wrapped_accessor)
+        let text = envelope::render(&reply, &request.id, DataPlacement::EnvelopeOnly);
+        self.store_wrapped(text, ttl, &request.path, wrapped_accessor)
     }
 
     /// `sys/wrapping/lookup`: the time and the path of the wrapped request.
-    pub(crate) fn look_up(&self, call: &ClientRequest) -> HandlerResult {
-        let (token, _) = self.wrapping_token(call)?;
+    pub(crate) fn look_up(&self, request: &ClientRequest) -> HandlerResult {
+        let (token, _) = self.wrapping_token(request)?;
         let info = self.wrap_info(&token)?;
         Ok(Some(Reply::data(json_object(json!({
             "creation_path": info["creation_path"],
@@ -61,14 +61,14 @@ impl ResponseWrapping {
     }
 
     /// `sys/wrapping/unwrap`: the wrapped reply, once.
-    pub(crate) fn unwrap(&self, call: &ClientRequest) -> HandlerResult {
-        let text = self.take_wrapped(call)?.0;
+    pub(crate) fn unwrap(&self, request: &ClientRequest) -> HandlerResult {
+        let text = self.take_wrapped(request)?.0;
         Ok(Some(Reply { body: crate::reply::BodyFormat::Text(text), ..Reply::default() }))
     }
 
     /// `sys/wrapping/rewrap`: the wrapped reply under a new token.
-    pub(crate) fn rewrap(&self, call: &ClientRequest) -> HandlerResult {
-        let (text, info) = self.take_wrapped(call)?;
+    pub(crate) fn rewrap(&self, request: &ClientRequest) -> HandlerResult {
+        let (text, info) = self.take_wrapped(request)?;
         let ttl = Duration::from_secs(info["creation_ttl"].as_u64().unwrap_or_default());
         let path = info["creation_path"].as_str().unwrap_or_default();
         let accessor = info["wrapped_accessor"].as_str().unwrap_or_default().to_owned();
@@ -120,8 +120,8 @@ impl ResponseWrapping {
     }
 
     /// Takes the wrapped reply of the token of the request, and revokes the token.
-    fn take_wrapped(&self, call: &ClientRequest) -> Result<(String, Value), ErrorReply> {
-        let (token, is_own) = self.wrapping_token(call)?;
+    fn take_wrapped(&self, request: &ClientRequest) -> Result<(String, Value), ErrorReply> {
+        let (token, is_own) = self.wrapping_token(request)?;
         // The caller's own token has been used by coming here.
         if !is_own && matches!(self.tokens.count_use(&token)?, TokenUse::Exhausted) {
             return Err(invalid_token());
@@ -134,10 +134,10 @@ impl ResponseWrapping {
     }
 
     /// The wrapping token of a request, and whether it is the caller's own.
-    fn wrapping_token(&self, call: &ClientRequest) -> Result<(Token, bool), ErrorReply> {
-        let given = call.fields().text("token")?;
+    fn wrapping_token(&self, request: &ClientRequest) -> Result<(Token, bool), ErrorReply> {
+        let given = request.fields().text("token")?;
         let is_own = given.is_empty();
-        let text = if is_own { call.token.clone().unwrap_or_default() } else { given };
+        let text = if is_own { request.token.clone().unwrap_or_default() } else { given };
         let token = self.tokens.find(&text)?.filter(|token| token.policies == [POLICY]);
         Ok((token.ok_or_else(invalid_token)?, is_own))
     }
@@ -149,11 +149,11 @@ impl ResponseWrapping {
 }
 
 /// `sys/wrapping/wrap`: the data of the request, to be wrapped.
-pub(crate) fn wrap_data(call: &ClientRequest) -> HandlerResult {
-    if call.wrap_ttl.is_none() {
+pub(crate) fn wrap_data(request: &ClientRequest) -> HandlerResult {
+    if request.wrap_ttl.is_none() {
         return Err(ErrorReply::bad_request("endpoint requires response wrapping to be used"));
     }
-    Ok(Some(Reply::data(call.data.clone().unwrap_or_default())))
+    Ok(Some(Reply::data(request.data.clone().unwrap_or_default())))
 }
 
 fn invalid_token() -> ErrorReply {

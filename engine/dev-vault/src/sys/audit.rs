@@ -23,8 +23,8 @@ pub(super) fn list(audit: Option<&AuditLog>) -> HandlerResult {
 }
 
 /// The hash of a text in the log.
-pub(super) fn hash(audit: Option<&AuditLog>, device: &str, call: &ClientRequest) -> HandlerResult {
-    let input = call.fields().text("input")?;
+pub(super) fn hash(audit: Option<&AuditLog>, device: &str, request: &ClientRequest) -> HandlerResult {
+    let input = request.fields().text("input")?;
     if input.is_empty() {
         return Err(ErrorReply::bad_request("the \"input\" parameter is empty"));
     }

@@ -18,18 +18,18 @@ const MAX_LISTED_LEASES: usize = 10_000;
 
 pub(super) async fn handle(
     core: &Arc<Core>,
-    call: &ClientRequest,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
     use Operation::{List, Read, Update};
     match (path, operation) {
-        (["lookup"], Update) => look_up(core, call),
+        (["lookup"], Update) => look_up(core, request),
         (["lookup", prefix @ ..], List) => Ok(Some(Reply::list(core.leases.list(&lease_prefix(prefix))))),
-        (["renew", id @ ..], Update) => renew(core, call, id).await,
-        (["revoke", id @ ..], Update) => revoke(core, call, id).await,
+        (["renew", id @ ..], Update) => renew(core, request, id).await,
+        (["revoke", id @ ..], Update) => revoke(core, request, id).await,
         (["revoke-prefix", prefix @ ..], Update) if !prefix.is_empty() => {
-            revoke_prefix(core, call, &prefix.join("/")).await
+            revoke_prefix(core, request, &prefix.join("/")).await
         }
         (["revoke-force", prefix @ ..], Update) if !prefix.is_empty() => {
             for id in core.leases.ids(&lease_prefix(prefix)) {
@@ -38,8 +38,8 @@ pub(super) async fn handle(
             core.expiration.force_revoke(&prefix.join("/")).await?;
             Ok(None)
         }
-        (["count"], Read) => irrevocable(core, call, IrrevocableView::Count),
-        ([], Read) => irrevocable(core, call, IrrevocableView::Leases),
+        (["count"], Read) => irrevocable(core, request, IrrevocableView::Count),
+        ([], Read) => irrevocable(core, request, IrrevocableView::Leases),
         (["tidy"], Update) => {
             let mut reply = Reply::warning(
                 "Tidy operation successfully started. Any information from the operation will be printed to Vault's \
@@ -56,8 +56,8 @@ pub(super) async fn handle(
     }
 }
 
-fn look_up(core: &Core, call: &ClientRequest) -> HandlerResult {
-    let id = lease_id(call, &[])?;
+fn look_up(core: &Core, request: &ClientRequest) -> HandlerResult {
+    let id = lease_id(request, &[])?;
     let lease = core.leases.get(&id)?.ok_or_else(|| ErrorReply::bad_request("invalid lease"))?;
     Ok(Some(Reply::data(json_object(json!({
         "id": lease.id,
@@ -69,15 +69,15 @@ fn look_up(core: &Core, call: &ClientRequest) -> HandlerResult {
     })))))
 }
 
-async fn renew(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResult {
-    let id = lease_id(call, path)?;
-    let increment = call.fields().duration("increment")?.unwrap_or_default();
+async fn renew(core: &Core, request: &ClientRequest, path: &[&str]) -> HandlerResult {
+    let id = lease_id(request, path)?;
+    let increment = request.fields().duration("increment")?.unwrap_or_default();
     core.expiration.renew(&id, increment).await
 }
 
-async fn revoke(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResult {
-    let id = lease_id(call, path)?;
-    if call.fields().optional_flag("sync")?.unwrap_or(true) {
+async fn revoke(core: &Core, request: &ClientRequest, path: &[&str]) -> HandlerResult {
+    let id = lease_id(request, path)?;
+    if request.fields().optional_flag("sync")?.unwrap_or(true) {
         core.expiration.revoke(&id).await?;
         return Ok(None);
     }
@@ -85,10 +85,10 @@ async fn revoke(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResu
     Ok(Some(Reply::accepted()))
 }
 
-async fn revoke_prefix(core: &Core, call: &ClientRequest, prefix: &str) -> HandlerResult {
+async fn revoke_prefix(core: &Core, request: &ClientRequest, prefix: &str) -> HandlerResult {
     let one = core.leases.get(prefix)?.map(|lease| lease.id);
     let ids = one.map_or_else(|| core.leases.ids(&format!("{prefix}/")), |id| vec![id]);
-    if call.fields().optional_flag("sync")?.unwrap_or(true) {
+    if request.fields().optional_flag("sync")?.unwrap_or(true) {
         core.expiration
             .revoke_prefix(&ids.first().filter(|_| ids.len() == 1).cloned().unwrap_or(format!("{prefix}/")))
             .await?;
@@ -106,8 +106,8 @@ enum IrrevocableView {
     Leases,
 }
 
-fn irrevocable(core: &Core, call: &ClientRequest, show: IrrevocableView) -> HandlerResult {
-    let kind = call.fields().text("type")?;
+fn irrevocable(core: &Core, request: &ClientRequest, show: IrrevocableView) -> HandlerResult {
+    let kind = request.fields().text("type")?;
     if kind.is_empty() {
         return Ok(None);
     }
@@ -140,8 +140,8 @@ fn seconds_left(lease: &Lease) -> u64 {
     left.map_or(0, |left| (left + std::time::Duration::from_millis(500)).as_secs())
 }
 
-fn lease_id(call: &ClientRequest, path: &[&str]) -> Result<String, ErrorReply> {
-    let fields = call.fields();
+fn lease_id(request: &ClientRequest, path: &[&str]) -> Result<String, ErrorReply> {
+    let fields = request.fields();
     let id = [fields.text("lease_id")?, fields.text("url_lease_id")?, path.join("/")];
     let id = id.into_iter().find(|id| !id.is_empty());
     id.ok_or_else(|| ErrorReply::bad_request("lease_id must be specified"))

@@ -52,8 +52,8 @@ pub(super) fn read_auth(mounts: &Mounts, path: &str) -> HandlerResult {
     Ok(Some(Reply::data(mount.settings().describe())))
 }
 
-pub(super) async fn enable(mounts: &Mounts, path: &str, call: &ClientRequest) -> HandlerResult {
-    let fields = call.fields();
+pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest) -> HandlerResult {
+    let fields = request.fields();
     let mut kind = fields.text("type")?;
     if kind.is_empty() {
         return Err(ErrorReply::bad_request("backend type must be specified as a string"));

@@ -11,7 +11,7 @@ use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 pub(super) async fn handle(
     catalog: &Catalog,
     mounts: &Mounts,
-    call: &ClientRequest,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
@@ -24,18 +24,18 @@ pub(super) async fn handle(
         (["catalog", kind, name @ ..], _) if PLUGIN_TYPES.contains(kind) && !name.is_empty() => {
             let name = name.join("/");
             match operation {
-                Read => read(catalog, kind, &name, call),
-                Update => register(catalog, kind, &name, call).await,
-                Delete => deregister(catalog, kind, &name, call),
+                Read => read(catalog, kind, &name, request),
+                Update => register(catalog, kind, &name, request).await,
+                Delete => deregister(catalog, kind, &name, request),
                 _ => Err(ErrorReply::unsupported_operation()),
             }
         }
         (["catalog", kind], _) if PLUGIN_TYPES.contains(kind) => Err(ErrorReply::unsupported_operation()),
         // Before plugins had types, the type was a field.
         (["catalog", name @ ..], Update) if !name.is_empty() => {
-            let kind = call.fields().text("type")?;
+            let kind = request.fields().text("type")?;
             let kind = if kind.is_empty() { SECRET_TYPE } else { &kind };
-            register(catalog, kind, &name.join("/"), call).await
+            register(catalog, kind, &name.join("/"), request).await
         }
         (["catalog", name @ ..], Read) if !name.is_empty() => Ok(Some(Reply::warning(format!(
             "Deprecated API endpoint, cannot read plugin information from catalog for \"{}\"",
@@ -45,22 +45,24 @@ pub(super) async fn handle(
 
         (["pins"], Read) => Ok(Some(Reply::data(json_object(json!({"pinned_versions": catalog.pins()?}))))),
         (["pins"], _) => Err(ErrorReply::unsupported_operation()),
-        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => pin(catalog, operation, kind, name, call),
+        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => {
+            pin(catalog, operation, kind, name, request)
+        }
 
         (["reload", "backend"], Update) => {
-            let fields = call.fields();
+            let fields = request.fields();
             let (plugin, paths) = (fields.text("plugin")?, fields.list("mounts")?.unwrap_or_default());
-            reload_backend(mounts, call, &plugin, &paths).await
+            reload_backend(mounts, request, &plugin, &paths).await
         }
         (["reload", "backend", "status"], Read) => Err(ErrorReply::new(404, "enterprise-only feature")),
         (["reload", kind, name], Update) if PLUGIN_TYPES.contains(kind) || *kind == "unknown" => {
-            let scope = scope(call)?;
+            let scope = scope(request)?;
             let reloaded = if *kind == SECRET_TYPE || *kind == "unknown" {
                 reload_plugin(mounts, name).await?
             } else {
                 0
             };
-            Ok(Some(reloaded_reply(call, scope, reloaded)))
+            Ok(Some(reloaded_reply(request, scope, reloaded)))
         }
         (["reload", "backend", ..], _) => Err(ErrorReply::unsupported_operation()),
         _ => Err(ErrorReply::unsupported_path()),
@@ -93,8 +95,8 @@ fn list(catalog: &Catalog) -> HandlerResult {
     Ok(Some(Reply::data(data)))
 }
 
-fn read(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
-    let version = version(call)?;
+fn read(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
+    let version = version(request)?;
     let Some(entry) = catalog.get(kind, name, &version)? else { return Ok(None) };
     // The environment is omitted: it may hold secrets.
     Ok(Some(Reply::data(json_object(json!({
@@ -107,9 +109,9 @@ fn read(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> Hand
     })))))
 }
 
-async fn register(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
-    let fields = call.fields();
-    let (version, sha256) = (version(call)?, fields.text("sha256")?);
+async fn register(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
+    let fields = request.fields();
+    let (version, sha256) = (version(request)?, fields.text("sha256")?);
     let sha256 = match sha256 {
         sha256 if sha256.is_empty() => fields.text("sha_256")?,
         sha256 => sha256,
@@ -148,8 +150,8 @@ async fn register(catalog: &Catalog, kind: &str, name: &str, call: &ClientReques
     Ok(None)
 }
 
-fn deregister(catalog: &Catalog, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
-    let version = version(call)?;
+fn deregister(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
+    let version = version(request)?;
     if catalog.pin(kind, name)?.is_some_and(|pin| pin.version == version)
         && catalog.get(kind, name, &version)?.is_some()
     {
@@ -164,7 +166,7 @@ fn pin(
     operation: &Operation,
     kind: &str,
     name: &str,
-    call: &ClientRequest,
+    request: &ClientRequest,
 ) -> HandlerResult {
     match operation {
         Operation::Read => match catalog.pin(kind, name)? {
@@ -172,7 +174,7 @@ fn pin(
             None => Err(ErrorReply::multierror(404, &["no pinned version for this plugin"])),
         },
         Operation::Update => {
-            let version = version(call)?;
+            let version = version(request)?;
             if version.is_empty() {
                 return Err(ErrorReply::bad_request("missing plugin version"));
             }
@@ -198,8 +200,8 @@ enum ReloadScope {
     Cluster,
 }
 
-fn scope(call: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
-    match call.fields().text("scope")?.as_str() {
+fn scope(request: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
+    match request.fields().text("scope")?.as_str() {
         "" => Ok(ReloadScope::Node),
         "global" => Ok(ReloadScope::Cluster),
         _ => Err(ErrorReply::bad_request("reload scope must be omitted or 'global'")),
@@ -208,18 +210,18 @@ fn scope(call: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
 
 async fn reload_backend(
     mounts: &Mounts,
-    call: &ClientRequest,
+    request: &ClientRequest,
     plugin: &str,
     paths: &[String],
 ) -> HandlerResult {
-    let scope = scope(call)?;
+    let scope = scope(request)?;
     let reloaded = match (plugin, paths) {
         ("", []) => return Err(ErrorReply::bad_request("plugin or mounts must be provided")),
         ("", paths) => reload_mounts(mounts, paths).await?,
         (plugin, []) => reload_plugin(mounts, plugin).await?,
         _ => return Err(ErrorReply::bad_request("plugin and mounts cannot be set at the same time")),
     };
-    Ok(Some(reloaded_reply(call, scope, reloaded)))
+    Ok(Some(reloaded_reply(request, scope, reloaded)))
 }
 
 /// Reloads all mounts and reports all errors.
@@ -258,8 +260,8 @@ async fn reload_plugin(mounts: &Mounts, plugin: &str) -> Result<usize, ErrorRepl
     Ok(reloaded)
 }
 
-fn reloaded_reply(call: &ClientRequest, scope: ReloadScope, reloaded: usize) -> Reply {
-    let mut reply = Reply::data(json_object(json!({"reload_id": call.id})));
+fn reloaded_reply(request: &ClientRequest, scope: ReloadScope, reloaded: usize) -> Reply {
+    let mut reply = Reply::data(json_object(json!({"reload_id": request.id})));
     if reloaded == 0 {
         reply.warnings.push("no plugins were reloaded".to_owned());
     }
@@ -270,8 +272,8 @@ fn reloaded_reply(call: &ClientRequest, scope: ReloadScope, reloaded: usize) -> 
 }
 
 /// The version of a request in its stored form; empty if it is absent.
-fn version(call: &ClientRequest) -> Result<String, ErrorReply> {
-    match call.fields().text("version")? {
+fn version(request: &ClientRequest) -> Result<String, ErrorReply> {
+    match request.fields().text("version")? {
         version if version.is_empty() => Ok(version),
         version => validate_version(&version),
     }

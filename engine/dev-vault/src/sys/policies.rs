@@ -9,7 +9,7 @@ use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 pub(super) fn acl(
     policies: &Policies,
-    call: &ClientRequest,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
@@ -20,13 +20,13 @@ pub(super) fn acl(
         (_, Operation::Read) => Ok(policies
             .read(&name)?
             .map(|text| Reply::data(json_object(json!({"name": name, "policy": text}))))),
-        _ => change(policies, call, operation, &name),
+        _ => change(policies, request, operation, &name),
     }
 }
 
 pub(super) fn legacy(
     policies: &Policies,
-    call: &ClientRequest,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
@@ -40,14 +40,14 @@ pub(super) fn legacy(
         (_, Operation::Read) => Ok(policies
             .read(&name)?
             .map(|text| Reply::data(json_object(json!({"name": name, "rules": text}))))),
-        _ => change(policies, call, operation, &name),
+        _ => change(policies, request, operation, &name),
     }
 }
 
-fn change(policies: &Policies, call: &ClientRequest, operation: &Operation, name: &str) -> HandlerResult {
+fn change(policies: &Policies, request: &ClientRequest, operation: &Operation, name: &str) -> HandlerResult {
     match operation {
         Operation::Update => {
-            let fields = call.fields();
+            let fields = request.fields();
             let mut text = fields.text("policy")?;
             if text.is_empty() {
                 text = fields.text("rules")?;

@@ -33,8 +33,8 @@ pub(super) fn host_info() -> HandlerResult {
 }
 
 /// A cluster of one.
-pub(super) fn ha_status(call: &ClientRequest) -> HandlerResult {
-    let host = call.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
+pub(super) fn ha_status(request: &ClientRequest) -> HandlerResult {
+    let host = request.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
     let node = json!({
         "hostname": host.split(':').next().unwrap_or_default(),
         "api_address": format!("http://{host}"),

@@ -38,11 +38,16 @@ pub(super) fn read(mounts: &Mounts, catalog: &Catalog, path: &str) -> HandlerRes
     Ok(Some(reply))
 }
 
-pub(super) fn write(mounts: &Mounts, catalog: &Catalog, path: &str, call: &ClientRequest) -> HandlerResult {
+pub(super) fn write(
+    mounts: &Mounts,
+    catalog: &Catalog,
+    path: &str,
+    request: &ClientRequest,
+) -> HandlerResult {
     let mount = mounts.get(path).ok_or_else(|| {
         ErrorReply::bad_request(format!("tune of path \"{path}\" failed: no mount entry found"))
     })?;
-    let fields = call.fields();
+    let fields = request.fields();
     let before = mount.settings();
     let mut after = before.clone();
     if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {

@@ -32,11 +32,11 @@ pub(super) fn mounts(mounts: &Mounts, caller: &Caller) -> HandlerResult {
 }
 
 /// The mount that handles a path.
-pub(super) fn mount(mounts: &Mounts, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
+pub(super) fn mount(mounts: &Mounts, caller: &Caller, request: &ClientRequest, path: &str) -> HandlerResult {
     if caller.token.is_none() {
         return Err(ErrorReply::new(403, "permission denied"));
     }
-    let asked = call.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
+    let asked = request.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
     let found = mounts.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
     let (mount, _) = found.ok_or_else(|| {
         ErrorReply::new(
