@@ -11,13 +11,13 @@ use std::time::SystemTime;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
+use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
-use crate::core::keyed_hash;
 use crate::envelope::{self, DataPlacement, timestamp};
-use crate::mount::MountSettings;
+use crate::hash::keyed_hash;
+use crate::mounts::MountSettings;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::request_handling::{Caller, PolicyDecision, Refusal, RefusalReason, was_routed_before};
-use crate::token::Token;
+use crate::tokens::Token;
 
 /// The log of a server.
 pub(crate) struct AuditLog {
@@ -26,9 +26,9 @@ pub(crate) struct AuditLog {
     salt: String,
 }
 
-/// What an entry is about.
+/// The subject of an entry.
 pub(crate) struct AuditEntry<'a> {
-    call: &'a ClientRequest,
+    request: &'a ClientRequest,
     caller: &'a Caller,
     mount: Option<&'a MountSettings>,
     decision: PolicyDecision,
@@ -36,16 +36,16 @@ pub(crate) struct AuditEntry<'a> {
 
 impl<'a> AuditEntry<'a> {
     pub(crate) fn new(
-        call: &'a ClientRequest,
+        request: &'a ClientRequest,
         caller: &'a Caller,
         mount: Option<&'a MountSettings>,
         decision: PolicyDecision,
     ) -> AuditEntry<'a> {
-        AuditEntry { call, caller, mount, decision }
+        AuditEntry { request, caller, mount, decision }
     }
 }
 
-/// Whether the mount has been asked at the time of an entry: only then its accessor is known to Vault.
+/// Whether the mount has handled the request before the entry: only then Vault records the accessor of the mount.
 #[derive(Clone, Copy, PartialEq)]
 enum Routed {
     Yes,
@@ -54,12 +54,12 @@ enum Routed {
 
 impl Routed {
     fn before(entry: &AuditEntry<'_>) -> Routed {
-        let is_known = entry.caller.token.is_some() && was_routed_before(entry.call);
+        let is_known = entry.caller.token.is_some() && entry.request.had_existence_check();
         if is_known { Routed::Yes } else { Routed::No }
     }
 }
 
-/// Numbers that users send are texts to Vault, those that engines return are not.
+/// Vault hashes the numbers of requests like strings, and leaves the numbers of responses.
 #[derive(Clone, Copy, PartialEq)]
 enum NumberHashing {
     Hashed,
@@ -67,7 +67,7 @@ enum NumberHashing {
 }
 
 impl AuditLog {
-    /// Appends to `path`, which is for its owner alone.
+    /// Opens `path` for appending; only the owner may read it.
     pub(crate) fn open(path: &Path, salt: String) -> io::Result<AuditLog> {
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
         Ok(AuditLog { path: path.to_owned(), file: Mutex::new(file), salt })
@@ -77,7 +77,7 @@ impl AuditLog {
         &self.path
     }
 
-    /// What stands in the log in place of a text.
+    /// The hash that replaces a text in the log.
     pub(crate) fn hash(&self, text: &str) -> String {
         format!("hmac-sha256:{}", keyed_hash(&[&self.salt], text))
     }
@@ -137,49 +137,49 @@ impl AuditLog {
     }
 
     fn base_record(&self, kind: &str, entry: &AuditEntry<'_>, routed: Routed) -> Map {
-        let call = entry.call;
-        let mut request = json_object(json!({
+        let request = entry.request;
+        let mut record = json_object(json!({
             "namespace": {"id": "root"},
-            "operation": call.operation.as_str(),
+            "operation": request.operation.as_str(),
             "path": routed_path(entry, routed),
-            "remote_address": call.remote.ip().to_string(),
-            "remote_port": call.remote.port(),
+            "remote_address": request.remote.ip().to_string(),
+            "remote_port": request.remote.port(),
         }));
-        if let Some(data) = call.data.as_ref().filter(|data| !data.is_empty()) {
+        if let Some(data) = request.data.as_ref().filter(|data| !data.is_empty()) {
             let plain = entry.mount.map(MountSettings::non_hmac_request_keys).unwrap_or_default();
-            request.insert("data".to_owned(), self.hash_map(data, plain, NumberHashing::Hashed));
+            record.insert("data".to_owned(), self.hash_map(data, plain, NumberHashing::Hashed));
         }
-        if let Some(ttl) = call.wrap_ttl {
-            request.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
+        if let Some(ttl) = request.wrap_ttl {
+            record.insert("wrap_ttl".to_owned(), json!(ttl.as_secs()));
         }
-        let asks_for_help = call.operation == Operation::Help;
-        // A request for help is put together without these.
+        let asks_for_help = request.operation == Operation::Help;
+        // Vault leaves these out of a help request.
         if !asks_for_help {
-            request.insert("id".to_owned(), json!(call.id));
-            if let Some(agents) = call.headers.get("User-Agent") {
-                request.insert("headers".to_owned(), json!({"user-agent": agents}));
+            record.insert("id".to_owned(), json!(request.id));
+            if let Some(agents) = request.headers.get("User-Agent") {
+                record.insert("headers".to_owned(), json!({"user-agent": agents}));
             }
         }
-        if call.operation == Operation::List {
-            request.insert("request_uri".to_owned(), json!(call.uri));
+        if request.operation == Operation::List {
+            record.insert("request_uri".to_owned(), json!(request.uri));
         }
         if let Some(mount) = entry.mount.filter(|_| routed == Routed::Yes || !asks_for_help) {
-            request.extend(mount_record(mount, "mount_running_version", routed));
+            record.extend(mount_record(mount, "mount_running_version", routed));
         }
-        let text = call.token.as_deref().map(|token| self.hash(token));
+        let text = request.token.as_deref().map(|token| self.hash(token));
         if let Some(text) = &text {
-            request.insert("client_token".to_owned(), json!(text));
+            record.insert("client_token".to_owned(), json!(text));
         }
         let mut line = json_object(json!({"time": timestamp(SystemTime::now()), "type": kind}));
         if let Some(token) = &entry.caller.token {
             let accessor = self.hash(&token.accessor);
-            request.insert("client_token_accessor".to_owned(), json!(accessor));
+            record.insert("client_token_accessor".to_owned(), json!(accessor));
             let results = match &entry.decision {
                 PolicyDecision::NotChecked => None,
                 PolicyDecision::Denied => Some(json!({"allowed": false})),
                 PolicyDecision::Granted(policies) if policies.is_empty() => Some(json!({"allowed": true})),
                 PolicyDecision::Granted(policies) => {
-                    // As many empty entries come first, as in Vault's own log.
+                    // As in the log of Vault, an equal number of empty entries comes first.
                     let empty = policies.iter().map(|_| json!({"type": ""}));
                     let named = policies
                         .iter()
@@ -190,14 +190,14 @@ impl AuditLog {
                 }
             };
             if let Some(results) = results {
-                request.insert("client_id".to_owned(), json!(token.client_id()));
+                record.insert("client_id".to_owned(), json!(token.client_id()));
                 line.insert(
                     "auth".to_owned(),
                     Value::Object(self.auth_record(token, &accessor, text.as_deref(), &results)),
                 );
             }
         }
-        line.insert("request".to_owned(), Value::Object(request));
+        line.insert("request".to_owned(), Value::Object(record));
         line
     }
 
@@ -233,11 +233,11 @@ impl AuditLog {
             });
             response.insert("wrap_info".to_owned(), wrap);
         } else if let Some(status) = reply.status {
-            // To Vault an answer with a status of its own is raw: its type, its status, and its text if there is one.
+            // In Vault a reply with an explicit status is raw: content type, status, and body if there is one.
             let kind = self.hash("application/json");
             let mut raw = json_object(json!({"http_content_type": kind, "http_status_code": status}));
             if reply.data.is_some() || !reply.warnings.is_empty() {
-                let text = envelope::render(reply, &entry.call.id, DataPlacement::EnvelopeOnly);
+                let text = envelope::render(reply, &entry.request.id, DataPlacement::EnvelopeOnly);
                 raw.insert("http_raw_body".to_owned(), json!(self.hash(&text)));
             }
             response.insert("data".to_owned(), Value::Object(raw));
@@ -295,14 +295,14 @@ impl AuditLog {
     fn append(&self, line: Map) -> io::Result<()> {
         let mut text = Value::Object(line).to_string();
         text.push('\n');
-        // A line in one piece, so that another reader never sees half of it.
+        // One write per line, so that a concurrent reader never sees half a line.
         self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())
     }
 }
 
-/// The path as the router has it: a mount can be asked without the slash at its end.
+/// The path as the router resolves it: the slash at the end of the path of a mount may be left out.
 fn routed_path(entry: &AuditEntry<'_>, routed: Routed) -> String {
-    let path = &entry.call.path;
+    let path = &entry.request.path;
     match entry.mount {
         Some(mount) if routed == Routed::Yes && mount.path.strip_suffix('/') == Some(path) => {
             mount.path.clone()

@@ -1,4 +1,4 @@
-//! One request of a client, as it goes through the host.
+//! The request of a client.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use vault_plugin::logical::{Map, Operation};
 
 use crate::reply::ErrorReply;
 
-/// What a client asks for. No `Debug`: it holds the token and what the user sent.
+/// A request. No `Debug`: it holds the token and the data of the user.
 pub(crate) struct ClientRequest {
     pub(crate) id: String,
     pub(crate) operation: Operation,
@@ -31,9 +31,15 @@ impl ClientRequest {
     pub(crate) fn fields(&self) -> RequestFields<'_> {
         RequestFields(self.data.as_ref())
     }
+
+    /// Whether its mount has answered an existence check before. Vault's router sets the accessor of a mount from the
+    /// second request on.
+    pub(crate) fn had_existence_check(&self) -> bool {
+        matches!(self.operation, Operation::Create | Operation::Update)
+    }
 }
 
-/// The fields of a request of the host's own paths. `null` is not given.
+/// The fields of a request to the paths of the server itself. `null` counts as absent.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestFields<'a>(pub(crate) Option<&'a Map>);
 
@@ -42,12 +48,12 @@ impl<'a> RequestFields<'a> {
         self.0?.get(name).filter(|value| !value.is_null())
     }
 
-    /// Whether it was given as null, which some handlers of Vault's keep apart from not at all.
+    /// Whether it is null: some handlers of Vault distinguish null from absent.
     pub(crate) fn is_null(self, name: &str) -> bool {
         self.0.and_then(|fields| fields.get(name)).is_some_and(Value::is_null)
     }
 
-    /// A text, empty when it is not given.
+    /// A string; empty if it is absent.
     pub(crate) fn text(self, name: &str) -> Result<String, ErrorReply> {
         Ok(self.optional_text(name)?.unwrap_or_default())
     }
@@ -62,7 +68,7 @@ impl<'a> RequestFields<'a> {
         }
     }
 
-    /// A yes or no, `false` when it is not given.
+    /// A boolean; `false` if it is absent.
     pub(crate) fn flag(self, name: &str) -> Result<bool, ErrorReply> {
         Ok(self.optional_flag(name)?.unwrap_or(false))
     }
@@ -92,7 +98,7 @@ impl<'a> RequestFields<'a> {
         integer.ok_or_else(|| type_error(name, "int", raw))
     }
 
-    /// A duration in whole seconds: a number, or a text such as `1h`. `None` when it is not given.
+    /// A duration in whole seconds: a number, or a string such as `1h`. `None` if it is absent.
     pub(crate) fn duration(self, name: &str) -> Result<Option<Duration>, ErrorReply> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let seconds = match raw {
@@ -107,7 +113,7 @@ impl<'a> RequestFields<'a> {
         Ok(Some(Duration::from_secs(seconds)))
     }
 
-    /// A list, also as a text with commas.
+    /// A list of strings, or one comma-separated string.
     pub(crate) fn list(self, name: &str) -> Result<Option<Vec<String>>, ErrorReply> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let items = match raw {
@@ -123,7 +129,7 @@ impl<'a> RequestFields<'a> {
         Ok(Some(items))
     }
 
-    /// A map of texts.
+    /// A map of strings.
     pub(crate) fn string_map(self, name: &str) -> Result<Option<BTreeMap<String, String>>, ErrorReply> {
         let Some(raw) = self.raw(name) else { return Ok(None) };
         let Value::Object(map) = raw else { return Err(type_error(name, "map", raw)) };

@@ -1,27 +1,31 @@
-//! `cubbyhole/`: what a token keeps for itself, and what ends with it.
+//! `cubbyhole/`: the values that belong to the token of the caller.
 
 use vault_plugin::logical::{Map, Operation};
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
-use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::request_handling::Caller;
+use crate::tokens::Cubbyholes;
 
-/// Whether the caller keeps something at `path`.
-pub(crate) fn exists(core: &Core, caller: &Caller, path: &str) -> Option<bool> {
-    let key = key(core, caller, path).ok()?;
-    Some(core.store().get(&key).is_some())
+/// Whether the cubbyhole of the caller has a value at `path`.
+pub(crate) fn exists(cubbyholes: &Cubbyholes, caller: &Caller, path: &str) -> Option<bool> {
+    Some(cubbyholes.exists(owner(caller).ok()?, path))
 }
 
-pub(crate) fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
+pub(crate) fn handle(
+    cubbyholes: &Cubbyholes,
+    caller: &Caller,
+    request: &ClientRequest,
+    path: &str,
+) -> HandlerResult {
     let needs_path = |path: &str| {
         if path.is_empty() { Err(ErrorReply::multierror(500, &["missing path"])) } else { Ok(()) }
     };
-    let key = key(core, caller, path)?;
-    match call.operation {
+    let owner = owner(caller)?;
+    match request.operation {
         Operation::Read => {
             needs_path(path)?;
-            let Some(data) = core.store().read::<Map>(&key)? else { return Ok(None) };
+            let Some(data) = cubbyholes.read::<Map>(owner, path)? else { return Ok(None) };
             let mut reply = Reply::data(data);
             if path == "response" {
                 reply.warnings.push(
@@ -34,22 +38,23 @@ pub(crate) fn handle(core: &Core, caller: &Caller, call: &ClientRequest, path: &
         }
         Operation::Create | Operation::Update => {
             needs_path(path)?;
-            let data = call.data.as_ref().filter(|data| !data.is_empty());
+            let data = request.data.as_ref().filter(|data| !data.is_empty());
             let data = data.ok_or_else(|| ErrorReply::multierror(500, &["missing data fields"]))?;
-            core.store().write(&key, data)?;
+            cubbyholes.write(owner, path, data)?;
             Ok(None)
         }
         Operation::Delete => {
             needs_path(path)?;
-            core.store().delete(&key)?;
+            cubbyholes.delete(owner, path)?;
             Ok(None)
         }
-        Operation::List => Ok(Some(Reply::list(core.store().list(&key)))),
+        Operation::List => Ok(Some(Reply::list(cubbyholes.list(owner, path)))),
         _ => Err(ErrorReply::unsupported_operation()),
     }
 }
 
-fn key(core: &Core, caller: &Caller, path: &str) -> Result<String, ErrorReply> {
+/// The hash of the token of the caller.
+fn owner(caller: &Caller) -> Result<&str, ErrorReply> {
     let token = caller.token.as_ref().ok_or_else(|| ErrorReply::multierror(500, &["client token empty"]))?;
-    Ok(format!("{}{path}", core.cubbyhole_prefix(&token.hash)))
+    Ok(&token.hash)
 }

@@ -1,4 +1,4 @@
-//! The JSON around an answer, as every client of Vault knows it.
+//! The JSON envelope of a reply.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -10,7 +10,7 @@ use vault_plugin::logical::Map;
 
 use crate::reply::{BodyFormat, Reply, ReplyAuth, WrappedResponse};
 
-/// Paths whose data stands beside the envelope as well as in it, as it did before there was an envelope.
+/// Paths whose data is repeated at the top level, for clients older than the envelope.
 const TOP_LEVEL_DATA_PATHS: &[&str] = &[
     "sys/audit",
     "sys/audit/*",
@@ -70,7 +70,7 @@ struct AuthInfo<'a> {
     num_uses: i64,
 }
 
-/// Whether the data stands beside the envelope too.
+/// Where the data is written.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum DataPlacement {
     EnvelopeOnly,
@@ -78,7 +78,7 @@ pub(crate) enum DataPlacement {
 }
 
 impl DataPlacement {
-    /// What clients of this path expect.
+    /// The placement for a path.
     pub(crate) fn for_path(path: &str) -> DataPlacement {
         let is_listed = TOP_LEVEL_DATA_PATHS.iter().any(|listed| match listed.strip_suffix('*') {
             Some(prefix) => path.starts_with(prefix),
@@ -88,12 +88,12 @@ impl DataPlacement {
     }
 }
 
-/// The body of an answer that is JSON.
+/// The body of a JSON reply.
 pub(crate) fn render(reply: &Reply, request_id: &str, top: DataPlacement) -> String {
     if matches!(reply.body, BodyFormat::Bare) {
         return Value::Object(reply.data.clone().unwrap_or_default()).to_string();
     }
-    // An answer that was put away tells nothing of itself.
+    // A wrapped reply reveals nothing of its content.
     let wrap = reply.wrap.as_ref();
     let envelope = Envelope {
         top: reply.data.as_ref().filter(|_| top == DataPlacement::AlsoTopLevel),
@@ -107,11 +107,11 @@ pub(crate) fn render(reply: &Reply, request_id: &str, top: DataPlacement) -> Str
         auth: reply.auth.as_ref().map(AuthInfo::from_auth),
         mount_type: if wrap.is_some() || reply.status == Some(202) { "" } else { &reply.mount_type },
     };
-    // An envelope has text keys and finite numbers only.
+    // An envelope has string keys and finite numbers only.
     serde_json::to_string(&envelope).unwrap_or_default()
 }
 
-/// RFC 3339 in UTC with as many digits as it takes, as Go writes times.
+/// RFC 3339 in UTC with the shortest exact fraction, as Go formats times.
 pub(crate) fn timestamp(time: SystemTime) -> String {
     Timestamp::try_from(time).map(|time| time.to_string()).unwrap_or_default()
 }

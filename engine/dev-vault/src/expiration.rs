@@ -1,150 +1,259 @@
-//! The clock of the leases: each is revoked when its time has come, and again later when that fails.
+//! Leases issued, renewed and revoked, and the background task that revokes them when they expire (`vault/expiration.go`).
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
 use rand::RngExt;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
+use vault_plugin::framework::ttl::{self, TtlRequest};
+use vault_plugin::logical::{Operation, Response, Secret};
 
-use crate::core::Core;
-use crate::lease::Lease;
+use crate::leases::{Lease, LeaseKind, Leases};
+use crate::log::{LogSink, log_error};
+use crate::mounts::Mounts;
+use crate::random::random_id;
+use crate::reply::{ErrorReply, Reply, ReplyLease};
+use crate::tokens::Tokens;
 
-/// Revocations at the same time, as many as Vault's (`vault/expiration.go`).
+/// Concurrent revocations, as many as Vault's.
 const MAX_WORKERS: usize = 200;
 
-/// No lease is due: look again when there is one.
-const IDLE_WAIT: Duration = Duration::from_hours(24);
-
-/// When each lease ends.
-#[derive(Default)]
-pub(crate) struct ExpirationQueue {
-    queue: Mutex<QueueState>,
-    changed: Notify,
+/// Issues, renews and revokes leases.
+pub(crate) struct ExpirationManager {
+    leases: Arc<Leases>,
+    mounts: Arc<Mounts>,
+    tokens: Arc<Tokens>,
+    log: LogSink,
+    revoke_retry_base: Duration,
 }
 
-#[derive(Default)]
-struct QueueState {
-    by_time: BTreeSet<(SystemTime, String)>,
-    by_id: HashMap<String, SystemTime>,
-}
-
-impl ExpirationQueue {
-    pub(crate) fn schedule(&self, id: &str, at: SystemTime) {
-        let mut queue = self.queue();
-        queue.remove(id);
-        queue.by_id.insert(id.to_owned(), at);
-        queue.by_time.insert((at, id.to_owned()));
-        let is_next = queue.by_time.first().is_some_and(|(_, first)| first == id);
-        drop(queue);
-        if is_next {
-            self.changed.notify_one();
-        }
-    }
-
-    pub(crate) fn cancel(&self, id: &str) {
-        self.queue().remove(id);
-    }
-
-    pub(crate) fn clear(&self) {
-        *self.queue() = QueueState::default();
-    }
-
-    /// Takes what is due, or says how long nothing is.
-    fn pop_due(&self, now: SystemTime) -> Result<String, Duration> {
-        let mut queue = self.queue();
-        let Some((at, id)) = queue.by_time.first().cloned() else { return Err(IDLE_WAIT) };
-        match at.duration_since(now) {
-            Ok(left) if !left.is_zero() => Err(left),
-            _ => {
-                queue.remove(&id);
-                Ok(id)
-            }
-        }
-    }
-
-    fn queue(&self) -> MutexGuard<'_, QueueState> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl QueueState {
-    fn remove(&mut self, id: &str) {
-        if let Some(at) = self.by_id.remove(id) {
-            self.by_time.remove(&(at, id.to_owned()));
-        }
-    }
-}
-
-/// Revokes what is due for as long as the server lives.
-pub(crate) async fn run(core: Weak<Core>) {
+/// Revokes the leases that are due until the manager is dropped.
+pub(crate) async fn run(manager: Weak<ExpirationManager>) {
     let workers = Arc::new(Semaphore::new(MAX_WORKERS));
     loop {
-        let Some(strong) = core.upgrade() else { return };
-        let due = strong.expiration().pop_due(SystemTime::now());
+        let Some(strong) = manager.upgrade() else { return };
+        let due = strong.leases.queue().pop_due(SystemTime::now());
         match due {
             Ok(id) => {
-                // Closed by nobody.
+                // The semaphore is never closed.
                 let Ok(worker) = workers.clone().acquire_owned().await else { return };
                 tokio::spawn(async move {
                     let _worker = worker;
-                    expire(&strong, &id).await;
+                    strong.expire(&id).await;
                 });
             }
             Err(left) => {
-                // The server may end while this waits.
-                let expiration = strong.expiration_handle();
+                // The server may stop during the wait.
+                let queue = strong.leases.queue().clone();
                 drop(strong);
-                let _ = tokio::time::timeout(left, expiration.changed.notified()).await;
+                let _ = tokio::time::timeout(left, queue.changed()).await;
             }
         }
     }
 }
 
-async fn expire(core: &Core, id: &str) {
-    let Err(failure) = core.revoke_lease(id).await else { return };
-    let text = failure.text.unwrap_or_default();
-    core.log_error("failed to revoke lease", Some(&format!("{id}: {text}")));
-    let kept = match core.lease(id) {
-        Ok(Some(lease)) => core.store_lease_with(reschedule(core, lease, text), Vec::new()),
-        Ok(None) => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(error) = kept {
-        core.log_error("failed to keep a lease that could not be revoked", Some(&error.to_string()));
+impl ExpirationManager {
+    pub(crate) fn new(
+        leases: Arc<Leases>,
+        mounts: Arc<Mounts>,
+        tokens: Arc<Tokens>,
+        log: LogSink,
+        revoke_retry_base: Duration,
+    ) -> ExpirationManager {
+        ExpirationManager { leases, mounts, tokens, log, revoke_retry_base }
     }
-}
 
-/// Twice as long at every attempt, half of it more or less so that many do not come back at once.
-fn reschedule(core: &Core, mut lease: Lease, error: String) -> Lease {
-    let exponential = core.config().revoke_retry_base * 2u32.saturating_pow(lease.attempts);
-    lease.expires = Some(SystemTime::now() + exponential.mul_f64(rand::rng().random_range(0.5..1.5)));
-    lease.attempts += 1;
-    lease.error = Some(error);
-    if lease.is_irrevocable() {
-        core.log_error("lease has consumed all retry attempts", Some(&lease.id));
+    /// Issues a lease for the secret of a response. On an error the secret is revoked at once, because nothing would
+    /// revoke it later.
+    pub(crate) async fn register(
+        &self,
+        path: &str,
+        token_hash: Option<&str>,
+        response: Response,
+        secret: Secret,
+    ) -> Result<Reply, ErrorReply> {
+        let limits = self.mounts.limits_at(path);
+        let wanted =
+            TtlRequest { ttl: secret.lease.ttl, max_ttl: secret.lease.max_ttl, ..TtlRequest::default() };
+        let granted = ttl::calculate_ttl(limits, &wanted, SystemTime::now())
+            .map_err(|text| ErrorReply::multierror(500, &[text]))?;
+        let issued = SystemTime::now();
+        let lease = Lease {
+            id: format!("{path}/{}", random_id()),
+            path: path.to_owned(),
+            token: token_hash.map(str::to_owned),
+            kind: LeaseKind::Secret {
+                data: response.data.clone(),
+                internal_data: secret.internal_data,
+                ttl: granted.ttl,
+                max_ttl: secret.lease.max_ttl,
+                renewable: secret.lease.renewable,
+            },
+            issued,
+            expires: Some(issued + granted.ttl),
+            renewed: None,
+            attempts: 0,
+            error: None,
+        };
+        let leased = reply_lease(&lease, granted.ttl);
+        if let Err(error) = self.leases.put(lease.clone()) {
+            // Nothing can be done but to report both errors.
+            if let Err(failure) = self.revoke_secret(&lease).await {
+                let text = failure.text.as_deref();
+                log_error(&self.log, "a secret without a lease could not be revoked", text);
+            }
+            return Err(error.into());
+        }
+        let mut reply = Reply::from_plugin(response);
+        reply.lease = Some(leased);
+        reply.warnings.extend(granted.warnings);
+        Ok(reply)
     }
-    lease
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn leases_come_due_in_the_order_of_their_ends_and_a_new_end_replaces_the_old() {
+    /// Renews a secret within the limits of its engine and its mount.
+    pub(crate) async fn renew(&self, id: &str, increment: Duration) -> Result<Option<Reply>, ErrorReply> {
+        let _alone = self.leases.lock(id).await;
+        let Some(mut lease) = self.leases.get(id)? else {
+            return Err(ErrorReply::bad_request("lease not found"));
+        };
         let now = SystemTime::now();
-        let second = Duration::from_secs(1);
-        let expiration = ExpirationQueue::default();
-        expiration.schedule("b", now + 2 * second);
-        expiration.schedule("a", now + second);
-        assert_eq!(expiration.pop_due(now), Err(second));
-        expiration.schedule("a", now + 3 * second);
-        expiration.schedule("gone", now);
-        expiration.cancel("gone");
-        let later = now + 4 * second;
-        assert_eq!(expiration.pop_due(later), Ok("b".to_owned()));
-        assert_eq!(expiration.pop_due(later), Ok("a".to_owned()));
-        assert_eq!(expiration.pop_due(later), Err(IDLE_WAIT));
+        if lease.expires.is_some_and(|expires| expires < now) {
+            return Err(ErrorReply::bad_request("lease expired"));
+        }
+        if matches!(lease.kind, LeaseKind::Token { .. }) {
+            return Err(ErrorReply::bad_request("tokens cannot be renewed through this endpoint"));
+        }
+        if !lease.is_renewable() {
+            return Err(ErrorReply::bad_request("lease is not renewable"));
+        }
+        let limits = self.mounts.limits_at(&lease.path);
+        let response = self.call_backend_for_lease(&lease, Operation::Renew, increment).await;
+        let mut response = match response {
+            Ok(None) => return Ok(None),
+            Ok(Some(response)) => response,
+            Err(text) => return Err(ErrorReply::bad_request(format!("failed to renew entry: {text}"))),
+        };
+        let Some(secret) = response.secret.take() else { return Ok(None) };
+        let wanted = TtlRequest {
+            increment,
+            ttl: secret.lease.ttl,
+            max_ttl: secret.lease.max_ttl,
+            issued: Some(lease.issued),
+            ..TtlRequest::default()
+        };
+        let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
+        lease.kind = LeaseKind::Secret {
+            data: response.data.clone(),
+            internal_data: secret.internal_data,
+            ttl: granted.ttl,
+            max_ttl: secret.lease.max_ttl,
+            renewable: secret.lease.renewable,
+        };
+        lease.renewed = Some(now);
+        lease.expires = Some(now + granted.ttl);
+        let leased = reply_lease(&lease, granted.ttl);
+        self.leases.put(lease)?;
+        let mut reply = Reply::from_plugin(response);
+        reply.lease = Some(leased);
+        reply.warnings.extend(granted.warnings);
+        Ok(Some(reply))
     }
+
+    /// Revokes a lease now.
+    pub(crate) async fn revoke(&self, id: &str) -> Result<(), ErrorReply> {
+        let _alone = self.leases.lock(id).await;
+        let Some(lease) = self.leases.get(id)? else { return Ok(()) };
+        if let LeaseKind::Token { hash, .. } = &lease.kind {
+            return Ok(self.tokens.revoke_tree(hash)?);
+        }
+        self.revoke_secret(&lease).await?;
+        Ok(self.leases.delete_with(id, lease.token.as_deref(), Vec::new())?)
+    }
+
+    /// Deletes a lease even if its engine does not revoke the secret.
+    pub(crate) async fn force_revoke(&self, id: &str) -> Result<(), ErrorReply> {
+        if let Err(failure) = self.revoke(id).await {
+            let text = failure.text.as_deref();
+            log_error(&self.log, "revocation failed, and the lease was removed by force", text);
+            let token = self.leases.get(id)?.and_then(|lease| lease.token);
+            self.leases.delete_with(id, token.as_deref(), Vec::new())?;
+        }
+        Ok(())
+    }
+
+    /// Revokes all leases below `prefix` now, and stops at the first error.
+    pub(crate) async fn revoke_prefix(&self, prefix: &str) -> Result<(), ErrorReply> {
+        let ids = self.leases.ids(prefix);
+        for (index, id) in ids.iter().enumerate() {
+            self.revoke(id).await.map_err(|failure| {
+                let text = failure.text.unwrap_or_default();
+                let place = format!("({} / {})", index + 1, ids.len());
+                ErrorReply::bad_request(format!("failed to revoke \"{id}\" {place}: {text}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    async fn expire(&self, id: &str) {
+        let Err(failure) = self.revoke(id).await else { return };
+        let text = failure.text.unwrap_or_default();
+        log_error(&self.log, "failed to revoke lease", Some(&format!("{id}: {text}")));
+        let stored = match self.leases.get(id) {
+            Ok(Some(lease)) => self.leases.put(self.reschedule(lease, text)),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stored {
+            let text = error.to_string();
+            log_error(&self.log, "failed to keep a lease that could not be revoked", Some(&text));
+        }
+    }
+
+    /// The lease with its next revocation: the delay doubles with every attempt, and is randomized by half so that many
+    /// leases do not retry at once.
+    fn reschedule(&self, mut lease: Lease, error: String) -> Lease {
+        let exponential = self.revoke_retry_base * 2u32.saturating_pow(lease.attempts);
+        lease.expires = Some(SystemTime::now() + exponential.mul_f64(rand::rng().random_range(0.5..1.5)));
+        lease.attempts += 1;
+        lease.error = Some(error);
+        if lease.is_irrevocable() {
+            log_error(&self.log, "lease has consumed all retry attempts", Some(&lease.id));
+        }
+        lease
+    }
+
+    async fn revoke_secret(&self, lease: &Lease) -> Result<(), ErrorReply> {
+        match self.call_backend_for_lease(lease, Operation::Revoke, Duration::ZERO).await {
+            Ok(_) => Ok(()),
+            Err(text) => Err(ErrorReply::bad_request(format!("failed to revoke entry: {text}"))),
+        }
+    }
+
+    /// Sends a request about a lease to its engine. The text of an error is the one that Go prints in Vault.
+    async fn call_backend_for_lease(
+        &self,
+        lease: &Lease,
+        operation: Operation,
+        increment: Duration,
+    ) -> Result<Option<Response>, String> {
+        let without_answer = |error: &str| format!("resp: (*logical.Response)(nil) err: {error}");
+        let Some((mount, path)) = self.mounts.route(&lease.path) else {
+            return Err(without_answer("unsupported path"));
+        };
+        let Some(request) = lease.request(operation, path, increment) else {
+            return Err(without_answer("lease does not correspond to a secret"));
+        };
+        match mount.call_backend(request).await {
+            Ok(Some(response)) if response.error_text().is_some() => Err(format!(
+                "resp: &logical.Response{{error: {:?}}} err: %!w(<nil>)",
+                response.error_text().unwrap_or_default()
+            )),
+            Ok(response) => Ok(response),
+            Err(failure) => Err(without_answer(failure.inner_message())),
+        }
+    }
+}
+
+fn reply_lease(lease: &Lease, ttl: Duration) -> ReplyLease {
+    ReplyLease { id: lease.id.clone(), duration: ttl.as_secs(), renewable: lease.is_renewable() }
 }

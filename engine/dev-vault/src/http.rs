@@ -1,4 +1,4 @@
-//! HTTP on the outside, calls on the inside.
+//! The HTTP interface: parses requests and renders replies.
 
 mod parse;
 mod raw;
@@ -18,11 +18,12 @@ use vault_plugin::logical::Operation;
 use crate::core::Core;
 use crate::envelope::{self, DataPlacement};
 use crate::reply::{BodyFormat, ErrorReply, HandlerResult, Reply};
+use crate::request_handling;
 
-/// The longest body that is read, as Vault's default.
+/// The maximum size of a body, as Vault's default.
 const MAX_BODY_SIZE: usize = 32 << 20;
 
-/// Everything that is served.
+/// The router of all paths.
 pub(crate) fn router(core: Arc<Core>) -> Router {
     Router::new().fallback(serve).with_state(core)
 }
@@ -42,7 +43,7 @@ async fn serve(
         Err(_) => error_response(&ErrorReply::new(413, "error parsing JSON: http: request body too large")),
     };
     if let Some(namespace) = namespace {
-        // The community edition has no namespaces, and says so by ignoring them.
+        // The community edition has no namespaces and ignores the header.
         response.headers_mut().insert("x-vault-namespace", namespace);
     }
     response
@@ -59,35 +60,35 @@ async fn dispatch(
         return response;
     }
     match parse::parse_request(head, path, body, remote) {
-        Ok(call) => {
-            let about = ReplyContext {
-                id: call.id.clone(),
-                operation: call.operation.clone(),
-                top: DataPlacement::for_path(&call.path),
+        Ok(request) => {
+            let context = ReplyContext {
+                id: request.id.clone(),
+                operation: request.operation.clone(),
+                top: DataPlacement::for_path(&request.path),
             };
-            to_response(core.handle(call).await, &about)
+            to_response(request_handling::handle(core, request).await, &context)
         }
         Err(failure) => error_response(&failure),
     }
 }
 
-/// What is still needed of a call when its answer is there.
+/// The parts of a request that its response depends on.
 struct ReplyContext {
     id: String,
     operation: Operation,
     top: DataPlacement,
 }
 
-fn to_response(outcome: HandlerResult, about: &ReplyContext) -> Response {
+fn to_response(outcome: HandlerResult, context: &ReplyContext) -> Response {
     let reply = match outcome {
         Err(failure) => return error_response(&failure),
-        Ok(None) if matches!(about.operation, Operation::Read | Operation::List | Operation::Header) => {
+        Ok(None) if matches!(context.operation, Operation::Read | Operation::List | Operation::Header) => {
             return error_response(&ErrorReply::not_found());
         }
         Ok(None) => return empty_response(StatusCode::NO_CONTENT),
         Ok(Some(reply)) => reply,
     };
-    if about.operation == Operation::List && is_empty_list(&reply) {
+    if context.operation == Operation::List && is_empty_list(&reply) {
         return error_response(&ErrorReply::not_found());
     }
     let mut response = match &reply.body {
@@ -95,7 +96,7 @@ fn to_response(outcome: HandlerResult, about: &ReplyContext) -> Response {
         BodyFormat::Text(text) => json_response(StatusCode::OK, text.clone()),
         BodyFormat::Empty => empty_response(status_of(&reply)),
         BodyFormat::Envelope | BodyFormat::Bare => {
-            json_response(status_of(&reply), envelope::render(&reply, &about.id, about.top))
+            json_response(status_of(&reply), envelope::render(&reply, &context.id, context.top))
         }
     };
     copy_headers(&reply, response.headers_mut());
@@ -106,7 +107,7 @@ fn status_of(reply: &Reply) -> StatusCode {
     reply.status.and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or(StatusCode::OK)
 }
 
-/// A list without keys is not found, unless there is something else to say.
+/// A list without keys is 404, unless the reply contains something else.
 fn is_empty_list(reply: &Reply) -> bool {
     let Some(data) = &reply.data else { return reply.warnings.is_empty() && reply.wrap.is_none() };
     match data.get("keys") {

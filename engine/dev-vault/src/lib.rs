@@ -1,29 +1,42 @@
-//! An embedded, Vault-compatible host for plugin development, and the stateful fake that tests stand on.
+//! An embedded, Vault-compatible host for plugin development and tests.
 //!
-//! It answers the part of Vault's HTTP API that plugin work needs with Vault 1.21.4's status codes, bodies, warnings and
-//! error texts, and runs any plugin as Vault runs it. What it does not have, it refuses by name. It is for development: what it stores lies in the clear, and it
-//! listens on loopback unless it is told otherwise.
+//! It implements the part of Vault's HTTP API that plugin work needs, with the status codes, bodies, warnings and error
+//! texts of Vault 1.21.4, and runs any plugin as Vault does. Unsupported paths are refused by name. It is for development:
+//! it stores everything in the clear, and listens on loopback unless configured otherwise.
+//!
+//! The modules, from the bottom up; each uses only those before it:
+//! - `store`: the storage, in memory or in a file; `identity`, `log`, `reply`, `client_request`: what everything else uses
+//! - the stores: `policy`, `catalog` (with the plugin processes), `mounts`, `leases`, `tokens` (with the cubbyholes)
+//! - `expiration`, `rollback`, `wrapping`: what needs several stores
+//! - `core`: the composition root, which builds and connects all of these
+//! - `sys`, `auth_token`, `cubbyhole`: the handlers of the built-in mounts
+//! - `request_handling`, `http`, `server`: the way of a request, and the public handle of a server
 
 mod audit;
+mod auth_token;
+mod authorization;
 mod catalog;
 mod client_request;
 mod core;
 mod cubbyhole;
 mod envelope;
 mod expiration;
+mod hash;
 mod http;
-mod lease;
+mod identity;
+mod leases;
 mod log;
-mod mount;
+mod mounts;
 mod policy;
+mod random;
 mod reply;
 mod request_handling;
 mod rollback;
 mod server;
 mod store;
 mod sys;
-mod token;
 mod token_service;
+mod tokens;
 mod wrapping;
 
 pub use log::{LogEvent, LogLine, LogSink};
@@ -31,8 +44,8 @@ pub use server::{BindScope, DevVault, ServerOptions, StartError};
 pub use store::StoreError;
 pub use token_service::TokenService;
 
-/// The version of Vault that it answers as.
+/// The version of Vault that it reports.
 pub const VERSION: &str = "1.21.4";
 
-/// What Vault's build date is shown as.
+/// The build date that it reports.
 const BUILD_DATE: &str = "2026-02-04T00:00:00Z";

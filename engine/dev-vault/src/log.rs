@@ -1,4 +1,4 @@
-//! What the server and its plugins have to say.
+//! Events of the server and its plugins.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ pub enum LogEvent {
     Plugin {
         /// The name of the plugin in the catalog.
         plugin: String,
-        /// What it wrote.
+        /// The line.
         line: LogLine,
     },
     /// A plugin's process was started.
@@ -23,14 +23,19 @@ pub enum LogEvent {
         /// Its process.
         pid: u32,
     },
-    /// The server met with something that no client was told, or not all of it.
+    /// An error of the server that is not, or not fully, reported to a client.
     ServerError {
         /// What happened.
         message: String,
-        /// To what, and why.
+        /// The affected object and the cause.
         detail: String,
     },
 }
 
-/// Where events go. It is called from the server's tasks, and must not block.
+/// The receiver of events. It is called from the tasks of the server and must not block.
 pub type LogSink = Arc<dyn Fn(LogEvent) + Send + Sync>;
+
+/// Reports an error of the server; `detail` is the affected object and the cause.
+pub(crate) fn log_error(log: &LogSink, message: &str, detail: Option<&str>) {
+    log(LogEvent::ServerError { message: message.to_owned(), detail: detail.unwrap_or_default().to_owned() });
+}

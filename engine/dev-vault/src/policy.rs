@@ -1,7 +1,8 @@
-//! Policies: what a token may do at which path, with Vault's order of precedence (`vault/acl.go`).
+//! Policies: the capabilities of a token at a path, with Vault's precedence (`vault/acl.go`).
 
-pub(crate) mod default;
+mod default;
 mod hcl;
+mod store;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -9,8 +10,9 @@ use std::collections::BTreeSet;
 use vault_plugin::logical::Operation;
 
 pub(crate) use hcl::parse;
+pub(crate) use store::Policies;
 
-/// What a rule allows. The order is the one in which Vault prints them when it sorts by name.
+/// A capability. Ordered by name, as Vault prints them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Capability {
     Create,
@@ -68,20 +70,20 @@ impl Capability {
 /// One `path` of a policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// The name of the policy; empty until somebody's policies are put together.
+    /// The name of the policy; set when the policies of a token are merged.
     pub(crate) policy: String,
-    /// Without a leading slash; may end in `*`, and have `+` for a whole segment.
+    /// Without a leading slash; `*` at the end matches any suffix, `+` matches one segment.
     pub(crate) path: String,
     pub(crate) capabilities: BTreeSet<Capability>,
 }
 
 impl Rule {
-    /// Whether it is about more than one path.
+    /// Whether it is a pattern.
     pub(crate) fn is_pattern(&self) -> bool {
         self.path.ends_with('*') || self.has_segment_wildcard()
     }
 
-    /// The path as Vault shows it: without the `*` of a mere prefix.
+    /// The path as Vault shows it: a prefix without its `*`.
     pub(crate) fn display_path(&self) -> &str {
         if self.has_segment_wildcard() { &self.path } else { self.path.trim_end_matches('*') }
     }
@@ -121,7 +123,7 @@ impl Acl {
         granting.map(|rule| rule.policy.as_str()).collect()
     }
 
-    /// Whether `path` may be used though it is protected.
+    /// Whether `sudo` is granted at `path`.
     pub(crate) fn allows_sudo(&self, operation: &Operation, path: &str) -> bool {
         match self {
             Acl::Root => true,
@@ -131,7 +133,7 @@ impl Acl {
         }
     }
 
-    /// What `sys/capabilities` says of `path`.
+    /// The capabilities at `path`, as `sys/capabilities` returns them.
     pub(crate) fn capabilities(&self, path: &str) -> Vec<&'static str> {
         if let Acl::Root = self {
             return vec![Capability::Root.as_str()];
@@ -143,7 +145,7 @@ impl Acl {
         capabilities.into_iter().map(Capability::as_str).collect()
     }
 
-    /// Whether anything at or below `mount` is allowed, so that its name may be shown.
+    /// Whether anything at or below `mount` is allowed; only then its name is shown.
     pub(crate) fn reaches(&self, mount: &str) -> bool {
         match self {
             Acl::Root => true,
@@ -158,7 +160,7 @@ impl Acl {
         }
     }
 
-    /// The union of the rules at a path; a denial in one of them stands alone.
+    /// The union of the rules at a path; `deny` overrides all others.
     fn capabilities_at(&self, path: &str, list: bool) -> BTreeSet<Capability> {
         let rules = self.rules_at(path, list);
         let all: BTreeSet<Capability> =

@@ -1,4 +1,4 @@
-//! What the host answers, before it is HTTP.
+//! Replies of the server, independent of HTTP.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -6,10 +6,10 @@ use std::time::SystemTime;
 use serde_json::Value;
 use vault_plugin::logical::{Map, Response};
 
-/// An answer; none at all is 204, or 404 for a read.
+/// The result of a handler; `None` is 204, or 404 for a read.
 pub(crate) type HandlerResult = Result<Option<Reply>, ErrorReply>;
 
-/// A successful answer.
+/// A successful reply.
 #[derive(Clone, Default)]
 pub(crate) struct Reply {
     pub(crate) data: Option<Map>,
@@ -18,13 +18,13 @@ pub(crate) struct Reply {
     pub(crate) wrap: Option<WrappedResponse>,
     pub(crate) warnings: Vec<String>,
     pub(crate) headers: BTreeMap<String, Vec<String>>,
-    /// Where it is not the operation's usual one.
+    /// Set if it differs from the usual status of the operation.
     pub(crate) status: Option<u16>,
     pub(crate) mount_type: String,
     pub(crate) body: BodyFormat,
 }
 
-/// Where the answer's JSON comes from.
+/// The source of the body.
 #[derive(Clone, Default)]
 pub(crate) enum BodyFormat {
     /// The envelope with `data` in it.
@@ -32,11 +32,11 @@ pub(crate) enum BodyFormat {
     Envelope,
     /// `data` alone, without an envelope, as for help.
     Bare,
-    /// This text as it is, as for an unwrapped response.
+    /// This text verbatim, as for an unwrapped response.
     Text(String),
-    /// None at all.
+    /// No body.
     Empty,
-    /// `data` is a raw answer: status, type and body of the engine's choice.
+    /// `data` is a raw response: the engine sets status, content type and body.
     Raw,
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct ReplyAuth {
     pub(crate) num_uses: i64,
 }
 
-/// A response that was put away. No `Debug`: it holds the wrapping token.
+/// A wrapped response. No `Debug`: it holds the wrapping token.
 #[derive(Clone)]
 pub(crate) struct WrappedResponse {
     pub(crate) token: String,
@@ -82,22 +82,22 @@ impl Reply {
         Reply { data: Some(data), ..Reply::default() }
     }
 
-    /// An answer that is this document and nothing else.
+    /// A reply that consists of this document only.
     pub(crate) fn bare(data: Map) -> Reply {
         Reply { body: BodyFormat::Bare, ..Reply::data(data) }
     }
 
-    /// An answer with a warning and no data.
+    /// A reply with a warning and no data.
     pub(crate) fn warning(text: impl Into<String>) -> Reply {
         Reply { warnings: vec![text.into()], ..Reply::default() }
     }
 
-    /// 202 without a body: it will be done.
+    /// 202 without a body: the operation continues in the background.
     pub(crate) fn accepted() -> Reply {
         Reply { status: Some(202), body: BodyFormat::Empty, ..Reply::default() }
     }
 
-    /// The answer to a list; nobody there is 404.
+    /// The reply to a list; an empty list is 404.
     pub(crate) fn list(keys: Vec<String>) -> Reply {
         let mut data = Map::new();
         if !keys.is_empty() {
@@ -106,7 +106,7 @@ impl Reply {
         Reply::data(data)
     }
 
-    /// An answer of an engine, its lease aside.
+    /// A reply from the response of an engine, without its lease.
     pub(crate) fn from_plugin(response: Response) -> Reply {
         let raw = response.data.as_ref().is_some_and(|data| data.contains_key("http_status_code"));
         Reply {
@@ -127,7 +127,7 @@ pub(crate) fn json_object(value: Value) -> Map {
     }
 }
 
-/// An answer that is an error.
+/// A reply that is an error.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ErrorReply {
     pub(crate) status: u16,
@@ -141,29 +141,29 @@ impl ErrorReply {
         ErrorReply { status, text: Some(text.into()), data: None }
     }
 
-    /// The caller's input is wrong.
+    /// The input of the caller is not valid.
     pub(crate) fn bad_request(text: impl Into<String>) -> ErrorReply {
         ErrorReply::new(400, text)
     }
 
-    /// The error of a handler, in the list into which Vault's core puts it.
+    /// The errors of a handler, in the list format of Vault's core.
     pub(crate) fn multierror(status: u16, texts: &[&str]) -> ErrorReply {
         let (count, noun) = (texts.len(), if texts.len() == 1 { "error" } else { "errors" });
         let items: String = texts.iter().map(|text| format!("\t* {text}\n")).collect();
         ErrorReply::new(status, format!("{count} {noun} occurred:\n{items}\n"))
     }
 
-    /// Whether it is an error of a handler, and not an answer that is one.
+    /// Whether it is an error of a handler, as opposed to an error response.
     pub(crate) fn is_multierror(&self) -> bool {
         self.text.as_deref().is_some_and(|text| text.contains(" occurred:\n\t* "))
     }
 
-    /// Whether the request led nowhere.
+    /// Whether no mount handles the path.
     pub(crate) fn is_no_route(&self) -> bool {
         self.text.as_deref().is_some_and(|text| text.starts_with("no handler for route "))
     }
 
-    /// What went wrong, without the list that the core puts around it.
+    /// The message without the list format of Vault's core.
     pub(crate) fn inner_message(&self) -> &str {
         let text = self.text.as_deref().unwrap_or_default();
         let listed = text.strip_prefix("1 error occurred:\n\t* ");
@@ -181,7 +181,7 @@ impl ErrorReply {
         ErrorReply::multierror(500, &[&text])
     }
 
-    /// Whether the plugin is the matter, and not what was asked of it.
+    /// Whether the plugin failed, as opposed to refusing the request.
     pub(crate) fn is_plugin_failure(&self) -> bool {
         let text = self.text.as_deref().unwrap_or_default();
         text.contains("plugin is shut down") || text.contains("checksum") || text.contains("rpc error")

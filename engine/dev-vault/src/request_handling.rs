@@ -1,127 +1,106 @@
-//! The way of a request through the server: who asks, may they, who answers, what is leased and wrapped, what is noted.
+//! The handling of a request: authentication, policies, dispatch to its mount, lease, wrapping and audit log.
 
 use std::sync::Arc;
 
 use vault_plugin::logical::{Connection, Operation, Request, Response, WrapInfo};
 
-use crate::audit::AuditEntry;
+use crate::audit::{AuditEntry, AuditLog};
+use crate::authorization::{Caller, PolicyDecision, Refusal, RefusalReason};
 use crate::client_request::ClientRequest;
 use crate::core::Core;
-use crate::mount::Mount;
-use crate::mount::backend::MountBackend;
-use crate::policy::Acl;
+use crate::log::log_error;
+use crate::mounts::backend::MountBackend;
+use crate::mounts::{Mount, MountSettings};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::token::{Token, TokenUse};
-use crate::{cubbyhole, sys, token, wrapping};
+use crate::tokens::{Token, TokenUse};
+use crate::{auth_token, cubbyhole, sys};
 
-/// Who asks. Without a token nothing is allowed but what is open to all.
-pub(crate) struct Caller {
-    pub(crate) token: Option<Token>,
-    pub(crate) acl: Acl,
-}
+/// Handles a request.
+pub(crate) async fn handle(core: &Arc<Core>, mut request: ClientRequest) -> HandlerResult {
+    if core.is_sealed() {
+        return Err(ErrorReply::sealed());
+    }
+    if request.path.split('/').any(|segment| segment == "..") {
+        return Err(ErrorReply::bad_request("relative paths not supported"));
+    }
+    let writes = matches!(request.operation, Operation::Create | Operation::Update | Operation::Patch);
+    if writes && request.path.ends_with('/') {
+        return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
+    }
+    let found = core.mounts.route(&request.path).map(|(mount, rest)| (mount, rest.to_owned()));
+    let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
+    core.wrapping.require_wrapping_token(&request)?;
 
-impl Caller {
-    pub(crate) fn is_root(&self) -> bool {
-        matches!(self.acl, Acl::Root)
+    let access = match &mount {
+        Some(mount) if is_unauthenticated_path(mount, &path).await => Access::Unauthenticated,
+        _ => Access::Authenticated,
+    };
+    let handler = RequestHandler { core, mount, path, access };
+    let caller = match handler.caller(&request) {
+        Ok(caller) => caller,
+        Err(failure) => {
+            let caller = Caller::anonymous();
+            let settings = handler.mount_settings();
+            let entry = AuditEntry::new(&request, &caller, settings.as_ref(), PolicyDecision::NotChecked);
+            return handler.refuse(&entry, Refusal { failure, reason: RefusalReason::InvalidToken });
+        }
+    };
+    let last_use = handler.consume_token_use(&caller)?;
+    let outcome = handler.handle_authenticated(&caller, &mut request).await;
+    match last_use {
+        Some(token) => handler.finish_last_use(&token, outcome),
+        None => outcome,
     }
 }
 
-/// Result of checking the policies of the caller.
-pub(crate) enum PolicyDecision {
-    /// They were not checked.
-    NotChecked,
-    Denied,
-    /// Allowed by these policies.
-    Granted(Vec<String>),
-}
-
-/// A request that is refused before a mount handles it.
-pub(crate) struct Refusal {
-    pub(crate) failure: ErrorReply,
-    pub(crate) reason: RefusalReason,
-}
-
-/// Why a request is refused.
+/// Whether a path requires a token.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum RefusalReason {
-    /// The token is missing or not valid.
-    InvalidToken,
-    PolicyDenied,
-    /// The engine could not say whether something exists at the path.
-    ExistenceCheck,
+enum Access {
+    Unauthenticated,
+    Authenticated,
 }
 
-impl Core {
-    /// Answers a request.
-    pub(crate) async fn handle(self: &Arc<Core>, mut call: ClientRequest) -> HandlerResult {
-        if self.is_sealed() {
-            return Err(ErrorReply::sealed());
-        }
-        if call.path.split('/').any(|segment| segment == "..") {
-            return Err(ErrorReply::bad_request("relative paths not supported"));
-        }
-        let writes = matches!(call.operation, Operation::Create | Operation::Update | Operation::Patch);
-        if writes && call.path.ends_with('/') {
-            return Err(ErrorReply::bad_request("cannot write to a path ending in '/'"));
-        }
-        let found = self.route(&call.path).map(|(mount, rest)| (mount, rest.to_owned()));
-        let (mount, path) = found.map_or((None, String::new()), |(mount, rest)| (Some(mount), rest));
-        wrapping::require_wrapping_token(self, &call)?;
+/// Handles requests to one path.
+struct RequestHandler<'a> {
+    core: &'a Arc<Core>,
+    /// `None` if no mount handles the path.
+    mount: Option<Arc<Mount>>,
+    /// The rest of the path, below the mount.
+    path: String,
+    access: Access,
+}
 
-        let open = match &mount {
-            Some(mount) => self.is_unauthenticated_path(mount, &path).await,
-            None => false,
-        };
-        let caller = match self.caller(&call, open) {
-            Ok(caller) => caller,
-            Err(failure) => {
-                let caller = Caller { token: None, acl: Acl::Rules(Vec::new()) };
-                let settings = mount.map(|mount| mount.settings());
-                let entry = AuditEntry::new(&call, &caller, settings.as_ref(), PolicyDecision::NotChecked);
-                return self.refuse(&entry, Refusal { failure, reason: RefusalReason::InvalidToken });
-            }
-        };
-        let last_use = self.consume_token_use(&caller, open)?;
-        let outcome = self.handle_authenticated(&caller, &mut call, mount.as_ref(), &path, open).await;
-        match last_use {
-            Some(token) => self.finish_last_use(&token, outcome),
-            None => outcome,
-        }
+impl RequestHandler<'_> {
+    fn mount_settings(&self) -> Option<MountSettings> {
+        self.mount.as_ref().map(|mount| mount.settings())
     }
 
-    async fn handle_authenticated(
-        self: &Arc<Core>,
-        caller: &Caller,
-        call: &mut ClientRequest,
-        mount: Option<&Arc<Mount>>,
-        path: &str,
-        open: bool,
-    ) -> HandlerResult {
-        let decision = self.authorize(caller, call, mount, path, open).await;
-        let settings = mount.map(|mount| mount.settings());
+    async fn handle_authenticated(&self, caller: &Caller, request: &mut ClientRequest) -> HandlerResult {
+        let decision = self.authorize(caller, request).await;
+        let settings = self.mount_settings();
         let entry = match decision {
-            Ok(decision) => AuditEntry::new(call, caller, settings.as_ref(), decision),
+            Ok(decision) => AuditEntry::new(request, caller, settings.as_ref(), decision),
             Err(refusal) => {
                 let decision = if refusal.reason == RefusalReason::PolicyDenied {
                     PolicyDecision::Denied
                 } else {
                     PolicyDecision::NotChecked
                 };
-                return self.refuse(&AuditEntry::new(call, caller, settings.as_ref(), decision), refusal);
+                return self.refuse(&AuditEntry::new(request, caller, settings.as_ref(), decision), refusal);
             }
         };
         self.write_audit(|audit| audit.log_request(&entry, None))?;
-        let outcome = self.dispatch(caller, call, mount, path, open).await;
+        let outcome = self.dispatch(caller, request).await;
         let outcome = outcome.and_then(|reply| {
             let Some(mut reply) = reply else { return Ok(None) };
             if reply.mount_type.is_empty()
-                && !open
+                && self.access == Access::Authenticated
                 && let Some(settings) = &settings
             {
                 reply.mount_type.clone_from(&settings.kind);
             }
-            match call.wrap_ttl.filter(|_| call.operation != Operation::Help && reply.wrap.is_none()) {
-                Some(ttl) => wrapping::wrap(self, call, reply, ttl).map(Some),
+            match request.wrap_ttl.filter(|_| request.operation != Operation::Help && reply.wrap.is_none()) {
+                Some(ttl) => self.core.wrapping.wrap(request, reply, ttl).map(Some),
                 None => Ok(Some(reply)),
             }
         });
@@ -129,27 +108,29 @@ impl Core {
         outcome
     }
 
-    /// Refuses a request, and notes that.
+    /// Refuses a request, and records that in the audit log.
     fn refuse(&self, entry: &AuditEntry<'_>, refusal: Refusal) -> HandlerResult {
         self.write_audit(|audit| audit.log_request(entry, Some(&refusal.failure)))?;
         self.write_audit(|audit| audit.log_refusal(entry, &refusal))?;
         Err(refusal.failure)
     }
 
-    /// Finds the caller's token. One that is wrong is refused even where none is needed, but for what is open to all.
-    fn caller(&self, call: &ClientRequest, open: bool) -> Result<Caller, ErrorReply> {
-        let nobody = Caller { token: None, acl: Acl::Rules(Vec::new()) };
-        let Some(text) = &call.token else { return Ok(nobody) };
-        match self.find_token(text)? {
-            Some(token) => Ok(Caller { acl: self.acl(&token)?, token: Some(token) }),
-            None if open => Ok(nobody),
+    /// Finds the token of the caller. An invalid token is an error, unless the path is unauthenticated.
+    fn caller(&self, request: &ClientRequest) -> Result<Caller, ErrorReply> {
+        let Some(text) = &request.token else { return Ok(Caller::anonymous()) };
+        match self.core.tokens.find(text)? {
+            Some(token) => Ok(Caller { acl: self.core.policies.acl(&token.policies)?, token: Some(token) }),
+            None if self.access == Access::Unauthenticated => Ok(Caller::anonymous()),
             None => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
         }
     }
 
-    fn consume_token_use(&self, caller: &Caller, open: bool) -> Result<Option<Token>, ErrorReply> {
-        let Some(token) = caller.token.as_ref().filter(|_| !open) else { return Ok(None) };
-        match self.use_token(token)? {
+    fn consume_token_use(&self, caller: &Caller) -> Result<Option<Token>, ErrorReply> {
+        if self.access == Access::Unauthenticated {
+            return Ok(None);
+        }
+        let Some(token) = caller.token.as_ref() else { return Ok(None) };
+        match self.core.tokens.count_use(token)? {
             TokenUse::Allowed => Ok(None),
             TokenUse::Last => Ok(Some(token.clone())),
             TokenUse::Exhausted => Err(ErrorReply::multierror(403, &["permission denied", "invalid token"])),
@@ -157,7 +138,7 @@ impl Core {
     }
 
     fn finish_last_use(&self, token: &Token, outcome: HandlerResult) -> HandlerResult {
-        self.revoke_token_tree(&token.hash)?;
+        self.core.tokens.revoke_tree(&token.hash)?;
         match outcome {
             Ok(Some(Reply { lease: Some(lease), .. })) if !lease.id.is_empty() => {
                 Err(ErrorReply::bad_request(
@@ -168,71 +149,68 @@ impl Core {
         }
     }
 
-    /// Refuses what the caller may not do, and finds out whether a write creates.
+    /// Checks the policies of the caller, and turns an update of something that does not exist into a create.
     async fn authorize(
-        self: &Arc<Core>,
+        &self,
         caller: &Caller,
-        call: &mut ClientRequest,
-        mount: Option<&Arc<Mount>>,
-        path: &str,
-        open: bool,
+        request: &mut ClientRequest,
     ) -> Result<PolicyDecision, Refusal> {
-        if caller.token.is_none() && call.operation != Operation::Help && !open {
+        if caller.token.is_none()
+            && request.operation != Operation::Help
+            && self.access == Access::Authenticated
+        {
             return Err(Refusal {
                 failure: ErrorReply::new(403, "permission denied"),
                 reason: RefusalReason::InvalidToken,
             });
         }
-        if call.operation == Operation::Update
-            && let Some(mount) = mount
+        if request.operation == Operation::Update
+            && let Some(mount) = &self.mount
         {
-            let exists = self.exists(caller, call, mount, path, open).await;
+            let exists = self.exists(caller, request, mount).await;
             if exists.map_err(|failure| Refusal { failure, reason: RefusalReason::ExistenceCheck })?
                 == Some(false)
             {
-                call.operation = Operation::Create;
+                request.operation = Operation::Create;
             }
         }
-        if open {
+        if self.access == Access::Unauthenticated {
             return Ok(PolicyDecision::NotChecked);
         }
         let denied =
             || Refusal { failure: ErrorReply::permission_denied(), reason: RefusalReason::PolicyDenied };
-        if !caller.acl.allows(&call.operation, &call.path) {
+        if !caller.acl.allows(&request.operation, &request.path) {
             return Err(denied());
         }
-        let needs_sudo = match mount {
-            Some(mount) => self.needs_sudo(mount, path).await,
+        let needs_sudo = match &self.mount {
+            Some(mount) => needs_sudo(mount, &self.path).await,
             None => false,
         };
         if needs_sudo
-            && call.operation != Operation::Help
-            && !caller.acl.allows_sudo(&call.operation, &call.path)
+            && request.operation != Operation::Help
+            && !caller.acl.allows_sudo(&request.operation, &request.path)
         {
             return Err(denied());
         }
-        let granting = caller.acl.granting_policies(&call.operation, &call.path);
+        let granting = caller.acl.granting_policies(&request.operation, &request.path);
         Ok(PolicyDecision::Granted(granting.into_iter().map(str::to_owned).collect()))
     }
 
     async fn exists(
         &self,
         caller: &Caller,
-        call: &ClientRequest,
+        request: &ClientRequest,
         mount: &Mount,
-        path: &str,
-        open: bool,
     ) -> Result<Option<bool>, ErrorReply> {
         match mount.backend() {
             MountBackend::System | MountBackend::Token => Ok(None),
-            MountBackend::Cubbyhole => Ok(cubbyhole::exists(self, caller, path)),
+            MountBackend::Cubbyhole => Ok(cubbyhole::exists(&self.core.cubbyholes, caller, &self.path)),
             MountBackend::Plugin(engine) => {
-                let mut request = self.plugin_request(call, caller, mount, path, open);
-                // Vault names the caller from the request itself on.
-                request.display_name.clear();
-                let request = mount.add_routing_fields(self, request);
-                match engine.existence_check(self, mount, request).await {
-                    // The request itself will say that there is no such path, or that it takes no writes.
+                let mut plugin_request = self.plugin_request(request, caller, mount);
+                // Vault sets the name of the caller after the existence check.
+                plugin_request.display_name.clear();
+                match engine.existence_check(plugin_request).await {
+                    // The request itself fails for a path that does not exist or that supports no writes.
                     Err(ErrorReply { status: 404 | 405, .. }) => Ok(None),
                     Err(failure) if !failure.is_plugin_failure() => {
                         Err(ErrorReply::new(400, failure.inner_message().to_owned()))
@@ -243,41 +221,35 @@ impl Core {
         }
     }
 
-    async fn dispatch(
-        self: &Arc<Core>,
-        caller: &Caller,
-        call: &ClientRequest,
-        mount: Option<&Arc<Mount>>,
-        path: &str,
-        open: bool,
-    ) -> HandlerResult {
-        let Some(mount) = mount else {
-            let path = &call.path;
+    async fn dispatch(&self, caller: &Caller, request: &ClientRequest) -> HandlerResult {
+        let (core, path) = (self.core, self.path.as_str());
+        let Some(mount) = &self.mount else {
+            let path = &request.path;
             return Err(ErrorReply::new(
                 404,
                 format!("no handler for route \"{path}\". route entry not found."),
             ));
         };
         match mount.backend() {
-            MountBackend::System => sys::handle(self, caller, call, path).await,
-            MountBackend::Token => token::api::handle(self, caller, call, path).await,
-            MountBackend::Cubbyhole => cubbyhole::handle(self, caller, call, path),
+            MountBackend::System => sys::handle(core, caller, request, path).await,
+            MountBackend::Token => auth_token::handle(core, caller, request, path).await,
+            MountBackend::Cubbyhole => cubbyhole::handle(&core.cubbyholes, caller, request, path),
             MountBackend::Plugin(_) => {
-                let mut request = self.plugin_request(call, caller, mount, path, open);
-                if was_routed_before(call) {
-                    request.mount_accessor = mount.settings().accessor;
+                let mut plugin_request = self.plugin_request(request, caller, mount);
+                if request.had_existence_check() {
+                    plugin_request.mount_accessor = mount.settings().accessor;
                 }
-                let response = mount.call_backend(self, request).await?;
-                self.reply_from_plugin(caller, call, mount, response).await
+                let response = mount.call_backend(plugin_request).await?;
+                self.reply_from_plugin(caller, request, mount, response).await
             }
         }
     }
 
-    /// The answer of an engine: its error as a failure, its secret under a lease.
+    /// Turns the response of an engine into a reply: an error response into an error, a secret into a lease.
     async fn reply_from_plugin(
         &self,
         caller: &Caller,
-        call: &ClientRequest,
+        request: &ClientRequest,
         mount: &Mount,
         response: Option<Response>,
     ) -> HandlerResult {
@@ -286,96 +258,85 @@ impl Core {
             let data = response.data.as_ref().and_then(|data| data.get("data")).cloned();
             return Err(ErrorReply { status: 400, text: Some(text.to_owned()), data });
         }
-        if call.operation == Operation::Help {
+        if request.operation == Operation::Help {
             return Ok(Some(Reply::bare(response.data.unwrap_or_default())));
         }
         response.headers = mount.settings().allowed_response_headers(&response.headers);
         match response.secret.take() {
             Some(secret) => {
-                self.register_lease(&call.path, caller.token.as_ref(), response, secret).await.map(Some)
+                let token = caller.token.as_ref().map(|token| token.hash.as_str());
+                self.core.expiration.register(&request.path, token, response, secret).await.map(Some)
             }
             None => Ok(Some(Reply::from_plugin(response))),
         }
     }
 
-    /// The request as the engine gets it.
-    fn plugin_request(
-        &self,
-        call: &ClientRequest,
-        caller: &Caller,
-        mount: &Mount,
-        path: &str,
-        open: bool,
-    ) -> Request {
+    /// The request that is sent to the engine.
+    fn plugin_request(&self, request: &ClientRequest, caller: &Caller, mount: &Mount) -> Request {
         let settings = mount.settings();
-        let mut request = Request::new(call.operation.clone(), path, call.data.clone().unwrap_or_default());
-        request.id.clone_from(&call.id);
-        request.headers = settings.passthrough_headers(&call.headers);
+        let mut plugin_request =
+            Request::new(request.operation.clone(), &self.path, request.data.clone().unwrap_or_default());
+        plugin_request.id.clone_from(&request.id);
+        plugin_request.headers = settings.passthrough_headers(&request.headers);
         if let Some(token) = &caller.token {
-            request.client_token.clone_from(&token.hash);
-            request.client_token_accessor.clone_from(&token.accessor);
-            if !open {
-                request.display_name.clone_from(&token.display_name);
+            plugin_request.client_token.clone_from(&token.hash);
+            plugin_request.client_token_accessor.clone_from(&token.accessor);
+            if self.access == Access::Authenticated {
+                plugin_request.display_name.clone_from(&token.display_name);
             }
         }
-        request.unauthenticated = open;
-        request.wrap_info =
-            call.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
-        request.connection = Some(Connection {
-            remote_addr: call.remote.ip().to_string(),
-            // Vault knows it, and does not hand it on to plugins (`sdk/plugin/pb/translation.go`).
+        plugin_request.unauthenticated = self.access == Access::Unauthenticated;
+        plugin_request.wrap_info =
+            request.wrap_ttl.map(|ttl| WrapInfo { ttl, format: String::new(), seal_wrap: false });
+        plugin_request.connection = Some(Connection {
+            remote_addr: request.remote.ip().to_string(),
+            // Vault does not send the port to plugins (`sdk/plugin/pb/translation.go`).
             remote_port: 0,
             peer_certificates: Vec::new(),
         });
-        request
+        plugin_request
     }
 
-    async fn is_unauthenticated_path(&self, mount: &Mount, path: &str) -> bool {
-        match mount.backend() {
-            MountBackend::System => {
-                sys::UNAUTHENTICATED_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-            MountBackend::Token | MountBackend::Cubbyhole => false,
-            MountBackend::Plugin(engine) => {
-                let special = engine.special_paths().await;
-                special.unauthenticated.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-        }
-    }
-
-    async fn needs_sudo(&self, mount: &Mount, path: &str) -> bool {
-        match mount.backend() {
-            MountBackend::System => sys::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path)),
-            MountBackend::Token => {
-                token::api::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-            MountBackend::Cubbyhole => false,
-            MountBackend::Plugin(engine) => {
-                engine.special_paths().await.root.iter().any(|pattern| matches_special_path(pattern, path))
-            }
-        }
-    }
-
-    /// Writes to the audit log. What cannot be noted is not done, or not answered.
+    /// Writes to the audit log. A request that cannot be recorded is not handled, or its reply not sent.
     fn write_audit(
         &self,
-        write: impl FnOnce(&crate::audit::AuditLog) -> Result<(), std::io::Error>,
+        write: impl FnOnce(&AuditLog) -> Result<(), std::io::Error>,
     ) -> Result<(), ErrorReply> {
-        let Some(audit) = self.audit() else { return Ok(()) };
+        let Some(audit) = self.core.audit.as_ref() else { return Ok(()) };
         write(audit).map_err(|error| {
-            self.log_error("failed to audit", Some(&error.to_string()));
+            log_error(&self.core.log, "failed to audit", Some(&error.to_string()));
             ErrorReply::multierror(500, &["internal error"])
         })
     }
 }
 
-/// Whether the mount was asked already whether something exists there. Vault's router tells the accessor of a mount from the
-/// second request on.
-pub(crate) fn was_routed_before(call: &ClientRequest) -> bool {
-    matches!(call.operation, Operation::Create | Operation::Update)
+async fn is_unauthenticated_path(mount: &Mount, path: &str) -> bool {
+    match mount.backend() {
+        MountBackend::System => {
+            sys::UNAUTHENTICATED_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+        MountBackend::Token | MountBackend::Cubbyhole => false,
+        MountBackend::Plugin(engine) => {
+            let special = engine.special_paths().await;
+            special.unauthenticated.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+    }
 }
 
-/// Whether a special path covers `path`: exactly, as a prefix with `*` at its end, with `+` for a segment.
+async fn needs_sudo(mount: &Mount, path: &str) -> bool {
+    match mount.backend() {
+        MountBackend::System => sys::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path)),
+        MountBackend::Token => {
+            auth_token::SUDO_PATHS.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+        MountBackend::Cubbyhole => false,
+        MountBackend::Plugin(engine) => {
+            engine.special_paths().await.root.iter().any(|pattern| matches_special_path(pattern, path))
+        }
+    }
+}
+
+/// Whether a special path matches `path`: `*` at its end matches any suffix, `+` matches one segment.
 fn matches_special_path(pattern: &str, path: &str) -> bool {
     let (pattern, is_prefix) = pattern.strip_suffix('*').map_or((pattern, false), |prefix| (prefix, true));
     if !pattern.split('/').any(|segment| segment == "+") {

@@ -1,4 +1,4 @@
-//! The server as its owner has it: started with options, reached at an address, stopped.
+//! The public handle of a server: start with options, address, stop.
 
 use std::future::IntoFuture;
 use std::io;
@@ -13,32 +13,32 @@ use tokio::task::JoinHandle;
 
 use crate::audit::AuditLog;
 use crate::core::{Core, ServerConfig};
-use crate::log::LogSink;
+use crate::log::{LogSink, log_error};
+use crate::random::random_token;
 use crate::store::Store;
-use crate::token::random_token;
 use crate::{StoreError, expiration, http, rollback};
 use vault_plugin::framework::ttl::TtlLimits;
 use vault_plugin::host::Isolation;
 
-/// How long requests in flight may take when the server is stopped.
+/// The grace period of requests in flight when the server is stopped.
 const SHUTDOWN_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
 /// How long what was written may wait for the disk. It is safe from the end of this process at once, and from that of the
 /// machine after this.
 const SYNC_PERIOD: Duration = Duration::from_secs(1);
 
-/// How a server is started. It has no `Debug`, because the root token may be given.
+/// Options of a server. No `Debug`: they may hold the root token.
 #[derive(Clone)]
 pub struct ServerOptions {
     /// The address to listen on; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Who may reach it.
+    /// From where it may be reached.
     pub bind_scope: BindScope,
-    /// The root token; a new one where none is given.
+    /// The root token; `None` generates one.
     pub root_token: Option<String>,
-    /// The directory to keep everything in; in memory where none is given.
+    /// The directory of the data; `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
-    /// The directory that plugins are registered from; none can be where it is not given.
+    /// The plugin directory; without one, no plugin can be registered.
     pub plugin_directory: Option<PathBuf>,
     /// The file to append the audit log to.
     pub audit: Option<PathBuf>,
@@ -46,18 +46,18 @@ pub struct ServerOptions {
     pub isolation: Isolation,
     /// Where events go.
     pub log: LogSink,
-    /// How long leases live where neither mount nor engine says; 768 hours in Vault.
+    /// The default lease TTL of the system; 768 hours in Vault.
     pub default_lease_ttl: Duration,
-    /// How long leases live at most where the mount does not say; 768 hours in Vault.
+    /// The maximum lease TTL of the system; 768 hours in Vault.
     pub max_lease_ttl: Duration,
-    /// How long the first repetition of a revocation waits, more or less; each further one twice as long; 10 s in Vault.
+    /// The delay before the first retry of a revocation; it doubles with every retry and is randomized; 10 s in Vault.
     pub revoke_retry_base: Duration,
-    /// How often engines are asked to roll back what was left half done; 1 min in Vault.
+    /// The period of the rollback of unfinished work; 1 min in Vault.
     pub rollback_period: Duration,
 }
 
 impl Default for ServerOptions {
-    /// In memory, on a free port of this machine's loopback, with Vault's own durations, without a plugin directory.
+    /// In memory, on a free port of the loopback interface, with the durations of Vault, without a plugin directory.
     fn default() -> ServerOptions {
         let day = Duration::from_hours(24);
         ServerOptions {
@@ -80,15 +80,16 @@ impl Default for ServerOptions {
 /// From where a server can be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BindScope {
-    /// This machine alone: another address to listen on is refused.
+    /// This machine only: other listen addresses are refused.
     Loopback,
-    /// Wherever the address to listen on can be reached from.
+    /// Any machine that can reach the listen address.
     Network,
 }
 
-/// A server that runs. Dropping it ends it at once; [`DevVault::stop`] lets requests finish.
+/// A running server. Dropping it stops it at once; [`DevVault::stop`] waits for requests in flight.
 pub struct DevVault {
     core: Arc<Core>,
+    store: Arc<Store>,
     address: SocketAddr,
     root_token: String,
     shutdown: Option<oneshot::Sender<()>>,
@@ -99,10 +100,10 @@ pub struct DevVault {
 impl DevVault {
     /// Starts a server; when this returns it is unsealed, its mounts are up, and it listens.
     ///
-    /// A mount whose plugin does not start is there without an engine, as in Vault; the log says why.
+    /// A mount whose plugin does not start stays without a backend, as in Vault; the error is logged.
     ///
     /// # Errors
-    /// The address is taken or reaches too far, or the data or the audit log cannot be used.
+    /// The address is in use or not allowed, or the data or the audit log cannot be used.
     pub async fn start(options: ServerOptions) -> Result<DevVault, StartError> {
         let address = options.listen;
         if options.bind_scope == BindScope::Loopback && !address.ip().is_loopback() {
@@ -112,10 +113,10 @@ impl DevVault {
             TcpListener::bind(address).await.map_err(|source| StartError::Listen { address, source })?;
         let address = listener.local_addr().map_err(|source| StartError::Listen { address, source })?;
 
-        let store = match &options.data_dir {
+        let store = Arc::new(match &options.data_dir {
             Some(directory) => Store::open(directory)?,
             None => Store::in_memory(),
-        };
+        });
         let audit = match &options.audit {
             Some(path) => {
                 let opened = AuditLog::open(path, random_token());
@@ -123,19 +124,18 @@ impl DevVault {
             }
             None => None,
         };
-        let settings = ServerConfig {
+        let config = ServerConfig {
             plugin_directory: options.plugin_directory,
             limits: TtlLimits {
                 default: options.default_lease_ttl.min(options.max_lease_ttl),
                 max: options.max_lease_ttl,
             },
             revoke_retry_base: options.revoke_retry_base,
-            rollback_period: options.rollback_period,
             storage_type: if options.data_dir.is_some() { "file" } else { "inmem" },
         };
-        let core = Arc::new(Core::new(settings, Arc::new(store), audit, (options.log, options.isolation))?);
+        let core = Arc::new(Core::new(config, &store, audit, options.log.clone(), options.isolation)?);
         let root_token = options.root_token.unwrap_or_else(random_token);
-        core.ensure_root_token(&root_token)?;
+        core.tokens.ensure_root(&root_token)?;
         core.unseal().await?;
 
         let (stopping, stopped) = oneshot::channel::<()>();
@@ -143,18 +143,23 @@ impl DevVault {
         let serving = tokio::spawn(
             axum::serve(listener, service)
                 .with_graceful_shutdown(async {
-                    // Also when the sender is dropped.
+                    // A dropped sender stops the server too.
                     let _ = stopped.await;
                 })
                 .into_future(),
         );
         let timers = vec![
-            tokio::spawn(expiration::run(Arc::downgrade(&core))),
-            tokio::spawn(rollback::run(Arc::downgrade(&core))),
-            tokio::spawn(sync(core.clone())),
+            tokio::spawn(expiration::run(Arc::downgrade(&core.expiration))),
+            tokio::spawn(rollback::run(
+                Arc::downgrade(&core.mounts),
+                options.rollback_period,
+                options.log.clone(),
+            )),
+            tokio::spawn(sync(store.clone(), options.log)),
         ];
         Ok(DevVault {
             core,
+            store,
             address,
             root_token,
             shutdown: Some(stopping),
@@ -169,7 +174,7 @@ impl DevVault {
         format!("http://{}", self.address)
     }
 
-    /// A token that may do everything.
+    /// The root token.
     #[must_use]
     pub fn root_token(&self) -> &str {
         &self.root_token
@@ -178,19 +183,19 @@ impl DevVault {
     /// The key that unseals it.
     #[must_use]
     pub fn unseal_key(&self) -> &str {
-        &self.core.identity().unseal_key
+        &self.core.identity.unseal_key
     }
 
-    /// Takes no more requests, lets those in flight finish, and ends the plugins.
+    /// Refuses new requests, waits for those in flight, and stops the plugins.
     ///
     /// # Errors
-    /// What was written is not on the disk yet, only with the kernel.
+    /// The data could not be flushed to the disk.
     pub async fn stop(mut self) -> Result<(), StoreError> {
         drop(self.shutdown.take());
-        // A client that keeps its connection must not keep the server.
+        // A client that keeps its connection open must not delay the stop.
         let _ = tokio::time::timeout(SHUTDOWN_GRACE_PERIOD, &mut self.server_task).await;
         self.core.seal().await;
-        self.core.store().sync()
+        self.store.sync()
     }
 }
 
@@ -203,30 +208,30 @@ impl Drop for DevVault {
     }
 }
 
-async fn sync(core: Arc<Core>) {
+async fn sync(store: Arc<Store>, log: LogSink) {
     loop {
         tokio::time::sleep(SYNC_PERIOD).await;
-        if let Err(error) = core.store().sync() {
-            core.log_error("cannot write the data to the disk", Some(&error.to_string()));
+        if let Err(error) = store.sync() {
+            log_error(&log, "cannot write the data to the disk", Some(&error.to_string()));
         }
     }
 }
 
-/// Why a server does not start.
+/// Errors of starting a server.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is not this machine's own, which was not allowed.
+    /// The address is not a loopback address, and [`BindScope::Network`] was not set.
     #[error("{address} can be reached from other machines, and a development server protects nothing")]
     NotLoopback {
         /// The address.
         address: SocketAddr,
     },
-    /// The address is taken, or not this machine's.
+    /// The address is in use, or not an address of this machine.
     #[error("cannot listen on {address}")]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The audit log cannot be written.
@@ -234,7 +239,7 @@ pub enum StartError {
     Audit {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: io::Error,
     },
     /// The data cannot be used.

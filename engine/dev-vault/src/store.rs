@@ -1,6 +1,6 @@
-//! Everything that outlives a request: one ordered map from keys to values, in memory, and in a file where asked for.
+//! The storage of the server: one ordered map from keys to values, in memory and optionally in a file.
 //!
-//! The host and the mounts keep nothing beside it, so what was acknowledged is what is here.
+//! Server and mounts keep no other state, so every acknowledged write is in it.
 
 mod file;
 
@@ -15,7 +15,7 @@ use file::DataFile;
 
 type Entries = BTreeMap<String, Vec<u8>>;
 
-/// One step of a change; the steps of one [`Store::apply`] are all there after a crash, or none is.
+/// One operation; the operations of one [`Store::apply`] are atomic, also across a crash.
 #[derive(Clone)]
 pub(crate) enum StoreOp {
     Put(String, Vec<u8>),
@@ -23,7 +23,7 @@ pub(crate) enum StoreOp {
 }
 
 impl StoreOp {
-    /// Puts a value as JSON.
+    /// Writes a value as JSON.
     pub(crate) fn put<T: Serialize>(key: impl Into<String>, value: &T) -> Result<StoreOp, StoreError> {
         let key = key.into();
         match serde_json::to_vec(value) {
@@ -41,12 +41,12 @@ struct StoreState {
 }
 
 impl Store {
-    /// A store that forgets everything when it is dropped.
+    /// A store without a file.
     pub(crate) fn in_memory() -> Store {
         Store(Mutex::new(StoreState { entries: Entries::new(), file: None }))
     }
 
-    /// The store kept in `directory`, which is made when it is missing.
+    /// The store in `directory`, which is created if it is missing.
     pub(crate) fn open(directory: &Path) -> Result<Store, StoreError> {
         let (file, entries) = DataFile::open(directory)?;
         Ok(Store(Mutex::new(StoreState { entries, file: Some(file) })))
@@ -111,7 +111,7 @@ impl Store {
         keys_below(&self.lock().entries, prefix).map(str::to_owned).collect()
     }
 
-    /// Waits until what was written is on the disk, not only with the kernel.
+    /// Flushes the file to the disk.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
         match &mut self.lock().file {
             Some(file) => file.sync(),
@@ -131,26 +131,26 @@ fn keys_below<'a>(entries: &'a Entries, prefix: &'a str) -> impl Iterator<Item =
         .take_while(move |key| key.starts_with(prefix))
 }
 
-/// Why something could not be kept or found again.
+/// Errors of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory or its file cannot be used.
     #[error("cannot {action} {}", .path.display())]
     File {
-        /// What was attempted.
+        /// The failed operation.
         action: &'static str,
         /// The file or directory.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// Another process works on the directory.
+    /// Another process uses the directory.
     #[error("{} is in use by another process", .directory.display())]
     InUse {
         /// The directory.
         directory: PathBuf,
     },
-    /// The file is not one of ours, or of another version.
+    /// The file has another format or another version.
     #[error(
         "{} is not a data file of this version: it was left as it is; move it away to start empty",
         .path.display()
@@ -159,7 +159,7 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file was changed by something else than its writer.
+    /// The file is corrupt: it was not written by a store.
     #[error(
         "{} is damaged at byte {offset}: it was left as it is; restore it from a copy, or move it away to start empty",
         .path.display()
@@ -167,10 +167,10 @@ pub enum StoreError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where the record begins that does not match its checksum.
+        /// The offset of the record that does not match its checksum.
         offset: u64,
     },
-    /// An earlier write failed half way and could not be taken back.
+    /// An earlier write failed halfway and could not be undone.
     #[error("{} takes no more writes since one of them failed", .path.display())]
     WriteFailed {
         /// The file.
@@ -179,17 +179,17 @@ pub enum StoreError {
     /// A value has no JSON form.
     #[error("value for {key:?} cannot be stored")]
     Encode {
-        /// Where it was to lie.
+        /// The key.
         key: String,
-        /// Why not.
+        /// The cause.
         source: serde_json::Error,
     },
-    /// What lies there is not what was put there. Its content is not shown.
+    /// The stored value cannot be decoded. Its content is not shown.
     #[error("stored value {key:?} cannot be read")]
     Decode {
-        /// Where it lies.
+        /// The key.
         key: String,
-        /// What is wrong with it.
+        /// The cause.
         source: serde_json::Error,
     },
 }

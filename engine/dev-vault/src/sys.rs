@@ -1,4 +1,4 @@
-//! `sys/`: the server's own paths, one file an area.
+//! `sys/`: the paths of the server itself, one file per area.
 
 mod audit;
 mod capabilities;
@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use vault_plugin::logical::Operation;
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult};
-use crate::request_handling::Caller;
-use crate::wrapping;
+use crate::wrapping::wrap_data;
 
 /// Paths that need no token.
 pub(crate) const UNAUTHENTICATED_PATHS: &[&str] =
@@ -51,63 +51,79 @@ pub(crate) const SUDO_PATHS: &[&str] = &[
     "step-down",
 ];
 
-/// Answers below `sys/`.
+/// Handles a request below `sys/`.
 pub(crate) async fn handle(
     core: &Arc<Core>,
     caller: &Caller,
-    call: &ClientRequest,
+    request: &ClientRequest,
     path: &str,
 ) -> HandlerResult {
     use Operation::{Delete, List, Read};
     let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
-    let write = matches!(call.operation, Operation::Create | Operation::Update);
-    let operation = if write { &Operation::Update } else { &call.operation };
+    let write = matches!(request.operation, Operation::Create | Operation::Update);
+    let operation = if write { &Operation::Update } else { &request.operation };
     match (segments.as_slice(), operation) {
         (_, Operation::Help) => specs::help(path),
 
-        (["mounts"], Read) => Ok(Some(mounts::list(core))),
-        (["mounts", at @ .., "tune"], Read) if !at.is_empty() => tune::read(core, &mounts::path(at)),
+        (["mounts"], Read) => Ok(Some(mounts::list(&core.mounts))),
+        (["mounts", at @ .., "tune"], Read) if !at.is_empty() => {
+            tune::read(&core.mounts, &core.catalog, &mounts::path(at))
+        }
         (["mounts", at @ .., "tune"], Operation::Update) if !at.is_empty() => {
-            tune::write(core, &mounts::path(at), call)
+            tune::write(&core.mounts, &core.catalog, &mounts::path(at), request)
         }
-        (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(core, &mounts::path(at)),
+        (["mounts", at @ ..], Read) if !at.is_empty() => mounts::read(&core.mounts, &mounts::path(at)),
         (["mounts", at @ ..], Operation::Update) if !at.is_empty() => {
-            mounts::enable(core, &mounts::path(at), call).await
+            mounts::enable(&core.mounts, &mounts::path(at), request).await
         }
-        (["mounts", at @ ..], Delete) if !at.is_empty() => mounts::disable(core, &mounts::path(at)).await,
-        (["auth"], Read) => Ok(Some(mounts::list_auth(core))),
-        (["auth", at @ .., "tune"], Read) if !at.is_empty() => tune::read(core, &mounts::auth_path(at)),
-        (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(core, &mounts::path(at)),
+        (["mounts", at @ ..], Delete) if !at.is_empty() => {
+            mounts::disable(&core.mounts, &core.expiration, &mounts::path(at)).await
+        }
+        (["auth"], Read) => Ok(Some(mounts::list_auth(&core.mounts))),
+        (["auth", at @ .., "tune"], Read) if !at.is_empty() => {
+            tune::read(&core.mounts, &core.catalog, &mounts::auth_path(at))
+        }
+        (["auth", at @ ..], Read) if !at.is_empty() => mounts::read_auth(&core.mounts, &mounts::path(at)),
 
-        (["plugins", rest @ ..], _) => plugins::handle(core, call, operation, rest).await,
-        (["leases", rest @ ..], _) => leases::handle(core, call, operation, rest).await,
+        (["plugins", rest @ ..], _) => {
+            plugins::handle(&core.catalog, &core.mounts, request, operation, rest).await
+        }
+        (["leases", rest @ ..], _) => leases::handle(core, request, operation, rest).await,
         (["renew" | "revoke" | "revoke-prefix" | "revoke-force", ..], Operation::Update) => {
-            leases::handle(core, call, operation, &segments).await
+            leases::handle(core, request, operation, &segments).await
         }
-        (["policies", "acl", rest @ ..], _) => policies::acl(core, call, operation, rest),
-        (["policy", rest @ ..], _) => policies::legacy(core, call, operation, rest),
-        (["capabilities"], Operation::Update) => capabilities::for_token(core, call),
-        (["capabilities-accessor"], Operation::Update) => capabilities::for_accessor(core, call),
-        (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, call),
+        (["policies", "acl", rest @ ..], _) => policies::acl(&core.policies, request, operation, rest),
+        (["policy", rest @ ..], _) => policies::legacy(&core.policies, request, operation, rest),
+        (["capabilities"], Operation::Update) => {
+            capabilities::for_token(&core.tokens, &core.policies, request)
+        }
+        (["capabilities-accessor"], Operation::Update) => {
+            capabilities::for_accessor(&core.tokens, &core.policies, request)
+        }
+        (["capabilities-self"], Operation::Update) => capabilities::for_caller(caller, request),
 
-        (["wrapping", "wrap"], Operation::Update) => wrapping::wrap_data(call),
-        (["wrapping", "lookup"], Read | Operation::Update) => wrapping::look_up(core, call),
-        (["wrapping", "unwrap"], Operation::Update) => wrapping::unwrap(core, call),
-        (["wrapping", "rewrap"], Operation::Update) => wrapping::rewrap(core, call),
+        (["wrapping", "wrap"], Operation::Update) => wrap_data(request),
+        (["wrapping", "lookup"], Read | Operation::Update) => core.wrapping.look_up(request),
+        (["wrapping", "unwrap"], Operation::Update) => core.wrapping.unwrap(request),
+        (["wrapping", "rewrap"], Operation::Update) => core.wrapping.rewrap(request),
 
-        (["audit"], Read) => audit::list(core),
-        (["audit-hash", device], Operation::Update) => audit::hash(core, device, call),
-        (["internal", "ui", "mounts"], Read) => ui::mounts(core, caller),
-        (["internal", "ui", "mounts", at @ ..], Read) => ui::mount(core, caller, call, &mounts::path(at)),
+        (["audit"], Read) => audit::list(core.audit.as_ref()),
+        (["audit-hash", device], Operation::Update) => audit::hash(core.audit.as_ref(), device, request),
+        (["internal", "ui", "mounts"], Read) => ui::mounts(&core.mounts, caller),
+        (["internal", "ui", "mounts", at @ ..], Read) => {
+            ui::mount(&core.mounts, caller, request, &mounts::path(at))
+        }
         (["internal", "ui", "resultant-acl"], Read) => ui::resultant_acl(caller),
-        (["internal", "specs", "openapi"], Read | Operation::Update) => specs::openapi(core, caller).await,
-        (["config", "state", "sanitized"], Read) => state::sanitized(core),
+        (["internal", "specs", "openapi"], Read | Operation::Update) => {
+            specs::openapi(&core.mounts, &core.log, caller).await
+        }
+        (["config", "state", "sanitized"], Read) => state::sanitized(&core.config),
         (["host-info"], Read) => state::host_info(),
-        (["ha-status"], Read) => state::ha_status(call),
+        (["ha-status"], Read) => state::ha_status(request),
         (["version-history"], List) => state::version_history(),
         (["seal"], Operation::Update) => {
             let core = core.clone();
-            // It waits for the requests in flight, of which this is one.
+            // Sealing waits for the requests in flight, and this is one of them.
             tokio::spawn(async move { core.seal().await });
             Ok(None)
         }

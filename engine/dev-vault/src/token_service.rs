@@ -1,4 +1,4 @@
-//! A sample upstream: the token service that the token engine's default contract asks for, in memory, on loopback.
+//! A sample upstream: a token service with the default contract of the token engine, in memory, on loopback.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// A running token service; it ends, and forgets its tokens, when it is dropped.
+/// A running token service; dropping it stops it and discards its tokens.
 pub struct TokenService {
     address: SocketAddr,
     api_key: String,
@@ -30,16 +30,16 @@ impl TokenService {
     /// Starts one on a free loopback port, with an API key of its own.
     ///
     /// # Errors
-    /// When there is no free port.
+    /// No port is free.
     pub async fn start() -> io::Result<TokenService> {
         TokenService::serve(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
     }
 
-    /// Starts one at the address of an earlier one, so that the tokens of that can be revoked: it does not know them, and
-    /// says so. Where the address is taken, or not loopback, it is another.
+    /// Starts one at the address of an earlier one, so that tokens of the earlier one can be revoked: the reply is
+    /// "not found". If the address is in use or not loopback, another address is chosen.
     ///
     /// # Errors
-    /// When there is no free port.
+    /// No port is free.
     pub async fn start_at(earlier: SocketAddr) -> io::Result<TokenService> {
         if earlier.ip().is_loopback()
             && let Ok(listener) = TcpListener::bind(earlier).await
@@ -60,23 +60,23 @@ impl TokenService {
             .route("/tokens/{id}", delete(revoke))
             .with_state(service);
         let task = tokio::spawn(async move {
-            // Accepting never ends in an error: axum waits and tries again.
+            // axum retries errors of accept, so this never fails.
             let _never = axum::serve(listener, router).await;
         });
         Ok(TokenService { address, api_key, task })
     }
 
-    /// Where it listens.
+    /// The listen address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What to give as `api_endpoint`.
+    /// The value for `api_endpoint`.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What to give as `api_key`.
+    /// The value for `api_key`.
     pub fn api_key(&self) -> &str {
         &self.api_key
     }
@@ -102,7 +102,7 @@ struct ServiceState {
 #[derive(Default)]
 struct Tokens {
     live: BTreeMap<String, UpstreamToken>,
-    /// Which request each idempotency key stood for, and the token that answered it.
+    /// The request and the token of each idempotency key.
     by_idempotency_key: BTreeMap<String, (MintBody, String)>,
 }
 
@@ -207,7 +207,7 @@ async fn revoke(
 }
 
 impl ServiceState {
-    /// The tokens, without those that have run out, for a caller with the API key.
+    /// The tokens that have not expired, for a caller with the API key.
     #[expect(clippy::result_large_err, reason = "the error is the answer, made once and sent")]
     fn authorize(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, Tokens>, Response> {
         let given = headers.get("authorization").map(|value| value.as_bytes());
@@ -221,7 +221,7 @@ impl ServiceState {
     }
 }
 
-/// What would lie beyond the end of time ends there.
+/// A time out of range is capped.
 fn from_now(seconds: u64) -> Timestamp {
     Timestamp::now().checked_add(Duration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

@@ -1,4 +1,4 @@
-//! From an HTTP request to a call, by the rules of `http/logical.go`.
+//! Parses HTTP requests by the rules of `http/logical.go`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ use crate::reply::ErrorReply;
 const MERGE_PATCH: &str = "application/merge-patch+json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What a request asks for; `path` is what follows `/v1/`.
+/// Parses a request; `path` is the part after `/v1/`.
 pub(super) fn parse_request(
     head: &Parts,
     path: &str,
@@ -102,7 +102,7 @@ fn canonical_headers(headers: &HeaderMap) -> BTreeMap<String, Vec<String>> {
     all
 }
 
-/// A header's name as Go writes it, which is what engines look for.
+/// The name of a header in the canonical form of Go, which engines expect.
 fn canonical_header_name(name: &str) -> String {
     let words = name.split('-').map(|word| {
         let mut letters = word.chars();
@@ -111,7 +111,7 @@ fn canonical_header_name(name: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-/// The parameters of a query: a text each, or a list where one is given more than once.
+/// The parameters of a query: a string each, or a list if a parameter is repeated.
 fn parse_query(text: &str) -> Map {
     collect_fields(form_urlencoded::parse(text.as_bytes()))
 }

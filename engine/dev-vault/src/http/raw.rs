@@ -1,4 +1,4 @@
-//! Answers whose status, type and body are the engine's own (`respondRaw` of `http/logical.go`).
+//! Raw responses: the engine sets status, content type and body (`respondRaw` of `http/logical.go`).
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};

@@ -1,4 +1,4 @@
-//! What a server says of itself to anybody, sealed or not: health, seal status, initialisation, leader; and the seal.
+//! Paths without authentication that a sealed server answers too: health, seal status, initialization, leader, unseal.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{empty_response, error_response, json_response};
 use crate::core::Core;
 use crate::reply::{ErrorReply, json_object};
 
-/// Answers what is the status' to answer, and leaves the rest.
+/// Handles the paths of this module; `None` for every other path.
 pub(super) async fn handle(core: &Arc<Core>, head: &Parts, path: &str, body: &[u8]) -> Option<Response> {
     let method = head.method.as_str();
     let is_write = matches!(method, "PUT" | "POST");
@@ -62,8 +62,8 @@ fn health(core: &Core, head: &Parts) -> Response {
         "replication_primary_canary_age_ms": 0,
     });
     if !sealed {
-        document["cluster_name"] = json!(core.identity().cluster_name);
-        document["cluster_id"] = json!(core.identity().cluster_id);
+        document["cluster_name"] = json!(core.identity.cluster_name);
+        document["cluster_id"] = json!(core.identity.cluster_id);
     }
     let (name, usual) = if sealed { ("sealedcode", 503) } else { ("activecode", 200) };
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
@@ -96,11 +96,11 @@ fn seal_status(core: &Core) -> Value {
         "build_date": crate::BUILD_DATE,
         "migration": false,
         "recovery_seal": false,
-        "storage_type": core.config().storage_type,
+        "storage_type": core.config.storage_type,
     });
     if !sealed {
-        document["cluster_name"] = json!(core.identity().cluster_name);
-        document["cluster_id"] = json!(core.identity().cluster_id);
+        document["cluster_name"] = json!(core.identity.cluster_name);
+        document["cluster_id"] = json!(core.identity.cluster_id);
     }
     document
 }
@@ -129,7 +129,7 @@ async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
     if reset || !core.is_sealed() {
         return ok(&seal_status(core));
     }
-    if let Err(failure) = check_unseal_key(core.identity().unseal_key.as_str(), key) {
+    if let Err(failure) = check_unseal_key(core.identity.unseal_key.as_str(), key) {
         return error_response(&failure);
     }
     match core.unseal().await {

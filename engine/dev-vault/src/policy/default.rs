@@ -1,6 +1,6 @@
-//! The policies that a server has from the start.
+//! The built-in policies.
 
-/// What every token may do that does not say `no_default_policy`: the rules of Vault's own.
+/// The `default` policy, of every token without `no_default_policy`: the same rules as Vault's.
 pub(crate) const DEFAULT_POLICY: &str = r#"
 # What every token may do: look at itself, end itself, keep and wrap things of its own.
 path "auth/token/lookup-self" { capabilities = ["read"] }
@@ -23,7 +23,7 @@ path "sys/control-group/request" { capabilities = ["update"] }
 path "identity/oidc/provider/+/authorize" { capabilities = ["read", "update"] }
 "#;
 
-/// What a wrapping token may do: be looked up, and be unwrapped.
+/// The policy of wrapping tokens: lookup and unwrap.
 pub(crate) const RESPONSE_WRAPPING_POLICY: &str = r#"
 path "cubbyhole/response" { capabilities = ["create", "read"] }
 path "sys/wrapping/unwrap" { capabilities = ["update"] }

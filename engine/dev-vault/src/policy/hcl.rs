@@ -1,4 +1,4 @@
-//! The text of a policy: the part of HCL, and its JSON form, that Vault's own examples use.
+//! The parser of policies: the subset of HCL, and of its JSON form, that the examples of Vault use.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Capability, Rule};
 
-/// Why a text is no policy. `Display` is what comes after `failed to parse policy: `.
+/// A syntax error. `Display` is the text after `failed to parse policy: `.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PolicyError {
     #[error("At {line}:{column}: {what}")]
@@ -23,7 +23,7 @@ pub(crate) enum PolicyError {
     UnexpectedForm { path: String, key: String },
 }
 
-/// The rules of a policy. A path with `{{..}}` is about an identity, which nobody has here: it matches nothing.
+/// Parses the rules of a policy. A path with `{{..}}` refers to an identity; there are no identities, so it matches nothing.
 pub(crate) fn parse(text: &str) -> Result<Vec<Rule>, PolicyError> {
     let paths = match serde_json::from_str(text) {
         Ok(document) => from_json(document)?,
@@ -81,7 +81,7 @@ fn rule(path: String, entries: Attributes) -> Result<Rule, PolicyError> {
             },
             ("comment", _) => {}
             ("capabilities" | "policy", _) => return Err(PolicyError::UnexpectedForm { path, key }),
-            // To take these for granted would allow what the policy forbids.
+            // Ignoring these would allow what the policy forbids.
             (
                 "allowed_parameters"
                 | "denied_parameters"

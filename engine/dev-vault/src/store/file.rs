@@ -2,8 +2,8 @@
 //!
 //! A record is `length`, a checksum of the length, a checksum of the payload, the payload. A process that is killed
 //! leaves at most one record that is shorter than its length says, at the end; it was never acknowledged and is dropped.
-//! Anything else that does not match was done by somebody else, and is refused: with the length under a checksum of
-//! its own, a damaged length cannot pass for a torn end.
+//! Anything else that does not match is corruption and is refused: because the length has a checksum of
+//! its own, a damaged length is not mistaken for a torn end.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -22,10 +22,10 @@ const MAGIC: &[u8] = b"dev-vault data 1\n";
 const HEADER: usize = 8 + 8 + 8;
 const PUT: u8 = 1;
 const DELETE: u8 = 2;
-/// A log of less is not worth a rewrite, however little of it still counts.
+/// A shorter log is never rewritten.
 const MIN_COMPACTION_SIZE: u64 = 16 << 20;
 
-/// The log, open for appending, and the lock that keeps others out.
+/// The log, open for appending, and the lock that excludes other processes.
 pub(super) struct DataFile {
     path: PathBuf,
     file: File,
@@ -72,7 +72,7 @@ impl DataFile {
         Ok((this, entries))
     }
 
-    /// Hands the changes to the kernel: from then on they survive the end of this process.
+    /// Writes the changes to the file: after that they survive the end of this process.
     pub(super) fn append(&mut self, changes: &[StoreOp]) -> Result<(), StoreError> {
         if self.broken {
             return Err(StoreError::WriteFailed { path: self.path.clone() });
@@ -92,7 +92,7 @@ impl DataFile {
         self.file.sync_data().map_err(io_error("write", &self.path))
     }
 
-    /// Writes the log anew when most of it is history.
+    /// Rewrites the log when most of its records are superseded.
     pub(super) fn compact_if_needed(&mut self, entries: &Entries) -> Result<(), StoreError> {
         if self.length < MIN_COMPACTION_SIZE || self.length / 4 < self.size_at_compaction {
             return Ok(());
@@ -127,19 +127,19 @@ fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// What lies there are secrets in the clear: for the owner alone.
+/// The values are secrets in the clear: only the owner may read them.
 fn private_file_options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).mode(0o600);
     options
 }
 
-/// Nothing, or what a process that was killed while it made the file left.
+/// Empty, or the rest of a process that was killed while it created the file.
 fn is_beginning_of_magic(content: &[u8]) -> bool {
     content.len() < MAGIC.len() && MAGIC.starts_with(content)
 }
 
-/// Reads all records into `entries`, and returns where the last whole one ends.
+/// Reads all records into `entries`, and returns the end of the last complete record.
 fn replay(content: &[u8], path: &Path, entries: &mut Entries) -> Result<usize, StoreError> {
     if !content.starts_with(MAGIC) {
         return Err(StoreError::UnknownFormat { path: path.to_owned() });

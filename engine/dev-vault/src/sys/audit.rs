@@ -3,15 +3,15 @@
 use serde_json::json;
 use vault_plugin::logical::Map;
 
+use crate::audit::AuditLog;
 use crate::client_request::ClientRequest;
-use crate::core::Core;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// The one device that there can be.
+/// The only audit device.
 const DEVICE: &str = "file";
 
-pub(super) fn list(core: &Core) -> HandlerResult {
-    let Some(audit) = core.audit() else { return Ok(Some(Reply::data(Map::new()))) };
+pub(super) fn list(audit: Option<&AuditLog>) -> HandlerResult {
+    let Some(audit) = audit else { return Ok(Some(Reply::data(Map::new()))) };
     let device = json!({
         "type": DEVICE,
         "path": format!("{DEVICE}/"),
@@ -22,13 +22,13 @@ pub(super) fn list(core: &Core) -> HandlerResult {
     Ok(Some(Reply::data(json_object(json!({format!("{DEVICE}/"): device})))))
 }
 
-/// The hash under which a text is found in the log.
-pub(super) fn hash(core: &Core, device: &str, call: &ClientRequest) -> HandlerResult {
-    let input = call.fields().text("input")?;
+/// The hash of a text in the log.
+pub(super) fn hash(audit: Option<&AuditLog>, device: &str, request: &ClientRequest) -> HandlerResult {
+    let input = request.fields().text("input")?;
     if input.is_empty() {
         return Err(ErrorReply::bad_request("the \"input\" parameter is empty"));
     }
-    let audit = core.audit().filter(|_| device == DEVICE);
+    let audit = audit.filter(|_| device == DEVICE);
     let audit =
         audit.ok_or_else(|| ErrorReply::bad_request(format!("unknown audit backend \"{device}/\"")))?;
     Ok(Some(Reply::data(json_object(json!({"hash": audit.hash(&input)})))))

@@ -1,37 +1,36 @@
-//! `sys/capabilities`: what a token may do at which paths.
+//! `sys/capabilities`: the capabilities of a token at given paths.
 
 use serde_json::json;
 use vault_plugin::logical::Map;
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
-use crate::core::Core;
-use crate::policy::Acl;
+use crate::policy::{Acl, Policies};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
-use crate::request_handling::Caller;
+use crate::tokens::Tokens;
 
-pub(super) fn for_caller(caller: &Caller, call: &ClientRequest) -> HandlerResult {
-    capabilities_reply(&caller.acl, call)
+pub(super) fn for_caller(caller: &Caller, request: &ClientRequest) -> HandlerResult {
+    capabilities_reply(&caller.acl, request)
 }
 
-pub(super) fn for_token(core: &Core, call: &ClientRequest) -> HandlerResult {
-    let text = call.fields().text("token")?;
-    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
-    capabilities_reply(&core.acl(&token)?, call)
+pub(super) fn for_token(tokens: &Tokens, policies: &Policies, request: &ClientRequest) -> HandlerResult {
+    let text = request.fields().text("token")?;
+    let token = tokens.find(&text)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid token"]))?;
+    capabilities_reply(&policies.acl(&token.policies)?, request)
 }
 
-pub(super) fn for_accessor(core: &Core, call: &ClientRequest) -> HandlerResult {
-    let accessor = call.fields().text("accessor")?;
-    let token = core
-        .token_by_accessor(&accessor)?
-        .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
-    capabilities_reply(&core.acl(&token)?, call)
+pub(super) fn for_accessor(tokens: &Tokens, policies: &Policies, request: &ClientRequest) -> HandlerResult {
+    let accessor = request.fields().text("accessor")?;
+    let token =
+        tokens.by_accessor(&accessor)?.ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
+    capabilities_reply(&policies.acl(&token.policies)?, request)
 }
 
-fn capabilities_reply(acl: &Acl, call: &ClientRequest) -> HandlerResult {
-    let fields = call.fields();
+fn capabilities_reply(acl: &Acl, request: &ClientRequest) -> HandlerResult {
+    let fields = request.fields();
     let mut paths = fields.list("paths")?.unwrap_or_default();
     if paths.is_empty() {
-        // The older name, for a single one.
+        // The older name of the field, for a single path.
         paths = fields.list("path")?.unwrap_or_default();
     }
     if paths.is_empty() {

@@ -1,4 +1,4 @@
-//! `sys/leases`: looked up, listed, renewed, revoked. Also the old paths `sys/renew` and `sys/revoke`.
+//! `sys/leases`: looks up, lists, renews and revokes leases. Also the old paths `sys/renew` and `sys/revoke`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,36 +10,36 @@ use vault_plugin::logical::Operation;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::timestamp;
-use crate::lease::Lease;
+use crate::leases::Lease;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-/// Leases shown in one answer, as many as Vault's default.
+/// The maximum number of leases in one reply, as Vault's default.
 const MAX_LISTED_LEASES: usize = 10_000;
 
 pub(super) async fn handle(
     core: &Arc<Core>,
-    call: &ClientRequest,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
     use Operation::{List, Read, Update};
     match (path, operation) {
-        (["lookup"], Update) => look_up(core, call),
-        (["lookup", prefix @ ..], List) => Ok(Some(Reply::list(core.list_leases(&lease_prefix(prefix))))),
-        (["renew", id @ ..], Update) => renew(core, call, id).await,
-        (["revoke", id @ ..], Update) => revoke(core, call, id).await,
+        (["lookup"], Update) => look_up(core, request),
+        (["lookup", prefix @ ..], List) => Ok(Some(Reply::list(core.leases.list(&lease_prefix(prefix))))),
+        (["renew", id @ ..], Update) => renew(core, request, id).await,
+        (["revoke", id @ ..], Update) => revoke(core, request, id).await,
         (["revoke-prefix", prefix @ ..], Update) if !prefix.is_empty() => {
-            revoke_prefix(core, call, &prefix.join("/")).await
+            revoke_prefix(core, request, &prefix.join("/")).await
         }
         (["revoke-force", prefix @ ..], Update) if !prefix.is_empty() => {
-            for id in core.lease_ids(&lease_prefix(prefix)) {
-                core.force_revoke_lease(&id).await?;
+            for id in core.leases.ids(&lease_prefix(prefix)) {
+                core.expiration.force_revoke(&id).await?;
             }
-            core.force_revoke_lease(&prefix.join("/")).await?;
+            core.expiration.force_revoke(&prefix.join("/")).await?;
             Ok(None)
         }
-        (["count"], Read) => irrevocable(core, call, IrrevocableView::Count),
-        ([], Read) => irrevocable(core, call, IrrevocableView::Leases),
+        (["count"], Read) => irrevocable(core, request, IrrevocableView::Count),
+        ([], Read) => irrevocable(core, request, IrrevocableView::Leases),
         (["tidy"], Update) => {
             let mut reply = Reply::warning(
                 "Tidy operation successfully started. Any information from the operation will be printed to Vault's \
@@ -56,24 +56,9 @@ pub(super) async fn handle(
     }
 }
 
-impl Core {
-    /// Revokes everything below `prefix` now, and stops at the first failure.
-    pub(crate) async fn revoke_prefix_now(&self, prefix: &str) -> Result<(), ErrorReply> {
-        let ids = self.lease_ids(prefix);
-        for (index, id) in ids.iter().enumerate() {
-            self.revoke_lease(id).await.map_err(|failure| {
-                let text = failure.text.unwrap_or_default();
-                let place = format!("({} / {})", index + 1, ids.len());
-                ErrorReply::bad_request(format!("failed to revoke \"{id}\" {place}: {text}"))
-            })?;
-        }
-        Ok(())
-    }
-}
-
-fn look_up(core: &Core, call: &ClientRequest) -> HandlerResult {
-    let id = lease_id(call, &[])?;
-    let lease = core.lease(&id)?.ok_or_else(|| ErrorReply::bad_request("invalid lease"))?;
+fn look_up(core: &Core, request: &ClientRequest) -> HandlerResult {
+    let id = lease_id(request, &[])?;
+    let lease = core.leases.get(&id)?.ok_or_else(|| ErrorReply::bad_request("invalid lease"))?;
     Ok(Some(Reply::data(json_object(json!({
         "id": lease.id,
         "issue_time": timestamp(lease.issued),
@@ -84,34 +69,33 @@ fn look_up(core: &Core, call: &ClientRequest) -> HandlerResult {
     })))))
 }
 
-async fn renew(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResult {
-    let id = lease_id(call, path)?;
-    let increment = call.fields().duration("increment")?.unwrap_or_default();
-    core.renew_lease(&id, increment).await
+async fn renew(core: &Core, request: &ClientRequest, path: &[&str]) -> HandlerResult {
+    let id = lease_id(request, path)?;
+    let increment = request.fields().duration("increment")?.unwrap_or_default();
+    core.expiration.renew(&id, increment).await
 }
 
-async fn revoke(core: &Core, call: &ClientRequest, path: &[&str]) -> HandlerResult {
-    let id = lease_id(call, path)?;
-    if call.fields().optional_flag("sync")?.unwrap_or(true) {
-        core.revoke_lease(&id).await?;
+async fn revoke(core: &Core, request: &ClientRequest, path: &[&str]) -> HandlerResult {
+    let id = lease_id(request, path)?;
+    if request.fields().optional_flag("sync")?.unwrap_or(true) {
+        core.expiration.revoke(&id).await?;
         return Ok(None);
     }
-    core.expire_now(&id)?;
+    core.leases.expire_now(&id)?;
     Ok(Some(Reply::accepted()))
 }
 
-async fn revoke_prefix(core: &Core, call: &ClientRequest, prefix: &str) -> HandlerResult {
-    let one = core.lease(prefix)?.map(|lease| lease.id);
-    let ids = one.map_or_else(|| core.lease_ids(&format!("{prefix}/")), |id| vec![id]);
-    if call.fields().optional_flag("sync")?.unwrap_or(true) {
-        core.revoke_prefix_now(
-            &ids.first().filter(|_| ids.len() == 1).cloned().unwrap_or(format!("{prefix}/")),
-        )
-        .await?;
+async fn revoke_prefix(core: &Core, request: &ClientRequest, prefix: &str) -> HandlerResult {
+    let one = core.leases.get(prefix)?.map(|lease| lease.id);
+    let ids = one.map_or_else(|| core.leases.ids(&format!("{prefix}/")), |id| vec![id]);
+    if request.fields().optional_flag("sync")?.unwrap_or(true) {
+        core.expiration
+            .revoke_prefix(&ids.first().filter(|_| ids.len() == 1).cloned().unwrap_or(format!("{prefix}/")))
+            .await?;
         return Ok(None);
     }
     for id in &ids {
-        core.expire_now(id)?;
+        core.leases.expire_now(id)?;
     }
     Ok(Some(Reply::accepted()))
 }
@@ -122,8 +106,8 @@ enum IrrevocableView {
     Leases,
 }
 
-fn irrevocable(core: &Core, call: &ClientRequest, show: IrrevocableView) -> HandlerResult {
-    let kind = call.fields().text("type")?;
+fn irrevocable(core: &Core, request: &ClientRequest, show: IrrevocableView) -> HandlerResult {
+    let kind = request.fields().text("type")?;
     if kind.is_empty() {
         return Ok(None);
     }
@@ -134,9 +118,9 @@ fn irrevocable(core: &Core, call: &ClientRequest, show: IrrevocableView) -> Hand
     }
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let mut leases = Vec::new();
-    for id in core.lease_ids("") {
-        let Some(lease) = core.lease(&id)?.filter(Lease::is_irrevocable) else { continue };
-        let mount = core.route(&lease.path).map(|(mount, _)| mount.settings());
+    for id in core.leases.ids("") {
+        let Some(lease) = core.leases.get(&id)?.filter(Lease::is_irrevocable) else { continue };
+        let mount = core.mounts.route(&lease.path).map(|(mount, _)| mount.settings());
         *counts.entry(mount.map(|mount| mount.accessor).unwrap_or_default()).or_default() += 1;
         if leases.len() < MAX_LISTED_LEASES {
             leases.push(json!({"lease_id": lease.id, "error": lease.error}));
@@ -156,8 +140,8 @@ fn seconds_left(lease: &Lease) -> u64 {
     left.map_or(0, |left| (left + std::time::Duration::from_millis(500)).as_secs())
 }
 
-fn lease_id(call: &ClientRequest, path: &[&str]) -> Result<String, ErrorReply> {
-    let fields = call.fields();
+fn lease_id(request: &ClientRequest, path: &[&str]) -> Result<String, ErrorReply> {
+    let fields = request.fields();
     let id = [fields.text("lease_id")?, fields.text("url_lease_id")?, path.join("/")];
     let id = id.into_iter().find(|id| !id.is_empty());
     id.ok_or_else(|| ErrorReply::bad_request("lease_id must be specified"))

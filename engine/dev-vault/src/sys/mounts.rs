@@ -1,12 +1,12 @@
-//! `sys/mounts`: secrets engines listed, shown, enabled and disabled.
+//! `sys/mounts`: lists, shows, enables and disables secrets engines.
 
 use serde_json::Value;
 
 use crate::client_request::{ClientRequest, RequestFields};
-use crate::core::Core;
-use crate::mount::settings::by_path;
-use crate::mount::table::new_settings;
-use crate::mount::{MountSettings, TuneConfig};
+use crate::expiration::ExpirationManager;
+use crate::mounts::new_settings;
+use crate::mounts::settings::by_path;
+use crate::mounts::{MountSettings, Mounts, TuneConfig};
 use crate::reply::{ErrorReply, HandlerResult, Reply};
 
 const AUTH: &str = "auth/";
@@ -21,24 +21,24 @@ pub(super) fn auth_path(segments: &[&str]) -> String {
     format!("{AUTH}{}", path(segments))
 }
 
-pub(super) fn list(core: &Core) -> Reply {
-    let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(mounts.filter(|mount| !mount.path.starts_with(AUTH))))
+pub(super) fn list(mounts: &Mounts) -> Reply {
+    let listed = mounts.all().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(listed.filter(|mount| !mount.path.starts_with(AUTH))))
 }
 
 /// Auth methods, by their paths below `auth/`.
-pub(super) fn list_auth(core: &Core) -> Reply {
+pub(super) fn list_auth(mounts: &Mounts) -> Reply {
     let below = |mut settings: MountSettings| {
         settings.path = settings.path.strip_prefix(AUTH)?.to_owned();
         Some(settings)
     };
-    let mounts = core.all_mounts().into_iter().map(|mount| mount.settings());
-    Reply::data(by_path(mounts.filter_map(below)))
+    let listed = mounts.all().into_iter().map(|mount| mount.settings());
+    Reply::data(by_path(listed.filter_map(below)))
 }
 
-pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
-    let mount = core
-        .mount_at(path)
+pub(super) fn read(mounts: &Mounts, path: &str) -> HandlerResult {
+    let mount = mounts
+        .get(path)
         .ok_or_else(|| ErrorReply::bad_request(format!("No secret engine mount at {path}")))?;
     let settings = mount.settings();
     let mut reply = Reply::data(settings.describe());
@@ -46,21 +46,21 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
     Ok(Some(reply))
 }
 
-pub(super) fn read_auth(core: &Core, path: &str) -> HandlerResult {
-    let mount = core.mount_at(&format!("{AUTH}{path}"));
+pub(super) fn read_auth(mounts: &Mounts, path: &str) -> HandlerResult {
+    let mount = mounts.get(&format!("{AUTH}{path}"));
     let mount = mount.ok_or_else(|| ErrorReply::bad_request(format!("No auth engine at {path}")))?;
     Ok(Some(Reply::data(mount.settings().describe())))
 }
 
-pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> HandlerResult {
-    let fields = call.fields();
+pub(super) async fn enable(mounts: &Mounts, path: &str, request: &ClientRequest) -> HandlerResult {
+    let fields = request.fields();
     let mut kind = fields.text("type")?;
     if kind.is_empty() {
         return Err(ErrorReply::bad_request("backend type must be specified as a string"));
     }
     let config = RequestFields(fields.map("config")?);
     if kind == "plugin" {
-        // The form of clients before plugins had types of their own.
+        // The form of clients before plugins could be mounted by name.
         let name = fields.text("plugin_name")?;
         kind = if name.is_empty() { config.text("plugin_name")? } else { name };
     }
@@ -84,7 +84,7 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
         version => version,
     };
     settings.config = read_config(config)?;
-    let limits = core.config().limits;
+    let limits = mounts.system_limits();
     let TuneConfig { default_lease_ttl: default, max_lease_ttl: max, .. } = settings.config;
     if !max.is_zero() && default > max {
         return Err(ErrorReply::bad_request("given default lease TTL greater than given max lease TTL"));
@@ -94,16 +94,20 @@ pub(super) async fn enable(core: &Core, path: &str, call: &ClientRequest) -> Han
             format!("given default lease TTL greater than system max lease TTL of {}", limits.max.as_secs());
         return Err(ErrorReply::bad_request(text));
     }
-    core.enable(settings).await?;
+    mounts.begin_changes().await.enable(settings).await?;
     Ok(None)
 }
 
-pub(super) async fn disable(core: &Core, path: &str) -> HandlerResult {
-    core.disable(path).await?;
+/// Disables a mount. Its leases are revoked first; if that fails the mount stays, tainted.
+pub(super) async fn disable(mounts: &Mounts, expiration: &ExpirationManager, path: &str) -> HandlerResult {
+    let changes = mounts.begin_changes().await;
+    let Some(mount) = changes.taint(path).await? else { return Ok(None) };
+    expiration.revoke_prefix(path).await?;
+    changes.remove(&mount).await?;
     Ok(None)
 }
 
-/// Refuses what is no kind of visibility.
+/// Validates `listing_visibility`.
 pub(super) fn check_visibility(visibility: &str) -> Result<(), ErrorReply> {
     match visibility {
         "" | "hidden" | "unauth" => Ok(()),
@@ -127,7 +131,7 @@ fn read_config(config: RequestFields<'_>) -> Result<TuneConfig, ErrorReply> {
     })
 }
 
-/// A duration of a mount's settings; `system` is the system's own, which is zero here.
+/// A duration in the settings of a mount; `system` means the duration of the system, which is stored as zero.
 pub(super) fn duration(fields: RequestFields<'_>, name: &str) -> Result<std::time::Duration, ErrorReply> {
     if matches!(fields.raw(name), Some(Value::String(text)) if text == "system") {
         return Ok(std::time::Duration::ZERO);

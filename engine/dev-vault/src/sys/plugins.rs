@@ -1,42 +1,41 @@
 //! `sys/plugins`: the catalog, pinned versions, and reload.
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
-use crate::catalog::{PLUGIN_TYPES, Pin, RegisteredPlugin, SECRET_TYPE, validate_version};
+use crate::catalog::{Catalog, PLUGIN_TYPES, Pin, RegisteredPlugin, SECRET_TYPE, validate_version};
 use crate::client_request::ClientRequest;
-use crate::core::Core;
+use crate::mounts::Mounts;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
 pub(super) async fn handle(
-    core: &Arc<Core>,
-    call: &ClientRequest,
+    catalog: &Catalog,
+    mounts: &Mounts,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
     use Operation::{Delete, List, Read, Update};
     match (path, operation) {
-        (["catalog"], Read) => list(core),
+        (["catalog"], Read) => list(catalog),
         (["catalog", kind], List) if PLUGIN_TYPES.contains(kind) => {
-            Ok(Some(Reply::list(core.unversioned_names(kind)?.into_iter().collect())))
+            Ok(Some(Reply::list(catalog.unversioned_names(kind)?.into_iter().collect())))
         }
         (["catalog", kind, name @ ..], _) if PLUGIN_TYPES.contains(kind) && !name.is_empty() => {
             let name = name.join("/");
             match operation {
-                Read => read(core, kind, &name, call),
-                Update => register(core, kind, &name, call).await,
-                Delete => deregister(core, kind, &name, call),
+                Read => read(catalog, kind, &name, request),
+                Update => register(catalog, kind, &name, request).await,
+                Delete => deregister(catalog, kind, &name, request),
                 _ => Err(ErrorReply::unsupported_operation()),
             }
         }
         (["catalog", kind], _) if PLUGIN_TYPES.contains(kind) => Err(ErrorReply::unsupported_operation()),
         // Before plugins had types, the type was a field.
         (["catalog", name @ ..], Update) if !name.is_empty() => {
-            let kind = call.fields().text("type")?;
+            let kind = request.fields().text("type")?;
             let kind = if kind.is_empty() { SECRET_TYPE } else { &kind };
-            register(core, kind, &name.join("/"), call).await
+            register(catalog, kind, &name.join("/"), request).await
         }
         (["catalog", name @ ..], Read) if !name.is_empty() => Ok(Some(Reply::warning(format!(
             "Deprecated API endpoint, cannot read plugin information from catalog for \"{}\"",
@@ -44,30 +43,35 @@ pub(super) async fn handle(
         )))),
         (["catalog", ..], _) => Err(ErrorReply::unsupported_operation()),
 
-        (["pins"], Read) => Ok(Some(Reply::data(json_object(json!({"pinned_versions": core.pins()?}))))),
+        (["pins"], Read) => Ok(Some(Reply::data(json_object(json!({"pinned_versions": catalog.pins()?}))))),
         (["pins"], _) => Err(ErrorReply::unsupported_operation()),
-        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => pin(core, operation, kind, name, call),
+        (["pins", kind, name], _) if PLUGIN_TYPES.contains(kind) => {
+            pin(catalog, operation, kind, name, request)
+        }
 
         (["reload", "backend"], Update) => {
-            let fields = call.fields();
-            let (plugin, mounts) = (fields.text("plugin")?, fields.list("mounts")?.unwrap_or_default());
-            reload_backend(core, call, &plugin, &mounts).await
+            let fields = request.fields();
+            let (plugin, paths) = (fields.text("plugin")?, fields.list("mounts")?.unwrap_or_default());
+            reload_backend(mounts, request, &plugin, &paths).await
         }
         (["reload", "backend", "status"], Read) => Err(ErrorReply::new(404, "enterprise-only feature")),
         (["reload", kind, name], Update) if PLUGIN_TYPES.contains(kind) || *kind == "unknown" => {
-            let scope = scope(call)?;
-            let reloaded =
-                if *kind == SECRET_TYPE || *kind == "unknown" { reload_plugin(core, name).await? } else { 0 };
-            Ok(Some(reloaded_reply(call, scope, reloaded)))
+            let scope = scope(request)?;
+            let reloaded = if *kind == SECRET_TYPE || *kind == "unknown" {
+                reload_plugin(mounts, name).await?
+            } else {
+                0
+            };
+            Ok(Some(reloaded_reply(request, scope, reloaded)))
         }
         (["reload", "backend", ..], _) => Err(ErrorReply::unsupported_operation()),
         _ => Err(ErrorReply::unsupported_path()),
     }
 }
 
-fn list(core: &Core) -> HandlerResult {
+fn list(catalog: &Catalog) -> HandlerResult {
     let mut data = Map::new();
-    let entries = core.catalog()?;
+    let entries = catalog.entries()?;
     let detailed: Vec<Value> = entries
         .iter()
         .map(|entry| {
@@ -82,8 +86,8 @@ fn list(core: &Core) -> HandlerResult {
         .collect();
     data.insert("detailed".to_owned(), detailed.into());
     for kind in PLUGIN_TYPES {
-        let names = core.unversioned_names(kind)?;
-        // A Vault always has secrets engines of its own, and its command line relies on it.
+        let names = catalog.unversioned_names(kind)?;
+        // Vault always has built-in secrets engines, and its CLI relies on that key.
         if !names.is_empty() || kind == SECRET_TYPE {
             data.insert(kind.to_owned(), json!(names));
         }
@@ -91,10 +95,10 @@ fn list(core: &Core) -> HandlerResult {
     Ok(Some(Reply::data(data)))
 }
 
-fn read(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
-    let version = version(call)?;
-    let Some(entry) = core.registered_plugin(kind, name, &version)? else { return Ok(None) };
-    // Never the environment, which may hold secrets.
+fn read(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
+    let version = version(request)?;
+    let Some(entry) = catalog.get(kind, name, &version)? else { return Ok(None) };
+    // The environment is omitted: it may hold secrets.
     Ok(Some(Reply::data(json_object(json!({
         "name": entry.name,
         "command": entry.command,
@@ -105,9 +109,9 @@ fn read(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerRes
     })))))
 }
 
-async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
-    let fields = call.fields();
-    let (version, sha256) = (version(call)?, fields.text("sha256")?);
+async fn register(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
+    let fields = request.fields();
+    let (version, sha256) = (version(request)?, fields.text("sha256")?);
     let sha256 = match sha256 {
         sha256 if sha256.is_empty() => fields.text("sha_256")?,
         sha256 => sha256,
@@ -132,51 +136,58 @@ async fn register(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> 
     let command = words.next().unwrap_or_default();
     let mut args: Vec<String> = words.collect();
     args.extend(fields.list("args")?.unwrap_or_default());
-    core.register(RegisteredPlugin {
-        kind: kind.to_owned(),
-        name: name.to_owned(),
-        version,
-        command,
-        args,
-        env: fields.list("env")?.unwrap_or_default(),
-        sha256: sha256.to_lowercase(),
-    })
-    .await?;
+    catalog
+        .register(RegisteredPlugin {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            version,
+            command,
+            args,
+            env: fields.list("env")?.unwrap_or_default(),
+            sha256: sha256.to_lowercase(),
+        })
+        .await?;
     Ok(None)
 }
 
-fn deregister(core: &Core, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
-    let version = version(call)?;
-    if core.pin(kind, name)?.is_some_and(|pin| pin.version == version)
-        && core.registered_plugin(kind, name, &version)?.is_some()
+fn deregister(catalog: &Catalog, kind: &str, name: &str, request: &ClientRequest) -> HandlerResult {
+    let version = version(request)?;
+    if catalog.pin(kind, name)?.is_some_and(|pin| pin.version == version)
+        && catalog.get(kind, name, &version)?.is_some()
     {
         return Err(ErrorReply::multierror(500, &["cannot delete a pinned version"]));
     }
-    core.deregister(kind, name, &version)?;
+    catalog.deregister(kind, name, &version)?;
     Ok(None)
 }
 
-fn pin(core: &Core, operation: &Operation, kind: &str, name: &str, call: &ClientRequest) -> HandlerResult {
+fn pin(
+    catalog: &Catalog,
+    operation: &Operation,
+    kind: &str,
+    name: &str,
+    request: &ClientRequest,
+) -> HandlerResult {
     match operation {
-        Operation::Read => match core.pin(kind, name)? {
+        Operation::Read => match catalog.pin(kind, name)? {
             Some(pin) => Ok(Some(Reply::data(json_object(json!(pin))))),
             None => Err(ErrorReply::multierror(404, &["no pinned version for this plugin"])),
         },
         Operation::Update => {
-            let version = version(call)?;
+            let version = version(request)?;
             if version.is_empty() {
                 return Err(ErrorReply::bad_request("missing plugin version"));
             }
-            if core.registered_plugin(kind, name, &version)?.is_none() {
+            if catalog.get(kind, name, &version)?.is_none() {
                 return Err(ErrorReply::bad_request(format!(
                     "plugin not found in the catalog; {kind} plugin \"{name}\" version {version} does not exist"
                 )));
             }
-            core.set_pin(&Pin { name: name.to_owned(), kind: kind.to_owned(), version })?;
+            catalog.set_pin(&Pin { name: name.to_owned(), kind: kind.to_owned(), version })?;
             Ok(Some(Reply::default()))
         }
         Operation::Delete => {
-            core.delete_pin(kind, name)?;
+            catalog.delete_pin(kind, name)?;
             Ok(Some(Reply::default()))
         }
         _ => Err(ErrorReply::unsupported_operation()),
@@ -189,63 +200,68 @@ enum ReloadScope {
     Cluster,
 }
 
-fn scope(call: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
-    match call.fields().text("scope")?.as_str() {
+fn scope(request: &ClientRequest) -> Result<ReloadScope, ErrorReply> {
+    match request.fields().text("scope")?.as_str() {
         "" => Ok(ReloadScope::Node),
         "global" => Ok(ReloadScope::Cluster),
         _ => Err(ErrorReply::bad_request("reload scope must be omitted or 'global'")),
     }
 }
 
-async fn reload_backend(core: &Core, call: &ClientRequest, plugin: &str, mounts: &[String]) -> HandlerResult {
-    let scope = scope(call)?;
-    let reloaded = match (plugin, mounts) {
+async fn reload_backend(
+    mounts: &Mounts,
+    request: &ClientRequest,
+    plugin: &str,
+    paths: &[String],
+) -> HandlerResult {
+    let scope = scope(request)?;
+    let reloaded = match (plugin, paths) {
         ("", []) => return Err(ErrorReply::bad_request("plugin or mounts must be provided")),
-        ("", mounts) => reload_mounts(core, mounts).await?,
-        (plugin, []) => reload_plugin(core, plugin).await?,
+        ("", paths) => reload_mounts(mounts, paths).await?,
+        (plugin, []) => reload_plugin(mounts, plugin).await?,
         _ => return Err(ErrorReply::bad_request("plugin and mounts cannot be set at the same time")),
     };
-    Ok(Some(reloaded_reply(call, scope, reloaded)))
+    Ok(Some(reloaded_reply(request, scope, reloaded)))
 }
 
-/// All mounts are tried, and all errors said.
-async fn reload_mounts(core: &Core, mounts: &[String]) -> Result<usize, ErrorReply> {
+/// Reloads all mounts and reports all errors.
+async fn reload_mounts(mounts: &Mounts, paths: &[String]) -> Result<usize, ErrorReply> {
     let mut errors = Vec::new();
-    for mount in mounts {
-        let path = format!("{}/", mount.trim_end_matches('/'));
-        let Some(found) = core.mount_at(&path) else {
+    for path in paths {
+        let path = format!("{}/", path.trim_end_matches('/'));
+        let Some(found) = mounts.get(&path) else {
             errors.push(format!("cannot fetch mount entry on \"{path}\""));
             continue;
         };
-        if let Err(failure) = core.reload(&found).await {
+        if let Err(failure) = mounts.begin_changes().await.reload(&found).await {
             let text = failure.text.unwrap_or_default();
             errors.push(format!("cannot reload plugin on \"{path}\": {text}"));
         }
     }
     if errors.is_empty() {
-        return Ok(mounts.len());
+        return Ok(paths.len());
     }
     let errors: Vec<&str> = errors.iter().map(String::as_str).collect();
     Err(ErrorReply::multierror(500, &errors))
 }
 
-/// Ends with the first mount that fails.
-async fn reload_plugin(core: &Core, plugin: &str) -> Result<usize, ErrorReply> {
+/// Stops at the first mount that fails.
+async fn reload_plugin(mounts: &Mounts, plugin: &str) -> Result<usize, ErrorReply> {
     let mut reloaded = 0;
-    for mount in core.all_mounts() {
+    for mount in mounts.all() {
         if mount.settings().kind == plugin {
             let failed = |failure: ErrorReply| {
                 ErrorReply::multierror(500, &[failure.text.as_deref().unwrap_or_default()])
             };
-            core.reload(&mount).await.map_err(failed)?;
+            mounts.begin_changes().await.reload(&mount).await.map_err(failed)?;
             reloaded += 1;
         }
     }
     Ok(reloaded)
 }
 
-fn reloaded_reply(call: &ClientRequest, scope: ReloadScope, reloaded: usize) -> Reply {
-    let mut reply = Reply::data(json_object(json!({"reload_id": call.id})));
+fn reloaded_reply(request: &ClientRequest, scope: ReloadScope, reloaded: usize) -> Reply {
+    let mut reply = Reply::data(json_object(json!({"reload_id": request.id})));
     if reloaded == 0 {
         reply.warnings.push("no plugins were reloaded".to_owned());
     }
@@ -255,9 +271,9 @@ fn reloaded_reply(call: &ClientRequest, scope: ReloadScope, reloaded: usize) -> 
     reply
 }
 
-/// The version of a request, as it is kept; empty where none is given.
-fn version(call: &ClientRequest) -> Result<String, ErrorReply> {
-    match call.fields().text("version")? {
+/// The version of a request in its stored form; empty if it is absent.
+fn version(request: &ClientRequest) -> Result<String, ErrorReply> {
+    match request.fields().text("version")? {
         version if version.is_empty() => Ok(version),
         version => validate_version(&version),
     }

@@ -4,47 +4,50 @@ use serde_json::json;
 use vault_plugin::logical::Operation;
 
 use crate::client_request::ClientRequest;
-use crate::core::{Core, POLICIES};
-use crate::policy;
+use crate::policy::{self, Policies};
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-pub(super) fn acl(core: &Core, call: &ClientRequest, operation: &Operation, path: &[&str]) -> HandlerResult {
+pub(super) fn acl(
+    policies: &Policies,
+    request: &ClientRequest,
+    operation: &Operation,
+    path: &[&str],
+) -> HandlerResult {
     let name = name(path);
     match (path, operation) {
-        ([], Operation::List) => Ok(Some(Reply::list(names(core)))),
+        ([], Operation::List) => Ok(Some(Reply::list(names(policies)))),
         ([], _) => Err(ErrorReply::unsupported_operation()),
-        (_, Operation::Read) => Ok(core
-            .policy(&name)?
+        (_, Operation::Read) => Ok(policies
+            .read(&name)?
             .map(|text| Reply::data(json_object(json!({"name": name, "policy": text}))))),
-        _ => change(core, call, operation, &name),
+        _ => change(policies, request, operation, &name),
     }
 }
 
 pub(super) fn legacy(
-    core: &Core,
-    call: &ClientRequest,
+    policies: &Policies,
+    request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
 ) -> HandlerResult {
     let name = name(path);
     match (path, operation) {
         ([], Operation::Read | Operation::List) => {
-            let names = names(core);
+            let names = names(policies);
             Ok(Some(Reply::data(json_object(json!({"keys": names, "policies": names})))))
         }
         ([], _) => Err(ErrorReply::unsupported_operation()),
-        (_, Operation::Read) => {
-            Ok(core.policy(&name)?.map(|text| Reply::data(json_object(json!({"name": name, "rules": text})))))
-        }
-        _ => change(core, call, operation, &name),
+        (_, Operation::Read) => Ok(policies
+            .read(&name)?
+            .map(|text| Reply::data(json_object(json!({"name": name, "rules": text}))))),
+        _ => change(policies, request, operation, &name),
     }
 }
 
-fn change(core: &Core, call: &ClientRequest, operation: &Operation, name: &str) -> HandlerResult {
-    let key = format!("{POLICIES}{name}");
+fn change(policies: &Policies, request: &ClientRequest, operation: &Operation, name: &str) -> HandlerResult {
     match operation {
         Operation::Update => {
-            let fields = call.fields();
+            let fields = request.fields();
             let mut text = fields.text("policy")?;
             if text.is_empty() {
                 text = fields.text("rules")?;
@@ -57,7 +60,7 @@ fn change(core: &Core, call: &ClientRequest, operation: &Operation, name: &str) 
             if name == "root" {
                 return Err(ErrorReply::bad_request("cannot update \"root\" policy"));
             }
-            core.store().write(&key, &text)?;
+            policies.write(name, &text)?;
             Ok(None)
         }
         Operation::Delete => match name {
@@ -66,7 +69,7 @@ fn change(core: &Core, call: &ClientRequest, operation: &Operation, name: &str) 
                 Err(ErrorReply::bad_request(format!("cannot delete \"{name}\" policy")))
             }
             _ => {
-                core.store().delete(&key)?;
+                policies.delete(name)?;
                 Ok(None)
             }
         },
@@ -74,14 +77,14 @@ fn change(core: &Core, call: &ClientRequest, operation: &Operation, name: &str) 
     }
 }
 
-/// Names are kept in small letters.
+/// Names are stored in lowercase.
 fn name(path: &[&str]) -> String {
     path.join("/").to_lowercase()
 }
 
-/// The policy of wrapping tokens is the server's own affair.
-fn names(core: &Core) -> Vec<String> {
-    let mut names = core.store().list(POLICIES);
+/// The policy of wrapping tokens is not listed.
+fn names(policies: &Policies) -> Vec<String> {
+    let mut names = policies.names();
     names.retain(|name| name != "response-wrapping");
     names.push("root".to_owned());
     names.sort_unstable();

@@ -1,14 +1,15 @@
-//! What the API looks like: help, and the OpenAPI document of the mounts.
+//! Help, and the OpenAPI document of the mounts.
 
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation, Request};
 
-use crate::core::Core;
-use crate::mount::backend::MountBackend;
+use crate::authorization::Caller;
+use crate::log::{LogSink, log_error};
+use crate::mounts::Mounts;
+use crate::mounts::backend::MountBackend;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::request_handling::Caller;
 
-/// Help on the server's own paths is Vault's to give; engines give their own.
+/// Help on the paths of the server itself refers to the documentation of Vault; engines have their own help.
 pub(super) fn help(path: &str) -> HandlerResult {
     Ok(Some(Reply::bare(json_object(json!({
         "help": format!("Request:        {path}\n\nThis path of a development server works as Vault documents it."),
@@ -17,10 +18,10 @@ pub(super) fn help(path: &str) -> HandlerResult {
     })))))
 }
 
-/// The document of all engines that the caller can reach, each path below its mount.
-pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
+/// The merged document of all engines that the caller can reach, with the paths below their mounts.
+pub(super) async fn openapi(mounts: &Mounts, log: &LogSink, caller: &Caller) -> HandlerResult {
     let (mut paths, mut schemas) = (Map::new(), Map::new());
-    for mount in core.all_mounts() {
+    for mount in mounts.all() {
         let settings = mount.settings();
         let is_plugin = matches!(mount.backend(), MountBackend::Plugin(_));
         if !is_plugin || (!caller.is_root() && !caller.acl.reaches(&settings.path)) {
@@ -29,11 +30,11 @@ pub(super) async fn openapi(core: &Core, caller: &Caller) -> HandlerResult {
         let mut request = Request::new(Operation::Help, "", Map::new());
         request.data.insert("requestResponsePrefix".to_owned(), json!(settings.path.trim_end_matches('/')));
         request.mount_point.clone_from(&settings.path);
-        let response = match mount.call_backend(core, request).await {
+        let response = match mount.call_backend(request).await {
             Ok(response) => response,
-            // The document of the others is worth having.
+            // An engine that fails does not suppress the documents of the others.
             Err(ErrorReply { text, .. }) => {
-                core.log_error("no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
+                log_error(log, "no OpenAPI document", Some(&format!("{}: {text:?}", settings.path)));
                 continue;
             }
         };

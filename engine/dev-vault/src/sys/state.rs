@@ -1,19 +1,18 @@
-//! What the server is and how it was started.
+//! Status and configuration of the server.
 
 use serde_json::json;
 
 use crate::client_request::ClientRequest;
-use crate::core::Core;
+use crate::core::ServerConfig;
 use crate::reply::{HandlerResult, Reply, json_object};
 
-/// The settings that matter to whoever puts plugins onto a server, by the names of Vault's configuration.
-pub(super) fn sanitized(core: &Core) -> HandlerResult {
-    let options = core.config();
-    let directory = options.plugin_directory.as_deref().map(|path| path.display().to_string());
+/// The settings that matter for installing plugins, by their names in Vault's configuration.
+pub(super) fn sanitized(config: &ServerConfig) -> HandlerResult {
+    let directory = config.plugin_directory.as_deref().map(|path| path.display().to_string());
     Ok(Some(Reply::data(json_object(json!({
         "api_addr": "",
         "cluster_addr": "",
-        // The one of a configuration file.
+        // The name in the configuration file, not that of the cluster.
         "cluster_name": "",
         "default_lease_ttl": 0,
         "max_lease_ttl": 0,
@@ -24,7 +23,7 @@ pub(super) fn sanitized(core: &Core) -> HandlerResult {
         "plugin_file_uid": 0,
         "plugin_tmpdir": "",
         "seals": [{"disabled": false, "name": "shamir", "priority": 1, "type": "shamir"}],
-        "storage": {"type": options.storage_type},
+        "storage": {"type": config.storage_type},
     })))))
 }
 
@@ -34,8 +33,8 @@ pub(super) fn host_info() -> HandlerResult {
 }
 
 /// A cluster of one.
-pub(super) fn ha_status(call: &ClientRequest) -> HandlerResult {
-    let host = call.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
+pub(super) fn ha_status(request: &ClientRequest) -> HandlerResult {
+    let host = request.headers.get("Host").and_then(|values| values.first()).cloned().unwrap_or_default();
     let node = json!({
         "hostname": host.split(':').next().unwrap_or_default(),
         "api_address": format!("http://{host}"),

@@ -3,16 +3,16 @@
 use serde_json::json;
 
 use super::mounts::{check_visibility, duration};
-use crate::catalog::SECRET_TYPE;
+use crate::catalog::{Catalog, SECRET_TYPE};
 use crate::client_request::ClientRequest;
-use crate::core::Core;
+use crate::mounts::Mounts;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 
-pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
-    let mount = core
-        .mount_at(path)
+pub(super) fn read(mounts: &Mounts, catalog: &Catalog, path: &str) -> HandlerResult {
+    let mount = mounts
+        .get(path)
         .ok_or_else(|| ErrorReply::bad_request(format!("cannot fetch sysview for path \"{path}\"")))?;
-    let (settings, limits) = (mount.settings(), mount.limits(core));
+    let (settings, limits) = (mount.settings(), mounts.limits(&mount));
     let mut data = json_object(json!({
         "default_lease_ttl": limits.default.as_secs(),
         "max_lease_ttl": limits.max.as_secs(),
@@ -27,7 +27,7 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
         data.insert("plugin_version".to_owned(), json!(settings.plugin_version));
     }
     let mut reply = Reply::data(data);
-    if let Some(pin) = core.pin(SECRET_TYPE, &settings.kind)?
+    if let Some(pin) = catalog.pin(SECRET_TYPE, &settings.kind)?
         && pin.version != settings.plugin_version
     {
         reply.warnings.push(format!(
@@ -38,15 +38,20 @@ pub(super) fn read(core: &Core, path: &str) -> HandlerResult {
     Ok(Some(reply))
 }
 
-pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerResult {
-    let mount = core.mount_at(path).ok_or_else(|| {
+pub(super) fn write(
+    mounts: &Mounts,
+    catalog: &Catalog,
+    path: &str,
+    request: &ClientRequest,
+) -> HandlerResult {
+    let mount = mounts.get(path).ok_or_else(|| {
         ErrorReply::bad_request(format!("tune of path \"{path}\" failed: no mount entry found"))
     })?;
-    let fields = call.fields();
+    let fields = request.fields();
     let before = mount.settings();
     let mut after = before.clone();
     if let Some(version) = fields.optional_text("plugin_version")?.filter(|version| !version.is_empty()) {
-        after.plugin_version = core.validate_tuned_version(&before.kind, &version)?;
+        after.plugin_version = catalog.validate_tuned_version(&before.kind, &version)?;
     }
     if fields.raw("default_lease_ttl").is_some() {
         after.config.default_lease_ttl = duration(fields, "default_lease_ttl")?;
@@ -54,7 +59,7 @@ pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerRes
     if fields.raw("max_lease_ttl").is_some() {
         after.config.max_lease_ttl = duration(fields, "max_lease_ttl")?;
     }
-    let limits = core.config().limits;
+    let limits = mounts.system_limits();
     let max = match after.config.max_lease_ttl {
         max if max.is_zero() => limits.max,
         max => max,
@@ -87,6 +92,6 @@ pub(super) fn write(core: &Core, path: &str, call: &ClientRequest) -> HandlerRes
     if let Some(options) = fields.string_map("options")? {
         after.options.get_or_insert_default().extend(options);
     }
-    core.update_mount(&mount, |settings| *settings = after)?;
+    mounts.update(&mount, |settings| *settings = after)?;
     Ok(None)
 }

@@ -1,19 +1,18 @@
-//! `sys/internal/ui`: what clients ask before they know what they may do.
+//! `sys/internal/ui`: the mounts and capabilities of the caller, for UIs and the preflight check of the CLI.
 
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
 
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
-use crate::core::Core;
-use crate::mount::Mount;
+use crate::mounts::{Mount, Mounts};
 use crate::policy::Acl;
 use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
-use crate::request_handling::Caller;
 
-/// The mounts that the caller can reach; without a token, those that are open to see.
-pub(super) fn mounts(core: &Core, caller: &Caller) -> HandlerResult {
+/// The mounts that the caller can reach; without a token, those with `listing_visibility=unauth`.
+pub(super) fn mounts(mounts: &Mounts, caller: &Caller) -> HandlerResult {
     let (mut secret, mut auth) = (Map::new(), Map::new());
-    for mount in core.all_mounts() {
+    for mount in mounts.all() {
         let settings = mount.settings();
         let is_open = settings.config.listing_visibility == "unauth";
         if caller.token.is_none() && is_open {
@@ -22,7 +21,7 @@ pub(super) fn mounts(core: &Core, caller: &Caller) -> HandlerResult {
             });
             secret.insert(settings.path, shown);
         } else if caller.token.is_some() && (is_open || caller.acl.reaches(&settings.path)) {
-            let shown = Value::Object(mount_info(core, &mount));
+            let shown = Value::Object(mount_info(mounts, &mount));
             match settings.path.strip_prefix("auth/") {
                 Some(path) => auth.insert(path.to_owned(), shown),
                 None => secret.insert(settings.path, shown),
@@ -32,13 +31,13 @@ pub(super) fn mounts(core: &Core, caller: &Caller) -> HandlerResult {
     Ok(Some(Reply::data(json_object(json!({"secret": secret, "auth": auth})))))
 }
 
-/// The mount below which a path lies.
-pub(super) fn mount(core: &Core, caller: &Caller, call: &ClientRequest, path: &str) -> HandlerResult {
+/// The mount that handles a path.
+pub(super) fn mount(mounts: &Mounts, caller: &Caller, request: &ClientRequest, path: &str) -> HandlerResult {
     if caller.token.is_none() {
         return Err(ErrorReply::new(403, "permission denied"));
     }
-    let asked = call.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
-    let found = core.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
+    let asked = request.path.strip_prefix("sys/internal/ui/mounts/").unwrap_or_default();
+    let found = mounts.route(path).filter(|(mount, _)| caller.acl.reaches(&mount.settings().path));
     let (mount, _) = found.ok_or_else(|| {
         ErrorReply::new(
             403,
@@ -48,7 +47,7 @@ pub(super) fn mount(core: &Core, caller: &Caller, call: &ClientRequest, path: &s
             ),
         )
     })?;
-    let mut data = mount_info(core, &mount);
+    let mut data = mount_info(mounts, &mount);
     data.insert("path".to_owned(), json!(mount.settings().path));
     Ok(Some(Reply::data(data)))
 }
@@ -77,7 +76,7 @@ pub(super) fn resultant_acl(caller: &Caller) -> HandlerResult {
     Ok(Some(Reply::data(json_object(data))))
 }
 
-fn mount_info(core: &Core, mount: &Mount) -> Map {
-    let limits = mount.limits(core);
+fn mount_info(mounts: &Mounts, mount: &Mount) -> Map {
+    let limits = mounts.limits(mount);
     mount.settings().describe_with(limits.default, limits.max)
 }

@@ -1,6 +1,7 @@
-//! What a mount is set to, as it is kept and as it is shown.
+//! The settings of a mount, as they are stored and as the API shows them.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,9 @@ use vault_plugin::logical::Map;
 
 use crate::reply::json_object;
 use vault_plugin::framework::ttl::TtlLimits;
+
+/// The prefix of the stored settings of all mounts.
+pub(super) const SETTINGS: &str = "core/mounts/";
 
 /// The settings of a mount.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -25,7 +29,7 @@ pub(crate) struct MountSettings {
     pub(crate) local: bool,
     pub(crate) seal_wrap: bool,
     pub(crate) external_entropy_access: bool,
-    /// It is being disabled: its leases can be revoked, and nothing else is routed to it.
+    /// The mount is being disabled: only revocations and rollbacks are routed to it.
     #[serde(default)]
     pub(crate) tainted: bool,
     /// Empty for an unversioned plugin.
@@ -34,7 +38,26 @@ pub(crate) struct MountSettings {
     pub(crate) running_sha256: String,
 }
 
-/// The part of the settings that can be tuned. A zero duration is the system's.
+/// The settings of a mount, shared with its plugin backend.
+#[derive(Clone)]
+pub(super) struct SharedSettings(Arc<RwLock<MountSettings>>);
+
+impl SharedSettings {
+    pub(super) fn new(settings: MountSettings) -> SharedSettings {
+        SharedSettings(Arc::new(RwLock::new(settings)))
+    }
+
+    /// A copy of the current settings.
+    pub(super) fn get(&self) -> MountSettings {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn update(&self, change: impl FnOnce(&mut MountSettings)) {
+        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// The part of the settings that can be tuned. A zero duration means the duration of the system.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct TuneConfig {
     pub(crate) default_lease_ttl: Duration,
@@ -49,14 +72,14 @@ pub(crate) struct TuneConfig {
 }
 
 impl TuneConfig {
-    /// The lease durations, with the system's where the mount has none.
+    /// The TTLs of leases: those of the system where the mount sets none.
     pub(crate) fn limits(&self, system: TtlLimits) -> TtlLimits {
         let set = |duration: Duration, otherwise| if duration.is_zero() { otherwise } else { duration };
         let max = set(self.max_lease_ttl, system.max);
         TtlLimits { default: set(self.default_lease_ttl, system.default).min(max), max }
     }
 
-    /// The settings that are shown only where they are set, by their names in the API.
+    /// The settings that are shown only if they are set, by their names in the API.
     pub(crate) fn list_settings(&self) -> [(&'static str, &Option<Vec<String>>); 4] {
         [
             ("audit_non_hmac_request_keys", &self.audit_non_hmac_request_keys),
@@ -66,7 +89,7 @@ impl TuneConfig {
         ]
     }
 
-    /// What is shown of it where it is set.
+    /// Adds the settings that are shown only if they are set.
     pub(crate) fn describe_optional(&self, into: &mut Map) {
         for (name, list) in self.list_settings() {
             if let Some(list) = list.as_ref().filter(|list| !list.is_empty()) {
@@ -84,6 +107,11 @@ impl TuneConfig {
 }
 
 impl MountSettings {
+    /// The key under which the settings of a mount are stored.
+    pub(super) fn storage_key(uuid: &str) -> String {
+        format!("{SETTINGS}{uuid}")
+    }
+
     /// The mount as `sys/mounts` shows it.
     pub(crate) fn describe(&self) -> Map {
         self.describe_with(self.config.default_lease_ttl, self.config.max_lease_ttl)
@@ -113,7 +141,7 @@ impl MountSettings {
         }))
     }
 
-    /// What `sys/mounts/:path` remarks about versions.
+    /// The version warning of `sys/mounts/:path`.
     pub(crate) fn version_warning(&self) -> Option<String> {
         let (configured, running) = (&self.plugin_version, &self.running_version);
         (configured != running && !configured.is_empty()).then(|| {
@@ -124,7 +152,7 @@ impl MountSettings {
         })
     }
 
-    /// Headers of a request that the engine may see.
+    /// The headers of a request that are sent to the engine.
     pub(crate) fn passthrough_headers(
         &self,
         headers: &BTreeMap<String, Vec<String>>,
@@ -132,7 +160,7 @@ impl MountSettings {
         filter_headers(headers, self.config.passthrough_request_headers.as_deref())
     }
 
-    /// Headers of an engine's answer that the client may see.
+    /// The headers of a response of the engine that are sent to the client.
     pub(crate) fn allowed_response_headers(
         &self,
         headers: &BTreeMap<String, Vec<String>>,
@@ -140,12 +168,12 @@ impl MountSettings {
         filter_headers(headers, self.config.allowed_response_headers.as_deref())
     }
 
-    /// Whether a value of a request or response is shown as it is in the audit log.
+    /// The fields of requests that the audit log records without hashing.
     pub(crate) fn non_hmac_request_keys(&self) -> &[String] {
         self.config.audit_non_hmac_request_keys.as_deref().unwrap_or_default()
     }
 
-    /// As [`Settings::non_hmac_request_keys`], for responses.
+    /// As [`MountSettings::non_hmac_request_keys`], for responses.
     pub(crate) fn non_hmac_response_keys(&self) -> &[String] {
         self.config.audit_non_hmac_response_keys.as_deref().unwrap_or_default()
     }
@@ -164,7 +192,7 @@ fn filter_headers(
         .collect()
 }
 
-/// What `sys/mounts` shows, keyed by path.
+/// The reply of `sys/mounts`, keyed by path.
 pub(crate) fn by_path(mounts: impl IntoIterator<Item = MountSettings>) -> Map {
     mounts.into_iter().map(|mount| (mount.path.clone(), Value::Object(mount.describe()))).collect()
 }

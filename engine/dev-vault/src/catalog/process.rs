@@ -13,46 +13,59 @@ use vault_plugin::host::{
     self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
-use crate::catalog::RegisteredPlugin;
-use crate::core::hex;
+use super::registered_plugin::RegisteredPlugin;
+use crate::hash::hex;
 use crate::log::{LogEvent, LogSink};
 
-/// The processes that run, by what they were started from.
+/// The running processes, by what they were started from.
 pub(crate) struct ProcessPool {
+    directory: Option<PathBuf>,
     log: LogSink,
     isolation: Isolation,
     running: tokio::sync::Mutex<HashMap<RegisteredPlugin, Weak<SharedProcess>>>,
     hashes: Mutex<HashMap<PathBuf, (FileStamp, String)>>,
 }
 
-/// A process, for as long as a mount is in it.
+/// A process, shared by the mounts that use it.
 pub(crate) struct SharedProcess {
     entry: RegisteredPlugin,
     plugin: Plugin,
 }
 
-/// Bytes of a plugin that are read at once: there may be a hundred million.
+/// Bytes of a plugin binary that are read at once.
 const CHUNK_SIZE: usize = 256 * 1024;
 
-/// Which file it is, and what of it changes when its content does: the time of writing can be set back, that of the last
-/// change of its record cannot.
+/// Identifies the content of a file: device, inode, size, mtime and ctime. The mtime can be set back, the ctime
+/// cannot.
 type FileStamp = ((u64, u64, u64), (i64, i64), (i64, i64));
 
 impl ProcessPool {
-    pub(crate) fn new(log: LogSink, isolation: Isolation) -> ProcessPool {
-        ProcessPool { log, isolation, running: tokio::sync::Mutex::default(), hashes: Mutex::default() }
+    /// A pool that starts plugins from `directory`.
+    pub(crate) fn new(directory: Option<PathBuf>, log: LogSink, isolation: Isolation) -> ProcessPool {
+        ProcessPool {
+            directory,
+            log,
+            isolation,
+            running: tokio::sync::Mutex::default(),
+            hashes: Mutex::default(),
+        }
     }
 
-    /// Sets up a mount in the process of its plugin, which is started where there is none.
-    pub(super) async fn mount(
+    /// The plugin directory.
+    pub(crate) fn directory(&self) -> Result<&Path, SpawnError> {
+        self.directory.as_deref().ok_or(SpawnError::NoPluginDirectory)
+    }
+
+    /// Sets up a mount in the process of its plugin; starts the process if none is running.
+    pub(crate) async fn mount(
         &self,
         entry: &RegisteredPlugin,
-        directory: &Path,
         config: MountConfig,
     ) -> Result<(Arc<SharedProcess>, host::RemoteMount), SpawnError> {
+        let directory = self.directory()?;
         let first = self.get_or_launch(entry, directory, None).await?;
         match first.plugin.mount(config.clone()).await {
-            // It has just died, and the kernel has not told yet.
+            // The process has just exited, and the exit has not been noticed yet.
             Err(error) if error.is_connection_lost() => {}
             mounted => return Ok((first, mounted?)),
         }
@@ -61,7 +74,7 @@ impl ProcessPool {
         Ok((next, mount))
     }
 
-    /// A process that takes another mount and is not `dead`; a new one where there is none.
+    /// A running process that accepts another mount and is not `dead`, or else a new one.
     async fn get_or_launch(
         &self,
         entry: &RegisteredPlugin,
@@ -82,10 +95,10 @@ impl ProcessPool {
         Ok(process)
     }
 
-    /// Ends a process though mounts may be in it: a reload wants a new one. They notice at their next request.
-    pub(super) async fn terminate(&self, process: &SharedProcess) {
+    /// Stops a process that mounts may still use, for a reload. They restart it with their next request.
+    pub(crate) async fn terminate(&self, process: &SharedProcess) {
         self.running.lock().await.remove(&process.entry);
-        // On an error it has been sent SIGKILL, which is all that can be done.
+        // On an error the process has been sent SIGKILL, and nothing else can be done.
         if let Ok(ShutdownOutcome::Killed) = process.plugin.shutdown().await {
             (self.log)(LogEvent::ServerError {
                 message: "a plugin did not end when it was told to, and was killed".to_owned(),
@@ -97,8 +110,8 @@ impl ProcessPool {
         }
     }
 
-    /// Gives a process back; the last one to do so ends it.
-    pub(super) async fn release(&self, process: Arc<SharedProcess>) {
+    /// Releases a process; the last release stops it.
+    pub(crate) async fn release(&self, process: Arc<SharedProcess>) {
         let running = self.running.lock().await;
         if Arc::strong_count(&process) == 1 {
             drop(running);
@@ -106,7 +119,7 @@ impl ProcessPool {
         }
     }
 
-    /// What the file of an entry hashes to, in hex. A file that has not changed is not read again.
+    /// The SHA-256 of a file in hex, cached until the file changes.
     pub(crate) fn sha256(&self, file: &Path) -> io::Result<String> {
         let metadata = fs::metadata(file)?;
         let stamp = (
@@ -132,7 +145,7 @@ impl ProcessPool {
         Ok(hash)
     }
 
-    /// How the file of an entry is started.
+    /// The launch options of an entry.
     pub(crate) fn launch_options(&self, entry: &RegisteredPlugin, program: PathBuf) -> PluginCommand {
         PluginCommand {
             args: entry.args.iter().map(OsString::from).collect(),
@@ -162,7 +175,7 @@ impl ProcessPool {
     }
 }
 
-/// Why a plugin does not run. The first texts are Vault's.
+/// Errors of starting a plugin. The first texts are those of Vault.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SpawnError {
     #[error("checksums did not match")]

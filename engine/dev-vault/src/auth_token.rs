@@ -1,77 +1,79 @@
-//! `auth/token`: tokens made, looked up, renewed and revoked by their holders.
+//! `auth/token`: creates, looks up, renews and revokes tokens.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 use vault_plugin::logical::Operation;
 
-use super::{ROOT_TOKEN_PATH, Token, random_id, random_token};
+use crate::authorization::Caller;
 use crate::client_request::ClientRequest;
 use crate::core::Core;
 use crate::envelope::timestamp;
-use crate::lease::{Lease, LeaseKind};
+use crate::leases::{Lease, LeaseKind};
+use crate::random::{random_id, random_token};
 use crate::reply::{ErrorReply, HandlerResult, Reply, ReplyAuth, json_object};
-use crate::request_handling::Caller;
+use crate::tokens::{ROOT_TOKEN_PATH, Token};
 use vault_plugin::framework::ttl::{self, TtlRequest};
 
 /// Paths below `auth/token/` that need `sudo`.
 pub(crate) const SUDO_PATHS: &[&str] = &["accessors/*", "accessors", "create-orphan", "revoke-orphan"];
 
 pub(crate) async fn handle(
-    core: &Arc<Core>,
+    core: &Core,
     caller: &Caller,
-    call: &ClientRequest,
+    request: &ClientRequest,
     path: &str,
 ) -> HandlerResult {
-    let write = matches!(call.operation, Operation::Create | Operation::Update);
+    let write = matches!(request.operation, Operation::Create | Operation::Update);
     let own = caller.token.as_ref().ok_or_else(|| ErrorReply::new(403, "permission denied"))?;
-    match (path.trim_end_matches('/'), &call.operation) {
-        ("create", _) if write => create(core, caller, own, call, Parent::Caller),
-        ("create-orphan", _) if write => create(core, caller, own, call, Parent::None),
-        ("lookup", Operation::Read) => look_up_requested(core, call),
-        ("lookup", _) if write => look_up_requested(core, call),
-        ("lookup-self", Operation::Read) => look_up(core, own, call.token.as_deref()),
-        ("lookup-self", _) if write => look_up(core, own, call.token.as_deref()),
+    match (path.trim_end_matches('/'), &request.operation) {
+        ("create", _) if write => create(core, caller, own, request, Parent::Caller),
+        ("create-orphan", _) if write => create(core, caller, own, request, Parent::None),
+        ("lookup", Operation::Read) => look_up_requested(core, request),
+        ("lookup", _) if write => look_up_requested(core, request),
+        ("lookup-self", Operation::Read) => look_up(core, own, request.token.as_deref()),
+        ("lookup-self", _) if write => look_up(core, own, request.token.as_deref()),
         ("lookup-accessor", _) if write => {
-            let token = token_by_requested_accessor(core, call)?
+            let token = token_by_requested_accessor(core, request)?
                 .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
             look_up(core, &token, Some(""))
         }
         ("renew", _) if write => {
-            let (token, text) = requested_token(core, call)?;
-            renew(core, &token, text, call).await
+            let (token, text) = requested_token(core, request)?;
+            renew(core, &token, text, request).await
         }
-        ("renew-self", _) if write => renew(core, own, call.token.clone().unwrap_or_default(), call).await,
+        ("renew-self", _) if write => {
+            renew(core, own, request.token.clone().unwrap_or_default(), request).await
+        }
         ("renew-accessor", _) if write => {
-            let token = token_by_requested_accessor(core, call)?
+            let token = token_by_requested_accessor(core, request)?
                 .ok_or_else(|| ErrorReply::multierror(400, &["invalid accessor"]))?;
-            renew(core, &token, String::new(), call).await
+            renew(core, &token, String::new(), request).await
         }
         ("revoke", _) if write => {
-            if let Some(token) = core.find_token(&token_field(call)?)? {
-                core.revoke_token_tree(&token.hash)?;
+            if let Some(token) = core.tokens.find(&token_field(request)?)? {
+                core.tokens.revoke_tree(&token.hash)?;
             }
             Ok(None)
         }
         ("revoke-self", _) if write => {
-            core.revoke_token_tree(&own.hash)?;
+            core.tokens.revoke_tree(&own.hash)?;
             Ok(None)
         }
         ("revoke-orphan", _) if write => {
-            let token = core.find_token(&token_field(call)?)?;
+            let token = core.tokens.find(&token_field(request)?)?;
             let token = token.ok_or_else(|| ErrorReply::bad_request("token to revoke not found"))?;
-            core.revoke_token_orphaning(&token.hash)?;
+            core.tokens.revoke_orphaning(&token.hash)?;
             Ok(None)
         }
-        ("revoke-accessor", _) if write => match token_by_requested_accessor(core, call)? {
+        ("revoke-accessor", _) if write => match token_by_requested_accessor(core, request)? {
             Some(token) => {
-                core.revoke_token_tree(&token.hash)?;
+                core.tokens.revoke_tree(&token.hash)?;
                 Ok(None)
             }
             None => Ok(Some(Reply::warning("No token found with this accessor"))),
         },
-        ("accessors", Operation::List) => Ok(Some(Reply::list(core.token_accessors()))),
+        ("accessors", Operation::List) => Ok(Some(Reply::list(core.tokens.accessors()))),
         (
             "create" | "create-orphan" | "lookup" | "lookup-self" | "lookup-accessor" | "renew"
             | "renew-self" | "renew-accessor" | "revoke" | "revoke-self" | "revoke-orphan"
@@ -88,12 +90,18 @@ enum Parent {
     None,
 }
 
-fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, parent: Parent) -> HandlerResult {
-    let fields = call.fields();
+fn create(
+    core: &Core,
+    caller: &Caller,
+    own: &Token,
+    request: &ClientRequest,
+    parent: Parent,
+) -> HandlerResult {
+    let fields = request.fields();
     if own.num_uses != 0 {
         return Err(ErrorReply::bad_request("restricted use token cannot generate child tokens"));
     }
-    let is_sudo = caller.is_root() || caller.acl.allows_sudo(&call.operation, &call.path);
+    let is_sudo = caller.is_root() || caller.acl.allows_sudo(&request.operation, &request.path);
     let num_uses = fields.integer("num_uses")?;
     if num_uses < 0 {
         return Err(ErrorReply::bad_request("number of uses cannot be negative"));
@@ -111,7 +119,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
     if id.contains('.') || id.contains('/') {
         return Err(ErrorReply::bad_request("custom token ID cannot contain the '.' or '/' character"));
     }
-    if !id.is_empty() && core.find_token(&id)?.is_some() {
+    if !id.is_empty() && core.tokens.find(&id)?.is_some() {
         return Err(ErrorReply::bad_request("cannot create a token with a duplicate ID"));
     }
     let policies = policies(own, is_sudo, fields.list("policies")?, fields.flag("no_default_policy")?)?;
@@ -122,7 +130,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
     }
     let mut warnings = Vec::new();
     for policy in policies.iter().filter(|policy| *policy != "root") {
-        if core.policy(policy)?.is_none() {
+        if core.policies.read(policy)?.is_none() {
             warnings.push(format!("Policy \"{policy}\" does not exist"));
         }
     }
@@ -143,7 +151,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         is_root && wanted.increment.is_zero() && wanted.period.is_zero() && wanted.explicit_max_ttl.is_zero();
     let now = SystemTime::now();
     let ttl = if unlimited {
-        // Only a token that itself never ends may make one.
+        // Only a token that never expires may create one.
         if !own.is_root() || !own.ttl.is_zero() {
             return Err(ErrorReply::bad_request(
                 "expiring root tokens cannot create non-expiring root tokens",
@@ -151,7 +159,7 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         }
         Duration::ZERO
     } else {
-        let limits = core.lease_limits(&call.path);
+        let limits = core.mounts.limits_at(&request.path);
         let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
         warnings.extend(granted.warnings);
         granted.ttl
@@ -172,11 +180,11 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         ),
     };
     let token = Token {
-        hash: core.token_hash(&text),
+        hash: core.tokens.hash(&text),
         accessor: random_id(),
         parent: (!is_orphan).then(|| own.hash.clone()),
         policies,
-        path: call.path.clone(),
+        path: request.path.clone(),
         meta: fields.string_map("meta")?.unwrap_or_default(),
         display_name,
         num_uses,
@@ -186,11 +194,11 @@ fn create(core: &Core, caller: &Caller, own: &Token, call: &ClientRequest, paren
         period: wanted.period,
         renewable: !unlimited && fields.optional_flag("renewable")?.unwrap_or(true),
     };
-    core.store_token(&token)?;
+    core.tokens.insert(&token)?;
     Ok(Some(Reply { auth: Some(auth(&token, text, ttl)), warnings, ..Reply::default() }))
 }
 
-/// The policies of a new token: those asked for, or the caller's, which they may not exceed; and `default`.
+/// The policies of a new token: the requested ones or those of the caller, never more than the caller has; and `default`.
 fn policies(
     own: &Token,
     is_sudo: bool,
@@ -221,15 +229,15 @@ fn policies(
     Ok(policies)
 }
 
-fn look_up_requested(core: &Core, call: &ClientRequest) -> HandlerResult {
-    let given = call.fields().text("token")?;
-    let text = if given.is_empty() { call.token.clone().unwrap_or_default() } else { given };
-    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
+fn look_up_requested(core: &Core, request: &ClientRequest) -> HandlerResult {
+    let given = request.fields().text("token")?;
+    let text = if given.is_empty() { request.token.clone().unwrap_or_default() } else { given };
+    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::new(403, "bad token"))?;
     look_up(core, &token, Some(&text))
 }
 
 fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
-    let lease = core.lease(&token.lease_id())?;
+    let lease = core.leases.get(&token.lease_id())?;
     let expires = lease.as_ref().and_then(|lease| lease.expires);
     let left = expires.and_then(|expires| expires.duration_since(SystemTime::now()).ok()).unwrap_or_default();
     let seconds = |time: SystemTime| {
@@ -253,7 +261,7 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
         "ttl": (left + Duration::from_millis(500)).as_secs(),
         "type": "service",
     }));
-    // What `operator init` makes has no lease to say this.
+    // The token of `operator init` has no lease.
     if token.path != ROOT_TOKEN_PATH {
         data.insert("issue_time".to_owned(), Value::String(timestamp(token.created)));
         data.insert("renewable".to_owned(), token.renewable.into());
@@ -268,15 +276,15 @@ fn look_up(core: &Core, token: &Token, text: Option<&str>) -> HandlerResult {
     Ok(Some(Reply::data(data)))
 }
 
-async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -> HandlerResult {
+async fn renew(core: &Core, token: &Token, text: String, request: &ClientRequest) -> HandlerResult {
     let id = token.lease_id();
-    let _alone = core.lease_lock(&id).await;
+    let _alone = core.leases.lock(&id).await;
     let not_renewable = || ErrorReply::bad_request("lease is not renewable");
-    let lease = core.lease(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
+    let lease = core.leases.get(&id)?.filter(|_| token.renewable).ok_or_else(not_renewable)?;
     let LeaseKind::Token { hash, ttl } = &lease.kind else { return Err(not_renewable()) };
     let wanted = TtlRequest {
-        increment: call.fields().duration("increment")?.unwrap_or_default(),
-        // What was granted last is what is granted again.
+        increment: request.fields().duration("increment")?.unwrap_or_default(),
+        // The last granted TTL is granted again.
         ttl: *ttl,
         period: token.period,
         explicit_max_ttl: token.explicit_max_ttl,
@@ -284,11 +292,11 @@ async fn renew(core: &Core, token: &Token, text: String, call: &ClientRequest) -
         ..TtlRequest::default()
     };
     let now = SystemTime::now();
-    let limits = core.lease_limits(&token.path);
+    let limits = core.mounts.limits_at(&token.path);
     let granted = ttl::calculate_ttl(limits, &wanted, now).map_err(ErrorReply::bad_request)?;
     let kind = LeaseKind::Token { hash: hash.clone(), ttl: granted.ttl };
     let (expires, renewed) = (Some(now + granted.ttl), Some(now));
-    core.store_lease_with(Lease { kind, expires, renewed, ..lease.clone() }, Vec::new())?;
+    core.leases.put(Lease { kind, expires, renewed, ..lease.clone() })?;
     let auth = auth(token, text, granted.ttl);
     Ok(Some(Reply { auth: Some(auth), warnings: granted.warnings, ..Reply::default() }))
 }
@@ -307,22 +315,22 @@ fn auth(token: &Token, text: String, ttl: Duration) -> ReplyAuth {
     }
 }
 
-/// The token of a request's fields, and its text.
-fn requested_token(core: &Core, call: &ClientRequest) -> Result<(Token, String), ErrorReply> {
-    let text = token_field(call)?;
-    let token = core.find_token(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;
+/// The token in the fields of a request: its record and the token itself.
+fn requested_token(core: &Core, request: &ClientRequest) -> Result<(Token, String), ErrorReply> {
+    let text = token_field(request)?;
+    let token = core.tokens.find(&text)?.ok_or_else(|| ErrorReply::bad_request("token not found"))?;
     Ok((token, text))
 }
 
-fn token_field(call: &ClientRequest) -> Result<String, ErrorReply> {
-    let text = call.fields().text("token")?;
+fn token_field(request: &ClientRequest) -> Result<String, ErrorReply> {
+    let text = request.fields().text("token")?;
     if text.is_empty() { Err(ErrorReply::bad_request("missing token ID")) } else { Ok(text) }
 }
 
-fn token_by_requested_accessor(core: &Core, call: &ClientRequest) -> Result<Option<Token>, ErrorReply> {
-    let accessor = call.fields().text("accessor")?;
+fn token_by_requested_accessor(core: &Core, request: &ClientRequest) -> Result<Option<Token>, ErrorReply> {
+    let accessor = request.fields().text("accessor")?;
     if accessor.is_empty() {
         return Err(ErrorReply::bad_request("missing accessor"));
     }
-    Ok(core.token_by_accessor(&accessor)?)
+    Ok(core.tokens.by_accessor(&accessor)?)
 }

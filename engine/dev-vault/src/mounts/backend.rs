@@ -1,6 +1,5 @@
-//! What answers below a mount: the server itself, or a plugin that is started anew when it has died.
+//! The backend of a mount: the server itself, or a plugin that is restarted when its process has died.
 
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -8,14 +7,29 @@ use tokio::sync::{RwLock, RwLockReadGuard};
 use vault_plugin::host::{self, CallError, MountConfig};
 use vault_plugin::logical::{BackendType, Error, Request, Response, SpecialPaths};
 
-use super::process::{SharedProcess, SpawnError};
+use super::settings::{MountSettings, SharedSettings};
 use super::view::{MountStorage, MountSystemView};
-use super::{Mount, MountSettings};
-use crate::catalog::RegisteredPlugin;
-use crate::core::Core;
+use crate::catalog::process::{ProcessPool, SharedProcess, SpawnError};
+use crate::catalog::{Catalog, RegisteredPlugin};
+use crate::identity::ServerIdentity;
 use crate::reply::ErrorReply;
+use crate::store::Store;
+use vault_plugin::framework::ttl::TtlLimits;
 
-/// Who answers.
+/// Hexadecimal digits of the token hash that plugins receive, as many as in Vault.
+const TOKEN_HASH_LENGTH: usize = 40;
+
+/// What the plugin backends of all mounts use.
+pub(crate) struct PluginRuntime {
+    pub(crate) store: Arc<Store>,
+    pub(crate) identity: Arc<ServerIdentity>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) processes: Arc<ProcessPool>,
+    /// The TTLs of mounts that set none.
+    pub(crate) system_limits: TtlLimits,
+}
+
+/// The handler of the requests of a mount.
 pub(crate) enum MountBackend {
     System,
     Token,
@@ -25,9 +39,11 @@ pub(crate) enum MountBackend {
 
 /// A plugin behind a mount.
 ///
-/// Requests hold the lock for reading and a reload for writing: it waits for those in flight, and new ones wait for it,
-/// so that none fails.
+/// Requests hold the lock for reading, a reload for writing: it waits for requests in flight, and new requests wait for
+/// the reload, so that none fails.
 pub(crate) struct PluginBackend {
+    runtime: Arc<PluginRuntime>,
+    settings: SharedSettings,
     slot: RwLock<CurrentInstance>,
     storage: Arc<MountStorage>,
 }
@@ -35,7 +51,7 @@ pub(crate) struct PluginBackend {
 #[derive(Default)]
 struct CurrentInstance {
     instance: Option<PluginInstance>,
-    /// Counts instances, so that of many requests that see one die a single one replaces it.
+    /// Counts instances, so that only one of several concurrent requests replaces a dead instance.
     generation: u64,
 }
 
@@ -46,82 +62,77 @@ struct PluginInstance {
     entry: RegisteredPlugin,
 }
 
-/// With this text of Go's `net/rpc` a plugin says that its process ends, and that the next one has to be asked.
+/// The text of Go's `net/rpc` with which a plugin reports that its process is shutting down: the request is retried on
+/// a new process.
 const RPC_SHUTDOWN_ERROR: &str = "connection is shut down";
 
-/// A call to an engine under way.
+/// A pending call to an engine.
 type PluginCall<'a, T> = Pin<Box<dyn Future<Output = Result<T, CallError>> + Send + 'a>>;
 
 impl PluginBackend {
-    /// An engine that does not run yet.
-    pub(super) fn new(core: &Core, uuid: &str) -> PluginBackend {
-        let storage = Arc::new(MountStorage::new(core.store().clone(), uuid));
-        PluginBackend { slot: RwLock::default(), storage }
+    /// A backend whose plugin does not run yet.
+    pub(super) fn new(runtime: Arc<PluginRuntime>, settings: SharedSettings) -> PluginBackend {
+        let storage = Arc::new(MountStorage::new(runtime.store.clone(), &settings.get().uuid));
+        PluginBackend { runtime, settings, slot: RwLock::default(), storage }
     }
 
     /// Starts the engine as `entry` says, in place of the one that runs.
     ///
-    /// When that fails, the mount keeps what it had: its process is gone, and the next request starts the old version
-    /// anew, as Vault's does.
-    pub(super) async fn load(
-        &self,
-        core: &Core,
-        settings: &MountSettings,
-        entry: &RegisteredPlugin,
-    ) -> Result<(), SpawnError> {
+    /// On an error the mount keeps its previous version: its process is gone, and the next request restarts that
+    /// version, as Vault does.
+    pub(super) async fn load(&self, entry: &RegisteredPlugin) -> Result<(), SpawnError> {
         let mut slot = self.slot.write().await;
         if let Some(instance) = &slot.instance {
-            core.processes().terminate(&instance.process).await;
+            self.runtime.processes.terminate(&instance.process).await;
         }
-        let instance = self.start(core, settings, entry).await?;
+        let instance = self.start(entry).await?;
         slot.replace(instance);
         Ok(())
     }
 
-    /// Handles a request; if the process has died meanwhile, starts it anew and asks once more, as Vault does.
-    pub(super) async fn handle_request(
-        &self,
-        core: &Core,
-        mount: &Mount,
-        request: Request,
-    ) -> Result<Option<Response>, ErrorReply> {
-        self.with_restart(core, mount, |engine| Box::pin(engine.handle_request(request.clone()))).await
+    /// Handles a request; if the process has died, restarts it and retries once, as Vault does.
+    pub(super) async fn handle_request(&self, request: Request) -> Result<Option<Response>, ErrorReply> {
+        let request = self.add_routing_fields(request);
+        self.with_restart(|engine| Box::pin(engine.handle_request(request.clone()))).await
     }
 
-    /// Whether something exists at the path of the request; `None` where the engine does not say.
-    pub(crate) async fn existence_check(
-        &self,
-        core: &Core,
-        mount: &Mount,
-        request: Request,
-    ) -> Result<Option<bool>, ErrorReply> {
-        self.with_restart(core, mount, |engine| Box::pin(engine.handle_existence_check(request.clone())))
-            .await
+    /// Whether something exists at the path of the request; `None` if the engine has no existence check.
+    pub(crate) async fn existence_check(&self, request: Request) -> Result<Option<bool>, ErrorReply> {
+        let request = self.add_routing_fields(request);
+        self.with_restart(|engine| Box::pin(engine.handle_existence_check(request.clone()))).await
     }
 
-    /// The engine's special paths; none while it does not run.
+    /// The request with the fields that Vault's router sets on every request (`vault/router.go`).
+    fn add_routing_fields(&self, mut request: Request) -> Request {
+        let settings = self.settings.get();
+        request.client_token = self.runtime.identity.keyed_hash(&settings.uuid, &request.client_token);
+        request.client_token.truncate(TOKEN_HASH_LENGTH);
+        request.mount_point = settings.path;
+        request.mount_type = settings.kind;
+        request
+    }
+
+    /// The special paths of the engine; empty while it does not run.
     pub(crate) async fn special_paths(&self) -> SpecialPaths {
         let slot = self.slot.read().await;
         slot.instance.as_ref().map(|instance| instance.mount.special_paths().clone()).unwrap_or_default()
     }
 
-    pub(super) async fn stop(&self, core: &Core) {
+    pub(super) async fn stop(&self) {
         let mut slot = self.slot.write().await;
         let Some(PluginInstance { mount, process, .. }) = slot.instance.take() else { return };
-        // A plugin that is gone needs no cleaning up.
+        // A plugin that has exited needs no cleanup.
         let _ = mount.cleanup().await;
-        core.processes().release(process).await;
+        self.runtime.processes.release(process).await;
     }
 
     async fn with_restart<T>(
         &self,
-        core: &Core,
-        mount: &Mount,
         ask: impl Fn(&host::RemoteMount) -> PluginCall<'_, T> + Sync,
     ) -> Result<T, ErrorReply> {
         let generation = {
             let slot = self.slot.read().await;
-            match ask(&running_instance(&slot, mount)?.mount).await {
+            match ask(&running_instance(&slot, &self.settings)?.mount).await {
                 Err(CallError::ConnectionLost) => slot.generation,
                 Err(CallError::Backend(refusal)) if refusal.error.to_string() == RPC_SHUTDOWN_ERROR => {
                     slot.generation
@@ -129,32 +140,28 @@ impl PluginBackend {
                 other => return other.map_err(error_reply),
             }
         };
-        self.restart(core, mount, generation).await.map_err(|error| ErrorReply::internal(&error))?;
+        self.restart(generation).await.map_err(|error| ErrorReply::internal(&error))?;
         let slot = self.slot.read().await;
-        ask(&running_instance(&slot, mount)?.mount).await.map_err(error_reply)
+        ask(&running_instance(&slot, &self.settings)?.mount).await.map_err(error_reply)
     }
 
-    async fn restart(&self, core: &Core, mount: &Mount, generation: u64) -> Result<(), SpawnError> {
+    async fn restart(&self, generation: u64) -> Result<(), SpawnError> {
         let mut slot = self.slot.write().await;
         let Some(dead) = slot.instance.as_ref().filter(|_| slot.generation == generation) else {
             return Ok(());
         };
-        let entry = core
-            .catalog_entry(&dead.entry.name, &dead.entry.version)?
+        let entry = self
+            .runtime
+            .catalog
+            .secrets_engine(&dead.entry.name, &dead.entry.version)?
             .ok_or_else(|| SpawnError::NotInCatalog(dead.entry.name.clone()))?;
-        let instance = self.start(core, &mount.settings(), &entry).await?;
+        let instance = self.start(&entry).await?;
         slot.replace(instance);
         Ok(())
     }
 
-    async fn start(
-        &self,
-        core: &Core,
-        settings: &MountSettings,
-        entry: &RegisteredPlugin,
-    ) -> Result<PluginInstance, SpawnError> {
-        let directory = core.config().plugin_directory.as_deref().ok_or(SpawnError::NoPluginDirectory)?;
-        let (process, mount) = self.mount_in_process(core, settings, entry, directory).await?;
+    async fn start(&self, entry: &RegisteredPlugin) -> Result<PluginInstance, SpawnError> {
+        let (process, mount) = self.mount_in_process(&self.settings.get(), entry).await?;
         if mount.kind() != BackendType::Secrets {
             return Err(SpawnError::NotASecretsEngine { name: entry.name.clone() });
         }
@@ -165,11 +172,10 @@ impl PluginBackend {
 
     async fn mount_in_process(
         &self,
-        core: &Core,
         settings: &MountSettings,
         entry: &RegisteredPlugin,
-        directory: &Path,
     ) -> Result<(Arc<SharedProcess>, host::RemoteMount), SpawnError> {
+        let runtime = &self.runtime;
         let mut options = settings.options.clone().unwrap_or_default();
         options.extend(
             [
@@ -181,14 +187,19 @@ impl PluginBackend {
         );
         let config = MountConfig {
             storage: self.storage.clone(),
-            system: Arc::new(MountSystemView::new(core, settings)),
+            system: Arc::new(MountSystemView::new(
+                runtime.store.clone(),
+                &runtime.identity,
+                runtime.system_limits,
+                settings,
+            )),
             options,
             backend_uuid: settings.uuid.clone(),
         };
-        core.processes().mount(entry, directory, config).await
+        runtime.processes.mount(entry, config).await
     }
 
-    /// What the engine reports as its version, or else the one it is registered under.
+    /// The version that the engine reports, or else the version of its catalog entry.
     pub(super) async fn running_version(&self) -> String {
         let slot = self.slot.read().await;
         let Some(instance) = &slot.instance else { return String::new() };
@@ -206,10 +217,10 @@ impl CurrentInstance {
 
 fn running_instance<'a>(
     slot: &'a RwLockReadGuard<'_, CurrentInstance>,
-    mount: &Mount,
+    settings: &SharedSettings,
 ) -> Result<&'a PluginInstance, ErrorReply> {
     slot.instance.as_ref().ok_or_else(|| {
-        let path = mount.settings().path;
+        let path = settings.get().path;
         ErrorReply::new(
             404,
             format!("no handler for route \"{path}\". route entry found, but backend is nil."),
@@ -217,8 +228,8 @@ fn running_instance<'a>(
     })
 }
 
-/// An engine's error with the status that Vault gives it (`RespondErrorCommon` of `sdk/logical`). Vault goes by the
-/// text where it is that of one of its own errors.
+/// An error of an engine with the status that Vault sets (`RespondErrorCommon` of `sdk/logical`). Vault compares the
+/// text with those of its own errors.
 fn error_reply(error: CallError) -> ErrorReply {
     let text = error.to_string();
     let CallError::Backend(refusal) = error else { return ErrorReply::multierror(500, &[&text]) };

@@ -1,4 +1,4 @@
-//! A mount's own storage and its view of the host's settings, as its plugin is given them.
+//! The storage of a mount and its view of the settings of the host, as the plugin receives them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,12 +10,12 @@ use vault_plugin::logical::{
     SystemView, SystemViewError, Transaction,
 };
 
-use super::{MountSettings, table};
-use crate::core::Core;
+use super::settings::MountSettings;
+use crate::identity::ServerIdentity;
 use crate::store::{Store, StoreOp};
 use vault_plugin::framework::ttl::TtlLimits;
 
-/// Storage below a prefix. Until it is opened it can be read only, as a mount's is during its set-up.
+/// Storage below a prefix. Read-only until the set-up of the mount is complete.
 pub(super) struct MountStorage {
     store: Arc<Store>,
     prefix: String,
@@ -27,7 +27,7 @@ impl MountStorage {
         MountStorage { store, prefix: storage_prefix(uuid), writable: AtomicBool::new(false) }
     }
 
-    /// Lets it be written.
+    /// Ends the read-only phase.
     pub(super) fn allow_writes(&self) {
         self.writable.store(true, Ordering::Release);
     }
@@ -48,7 +48,7 @@ impl MountStorage {
     }
 }
 
-/// Where the values of a mount lie.
+/// The prefix of the stored values of a mount.
 pub(super) fn storage_prefix(uuid: &str) -> String {
     format!("logical/{uuid}/")
 }
@@ -78,12 +78,12 @@ impl Storage for MountStorage {
     }
 
     async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        // Vault has none.
+        // Vault has no transactions.
         Ok(None)
     }
 }
 
-/// The host's settings for one mount. Those that are tuned later are read where they are kept.
+/// The settings of the host for one mount. Tunable settings are read from the store on every call.
 pub(super) struct MountSystemView {
     store: Arc<Store>,
     key: String,
@@ -92,21 +92,26 @@ pub(super) struct MountSystemView {
     cluster_id: String,
 }
 
-/// What a cluster without replication says of its state: disabled for performance, disabled for disaster recovery.
+/// The state of a cluster without replication: performance and disaster recovery replication disabled.
 const NOT_REPLICATED: u32 = 1 << 12 | 1 << 13;
 
 impl MountSystemView {
-    pub(super) fn new(core: &Core, settings: &MountSettings) -> MountSystemView {
+    pub(super) fn new(
+        store: Arc<Store>,
+        identity: &ServerIdentity,
+        system: TtlLimits,
+        settings: &MountSettings,
+    ) -> MountSystemView {
         MountSystemView {
-            store: core.store().clone(),
-            key: table::settings_key(&settings.uuid),
-            system: core.config().limits,
+            store,
+            key: MountSettings::storage_key(&settings.uuid),
+            system,
             local: settings.local,
-            cluster_id: core.identity().cluster_id.clone(),
+            cluster_id: identity.cluster_id.clone(),
         }
     }
 
-    /// The settings of the mount; `None` while it is set up, because it is stored only when its engine runs.
+    /// The settings of the mount; `None` during set-up, because they are stored after the engine has started.
     fn settings(&self) -> Result<Option<MountSettings>, SystemViewError> {
         self.store.read(&self.key).map_err(|error| SystemViewError::Host(error.to_string()))
     }
@@ -147,12 +152,12 @@ impl SystemView for MountSystemView {
     }
 
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
-        // Vault leaves the name out.
+        // Vault omits the name.
         Ok(Cluster { name: String::new(), id: self.cluster_id.clone() })
     }
 
     async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        // There are no password policies, and Vault tells a plugin no more than this.
+        // There are no password policies; this is the whole error that Vault returns to a plugin.
         Err(SystemViewError::Host("failed to generate password".to_owned()))
     }
 }

@@ -1,0 +1,74 @@
+//! The record of a lease.
+
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+use vault_plugin::logical::{LeaseOptions, Map, Operation, Request, Secret};
+
+/// How many revocations may fail before a lease is irrevocable.
+const MAX_REVOKE_ATTEMPTS: u32 = 6;
+
+/// A stored lease. No `Debug`: it holds the data that the engine returned.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) struct Lease {
+    pub(crate) id: String,
+    /// The path that issued it.
+    pub(crate) path: String,
+    /// The hash of the token of the request that issued it.
+    pub(crate) token: Option<String>,
+    pub(crate) kind: LeaseKind,
+    pub(crate) issued: SystemTime,
+    /// `None` never expires.
+    pub(crate) expires: Option<SystemTime>,
+    pub(crate) renewed: Option<SystemTime>,
+    /// Failed revocations.
+    pub(crate) attempts: u32,
+    /// The error of the last failed revocation; after the last attempt the lease is irrevocable.
+    pub(crate) error: Option<String>,
+}
+
+/// What is revoked with the lease.
+#[derive(Clone, Serialize, Deserialize)]
+pub(crate) enum LeaseKind {
+    Token { hash: String, ttl: Duration },
+    Secret { data: Option<Map>, internal_data: Map, ttl: Duration, max_ttl: Duration, renewable: bool },
+}
+
+impl Lease {
+    pub(crate) fn is_irrevocable(&self) -> bool {
+        self.attempts >= MAX_REVOKE_ATTEMPTS
+    }
+
+    pub(crate) fn is_renewable(&self) -> bool {
+        matches!(self.kind, LeaseKind::Secret { renewable: true, .. })
+    }
+
+    /// The time at which it has to be revoked; `None` if it never expires or cannot be revoked.
+    pub(super) fn due(&self) -> Option<SystemTime> {
+        self.expires.filter(|_| !self.is_irrevocable())
+    }
+
+    /// The request that renews or revokes it; `None` for the lease of a token.
+    pub(crate) fn request(&self, operation: Operation, path: &str, increment: Duration) -> Option<Request> {
+        let LeaseKind::Secret { data, internal_data, ttl, max_ttl, renewable } = &self.kind else {
+            return None;
+        };
+        let mut request = Request::new(operation.clone(), path, data.clone().unwrap_or_default());
+        request.secret = Some(Secret {
+            lease: LeaseOptions {
+                ttl: *ttl,
+                max_ttl: *max_ttl,
+                renewable: *renewable,
+                increment,
+                issue_time: Some(self.issued),
+            },
+            internal_data: internal_data.clone(),
+            // Vault stores the id with the secret of a renewal only.
+            lease_id: match operation {
+                Operation::Revoke if self.renewed.is_some() => self.id.clone(),
+                _ => String::new(),
+            },
+        });
+        Some(request)
+    }
+}

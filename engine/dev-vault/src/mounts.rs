@@ -1,0 +1,110 @@
+//! The mounts: which backend handles which path, with which settings.
+
+pub(crate) mod backend;
+mod changes;
+pub(crate) mod mount;
+pub(crate) mod settings;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use crate::log::LogSink;
+use crate::reply::ErrorReply;
+use backend::PluginRuntime;
+pub(crate) use changes::{MountChanges, new_settings};
+pub(crate) use mount::Mount;
+pub(crate) use settings::{MountSettings, TuneConfig};
+use vault_plugin::framework::ttl::TtlLimits;
+
+/// The mount of the cubbyholes of all tokens.
+const CUBBYHOLE: &str = "cubbyhole/";
+
+/// The mounts of the server; none while it is sealed.
+pub(crate) struct Mounts {
+    runtime: Arc<PluginRuntime>,
+    log: LogSink,
+    by_path: RwLock<BTreeMap<String, Arc<Mount>>>,
+    /// Held while mounts are added, reloaded or removed.
+    changes: tokio::sync::Mutex<()>,
+}
+
+impl Mounts {
+    pub(crate) fn new(runtime: PluginRuntime, log: LogSink) -> Mounts {
+        Mounts {
+            runtime: Arc::new(runtime),
+            log,
+            by_path: RwLock::default(),
+            changes: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Waits for the other changes of mounts, and excludes new ones until the result is dropped.
+    pub(crate) async fn begin_changes(&self) -> MountChanges<'_> {
+        MountChanges::new(self, self.changes.lock().await)
+    }
+
+    /// The mount with the longest path that is a prefix of `path`, and the rest of `path`.
+    pub(crate) fn route<'a>(&self, path: &'a str) -> Option<(Arc<Mount>, &'a str)> {
+        let mounts = self.by_path();
+        let at = |(mount_path, mount): (&String, &Arc<Mount>)| {
+            let rest = path.strip_prefix(mount_path.as_str());
+            // The slash at the end of the path of a mount may be left out.
+            let rest = rest.or_else(|| mount_path.strip_suffix('/').filter(|bare| *bare == path).map(|_| ""));
+            rest.map(|rest| (mount.clone(), rest))
+        };
+        mounts.iter().filter_map(at).min_by_key(|(_, rest)| rest.len())
+    }
+
+    /// The mount at exactly `path`, which ends in a slash.
+    pub(crate) fn get(&self, path: &str) -> Option<Arc<Mount>> {
+        self.by_path().get(path).cloned()
+    }
+
+    /// Every mount, by path.
+    pub(crate) fn all(&self) -> Vec<Arc<Mount>> {
+        self.by_path().values().cloned().collect()
+    }
+
+    /// The TTLs of mounts that set none.
+    pub(crate) fn system_limits(&self) -> TtlLimits {
+        self.runtime.system_limits
+    }
+
+    /// The TTLs of the leases of a mount.
+    pub(crate) fn limits(&self, mount: &Mount) -> TtlLimits {
+        mount.settings().config.limits(self.system_limits())
+    }
+
+    /// The TTLs of leases issued at a path.
+    pub(crate) fn limits_at(&self, path: &str) -> TtlLimits {
+        self.route(path).map_or(self.system_limits(), |(mount, _)| self.limits(&mount))
+    }
+
+    /// The prefix of the stored values of the cubbyhole of a token.
+    pub(crate) fn cubbyhole_prefix(&self, token_hash: &str) -> String {
+        let uuid = self.get(CUBBYHOLE).map(|mount| mount.settings().uuid).unwrap_or_default();
+        format!("{}{token_hash}/", view::storage_prefix(&uuid))
+    }
+
+    /// Stores changed settings of a mount.
+    pub(crate) fn update(
+        &self,
+        mount: &Mount,
+        change: impl FnOnce(&mut MountSettings),
+    ) -> Result<(), ErrorReply> {
+        let mut settings = mount.settings();
+        change(&mut settings);
+        self.runtime.store.write(&MountSettings::storage_key(&settings.uuid), &settings)?;
+        mount.set_settings(settings);
+        Ok(())
+    }
+
+    fn by_path(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Mount>>> {
+        self.by_path.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn by_path_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<Mount>>> {
+        self.by_path.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}

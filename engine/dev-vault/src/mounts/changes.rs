@@ -1,0 +1,225 @@
+//! Mounts added, reloaded and removed, one change at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rand::Rng;
+use tokio::sync::MutexGuard;
+use uuid::Uuid;
+
+use super::backend::{MountBackend, PluginBackend};
+use super::mount::Mount;
+use super::settings::{MountSettings, SETTINGS, SharedSettings, TuneConfig};
+use super::{CUBBYHOLE, Mounts, view};
+use crate::StoreError;
+use crate::catalog::SECRET_TYPE;
+use crate::catalog::process::SpawnError;
+use crate::hash::hex;
+use crate::log::log_error;
+use crate::reply::ErrorReply;
+use crate::store::StoreOp;
+
+/// The version of a mount of the server itself, as Vault 1.21.4 reports it.
+const BUILTIN_VERSION: &str = "v1.21.4+builtin.vault";
+
+/// The exclusive right to add, reload and remove mounts.
+pub(crate) struct MountChanges<'a> {
+    mounts: &'a Mounts,
+    _guard: MutexGuard<'a, ()>,
+}
+
+/// The plugin that a mount runs.
+struct RunningPlugin {
+    version: String,
+    sha256: String,
+}
+
+impl<'a> MountChanges<'a> {
+    pub(super) fn new(mounts: &'a Mounts, guard: MutexGuard<'a, ()>) -> MountChanges<'a> {
+        MountChanges { mounts, _guard: guard }
+    }
+
+    /// Mounts what is stored. A plugin that does not start is logged and leaves its mount without a backend, as in Vault.
+    pub(crate) async fn load_all(&self) -> Result<(), StoreError> {
+        let store = &self.mounts.runtime.store;
+        if store.list(SETTINGS).is_empty() {
+            let builtin = builtin_mounts();
+            let changes: Result<_, _> = builtin
+                .iter()
+                .map(|settings| StoreOp::put(MountSettings::storage_key(&settings.uuid), settings))
+                .collect();
+            store.apply(changes?)?;
+        }
+        for key in store.keys(SETTINGS) {
+            let Some(settings) = store.read::<MountSettings>(&key)? else { continue };
+            let (kind, path) = (settings.kind.clone(), settings.path.clone());
+            let settings = SharedSettings::new(settings);
+            let backend = match kind.as_str() {
+                "system" => MountBackend::System,
+                "token" => MountBackend::Token,
+                "cubbyhole" => MountBackend::Cubbyhole,
+                _ => {
+                    let backend = self.new_backend(&settings);
+                    match self.start(&backend, &settings.get()).await {
+                        Ok(running) => settings.update(|settings| running.record_in(settings)),
+                        Err(error) => log_error(
+                            &self.mounts.log,
+                            "skipping plugin-based mount entry",
+                            Some(&format!("{path}: {error}")),
+                        ),
+                    }
+                    MountBackend::Plugin(Box::new(backend))
+                }
+            };
+            self.insert(settings, backend);
+        }
+        Ok(())
+    }
+
+    /// Unmounts everything and stops the plugins after the requests in flight.
+    pub(crate) async fn stop_all(&self) {
+        let mounts = std::mem::take(&mut *self.mounts.by_path_mut());
+        for mount in mounts.into_values() {
+            mount.stop().await;
+        }
+    }
+
+    /// Enables a secrets engine.
+    pub(crate) async fn enable(&self, mut settings: MountSettings) -> Result<(), ErrorReply> {
+        let path = settings.path.clone();
+        if ["sys/", "auth/", "identity/", CUBBYHOLE].iter().any(|builtin| path.starts_with(builtin)) {
+            return Err(ErrorReply::bad_request(format!("cannot mount \"{path}\"")));
+        }
+        let taken = self.mounts.all().into_iter().map(|mount| mount.settings().path);
+        if let Some(taken) =
+            taken.into_iter().find(|taken| path.starts_with(taken) || taken.starts_with(&path))
+        {
+            return Err(ErrorReply::bad_request(format!("path is already in use at {taken}")));
+        }
+        let runtime = &self.mounts.runtime;
+        settings.plugin_version = runtime.catalog.select_version(&settings.kind, &settings.plugin_version)?;
+        let shared = SharedSettings::new(settings.clone());
+        let backend = self.new_backend(&shared);
+        let running = self.start(&backend, &settings).await.map_err(|error| {
+            // Vault tries the older protocol after the newer one, and reports both errors.
+            let errors = ErrorReply::multierror(400, &[&error.to_string(), &error.to_string()]);
+            let text = errors.text.unwrap_or_default();
+            ErrorReply::bad_request(format!("invalid backend version: {text}"))
+        })?;
+        running.record_in(&mut settings);
+        runtime.store.write(&MountSettings::storage_key(&settings.uuid), &settings)?;
+        shared.update(|current| *current = settings);
+        self.insert(shared, MountBackend::Plugin(Box::new(backend)));
+        Ok(())
+    }
+
+    /// Starts to disable a mount: rolls unfinished work back, and routes nothing to the mount but revocations. `None` if
+    /// there is no such mount.
+    pub(crate) async fn taint(&self, path: &str) -> Result<Option<Arc<Mount>>, ErrorReply> {
+        let Some(mount) = self.mounts.get(path) else { return Ok(None) };
+        if !matches!(mount.backend(), MountBackend::Plugin(_)) {
+            return Err(ErrorReply::bad_request(format!("cannot unmount \"{path}\"")));
+        }
+        self.mounts.update(&mount, |settings| settings.tainted = true)?;
+        mount.roll_back(&self.mounts.log).await;
+        Ok(Some(mount))
+    }
+
+    /// Removes a mount and all that it stored.
+    pub(crate) async fn remove(&self, mount: &Mount) -> Result<(), ErrorReply> {
+        let MountSettings { path, uuid, .. } = mount.settings();
+        self.mounts.by_path_mut().remove(&path);
+        mount.stop().await;
+        let store = &self.mounts.runtime.store;
+        let values = store.keys(&view::storage_prefix(&uuid)).into_iter().map(StoreOp::Delete);
+        let settings = StoreOp::Delete(MountSettings::storage_key(&uuid));
+        Ok(store.apply(values.chain([settings]).collect())?)
+    }
+
+    /// Restarts the plugin of a mount with the version that is pinned or configured.
+    pub(crate) async fn reload(&self, mount: &Mount) -> Result<(), ErrorReply> {
+        let MountBackend::Plugin(backend) = mount.backend() else { return Ok(()) };
+        let running = self
+            .start(backend, &mount.settings())
+            .await
+            .map_err(|error| ErrorReply::new(500, error.to_string()))?;
+        self.mounts.update(mount, |settings| running.record_in(settings))
+    }
+
+    fn new_backend(&self, settings: &SharedSettings) -> PluginBackend {
+        PluginBackend::new(self.mounts.runtime.clone(), settings.clone())
+    }
+
+    /// Starts the plugin of a mount.
+    async fn start(
+        &self,
+        backend: &PluginBackend,
+        settings: &MountSettings,
+    ) -> Result<RunningPlugin, SpawnError> {
+        let catalog = &self.mounts.runtime.catalog;
+        let pin = catalog.pin(SECRET_TYPE, &settings.kind)?;
+        let version = pin.map_or_else(|| settings.plugin_version.clone(), |pin| pin.version);
+        let entry = catalog
+            .secrets_engine(&settings.kind, &version)?
+            .ok_or_else(|| SpawnError::NotInCatalog(settings.kind.clone()))?;
+        backend.load(&entry).await?;
+        Ok(RunningPlugin { version: backend.running_version().await, sha256: entry.sha256 })
+    }
+
+    fn insert(&self, settings: SharedSettings, backend: MountBackend) {
+        let path = settings.get().path;
+        self.mounts.by_path_mut().insert(path, Arc::new(Mount::new(settings, backend)));
+    }
+}
+
+impl RunningPlugin {
+    fn record_in(self, settings: &mut MountSettings) {
+        settings.running_version = self.version;
+        settings.running_sha256 = self.sha256;
+    }
+}
+
+/// The settings of a new mount.
+pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
+    MountSettings {
+        path: path.to_owned(),
+        kind: kind.to_owned(),
+        uuid: Uuid::new_v4().to_string(),
+        accessor: new_accessor(kind),
+        description: String::new(),
+        config: TuneConfig::default(),
+        options: Some(BTreeMap::new()),
+        local: false,
+        seal_wrap: false,
+        external_entropy_access: false,
+        tainted: false,
+        plugin_version: String::new(),
+        running_version: String::new(),
+        running_sha256: String::new(),
+    }
+}
+
+fn new_accessor(kind: &str) -> String {
+    let mut digits = [0; 4];
+    rand::rng().fill_bytes(&mut digits);
+    format!("{kind}_{}", hex(&digits))
+}
+
+/// The mounts of the server itself, with the settings of Vault's.
+fn builtin_mounts() -> [MountSettings; 3] {
+    let builtin = |path: &str, kind: &str, description: &str| MountSettings {
+        description: description.to_owned(),
+        options: None,
+        running_version: BUILTIN_VERSION.to_owned(),
+        ..new_settings(path, kind)
+    };
+    let mut system = builtin("sys/", "system", "system endpoints used for control, policy and debugging");
+    system.seal_wrap = true;
+    system.config.passthrough_request_headers = Some(vec!["Accept".to_owned()]);
+    let mut cubbyhole = builtin(CUBBYHOLE, "cubbyhole", "per-token private secret storage");
+    cubbyhole.local = true;
+    let mut token = builtin("auth/token/", "token", "token based credentials");
+    token.accessor = new_accessor("auth_token");
+    "default-service".clone_into(&mut token.config.token_type);
+    [system, cubbyhole, token]
+}
