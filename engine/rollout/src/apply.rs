@@ -1,14 +1,13 @@
 //! Carries a confirmed plan out, one proven step after the other.
 
-pub(crate) mod effect;
-pub(crate) mod execute_step;
+mod effect;
+mod execute_step;
 mod outcome;
 mod standby_restart;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::time::Instant;
 use vault_api::mounts::Disable;
@@ -17,13 +16,16 @@ use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
 use crate::deployment::DeploymentError;
 use crate::deployment::lease_lock::{LeaseLock, LockLost};
+use crate::error_chain::error_chain;
 use crate::event::Event;
-use crate::goal::{Goal, MountPath};
+use crate::goal::Goal;
+use crate::mount_path::MountPath;
 use crate::observe::{Environment, observe, observe_cached};
 use crate::observed::deployment::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::smoke::revoke_hint;
 use crate::step::Step;
+use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL};
 use crate::undo::{Failover, UndoContext, VersionSwitch, switched_mounts};
 use execute_step::StepError;
 pub use outcome::Outcome;
@@ -112,13 +114,6 @@ pub async fn apply_and_hold(
     let outcome = run.execute(cancel).await;
     (outcome, held)
 }
-
-/// How long no node may be active before it is an error: failovers take seconds.
-pub(crate) const FAILOVER_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a node may be away that was there: a pod has to be scheduled, to start and to be unsealed.
-const NODE_RETURN_TIMEOUT: Duration = Duration::from_secs(300);
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
 const MAX_STEP_ATTEMPTS: usize = 10;
@@ -674,22 +669,6 @@ fn is_same_step(planned: &Step, due: &Step) -> bool {
         ) => planned == file && planned_sha256 == sha256,
         (planned, due) => planned == due,
     }
-}
-
-/// An error with its causes on one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // Transparent errors say the same as their cause.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

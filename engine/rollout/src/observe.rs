@@ -12,11 +12,10 @@ use vault_api::catalog::{ListedPlugin, PluginRef, PluginType};
 use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
-    ApiError, CallError, Client, Endpoint, TransportErrorKind, capabilities, catalog, config_state, health,
-    help, leases, logical, mounts, namespaces, pins,
+    ApiError, CallError, Client, Endpoint, capabilities, catalog, config_state, health, help, leases,
+    logical, mounts, namespaces, pins,
 };
 
-use crate::apply::POLL_INTERVAL;
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
 use crate::deployment::{Deployment, DeploymentError, Detail, Freshness, Query};
@@ -24,10 +23,12 @@ use crate::goal::{DesiredMount, DesiredWrite, Goal, Plugin};
 use crate::observed::deployment::DeploymentKind;
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
-    Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
-    Server, ThisRun, WriteObserved,
+    CATALOG_PREFIX, Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft,
+    ReadState, Server, ThisRun, WriteObserved,
 };
 use crate::smoke::is_unrevocable_data_lease;
+use crate::timeouts::POLL_INTERVAL;
+use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
 use other_nodes::LookedAt;
 use raft::{RaftQuery, needs_raft_servers};
 
@@ -96,24 +97,6 @@ impl ObserveError {
     }
 }
 
-/// Whether a call may have failed on a node that is about to be replaced by another.
-pub(crate) fn is_transient(error: &CallError) -> bool {
-    match error {
-        CallError::Sealed { .. } => true,
-        CallError::Api(answer) => answer.status.is_server_error(),
-        CallError::Transport { kind: trouble, .. } => {
-            matches!(
-                trouble,
-                TransportErrorKind::NoConnection
-                    | TransportErrorKind::ConnectionLost
-                    | TransportErrorKind::TimedOut
-                    | TransportErrorKind::Standby
-            )
-        }
-        _ => false,
-    }
-}
-
 /// The names of the one namespace that every server has.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 
@@ -122,13 +105,6 @@ const MOUNT_HELP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// With Vault's default timeouts, raft notices after ten seconds that a leader is lost, and elects another in as many.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Below it lie the entries of the catalog.
-pub(crate) const CATALOG_PREFIX: &str = "sys/plugins/catalog/";
-
-/// What a standby answers while no node is active (Vault's and OpenBao's words).
-pub(crate) const NO_ACTIVE_NODE_ERRORS: [&str; 2] =
-    ["active cluster node not found", "local node not active"];
 
 /// Takes a snapshot of what concerns `goal`, or of everything.
 ///

@@ -11,16 +11,19 @@ use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
 use vault_api::{CallError, TransportErrorKind, reload};
 
-use super::{NODE_RETURN_TIMEOUT, Run};
+use super::Run;
 use crate::decide::{WaitingOn, failover_blocker};
 use crate::deployment::kubernetes::error::KubernetesError;
 use crate::deployment::{CopyProgress, DeploymentError, UnreadyPodPolicy};
 use crate::event::Event;
-use crate::goal::{Canary, DesiredWrite, Goal, MountPath};
-use crate::observe::{NO_ACTIVE_NODE_ERRORS, ObserveError, observe};
+use crate::goal::{Canary, DesiredWrite, Goal};
+use crate::mount_path::MountPath;
+use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
 use crate::smoke::{SmokeError, run_smoke_test};
 use crate::step::{Step, VersionFrom};
+use crate::timeouts::NODE_RETURN_TIMEOUT;
+use crate::transient::is_node_loss;
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +45,6 @@ pub(super) enum StepError {
     #[error("the nodes cannot be looked at")]
     Observe(#[from] ObserveError),
 }
-
-/// What a node answers that has lost the leadership and does not know it yet (raft's words, which Vault passes on).
-const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost while committing log"];
 
 impl StepError {
     /// Whether it is of a node that another one takes over from. The step may have been carried out.
@@ -91,25 +91,6 @@ impl StepError {
             Self::Smoke(error) => error.unrevoked_lease(),
             _ => None,
         }
-    }
-}
-
-/// Whether a call failed on a node that another one takes over from. It may have been carried out.
-pub(crate) fn is_node_loss(call: &CallError) -> bool {
-    match call {
-        CallError::Sealed { .. } => true,
-        CallError::Api(answer) => {
-            LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE_ERRORS).any(|words| answer.has_message(words))
-        }
-        CallError::Transport { kind: trouble, .. } => {
-            matches!(
-                trouble,
-                TransportErrorKind::NoConnection
-                    | TransportErrorKind::ConnectionLost
-                    | TransportErrorKind::Standby
-            )
-        }
-        _ => false,
     }
 }
 

@@ -5,14 +5,16 @@ use std::time::Duration;
 use tokio::time::Instant;
 use vault_api::health::Product;
 
-use super::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT, Outcome, POLL_INTERVAL, Run, StepEffect, effect};
+use super::{Outcome, Run, StepEffect, effect};
 use crate::decide::WaitingOn;
 use crate::event::Event;
-use crate::goal::{Goal, MountPath, UpgradeGoal};
+use crate::goal::{Goal, UpgradeGoal};
+use crate::mount_path::MountPath;
 use crate::observed::Observed;
 use crate::observed::deployment::{NodeName, NodeRole, NodeServer};
 use crate::smoke::revoke_hint;
 use crate::step::Step;
+use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT, POLL_INTERVAL};
 use crate::undo::VersionSwitch;
 
 /// How long something is waited for.

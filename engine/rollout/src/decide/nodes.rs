@@ -4,8 +4,9 @@ mod quorum;
 
 use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
 use crate::goal::{
-    Durability, FailoverTest, Goal, MountPath, Placement, ReloadTarget, SealedRestart, Target, UpgradeGoal,
+    Durability, FailoverTest, Goal, Placement, ReloadTarget, SealedRestart, Target, UpgradeGoal,
 };
+use crate::mount_path::MountPath;
 use crate::observed::deployment::{
     DeploymentObserved, NodeName, NodeObserved, NodeRole, NodeServer, PluginStorage, PodUpdateStrategy,
     Readiness, RunningVersion, SealType,

@@ -1,7 +1,8 @@
 //! A binary before it goes anywhere.
 
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::binary::{Architecture, Binary, Format, Linkage, ProbeOutcome};
+use crate::shell::shell_quote;
 use crate::version::Version;
 
 const NOT_AN_EXECUTABLE: FindingKind = FindingKind {

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::observed::Observed;
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, PluginStorage, PodUpdateStrategy, Readiness,
 };
 use crate::observed::other_nodes::OtherNodes;
+use crate::shell::shell_quote;
 
 const NOT_READY: FindingKind = FindingKind {
     id: "VTP-801",
@@ -44,7 +45,9 @@ const IMAGE_INCOMPLETE: FindingKind = FindingKind {
     consequence: "A pod that is made anew has not got that version.",
     remediation: "Make an image of every registered version with `vault-token-plugin package`, and name it in the StatefulSet.",
     log_patterns: &[],
-    verified_by: VerifiedBy::KubernetesTest("doctor::plugin_storage::vtp_804_the_image_lacks_a_registered_version"),
+    verified_by: VerifiedBy::KubernetesTest(
+        "doctor::plugin_storage::vtp_804_the_image_lacks_a_registered_version",
+    ),
 };
 const ROLLING_UPDATE: FindingKind = FindingKind {
     id: "VTP-805",

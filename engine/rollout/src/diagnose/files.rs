@@ -5,13 +5,14 @@ use std::path::Path;
 use super::Check;
 use super::finding::{
     Finding, FindingKind, Severity, VerifiedBy, chmod_command, own_command, remove_file_command,
-    shell_command_on_node, shell_quote,
+    shell_command_on_node,
 };
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, DirectoryState, Exposure, NodeName, NodeObserved, PluginStorage,
     Readiness, SharedDirectory,
 };
 use crate::observed::{Observed, PluginDirectory};
+use crate::shell::shell_quote;
 
 const DIRECTORY_MISSING: FindingKind = FindingKind {
     id: "VTP-201",
@@ -29,7 +30,9 @@ const NOT_A_DIRECTORY: FindingKind = FindingKind {
     consequence: "No external plugin can be started on this node.",
     remediation: "Name a directory as plugin_directory in the server's configuration.",
     log_patterns: &["error while validating the command path: lstat *: not a directory"],
-    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_202_a_file_is_in_the_place_of_the_directory"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::plugin_directory::vtp_202_a_file_is_in_the_place_of_the_directory",
+    ),
 };
 const NO_EXEC: FindingKind = FindingKind {
     id: "VTP-203",
@@ -48,7 +51,9 @@ const WORLD_WRITABLE: FindingKind = FindingKind {
                   server that checks permissions starts nothing from there.",
     remediation: "Take the right to write from everybody.",
     log_patterns: &[],
-    verified_by: VerifiedBy::E2eTest("doctor::plugin_directory::vtp_204_everybody_may_write_to_the_directory"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::plugin_directory::vtp_204_everybody_may_write_to_the_directory",
+    ),
 };
 const EXPOSED: FindingKind = FindingKind {
     id: "VTP-212",

@@ -1,8 +1,9 @@
 //! Pins, which come before what a mount is told.
 
 use super::Check;
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::observed::{Observed, Pins};
+use crate::shell::shell_quote;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
@@ -25,7 +26,9 @@ const PIN_NOT_REGISTERED: FindingKind = FindingKind {
     consequence: "None of the plugin's mounts can be started.",
     remediation: "Remove the pin, if the mounts are to run what they are told; else register that version again, or pin another.",
     log_patterns: &["cannot delete a pinned version", "no pinned version for this plugin"],
-    verified_by: VerifiedBy::E2eTest("doctor::legacy_storage::vtp_402_a_pin_to_a_version_that_is_not_registered"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::legacy_storage::vtp_402_a_pin_to_a_version_that_is_not_registered",
+    ),
 };
 
 pub(super) const ALL: &[&FindingKind] = &[&PIN_OVERRIDES_MOUNT, &PIN_NOT_REGISTERED];

@@ -33,7 +33,9 @@ const NO_TEMP_DIR: FindingKind = FindingKind {
     consequence: "The plugin ends at once.",
     remediation: "Mount an emptyDir at /tmp, or point TMPDIR of the server to a directory that can be written to.",
     log_patterns: &["plugin init error: open *: read-only file system", "plugin init error"],
-    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_153_a_server_without_a_temporary_directory"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::known_messages::vtp_153_a_server_without_a_temporary_directory",
+    ),
 };
 const TLS_UNWRAP_FAILED: FindingKind = FindingKind {
     id: "VTP-154",
@@ -95,7 +97,9 @@ const VERSION_MISMATCH: FindingKind = FindingKind {
     consequence: "The server refuses to register it.",
     remediation: "Register it as what it reports.",
     log_patterns: &["plugin version mismatch"],
-    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_159_a_version_that_the_plugin_does_not_report"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::known_messages::vtp_159_a_version_that_the_plugin_does_not_report",
+    ),
 };
 const UNKNOWN_TYPE: FindingKind = FindingKind {
     id: "VTP-160",
@@ -161,7 +165,9 @@ const UNSUPPORTED_PATH: FindingKind = FindingKind {
     remediation: "Pins need Vault 1.16 and its root namespace; OpenBao has none. `vault plugin reload -mounts` asks for a path that no server has: \
            use `vault-token-plugin reload --mount`.",
     log_patterns: &["unsupported path"],
-    verified_by: VerifiedBy::E2eTest("doctor::known_messages::vtp_166_the_official_command_reloads_no_mount_by_path"),
+    verified_by: VerifiedBy::E2eTest(
+        "doctor::known_messages::vtp_166_the_official_command_reloads_no_mount_by_path",
+    ),
 };
 const CONTAINER_START_FAILED: FindingKind = FindingKind {
     id: "VTP-167",

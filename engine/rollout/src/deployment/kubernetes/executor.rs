@@ -14,14 +14,12 @@ use super::error::{ApiRequest, KubernetesError};
 use super::exec::{ExecOutput, ExitKind, Input, exec};
 use super::facts::{self, Facts};
 use super::plugin_storage::volume_mount_of;
+use crate::deployment::PROGRAM_PATH;
 use crate::printable::printable_line;
 
 const FACTS_SCRIPT: &str = include_str!("facts.sh");
 const PLACE_SCRIPT: &str = include_str!("place.sh");
 const REMOVE_SCRIPT: &str = "rm -f \"$1/$2\" && echo removed";
-
-/// Where this program lies in the images that it makes.
-pub(crate) const PROGRAM_PATH: &str = "/vault-token-plugin";
 
 /// Names of the containers that we put beside a server begin so.
 const HELPER_CONTAINER_PREFIX: &str = "vault-token-plugin-";
@@ -379,7 +377,7 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
-    use crate::binary::hex_sha256;
+    use crate::digest::hex_sha256;
 
     #[test]
     fn what_cannot_be_started_was_pulled_all_the_same() {
