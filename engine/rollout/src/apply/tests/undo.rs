@@ -1,6 +1,7 @@
 //! What is undone when a run fails, and what must not be.
 
 use super::*;
+use crate::undo::Failover;
 
 /// The steps of [`goal`] up to the reload, on a cluster that lacked the version.
 fn moved_steps() -> Vec<Step> {
