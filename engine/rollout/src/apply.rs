@@ -473,9 +473,9 @@ impl Run<'_> {
 fn is_same_step(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
         (
-            Step::PlaceBinary { file: planned, sha256: planned_sha256, .. },
-            Step::PlaceBinary { file, sha256, .. },
-        ) => planned == file && planned_sha256 == sha256,
+            Step::PlaceBinary { file: planned, binary: planned_binary, .. },
+            Step::PlaceBinary { file, binary, .. },
+        ) => planned == file && planned_binary.sha256 == binary.sha256,
         (planned, due) => planned == due,
     }
 }

@@ -323,8 +323,7 @@ fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
         nodes,
         directory: site.directory.clone(),
         file,
-        sha256: plugin.binary.sha256.clone(),
-        size: plugin.binary.size,
+        binary: plugin.binary.clone(),
     })
 }
 

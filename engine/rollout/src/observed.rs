@@ -320,11 +320,11 @@ impl Observed {
         let mut next = self.clone();
         next.this_run = next.this_run.with_step(step);
         match step {
-            Step::PlaceBinary { nodes, file, sha256, .. } => {
+            Step::PlaceBinary { nodes, file, binary, .. } => {
                 let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
                 for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
-                    let (name, sha256) = (file.clone(), sha256.clone());
+                    let (name, sha256) = (file.clone(), binary.sha256.clone());
                     node.files.push(PluginFile { name, sha256, mode: BINARY_MODE });
                 }
             }

@@ -253,8 +253,10 @@ impl UndoContext<'_> {
                     let name = PluginRef { kind: *kind, name: name.clone(), version: Some(version) };
                     self.send_change(&Deregister(name)).await.map(|_| ()).map_err(|error| error_chain(&error))
                 }
-                Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.deployment {
-                    Some(site) => self.remove_binary(site.as_ref(), directory, file, sha256, nodes).await,
+                Step::PlaceBinary { nodes, directory, file, binary } => match &world.deployment {
+                    Some(site) => {
+                        self.remove_binary(site.as_ref(), directory, file, &binary.sha256, nodes).await
+                    }
                     None => Ok(()),
                 },
                 Step::PatchInitImage { from, .. } => match &world.deployment {

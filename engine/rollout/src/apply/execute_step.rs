@@ -12,6 +12,7 @@ use vault_api::step_down::StepDown;
 use vault_api::{CallError, TransportErrorKind, reload};
 
 use super::Run;
+use crate::binary::Binary;
 use crate::decide::{WaitingOn, failover_blocker};
 use crate::deployment::kubernetes::error::KubernetesError;
 use crate::deployment::{CopyProgress, DeploymentError, UnreadyPodPolicy};
@@ -105,8 +106,8 @@ impl Run<'_> {
     pub(super) async fn execute_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
         let client = self.world.client.clone();
         Ok(match step {
-            Step::PlaceBinary { nodes, file, .. } => {
-                self.copy_binary(nodes, file).await?;
+            Step::PlaceBinary { nodes, file, binary, .. } => {
+                self.copy_binary(binary, nodes, file).await?;
                 Vec::new()
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {
@@ -175,19 +176,22 @@ impl Run<'_> {
         })
     }
 
-    /// Tells how far it is while it goes on.
-    async fn copy_binary(&mut self, nodes: &[NodeName], file: &str) -> Result<(), StepError> {
-        let (Some(site), Some(plugin)) = (&self.world.deployment, self.goal.provided_plugin()) else {
-            return Err(StepError::NoDeployment);
-        };
-        let (progress, mut told) = mpsc::unbounded_channel();
-        let placing = site.place(&plugin.binary, file, nodes, progress);
-        let telling = async {
-            while let Some(CopyProgress { node, done, total }) = told.recv().await {
+    /// Copies a binary to nodes, and reports the progress.
+    async fn copy_binary(
+        &mut self,
+        binary: &Binary,
+        nodes: &[NodeName],
+        file: &str,
+    ) -> Result<(), StepError> {
+        let deployment = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+        let (sender, mut progress) = mpsc::unbounded_channel();
+        let placing = deployment.place(binary, file, nodes, sender);
+        let reporting = async {
+            while let Some(CopyProgress { node, done, total }) = progress.recv().await {
                 (self.listener)(&Event::CopyProgress { node, done, total });
             }
         };
-        let (placed, ()) = tokio::join!(placing, telling);
+        let (placed, ()) = tokio::join!(placing, reporting);
         Ok(placed?)
     }
 

@@ -1,6 +1,7 @@
 //! What is undone when a run fails, and what must not be.
 
 use super::*;
+use crate::decide::samples::register;
 use crate::undo::Failover;
 
 /// The steps of [`goal`] up to the reload, on a cluster that lacked the version.
@@ -17,7 +18,8 @@ fn moved_steps() -> Vec<Step> {
         args: Vec::new(),
     };
     let tune = Step::TuneMount { path: custom_mount(), from: "v1.0.0".into(), to: version };
-    let place = Step::PlaceBinary { nodes, directory, file, sha256: SHA.into(), size: 1000 };
+    let binary = register().plugin.binary;
+    let place = Step::PlaceBinary { nodes, directory, file, binary };
     vec![place, entry, tune, Step::ReloadMount { path: custom_mount() }]
 }
 
