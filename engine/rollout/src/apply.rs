@@ -1,4 +1,4 @@
-//! Carries a confirmed plan out, one proven step after the other.
+//! Applies a confirmed plan step by step and verifies each step by reading back.
 
 mod effect;
 mod execute_step;
@@ -51,17 +51,17 @@ impl CancelFlag {
     }
 }
 
-/// Carries out `plan`. Before each step the world is observed and decided upon anew; what differs from the plan is not done.
+/// Applies `plan` step by step. Before each step it observes and decides again; a step that the plan does not have is not done.
 ///
 /// Do not drop the future before it ends: use `cancel`, which never stops between a version being switched and its reload.
 pub async fn apply(
-    world: &Environment,
+    environment: &Environment,
     goal: &Goal,
     plan: &Plan,
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
-    let (outcome, held) = apply_and_hold(world, goal, plan, listener, cancel).await;
+    let (outcome, held) = apply_and_hold(environment, goal, plan, listener, cancel).await;
     held.release().await;
     outcome
 }
@@ -93,7 +93,7 @@ pub async fn apply_and_hold(
         }
     };
     let run = Run {
-        world: environment,
+        environment,
         goal,
         listener,
         this_run: ThisRun::default(),
@@ -129,7 +129,7 @@ enum StepEffect {
 }
 
 struct Run<'a> {
-    world: &'a Environment,
+    environment: &'a Environment,
     goal: &'a Goal,
     listener: &'a mut dyn FnMut(&Event),
     this_run: ThisRun,
@@ -157,14 +157,14 @@ struct Run<'a> {
 
 /// Has a node pull the image that the plan names, before anything is done: under its name every node waits for it when it is restarted.
 async fn verify_image_pull(
-    world: &Environment,
+    environment: &Environment,
     plan: &Plan,
 ) -> Result<Option<String>, (Step, DeploymentError)> {
     let named = plan.steps.iter().find_map(|step| match step {
         Step::PatchInitImage { to, .. } => Some((step, to)),
         _ => None,
     });
-    let (Some((step, image)), Some(site)) = (named, &world.deployment) else { return Ok(None) };
+    let (Some((step, image)), Some(site)) = (named, &environment.deployment) else { return Ok(None) };
     site.verify_image_pull(image).await.map_err(|error| (step.clone(), error))
 }
 
@@ -266,7 +266,7 @@ impl Run<'_> {
         }
     }
 
-    /// A look at the world. Where there are other nodes, one of them takes over from one that is lost, so it is waited for.
+    /// Takes a snapshot. Where there are other nodes, it waits until one has taken over from a lost one.
     async fn observe_with_retry(&mut self) -> Result<Observed, String> {
         let started = Instant::now();
         let mut told = false;
@@ -275,9 +275,9 @@ impl Run<'_> {
         let this_run = ThisRun { steps, ..self.this_run.clone() };
         loop {
             let looked = if std::mem::replace(&mut self.nodes_are_fresh, false) {
-                observe_cached(self.world, Some(self.goal), &this_run).await
+                observe_cached(self.environment, Some(self.goal), &this_run).await
             } else {
-                observe(self.world, Some(self.goal), &this_run).await
+                observe(self.environment, Some(self.goal), &this_run).await
             };
             let error = match looked {
                 Ok(observed) => {
@@ -329,7 +329,7 @@ impl Run<'_> {
         self.done.is_empty() && self.interrupted_step.is_none()
     }
 
-    /// Ends a run that cannot go on after a look at the world: as at `step`, unless another one was cut off before that look.
+    /// Ends a run that cannot go on after a snapshot: as at `step`, unless another one was cut off before that look.
     async fn failed_between_steps(
         mut self,
         step: Option<Step>,

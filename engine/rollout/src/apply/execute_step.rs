@@ -104,7 +104,7 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Run<'_> {
     pub(super) async fn execute_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
-        let client = self.world.client.clone();
+        let client = self.environment.client.clone();
         Ok(match step {
             Step::PlaceBinary { nodes, file, binary, .. } => {
                 self.copy_binary(binary, nodes, file).await?;
@@ -148,7 +148,7 @@ impl Run<'_> {
                 client.send(&Deregister(PluginRef { kind: *kind, name: name.clone(), version })).await?
             }
             Step::RemoveBinary { nodes, file, .. } => {
-                let site = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
                 site.remove(file, nodes).await?;
                 Vec::new()
             }
@@ -157,7 +157,7 @@ impl Run<'_> {
                 Vec::new()
             }
             Step::PatchInitImage { to, files, .. } => {
-                self.world
+                self.environment
                     .deployment
                     .as_ref()
                     .ok_or(StepError::NoDeployment)?
@@ -183,7 +183,7 @@ impl Run<'_> {
         nodes: &[NodeName],
         file: &str,
     ) -> Result<(), StepError> {
-        let deployment = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+        let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
         let (sender, mut progress) = mpsc::unbounded_channel();
         let placing = deployment.place(binary, file, nodes, sender);
         let reporting = async {
@@ -196,7 +196,7 @@ impl Run<'_> {
     }
 
     async fn restart_node(&self, node: &NodeName) -> Result<(), StepError> {
-        let site = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+        let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
         let seen = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()?.nodes.get(node));
         let uid = seen.and_then(|node| node.uid.as_deref()).ok_or_else(|| StepError::NoPod(node.clone()))?;
         let unready =
@@ -209,10 +209,10 @@ impl Run<'_> {
         let Canary::Mount { writes, .. } = &upgrade.canary else { return Ok(()) };
         for write in writes {
             let data = merge_fields(std::iter::once(write));
-            self.world.client.send(&Write { path: path.join(&write.path), data }).await?;
+            self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
         if let Some(read) = read {
-            run_smoke_test(&self.world.client, &path.join(read), self.listener).await?;
+            run_smoke_test(&self.environment.client, &path.join(read), self.listener).await?;
         }
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Run<'_> {
                 .as_ref()
                 .and_then(|seen| seen.deployment.as_ref())
                 .is_none_or(|site| site.nodes.len() < 2);
-            self.world.client.send(&StepDown).await?;
+            self.environment.client.send(&StepDown).await?;
             self.wait_for_active_node().await?;
             let everybody_has = self.all_nodes_have_led();
             let now = self.active_node();
@@ -277,7 +277,7 @@ impl Run<'_> {
         let started = Instant::now();
         loop {
             // Connections may be refused as well while the way to the active node changes.
-            match observe(self.world, Some(self.goal), &self.this_run).await {
+            match observe(self.environment, Some(self.goal), &self.this_run).await {
                 Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
                     self.last_observed = Some(observed);
                     return Ok(());

@@ -20,7 +20,7 @@ impl<'a> Run<'a> {
         if let Some(path) = fresh {
             let error = format!("{path} does not run what was mounted there");
             let last = self.done.pop();
-            let removed = self.world.client.send(&Disable { path: path.to_string() }).await;
+            let removed = self.environment.client.send(&Disable { path: path.to_string() }).await;
             let mut left = effect::describe_effects(&self.done, &[]);
             if let Err(cause) = removed {
                 left.push(format!("{path} is mounted and could not be removed ({})", error_chain(&cause)));
@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn undo_context(&self) -> UndoContext<'a> {
         let failover = self.last_observed.as_ref().map_or(Failover::Impossible, Failover::of);
-        UndoContext { client: self.world.client.clone(), failover, held: self.lock }
+        UndoContext { client: self.environment.client.clone(), failover, held: self.lock }
     }
 
     /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.
@@ -174,7 +174,7 @@ impl<'a> Run<'a> {
             }
         }
         let cleared =
-            undo.remove_created(self.world, &attempted, self.listener).await.err().unwrap_or_default();
+            undo.remove_created(self.environment, &attempted, self.listener).await.err().unwrap_or_default();
         let (left, done): (Vec<String>, _) =
             (cleared.into_iter().chain(stays).chain(leases).collect(), self.done);
         match (left.is_empty(), mounts.is_empty()) {
@@ -196,7 +196,7 @@ impl<'a> Run<'a> {
     /// A binary that the server refuses to know must not keep its file name from the right one.
     async fn fail_without_registration(mut self, step: Option<Step>, error: String) -> Outcome {
         if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(site)) =
-            (self.done.last(), &self.world.deployment)
+            (self.done.last(), &self.environment.deployment)
         {
             if let Err(cause) = site.remove(file, nodes).await {
                 let left = vec![format!(

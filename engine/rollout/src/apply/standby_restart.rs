@@ -37,7 +37,7 @@ impl Run<'_> {
             (self.listener)(&Event::Waiting { reason: on });
             Instant::now()
         });
-        since.elapsed() < self.world.client.timeout()
+        since.elapsed() < self.environment.client.timeout()
     }
 
     /// Whether the active node is proven, and either a standby was restarted and runs the new version, or `step`, which failed or

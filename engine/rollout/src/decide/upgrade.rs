@@ -7,7 +7,7 @@ use super::{check, nodes};
 use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeRole;
-use crate::observed::{CatalogEntry, MountObserved, Observed};
+use crate::observed::{MountObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 use crate::version::Version;

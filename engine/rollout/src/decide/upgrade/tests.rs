@@ -12,7 +12,7 @@ use crate::goal::{
 use crate::observed::deployment::{
     NodeName, NodeObserved, NodeRole, PluginStorage, PodUpdateStrategy, Readiness, RunningVersion,
 };
-use crate::observed::{Pins, ThisRun};
+use crate::observed::{CatalogEntry, Pins, ThisRun};
 
 mod restarts;
 mod restarts_from_image;
