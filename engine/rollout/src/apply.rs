@@ -1,30 +1,32 @@
-//! Carries a confirmed plan out, one proven step after the other.
+//! Applies a confirmed plan step by step and verifies each step by reading back.
 
-pub(crate) mod effect;
-pub(crate) mod execute_step;
+mod effect;
+mod execute_step;
+mod failure;
 mod outcome;
 mod standby_restart;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use tokio::time::Instant;
-use vault_api::mounts::Disable;
 
 use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
 use crate::deployment::DeploymentError;
 use crate::deployment::lease_lock::{LeaseLock, LockLost};
+use crate::error_chain::error_chain;
 use crate::event::Event;
-use crate::goal::{Goal, MountPath};
+use crate::goal::Goal;
+use crate::mount_path::MountPath;
 use crate::observe::{Environment, observe, observe_cached};
 use crate::observed::deployment::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::smoke::{revoke_and_verify, revoke_hint};
 use crate::step::Step;
-use crate::undo::{Failover, UndoContext, VersionSwitch, switched_mounts};
+use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL, Poll};
+use crate::undo::VersionSwitch;
 use execute_step::StepError;
 pub use outcome::Outcome;
 use standby_restart::wait_timeout;
@@ -50,17 +52,17 @@ impl CancelFlag {
     }
 }
 
-/// Carries out `plan`. Before each step the world is observed and decided upon anew; what differs from the plan is not done.
+/// Applies `plan` step by step. Before each step it observes and decides again; a step that the plan does not have is not done.
 ///
 /// Do not drop the future before it ends: use `cancel`, which never stops between a version being switched and its reload.
 pub async fn apply(
-    world: &Environment,
+    environment: &Environment,
     goal: &Goal,
     plan: &Plan,
     listener: &mut dyn FnMut(&Event),
     cancel: &CancelFlag,
 ) -> Outcome {
-    let (outcome, held) = apply_and_hold(world, goal, plan, listener, cancel).await;
+    let (outcome, held) = apply_and_hold(environment, goal, plan, listener, cancel).await;
     held.release().await;
     outcome
 }
@@ -92,7 +94,7 @@ pub async fn apply_and_hold(
         }
     };
     let run = Run {
-        world: environment,
+        environment,
         goal,
         listener,
         this_run: ThisRun::default(),
@@ -113,13 +115,6 @@ pub async fn apply_and_hold(
     (outcome, held)
 }
 
-/// How long no node may be active before it is an error: failovers take seconds.
-pub(crate) const FAILOVER_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a node may be away that was there: a pod has to be scheduled, to start and to be unsealed.
-const NODE_RETURN_TIMEOUT: Duration = Duration::from_secs(300);
-pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
-
 /// How often a step is done that the loss of a node cuts off. A node that has lost the leadership takes a moment to know.
 const MAX_STEP_ATTEMPTS: usize = 10;
 
@@ -135,7 +130,7 @@ enum StepEffect {
 }
 
 struct Run<'a> {
-    world: &'a Environment,
+    environment: &'a Environment,
     goal: &'a Goal,
     listener: &'a mut dyn FnMut(&Event),
     this_run: ThisRun,
@@ -163,18 +158,18 @@ struct Run<'a> {
 
 /// Has a node pull the image that the plan names, before anything is done: under its name every node waits for it when it is restarted.
 async fn verify_image_pull(
-    world: &Environment,
+    environment: &Environment,
     plan: &Plan,
 ) -> Result<Option<String>, (Step, DeploymentError)> {
     let named = plan.steps.iter().find_map(|step| match step {
         Step::PatchInitImage { to, .. } => Some((step, to)),
         _ => None,
     });
-    let (Some((step, image)), Some(site)) = (named, &world.deployment) else { return Ok(None) };
+    let (Some((step, image)), Some(site)) = (named, &environment.deployment) else { return Ok(None) };
     site.verify_image_pull(image).await.map_err(|error| (step.clone(), error))
 }
 
-impl<'a> Run<'a> {
+impl Run<'_> {
     async fn execute(mut self, cancel: &CancelFlag) -> Outcome {
         loop {
             let (decision, observed) = match self.next_decision(cancel).await {
@@ -272,18 +267,18 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A look at the world. Where there are other nodes, one of them takes over from one that is lost, so it is waited for.
+    /// Takes a snapshot. Where there are other nodes, it waits until one has taken over from a lost one.
     async fn observe_with_retry(&mut self) -> Result<Observed, String> {
-        let started = Instant::now();
+        let poll = Poll::new(FAILOVER_TIMEOUT);
         let mut told = false;
         // A node that was lost during the first step is waited for as after it.
         let steps = self.this_run.steps + usize::from(self.interrupted_step.is_some());
         let this_run = ThisRun { steps, ..self.this_run.clone() };
         loop {
             let looked = if std::mem::replace(&mut self.nodes_are_fresh, false) {
-                observe_cached(self.world, Some(self.goal), &this_run).await
+                observe_cached(self.environment, Some(self.goal), &this_run).await
             } else {
-                observe(self.world, Some(self.goal), &this_run).await
+                observe(self.environment, Some(self.goal), &this_run).await
             };
             let error = match looked {
                 Ok(observed) => {
@@ -292,14 +287,14 @@ impl<'a> Run<'a> {
                 }
                 Err(error) => error,
             };
-            let gives_up = started.elapsed() >= FAILOVER_TIMEOUT || self.lock_lost().is_some();
+            let gives_up = poll.timed_out() || self.lock_lost().is_some();
             if !error.is_transient() || !self.has_other_nodes() || gives_up {
                 return Err(error_chain(&error));
             }
             if !std::mem::replace(&mut told, true) {
                 (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 
@@ -335,7 +330,7 @@ impl<'a> Run<'a> {
         self.done.is_empty() && self.interrupted_step.is_none()
     }
 
-    /// Ends a run that cannot go on after a look at the world: as at `step`, unless another one was cut off before that look.
+    /// Ends a run that cannot go on after a snapshot: as at `step`, unless another one was cut off before that look.
     async fn failed_between_steps(
         mut self,
         step: Option<Step>,
@@ -354,13 +349,13 @@ impl<'a> Run<'a> {
 
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
     async fn wait_for_failover(&mut self) {
-        let started = Instant::now();
-        while self.has_other_nodes() && started.elapsed() < FAILOVER_TIMEOUT && self.lock_lost().is_none() {
+        let poll = Poll::new(FAILOVER_TIMEOUT);
+        while self.has_other_nodes() && !poll.timed_out() && self.lock_lost().is_none() {
             match self.observe_with_retry().await {
                 Ok(seen) if seen.is_failing_over() => {}
                 Ok(_) | Err(_) => return,
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 
@@ -390,50 +385,6 @@ impl<'a> Run<'a> {
             return true;
         }
         false
-    }
-
-    /// A mount that this run made and that is not as it should be is removed again: nobody uses it yet.
-    async fn stop_at_unplanned_step(mut self, found: Step) -> Outcome {
-        let fresh = match self.done.last() {
-            Some(Step::EnableMount { path, .. }) => Some(path.clone()),
-            _ => None,
-        };
-        if let Some(path) = fresh {
-            let error = format!("{path} does not run what was mounted there");
-            let last = self.done.pop();
-            let removed = self.world.client.send(&Disable { path: path.to_string() }).await;
-            let mut left = effect::describe_effects(&self.done, &[]);
-            if let Err(cause) = removed {
-                left.push(format!("{path} is mounted and could not be removed ({})", error_chain(&cause)));
-            }
-            return outcome::failed_or_manual_intervention(self.done, last, error, left);
-        }
-        let undoes = matches!(self.goal, Goal::Upgrade(_)) && !self.done.is_empty();
-        match &found {
-            _ if undoes => {
-                let error = format!("something changed in between: the next step would be: {found}");
-                let last = self.done.last().cloned();
-                self.fail(last, error, StepEffect::Applied).await
-            }
-            // The mounts run what they should; only their configuration needs another plan.
-            Step::Write { .. } => self.stop_plan_changed(found),
-            _ if self.switched.is_empty() => self.stop_plan_changed(found),
-            _ => {
-                let error = format!("after the switch the next step would be: {found}");
-                let last = self.done.last().cloned();
-                self.fail(last, error, StepEffect::Applied).await
-            }
-        }
-    }
-
-    fn stop_plan_changed(mut self, found: Step) -> Outcome {
-        let left = effect::describe_effects(&self.done, &[]);
-        Outcome::PlanChanged {
-            done: self.done,
-            expected: self.remaining.pop_front(),
-            found,
-            remaining_effects: left,
-        }
     }
 
     /// A wait is not given up while a run is amid something, or may be: what was cut off may have been carried out.
@@ -533,179 +484,17 @@ impl<'a> Run<'a> {
             (self.listener)(&Event::ReadBackMismatch { path: path.clone(), fields });
         }
     }
-
-    /// Ends a run that cannot go on: what people use runs what it ran before, or is named. `effect` is that of `step`.
-    async fn fail(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
-        if let Some(lost) = self.lock_lost() {
-            return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
-        }
-        self.wait_for_failover().await;
-        if self.is_restarting_standbys(step.as_ref()) {
-            return self.stop_at_standby_restart(step, error, effect).await;
-        }
-        if let Goal::Upgrade(_) = self.goal {
-            return self.undo(step, error, effect).await;
-        }
-        if let Some(Step::RegisterVersion { .. }) = &step {
-            return self.fail_without_registration(step, error).await;
-        }
-        let uncertain = self.describe_uncertain_step(step.as_ref(), effect).await;
-        let mounts = switched_mounts(&self.switched);
-        let mut left = effect::describe_effects(&self.done, &mounts);
-        left.extend(uncertain.filter(|_| !effect::affects_mounts(step.as_ref(), &mounts)));
-        if self.switched.is_empty() {
-            return outcome::failed_or_manual_intervention(self.done, step, error, left);
-        }
-        let (undo, done) = (self.undo_context(), self.done);
-        (self.listener)(&Event::RollingBack { mounts: mounts.clone(), cause: error.clone() });
-        match undo.switch_back(&self.switched).await {
-            Ok(()) if left.is_empty() => Outcome::RolledBack { done, step, error, mounts },
-            Ok(()) => {
-                left.extend(mounts.iter().map(|path| format!("{path} runs the version before again")));
-                Outcome::ManualIntervention { done, step, error, remaining_effects: left }
-            }
-            Err(stuck) => {
-                left.extend(stuck);
-                Outcome::ManualIntervention { done, step, error, remaining_effects: left }
-            }
-        }
-    }
-
-    /// What the step that failed may have changed.
-    async fn describe_uncertain_step(&self, step: Option<&Step>, effect: StepEffect) -> Option<String> {
-        let step = step.filter(|step| effect != StepEffect::Applied && self.done.last() != Some(step))?;
-        match (step, effect) {
-            // It is told, and what runs then is not known.
-            (Step::ReloadMount { .. }, _) => effect::describe_uncertain(step),
-            // Nobody runs what was only placed or registered.
-            (Step::PlaceBinary { .. } | Step::RegisterVersion { .. }, _) => None,
-            (_, StepEffect::None | StepEffect::Applied) => None,
-            (Step::EnableMount { path, .. }, StepEffect::Unknown) => {
-                match self.undo_context().is_gone(path).await {
-                    true => None,
-                    false => effect::describe_uncertain(step),
-                }
-            }
-            (step, StepEffect::Unknown) => effect::describe_uncertain(step),
-        }
-    }
-
-    /// Ends a run whose right to change was lost: somebody else may be changing the same things, so nothing is undone here.
-    /// Everything that is there now is named; the same command, run again, goes on or undoes it.
-    async fn stop_without_undo(self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
-        let mut left = Vec::new();
-        for done in &self.done {
-            left.extend(effect::describe_effect(done).or_else(|| effect::describe_unused_effect(done)));
-        }
-        for (path, from) in self.switched.iter().flat_map(VersionSwitch::mounts) {
-            let from = if from.is_empty() { "no version" } else { from };
-            left.push(format!("{path} was moved from {from}, and runs what it ran until it is reloaded"));
-        }
-        let attempted =
-            step.as_ref().filter(|step| effect != StepEffect::None && self.done.last() != Some(step));
-        left.extend(attempted.and_then(effect::describe_uncertain));
-        if !left.is_empty() {
-            left.push(
-                "Run the same command again when nobody else changes plugins: it goes on, or undoes this."
-                    .to_owned(),
-            );
-        }
-        outcome::failed_or_manual_intervention(self.done, step, error, left)
-    }
-
-    fn undo_context(&self) -> UndoContext<'a> {
-        let failover = self.last_observed.as_ref().map_or(Failover::Impossible, Failover::of);
-        UndoContext { client: self.world.client.clone(), failover, held: self.lock }
-    }
-
-    /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.
-    async fn undo(mut self, step: Option<Step>, error: String, effect: StepEffect) -> Outcome {
-        let undo = self.undo_context();
-        // A reload of what was not moved cannot be undone: the binary of its version is another one now.
-        let mounts = switched_mounts(&self.switched);
-        let mut stays = effect::describe_reloads(&self.done, &mounts);
-        stays.extend(
-            self.describe_uncertain_step(step.as_ref(), effect)
-                .await
-                .filter(|_| matches!(&step, Some(Step::ReloadMount { path }) if !mounts.contains(path))),
-        );
-        let leases: Vec<String> = self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)).collect();
-        let mut attempted = self.done.clone();
-        attempted.extend(step.clone().filter(|step| self.done.last() != Some(step)));
-        if !mounts.is_empty() {
-            (self.listener)(&Event::RollingBack { mounts: mounts.clone(), cause: error.clone() });
-            if let Err(left) = undo.switch_back(&self.switched).await {
-                let left = left.into_iter().chain(leases).collect();
-                return Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left };
-            }
-            if let Some(needed) = self.needed_by_standbys().await {
-                attempted.retain(|step| !self.installs_target_version(step));
-                stays.push(needed);
-            }
-        }
-        let cleared =
-            undo.remove_created(self.world, &attempted, self.listener).await.err().unwrap_or_default();
-        let (left, done): (Vec<String>, _) =
-            (cleared.into_iter().chain(stays).chain(leases).collect(), self.done);
-        match (left.is_empty(), mounts.is_empty()) {
-            (false, _) => Outcome::ManualIntervention { done, step, error, remaining_effects: left },
-            (true, true) => Outcome::Failed { done, step, error },
-            (true, false) => Outcome::RolledBack { done, step, error, mounts },
-        }
-    }
-
-    /// Whether a step brings the version that mounts were moved to: its file, or its entry under the plugin's own name.
-    fn installs_target_version(&self, step: &Step) -> bool {
-        match (step, self.goal) {
-            (Step::PlaceBinary { .. }, _) => true,
-            (Step::RegisterVersion { name, .. }, Goal::Upgrade(upgrade)) => name == upgrade.name(),
-            _ => false,
-        }
-    }
-
-    /// A binary that the server refuses to know must not keep its file name from the right one.
-    async fn fail_without_registration(mut self, step: Option<Step>, error: String) -> Outcome {
-        if let (Some(Step::PlaceBinary { nodes, file, .. }), Some(site)) =
-            (self.done.last(), &self.world.deployment)
-        {
-            if let Err(cause) = site.remove(file, nodes).await {
-                let left = vec![format!(
-                    "{file} is in the plugin directory and is not registered ({})",
-                    error_chain(&cause)
-                )];
-                return Outcome::ManualIntervention { done: self.done, step, error, remaining_effects: left };
-            }
-            self.done.pop();
-        }
-        Outcome::Failed { done: self.done, step, error }
-    }
 }
 
 /// Whether a planned step is the one that is due. A node that has gone needs no file.
 fn is_same_step(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
         (
-            Step::PlaceBinary { file: planned, sha256: planned_sha256, .. },
-            Step::PlaceBinary { file, sha256, .. },
-        ) => planned == file && planned_sha256 == sha256,
+            Step::PlaceBinary { file: planned, binary: planned_binary, .. },
+            Step::PlaceBinary { file, binary, .. },
+        ) => planned == file && planned_binary.sha256 == binary.sha256,
         (planned, due) => planned == due,
     }
-}
-
-/// An error with its causes on one line.
-pub(crate) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        // Transparent errors say the same as their cause.
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        next = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use vault_api::catalog::PluginType;
 
-use crate::refusal::Refusal;
+use crate::digest::hex;
 
 /// A plugin binary on this machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -117,6 +117,9 @@ pub struct BinaryError {
     source: io::Error,
 }
 
+/// Permission bits of a placed binary: the server's user may differ from ours and must be able to start it.
+pub(crate) const BINARY_MODE: u32 = 0o755;
+
 /// Bytes read at once.
 const CHUNK_SIZE: usize = 256 * 1024;
 
@@ -147,19 +150,6 @@ impl Binary {
             executable: metadata.permissions().mode() & 0o100 != 0,
             format: detect_format(&ReadCache::new(file)),
         })
-    }
-
-    /// Whether it can be started on this machine at all, as far as its file tells.
-    ///
-    /// # Errors
-    /// [`Refusal::NotExecutable`], [`Refusal::WrongArchitecture`] or [`Refusal::NoExecutePermission`].
-    pub fn check_runs_on(&self, site: Architecture) -> Result<(), Refusal> {
-        let path = self.path.clone();
-        let Format::Elf(elf) = &self.format else { return Err(Refusal::NotExecutable { path }) };
-        if elf.architecture != site {
-            return Err(Refusal::WrongArchitecture { path, binary: elf.architecture, site });
-        }
-        if self.executable { Ok(()) } else { Err(Refusal::NoExecutePermission { path }) }
     }
 }
 
@@ -201,26 +191,6 @@ impl std::fmt::Display for Architecture {
             Self::Other(number) => write!(f, "machine {number}"),
         }
     }
-}
-
-/// The sha256 of all that is left of a file.
-pub(crate) fn sha256_of_reader(from: &mut impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; CHUNK_SIZE];
-    loop {
-        match from.read(&mut chunk)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            read => hasher.update(&chunk[..read]),
-        }
-    }
-}
-
-pub(crate) fn hex_sha256(content: &[u8]) -> String {
-    hex(&Sha256::digest(content))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(crate) fn detect_format<'data>(content: impl ReadRef<'data>) -> Format {

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, StatVfs, StatVfsMountFlags};
 use serde::Serialize;
 
-use crate::binary::{Binary, BinaryError, Format};
-use crate::deployment::BINARY_MODE;
+use crate::binary::{BINARY_MODE, Binary, BinaryError, Format};
 use crate::deployment::DeploymentError;
 use crate::deployment::local::{LocalDeployment, Owner, parse_plugin_file_name};
 use crate::sha256sums::{Sha256Sums, Sha256SumsError};
@@ -335,7 +334,7 @@ mod tests {
             let content = elf(4096);
             fs::write(case.image.path().join("custom-1.2.3"), &content).expect("written");
             let sums: Sha256Sums =
-                [("custom-1.2.3", crate::binary::hex_sha256(&content))].into_iter().collect();
+                [("custom-1.2.3", crate::digest::hex_sha256(&content))].into_iter().collect();
             fs::write(case.image.path().join("SHA256SUMS"), sums.to_string()).expect("written");
             case
         }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::binary::hex_sha256;
+use crate::digest::{decode_hex, hex_sha256};
 use crate::goal::DesiredValue;
 
 /// How a wanted field stands to what is there.
@@ -57,11 +57,6 @@ fn matches_hash(hash: &str, text: &[u8]) -> Option<bool> {
         _ => return None,
     };
     Some(digest.eq_ignore_ascii_case(&hex_sha256(&[&salt, text].concat())))
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let bytes = text.as_bytes().chunks(2);
-    bytes.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
 fn is_equivalent(wanted: &Value, there: &Value) -> bool {

@@ -5,6 +5,7 @@ mod nodes;
 mod permission;
 mod removal;
 mod upgrade;
+mod upgrade_view;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,9 +16,9 @@ use vault_api::catalog::PluginType;
 use crate::binary::ProbeOutcome;
 use crate::compare::Comparison;
 use crate::goal::{
-    DesiredMount, DesiredWrite, Goal, MountPath, Plugin, RegisterGoal, ReloadGoal, ReloadTarget,
-    RewritePolicy, Target,
+    DesiredMount, DesiredWrite, Goal, Plugin, RegisterGoal, ReloadGoal, ReloadTarget, RewritePolicy, Target,
 };
+use crate::mount_path::MountPath;
 use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
 use crate::observed::{MountObserved, Observed, ReadState};
 use crate::refusal::Refusal;
@@ -26,7 +27,7 @@ use crate::step::{Step, VersionFrom};
 pub(crate) use nodes::failover_blocker;
 pub(crate) use permission::capability_paths as permission_paths;
 pub use upgrade::rollback_version;
-pub(crate) use upgrade::unreloaded_mounts;
+pub(crate) use upgrade_view::unreloaded_mounts;
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -322,8 +323,7 @@ fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
         nodes,
         directory: site.directory.clone(),
         file,
-        sha256: plugin.binary.sha256.clone(),
-        size: plugin.binary.size,
+        binary: plugin.binary.clone(),
     })
 }
 

@@ -20,8 +20,8 @@ use crate::observed::deployment::{DeploymentObserved, NodeName};
 use kubernetes::error::KubernetesError;
 use lease_lock::LeaseLock;
 
-/// Permission bits of a placed binary: the server's user may differ from ours and must be able to start it.
-pub(crate) const BINARY_MODE: u32 = 0o755;
+/// Path of this program in the images that it makes.
+pub(crate) const PROGRAM_PATH: &str = "/vault-token-plugin";
 
 /// A place of plugins that can be looked at and changed.
 #[async_trait]

@@ -18,7 +18,7 @@ mod tests;
 
 pub use self::binary::diagnose_binary;
 pub use self::explain::{ExplainedLine, explain, explain_log};
-pub use self::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy, shell_quote as shell_word};
+pub use self::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
 
 use crate::observed::Observed;
 

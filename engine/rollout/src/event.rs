@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::decide::WaitingOn;
-use crate::goal::MountPath;
+use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::step::Step;
 

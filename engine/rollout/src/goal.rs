@@ -4,19 +4,17 @@ mod removal;
 mod upgrade;
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
 use serde_json::Value;
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::{Binary, ProbeOutcome};
+use crate::mount_path::MountPath;
 use crate::version::Version;
 
 pub use removal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
-pub(crate) use upgrade::{CANARY_MOUNT_PREFIX, CANARY_NAME_SUFFIX};
+pub(crate) use upgrade::CANARY_NAME_SUFFIX;
 pub use upgrade::{Canary, Durability, FailoverTest, SmokeTest, Target, UpgradeGoal};
 
 /// What an operation wants to be true. It has no `Serialize`: values to be written may be secret.
@@ -186,17 +184,6 @@ pub struct RestartConsent {
     pub quorum_loss: QuorumLoss,
 }
 
-/// Path of a mount, with its trailing slash.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MountPath(String);
-
-/// Not a mount path.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a mount path such as custom or team/custom")]
-pub struct MountPathError {
-    text: String,
-}
-
 impl Goal {
     /// The mounts it names, with what is to be written there.
     pub(crate) fn mounts(&self) -> &[DesiredMount] {
@@ -283,61 +270,9 @@ impl DesiredValue {
     }
 }
 
-impl MountPath {
-    /// With its trailing slash, as servers list it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// A path below the mount.
-    pub fn join(&self, below: &str) -> String {
-        format!("{}{}", self.0, below.trim_matches('/'))
-    }
-
-    /// True when one of the two lies below the other, which Vault does not allow.
-    pub(crate) fn overlaps(&self, other: &str) -> bool {
-        self.0 != other && (self.0.starts_with(other) || other.starts_with(&self.0))
-    }
-}
-
-impl FromStr for MountPath {
-    type Err = MountPathError;
-
-    fn from_str(text: &str) -> Result<Self, MountPathError> {
-        let bare = text.strip_suffix('/').unwrap_or(text);
-        let wrong = bare.is_empty()
-            || bare.split('/').any(|part| part.is_empty() || part == "." || part == "..")
-            || bare.chars().any(|c| c.is_whitespace() || c.is_control());
-        if wrong { Err(MountPathError { text: text.to_owned() }) } else { Ok(Self(format!("{bare}/"))) }
-    }
-}
-
-impl fmt::Display for MountPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl Serialize for MountPath {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mount_path_has_one_form() {
-        for text in ["custom", "custom/"] {
-            assert_eq!(text.parse::<MountPath>().expect("a path").as_str(), "custom/");
-        }
-        assert_eq!("a/b".parse::<MountPath>().expect("a path").join("/config"), "a/b/config");
-        for text in ["", "/", "/custom", "a//b", "a b", "../a"] {
-            assert!(text.parse::<MountPath>().is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn a_wanted_secret_is_not_shown() {

@@ -10,17 +10,23 @@ mod compare;
 mod decide;
 mod deployment;
 mod diagnose;
+mod digest;
 mod drift;
+mod error_chain;
 mod event;
 mod goal;
+mod mount_path;
 mod observe;
 mod observed;
 mod printable;
 mod refusal;
 mod required_permissions;
 mod sha256sums;
+mod shell;
 mod smoke;
 mod step;
+mod timeouts;
+mod transient;
 mod undo;
 mod version;
 
@@ -44,16 +50,17 @@ pub use deployment::local::{LocalDeployment, Owner, parse_plugin_file_name};
 pub use deployment::{CopyProgress, Deployment, DeploymentError, Detail, Freshness, Query, UnreadyPodPolicy};
 pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
-    explain, explain_log, finding_kinds, shell_word,
+    explain, explain_log, finding_kinds,
 };
 pub use drift::{ClusterConnection, Drift, DriftError, FieldDrift, ObjectDrift, compare_with_cluster};
 pub use event::Event;
 pub use goal::{
     Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
-    FailoverTest, GarbageCollectGoal, Goal, MountPath, MountPathError, Placement, Plugin, QuorumLoss,
-    RegisterGoal, ReloadGoal, ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target,
-    UpgradeGoal, VersionSelector,
+    FailoverTest, GarbageCollectGoal, Goal, Placement, Plugin, QuorumLoss, RegisterGoal, ReloadGoal,
+    ReloadTarget, RestartConsent, RewritePolicy, SealedRestart, SmokeTest, Target, UpgradeGoal,
+    VersionSelector,
 };
+pub use mount_path::{MountPath, MountPathError};
 pub use observe::{
     ConnectionMode, Environment, ObserveError, is_local_address, observe, observe_cached, observe_deep,
     observe_health, observe_server,
@@ -72,6 +79,7 @@ pub use printable::{printable, printable_line};
 pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, RBAC_RULES, RbacRule, RuleScope, policy_rules};
 pub use sha256sums::{Sha256Sums, Sha256SumsError};
+pub use shell::shell_quote;
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
 pub use step::Step;
 pub use undo::{Failover, roll_back};

@@ -1,26 +1,26 @@
 //! Takes the snapshot. Changes nothing, except that a lease which a read turns out to issue is revoked at once.
 
 mod other_nodes;
+mod query;
 mod raft;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vault_api::catalog::{ListedPlugin, PluginRef, PluginType};
 use vault_api::config_state::ConfigState;
 use vault_api::health::Product;
 use vault_api::{
-    ApiError, CallError, Client, Endpoint, TransportErrorKind, capabilities, catalog, config_state, health,
-    help, leases, logical, mounts, namespaces, pins,
+    ApiError, CallError, Client, Endpoint, capabilities, catalog, config_state, health, help, leases,
+    logical, mounts, namespaces, pins,
 };
 
-use crate::apply::POLL_INTERVAL;
 use crate::compare::{Comparison, compare};
 use crate::decide::permission_paths;
-use crate::deployment::{Deployment, DeploymentError, Detail, Freshness, Query};
-use crate::goal::{DesiredMount, DesiredWrite, Goal, Plugin};
+use crate::deployment::{Deployment, DeploymentError, Freshness};
+use crate::goal::{DesiredMount, DesiredWrite, Goal};
 use crate::observed::deployment::DeploymentKind;
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
@@ -28,7 +28,10 @@ use crate::observed::{
     Server, ThisRun, WriteObserved,
 };
 use crate::smoke::is_unrevocable_data_lease;
+use crate::timeouts::Poll;
+use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
 use other_nodes::LookedAt;
+use query::{ObserveScope, build_query, deep_capability_paths, needs_entry_detail};
 use raft::{RaftQuery, needs_raft_servers};
 
 pub use other_nodes::is_local_address;
@@ -96,24 +99,6 @@ impl ObserveError {
     }
 }
 
-/// Whether a call may have failed on a node that is about to be replaced by another.
-pub(crate) fn is_transient(error: &CallError) -> bool {
-    match error {
-        CallError::Sealed { .. } => true,
-        CallError::Api(answer) => answer.status.is_server_error(),
-        CallError::Transport { kind: trouble, .. } => {
-            matches!(
-                trouble,
-                TransportErrorKind::NoConnection
-                    | TransportErrorKind::ConnectionLost
-                    | TransportErrorKind::TimedOut
-                    | TransportErrorKind::Standby
-            )
-        }
-        _ => false,
-    }
-}
-
 /// The names of the one namespace that every server has.
 const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 
@@ -123,141 +108,89 @@ const MOUNT_HELP_TIMEOUT: Duration = Duration::from_secs(10);
 /// With Vault's default timeouts, raft notices after ten seconds that a leader is lost, and elects another in as many.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Below it lie the entries of the catalog.
-pub(crate) const CATALOG_PREFIX: &str = "sys/plugins/catalog/";
-
-/// What a standby answers while no node is active (Vault's and OpenBao's words).
-pub(crate) const NO_ACTIVE_NODE_ERRORS: [&str; 2] =
-    ["active cluster node not found", "local node not active"];
-
 /// Takes a snapshot of what concerns `goal`, or of everything.
 ///
 /// A sealed server, a missing permission and a directory that is not there are part of the snapshot, not errors.
 pub async fn observe(
-    world: &Environment,
+    environment: &Environment,
     goal: Option<&Goal>,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    take_snapshot(world, ObserveScope::of(goal), Freshness::Now, this_run).await
+    take_snapshot(environment, ObserveScope::of(goal), Freshness::Now, this_run).await
 }
 
 /// As [`observe`], where nothing has been done to nodes since they were looked at: what is known of them may be some seconds old.
 pub async fn observe_cached(
-    world: &Environment,
+    environment: &Environment,
     goal: Option<&Goal>,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    take_snapshot(world, ObserveScope::of(goal), Freshness::MayBeCached, this_run).await
+    take_snapshot(environment, ObserveScope::of(goal), Freshness::MayBeCached, this_run).await
 }
 
 /// Takes a snapshot of the server alone, as if there were no site.
-pub async fn observe_server(world: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(world, ObserveScope::Server, Freshness::Now, &ThisRun::default()).await
+pub async fn observe_server(environment: &Environment) -> Result<Observed, ObserveError> {
+    take_snapshot(environment, ObserveScope::Server, Freshness::Now, &ThisRun::default()).await
 }
 
 /// Takes a snapshot of everything, and asks each external mount whether it answers.
-pub async fn observe_health(world: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(world, ObserveScope::Health, Freshness::Now, &ThisRun::default()).await
+pub async fn observe_health(environment: &Environment) -> Result<Observed, ObserveError> {
+    take_snapshot(environment, ObserveScope::Health, Freshness::Now, &ThisRun::default()).await
 }
 
-/// As [`survey`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
+/// As [`observe_health`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
 /// snapshot, or one of a server that serves nothing: another is taken until a node is active, or none is for too long.
-pub async fn observe_deep(world: &Environment) -> Result<Observed, ObserveError> {
-    let started = Instant::now();
+pub async fn observe_deep(environment: &Environment) -> Result<Observed, ObserveError> {
+    let poll = Poll::new(ELECTION_TIMEOUT);
     loop {
-        let observed = take_snapshot(world, ObserveScope::Deep, Freshness::Now, &ThisRun::default()).await;
+        let observed =
+            take_snapshot(environment, ObserveScope::Deep, Freshness::Now, &ThisRun::default()).await;
         let is_election = match &observed {
             Ok(observed) => observed.is_failing_over(),
             Err(error) => {
                 error.is_transient()
-                    && world.deployment.as_ref().is_some_and(|site| site.follows_active_node())
+                    && environment.deployment.as_ref().is_some_and(|site| site.follows_active_node())
             }
         };
-        if !is_election || started.elapsed() >= ELECTION_TIMEOUT {
+        if !is_election || poll.timed_out() {
             return observed;
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
-    }
-}
-
-/// What is looked for.
-#[derive(Clone, Copy)]
-enum ObserveScope<'a> {
-    Server,
-    All,
-    Goal(&'a Goal),
-    Health,
-    Deep,
-}
-
-impl<'a> ObserveScope<'a> {
-    fn of(goal: Option<&'a Goal>) -> Self {
-        goal.map_or(Self::All, Self::Goal)
-    }
-
-    fn goal(self) -> Option<&'a Goal> {
-        match self {
-            Self::Goal(goal) => Some(goal),
-            Self::Server | Self::All | Self::Health | Self::Deep => None,
-        }
-    }
-}
-
-impl ObserveScope<'_> {
-    /// Whether it matters what other namespaces run: where versions go, and where a pin moves mounts.
-    fn needs_namespaces(self, pins: &Pins) -> bool {
-        match self.goal() {
-            Some(Goal::Deregister(_) | Goal::GarbageCollect(_)) => true,
-            Some(Goal::Upgrade(upgrade)) => {
-                let Pins::Set(pins) = pins else { return false };
-                pins.iter().any(|pin| pin.kind == upgrade.kind() && pin.name == upgrade.name())
-            }
-            Some(Goal::Register(_) | Goal::Reload(_)) | None => false,
-        }
-    }
-
-    /// Whether it matters which nodes there are beside the one of this machine.
-    fn needs_other_nodes(self) -> bool {
-        match self {
-            Self::Deep => true,
-            Self::Goal(goal) => goal.placement().is_some(),
-            Self::Server | Self::All | Self::Health => false,
-        }
+        poll.pause().await;
     }
 }
 
 async fn take_snapshot(
-    world: &Environment,
-    aim: ObserveScope<'_>,
-    age: Freshness,
+    environment: &Environment,
+    scope: ObserveScope<'_>,
+    freshness: Freshness,
     this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    if let Some(site) = &world.deployment {
+    if let Some(site) = &environment.deployment {
         site.find_active().await.map_err(ObserveError::Deployment)?;
     }
-    let health = world
+    let health = environment
         .client
         .send(&health::Read)
         .await
         .map_err(|source| ObserveError::Call { what: "the server's health".to_owned(), source })?;
-    if let Some(namespace) = world.client.namespace()
+    if let Some(namespace) = environment.client.namespace()
         && !health.has_namespaces
         && !ROOT_NAMESPACE.contains(&namespace.trim_matches('/'))
     {
-        let address = world.client.address().to_owned();
+        let address = environment.client.address().to_owned();
         return Err(ObserveError::NoNamespaces { address, namespace: namespace.to_owned() });
     }
     let server = Server {
-        address: world.client.address().to_owned(),
+        address: environment.client.address().to_owned(),
         product: health.product,
         version: health.version,
         initialized: health.initialized,
         sealed: health.sealed,
         standby: health.standby,
         // The site's way leads to a node that stands by only while none is active, and that one is not shown the token.
-        has_active_node: !(health.standby && world.connection_mode == ConnectionMode::PortForward),
+        has_active_node: !(health.standby && environment.connection_mode == ConnectionMode::PortForward),
     };
-    let raft = match (aim.goal(), &world.deployment) {
+    let raft = match (scope.goal(), &environment.deployment) {
         (Some(goal), Some(site))
             if site.follows_active_node() && needs_raft_servers(goal, health.product) =>
         {
@@ -265,13 +198,13 @@ async fn take_snapshot(
         }
         _ => RaftQuery::No,
     };
-    let namespace = world.client.namespace().map(|name| name.trim_matches('/').to_owned());
+    let namespace = environment.client.namespace().map(|name| name.trim_matches('/').to_owned());
     let namespace =
         namespace.filter(|name| health.has_namespaces && !ROOT_NAMESPACE.contains(&name.as_str()));
     let has_namespaces = health.has_namespaces;
     let mut observer = Observer {
-        client: &world.client,
-        scope: aim,
+        client: &environment.client,
+        scope,
         server,
         denied: BTreeSet::new(),
         this_run: this_run.clone(),
@@ -280,24 +213,24 @@ async fn take_snapshot(
     };
     let mut seen =
         if observer.is_unsealed() { observer.read_server().await? } else { ServerSnapshot::default() };
-    let site = match &world.deployment {
-        Some(_) if matches!(aim, ObserveScope::Server) => None,
+    let site = match &environment.deployment {
+        Some(_) if matches!(scope, ObserveScope::Server) => None,
         Some(site) => {
-            let question = build_query(&seen, aim, age);
-            Some(site.observe(&question).await.map_err(ObserveError::Deployment)?)
+            let query = build_query(&seen, scope, freshness);
+            Some(site.observe(&query).await.map_err(ObserveError::Deployment)?)
         }
         None => None,
     };
     let looked_at = match &site {
-        Some(site) if site.kind == DeploymentKind::Local && aim.needs_other_nodes() => {
+        Some(site) if site.kind == DeploymentKind::Local && scope.needs_other_nodes() => {
             Some(LookedAt::Directory)
         }
         // What is brought needs a directory; what is there already need not be seen.
-        None if aim.goal().is_some_and(Goal::is_rollback) => Some(LookedAt::Nothing),
+        None if scope.goal().is_some_and(Goal::is_rollback) => Some(LookedAt::Nothing),
         _ => None,
     };
     let other_nodes = match looked_at.filter(|_| observer.can_serve()) {
-        Some(looked_at) => observer.other_nodes(aim.goal().and_then(Goal::placement), looked_at).await?,
+        Some(looked_at) => observer.other_nodes(scope.goal().and_then(Goal::placement), looked_at).await?,
         None => OtherNodes::NotAsked,
     };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
@@ -454,8 +387,8 @@ impl Observer<'_> {
         let listed = self.request("sys/plugins/catalog", &catalog::List).await?.unwrap_or_default();
         let mut entries: Vec<CatalogEntry> =
             listed.into_iter().filter(|entry| !entry.builtin).map(CatalogEntry::from).collect();
-        let aim = self.scope;
-        for entry in entries.iter_mut().filter(|entry| needs_entry_detail(aim, entry)) {
+        let scope = self.scope;
+        for entry in entries.iter_mut().filter(|entry| needs_entry_detail(scope, entry)) {
             let version = Some(entry.version.clone()).filter(|version| !version.is_empty());
             let name = PluginRef { kind: entry.kind, name: entry.name.clone(), version };
             let path = format!("sys/plugins/catalog/{}/{}", entry.kind, entry.name);
@@ -607,84 +540,10 @@ fn call_error(what: &str, source: CallError) -> ObserveError {
     ObserveError::Call { what: what.to_owned(), source }
 }
 
-/// What a change of plugins needs, whichever plugin it is.
-fn deep_capability_paths(catalog: &[CatalogEntry]) -> Vec<String> {
-    let entries: BTreeSet<String> =
-        catalog.iter().map(|entry| format!("{CATALOG_PREFIX}{}/{}", entry.kind, entry.name)).collect();
-    entries.into_iter().chain(["sys/plugins/reload/backend".to_owned()]).collect()
-}
-
 /// Whether a mount runs a binary from the plugin directory, or should.
 fn is_external(mount: &MountObserved, catalog: &[CatalogEntry]) -> bool {
     !mount.running_sha256.is_empty()
         || catalog.iter().any(|entry| entry.kind == PluginType::Secret && entry.name == mount.plugin)
-}
-
-fn build_query(seen: &ServerSnapshot, aim: ObserveScope<'_>, age: Freshness) -> Query {
-    let goal = aim.goal();
-    let look = match aim {
-        ObserveScope::Deep => {
-            Detail::Deep { files: seen.catalog.iter().map(CatalogEntry::file_name).collect() }
-        }
-        ObserveScope::Server | ObserveScope::All | ObserveScope::Health | ObserveScope::Goal(_) => {
-            Detail::Versions
-        }
-    };
-    Query {
-        detail: look,
-        freshness: age,
-        needed_files: goal.and_then(|goal| needed_files(seen, goal)),
-        plugin_directory: seen.plugin_directory.clone(),
-        // An image that is named for the next start has to bring the files of every plugin.
-        plugin: goal.filter(|goal| !goal.sets_init_image()).and_then(Goal::plugin_name).map(str::to_owned),
-        binary: goal.and_then(Goal::provided_plugin).map(|plugin| plugin.binary.clone()),
-    }
-}
-
-/// The files of what a change brings, and of what its plugin runs or will run; `None` where all are compared.
-fn needed_files(seen: &ServerSnapshot, goal: &Goal) -> Option<BTreeSet<String>> {
-    let (plugin, target) = match goal {
-        Goal::Register(register) => (&*register.plugin.name, register.plugin.version.v_prefixed()),
-        Goal::Upgrade(upgrade) => (upgrade.name(), upgrade.version().v_prefixed()),
-        Goal::Reload(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => return None,
-    };
-    let pins = match &seen.pins {
-        Pins::Set(pins) => pins.as_slice(),
-        Pins::Unsupported => &[],
-    };
-    let is_used = |entry: &&CatalogEntry| {
-        let by = |mount: &MountObserved| {
-            mount.plugin == entry.name
-                && (mount.follows_latest()
-                    || [&mount.configured_version, &mount.running_version].contains(&&entry.version))
-        };
-        entry.version == target
-            || pins.iter().any(|pin| pin.name == entry.name && pin.version == entry.version)
-            || seen.mounts.values().any(by)
-    };
-    let entries = seen.catalog.iter().filter(|entry| entry.name == plugin).filter(is_used);
-    Some(entries.map(CatalogEntry::file_name).chain(goal.provided_plugin().map(Plugin::file_name)).collect())
-}
-
-/// Whether more of an entry must be known than the list tells. What is removed must not be the file of another entry.
-fn needs_entry_detail(aim: ObserveScope<'_>, entry: &CatalogEntry) -> bool {
-    let goal = match aim {
-        ObserveScope::Server | ObserveScope::All | ObserveScope::Health => return false,
-        ObserveScope::Deep => return true,
-        ObserveScope::Goal(goal) => goal,
-    };
-    match goal {
-        Goal::Register(register) => {
-            let plugin = &register.plugin;
-            let wanted = plugin.version.v_prefixed();
-            entry.kind == plugin.kind && entry.name == plugin.name && entry.version == wanted
-        }
-        // An image that takes the place of another has to bring the files of every plugin.
-        Goal::Upgrade(_) if goal.sets_init_image() => true,
-        Goal::Upgrade(upgrade) => entry.kind == upgrade.kind() && entry.name == upgrade.name(),
-        Goal::Reload(_) => false,
-        Goal::Deregister(_) | Goal::GarbageCollect(_) => true,
-    }
 }
 
 impl From<mounts::MountInfo> for MountObserved {
@@ -714,26 +573,5 @@ impl From<mounts::MountInfo> for MountObserved {
 impl From<ListedPlugin> for CatalogEntry {
     fn from(ListedPlugin { kind, name, version, builtin: _, sha256 }: ListedPlugin) -> Self {
         Self { kind, name, version, sha256, command: None, args: None }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::decide::samples::{server_with, upgrade};
-    use crate::goal::{Durability, UpgradeGoal};
-
-    /// Any command can be registered, and the name of the file is no more than the usual one.
-    #[test]
-    fn an_image_is_compared_with_the_files_that_other_plugins_are_registered_with() {
-        let own = &server_with("1.0.0", "bb").catalog[0];
-        let other = CatalogEntry { name: "ldap-x".into(), command: None, ..own.clone() };
-        let reads = |survival: Durability| {
-            let goal = Goal::Upgrade(Box::new(UpgradeGoal { durability: survival, ..upgrade() }));
-            [own, &other].map(|entry| needs_entry_detail(ObserveScope::Goal(&goal), entry))
-        };
-        assert_eq!(reads(Durability::Required), [true, false]);
-        let image = || "registry.example.com/plugins:2".to_owned();
-        assert_eq!(reads(Durability::Image { image: image(), files: None }), [true, true]);
     }
 }

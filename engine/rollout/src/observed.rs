@@ -14,8 +14,9 @@ use vault_api::health::Product;
 use vault_api::pins::Pin;
 use vault_api::raft::RaftServer;
 
+use crate::binary::BINARY_MODE;
 use crate::compare::Comparison;
-use crate::goal::MountPath;
+use crate::mount_path::MountPath;
 use crate::step::Step;
 use crate::version::Version;
 use deployment::{
@@ -96,6 +97,9 @@ pub enum PluginDirectory {
     /// The token may not see it, or the server does not show it.
     NotVisible,
 }
+
+/// API path below which the entries of the catalog lie.
+pub(crate) const CATALOG_PREFIX: &str = "sys/plugins/catalog/";
 
 /// One entry of the catalog.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -316,12 +320,12 @@ impl Observed {
         let mut next = self.clone();
         next.this_run = next.this_run.with_step(step);
         match step {
-            Step::PlaceBinary { nodes, file, sha256, .. } => {
+            Step::PlaceBinary { nodes, file, binary, .. } => {
                 let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
                 for (_, node) in site.filter(|(name, _)| nodes.contains(name)) {
                     node.files.retain(|known| known.name != *file);
-                    let (name, sha256) = (file.clone(), sha256.clone());
-                    node.files.push(PluginFile { name, sha256, mode: crate::deployment::BINARY_MODE });
+                    let (name, sha256) = (file.clone(), binary.sha256.clone());
+                    node.files.push(PluginFile { name, sha256, mode: BINARY_MODE });
                 }
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {

@@ -6,9 +6,9 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Architecture;
-use crate::diagnose::shell_word;
-use crate::goal::MountPath;
+use crate::mount_path::MountPath;
 use crate::observed::deployment::{Exposure, NodeName};
+use crate::shell::shell_quote;
 use crate::version::Version;
 
 /// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
@@ -290,7 +290,7 @@ impl Refusal {
             }
             Self::ProbeFailed { path, .. } => format!(
                 "Look at it as a server would start it: `vault-token-plugin inspect {}`, with the plugin's arguments (--arg). It must print nothing before its handshake line.",
-                shell_word(&path.display().to_string())
+                shell_quote(&path.display().to_string())
             ),
             Self::VersionMismatch { reported, .. } => {
                 format!("Register it as {reported}, or take the right binary.")

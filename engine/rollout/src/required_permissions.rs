@@ -6,7 +6,8 @@
 use serde::Serialize;
 use vault_api::catalog::PluginType;
 
-use crate::goal::{CANARY_MOUNT_PREFIX, CANARY_NAME_SUFFIX, MountPath};
+use crate::goal::CANARY_NAME_SUFFIX;
+use crate::mount_path::{CANARY_MOUNT_PREFIX, MountPath};
 
 /// What an account of the cluster may do in the namespace of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

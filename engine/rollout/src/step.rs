@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::ser::SerializeStruct as _;
+use serde::{Serialize, Serializer};
 use vault_api::catalog::PluginType;
 
-use crate::goal::MountPath;
+use crate::binary::Binary;
+use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::version::Version;
 
@@ -23,10 +25,9 @@ pub enum Step {
         directory: PathBuf,
         /// File name.
         file: String,
-        /// Hex sha256.
-        sha256: String,
-        /// In bytes.
-        size: u64,
+        /// The binary; its sha256 and size in JSON.
+        #[serde(flatten, serialize_with = "as_digest_and_size")]
+        binary: Binary,
     },
     /// Make the version known to the server.
     RegisterVersion {
@@ -258,8 +259,46 @@ impl fmt::Display for Step {
     }
 }
 
+fn as_digest_and_size<S: Serializer>(binary: &Binary, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut fields = serializer.serialize_struct("Binary", 2)?;
+    fields.serialize_field("sha256", &binary.sha256)?;
+    fields.serialize_field("size", &binary.size)?;
+    fields.end()
+}
+
 /// Where, unless it is this machine.
 fn on_nodes(nodes: &[NodeName]) -> String {
     let named: Vec<&str> = nodes.iter().filter(|node| !node.is_local()).map(NodeName::as_str).collect();
     if named.is_empty() { String::new() } else { format!(" on {}", named.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::binary::Format;
+
+    #[test]
+    fn a_step_that_places_a_binary_shows_no_path_of_this_machine() {
+        let path = PathBuf::from("/home/somebody/custom");
+        let (sha256, size) = ("ab".to_owned(), 1000);
+        let step = Step::PlaceBinary {
+            nodes: vec![NodeName::local()],
+            directory: "/plugins".into(),
+            file: "custom-1.2.3".into(),
+            binary: Binary { path, size, sha256, executable: true, format: Format::Other },
+        };
+        let expected = json!({
+            "step": "place_binary",
+            "nodes": ["local"],
+            "directory": "/plugins",
+            "file": "custom-1.2.3",
+            "sha256": "ab",
+            "size": 1000,
+        });
+        assert_eq!(serde_json::to_value(&step).expect("a step is JSON"), expected);
+    }
 }

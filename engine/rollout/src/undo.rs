@@ -9,17 +9,19 @@ use vault_api::mounts::{Disable, Read, TuneVersion};
 use vault_api::pins::{Pin, Set};
 use vault_api::{CallError, Client, Endpoint, reload};
 
-use crate::apply::execute_step::is_node_loss;
-use crate::apply::{FAILOVER_TIMEOUT, POLL_INTERVAL, error_chain};
 use crate::decide::unreloaded_mounts;
 use crate::deployment::lease_lock::{LeaseLock, LockLost};
 use crate::deployment::{Deployment, Detail, Freshness, Query};
+use crate::error_chain::error_chain;
 use crate::event::Event;
-use crate::goal::{MountPath, UpgradeGoal};
+use crate::goal::UpgradeGoal;
+use crate::mount_path::MountPath;
 use crate::observe::Environment;
 use crate::observed::deployment::{NodeName, Readiness};
 use crate::observed::{Observed, PluginDirectory};
 use crate::step::Step;
+use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL};
+use crate::transient::is_node_loss;
 
 /// Whether another node takes over when the active one is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -252,8 +254,10 @@ impl UndoContext<'_> {
                     let name = PluginRef { kind: *kind, name: name.clone(), version: Some(version) };
                     self.send_change(&Deregister(name)).await.map(|_| ()).map_err(|error| error_chain(&error))
                 }
-                Step::PlaceBinary { nodes, directory, file, sha256, .. } => match &world.deployment {
-                    Some(site) => self.remove_binary(site.as_ref(), directory, file, sha256, nodes).await,
+                Step::PlaceBinary { nodes, directory, file, binary } => match &world.deployment {
+                    Some(site) => {
+                        self.remove_binary(site.as_ref(), directory, file, &binary.sha256, nodes).await
+                    }
                     None => Ok(()),
                 },
                 Step::PatchInitImage { from, .. } => match &world.deployment {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use rollout::{SmokeReport, shell_word};
+use rollout::{SmokeReport, shell_quote};
 use serde::Serialize;
 
 use super::dev_child::CONFLICTING_VARIABLES;
@@ -60,9 +60,9 @@ impl ReadyReport {
             server.address(),
             server.token().expose()
         ));
-        commands.extend(read.map(|path| format!("{} creds get {}", own.word, shell_word(&path))));
+        commands.extend(read.map(|path| format!("{} creds get {}", own.word, shell_quote(&path))));
         commands.push(format!("{} status", own.word));
-        commands.extend(cli.as_ref().map(|cli| format!("{} path-help {}", cli.word, shell_word(&mount))));
+        commands.extend(cli.as_ref().map(|cli| format!("{} path-help {}", cli.word, shell_quote(&mount))));
         let is_relative = [Some(&own), cli.as_ref()]
             .into_iter()
             .flatten()

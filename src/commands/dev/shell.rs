@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-use rollout::shell_word;
+use rollout::shell_quote;
 
 /// A shell with this `PATH` and working directory.
 #[derive(Debug)]
@@ -60,7 +60,7 @@ impl Shell {
     /// The shortest way to start `program`, which is an absolute path: its name if `PATH` leads to it, or a path.
     pub(super) fn invocation(&self, program: &Path) -> Invocation {
         let anywhere = |word: &Path| Invocation {
-            word: shell_word(&word.to_string_lossy()),
+            word: shell_quote(&word.to_string_lossy()),
             valid_in: ValidIn::AnyDirectory,
         };
         if let Some(name) = program.file_name()

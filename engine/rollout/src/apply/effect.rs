@@ -1,6 +1,6 @@
 //! What steps leave behind, in words. Whatever people use is named when a run does not end well.
 
-use crate::goal::MountPath;
+use crate::mount_path::MountPath;
 use crate::step::Step;
 
 /// What the steps have changed that people use, a sentence each; without what is told of `mounts` otherwise.

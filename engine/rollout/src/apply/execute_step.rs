@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use vault_api::catalog::{Deregister, PluginRef, Register as RegisterEntry};
 use vault_api::logical::{LogicalData, Write};
 use vault_api::mounts::{Disable, Enable, TuneVersion};
@@ -11,16 +10,20 @@ use vault_api::pins::{Pin, Set};
 use vault_api::step_down::StepDown;
 use vault_api::{CallError, TransportErrorKind, reload};
 
-use super::{NODE_RETURN_TIMEOUT, Run};
+use super::Run;
+use crate::binary::Binary;
 use crate::decide::{WaitingOn, failover_blocker};
 use crate::deployment::kubernetes::error::KubernetesError;
 use crate::deployment::{CopyProgress, DeploymentError, UnreadyPodPolicy};
 use crate::event::Event;
-use crate::goal::{Canary, DesiredWrite, Goal, MountPath};
-use crate::observe::{NO_ACTIVE_NODE_ERRORS, ObserveError, observe};
+use crate::goal::{Canary, DesiredWrite, Goal};
+use crate::mount_path::MountPath;
+use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
 use crate::smoke::{SmokeError, run_smoke_test};
 use crate::step::{Step, VersionFrom};
+use crate::timeouts::{NODE_RETURN_TIMEOUT, Poll};
+use crate::transient::is_node_loss;
 
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +45,6 @@ pub(super) enum StepError {
     #[error("the nodes cannot be looked at")]
     Observe(#[from] ObserveError),
 }
-
-/// What a node answers that has lost the leadership and does not know it yet (raft's words, which Vault passes on).
-const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost while committing log"];
 
 impl StepError {
     /// Whether it is of a node that another one takes over from. The step may have been carried out.
@@ -94,25 +94,6 @@ impl StepError {
     }
 }
 
-/// Whether a call failed on a node that another one takes over from. It may have been carried out.
-pub(crate) fn is_node_loss(call: &CallError) -> bool {
-    match call {
-        CallError::Sealed { .. } => true,
-        CallError::Api(answer) => {
-            LOST_LEADERSHIP.iter().chain(&NO_ACTIVE_NODE_ERRORS).any(|words| answer.has_message(words))
-        }
-        CallError::Transport { kind: trouble, .. } => {
-            matches!(
-                trouble,
-                TransportErrorKind::NoConnection
-                    | TransportErrorKind::ConnectionLost
-                    | TransportErrorKind::Standby
-            )
-        }
-        _ => false,
-    }
-}
-
 /// How often nodes are asked to step down until one becomes active that was not: who wins an election is chance.
 const MAX_STEP_DOWNS: usize = 6;
 
@@ -122,10 +103,10 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Run<'_> {
     pub(super) async fn execute_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
-        let client = self.world.client.clone();
+        let client = self.environment.client.clone();
         Ok(match step {
-            Step::PlaceBinary { nodes, file, .. } => {
-                self.copy_binary(nodes, file).await?;
+            Step::PlaceBinary { nodes, file, binary, .. } => {
+                self.copy_binary(binary, nodes, file).await?;
                 Vec::new()
             }
             Step::RegisterVersion { kind, name, version, sha256, command, args } => {
@@ -166,7 +147,7 @@ impl Run<'_> {
                 client.send(&Deregister(PluginRef { kind: *kind, name: name.clone(), version })).await?
             }
             Step::RemoveBinary { nodes, file, .. } => {
-                let site = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
                 site.remove(file, nodes).await?;
                 Vec::new()
             }
@@ -175,7 +156,7 @@ impl Run<'_> {
                 Vec::new()
             }
             Step::PatchInitImage { to, files, .. } => {
-                self.world
+                self.environment
                     .deployment
                     .as_ref()
                     .ok_or(StepError::NoDeployment)?
@@ -194,24 +175,27 @@ impl Run<'_> {
         })
     }
 
-    /// Tells how far it is while it goes on.
-    async fn copy_binary(&mut self, nodes: &[NodeName], file: &str) -> Result<(), StepError> {
-        let (Some(site), Some(plugin)) = (&self.world.deployment, self.goal.provided_plugin()) else {
-            return Err(StepError::NoDeployment);
-        };
-        let (progress, mut told) = mpsc::unbounded_channel();
-        let placing = site.place(&plugin.binary, file, nodes, progress);
-        let telling = async {
-            while let Some(CopyProgress { node, done, total }) = told.recv().await {
+    /// Copies a binary to nodes, and reports the progress.
+    async fn copy_binary(
+        &mut self,
+        binary: &Binary,
+        nodes: &[NodeName],
+        file: &str,
+    ) -> Result<(), StepError> {
+        let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+        let (sender, mut progress) = mpsc::unbounded_channel();
+        let placing = deployment.place(binary, file, nodes, sender);
+        let reporting = async {
+            while let Some(CopyProgress { node, done, total }) = progress.recv().await {
                 (self.listener)(&Event::CopyProgress { node, done, total });
             }
         };
-        let (placed, ()) = tokio::join!(placing, telling);
+        let (placed, ()) = tokio::join!(placing, reporting);
         Ok(placed?)
     }
 
     async fn restart_node(&self, node: &NodeName) -> Result<(), StepError> {
-        let site = self.world.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+        let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
         let seen = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()?.nodes.get(node));
         let uid = seen.and_then(|node| node.uid.as_deref()).ok_or_else(|| StepError::NoPod(node.clone()))?;
         let unready =
@@ -224,10 +208,10 @@ impl Run<'_> {
         let Canary::Mount { writes, .. } = &upgrade.canary else { return Ok(()) };
         for write in writes {
             let data = merge_fields(std::iter::once(write));
-            self.world.client.send(&Write { path: path.join(&write.path), data }).await?;
+            self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
         if let Some(read) = read {
-            run_smoke_test(&self.world.client, &path.join(read), self.listener).await?;
+            run_smoke_test(&self.environment.client, &path.join(read), self.listener).await?;
         }
         Ok(())
     }
@@ -242,7 +226,7 @@ impl Run<'_> {
                 .as_ref()
                 .and_then(|seen| seen.deployment.as_ref())
                 .is_none_or(|site| site.nodes.len() < 2);
-            self.world.client.send(&StepDown).await?;
+            self.environment.client.send(&StepDown).await?;
             self.wait_for_active_node().await?;
             let everybody_has = self.all_nodes_have_led();
             let now = self.active_node();
@@ -257,19 +241,19 @@ impl Run<'_> {
 
     /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
-        let started = Instant::now();
+        let poll = Poll::every(POLL_INTERVAL, NODE_RETURN_TIMEOUT);
         let mut told = None;
         loop {
             self.wait_for_active_node().await?;
             let Some(on) = self.last_observed.as_ref().and_then(failover_blocker) else { return Ok(()) };
-            if started.elapsed() >= NODE_RETURN_TIMEOUT || self.lock_lost().is_some() {
+            if poll.timed_out() || self.lock_lost().is_some() {
                 return Err(StepError::NotReadyForFailover(on));
             }
             if told.as_ref() != Some(&on) {
                 (self.listener)(&Event::Waiting { reason: on.clone() });
                 told = Some(on);
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 
@@ -289,20 +273,20 @@ impl Run<'_> {
 
     /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let started = Instant::now();
+        let poll = Poll::every(POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
             // Connections may be refused as well while the way to the active node changes.
-            match observe(self.world, Some(self.goal), &self.this_run).await {
+            match observe(self.environment, Some(self.goal), &self.this_run).await {
                 Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
                     self.last_observed = Some(observed);
                     return Ok(());
                 }
-                Ok(_) if started.elapsed() < ELECTION_TIMEOUT => {}
+                Ok(_) if !poll.timed_out() => {}
                 Ok(_) => return Err(StepError::NoNewActiveNode),
-                Err(_) if started.elapsed() < ELECTION_TIMEOUT => {}
+                Err(_) if !poll.timed_out() => {}
                 Err(error) => return Err(error.into()),
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 

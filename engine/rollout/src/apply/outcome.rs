@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::goal::MountPath;
+use crate::mount_path::MountPath;
 use crate::observed::Observed;
 use crate::refusal::Refusal;
 use crate::step::Step;

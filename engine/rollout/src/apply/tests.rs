@@ -352,12 +352,12 @@ async fn a_raft_server_that_has_no_vote_while_autopilot_is_off_is_not_waited_for
     let servers = |third| json!([server(0, true), server(1, true), server(2, third)]);
     cluster.with_state(|state| state.raft = Some(servers(false)));
     let goal = upgrade_with_smoke_tests(Vec::new());
-    let world = cluster.environment();
-    let observed = observe(&world, Some(&goal), &ThisRun::default()).await.expect("seen");
+    let environment = cluster.environment();
+    let observed = observe(&environment, Some(&goal), &ThisRun::default()).await.expect("seen");
     assert_eq!(crate::decide::failover_blocker(&observed), None);
     let stop = |observed: &Observed| plan(observed, &goal).expect_err("two voters are left").to_string();
     assert!(stop(&observed).contains("it is one of 2 voters of raft"), "it does not count as one");
     cluster.with_state(|state| state.raft = Some(servers(true)));
-    let observed = observe(&world, Some(&goal), &ThisRun::default()).await.expect("seen");
+    let observed = observe(&environment, Some(&goal), &ThisRun::default()).await.expect("seen");
     assert!(plan(&observed, &goal).is_ok());
 }

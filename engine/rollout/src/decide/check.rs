@@ -3,8 +3,9 @@
 use vault_api::catalog::PluginType;
 
 use super::nodes;
-use crate::binary::{Linkage, ProbeOutcome};
-use crate::goal::{DesiredMount, DowngradePolicy, MountPath, Plugin, RegisterGoal};
+use crate::binary::{Architecture, Binary, Format, Linkage, ProbeOutcome};
+use crate::goal::{DesiredMount, DowngradePolicy, Plugin, RegisterGoal};
+use crate::mount_path::MountPath;
 use crate::observed::deployment::{DeploymentObserved, DirectoryState, NodeObserved, Readiness};
 use crate::observed::{Observed, PluginDirectory};
 use crate::refusal::Refusal;
@@ -143,6 +144,21 @@ fn directory(site: &DeploymentObserved, node: &NodeObserved) -> Result<(), Refus
             Refusal::DirectoryMismatch { directory, servers: servers.clone() }
         }
     })
+}
+
+impl Binary {
+    /// Whether it can be started on this machine at all, as far as its file tells.
+    ///
+    /// # Errors
+    /// [`Refusal::NotExecutable`], [`Refusal::WrongArchitecture`] or [`Refusal::NoExecutePermission`].
+    pub fn check_runs_on(&self, site: Architecture) -> Result<(), Refusal> {
+        let path = self.path.clone();
+        let Format::Elf(elf) = &self.format else { return Err(Refusal::NotExecutable { path }) };
+        if elf.architecture != site {
+            return Err(Refusal::WrongArchitecture { path, binary: elf.architecture, site });
+        }
+        if self.executable { Ok(()) } else { Err(Refusal::NoExecutePermission { path }) }
+    }
 }
 
 fn binary(plugin: &Plugin, node: &NodeObserved) -> Result<(), Refusal> {

@@ -2,10 +2,10 @@
 
 mod quorum;
 
+use super::upgrade_view::UpgradeView;
 use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
-use crate::goal::{
-    Durability, FailoverTest, Goal, MountPath, Placement, ReloadTarget, SealedRestart, Target, UpgradeGoal,
-};
+use crate::goal::{Durability, FailoverTest, Goal, Placement, ReloadTarget, SealedRestart, UpgradeGoal};
+use crate::mount_path::MountPath;
 use crate::observed::deployment::{
     DeploymentObserved, NodeName, NodeObserved, NodeRole, NodeServer, PluginStorage, PodUpdateStrategy,
     Readiness, RunningVersion, SealType,
@@ -114,12 +114,7 @@ fn changes_running_binary(step: &Step) -> bool {
 fn target_file_name(observed: &Observed, goal: &Goal) -> Option<String> {
     match goal {
         Goal::Register(register) => Some(register.plugin.file_name()),
-        Goal::Upgrade(upgrade) => Some(match &upgrade.target {
-            Target::Provided(plugin) => plugin.file_name(),
-            Target::Registered { kind, name, version } => observed
-                .catalog_entry(*kind, name, &version.v_prefixed())
-                .map_or_else(|| format!("{name}-{version}"), crate::observed::CatalogEntry::file_name),
-        }),
+        Goal::Upgrade(upgrade) => Some(UpgradeView::new(observed, upgrade).file_name()),
         Goal::Reload(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => None,
     }
 }

@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use vault_api::catalog::PluginType;
 
-use crate::goal::{Canary, Goal, MountPath, UpgradeGoal};
-use crate::observed::{MountObserved, Observed};
+use crate::goal::{Canary, Goal, UpgradeGoal};
+use crate::mount_path::MountPath;
+use crate::observed::{CATALOG_PREFIX, MountObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::Step;
 
 const RELOAD_PATH: &str = "sys/plugins/reload/backend";
-const CATALOG_PREFIX: &str = "sys/plugins/catalog/";
 const PINS_PREFIX: &str = "sys/plugins/pins/";
 const STEP_DOWN_PATH: &str = "sys/step-down";
 

@@ -2,25 +2,19 @@
 
 use vault_api::catalog::PluginType;
 
+use super::upgrade_view::UpgradeView;
 use super::{check, nodes};
-use crate::goal::{Canary, DowngradePolicy, MountPath, Target, UpgradeGoal};
+use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
+use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeRole;
-use crate::observed::{CatalogEntry, MountObserved, Observed};
+use crate::observed::{MountObserved, Observed};
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 use crate::version::Version;
 
-/// What a goal means for what is there.
-pub(super) struct UpgradeView<'a> {
-    observed: &'a Observed,
-    upgrade: &'a UpgradeGoal,
-    /// The version with its `v`.
-    version_tag: String,
-}
-
 /// The next step, if there is one and nothing forbids it.
 pub(super) fn step(observed: &Observed, upgrade: &UpgradeGoal) -> Result<Option<Step>, Refusal> {
-    let view = UpgradeView { observed, upgrade, version_tag: upgrade.version().v_prefixed() };
+    let view = UpgradeView::new(observed, upgrade);
     view.check()?;
     Ok(view
         .clean_up()
@@ -30,16 +24,6 @@ pub(super) fn step(observed: &Observed, upgrade: &UpgradeGoal) -> Result<Option<
         .or_else(|| view.reload())
         .or_else(|| view.smoke_test())
         .or_else(|| view.nodes()))
-}
-
-/// Mounts that are told to run one version and run another, as a run that was killed leaves them: where they are, and what
-/// they run.
-pub(crate) fn unreloaded_mounts(observed: &Observed, upgrade: &UpgradeGoal) -> Vec<(MountPath, String)> {
-    let view = UpgradeView { observed, upgrade, version_tag: upgrade.version().v_prefixed() };
-    let half = view
-        .mounts()
-        .filter(|(_, mount)| view.is_configured(mount) && mount.running_version != view.version_tag);
-    half.map(|(path, mount)| (path, mount.running_version.clone())).collect()
 }
 
 /// The version that a rollback goes to: the newest one that is registered, in place everywhere, and older than what runs. Where a
@@ -81,7 +65,7 @@ fn newest_on_standbys(observed: &Observed, kind: PluginType, name: &str) -> Opti
     of_mounts.filter_map(|running| running.version.parse().ok()).max()
 }
 
-impl<'a> UpgradeView<'a> {
+impl UpgradeView<'_> {
     /// What forbids the next step, whichever it is.
     fn check(&self) -> Result<(), Refusal> {
         let Self { observed, upgrade, .. } = self;
@@ -290,59 +274,6 @@ impl<'a> UpgradeView<'a> {
     fn nodes(&self) -> Option<Step> {
         let mounts: Vec<MountPath> = self.mounts().map(|(path, _)| path).collect();
         nodes::step(self.observed, self.upgrade, mounts.iter())
-    }
-
-    fn mounts(&self) -> impl Iterator<Item = (MountPath, &'a MountObserved)> {
-        let Self { observed, upgrade, .. } = *self;
-        let mounts = observed.mounts_of(upgrade.kind(), upgrade.name());
-        mounts.filter(|(path, _)| upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(path))
-    }
-
-    /// A mount of the plugin that the goal leaves as it is.
-    fn left_out(&self) -> Option<MountPath> {
-        let mut mounts = self.observed.mounts_of(self.upgrade.kind(), self.upgrade.name());
-        let left_out = mounts.find(|(path, _)| {
-            !self.upgrade.only_mounts.is_empty() && !self.upgrade.only_mounts.contains(path)
-        });
-        left_out.map(|(path, _)| path)
-    }
-
-    fn pinned(&self) -> Option<&'a str> {
-        self.observed.pinned_version(self.upgrade.kind(), self.upgrade.name())
-    }
-
-    fn file_name(&self) -> String {
-        match &self.upgrade.target {
-            Target::Provided(plugin) => plugin.file_name(),
-            Target::Registered { kind, name, version } => self
-                .observed
-                .catalog_entry(*kind, name, &self.version_tag)
-                .map_or_else(|| format!("{name}-{version}"), CatalogEntry::file_name),
-        }
-    }
-
-    fn sha256(&self) -> &'a str {
-        match &self.upgrade.target {
-            Target::Provided(plugin) => &plugin.binary.sha256,
-            Target::Registered { kind, name, .. } => self
-                .observed
-                .catalog_entry(*kind, name, &self.version_tag)
-                .map_or("", |entry| entry.sha256.as_str()),
-        }
-    }
-
-    /// Whether the next start of a mount is of the wanted version.
-    fn is_configured(&self, mount: &MountObserved) -> bool {
-        self.observed.effective_version(mount) == self.version_tag
-    }
-
-    /// The version alone proves nothing: an entry can have been registered again with another binary.
-    fn runs(&self, mount: &MountObserved) -> bool {
-        mount.running_version == self.version_tag && mount.running_sha256 == self.sha256()
-    }
-
-    fn needs_switch(&self) -> bool {
-        self.mounts().any(|(_, mount)| !self.is_configured(mount) || !self.runs(mount))
     }
 }
 

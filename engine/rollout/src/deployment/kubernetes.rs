@@ -49,9 +49,9 @@ use self::lease::{Identity, LockObserver};
 use self::servers::Servers;
 use super::lease_lock::LeaseLock;
 use super::local::is_version_file_of;
-use super::{BINARY_MODE, CopyProgress, Deployment, DeploymentError, Freshness, Query, UnreadyPodPolicy};
-use crate::apply::error_chain;
-use crate::binary::{Binary, Linkage};
+use super::{CopyProgress, Deployment, DeploymentError, Freshness, Query, UnreadyPodPolicy};
+use crate::binary::{BINARY_MODE, Binary, Linkage};
+use crate::error_chain::error_chain;
 use crate::observed::PluginDirectory;
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, NodeName, NodeObserved, PluginStorage, PodUpdateStrategy, Readiness,

@@ -23,8 +23,8 @@ use self::partial_file::{PartialFile, PartialFileError, RenamedFile};
 use super::lease_lock::LeaseLock;
 use super::processes;
 use super::syncing_writer::SyncingWriter;
-use super::{BINARY_MODE, CopyProgress, Deployment, DeploymentError, Detail, Query, UnreadyPodPolicy};
-use crate::binary::{Architecture, Binary, Format, Linkage};
+use super::{CopyProgress, Deployment, DeploymentError, Detail, Query, UnreadyPodPolicy};
+use crate::binary::{Architecture, BINARY_MODE, Binary, Format, Linkage};
 use crate::observed::PluginDirectory;
 use crate::observed::deployment::{
     DeploymentObserved, DirectoryState, FileIssues, NodeName, NodeObserved, PluginFile, Process, Readiness,
@@ -439,7 +439,7 @@ fn copy_binary(
 }
 
 pub(super) fn sha256_of_file(path: &Path) -> std::io::Result<String> {
-    crate::binary::sha256_of_reader(&mut File::open(path)?)
+    crate::digest::sha256_of_reader(&mut File::open(path)?)
 }
 
 #[cfg(test)]

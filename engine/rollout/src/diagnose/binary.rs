@@ -1,7 +1,8 @@
 //! Checks of a plugin binary before it is copied to a server.
 
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::binary::{Architecture, Binary, Format, Linkage, ProbeOutcome};
+use crate::shell::shell_quote;
 use crate::version::Version;
 
 const NOT_AN_EXECUTABLE: FindingKind = FindingKind {

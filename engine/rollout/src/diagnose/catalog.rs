@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::finding::{
     Finding, FindingKind, Severity, VerifiedBy, chmod_command, helper_container, own_command,
-    remove_file_command, shell_quote,
+    remove_file_command,
 };
 use super::{Check, files};
 use crate::binary::Architecture;
@@ -13,6 +13,7 @@ use crate::observed::deployment::{
     DeploymentKind, DirectoryState, NodeName, NodeObserved, NotExecutable, PluginFile, Readiness,
 };
 use crate::observed::{CatalogEntry, Observed, PluginDirectory};
+use crate::shell::shell_quote;
 use crate::version::Version;
 use vault_api::catalog::PluginType;
 

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::Check;
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::observed::Observed;
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, PluginStorage, PodUpdateStrategy, Readiness,
 };
 use crate::observed::other_nodes::OtherNodes;
+use crate::shell::shell_quote;
 
 const NOT_READY: FindingKind = FindingKind {
     id: "VTP-801",

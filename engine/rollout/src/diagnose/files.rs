@@ -5,13 +5,14 @@ use std::path::Path;
 use super::Check;
 use super::finding::{
     Finding, FindingKind, Severity, VerifiedBy, chmod_command, own_command, remove_file_command,
-    shell_command_on_node, shell_quote,
+    shell_command_on_node,
 };
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, DirectoryState, Exposure, NodeName, NodeObserved, PluginStorage,
     Readiness, SharedDirectory,
 };
 use crate::observed::{Observed, PluginDirectory};
+use crate::shell::shell_quote;
 
 const DIRECTORY_MISSING: FindingKind = FindingKind {
     id: "VTP-201",

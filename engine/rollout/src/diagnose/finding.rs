@@ -5,9 +5,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::deployment::kubernetes::executor::PROGRAM_PATH;
+use crate::deployment::PROGRAM_PATH;
 use crate::observed::Observed;
 use crate::observed::deployment::{DeploymentKind, NodeName};
+use crate::shell::shell_quote;
 
 /// When a problem breaks something. The most severe value compares as the least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -186,15 +187,5 @@ fn command_on_node(observed: &Observed, node: &NodeName, command: &str) -> Strin
             shell_quote(helper_container(observed, node).unwrap_or(container))
         ),
         Some(DeploymentKind::Local) | None => command.to_owned(),
-    }
-}
-
-/// Quotes `text` as one word of a POSIX shell, if it needs quotes.
-pub fn shell_quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/:@,=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }

@@ -1,10 +1,11 @@
 //! Checks of the configured and running versions of mounts, and of their health.
 
 use super::Check;
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, own_command, shell_quote};
-use crate::goal::MountPath;
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy, own_command};
+use crate::mount_path::MountPath;
 use crate::observed::deployment::{NodeObserved, NodeRole, PluginFile};
 use crate::observed::{MountHealth, MountObserved, Observed};
+use crate::shell::shell_quote;
 use vault_api::catalog::PluginType;
 
 const VERSION_NOT_REGISTERED: FindingKind = FindingKind {

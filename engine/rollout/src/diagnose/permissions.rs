@@ -2,9 +2,8 @@
 
 use super::Check;
 use super::finding::{Finding, FindingKind, Severity, Unobserved, VerifiedBy};
-use crate::observe::CATALOG_PREFIX;
 use crate::observed::deployment::{DirectoryState, PluginStorage};
-use crate::observed::{Observed, PluginDirectory};
+use crate::observed::{CATALOG_PREFIX, Observed, PluginDirectory};
 
 const NO_SUDO: FindingKind = FindingKind {
     id: "VTP-901",

@@ -1,8 +1,9 @@
 //! Checks of pins, which override the configured version of mounts.
 
 use super::Check;
-use super::finding::{Finding, FindingKind, Severity, VerifiedBy, shell_quote};
+use super::finding::{Finding, FindingKind, Severity, VerifiedBy};
 use crate::observed::{Observed, Pins};
+use crate::shell::shell_quote;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 

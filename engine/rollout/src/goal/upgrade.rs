@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use vault_api::catalog::PluginType;
 
-use super::{DesiredWrite, DowngradePolicy, MountPath, Placement, Plugin, RestartConsent};
+use super::{DesiredWrite, DowngradePolicy, Placement, Plugin, RestartConsent};
+use crate::mount_path::MountPath;
 use crate::version::Version;
 
 /// Goal of `upgrade` and of `rollback`.
@@ -127,9 +128,7 @@ impl UpgradeGoal {
 
     /// Where its canary is mounted: the same in every run, so that one which a killed run has left is known again.
     pub(crate) fn canary_path(&self) -> MountPath {
-        // A plus sign in a path would have to be encoded by everybody who looks at it.
-        let version = self.version().to_string().replace('+', "_");
-        MountPath(format!("{CANARY_MOUNT_PREFIX}{}-{version}/", self.name()))
+        MountPath::canary(self.name(), self.version())
     }
 
     /// Name under which the canary is registered while a pin keeps the plugin's own name on another version.
@@ -137,16 +136,6 @@ impl UpgradeGoal {
         format!("{}{CANARY_NAME_SUFFIX}", self.name())
     }
 }
-
-impl MountPath {
-    /// Whether it is the mount of a canary, which no upgrade moves and nobody should use.
-    pub fn is_canary(&self) -> bool {
-        self.0.starts_with(CANARY_MOUNT_PREFIX)
-    }
-}
-
-/// What every canary's path begins with.
-pub(crate) const CANARY_MOUNT_PREFIX: &str = "vault-token-plugin-canary/";
 
 /// What the name of a canary under a pin ends with.
 pub(crate) const CANARY_NAME_SUFFIX: &str = "-canary";

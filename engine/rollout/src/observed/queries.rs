@@ -6,7 +6,7 @@ use vault_api::catalog::PluginType;
 
 use super::deployment::{NodeName, Process, Readiness};
 use super::{CatalogEntry, MountObserved, Observed};
-use crate::goal::MountPath;
+use crate::mount_path::MountPath;
 use crate::version::Version;
 
 impl Observed {

@@ -1,6 +1,8 @@
 //! What is undone when a run fails, and what must not be.
 
 use super::*;
+use crate::decide::samples::register;
+use crate::undo::Failover;
 
 /// The steps of [`goal`] up to the reload, on a cluster that lacked the version.
 fn moved_steps() -> Vec<Step> {
@@ -16,7 +18,8 @@ fn moved_steps() -> Vec<Step> {
         args: Vec::new(),
     };
     let tune = Step::TuneMount { path: custom_mount(), from: "v1.0.0".into(), to: version };
-    let place = Step::PlaceBinary { nodes, directory, file, sha256: SHA.into(), size: 1000 };
+    let binary = register().plugin.binary;
+    let place = Step::PlaceBinary { nodes, directory, file, binary };
     vec![place, entry, tune, Step::ReloadMount { path: custom_mount() }]
 }
 
@@ -32,9 +35,9 @@ fn step_down_step(turn: usize) -> Step {
 async fn fail_after(cluster: &FakeCluster, done: Vec<Step>, step: Option<Step>) -> Outcome {
     let held = cluster.acquire_lock().await.expect("nobody else has the right to change");
     cluster.with_state(|state| done.iter().for_each(|step| state.apply_step(step)));
-    let (world, goal) = (cluster.environment(), goal());
+    let (environment, goal) = (cluster.environment(), goal());
     let run = Run {
-        world: &world,
+        environment: &environment,
         goal: &goal,
         listener: &mut |_| (),
         this_run: done.iter().fold(ThisRun::default(), ThisRun::with_step),
@@ -176,9 +179,10 @@ async fn what_was_moved_is_moved_back_only_with_the_right_to_change() {
 async fn a_run_that_has_ended_well_keeps_the_right_to_change_for_the_trial_of_what_it_has_done() {
     let cluster = FakeCluster::new();
     let goal = upgrade_with_smoke_tests(Vec::new());
-    let (world, observed) = (cluster.environment(), cluster.with_state(|state| state.observed.clone()));
+    let (environment, observed) = (cluster.environment(), cluster.with_state(|state| state.observed.clone()));
     let planned = plan(&observed, &goal).expect("a plan");
-    let (outcome, held) = apply_and_hold(&world, &goal, &planned, &mut |_| (), &CancelFlag::new()).await;
+    let (outcome, held) =
+        apply_and_hold(&environment, &goal, &planned, &mut |_| (), &CancelFlag::new()).await;
     assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
     assert!(cluster.with_state(|state| state.lock.is_some()), "it is held until the trial has ended");
     held.release().await;

@@ -4,7 +4,7 @@ use vault_api::pins::Pin;
 
 use super::super::samples::{SHA, lock_holder, old_fleet, register, server_with, upgrade};
 use super::*;
-use crate::decide::{Decision, Notice, WaitingOn, decide, plan};
+use crate::decide::{Decision, Notice, WaitingOn, decide, plan, unreloaded_mounts};
 use crate::goal::{
     Durability, FailoverTest, Goal, Placement, QuorumLoss, ReloadGoal, ReloadTarget, RestartConsent,
     SealedRestart, SmokeTest,
@@ -12,7 +12,7 @@ use crate::goal::{
 use crate::observed::deployment::{
     NodeName, NodeObserved, NodeRole, PluginStorage, PodUpdateStrategy, Readiness, RunningVersion,
 };
-use crate::observed::{Pins, ThisRun};
+use crate::observed::{CatalogEntry, Pins, ThisRun};
 
 mod restarts;
 mod restarts_from_image;

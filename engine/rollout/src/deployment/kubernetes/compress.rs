@@ -9,8 +9,9 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use super::error::KubernetesError;
-use crate::binary::{Binary, FilePrefix, hex, parse_prefix};
+use crate::binary::{Binary, FilePrefix, parse_prefix};
 use crate::deployment::DeploymentError;
+use crate::digest::hex;
 
 const CHUNK_SIZE: usize = 256 * 1024;
 

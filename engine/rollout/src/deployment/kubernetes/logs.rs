@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
-use crate::apply::error_chain;
+use crate::error_chain::error_chain;
 use crate::observed::deployment::NodeName;
 
 /// Lines of each container: hours of a server that is well, and the start of one that is not.

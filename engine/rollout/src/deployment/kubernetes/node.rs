@@ -283,7 +283,7 @@ impl PartialFile {
         io::copy(&mut GzDecoder::new(packed), &mut SyncingWriter::new(&file))
             .and_then(|_| file.sync_all())
             .map_err(io_error("write", path))?;
-        let there = file.rewind().and_then(|()| crate::binary::sha256_of_reader(&mut file));
+        let there = file.rewind().and_then(|()| crate::digest::sha256_of_reader(&mut file));
         let there = there.map_err(io_error("read back", path))?;
         Ok((file, there))
     }
@@ -328,8 +328,8 @@ mod tests {
     use flate2::write::GzEncoder;
 
     use super::*;
-    use crate::binary::hex_sha256;
     use crate::deployment::kubernetes::facts::{Content, ContentCache, WriterPolicy, parse};
+    use crate::digest::hex_sha256;
     use crate::observed::deployment::DirectoryState;
 
     fn compressed(content: &[u8]) -> Vec<u8> {

@@ -16,10 +16,10 @@ use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
 use super::plugin_storage::VaultEndpoint;
 use super::port_forward::PortForward;
-use crate::apply::error_chain;
-use crate::observe::is_transient;
+use crate::error_chain::error_chain;
 use crate::observed::PluginDirectory;
 use crate::observed::deployment::{NodeName, NodeRole, NodeServer, RunningVersion, SealType};
+use crate::transient::is_transient;
 
 /// The servers of the pods.
 #[derive(Debug)]

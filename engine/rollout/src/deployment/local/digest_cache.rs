@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use crate::binary::sha256_of_reader;
+use crate::digest::sha256_of_reader;
 
 /// What is known, for all clones of a site.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::binary::hex_sha256;
+    use crate::digest::hex_sha256;
 
     /// A file whose last change is old enough to be remembered, as far as its times tell.
     fn file(content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {

@@ -1,0 +1,82 @@
+//! What an upgrade still lacks, as read from a snapshot.
+
+use crate::goal::{Target, UpgradeGoal};
+use crate::mount_path::MountPath;
+use crate::observed::{CatalogEntry, MountObserved, Observed};
+
+/// What a goal means for what is there.
+pub(super) struct UpgradeView<'a> {
+    pub(super) observed: &'a Observed,
+    pub(super) upgrade: &'a UpgradeGoal,
+    /// The version with its `v`.
+    pub(super) version_tag: String,
+}
+
+impl<'a> UpgradeView<'a> {
+    pub(super) fn new(observed: &'a Observed, upgrade: &'a UpgradeGoal) -> Self {
+        Self { observed, upgrade, version_tag: upgrade.version().v_prefixed() }
+    }
+
+    pub(super) fn mounts(&self) -> impl Iterator<Item = (MountPath, &'a MountObserved)> {
+        let Self { observed, upgrade, .. } = *self;
+        let mounts = observed.mounts_of(upgrade.kind(), upgrade.name());
+        mounts.filter(|(path, _)| upgrade.only_mounts.is_empty() || upgrade.only_mounts.contains(path))
+    }
+
+    /// A mount of the plugin that the goal leaves as it is.
+    pub(super) fn left_out(&self) -> Option<MountPath> {
+        let mut mounts = self.observed.mounts_of(self.upgrade.kind(), self.upgrade.name());
+        let left_out = mounts.find(|(path, _)| {
+            !self.upgrade.only_mounts.is_empty() && !self.upgrade.only_mounts.contains(path)
+        });
+        left_out.map(|(path, _)| path)
+    }
+
+    pub(super) fn pinned(&self) -> Option<&'a str> {
+        self.observed.pinned_version(self.upgrade.kind(), self.upgrade.name())
+    }
+
+    pub(super) fn file_name(&self) -> String {
+        match &self.upgrade.target {
+            Target::Provided(plugin) => plugin.file_name(),
+            Target::Registered { kind, name, version } => self
+                .observed
+                .catalog_entry(*kind, name, &self.version_tag)
+                .map_or_else(|| format!("{name}-{version}"), CatalogEntry::file_name),
+        }
+    }
+
+    pub(super) fn sha256(&self) -> &'a str {
+        match &self.upgrade.target {
+            Target::Provided(plugin) => &plugin.binary.sha256,
+            Target::Registered { kind, name, .. } => self
+                .observed
+                .catalog_entry(*kind, name, &self.version_tag)
+                .map_or("", |entry| entry.sha256.as_str()),
+        }
+    }
+
+    /// Whether the next start of a mount is of the wanted version.
+    pub(super) fn is_configured(&self, mount: &MountObserved) -> bool {
+        self.observed.effective_version(mount) == self.version_tag
+    }
+
+    /// The version alone proves nothing: an entry can have been registered again with another binary.
+    pub(super) fn runs(&self, mount: &MountObserved) -> bool {
+        mount.running_version == self.version_tag && mount.running_sha256 == self.sha256()
+    }
+
+    pub(super) fn needs_switch(&self) -> bool {
+        self.mounts().any(|(_, mount)| !self.is_configured(mount) || !self.runs(mount))
+    }
+}
+
+/// Mounts that are told to run one version and run another, as a run that was killed leaves them: where they are, and what
+/// they run.
+pub(crate) fn unreloaded_mounts(observed: &Observed, upgrade: &UpgradeGoal) -> Vec<(MountPath, String)> {
+    let view = UpgradeView::new(observed, upgrade);
+    let half = view
+        .mounts()
+        .filter(|(_, mount)| view.is_configured(mount) && mount.running_version != view.version_tag);
+    half.map(|(path, mount)| (path, mount.running_version.clone())).collect()
+}

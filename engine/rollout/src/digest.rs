@@ -1,0 +1,36 @@
+//! sha256 and hexadecimal.
+
+use std::io::{self, Read};
+
+use sha2::{Digest, Sha256};
+
+/// Bytes read at once.
+const CHUNK_SIZE: usize = 256 * 1024;
+
+/// Hex sha256 of what a reader yields until its end.
+pub(crate) fn sha256_of_reader(from: &mut impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut chunk = vec![0; CHUNK_SIZE];
+    loop {
+        match from.read(&mut chunk)? {
+            0 => return Ok(hex(&hasher.finalize())),
+            read => hasher.update(&chunk[..read]),
+        }
+    }
+}
+
+/// Hex sha256 of `content`.
+pub(crate) fn hex_sha256(content: &[u8]) -> String {
+    hex(&Sha256::digest(content))
+}
+
+/// `bytes` in lowercase hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The bytes that `text` stands for; `None` where it is not hexadecimal.
+pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    let bytes = text.as_bytes().chunks(2);
+    bytes.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+}
