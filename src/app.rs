@@ -142,7 +142,7 @@ async fn dispatch(command: Command, context: &Context, ui: &mut Ui) -> ExitCode 
         Command::Creds(creds::CredsCommand::Watch(args)) => finish(creds::watch(args, context, ui).await, ui),
         Command::Node(command) => finish(node::run(command).await, ui),
         Command::ParentDeath(args) => finish(parent_death::run(args, ui), ui),
-        Command::Completions(args) => finish(completions::run(args), ui),
+        Command::Completions(args) => finish(completions::run(args, App::command()), ui),
         Command::Version(args) => finish(version::run(args), ui),
     }
 }

@@ -1,5 +1,6 @@
 //! Which server is meant and who asks: flags, then the environment, then the token file.
 
+mod kubernetes_args;
 mod private_paths;
 
 use std::fs;
@@ -11,8 +12,9 @@ use clap::{ArgAction, Args};
 use vault_api::{Client, ClientConfig, Proxies, SecretString, TlsVerification};
 use vault_plugin::host::{Isolation, NetworkAccess};
 
+pub use self::kubernetes_args::KubernetesArgs;
+
 use self::private_paths::{passwd_home, private_paths};
-use crate::commands::deployment::KubernetesArgs;
 use crate::duration;
 use crate::error::CommandError;
 use crate::key_value;

@@ -1,9 +1,8 @@
 //! `completions`: what a shell needs to complete the command line.
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use serde::Serialize;
 
-use crate::app::App;
 use crate::error::CommandError;
 use crate::ui::Report;
 
@@ -31,13 +30,13 @@ pub struct CompletionsReport {
     script: String,
 }
 
-/// Makes the script.
+/// Makes the script for this command line.
 ///
 /// # Errors
 /// Never; the result is that of every command.
-pub fn run(args: CompletionsArgs) -> Result<CompletionsReport, CommandError> {
+pub fn run(args: CompletionsArgs, command_line: Command) -> Result<CompletionsReport, CommandError> {
     let CompletionsArgs { shell } = args;
-    Ok(CompletionsReport { script: completion_script(shell) })
+    Ok(CompletionsReport { script: completion_script(shell, command_line) })
 }
 
 impl Report for CompletionsReport {
@@ -50,14 +49,14 @@ impl Report for CompletionsReport {
     }
 }
 
-fn completion_script(shell: Shell) -> String {
+fn completion_script(shell: Shell, mut command_line: Command) -> String {
     let shell = match shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Zsh => clap_complete::Shell::Zsh,
         Shell::Fish => clap_complete::Shell::Fish,
     };
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut App::command(), "vault-token-plugin", &mut script);
+    clap_complete::generate(shell, &mut command_line, "vault-token-plugin", &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }
 
@@ -65,7 +64,10 @@ fn completion_script(shell: Shell) -> String {
 mod tests {
     use std::path::Path;
 
+    use clap::CommandFactory;
+
     use super::*;
+    use crate::app::App;
 
     #[test]
     fn the_committed_scripts_are_what_the_command_prints() {
@@ -76,11 +78,12 @@ mod tests {
             (Shell::Fish, "vault-token-plugin.fish"),
         ] {
             let path = directory.join(name);
+            let script = completion_script(shell, App::command());
             if std::env::var_os("UPDATE_GENERATED").is_some() {
-                std::fs::write(&path, completion_script(shell)).expect("writable");
+                std::fs::write(&path, &script).expect("writable");
             }
             let committed = std::fs::read_to_string(&path).expect("run this with UPDATE_GENERATED=1");
-            assert!(committed == completion_script(shell), "{name} is old: run this with UPDATE_GENERATED=1");
+            assert!(committed == script, "{name} is old: run this with UPDATE_GENERATED=1");
         }
     }
 }

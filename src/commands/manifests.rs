@@ -29,6 +29,7 @@ use crate::ui::Report;
 use kustomize::{ConflictPolicy, WrittenDirectory};
 use manifest_file::ManifestFile;
 use part::Part;
+use values::ManifestValues;
 
 /// Which parts, for which names.
 #[derive(Debug, Args)]
@@ -83,7 +84,7 @@ pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsRepo
     let names = values::resolve(names, cluster)?;
     let mut documents = Vec::new();
     for part in Part::select(&parts) {
-        documents.extend(part.files(&names)?);
+        documents.extend(part_files(part, &names)?);
     }
     if let Some(directory) = kustomize {
         let existing = if force { ConflictPolicy::Replace } else { ConflictPolicy::Keep };
@@ -105,6 +106,28 @@ pub async fn run(args: ManifestsArgs, context: &Context) -> Result<ManifestsRepo
         documents => documents.iter().map(ManifestFile::as_stream_document).collect::<Result<String, _>>()?,
     };
     Ok(ManifestsReport::Files { documents, text })
+}
+
+/// The files of a part.
+///
+/// # Errors
+/// When a name is missing or too long.
+fn part_files(part: Part, names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
+    match part {
+        Part::Server => server::files(names),
+        Part::Statefulset => stateful_set::patch(names),
+        Part::Config => Ok(stateful_set::config_snippet(names)),
+        Part::Helm => helm::files(names),
+        Part::Rbac => access::rbac(names),
+        Part::Policy => Ok(access::operator_policy(names)),
+        Part::NetworkPolicy => network::network_policy(names),
+        Part::DisruptionBudget => network::disruption_budget(names),
+        Part::Rules => monitoring::rules(names),
+        Part::PrometheusRule => monitoring::prometheus_rule(names),
+        Part::Scrape => monitoring::scrape(names),
+        Part::Application => application::files(names),
+        Part::All => Ok(Vec::new()),
+    }
 }
 
 impl Report for ManifestsReport {

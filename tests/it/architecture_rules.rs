@@ -30,7 +30,6 @@ const ALLOWED_DEPENDENCIES: &[(&str, &[&str])] = &[
 const RESTRICTED_CRATES: &[(&str, &[&str])] = &[
     ("clap", &[ROOT_CRATE]),
     ("clap_complete", &[ROOT_CRATE]),
-    ("console", &[ROOT_CRATE]),
     ("dialoguer", &[ROOT_CRATE]),
     ("indicatif", &[ROOT_CRATE]),
     ("docker_credential", &["oci-image"]),

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use vault_api::CallError;
 
-use crate::{Credential, CredentialError};
+use crate::credential::Credential;
+use crate::error::CredentialError;
 
 /// What happened.
 #[derive(Debug)]
@@ -68,16 +68,4 @@ pub enum IssueReason {
     Refused,
     /// The token that the lease before was made with comes to its end.
     EndOfLogin,
-}
-
-/// What servers say of a lease or a token of which no further attempt makes anything. A plugin that fails to renew is answered
-/// with 400 as well, and may do better the next time.
-const PERMANENT_ERRORS: [&str; 5] =
-    ["lease not found", "invalid lease", "not renewable", "lease expired", "token not found"];
-
-/// Whether a failed call would fail again in the same way: the server looked at it and said no.
-pub(crate) fn is_permanent(error: &CallError) -> bool {
-    error.api_error_is(|answer| {
-        answer.is_permission_denied() || PERMANENT_ERRORS.iter().any(|text| answer.has_message(text))
-    })
 }

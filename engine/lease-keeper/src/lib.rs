@@ -6,6 +6,7 @@
 
 mod credential;
 mod decide;
+mod error;
 mod event;
 mod lease_term;
 mod lifetime_watcher;
@@ -14,8 +15,9 @@ mod revoke;
 
 pub use credential::Credential;
 pub use decide::{Action, Decision, HeldSecrets, LoginTerm, decide, renewal_timeout};
+pub use error::CredentialError;
 pub use event::{Event, IssueReason};
 pub use lease_term::{Elapsed, LeaseState, LeaseTerm, NextAction};
-pub use lifetime_watcher::{CredentialError, LifetimeWatcher};
+pub use lifetime_watcher::LifetimeWatcher;
 pub use login::{AuthMethod, LoginError};
 pub use revoke::{RevocationStatus, UnrevokedSecret};

@@ -7,47 +7,19 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use vault_api::leases::Renew;
 use vault_api::token::RenewSelf;
-use vault_api::{CallError, Client, logical};
+use vault_api::{Client, logical};
 
 use crate::Credential;
 use crate::decide::{Action, Decision, HeldSecrets, LoginTerm, decide, renewal_timeout};
-use crate::event::{Event, IssueReason, is_permanent};
+use crate::error::{CredentialError, is_permanent};
+use crate::event::{Event, IssueReason};
 use crate::lease_term::{Elapsed, LeaseState, LeaseTerm};
-use crate::login::{AuthMethod, LoginError, OwnToken, lookup_caller_token};
+use crate::login::{AuthMethod, OwnToken, lookup_caller_token};
 use crate::revoke::{ActiveLease, RevocationStatus, UnrevokedSecret, revoke_all};
 
 /// How long the answer to a request for a credential is waited for when everything is to end: a lease that is not known cannot
 /// be revoked.
 const ISSUE_GRACE_PERIOD: Duration = Duration::from_secs(5);
-
-/// Why there is no credential, or not another one.
-#[derive(Debug, thiserror::Error)]
-pub enum CredentialError {
-    /// No token.
-    #[error(transparent)]
-    Login(#[from] LoginError),
-    /// The server refused, or could not be reached.
-    #[error("could not {what}")]
-    Call {
-        /// What was asked.
-        what: String,
-        /// Why not.
-        #[source]
-        source: CallError,
-    },
-    /// The path has nothing.
-    #[error("there is nothing at {path}")]
-    NotFound {
-        /// Full path.
-        path: String,
-    },
-    /// No answer for so long that another attempt is better.
-    #[error("could not {what}: no answer in time")]
-    TimedOut {
-        /// What was asked.
-        what: String,
-    },
-}
 
 /// A credential that is kept. Dropping it leaves everything to its time; [`LifetimeWatcher::end`] revokes it.
 pub struct LifetimeWatcher {

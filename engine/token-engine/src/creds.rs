@@ -197,7 +197,7 @@ async fn replay(
     config
         .check_connection(&entry.api_endpoint, &entry.account)
         .map_err(|unreachable| unreachable.to_string())?;
-    if !config.idempotency_key_valid(entry, now) {
+    if !entry.idempotency_key_valid(config, now) {
         return Err(
             "the service may not recognise the request any more (config idempotency_window), and would mint another token"
                 .to_owned(),

@@ -30,7 +30,7 @@ use crate::{TokenEngine, UpstreamClient};
 pub(crate) const MINT_KIND: &str = "mint";
 
 /// How far the clocks of the nodes and of the service may be apart.
-pub(crate) const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 /// A write-ahead entry.
 ///
@@ -111,6 +111,14 @@ impl WalEntry {
     /// Since when the service may know the request, if the entry says so.
     pub(crate) fn planned_at(&self) -> Option<Timestamp> {
         self.planned_at.and_then(|second| Timestamp::from_second(second).ok())
+    }
+
+    /// Whether the service still recognises the idempotency key of the request, whatever the clocks of nodes say.
+    pub(crate) fn idempotency_key_valid(&self, config: &Config, now: Timestamp) -> bool {
+        let window =
+            i64::try_from(config.idempotency_window).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        let age = self.planned_at().map(|planned| now.duration_since(planned));
+        config.retries_mints() && age.is_some_and(|age| age < window - CLOCK_SKEW)
     }
 
     /// When the token expires at the latest, as it was asked for and never renewed.

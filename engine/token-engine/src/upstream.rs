@@ -1,6 +1,7 @@
 //! The token service: mint, renew and revoke over HTTP.
 
 mod error;
+mod retry_after;
 mod send;
 
 use std::sync::Arc;
@@ -254,7 +255,7 @@ impl Upstream {
         if reply.status.is_success() {
             return Ok(reply);
         }
-        let trouble = ErrorKind::from_reply(&reply);
+        let trouble = ErrorKind::from_response(reply.status, &reply.headers);
         Err(self.upstream_error(action, trouble, reply.effect))
     }
 

@@ -1,14 +1,9 @@
-//! Which parts there are, and which files each is.
+//! The parts of `manifests`, and which of them are made when none is named.
 
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::manifest_file::ManifestFile;
-use super::values::ManifestValues;
-use super::{access, application, helm, monitoring, network, server, stateful_set};
-use crate::error::CommandError;
-
-/// What can be made.
+/// A part that `manifests` can make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, ValueEnum, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Part {
@@ -65,28 +60,6 @@ impl Part {
         parts.sort_unstable();
         parts.dedup();
         parts
-    }
-
-    /// The files of this part.
-    ///
-    /// # Errors
-    /// When a name is missing or too long.
-    pub(crate) fn files(self, names: &ManifestValues) -> Result<Vec<ManifestFile>, CommandError> {
-        match self {
-            Part::Server => server::files(names),
-            Part::Statefulset => stateful_set::patch(names),
-            Part::Config => Ok(stateful_set::config_snippet(names)),
-            Part::Helm => helm::files(names),
-            Part::Rbac => access::rbac(names),
-            Part::Policy => Ok(access::operator_policy(names)),
-            Part::NetworkPolicy => network::network_policy(names),
-            Part::DisruptionBudget => network::disruption_budget(names),
-            Part::Rules => monitoring::rules(names),
-            Part::PrometheusRule => monitoring::prometheus_rule(names),
-            Part::Scrape => monitoring::scrape(names),
-            Part::Application => application::files(names),
-            Part::All => Ok(Vec::new()),
-        }
     }
 }
 

@@ -7,8 +7,8 @@ use rollout::MountPath;
 use vault_api::catalog::PluginType;
 
 use super::object_name::{ContainerDirectory, ImageRef, MetricsPrefix, ObjectName, PodSelector};
-use crate::commands::deployment::KubernetesArgs;
 use crate::config::PluginYaml;
+use crate::context::KubernetesArgs;
 use crate::error::CommandError;
 
 /// The flags of `manifests` that name something.

@@ -23,12 +23,13 @@ use uuid::Uuid;
 
 pub use self::image::{ImageArchive, ImageContent};
 pub use self::pods::{
-    ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPods, VaultPodsBuilder,
+    ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPods, VaultPodsBuilder,
 };
 
 use crate::failure_logs::{self, FailureLogs};
 use crate::network::{NetworkNamespace, PortForward};
-use crate::{VaultServer, build, eventually, port, process};
+use crate::program::Program;
+use crate::{VaultServer, VaultServerBuilder, build, eventually, port, process};
 
 /// How long a cluster may take to come up. It takes fifteen seconds; its script gives up after three minutes, and says which
 /// part is missing. What is more is for packages that it installs first.
@@ -268,6 +269,28 @@ impl Cluster {
         let file = self.folder.join("addresses").join(format!("{namespace}.{pod}"));
         fs::write(file, address.to_string()).expect("root may write there");
         address
+    }
+}
+
+impl Program {
+    /// Runs it in the network of `cluster`, where it reaches the pods by their addresses.
+    pub fn in_network_of(self, cluster: &Cluster) -> Program {
+        self.network_namespace(cluster.network_namespace())
+    }
+}
+
+impl VaultServerBuilder {
+    /// Runs it in the network of `cluster`: pods reach it at [`VaultServer::address_in_network`], this machine at
+    /// [`VaultServer::address`] as ever.
+    pub fn in_network_of(self, cluster: &Cluster) -> VaultServerBuilder {
+        self.network(cluster.network())
+    }
+}
+
+impl VaultServer {
+    /// Its URL for the pods of the cluster it is in the network of.
+    pub fn address_in_network(&self) -> String {
+        self.address().replace("127.0.0.1", &NODE_ADDRESS.to_string())
     }
 }
 

@@ -16,9 +16,11 @@ mod kubernetes_auth_proxy;
 mod leadership;
 mod load;
 mod network;
+mod output;
 mod plugin_yaml;
 mod port;
 mod process;
+mod product;
 mod program;
 mod prometheus;
 mod recording_proxy;
@@ -33,7 +35,7 @@ mod wait;
 
 pub use absence_recorder::AbsenceRecorder;
 pub use cluster::{
-    Cluster, ImageArchive, ImageContent, ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy,
+    Cluster, ImageArchive, ImageContent, ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy,
     VaultPods, VaultPodsBuilder,
 };
 pub use doctor_runner::{DoctorRunner, set_mode};
@@ -42,9 +44,11 @@ pub use kubernetes_auth_proxy::KubernetesAuthProxy;
 pub use leadership::{Leader, LeadershipRecorder};
 pub use load::{FailedRequest, LoadGenerator, LoadReport, Retries};
 pub use network::PortForward;
+pub use output::Output;
 pub use plugin_yaml::PluginYamlBuilder;
 pub use port::free_port;
-pub use program::{Output, Program};
+pub use product::Product;
+pub use program::Program;
 pub use prometheus::{Prometheus, ScrapeTarget};
 pub use recording_proxy::{Exchange, RecordingProxy};
 pub use registry::Registry;

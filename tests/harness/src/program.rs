@@ -11,14 +11,12 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::output::Output;
 use crate::running_program::RunningProgram;
-use crate::{Cluster, VaultPods, VaultServer, chroot, network};
+use crate::{chroot, network};
 
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
 const TIMEOUT: Duration = Duration::from_secs(180);
-
-/// The same for one that works on pods: its plugin goes to each of them and is read back, while other tests start theirs.
-const TIMEOUT_ON_PODS: Duration = Duration::from_secs(600);
 
 /// A program with an environment of its own: an empty home, a fixed `PATH`, and what the test adds; nothing else.
 pub struct Program {
@@ -29,18 +27,6 @@ pub struct Program {
     home: Arc<TempDir>,
     environment: Vec<(String, String)>,
     timeout: Duration,
-}
-
-/// What a finished program left: its exit code and both streams.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[must_use = "assert the exit code, or take stdout with `success`"]
-pub struct Output {
-    /// Exit code; `None` if a signal ended the program.
-    pub code: Option<i32>,
-    /// Standard output, invalid UTF-8 replaced.
-    pub stdout: String,
-    /// Standard error, invalid UTF-8 replaced.
-    pub stderr: String,
 }
 
 impl Program {
@@ -69,30 +55,10 @@ impl Program {
         self
     }
 
-    /// Runs it in the network of `cluster`, where it reaches the pods by their addresses.
-    pub fn in_network_of(mut self, cluster: &Cluster) -> Program {
-        self.network_namespace = Some(cluster.network_namespace().to_owned());
+    /// Runs it in this network namespace.
+    pub(crate) fn network_namespace(mut self, namespace: &Path) -> Program {
+        self.network_namespace = Some(namespace.to_owned());
         self
-    }
-
-    /// Points the program at `vault`, with its root token.
-    pub fn vault(self, vault: &VaultServer) -> Program {
-        let program = self.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
-        match vault.ca_file() {
-            Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
-            None => program,
-        }
-    }
-
-    /// Points the program at `pods`, with their root token and as administrator of their cluster, and gives it ten minutes.
-    pub fn pods(self, pods: &VaultPods) -> Program {
-        let kubeconfig = pods.cluster().kubeconfig().display().to_string();
-        let program =
-            self.timeout(TIMEOUT_ON_PODS).env("KUBECONFIG", kubeconfig).env("VAULT_TOKEN", pods.root_token());
-        match pods.ca_file() {
-            Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
-            None => program,
-        }
     }
 
     /// Sets a variable; a later value for the same name wins.
@@ -212,28 +178,4 @@ fn command_line(binary: &Path, args: &[impl AsRef<OsStr>]) -> String {
         line.replace_range(end.., "…");
     }
     line
-}
-
-impl Output {
-    /// Standard output of a program that must have ended with exit code 0.
-    ///
-    /// # Panics
-    ///
-    /// When it has not; the message shows both streams.
-    #[track_caller]
-    pub fn success(self) -> String {
-        assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
-        self.stdout
-    }
-
-    /// Standard output of a program that must have ended with exit code 0, read as one JSON document.
-    ///
-    /// # Panics
-    ///
-    /// When it has not, or its output is not JSON.
-    #[track_caller]
-    pub fn json(self) -> serde_json::Value {
-        let stdout = self.success();
-        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("not JSON ({error}): {stdout}"))
-    }
 }

@@ -13,7 +13,7 @@ use tokio::process::{Child, ChildStdin};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::Output;
+use crate::output::Output;
 
 /// One of the two streams that a program writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

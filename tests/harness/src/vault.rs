@@ -18,8 +18,10 @@ pub use self::builder::{Storage, VaultServerBuilder};
 
 use crate::failure_logs::FailureLogs;
 use crate::network::{NetworkNamespace, PortForward};
+use crate::output::Output;
 use crate::process::GuardedProcess;
-use crate::{Output, Program, chroot, eventually, network};
+use crate::program::Program;
+use crate::{chroot, eventually, network};
 
 /// A Vault that was initialised with one key, unsealed and active when it started.
 ///
@@ -354,6 +356,17 @@ impl VaultServer {
 
     fn audit_file(&self) -> PathBuf {
         self.directory().join("audit.log")
+    }
+}
+
+impl Program {
+    /// Points the program at `vault`, with its root token.
+    pub fn vault(self, vault: &VaultServer) -> Program {
+        let program = self.env("VAULT_ADDR", vault.address()).env("VAULT_TOKEN", vault.root_token());
+        match vault.ca_file() {
+            Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
+            None => program,
+        }
     }
 }
 

@@ -3,12 +3,12 @@
 use std::error::Error as StdError;
 use std::time::{Duration, SystemTime};
 
-use http::StatusCode;
 use http::header::LOCATION;
+use http::{HeaderMap, StatusCode};
 use reqwest::Url;
 use vault_plugin::logical;
 
-use super::send::{UpstreamReply, retry_after};
+use super::retry_after::retry_after;
 use crate::telemetry::UpstreamErrorLabel;
 
 /// A call that failed.
@@ -152,13 +152,13 @@ impl Effect {
 
 impl ErrorKind {
     /// What an answer other than 2xx means.
-    pub(super) fn from_reply(reply: &UpstreamReply) -> ErrorKind {
-        match reply.status {
-            status if status.is_redirection() => ErrorKind::Redirect(location_host(reply)),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized(reply.status),
+    pub(super) fn from_response(status: StatusCode, headers: &HeaderMap) -> ErrorKind {
+        match status {
+            status if status.is_redirection() => ErrorKind::Redirect(location_host(headers)),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => ErrorKind::Unauthorized(status),
             StatusCode::NOT_FOUND => ErrorKind::NotFound,
             StatusCode::TOO_MANY_REQUESTS => {
-                ErrorKind::TooManyRequests(RetryAfter(retry_after(&reply.headers, SystemTime::now())))
+                ErrorKind::TooManyRequests(RetryAfter(retry_after(headers, SystemTime::now())))
             }
             status if status.is_client_error() => ErrorKind::Refused(status),
             status => ErrorKind::Failed(status),
@@ -208,8 +208,8 @@ fn find_tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a rustls:
 }
 
 /// Host and port that a redirect leads to; the rest of the address may hold secrets.
-fn location_host(reply: &UpstreamReply) -> String {
-    let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+fn location_host(headers: &HeaderMap) -> String {
+    let location = headers.get(LOCATION).and_then(|value| value.to_str().ok());
     match location.map(Url::parse) {
         Some(Ok(url)) => match (url.host_str(), url.port()) {
             (Some(host), Some(port)) => format!("{host}:{port}"),

@@ -3,6 +3,7 @@
 mod builder;
 mod manifests;
 mod processes;
+mod start;
 mod teardown;
 
 use std::collections::BTreeMap;
@@ -25,14 +26,14 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::Command;
 use tokio::time::timeout;
 
-pub(super) use self::builder::start_unsealer;
-pub use self::builder::{
-    ImageKind, PluginVolume, Product, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder,
-};
+pub use self::builder::{ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
+pub(super) use self::start::start_unsealer;
 
 use crate::cluster::Cluster;
 use crate::network::PortForward;
-use crate::{ApiResponse, Output, VaultServer, eventually, process};
+use crate::output::Output;
+use crate::program::Program;
+use crate::{ApiResponse, VaultServer, eventually, process};
 
 /// The name of the StatefulSet, of the headless service, of the container, and of the label `app.kubernetes.io/name`.
 pub(crate) const STATEFUL_SET_NAME: &str = "vault";
@@ -45,6 +46,10 @@ const DISRUPTION_BUDGET_NAME: &str = "keep-quorum";
 
 /// How long a command in a pod may run.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// How long a program that works on pods may run: it copies its plugin to each pod and reads it back, while other tests
+/// start theirs.
+const PROGRAM_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// How long a tool of the machine may run with a pod's mounts.
 const TOOL_TIMEOUT: Duration = Duration::from_secs(60);
@@ -508,6 +513,19 @@ impl VaultPods {
     /// The folder on this machine that is a persistent volume of a pod.
     fn volume(&self, pod: &str, volume: &str) -> PathBuf {
         self.cluster.folder().join("volumes").join(&self.namespace).join(pod).join(volume)
+    }
+}
+
+impl Program {
+    /// Points the program at `pods`, with their root token and as administrator of their cluster, and gives it ten minutes.
+    pub fn pods(self, pods: &VaultPods) -> Program {
+        let kubeconfig = pods.cluster().kubeconfig().display().to_string();
+        let program =
+            self.timeout(PROGRAM_TIMEOUT).env("KUBECONFIG", kubeconfig).env("VAULT_TOKEN", pods.root_token());
+        match pods.ca_file() {
+            Some(ca_file) => program.env("VAULT_CACERT", ca_file.display().to_string()),
+            None => program,
+        }
     }
 }
 

@@ -9,8 +9,9 @@ use serde_json::json;
 
 use super::VaultServer;
 use crate::network::NetworkNamespace;
+use crate::product::Product;
 use crate::tls::{CertificateKind, ServerCertificate};
-use crate::{Cluster, Product, build, chroot, http_client, port};
+use crate::{build, chroot, http_client, port};
 
 /// Where Vault keeps its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,10 +143,9 @@ impl VaultServerBuilder {
         self
     }
 
-    /// Runs it in the network of `cluster`: pods reach it at [`VaultServer::address_in_network`], this machine at
-    /// [`VaultServer::address`] as ever.
-    pub fn in_network_of(mut self, cluster: &Cluster) -> VaultServerBuilder {
-        self.network = Some(cluster.network());
+    /// Runs it in this network namespace.
+    pub(crate) fn network(mut self, network: Arc<NetworkNamespace>) -> VaultServerBuilder {
+        self.network = Some(network);
         self
     }
 

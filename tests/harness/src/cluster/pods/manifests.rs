@@ -78,7 +78,7 @@ pub(super) async fn vault_config(pods: &VaultPods) -> Value {
 const RECORDER_PORT: u16 = 8300;
 
 /// Passes connections on to the server of its pod, and appends what is sent there to a file beside the audit log.
-pub(super) fn recorder_container() -> Container {
+fn recorder_container() -> Container {
     let pass = "tee -a /vault/audit/heard | nc 127.0.0.1 8200";
     Container {
         name: "recorder".to_owned(),
@@ -127,7 +127,8 @@ pub(super) fn service() -> Value {
 pub(super) fn stateful_set(builder: &VaultPodsBuilder) -> Value {
     let labels = json!({"app.kubernetes.io/name": STATEFUL_SET_NAME});
     let mut containers = vec![server_container(builder)];
-    containers.extend(builder.sidecars.iter().map(|container| {
+    let recorder = builder.record_requests.then(recorder_container);
+    containers.extend(builder.sidecars.iter().chain(&recorder).map(|container| {
         let image = container.image.clone().unwrap_or_else(|| builder.image_name().to_owned());
         json!(Container { image: Some(image), ..container.clone() })
     }));
