@@ -452,7 +452,7 @@ impl Run<'_> {
     async fn revoke_left_leases(&mut self) {
         let mut left = Vec::new();
         for lease in std::mem::take(&mut self.unrevoked_leases) {
-            if revoke_and_verify(&self.world.client, &lease).await.is_err() {
+            if revoke_and_verify(&self.environment.client, &lease).await.is_err() {
                 left.push(lease);
             }
         }
