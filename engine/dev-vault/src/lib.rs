@@ -5,9 +5,10 @@
 //! it stores everything in the clear, and listens on loopback unless configured otherwise.
 //!
 //! The modules, from the bottom up; each uses only those before it:
-//! - `store`: the storage, in memory or in a file; `identity`, `log`, `reply`, `client_request`: what everything else uses
+//! - `store`: the storage, in memory or in a file
+//! - `reply`, `client_request`, `envelope`, `hash`, `identity`, `log`, `random`: what all others use
 //! - the stores: `policy`, `catalog` (with the plugin processes), `mounts`, `leases`, `tokens` (with the cubbyholes)
-//! - `expiration`, `rollback`, `wrapping`: what needs several stores
+//! - `expiration`, `rollback`, `wrapping`, `authorization`, `audit`: what needs several stores
 //! - `core`: the composition root, which builds and connects all of these
 //! - `sys`, `auth_token`, `cubbyhole`: the handlers of the built-in mounts
 //! - `request_handling`, `http`, `server`: the way of a request, and the public handle of a server

@@ -106,9 +106,8 @@ impl Acl {
         match self {
             Acl::Root => true,
             Acl::Rules(_) if *operation == Operation::Help => true,
-            Acl::Rules(_) => Capability::required_for(operation).is_some_and(|needed| {
-                self.capabilities_at(path, *operation == Operation::List).contains(&needed)
-            }),
+            Acl::Rules(_) => Capability::required_for(operation)
+                .is_some_and(|needed| self.capabilities_at(path, operation).contains(&needed)),
         }
     }
 
@@ -118,7 +117,7 @@ impl Acl {
             return vec!["root"];
         }
         let Some(needed) = Capability::required_for(operation) else { return Vec::new() };
-        let rules = self.rules_at(path, *operation == Operation::List);
+        let rules = self.rules_at(path, operation);
         let granting = rules.into_iter().filter(|rule| rule.capabilities.contains(&needed));
         granting.map(|rule| rule.policy.as_str()).collect()
     }
@@ -127,9 +126,7 @@ impl Acl {
     pub(crate) fn allows_sudo(&self, operation: &Operation, path: &str) -> bool {
         match self {
             Acl::Root => true,
-            Acl::Rules(_) => {
-                self.capabilities_at(path, *operation == Operation::List).contains(&Capability::Sudo)
-            }
+            Acl::Rules(_) => self.capabilities_at(path, operation).contains(&Capability::Sudo),
         }
     }
 
@@ -138,7 +135,7 @@ impl Acl {
         if let Acl::Root = self {
             return vec![Capability::Root.as_str()];
         }
-        let capabilities = self.capabilities_at(path, true);
+        let capabilities = self.capabilities_at(path, &Operation::List);
         if capabilities.is_empty() || capabilities.contains(&Capability::Deny) {
             return vec![Capability::Deny.as_str()];
         }
@@ -161,18 +158,18 @@ impl Acl {
     }
 
     /// The union of the rules at a path; `deny` overrides all others.
-    fn capabilities_at(&self, path: &str, list: bool) -> BTreeSet<Capability> {
-        let rules = self.rules_at(path, list);
+    fn capabilities_at(&self, path: &str, operation: &Operation) -> BTreeSet<Capability> {
+        let rules = self.rules_at(path, operation);
         let all: BTreeSet<Capability> =
             rules.into_iter().flat_map(|rule| rule.capabilities.iter().copied()).collect();
         if all.contains(&Capability::Deny) { BTreeSet::from([Capability::Deny]) } else { all }
     }
 
     /// The most specific rules that match, one for each policy: exact before everything, then the longest prefix,
-    /// where `+` and `*` count from the place of the first of them.
-    fn rules_at(&self, path: &str, list: bool) -> Vec<&Rule> {
+    /// where `+` and `*` count from the place of the first of them. A list also matches rules without the slash at the end.
+    fn rules_at(&self, path: &str, operation: &Operation) -> Vec<&Rule> {
         let Acl::Rules(rules) = self else { return Vec::new() };
-        let bare = path.strip_suffix('/').filter(|_| list);
+        let bare = path.strip_suffix('/').filter(|_| *operation == Operation::List);
         let exact = |path: &str| -> Option<Vec<&Rule>> {
             let exact = rules.iter().filter(|rule| rule.path == path && !rule.is_pattern());
             Some(exact.collect()).filter(|rules: &Vec<&Rule>| !rules.is_empty())

@@ -1,7 +1,6 @@
 //! `sys/leases`: looks up, lists, renews and revokes leases. Also the old paths `sys/renew` and `sys/revoke`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ use crate::reply::{ErrorReply, HandlerResult, Reply, json_object};
 const MAX_LISTED_LEASES: usize = 10_000;
 
 pub(super) async fn handle(
-    core: &Arc<Core>,
+    core: &Core,
     request: &ClientRequest,
     operation: &Operation,
     path: &[&str],
