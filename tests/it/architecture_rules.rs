@@ -65,6 +65,21 @@ fn crates_use_only_what_the_arrows_allow() {
     }
 }
 
+/// What is shipped of an engine neither runs plugins nor stores in memory.
+#[test]
+fn the_engine_uses_the_sdk_without_its_host_and_its_test_storage() {
+    let metadata = metadata();
+    let packages = metadata.workspace_packages();
+    let engine =
+        packages.iter().find(|package| name(package) == "token-engine").expect("it is a crate of ours");
+    let sdk = engine
+        .dependencies
+        .iter()
+        .find(|dependency| dependency.kind == DependencyKind::Normal && &*dependency.name == "vault-plugin");
+    let sdk = sdk.expect("the engine is written with the SDK");
+    assert!(!sdk.uses_default_features && sdk.features.is_empty(), "{:?}", sdk.features);
+}
+
 #[test]
 fn foreign_crates_stay_in_their_rooms() {
     for package in metadata().workspace_packages() {

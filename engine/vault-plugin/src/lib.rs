@@ -8,9 +8,11 @@
 
 pub mod framework;
 mod hardening;
+#[cfg(feature = "host")]
 pub mod host;
 pub mod logical;
 mod serve;
+#[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod wire;
 
@@ -18,5 +20,6 @@ mod wire;
 #[doc(hidden)]
 pub mod fuzzing;
 
+#[cfg(feature = "host")]
 pub use host::{ProbeError, ProbeReport, probe};
 pub use serve::{ServeError, serve};

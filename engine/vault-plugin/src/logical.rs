@@ -30,11 +30,13 @@ pub use request::{Connection, Operation, Request, WrapInfo};
 pub use response::Response;
 pub use rotation::{RotationInformation, RotationJob, RotationTime};
 pub use sensitive::Sensitive;
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use storage::TRANSACTION_CONFLICT;
+pub(crate) use storage::paginate;
 pub use storage::{
     Access, BoxFuture, READ_ONLY, Storage, StorageEntry, StorageError, Transaction, list_all_pages,
     with_transaction,
 };
-pub(crate) use storage::{TRANSACTION_CONFLICT, paginate};
 pub(crate) use system_view::{
     CLUSTER, ENTITIES, GROUPS, IDENTITY_TOKENS, MLOCK, PASSWORDS, ROTATION, WRAPPING,
 };

@@ -3,11 +3,22 @@
 mod service;
 mod snapshot;
 
+#[cfg_attr(
+    not(any(test, feature = "host", feature = "fuzzing")),
+    expect(dead_code, reason = "only a host reads answers and writes requests")
+)]
 mod from_wire;
+#[cfg_attr(
+    not(any(test, feature = "host", feature = "fuzzing")),
+    expect(dead_code, reason = "only a host reads answers and writes requests")
+)]
 mod to_wire;
 
+#[cfg(feature = "host")]
 mod backend;
+#[cfg(feature = "host")]
 mod call_error;
+#[cfg(feature = "host")]
 mod host_services;
 mod remote_events;
 mod remote_storage;
@@ -20,9 +31,12 @@ mod in_process;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 
+#[cfg(feature = "host")]
 pub use call_error::{BackendError, CallError};
 
+#[cfg(feature = "host")]
 pub(crate) use backend::{RemoteBackend, supports_multiplexing};
+#[cfg(feature = "host")]
 pub(crate) use host_services::host_services;
 pub(crate) use service::routes;
 

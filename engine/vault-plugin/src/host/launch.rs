@@ -126,16 +126,16 @@ pub async fn launch(launch: PluginCommand) -> Result<Plugin, LaunchError> {
     options.broker_transport = launch.broker_transport;
     options.start_timeout = launch.start_timeout;
 
-    let running = host::launch(options).await.map_err(|error| match error {
+    let process = host::launch(options).await.map_err(|error| match error {
         host::PluginStartError::Version(UnsupportedVersion { plugin, .. }) => {
             LaunchError::OldProtocol { version: plugin }
         }
         other => LaunchError::Start(other),
     })?;
-    tokio::spawn(running.stdout().forward(launch.log));
+    tokio::spawn(process.stdout().forward(launch.log));
     let multiplexed =
-        wire::supports_multiplexing(running.channel()).await.map_err(LaunchError::Multiplexing)?;
-    Ok(Plugin(Arc::new(PluginInner { process: running, multiplexed, mount_taken: AtomicBool::new(false) })))
+        wire::supports_multiplexing(process.channel()).await.map_err(LaunchError::Multiplexing)?;
+    Ok(Plugin(Arc::new(PluginInner { process, multiplexed, mount_taken: AtomicBool::new(false) })))
 }
 
 /// A plugin process. It is killed when the last clone of this and the last [`RemoteMount`](super::RemoteMount) in it are dropped.

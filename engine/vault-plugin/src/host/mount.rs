@@ -79,10 +79,10 @@ impl Plugin {
         if !self.reserve_mount() {
             return Err(MountError::AlreadyMounted);
         }
-        let mut place = MountSlot { plugin: self.clone(), service_id: None };
+        let mut slot = MountSlot { plugin: self.clone(), service_id: None };
         let services = wire::host_services(config.storage, config.system);
         let service_id = self.process().serve_brokered(services).await?;
-        place.service_id = Some(service_id);
+        slot.service_id = Some(service_id);
 
         let engine = RemoteBackend::new(self.process().channel());
         let setup = engine.setup(service_id, config.options, config.backend_uuid).await;
@@ -90,7 +90,7 @@ impl Plugin {
         let kind = engine.kind().await?.map_err(MountError::Kind)?;
         let version = engine.version().await?;
         let special_paths = engine.special_paths().await?;
-        Ok(RemoteMount { engine, kind, version, special_paths, slot: place })
+        Ok(RemoteMount { engine, kind, version, special_paths, slot })
     }
 }
 
@@ -211,7 +211,7 @@ impl RemoteMount {
     }
 }
 
-/// The place that a mount has in a process, given back on drop.
+/// The place of a mount in a process. It is released on drop.
 struct MountSlot {
     plugin: Plugin,
     service_id: Option<u32>,

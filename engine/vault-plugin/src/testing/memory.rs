@@ -113,9 +113,9 @@ impl MemoryStorage {
     /// # Ok(()) }
     /// ```
     pub fn clear_failures(&self) {
-        let mut inside = self.0.lock();
-        inside.failing_calls.clear();
-        inside.scheduled_failure = None;
+        let mut state = self.0.lock();
+        state.failing_calls.clear();
+        state.scheduled_failure = None;
     }
 
     /// Begins no transactions from now on, as a host that has none.
@@ -188,39 +188,39 @@ impl MemoryStorage {
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
-        let found = self.0.call(StorageCall::Get, key).map(|inside| inside.entries.get(key));
+        let found = self.0.call(StorageCall::Get, key).map(|state| state.entries.get(key));
         yield_now().await;
         found
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
         let key = entry.key.clone();
-        let done = self.0.call(StorageCall::Put, &key).map(|mut inside| inside.entries.set(entry));
+        let done = self.0.call(StorageCall::Put, &key).map(|mut state| state.entries.set(entry));
         yield_now().await;
         done
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        let done = self.0.call(StorageCall::Delete, key).map(|mut inside| {
-            inside.entries.0.remove(key);
+        let done = self.0.call(StorageCall::Delete, key).map(|mut state| {
+            state.entries.0.remove(key);
         });
         yield_now().await;
         done
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
-        let names = self.0.call(StorageCall::List, prefix).map(|inside| inside.entries.list(prefix));
+        let names = self.0.call(StorageCall::List, prefix).map(|state| state.entries.list(prefix));
         yield_now().await;
         names
     }
 
     async fn begin(&self, access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
-        let mut inside = self.0.call(StorageCall::Begin, "")?;
-        if inside.no_transactions {
+        let mut state = self.0.call(StorageCall::Begin, "")?;
+        if state.no_transactions {
             return Ok(None);
         }
-        inside.open_transactions += 1;
-        let transaction = MemoryTransaction::new(self.0.clone(), access, inside.entries.clone());
+        state.open_transactions += 1;
+        let transaction = MemoryTransaction::new(self.0.clone(), access, state.entries.clone());
         Ok(Some(Box::new(transaction)))
     }
 }

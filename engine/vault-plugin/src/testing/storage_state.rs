@@ -90,17 +90,17 @@ impl SharedStorage {
         call: StorageCall,
         key: &str,
     ) -> Result<MutexGuard<'_, StorageState>, StorageError> {
-        let mut inside = self.lock();
-        if let Some(text) = inside.scheduled_failure.as_mut().and_then(ScheduledFailure::failure) {
+        let mut state = self.lock();
+        if let Some(text) = state.scheduled_failure.as_mut().and_then(ScheduledFailure::failure) {
             return Err(StorageError::Host(text));
         }
-        let fault = inside
+        let fault = state
             .failing_calls
             .iter()
             .find(|(failing, prefix, _)| *failing == call && key.starts_with(prefix));
         match fault {
             Some((_, _, text)) => Err(StorageError::Host(text.clone())),
-            None => Ok(inside),
+            None => Ok(state),
         }
     }
 }

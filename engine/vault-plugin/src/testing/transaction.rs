@@ -30,13 +30,13 @@ struct TransactionState {
 impl MemoryTransaction {
     /// The caller has counted it as open.
     pub(super) fn new(shared: SharedStorage, access: Access, before: Entries) -> MemoryTransaction {
-        let work = TransactionState {
+        let state = TransactionState {
             entries: before.clone(),
             touched: BTreeSet::new(),
             changed: BTreeSet::new(),
             listed: BTreeSet::new(),
         };
-        MemoryTransaction { shared, access, snapshot: before, state: Mutex::new(work) }
+        MemoryTransaction { shared, access, snapshot: before, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, TransactionState> {
@@ -52,10 +52,10 @@ impl MemoryTransaction {
         if self.access == Access::Read {
             return Err(StorageError::Host("transaction is read-only".to_owned()));
         }
-        let mut work = self.state();
-        work.touched.insert(key.to_owned());
-        work.changed.insert(key.to_owned());
-        Ok(work)
+        let mut state = self.state();
+        state.touched.insert(key.to_owned());
+        state.changed.insert(key.to_owned());
+        Ok(state)
     }
 }
 
@@ -63,9 +63,9 @@ impl MemoryTransaction {
 impl Storage for MemoryTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         drop(self.shared.call(StorageCall::Get, key)?);
-        let mut work = self.state();
-        work.touched.insert(key.to_owned());
-        Ok(work.entries.get(key))
+        let mut state = self.state();
+        state.touched.insert(key.to_owned());
+        Ok(state.entries.get(key))
     }
 
     async fn put(&self, entry: StorageEntry) -> Result<(), StorageError> {
@@ -80,9 +80,9 @@ impl Storage for MemoryTransaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         drop(self.shared.call(StorageCall::List, prefix)?);
-        let mut work = self.state();
-        work.listed.insert(prefix.to_owned());
-        Ok(work.entries.list(prefix))
+        let mut state = self.state();
+        state.listed.insert(prefix.to_owned());
+        Ok(state.entries.list(prefix))
     }
 
     async fn begin(&self, _access: Access) -> Result<Option<Box<dyn Transaction>>, StorageError> {
@@ -93,21 +93,21 @@ impl Storage for MemoryTransaction {
 #[async_trait]
 impl Transaction for MemoryTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StorageError> {
-        let work = self.state();
-        let mut inside = self.shared.call(StorageCall::Commit, "")?;
-        if work.changed.is_empty() {
+        let state = self.state();
+        let mut shared = self.shared.call(StorageCall::Commit, "")?;
+        if state.changed.is_empty() {
             return Ok(());
         }
-        let (now, before) = (&inside.entries, &self.snapshot);
-        let same = work.touched.iter().all(|key| now.0.get(key) == before.0.get(key))
-            && work.listed.iter().all(|prefix| now.list(prefix) == before.list(prefix));
+        let (now, before) = (&shared.entries, &self.snapshot);
+        let same = state.touched.iter().all(|key| now.0.get(key) == before.0.get(key))
+            && state.listed.iter().all(|prefix| now.list(prefix) == before.list(prefix));
         if !same {
             return Err(StorageError::Host(TRANSACTION_CONFLICT.to_owned()));
         }
-        for key in &work.changed {
-            match work.entries.get(key) {
-                Some(entry) => inside.entries.set(entry),
-                None => drop(inside.entries.0.remove(key)),
+        for key in &state.changed {
+            match state.entries.get(key) {
+                Some(entry) => shared.entries.set(entry),
+                None => drop(shared.entries.0.remove(key)),
             }
         }
         Ok(())

@@ -13,7 +13,7 @@ use super::multiplexing::plugin_multiplexing_client::PluginMultiplexingClient;
 use super::pb::backend_client::BackendClient;
 use super::version::plugin_version_client::PluginVersionClient;
 use super::{from_wire, pb, to_wire, version};
-use crate::logical::{BackendType, Request as Asked, Response, SpecialPaths};
+use crate::logical::{self, BackendType, Response, SpecialPaths};
 
 /// Whether many mounts may share the process; one that has never heard of it says no.
 pub(crate) async fn supports_multiplexing(channel: Channel) -> Result<bool, CallError> {
@@ -89,8 +89,11 @@ impl RemoteBackend {
         }
     }
 
-    pub(crate) async fn handle_request(&self, asked: Asked) -> Result<Option<Response>, CallError> {
-        let args = pb::HandleRequestArgs { request: Some(to_wire::request(asked)) };
+    pub(crate) async fn handle_request(
+        &self,
+        request: logical::Request,
+    ) -> Result<Option<Response>, CallError> {
+        let args = pb::HandleRequestArgs { request: Some(to_wire::request(request)) };
         let reply = self
             .client()
             .handle_request(self.with_multiplex_id(args))
@@ -104,8 +107,11 @@ impl RemoteBackend {
         }
     }
 
-    pub(crate) async fn handle_existence_check(&self, asked: Asked) -> Result<Option<bool>, CallError> {
-        let args = pb::HandleExistenceCheckArgs { request: Some(to_wire::request(asked)) };
+    pub(crate) async fn handle_existence_check(
+        &self,
+        request: logical::Request,
+    ) -> Result<Option<bool>, CallError> {
+        let args = pb::HandleExistenceCheckArgs { request: Some(to_wire::request(request)) };
         let reply = self.client().handle_existence_check(self.with_multiplex_id(args)).await;
         let reply = reply.map_err(map_status)?.into_inner();
         check_reply(reply.check_found.then_some(reply.exists), reply.err)
@@ -219,8 +225,8 @@ mod tests {
     }
 
     async fn ask(path: &str) -> CallError {
-        let asked = Asked::new(Operation::Read, path, Map::new());
-        remote().await.handle_request(asked).await.unwrap_err()
+        let request = logical::Request::new(Operation::Read, path, Map::new());
+        remote().await.handle_request(request).await.unwrap_err()
     }
 
     async fn remote() -> RemoteBackend {
@@ -249,8 +255,8 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_is_no_protobuf_is_named_and_the_plugin_is_not_taken_for_gone() {
         let remote = connected(Server::builder().add_service(Garbled)).await;
-        let asked = Asked::new(Operation::Read, "any", Map::new());
-        let failed = remote.handle_request(asked).await.unwrap_err().to_string();
+        let request = logical::Request::new(Operation::Read, "any", Map::new());
+        let failed = remote.handle_request(request).await.unwrap_err().to_string();
         assert!(
             failed.contains("code = Internal") && failed.contains("failed to decode Protobuf message"),
             "{failed}"
