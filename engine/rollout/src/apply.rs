@@ -24,7 +24,7 @@ use crate::observe::{Environment, observe, observe_cached};
 use crate::observed::deployment::NodeName;
 use crate::observed::{Observed, ThisRun};
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL};
+use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL, Poll};
 use crate::undo::VersionSwitch;
 use execute_step::StepError;
 pub use outcome::Outcome;
@@ -268,7 +268,7 @@ impl Run<'_> {
 
     /// Takes a snapshot. Where there are other nodes, it waits until one has taken over from a lost one.
     async fn observe_with_retry(&mut self) -> Result<Observed, String> {
-        let started = Instant::now();
+        let poll = Poll::new(FAILOVER_TIMEOUT);
         let mut told = false;
         // A node that was lost during the first step is waited for as after it.
         let steps = self.this_run.steps + usize::from(self.interrupted_step.is_some());
@@ -286,14 +286,14 @@ impl Run<'_> {
                 }
                 Err(error) => error,
             };
-            let gives_up = started.elapsed() >= FAILOVER_TIMEOUT || self.lock_lost().is_some();
+            let gives_up = poll.timed_out() || self.lock_lost().is_some();
             if !error.is_transient() || !self.has_other_nodes() || gives_up {
                 return Err(error_chain(&error));
             }
             if !std::mem::replace(&mut told, true) {
                 (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 
@@ -348,13 +348,13 @@ impl Run<'_> {
 
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
     async fn wait_for_failover(&mut self) {
-        let started = Instant::now();
-        while self.has_other_nodes() && started.elapsed() < FAILOVER_TIMEOUT && self.lock_lost().is_none() {
+        let poll = Poll::new(FAILOVER_TIMEOUT);
+        while self.has_other_nodes() && !poll.timed_out() && self.lock_lost().is_none() {
             match self.observe_with_retry().await {
                 Ok(seen) if seen.is_failing_over() => {}
                 Ok(_) | Err(_) => return,
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 

@@ -7,7 +7,7 @@ mod raft;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use vault_api::catalog::{ListedPlugin, PluginRef, PluginType};
 use vault_api::config_state::ConfigState;
@@ -28,7 +28,7 @@ use crate::observed::{
     Server, ThisRun, WriteObserved,
 };
 use crate::smoke::is_unrevocable_data_lease;
-use crate::timeouts::POLL_INTERVAL;
+use crate::timeouts::Poll;
 use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
 use other_nodes::LookedAt;
 use query::{ObserveScope, build_query, deep_capability_paths, needs_entry_detail};
@@ -141,7 +141,7 @@ pub async fn observe_health(environment: &Environment) -> Result<Observed, Obser
 /// As [`observe_health`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
 /// snapshot, or one of a server that serves nothing: another is taken until a node is active, or none is for too long.
 pub async fn observe_deep(environment: &Environment) -> Result<Observed, ObserveError> {
-    let started = Instant::now();
+    let poll = Poll::new(ELECTION_TIMEOUT);
     loop {
         let observed =
             take_snapshot(environment, ObserveScope::Deep, Freshness::Now, &ThisRun::default()).await;
@@ -152,10 +152,10 @@ pub async fn observe_deep(environment: &Environment) -> Result<Observed, Observe
                     && environment.deployment.as_ref().is_some_and(|site| site.follows_active_node())
             }
         };
-        if !is_election || started.elapsed() >= ELECTION_TIMEOUT {
+        if !is_election || poll.timed_out() {
             return observed;
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+        poll.pause().await;
     }
 }
 

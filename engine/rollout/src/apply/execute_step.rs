@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use vault_api::catalog::{Deregister, PluginRef, Register as RegisterEntry};
 use vault_api::logical::{LogicalData, Write};
 use vault_api::mounts::{Disable, Enable, TuneVersion};
@@ -23,7 +22,7 @@ use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
 use crate::smoke::{SmokeError, run_smoke_test};
 use crate::step::{Step, VersionFrom};
-use crate::timeouts::NODE_RETURN_TIMEOUT;
+use crate::timeouts::{NODE_RETURN_TIMEOUT, Poll};
 use crate::transient::is_node_loss;
 
 /// A step that failed.
@@ -242,19 +241,19 @@ impl Run<'_> {
 
     /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
-        let started = Instant::now();
+        let poll = Poll::every(POLL_INTERVAL, NODE_RETURN_TIMEOUT);
         let mut told = None;
         loop {
             self.wait_for_active_node().await?;
             let Some(on) = self.last_observed.as_ref().and_then(failover_blocker) else { return Ok(()) };
-            if started.elapsed() >= NODE_RETURN_TIMEOUT || self.lock_lost().is_some() {
+            if poll.timed_out() || self.lock_lost().is_some() {
                 return Err(StepError::NotReadyForFailover(on));
             }
             if told.as_ref() != Some(&on) {
                 (self.listener)(&Event::Waiting { reason: on.clone() });
                 told = Some(on);
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 
@@ -274,7 +273,7 @@ impl Run<'_> {
 
     /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let started = Instant::now();
+        let poll = Poll::every(POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
             // Connections may be refused as well while the way to the active node changes.
             match observe(self.environment, Some(self.goal), &self.this_run).await {
@@ -282,12 +281,12 @@ impl Run<'_> {
                     self.last_observed = Some(observed);
                     return Ok(());
                 }
-                Ok(_) if started.elapsed() < ELECTION_TIMEOUT => {}
+                Ok(_) if !poll.timed_out() => {}
                 Ok(_) => return Err(StepError::NoNewActiveNode),
-                Err(_) if started.elapsed() < ELECTION_TIMEOUT => {}
+                Err(_) if !poll.timed_out() => {}
                 Err(error) => return Err(error.into()),
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 

@@ -14,7 +14,7 @@ use crate::observed::Observed;
 use crate::observed::deployment::{NodeName, NodeRole, NodeServer};
 use crate::smoke::revoke_hint;
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT, POLL_INTERVAL};
+use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT, Poll};
 use crate::undo::VersionSwitch;
 
 /// How long something is waited for.
@@ -114,7 +114,7 @@ impl Run<'_> {
     /// started, and one may have been restarted by others. `None` where that cannot be seen, also after a while.
     async fn standbys_running(&mut self, upgrade: &UpgradeGoal) -> Option<Vec<NodeName>> {
         let version = upgrade.version().v_prefixed();
-        let started = Instant::now();
+        let poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             self.nodes_are_fresh = false;
             let seen = self.observe_with_retry().await.ok()?;
@@ -137,10 +137,10 @@ impl Run<'_> {
                 let with_it = standbys.into_iter().filter(|(_, vault)| runs_it(vault));
                 return Some(with_it.map(|(name, _)| name.clone()).collect());
             }
-            if started.elapsed() >= FAILOVER_TIMEOUT || self.lock_lost().is_some() {
+            if poll.timed_out() || self.lock_lost().is_some() {
                 return None;
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 

@@ -1,13 +1,13 @@
 //! Who does the work in a pod: its own shell, or this program in a container beside it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use k8s_openapi::api::core::v1::{Container, ContainerState, ContainerStateWaiting, Pod};
 use kube::ResourceExt;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
-use tokio::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
@@ -16,6 +16,7 @@ use super::facts::{self, Facts};
 use super::plugin_storage::volume_mount_of;
 use crate::deployment::PROGRAM_PATH;
 use crate::printable::printable_line;
+use crate::timeouts::Poll;
 
 const FACTS_SCRIPT: &str = include_str!("facts.sh");
 const PLACE_SCRIPT: &str = include_str!("place.sh");
@@ -205,18 +206,18 @@ pub(super) async fn ensure_helper_container(
         helper_container_spec(&container, &name, server, directory, image)?,
     )
     .await?;
-    let until = Instant::now() + CONTAINER_START_TIMEOUT;
+    let poll = Poll::every(POLL_INTERVAL, CONTAINER_START_TIMEOUT);
     loop {
         let now = cluster.pod(&name).await?;
         if now.as_ref().and_then(running_helper_container).is_some_and(|running| running == container) {
             return Ok(NodeExecutor::Program { container });
         }
         let stuck = now.as_ref().and_then(|pod| start_failure(pod, &container));
-        if stuck.is_some() || Instant::now() >= until {
+        if stuck.is_some() || poll.timed_out() {
             let said = stuck.unwrap_or_else(|| format!("the container {container} does not start"));
             return Err(KubernetesError::Pod { pod: name, what: "run this program", said });
         }
-        tokio::time::sleep(POLL_INTERVAL).await;
+        poll.pause().await;
     }
 }
 
@@ -241,7 +242,7 @@ pub(super) async fn verify_image_pull(
         Err(error @ KubernetesError::Forbidden { .. }) => return Ok(Some(error.to_string())),
         added => added?,
     }
-    let until = Instant::now() + CONTAINER_START_TIMEOUT;
+    let poll = Poll::every(POLL_INTERVAL, CONTAINER_START_TIMEOUT);
     loop {
         let now = cluster.pod(pod).await?;
         match now.as_ref().and_then(|pod| container_state(pod, &container)).map(pull_state) {
@@ -250,8 +251,8 @@ pub(super) async fn verify_image_pull(
                 let said = format!("{image}: {said}");
                 return Err(KubernetesError::Pod { pod: pod.to_owned(), what: "pull the image", said });
             }
-            Some(PullState::Pending) | None if Instant::now() < until => {
-                tokio::time::sleep(POLL_INTERVAL).await;
+            Some(PullState::Pending) | None if !poll.timed_out() => {
+                poll.pause().await;
             }
             Some(PullState::Pending) | None => {
                 return Ok(Some(format!(
