@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use rollout::DesiredValue;
 use serde_json::Value;
 use vault_api::SecretString;
@@ -80,7 +80,7 @@ pub fn secret_from_file(key: &str, path: &Path) -> Result<SecretString, KeyValue
         path: path.to_owned(),
         source,
     })?;
-    SECRET_FILES.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned());
+    SECRET_FILES.lock().insert(path.to_owned());
     Ok(trim_line_break(content))
 }
 
@@ -89,7 +89,7 @@ static SECRET_FILES: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// The files that secrets were read from so far.
 pub fn secret_files() -> BTreeSet<PathBuf> {
-    SECRET_FILES.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    SECRET_FILES.lock().clone()
 }
 
 fn secret_from_stdin(key: &str) -> Result<SecretString, KeyValueError> {

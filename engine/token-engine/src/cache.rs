@@ -1,8 +1,9 @@
 //! What was read from storage, kept in memory until it changes.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use vault_plugin::logical::Error;
 
 /// More values than this are not kept; the next one makes room by dropping all. A value is some hundred bytes.
@@ -35,14 +36,14 @@ impl<T> Cache<T> {
         read: impl Future<Output = Result<Option<T>, Error>>,
     ) -> Result<Option<Arc<T>>, Error> {
         let changes = {
-            let known = self.lock();
+            let known = self.0.lock();
             if let Some(value) = known.values.get(key) {
                 return Ok(Some(Arc::clone(value)));
             }
             known.generation
         };
         let Some(value) = read.await?.map(Arc::new) else { return Ok(None) };
-        let mut known = self.lock();
+        let mut known = self.0.lock();
         if known.generation == changes {
             if known.values.len() >= MAX_ENTRIES {
                 known.values.clear();
@@ -54,13 +55,9 @@ impl<T> Cache<T> {
 
     /// Drops what is known of `key`, and what is being read.
     pub(crate) fn invalidate(&self, key: &str) {
-        let mut known = self.lock();
+        let mut known = self.0.lock();
         known.generation += 1;
         known.values.remove(key);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, CacheState<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::process::{DumpableBehavior, Pid, Signal, kill_process, set_dumpable_behavior};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
@@ -85,7 +86,7 @@ impl ServerProcess {
 
     /// It answers: only its log matters from now on.
     pub(super) fn mark_ready(&self) {
-        *self.startup_output.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.startup_output.lock() = None;
     }
 
     /// Waits until it ends by itself.
@@ -123,8 +124,7 @@ impl ServerProcess {
                 .hint("Without --server the embedded host is used, which needs no server.");
         }
         let ended = CommandError::failed(format!("the server {path} ended: {status}"));
-        let said =
-            self.startup_output.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default();
+        let said = self.startup_output.lock().take().unwrap_or_default();
         if said.is_empty() {
             ended.hint("Its last lines above say why.")
         } else {
@@ -141,7 +141,7 @@ async fn forward_output(stream: impl AsyncRead + Unpin, lines: UnboundedSender<S
         if line.starts_with(|first: char| first.is_ascii_digit()) {
             // Nobody has to listen; but it must not wait for somebody who reads.
             let _heard = lines.send(line);
-        } else if let Some(said) = said.lock().unwrap_or_else(PoisonError::into_inner).as_mut()
+        } else if let Some(said) = said.lock().as_mut()
             && !line.trim().is_empty()
             && !BANNER_SECRETS.iter().any(|secret| line.contains(secret))
         {

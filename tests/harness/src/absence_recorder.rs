@@ -1,11 +1,12 @@
 //! Which pods were absent at the same time.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::VaultPods;
@@ -31,7 +32,7 @@ impl AbsenceRecorder {
                 if let Ok(there) = api.list(&ListParams::default()).await {
                     let serves = |name: &&String| there.items.iter().any(|pod| is_ready(pod, name));
                     let absent = names.iter().filter(|name| !serves(name)).cloned().collect();
-                    seen.lock().unwrap_or_else(PoisonError::into_inner).insert(absent);
+                    seen.lock().insert(absent);
                 }
                 tokio::time::sleep(POLL_INTERVAL).await;
             }
@@ -41,7 +42,7 @@ impl AbsenceRecorder {
 
     /// The sets of pods that were absent at the same time so far; the empty one is among them if all were there once.
     pub fn concurrent_absences(&self) -> BTreeSet<Vec<String>> {
-        self.concurrent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.concurrent.lock().clone()
     }
 }
 

@@ -9,8 +9,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::thread;
+
+use parking_lot::Mutex;
 
 /// Names another folder than `target/test-logs`.
 const FOLDER_VARIABLE: &str = "VAULT_TOKEN_PLUGIN_TEST_LOGS";
@@ -74,7 +75,7 @@ pub(crate) fn folder_of_test() -> PathBuf {
     let binary = binary.rsplit_once('-').map_or(binary.as_str(), |(name, _)| name).to_owned();
     let thread = thread::current();
     let folder = all.join(binary).join(thread.name().unwrap_or("unnamed").replace("::", "."));
-    if EMPTIED.lock().unwrap_or_else(PoisonError::into_inner).insert(folder.clone()) {
+    if EMPTIED.lock().insert(folder.clone()) {
         // It fails where no earlier run has left one.
         let _ = fs::remove_dir_all(&folder);
     }

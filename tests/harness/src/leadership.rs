@@ -1,8 +1,9 @@
 //! Which Vault was active at what time.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use reqwest::Client;
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -60,12 +61,12 @@ impl LeadershipRecorder {
 
     /// Who is active now.
     pub fn current(&self) -> Option<Leader> {
-        lock(&self.changes).last()?.leader.clone()
+        self.changes.lock().last()?.leader.clone()
     }
 
     /// All leaders from `since` on, in order.
     pub fn leaders_since(&self, since: Instant) -> Vec<Leader> {
-        let changes = lock(&self.changes);
+        let changes = self.changes.lock();
         let first = changes.iter().rposition(|change| change.at <= since).unwrap_or_default();
         let mut leaders: Vec<Leader> =
             changes[first..].iter().filter_map(|change| change.leader.clone()).collect();
@@ -77,7 +78,7 @@ impl LeadershipRecorder {
     pub fn taken_over_at(&self, before: &Leader) -> Option<Instant> {
         let is_another =
             |change: &&LeaderChange| change.leader.as_ref().is_some_and(|leader| leader != before);
-        lock(&self.changes).iter().find(is_another).map(|change| change.at)
+        self.changes.lock().iter().find(is_another).map(|change| change.at)
     }
 }
 
@@ -96,7 +97,7 @@ async fn poll(http: Client, nodes: Vec<PodEndpoint>, changes: Arc<Mutex<Vec<Lead
 }
 
 fn record(changes: &Mutex<Vec<LeaderChange>>, leader: Option<Leader>) {
-    let mut changes = lock(changes);
+    let mut changes = changes.lock();
     if changes.last().is_none_or(|last| last.leader != leader) {
         changes.push(LeaderChange { at: Instant::now(), leader });
     }
@@ -121,8 +122,4 @@ async fn read_leader(http: &Client, node: &PodEndpoint) -> Option<Value> {
     let request = http.get(format!("{}/v1/sys/leader", node.local_url)).timeout(REQUEST_TIMEOUT);
     let answer = request.send().await.ok()?.error_for_status().ok()?;
     serde_json::from_slice(&answer.bytes().await.ok()?).ok()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, TRANSFER_ENCODING};
@@ -12,6 +12,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use reqwest::Client;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -85,12 +86,12 @@ impl RecordingProxy {
 
     /// What has passed since the last call.
     pub fn take_exchanges(&self) -> Vec<Exchange> {
-        std::mem::take(&mut lock(&self.state).exchanges)
+        std::mem::take(&mut self.state.lock().exchanges)
     }
 
     /// Does `act` when the next request to `path` comes, before the server has it.
     pub fn before_next_request(&self, path: impl Into<String>, act: impl FnOnce() + Send + 'static) {
-        lock(&self.state).before_request = Some((path.into(), Box::new(act)));
+        self.state.lock().before_request = Some((path.into(), Box::new(act)));
     }
 }
 
@@ -109,7 +110,7 @@ async fn forward_request(
     let (head, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let awaited = lock(memory).before_request.take_if(|(awaited, _)| *awaited == path);
+    let awaited = memory.lock().before_request.take_if(|(awaited, _)| *awaited == path);
     if let Some((_, act)) = awaited {
         act();
     }
@@ -121,7 +122,7 @@ async fn forward_request(
     let (status, mut headers) = (answer.status(), answer.headers().clone());
     headers.remove(TRANSFER_ENCODING);
     let content = answer.bytes().await.expect("the server behind the proxy ends its answer");
-    lock(memory).exchanges.push(Exchange {
+    memory.lock().exchanges.push(Exchange {
         method: head.method.to_string(),
         path,
         sent: value(&body),
@@ -144,8 +145,4 @@ fn value(body: &Bytes) -> Value {
         return Value::Null;
     }
     serde_json::from_slice(body).unwrap_or_else(|_| Value::String(String::from_utf8_lossy(body).into_owned()))
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,8 +1,9 @@
 //! Quantiles of the last minutes, from a histogram so fine that they are right to three parts in a hundred.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// The time over which quantiles are: this many minutes and the one that runs.
 pub(super) const WINDOW_MINUTES: usize = 5;
@@ -67,7 +68,7 @@ impl Quantiles {
         let minute = minute(now);
         let slot = &self.slots[(minute % SLOTS as u64) as usize];
         if slot.minute.load(Ordering::Acquire) != minute {
-            let _alone = self.rotation_lock.lock().unwrap_or_else(PoisonError::into_inner);
+            let _alone = self.rotation_lock.lock();
             if slot.minute.load(Ordering::Acquire) < minute {
                 slot.buckets.iter().for_each(|bucket| bucket.store(0, Ordering::Relaxed));
                 slot.minute.store(minute, Ordering::Release);
