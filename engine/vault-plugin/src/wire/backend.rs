@@ -266,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn an_error_and_its_response_arrive_together() {
         let CallError::Backend(refusal) = ask("both").await else { panic!("it should be refused") };
-        assert!(matches!(refusal.error, crate::logical::Error::InvalidRequest));
+        assert!(matches!(refusal.error, logical::Error::InvalidRequest));
         assert_eq!(refusal.response.unwrap().error_text(), Some("no such thing"));
     }
 
