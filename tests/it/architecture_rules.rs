@@ -193,6 +193,24 @@ fn only_the_wire_room_of_vault_plugin_names_prost() {
 }
 
 /// No clock, no client, nothing awaited: what was seen and what is wanted decide alone.
+/// A longer file holds more than one subject.
+const MAX_LINES: usize = 700;
+
+#[test]
+fn no_source_file_is_too_long_to_read() {
+    let repository = repository();
+    let roots = fs::read_dir(repository.join("engine"))
+        .expect("the crates")
+        .map(|entry| entry.expect("a crate").path());
+    for root in roots.map(|path| path.join("src")).chain([repository.join("src"), repository.join("tests")]) {
+        for file in rust_files(&root) {
+            let lines = read(&file).lines().count();
+            let is_generated = file.components().any(|part| part.as_os_str() == "generated");
+            assert!(lines <= MAX_LINES || is_generated, "{} has {lines} lines", file.display());
+        }
+    }
+}
+
 #[test]
 fn deciding_is_pure() {
     let room = repository().join("engine/rollout/src");

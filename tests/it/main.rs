@@ -15,6 +15,7 @@ mod dev_host;
 mod doctor;
 mod go_parity;
 mod hardening;
+mod import_circles;
 mod inspect;
 mod install;
 mod manifests;
