@@ -108,7 +108,7 @@ pub(crate) async fn execute(
     Ok(carried)
 }
 
-/// As [`carry_out`]. What was carried out leaves the Lease of the change to the caller, who releases it after the trial of it.
+/// Like [`execute`], but leaves the Lease of the change to the caller, who releases it after the smoke test.
 pub(crate) async fn carry_out_and_hold(
     world: &Environment,
     goal: &Goal,

@@ -155,7 +155,7 @@ impl Interrupts {
         self.cancel.is_cancelled()
     }
 
-    /// Set by the first signal after [`Interrupts::watch`].
+    /// Set by the first signal after [`Interrupts::stop_after_step_on_signal`].
     pub(crate) fn cancel_flag(&self) -> &CancelFlag {
         &self.cancel
     }

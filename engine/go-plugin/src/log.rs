@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 const MAX_LINE_BYTES: usize = 64 * 1024 - 1;
 
 /// How much of a message or of all fields survives in a line that is too long, in bytes. JSON writes at most six bytes
-/// for one, so that message and fields stay below [`LONGEST_LINE`] together.
+/// for one, so that message and fields stay below [`MAX_LINE_BYTES`] together.
 const MAX_TRUNCATED_BYTES: usize = 4 * 1024;
 
 /// How grave a line is.
@@ -171,7 +171,7 @@ pub fn report_panics(logger: &Logger) {
     }));
 }
 
-/// The message, or as many whole characters of it as fit into [`CUT`].
+/// The message, or as many whole characters of it as fit into [`MAX_TRUNCATED_BYTES`].
 fn truncate(message: &str) -> String {
     if message.len() <= MAX_TRUNCATED_BYTES {
         return message.to_owned();

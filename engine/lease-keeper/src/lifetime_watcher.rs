@@ -21,7 +21,7 @@ use crate::revoke::{ActiveLease, RevocationStatus, UnrevokedSecret, revoke_all};
 /// be revoked.
 const ISSUE_GRACE_PERIOD: Duration = Duration::from_secs(5);
 
-/// A credential that is kept. Dropping it leaves everything to its time; [`LifetimeWatcher::end`] revokes it.
+/// A credential that is kept. Dropping it leaves everything to its time; [`LifetimeWatcher::shutdown`] revokes it.
 pub struct LifetimeWatcher {
     events: UnboundedReceiver<Event>,
     commands: UnboundedSender<WatcherCommand>,

@@ -21,7 +21,7 @@ use blob_source::BlobSource;
 /// Where an image is.
 #[derive(Clone, Debug)]
 pub enum ImageSource {
-    /// In a directory, as [`Layout::keep`](crate::Layout::keep) leaves one.
+    /// In a directory, as [`Layout::persist`](crate::Layout::persist) leaves one.
     Layout(PathBuf),
     /// In a registry.
     Registry {

@@ -21,7 +21,7 @@ pub(crate) const LAYOUT_MARKER: (&str, &str) = ("oci-layout", r#"{"imageLayoutVe
 pub(crate) const INDEX_FILE: &str = "index.json";
 pub(crate) const BLOB_DIR: &str = "blobs/sha256";
 
-/// Images in a directory that goes with this value, unless it is [kept](Layout::keep).
+/// Images in a directory that goes with this value, unless it is [persisted](Layout::persist).
 #[derive(Debug)]
 pub struct Layout {
     directory: TempDir,

@@ -11,7 +11,7 @@ use crate::observed::deployment::{Exposure, NodeName};
 use crate::shell::shell_quote;
 use crate::version::Version;
 
-/// A goal that is not pursued. `Display` is the cause; [`Refusal::cure`] says what to do.
+/// A goal that is not pursued. `Display` is the cause; [`Refusal::hint`] says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
 #[serde(tag = "refusal", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields are the words of the sentence above them")]

@@ -36,7 +36,7 @@ pub(super) const CONFLICTING_VARIABLES: [&str; 10] = [
 ];
 
 impl DevChild {
-    /// To be called on the thread that lives as long as the process, as [`tied`] says.
+    /// To be called on the thread that lives as long as the process, as [`command_tied_to_parent`] says.
     pub(super) fn start(
         program: &OsStr,
         args: &[OsString],

@@ -43,7 +43,7 @@ pub(super) struct ServerProcess {
 type StartupOutput = Arc<Mutex<Option<Vec<String>>>>;
 
 impl ServerProcess {
-    /// Starts one, which logs to `lines`. To be called on the thread that lives as long as the process, as [`tied`] says.
+    /// Starts one, which logs to `lines`. To be called on the thread that lives as long as the process, as [`command_tied_to_parent`] says.
     pub(super) fn start(
         path: &Path,
         listen: SocketAddr,

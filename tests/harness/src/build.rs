@@ -323,7 +323,7 @@ pub fn highest_version(version: &str) -> String {
     version.chars().map(|sign| if sign.is_ascii_digit() { '9' } else { sign }).collect()
 }
 
-/// A copy of `binary`, which reports `version`, that reports [`version_of_nines`], in `directory`.
+/// A copy of `binary`, which reports `version`, that reports [`highest_version`], in `directory`.
 ///
 /// # Panics
 ///

@@ -78,7 +78,7 @@ async fn vtp_804_the_image_lacks_a_registered_version() {
     pods.place_and_register("notes-2.0.0", "v2.0.0").await;
     let findings = pods.doctor.assert_finds(&["VTP-804"], &[]).await;
     let evidence = findings[0]["evidence"].as_str().unwrap();
-    assert!(evidence.ends_with("does not bring notes-2.0.0"), "{findings:?}");
+    assert!(evidence.ends_with("does not contain notes-2.0.0"), "{findings:?}");
     recreate_with_image(&pods, IMAGE_WITH_BOTH_VERSIONS).await;
 }
 

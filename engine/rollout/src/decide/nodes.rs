@@ -214,7 +214,7 @@ pub(super) fn image_not_read_notice(observed: &Observed, goal: &Goal, steps: &[S
         .then(|| Notice::ImageNotInspected { image: image.clone(), required_files: needed })
 }
 
-/// As [`kept`], where nothing is done about what a node is started with.
+/// As [`check_durability`], where nothing is done about what a node is started with.
 pub(super) fn check_durability_unchanged(
     observed: &Observed,
     file: &str,

@@ -433,7 +433,7 @@ fn loader_image(statefulset: &StatefulSet) -> Option<String> {
     init_containers(statefulset).find(|container| plugin_storage::is_loader(container))?.image.clone()
 }
 
-/// What [`Site::persist`] has written down of an image that no pod has run yet: with that, a rollback knows what the image brings.
+/// What [`Deployment::set_init_image`] has written down of an image that no pod has run yet: with that, a rollback knows what the image brings.
 const IMAGE_FILES_ANNOTATION: &str = "vault-token-plugin/image-files";
 
 /// What is in the image of that name, as was read when it was named.

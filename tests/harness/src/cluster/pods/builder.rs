@@ -54,7 +54,7 @@ pub enum RunsAs {
     Restricted,
 }
 
-/// Choices to make before [`VaultPods`] start.
+/// Choices to make before [`VaultPods`](super::VaultPods) start.
 #[must_use = "call `start`"]
 pub struct VaultPodsBuilder {
     pub(super) cluster: &'static Cluster,
@@ -171,7 +171,7 @@ impl VaultPodsBuilder {
     }
 
     /// Has each pod write down what is sent to its server by those who look at the StatefulSet for its address: plain HTTP only. See
-    /// [`VaultPods::recorded_requests`].
+    /// [`VaultPods::recorded_requests`](super::VaultPods::recorded_requests).
     pub fn record_requests(mut self) -> VaultPodsBuilder {
         self.record_requests = true;
         self
@@ -190,7 +190,7 @@ impl VaultPodsBuilder {
         self
     }
 
-    /// Has a file audit device; see [`VaultPods::audit_log`].
+    /// Has a file audit device; see [`VaultPods::audit_log`](super::VaultPods::audit_log).
     pub fn audit_log(mut self) -> VaultPodsBuilder {
         self.audit = Audit::ToFile;
         self
