@@ -133,9 +133,9 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     } else {
         let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
         let observed = without_vouched_nodes(observe_deep(&world).await?, &placed_on);
-        let curable = reloadable_mounts(&diagnose(&observed).0);
-        if fix && !curable.is_empty() {
-            reload_mounts(&world, curable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
+        let reloadable = if fix { reloadable_mounts(&diagnose(&observed).0) } else { Vec::new() };
+        if !reloadable.is_empty() {
+            reload_mounts(&world, reloadable, if yes { Consent::Given } else { Consent::Ask }, ui).await?;
             // The run of the cure has made signals its own.
             unless_interrupted_at(AFTER_THE_CURE, async {
                 let again = async {

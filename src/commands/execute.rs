@@ -38,6 +38,21 @@ pub(crate) enum PlanStatus {
     Done,
 }
 
+impl PlanStatus {
+    /// Whether the command has changed something.
+    pub(crate) fn made_changes(self) -> bool {
+        self == Self::Done
+    }
+
+    /// The exit code of the command: a dry run that would change something reports drift.
+    pub(crate) fn exit_code(self) -> ExitCode {
+        match self {
+            Self::DryRun => CommandErrorKind::Drift.exit_code(),
+            Self::NothingToDo | Self::Done => ExitCode::SUCCESS,
+        }
+    }
+}
+
 /// A plan and what became of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlanResult {
@@ -200,13 +215,10 @@ impl Report for PlanReport {
     }
 
     fn made_changes(&self) -> bool {
-        self.plan_result.result == PlanStatus::Done
+        self.plan_result.result.made_changes()
     }
 
     fn exit_code(&self) -> ExitCode {
-        match self.plan_result.result {
-            PlanStatus::DryRun => CommandErrorKind::Drift.exit_code(),
-            PlanStatus::NothingToDo | PlanStatus::Done => ExitCode::SUCCESS,
-        }
+        self.plan_result.result.exit_code()
     }
 }

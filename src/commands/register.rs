@@ -190,14 +190,11 @@ impl Report for RegisterReport {
     }
 
     fn made_changes(&self) -> bool {
-        self.plan_result.result == PlanStatus::Done
+        self.plan_result.result.made_changes()
     }
 
     fn exit_code(&self) -> ExitCode {
-        match self.plan_result.result {
-            PlanStatus::DryRun => CommandErrorKind::Drift.exit_code(),
-            PlanStatus::NothingToDo | PlanStatus::Done => ExitCode::SUCCESS,
-        }
+        self.plan_result.result.exit_code()
     }
 }
 

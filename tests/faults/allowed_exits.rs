@@ -38,7 +38,7 @@ impl CommandExit {
 pub(crate) fn allowed_exits(point: FaultPoint) -> &'static [CommandExit] {
     match point.what {
         Fault::During(command, at, what) => {
-            allowed_exits_during(command, command.steps(point.pods), at, what)
+            allowed_exits_during(command, &command.steps(point.pods), at, what)
         }
         Fault::BadVersion(_) => &[CommandExit::Failed],
         Fault::Obstacle(Obstacle::RunsAlready | Obstacle::TwoVersions | Obstacle::TwentyInARow) => {

@@ -264,33 +264,8 @@ const UPGRADE_STEPS: [&str; 11] = [
     "smoke_test_mount",
     "smoke_test_mount",
 ];
-const OPENBAO_UPGRADE_STEPS: [&str; 13] = [
-    "place_binary",
-    "register_version",
-    "mount_canary",
-    "verify_canary",
-    "remove_canary",
-    "tune_mount",
-    "tune_mount",
-    "reload_mount",
-    "reload_mount",
-    "smoke_test_mount",
-    "smoke_test_mount",
-    "restart_node",
-    "restart_node",
-];
 const ROLLBACK_STEPS: [&str; 6] =
     ["tune_mount", "tune_mount", "reload_mount", "reload_mount", "smoke_test_mount", "smoke_test_mount"];
-const OPENBAO_ROLLBACK_STEPS: [&str; 8] = [
-    "tune_mount",
-    "tune_mount",
-    "reload_mount",
-    "reload_mount",
-    "smoke_test_mount",
-    "smoke_test_mount",
-    "restart_node",
-    "restart_node",
-];
 const REGISTER_STEPS: [&str; 6] =
     ["place_binary", "register_version", "tune_mount", "tune_mount", "reload_mount", "reload_mount"];
 const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_binary"];
@@ -298,19 +273,19 @@ const REMOVAL_STEPS: [&str; 2] = ["deregister_version", "remove_binary"];
 impl Command {
     /// The steps that faults are put between, as the command's own plan names them. A plan with other steps is an error:
     /// then this list, and with it the list of faults, is not whole.
-    pub(crate) fn steps(self, pods: PodKind) -> &'static [&'static str] {
-        match (self, pods) {
-            (Self::Upgrade, PodKind::OpenBao) => &OPENBAO_UPGRADE_STEPS,
-            (Self::Upgrade | Self::UpgradeFromImage, _) => &UPGRADE_STEPS,
-            (Self::Rollback, PodKind::OpenBao) => &OPENBAO_ROLLBACK_STEPS,
-            (Self::Rollback, _) => &ROLLBACK_STEPS,
-            (Self::Register, _) => &REGISTER_STEPS,
-            (Self::Reload, PodKind::OpenBao) => {
-                &["reload_mount", "reload_mount", "restart_node", "restart_node"]
-            }
-            (Self::Reload, _) => &["reload_mount", "reload_mount"],
-            (Self::Gc | Self::Deregister, _) => &REMOVAL_STEPS,
-        }
+    pub(crate) fn steps(self, pods: PodKind) -> Vec<&'static str> {
+        let steps: &[&str] = match self {
+            Self::Upgrade | Self::UpgradeFromImage => &UPGRADE_STEPS,
+            Self::Rollback => &ROLLBACK_STEPS,
+            Self::Register => &REGISTER_STEPS,
+            Self::Reload => &["reload_mount", "reload_mount"],
+            Self::Gc | Self::Deregister => &REMOVAL_STEPS,
+        };
+        // Its standbys run what they have started until they are restarted.
+        let restarts_standbys =
+            pods == PodKind::OpenBao && matches!(self, Self::Upgrade | Self::Rollback | Self::Reload);
+        let restarts: &[&str] = if restarts_standbys { &["restart_node", "restart_node"] } else { &[] };
+        [steps, restarts].concat()
     }
 }
 

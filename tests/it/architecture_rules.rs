@@ -198,11 +198,7 @@ const MAX_LINES: usize = 700;
 
 #[test]
 fn no_source_file_is_too_long_to_read() {
-    let repository = repository();
-    let roots = fs::read_dir(repository.join("engine"))
-        .expect("the crates")
-        .map(|entry| entry.expect("a crate").path());
-    for root in roots.map(|path| path.join("src")).chain([repository.join("src"), repository.join("tests")]) {
+    for root in crate_sources().into_iter().chain([repository().join("tests")]) {
         for file in rust_files(&root) {
             let lines = read(&file).lines().count();
             let is_generated = file.components().any(|part| part.as_os_str() == "generated");
@@ -265,7 +261,17 @@ fn files_naming(room: &str, word: &str) -> Vec<String> {
     files
 }
 
-fn rust_files(directory: &Path) -> Vec<PathBuf> {
+/// The `src` of the root and of every crate below `engine`.
+pub(crate) fn crate_sources() -> Vec<PathBuf> {
+    let crates = fs::read_dir(repository().join("engine")).expect("the crates");
+    let mut sources: Vec<PathBuf> =
+        crates.map(|entry| entry.expect("a directory entry").path().join("src")).collect();
+    sources.push(repository().join("src"));
+    sources.sort();
+    sources
+}
+
+pub(crate) fn rust_files(directory: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display())) {
         let path = entry.expect("a directory entry").path();
@@ -291,10 +297,10 @@ fn code(file: &Path) -> String {
         .collect()
 }
 
-fn read(file: &Path) -> String {
+pub(crate) fn read(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

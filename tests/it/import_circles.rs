@@ -4,8 +4,9 @@
 //! `pub use` to the file that defines the name. Tests inside a file are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+
+use crate::architecture_rules::{crate_sources, read, repository, rust_files};
 
 /// `["decide", "upgrade"]` for `decide/upgrade.rs`; empty for the root of a crate.
 type ModulePath = Vec<String>;
@@ -20,12 +21,12 @@ struct CrateModules {
 #[test]
 fn files_that_import_each_other_are_parent_and_child() {
     let mut circles = Vec::new();
-    for root in crate_roots() {
+    for root in crate_sources().into_iter().chain([repository().join("tests/harness/src")]) {
         let modules = CrateModules::read(&root);
         assert!(!modules.code.is_empty(), "{} has no files", root.display());
         for circle in modules.circles() {
             let files: Vec<String> = circle.iter().map(|module| module.join("/")).collect();
-            let root = root.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap();
+            let root = root.strip_prefix(repository()).unwrap();
             circles.push(format!("{}: {}", root.display(), files.join(", ")));
         }
     }
@@ -44,20 +45,10 @@ fn a_circle_of_files_is_found_through_a_reexport() {
     assert_eq!(modules.circles(), [vec![vec!["a".to_owned()], vec!["b".to_owned(), "deep".to_owned()]]]);
 }
 
-fn crate_roots() -> Vec<PathBuf> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let engines = fs::read_dir(repository.join("engine")).unwrap();
-    let mut roots: Vec<PathBuf> = engines.map(|entry| entry.unwrap().path().join("src")).collect();
-    roots.extend([repository.join("src"), repository.join("tests/harness/src")]);
-    roots.sort();
-    roots
-}
-
 impl CrateModules {
     fn read(root: &Path) -> Self {
-        let mut files = BTreeMap::new();
-        read_files(root, &mut Vec::new(), &mut files);
-        Self::from_code(files)
+        let files = rust_files(root).into_iter();
+        Self::from_code(files.filter_map(|file| Some((module_path(root, &file)?, read(&file)))).collect())
     }
 
     fn new<const N: usize>(files: [(Vec<&str>, &str); N]) -> Self {
@@ -162,19 +153,15 @@ fn reachable<'a>(
     reached
 }
 
-fn read_files(directory: &Path, path: &mut ModulePath, files: &mut BTreeMap<ModulePath, String>) {
-    for entry in fs::read_dir(directory).unwrap() {
-        let entry = entry.unwrap().path();
-        let name = entry.file_stem().unwrap().to_string_lossy().into_owned();
-        if entry.is_dir() && !["bin", "generated", "tests"].contains(&name.as_str()) {
-            path.push(name);
-            read_files(&entry, path, files);
-            path.pop();
-        } else if entry.extension().is_some_and(|extension| extension == "rs") && name != "tests" {
-            let own = (!["lib", "main"].contains(&name.as_str())).then_some(name);
-            files.insert(path.iter().cloned().chain(own).collect(), fs::read_to_string(&entry).unwrap());
-        }
+/// The module of a file; `None` for one that holds tests, programs or generated code.
+fn module_path(root: &Path, file: &Path) -> Option<ModulePath> {
+    let relative = file.strip_prefix(root).unwrap().with_extension("");
+    let mut path: ModulePath = relative.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+    if path.iter().any(|part| ["bin", "generated", "tests"].contains(&part.as_str())) {
+        return None;
     }
+    path.pop_if(|name| ["lib", "main"].contains(&name.as_str()));
+    Some(path)
 }
 
 fn without_comments_and_tests(text: &str) -> String {

@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 use vault_api::leases::Renew;
 use vault_api::token::RenewSelf;
-use vault_api::{Client, logical};
+use vault_api::{CallError, Client, logical};
 
 use crate::Credential;
 use crate::decide::{Action, Decision, HeldSecrets, LoginTerm, decide, renewal_timeout};
@@ -257,18 +257,8 @@ impl WatchTask {
                 self.emit(Event::LoginRenewed { ttl: granted.duration });
                 return;
             }
-            Ok(Err(source)) => {
-                if is_permanent(&source) {
-                    term.mark_invalid();
-                } else {
-                    term.record_failure(now, jitter());
-                }
-                CredentialError::Call { what: "renew the token".to_owned(), source }
-            }
-            Err(_) => {
-                term.record_failure(now, jitter());
-                CredentialError::TimedOut { what: "renew the token".to_owned() }
-            }
+            Ok(Err(source)) => failed_renewal(term, now, "renew the token".to_owned(), Some(source)),
+            Err(_) => failed_renewal(term, now, "renew the token".to_owned(), None),
         };
         self.emit(Event::RetryableError { operation: "renew the token", error: outcome });
     }
@@ -286,18 +276,8 @@ impl WatchTask {
                 self.emit(Event::Renewed { lease_id, ttl: lasts });
                 return;
             }
-            Ok(Err(source)) => {
-                if is_permanent(&source) {
-                    term.mark_invalid();
-                } else {
-                    term.record_failure(now, jitter());
-                }
-                CredentialError::Call { what: what(), source }
-            }
-            Err(_) => {
-                term.record_failure(now, jitter());
-                CredentialError::TimedOut { what: what() }
-            }
+            Ok(Err(source)) => failed_renewal(term, now, what(), Some(source)),
+            Err(_) => failed_renewal(term, now, what(), None),
         };
         self.invalidate_login_if_unknown(&error);
         self.emit(Event::RetryableError { operation: "renew the lease", error });
@@ -396,6 +376,24 @@ impl WatchTask {
     fn emit(&self, event: Event) {
         // Fails when nobody listens any more, who then ends all this.
         let _nobody = self.event_sender.send(event);
+    }
+}
+
+/// Records in `term` that a renewal failed with an error, or timed out where there is none.
+fn failed_renewal(
+    term: &mut LeaseTerm,
+    now: Elapsed,
+    what: String,
+    error: Option<CallError>,
+) -> CredentialError {
+    if error.as_ref().is_some_and(is_permanent) {
+        term.mark_invalid();
+    } else {
+        term.record_failure(now, jitter());
+    }
+    match error {
+        Some(source) => CredentialError::Call { what, source },
+        None => CredentialError::TimedOut { what },
     }
 }
 

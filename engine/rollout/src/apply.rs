@@ -108,7 +108,7 @@ pub async fn apply_and_hold(
         refused_since: None,
         interrupted_step: None,
         nodes_are_fresh: false,
-        lock: environment.deployment.as_ref().map(|_| &held),
+        lock: &held,
         unproven_pull,
     };
     let outcome = run.execute(cancel).await;
@@ -151,7 +151,7 @@ struct Run<'a> {
     /// Nothing was done to nodes since they were looked at.
     nodes_are_fresh: bool,
     /// The right to change the site.
-    lock: Option<&'a LeaseLock>,
+    lock: &'a LeaseLock,
     /// Why it is not proven that nodes can pull the image that the plan names.
     unproven_pull: Option<String>,
 }
@@ -234,7 +234,7 @@ impl Run<'_> {
             let holder = self.last_observed.as_ref()?.deployment.as_ref()?.lock_holder.as_ref()?.name.clone();
             Some(LockLost::Taken { holder })
         };
-        self.lock.and_then(LeaseLock::lost_reason).or_else(|| self.lock.and_then(|_| taken()))
+        self.lock.lost_reason().or_else(taken)
     }
 
     /// The decision on a fresh look, once what it needs is there.

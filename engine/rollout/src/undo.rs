@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use tokio::time::Instant;
 use vault_api::catalog::{Deregister, PluginRef};
 use vault_api::mounts::{Disable, Read, TuneVersion};
 use vault_api::pins::{Pin, Set};
@@ -20,7 +19,7 @@ use crate::observe::Environment;
 use crate::observed::deployment::{NodeName, Readiness};
 use crate::observed::{Observed, PluginDirectory};
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL};
+use crate::timeouts::{FAILOVER_TIMEOUT, Poll};
 use crate::transient::is_node_loss;
 
 /// Whether another node takes over when the active one is lost.
@@ -112,7 +111,7 @@ pub(crate) fn switched_mounts(switched: &[VersionSwitch]) -> Vec<MountPath> {
 }
 
 /// Moves back every mount that `done` has moved, because a version that runs turned out not to do its work. Returns the
-/// mounts, none if none was moved; on failure what is where, a sentence each. `held` is the right to change of the run that has moved
+/// mounts, none if none was moved; on failure what is where, a sentence each. `lock` is the right to change of the run that has moved
 /// them: once it is lost, nothing is moved back.
 ///
 /// Do not drop the future before it ends.
@@ -129,7 +128,7 @@ pub async fn roll_back(
     let mounts = switched_mounts(&switched);
     if !mounts.is_empty() {
         listener(&Event::RollingBack { mounts: mounts.clone(), cause: because.to_owned() });
-        let undo = UndoContext { client: world.client.clone(), failover, held: Some(lock) };
+        let undo = UndoContext { client: world.client.clone(), failover, lock };
         undo.switch_back(&switched).await?;
     }
     Ok(mounts)
@@ -140,7 +139,7 @@ pub(crate) struct UndoContext<'a> {
     pub(crate) client: Client,
     pub(crate) failover: Failover,
     /// The right to change the site. Once it is lost nothing is changed, as another operator may have begun.
-    pub(crate) held: Option<&'a LeaseLock>,
+    pub(crate) lock: &'a LeaseLock,
 }
 
 /// What was not taken back.
@@ -318,7 +317,7 @@ impl UndoContext<'_> {
             freshness: Freshness::Now,
         };
         let partial = format!(".{file}.");
-        let started = Instant::now();
+        let poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             let observed = site.observe(&question).await.map_err(|error| error_chain(&error))?;
             let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
@@ -346,15 +345,15 @@ impl UndoContext<'_> {
             if unseen.is_empty() {
                 return Ok(());
             }
-            if started.elapsed() >= FAILOVER_TIMEOUT {
+            if poll.timed_out() {
                 return Err(unseen.join("; "));
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
+            poll.pause().await;
         }
     }
 
     fn check_lock(&self) -> Result<(), LockLost> {
-        self.held.and_then(LeaseLock::lost_reason).map_or(Ok(()), Err)
+        self.lock.lost_reason().map_or(Ok(()), Err)
     }
 
     /// Sends a request that changes something, while this run has the right to.
@@ -373,16 +372,14 @@ impl UndoContext<'_> {
         endpoint: &E,
         allowed: impl Fn() -> Result<(), LockLost>,
     ) -> Result<E::Response, UndoError> {
-        let started = Instant::now();
+        let poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             allowed()?;
             match self.client.send(endpoint).await {
                 Err(error)
-                    if self.failover == Failover::Possible
-                        && is_node_loss(&error)
-                        && started.elapsed() < FAILOVER_TIMEOUT =>
+                    if self.failover == Failover::Possible && is_node_loss(&error) && !poll.timed_out() =>
                 {
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    poll.pause().await;
                 }
                 sent => return Ok(sent?),
             }

@@ -8,7 +8,6 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::commands::execute::{PlanResult, PlanStatus};
-use crate::error::CommandErrorKind;
 use crate::ui::Report;
 
 /// What became of the mounts of a plugin.
@@ -44,13 +43,10 @@ impl Report for VersionChangeReport {
     }
 
     fn made_changes(&self) -> bool {
-        self.plan_result.result == PlanStatus::Done
+        self.plan_result.result.made_changes()
     }
 
     fn exit_code(&self) -> ExitCode {
-        match self.plan_result.result {
-            PlanStatus::DryRun => CommandErrorKind::Drift.exit_code(),
-            PlanStatus::NothingToDo | PlanStatus::Done => ExitCode::SUCCESS,
-        }
+        self.plan_result.result.exit_code()
     }
 }

@@ -87,7 +87,7 @@ pub(super) async fn run(
     let (status, said) = running.wait_exit().await;
     assert!(strikes.is_empty(), "that moment never came: {strikes:?}; {said}");
     if prepared.plan_is_usual {
-        assert_plan(&steps, command.steps(point.pods));
+        assert_plan(&steps, &command.steps(point.pods));
     }
     let exit = CommandExit::from_code(status.code());
     CommandRun {
@@ -155,5 +155,8 @@ fn is_reached(
 /// The list of faults is made from these steps.
 fn assert_plan(steps: &[Value], known: &[&str]) {
     let planned: Vec<&str> = steps.iter().map(|step| step["step"].as_str().unwrap()).collect();
-    assert_eq!(planned, known, "a plan has other steps than the list of faults: bring point.rs up to date");
+    assert_eq!(
+        planned, known,
+        "a plan has other steps than the list of faults: bring fault_point.rs up to date"
+    );
 }

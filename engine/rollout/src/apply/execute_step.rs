@@ -99,7 +99,7 @@ const MAX_STEP_DOWNS: usize = 6;
 
 /// How long an election may take; servers give up their own after some ten seconds.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
-const POLL_INTERVAL: Duration = Duration::from_millis(250);
+const ELECTION_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Run<'_> {
     pub(super) async fn execute_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
@@ -241,7 +241,7 @@ impl Run<'_> {
 
     /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
-        let poll = Poll::every(POLL_INTERVAL, NODE_RETURN_TIMEOUT);
+        let poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
         let mut told = None;
         loop {
             self.wait_for_active_node().await?;
@@ -273,7 +273,7 @@ impl Run<'_> {
 
     /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let poll = Poll::every(POLL_INTERVAL, ELECTION_TIMEOUT);
+        let poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
             // Connections may be refused as well while the way to the active node changes.
             match observe(self.environment, Some(self.goal), &self.this_run).await {

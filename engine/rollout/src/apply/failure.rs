@@ -145,7 +145,7 @@ impl<'a> Run<'a> {
 
     pub(super) fn undo_context(&self) -> UndoContext<'a> {
         let failover = self.last_observed.as_ref().map_or(Failover::Impossible, Failover::of);
-        UndoContext { client: self.environment.client.clone(), failover, held: self.lock }
+        UndoContext { client: self.environment.client.clone(), failover, lock: self.lock }
     }
 
     /// Mounts first, as people use them; then everything that this run has brought, but what a node still runs.

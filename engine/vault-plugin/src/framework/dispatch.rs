@@ -83,11 +83,8 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
                 Ok(input) => input,
                 Err(text) => return Ok(Some(Response::error(format!("Field validation failed: {text}")))),
             };
-        let mut response = match (operation.handler)(cx.clone(), fields).await {
-            // An answer like any other: the remarks that follow may be what explains it.
-            Err(Error::Invalid(text)) => Some(Response::error(text)),
-            other => other?,
-        };
+        // An error response gets warnings too: they may explain it.
+        let mut response = or_error_response((operation.handler)(cx.clone(), fields).await)?;
         if let Some(response) = &mut response {
             self.finalize_lease(response)?;
             self.finalize_login(response)?;

@@ -51,7 +51,7 @@ async fn fail_after(cluster: &FakeCluster, done: Vec<Step>, step: Option<Step>) 
         refused_since: None,
         interrupted_step: None,
         nodes_are_fresh: false,
-        lock: Some(&held),
+        lock: &held,
         unproven_pull: None,
     };
     run.fail(step, "it failed".to_owned(), StepEffect::Unknown).await

@@ -255,18 +255,12 @@ impl Facts {
     pub(super) fn exposed(&self) -> Option<(PathBuf, Exposure)> {
         let DirectoryFacts::Present(there) = &self.directory else { return None };
         let trusted = [0, self.user, self.server.unwrap_or(there.owner)];
-        let exposure = |mode: u32, owner: u32| {
-            if !trusted.contains(&owner) {
-                return Some(Exposure::Owner { user: owner });
-            }
-            (mode & 0o022 != 0).then_some(Exposure::Mode { mode })
-        };
-        // In a sticky directory others can make files, and take away only their own.
         let above = there.above.iter().rev().find_map(|above| {
-            let mode = if above.mode & 0o1000 == 0 { above.mode } else { above.mode & !0o022 };
-            Some((above.path.clone(), exposure(mode, above.owner)?))
+            Some((above.path.clone(), Exposure::of_ancestor(above.mode, above.owner, &trusted)?))
         });
-        above.or_else(|| Some((there.real.clone(), exposure(there.mode, there.owner)?)))
+        above.or_else(|| {
+            Some((there.real.clone(), Exposure::of_directory(there.mode, there.owner, &trusted)?))
+        })
     }
 
     /// The node without its server. `directory` is the server's own; files are those of which `is_version` holds.

@@ -1,6 +1,5 @@
 //! Whether anybody but the server's user and root can put another file in the place of a plugin.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,14 +14,14 @@ pub(super) fn find_exposure(directory: &Path) -> Option<(PathBuf, Exposure)> {
     for at in way.into_iter().rev() {
         // What may not be looked at is not judged.
         let metadata = fs::metadata(at).ok()?;
-        if !trusted.contains(&metadata.uid()) {
-            return Some((at.to_owned(), Exposure::Owner { user: metadata.uid() }));
-        }
-        let mode = metadata.mode() & 0o7777;
-        // In a sticky directory others can make files, and take away only their own.
-        let is_sticky_above = mode & 0o1000 != 0 && at != directory;
-        if mode & 0o022 != 0 && !is_sticky_above {
-            return Some((at.to_owned(), Exposure::Mode { mode }));
+        let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
+        let exposure = if at == directory {
+            Exposure::of_directory(mode, owner, &trusted)
+        } else {
+            Exposure::of_ancestor(mode, owner, &trusted)
+        };
+        if let Some(exposure) = exposure {
+            return Some((at.to_owned(), exposure));
         }
         if mode & 0o011 == 0 {
             // Others get no further.
@@ -33,9 +32,8 @@ pub(super) fn find_exposure(directory: &Path) -> Option<(PathBuf, Exposure)> {
 }
 
 /// Root, this user, and the users of the servers that run here; where none is seen, the owner of the directory is taken for one.
-fn trusted_users(directory: &Path) -> BTreeSet<u32> {
-    let mut servers: BTreeSet<u32> =
-        processes::server_processes().into_iter().map(|(_, user)| user).collect();
+fn trusted_users(directory: &Path) -> Vec<u32> {
+    let mut servers: Vec<u32> = processes::server_processes().into_iter().map(|(_, user)| user).collect();
     if servers.is_empty() {
         servers.extend(fs::metadata(directory).map(|metadata| metadata.uid()));
     }
