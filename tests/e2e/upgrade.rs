@@ -381,9 +381,10 @@ async fn the_environment_of_the_running_plugin_is_not_forgotten() {
 async fn the_environment_of_a_process_that_has_outlived_its_server_is_not_taken() {
     let lab = Lab::with_registered_plugin(&["custom"], "1h").await;
     let placed = lab.vault.plugin_directory().join(format!("{NAME}-{VERSION}"));
+    let [hosted] = lab.vault.child_plugin_pids()[..] else { panic!("one process serves the mount") };
     let orphan = Program::new(&placed).env("SERVERS_SECRET", "hunter3").start(["dev", "--", "sleep", "1000"]);
     // The server's own process is started after that one, and has a higher number.
-    lab.kill_plugin().await;
+    lab.kill_plugin_process(hosted).await;
     lab.read_credential("custom").await;
 
     let next = build::with_next_version(BINARY.as_ref(), VERSION, lab.folder());
