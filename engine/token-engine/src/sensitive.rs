@@ -1,5 +1,6 @@
 //! Text that must not be seen: the key of the token service, and its tokens.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Deserializer, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -24,12 +25,8 @@ impl SecretString {
     pub(crate) fn salted_sha256(&self) -> String {
         let salt: [u8; 16] = rand::random();
         let digest = Sha256::new().chain_update(salt).chain_update(self.0.as_bytes()).finalize();
-        format!("sha256:{}:{}", hex(&salt), hex(&digest))
+        format!("sha256:{}:{}", HEXLOWER.encode(&salt), HEXLOWER.encode(&digest))
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl From<String> for SecretString {
@@ -62,8 +59,8 @@ mod tests {
         let (one, other) = (secret.salted_sha256(), secret.salted_sha256());
         assert_ne!(one, other);
         let [_, salt, digest] = one.split(':').collect::<Vec<_>>()[..] else { panic!("{one}") };
-        let salt: Vec<u8> =
-            (0..32).step_by(2).map(|at| u8::from_str_radix(&salt[at..at + 2], 16).unwrap()).collect();
-        assert_eq!(digest, hex(&Sha256::digest([&salt[..], b"abc"].concat())));
+        let salt = HEXLOWER.decode(salt.as_bytes()).unwrap();
+        assert_eq!(salt.len(), 16);
+        assert_eq!(digest, HEXLOWER.encode(&Sha256::digest([&salt[..], b"abc"].concat())));
     }
 }

@@ -8,13 +8,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 use vault_plugin::host::{
     self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
 use super::registered_plugin::RegisteredPlugin;
-use crate::hash::hex;
 use crate::log::{LogEvent, LogSink};
 
 /// The running processes, by what they were started from.
@@ -140,7 +140,7 @@ impl ProcessPool {
                 read => hasher.update(&chunk[..read]),
             }
         }
-        let hash = hex(&hasher.finalize());
+        let hash = HEXLOWER.encode(&hasher.finalize());
         hashes.insert(file.to_owned(), (stamp, hash.clone()));
         Ok(hash)
     }

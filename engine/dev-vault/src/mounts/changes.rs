@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use rand::Rng;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
@@ -14,7 +15,6 @@ use super::{CUBBYHOLE, Mounts, view};
 use crate::StoreError;
 use crate::catalog::SECRET_TYPE;
 use crate::catalog::process::SpawnError;
-use crate::hash::hex;
 use crate::log::log_error;
 use crate::reply::ErrorReply;
 use crate::store::StoreOp;
@@ -202,7 +202,7 @@ pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
 fn new_accessor(kind: &str) -> String {
     let mut digits = [0; 4];
     rand::rng().fill_bytes(&mut digits);
-    format!("{kind}_{}", hex(&digits))
+    format!("{kind}_{}", HEXLOWER.encode(&digits))
 }
 
 /// The mounts of the server itself, with the settings of Vault's.
