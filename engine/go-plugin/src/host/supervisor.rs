@@ -183,7 +183,7 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 /// Ends what the plugin has started and left behind, and gives its process id back.
 fn reap(child: &mut Child, group: &ProcessGroup) -> WaitResult {
     group.kill();
-    let mut leader = group.lock();
+    let mut leader = group.0.lock();
     *leader = None;
     child.wait().map_err(|error| error.raw_os_error().unwrap_or(0))
 }
