@@ -1,5 +1,6 @@
-//! Hashes as hexadecimal digits.
+//! Keyed hashes.
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -8,10 +9,5 @@ pub(crate) fn keyed_hash(key: &[&str], text: &str) -> String {
     // HMAC takes a key of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.join("\0").as_bytes()) else { return String::new() };
     mac.update(text.as_bytes());
-    hex(&mac.finalize().into_bytes())
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&mac.finalize().into_bytes())
 }

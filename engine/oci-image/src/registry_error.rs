@@ -23,7 +23,7 @@ pub enum RegistryError {
     Unreachable { registry: String, said: String },
     /// 429, 5xx, or a broken connection, again and again.
     #[error("could not {what}: {registry} failed {attempts} times, at last with: {said}")]
-    RetriesExhausted { what: String, registry: String, attempts: u32, said: String },
+    RetriesExhausted { what: String, registry: String, attempts: usize, said: String },
     /// Any other answer.
     #[error("could not {what}: {registry} said: {said}")]
     UnexpectedResponse { what: String, registry: String, said: String },

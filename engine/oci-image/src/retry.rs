@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 /// How often something is tried, and how long the first pause is; each further one is twice as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// In all.
-    pub attempts: u32,
+    pub attempts: usize,
     /// Between the first two.
     pub initial_backoff: Duration,
 }
@@ -24,14 +24,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The pause after an attempt that is counted from 1; `None` when it was the last. At random by up to a half, so that not all
-    /// who were sent away together come back together.
-    pub(crate) fn backoff_after(self, attempt: u32) -> Option<Duration> {
-        if attempt >= self.attempts {
-            return None;
-        }
-        let whole = self.initial_backoff.saturating_mul(1 << (attempt - 1).min(16)).min(MAX_BACKOFF);
-        Some(whole.mul_f64(rand::rng().random_range(0.5..=1.0)))
+    /// The pauses between the attempts. Up to half of each is random, so that callers that failed together do not return together.
+    pub(crate) fn pauses(self) -> impl Iterator<Item = Duration> {
+        ExponentialBuilder::new()
+            .with_min_delay(self.initial_backoff / 2)
+            .with_max_delay(MAX_BACKOFF / 2)
+            .with_max_times(self.attempts.saturating_sub(1))
+            .with_jitter()
+            .build()
     }
 }
 
@@ -41,13 +41,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_end() {
-        let patience = RetryPolicy { attempts: 4, initial_backoff: Duration::from_secs(1) };
-        let pauses: Vec<Option<Duration>> = (1..=4).map(|attempt| patience.backoff_after(attempt)).collect();
-        for (pause, longest) in pauses.iter().zip([1, 2, 4]) {
-            let pause = pause.expect("not the last");
+        let policy = RetryPolicy { attempts: 8, initial_backoff: Duration::from_secs(1) };
+        let pauses: Vec<Duration> = policy.pauses().collect();
+        assert_eq!(pauses.len(), 7);
+        for (pause, longest) in pauses.into_iter().zip([1, 2, 4, 8, 16, 30, 30]) {
             let longest = Duration::from_secs(longest);
             assert!(pause >= longest / 2 && pause <= longest, "{pause:?}");
         }
-        assert_eq!(pauses[3], None);
     }
 }

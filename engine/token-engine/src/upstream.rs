@@ -15,7 +15,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use vault_plugin::logical::Error;
+use vault_plugin::logical::{Error, Sensitive};
 
 pub(crate) use self::error::UpstreamError;
 
@@ -24,7 +24,6 @@ use self::send::{UpstreamReply, UpstreamRequest};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::role_name::RoleName;
-use crate::sensitive::SecretString;
 use crate::telemetry::{Metrics, UpstreamOperation as Measured};
 
 /// Time for retries beyond the first request of a call: with the longest timeout, a call ends after 75 seconds.
@@ -108,7 +107,7 @@ impl Revocation {
 
 /// A token that the service made.
 pub(crate) struct MintResponse {
-    pub(crate) token: SecretString,
+    pub(crate) token: Sensitive,
     /// When it ends, as the service says it; null if it does not.
     pub(crate) expires_at: Value,
     pub(crate) revocation: Revocation,
@@ -182,7 +181,7 @@ impl Upstream {
         #[derive(Deserialize)]
         struct Answer {
             id: String,
-            token: SecretString,
+            token: Sensitive,
             #[serde(default)]
             expires_at: Value,
         }

@@ -30,7 +30,7 @@ pub struct ClientConfig {
     /// For one attempt, from connecting to the last byte. Vault's own default is 60 seconds.
     pub timeout: Duration,
     /// Attempts after the first.
-    pub max_retries: u32,
+    pub max_retries: usize,
     /// Whether a standby may send a request on to another address.
     pub redirects: RedirectPolicy,
     /// Proxies, and what is reached without them.

@@ -1,6 +1,8 @@
 //! The part of [`crate::fuzzing`] that reads what a plugin is and says.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::executable::Executable;
 use super::log_line::{LineSplitter, LogLine, LogSource};
@@ -29,13 +31,10 @@ pub fn executable(bytes: &[u8]) {
 fn read<'a>(origin: LogSource, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<LogLine> {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
-    let mut lines = LineSplitter::new(
-        origin,
-        Arc::new(move |line| sink.lock().unwrap_or_else(PoisonError::into_inner).push(line)),
-    );
+    let mut lines = LineSplitter::new(origin, Arc::new(move |line| sink.lock().push(line)));
     for piece in pieces {
         lines.push(piece);
     }
     lines.flush();
-    std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut *seen.lock())
 }

@@ -1,9 +1,10 @@
 //! The end of what a process writes, for error messages, and its lines for whoever listens.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,7 +40,7 @@ impl OutputTail {
             while let Ok(length @ 1..) = stream.read(&mut chunk).await {
                 let chunk = &chunk[..length];
                 {
-                    let mut kept = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut kept = shared.lock();
                     kept.extend(chunk);
                     let excess = kept.len().saturating_sub(MAX_TAIL_BYTES);
                     kept.drain(..excess);
@@ -57,7 +58,7 @@ impl OutputTail {
 
     /// What has been read so far.
     pub(crate) fn text(&self) -> String {
-        let mut kept = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.buffer.lock();
         String::from_utf8_lossy(kept.make_contiguous()).into_owned()
     }
 

@@ -1,9 +1,10 @@
 //! The services that the host offers to a plugin beside the main connection, and how the plugin finds them.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -101,7 +102,7 @@ impl ServiceBroker {
                 Some(socket)
             }
         };
-        lock(&self.services).insert(service_id, RunningService { _stop: stop.drop_guard(), _socket: socket });
+        self.services.lock().insert(service_id, RunningService { _stop: stop.drop_guard(), _socket: socket });
         Ok(service_id)
     }
 
@@ -109,7 +110,7 @@ impl ServiceBroker {
         if let Some(doors) = &self.router {
             doors.unregister(service_id);
         }
-        lock(&self.services).remove(&service_id);
+        self.services.lock().remove(&service_id);
     }
 }
 
@@ -133,25 +134,25 @@ struct RouterState {
 impl StreamRouter {
     /// Gives a stream of the plugin to the service it is for; one that nobody knocked for is dropped.
     pub(super) fn route(&self, stream: Connection) {
-        let mut inside = lock(&self.0);
+        let mut inside = self.0.lock();
         if let Some(service) = inside.knocked.pop_front().and_then(|id| inside.services.get(&id)) {
             service.push(stream);
         }
     }
 
     fn register(&self, service_id: u32, service: ConnectionQueue) {
-        lock(&self.0).services.insert(service_id, service);
+        self.0.lock().services.insert(service_id, service);
     }
 
     fn unregister(&self, service_id: u32) {
-        lock(&self.0).services.remove(&service_id);
+        self.0.lock().services.remove(&service_id);
     }
 
     /// The answer to a knock; `None` to anything else.
     fn answer_knock(&self, message: &ConnInfo) -> Option<ConnInfo> {
         message.knock.as_ref().filter(|knock| knock.knock && !knock.ack)?;
         let service_id = message.service_id;
-        let mut inside = lock(&self.0);
+        let mut inside = self.0.lock();
         let error = if inside.services.contains_key(&service_id) {
             inside.knocked.push_back(service_id);
             String::new()
@@ -161,11 +162,6 @@ impl StreamRouter {
         let knock = Some(Knock { knock: true, ack: true, error });
         Some(ConnInfo { service_id, knock, ..ConnInfo::default() })
     }
-}
-
-/// No code panics while it holds one of these locks, so what they guard is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

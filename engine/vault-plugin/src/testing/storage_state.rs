@@ -1,7 +1,9 @@
 //! What storage in memory and the transactions on it share: the entries, and the calls that are to fail.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::logical::{StorageEntry, StorageError};
 
@@ -81,7 +83,7 @@ pub enum FailureMode {
 
 impl SharedStorage {
     pub(super) fn lock(&self) -> MutexGuard<'_, StorageState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Locks for a call, unless it is to fail.

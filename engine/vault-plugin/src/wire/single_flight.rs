@@ -1,10 +1,11 @@
 //! One answer for all who asked before the question was sent.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
 /// A question of which one at a time is under way. Who asks meanwhile waits for the next, which is sent afterwards and
 /// answers all of them: nobody gets an answer that is older than their asking.
@@ -29,7 +30,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     where
         Question: Future<Output = T> + Send + 'static,
     {
-        let asked = lock(&self.pending).get_or_insert_with(|| self.queue_call(question())).clone();
+        let asked = self.pending.lock().get_or_insert_with(|| self.queue_call(question())).clone();
         asked.await
     }
 
@@ -44,16 +45,12 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             let _turn = turn.lock().await;
             // From here on it is being sent, and is no answer for who comes later.
             if let Some(next) = next.upgrade() {
-                lock(&next).take();
+                next.lock().take();
             }
             question.await
         };
         in_turn.boxed().shared()
     }
-}
-
-fn lock<T>(next: &PendingCall<T>) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, T>>>> {
-    next.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
