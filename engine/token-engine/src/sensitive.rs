@@ -1,26 +1,26 @@
-//! Text that must not be seen: the key of the token service, and its tokens.
+//! Secret strings: the key of the token service, and its tokens.
 
 use serde::{Deserialize, Deserializer, Serializer};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-/// A secret text. It cannot be printed, and its memory is wiped when it is dropped.
+/// A secret string. It cannot be printed, and its memory is wiped on drop.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct SecretString(Zeroizing<String>);
 
 impl SecretString {
-    /// The text itself. Everything that calls this is a place where the secret leaves.
+    /// Returns the string. Every caller reveals the secret.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether there is no text at all.
+    /// Whether the string is empty.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// A salted SHA-256, as `sha256:SALT:DIGEST` in hexadecimal; the digest is that of the salt's 16 bytes and the text. Whoever knows a
-    /// text can tell whether it is this one. Without the salt, a short text could be looked up in a table.
+    /// Returns a salted SHA-256 as `sha256:SALT:DIGEST` in hexadecimal: the digest of the 16 bytes of the salt and the string. Anyone who
+    /// knows a string can verify whether it is this one. Without the salt, a short string could be looked up in a table.
     pub(crate) fn salted_sha256(&self) -> String {
         let salt: [u8; 16] = rand::random();
         let digest = Sha256::new().chain_update(salt).chain_update(self.0.as_bytes()).finalize();
@@ -44,7 +44,7 @@ impl<'de> Deserialize<'de> for SecretString {
     }
 }
 
-/// Writes the text itself, for `serialize_with`: only what is stored, or handed to its owner, names this.
+/// Serializes the string itself, for `serialize_with`. Only used for storage and for responses to the owner.
 pub(crate) fn serialize_exposed<S: Serializer>(
     secret: &SecretString,
     serializer: S,
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_text_has_another_salt_each_time_and_a_digest_that_can_be_checked() {
+    fn every_digest_has_a_new_salt_and_can_be_verified() {
         let secret = SecretString::from("abc".to_owned());
         let (one, other) = (secret.salted_sha256(), secret.salted_sha256());
         assert_ne!(one, other);
