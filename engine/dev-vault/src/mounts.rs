@@ -1,4 +1,4 @@
-//! The mounts: which backend handles which path, with which settings.
+//! The mounts: their paths, backends and settings.
 
 pub(crate) mod backend;
 mod changes;
@@ -18,15 +18,15 @@ use parking_lot::RwLock;
 pub(crate) use settings::{MountSettings, TuneConfig};
 use vault_plugin::framework::ttl::TtlLimits;
 
-/// The mount of the cubbyholes of all tokens.
+/// The mount path of the cubbyholes of all tokens.
 const CUBBYHOLE: &str = "cubbyhole/";
 
-/// The mounts of the server; none while it is sealed.
+/// The mounts of the server. It has none while it is sealed.
 pub(crate) struct Mounts {
     runtime: Arc<PluginRuntime>,
     log: LogSink,
     by_path: RwLock<BTreeMap<String, Arc<Mount>>>,
-    /// Held while mounts are added, reloaded or removed.
+    /// Locked while mounts are added, reloaded or removed.
     changes: tokio::sync::Mutex<()>,
 }
 
@@ -40,7 +40,7 @@ impl Mounts {
         }
     }
 
-    /// Waits for the other changes of mounts, and excludes new ones until the result is dropped.
+    /// Waits for other changes of mounts, and blocks new ones until the result is dropped.
     pub(crate) async fn begin_changes(&self) -> MountChanges<'_> {
         MountChanges::new(self, self.changes.lock().await)
     }
@@ -50,7 +50,7 @@ impl Mounts {
         let mounts = self.by_path.read();
         let at = |(mount_path, mount): (&String, &Arc<Mount>)| {
             let rest = path.strip_prefix(mount_path.as_str());
-            // The slash at the end of the path of a mount may be left out.
+            // A request may omit the trailing slash of the mount path.
             let rest = rest.or_else(|| mount_path.strip_suffix('/').filter(|bare| *bare == path).map(|_| ""));
             rest.map(|rest| (mount.clone(), rest))
         };
@@ -67,7 +67,7 @@ impl Mounts {
         self.by_path.read().values().cloned().collect()
     }
 
-    /// The TTLs of mounts that set none.
+    /// The TTLs of mounts without their own.
     pub(crate) fn system_limits(&self) -> TtlLimits {
         self.runtime.system_limits
     }

@@ -1,30 +1,30 @@
-//! Trying again what may work in a moment.
+//! Retries with exponential backoff.
 
 use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 
-/// How often something is tried, and how long the first pause is; each further one is twice as long.
+/// Number of attempts and first pause. Each further pause is twice as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// In all.
+    /// Total number of attempts.
     pub attempts: usize,
-    /// Between the first two.
+    /// Pause between the first two attempts.
     pub initial_backoff: Duration,
 }
 
-/// No pause is longer: a registry that limits requests counts by the minute.
+/// The longest pause. Registries limit requests per minute.
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
 impl Default for RetryPolicy {
-    /// About a minute in all.
+    /// Retries for about a minute.
     fn default() -> Self {
         Self { attempts: 7, initial_backoff: Duration::from_secs(1) }
     }
 }
 
 impl RetryPolicy {
-    /// The pauses between the attempts. Up to half of each is random, so that callers that failed together do not return together.
+    /// Returns the pauses between the attempts. Up to half of each is random, so that many clients do not retry together.
     pub(crate) fn pauses(self) -> impl Iterator<Item = Duration> {
         ExponentialBuilder::new()
             .with_min_delay(self.initial_backoff / 2)

@@ -5,15 +5,15 @@ use serde::Serializer;
 use sha2::{Digest, Sha256};
 use vault_plugin::logical::Sensitive;
 
-/// A salted SHA-256, as `sha256:SALT:DIGEST` in hexadecimal; the digest is that of the salt's 16 bytes and the text. Whoever knows a
-/// text can tell whether it is this one. Without the salt, a short text could be looked up in a table.
+/// Returns a salted SHA-256 as `sha256:SALT:DIGEST` in hexadecimal: the digest of the 16 bytes of the salt and the string. Anyone who
+/// knows a string can verify whether it is this one. Without the salt, a short string could be looked up in a table.
 pub(crate) fn salted_sha256(secret: &Sensitive) -> String {
     let salt: [u8; 16] = rand::random();
     let digest = Sha256::new().chain_update(salt).chain_update(secret.expose().as_bytes()).finalize();
     format!("sha256:{}:{}", HEXLOWER.encode(&salt), HEXLOWER.encode(&digest))
 }
 
-/// Writes the text itself, for `serialize_with`: only what is stored, or handed to its owner, names this.
+/// Serializes the string itself, for `serialize_with`. Only used for storage and for responses to the owner.
 pub(crate) fn serialize_exposed<S: Serializer>(secret: &Sensitive, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(secret.expose())
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_text_has_another_salt_each_time_and_a_digest_that_can_be_checked() {
+    fn every_digest_has_a_new_salt_and_can_be_verified() {
         let secret = Sensitive::from("abc".to_owned());
         let (one, other) = (salted_sha256(&secret), salted_sha256(&secret));
         assert_ne!(one, other);

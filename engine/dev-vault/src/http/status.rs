@@ -1,4 +1,4 @@
-//! Paths without authentication that a sealed server answers too: health, seal status, initialization, leader, unseal.
+//! Unauthenticated paths that a sealed server handles too: health, seal status, initialization, leader, unseal.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -66,11 +66,11 @@ fn health(core: &Core, head: &Parts) -> Response {
         document["cluster_name"] = json!(core.identity.cluster_name);
         document["cluster_id"] = json!(core.identity.cluster_id);
     }
-    let (name, usual) = if sealed { ("sealedcode", 503) } else { ("activecode", 200) };
+    let (name, default) = if sealed { ("sealedcode", 503) } else { ("activecode", 200) };
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes());
-    let asked = query.into_iter().find(|(key, _)| key == name).map(|(_, code)| code.parse::<u16>());
-    let code = match asked {
-        None => usual,
+    let requested = query.into_iter().find(|(key, _)| key == name).map(|(_, code)| code.parse::<u16>());
+    let code = match requested {
+        None => default,
         Some(Ok(code)) => code,
         Some(Err(_)) => {
             return error_response(&ErrorReply { status: 400, text: None, data: None });
@@ -139,11 +139,11 @@ async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
     }
 }
 
-/// Key lengths in bytes that Vault accepts: those of its cipher, plus one byte that a key share can have.
+/// Key lengths in bytes that Vault accepts: those of its cipher, plus one byte for a key share.
 const KEY_LENGTHS: RangeInclusive<usize> = 16..=33;
 
-fn check_unseal_key(own: &str, given: &str) -> Result<(), ErrorReply> {
-    let bytes = HEXLOWER_PERMISSIVE.decode(given.as_bytes()).ok().or_else(|| STANDARD.decode(given).ok());
+fn check_unseal_key(expected: &str, key: &str) -> Result<(), ErrorReply> {
+    let bytes = HEXLOWER_PERMISSIVE.decode(key.as_bytes()).ok().or_else(|| STANDARD.decode(key).ok());
     let bytes = bytes.ok_or_else(|| ErrorReply::bad_request("'key' must be a valid hex or base64 string"))?;
     let (min, max) = KEY_LENGTHS.into_inner();
     if bytes.len() < min {
@@ -152,7 +152,7 @@ fn check_unseal_key(own: &str, given: &str) -> Result<(), ErrorReply> {
     if bytes.len() > max {
         return Err(ErrorReply::bad_request(format!("invalid key: key is longer than maximum {max} bytes")));
     }
-    if STANDARD.decode(own).is_ok_and(|own| own == bytes) {
+    if STANDARD.decode(expected).is_ok_and(|expected| expected == bytes) {
         return Ok(());
     }
     Err(ErrorReply::bad_request(

@@ -1,11 +1,11 @@
-//! Text that must not be seen.
+//! A secret string.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer};
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// A secret text: a password, a token. It is shown by [`Sensitive::expose`] alone, and wiped from memory when dropped.
+/// A secret string, such as a password or a token. Only [`Sensitive::expose`] reveals it, and it is wiped from memory on drop.
 ///
 /// ```
 /// use vault_plugin::logical::Sensitive;
@@ -17,7 +17,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 pub struct Sensitive(String);
 
 impl Sensitive {
-    /// The text itself.
+    /// Returns the string.
     ///
     /// ```
     /// # use vault_plugin::logical::Sensitive;

@@ -1,4 +1,4 @@
-//! Settings of a host that is not there.
+//! The host's settings for tests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::logical::{
     Sensitive, SystemView, SystemViewError, WRAPPING,
 };
 
-/// What a host answers. `None` stands for a host that lacks the call.
+/// The values that [`StaticSystemView`] returns. `None` means that the host does not support the call.
 ///
 /// ```
 /// use vault_plugin::testing::SystemViewValues;
@@ -24,41 +24,41 @@ use crate::logical::{
 /// ```
 #[derive(Clone)]
 pub struct SystemViewValues {
-    /// Where an engine asks for no other lease. A day.
+    /// The default lease TTL. Default: one day.
     pub default_lease_ttl: Duration,
-    /// The longest lease. 32 days.
+    /// The maximum lease TTL. Default: 32 days.
     pub max_lease_ttl: Duration,
-    /// Whether the mount is being removed. No.
+    /// Whether the mount is being removed. Default: no.
     pub tainted: bool,
-    /// Whether nothing may be cached. No.
+    /// Whether caching is disabled. Default: no.
     pub caching_disabled: bool,
-    /// Of the node. Active.
+    /// The replication state of the node. Default: active.
     pub replication_state: ReplicationState,
-    /// Whether the mount is local. No.
+    /// Whether the mount is local. Default: no.
     pub local_mount: bool,
-    /// The host. Version 0.0.0.
+    /// The version of the host. Default: 0.0.0.
     pub plugin_env: PluginEnvironment,
-    /// Whether memory is to be locked. No.
+    /// Whether plugins should lock their memory. Default: no.
     pub mlock_enabled: bool,
-    /// The password that every policy makes. None.
+    /// The password that every policy generates. Default: unsupported.
     pub password: Option<String>,
-    /// The entities by their ids. None.
+    /// The entities by id. Default: unsupported.
     pub entities: Option<BTreeMap<String, Entity>>,
-    /// The groups by the ids of their entities. None.
+    /// The groups by entity id. Default: unsupported.
     pub groups: Option<BTreeMap<String, Vec<Group>>>,
-    /// What data is wrapped into. None.
+    /// The result of wrapping. Default: unsupported.
     pub wrapped: Option<ResponseWrapInfo>,
-    /// The cluster. None.
+    /// The cluster. Default: unsupported.
     pub cluster: Option<Cluster>,
-    /// The token for every audience. None.
+    /// The token for every audience. Default: unsupported.
     pub identity_token: Option<IdentityToken>,
-    /// What is said of every rotated credential. None.
+    /// The rotation state of every credential. Default: unsupported.
     pub rotation: Option<RotationInformation>,
-    /// The jobs that were registered. None.
+    /// The registered jobs. Default: unsupported.
     pub rotation_jobs: Option<Vec<RotationJob>>,
 }
 
-/// Without passwords and tokens.
+/// Omits passwords and tokens.
 impl fmt::Debug for SystemViewValues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SystemViewValues")
@@ -93,7 +93,7 @@ impl Default for SystemViewValues {
     }
 }
 
-/// Settings of a host that answers what it was told to.
+/// A [`SystemView`] with values that a test can change.
 ///
 /// ```
 /// use vault_plugin::logical::{SystemView, SystemViewError};
@@ -116,7 +116,7 @@ impl fmt::Debug for StaticSystemView {
 }
 
 impl StaticSystemView {
-    /// Changes what the host answers from now on.
+    /// Changes the values.
     ///
     /// ```
     /// # let system = vault_plugin::testing::StaticSystemView::default();
@@ -126,7 +126,7 @@ impl StaticSystemView {
         change(&mut self.0.lock());
     }
 
-    /// What the host answers now.
+    /// Returns the values.
     ///
     /// ```
     /// # let system = vault_plugin::testing::StaticSystemView::default();
@@ -138,7 +138,7 @@ impl StaticSystemView {
         self.0.lock().clone()
     }
 
-    /// Makes the node a standby, or active again.
+    /// Sets the replication state of the node.
     ///
     /// ```
     /// # use vault_plugin::{logical::{ReplicationState, SystemView}, testing::StaticSystemView};
@@ -190,14 +190,17 @@ impl SystemView for StaticSystemView {
     }
 
     async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
-        or_unsupported(ENTITIES, self.0.lock().entities.as_ref().map(|known| known.get(entity_id).cloned()))
+        or_unsupported(
+            ENTITIES,
+            self.0.lock().entities.as_ref().map(|entries| entries.get(entity_id).cloned()),
+        )
     }
 
     async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
         let host = self.0.lock();
         or_unsupported(
             GROUPS,
-            host.groups.as_ref().map(|known| known.get(entity_id).cloned().unwrap_or_default()),
+            host.groups.as_ref().map(|entries| entries.get(entity_id).cloned().unwrap_or_default()),
         )
     }
 
@@ -242,6 +245,6 @@ impl SystemView for StaticSystemView {
     }
 }
 
-fn or_unsupported<T>(what: &'static str, answer: Option<T>) -> Result<T, SystemViewError> {
-    answer.ok_or(SystemViewError::Unsupported(what))
+fn or_unsupported<T>(what: &'static str, value: Option<T>) -> Result<T, SystemViewError> {
+    value.ok_or(SystemViewError::Unsupported(what))
 }

@@ -1,4 +1,4 @@
-//! Locks by name: one for each storage key that is being changed.
+//! Locks by key, one per storage key that is being changed.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-/// Unused locks are removed when there are this many.
+/// The number of locks at which unused ones are removed.
 const MAX_UNUSED: usize = 64;
 
 /// The locks of one mount.
@@ -21,7 +21,7 @@ pub struct KeyGuard {
 }
 
 impl KeyedLocks {
-    /// Waits for the lock of a key, behind those that wait already.
+    /// Waits for the lock of a key, in order of arrival.
     pub(crate) async fn lock(&self, key: &str) -> KeyGuard {
         let lock = self.get_or_create(key);
         KeyGuard { _guard: lock.lock_owned().await }
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn locks_that_nobody_holds_are_removed() {
+    async fn unused_locks_are_removed() {
         let locks = KeyedLocks::default();
         let held = locks.lock("held").await;
         for number in 0..10 * MAX_UNUSED {
