@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rollout::DesiredValue;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use vault_api::SecretString;
 
@@ -18,10 +18,10 @@ use crate::yaml::{self, YamlError};
 #[serde(deny_unknown_fields)]
 pub struct PluginYaml {
     /// What is registered.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub plugin: PluginSection,
     /// Where it is mounted, and with what.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub mounts: Vec<MountSection>,
     /// Where the server's plugin directory lies.
     pub site: Option<DeploymentSection>,
@@ -43,10 +43,10 @@ pub struct PluginSection {
     /// The binary.
     pub binary: Option<PathBuf>,
     /// Its arguments.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub args: Vec<String>,
     /// Its environment: texts, or references.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub env: BTreeMap<String, Value>,
 }
 
@@ -57,7 +57,7 @@ pub struct MountSection {
     /// As in `vault secrets enable -path`.
     pub path: String,
     /// Mount-relative path to data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_empty_data")]
     pub write: BTreeMap<String, BTreeMap<String, Value>>,
     /// How it is tried.
     pub smoke: Option<SmokeSection>,
@@ -174,7 +174,7 @@ impl PluginYaml {
     }
 
     fn parse(text: &str, directory: PathBuf) -> Result<Self, YamlError> {
-        let yaml: Self = yaml::from_str(text)?;
+        let yaml = yaml::from_str::<Option<Self>>(text)?.unwrap_or_default();
         if yaml.site.as_ref().is_some_and(|site| site.local.is_some() == site.kubernetes.is_some()) {
             return Err(YamlError::new("site is either local or kubernetes"));
         }
@@ -183,6 +183,21 @@ impl PluginYaml {
         }
         Ok(Self { directory, ..yaml })
     }
+}
+
+/// A section without content is null in YAML, and is one that is not there.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    section: D,
+) -> Result<T, D::Error> {
+    Ok(Option::deserialize(section)?.unwrap_or_default())
+}
+
+/// The same for the data of a mount, in which each path is a section.
+fn null_as_empty_data<'de, D: Deserializer<'de>>(
+    section: D,
+) -> Result<BTreeMap<String, BTreeMap<String, Value>>, D::Error> {
+    let paths: BTreeMap<String, Option<BTreeMap<String, Value>>> = null_as_default(section)?;
+    Ok(paths.into_iter().map(|(path, data)| (path, data.unwrap_or_default())).collect())
 }
 
 /// What a secret is answered with that stands in the file itself. `what` names it.
@@ -252,9 +267,15 @@ site: {local: {plugin_dir: /vault/plugins}}
 
     #[test]
     fn an_empty_section_is_one_that_is_not_there() {
-        for text in
-            ["", "# c\n", "---\n", "plugin:\nmounts:\n", "plugin: {args: , env: , version: }", "site:"]
-        {
+        for text in [
+            "",
+            "# c\n",
+            "---\n",
+            "plugin:\nmounts:\n",
+            "plugin: {args: , env: , version: }",
+            "site:",
+            "plugin: ~\nmounts: null\n",
+        ] {
             let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
             assert!(
                 yaml.plugin.args.is_empty() && yaml.plugin.env.is_empty() && yaml.mounts.is_empty(),
@@ -270,8 +291,40 @@ site: {local: {plugin_dir: /vault/plugins}}
 
     #[test]
     fn a_section_that_is_there_twice_is_refused() {
-        for text in ["plugin: {}\nplugin: {}", "plugin: {name: a, name: b}", "mounts: [{path: a, path: b}]"] {
+        for text in [
+            "plugin: {}\nplugin: {}",
+            "plugin: {name: a, name: b}",
+            "mounts: [{path: a, path: b}]",
+            "plugin: {env: {A: 1, A: 2}}",
+            "mounts: [{path: a, write: {c: {x: 1, x: 2}}}]",
+            "mounts: [{path: a, write: {c: {x: 1}, c: {y: 2}}}]",
+        ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
+        }
+    }
+
+    #[track_caller]
+    fn check_not_repeated(text: &str) {
+        let error = PluginYaml::parse(text, PathBuf::new()).expect_err(text);
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter") && shown.contains("line"), "{text}: {shown}");
+    }
+
+    #[test]
+    fn a_secret_in_the_wrong_place_is_not_repeated() {
+        for text in [
+            "hunter2",
+            "plugin: hunter2",
+            "mounts: hunter2",
+            "mounts: [hunter2]",
+            "mounts: [{path: a, write: hunter2}]",
+            "mounts: [{path: a, write: {config: hunter2}}]",
+            "mounts: [{path: a, smoke: hunter2}]",
+            "plugin: {args: hunter2}",
+            "plugin: {name: !hunter2 x}",
+            "site: hunter2",
+        ] {
+            check_not_repeated(text);
         }
     }
 
@@ -297,10 +350,7 @@ site: {local: {plugin_dir: /vault/plugins}}
             "hunter2\n  x: y",
         ] {
             let text = format!("mounts:\n- path: a\n  write:\n    config:\n      api_key: {value}\n");
-            let error = PluginYaml::parse(&text, PathBuf::new()).expect_err(value);
-            let shown = format!("{error} {error:?}");
-            assert!(!shown.contains("hunter2") && !shown.contains("hunter"), "{value}: {shown}");
-            assert!(shown.contains("line"), "{value}: {shown}");
+            check_not_repeated(&text);
         }
     }
 

@@ -12,7 +12,7 @@ async fn start_servers(change: impl FnOnce(&mut Value, &str)) -> (VaultPods, Pro
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(1).start().await;
     let mut kubeconfig: Value =
-        serde_norway::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
+        serde_saphyr::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
     change(&mut kubeconfig, pods.namespace());
     let program = Program::new(BINARY).pods(&pods);
     let file = program.home().join("kubeconfig");
