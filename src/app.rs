@@ -11,7 +11,7 @@ use crate::commands::{
 };
 use crate::context::{Context, GlobalArgs};
 use crate::error::{CommandError, CommandErrorKind};
-use crate::ui::{Report, Ui};
+use crate::ui::{Format, Report, Ui};
 
 /// A token secrets engine for Vault and OpenBao, and the tool that brings plugins to a server.
 #[derive(Debug, Parser)]
@@ -76,6 +76,23 @@ enum Command {
     Version(version::VersionArgs),
 }
 
+impl Command {
+    /// In which format this command prints.
+    fn output_format(&self, global: &GlobalArgs) -> Result<Format, CommandError> {
+        let is_raw = matches!(self, Command::Node(_) | Command::ParentDeath(_) | Command::Completions(_));
+        if is_raw {
+            // Their output has no format, so the variable of a shell or of a container cannot be wrong for them.
+            return Ok(Format::Human);
+        }
+        let format = global.output_format()?;
+        if format.is_for_build_servers() && !matches!(self, Command::Doctor(_)) {
+            return Err(CommandError::usage("-o junit and -o sarif are formats of `doctor` only")
+                .hint("This command has -o human, -o json and -o yaml."));
+        }
+        Ok(format.ui_format())
+    }
+}
+
 /// Runs the process.
 ///
 /// Without arguments it is the plugin when a host's cookie is in the environment, because a catalog entry may have no
@@ -94,7 +111,7 @@ pub fn main() -> ExitCode {
         }
     };
     let App { global, command } = app;
-    let mut ui = Ui::new(global.output, global.verbosity());
+    let mut ui = Ui::new(Format::Human, global.verbosity());
     let command = match command {
         Some(command) => command,
         None if serve::is_started_by_host() => Invocation::Serve(serve::ServeArgs {}),
@@ -108,6 +125,10 @@ pub fn main() -> ExitCode {
         Invocation::Serve(args) => return finish(serve::run(args), &mut ui),
         Invocation::Tool(command) => command,
     };
+    match command.output_format(&global) {
+        Ok(format) => ui = Ui::new(format, global.verbosity()),
+        Err(error) => return fail(&mut ui, &error),
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(source) => {
@@ -169,6 +190,7 @@ fn fail(ui: &mut Ui, error: &CommandError) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::OutputFormat;
 
     #[test]
     fn the_command_line_is_well_formed() {
@@ -177,8 +199,27 @@ mod tests {
 
     #[test]
     fn global_flags_are_understood_before_and_after_the_command() {
-        for line in [["x", "--output", "json", "version"], ["x", "version", "--output", "json"]] {
-            assert!(App::try_parse_from(line).is_ok(), "{line:?}");
+        for line in
+            [["x", "--output", "json", "version"], ["x", "version", "-o", "json"], ["x", "doctor", "-o", "json"]]
+        {
+            let app = App::try_parse_from(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+            assert_eq!(app.global.output, Some(OutputFormat::Json), "{line:?}");
         }
+    }
+
+    #[test]
+    fn a_document_for_a_build_server_is_a_format_of_doctor_alone() {
+        for line in [["x", "-o", "junit", "doctor"], ["x", "doctor", "-o", "junit"]] {
+            let app = App::try_parse_from(line).unwrap_or_else(|error| panic!("{line:?}: {error}"));
+            let Some(Invocation::Tool(command)) = app.command else { panic!("{line:?}") };
+            assert_eq!(app.global.output, Some(OutputFormat::Junit), "{line:?}");
+            assert!(command.output_format(&app.global).is_ok(), "{line:?}");
+            let Command::Doctor(args) = command else { panic!("{line:?}") };
+            assert_eq!(args.output(), Some(OutputFormat::Junit), "{line:?}");
+        }
+        let app = App::try_parse_from(["x", "status", "-o", "sarif"]).expect("a format");
+        let Some(Invocation::Tool(command)) = app.command else { panic!("a command") };
+        let error = command.output_format(&app.global).expect_err("status has none");
+        assert_eq!(error.kind(), CommandErrorKind::Usage);
     }
 }

@@ -24,7 +24,7 @@ use self::log_findings::LogFinding;
 use crate::commands::execute::{Consent, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted_at};
 use crate::commands::{mount_data, plugin_dir, probe};
-use crate::context::Context;
+use crate::context::{Context, OutputFormat};
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
@@ -61,9 +61,17 @@ pub struct DoctorArgs {
     /// Exit with 3 for a finding as bad as this, or worse
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Risk)]
     fail_on: FailOn,
-    /// Write a document for a build server in place of --output
-    #[arg(long, value_enum, value_name = "FORM")]
-    format: Option<ReportFormat>,
+    /// Output format [default: human] [env: BAO_FORMAT, VAULT_FORMAT]
+    #[arg(short, long, value_name = "FORMAT", value_parser = report_format::every_output_format())]
+    output: Option<OutputFormat>,
+}
+
+impl DoctorArgs {
+    /// The flag of this command, which has more formats than that of the others.
+    #[cfg(test)]
+    pub(crate) fn output(&self) -> Option<OutputFormat> {
+        self.output
+    }
 }
 
 /// The least that fails.
@@ -79,15 +87,6 @@ enum FailOn {
     Note,
 }
 
-/// A document of a build server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum ReportFormat {
-    /// Test results
-    Junit,
-    /// Results of an analysis, SARIF 2.1.0
-    Sarif,
-}
-
 /// What was found.
 #[derive(Debug, Serialize)]
 pub struct DoctorReport {
@@ -99,7 +98,7 @@ pub struct DoctorReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     logs: Option<Vec<LogFinding>>,
     #[serde(skip)]
-    report_format: Option<ReportFormat>,
+    output: Option<OutputFormat>,
     /// Of the finding that was asked for by its id.
     #[serde(skip)]
     page: Option<String>,
@@ -120,7 +119,7 @@ struct ExplainedLine {
 /// # Errors
 /// When the server, the cluster or the binary cannot be looked at, or a cure fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, placed_on, fix, yes, fail_on, format } =
+    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, placed_on, fix, yes, fail_on, output } =
         args;
     let report = if let Some(text) = explain {
         let text = read_explain_input(text)?;
@@ -155,7 +154,7 @@ pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<Doc
     };
     let worst = report.findings.first().map(|finding| finding.severity);
     let fails = worst.is_some_and(|worst| worst <= fail_on.severity());
-    Ok(DoctorReport { report_format: format, fails, ..report })
+    Ok(DoctorReport { output, fails, ..report })
 }
 
 /// When a signal comes once the cure is done.
@@ -250,7 +249,7 @@ impl DoctorReport {
             unobserved,
             explained: None,
             logs: None,
-            report_format: None,
+            output: None,
             page: None,
             fails: false,
         }
@@ -290,11 +289,11 @@ impl Report for DoctorReport {
         if let Some(page) = &self.page {
             return page.clone();
         }
-        match (&self.report_format, &self.explained) {
-            (Some(ReportFormat::Junit), _) => return report_format::junit(&self.findings),
-            (Some(ReportFormat::Sarif), _) => return report_format::sarif(&self.findings),
-            (None, Some(lines)) => return render_explanations(lines),
-            (None, None) => {}
+        match (self.output, &self.explained) {
+            (Some(OutputFormat::Junit), _) => return report_format::junit(&self.findings),
+            (Some(OutputFormat::Sarif), _) => return report_format::sarif(&self.findings),
+            (_, Some(lines)) => return render_explanations(lines),
+            (_, None) => {}
         }
         let mut text = self.summary_line().to_owned();
         for finding in &self.findings {
@@ -333,7 +332,7 @@ impl Report for DoctorReport {
     }
 
     fn is_raw(&self) -> bool {
-        self.report_format.is_some()
+        self.output.is_some_and(OutputFormat::is_for_build_servers)
     }
 }
 
