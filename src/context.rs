@@ -26,35 +26,37 @@ use crate::ui::Verbosity;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Address of the server [env: BAO_ADDR, VAULT_ADDR]
+    /// Address of the server [env: VAULT_ADDR]
+    ///
+    /// BAO_ADDR takes precedence over VAULT_ADDR; so does each BAO_ variable over the VAULT_ variable of the same name.
     #[arg(long, global = true, value_name = "URL")]
     pub address: Option<String>,
-    /// Namespace [env: BAO_NAMESPACE, VAULT_NAMESPACE]
-    #[arg(long, global = true)]
-    pub namespace: Option<String>,
-    /// PEM file of the authority that signed the server's certificate [env: BAO_CACERT, VAULT_CACERT]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub ca_cert: Option<PathBuf>,
-    /// Directory of such files [env: BAO_CAPATH, VAULT_CAPATH]
-    #[arg(long, global = true, value_name = "DIR")]
-    pub ca_path: Option<PathBuf>,
-    /// PEM file of the client's certificate [env: BAO_CLIENT_CERT, VAULT_CLIENT_CERT]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub client_cert: Option<PathBuf>,
-    /// PEM file of the client's key [env: BAO_CLIENT_KEY, VAULT_CLIENT_KEY]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub client_key: Option<PathBuf>,
-    /// Name to expect in the server's certificate [env: BAO_TLS_SERVER_NAME, VAULT_TLS_SERVER_NAME]
+    /// Vault namespace [env: VAULT_NAMESPACE]
     #[arg(long, global = true, value_name = "NAME")]
+    pub namespace: Option<String>,
+    /// PEM file of the CA that signed the server's certificate [env: VAULT_CACERT]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub ca_cert: Option<PathBuf>,
+    /// Directory of PEM files of CAs [env: VAULT_CAPATH]
+    #[arg(long, global = true, value_name = "DIR", hide_short_help = true)]
+    pub ca_path: Option<PathBuf>,
+    /// PEM file of the client certificate [env: VAULT_CLIENT_CERT]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_cert: Option<PathBuf>,
+    /// PEM file of the client key [env: VAULT_CLIENT_KEY]
+    #[arg(long, global = true, value_name = "FILE", hide_short_help = true)]
+    pub client_key: Option<PathBuf>,
+    /// Name to expect in the server's certificate [env: VAULT_TLS_SERVER_NAME]
+    #[arg(long, global = true, value_name = "NAME", hide_short_help = true)]
     pub tls_server_name: Option<String>,
-    /// Accept any certificate [env: BAO_SKIP_VERIFY, VAULT_SKIP_VERIFY]
-    #[arg(long, global = true, action = ArgAction::SetTrue)]
+    /// Accept any server certificate [env: VAULT_SKIP_VERIFY]
+    #[arg(long, global = true, action = ArgAction::SetTrue, hide_short_help = true)]
     pub tls_skip_verify: bool,
-    /// Time that one request may take
-    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse)]
+    /// Timeout of one request [default: 60s] [env: VAULT_CLIENT_TIMEOUT]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration::parse, hide_short_help = true)]
     pub timeout: Option<Duration>,
-    /// Output format [default: human] [env: BAO_FORMAT, VAULT_FORMAT]
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT")]
+    /// Output format: human, json or yaml [env: VAULT_FORMAT]
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     pub output: Option<OutputFormat>,
     /// Print only warnings and errors
     #[arg(short, long, global = true, action = ArgAction::SetTrue)]
@@ -96,6 +98,11 @@ impl Context {
     /// What was said about pods of a cluster.
     pub fn kubernetes(&self) -> &KubernetesArgs {
         &self.global.kubernetes
+    }
+
+    /// Vault's namespace that was given by a flag.
+    pub fn namespace(&self) -> Option<&str> {
+        self.global.namespace.as_deref()
     }
 
     /// Whether an address was given, by a flag or the environment.
