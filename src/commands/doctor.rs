@@ -23,6 +23,7 @@ use serde::Serialize;
 use self::log_findings::LogFinding;
 use crate::commands::execute::{Consent, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted_at};
+use crate::commands::plugin_args::{LaunchArgs, PluginDirArgs};
 use crate::commands::{mount_data, plugin_dir, probe};
 use crate::context::{Context, OutputFormat};
 use crate::error::{CommandError, CommandErrorKind};
@@ -31,38 +32,47 @@ use crate::ui::{Report, Ui};
 /// What to judge.
 #[derive(Debug, Args)]
 pub struct DoctorArgs {
-    /// A plugin's binary, before it goes anywhere; else the server and everything that belongs to it
-    #[arg(conflicts_with_all = ["explain", "fix", "plugin_dir"])]
+    /// Plugin binary to diagnose in place of a server
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["explain", "fix", "plugin_dir"])]
     binary: Option<PathBuf>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true, requires = "binary")]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE", requires = "binary")]
-    env: Vec<String>,
-    /// Say what an error or a log means, or print the page of a finding: the text, its id, or - (standard input)
+    #[command(flatten)]
+    launch: LaunchArgs,
+    /// Explain an error, a log or a finding; - for stdin
+    ///
+    /// The text of an error message, - to read a log from standard input, or the id of a finding, such as VTP-301.
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["fix", "plugin_dir"])]
     explain: Option<String>,
-    /// Read the logs of the servers' pods too, for lines that say something known
+    /// Search the logs of the pods for known messages
     #[arg(long, action = ArgAction::SetTrue, conflicts_with_all = ["binary", "explain"])]
     logs: bool,
-    /// Plugin directory of the server on this machine [default: what the server says]
-    #[arg(long, value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
-    /// Node outside of Kubernetes that has the registered binaries too; can be given more than once
-    #[arg(long, value_name = "HOST", conflicts_with_all = ["binary", "explain"])]
+    #[command(flatten)]
+    directory: PluginDirArgs,
+    /// Another node that has the registered binaries; repeatable
+    ///
+    /// Outside of Kubernetes: a host name, HOST:PORT or raft id.
+    #[arg(long, value_name = "HOST", conflicts_with_all = ["binary", "explain"], hide_short_help = true)]
     placed_on: Vec<String>,
-    /// Cure what can be cured without risk, then look again
+    /// Fix what is safe to fix, then diagnose again
     #[arg(long, action = ArgAction::SetTrue)]
     fix: bool,
-    /// With --fix: do not ask
+    /// Apply the fix without confirmation
     #[arg(short, long, action = ArgAction::SetTrue, requires = "fix")]
     yes: bool,
-    /// Exit with 3 for a finding as bad as this, or worse
-    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Risk)]
+    /// Exit with 3 from this severity on
+    ///
+    /// The severities are breaks-now, breaks-at-restart, risk and note.
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Risk, hide_possible_values = true)]
     fail_on: FailOn,
-    /// Output format [default: human] [env: BAO_FORMAT, VAULT_FORMAT]
-    #[arg(short, long, value_name = "FORMAT", value_parser = report_format::every_output_format())]
+    /// Output format: human, json, yaml, junit or sarif
+    ///
+    /// `junit` and `sarif` are documents for build servers.
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        value_parser = report_format::every_output_format(),
+        hide_possible_values = true
+    )]
     output: Option<OutputFormat>,
 }
 
@@ -119,8 +129,13 @@ struct ExplainedLine {
 /// # Errors
 /// When the server, the cluster or the binary cannot be looked at, or a cure fails.
 pub async fn run(args: DoctorArgs, context: &Context, ui: &mut Ui) -> Result<DoctorReport, CommandError> {
-    let DoctorArgs { binary, args, env, explain, logs, plugin_dir, placed_on, fix, yes, fail_on, output } =
-        args;
+    let DoctorArgs { binary, launch, explain, logs, directory, placed_on, fix, yes, fail_on, output } = args;
+    let PluginDirArgs { plugin_dir } = directory;
+    let LaunchArgs { args, env } = launch;
+    if binary.is_none() && !(args.is_empty() && env.is_empty()) {
+        return Err(CommandError::usage("--arg and --env say how a plugin binary is started")
+            .hint("Name the binary with --binary."));
+    }
     let report = if let Some(text) = explain {
         let text = read_explain_input(text)?;
         match finding_page::finding_by_id(&text)? {

@@ -27,7 +27,9 @@ async fn the_variable_of_vaults_command_line_sets_the_output_format() {
 
     let unknown = version("VAULT_FORMAT", "pretty", &[]).await;
     assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(2), ""), "{unknown:?}");
-    for words in ["VAULT_FORMAT is \"pretty\"", "Set VAULT_FORMAT to table, json or yaml", "-o human|json|yaml"] {
+    for words in
+        ["VAULT_FORMAT is \"pretty\"", "Set VAULT_FORMAT to table, json or yaml", "-o human|json|yaml"]
+    {
         assert!(unknown.stderr.contains(words), "{unknown:?}");
     }
 }
@@ -54,4 +56,48 @@ async fn every_shell_gets_its_script() {
     }
     let unknown = Program::new(BINARY).run(["completions", "tcsh"]).await;
     assert_snapshot("completions of an unknown shell", &snapshot_text(&unknown, &[]));
+}
+
+/// Habits of other tools, and the completion of a shell, put a file where the name of the plugin belongs.
+#[tokio::test]
+async fn a_file_in_place_of_a_plugins_name_is_a_usage_error_with_the_flag_that_takes_it() {
+    let program = Program::new(BINARY);
+    std::fs::write(program.home().join("my-plugin"), "").unwrap();
+    std::fs::create_dir(program.home().join("layout")).unwrap();
+    for (line, cure) in [
+        (&["register", "./my-plugin"][..], "--binary ./my-plugin"),
+        (&["register", "my-plugin"], "--binary ./my-plugin"),
+        (&["upgrade", "./my-plugin"], "--binary ./my-plugin"),
+        (&["upgrade", "my-plugin"], "--binary ./my-plugin"),
+        (
+            &["upgrade", "registry.example.com/team/my-plugin:1.2.3"],
+            "--image registry.example.com/team/my-plugin:1.2.3",
+        ),
+        (&["upgrade", "--image", "my-plugin"], "--binary my-plugin"),
+        (&["upgrade", "--image", "team/my-plugin:1.2.3"], "HOST/NAME:TAG"),
+        (&["upgrade", "--binary", "my-plugin", "--image", "layout"], "Push the image to a registry"),
+        (&["rollback", "./my-plugin"], "status"),
+        (&["reload", "./my-plugin"], "status"),
+        (&["deregister", "./my-plugin", "--all"], "status"),
+        (&["gc", "./my-plugin"], "status"),
+        (&["status", "./my-plugin"], "status"),
+    ] {
+        let output = program.run(line).await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{line:?}: {output:?}");
+        assert!(output.stderr.contains(cure), "{line:?}: {output:?}");
+    }
+}
+
+#[tokio::test]
+async fn flags_that_belong_to_something_else_are_usage_errors() {
+    let program = Program::new(BINARY);
+    for (line, words) in [
+        (&["status", "-o", "junit"][..], "formats of `doctor` only"),
+        (&["doctor", "--arg", "serve"], "--binary"),
+        (&["rollback", "--image", "registry.example.com/a:1", "--allow-ephemeral"], "--allow-ephemeral"),
+    ] {
+        let output = program.run(line).await;
+        assert_eq!((output.code, output.stdout.as_str()), (Some(2), ""), "{line:?}: {output:?}");
+        assert!(output.stderr.contains(words), "{line:?}: {output:?}");
+    }
 }
