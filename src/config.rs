@@ -23,8 +23,8 @@ pub struct PluginYaml {
     /// Where it is mounted, and with what.
     #[serde(default, deserialize_with = "null_as_default")]
     pub mounts: Vec<MountSection>,
-    /// Where the server's plugin directory lies.
-    pub site: Option<DeploymentSection>,
+    /// Where the server's plugins are.
+    pub deployment: Option<DeploymentSection>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -42,6 +42,8 @@ pub struct PluginSection {
     pub version: Option<String>,
     /// The binary.
     pub binary: Option<PathBuf>,
+    /// The image: its name in a registry, or the directory of an OCI layout.
+    pub image: Option<String>,
     /// Its arguments.
     #[serde(default, deserialize_with = "null_as_default")]
     pub args: Vec<String>,
@@ -59,19 +61,11 @@ pub struct MountSection {
     /// Mount-relative path to data.
     #[serde(default, deserialize_with = "null_as_empty_data")]
     pub write: BTreeMap<String, BTreeMap<String, Value>>,
-    /// How it is tried.
-    pub smoke: Option<SmokeSection>,
+    /// Mount-relative path that is read as a smoke test.
+    pub smoke: Option<String>,
 }
 
-/// How a mount is tried.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmokeSection {
-    /// Mount-relative path that returns a lease or data.
-    pub read: String,
-}
-
-/// Where the server's plugin directory lies: one of these.
+/// Where the server's plugins are: one of these.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentSection {
@@ -132,12 +126,19 @@ impl PluginYaml {
 
     /// The plugin directory on this machine, as seen from here.
     pub fn plugin_dir(&self) -> Option<PathBuf> {
-        let local = self.site.as_ref()?.local.as_ref()?;
+        let local = self.deployment.as_ref()?.local.as_ref()?;
         Some(self.resolve_path(&local.plugin_dir))
     }
 
     fn kubernetes(&self) -> Option<&KubernetesSection> {
-        self.site.as_ref()?.kubernetes.as_ref()
+        self.deployment.as_ref()?.kubernetes.as_ref()
+    }
+
+    /// The image of the plugin; a directory, as seen from here.
+    pub fn image(&self) -> Option<String> {
+        let image = self.plugin.image.as_ref()?;
+        let directory = self.resolve_path(Path::new(image));
+        Some(if directory.is_dir() { directory.to_string_lossy().into_owned() } else { image.clone() })
     }
 
     /// A path of the file, as seen from here.
@@ -175,11 +176,12 @@ impl PluginYaml {
 
     fn parse(text: &str, directory: PathBuf) -> Result<Self, YamlError> {
         let yaml = yaml::from_str::<Option<Self>>(text)?.unwrap_or_default();
-        if yaml.site.as_ref().is_some_and(|site| site.local.is_some() == site.kubernetes.is_some()) {
-            return Err(YamlError::new("site is either local or kubernetes"));
+        let is_ambiguous = |it: &DeploymentSection| it.local.is_some() == it.kubernetes.is_some();
+        if yaml.deployment.as_ref().is_some_and(is_ambiguous) {
+            return Err(YamlError::new("deployment is either local or kubernetes"));
         }
         if yaml.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
-            return Err(YamlError::new("site.kubernetes has either statefulset or selector"));
+            return Err(YamlError::new("deployment.kubernetes has either statefulset or selector"));
         }
         Ok(Self { directory, ..yaml })
     }
@@ -219,8 +221,8 @@ mounts:
   write:
     config: {api_endpoint: "https://api.example.com", api_key: {file: ./api-key}}
     roles/developer: {permissions: "read,write", ttl: 1h}
-  smoke: {read: creds/developer}
-site: {local: {plugin_dir: /vault/plugins}}
+  smoke: creds/developer
+deployment: {local: {plugin_dir: /vault/plugins}}
 "#;
 
     #[test]
@@ -228,17 +230,22 @@ site: {local: {plugin_dir: /vault/plugins}}
         let yaml = PluginYaml::parse(WHOLE, PathBuf::from("deploy")).expect("the file");
         assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
-        assert_eq!(yaml.mounts[0].smoke.as_ref().expect("a trial").read, "creds/developer");
+        assert_eq!(yaml.mounts[0].smoke.as_deref(), Some("creds/developer"));
         assert_eq!(yaml.resolve_path(Path::new("./api-key")), Path::new("deploy/./api-key"));
-        let local = yaml.site.expect("a site").local.expect("this machine");
+        let local = yaml.deployment.expect("a deployment").local.expect("this machine");
         assert_eq!(local.plugin_dir, Path::new("/vault/plugins"));
     }
 
     #[test]
     fn an_unknown_key_is_refused() {
-        for text in
-            ["plugins: {}", "plugin: {nmae: x}", "mounts: [{path: a, writes: {}}]", "site: {docker: {}}"]
-        {
+        for text in [
+            "plugins: {}",
+            "plugin: {nmae: x}",
+            "mounts: [{path: a, writes: {}}]",
+            "mounts: [{path: a, smoke: {read: b}}]",
+            "deployment: {docker: {}}",
+            "site: {local: {plugin_dir: /p}}",
+        ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
     }
@@ -273,7 +280,7 @@ site: {local: {plugin_dir: /vault/plugins}}
             "---\n",
             "plugin:\nmounts:\n",
             "plugin: {args: , env: , version: }",
-            "site:",
+            "deployment:",
             "plugin: ~\nmounts: null\n",
         ] {
             let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
@@ -281,7 +288,7 @@ site: {local: {plugin_dir: /vault/plugins}}
                 yaml.plugin.args.is_empty() && yaml.plugin.env.is_empty() && yaml.mounts.is_empty(),
                 "{text}"
             );
-            assert!(yaml.plugin.version.is_none() && yaml.site.is_none(), "{text}");
+            assert!(yaml.plugin.version.is_none() && yaml.deployment.is_none(), "{text}");
         }
         for text in ["mounts:\n- path: a\n  write:\n", "mounts:\n- path: a\n  write:\n    config:\n"] {
             let yaml = PluginYaml::parse(text, PathBuf::new()).expect(text);
@@ -319,10 +326,9 @@ site: {local: {plugin_dir: /vault/plugins}}
             "mounts: [hunter2]",
             "mounts: [{path: a, write: hunter2}]",
             "mounts: [{path: a, write: {config: hunter2}}]",
-            "mounts: [{path: a, smoke: hunter2}]",
             "plugin: {args: hunter2}",
             "plugin: {name: !hunter2 x}",
-            "site: hunter2",
+            "deployment: hunter2",
         ] {
             check_not_repeated(text);
         }
@@ -355,19 +361,35 @@ site: {local: {plugin_dir: /vault/plugins}}
     }
 
     #[test]
-    fn a_site_is_here_or_in_a_cluster() {
-        let text = "site: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
+    fn a_deployment_is_here_or_in_a_cluster() {
+        let text =
+            "deployment: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
         let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
         assert_eq!(yaml.kubernetes().expect("a cluster").namespace.as_deref(), Some("vault-system"));
         assert_eq!(yaml.plugin_dir(), None);
         for text in [
-            "site: {}",
-            "site: {local: {plugin_dir: /p}, kubernetes: {}}",
-            "site: {kubernetes: {statefulset: a, selector: b=c}}",
-            "site: {kubernetes: {pod: vault-0}}",
+            "deployment: {}",
+            "deployment: {local: {plugin_dir: /p}, kubernetes: {}}",
+            "deployment: {kubernetes: {statefulset: a, selector: b=c}}",
+            "deployment: {kubernetes: {pod: vault-0}}",
         ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_is_a_name_or_a_directory_beside_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join("layout")).expect("a directory");
+        let image = |image: &str| {
+            let text = format!("plugin: {{image: {image}}}");
+            PluginYaml::parse(&text, directory.path().to_owned())
+                .expect("the file")
+                .image()
+                .expect("an image")
+        };
+        assert_eq!(image("registry.example.com/team/a:1"), "registry.example.com/team/a:1");
+        assert_eq!(Path::new(&image("./layout")), directory.path().join("./layout"));
     }
 
     #[test]
