@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::Output;
 use crate::running_program::RunningProgram;
+use crate::terminal::{Terminal, open_terminal};
 use crate::{chroot, network};
 
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
@@ -121,6 +122,30 @@ impl Program {
         stdout: impl Into<Stdio>,
         stderr: impl Into<Stdio>,
     ) -> Child {
+        self.spawn(args, Stdio::piped(), stdout, stderr)
+    }
+
+    /// Starts the program on a terminal of this size, as a person does. It is killed when that is dropped.
+    pub fn start_on_terminal<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+        rows: u16,
+        columns: u16,
+    ) -> Terminal {
+        let (ours, theirs) = open_terminal(rows, columns);
+        let end = || Stdio::from(theirs.try_clone().expect("another descriptor"));
+        let child = self.spawn(args, end(), end(), end());
+        drop(theirs);
+        Terminal::new(ours, rows, columns, child)
+    }
+
+    fn spawn<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+        stdin: Stdio,
+        stdout: impl Into<Stdio>,
+        stderr: impl Into<Stdio>,
+    ) -> Child {
         reset_ignored_signals();
         let (command, home) = match &self.chroot {
             None => (Command::new(&self.binary), self.home.path()),
@@ -139,7 +164,7 @@ impl Program {
             .env("TMPDIR", if self.chroot.is_none() { std::env::temp_dir() } else { "/tmp".into() })
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(self.home.path())
-            .stdin(Stdio::piped())
+            .stdin(stdin)
             .stdout(stdout)
             .stderr(stderr)
             .kill_on_drop(true)
