@@ -5,10 +5,14 @@ use std::str::Chars;
 
 const PROGRAM: &str = "vault-token-plugin";
 
+/// It can be an image, an address, a path and a text.
+const VARIABLE_VALUE: &str = "registry.example.com/example:1";
+
 /// What may stand before a command of a script.
 const PREFIXES: &[&str] = &["{", "!", "time", "if", "while", "until", "then", "do", "else", "exec"];
 
-/// The words of each command of the script that runs this program, the program's name first.
+/// The words of each command of the script that runs this program, the program's name first. [`VARIABLE_VALUE`] stands for the value of
+/// a variable.
 pub(crate) fn program_commands(script: &str) -> Vec<Vec<String>> {
     let commands = split_commands(script).into_iter();
     commands.filter_map(|words| program_words(&words)).collect()
@@ -52,8 +56,11 @@ fn split_commands(script: &str) -> Vec<Vec<String>> {
             '"' => double_quoted(&mut letters, word.get_or_insert_default()),
             '#' if word.is_none() => while letters.next_if(|commented| *commented != '\n').is_some() {},
             ' ' | '\n' | '|' | ';' | '&' | '(' | ')' | '<' | '>' => {
+                // The number of a descriptor is no word.
+                let is_descriptor = |word: &String| "<>".contains(letter) && word.parse::<u32>().is_ok();
                 if let Some(word) = word.take()
                     && !std::mem::take(&mut is_redirected)
+                    && !is_descriptor(&word)
                 {
                     commands.last_mut().unwrap().push(word);
                 }
@@ -65,6 +72,7 @@ fn split_commands(script: &str) -> Vec<Vec<String>> {
                     _ => commands.push(Vec::new()),
                 }
             }
+            '$' if skip_variable(&mut letters) => word.get_or_insert_default().push_str(VARIABLE_VALUE),
             _ => word.get_or_insert_default().push(letter),
         }
     }
@@ -92,9 +100,22 @@ fn double_quoted(letters: &mut Peekable<Chars<'_>>, word: &mut String) {
                 depth -= 1;
                 word.push(')');
             }
+            '$' if depth == 0 && skip_variable(letters) => word.push_str(VARIABLE_VALUE),
             _ => word.push(letter),
         }
     }
+}
+
+/// Skips the name of a variable, where one follows.
+fn skip_variable(letters: &mut Peekable<Chars<'_>>) -> bool {
+    let is_name = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '_';
+    if letters.next_if_eq(&'{').is_some() {
+        letters.find(|letter| *letter == '}');
+        return true;
+    }
+    let is_variable = letters.peek().is_some_and(is_name);
+    while letters.next_if(is_name).is_some() {}
+    is_variable
 }
 
 #[test]
@@ -102,7 +123,7 @@ fn commands_are_found_wherever_a_shell_would_run_them() {
     let script = "\
 # vault-token-plugin of a comment
 X=1 target/debug/vault-token-plugin a 'b c' \\
-    --d=\"$(dirname \"$E\")/f\" > file    # a comment
+    --d=\"$(dirname \"$E\")/f\" \"$G\" ${H} 2>/dev/null    # a comment
 kubectl logs vault-0 2>&1 | vault-token-plugin g - && cargo run -- h;
 echo vault-token-plugin i
 until vault-token-plugin j; do vault-token-plugin k \"$@\" -- l --m; done
@@ -111,7 +132,7 @@ until vault-token-plugin j; do vault-token-plugin k \"$@\" -- l --m; done
     assert_eq!(
         found,
         [
-            vec![PROGRAM, "a", "b c", "--d=$(dirname \"$E\")/f"],
+            vec![PROGRAM, "a", "b c", "--d=$(dirname \"$E\")/f", VARIABLE_VALUE, VARIABLE_VALUE],
             vec![PROGRAM, "g", "-"],
             vec![PROGRAM, "h"],
             vec![PROGRAM, "j"],
