@@ -51,7 +51,7 @@ fn split_commands(script: &str) -> Vec<Vec<String>> {
                 Some(escaped) => word.get_or_insert_default().push(escaped),
             },
             '\'' => {
-                word.get_or_insert_default().extend(letters.by_ref().take_while(|quoted| *quoted != '\''))
+                word.get_or_insert_default().extend(letters.by_ref().take_while(|quoted| *quoted != '\''));
             }
             '"' => double_quoted(&mut letters, word.get_or_insert_default()),
             '#' if word.is_none() => while letters.next_if(|commented| *commented != '\n').is_some() {},
