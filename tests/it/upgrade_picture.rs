@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::num::NonZeroU16;
 use std::path::Path;
 
-use harness::{Fault, Operation, StyledText, Terminal, build, eventually};
+use harness::{Fault, Operation, TerminalProgram, build, eventually};
 use regex::Regex;
 
 use crate::architecture_rules::repository;
@@ -13,9 +14,15 @@ use crate::lab::{BINARY, Lab};
 const PICTURE: &str = "docs/images/upgrade.svg";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// Wide enough that no line with a path of this machine is broken; the picture is as wide as its longest line.
-const COLUMNS: u16 = 240;
-const ROWS: u16 = 50;
+/// Characters in a row that look the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct StyledText {
+    text: String,
+    /// The number of their colour among the sixteen of every terminal; `None` for the usual one.
+    color: Option<u8>,
+    is_bold: bool,
+    is_dim: bool,
+}
 
 #[tokio::test]
 async fn the_picture_shows_what_an_upgrade_looks_like() {
@@ -24,13 +31,15 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
     lab.upstream.fail(Operation::Mint, Fault::Withheld);
     let program = lab.program.env("TERM", "xterm-256color");
     let arguments = ["upgrade", next.to_str().unwrap(), "--smoke", "creds/developer"];
-    let mut terminal = program.start_on_terminal(arguments, ROWS, COLUMNS);
+    let mut terminal = program.start_on_terminal(arguments);
     terminal.wait_for("[y/N]").await;
-    terminal.type_keys("y");
+    terminal.press("y");
     lab.upstream.wait_withheld(1).await;
     let rows = while_a_step_runs(&terminal).await;
     lab.upstream.heal();
-    terminal.wait_for(&format!("custom/ runs custom-plugin v{}", build::highest_version(VERSION))).await;
+    let ended = terminal.wait().await;
+    let running = format!("custom/ runs custom-plugin v{}", build::highest_version(VERSION));
+    assert!(ended.code == Some(0) && ended.text.contains(&running), "{ended:?}");
 
     let directory = lab.plugins.path().canonicalize().unwrap().display().to_string();
     let picture = render_svg(
@@ -46,13 +55,51 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
 }
 
 /// The screen once its last row is that of a step that is under way.
-async fn while_a_step_runs(terminal: &Terminal) -> Vec<Vec<StyledText>> {
+async fn while_a_step_runs(terminal: &TerminalProgram) -> Vec<Vec<StyledText>> {
     eventually("a step under way", async || {
-        let rows = terminal.rows();
+        let rows = screen_rows(&terminal.text());
         let last: String = rows.last()?.iter().map(|styled| styled.text.as_str()).collect();
         last.starts_with(is_spinner).then_some(rows)
     })
     .await
+}
+
+/// What a terminal shows that has got this text, row by row, without the empty rows at its end.
+fn screen_rows(text: &str) -> Vec<Vec<StyledText>> {
+    let [rows, columns] =
+        [TerminalProgram::ROWS, TerminalProgram::COLUMNS].map(|size| NonZeroU16::new(size).unwrap());
+    let mut parser = vt100::Parser::new(rows, columns, 0);
+    parser.process(text.as_bytes());
+    let screen = parser.screen();
+    let cells = |row| (0..columns.get()).filter_map(move |column| screen.cell(row, column));
+    let mut shown: Vec<Vec<StyledText>> = (0..rows.get()).map(|row| styled_row(cells(row))).collect();
+    while shown.last().is_some_and(Vec::is_empty) {
+        shown.pop();
+    }
+    shown
+}
+
+fn styled_row<'a>(cells: impl Iterator<Item = &'a vt100::Cell>) -> Vec<StyledText> {
+    let mut row: Vec<StyledText> = Vec::new();
+    for cell in cells {
+        let color = match cell.fgcolor() {
+            vt100::Color::Idx(number) => Some(number),
+            vt100::Color::Default | vt100::Color::Rgb(..) => None,
+        };
+        let text = if cell.has_contents() { cell.contents() } else { " " };
+        let next = StyledText { text: text.to_owned(), color, is_bold: cell.bold(), is_dim: cell.dim() };
+        match row.last_mut() {
+            Some(last) if (last.color, last.is_bold, last.is_dim) == (color, next.is_bold, next.is_dim) => {
+                last.text.push_str(text);
+            }
+            _ => row.push(next),
+        }
+    }
+    if let Some(last) = row.last_mut() {
+        last.text.truncate(last.text.trim_end().len());
+    }
+    row.retain(|styled| !styled.text.is_empty());
+    row
 }
 
 fn is_spinner(letter: char) -> bool {

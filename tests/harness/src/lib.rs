@@ -56,7 +56,7 @@ pub use registry::Registry;
 pub use running_program::{RunningProgram, Stream};
 pub use secret_scan::SecretScan;
 pub use server_pool::ServerPool;
-pub use terminal::{StyledText, Terminal};
+pub use terminal::{TerminalOutput, TerminalProgram};
 pub use tls::CertificateKind;
 pub use upstream::{DropMoment, Fault, IssuedToken, Operation, RecordedRequest, Upstream, UpstreamBuilder};
 pub use vault::{ApiResponse, Storage, VaultServer, VaultServerBuilder};

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::output::Output;
 use crate::running_program::RunningProgram;
-use crate::terminal::{Terminal, open_terminal};
+use crate::terminal::{TerminalProgram, TerminalStreams};
 use crate::{chroot, network};
 
 /// How long a program may run unless the test says something else; all but a few take less than ten seconds.
@@ -114,6 +114,17 @@ impl Program {
         RunningProgram::new(child, Arc::clone(&self.home), command_line, self.timeout)
     }
 
+    /// Starts the program on a terminal, to answer its prompts. It is killed when that is dropped.
+    pub fn start_on_terminal<Arg: AsRef<OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = Arg>,
+    ) -> TerminalProgram {
+        let args: Vec<Arg> = args.into_iter().collect();
+        let command_line = command_line(&self.binary, &args);
+        let spawn = |TerminalStreams { stdin, stdout, stderr }| self.spawn(args, stdin, stdout, stderr);
+        TerminalProgram::start(spawn, Arc::clone(&self.home), command_line, self.timeout)
+    }
+
     /// Starts the program with these as standard output and standard error, and its standard input piped. It is killed when the
     /// child is dropped. No wait for it has a deadline, unlike with [`Program::start`].
     pub fn spawn_into<Arg: AsRef<OsStr>>(
@@ -122,29 +133,15 @@ impl Program {
         stdout: impl Into<Stdio>,
         stderr: impl Into<Stdio>,
     ) -> Child {
-        self.spawn(args, Stdio::piped(), stdout, stderr)
-    }
-
-    /// Starts the program on a terminal of this size, as a person does. It is killed when that is dropped.
-    pub fn start_on_terminal<Arg: AsRef<OsStr>>(
-        &self,
-        args: impl IntoIterator<Item = Arg>,
-        rows: u16,
-        columns: u16,
-    ) -> Terminal {
-        let (ours, theirs) = open_terminal(rows, columns);
-        let end = || Stdio::from(theirs.try_clone().expect("another descriptor"));
-        let child = self.spawn(args, end(), end(), end());
-        drop(theirs);
-        Terminal::new(ours, rows, columns, child)
+        self.spawn(args, Stdio::piped(), stdout.into(), stderr.into())
     }
 
     fn spawn<Arg: AsRef<OsStr>>(
         &self,
         args: impl IntoIterator<Item = Arg>,
         stdin: Stdio,
-        stdout: impl Into<Stdio>,
-        stderr: impl Into<Stdio>,
+        stdout: Stdio,
+        stderr: Stdio,
     ) -> Child {
         reset_ignored_signals();
         let (command, home) = match &self.chroot {

@@ -1,127 +1,135 @@
-//! A program under test on a terminal, and what a person sees there.
+//! A program on a terminal, and the person who answers its prompts.
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::num::NonZeroU16;
-use std::os::fd::OwnedFd;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
+use tempfile::TempDir;
 use tokio::process::Child;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
-use crate::wait::eventually;
-
-/// A program that [`Program::start_on_terminal`](crate::Program::start_on_terminal) has started. It is killed when this is dropped.
-pub struct Terminal {
+/// A program that [`Program::start_on_terminal`](crate::Program::start_on_terminal) has started. All of its streams are one terminal.
+///
+/// Dropping it kills it.
+pub struct TerminalProgram {
+    child: Child,
     keyboard: File,
-    screen: Arc<Mutex<vt100::Parser>>,
-    _child: Child,
+    /// Closed when the program has closed the terminal.
+    screen: watch::Receiver<Vec<u8>>,
+    command_line: String,
+    timeout: Duration,
+    _home: Arc<TempDir>,
 }
 
-/// Characters in a row that look the same.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StyledText {
-    /// The characters.
+/// What a program on a terminal has come to.
+#[derive(Debug)]
+pub struct TerminalOutput {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// All that the terminal got, answers that were echoed included.
     pub text: String,
-    /// The number of their colour among the sixteen of every terminal; `None` for the usual one.
-    pub color: Option<u8>,
-    /// Whether they are bold.
-    pub is_bold: bool,
-    /// Whether they are dim.
-    pub is_dim: bool,
 }
 
-/// The two ends of a new terminal: ours, and the one that a program gets.
-pub(crate) fn open_terminal(rows: u16, columns: u16) -> (OwnedFd, OwnedFd) {
-    let ours =
-        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a new terminal");
-    grantpt(&ours).and_then(|()| unlockpt(&ours)).expect("it is ours");
-    let name = ptsname(&ours, Vec::new()).expect("it has a name");
-    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let theirs = open(&name, flags, Mode::empty()).expect("the other end");
-    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&theirs, size).expect("a terminal has a size");
-    (ours, theirs)
+/// The three streams of a program.
+pub(crate) struct TerminalStreams {
+    pub(crate) stdin: Stdio,
+    pub(crate) stdout: Stdio,
+    pub(crate) stderr: Stdio,
 }
 
-impl Terminal {
-    pub(crate) fn new(ours: OwnedFd, rows: u16, columns: u16, child: Child) -> Terminal {
-        let [rows, columns] =
-            [rows, columns].map(|size| NonZeroU16::new(size).expect("a terminal has a size"));
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
-        let keyboard = File::from(ours.try_clone().expect("a second descriptor"));
-        let mut output = File::from(ours);
-        let shown = Arc::clone(&screen);
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            // An error is the end of the program.
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                shown.lock().process(&bytes[..count]);
-            }
-        });
-        Terminal { keyboard, screen, _child: child }
+impl TerminalProgram {
+    /// How many rows its terminal has.
+    pub const ROWS: u16 = 50;
+    /// How many columns its terminal has: enough for a line with paths of temporary files.
+    pub const COLUMNS: u16 = 240;
+
+    pub(crate) fn start(
+        spawn: impl FnOnce(TerminalStreams) -> Child,
+        home: Arc<TempDir>,
+        command_line: String,
+        timeout: Duration,
+    ) -> TerminalProgram {
+        let (controller, streams) = open_terminal();
+        let child = spawn(streams);
+        let screen = read_screen(controller.try_clone().expect("a descriptor is free"));
+        TerminalProgram { child, keyboard: controller, screen, command_line, timeout, _home: home }
     }
 
-    /// Types.
+    /// Waits until the terminal shows `text`.
     ///
     /// # Panics
     ///
-    /// When the program has ended.
-    pub fn type_keys(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).expect("the program reads its terminal");
+    /// When the program ends before, or does not write it in time.
+    pub async fn wait_for(&mut self, text: &str) {
+        let shown = |screen: &Vec<u8>| String::from_utf8_lossy(screen).contains(text);
+        let waited = timeout(self.timeout, self.screen.wait_for(shown)).await.is_ok_and(|seen| seen.is_ok());
+        assert!(waited, "`{}` does not write {text:?}: {}", self.command_line, self.text());
     }
 
-    /// Waits until this text is on the screen.
+    /// Types these keys; `\r` is Enter.
     ///
     /// # Panics
     ///
-    /// When it is not there in time; the message has what is there instead.
-    pub async fn wait_for(&self, text: &str) {
-        eventually(text, async || {
-            let shown = self.screen.lock().screen().contents();
-            if shown.contains(text) { Ok(()) } else { Err(shown) }
-        })
-        .await;
+    /// When the terminal is closed.
+    pub fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).expect("the terminal is open");
     }
 
-    /// What is on the screen, row by row, without the empty ones at its end.
-    pub fn rows(&self) -> Vec<Vec<StyledText>> {
-        let parser = self.screen.lock();
-        let screen = parser.screen();
-        let (rows, columns) = screen.size();
-        let mut shown: Vec<Vec<StyledText>> = (0..rows.get())
-            .map(|row| styled_row((0..columns.get()).filter_map(|column| screen.cell(row, column))))
-            .collect();
-        while shown.last().is_some_and(Vec::is_empty) {
-            shown.pop();
-        }
-        shown
+    /// Waits for the end of the program.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time.
+    pub async fn wait(mut self) -> TerminalOutput {
+        let ended = timeout(self.timeout, self.child.wait()).await;
+        let status =
+            ended.unwrap_or_else(|_| panic!("`{}` does not end: {}", self.command_line, self.text()));
+        let code = status.expect("our own child can be waited for").code();
+        // Everything has been read once nobody has the terminal open.
+        let _ = timeout(self.timeout, async { while self.screen.changed().await.is_ok() {} }).await;
+        TerminalOutput { code, text: self.text() }
+    }
+
+    /// All that the terminal got so far, with the sequences that move its cursor.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.screen.borrow()).into_owned()
     }
 }
 
-fn styled_row<'a>(cells: impl Iterator<Item = &'a vt100::Cell>) -> Vec<StyledText> {
-    let mut row: Vec<StyledText> = Vec::new();
-    for cell in cells {
-        let color = match cell.fgcolor() {
-            vt100::Color::Idx(number) => Some(number),
-            vt100::Color::Default | vt100::Color::Rgb(..) => None,
-        };
-        let text = if cell.has_contents() { cell.contents() } else { " " };
-        let next = StyledText { text: text.to_owned(), color, is_bold: cell.bold(), is_dim: cell.dim() };
-        match row.last_mut() {
-            Some(last) if (last.color, last.is_bold, last.is_dim) == (color, next.is_bold, next.is_dim) => {
-                last.text.push_str(text);
-            }
-            _ => row.push(next),
+fn open_terminal() -> (File, TerminalStreams) {
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("the system has pseudoterminals");
+    grantpt(&controller).expect("our own terminal");
+    unlockpt(&controller).expect("our own terminal");
+    let name = ptsname(&controller, Vec::new()).expect("a terminal has a name");
+    // The tests themselves must not get it as their controlling terminal.
+    let terminal = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("our own terminal");
+    let size = Winsize {
+        ws_row: TerminalProgram::ROWS,
+        ws_col: TerminalProgram::COLUMNS,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&terminal, size).expect("our own terminal");
+    let stream = || Stdio::from(terminal.try_clone().expect("a descriptor is free"));
+    let streams = TerminalStreams { stdin: stream(), stdout: stream(), stderr: stream() };
+    (File::from(controller), streams)
+}
+
+/// Reads until the last program has closed the terminal, which Linux says with an error.
+fn read_screen(mut controller: File) -> watch::Receiver<Vec<u8>> {
+    let (sender, screen) = watch::channel(Vec::new());
+    thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(count @ 1..) = controller.read(&mut buffer) {
+            sender.send_modify(|screen| screen.extend_from_slice(&buffer[..count]));
         }
-    }
-    if let Some(last) = row.last_mut() {
-        last.text.truncate(last.text.trim_end().len());
-    }
-    row.retain(|styled| !styled.text.is_empty());
-    row
+    });
+    screen
 }
