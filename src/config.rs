@@ -22,8 +22,8 @@ pub struct PluginYaml {
     /// Where it is mounted, and with what.
     #[serde(default)]
     pub mounts: Vec<MountSection>,
-    /// Where the server's plugin directory lies.
-    pub site: Option<DeploymentSection>,
+    /// Where the server's plugins are.
+    pub deployment: Option<DeploymentSection>,
     #[serde(skip)]
     directory: PathBuf,
 }
@@ -41,6 +41,8 @@ pub struct PluginSection {
     pub version: Option<String>,
     /// The binary.
     pub binary: Option<PathBuf>,
+    /// The image: its name in a registry, or the directory of an OCI layout.
+    pub image: Option<String>,
     /// Its arguments.
     #[serde(default)]
     pub args: Vec<String>,
@@ -58,19 +60,11 @@ pub struct MountSection {
     /// Mount-relative path to data.
     #[serde(default)]
     pub write: BTreeMap<String, BTreeMap<String, Value>>,
-    /// How it is tried.
-    pub smoke: Option<SmokeSection>,
+    /// Mount-relative path that is read as a smoke test.
+    pub smoke: Option<String>,
 }
 
-/// How a mount is tried.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SmokeSection {
-    /// Mount-relative path that returns a lease or data.
-    pub read: String,
-}
-
-/// Where the server's plugin directory lies: one of these.
+/// Where the server's plugins are: one of these.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentSection {
@@ -131,12 +125,19 @@ impl PluginYaml {
 
     /// The plugin directory on this machine, as seen from here.
     pub fn plugin_dir(&self) -> Option<PathBuf> {
-        let local = self.site.as_ref()?.local.as_ref()?;
+        let local = self.deployment.as_ref()?.local.as_ref()?;
         Some(self.resolve_path(&local.plugin_dir))
     }
 
     fn kubernetes(&self) -> Option<&KubernetesSection> {
-        self.site.as_ref()?.kubernetes.as_ref()
+        self.deployment.as_ref()?.kubernetes.as_ref()
+    }
+
+    /// The image of the plugin; a directory, as seen from here.
+    pub fn image(&self) -> Option<String> {
+        let image = self.plugin.image.as_ref()?;
+        let directory = self.resolve_path(Path::new(image));
+        Some(if directory.is_dir() { directory.to_string_lossy().into_owned() } else { image.clone() })
     }
 
     /// A path of the file, as seen from here.
@@ -175,11 +176,14 @@ impl PluginYaml {
     fn parse(text: &str, directory: PathBuf) -> Result<Self, serde_norway::Error> {
         use serde::de::Error as _;
         let yaml: Self = serde_norway::from_str(text)?;
-        if yaml.site.as_ref().is_some_and(|site| site.local.is_some() == site.kubernetes.is_some()) {
-            return Err(serde_norway::Error::custom("site is either local or kubernetes"));
+        let is_ambiguous = |it: &DeploymentSection| it.local.is_some() == it.kubernetes.is_some();
+        if yaml.deployment.as_ref().is_some_and(is_ambiguous) {
+            return Err(serde_norway::Error::custom("deployment is either local or kubernetes"));
         }
         if yaml.kubernetes().is_some_and(|it| it.statefulset.is_some() && it.selector.is_some()) {
-            return Err(serde_norway::Error::custom("site.kubernetes has either statefulset or selector"));
+            return Err(serde_norway::Error::custom(
+                "deployment.kubernetes has either statefulset or selector",
+            ));
         }
         Ok(Self { directory, ..yaml })
     }
@@ -202,8 +206,8 @@ mounts:
   write:
     config: {api_endpoint: "https://api.example.com", api_key: {file: ./api-key}}
     roles/developer: {permissions: "read,write", ttl: 1h}
-  smoke: {read: creds/developer}
-site: {local: {plugin_dir: /vault/plugins}}
+  smoke: creds/developer
+deployment: {local: {plugin_dir: /vault/plugins}}
 "#;
 
     #[test]
@@ -211,35 +215,56 @@ site: {local: {plugin_dir: /vault/plugins}}
         let yaml = PluginYaml::parse(WHOLE, PathBuf::from("deploy")).expect("the file");
         assert_eq!(yaml.plugin.version.as_deref(), Some("1.2.3"));
         assert_eq!(yaml.mounts[0].write["roles/developer"]["ttl"], "1h");
-        assert_eq!(yaml.mounts[0].smoke.as_ref().expect("a trial").read, "creds/developer");
+        assert_eq!(yaml.mounts[0].smoke.as_deref(), Some("creds/developer"));
         assert_eq!(yaml.resolve_path(Path::new("./api-key")), Path::new("deploy/./api-key"));
-        let local = yaml.site.expect("a site").local.expect("this machine");
+        let local = yaml.deployment.expect("a deployment").local.expect("this machine");
         assert_eq!(local.plugin_dir, Path::new("/vault/plugins"));
     }
 
     #[test]
     fn an_unknown_key_is_refused() {
-        for text in
-            ["plugins: {}", "plugin: {nmae: x}", "mounts: [{path: a, writes: {}}]", "site: {docker: {}}"]
-        {
+        for text in [
+            "plugins: {}",
+            "plugin: {nmae: x}",
+            "mounts: [{path: a, writes: {}}]",
+            "mounts: [{path: a, smoke: {read: b}}]",
+            "deployment: {docker: {}}",
+            "site: {local: {plugin_dir: /p}}",
+        ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn a_site_is_here_or_in_a_cluster() {
-        let text = "site: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
+    fn a_deployment_is_here_or_in_a_cluster() {
+        let text =
+            "deployment: {kubernetes: {namespace: vault-system, statefulset: vault, container: vault}}";
         let yaml = PluginYaml::parse(text, PathBuf::new()).expect("a file");
         assert_eq!(yaml.kubernetes().expect("a cluster").namespace.as_deref(), Some("vault-system"));
         assert_eq!(yaml.plugin_dir(), None);
         for text in [
-            "site: {}",
-            "site: {local: {plugin_dir: /p}, kubernetes: {}}",
-            "site: {kubernetes: {statefulset: a, selector: b=c}}",
-            "site: {kubernetes: {pod: vault-0}}",
+            "deployment: {}",
+            "deployment: {local: {plugin_dir: /p}, kubernetes: {}}",
+            "deployment: {kubernetes: {statefulset: a, selector: b=c}}",
+            "deployment: {kubernetes: {pod: vault-0}}",
         ] {
             assert!(PluginYaml::parse(text, PathBuf::new()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn an_image_is_a_name_or_a_directory_beside_the_file() {
+        let directory = tempfile::tempdir().expect("a directory");
+        fs::create_dir(directory.path().join("layout")).expect("a directory");
+        let image = |image: &str| {
+            let text = format!("plugin: {{image: {image}}}");
+            PluginYaml::parse(&text, directory.path().to_owned())
+                .expect("the file")
+                .image()
+                .expect("an image")
+        };
+        assert_eq!(image("registry.example.com/team/a:1"), "registry.example.com/team/a:1");
+        assert_eq!(Path::new(&image("./layout")), directory.path().join("./layout"));
     }
 
     #[test]

@@ -205,29 +205,32 @@ async fn an_upgrade_takes_its_version_out_of_an_image() {
         mounts["notes/"]["running_plugin_version"].as_str().unwrap().to_owned()
     };
 
-    program.run(["register", "--name", "notes", "--mount", "notes", "--binary", &first]).await.success();
+    program.run(["register", "notes", "--mount", "notes", "--binary", &first]).await.success();
     assert_eq!(running().await, "v1.0.0");
     // The newest version that it carries.
     let whole = format!("{image}:2.0.0");
-    program.run(["upgrade", &whole]).await.success();
+    program.run(["upgrade", "--image", &whole]).await.success();
     assert_eq!(running().await, "v2.0.0");
-    let again = program.run(["upgrade", &whole]).await.success();
+    let again = program.run(["upgrade", "--image", &whole]).await.success();
     assert!(again.starts_with("Nothing to do"), "{again}");
-    let back = ["upgrade", &layout, "--version", "1.0.0", "--allow-downgrade"];
+    let back = ["upgrade", "--image", &layout, "--version", "1.0.0", "--allow-downgrade"];
     program.run(back).await.success();
     assert_eq!(running().await, "v1.0.0");
 
     for (args, says) in [
-        (vec!["upgrade", &layout, "--version", "3.0.0"], "the image carries no notes 3.0.0 for linux/"),
-        (vec!["upgrade", &format!("{image}:9.9.9")], "9.9.9 does not exist"),
-        (vec!["upgrade", &lab.folder().display().to_string()], "oci-layout"),
+        (
+            vec!["upgrade", "--image", &layout, "--version", "3.0.0"],
+            "the image carries no notes 3.0.0 for linux/",
+        ),
+        (vec!["upgrade", "--image", &format!("{image}:9.9.9")], "9.9.9 does not exist"),
+        (vec!["upgrade", "--image", &lab.folder().display().to_string()], "oci-layout"),
     ] {
         let refused = program.run(args).await;
         assert_eq!(refused.code, Some(2), "{refused:?}");
         assert!(refused.stderr.contains(says), "{}", refused.stderr);
     }
     fs::write(Path::new(&layout).join("blobs/sha256").join(largest(&layout)), "damaged").unwrap();
-    let damaged = program.run(["upgrade", &layout]).await;
+    let damaged = program.run(["upgrade", "--image", &layout]).await;
     assert!(damaged.stderr.contains("is damaged: sha256:"), "{}", damaged.stderr);
     assert_eq!(running().await, "v1.0.0");
 }

@@ -118,15 +118,14 @@ impl OperatorLab {
         let binary = binary.display().to_string();
         let args = [
             "register",
+            NAME,
             "-n",
             self.pods.namespace(),
-            "--name",
-            NAME,
             "--mount",
             "custom",
             "--binary",
             &binary,
-            "--args",
+            "--arg",
             "serve",
             "--config",
             &endpoint,
@@ -145,10 +144,10 @@ impl OperatorLab {
     async fn upgrade(&self, binary: &Path) -> Output {
         let args = [
             "upgrade",
-            &*binary.display().to_string(),
-            "--name",
             NAME,
-            "--args",
+            "--binary",
+            &*binary.display().to_string(),
+            "--arg",
             "serve",
             "-n",
             self.pods.namespace(),

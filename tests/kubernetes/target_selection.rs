@@ -58,6 +58,22 @@ async fn an_address_that_leads_to_a_standby_is_as_good_as_any() {
     assert!(reload.stderr.contains("nowhere"), "{reload:?}");
 }
 
+/// `-n` is kubectl's, and `--namespace` is Vault's.
+#[tokio::test]
+async fn a_wrong_kind_of_namespace_is_said() {
+    let (pods, program) = start_servers(|_, _| {}).await;
+    let mistaken = program.run(["status", "-n", "team"]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["in the namespace team", "-n team is a Kubernetes namespace", "give it with --namespace"] {
+        assert!(mistaken.stderr.contains(words), "{mistaken:?}");
+    }
+    let mistaken = program.run(["status", "-n", pods.namespace(), "--namespace", pods.namespace()]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["has no namespaces", "-n/--kube-namespace"] {
+        assert!(mistaken.stderr.contains(words), "{mistaken:?}");
+    }
+}
+
 /// Only the root namespace of OpenBao answers for the servers of raft.
 #[tokio::test]
 async fn a_mount_in_a_namespace_of_openbao_is_found() {
