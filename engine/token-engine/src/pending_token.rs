@@ -8,7 +8,7 @@
 //!
 //! It is deleted before the answer, as the host does not say whether it has stored the lease. If the process or the
 //! request ends while the answer is on its way, a token is left that nobody has got and no lease revokes; it expires by itself
-//! (docs/limits.md; docs/performance.md has how long that is). In the other order, the next rollback would revoke tokens whose lease the host
+//! (README, Limits; docs/performance.md has how long that is). In the other order, the next rollback would revoke tokens whose lease the host
 //! has stored.
 
 use std::sync::Arc;
