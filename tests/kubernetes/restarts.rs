@@ -70,7 +70,7 @@ async fn token_without_raft(lab: &Pods) -> String {
     token["auth"]["client_token"].as_str().unwrap().to_owned()
 }
 
-/// What OpenBao answers in the instant in which it reloads the mount of a lease; see the README's limits.
+/// What OpenBao answers in the instant in which it reloads the mount of a lease; see docs/limits.md.
 const RENEW_DURING_RELOAD_ERROR: &str = "unable to retrieve system view from router";
 
 /// Every request that may be repeated is answered; others fail only at a standby that is away itself.

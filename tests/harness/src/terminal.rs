@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
 use tempfile::TempDir;
 use tokio::process::Child;
 use tokio::sync::watch;
@@ -44,6 +45,11 @@ pub(crate) struct TerminalStreams {
 }
 
 impl TerminalProgram {
+    /// How many rows its terminal has.
+    pub const ROWS: u16 = 50;
+    /// How many columns its terminal has: enough for a line with paths of temporary files.
+    pub const COLUMNS: u16 = 240;
+
     pub(crate) fn start(
         spawn: impl FnOnce(TerminalStreams) -> Child,
         home: Arc<TempDir>,
@@ -91,7 +97,8 @@ impl TerminalProgram {
         TerminalOutput { code, text: self.text() }
     }
 
-    fn text(&self) -> String {
+    /// All that the terminal got so far, with the sequences that move its cursor.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.screen.borrow()).into_owned()
     }
 }
@@ -103,6 +110,13 @@ fn open_terminal() -> (File, TerminalStreams) {
     let name = ptsname(&controller, Vec::new()).expect("a terminal has a name");
     // The tests themselves must not get it as their controlling terminal.
     let terminal = open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).expect("our own terminal");
+    let size = Winsize {
+        ws_row: TerminalProgram::ROWS,
+        ws_col: TerminalProgram::COLUMNS,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    tcsetwinsize(&terminal, size).expect("our own terminal");
     let stream = || Stdio::from(terminal.try_clone().expect("a descriptor is free"));
     let streams = TerminalStreams { stdin: stream(), stdout: stream(), stderr: stream() };
     (File::from(controller), streams)
