@@ -346,7 +346,7 @@ async fn a_plugin_that_is_a_bad_one_after_its_handshake_is_told_by_what_it_did()
     };
     let crashed = faulty("crash").await;
     assert_eq!(crashed.code, Some(1));
-    for seen in ["while it was asked what it is: exit status: 2;", "panic: cannot open the database"] {
+    for seen in ["while its type and version were read: exit status: 2;", "panic: cannot open the database"] {
         assert!(crashed.stderr.contains(seen), "{}", crashed.stderr);
     }
     let deaf = faulty("deaf").await;

@@ -30,7 +30,7 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
     let next = build::with_next_version(Path::new(BINARY), VERSION, lab.program.home());
     lab.upstream.fail(Operation::Mint, Fault::Withheld);
     let program = lab.program.env("TERM", "xterm-256color");
-    let arguments = ["upgrade", next.to_str().unwrap(), "--smoke", "creds/developer"];
+    let arguments = ["upgrade", "--binary", next.to_str().unwrap(), "--smoke", "creds/developer"];
     let mut terminal = program.start_on_terminal(arguments);
     terminal.wait_for("[y/N]").await;
     terminal.press("y");
@@ -43,7 +43,7 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
 
     let directory = lab.plugins.path().canonicalize().unwrap().display().to_string();
     let picture = render_svg(
-        "$ vault-token-plugin upgrade ./custom-plugin-1.3.0 --smoke creds/developer",
+        "$ vault-token-plugin upgrade --binary ./custom-plugin-1.3.0 --smoke creds/developer",
         &without_differences(rows, &directory),
     );
     let path = repository().join(PICTURE);
