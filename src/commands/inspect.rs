@@ -65,7 +65,7 @@ pub struct InspectedPlugin {
     protocol_version: u32,
     multiplexed: bool,
     handshake_milliseconds: f64,
-    ending: ShutdownBehavior,
+    shutdown: ShutdownBehavior,
     help: String,
     paths: BTreeMap<String, PathInfo>,
 }
@@ -149,7 +149,7 @@ impl InspectedPlugin {
             multiplexed,
             protocol_version,
             handshake_time,
-            ending,
+            shutdown,
             special_paths: _,
             help,
             paths,
@@ -166,7 +166,7 @@ impl InspectedPlugin {
             protocol_version,
             multiplexed,
             handshake_milliseconds,
-            ending,
+            shutdown,
             help,
             paths,
         }
@@ -180,7 +180,7 @@ impl InspectedPlugin {
             protocol_version,
             multiplexed,
             handshake_milliseconds,
-            ending,
+            shutdown,
             help: _,
             paths,
         } = self;
@@ -194,7 +194,7 @@ impl InspectedPlugin {
         let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
-        if *ending == ShutdownBehavior::Killed {
+        if *shutdown == ShutdownBehavior::Killed {
             row(
                 "end",
                 &"goes on when told to end, and was killed: main has to return when serving has ended",
@@ -298,7 +298,7 @@ mod tests {
             protocol_version: 5,
             multiplexed: true,
             handshake_milliseconds: 1.0,
-            ending: ShutdownBehavior::WhenTold,
+            shutdown: ShutdownBehavior::Graceful,
             help: String::new(),
             paths: host::documented_paths(&document),
         };
