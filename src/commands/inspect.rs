@@ -13,6 +13,7 @@ use vault_plugin::host::{self, Difference, Inspection, PathInfo, ShutdownBehavio
 use vault_plugin::logical::BackendType;
 
 use crate::commands::mount_data;
+use crate::commands::plugin_args::LaunchArgs;
 use crate::commands::probe::{inspect_error_hint, untrusted_launch};
 use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
@@ -21,17 +22,15 @@ use crate::ui::{Report, Ui};
 /// Which plugin, and how it is started.
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The plugin's binary, in any language
+    /// Plugin binary
     binary: PathBuf,
-    /// Another one, for example the next version: what differs is shown
+    /// Plugin binary to compare with, for example the next version
     other: Option<PathBuf>,
-    /// Argument of the plugin; can be given more than once
-    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
-    args: Vec<String>,
-    /// Environment of the plugin; the value can be @FILE or - (standard input)
-    #[arg(long, value_name = "KEY=VALUE")]
-    env: Vec<String>,
-    /// Option of the mount, by which some engines choose their paths, such as version=2
+    #[command(flatten)]
+    launch: LaunchArgs,
+    /// Option of the mount, such as version=2; repeatable
+    ///
+    /// Some engines choose their paths by such an option.
     #[arg(long = "option", value_name = "KEY=VALUE")]
     options: Vec<String>,
 }
@@ -82,7 +81,7 @@ pub struct DifferenceLine {
 /// # Errors
 /// When a file cannot be read, or is no plugin that starts.
 pub async fn run(args: InspectArgs, context: &Context, ui: &mut Ui) -> Result<InspectReport, CommandError> {
-    let InspectArgs { binary, other, args, env, options } = args;
+    let InspectArgs { binary, other, launch: LaunchArgs { args, env }, options } = args;
     let start = LaunchOptions {
         args,
         env: mount_data::parse_env(BTreeMap::new(), &env)?,

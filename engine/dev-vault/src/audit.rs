@@ -5,9 +5,9 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use vault_plugin::logical::{Map, Operation};
 
@@ -296,7 +296,7 @@ impl AuditLog {
         let mut text = Value::Object(line).to_string();
         text.push('\n');
         // Each line is one write, so that a concurrent reader never sees a partial line.
-        self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes())
+        self.file.lock().write_all(text.as_bytes())
     }
 }
 

@@ -1,5 +1,6 @@
-//! Hashes in hex.
+//! Keyed hashes.
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -8,10 +9,5 @@ pub(crate) fn keyed_hash(key: &[&str], text: &str) -> String {
     // HMAC accepts a key of any length, so this does not fail.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.join("\0").as_bytes()) else { return String::new() };
     mac.update(text.as_bytes());
-    hex(&mac.finalize().into_bytes())
-}
-
-/// Formats bytes in hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&mac.finalize().into_bytes())
 }

@@ -7,13 +7,14 @@ pub(crate) mod settings;
 mod view;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use crate::log::LogSink;
 use crate::reply::ErrorReply;
 use backend::PluginRuntime;
 pub(crate) use changes::{MountChanges, new_settings};
 pub(crate) use mount::Mount;
+use parking_lot::RwLock;
 pub(crate) use settings::{MountSettings, TuneConfig};
 use vault_plugin::framework::ttl::TtlLimits;
 
@@ -46,7 +47,7 @@ impl Mounts {
 
     /// The mount with the longest path that is a prefix of `path`, and the rest of `path`.
     pub(crate) fn route<'a>(&self, path: &'a str) -> Option<(Arc<Mount>, &'a str)> {
-        let mounts = self.by_path();
+        let mounts = self.by_path.read();
         let at = |(mount_path, mount): (&String, &Arc<Mount>)| {
             let rest = path.strip_prefix(mount_path.as_str());
             // A request may omit the trailing slash of the mount path.
@@ -58,12 +59,12 @@ impl Mounts {
 
     /// The mount at exactly `path`, which ends in a slash.
     pub(crate) fn get(&self, path: &str) -> Option<Arc<Mount>> {
-        self.by_path().get(path).cloned()
+        self.by_path.read().get(path).cloned()
     }
 
     /// Every mount, by path.
     pub(crate) fn all(&self) -> Vec<Arc<Mount>> {
-        self.by_path().values().cloned().collect()
+        self.by_path.read().values().cloned().collect()
     }
 
     /// The TTLs of mounts without their own.
@@ -98,13 +99,5 @@ impl Mounts {
         self.runtime.store.write(&MountSettings::storage_key(&settings.uuid), &settings)?;
         mount.set_settings(settings);
         Ok(())
-    }
-
-    fn by_path(&self) -> RwLockReadGuard<'_, BTreeMap<String, Arc<Mount>>> {
-        self.by_path.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn by_path_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<String, Arc<Mount>>> {
-        self.by_path.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

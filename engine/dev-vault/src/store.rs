@@ -6,8 +6,8 @@ mod file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -53,12 +53,12 @@ impl Store {
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<Vec<u8>> {
-        self.lock().entries.get(key).cloned()
+        self.0.lock().entries.get(key).cloned()
     }
 
     /// The JSON value at `key`.
     pub(crate) fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, StoreError> {
-        let state = self.lock();
+        let state = self.0.lock();
         let Some(value) = state.entries.get(key) else { return Ok(None) };
         serde_json::from_slice(value)
             .map(Some)
@@ -70,7 +70,7 @@ impl Store {
     }
 
     pub(crate) fn delete(&self, key: &str) -> Result<(), StoreError> {
-        if self.lock().entries.contains_key(key) {
+        if self.0.lock().entries.contains_key(key) {
             self.apply(vec![StoreOp::Delete(key.to_owned())])?;
         }
         Ok(())
@@ -78,7 +78,7 @@ impl Store {
 
     /// Makes all changes, in order, visible and durable at once.
     pub(crate) fn apply(&self, changes: Vec<StoreOp>) -> Result<(), StoreError> {
-        let mut state = self.lock();
+        let mut state = self.0.lock();
         let StoreState { entries, file } = &mut *state;
         if let Some(file) = file {
             file.append(&changes)?;
@@ -97,7 +97,7 @@ impl Store {
 
     /// The names directly below `prefix`, sorted; folders end in a slash.
     pub(crate) fn list(&self, prefix: &str) -> Vec<String> {
-        let state = self.lock();
+        let state = self.0.lock();
         let below = keys_below(&state.entries, prefix).filter_map(|key| key.strip_prefix(prefix));
         let names: BTreeSet<&str> = below
             .map(|rest| rest.find('/').map_or(rest, |slash| &rest[..=slash]))
@@ -108,19 +108,15 @@ impl Store {
 
     /// Every key that starts with `prefix`, sorted and whole.
     pub(crate) fn keys(&self, prefix: &str) -> Vec<String> {
-        keys_below(&self.lock().entries, prefix).map(str::to_owned).collect()
+        keys_below(&self.0.lock().entries, prefix).map(str::to_owned).collect()
     }
 
     /// Flushes the file to the disk.
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        match &mut self.lock().file {
+        match &mut self.0.lock().file {
             Some(file) => file.sync(),
             None => Ok(()),
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, StoreState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

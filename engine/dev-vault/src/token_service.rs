@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Path, State};
@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, post};
 use axum::{Json, Router};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -209,12 +210,12 @@ async fn revoke(
 impl ServiceState {
     /// Returns the tokens that have not expired, if the request has the API key.
     #[expect(clippy::result_large_err, reason = "the error is the response, which is created once")]
-    fn authorize(&self, headers: &HeaderMap) -> Result<std::sync::MutexGuard<'_, Tokens>, Response> {
+    fn authorize(&self, headers: &HeaderMap) -> Result<parking_lot::MutexGuard<'_, Tokens>, Response> {
         let authorization = headers.get("authorization").map(|value| value.as_bytes());
         if authorization != Some(self.authorization.as_bytes()) {
             return Err(error_response(StatusCode::UNAUTHORIZED, "invalid api key"));
         }
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens.lock();
         let now = Timestamp::now();
         tokens.live.retain(|_, token| token.expires > now);
         Ok(tokens)

@@ -4,8 +4,10 @@ mod cubbyholes;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
 
 use crate::StoreError;
 use crate::identity::ServerIdentity;
@@ -131,7 +133,7 @@ impl Tokens {
             return Ok(TokenUse::Allowed);
         }
         // Concurrent requests must not consume the same use.
-        let _guard = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let _guard = self.uses.lock();
         let Some(mut current) = self.by_hash(&token.hash)? else { return Ok(TokenUse::Exhausted) };
         match current.num_uses {
             remaining if remaining < 0 => return Ok(TokenUse::Exhausted),

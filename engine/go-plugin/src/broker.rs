@@ -6,9 +6,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_rustls::TlsConnector;
 use tonic::Status;
@@ -128,7 +129,7 @@ impl Broker {
             // A knock of the host requests a service of the plugin, and all of those are on the main connection.
             return;
         }
-        let mut announcements = lock(&self.shared.announcements);
+        let mut announcements = self.shared.announcements.lock();
         announcements.retain(|_, known| match known {
             Announcement::Waiting(dialer) => !dialer.is_closed(),
             Announcement::Received(_, at) => at.elapsed() < DIAL_TIMEOUT,
@@ -145,7 +146,7 @@ impl Broker {
 
     async fn wait_conn_info(&self, service_id: u32) -> Result<ConnInfo, DialError> {
         let receiver = {
-            let mut announcements = lock(&self.shared.announcements);
+            let mut announcements = self.shared.announcements.lock();
             match announcements.remove(&service_id) {
                 Some(Announcement::Received(info, at)) if at.elapsed() < DIAL_TIMEOUT => return Ok(info),
                 _ => {}
@@ -254,11 +255,6 @@ pub enum DialError {
     },
 }
 
-/// Ignores poisoning: no code panics while it holds one of these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -328,6 +324,6 @@ mod tests {
         let broker = Broker::new(None, None);
         let knock = Knock { knock: true, ..Knock::default() };
         broker.receive_conn_info(ConnInfo { knock: Some(knock), ..info(7, "") });
-        assert!(lock(&broker.shared.announcements).is_empty());
+        assert!(broker.shared.announcements.lock().is_empty());
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use data_encoding::HEXLOWER;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest as _, Sha256};
@@ -162,7 +163,7 @@ fn append_executable<W: Write>(
     // A longer file has changed too.
     let mut extra = [0];
     let is_longer = source.content.read(&mut extra).map_err(PackError::io("read", file))? > 0;
-    let packed: String = source.hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let packed = HEXLOWER.encode(&source.hasher.finalize());
     if is_longer || source.size != size || packed != sha256 {
         return Err(PackError::FileChanged { path: file.to_owned() });
     }

@@ -75,19 +75,19 @@ impl<'a> RegistryClient<'a> {
         classify_error: impl Fn(&OciDistributionError) -> RegistryErrorKind,
     ) -> Result<T, RegistryError> {
         let registry = self.target.registry().to_owned();
-        let mut attempts = 0;
+        let mut pauses = self.access.retry.pauses();
         loop {
-            attempts += 1;
             let error = match attempt().await {
                 Ok(done) => return Ok(done),
                 Err(error) => error,
             };
             let message = describe(&error);
-            match (classify_error(&error), self.access.retry.backoff_after(attempts)) {
+            match (classify_error(&error), pauses.next()) {
                 (RegistryErrorKind::Transient | RegistryErrorKind::Connection, Some(pause)) => {
                     tokio::time::sleep(pause).await;
                 }
                 (RegistryErrorKind::Transient | RegistryErrorKind::Connection, None) => {
+                    let attempts = self.access.retry.attempts;
                     return Err(RegistryError::RetriesExhausted {
                         operation: operation(),
                         registry,

@@ -23,7 +23,7 @@ pub enum RegistryError {
     Unreachable { registry: String, message: String },
     /// Every attempt failed with 429, 5xx, or a lost connection.
     #[error("could not {operation}: {registry} failed {attempts} times; last error: {message}")]
-    RetriesExhausted { operation: String, registry: String, attempts: u32, message: String },
+    RetriesExhausted { operation: String, registry: String, attempts: usize, message: String },
     /// The registry returned another error.
     #[error("could not {operation}: {registry} returned: {message}")]
     UnexpectedResponse { operation: String, registry: String, message: String },

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use rand::RngExt;
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 
 /// Number of attempts and first pause. Each further pause is twice as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Total number of attempts.
-    pub attempts: u32,
+    pub attempts: usize,
     /// Pause between the first two attempts.
     pub initial_backoff: Duration,
 }
@@ -24,14 +24,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Returns the pause after an attempt, counted from 1, or `None` after the last one. Up to half of the pause is random, so that
-    /// many clients do not retry together.
-    pub(crate) fn backoff_after(self, attempt: u32) -> Option<Duration> {
-        if attempt >= self.attempts {
-            return None;
-        }
-        let full = self.initial_backoff.saturating_mul(1 << (attempt - 1).min(16)).min(MAX_BACKOFF);
-        Some(full.mul_f64(rand::rng().random_range(0.5..=1.0)))
+    /// Returns the pauses between the attempts. Up to half of each is random, so that many clients do not retry together.
+    pub(crate) fn pauses(self) -> impl Iterator<Item = Duration> {
+        ExponentialBuilder::new()
+            .with_min_delay(self.initial_backoff / 2)
+            .with_max_delay(MAX_BACKOFF / 2)
+            .with_max_times(self.attempts.saturating_sub(1))
+            .with_jitter()
+            .build()
     }
 }
 
@@ -40,14 +40,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_up_to_the_last_attempt() {
-        let policy = RetryPolicy { attempts: 4, initial_backoff: Duration::from_secs(1) };
-        let pauses: Vec<Option<Duration>> = (1..=4).map(|attempt| policy.backoff_after(attempt)).collect();
-        for (pause, longest) in pauses.iter().zip([1, 2, 4]) {
-            let pause = pause.expect("not the last");
+    fn pauses_grow_and_end() {
+        let policy = RetryPolicy { attempts: 8, initial_backoff: Duration::from_secs(1) };
+        let pauses: Vec<Duration> = policy.pauses().collect();
+        assert_eq!(pauses.len(), 7);
+        for (pause, longest) in pauses.into_iter().zip([1, 2, 4, 8, 16, 30, 30]) {
             let longest = Duration::from_secs(longest);
             assert!(pause >= longest / 2 && pause <= longest, "{pause:?}");
         }
-        assert_eq!(pauses[3], None);
     }
 }

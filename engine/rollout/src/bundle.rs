@@ -215,7 +215,7 @@ impl LoadError {
             }
             Self::FileConflict { path, .. } => format!(
                 "It is whole and can be run, so it may be another build of the same version, which something runs: a version never changes \
-                 its content. Give this build another version; or replace the file with --replace if nothing runs {}.",
+                 its content. Give this build another version; or replace the file with --overwrite if nothing runs {}.",
                 path.display()
             ),
             Self::NotARegularFile { path } => format!("Remove {}; a server takes no link for a plugin.", path.display()),
@@ -389,7 +389,7 @@ mod tests {
         fs::write(case.target(), &other).expect("written");
         let error = case.load(OverwritePolicy::Refuse).expect_err("another build");
         assert!(matches!(error, LoadError::FileConflict { .. }), "{error}");
-        assert!(error.hint().contains("--replace"), "{}", error.hint());
+        assert!(error.hint().contains("--overwrite"), "{}", error.hint());
         assert_eq!(fs::read(case.target()).expect("there"), other);
         assert_eq!(case.load(OverwritePolicy::Replace).expect("loaded"), LoadAction::Overwritten);
     }

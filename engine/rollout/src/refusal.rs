@@ -315,13 +315,13 @@ impl Refusal {
                 "The wanted version did not start: look in the server's log for the plugin's own words.".into()
             }
             Self::NotRegistered { .. } => {
-                "`vault-token-plugin status` shows what is; `upgrade BINARY` brings a new one.".into()
+                "`vault-token-plugin status` shows what is registered; `upgrade --binary FILE` installs another version.".into()
             }
             Self::FileMissing { .. } => {
-                "Put it there with `upgrade BINARY` or `register`, or name another version with --to.".into()
+                "Put it there with `upgrade --binary FILE` or `register --binary FILE`, or name another version with --version.".into()
             }
             Self::NoRollbackVersion { .. } => {
-                "Bring the version to go to: `vault-token-plugin upgrade BINARY --allow-downgrade`.".into()
+                "Bring the version to go to: `vault-token-plugin upgrade --binary FILE --allow-downgrade`.".into()
             }
             Self::BreakingChange { .. } => {
                 "Change the clients first; then do it with --allow-breaking.".into()

@@ -222,7 +222,7 @@ impl fmt::Display for Step {
                 write!(f, "pin {name} to {} instead of {from}", to.v_prefixed())
             }
             Self::MountCanary { path, plugin, version, .. } => {
-                write!(f, "mount {plugin} {} for a trial at {path}", version.v_prefixed())
+                write!(f, "mount {plugin} {} as a canary at {path}", version.v_prefixed())
             }
             Self::VerifyCanary { path, writes, source_mount: live, smoke_path: read } => {
                 write!(f, "prove {path}")?;

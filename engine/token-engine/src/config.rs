@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{Context, Data, Field, NoFields, Path};
-use vault_plugin::logical::{Error, Operation, Response, Storage, StorageEntry, StorageError};
+use vault_plugin::logical::{Error, Operation, Response, Sensitive, Storage, StorageEntry, StorageError};
 
 pub(crate) use self::settings::{Config, default_metrics_prefix};
 
 use self::settings::{MIN_IDEMPOTENCY_WINDOW, default_idempotency_window};
 use crate::endpoint::Endpoint;
 use crate::field_update::FieldUpdate;
-use crate::sensitive::SecretString;
+use crate::sensitive::salted_sha256;
 use crate::telemetry::{MeasuredOperation as Measured, instrument};
 use crate::upstream::Upstream;
 use crate::{TokenEngine, UpstreamClient};
@@ -122,7 +122,7 @@ struct ConfigUpdate {
     #[serde(default)]
     api_endpoint: FieldUpdate<String>,
     #[serde(default)]
-    api_key: FieldUpdate<SecretString>,
+    api_key: FieldUpdate<Sensitive>,
     #[serde(default)]
     account: FieldUpdate<String>,
     #[serde(default)]
@@ -161,7 +161,7 @@ async fn read(context: Context<TokenEngine>, _: NoFields) -> Result<Option<Data<
     let config = load(context.storage()).await?;
     Ok(config.map(|config| {
         Data(ConfigResponse {
-            api_key_sha256: config.api_key.salted_sha256(),
+            api_key_sha256: salted_sha256(&config.api_key),
             api_endpoint: config.api_endpoint,
             account: config.account,
             ca_cert: config.ca_cert,
@@ -249,7 +249,7 @@ fn apply_update(before: Option<Config>, changes: ConfigUpdate) -> Result<Config,
         FieldUpdate::Clear => return Err(required_field("api_endpoint")),
         FieldUpdate::Set(text) => config.api_endpoint = parse_endpoint(&text)?,
     }
-    changes.api_key.apply(&mut config.api_key, SecretString::default());
+    changes.api_key.apply(&mut config.api_key, Sensitive::default());
     changes.account.apply(&mut config.account, String::new());
     changes.ca_cert.apply(&mut config.ca_cert, String::new());
     changes.tls_skip_verify.apply(&mut config.tls_skip_verify, false);
@@ -322,7 +322,7 @@ fn with_defaults(api_endpoint: Endpoint) -> Config {
         api_endpoint,
         account: String::new(),
         unnamed_account: String::new(),
-        api_key: SecretString::default(),
+        api_key: Sensitive::default(),
         ca_cert: String::new(),
         tls_skip_verify: false,
         request_timeout: DEFAULT_REQUEST_TIMEOUT,

@@ -4,13 +4,13 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use vault_plugin::framework::{Context, Field, LeasedSecret, Path};
-use vault_plugin::logical::{Error, Operation};
+use vault_plugin::logical::{Error, Operation, Sensitive};
 
 use crate::config;
 use crate::pending_token::{MINT_KIND, PendingToken, TokenGuard, WalEntry, WalState};
 use crate::role_name::{self, RoleName};
 use crate::roles;
-use crate::sensitive::{self, SecretString};
+use crate::sensitive;
 use crate::telemetry::{self, instrument};
 use crate::terms::{self, LeaseTerms};
 use crate::token::{self, LeaseData};
@@ -37,7 +37,7 @@ struct CredsRequest {
 #[derive(Serialize)]
 struct Credentials {
     #[serde(serialize_with = "sensitive::serialize_exposed")]
-    token: SecretString,
+    token: Sensitive,
     permissions: Vec<String>,
 }
 

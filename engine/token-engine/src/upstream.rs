@@ -15,7 +15,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
-use vault_plugin::logical::Error;
+use vault_plugin::logical::{Error, Sensitive};
 
 pub(crate) use self::error::UpstreamError;
 
@@ -24,7 +24,6 @@ use self::send::{UpstreamReply, UpstreamRequest};
 use crate::config::Config;
 use crate::endpoint::Endpoint;
 use crate::role_name::RoleName;
-use crate::sensitive::SecretString;
 use crate::telemetry::{Metrics, UpstreamOperation as Measured};
 
 /// The time for retries after the first request of a call. With the longest timeout, a call ends after 75 seconds.
@@ -108,7 +107,7 @@ impl Revocation {
 
 /// A token that the service has minted.
 pub(crate) struct MintResponse {
-    pub(crate) token: SecretString,
+    pub(crate) token: Sensitive,
     /// The expiry in the response, or null.
     pub(crate) expires_at: Value,
     pub(crate) revocation: Revocation,
@@ -177,7 +176,7 @@ impl Upstream {
         #[derive(Deserialize)]
         struct MintBody {
             id: String,
-            token: SecretString,
+            token: Sensitive,
             #[serde(default)]
             expires_at: Value,
         }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use http::{Method, Request, Response, StatusCode};
@@ -25,12 +26,16 @@ pub struct Client {
     address: String,
     base: Url,
     headers: HeaderMap,
-    max_retries: u32,
+    max_retries: usize,
     redirects: RedirectPolicy,
 }
 
-/// The pause before the first retry. It doubles with each retry, and half of it is random, so that many clients do not retry together.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(250);
+/// The pauses before retries. They begin with 125 ms, double each time, and are up to twice as long at random, so that many clients do not
+/// retry together.
+const BACKOFF: ExponentialBuilder = ExponentialBuilder::new()
+    .with_min_delay(Duration::from_millis(125))
+    .with_max_delay(Duration::from_millis(2500))
+    .with_jitter();
 
 /// The longest pause, even if the server requests a longer one.
 const MAX_BACKOFF: Duration = Duration::from_secs(5);
@@ -98,10 +103,10 @@ impl Client {
     /// which the server may have processed the request.
     pub async fn send<E: Endpoint>(&self, endpoint: &E) -> Result<E::Response, CallError> {
         let request = endpoint.request();
-        let mut attempt = 0;
+        let mut pauses = BACKOFF.with_max_times(self.max_retries).build();
         loop {
             let outcome = self.send_once(&request, E::SCOPE).await;
-            let pause = match &outcome {
+            let least = match &outcome {
                 Ok(reply) => retry_delay(reply, E::IDEMPOTENCY),
                 Err(CallError::Transport {
                     kind: TransportErrorKind::NoConnection | TransportErrorKind::Standby,
@@ -114,12 +119,9 @@ impl Client {
                 }
                 Err(_) => None,
             };
-            match pause {
-                Some(requested) if attempt < self.max_retries => {
-                    tokio::time::sleep(backoff(attempt).max(requested).min(MAX_BACKOFF)).await;
-                    attempt += 1;
-                }
-                _ => return self.parse_response::<E>(&request, outcome?),
+            match least.and_then(|least| Some(pauses.next()?.max(least).min(MAX_BACKOFF))) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return self.parse_response::<E>(&request, outcome?),
             }
         }
     }
@@ -428,11 +430,6 @@ fn retry_delay(reply: &Response<Bytes>, idempotency: Idempotency) -> Option<Dura
     may_retry.then(|| requested.map_or(Duration::ZERO, Duration::from_secs))
 }
 
-fn backoff(attempt: u32) -> Duration {
-    let full = INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).min(MAX_BACKOFF);
-    full.mul_f64(rand::random_range(0.5..=1.0))
-}
-
 fn classify_error(error: &reqwest::Error) -> TransportErrorKind {
     if let Some(tls) = find_tls_error(error) {
         return match tls {
@@ -597,7 +594,12 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_stay_bounded() {
-        assert!(backoff(0) <= INITIAL_BACKOFF && backoff(0) >= INITIAL_BACKOFF / 2);
-        assert!(backoff(30) <= MAX_BACKOFF);
+        let pauses: Vec<Duration> = BACKOFF.with_max_times(30).build().collect();
+        let between = |pause: Duration, least: u64, most: u64| {
+            pause >= Duration::from_millis(least) && pause <= Duration::from_millis(most)
+        };
+        assert!(between(pauses[0], 125, 250) && between(pauses[1], 250, 500), "{pauses:?}");
+        assert!(pauses[5..].iter().all(|pause| between(*pause, 2500, 5000)), "{pauses:?}");
+        assert_eq!(pauses.len(), 30);
     }
 }

@@ -30,7 +30,7 @@ pub struct ClientConfig {
     /// Timeout of one attempt, from connecting to the last byte. Vault's default is 60 seconds.
     pub timeout: Duration,
     /// Most retries after the first attempt.
-    pub max_retries: u32,
+    pub max_retries: usize,
     /// Whether to follow redirects, with which a standby sends a request to the active node.
     pub redirects: RedirectPolicy,
     /// Proxies, and the hosts that are reached without them.

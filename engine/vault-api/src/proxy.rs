@@ -7,6 +7,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::SecretString;
 
 /// The proxies of an environment, and the hosts that are reached without them. The default has no proxies.
@@ -24,7 +26,7 @@ pub struct Proxies {
 #[derive(Clone, Debug)]
 enum NoProxyRule {
     Everything,
-    Network { address: IpAddr, prefix: u8 },
+    Network(IpNet),
     Address { address: IpAddr, port: Option<String> },
     Domain { name: String, names: DomainMatch, port: Option<String> },
 }
@@ -104,7 +106,7 @@ impl NoProxyRule {
             return Some(Self::Everything);
         }
         if let Some(network) = parse_network(&entry) {
-            return Some(network);
+            return Some(Self::Network(network));
         }
         let (host, port) = match split_host_port(&entry) {
             Some((host, port)) => (host, Some(port.to_owned()).filter(|port| !port.is_empty())),
@@ -127,7 +129,7 @@ impl NoProxyRule {
         let is_at = |port: &Option<String>| port.as_deref().is_none_or(|port| port == host_port);
         match (self, host_address) {
             (Self::Everything, _) => true,
-            (Self::Network { address, prefix }, Some(host)) => network_contains(*address, *prefix, host),
+            (Self::Network(network), Some(host)) => network.contains(&host),
             (Self::Address { address, port }, Some(host)) => *address == host && is_at(port),
             (Self::Domain { name, names, port }, None) => {
                 let matches = match host.strip_suffix(name.as_str()) {
@@ -137,40 +139,22 @@ impl NoProxyRule {
                 };
                 matches && is_at(port)
             }
-            (Self::Network { .. } | Self::Address { .. }, None) | (Self::Domain { .. }, Some(_)) => false,
+            (Self::Network(_) | Self::Address { .. }, None) | (Self::Domain { .. }, Some(_)) => false,
         }
     }
 }
 
-/// `ADDRESS/BITS`.
-fn parse_network(entry: &str) -> Option<NoProxyRule> {
+/// `ADDRESS/BITS` by the rules of Go's `net.ParseCIDR`. The parser of `IpNet` would also accept `010.0.0.0/8`, which some
+/// programs read as octal.
+fn parse_network(entry: &str) -> Option<IpNet> {
     let (address, prefix) = entry.split_once('/')?;
-    let address: IpAddr = address.parse().ok()?;
     let is_number = prefix.bytes().all(|digit| digit.is_ascii_digit());
     let prefix: u8 = prefix.parse().ok().filter(|_| is_number)?;
-    let bits = if address.is_ipv4() { 32 } else { 128 };
-    if prefix > bits {
-        return None;
-    }
+    let network = IpNet::new(address.parse().ok()?, prefix).ok()?;
     // An IPv4-mapped IPv6 address is compared as IPv4, by its last 32 bits.
-    match (address, address.to_canonical()) {
-        (IpAddr::V6(_), canonical @ IpAddr::V4(_)) if prefix >= 96 => {
-            Some(NoProxyRule::Network { address: canonical, prefix: prefix - 96 })
-        }
-        _ => Some(NoProxyRule::Network { address, prefix }),
-    }
-}
-
-fn network_contains(network: IpAddr, prefix: u8, address: IpAddr) -> bool {
-    let prefix = u32::from(prefix);
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            (network.to_bits() ^ address.to_bits()).leading_zeros() >= prefix
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            (network.to_bits() ^ address.to_bits()).leading_zeros() >= prefix
-        }
-        _ => false,
+    match (network, network.addr().to_canonical()) {
+        (IpNet::V6(_), address @ IpAddr::V4(_)) if prefix >= 96 => IpNet::new(address, prefix - 96).ok(),
+        _ => Some(network),
     }
 }
 

@@ -1,6 +1,7 @@
 //! An example auth method: an operator issues tickets, and each ticket permits one login. Used by the tests of logins, and a template
 //! for new auth methods.
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -110,7 +111,7 @@ async fn issue_ticket(cx: Context<Doorman>, guest: Guest) -> Result<Data<serde_j
     if role(&cx, &guest.role).await?.is_none() {
         return Err(Error::invalid(format!("role {:?} does not exist", guest.role)));
     }
-    let ticket = hex(&rand::random::<[u8; 32]>());
+    let ticket = HEXLOWER.encode(&rand::random::<[u8; 32]>());
     cx.storage().write(&ticket_key(&ticket), &guest).await?;
     Ok(Data(json!({"ticket": ticket})))
 }
@@ -122,11 +123,7 @@ struct TicketFields {
 
 /// Returns the storage key of a ticket. The ticket, 32 random bytes, cannot be derived from its hash.
 fn ticket_key(ticket: &str) -> String {
-    format!("tickets/{}", hex(&Sha256::digest(ticket)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("tickets/{}", HEXLOWER.encode(&Sha256::digest(ticket)))
 }
 
 async fn guest(cx: &Context<Doorman>, ticket: &TicketFields) -> Result<Guest, Error> {

@@ -1,7 +1,6 @@
 //! The counterpart of the mock plugin of the Go SDK's own tests. The conformance tests send the same requests to both.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use vault_plugin::framework::{
     Context, Data, Engine, Field, ListResponse, NoFields, Path, RawResponse, pattern,
@@ -61,7 +60,7 @@ fn engine() -> Engine<Mock> {
 
 impl Mock {
     fn set(&self, value: String) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = value;
+        *self.0.lock() = value;
     }
 }
 
@@ -146,7 +145,7 @@ async fn set_internal(cx: Context<Mock>, fields: Value) -> Result<(), Error> {
 }
 
 async fn read_internal(cx: Context<Mock>, _: NoFields) -> Result<Data<Value>, Error> {
-    let value = cx.state().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let value = cx.state().0.lock().clone();
     Ok(Data(Value { value }))
 }
 

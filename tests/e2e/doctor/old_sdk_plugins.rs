@@ -44,7 +44,8 @@ async fn vtp_506_a_mount_runs_no_version() {
         findings[0]["remediation"].as_str().unwrap().contains("`vault-token-plugin upgrade`"),
         "{findings:?}"
     );
-    let upgrade = format!("vault-token-plugin upgrade {} --name notes --version 1.0.0 --yes", old.display());
+    let upgrade =
+        format!("vault-token-plugin upgrade notes --binary {} --version 1.0.0 --yes", old.display());
     server.doctor.run_in_shell(&upgrade).await;
     // The entry without a version is what is left of it, and in the way of the next mount.
     server.doctor.assert_fixed_by_commands("VTP-306").await;

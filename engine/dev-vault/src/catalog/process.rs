@@ -6,15 +6,16 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use data_encoding::HEXLOWER;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use vault_plugin::host::{
     self, CallError, Isolation, LaunchError, MountConfig, MountError, Plugin, PluginCommand, ShutdownOutcome,
 };
 
 use super::registered_plugin::RegisteredPlugin;
-use crate::hash::hex;
 use crate::log::{LogEvent, LogSink};
 
 /// The running processes by catalog entry.
@@ -127,7 +128,7 @@ impl ProcessPool {
             (metadata.mtime(), metadata.mtime_nsec()),
             (metadata.ctime(), metadata.ctime_nsec()),
         );
-        let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hashes = self.hashes.lock();
         if let Some((cached, hash)) = hashes.get(file)
             && *cached == stamp
         {
@@ -140,7 +141,7 @@ impl ProcessPool {
                 read => hasher.update(&chunk[..read]),
             }
         }
-        let hash = hex(&hasher.finalize());
+        let hash = HEXLOWER.encode(&hasher.finalize());
         hashes.insert(file.to_owned(), (stamp, hash.clone()));
         Ok(hash)
     }

@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use data_encoding::HEXLOWER_PERMISSIVE;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -142,7 +143,7 @@ async fn unseal(core: &Arc<Core>, body: &[u8]) -> Response {
 const KEY_LENGTHS: RangeInclusive<usize> = 16..=33;
 
 fn check_unseal_key(expected: &str, key: &str) -> Result<(), ErrorReply> {
-    let bytes = decode_hex(key).or_else(|| STANDARD.decode(key).ok());
+    let bytes = HEXLOWER_PERMISSIVE.decode(key.as_bytes()).ok().or_else(|| STANDARD.decode(key).ok());
     let bytes = bytes.ok_or_else(|| ErrorReply::bad_request("'key' must be a valid hex or base64 string"))?;
     let (min, max) = KEY_LENGTHS.into_inner();
     if bytes.len() < min {
@@ -158,11 +159,4 @@ fn check_unseal_key(expected: &str, key: &str) -> Result<(), ErrorReply> {
         "unable to retrieve stored keys: invalid key: failed to decrypt keys from storage: error decrypting seal \
          wrapped value\nerror decrypting using seal shamir: cipher: message authentication failed",
     ))
-}
-
-fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let digits: Option<Vec<u8>> =
-        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
-    let digits = digits.filter(|digits| digits.len() % 2 == 0)?;
-    Some(digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

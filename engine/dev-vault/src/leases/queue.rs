@@ -1,9 +1,9 @@
 //! The expiry times of the leases.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// The wait while no lease is scheduled. A new lease ends it early.
@@ -24,7 +24,7 @@ struct QueueState {
 
 impl ExpirationQueue {
     pub(super) fn schedule(&self, id: &str, at: SystemTime) {
-        let mut queue = self.queue();
+        let mut queue = self.queue.lock();
         queue.remove(id);
         queue.by_id.insert(id.to_owned(), at);
         queue.by_time.insert((at, id.to_owned()));
@@ -36,16 +36,16 @@ impl ExpirationQueue {
     }
 
     pub(super) fn cancel(&self, id: &str) {
-        self.queue().remove(id);
+        self.queue.lock().remove(id);
     }
 
     pub(super) fn clear(&self) {
-        *self.queue() = QueueState::default();
+        *self.queue.lock() = QueueState::default();
     }
 
     /// Removes the next lease that is due. `Err` contains the time until one is due.
     pub(crate) fn pop_due(&self, now: SystemTime) -> Result<String, Duration> {
-        let mut queue = self.queue();
+        let mut queue = self.queue.lock();
         let Some((at, id)) = queue.by_time.first().cloned() else { return Err(IDLE_WAIT) };
         match at.duration_since(now) {
             Ok(remaining) if !remaining.is_zero() => Err(remaining),
@@ -59,10 +59,6 @@ impl ExpirationQueue {
     /// Waits until a lease with an earlier expiry time than all others is scheduled.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
-    }
-
-    fn queue(&self) -> MutexGuard<'_, QueueState> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

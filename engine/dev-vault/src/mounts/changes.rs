@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use data_encoding::HEXLOWER;
 use rand::Rng;
 use tokio::sync::MutexGuard;
 use uuid::Uuid;
@@ -14,7 +15,6 @@ use super::{CUBBYHOLE, Mounts, view};
 use crate::StoreError;
 use crate::catalog::SECRET_TYPE;
 use crate::catalog::process::SpawnError;
-use crate::hash::hex;
 use crate::log::log_error;
 use crate::reply::{ErrorReply, error_chain};
 use crate::store::StoreOp;
@@ -78,7 +78,7 @@ impl<'a> MountChanges<'a> {
 
     /// Unmounts everything and stops the plugins after the requests in flight.
     pub(crate) async fn stop_all(&self) {
-        let mounts = std::mem::take(&mut *self.mounts.by_path_mut());
+        let mounts = std::mem::take(&mut *self.mounts.by_path.write());
         for mount in mounts.into_values() {
             mount.stop().await;
         }
@@ -129,7 +129,7 @@ impl<'a> MountChanges<'a> {
     /// Removes a mount and its stored data.
     pub(crate) async fn remove(&self, mount: &Mount) -> Result<(), ErrorReply> {
         let MountSettings { path, uuid, .. } = mount.settings();
-        self.mounts.by_path_mut().remove(&path);
+        self.mounts.by_path.write().remove(&path);
         mount.stop().await;
         let store = &self.mounts.runtime.store;
         let values = store.keys(&view::storage_prefix(&uuid)).into_iter().map(StoreOp::Delete);
@@ -169,7 +169,7 @@ impl<'a> MountChanges<'a> {
 
     fn insert(&self, settings: SharedSettings, backend: MountBackend) {
         let path = settings.get().path;
-        self.mounts.by_path_mut().insert(path, Arc::new(Mount::new(settings, backend)));
+        self.mounts.by_path.write().insert(path, Arc::new(Mount::new(settings, backend)));
     }
 }
 
@@ -203,7 +203,7 @@ pub(crate) fn new_settings(path: &str, kind: &str) -> MountSettings {
 fn new_accessor(kind: &str) -> String {
     let mut digits = [0; 4];
     rand::rng().fill_bytes(&mut digits);
-    format!("{kind}_{}", hex(&digits))
+    format!("{kind}_{}", HEXLOWER.encode(&digits))
 }
 
 /// The built-in mounts, with the same settings as in Vault.

@@ -1,9 +1,10 @@
 //! The settings of a mount: their stored form, and their form in the API.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use vault_plugin::logical::Map;
@@ -49,11 +50,11 @@ impl SharedSettings {
 
     /// A copy of the current settings.
     pub(super) fn get(&self) -> MountSettings {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 
     pub(super) fn update(&self, change: impl FnOnce(&mut MountSettings)) {
-        change(&mut self.0.write().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.0.write());
     }
 }
 

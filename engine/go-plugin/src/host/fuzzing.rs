@@ -1,6 +1,8 @@
 //! The part of [`crate::fuzzing`] that parses the file and the output of a plugin.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::executable::Executable;
 use super::log_line::{LineSplitter, LogLine, LogSource};
@@ -30,13 +32,10 @@ pub fn executable(bytes: &[u8]) {
 fn read<'a>(source: LogSource, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<LogLine> {
     let lines = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&lines);
-    let mut splitter = LineSplitter::new(
-        source,
-        Arc::new(move |line| sink.lock().unwrap_or_else(PoisonError::into_inner).push(line)),
-    );
+    let mut splitter = LineSplitter::new(source, Arc::new(move |line| sink.lock().push(line)));
     for chunk in chunks {
         splitter.push(chunk);
     }
     splitter.flush();
-    std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner))
+    std::mem::take(&mut *lines.lock())
 }

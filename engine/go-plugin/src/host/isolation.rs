@@ -7,13 +7,13 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
 };
+use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, dumpable_behavior, geteuid, set_dumpable_behavior};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
@@ -203,7 +203,7 @@ struct NonDumpableGuard {
 
 impl NonDumpableGuard {
     fn acquire() -> NonDumpableGuard {
-        let mut users = lock_non_dumpable_users();
+        let mut users = NON_DUMPABLE_USERS.lock();
         match &mut *users {
             Some((count, _)) => *count += 1,
             None => {
@@ -219,7 +219,7 @@ impl NonDumpableGuard {
 
 impl Drop for NonDumpableGuard {
     fn drop(&mut self) {
-        let mut users = lock_non_dumpable_users();
+        let mut users = NON_DUMPABLE_USERS.lock();
         if !self.restore_on_drop {
             return;
         }
@@ -232,8 +232,4 @@ impl Drop for NonDumpableGuard {
             None => {}
         }
     }
-}
-
-fn lock_non_dumpable_users() -> MutexGuard<'static, Option<(usize, DumpableBehavior)>> {
-    NON_DUMPABLE_USERS.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,10 @@
 //! Keeps the last part of a process's output for error messages, and splits the output into log lines.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,7 +40,7 @@ impl OutputTail {
             while let Ok(length @ 1..) = stream.read(&mut chunk).await {
                 let chunk = &chunk[..length];
                 {
-                    let mut buffer = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut buffer = shared.lock();
                     buffer.extend(chunk);
                     let excess = buffer.len().saturating_sub(MAX_TAIL_BYTES);
                     buffer.drain(..excess);
@@ -57,7 +58,7 @@ impl OutputTail {
 
     /// Returns the last part of what was read so far.
     pub(crate) fn text(&self) -> String {
-        let mut buffer = self.buffer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = self.buffer.lock();
         String::from_utf8_lossy(buffer.make_contiguous()).into_owned()
     }
 

@@ -1,9 +1,10 @@
 //! Serves the host's services to a plugin beside the main connection, and announces them.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -102,7 +103,7 @@ impl ServiceBroker {
                 Some(socket)
             }
         };
-        lock(&self.services).insert(service_id, RunningService { _stop: stop.drop_guard(), _socket: socket });
+        self.services.lock().insert(service_id, RunningService { _stop: stop.drop_guard(), _socket: socket });
         Ok(service_id)
     }
 
@@ -110,7 +111,7 @@ impl ServiceBroker {
         if let Some(router) = &self.router {
             router.unregister(service_id);
         }
-        lock(&self.services).remove(&service_id);
+        self.services.lock().remove(&service_id);
     }
 }
 
@@ -134,25 +135,25 @@ struct RouterState {
 impl StreamRouter {
     /// Passes a stream to its service. A stream without a knock is dropped.
     pub(super) fn route(&self, stream: Connection) {
-        let mut state = lock(&self.0);
+        let mut state = self.0.lock();
         if let Some(service) = state.knocked.pop_front().and_then(|id| state.services.get(&id)) {
             service.push(stream);
         }
     }
 
     fn register(&self, service_id: u32, service: ConnectionQueue) {
-        lock(&self.0).services.insert(service_id, service);
+        self.0.lock().services.insert(service_id, service);
     }
 
     fn unregister(&self, service_id: u32) {
-        lock(&self.0).services.remove(&service_id);
+        self.0.lock().services.remove(&service_id);
     }
 
     /// Returns the response to a knock, or `None` for any other message.
     fn answer_knock(&self, message: &ConnInfo) -> Option<ConnInfo> {
         message.knock.as_ref().filter(|knock| knock.knock && !knock.ack)?;
         let service_id = message.service_id;
-        let mut state = lock(&self.0);
+        let mut state = self.0.lock();
         let error = if state.services.contains_key(&service_id) {
             state.knocked.push_back(service_id);
             String::new()
@@ -162,11 +163,6 @@ impl StreamRouter {
         let knock = Some(Knock { knock: true, ack: true, error });
         Some(ConnInfo { service_id, knock, ..ConnInfo::default() })
     }
-}
-
-/// Ignores poisoning: no code panics while it holds one of these locks.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::pin::Pin;
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use rustix::io::{Errno, FdFlags, fcntl_setfd};
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getppid, kill_process_group, set_parent_process_death_signal, setsid,
@@ -117,14 +118,10 @@ struct ProcessGroup(Mutex<Option<Pid>>);
 
 impl ProcessGroup {
     fn kill(&self) {
-        if let Some(group) = *self.lock() {
+        if let Some(group) = *self.0.lock() {
             // Fails if the process has just exited.
             let _ = kill_process_group(group, Signal::KILL);
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Pid>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -187,7 +184,7 @@ fn spawn(command: &mut Command) -> io::Result<Child> {
 /// Kills the remaining processes of the group, and reaps the leader.
 fn reap(child: &mut Child, group: &ProcessGroup) -> WaitResult {
     group.kill();
-    let mut leader = group.lock();
+    let mut leader = group.0.lock();
     *leader = None;
     child.wait().map_err(|error| error.raw_os_error().unwrap_or(0))
 }

@@ -62,7 +62,7 @@ pub(crate) fn describe_unused_effect(step: &Step) -> Option<String> {
         Step::RegisterVersion { kind, name, version, .. } => {
             format!("{name} {} is registered as {kind} plugin", version.v_prefixed())
         }
-        Step::MountCanary { path, .. } => format!("the trial mount {path} may still be there"),
+        Step::MountCanary { path, .. } => format!("the canary mount {path} may still be there"),
         _ => return None,
     })
 }

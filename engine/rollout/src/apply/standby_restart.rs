@@ -104,7 +104,7 @@ impl Run<'_> {
         let mut before = self.switched.iter().flat_map(VersionSwitch::mounts).map(|(_, from)| from);
         match before.next().and_then(|from| from.strip_prefix('v')) {
             Some(from) if !self.goal.is_rollback() => {
-                format!("; `vault-token-plugin rollback {} --to {from}` goes back", upgrade.name())
+                format!("; `vault-token-plugin rollback {} --version {from}` goes back", upgrade.name())
             }
             Some(_) | None => String::new(),
         }
@@ -161,7 +161,7 @@ impl Run<'_> {
             None => "it is not known whether standbys still run".to_owned(),
         };
         Some(format!(
-            "{which} {name} {version}, so it stays registered and in place. `vault-token-plugin reload --plugin {name}` restarts them, \
+            "{which} {name} {version}, so it stays registered and in place. `vault-token-plugin reload {name}` restarts them, \
              and then `vault-token-plugin deregister {name} --version {version}` removes it."
         ))
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use vault_plugin::logical::Error;
+use vault_plugin::logical::{Error, Sensitive};
 
 use crate::endpoint::Endpoint;
-use crate::sensitive::{self, SecretString};
+use crate::sensitive;
 
 /// The connection to the token service, as stored.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +19,7 @@ pub(crate) struct Config {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(super) unnamed_account: String,
     #[serde(serialize_with = "sensitive::serialize_exposed")]
-    pub(crate) api_key: SecretString,
+    pub(crate) api_key: Sensitive,
     /// The CA certificates in PEM that replace those of the system. Empty for those of the system.
     #[serde(default)]
     pub(crate) ca_cert: String,

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use reqwest::Url;
 use reqwest::header::CONTENT_TYPE;
@@ -12,10 +13,10 @@ use super::Upstream;
 use super::error::{Effect, ErrorKind, UpstreamError};
 use super::retry_after::retry_after;
 
-const MAX_ATTEMPTS: u32 = 5;
-
-/// The first backoff. It doubles with each attempt, and half of it is random, so that concurrent callers do not retry at the same time.
-const INITIAL_BACKOFF: Duration = Duration::from_millis(200);
+/// The pauses before four retries. They begin with 100 ms, double each time, and are up to twice as long at random, so that concurrent callers
+/// do not retry at the same time.
+const BACKOFF: ExponentialBuilder =
+    ExponentialBuilder::new().with_min_delay(Duration::from_millis(100)).with_max_times(4).with_jitter();
 
 /// The maximum size of a response body, which normally has a few hundred bytes.
 const MAX_BODY_SIZE: usize = 1 << 20;
@@ -53,7 +54,7 @@ impl Upstream {
     pub(super) async fn send(&self, call: &UpstreamRequest) -> Result<UpstreamReply, UpstreamError> {
         let deadline = Instant::now() + self.total_timeout;
         let mut effect = Effect::None;
-        let mut attempt = 0;
+        let mut pauses = BACKOFF.build();
         loop {
             let outcome = timeout_at(deadline, self.send_once(call)).await;
             let mut outcome = outcome.unwrap_or(Err((ErrorKind::TimedOut, Effect::Possible)));
@@ -66,13 +67,10 @@ impl Upstream {
             *now = effect;
 
             let may_repeat = effect == Effect::None || call.retry_after_effect;
-            let pause = retry_delay(&outcome).filter(|_| may_repeat).map(|delay| delay.max(backoff(attempt)));
-            attempt += 1;
+            let minimum = retry_delay(&outcome).filter(|_| may_repeat);
+            let pause = minimum.and_then(|minimum| Some(pauses.next()?.max(minimum)));
             match pause {
-                Some(pause)
-                    if attempt < MAX_ATTEMPTS
-                        && pause < deadline.saturating_duration_since(Instant::now()) =>
-                {
+                Some(pause) if pause < deadline.saturating_duration_since(Instant::now()) => {
                     sleep(pause).await;
                     self.metrics.count_retry();
                 }
@@ -118,8 +116,4 @@ fn retry_delay(outcome: &Result<UpstreamReply, (ErrorKind, Effect)>) -> Option<D
         Err((ErrorKind::NoConnection(_), _)) => Some(Duration::ZERO),
         Err(_) => None,
     }
-}
-
-fn backoff(attempt: u32) -> Duration {
-    INITIAL_BACKOFF.saturating_mul(2_u32.saturating_pow(attempt)).mul_f64(rand::random_range(0.5..=1.0))
 }

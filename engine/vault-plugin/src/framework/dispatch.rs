@@ -3,10 +3,11 @@
 mod engine_inner;
 mod route;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -220,7 +221,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
         let is_last = !ids.is_empty() && is_tainted(cx).await;
         let age = if immediate || is_last { None } else { Some(rollback.min_age) };
         ids.sort_unstable();
-        if let Some(last) = &*self.last_undone.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(last) = &*self.last_undone.lock() {
             let next = ids.partition_point(|id| id <= last);
             ids.rotate_left(next);
         }
@@ -230,7 +231,7 @@ impl<S: Send + Sync + 'static> MountedBackend<S> {
                 log_remaining(cx, &ids[done..], is_last);
                 break;
             }
-            *self.last_undone.lock().unwrap_or_else(PoisonError::into_inner) = Some(id.clone());
+            *self.last_undone.lock() = Some(id.clone());
             if let Err(error) = roll_back_entry(rollback, cx, id, age).await {
                 if error.is_read_only() {
                     return Err(error);

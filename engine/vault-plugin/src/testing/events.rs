@@ -1,9 +1,9 @@
 //! An event sender for tests.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::logical::{Event, EventError, EventSender, Map};
 
@@ -44,13 +44,13 @@ impl RecordedEvents {
     /// Returns the events so far.
     #[must_use]
     pub fn events(&self) -> Vec<Event> {
-        self.lock().events.clone()
+        self.0.lock().events.clone()
     }
 
     /// Returns the observations so far, each with its kind.
     #[must_use]
     pub fn observations(&self) -> Vec<(String, Map)> {
-        self.lock().observations.clone()
+        self.0.lock().observations.clone()
     }
 
     /// Rejects both, like a host that supports neither.
@@ -66,18 +66,14 @@ impl RecordedEvents {
     /// # Ok(()) }
     /// ```
     pub fn disable(&self) {
-        self.lock().unsupported = true;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Recorded> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unsupported = true;
     }
 }
 
 #[async_trait]
 impl EventSender for RecordedEvents {
     async fn send_event(&self, event: Event) -> Result<(), EventError> {
-        let mut recorded = self.lock();
+        let mut recorded = self.0.lock();
         if recorded.unsupported {
             return Err(EventError::Unsupported("events"));
         }
@@ -86,7 +82,7 @@ impl EventSender for RecordedEvents {
     }
 
     async fn record_observation(&self, kind: &str, data: Map) -> Result<(), EventError> {
-        let mut recorded = self.lock();
+        let mut recorded = self.0.lock();
         if recorded.unsupported {
             return Err(EventError::Unsupported("observations"));
         }

@@ -1,7 +1,9 @@
 //! The state that in-memory storage shares with its transactions: the entries, and the injected errors.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::logical::{StorageEntry, StorageError};
 
@@ -81,7 +83,7 @@ pub enum FailureMode {
 
 impl SharedStorage {
     pub(super) fn lock(&self) -> MutexGuard<'_, StorageState> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Locks the state for a call, or returns the injected error.

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
 use crate::logical::{
     CLUSTER, Cluster, ENTITIES, Entity, GROUPS, Group, IDENTITY_TOKENS, IdentityToken, Map, PASSWORDS,
@@ -111,7 +111,7 @@ pub struct StaticSystemView(Mutex<SystemViewValues>);
 
 impl fmt::Debug for StaticSystemView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("StaticSystemView").field(&*self.lock()).finish()
+        f.debug_tuple("StaticSystemView").field(&*self.0.lock()).finish()
     }
 }
 
@@ -123,7 +123,7 @@ impl StaticSystemView {
     /// system.update(|host| host.tainted = true);
     /// ```
     pub fn update(&self, change: impl FnOnce(&mut SystemViewValues)) {
-        change(&mut self.lock());
+        change(&mut self.0.lock());
     }
 
     /// Returns the values.
@@ -135,7 +135,7 @@ impl StaticSystemView {
     /// ```
     #[must_use]
     pub fn values(&self) -> SystemViewValues {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 
     /// Sets the replication state of the node.
@@ -153,52 +153,51 @@ impl StaticSystemView {
     pub fn set_replication_state(&self, state: ReplicationState) {
         self.update(|host| host.replication_state = state);
     }
-
-    fn lock(&self) -> MutexGuard<'_, SystemViewValues> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[async_trait]
 impl SystemView for StaticSystemView {
     async fn default_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok(self.lock().default_lease_ttl)
+        Ok(self.0.lock().default_lease_ttl)
     }
 
     async fn max_lease_ttl(&self) -> Result<Duration, SystemViewError> {
-        Ok(self.lock().max_lease_ttl)
+        Ok(self.0.lock().max_lease_ttl)
     }
 
     async fn tainted(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().tainted)
+        Ok(self.0.lock().tainted)
     }
 
     async fn caching_disabled(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().caching_disabled)
+        Ok(self.0.lock().caching_disabled)
     }
 
     async fn replication_state(&self) -> Result<ReplicationState, SystemViewError> {
-        Ok(self.lock().replication_state)
+        Ok(self.0.lock().replication_state)
     }
 
     async fn local_mount(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().local_mount)
+        Ok(self.0.lock().local_mount)
     }
 
     async fn plugin_env(&self) -> Result<PluginEnvironment, SystemViewError> {
-        Ok(self.lock().plugin_env.clone())
+        Ok(self.0.lock().plugin_env.clone())
     }
 
     async fn generate_password(&self, _policy: &str) -> Result<Sensitive, SystemViewError> {
-        or_unsupported(PASSWORDS, self.lock().password.clone().map(Sensitive::from))
+        or_unsupported(PASSWORDS, self.0.lock().password.clone().map(Sensitive::from))
     }
 
     async fn entity(&self, entity_id: &str) -> Result<Option<Entity>, SystemViewError> {
-        or_unsupported(ENTITIES, self.lock().entities.as_ref().map(|entries| entries.get(entity_id).cloned()))
+        or_unsupported(
+            ENTITIES,
+            self.0.lock().entities.as_ref().map(|entries| entries.get(entity_id).cloned()),
+        )
     }
 
     async fn groups_of_entity(&self, entity_id: &str) -> Result<Vec<Group>, SystemViewError> {
-        let host = self.lock();
+        let host = self.0.lock();
         or_unsupported(
             GROUPS,
             host.groups.as_ref().map(|entries| entries.get(entity_id).cloned().unwrap_or_default()),
@@ -208,38 +207,38 @@ impl SystemView for StaticSystemView {
     async fn wrap(&self, _data: Map, ttl: Duration) -> Result<ResponseWrapInfo, SystemViewError> {
         or_unsupported(
             WRAPPING,
-            self.lock().wrapped.clone().map(|wrapped| ResponseWrapInfo { ttl, ..wrapped }),
+            self.0.lock().wrapped.clone().map(|wrapped| ResponseWrapInfo { ttl, ..wrapped }),
         )
     }
 
     async fn cluster(&self) -> Result<Cluster, SystemViewError> {
-        or_unsupported(CLUSTER, self.lock().cluster.clone())
+        or_unsupported(CLUSTER, self.0.lock().cluster.clone())
     }
 
     async fn mlock_enabled(&self) -> Result<bool, SystemViewError> {
-        Ok(self.lock().mlock_enabled)
+        Ok(self.0.lock().mlock_enabled)
     }
 
     async fn identity_token(&self, _audience: &str, ttl: Duration) -> Result<IdentityToken, SystemViewError> {
         or_unsupported(
             IDENTITY_TOKENS,
-            self.lock().identity_token.clone().map(|token| IdentityToken { ttl, ..token }),
+            self.0.lock().identity_token.clone().map(|token| IdentityToken { ttl, ..token }),
         )
     }
 
     async fn rotation_information(&self, _path: &str) -> Result<RotationInformation, SystemViewError> {
-        or_unsupported(ROTATION, self.lock().rotation.clone())
+        or_unsupported(ROTATION, self.0.lock().rotation.clone())
     }
 
     async fn register_rotation_job(&self, job: RotationJob) -> Result<String, SystemViewError> {
-        let mut host = self.lock();
+        let mut host = self.0.lock();
         let jobs = host.rotation_jobs.as_mut().ok_or(SystemViewError::Unsupported(ROTATION))?;
         jobs.push(job);
         Ok(format!("job-{}", jobs.len()))
     }
 
     async fn deregister_rotation_job(&self, mount_point: &str, path: &str) -> Result<(), SystemViewError> {
-        let mut host = self.lock();
+        let mut host = self.0.lock();
         let jobs = host.rotation_jobs.as_mut().ok_or(SystemViewError::Unsupported(ROTATION))?;
         jobs.retain(|job| job.mount_point != mount_point || job.path != path);
         Ok(())

@@ -1,9 +1,9 @@
 //! In-memory transactions, with the conflicts of OpenBao's raft storage.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::storage_state::{Entries, SharedStorage, StorageCall};
 use crate::logical::{Access, Storage, StorageEntry, StorageError, TRANSACTION_CONFLICT, Transaction};
@@ -39,10 +39,6 @@ impl MemoryTransaction {
         MemoryTransaction { shared, access, snapshot, state: Mutex::new(state) }
     }
 
-    fn state(&self) -> MutexGuard<'_, TransactionState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn record_write(
         &self,
         call: StorageCall,
@@ -52,7 +48,7 @@ impl MemoryTransaction {
         if self.access == Access::Read {
             return Err(StorageError::Host("transaction is read-only".to_owned()));
         }
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.touched.insert(key.to_owned());
         state.changed.insert(key.to_owned());
         Ok(state)
@@ -63,7 +59,7 @@ impl MemoryTransaction {
 impl Storage for MemoryTransaction {
     async fn get(&self, key: &str) -> Result<Option<StorageEntry>, StorageError> {
         drop(self.shared.call(StorageCall::Get, key)?);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.touched.insert(key.to_owned());
         Ok(state.entries.get(key))
     }
@@ -80,7 +76,7 @@ impl Storage for MemoryTransaction {
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>, StorageError> {
         drop(self.shared.call(StorageCall::List, prefix)?);
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.listed.insert(prefix.to_owned());
         Ok(state.entries.list(prefix))
     }
@@ -93,7 +89,7 @@ impl Storage for MemoryTransaction {
 #[async_trait]
 impl Transaction for MemoryTransaction {
     async fn commit(self: Box<Self>) -> Result<(), StorageError> {
-        let state = self.state();
+        let state = self.state.lock();
         let mut shared = self.shared.call(StorageCall::Commit, "")?;
         if state.changed.is_empty() {
             return Ok(());

@@ -1,11 +1,12 @@
 //! The gRPC services of a plugin process. Several mounts share one process: the metadata of a request identifies its mount.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use go_plugin::log::Logger;
 use go_plugin::{Broker, GracefulShutdown, MESSAGE_SIZE_LIMIT, ShutdownGuard};
+use parking_lot::RwLock;
 use tonic::metadata::MetadataMap;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status};
@@ -80,14 +81,14 @@ const CLEANUP_GRACE_PERIOD: Duration = Duration::from_secs(10);
 impl InstanceRegistry {
     fn instance(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        let mounts = self.instances.read();
         mounts.get(id).map(|mount| Arc::clone(&mount.backend)).ok_or_else(unknown_instance)
     }
 
     /// Returns the instance, and registers it for further requests.
     fn acquire(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.instances.read().unwrap_or_else(PoisonError::into_inner);
+        let mounts = self.instances.read();
         let mount = mounts.get(id).ok_or_else(unknown_instance)?;
         mount.registration.get_or_init(|| self.graceful_shutdown.register_instance());
         Ok(Arc::clone(&mount.backend))
@@ -169,7 +170,6 @@ impl pb::backend_server::Backend for InstanceRegistry {
         let backend = (self.factory)(config);
         self.instances
             .write()
-            .unwrap_or_else(PoisonError::into_inner)
             .insert(id, RegisteredInstance { backend, registration: OnceLock::new(), in_flight });
         Ok(Response::new(pb::SetupReply::default()))
     }
@@ -247,7 +247,7 @@ impl pb::backend_server::Backend for InstanceRegistry {
     /// Removes the mount, and closes the connection to the host's storage, which the host waits for.
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
-        let mount = self.instances.write().unwrap_or_else(PoisonError::into_inner).remove(id);
+        let mount = self.instances.write().remove(id);
         if let Some(RegisteredInstance { backend, registration: _registration, in_flight }) = mount {
             // Work that takes longer has a write-ahead log entry.
             let _ = tokio::time::timeout(CLEANUP_GRACE_PERIOD, in_flight.wait_idle()).await;

@@ -1,10 +1,11 @@
 //! Merges concurrent calls: all callers that wait for the same call share its result.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
+use parking_lot::Mutex;
 
 /// Runs one call at a time. Callers that arrive during a call wait for the next one, which is sent afterwards and shared by all of
 /// them, so that no caller gets a result that is older than its request.
@@ -29,7 +30,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     where
         Call: Future<Output = T> + Send + 'static,
     {
-        let result = lock(&self.pending).get_or_insert_with(|| self.queue_call(call())).clone();
+        let result = self.pending.lock().get_or_insert_with(|| self.queue_call(call())).clone();
         result.await
     }
 
@@ -41,16 +42,12 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             let _guard = call_lock.lock().await;
             // Already sent; later callers must not share this result.
             if let Some(pending) = pending.upgrade() {
-                lock(&pending).take();
+                pending.lock().take();
             }
             call.await
         };
         queued.boxed().shared()
     }
-}
-
-fn lock<T>(pending: &PendingCall<T>) -> MutexGuard<'_, Option<Shared<BoxFuture<'static, T>>>> {
-    pending.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ fn every_step_in_its_order() {
         [
             "place custom-1.2.3 in /vault/plugins on vault-0, vault-1, vault-2",
             "register secret plugin custom v1.2.3",
-            "mount custom v1.2.3 for a trial at vault-token-plugin-canary/custom-1.2.3/",
+            "mount custom v1.2.3 as a canary at vault-token-plugin-canary/custom-1.2.3/",
             "prove vault-token-plugin-canary/custom-1.2.3/, copy config of custom/ to it and try creds/dev",
             "remove vault-token-plugin-canary/custom-1.2.3/",
             "move custom/ from v1.0.0 to v1.2.3",
@@ -94,7 +94,7 @@ fn a_pin_is_moved_and_its_canary_has_a_name_of_its_own() {
         [
             "register secret plugin custom v1.2.3",
             "register secret plugin custom-canary v1.2.3",
-            "mount custom-canary v1.2.3 for a trial at vault-token-plugin-canary/custom-1.2.3/",
+            "mount custom-canary v1.2.3 as a canary at vault-token-plugin-canary/custom-1.2.3/",
             "prove vault-token-plugin-canary/custom-1.2.3/",
             "remove vault-token-plugin-canary/custom-1.2.3/",
             "deregister secret plugin custom-canary v1.2.3",

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -222,10 +223,9 @@ impl TokenSettings {
         else {
             return false;
         };
-        self.bound_cidrs
-            .iter()
-            .filter_map(|cidr| parse_cidr(cidr))
-            .any(|network| cidr_contains(network, from))
+        // An IPv4 caller on a socket for both has an address of IPv6.
+        let from = from.to_canonical();
+        self.bound_cidrs.iter().filter_map(|cidr| parse_cidr(cidr)).any(|network| network.contains(&from))
     }
 
     pub(super) fn apply(&self, auth: &mut Auth) {
@@ -266,29 +266,19 @@ fn parse_token_type(name: &str) -> Option<TokenType> {
     }
 }
 
-/// Parses an address or a network into an address and the number of its significant bits.
-fn parse_cidr(cidr: &str) -> Option<(IpAddr, u32)> {
-    let (address, bits) = match cidr.split_once('/') {
-        Some((address, bits)) => (address, Some(bits)),
-        None => (cidr, None),
+/// Parses an address, or a network by the rules of Go's `net.ParseCIDR`. The parser of `IpNet` would also accept `010.0.0.0/8`,
+/// which some programs read as octal.
+fn parse_cidr(cidr: &str) -> Option<IpNet> {
+    let Some((address, prefix)) = cidr.split_once('/') else {
+        return Some(IpNet::from(cidr.parse::<IpAddr>().ok()?.to_canonical()));
     };
-    let address: IpAddr = address.parse().ok()?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.map_or(Some(width), |bits| bits.parse().ok().filter(|bits| *bits <= width))?;
-    Some((address, bits))
-}
-
-fn cidr_contains((network, bits): (IpAddr, u32), address: IpAddr) -> bool {
-    match (network, address.to_canonical()) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let differ = network.to_bits() ^ address.to_bits();
-            differ.leading_zeros() >= bits
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let differ = network.to_bits() ^ address.to_bits();
-            differ.leading_zeros() >= bits
-        }
-        _ => false,
+    let is_number = prefix.bytes().all(|digit| digit.is_ascii_digit());
+    let prefix: u8 = prefix.parse().ok().filter(|_| is_number)?;
+    let network = IpNet::new(address.parse().ok()?, prefix).ok()?;
+    // As the host understands an IPv4 network that is written as one of IPv6.
+    match (network, network.addr().to_canonical()) {
+        (IpNet::V6(_), address @ IpAddr::V4(_)) if prefix >= 96 => IpNet::new(address, prefix - 96).ok(),
+        _ => Some(network),
     }
 }
 
@@ -405,6 +395,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::logical::{Connection, Operation};
 
     fn parse_fields(fields: Value) -> TokenFields {
         serde_json::from_value(fields).unwrap()
@@ -433,7 +424,7 @@ mod tests {
             let text = format!("invalid 'token_type' value {name:?}");
             assert_eq!(update_error(&role, json!({"token_type": name})), text);
         }
-        for cidr in ["10.0.0.0/33", "::/129", "example.com", "10.0.0.0/", ""] {
+        for cidr in ["10.0.0.0/33", "::/129", "example.com", "10.0.0.0/", "10.0.0.0/+8", "010.0.0.0/8", ""] {
             assert!(
                 update_error(&role, json!({"token_bound_cidrs": [cidr]})).contains("neither an address nor")
             );
@@ -463,13 +454,22 @@ mod tests {
 
     #[test]
     fn a_network_contains_its_addresses_and_no_others() {
-        let contains =
-            |cidr, address: &str| cidr_contains(parse_cidr(cidr).unwrap(), address.parse().unwrap());
+        let contains = |cidr: &str, address: &str| {
+            let role = TokenSettings { bound_cidrs: vec![cidr.to_owned()], ..TokenSettings::default() };
+            let connection =
+                Connection { remote_addr: address.to_owned(), remote_port: 0, peer_certificates: Vec::new() };
+            let mut login = Request::new(Operation::Update, "login", Map::new());
+            login.connection = Some(connection);
+            role.allows_source(&login)
+        };
         assert!(contains("10.1.2.3", "10.1.2.3") && !contains("10.1.2.3", "10.1.2.4"));
         assert!(contains("10.1.2.3/8", "10.9.9.9") && !contains("10.1.2.3/8", "11.1.2.3"));
         assert!(contains("0.0.0.0/0", "192.0.2.1") && !contains("0.0.0.0/0", "2001:db8::1"));
         assert!(contains("2001:db8::/32", "2001:db8:1::1") && !contains("2001:db8::/32", "2001:db9::1"));
         // An IPv4 caller on a dual-stack socket.
         assert!(contains("10.0.0.0/8", "::ffff:10.1.2.3"));
+        // An IPv4 network that is written as one of IPv6.
+        assert!(contains("::ffff:10.0.0.0/104", "10.1.2.3") && !contains("::ffff:10.0.0.0/104", "11.1.2.3"));
+        assert!(contains("::ffff:10.1.2.3", "10.1.2.3") && !contains("::ffff:10.1.2.3", "10.1.2.4"));
     }
 }

@@ -1,8 +1,9 @@
 //! Locks by key, one per storage key that is being changed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::Mutex;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
 /// The number of locks at which unused ones are removed.
@@ -27,7 +28,7 @@ impl KeyedLocks {
     }
 
     fn get_or_create(&self, key: &str) -> Arc<AsyncMutex<()>> {
-        let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locks = self.0.lock();
         if let Some(lock) = locks.get(key).and_then(Weak::upgrade) {
             return lock;
         }
@@ -66,7 +67,7 @@ mod tests {
         for number in 0..10 * MAX_UNUSED {
             drop(locks.lock(&number.to_string()).await);
         }
-        assert!(locks.0.lock().unwrap().len() <= MAX_UNUSED);
+        assert!(locks.0.lock().len() <= MAX_UNUSED);
         drop(held);
     }
 }
