@@ -64,7 +64,7 @@ pub struct InspectedPlugin {
     protocol_version: u32,
     multiplexed: bool,
     handshake_milliseconds: f64,
-    ending: ShutdownBehavior,
+    shutdown: ShutdownBehavior,
     help: String,
     paths: BTreeMap<String, PathInfo>,
 }
@@ -148,7 +148,7 @@ impl InspectedPlugin {
             multiplexed,
             protocol_version,
             handshake_time,
-            ending,
+            shutdown,
             special_paths: _,
             help,
             paths,
@@ -165,7 +165,7 @@ impl InspectedPlugin {
             protocol_version,
             multiplexed,
             handshake_milliseconds,
-            ending,
+            shutdown,
             help,
             paths,
         }
@@ -179,7 +179,7 @@ impl InspectedPlugin {
             protocol_version,
             multiplexed,
             handshake_milliseconds,
-            ending,
+            shutdown,
             help: _,
             paths,
         } = self;
@@ -193,7 +193,7 @@ impl InspectedPlugin {
         let sharing = if *multiplexed { "many mounts in one process" } else { "one process a mount" };
         row("protocol", &format_args!("{protocol_version}, {sharing}"));
         row("handshake", &format_args!("{handshake_milliseconds} ms"));
-        if *ending == ShutdownBehavior::Killed {
+        if *shutdown == ShutdownBehavior::Killed {
             row(
                 "end",
                 &"goes on when told to end, and was killed: main has to return when serving has ended",
@@ -297,7 +297,7 @@ mod tests {
             protocol_version: 5,
             multiplexed: true,
             handshake_milliseconds: 1.0,
-            ending: ShutdownBehavior::WhenTold,
+            shutdown: ShutdownBehavior::Graceful,
             help: String::new(),
             paths: host::documented_paths(&document),
         };

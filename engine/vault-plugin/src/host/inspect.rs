@@ -21,7 +21,7 @@ use crate::testing::{MemoryStorage, StaticSystemView};
 ///
 /// # async fn run() -> Result<(), vault_plugin::host::InspectError> {
 /// let inspection: Inspection = inspect(PluginCommand::new("./custom-plugin"), Default::default()).await?;
-/// assert!(inspection.multiplexed && inspection.ending == ShutdownBehavior::WhenTold);
+/// assert!(inspection.multiplexed && inspection.shutdown == ShutdownBehavior::Graceful);
 /// assert!(inspection.paths["config"].operations.contains_key(&Verb::Read));
 /// # Ok(()) }
 /// ```
@@ -42,7 +42,7 @@ pub struct Inspection {
     /// The help of the engine.
     pub help: String,
     /// How the plugin reacts to the shutdown call.
-    pub ending: ShutdownBehavior,
+    pub shutdown: ShutdownBehavior,
     /// The paths of the mount, with `{name}` for each parameter, and without leading and trailing slashes.
     pub paths: BTreeMap<String, PathInfo>,
 }
@@ -52,7 +52,7 @@ pub struct Inspection {
 #[serde(rename_all = "kebab-case")]
 pub enum ShutdownBehavior {
     /// It exits.
-    WhenTold,
+    Graceful,
     /// It keeps running and has to be killed.
     Killed,
 }
@@ -87,11 +87,11 @@ pub async fn inspect(
     }
     let outcome = plugin.shutdown().await;
     let inspection = inspection?;
-    let ending = match outcome? {
-        ShutdownOutcome::Graceful(_) => ShutdownBehavior::WhenTold,
+    let shutdown = match outcome? {
+        ShutdownOutcome::Graceful(_) => ShutdownBehavior::Graceful,
         ShutdownOutcome::Killed => ShutdownBehavior::Killed,
     };
-    Ok(Inspection { ending, ..inspection })
+    Ok(Inspection { shutdown, ..inspection })
 }
 
 async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Inspection, InspectError> {
@@ -111,7 +111,7 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
         handshake_time: plugin.handshake_time(),
         special_paths: mount.special_paths().clone(),
         help: text.to_owned(),
-        ending: ShutdownBehavior::WhenTold,
+        shutdown: ShutdownBehavior::Graceful,
         paths: help.get("openapi").map(openapi::documented_paths).unwrap_or_default(),
     };
     mount.cleanup_with_timeout().await;
