@@ -31,7 +31,7 @@ enum Invocation {
     /// Run the plugin (started by Vault or OpenBao)
     Serve(serve::ServeArgs),
     #[command(flatten)]
-    Tool(Command),
+    Tool(Box<Command>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -125,7 +125,7 @@ pub fn main() -> ExitCode {
     let command = match command {
         // On a runtime of its own, which starts its threads once the process is hardened.
         Invocation::Serve(args) => return finish(serve::run(args), &mut ui),
-        Invocation::Tool(command) => command,
+        Invocation::Tool(command) => *command,
     };
     match command.output_format(&global) {
         Ok(format) => ui = Ui::new(format, global.verbosity()),
@@ -315,7 +315,7 @@ mod tests {
             let Some(Invocation::Tool(command)) = app.command else { panic!("{line:?}") };
             assert_eq!(app.global.output, Some(OutputFormat::Junit), "{line:?}");
             assert!(command.output_format(&app.global).is_ok(), "{line:?}");
-            let Command::Doctor(args) = command else { panic!("{line:?}") };
+            let Command::Doctor(args) = *command else { panic!("{line:?}") };
             assert_eq!(args.output(), Some(OutputFormat::Junit), "{line:?}");
         }
         let app = App::try_parse_from(["x", "status", "-o", "sarif"]).expect("a format");

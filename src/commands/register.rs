@@ -20,6 +20,9 @@ use crate::ui::{Report, Ui};
 
 /// What to register, and what to do with it.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Only missing steps are executed, so a second run has nothing to do. On a terminal, missing values are asked for."
+)]
 pub struct RegisterArgs {
     #[command(flatten)]
     flags: goal::RegisterFlags,

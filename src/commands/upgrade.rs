@@ -18,6 +18,10 @@ pub use report::VersionChangeReport;
 
 /// To what to upgrade, and how carefully.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "PLUGIN can be left out if only one plugin is mounted. Without --arg and --env, the new version gets the arguments of the \
+                       running one, and its environment if that can be read."
+)]
 pub struct UpgradeArgs {
     #[command(flatten)]
     flags: goal::UpgradeFlags,

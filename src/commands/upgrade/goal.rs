@@ -55,12 +55,12 @@ pub(super) struct UpgradeFlags {
 /// Which configuration the canary mount gets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CanaryConfig {
-    /// That of the first mount of plugin.yaml that has one. Not for an engine that changes its root credential when it is configured:
+    /// The data of the first mount of plugin.yaml that has any. Not for an engine that changes its root credential when it is configured:
     /// that would invalidate the credential of the live mount
     Live,
-    /// Its own: the data of --config, --role and --write
+    /// The data of --config, --role and --write
     Own,
-    /// None: the version is started there, and not tested
+    /// No data: the version is started there, and not tested
     None,
 }
 
