@@ -308,9 +308,9 @@ complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand up
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -s f -l file -d 'Read plugin.yaml; flags take precedence' -r -F
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l mount -d 'Upgrade only this mount; repeatable [default: all]' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l smoke -d 'Path to read as a smoke test, like creds/developer' -r
-complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l canary-config -d 'Configuration of the canary mount: live, own or none' -r -f -a "live\t'That of the first mount of plugin.yaml that has one. Not for an engine that changes its root credential when it is configured: that would invalidate the credential of the live mount'
-own\t'Its own: the data of --config, --role and --write'
-none\t'None: the version is started there, and not tested'"
+complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l canary-config -d 'Configuration of the canary mount: live, own or none' -r -f -a "live\t'The data of the first mount of plugin.yaml that has any. Not for an engine that changes its root credential when it is configured: that would invalidate the credential of the live mount'
+own\t'The data of --config, --role and --write'
+none\t'No data: the version is started there, and not tested'"
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l placed-on -d 'Another node that has the binary already; repeatable' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l config -d 'Data for `config`; KEY=@FILE reads a file' -r
 complete -c vault-token-plugin -n "__fish_vault_token_plugin_using_subcommand upgrade" -l role -d 'Data for `roles/NAME`; repeatable' -r
