@@ -9,6 +9,7 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 use vault_token_plugin::app::App;
 
 use crate::architecture_rules::{read, repository};
+use crate::markdown::PAGES;
 
 /// Command, and the page that explains how to use it.
 const GUIDES: &[(&str, &str, &str)] = &[
@@ -31,6 +32,7 @@ fn the_reference_is_what_the_definition_of_the_command_line_says() {
     let docs = repository().join("docs");
     let pages: BTreeMap<PathBuf, String> =
         render_reference().into_iter().map(|(name, text)| (docs.join(name), text)).collect();
+    let _written_by_one = PAGES.lock().unwrap();
     let is_update = std::env::var_os("UPDATE_GENERATED").is_some();
     if is_update {
         fs::create_dir_all(docs.join("cli")).unwrap();
@@ -107,6 +109,12 @@ fn render_page(command: &Command) -> String {
 
 fn render_command(text: &mut String, command: &Command, heading: &str) {
     let _ = writeln!(text, "{}.", escape(&summary(command)));
+    let after = command.get_after_long_help().or(command.get_after_help());
+    for paragraph in paragraphs(&after.map(ToString::to_string).unwrap_or_default()) {
+        if !paragraph.is_empty() {
+            let _ = writeln!(text, "\n{}", escape(&paragraph));
+        }
+    }
     let usage = command.clone().render_usage().to_string();
     let _ = writeln!(text, "\n```text\n{}\n```", usage.trim_start_matches("Usage: ").trim_end());
     let arguments: Vec<&Arg> = command.get_positionals().filter(|argument| !argument.is_hide_set()).collect();
@@ -166,7 +174,7 @@ fn syntax(option: &Arg) -> String {
 
 fn meaning(option: &Arg) -> String {
     let help = option.get_long_help().or(option.get_help()).map(ToString::to_string).unwrap_or_default();
-    let mut text = escape(&help.split_whitespace().collect::<Vec<_>>().join(" "));
+    let mut text = escape(&paragraphs(&help).collect::<Vec<_>>().join("\n")).replace('\n', "<br>");
     if matches!(option.get_action(), ArgAction::Set | ArgAction::Append) {
         let defaults: Vec<String> =
             option.get_default_values().iter().map(|value| value.to_string_lossy().into_owned()).collect();
@@ -186,6 +194,11 @@ fn describe_value(value: &clap::builder::PossibleValue) -> String {
         Some(help) => format!("`{}` ({})", value.get_name(), escape(&help.to_string())),
         None => format!("`{}`", value.get_name()),
     }
+}
+
+/// The paragraphs of a help text, one line each.
+fn paragraphs(help: &str) -> impl Iterator<Item = String> {
+    help.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 fn summary(command: &Command) -> String {

@@ -3,10 +3,14 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use crate::architecture_rules::repository;
+
+/// Held by a test that generates pages, and by one that reads them to generate another: a page that is being written has no title.
+pub(crate) static PAGES: Mutex<()> = Mutex::new(());
 
 /// A page and what a reader can follow or run of it.
 pub(crate) struct Page {

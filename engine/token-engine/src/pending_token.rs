@@ -8,7 +8,7 @@
 //!
 //! The entry is deleted before the response is returned, because the host does not report whether it has stored the lease. If the process
 //! or the request ends while the response is on its way, the token was neither received nor is it revoked by a lease. It expires
-//! (README, Limits; docs/performance.md has how long that takes). In the opposite order, the next rollback would revoke tokens with
+//! (docs/limits.md; docs/performance.md has how long that takes). In the opposite order, the next rollback would revoke tokens with
 //! a stored lease.
 
 use std::sync::Arc;
