@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{
-    ClusterOptions, ConnectionMode, DeploymentError, Environment, KubernetesOptions, PodSelector,
-    StatefulSetDeployment,
-};
+use deployment::{ClusterOptions, KubernetesError, KubernetesOptions, PodSelector, StatefulSetDeployment};
+use rollout::{ConnectionMode, Environment};
 
 use crate::config::{DeploymentSection, KubernetesSection};
 use crate::context::{Context, KubernetesArgs};
@@ -68,7 +66,7 @@ fn kubernetes_choice(
     })
 }
 
-fn connect_error(error: DeploymentError) -> CommandError {
+fn connect_error(error: KubernetesError) -> CommandError {
     CommandError::failed("could not find the pods of the server").caused_by(error)
 }
 

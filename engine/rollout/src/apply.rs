@@ -14,8 +14,7 @@ use tokio::time::Instant;
 
 use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
-use crate::deployment::DeploymentError;
-use crate::deployment::lease_lock::{LeaseLock, LockLost};
+use crate::deployment::{DeploymentError, LeaseLock, LockLost};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::Goal;

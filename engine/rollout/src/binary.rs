@@ -118,7 +118,7 @@ pub struct BinaryError {
 }
 
 /// Permission bits of a placed binary: the server's user may differ from ours and must be able to start it.
-pub(crate) const BINARY_MODE: u32 = 0o755;
+pub const BINARY_MODE: u32 = 0o755;
 
 /// Bytes read at once.
 const CHUNK_SIZE: usize = 256 * 1024;
@@ -155,12 +155,12 @@ impl Binary {
 
 impl Format {
     /// Reads no more of a file than says it.
-    pub(crate) fn read(path: &Path) -> io::Result<Self> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         Ok(detect_format(&ReadCache::new(File::open(path)?)))
     }
 
     /// What an executable needs to be started.
-    pub(crate) fn linkage(&self) -> Option<&Linkage> {
+    pub fn linkage(&self) -> Option<&Linkage> {
         match self {
             Self::Elf(elf) => Some(&elf.linkage),
             Self::Other => None,
@@ -204,7 +204,7 @@ pub(crate) fn detect_format<'data>(content: impl ReadRef<'data>) -> Format {
 
 /// What the first bytes of a file tell of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum FilePrefix {
+pub enum FilePrefix {
     /// A Linux executable.
     Elf {
         /// What it runs on.
@@ -219,7 +219,7 @@ pub(crate) enum FilePrefix {
 }
 
 /// The beginning of a file is enough for most of what its whole would tell.
-pub(crate) fn parse_prefix(bytes: &[u8]) -> FilePrefix {
+pub fn parse_prefix(bytes: &[u8]) -> FilePrefix {
     match detect_format(bytes) {
         Format::Elf(Elf { architecture: machine, linkage }) => {
             let interpreter = match linkage {

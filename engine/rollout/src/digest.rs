@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 const CHUNK_SIZE: usize = 256 * 1024;
 
 /// Hex sha256 of what a reader yields until its end.
-pub(crate) fn sha256_of_reader(from: &mut impl Read) -> io::Result<String> {
+pub fn sha256_of_reader(from: &mut impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_SIZE];
     loop {
@@ -20,12 +20,12 @@ pub(crate) fn sha256_of_reader(from: &mut impl Read) -> io::Result<String> {
 }
 
 /// Hex sha256 of `content`.
-pub(crate) fn hex_sha256(content: &[u8]) -> String {
+pub fn hex_sha256(content: &[u8]) -> String {
     hex(&Sha256::digest(content))
 }
 
 /// `bytes` in lowercase hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -5,23 +5,21 @@
 
 mod apply;
 mod binary;
-mod bundle;
 mod compare;
 mod decide;
 mod deployment;
 mod diagnose;
 mod digest;
-mod drift;
 mod error_chain;
 mod event;
 mod goal;
 mod mount_path;
 mod observe;
 mod observed;
+mod plugin_file_name;
 mod printable;
 mod refusal;
 mod required_permissions;
-mod sha256sums;
 mod shell;
 mod smoke;
 mod step;
@@ -35,24 +33,22 @@ mod version;
 pub mod fuzzing;
 
 pub use apply::{CancelFlag, Outcome, apply, apply_and_hold};
-pub use binary::{Architecture, Binary, BinaryError, Elf, Format, Linkage, ProbeOutcome, ProbedPlugin};
-pub use bundle::{BundledPlugins, LoadAction, LoadError, LoadedPlugin, OverwritePolicy};
+pub use binary::{
+    Architecture, BINARY_MODE, Binary, BinaryError, Elf, FilePrefix, Format, Linkage, ProbeOutcome,
+    ProbedPlugin, parse_prefix,
+};
 pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, PlanError, WaitingOn, decide, plan, rollback_version};
-pub use deployment::kubernetes::cluster::ClusterOptions;
-pub use deployment::kubernetes::error::KubernetesError;
-pub use deployment::kubernetes::find::PodSelector;
-pub use deployment::kubernetes::node::{NodeError, node_facts, node_mode, node_place, node_remove};
-pub use deployment::kubernetes::{KubernetesOptions, StatefulSetDeployment};
-pub use deployment::lease_lock::{LeaseLock, LockLost};
-pub use deployment::local::plugin_env::{PluginEnvError, read_plugin_env};
-pub use deployment::local::{LocalDeployment, Owner, parse_plugin_file_name};
-pub use deployment::{CopyProgress, Deployment, DeploymentError, Detail, Freshness, Query, UnreadyPodPolicy};
+pub use deployment::{
+    CopyProgress, Deployment, DeploymentError, Detail, DisruptionBudget, Freshness, LeaseLock, LockLost,
+    PROGRAM_PATH, Query, UnreadyPodPolicy,
+};
 pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
     explain, explain_log, finding_kinds,
 };
-pub use drift::{ClusterConnection, Drift, DriftError, FieldDrift, ObjectDrift, compare_with_cluster};
+pub use digest::{hex, hex_sha256, sha256_of_reader};
+pub use error_chain::error_chain;
 pub use event::Event;
 pub use goal::{
     Canary, DeregisterGoal, DesiredMount, DesiredValue, DesiredWrite, DowngradePolicy, Durability,
@@ -75,12 +71,14 @@ pub use observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, ThisRun, WriteObserved,
 };
+pub use plugin_file_name::{is_version_file_of, parse_plugin_file_name};
 pub use printable::{printable, printable_line};
 pub use refusal::{InUse, Refusal};
-pub use required_permissions::{PolicyRule, RBAC_RULES, RbacRule, RuleScope, policy_rules};
-pub use sha256sums::{Sha256Sums, Sha256SumsError};
+pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
 pub use step::Step;
+pub use timeouts::Poll;
+pub use transient::is_transient;
 pub use undo::{Failover, roll_back};
 pub use version::{Version, VersionError};

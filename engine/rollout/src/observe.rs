@@ -93,8 +93,8 @@ impl ObserveError {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Call { source, .. } => is_transient(source),
-            Self::Deployment(DeploymentError::Kubernetes(error)) => error.is_transient(),
-            Self::Deployment(_) | Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
+            Self::Deployment(error) => matches!(error, DeploymentError::Transient(_)),
+            Self::InvalidToken { .. } | Self::NoNamespaces { .. } => false,
         }
     }
 }

@@ -14,29 +14,30 @@ pub(crate) const NODE_RETURN_TIMEOUT: Duration = Duration::from_secs(300);
 pub(crate) const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// A wait that looks again and again until its timeout has passed.
-pub(crate) struct Poll {
+#[derive(Debug)]
+pub struct Poll {
     deadline: Instant,
     interval: Duration,
 }
 
 impl Poll {
     /// Starts a wait that looks every [`POLL_INTERVAL`].
-    pub(crate) fn new(timeout: Duration) -> Self {
+    pub fn new(timeout: Duration) -> Self {
         Self::every(POLL_INTERVAL, timeout)
     }
 
     /// Starts a wait with an interval of its own.
-    pub(crate) fn every(interval: Duration, timeout: Duration) -> Self {
+    pub fn every(interval: Duration, timeout: Duration) -> Self {
         Self { deadline: Instant::now() + timeout, interval }
     }
 
     /// Whether the timeout has passed.
-    pub(crate) fn timed_out(&self) -> bool {
+    pub fn timed_out(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
     /// Sleeps until the next look.
-    pub(crate) async fn pause(&self) {
+    pub async fn pause(&self) {
         tokio::time::sleep(self.interval).await;
     }
 }

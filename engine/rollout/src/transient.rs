@@ -10,7 +10,7 @@ pub(crate) const NO_ACTIVE_NODE_ERRORS: [&str; 2] =
 const LOST_LEADERSHIP: [&str; 2] = ["node is not the leader", "leadership lost while committing log"];
 
 /// Whether a call may have failed on a node that is about to be replaced by another.
-pub(crate) fn is_transient(error: &CallError) -> bool {
+pub fn is_transient(error: &CallError) -> bool {
     match error {
         CallError::Sealed { .. } => true,
         CallError::Api(answer) => answer.status.is_server_error(),

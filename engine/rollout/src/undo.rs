@@ -9,8 +9,7 @@ use vault_api::pins::{Pin, Set};
 use vault_api::{CallError, Client, Endpoint, reload};
 
 use crate::decide::unreloaded_mounts;
-use crate::deployment::lease_lock::{LeaseLock, LockLost};
-use crate::deployment::{Deployment, Detail, Freshness, Query};
+use crate::deployment::{Deployment, Detail, Freshness, LeaseLock, LockLost, Query};
 use crate::error_chain::error_chain;
 use crate::event::Event;
 use crate::goal::UpgradeGoal;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use deployment::{BundledPlugins, LoadAction, LoadError, LocalDeployment, OverwritePolicy};
 use notify::{RecommendedWatcher, RecursiveMode};
-use rollout::{BundledPlugins, LoadAction, LoadError, LocalDeployment, OverwritePolicy};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use deployment::Sha256Sums;
 use oci_image::{ImageName, Platform};
 use rollout::{
-    Architecture, Binary, Format, Linkage, ProbeOutcome, Refusal, Sha256Sums, Version, parse_plugin_file_name,
+    Architecture, Binary, Format, Linkage, ProbeOutcome, Refusal, Version, parse_plugin_file_name,
 };
 use vault_api::SecretString;
 

@@ -13,8 +13,7 @@ use vault_api::{CallError, TransportErrorKind, reload};
 use super::Run;
 use crate::binary::Binary;
 use crate::decide::{WaitingOn, failover_blocker};
-use crate::deployment::kubernetes::error::KubernetesError;
-use crate::deployment::{CopyProgress, DeploymentError, UnreadyPodPolicy};
+use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget, UnreadyPodPolicy};
 use crate::event::Event;
 use crate::goal::{Canary, DesiredWrite, Goal};
 use crate::mount_path::MountPath;
@@ -64,8 +63,7 @@ impl StepError {
                 matches!(trouble, TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost)
             }
             Self::Call(_) => false,
-            Self::Deployment(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget { .. }))
-            | Self::NotReadyForFailover(_) => false,
+            Self::Deployment(DeploymentError::DisruptionBudget(_)) | Self::NotReadyForFailover(_) => false,
             Self::Deployment(_) | Self::NoNewActiveNode | Self::Observe(_) => true,
             Self::NoDeployment | Self::NoPod(_) | Self::Smoke(_) => false,
         }
@@ -73,16 +71,9 @@ impl StepError {
 
     /// What passes by itself, after which the step can be done.
     pub(super) fn wait_condition(&self) -> Option<WaitingOn> {
-        let Self::Deployment(DeploymentError::Kubernetes(KubernetesError::DisruptionBudget {
-            budget,
-            pod,
-            said,
-        })) = self
-        else {
-            return None;
-        };
-        let (budget, pod, said) = (budget.clone(), NodeName::new(pod), said.clone());
-        Some(WaitingOn::DisruptionBudget { budget, pod, message: said })
+        let Self::Deployment(DeploymentError::DisruptionBudget(refused)) = self else { return None };
+        let DisruptionBudget { budget, pod, message } = refused.clone();
+        Some(WaitingOn::DisruptionBudget { budget, pod, message })
     }
 
     /// The lease that may live on.

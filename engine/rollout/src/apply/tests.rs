@@ -16,7 +16,6 @@ use super::*;
 use crate::binary::Binary;
 use crate::decide::plan;
 use crate::decide::samples::{SHA, old_fleet, upgrade};
-use crate::deployment::kubernetes::error::KubernetesError;
 use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query, UnreadyPodPolicy};
 use crate::goal::{Canary, SmokeTest, UpgradeGoal};
 use crate::observe::ConnectionMode;
@@ -271,13 +270,13 @@ impl Deployment for FakeCluster {
         _nodes: &[NodeName],
         _progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError> {
-        Err(DeploymentError::Unsupported { what: "place" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "place" })
     }
 
     async fn logs(
         &self,
     ) -> Result<std::collections::BTreeMap<NodeName, Result<String, String>>, DeploymentError> {
-        Err(DeploymentError::Unsupported { what: "show logs" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "show logs" })
     }
 
     async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError> {
@@ -297,8 +296,7 @@ impl Deployment for FakeCluster {
         let (lose, lost) = watch::channel(None);
         let (stop, stopped) = oneshot::channel();
         if self.with_state(|state| state.lock.replace(lose)).is_some() {
-            let (holder, lease) = ("somebody".into(), "vault-token-plugin-vault".into());
-            return Err(KubernetesError::LockHeld { holder, lease }.into());
+            return Err(DeploymentError::Other("somebody is changing plugins here".into()));
         }
         let cluster = self.clone();
         let keeper = tokio::spawn(async move {
@@ -323,7 +321,7 @@ impl Deployment for FakeCluster {
         _image: &str,
         _files: Option<&BTreeSet<String>>,
     ) -> Result<(), DeploymentError> {
-        Err(DeploymentError::Unsupported { what: "name an image" })
+        Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "name an image" })
     }
 }
 

@@ -7,6 +7,7 @@ use vault_api::catalog::PluginType;
 use crate::goal::{DeregisterGoal, GarbageCollectGoal, VersionSelector};
 use crate::observed::deployment::NodeName;
 use crate::observed::{CatalogEntry, Observed};
+use crate::plugin_file_name::parse_plugin_file_name;
 use crate::refusal::{InUse, Refusal};
 use crate::step::Step;
 use crate::version::Version;
@@ -142,14 +143,9 @@ fn known_versions(observed: &Observed) -> BTreeSet<PluginVersion> {
         version: entry.version.clone(),
     });
     let files = observed.file_names().into_iter().flat_map(|file| {
-        // A name may hold dashes, and so may a version.
-        let splits: Vec<(String, Version)> = file
-            .match_indices('-')
-            .filter_map(|(at, _)| Some((file[..at].to_owned(), file[at + 1..].parse().ok()?)))
-            .collect();
-        splits.into_iter().take(1).map(|(name, version)| PluginVersion {
+        parse_plugin_file_name(file).map(|(name, version)| PluginVersion {
             kind: PluginType::Secret,
-            name,
+            name: name.to_owned(),
             version: version.v_prefixed(),
         })
     });
@@ -285,6 +281,20 @@ mod tests {
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
         let mut observed = fleet_with(&["0.9.0"]);
         observed.catalog.iter_mut().for_each(|entry| entry.kind = PluginType::Auth);
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+    }
+
+    /// As OpenBao makes them to what it has extracted from an image.
+    #[test]
+    fn a_file_that_is_a_link_of_the_server_is_neither_collected_nor_deregistered() {
+        let mut observed = old_fleet();
+        place_file(&mut observed, "custom-0.9.0");
+        for node in observed.deployment.as_mut().expect("a deployment").nodes.values_mut() {
+            node.links.insert("custom-0.9.0".into());
+        }
+        assert_eq!(decide(&observed, &gc(0)), Decision::Done);
+        let entry = CatalogEntry { version: "v0.9.0".into(), command: None, ..observed.catalog[0].clone() };
+        observed.catalog.push(entry);
         assert_eq!(decide(&observed, &gc(0)), Decision::Done);
     }
 

@@ -321,23 +321,6 @@ pub enum Exposure {
     },
 }
 
-impl Exposure {
-    /// How others can change a plugin directory with this mode and owner; the users in `trusted` may own it.
-    pub(crate) fn of_directory(mode: u32, owner: u32, trusted: &[u32]) -> Option<Self> {
-        if !trusted.contains(&owner) {
-            return Some(Self::Owner { user: owner });
-        }
-        (mode & 0o022 != 0).then_some(Self::Mode { mode })
-    }
-
-    /// The same of a directory that leads to it. In a sticky one others can create files, and remove only their own.
-    pub(crate) fn of_ancestor(mode: u32, owner: u32, trusted: &[u32]) -> Option<Self> {
-        let is_sticky = mode & 0o1000 != 0;
-        Self::of_directory(mode, owner, trusted)
-            .filter(|exposure| !(is_sticky && matches!(exposure, Self::Mode { .. })))
-    }
-}
-
 impl fmt::Display for Exposure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -134,7 +134,7 @@ async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     let changes = cluster.with_state(|state| state.changes.clone());
     assert_eq!(changes, ["POST sys/mounts/custom/tune {\"plugin_version\":\"v1.0.0\"}"]);
-    let words = "custom/ could not be reloaded (the right to change plugins here was lost to somebody)";
+    let words = "custom/ could not be reloaded (the lock on plugin changes was lost to somebody)";
     assert!(left.contains(words), "{left}");
 
     // Mounts are back, and what the version has brought is not.

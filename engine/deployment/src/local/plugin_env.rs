@@ -1,0 +1,153 @@
+//! The environment that a catalog entry gives its plugin. No server shows it, so it is read from a process that runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use vault_api::SecretString;
+use zeroize::Zeroizing;
+
+use crate::processes;
+
+/// An environment that could not be read, or not be given to another version.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[non_exhaustive]
+pub enum PluginEnvError {
+    /// Nothing runs it here.
+    #[error("no process of {file} runs on this machine as a server's plugin")]
+    NoProcess { file: String },
+    /// Two registrations have the same file, with an environment each.
+    #[error("the processes {one} and {other} of {file} have different environments")]
+    Ambiguous { file: String, one: u32, other: u32 },
+    /// It is another user's, or has ended.
+    #[error("the environment of process {pid} could not be read")]
+    NotReadable {
+        pid: u32,
+        #[source]
+        source: std::io::Error,
+    },
+    /// A registration is JSON, which holds text only.
+    #[error("process {pid} has variables that are no text: {}", names.join(", "))]
+    NotText { pid: u32, names: Vec<String> },
+}
+
+/// What a plugin from `directory` has in its environment that its server has not: what its catalog entry gives it.
+///
+/// # Errors
+/// When no server's process of `file` is to be seen, what it has cannot be read, or two have different environments.
+pub fn read_plugin_env(
+    directory: &Path,
+    file: &str,
+) -> Result<BTreeMap<String, SecretString>, PluginEnvError> {
+    let none = || PluginEnvError::NoProcess { file: file.to_owned() };
+    let program = fs::canonicalize(directory.join(file)).map_err(|_| none())?;
+    let mut last = none();
+    let mut found: Option<(u32, BTreeMap<String, SecretString>)> = None;
+    for (pid, process) in processes::list() {
+        // Of a process of another user not even this can be seen.
+        let is_of_file = fs::read_link(process.join("exe")).is_ok_and(|executable| executable == program);
+        if !is_of_file || processes::has_plugin_host(pid) != Some(true) {
+            continue;
+        }
+        match (env_of_process(pid), &found) {
+            (Err(error @ PluginEnvError::NotReadable { .. }), _) => last = error,
+            (Err(error), _) => return Err(error),
+            (Ok(environment), None) => found = Some((pid, environment)),
+            (Ok(environment), Some((one, first))) if !is_same_env(&environment, first) => {
+                return Err(PluginEnvError::Ambiguous { file: file.to_owned(), one: *one, other: pid });
+            }
+            (Ok(_), Some(_)) => {}
+        }
+    }
+    found.map(|(_, environment)| environment).ok_or(last)
+}
+
+fn is_same_env(one: &BTreeMap<String, SecretString>, other: &BTreeMap<String, SecretString>) -> bool {
+    one.len() == other.len()
+        && one
+            .iter()
+            .all(|(name, value)| other.get(name).is_some_and(|other| other.expose() == value.expose()))
+}
+
+fn env_of_process(pid: u32) -> Result<BTreeMap<String, SecretString>, PluginEnvError> {
+    let environment = |pid: u32| {
+        fs::read(format!("/proc/{pid}/environ")).map_err(|source| PluginEnvError::NotReadable { pid, source })
+    };
+    let parent = processes::parent(pid).map_err(|source| PluginEnvError::NotReadable { pid, source })?;
+    let own = Zeroizing::new(environment(pid)?);
+    let servers = Zeroizing::new(parent.map(environment).transpose()?.unwrap_or_default());
+    added_variables(&own, &servers).map_err(|names| PluginEnvError::NotText { pid, names })
+}
+
+/// The variables of `own` that `servers` has not, or has with another value, without those by which a server speaks to any
+/// plugin. An error names those that are no text.
+fn added_variables(own: &[u8], servers: &[u8]) -> Result<BTreeMap<String, SecretString>, Vec<String>> {
+    let servers: BTreeSet<&[u8]> = servers.split(|byte| *byte == 0).collect();
+    let (mut added, mut unreadable) = (BTreeMap::new(), Vec::new());
+    for line in own.split(|byte| *byte == 0).filter(|line| !servers.contains(line)) {
+        let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
+        let name = String::from_utf8_lossy(&line[..at]).into_owned();
+        if is_protocol_variable(&name) {
+            continue;
+        }
+        match std::str::from_utf8(line) {
+            Ok(text) => {
+                added.insert(name, SecretString::new(&text[at + 1..]));
+            }
+            Err(_) => unreadable.push(name),
+        }
+    }
+    if unreadable.is_empty() { Ok(added) } else { Err(unreadable) }
+}
+
+/// What go-plugin and servers set for every plugin. The directory of a plugin's socket is its server's to say, and goes with it.
+fn is_protocol_variable(name: &str) -> bool {
+    let of_go_plugin = [
+        "PLUGIN_CLIENT_CERT",
+        "PLUGIN_MAX_PORT",
+        "PLUGIN_MIN_PORT",
+        "PLUGIN_MULTIPLEX_GRPC",
+        "PLUGIN_PROTOCOL_VERSIONS",
+        "PLUGIN_UNIX_SOCKET_DIR",
+        "PLUGIN_UNIX_SOCKET_GROUP",
+        "TMPDIR",
+    ];
+    let of_server = [
+        "BACKEND_PLUGIN",
+        "DATABASE_PLUGIN",
+        "PLUGIN_AUTOMTLS_ENABLED",
+        "PLUGIN_METADATA_MODE",
+        "PLUGIN_MLOCK_ENABLED",
+        "PLUGIN_MULTIPLEXING_OPT_OUT",
+        "UNWRAP_TOKEN",
+        "VERSION",
+    ];
+    let servers = name.strip_prefix("VAULT_").or_else(|| name.strip_prefix("BAO_"));
+    of_go_plugin.contains(&name) || servers.is_some_and(|name| of_server.contains(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(own: &[u8], servers: &[u8]) -> Vec<String> {
+        let added = added_variables(own, servers).expect("all text");
+        added.iter().map(|(name, value)| format!("{name}={}", value.expose())).collect()
+    }
+
+    #[test]
+    fn what_the_server_has_too_is_not_of_the_entry() {
+        let servers = b"PATH=/bin\0HOME=/root\0EMPTY=\0";
+        let own =
+            b"PATH=/bin\0HOME=/srv\0EMPTY=\0KEY=a=b\0PLUGIN_MIN_PORT=1\0TMPDIR=/run/1\0VAULT_VERSION=1\0BAO_VERSION=2\0\
+                    VAULT_ADDR=http://a\0";
+        assert_eq!(shown(own, servers), ["HOME=/srv", "KEY=a=b", "VAULT_ADDR=http://a"]);
+        assert_eq!(shown(servers, servers), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_no_text_is_named_without_its_value() {
+        assert_eq!(added_variables(b"A=1\0B=\xff\xfe\0", b"").expect_err("no text"), ["B"]);
+    }
+}
