@@ -159,8 +159,8 @@ fn changes_not_rolled_back(
         Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
         Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
-        Step::RestartNode { node } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
-        Step::RestartNode { node } => Some(format!(
+        Step::RestartNode { node, .. } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node, .. } => Some(format!(
             "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload --plugin {plugin}` restarts it \
              again."
         )),
@@ -200,14 +200,15 @@ impl Report for RegisterReport {
 
 #[cfg(test)]
 mod tests {
-    use rollout::NodeName;
+    use rollout::{NodeName, UnreadyPodPolicy};
 
     use super::*;
 
     #[test]
     fn a_standby_that_was_restarted_with_the_version_that_does_not_work_is_named_with_the_command_that_restarts_it()
      {
-        let done = [Step::RestartNode { node: NodeName::new("bao-1") }];
+        let unready = UnreadyPodPolicy::Evict;
+        let done = [Step::RestartNode { node: NodeName::new("bao-1"), uid: None, unready }];
         let version = "1.2.3".parse().unwrap();
         let custom = ["custom".parse().unwrap()];
         assert_eq!(

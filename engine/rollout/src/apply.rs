@@ -485,13 +485,14 @@ impl Run<'_> {
     }
 }
 
-/// Whether a planned step is the one that is due. A node that has gone needs no file.
+/// Whether a planned step is the one that is due. A node that has gone needs no file, and a pod may have been recreated.
 fn is_same_step(planned: &Step, due: &Step) -> bool {
     match (planned, due) {
         (
             Step::PlaceBinary { file: planned, binary: planned_binary, .. },
             Step::PlaceBinary { file, binary, .. },
         ) => planned == file && planned_binary.sha256 == binary.sha256,
+        (Step::RestartNode { node: planned, .. }, Step::RestartNode { node, .. }) => planned == node,
         (planned, due) => planned == due,
     }
 }

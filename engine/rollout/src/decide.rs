@@ -22,7 +22,7 @@ use crate::mount_path::MountPath;
 use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
 use crate::observed::{MountObserved, Observed, ReadState};
 use crate::refusal::Refusal;
-use crate::step::{Step, VersionFrom};
+use crate::step::{Step, UnreadyPodPolicy, VersionFrom};
 
 pub(crate) use nodes::failover_blocker;
 pub(crate) use permission::capability_paths as permission_paths;
@@ -305,7 +305,10 @@ fn register_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
         .or_else(|| register.mounts.iter().find_map(|mount| enable_step(observed, register, mount)))
         .or_else(|| register.mounts.iter().find_map(|mount| tune_step(observed, register, mount)))
         .or_else(|| reload_stale_step(observed, register))
-        .or_else(|| nodes::restart_stale_standby(observed, register.mounts.iter().map(|mount| &mount.path)))
+        .or_else(|| {
+            let mounts = register.mounts.iter().map(|mount| &mount.path);
+            nodes::restart_stale_standby(observed, mounts, UnreadyPodPolicy::Evict)
+        })
         .or_else(|| {
             register
                 .mounts
@@ -342,6 +345,7 @@ fn register_version_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {
         sha256: plugin.binary.sha256.clone(),
         command: plugin.file_name(),
         args: plugin.args.clone(),
+        env: plugin.env.clone(),
     })
 }
 
@@ -393,6 +397,8 @@ fn write_step(
     if observed.this_run.written.contains(&path) {
         return None;
     }
+    // A path may be written in several parts.
+    let parts = mount.writes.iter().filter(|other| other.path == write.path);
     let there = observed.writes.iter().find(|there| there.path == path);
     let has = |comparison| there.is_some_and(|there| there.fields.values().any(|field| *field == comparison));
     let needed = match there.map(|there| there.read_state) {
@@ -404,7 +410,7 @@ fn write_step(
                 || (register.rewrite == RewritePolicy::Unreadable && has(Comparison::Unreadable))
         }
     };
-    needed.then(|| Step::Write { path, fields: write.data.keys().cloned().collect() })
+    needed.then(|| Step::Write { path, data: parts.flat_map(|part| part.data.clone()).collect() })
 }
 
 fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>, Refusal> {
@@ -426,7 +432,7 @@ fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>,
     let next = paths.iter().find(|path| !observed.this_run.reloaded.contains(*path));
     Ok(match next {
         Some(path) => Some(Step::ReloadMount { path: path.clone() }),
-        None => nodes::restart_stale_standby(observed, paths.iter()),
+        None => nodes::restart_stale_standby(observed, paths.iter(), UnreadyPodPolicy::Evict),
     })
 }
 

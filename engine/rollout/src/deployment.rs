@@ -13,6 +13,7 @@ use vault_api::Client;
 use crate::binary::Binary;
 use crate::observed::PluginDirectory;
 use crate::observed::deployment::{DeploymentObserved, NodeName};
+use crate::step::UnreadyPodPolicy;
 
 pub use error::{DeploymentError, DisruptionBudget};
 pub use lease_lock::{LeaseLock, LockLost};
@@ -82,15 +83,6 @@ pub trait Deployment: Debug + Send + Sync {
         image: &str,
         files: Option<&BTreeSet<String>>,
     ) -> Result<(), DeploymentError>;
-}
-
-/// Whether a pod that is not ready is restarted against its disruption budget. Its absence changes nothing for clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnreadyPodPolicy {
-    /// Evict the pod, which respects the budget.
-    Evict,
-    /// Delete the pod if the eviction is refused. A rollback must be able to finish.
-    Delete,
 }
 
 /// What a snapshot asks of a deployment.

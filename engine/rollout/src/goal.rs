@@ -82,7 +82,7 @@ pub struct DesiredMount {
 }
 
 /// Fields that should be at a path.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DesiredWrite {
     /// Below the mount, for example `config`.
     pub path: String,
@@ -91,7 +91,7 @@ pub struct DesiredWrite {
 }
 
 /// A wanted value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DesiredValue {
     /// May be shown.
     Plain(Value),

@@ -41,7 +41,7 @@ pub use compare::Comparison;
 pub use decide::{Decision, Notice, Plan, PlanError, WaitingOn, decide, plan, rollback_version};
 pub use deployment::{
     CopyProgress, Deployment, DeploymentError, Detail, DisruptionBudget, Freshness, LeaseLock, LockLost,
-    PROGRAM_PATH, Query, UnreadyPodPolicy,
+    PROGRAM_PATH, Query,
 };
 pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
@@ -77,7 +77,7 @@ pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
-pub use step::Step;
+pub use step::{Step, UnreadyPodPolicy, VersionFrom};
 pub use timeouts::Poll;
 pub use transient::is_transient;
 pub use undo::{Failover, roll_back};

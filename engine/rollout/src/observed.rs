@@ -264,7 +264,7 @@ impl ThisRun {
             Step::SmokeTestMount { path } => {
                 self.smoke_tested.insert(path.clone());
             }
-            Step::RestartNode { node } => {
+            Step::RestartNode { node, .. } => {
                 self.restarted.insert(node.clone());
             }
             Step::StepDown { .. } => self.step_downs += 1,
@@ -328,7 +328,7 @@ impl Observed {
                     node.files.push(PluginFile { name, sha256, mode: BINARY_MODE });
                 }
             }
-            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
+            Step::RegisterVersion { kind, name, version, sha256, command, args, env: _ } => {
                 next.catalog.push(CatalogEntry {
                     kind: *kind,
                     name: name.clone(),
@@ -375,7 +375,7 @@ impl Observed {
                     node.files.retain(|known| known.name != *file);
                 }
             }
-            Step::RestartNode { node } => next.simulate_restart(node),
+            Step::RestartNode { node, .. } => next.simulate_restart(node),
             Step::PatchInitImage { to, files, .. } => {
                 if let Some(DeploymentObserved {
                     plugin_storage: PluginStorage::InitContainer { image, files: brings, .. },

@@ -1,19 +1,22 @@
 //! The steps that there are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
 use serde::ser::SerializeStruct as _;
 use serde::{Serialize, Serializer};
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use crate::binary::Binary;
+use crate::goal::{DesiredValue, DesiredWrite};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeName;
 use crate::version::Version;
 
-/// One change. A step never holds a value that is written, so it can be shown and saved.
+/// One change, with everything that is needed to apply it. Values that are written are not serialized, and secret ones are not part of
+/// the `Debug` output, so a step can be shown and saved.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
@@ -44,6 +47,9 @@ pub enum Step {
         command: String,
         /// Arguments.
         args: Vec<String>,
+        /// Environment as `KEY=value`.
+        #[serde(skip)]
+        env: Vec<SecretString>,
     },
     /// Mount the plugin.
     EnableMount {
@@ -92,8 +98,9 @@ pub enum Step {
     VerifyCanary {
         /// Where.
         path: MountPath,
-        /// Paths below it that are written.
-        writes: Vec<String>,
+        /// What is written below it; only the paths in JSON.
+        #[serde(serialize_with = "as_paths")]
+        writes: Vec<DesiredWrite>,
         /// The mount whose configuration that is; `None` when it is the trial's own.
         #[serde(skip_serializing_if = "Option::is_none")]
         source_mount: Option<MountPath>,
@@ -114,8 +121,9 @@ pub enum Step {
     Write {
         /// Full path.
         path: String,
-        /// Names of the fields.
-        fields: Vec<String>,
+        /// What is written; only the names of the fields in JSON.
+        #[serde(rename = "fields", serialize_with = "as_field_names")]
+        data: BTreeMap<String, DesiredValue>,
     },
     /// Read a path that must return a lease or data, and revoke the lease.
     SmokeTestMount {
@@ -143,8 +151,14 @@ pub enum Step {
     },
     /// Start a node anew, so that it runs what the active one runs.
     RestartNode {
-        /// Which one.
+        /// The node.
         node: NodeName,
+        /// Uid of its pod, so that a pod that was recreated in the meantime is not restarted.
+        #[serde(skip)]
+        uid: Option<String>,
+        /// What to do if its disruption budget does not allow the restart.
+        #[serde(skip)]
+        unready: UnreadyPodPolicy,
     },
     /// Name the image from which nodes that are started anew get their binaries.
     PatchInitImage {
@@ -175,6 +189,15 @@ pub enum VersionFrom {
     Mount,
     /// A pin; then the mount must not be given one.
     Pin,
+}
+
+/// Whether a pod that is not ready is restarted against its disruption budget. Its absence changes nothing for clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnreadyPodPolicy {
+    /// Evict the pod, which respects the budget.
+    Evict,
+    /// Delete the pod if the eviction is refused. A rollback must be able to finish.
+    Delete,
 }
 
 impl Step {
@@ -226,6 +249,7 @@ impl fmt::Display for Step {
             }
             Self::VerifyCanary { path, writes, source_mount: live, smoke_path: read } => {
                 write!(f, "prove {path}")?;
+                let writes: Vec<&str> = writes.iter().map(|write| write.path.as_str()).collect();
                 let writes = writes.join(", ");
                 match live {
                     _ if writes.is_empty() => {}
@@ -239,12 +263,17 @@ impl fmt::Display for Step {
             }
             Self::RemoveCanary { path } => write!(f, "remove {path}"),
             Self::ReloadMount { path } => write!(f, "reload {path}"),
-            Self::Write { path, fields } => write!(f, "write {path} ({})", fields.join(", ")),
+            Self::Write { path, data } => {
+                let fields: Vec<&str> = data.keys().map(String::as_str).collect();
+                write!(f, "write {path} ({})", fields.join(", "))
+            }
             Self::SmokeTestMount { path } => write!(f, "try {path}"),
             Self::RemoveBinary { nodes, directory, file } => {
                 write!(f, "remove {file} from {}{}", directory.display(), on_nodes(nodes))
             }
-            Self::RestartNode { node } => write!(f, "restart {node}, which still runs the version before"),
+            Self::RestartNode { node, .. } => {
+                write!(f, "restart {node}, which still runs the version before")
+            }
             Self::PatchInitImage { container, to, .. } => {
                 write!(f, "take {to} as image of init container {container}")
             }
@@ -264,6 +293,17 @@ fn as_digest_and_size<S: Serializer>(binary: &Binary, serializer: S) -> Result<S
     fields.serialize_field("sha256", &binary.sha256)?;
     fields.serialize_field("size", &binary.size)?;
     fields.end()
+}
+
+fn as_paths<S: Serializer>(writes: &[DesiredWrite], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(writes.iter().map(|write| &write.path))
+}
+
+fn as_field_names<S: Serializer>(
+    data: &BTreeMap<String, DesiredValue>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(data.keys())
 }
 
 /// Where, unless it is this machine.
@@ -300,5 +340,39 @@ mod tests {
             "size": 1000,
         });
         assert_eq!(serde_json::to_value(&step).expect("a step is JSON"), expected);
+    }
+
+    #[test]
+    fn a_step_holds_what_it_writes_and_shows_none_of_it() {
+        let secret = || DesiredValue::Secret(SecretString::new("hunter2"));
+        let data = BTreeMap::from([("api_key".to_owned(), secret())]);
+        let path: MountPath = "custom".parse().expect("a path");
+        let steps = [
+            Step::RegisterVersion {
+                kind: PluginType::Secret,
+                name: "custom".into(),
+                version: "1.2.3".parse().expect("a version"),
+                sha256: "ab".into(),
+                command: "custom-1.2.3".into(),
+                args: Vec::new(),
+                env: vec![SecretString::new("TOKEN=hunter2")],
+            },
+            Step::VerifyCanary {
+                path: path.clone(),
+                writes: vec![DesiredWrite { path: "config".into(), data: data.clone() }],
+                source_mount: None,
+                smoke_path: None,
+            },
+            Step::Write { path: path.join("config"), data },
+        ];
+        for step in &steps {
+            let json = serde_json::to_string(step).expect("a step is JSON");
+            let shown = format!("{step} {step:?} {json}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+        assert_eq!(
+            serde_json::to_value(&steps[2]).expect("a step is JSON"),
+            json!({"step": "write", "path": "custom/config", "fields": ["api_key"]})
+        );
     }
 }

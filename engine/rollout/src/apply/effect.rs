@@ -29,7 +29,7 @@ pub(crate) fn describe_effect(step: &Step) -> Option<String> {
             format!("{path} was reloaded, and what it runs is not proven")
         }
         Step::Write { path, .. } => format!("what was written to {path} stays"),
-        Step::RestartNode { node } => format!("{node} was restarted and is not proven to serve again"),
+        Step::RestartNode { node, .. } => format!("{node} was restarted and is not proven to serve again"),
         Step::PatchInitImage { container, to, .. } => {
             format!("the init container {container} has the image {to}")
         }
@@ -91,6 +91,8 @@ pub(crate) fn affects_mounts(step: Option<&Step>, mounts: &[MountPath]) -> bool 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn path(text: &str) -> MountPath {
@@ -100,7 +102,7 @@ mod tests {
     #[test]
     fn what_people_use_is_named_and_what_nobody_runs_is_not() {
         let reload = |text| Step::ReloadMount { path: path(text) };
-        let write = Step::Write { path: "custom/config".into(), fields: vec!["api_key".into()] };
+        let write = Step::Write { path: "custom/config".into(), data: BTreeMap::new() };
         let trial = Step::SmokeTestMount { path: "custom/creds/dev".into() };
         let done = [trial, reload("custom"), write, reload("team")];
         assert_eq!(

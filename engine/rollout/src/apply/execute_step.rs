@@ -1,5 +1,6 @@
 //! Does one step.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -13,9 +14,9 @@ use vault_api::{CallError, TransportErrorKind, reload};
 use super::Run;
 use crate::binary::Binary;
 use crate::decide::{WaitingOn, failover_blocker};
-use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget, UnreadyPodPolicy};
+use crate::deployment::{CopyProgress, DeploymentError, DisruptionBudget};
 use crate::event::Event;
-use crate::goal::{Canary, DesiredWrite, Goal};
+use crate::goal::{DesiredValue, DesiredWrite};
 use crate::mount_path::MountPath;
 use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
@@ -100,11 +101,11 @@ impl Run<'_> {
                 self.copy_binary(binary, nodes, file).await?;
                 Vec::new()
             }
-            Step::RegisterVersion { kind, name, version, sha256, command, args } => {
-                let env = self.goal.provided_plugin().map(|plugin| plugin.env.clone()).unwrap_or_default();
+            Step::RegisterVersion { kind, name, version, sha256, command, args, env } => {
                 let entry =
                     PluginRef { kind: *kind, name: name.clone(), version: Some(version.v_prefixed()) };
-                let (sha256, command, args) = (sha256.clone(), command.clone(), args.clone());
+                let (sha256, command) = (sha256.clone(), command.clone());
+                let (args, env) = (args.clone(), env.clone());
                 client.send(&RegisterEntry { entry, sha256, command, args, env }).await?
             }
             Step::EnableMount { path, plugin, version, version_from }
@@ -112,8 +113,8 @@ impl Run<'_> {
                 let version = (*version_from == VersionFrom::Mount).then(|| version.v_prefixed());
                 client.send(&Enable { path: path.to_string(), plugin: plugin.clone(), version }).await?
             }
-            Step::VerifyCanary { path, smoke_path: read, .. } => {
-                self.verify_canary(path, read.as_deref()).await?;
+            Step::VerifyCanary { path, writes, smoke_path, source_mount: _ } => {
+                self.verify_canary(path, writes, smoke_path.as_deref()).await?;
                 Vec::new()
             }
             Step::RemoveCanary { path } => client.send(&Disable { path: path.to_string() }).await?,
@@ -126,8 +127,8 @@ impl Run<'_> {
             Step::ReloadMount { path } => {
                 client.send(&reload::ReloadMounts { paths: vec![path.to_string()] }).await?
             }
-            Step::Write { path, .. } => {
-                client.send(&Write { path: path.clone(), data: self.data_for_path(path) }).await?.warnings
+            Step::Write { path, data } => {
+                client.send(&Write { path: path.clone(), data: logical_data(data) }).await?.warnings
             }
             Step::SmokeTestMount { path } => {
                 run_smoke_test(&client, path, self.listener).await?;
@@ -142,8 +143,10 @@ impl Run<'_> {
                 site.remove(file, nodes).await?;
                 Vec::new()
             }
-            Step::RestartNode { node } => {
-                self.restart_node(node).await?;
+            Step::RestartNode { node, uid, unready } => {
+                let uid = uid.as_deref().ok_or_else(|| StepError::NoPod(node.clone()))?;
+                let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                site.restart_node(node, uid, *unready).await?;
                 Vec::new()
             }
             Step::PatchInitImage { to, files, .. } => {
@@ -185,24 +188,19 @@ impl Run<'_> {
         Ok(placed?)
     }
 
-    async fn restart_node(&self, node: &NodeName) -> Result<(), StepError> {
-        let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
-        let seen = self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()?.nodes.get(node));
-        let uid = seen.and_then(|node| node.uid.as_deref()).ok_or_else(|| StepError::NoPod(node.clone()))?;
-        let unready =
-            if self.goal.is_rollback() { UnreadyPodPolicy::Delete } else { UnreadyPodPolicy::Evict };
-        Ok(site.restart_node(node, uid, unready).await?)
-    }
-
-    async fn verify_canary(&mut self, path: &MountPath, read: Option<&str>) -> Result<(), StepError> {
-        let Goal::Upgrade(upgrade) = self.goal else { return Ok(()) };
-        let Canary::Mount { writes, .. } = &upgrade.canary else { return Ok(()) };
+    /// Writes to the canary mount, and runs its smoke test.
+    async fn verify_canary(
+        &mut self,
+        path: &MountPath,
+        writes: &[DesiredWrite],
+        smoke_path: Option<&str>,
+    ) -> Result<(), StepError> {
         for write in writes {
-            let data = merge_fields(std::iter::once(write));
+            let data = logical_data(&write.data);
             self.environment.client.send(&Write { path: path.join(&write.path), data }).await?;
         }
-        if let Some(read) = read {
-            run_smoke_test(&self.environment.client, &path.join(read), self.listener).await?;
+        if let Some(smoke_path) = smoke_path {
+            run_smoke_test(&self.environment.client, &path.join(smoke_path), self.listener).await?;
         }
         Ok(())
     }
@@ -280,20 +278,9 @@ impl Run<'_> {
             poll.pause().await;
         }
     }
-
-    fn data_for_path(&self, path: &str) -> LogicalData {
-        let writes =
-            self.goal.mounts().iter().flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)));
-        merge_fields(
-            writes.filter(|(mount, write)| mount.path.join(&write.path) == path).map(|(_, write)| write),
-        )
-    }
 }
 
-fn merge_fields<'a>(writes: impl Iterator<Item = &'a DesiredWrite>) -> LogicalData {
-    LogicalData(
-        writes
-            .flat_map(|write| write.data.iter().map(|(field, value)| (field.clone(), value.value())))
-            .collect(),
-    )
+/// The values of a step, for the request that writes them.
+fn logical_data(data: &BTreeMap<String, DesiredValue>) -> LogicalData {
+    LogicalData(data.iter().map(|(field, value)| (field.clone(), value.value())).collect())
 }

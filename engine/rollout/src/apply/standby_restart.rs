@@ -56,8 +56,9 @@ impl Run<'_> {
         error: String,
         effect: StepEffect,
     ) -> Outcome {
-        let node =
-            |step: &Step| if let Step::RestartNode { node } = step { Some(node.to_string()) } else { None };
+        let node = |step: &Step| {
+            if let Step::RestartNode { node, .. } = step { Some(node.to_string()) } else { None }
+        };
         let uncertain = self
             .describe_uncertain_step(step.as_ref(), effect)
             .await

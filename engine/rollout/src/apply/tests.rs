@@ -15,11 +15,12 @@ use vault_api::{Client, ClientConfig};
 use super::*;
 use crate::binary::Binary;
 use crate::decide::plan;
-use crate::decide::samples::{SHA, old_fleet, upgrade};
-use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query, UnreadyPodPolicy};
+use crate::decide::samples::{SHA, old_fleet, restart_step, upgrade};
+use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query};
 use crate::goal::{Canary, SmokeTest, UpgradeGoal};
 use crate::observe::ConnectionMode;
 use crate::observed::deployment::{DeploymentObserved, NodeObserved};
+use crate::step::UnreadyPodPolicy;
 
 mod interrupted_step;
 mod undo;
@@ -309,10 +310,11 @@ impl Deployment for FakeCluster {
     async fn restart_node(
         &self,
         node: &NodeName,
-        _uid: &str,
-        _unready: UnreadyPodPolicy,
+        uid: &str,
+        unready: UnreadyPodPolicy,
     ) -> Result<(), DeploymentError> {
-        self.with_state(|state| state.apply_step(&Step::RestartNode { node: node.clone() }));
+        let step = Step::RestartNode { node: node.clone(), uid: Some(uid.to_owned()), unready };
+        self.with_state(|state| state.apply_step(&step));
         Ok(())
     }
 

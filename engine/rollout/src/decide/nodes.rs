@@ -4,7 +4,9 @@ mod quorum;
 
 use super::upgrade_view::UpgradeView;
 use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
-use crate::goal::{Durability, FailoverTest, Goal, Placement, ReloadTarget, SealedRestart, UpgradeGoal};
+use crate::goal::{
+    Durability, FailoverTest, Goal, Placement, ReloadTarget, SealedRestart, Target, UpgradeGoal,
+};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::{
     DeploymentObserved, NodeName, NodeObserved, NodeRole, NodeServer, PluginStorage, PodUpdateStrategy,
@@ -13,7 +15,7 @@ use crate::observed::deployment::{
 use crate::observed::other_nodes::{OtherNode, OtherNodes};
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::refusal::Refusal;
-use crate::step::Step;
+use crate::step::{Step, UnreadyPodPolicy};
 use std::collections::{BTreeMap, BTreeSet};
 use vault_api::health::Product;
 use vault_api::raft::Suffrage;
@@ -239,9 +241,13 @@ pub(super) fn step<'a>(
     mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
     let site = observed.deployment.as_ref();
+    let unready = match upgrade.target {
+        Target::Provided(_) => UnreadyPodPolicy::Evict,
+        Target::Registered { .. } => UnreadyPodPolicy::Delete,
+    };
     // A standby gets its files from the image that is named when it is restarted.
     site.and_then(|site| patch_init_image_step(site, upgrade))
-        .or_else(|| restart_stale_standby(observed, mounts))
+        .or_else(|| restart_stale_standby(observed, mounts, unready))
         .or_else(|| step_down_step(observed, upgrade))
 }
 
@@ -250,6 +256,7 @@ pub(super) fn step<'a>(
 pub(super) fn restart_stale_standby<'a>(
     observed: &Observed,
     mut mounts: impl Iterator<Item = &'a MountPath>,
+    unready: UnreadyPodPolicy,
 ) -> Option<Step> {
     let nodes = &observed.deployment.as_ref()?.nodes;
     let stale = |path: &MountPath| {
@@ -259,10 +266,11 @@ pub(super) fn restart_stale_standby<'a>(
                 vault.running.get(path.as_str()).is_some_and(|there| !runs_same_version(there, active))
             })
         };
-        let mut stale = nodes.iter().filter(|(_, node)| is_stale(node)).map(|(name, _)| name);
-        stale.find(|name| !observed.this_run.restarted.contains(*name))
+        let mut stale = nodes.iter().filter(|(_, node)| is_stale(node));
+        stale.find(|(name, _)| !observed.this_run.restarted.contains(*name))
     };
-    mounts.find_map(stale).map(|node| Step::RestartNode { node: node.clone() })
+    let (name, node) = mounts.find_map(stale)?;
+    Some(Step::RestartNode { node: name.clone(), uid: node.uid.clone(), unready })
 }
 
 fn runs_same_version(there: &RunningVersion, active: &MountObserved) -> bool {
@@ -278,7 +286,7 @@ pub(super) fn refuse_restart(observed: &Observed, goal: &Goal, step: &Step) -> O
 
 /// Refuses to restart a node that stays sealed until people unseal it, unless somebody has said that they will.
 fn refuse_staying_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
-    let Step::RestartNode { node } = step else { return None };
+    let Step::RestartNode { node, .. } = step else { return None };
     let vault = observed.deployment.as_ref()?.nodes.get(node)?.server.as_ref()?;
     (vault.seal_type == SealType::Shamir && goal.restart_consent().sealed == SealedRestart::Refuse)
         .then(|| Refusal::StaysSealed.on_node(node))
@@ -287,7 +295,7 @@ fn refuse_staying_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Optio
 /// Refuses to restart a node that would come back without the file of a mount: OpenBao does not try again to start the plugin of a
 /// mount that has failed when it was unsealed.
 fn refuse_losing_file(observed: &Observed, step: &Step) -> Option<Refusal> {
-    let Step::RestartNode { node } = step else { return None };
+    let Step::RestartNode { node, .. } = step else { return None };
     let files = &observed.deployment.as_ref()?.nodes.get(node)?.files;
     observed.mounts.iter().chain(&observed.child_namespace_mounts).find_map(|(path, mount)| {
         let file = observed.file_of(mount).filter(|file| files.iter().any(|there| there.name == *file))?;
@@ -301,7 +309,7 @@ fn refuse_losing_file(observed: &Observed, step: &Step) -> Option<Refusal> {
 pub(super) fn pending_wait(observed: &Observed, goal: &Goal, decision: &Decision) -> Option<WaitingOn> {
     let restarted = &observed.this_run.restarted;
     match decision {
-        Decision::Do(Step::RestartNode { node }) => unavailable_node(observed, |_| true)
+        Decision::Do(Step::RestartNode { node, .. }) => unavailable_node(observed, |_| true)
             .or_else(|| unknown_seal(observed, goal, node))
             .or_else(|| unverified_restart(observed, goal))
             .or_else(|| unreporting_standby(observed))

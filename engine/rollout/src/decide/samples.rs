@@ -23,6 +23,7 @@ use crate::observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server, ThisRun,
     WriteObserved,
 };
+use crate::step::{Step, UnreadyPodPolicy};
 
 pub(crate) const SHA: &str = "aa";
 
@@ -190,6 +191,12 @@ pub(crate) fn old_fleet() -> Observed {
         site.nodes.insert(NodeName::new(name), node);
     }
     observed
+}
+
+/// The restart of a standby of [`old_fleet`].
+pub(crate) fn restart_step(node: &str) -> Step {
+    let uid = Some(format!("uid of {node}"));
+    Step::RestartNode { node: NodeName::new(node), uid, unready: UnreadyPodPolicy::Evict }
 }
 
 /// Every mount of `custom` to 1.2.3, after a canary.

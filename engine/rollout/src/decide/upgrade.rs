@@ -1,5 +1,6 @@
 //! The next step of an upgrade, and of a rollback, which is one to an older version.
 
+use vault_api::SecretString;
 use vault_api::catalog::PluginType;
 
 use super::upgrade_view::UpgradeView;
@@ -199,10 +200,9 @@ impl UpgradeView<'_> {
             return None;
         }
         if self.observed.mounts.contains_key(path.as_str()) {
-            let writes = writes.iter().map(|write| write.path.clone()).collect();
             return Some(Step::VerifyCanary {
                 path,
-                writes,
+                writes: writes.clone(),
                 source_mount: live.clone(),
                 smoke_path: read.clone(),
             });
@@ -232,7 +232,16 @@ impl UpgradeView<'_> {
             sha256: entry.sha256.clone(),
             command: entry.command.clone().unwrap_or_else(|| entry.file_name()),
             args: entry.args.clone().unwrap_or_default(),
+            env: self.env(),
         })
+    }
+
+    /// The environment of the version, as far as the caller provides it: the catalog does not show it.
+    fn env(&self) -> Vec<SecretString> {
+        match &self.upgrade.target {
+            Target::Provided(plugin) => plugin.env.clone(),
+            Target::Registered { .. } => Vec::new(),
+        }
     }
 
     /// The pin where there is one, because under it the server refuses to tune.

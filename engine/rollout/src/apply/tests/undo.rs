@@ -16,15 +16,12 @@ fn moved_steps() -> Vec<Step> {
         sha256: SHA.into(),
         command: file.clone(),
         args: Vec::new(),
+        env: Vec::new(),
     };
     let tune = Step::TuneMount { path: custom_mount(), from: "v1.0.0".into(), to: version };
     let binary = register().plugin.binary;
     let place = Step::PlaceBinary { nodes, directory, file, binary };
     vec![place, entry, tune, Step::ReloadMount { path: custom_mount() }]
-}
-
-fn restart_step(node: &str) -> Step {
-    Step::RestartNode { node: NodeName::new(node) }
 }
 
 fn step_down_step(turn: usize) -> Step {

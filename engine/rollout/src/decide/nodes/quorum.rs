@@ -12,7 +12,7 @@ use crate::step::Step;
 /// Refuses to restart a voter of raft without which the others are no majority, unless somebody accepts that nothing can be
 /// written until it is back.
 pub(super) fn refuse_losing_quorum(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
-    let Step::RestartNode { node } = step else { return None };
+    let Step::RestartNode { node, .. } = step else { return None };
     if goal.restart_consent().quorum_loss == QuorumLoss::Allow {
         return None;
     }

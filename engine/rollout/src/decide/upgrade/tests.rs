@@ -2,7 +2,7 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use super::super::samples::{SHA, lock_holder, old_fleet, register, server_with, upgrade};
+use super::super::samples::{SHA, lock_holder, old_fleet, register, restart_step, server_with, upgrade};
 use super::*;
 use crate::decide::{Decision, Notice, WaitingOn, decide, plan, unreloaded_mounts};
 use crate::goal::{

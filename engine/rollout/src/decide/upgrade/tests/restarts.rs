@@ -81,7 +81,7 @@ const HEALTHY_VOTER: (Suffrage, Option<bool>) = (Suffrage::Voter, Some(true));
 #[test]
 fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_up_and_runs_the_version() {
     let observed = with_one_standby_restarted();
-    let restart = Decision::Do(Step::RestartNode { node: NodeName::new("vault-2") });
+    let restart = Decision::Do(restart_step("vault-2"));
     let waits = |change: &dyn Fn(&mut Observed)| {
         let mut changed = observed.clone();
         change(&mut changed);
@@ -156,7 +156,7 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
 #[test]
 fn a_run_ends_when_the_last_standby_is_back() {
     let mut observed = with_one_standby_restarted();
-    observed = observed.after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    observed = observed.after(&restart_step("vault-2"));
     for goal in [goal(without_canary()), goal(rollback_to("1.2.3")), reload(SealedRestart::Refuse)] {
         observed.this_run.reloaded.insert(path("custom"));
         assert_eq!(decide(&observed, &goal), Decision::Done);
@@ -168,8 +168,7 @@ fn a_run_ends_when_the_last_standby_is_back() {
 
 #[test]
 fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
-    let mut observed =
-        with_one_standby_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    let mut observed = with_one_standby_restarted().after(&restart_step("vault-2"));
     observed.this_run = ThisRun::default();
     *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
     let steps: Vec<String> = plan(&observed, &goal(rollback_to("1.0.0")))
@@ -204,7 +203,7 @@ fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
         Decision::Wait(WaitingOn::Node { .. })
     ));
     let made = plan(&observed, &reload(SealedRestart::Allow)).expect("a plan");
-    assert_eq!(made.steps.last(), Some(&Step::RestartNode { node: NodeName::new("vault-2") }));
+    assert_eq!(made.steps.last(), Some(&restart_step("vault-2")));
 }
 
 /// [`reload`] of one plugin by somebody who accepts that nothing can be written for a while.
@@ -229,7 +228,7 @@ fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
             observed.deployment.as_mut().expect("a site").nodes.remove(&NodeName::new("vault-1"));
         }
         let allowed = plan(&observed, &reload_without_quorum()).expect("a plan");
-        assert_eq!(allowed.steps.last(), Some(&Step::RestartNode { node: NodeName::new("vault-2") }));
+        assert_eq!(allowed.steps.last(), Some(&restart_step("vault-2")));
         // Before anything has changed.
         match decide(&observed, &reload(SealedRestart::Refuse)) {
             Decision::Refuse(refusal) => {
@@ -341,8 +340,7 @@ fn a_raft_server_that_would_stop_the_restarts_stops_an_upgrade_before_its_first_
 
 #[test]
 fn a_rollback_says_before_its_first_change_what_will_stop_the_restarts_and_goes_on() {
-    let mut observed =
-        with_one_standby_restarted().after(&Step::RestartNode { node: NodeName::new("vault-2") });
+    let mut observed = with_one_standby_restarted().after(&restart_step("vault-2"));
     observed.this_run = ThisRun::default();
     let back = goal(rollback_to("1.0.0"));
     let said = |observed: &Observed| {

@@ -68,7 +68,7 @@ fn a_restarted_node_has_what_its_image_brings_and_runs_nothing_else() {
     let observed = openbao(init_container(&["custom-1.0.0"]));
     let steps = plan(&observed, &goal(upgrade_by_image())).expect("a plan").steps;
     let moved = steps[..6].iter().fold(observed, |then, step| then.after(step));
-    let restart = Step::RestartNode { node: NodeName::new("vault-1") };
+    let restart = restart_step("vault-1");
     let files = |observed: &Observed| -> Vec<String> {
         let site = observed.deployment.as_ref().expect("a site");
         site.nodes[&NodeName::new("vault-1")].files.iter().map(|file| file.name.clone()).collect()
