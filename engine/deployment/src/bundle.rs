@@ -1,4 +1,4 @@
-//! The versions that an image carries, into a plugin directory.
+//! The plugins of an image, which its init container copies into a plugin directory.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -13,102 +13,102 @@ use crate::local::error::LocalError;
 use crate::local::{LocalDeployment, Owner};
 use crate::sha256sums::{Sha256Sums, Sha256SumsError};
 
-/// A directory of versions, with their `SHA256SUMS`.
+/// A directory with plugins and their `SHA256SUMS`.
 #[derive(Clone, Debug)]
 pub struct BundledPlugins {
     directory: PathBuf,
     checksums: Sha256Sums,
 }
 
-/// What becomes of a file that has the name of a version and another content, and is not known to be damaged.
+/// What to do with an existing file that has a different content and is not damaged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OverwritePolicy {
-    /// It may be another build that something runs: nothing is done.
+    /// Refuse: a server may run it.
     Refuse,
-    /// It is replaced.
+    /// Replace it.
     Replace,
 }
 
-/// A version that is in place.
+/// An installed plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoadedPlugin {
-    /// Name in the plugin directory.
+    /// File name in the plugin directory.
     pub file: String,
-    /// Of its content, read back.
+    /// Hex sha256, read back.
     pub sha256: String,
-    /// What was done for that.
+    /// What was done.
     pub action: LoadAction,
 }
 
-/// What was done for a version.
+/// What was done to install a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LoadAction {
-    /// Nothing: it was there.
+    /// Nothing; it was installed.
     Kept,
-    /// It was missing.
+    /// It was copied.
     Placed,
-    /// There was only the beginning of it, as after a copy that was killed.
+    /// It replaced a truncated copy.
     ReplacedTruncated,
-    /// There was something that nothing can run.
+    /// It replaced a file that is not executable.
     ReplacedNotExecutable,
-    /// There was something else, and leave to replace it.
+    /// It replaced another build, as requested.
     Overwritten,
-    /// Its mode or its owner was wrong.
+    /// It was copied again to fix its mode or owner.
     PermissionsFixed,
 }
 
-/// Why versions are not in place. Those that were named before are.
+/// A plugin that could not be installed. Those before it in `SHA256SUMS` are installed.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[expect(missing_docs, reason = "the fields are named in the message above them")]
 #[non_exhaustive]
 pub enum LoadError {
-    /// There is nothing to load.
+    /// `SHA256SUMS` cannot be read.
     #[error("could not read {path}")]
     ChecksumsMissing {
         path: PathBuf,
         #[source]
         source: io::Error,
     },
-    /// It is there and no list of sums.
-    #[error("could not understand {path}")]
+    /// `SHA256SUMS` cannot be parsed.
+    #[error("could not parse {path}")]
     ChecksumsInvalid {
         path: PathBuf,
         #[source]
         source: Sha256SumsError,
     },
-    /// A version that the sums name cannot be read.
-    #[error("the image does not hold what its SHA256SUMS names")]
+    /// A plugin in `SHA256SUMS` cannot be read.
+    #[error("the image does not contain a file of its SHA256SUMS")]
     Unreadable(#[source] BinaryError),
-    /// A version is not what the sums say.
-    #[error("{path} has sha256 {read} and its SHA256SUMS says {wanted}")]
+    /// A plugin differs from its checksum.
+    #[error("sha256 mismatch of {path}: SHA256SUMS has {wanted}, the file has {read}")]
     ChecksumMismatch { path: PathBuf, read: String, wanted: String },
-    /// Not mounted, perhaps.
+    /// The plugin directory does not exist.
     #[error("the plugin directory {directory} does not exist")]
     DirectoryMissing { directory: PathBuf },
-    /// A file, a socket.
+    /// The plugin directory is a file.
     #[error("{directory} is not a directory")]
     NotADirectory { directory: PathBuf },
-    /// Nothing could be written there.
+    /// The volume is read-only.
     #[error("{directory} is mounted read-only")]
     ReadOnly { directory: PathBuf },
-    /// Nothing could be run from there.
-    #[error("{directory} is mounted noexec: the server could not start a plugin from there")]
+    /// The volume does not allow execution.
+    #[error("{directory} is mounted noexec, so the server cannot start plugins from it")]
     NoExec { directory: PathBuf },
-    /// Not ours.
-    #[error("user {user} may not write to {directory}")]
+    /// This user has no write permission.
+    #[error("user {user} has no permission to write to {directory}")]
     NotWritable { directory: PathBuf, user: u32 },
-    /// Not all of it would fit.
-    #[error("{directory} has {free_bytes} bytes free and {needed_bytes} are needed")]
+    /// The volume is full.
+    #[error("{directory} has {free_bytes} bytes free, {needed_bytes} are required")]
     InsufficientSpace { directory: PathBuf, free_bytes: u64, needed_bytes: u64 },
-    /// The name is taken.
-    #[error("{path} exists with another content (sha256 {there}, carried {wanted})")]
+    /// Another build has the name.
+    #[error("{path} exists with a different content (sha256 {there}, in the image {wanted})")]
     FileConflict { path: PathBuf, there: String, wanted: String },
-    /// By something that has no content.
+    /// A directory or a link has the name.
     #[error("{path} exists and is not a regular file")]
     NotARegularFile { path: PathBuf },
-    /// Everything else.
-    #[error("could not put {file} in place")]
+    /// The copy failed.
+    #[error("could not install {file}")]
     Deployment {
         file: String,
         #[source]
@@ -117,59 +117,60 @@ pub enum LoadError {
 }
 
 impl BundledPlugins {
-    /// Reads the sums of a directory.
+    /// Reads the `SHA256SUMS` of a directory.
     ///
     /// # Errors
-    /// When there are none.
+    /// If it cannot be read or parsed.
     pub fn read(directory: &Path) -> Result<Self, LoadError> {
         let path = directory.join("SHA256SUMS");
         let text = fs::read_to_string(&path)
             .map_err(|source| LoadError::ChecksumsMissing { path: path.clone(), source })?;
-        let sums = text.parse().map_err(|source| LoadError::ChecksumsInvalid { path, source })?;
-        Ok(Self { directory: directory.to_owned(), checksums: sums })
+        let checksums = text.parse().map_err(|source| LoadError::ChecksumsInvalid { path, source })?;
+        Ok(Self { directory: directory.to_owned(), checksums })
     }
 
-    /// Puts every version in place that is not, verified on both sides, and leaves all else alone. Blocks. `progress` is called with
-    /// bytes done and bytes in all of one version.
+    /// Installs every plugin that is missing or damaged, and changes no other file. Verifies the checksum of source and copy. Blocks. `progress` is
+    /// called with the bytes copied and the total of one plugin.
     ///
     /// # Errors
-    /// Found before anything is written as far as that can be. What was there stays as it was then.
+    /// All that can be checked is checked before the first file is written. Existing files are unchanged then.
     pub fn load(
         &self,
-        site: &LocalDeployment,
+        deployment: &LocalDeployment,
         existing: OverwritePolicy,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Vec<LoadedPlugin>, LoadError> {
-        let volume = stat_volume(site.directory())?;
+        let volume = stat_volume(deployment.directory())?;
         let mut wanted = Vec::new();
         for (file, sha256) in self.checksums.iter() {
             let binary = self.verified_binary(file, sha256)?;
-            let did = load_action(&binary, &site.directory().join(file), site.owner(), existing)?;
-            wanted.push((file, binary, did));
+            let action =
+                load_action(&binary, &deployment.directory().join(file), deployment.owner(), existing)?;
+            wanted.push((file, binary, action));
         }
-        let missing = wanted.iter().filter(|(_, _, did)| *did != LoadAction::Kept);
+        let missing = wanted.iter().filter(|(_, _, action)| *action != LoadAction::Kept);
         let needed_bytes = missing.map(|(_, binary, _)| binary.size).sum();
-        check_volume(site.directory(), &volume, needed_bytes)?;
+        check_volume(deployment.directory(), &volume, needed_bytes)?;
         let mut loaded = Vec::new();
-        for (file, binary, did) in wanted {
-            match did {
+        for (file, binary, action) in wanted {
+            match action {
                 LoadAction::Kept => Ok(()),
-                LoadAction::Placed => site.place(&binary, file, progress),
-                _ => site.replace(&binary, file, progress),
+                LoadAction::Placed => deployment.place(&binary, file, progress),
+                _ => deployment.replace(&binary, file, progress),
             }
             .map_err(|source| LoadError::Deployment { file: file.to_owned(), source })?;
-            loaded.push(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action: did });
+            loaded.push(LoadedPlugin { file: file.to_owned(), sha256: binary.sha256, action });
         }
         Ok(loaded)
     }
 
-    /// Versions in the plugin directory that are not carried, in order.
-    pub fn unbundled_files(&self, site: &LocalDeployment) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(site.directory()) else { return Vec::new() };
+    /// Plugins in the plugin directory that are not in the image, sorted.
+    pub fn unbundled_files(&self, deployment: &LocalDeployment) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(deployment.directory()) else { return Vec::new() };
         let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-        let carried = |name: &String| self.checksums.iter().any(|(file, _)| file == name);
+        let bundled = |name: &String| self.checksums.iter().any(|(file, _)| file == name);
         let mut others: Vec<String> = names
-            .filter(|name| parse_plugin_file_name(name).is_some() && !name.starts_with('.') && !carried(name))
+            .filter(|name| parse_plugin_file_name(name).is_some() && !name.starts_with('.') && !bundled(name))
             .collect();
         others.sort();
         others
@@ -191,44 +192,44 @@ impl LoadError {
     pub fn hint(&self) -> String {
         match self {
             Self::ChecksumsMissing { .. } => {
-                "Run this in an image that `package` made, or name a directory with versions and their SHA256SUMS with --from.".into()
+                "Run this in an image that `package` has built, or set a directory with plugins and their SHA256SUMS with --from.".into()
             }
             Self::ChecksumsInvalid { .. } | Self::Unreadable(_) | Self::ChecksumMismatch { .. } => {
-                "Make the image anew with `package`, or pull it again: what this node has is not what was made.".into()
+                "Build the image again with `package`, or pull it again: the copy on this node is damaged.".into()
             }
             Self::DirectoryMissing { directory } => format!(
-                "Mount the volume of the plugin directory at {} in this container, or name another directory with --to.",
+                "Mount the volume of the plugin directory at {} in this container, or set another directory with --to.",
                 directory.display()
             ),
-            Self::NotADirectory { .. } => "Name the directory with --to, not a file in it.".into(),
+            Self::NotADirectory { .. } => "Set the directory with --to, not a file in it.".into(),
             Self::ReadOnly { .. } => {
-                "Leave readOnly out of this container's volumeMounts; the server's own mount may have it.".into()
+                "Remove readOnly from this container's volumeMounts; the server's volumeMounts can keep it.".into()
             }
             Self::NoExec { .. } => {
-                "Take a volume without the mount option noexec: an emptyDir has none, a persistent volume may get it from its storage class.".into()
+                "Use a volume without the mount option noexec: an emptyDir does not have it, a persistent volume can have it from its storage class.".into()
             }
             Self::NotWritable { user, .. } => format!(
-                "Set fsGroup in the pod's securityContext to a group of user {user}, or run this container as the directory's owner."
+                "Set fsGroup in the pod's securityContext to a group of user {user}, or run this container as the owner of the directory."
             ),
             Self::InsufficientSpace { .. } => {
-                "Raise the volume's size (sizeLimit of an emptyDir), or carry fewer versions in the image.".into()
+                "Increase the size of the volume (sizeLimit of an emptyDir), or reduce the number of versions in the image.".into()
             }
             Self::FileConflict { path, .. } => format!(
-                "It is whole and can be run, so it may be another build of the same version, which something runs: a version never changes \
-                 its content. Give this build another version; or replace the file with --replace if nothing runs {}.",
+                "The file is a complete executable, so a server may run it as another build of the same version. The content of a version must not \
+                 change: give this build another version, or replace the file with --replace if no server runs {}.",
                 path.display()
             ),
-            Self::NotARegularFile { path } => format!("Remove {}; a server takes no link for a plugin.", path.display()),
+            Self::NotARegularFile { path } => format!("Remove {}: a server does not start a plugin that is a link.", path.display()),
             Self::Deployment { source: LocalError::Io { source, .. }, .. } => match source.kind() {
                 io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                    "Raise the volume's size (sizeLimit of an emptyDir), or carry fewer versions in the image.".into()
+                    "Increase the size of the volume (sizeLimit of an emptyDir), or reduce the number of versions in the image.".into()
                 }
                 io::ErrorKind::PermissionDenied => {
-                    "Run this container as root to give files away with --owner, or as the owner himself without it.".into()
+                    "Run this container as root to set the owner with --owner, or as the owner without it.".into()
                 }
-                _ => "What was there is as it was: run this again when that is cured.".into(),
+                _ => "The existing file is unchanged: run this again after fixing the cause.".into(),
             },
-            Self::Deployment { .. } => "What was there is as it was: run this again.".into(),
+            Self::Deployment { .. } => "The existing file is unchanged: run this again.".into(),
         }
     }
 }
@@ -242,7 +243,7 @@ fn stat_volume(directory: &Path) -> Result<StatVfs, LoadError> {
     }
 }
 
-/// Whether the volume takes `needed_bytes` more, and lets them be run.
+/// Checks that the volume has `needed_bytes` free, is writable, and allows execution.
 fn check_volume(directory: &Path, volume: &StatVfs, needed_bytes: u64) -> Result<(), LoadError> {
     let directory = directory.to_owned();
     if volume.f_flag.contains(StatVfsMountFlags::NOEXEC) {
@@ -265,7 +266,7 @@ fn check_volume(directory: &Path, volume: &StatVfs, needed_bytes: u64) -> Result
     Ok(())
 }
 
-/// What has to be done so that `target` is this binary.
+/// Returns what is necessary to make `target` this binary.
 fn load_action(
     binary: &Binary,
     target: &Path,
@@ -273,13 +274,13 @@ fn load_action(
     existing: OverwritePolicy,
 ) -> Result<LoadAction, LoadError> {
     let path = || target.to_owned();
-    let unread = |source| LoadError::Deployment {
+    let unreadable = |source| LoadError::Deployment {
         file: target.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         source: LocalError::Io { what: "read", path: path(), source },
     };
     let metadata = match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadAction::Placed),
-        Err(error) => return Err(unread(error)),
+        Err(error) => return Err(unreadable(error)),
         Ok(metadata) if !metadata.is_file() => return Err(LoadError::NotARegularFile { path: path() }),
         Ok(metadata) => metadata,
     };
@@ -291,7 +292,7 @@ fn load_action(
         let fits = metadata.mode() & 0o7777 == BINARY_MODE && is_owners;
         return Ok(if fits { LoadAction::Kept } else { LoadAction::PermissionsFixed });
     }
-    if there.size < binary.size && is_prefix_of(target, &binary.path).map_err(unread)? {
+    if there.size < binary.size && is_prefix_of(target, &binary.path).map_err(unreadable)? {
         return Ok(LoadAction::ReplacedTruncated);
     }
     match (&there.format, existing) {
@@ -343,8 +344,9 @@ mod tests {
         }
 
         fn load(&self, existing: OverwritePolicy) -> Result<LoadAction, LoadError> {
-            let site = LocalDeployment::new(self.plugins.path());
-            let loaded = BundledPlugins::read(self.image.path())?.load(&site, existing, &mut |_, _| ())?;
+            let deployment = LocalDeployment::new(self.plugins.path());
+            let loaded =
+                BundledPlugins::read(self.image.path())?.load(&deployment, existing, &mut |_, _| ())?;
             Ok(loaded[0].action)
         }
     }
@@ -365,8 +367,8 @@ mod tests {
         assert_eq!(case.load(OverwritePolicy::Refuse).expect("loaded"), LoadAction::Placed);
         assert_eq!(fs::metadata(case.target()).expect("there").mode() & 0o7777, BINARY_MODE);
         assert_eq!(case.load(OverwritePolicy::Refuse).expect("loaded"), LoadAction::Kept);
-        let carried = BundledPlugins::read(case.image.path()).expect("readable");
-        assert_eq!(carried.unbundled_files(&LocalDeployment::new(case.plugins.path())), ["custom-1.2.2"]);
+        let bundled = BundledPlugins::read(case.image.path()).expect("readable");
+        assert_eq!(bundled.unbundled_files(&LocalDeployment::new(case.plugins.path())), ["custom-1.2.2"]);
         assert_eq!(fs::read(case.plugins.path().join("custom-1.2.2")).expect("there"), b"an older one");
     }
 

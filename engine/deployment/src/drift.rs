@@ -1,4 +1,4 @@
-//! What a cluster would change if it were given some objects.
+//! Compares manifests with the objects of a cluster.
 
 mod cluster;
 mod field;
@@ -10,16 +10,16 @@ use serde::Serialize;
 pub use cluster::compare_with_cluster;
 pub use field::FieldDrift;
 
-/// How a cluster is reached; what is not said is taken from the environment, as `kubectl` does.
+/// Which cluster. Missing values are taken from the environment, as `kubectl` does.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterConnection {
-    /// A file.
+    /// Path of a kubeconfig.
     pub kubeconfig: Option<PathBuf>,
-    /// An entry of the file.
+    /// A context of the kubeconfig.
     pub context: Option<String>,
 }
 
-/// An object, and how it is in the cluster.
+/// An object, and its difference from the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ObjectDrift {
     /// Kind, namespace and name.
@@ -29,73 +29,80 @@ pub struct ObjectDrift {
     pub drift: Drift,
 }
 
-/// A difference.
+/// The difference of an object from the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "drift", rename_all = "snake_case")]
 pub enum Drift {
-    /// It is as it should be.
+    /// None.
     None,
-    /// It is not there.
+    /// The object does not exist.
     Missing,
-    /// It would change.
+    /// Applying the manifest would change it.
     Different {
-        /// Where, from what, to what.
+        /// The fields that would change.
         fields: Vec<FieldDrift>,
     },
 }
 
-/// A comparison that came to no end.
+/// A comparison that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DriftError {
-    /// The file does not say how.
-    #[error("could not find out how to reach the cluster")]
+    /// The kubeconfig or the manifest cannot be used.
+    #[error("could not load the cluster configuration")]
     Configuration(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// A kind that the cluster has not.
-    #[error("the cluster does not know {api_version} {kind}")]
+    /// The cluster does not have this kind.
+    #[error("the cluster has no kind {kind} in {api_version}")]
     UnknownKind {
         /// Group and version.
         api_version: String,
         /// Kind.
         kind: String,
     },
-    /// The cluster said no.
-    #[error("the cluster refuses {object}: {message}")]
+    /// The cluster rejected the request.
+    #[error("the cluster rejected {object}: {message}")]
     Refused {
         /// Kind, namespace and name.
         object: String,
-        /// In its words.
+        /// Message of the cluster.
         message: String,
-        /// As in HTTP.
+        /// HTTP status code.
         code: u16,
     },
-    /// No answer.
-    #[error("could not ask the cluster about {object}")]
+    /// The cluster did not respond.
+    #[error("could not read {object} from the cluster")]
     Unreachable {
         /// Kind, namespace and name.
         object: String,
-        /// Why not.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl DriftError {
-    /// What cures it.
+    /// How to fix it.
     pub fn hint(&self) -> String {
         match self {
-            Self::Configuration(_) => "Name the file with --kubeconfig or KUBECONFIG, and its entry with --context.".to_owned(),
+            Self::Configuration(_) => {
+                "Set the file with --kubeconfig or KUBECONFIG, and its context with --context.".to_owned()
+            }
             Self::UnknownKind { kind, .. } => {
-                format!("Install what defines {kind}, or leave the part that makes it out.")
+                format!("Install the definition of {kind}, or omit the part that generates it.")
             }
             Self::Refused { code: 403, .. } => {
-                "To compare, an account needs the verbs get and patch on these objects; nothing is changed.".to_owned()
+                "A comparison requires the verbs get and patch on these objects; it changes nothing."
+                    .to_owned()
             }
             Self::Refused { code: 422, .. } => {
-                "Is what it adds to there? A patch needs the object that it is for: check -n and --statefulset.".to_owned()
+                "A patch requires the object that it extends: check -n and --statefulset.".to_owned()
             }
-            Self::Refused { .. } => "Correct what the cluster names, and run this again.".to_owned(),
-            Self::Unreachable { .. } => "Is the cluster there, and is --context the right one?".to_owned(),
+            Self::Refused { .. } => {
+                "Fix what the message of the cluster names, and run this again.".to_owned()
+            }
+            Self::Unreachable { .. } => {
+                "Check that the cluster is running, and that --context is the right one.".to_owned()
+            }
         }
     }
 }

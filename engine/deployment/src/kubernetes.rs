@@ -1,4 +1,4 @@
-//! Site `kubernetes`: the pods of a StatefulSet. Files go by exec, the server is reached by port-forward.
+//! The deployment of servers on Kubernetes: the pods of a StatefulSet. Copies files with exec, and connects to servers with port-forward.
 
 pub(crate) mod cluster;
 mod compress;
@@ -53,16 +53,16 @@ use self::init_container_files::InitContainerFiles;
 use self::lease::{Identity, LockObserver};
 use self::servers::Servers;
 
-/// Which site, and how to work there.
+/// Which pods, and how to work in them.
 #[derive(Clone, Debug, Default)]
 pub struct KubernetesOptions {
-    /// Which cluster.
+    /// The cluster.
     pub cluster: ClusterOptions,
-    /// Which pods of it.
+    /// The pods.
     pub pods: PodSelector,
-    /// The server's plugin directory, where the server does not show it.
+    /// The plugin directory, for servers that do not show it.
     pub directory: Option<PathBuf>,
-    /// An image with this program in it, for pods without a shell.
+    /// An image that contains this program, for pods without a shell.
     pub tool_image: Option<String>,
 }
 
@@ -78,25 +78,25 @@ struct Inner {
     directory: Option<PathBuf>,
     tool_image: Option<String>,
     identity: Identity,
-    /// What was seen of the Lease so far.
+    /// The last state of the Lease.
     lock_observer: LockObserver,
     servers: Servers,
-    /// What was learned of a pod, by its uid.
+    /// What is known about pods, by their uids.
     pod_cache: Mutex<BTreeMap<String, PodCache>>,
 }
 
-/// What is only found out once of a pod.
+/// What is read once from a pod.
 #[derive(Clone, Debug)]
 struct PodCache {
     executor: NodeExecutor,
     contents: ContentCache,
-    /// Who has to own its plugins, where that is not the one who puts them there.
+    /// Owner of its plugins, if it differs from the user that copies them.
     owner: Option<u32>,
-    /// The latest look, until something is done to the node.
+    /// The last facts, until the node is changed.
     cached_facts: Option<CachedFacts>,
 }
 
-/// What was asked, in which container, and what the answer was.
+/// Facts, with the request and the container that they are from.
 #[derive(Clone, Debug)]
 struct CachedFacts {
     at: Instant,
@@ -105,23 +105,27 @@ struct CachedFacts {
     facts: Facts,
 }
 
-/// A look is not the latest for longer: what others do is to be seen too.
+/// How long facts are cached: changes by others must be noticed too.
 const FACTS_CACHE_TTL: Duration = Duration::from_secs(10);
 
-/// Copies that are cut are begun again; what cuts one more often than that does not stop doing so.
+/// Attempts of a copy whose connection is lost.
 const MAX_COPY_ATTEMPTS: u32 = 3;
 
 impl StatefulSetDeployment {
-    /// Finds the pods that are meant. `vault` says how to speak to their servers; its address is not used.
+    /// Finds the pods and connects to their servers. The address in `client_config` is not used.
     ///
     /// # Errors
-    /// When the cluster cannot be asked, and when it is not clear what is meant.
-    pub async fn connect(choice: KubernetesOptions, vault: ClientConfig) -> Result<Self, KubernetesError> {
-        let KubernetesOptions { cluster, pods, directory, tool_image } = choice;
+    /// If the API server cannot be reached or does not allow the requests, and if none or several StatefulSets match.
+    pub async fn connect(
+        options: KubernetesOptions,
+        client_config: ClientConfig,
+    ) -> Result<Self, KubernetesError> {
+        let KubernetesOptions { cluster, pods, directory, tool_image } = options;
         let cluster = Cluster::connect(&cluster).await?;
         let statefulset = find::find_statefulset(&cluster, &pods).await?;
         let container = server_container(&cluster, &statefulset, pods.container.as_deref())?;
-        let servers = Servers::new(cluster.clone(), plugin_storage::vault_endpoint(container), vault).await?;
+        let endpoint = plugin_storage::vault_endpoint(container);
+        let servers = Servers::new(cluster.clone(), endpoint, client_config).await?;
         let inner = Inner {
             statefulset: statefulset.name_any(),
             container: pods.container,
@@ -141,7 +145,7 @@ impl StatefulSetDeployment {
         Ok(Self(Arc::new(inner)))
     }
 
-    /// The server, by way of whichever pod was active when that was last looked for.
+    /// Returns a client of the server, connected to the pod that was active when that was last checked.
     pub fn client(&self) -> Client {
         self.0.servers.client().clone()
     }
@@ -164,60 +168,61 @@ impl Inner {
         Ok(find::nodes(statefulset, self.cluster.pods_with(&find::label_selector(statefulset)).await?))
     }
 
-    /// The nodes of which something can be asked.
+    /// The nodes whose container runs.
     async fn running_nodes(&self) -> Result<Vec<NodeName>, KubernetesError> {
         let statefulset = self.statefulset().await?;
         let container = server_container(&self.cluster, &statefulset, self.container.as_deref())?;
-        let runs = |(name, pod): (NodeName, Option<Pod>)| {
+        let running = |(name, pod): (NodeName, Option<Pod>)| {
             (readiness::readiness(pod.as_ref(), &container.name) == Readiness::Ready).then_some(name)
         };
-        Ok(self.nodes(&statefulset).await?.into_iter().filter_map(runs).collect())
+        Ok(self.nodes(&statefulset).await?.into_iter().filter_map(running).collect())
     }
 
-    fn effective_directory(&self, servers: &PluginDirectory) -> Option<PathBuf> {
-        match servers {
+    fn effective_directory(&self, shown: &PluginDirectory) -> Option<PathBuf> {
+        match shown {
             PluginDirectory::At(directory) => Some(directory.clone()),
             PluginDirectory::NotConfigured => None,
             PluginDirectory::NotVisible => self.directory.clone(),
         }
     }
 
-    /// A node as it is. What concerns only this node is part of the answer.
+    /// Observes a node. A problem of this node alone is part of the result.
     async fn observe_node(
         &self,
         name: &NodeName,
         pod: Option<&Pod>,
         view: &PodTemplateView,
-        question: &Query,
+        query: &Query,
     ) -> Result<PodSnapshot, KubernetesError> {
-        let presence = readiness::readiness(pod, &view.server.name);
-        let (Some(pod), Readiness::Ready) = (pod, &presence) else {
-            let Readiness::NotReady { reason: why } = presence else {
-                return Ok(PodSnapshot::not_ready("it is not there"));
+        let readiness = readiness::readiness(pod, &view.server.name);
+        let (Some(pod), Readiness::Ready) = (pod, &readiness) else {
+            let Readiness::NotReady { reason } = readiness else {
+                return Ok(PodSnapshot::not_ready("the pod does not exist"));
             };
-            return Ok(PodSnapshot::not_ready(why));
+            return Ok(PodSnapshot::not_ready(reason));
         };
         let files = async {
             match &view.directory {
-                Some(directory) => self.observe_files(pod, view, directory, question).await,
-                None => Ok(PodSnapshot::not_ready("it is not known where its plugin directory is")),
+                Some(directory) => self.observe_files(pod, view, directory, query).await,
+                None => Ok(PodSnapshot::not_ready("its plugin directory is unknown")),
             }
         };
         let (files, server) = tokio::join!(files, self.servers.read_node_server(name));
-        let PodSnapshot { mut node, init_files: brought } = match files {
-            Ok(seen) => seen,
+        let PodSnapshot { mut node, init_files } = match files {
+            Ok(snapshot) => snapshot,
             Err(error) if error.is_cluster_wide() => return Err(error),
             Err(error) => PodSnapshot::not_ready(error_chain(&error)),
         };
         match server {
             Ok(server) => node.server = Some(server),
             Err(why) if node.readiness == Readiness::Ready => {
-                node.readiness = Readiness::NotReady { reason: format!("its server does not answer: {why}") };
+                node.readiness =
+                    Readiness::NotReady { reason: format!("its server does not respond: {why}") };
             }
             Err(_) => {}
         }
         node.uid = Some(uid(pod));
-        Ok(PodSnapshot { node, init_files: brought })
+        Ok(PodSnapshot { node, init_files })
     }
 
     async fn observe_files(
@@ -225,51 +230,51 @@ impl Inner {
         pod: &Pod,
         view: &PodTemplateView,
         directory: &Path,
-        question: &Query,
+        query: &Query,
     ) -> Result<PodSnapshot, KubernetesError> {
-        let linkage = question.binary.as_ref().and_then(|binary| binary.format.linkage());
+        let linkage = query.binary.as_ref().and_then(|binary| binary.format.linkage());
         let linker = match linkage {
             Some(Linkage::Dynamic { interpreter }) => interpreter.display().to_string(),
             Some(Linkage::Static) | None => String::new(),
         };
         let needs_linker = !linker.is_empty();
-        let learned = self.cached_pod(pod).await;
-        let mut known = learned.as_ref().map(|learned| learned.contents.clone()).unwrap_or_default();
-        let plugin = question.plugin.clone().unwrap_or_default();
-        let needed = question.needed_files.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
-        let asked = FactsRequest { directory: directory.display().to_string(), linker, plugin, needed };
+        let cached = self.cached_pod(pod).await;
+        let mut contents = cached.as_ref().map(|cached| cached.contents.clone()).unwrap_or_default();
+        let plugin = query.plugin.clone().unwrap_or_default();
+        let needed = query.needed_files.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let request = FactsRequest { directory: directory.display().to_string(), linker, plugin, needed };
         let shell = NodeExecutor::Shell { container: view.server.name.clone() };
         let container = readiness::container_id(pod, &view.server.name).unwrap_or_default();
-        let (mut agent, latest) =
-            learned.map_or((shell, None), |learned| (learned.executor, learned.cached_facts));
-        let is_it = |latest: &CachedFacts| {
-            latest.request == asked && latest.container == container && latest.at.elapsed() < FACTS_CACHE_TTL
+        let (mut executor, last) =
+            cached.map_or((shell, None), |cached| (cached.executor, cached.cached_facts));
+        let is_valid = |last: &CachedFacts| {
+            last.request == request && last.container == container && last.at.elapsed() < FACTS_CACHE_TTL
         };
-        let latest = latest.filter(|latest| question.freshness == Freshness::MayBeCached && is_it(latest));
-        let facts = match latest {
-            Some(latest) => latest.facts,
+        let last = last.filter(|last| query.freshness == Freshness::MayBeCached && is_valid(last));
+        let facts = match last {
+            Some(last) => last.facts,
             None => {
                 let at = Instant::now();
-                let mut facts = self.fetch_facts(pod, view, directory, &mut agent, &asked, &known).await?;
-                facts.update_cache(&mut known);
+                let mut facts =
+                    self.fetch_facts(pod, view, directory, &mut executor, &request, &contents).await?;
+                facts.update_cache(&mut contents);
                 let owner = facts.server.filter(|server| facts.user == 0 && *server != 0);
-                let latest = Some(CachedFacts { at, container, request: asked, facts: facts.clone() });
-                let learned =
-                    PodCache { executor: agent.clone(), contents: known, owner, cached_facts: latest };
-                self.pod_cache.lock().await.insert(uid(pod), learned);
+                let cached_facts = Some(CachedFacts { at, container, request, facts: facts.clone() });
+                let cached = PodCache { executor: executor.clone(), contents, owner, cached_facts };
+                self.pod_cache.lock().await.insert(uid(pod), cached);
                 facts
             }
         };
-        let beside = agent.helper_container().map(str::to_owned);
-        let is_version = |file: &str| {
-            is_version_file_of(file, question.plugin.as_deref()) || question.detail.includes(file)
-        };
-        let filled = view
+        let helper_container = executor.helper_container().map(str::to_owned);
+        let is_version =
+            |file: &str| is_version_file_of(file, query.plugin.as_deref()) || query.detail.includes(file);
+        let populated = view
             .init_container
             .as_ref()
-            .and_then(|filler| init_container_files::populated_volume(pod, filler));
-        let brought = filled.map(|init_container_files::PopulatedVolume { image_id, finished_at: at }| {
-            let files = facts.unchanged_since(at).into_iter().filter(|file| is_version(file)).collect();
+            .and_then(|container| init_container_files::populated_volume(pod, container));
+        let init_files = populated.map(|init_container_files::PopulatedVolume { image_id, finished_at }| {
+            let files =
+                facts.unchanged_since(finished_at).into_iter().filter(|file| is_version(file)).collect();
             InitContainerFiles { image_id, files }
         });
         let with =
@@ -281,50 +286,50 @@ impl Inner {
         });
         let mut node =
             facts.into_node(directory, needs_linker, plugin_storage::writer_policy(&view.server), is_version);
-        node.helper_container = beside;
+        node.helper_container = helper_container;
         node.file_issues.shared = shared;
-        Ok(PodSnapshot { node, init_files: brought })
+        Ok(PodSnapshot { node, init_files })
     }
 
-    /// Asks the shell of a pod, or where there is none this program beside it, who is then the `agent` there.
+    /// Reads the facts with the shell of a pod, or with this program in an ephemeral container, which then becomes the `executor`.
     async fn fetch_facts(
         &self,
         pod: &Pod,
         view: &PodTemplateView,
         directory: &Path,
-        agent: &mut NodeExecutor,
-        asked: &FactsRequest,
-        known: &ContentCache,
+        executor: &mut NodeExecutor,
+        request: &FactsRequest,
+        contents: &ContentCache,
     ) -> Result<Facts, KubernetesError> {
         let name = pod.name_any();
-        let known = known.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
-        if let Some(facts) = agent.facts(&self.cluster, &name, asked, &known).await? {
+        let known = contents.keys().map(String::as_str).collect::<Vec<_>>().join(" ");
+        if let Some(facts) = executor.facts(&self.cluster, &name, request, &known).await? {
             return Ok(facts);
         }
         let no_shell = || KubernetesError::NoShell { pod: name.clone() };
         let image = self.tool_image.as_ref().or(view.loader_image.as_ref()).ok_or_else(no_shell)?;
-        *agent =
+        *executor =
             executor::ensure_helper_container(&self.cluster, pod, &view.server, directory, image).await?;
-        agent.facts(&self.cluster, &name, asked, &known).await?.ok_or_else(no_shell)
+        executor.facts(&self.cluster, &name, request, &known).await?.ok_or_else(no_shell)
     }
 
     async fn cached_pod(&self, pod: &Pod) -> Option<PodCache> {
         self.pod_cache.lock().await.get(&uid(pod)).cloned()
     }
 
-    /// A pod that was looked at, by its uid, with what was learned. It is about to be changed, and is looked at anew then.
+    /// Returns the uid of an observed pod, with what is known about it. It is about to be changed, so its facts are discarded.
     async fn take_cached_pod(&self, node: &NodeName) -> Result<(String, PodCache), KubernetesError> {
         let uid = self.cluster.pod(node.as_str()).await?.as_ref().map(uid).unwrap_or_default();
-        let mut learned = self.pod_cache.lock().await;
-        let found = learned.get_mut(&uid).map(|learned| {
-            learned.cached_facts = None;
-            (uid, learned.clone())
+        let mut cache = self.pod_cache.lock().await;
+        let found = cache.get_mut(&uid).map(|cached| {
+            cached.cached_facts = None;
+            (uid, cached.clone())
         });
-        // A pod that has come since then has not been looked at, and may not be fit.
+        // A pod that was created since then has not been checked.
         found.ok_or_else(|| KubernetesError::Pod {
             pod: node.to_string(),
             what: "be changed",
-            said: "it was made anew since it was looked at".to_owned(),
+            message: "it was recreated since it was observed".to_owned(),
         })
     }
 
@@ -334,28 +339,28 @@ impl Inner {
         file: &BinaryPayload,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<(), KubernetesError> {
-        let (uid, learned) = self.take_cached_pod(node).await?;
-        let parcel = Upload {
+        let (uid, cached) = self.take_cached_pod(node).await?;
+        let upload = Upload {
             directory: &file.directory,
             file: &file.file,
             sha256: &file.sha256,
             bytes: &file.bytes,
             mode: BINARY_MODE,
-            owner: learned.owner,
+            owner: cached.owner,
         };
-        let mut copies = 1;
+        let mut attempts = 1;
         loop {
-            match learned.executor.place(&self.cluster, node.as_str(), &parcel, progress).await {
+            match cached.executor.place(&self.cluster, node.as_str(), &upload, progress).await {
                 Err(KubernetesError::ConnectionLost { .. } | KubernetesError::Corrupt { .. })
-                    if copies < MAX_COPY_ATTEMPTS =>
+                    if attempts < MAX_COPY_ATTEMPTS =>
                 {
-                    copies += 1;
+                    attempts += 1;
                 }
                 Err(error) => return Err(error),
                 Ok(key) => {
-                    // It was read back there, and need not be read again as long as that is the same file.
-                    if let (Some(key), Some(learned)) = (key, self.pod_cache.lock().await.get_mut(&uid)) {
-                        learned.contents.insert(key, file.content.clone());
+                    // It was read back on the node, and need not be read again while its key is the same.
+                    if let (Some(key), Some(cached)) = (key, self.pod_cache.lock().await.get_mut(&uid)) {
+                        cached.contents.insert(key, file.content.clone());
                     }
                     return Ok(());
                 }
@@ -363,28 +368,28 @@ impl Inner {
         }
     }
 
-    /// Where the server says its plugins are now; a file may only be put where it was looked before.
+    /// The plugin directory that the server shows now.
     async fn current_directory(&self) -> Result<PathBuf, KubernetesError> {
         let shown = self.servers.plugin_directory().await;
         let unknown = || KubernetesError::Api {
-            what: "find out where the server's plugin directory is".to_owned(),
-            said: "the server does not show its configuration to this token".to_owned(),
+            what: "read the plugin directory of the server".to_owned(),
+            message: "the server does not show its configuration to this token".to_owned(),
         };
         self.effective_directory(&shown).ok_or_else(unknown)
     }
 }
 
-/// What the description of the pods says, for one look at them.
+/// What the pod template contains, for one observation.
 struct PodTemplateView {
     server: Container,
-    /// The image of the init container that is this program.
+    /// The image of the init container that runs this program.
     loader_image: Option<String>,
     /// The init container that fills the directory.
     init_container: Option<Container>,
     directory: Option<PathBuf>,
 }
 
-/// A node, and what it shows of what an init container brings.
+/// A node, with the files that its init container has copied.
 struct PodSnapshot {
     node: NodeObserved,
     init_files: Option<InitContainerFiles>,
@@ -396,7 +401,7 @@ impl PodSnapshot {
     }
 }
 
-/// What is sent to every node.
+/// The file that is sent to every node.
 struct BinaryPayload {
     directory: PathBuf,
     file: String,
@@ -412,35 +417,35 @@ fn uid(pod: &Pod) -> String {
 fn server_container<'a>(
     cluster: &Cluster,
     statefulset: &'a StatefulSet,
-    wanted: Option<&str>,
+    name: Option<&str>,
 ) -> Result<&'a Container, KubernetesError> {
     let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let pod = pod.ok_or_else(|| KubernetesError::NotFound {
-        what: format!("description of the pods of {}", statefulset.name_any()),
+        what: format!("pod template of {}", statefulset.name_any()),
         namespace: cluster.namespace.clone(),
         found: Vec::new(),
     })?;
-    find::find_server_container(&cluster.namespace, pod, wanted)
+    find::find_server_container(&cluster.namespace, pod, name)
 }
 
-/// The image of the init container that is this program.
+/// The image of the init container that runs this program.
 fn loader_image(statefulset: &StatefulSet) -> Option<String> {
     init_containers(statefulset).find(|container| plugin_storage::is_loader(container))?.image.clone()
 }
 
-/// What [`Deployment::set_init_image`] has written down of an image that no pod has run yet: with that, a rollback knows what the image brings.
+/// The annotation in which [`Deployment::set_init_image`] records the files of an image that no pod has run yet, for a rollback.
 const IMAGE_FILES_ANNOTATION: &str = "vault-token-plugin/image-files";
 
-/// What is in the image of that name, as was read when it was named.
+/// The recorded files of an image.
 fn annotated_image_files(statefulset: &StatefulSet, image: &str) -> Option<BTreeSet<String>> {
     #[derive(serde::Deserialize)]
-    struct Named {
+    struct ImageFiles {
         image: String,
         files: BTreeSet<String>,
     }
-    let written = statefulset.metadata.annotations.as_ref()?.get(IMAGE_FILES_ANNOTATION)?;
-    let named: Named = serde_json::from_str(written).ok()?;
-    (named.image == image).then_some(named.files)
+    let annotation = statefulset.metadata.annotations.as_ref()?.get(IMAGE_FILES_ANNOTATION)?;
+    let recorded: ImageFiles = serde_json::from_str(annotation).ok()?;
+    (recorded.image == image).then_some(recorded.files)
 }
 
 fn init_containers(statefulset: &StatefulSet) -> impl Iterator<Item = &Container> {
@@ -458,13 +463,13 @@ impl Deployment for StatefulSetDeployment {
         true
     }
 
-    async fn observe(&self, question: &Query) -> Result<DeploymentObserved, DeploymentError> {
+    async fn observe(&self, query: &Query) -> Result<DeploymentObserved, DeploymentError> {
         let statefulset = self.0.statefulset().await?;
         let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?.clone();
-        let directory = self.0.effective_directory(&question.plugin_directory);
+        let directory = self.0.effective_directory(&query.plugin_directory);
         let mut plugin_storage = match (&statefulset.spec, &directory) {
             (Some(spec), Some(directory)) => plugin_storage::plugin_storage(spec, &server, directory),
-            _ => PluginStorage::Unknown { reason: "it is not known where the plugin directory is".into() },
+            _ => PluginStorage::Unknown { reason: "the plugin directory is unknown".into() },
         };
         let kind = DeploymentKind::Kubernetes {
             namespace: self.0.cluster.namespace.clone(),
@@ -483,32 +488,31 @@ impl Deployment for StatefulSetDeployment {
             init_container,
             directory: directory.clone(),
         });
-        let mut looking = JoinSet::new();
+        let mut observations = JoinSet::new();
         for (name, pod) in self.0.nodes(&statefulset).await? {
-            let (inner, view, question) = (Arc::clone(&self.0), Arc::clone(&view), question.clone());
-            looking.spawn(async move {
-                let node = inner.observe_node(&name, pod.as_ref(), &view, &question).await;
+            let (inner, view, query) = (Arc::clone(&self.0), Arc::clone(&view), query.clone());
+            observations.spawn(async move {
+                let node = inner.observe_node(&name, pod.as_ref(), &view, &query).await;
                 (name, node)
             });
         }
         let mut unobserved = BTreeMap::new();
-        let held = lease::other_holder(
+        let holder = lease::other_holder(
             &self.0.cluster,
             &self.0.statefulset,
             &self.0.identity,
             &self.0.lock_observer,
         )
         .await;
-        let lock_holder = held.unwrap_or_else(|error| {
-            unobserved
-                .insert("whether somebody changes plugins at this moment".to_owned(), error_chain(&error));
+        let lock_holder = holder.unwrap_or_else(|error| {
+            unobserved.insert("whether another operator is changing plugins".to_owned(), error_chain(&error));
             None
         });
         let (mut nodes, mut init_files) = (BTreeMap::new(), Vec::new());
-        for (name, seen) in looking.join_all().await {
-            let seen = seen?;
-            nodes.insert(name, seen.node);
-            init_files.extend(seen.init_files);
+        for (name, snapshot) in observations.join_all().await {
+            let snapshot = snapshot?;
+            nodes.insert(name, snapshot.node);
+            init_files.extend(snapshot.init_files);
         }
         if let PluginStorage::InitContainer { image, files, .. } = &mut plugin_storage {
             *files = init_container_files::common_files(init_files)
@@ -538,24 +542,24 @@ impl Deployment for StatefulSetDeployment {
         let directory = self.0.current_directory().await?;
         let (file, sha256, total) = (file.to_owned(), binary.sha256.clone(), binary.size);
         let content = Content { sha256: sha256.clone(), prefix: Some(prefix) };
-        let shipment = Arc::new(BinaryPayload { directory, file, sha256, bytes, content });
-        let mut placing = JoinSet::new();
+        let payload = Arc::new(BinaryPayload { directory, file, sha256, bytes, content });
+        let mut copies = JoinSet::new();
         for node in nodes {
-            let (node, inner, shipment, progress) =
-                (node.clone(), Arc::clone(&self.0), Arc::clone(&shipment), progress.clone());
-            placing.spawn(async move {
-                let packed = shipment.bytes.len().max(1) as u64;
-                let tell = |sent: usize| {
-                    let done =
-                        u64::try_from(u128::from(total) * sent as u128 / u128::from(packed)).unwrap_or(total);
-                    // Nobody has to listen.
-                    let _heard = progress.send(CopyProgress { node: node.clone(), done, total });
+            let (node, inner, payload, progress) =
+                (node.clone(), Arc::clone(&self.0), Arc::clone(&payload), progress.clone());
+            copies.spawn(async move {
+                let compressed = payload.bytes.len().max(1) as u64;
+                let report = |sent: usize| {
+                    let done = u64::try_from(u128::from(total) * sent as u128 / u128::from(compressed))
+                        .unwrap_or(total);
+                    // The receiver may have been dropped.
+                    let _received = progress.send(CopyProgress { node: node.clone(), done, total });
                 };
-                inner.place_on(&node, &shipment, &tell).await
+                inner.place_on(&node, &payload, &report).await
             });
         }
         drop(progress);
-        Ok(join_all(placing).await?)
+        Ok(join_all(copies).await?)
     }
 
     async fn logs(&self) -> Result<BTreeMap<NodeName, Result<String, String>>, DeploymentError> {
@@ -566,16 +570,16 @@ impl Deployment for StatefulSetDeployment {
 
     async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError> {
         let directory = self.0.current_directory().await?;
-        let mut taking = JoinSet::new();
+        let mut removals = JoinSet::new();
         for node in nodes {
             let (node, inner, directory, file) =
                 (node.clone(), Arc::clone(&self.0), directory.clone(), file.to_owned());
-            taking.spawn(async move {
-                let (_, learned) = inner.take_cached_pod(&node).await?;
-                learned.executor.remove(&inner.cluster, node.as_str(), &directory, &file).await
+            removals.spawn(async move {
+                let (_, cached) = inner.take_cached_pod(&node).await?;
+                cached.executor.remove(&inner.cluster, node.as_str(), &directory, &file).await
             });
         }
-        Ok(join_all(taking).await?)
+        Ok(join_all(removals).await?)
     }
 
     async fn node_client(&self, node: &NodeName) -> Result<Option<Client>, DeploymentError> {
@@ -630,16 +634,17 @@ impl Deployment for StatefulSetDeployment {
         let plugin_storage =
             statefulset.spec.as_ref().map(|spec| plugin_storage::plugin_storage(spec, server, &directory));
         let name = || self.0.statefulset.clone();
-        let Some(PluginStorage::InitContainer { name: container, image: there, .. }) = plugin_storage else {
+        let Some(PluginStorage::InitContainer { name: container, image: current, .. }) = plugin_storage
+        else {
             return Err(KubernetesError::NoInitContainer { statefulset: name() }.into());
         };
-        if there == image {
+        if current == image {
             return Ok(());
         }
         if plugin_storage::update_strategy(&statefulset) != PodUpdateStrategy::OnDelete {
             return Err(KubernetesError::WouldRestart { statefulset: name() }.into());
         }
-        // The version that was looked at: whoever has changed the strategy since then is not overruled.
+        // The resource version makes the patch fail if the update strategy was changed since it was read.
         let patch = Patch::Strategic(json!({
             "metadata": {
                 "resourceVersion": statefulset.metadata.resource_version,
@@ -657,12 +662,12 @@ impl Deployment for StatefulSetDeployment {
     }
 }
 
-/// Waits for all, also when one has failed: what the others do is done as it should be.
-async fn join_all(mut working: JoinSet<Result<(), KubernetesError>>) -> Result<(), KubernetesError> {
+/// Waits for all tasks, also after an error, so that the others complete.
+async fn join_all(mut tasks: JoinSet<Result<(), KubernetesError>>) -> Result<(), KubernetesError> {
     let mut failed = Vec::new();
-    while let Some(ended) = working.join_next().await {
-        let ended = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-        failed.extend(ended.err());
+    while let Some(result) = tasks.join_next().await {
+        let result = result.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        failed.extend(result.err());
     }
     match failed.len() {
         0 => Ok(()),

@@ -1,4 +1,4 @@
-//! Site `local`: a directory of this machine.
+//! The deployment of a server on this machine: one plugin directory.
 
 mod digest_cache;
 pub(crate) mod error;
@@ -40,38 +40,38 @@ pub struct LocalDeployment {
     digest_cache: DigestCache,
 }
 
-/// How long a directory is wanted.
+/// Whether files must survive a power failure.
 #[derive(Clone, Copy, Debug)]
 enum Persistence {
-    /// After a power failure as well.
+    /// Yes: files and directory are synced.
     Durable,
-    /// As long as this process.
+    /// No: the directory is removed with this process.
     Scratch,
 }
 
-/// Whether it matters who else can put files there.
+/// Whether users other than root and the server's user may have write access.
 #[derive(Clone, Copy, Debug)]
 enum ExposureCheck {
-    /// Nobody may but root and the server's user.
+    /// They must not.
     Enforced,
-    /// Whoever uses it knows.
+    /// Not checked.
     Skipped,
 }
 
-/// Whose a placed file is, by number.
+/// Owner of the installed files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Owner {
-    /// The user.
+    /// User id.
     pub user: u32,
-    /// The group; that of whoever places it when there is none.
+    /// Group id; `None` for that of this process.
     pub group: Option<u32>,
 }
 
-/// Bytes copied at once; also how often progress is told.
+/// Bytes copied at once, and between two progress reports.
 const CHUNK_SIZE: usize = 256 * 1024;
 
 impl LocalDeployment {
-    /// A site of this directory; nothing is looked at yet.
+    /// A plugin directory of a server. Reads nothing yet.
     pub fn new(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
@@ -82,23 +82,23 @@ impl LocalDeployment {
         }
     }
 
-    /// A directory that goes with this process. What is placed there need not be on the disk before it is used.
+    /// A directory that is removed with this process, so files are not synced.
     pub fn scratch(directory: impl Into<PathBuf>) -> Self {
         Self { persistence: Persistence::Scratch, ..Self::for_development(directory) }
     }
 
-    /// A directory of somebody who develops a plugin, whose own directories may well be open to a group.
+    /// A directory of a developer, which may be writable for a group.
     pub fn for_development(directory: impl Into<PathBuf>) -> Self {
         Self { exposure_check: ExposureCheck::Skipped, ..Self::new(directory) }
     }
 
-    /// The same directory, in which files are placed for `owner` instead of for ourselves.
+    /// Sets the owner of installed files, instead of this user.
     #[must_use]
     pub fn owned_by(self, owner: Owner) -> Self {
         Self { owner: Some(owner), ..self }
     }
 
-    /// Whose placed files are, unless they are ours.
+    /// Owner of installed files, if it is not this user.
     pub(crate) fn owner(&self) -> Option<Owner> {
         self.owner
     }
@@ -108,12 +108,12 @@ impl LocalDeployment {
         &self.directory
     }
 
-    /// Looks at the directory. Blocks: it reads every file whose name is that of the plugin's versions.
-    fn observe_node(&self, question: &Query) -> Result<NodeObserved, LocalError> {
-        let directory = self.directory_state(&question.plugin_directory);
+    /// Observes the directory. Blocks: it reads every file that is named as a version.
+    fn observe_node(&self, query: &Query) -> Result<NodeObserved, LocalError> {
+        let directory = self.directory_state(&query.plugin_directory);
         let readable = !matches!(directory, DirectoryState::Missing | DirectoryState::NotADirectory);
-        let files = if readable { self.files(question)? } else { Vec::new() };
-        let oddities = match &question.detail {
+        let files = if readable { self.files(query)? } else { Vec::new() };
+        let file_issues = match &query.detail {
             Detail::Deep { .. } if readable => file_issues::find_file_issues(&self.directory, &files),
             Detail::Deep { .. } | Detail::Versions => FileIssues::default(),
         };
@@ -126,22 +126,22 @@ impl LocalDeployment {
             directory,
             architecture: Architecture::host(),
             free_bytes,
-            interpreter_present: question.binary.as_ref().is_none_or(interpreter_present),
+            interpreter_present: query.binary.as_ref().is_none_or(interpreter_present),
             processes: self.processes(&files),
             links: self.links(&files),
             files,
-            file_issues: oddities,
+            file_issues: file_issues,
             server: None,
         })
     }
 
-    /// Copies a binary into the directory: under a temporary name, read back, renamed. Blocks.
+    /// Copies a binary into the directory: writes a temporary file, reads it back, and renames it. Blocks.
     ///
-    /// Killed in between, it leaves a file whose name begins with a dot, which the next run removes. `progress` is called with bytes done
-    /// and bytes in all.
+    /// If it is killed, a file whose name begins with a dot remains, which the next run removes. `progress` is called with the bytes copied and
+    /// the total.
     ///
     /// # Errors
-    /// Something of that name has another content, another run writes it, or the file system says no.
+    /// If the file exists with a different content, another run writes it, or a file operation fails.
     pub fn place(
         &self,
         binary: &Binary,
@@ -158,10 +158,10 @@ impl LocalDeployment {
         }
     }
 
-    /// As [`LocalDeployment::place`], over whatever has that name: for what is known to be damaged.
+    /// As [`LocalDeployment::place`], but replaces an existing file, which is known to be damaged.
     ///
     /// # Errors
-    /// Another run writes the file, or the file system says no. What was there is still there then.
+    /// If another run writes the file, or a file operation fails. The existing file is unchanged then.
     pub(crate) fn replace(
         &self,
         binary: &Binary,
@@ -169,16 +169,16 @@ impl LocalDeployment {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), LocalError> {
         let target = self.directory.join(file);
-        let of = |path: &Path, what| {
+        let io_error = |path: &Path, what| {
             let path = path.to_owned();
             move |source: std::io::Error| LocalError::Io { what, path, source }
         };
         let mut part = PartialFile::create(&self.directory, file).map_err(|error| match error {
             PartialFileError::Busy => LocalError::Busy { path: target.clone() },
-            PartialFileError::Io(source) => of(&target, "create a file for")(source),
+            PartialFileError::Io(source) => io_error(&target, "create a file for")(source),
         })?;
         let path = part.path.clone();
-        let failed = |what| of(&path, what);
+        let failed = |what| io_error(&path, what);
         let copied = match self.persistence {
             Persistence::Durable => copy_binary(binary, &mut SyncingWriter::new(&part.file), progress),
             Persistence::Scratch => copy_binary(binary, &mut part.file, progress),
@@ -196,12 +196,14 @@ impl LocalDeployment {
             std::os::unix::fs::fchown(&part.file, Some(user), group)
                 .map_err(failed("change the owner of"))?;
         }
-        let (out, is_ours) = part.rename(&target).map_err(failed("rename"))?;
-        if is_ours == RenamedFile::Replaced {
+        let (renamed_file, outcome) = part.rename(&target).map_err(failed("rename"))?;
+        if outcome == RenamedFile::Replaced {
             return Err(LocalError::FileConflict { path: target });
         }
-        self.digest_cache.record_renamed(&out, &read_back).map_err(failed("look at"))?;
-        // The name lasts through a power failure only once the directory is on disk.
+        self.digest_cache
+            .record_renamed(&renamed_file, &read_back)
+            .map_err(failed("read the metadata of"))?;
+        // Only a synced directory keeps the new name through a power failure.
         File::open(&self.directory).and_then(|directory| self.sync(&directory)).map_err(failed("sync"))
     }
 
@@ -212,39 +214,40 @@ impl LocalDeployment {
         }
     }
 
-    /// Hashing and copying files would hold up everything else on this thread.
+    /// Runs work that blocks outside the async runtime.
     async fn run_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(Self) -> Result<T, LocalError> + Send + 'static,
     ) -> Result<T, LocalError> {
-        let site = self.clone();
-        let working = tokio::task::spawn_blocking(move || work(site));
-        working.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        let deployment = self.clone();
+        let task = tokio::task::spawn_blocking(move || work(deployment));
+        task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
-    fn directory_state(&self, servers: &PluginDirectory) -> DirectoryState {
+    fn directory_state(&self, configured: &PluginDirectory) -> DirectoryState {
         let Ok(metadata) = fs::metadata(&self.directory) else { return DirectoryState::Missing };
         if !metadata.is_dir() {
             return DirectoryState::NotADirectory;
         }
-        if let PluginDirectory::At(servers) = servers {
-            let elsewhere = || DirectoryState::NotPluginDirectory { plugin_directory: servers.clone() };
-            let (Ok(real), Ok(ours)) = (fs::canonicalize(servers), fs::canonicalize(&self.directory)) else {
+        if let PluginDirectory::At(configured) = configured {
+            let elsewhere = || DirectoryState::NotPluginDirectory { plugin_directory: configured.clone() };
+            let (Ok(real), Ok(own)) = (fs::canonicalize(configured), fs::canonicalize(&self.directory))
+            else {
                 return elsewhere();
             };
-            if real != ours {
+            if real != own {
                 return elsewhere();
             }
-            if real != *servers {
+            if real != *configured {
                 return DirectoryState::Symlinked { target: real };
             }
         }
-        let mounted = rustix::fs::statvfs(&self.directory).map(|stat| stat.f_flag);
-        let mounted = mounted.unwrap_or(StatVfsMountFlags::empty());
-        if mounted.contains(StatVfsMountFlags::RDONLY) {
+        let mount_flags = rustix::fs::statvfs(&self.directory).map(|stat| stat.f_flag);
+        let mount_flags = mount_flags.unwrap_or(StatVfsMountFlags::empty());
+        if mount_flags.contains(StatVfsMountFlags::RDONLY) {
             return DirectoryState::ReadOnly;
         }
-        if mounted.contains(StatVfsMountFlags::NOEXEC) {
+        if mount_flags.contains(StatVfsMountFlags::NOEXEC) {
             return DirectoryState::NoExec;
         }
         if rustix::fs::access(&self.directory, Access::WRITE_OK | Access::EXEC_OK).is_err() {
@@ -263,16 +266,16 @@ impl LocalDeployment {
         }
     }
 
-    fn files(&self, question: &Query) -> Result<Vec<PluginFile>, LocalError> {
+    fn files(&self, query: &Query) -> Result<Vec<PluginFile>, LocalError> {
         let failed = |source| LocalError::Io { what: "list", path: self.directory.clone(), source };
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let Ok(name) = entry.file_name().into_string() else { continue };
             let path = entry.path();
-            let is_asked_for =
-                is_version_file_of(&name, question.plugin.as_deref()) || question.detail.includes(&name);
-            if !is_asked_for || !path.is_file() {
+            let is_needed =
+                is_version_file_of(&name, query.plugin.as_deref()) || query.detail.includes(&name);
+            if !is_needed || !path.is_file() {
                 continue;
             }
             let unreadable = |source| LocalError::Io { what: "read", path: path.clone(), source };
@@ -284,7 +287,7 @@ impl LocalDeployment {
         Ok(files)
     }
 
-    /// Those files that are links within the directory; one that leads out of it is started by no server.
+    /// Files that are links within the directory. A server does not start a file that is a link out of it.
     fn links(&self, files: &[PluginFile]) -> BTreeSet<String> {
         let Ok(directory) = fs::canonicalize(&self.directory) else { return BTreeSet::new() };
         let is_link = |file: &&PluginFile| {
@@ -294,7 +297,7 @@ impl LocalDeployment {
         files.iter().filter(is_link).map(|file| file.name.clone()).collect()
     }
 
-    /// What runs from the directory, as far as this user may see it. A file whose name still stands is what its processes run.
+    /// Processes that run from the directory, as far as this user can see them. As long as a file has its name, its processes run its content.
     fn processes(&self, files: &[PluginFile]) -> Vec<Process> {
         let Ok(directory) = fs::canonicalize(&self.directory) else { return Vec::new() };
         let linked: BTreeMap<PathBuf, String> = self
@@ -322,9 +325,9 @@ impl Deployment for LocalDeployment {
         Ok(())
     }
 
-    async fn observe(&self, question: &Query) -> Result<DeploymentObserved, DeploymentError> {
-        let question = question.clone();
-        let node = self.run_blocking(move |site| site.observe_node(&question)).await?;
+    async fn observe(&self, query: &Query) -> Result<DeploymentObserved, DeploymentError> {
+        let query = query.clone();
+        let node = self.run_blocking(move |deployment| deployment.observe_node(&query)).await?;
         Ok(DeploymentObserved::local(&self.directory, node))
     }
 
@@ -336,9 +339,9 @@ impl Deployment for LocalDeployment {
         progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError> {
         let (binary, file) = (binary.clone(), file.to_owned());
-        let placed = self.run_blocking(move |site| {
-            site.place(&binary, &file, &mut |done, total| {
-                // The receiver may be gone.
+        let placed = self.run_blocking(move |deployment| {
+            deployment.place(&binary, &file, &mut |done, total| {
+                // The receiver may have been dropped.
                 let _received = progress.send(CopyProgress { node: NodeName::local(), done, total });
             })
         });
@@ -442,12 +445,14 @@ mod tests {
         let (from, to) =
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let binary = source_binary(from.path(), &vec![7; CHUNK_SIZE + 1]);
-        let site = LocalDeployment::new(to.path());
-        let mut told = Vec::new();
-        fs::write(to.path().join(".custom-1.2.3.part"), "left by a run that was killed").expect("written");
-        site.place(&binary, "custom-1.2.3", &mut |done, total| told.push((done, total))).expect("placed");
-        assert_eq!(told.last(), Some(&(binary.size, binary.size)));
-        let question = Query {
+        let deployment = LocalDeployment::new(to.path());
+        let mut reported = Vec::new();
+        fs::write(to.path().join(".custom-1.2.3.part"), "left by a killed run").expect("written");
+        deployment
+            .place(&binary, "custom-1.2.3", &mut |done, total| reported.push((done, total)))
+            .expect("placed");
+        assert_eq!(reported.last(), Some(&(binary.size, binary.size)));
+        let query = Query {
             plugin_directory: PluginDirectory::NotVisible,
             plugin: Some("custom".into()),
             binary: None,
@@ -455,7 +460,7 @@ mod tests {
             needed_files: None,
             freshness: Freshness::Now,
         };
-        let observed = site.observe_node(&question).expect("observed");
+        let observed = deployment.observe_node(&query).expect("observed");
         assert_eq!(
             observed.files,
             [PluginFile { name: "custom-1.2.3".into(), sha256: binary.sha256, mode: BINARY_MODE }]
@@ -469,7 +474,7 @@ mod tests {
             (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
         let binary = source_binary(from.path(), b"content");
         let planted = to.path().join(".custom-1.2.3.part");
-        // Whoever holds it open, or owns it, could write to it later.
+        // Its owner, or a process that has it open, could write to it later.
         fs::write(&planted, "").expect("written");
         let inode = |path: &Path| fs::metadata(path).expect("there").ino();
         let planted = inode(&planted);
@@ -560,8 +565,8 @@ mod tests {
         fs::create_dir(&real).expect("made");
         fs::set_permissions(&real, fs::Permissions::from_mode(0o755)).expect("set");
         std::os::unix::fs::symlink(&real, &link).expect("linked");
-        let state = |site: &Path, servers: &Path| {
-            LocalDeployment::new(site).directory_state(&PluginDirectory::At(servers.to_owned()))
+        let state = |directory: &Path, configured: &Path| {
+            LocalDeployment::new(directory).directory_state(&PluginDirectory::At(configured.to_owned()))
         };
         assert_eq!(state(&real, &real), DirectoryState::Usable);
         assert_eq!(state(&link, &real), DirectoryState::Usable);

@@ -1,4 +1,4 @@
-//! The processes of this machine, as far as `/proc` shows them to this user.
+//! Processes of this machine, as far as `/proc` shows them to this user.
 
 use std::fs;
 use std::io;
@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
-/// The names of the programs of servers.
+/// Program names of servers.
 const SERVER_NAMES: [&str; 2] = ["vault", "bao"];
 
-/// What the kernel keeps of our own name: a development host starts plugins too.
+/// Name of this program, cut off by the kernel: `dev` starts plugins too.
 const DEVELOPMENT_HOST: &str = "vault-token-plu";
 
-/// Where the parent of a process stands in its `stat`, counted from the field after the name.
+/// Index of the parent process id in `stat`, counted from the field after the name.
 const STAT_PPID: usize = 1;
 
-/// The same of its start, in ticks since that of the machine.
+/// Index of the start time, in ticks since the machine was booted.
 const STAT_START_TIME: usize = 19;
 
-/// Every process by its id, with its folder, in the order of ids.
+/// All process ids with their directories, sorted.
 pub(crate) fn list() -> Vec<(u32, PathBuf)> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let mut processes: Vec<_> =
@@ -29,7 +29,7 @@ pub(crate) fn list() -> Vec<(u32, PathBuf)> {
     processes
 }
 
-/// Process ids of servers, and who runs them.
+/// Process ids of servers, with the users that run them.
 pub(crate) fn server_processes() -> Vec<(u32, u32)> {
     let is_server = |process: &Path| {
         fs::read_to_string(process.join("comm")).is_ok_and(|name| SERVER_NAMES.contains(&name.trim()))
@@ -41,8 +41,8 @@ pub(crate) fn server_processes() -> Vec<(u32, u32)> {
         .collect()
 }
 
-/// Whether the parent of a process is one that starts plugins. `None` for one that ended just now. A plugin that outlives its host
-/// becomes the child of another, whose environment says nothing about it.
+/// Whether the parent of a process is a program that starts plugins; `None` if the process has just ended. A plugin that outlives its host
+/// gets another parent, whose environment has nothing to do with it.
 pub(crate) fn has_plugin_host(pid: u32) -> Option<bool> {
     let parent = parent(pid).ok()??;
     let name = fs::read_to_string(format!("/proc/{parent}/comm")).ok()?;
@@ -50,20 +50,20 @@ pub(crate) fn has_plugin_host(pid: u32) -> Option<bool> {
     Some(SERVER_NAMES.contains(&name) || name == DEVELOPMENT_HOST)
 }
 
-/// The process that has started this one; `None` if it does not say.
+/// The parent of a process; `None` if `stat` does not contain one.
 ///
 /// # Errors
-/// When the process has ended, or is not shown.
+/// If the process has ended, or is hidden from this user.
 pub(crate) fn parent(pid: u32) -> io::Result<Option<u32>> {
     Ok(stat_field(pid, STAT_PPID)?.and_then(|field| field.parse().ok()))
 }
 
-/// When a process was started, which tells it from a later one with its id.
+/// Start time of a process, which distinguishes it from a later process with the same id.
 pub(crate) fn start_time(pid: u32) -> Option<String> {
     stat_field(pid, STAT_START_TIME).ok().flatten()
 }
 
-/// Whether there is a process of that number, whoever may look at it.
+/// Whether a process with this id exists, including one that is hidden from this user.
 pub(crate) fn exists(pid: u32) -> bool {
     let pid = pid.try_into().ok().and_then(Pid::from_raw);
     pid.is_some_and(|pid| test_kill_process(pid) != Err(Errno::SRCH))
@@ -71,7 +71,7 @@ pub(crate) fn exists(pid: u32) -> bool {
 
 fn stat_field(pid: u32, field: usize) -> io::Result<Option<String>> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // The name, which comes before, may hold anything.
+    // The name comes before, and can contain any character.
     let fields = stat.rsplit_once(") ").map(|(_, fields)| fields);
     Ok(fields.and_then(|fields| fields.split(' ').nth(field)).map(str::to_owned))
 }

@@ -4,7 +4,7 @@
 
 use serde::Serialize;
 
-/// What an account of the cluster may do in the namespace of the servers.
+/// A permission of an account in the namespace of the servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct RbacRule {
     /// API group; empty for the core.
@@ -13,23 +13,23 @@ pub struct RbacRule {
     pub resource: &'static str,
     /// Verbs.
     pub verbs: &'static [&'static str],
-    /// On which objects.
+    /// The objects.
     pub on: RuleScope,
-    /// What it is for.
+    /// Purpose.
     pub reason: &'static str,
 }
 
-/// The objects that a right extends to.
+/// The objects that a permission applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleScope {
-    /// All of the namespace: they are looked for, or new.
+    /// All objects of the namespace, because they are searched or created.
     All,
-    /// Only the StatefulSet of the servers.
+    /// The StatefulSet of the servers.
     StatefulSet,
 }
 
-/// Everything that `register`, `upgrade`, `rollback`, `gc`, `status` and `doctor` do in a cluster, and nothing else.
+/// The permissions that `register`, `upgrade`, `rollback`, `gc`, `status` and `doctor` require in a cluster, and no others.
 pub const RBAC_RULES: &[RbacRule] = &[
     RbacRule {
         group: "",
@@ -110,9 +110,9 @@ mod tests {
 
     #[test]
     fn nothing_is_a_wildcard_and_nothing_reads_secrets_of_the_cluster() {
-        for right in RBAC_RULES {
-            assert!(!right.resource.contains('*') && !right.verbs.contains(&"*"), "{right:?}");
-            assert!(right.resource != "secrets" && !right.resource.starts_with("configmaps"), "{right:?}");
+        for rule in RBAC_RULES {
+            assert!(!rule.resource.contains('*') && !rule.verbs.contains(&"*"), "{rule:?}");
+            assert!(rule.resource != "secrets" && !rule.resource.starts_with("configmaps"), "{rule:?}");
         }
     }
 }

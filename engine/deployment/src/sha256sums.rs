@@ -1,4 +1,4 @@
-//! `SHA256SUMS`: what `sha256sum` writes and checks.
+//! The format of `SHA256SUMS`, as `sha256sum` writes and checks it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,20 +6,20 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-/// The sha256 of files, by their names, which may lie in folders.
+/// The sha256 of files, by path relative to the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Sha256Sums(BTreeMap<String, String>);
 
-/// A line that is none of `sha256sum`.
+/// A line that is not in the format of `sha256sum`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line} is not a sha256 and the name of a file")]
+#[error("line {line} is not a sha256 followed by a file name")]
 pub struct Sha256SumsError {
     line: usize,
 }
 
 impl Sha256Sums {
-    /// In the order of their names.
+    /// Paths and checksums, sorted by path.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(file, sha256)| (file.as_str(), sha256.as_str()))
     }
@@ -49,12 +49,12 @@ impl fmt::Display for Sha256Sums {
 
 fn parse_line(line: &str) -> Option<(String, String)> {
     let (sha256, file) = line.split_at_checked(64)?;
-    // The second of two blanks is a star where the file was read as binary, which makes no difference here.
+    // The second of the two separators is a star if the file was read in binary mode, which makes no difference on Linux.
     let file = file.strip_prefix("  ").or_else(|| file.strip_prefix(" *"))?;
     let is_sum = sha256.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_inside =
         !file.is_empty() && file.split('/').all(|part| !part.is_empty() && !part.starts_with('.'));
-    // `sha256sum` writes such a name in another form, as it may look like the end of a line.
+    // `sha256sum` escapes such names.
     let is_plain = !file.contains(char::is_control);
     (is_sum && is_inside && is_plain).then(|| (file.to_owned(), sha256.to_ascii_lowercase()))
 }

@@ -1,15 +1,15 @@
-//! Files that come to the disk bit by bit.
+//! Files that are written to disk in small parts.
 
 use std::fs::File;
 use std::io::{self, Write};
 
-/// Bytes; a disk that writes a hundred million of them in a second is busy with so many for 40 ms.
+/// Bytes between two syncs. A disk that writes 100 MB/s is busy for 40 ms.
 const SYNC_INTERVAL_BYTES: usize = 4 * 1024 * 1024;
 
-/// Writes into a file in pieces, each of them on the disk before the next one comes. The last is the caller's to sync.
+/// Writes to a file, and syncs it at regular intervals. The caller syncs the last part.
 ///
-/// A Vault that shares the disk waits for what is written there at once with each entry of its own, as its file system commits
-/// both together, and its clients wait with it.
+/// A file system commits the writes of all processes together. A Vault on the same disk syncs each of its entries; without this writer, it
+/// would wait until the whole binary is on disk, and so would its clients.
 pub(super) struct SyncingWriter<'a> {
     file: &'a File,
     pending: usize,

@@ -1,4 +1,4 @@
-//! Asks the cluster: it applies each object as it would, and keeps nothing of it.
+//! Sends each object to the cluster as a dry run.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -14,17 +14,17 @@ use serde_json::Value;
 use super::field::differences;
 use super::{ClusterConnection, Drift, DriftError, ObjectDrift};
 
-/// As whom the objects are applied.
+/// Field manager of the dry run.
 const FIELD_MANAGER: &str = "vault-token-plugin";
 
-/// What the cluster keeps for itself in every object.
+/// Metadata that the cluster sets in every object.
 const SERVER_SET_METADATA: [&str; 4] =
     ["managedFields", "resourceVersion", "generation", "creationTimestamp"];
 
-/// Compares each object with what it would become, and changes nothing.
+/// Compares each object with the one in the cluster. Changes nothing.
 ///
 /// # Errors
-/// When the cluster does not answer, does not know a kind, or would refuse an object.
+/// If the cluster does not respond, does not have a kind, or would reject an object.
 pub async fn compare_with_cluster(
     connection: &ClusterConnection,
     objects: Vec<Value>,
@@ -41,7 +41,7 @@ pub async fn compare_with_cluster(
         }
         let (resource, capabilities) = &kinds[&types];
         let next = compare(&client, resource, capabilities, &object).await;
-        // What is added to an object that would itself be created cannot be tried without it.
+        // A patch cannot be tested without the object that it extends, which would be created with it.
         let is_new = |of: &str| {
             compared.iter().any(|one: &ObjectDrift| one.object == of && one.drift == Drift::Missing)
         };
@@ -107,15 +107,15 @@ async fn compare(
     let there = api.get_opt(&name).await.map_err(refused)?;
     let params = PatchParams::apply(FIELD_MANAGER).force().dry_run();
     let mut after = api.patch(&name, &params, &Patch::Apply(object)).await;
-    // What the API server has filled in belongs to nobody, and applying takes nothing away that is not the applier's: that an
-    // object says `null` there is heard by a patch only.
+    // Defaults set by the API server have no field manager, so server-side apply does not remove them where an object has `null`; a patch
+    // does.
     if there.is_some() && matches!(&after, Err(kube::Error::Api(status)) if status.code == 422) {
         let params = PatchParams { dry_run: true, ..PatchParams::default() };
         after = api.patch(&name, &params, &Patch::Strategic(object)).await.or(after);
     }
     let drift = match (there, after) {
         (None, Ok(_)) => Drift::Missing,
-        // The namespace is not there either, so it cannot be tried.
+        // The namespace does not exist either, so the object cannot be tested.
         (None, Err(kube::Error::Api(status))) if status.code == 404 => Drift::Missing,
         (_, Err(error)) => return Err(refused(error)),
         (Some(there), Ok(after)) => {

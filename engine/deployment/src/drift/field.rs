@@ -1,4 +1,4 @@
-//! Where two values differ.
+//! The fields in which two objects differ.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,15 +9,15 @@ use serde_json::Value;
 /// A field that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldDrift {
-    /// Its path; members of lists go by their name where they have one.
+    /// Its path. Members of lists are identified by their `name`, if they have one.
     pub path: String,
-    /// What is there; `None` when nothing is.
+    /// Current value; `None` if there is none.
     pub before: Option<Value>,
-    /// What would be there.
+    /// Value after the change.
     pub after: Option<Value>,
 }
 
-/// Every field that differs, in the order of their paths.
+/// Returns every field that differs, sorted by path.
 pub(super) fn differences(before: &Value, after: &Value) -> Vec<FieldDrift> {
     let mut found = Vec::new();
     collect_differences(String::new(), Some(before), Some(after), &mut found);
@@ -73,19 +73,19 @@ fn collect_differences(
     }
 }
 
-/// The members of a list by name, or by place where they have none.
+/// The members of a list by `name`, or by index if they have none.
 fn members(value: Option<&Value>) -> Vec<(String, Value)> {
     let list = value.and_then(Value::as_array).cloned().unwrap_or_default();
     list.into_iter()
         .enumerate()
-        .map(|(place, member)| {
+        .map(|(index, member)| {
             let name = member.get("name").and_then(Value::as_str).map(str::to_owned);
-            (name.unwrap_or_else(|| place.to_string()), member)
+            (name.unwrap_or_else(|| index.to_string()), member)
         })
         .collect()
 }
 
-/// A map with something in it: an empty one is a value of its own.
+/// Whether a value is a map with members. An empty map is compared as a value.
 fn is_map(value: Option<&Value>) -> bool {
     value.and_then(Value::as_object).is_some_and(|map| !map.is_empty())
 }
@@ -99,7 +99,7 @@ impl fmt::Display for FieldDrift {
         match (&self.before, &self.after) {
             (Some(before), Some(after)) => write!(f, "{}: {before} becomes {after}", self.path),
             (None, Some(after)) => write!(f, "{}: {after} is added", self.path),
-            (Some(before), None) => write!(f, "{}: {before} goes", self.path),
+            (Some(before), None) => write!(f, "{}: {before} is removed", self.path),
             (None, None) => write!(f, "{}", self.path),
         }
     }
@@ -142,6 +142,10 @@ mod tests {
             json!({"c": [{"name": "b"}, {"name": "a", "image": "x:2"}]}),
             &["c[a].image: \"x:1\" becomes \"x:2\""],
         );
-        check(json!({"verbs": ["get", "list"]}), json!({"verbs": ["get"]}), &["verbs[1]: \"list\" goes"]);
+        check(
+            json!({"verbs": ["get", "list"]}),
+            json!({"verbs": ["get"]}),
+            &["verbs[1]: \"list\" is removed"],
+        );
     }
 }

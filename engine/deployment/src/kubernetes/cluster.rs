@@ -1,4 +1,4 @@
-//! The API server: what is asked of it is asked again while it cannot answer, within bounds.
+//! Client of the API server. Retries requests while the API server is unavailable, up to a timeout.
 
 use std::error::Error;
 use std::io;
@@ -36,49 +36,48 @@ pub(super) struct Cluster {
     /// Address of the API server.
     api_server: String,
     pub(super) namespace: String,
-    /// Whether it has ever answered.
+    /// Whether the API server has ever responded.
     has_answered: Arc<AtomicBool>,
 }
 
-/// Which cluster, and which of its namespaces. What is missing is as in the kubeconfig, or in the pod this runs in.
+/// Which cluster and namespace. Missing values are taken from the kubeconfig, or from the pod in which this program runs.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterOptions {
     /// Path of a kubeconfig.
     pub kubeconfig: Option<PathBuf>,
-    /// A context of it.
+    /// A context of the kubeconfig.
     pub context: Option<String>,
-    /// Namespace.
+    /// Namespace of the servers.
     pub namespace: Option<String>,
 }
 
-/// How long an API server may be away: one that is restarted comes back sooner.
+/// How long an API server may be unavailable: a restart takes less.
 const API_SERVER_TIMEOUT: Duration = Duration::from_secs(45);
 
-/// The same of one that has never answered: more likely its address is wrong.
+/// The same for an API server that has never responded, whose address is probably wrong.
 const FIRST_CONTACT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
-/// A server that is there answers the first packet at once.
+/// Timeout of a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long one request may take. A connection that is open on this side alone, as after a firewall has forgotten it, never
-/// answers.
+/// Timeout of one request. A half-open connection, for example after a restart of a firewall, never responds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// How long a connection may be silent before the kernel asks whether the other side is still there.
+/// Idle time after which the kernel probes a connection.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 
 impl Cluster {
-    pub(super) async fn connect(choice: &ClusterOptions) -> Result<Self, KubernetesError> {
+    pub(super) async fn connect(options: &ClusterOptions) -> Result<Self, KubernetesError> {
         let unusable = |error| KubernetesError::Kubeconfig(Box::new(error));
-        let (mut config, of_cluster) = match (&choice.kubeconfig, &choice.context) {
+        let (mut config, cluster_proxy) = match (&options.kubeconfig, &options.context) {
             (None, None) => {
                 let config = Config::infer()
                     .await
                     .map_err(|error| KubernetesError::Config(Box::new(kube::Error::InferConfig(error))))?;
-                // In a pod there is none to be read.
+                // In a pod there is no kubeconfig.
                 (
                     config,
                     Kubeconfig::read().ok().and_then(|kubeconfig| proxy::kubeconfig_proxy(&kubeconfig, None)),
@@ -89,15 +88,19 @@ impl Cluster {
                     Some(path) => Kubeconfig::read_from(path).map_err(unusable)?,
                     None => Kubeconfig::read().map_err(unusable)?,
                 };
-                let of_cluster = proxy::kubeconfig_proxy(&kubeconfig, context.as_deref());
-                let options = KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
-                (Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(unusable)?, of_cluster)
+                let cluster_proxy = proxy::kubeconfig_proxy(&kubeconfig, context.as_deref());
+                let selection =
+                    KubeConfigOptions { context: context.clone(), ..KubeConfigOptions::default() };
+                (
+                    Config::from_custom_kubeconfig(kubeconfig, &selection).await.map_err(unusable)?,
+                    cluster_proxy,
+                )
             }
         };
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let environment = Proxies::from_env(&|name: &str| std::env::var(name).ok());
-        let proxy = proxy::proxy_for(&config.cluster_url, of_cluster.as_deref(), &environment);
-        let namespace = choice.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let proxy = proxy::proxy_for(&config.cluster_url, cluster_proxy.as_deref(), &environment);
+        let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = build_client(config, proxy).map_err(|error| KubernetesError::Config(Box::new(error)))?;
         Ok(Self { client, api_server: server, namespace, has_answered: Arc::default() })
@@ -137,56 +140,62 @@ impl Cluster {
 
     pub(super) async fn pods_with(&self, selector: &str) -> Result<Vec<Pod>, KubernetesError> {
         let api = self.pods();
-        let chosen = ListParams::default().labels(selector);
-        Ok(self.retry(ApiRequest::LIST_PODS, || api.list(&chosen)).await?.items)
+        let params = ListParams::default().labels(selector);
+        Ok(self.retry(ApiRequest::LIST_PODS, || api.list(&params)).await?.items)
     }
 
-    /// Asks until there is an answer. Only for what may be asked twice.
-    pub(super) async fn retry<T, Answer>(
+    /// Sends a request, and repeats it while the API server is unavailable. Only for idempotent requests.
+    pub(super) async fn retry<T, Response>(
         &self,
-        asked: ApiRequest,
-        ask: impl Fn() -> Answer,
+        request: ApiRequest,
+        send: impl Fn() -> Response,
     ) -> Result<T, KubernetesError>
     where
-        Answer: Future<Output = Result<T, kube::Error>>,
+        Response: Future<Output = Result<T, kube::Error>>,
     {
         let met = self.has_answered.load(Ordering::Relaxed);
         let until = Instant::now() + if met { API_SERVER_TIMEOUT } else { FIRST_CONTACT_TIMEOUT };
         let mut pause = INITIAL_BACKOFF;
         loop {
-            let answer = with_timeout(REQUEST_TIMEOUT, ask()).await;
-            if !matches!(&answer, Err(error) if is_unavailable(error)) {
+            let response = with_timeout(REQUEST_TIMEOUT, send()).await;
+            if !matches!(&response, Err(error) if is_unavailable(error)) {
                 self.has_answered.store(true, Ordering::Relaxed);
             }
-            match answer {
-                Ok(answer) => return Ok(answer),
+            match response {
+                Ok(response) => return Ok(response),
                 Err(error) if is_unavailable(&error) && Instant::now() < until => {
                     tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
                     pause = (pause * 2).min(MAX_BACKOFF);
                 }
                 Err(error) => {
-                    return Err(KubernetesError::from_kube(asked, &self.api_server, &self.namespace, error));
+                    return Err(KubernetesError::from_kube(
+                        request,
+                        &self.api_server,
+                        &self.namespace,
+                        error,
+                    ));
                 }
             }
         }
     }
 }
 
-/// What a request comes to within a time limit. One that is given up takes its connection with it.
+/// Limits the time of a request. Closes the connection of a request that takes longer.
 pub(super) async fn with_timeout<T>(
     limit: Duration,
-    answer: impl Future<Output = Result<T, kube::Error>>,
+    response: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, kube::Error> {
-    let silent =
-        || io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {} s", limit.as_secs()));
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(kube::Error::Service(silent().into())))
+    let timeout =
+        || io::Error::new(io::ErrorKind::TimedOut, format!("no response within {} s", limit.as_secs()));
+    tokio::time::timeout(limit, response)
+        .await
+        .unwrap_or_else(|_| Err(kube::Error::Service(timeout().into())))
 }
 
-/// As kube makes one, but for the delay of small packets: without `TCP_NODELAY` every call waits some 40 ms for the server's
-/// acknowledgement, and what is streamed goes in steps of that. And but for the proxy, of which kube knows neither that this machine
-/// needs none nor that `NO_PROXY` is about the API server.
+/// Builds a client as kube does, with two differences. It sets `TCP_NODELAY`: without it, each request and each part of a stream waits about
+/// 40 ms for an acknowledgement. And its proxy respects `NO_PROXY`, and is not used for loopback addresses.
 fn build_client(config: Config, proxy: Option<Intercept>) -> Result<Client, kube::Error> {
-    // The first one that is installed stays, and any will do.
+    // Fails if a provider is installed already, which is fine.
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let mut tcp = HttpConnector::new();
     tcp.enforce_http(false);
@@ -245,8 +254,8 @@ impl std::fmt::Debug for Cluster {
     }
 }
 
-/// Whether nobody answered, or somebody who asks for patience. A server that is starting knows no rules yet, and says 403
-/// with words of its own about that.
+/// Whether the API server did not respond, or asked to retry. While it starts, it does not have its RBAC rules yet and returns 403 with a
+/// specific message.
 fn is_unavailable(error: &kube::Error) -> bool {
     match error {
         kube::Error::Api(status) => {
@@ -259,12 +268,12 @@ fn is_unavailable(error: &kube::Error) -> bool {
     }
 }
 
-/// A certificate that is not trusted is no better a moment later.
+/// Whether an error is of the network, and can disappear. An untrusted certificate is not.
 fn is_network_error(error: &(dyn Error + 'static)) -> bool {
     use io::ErrorKind::{InvalidData, InvalidInput, NotFound, PermissionDenied};
     let causes = std::iter::successors(Some(error), |cause| (*cause).source());
-    let mut of_io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).peekable();
-    of_io.peek().is_none()
-        || of_io
+    let mut io_errors = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).peekable();
+    io_errors.peek().is_none()
+        || io_errors
             .all(|cause| !matches!(cause.kind(), InvalidData | InvalidInput | NotFound | PermissionDenied))
 }

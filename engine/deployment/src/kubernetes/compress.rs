@@ -1,4 +1,4 @@
-//! A binary as it goes over the line.
+//! Compresses a binary for the transfer to pods.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -13,25 +13,28 @@ use super::error::KubernetesError;
 
 const CHUNK_SIZE: usize = 256 * 1024;
 
-/// A binary on its way.
+/// A compressed binary.
 pub(super) struct Compressed {
-    /// Compressed.
+    /// The compressed content.
     pub(super) bytes: Bytes,
-    /// What its first bytes tell.
+    /// What the first bytes of the binary show.
     pub(super) prefix: FilePrefix,
 }
 
-/// Compressed once for all nodes. A file that is not any more what was looked at is not sent.
+/// Compresses a binary once for all nodes.
+///
+/// # Errors
+/// If the file has changed since it was hashed.
 pub(super) async fn compress(binary: Binary) -> Result<Compressed, KubernetesError> {
-    let packing = tokio::task::spawn_blocking(move || compress_blocking(&binary));
-    packing.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    let task = tokio::task::spawn_blocking(move || compress_blocking(&binary));
+    task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
 fn compress_blocking(binary: &Binary) -> Result<Compressed, KubernetesError> {
     let failed = |source| KubernetesError::ReadBinary { path: binary.path.clone(), source };
     let mut from = File::open(&binary.path).map_err(failed)?;
-    // The level that keeps up with a network. Even on a near one, to send all of it takes longer than to unpack it there.
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    // Fast enough for the network. Even on a local network, sending an uncompressed binary takes longer.
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut hasher = Sha256::new();
     let mut chunk = vec![0; CHUNK_SIZE];
     let mut first = Vec::new();
@@ -44,12 +47,12 @@ fn compress_blocking(binary: &Binary) -> Result<Compressed, KubernetesError> {
             first.extend_from_slice(&chunk[..read]);
         }
         hasher.update(&chunk[..read]);
-        packed.write_all(&chunk[..read]).map_err(failed)?;
+        encoder.write_all(&chunk[..read]).map_err(failed)?;
     }
     let read_back = hex(&hasher.finalize());
     if read_back != binary.sha256 {
         let (path, expected) = (binary.path.clone(), binary.sha256.clone());
         return Err(KubernetesError::BinaryChanged { path, expected, found: read_back });
     }
-    Ok(Compressed { bytes: packed.finish().map_err(failed)?.into(), prefix: parse_prefix(&first) })
+    Ok(Compressed { bytes: encoder.finish().map_err(failed)?.into(), prefix: parse_prefix(&first) })
 }

@@ -1,4 +1,4 @@
-//! What a cluster does not do, and what would cure it.
+//! Errors of a cluster, each with its fix.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use rollout::{DeploymentError, DisruptionBudget, NodeName};
 
 use super::facts::FactsParseError;
 
-/// What is asked of a cluster, in the words of its own rules.
+/// A request to a cluster, in the terms of RBAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ApiRequest {
     verb: &'static str,
@@ -23,7 +23,7 @@ impl ApiRequest {
     pub(super) const GET_LOG: Self = Self::new("get", "", "pods/log");
     pub(super) const DELETE_POD: Self = Self::new("delete", "", "pods");
     pub(super) const EVICT_POD: Self = Self::new("create", "", "pods/eviction");
-    /// Over a web socket, which begins with GET; clusters ask for `create` too, from 1.35 on always.
+    /// Over a WebSocket, which begins with GET; clusters also require `create`, since 1.35 always.
     pub(super) const EXEC: Self = Self::new("create, get", "", "pods/exec");
     pub(super) const PORT_FORWARD: Self = Self::new("create, get", "", "pods/portforward");
     pub(super) const PATCH_EPHEMERAL_CONTAINERS: Self = Self::new("patch", "", "pods/ephemeralcontainers");
@@ -35,7 +35,7 @@ impl ApiRequest {
         Self { verb, group, resource }
     }
 
-    /// The rule of a Role that allows it.
+    /// The rule of a Role that allows the request.
     fn rule(self) -> String {
         format!(
             "{{apiGroups: [\"{}\"], resources: [\"{}\"], verbs: [{}]}}",
@@ -50,199 +50,197 @@ impl std::fmt::Display for ApiRequest {
     }
 }
 
-/// What could not be seen or done in a cluster.
+/// A deployment on Kubernetes that could not be observed or changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KubernetesError {
-    /// There is no cluster to speak to.
-    #[error("could not find out which cluster is meant")]
+    /// No cluster is configured.
+    #[error("could not determine the cluster")]
     Config(#[source] Box<kube::Error>),
-    /// A kubeconfig that names no cluster.
-    #[error("could not use the kubeconfig")]
+    /// The kubeconfig cannot be read, or has no such context.
+    #[error("could not load the kubeconfig")]
     Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
-    /// A rule is missing.
-    #[error(
-        "the cluster does not allow to {what} in the namespace {namespace}; this rule of a Role there does: {rule}"
-    )]
+    /// An RBAC rule is missing.
+    #[error("not allowed to {what} in the namespace {namespace}; add this rule to a Role in it: {rule}")]
     Forbidden {
         /// Verb and resource.
         what: String,
-        /// Where.
+        /// The namespace.
         namespace: String,
-        /// The rule that is missing.
+        /// The missing rule.
         rule: String,
     },
-    /// The cluster does not know who asks.
-    #[error("the cluster does not accept the credentials of the kubeconfig")]
+    /// The credentials are invalid.
+    #[error("the cluster rejected the credentials of the kubeconfig")]
     Unauthorized,
-    /// The cluster said no.
-    #[error("could not {what}: {said}")]
+    /// The cluster rejected a request.
+    #[error("could not {what}: {message}")]
     Api {
         /// Verb and resource.
         what: String,
-        /// Its words.
-        said: String,
+        /// Message of the cluster or of the program in the pod.
+        message: String,
     },
-    /// Somebody else has changed it in between.
-    #[error("it was changed by somebody else at the same moment")]
+    /// The object was changed concurrently.
+    #[error("the object was changed by another client at the same time")]
     Conflict,
-    /// The cluster did not answer, for as long as was waited.
-    #[error("the cluster's API server {server} cannot be reached")]
+    /// The API server did not respond within the timeout.
+    #[error("could not reach the API server {server}")]
     Unreachable {
-        /// Its address, as the kubeconfig has it.
+        /// Its address in the kubeconfig.
         server: String,
-        /// What was heard instead of an answer.
+        /// The cause.
         source: Box<kube::Error>,
     },
-    /// Nothing of that name.
-    #[error("there is no {what} in the namespace {namespace}{}", listed(found))]
+    /// An object does not exist.
+    #[error("no {what} in the namespace {namespace}{}", listed(found))]
     NotFound {
-        /// What was looked for.
+        /// The object.
         what: String,
-        /// Where.
+        /// The namespace.
         namespace: String,
-        /// What is there instead.
+        /// The objects that exist.
         found: Vec<String>,
     },
-    /// More than one.
+    /// Several objects match.
     #[error(
-        "it is not clear which {what} in the namespace {namespace} is meant{}; name it with {flag}",
+        "several objects of the namespace {namespace} could be the {what}{}; set it with {flag}",
         listed(found)
     )]
     Ambiguous {
-        /// What was looked for.
+        /// The object.
         what: &'static str,
-        /// Where.
+        /// The namespace.
         namespace: String,
-        /// Those that could be meant.
+        /// The candidates.
         found: Vec<String>,
-        /// How to name one.
+        /// The flag that selects one.
         flag: &'static str,
     },
-    /// What was started in a pod did not do its work.
-    #[error("{pod} could not {what}: {said}")]
+    /// A command in a pod failed.
+    #[error("{pod} could not {what}: {message}")]
     Pod {
-        /// Which.
+        /// The pod.
         pod: String,
-        /// What it should have done.
+        /// The operation.
         what: &'static str,
-        /// Its words.
-        said: String,
+        /// Message of the cluster or of the program in the pod.
+        message: String,
     },
-    /// A pod that speaks of something else.
-    #[error("the answer of {pod} is none")]
-    InvalidAnswer {
-        /// Which.
+    /// The output of a command in a pod could not be parsed.
+    #[error("unexpected response from {pod}")]
+    InvalidResponse {
+        /// The pod.
         pod: String,
-        /// What it said.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The connection ended in the middle.
-    #[error("the connection to {pod} was cut")]
+    /// The connection was closed before the command had finished.
+    #[error("the connection to {pod} was lost")]
     ConnectionLost {
-        /// Which.
+        /// The pod.
         pod: String,
     },
-    /// An image with nothing in it but the server.
-    #[error("the image of {pod} has no shell; name an image with this program in it with --tool-image")]
+    /// The image of the server has no shell.
+    #[error("the image of {pod} has no shell; set an image that contains this program with --tool-image")]
     NoShell {
-        /// Which.
+        /// The pod.
         pod: String,
     },
-    /// Another content stands under that name.
-    #[error("{file} exists on {pod} with another content (sha256 {there})")]
+    /// Another build has the name.
+    #[error("{file} exists on {pod} with a different content (sha256 {there})")]
     FileConflict {
-        /// Which pod.
+        /// The pod.
         pod: String,
-        /// Which file.
+        /// The file.
         file: String,
-        /// What is there.
+        /// The sha256 of the existing file.
         there: String,
     },
-    /// What arrived is not what was sent.
-    #[error("{file} arrived on {pod} with sha256 {there} and not {wanted}")]
+    /// The copy differs from the binary.
+    #[error("sha256 mismatch of {file} on {pod}: expected {wanted}, got {there}")]
     Corrupt {
-        /// Which pod.
+        /// The pod.
         pod: String,
-        /// Which file.
+        /// The file.
         file: String,
-        /// As read there.
+        /// As read back.
         there: String,
-        /// As wanted.
+        /// Of the binary.
         wanted: String,
     },
-    /// Somebody else changes things.
+    /// Another operator holds the lock.
     #[error(
-        "{holder} is changing plugins here; wait until that is done. Of a run that can no longer end, delete the Lease {lease}"
+        "{holder} is changing plugins of this deployment; wait until that run has ended, or delete the Lease {lease} if it cannot end"
     )]
     LockHeld {
-        /// Who.
+        /// The other operator.
         holder: String,
-        /// Name of the Lease that says so.
+        /// Name of the Lease.
         lease: String,
     },
-    /// A change that would start every pod anew.
+    /// The change would restart every pod.
     #[error(
-        "a change of the StatefulSet {statefulset} starts its pods anew at once, as its update strategy is RollingUpdate; \
-         set updateStrategy.type to OnDelete, or change the image where it comes from when a restart is convenient"
+        "a change of the StatefulSet {statefulset} would restart its pods immediately, because its update strategy is RollingUpdate; \
+         set updateStrategy.type to OnDelete, or change the image in its manifest when a restart is convenient"
     )]
     WouldRestart {
-        /// Which.
+        /// The pod.
         statefulset: String,
     },
     /// The disruption budget of the pods does not allow an eviction.
     #[error(transparent)]
     DisruptionBudget(DisruptionBudget),
-    /// Nothing to name an image in.
+    /// No init container fills the plugin directory.
     #[error(
-        "no init container of the StatefulSet {statefulset} fills the plugin directory, so there is no image to name"
+        "no init container of the StatefulSet {statefulset} fills the plugin directory, so no image can be set"
     )]
     NoInitContainer {
-        /// Which.
+        /// The pod.
         statefulset: String,
     },
-    /// A way to the server could not be opened on this machine.
-    #[error("could not open a port on this machine's loopback")]
+    /// The local end of a port-forward could not be opened.
+    #[error("could not listen on the loopback interface of this machine")]
     Loopback(#[source] std::io::Error),
-    /// A client of the server could not be made.
-    #[error("could not set up the connection to the server")]
+    /// The client of the server could not be built.
+    #[error("could not set up the client of the server")]
     Client(#[source] vault_api::ClientError),
-    /// The caller's file.
+    /// The binary could not be read.
     #[error("could not read {path}")]
     ReadBinary {
-        /// Which.
+        /// The pod.
         path: std::path::PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// The caller's file has changed since it was read.
-    #[error("{path} has changed: its sha256 is {found}, expected {expected}")]
+    /// The binary has changed since it was hashed.
+    #[error("{path} has changed: expected sha256 {expected}, got {found}")]
     BinaryChanged {
         /// The file.
         path: std::path::PathBuf,
-        /// The sha256 when it was read.
+        /// The sha256 at first.
         expected: String,
         /// The sha256 now.
         found: String,
     },
-    /// Several nodes, each with its own trouble.
+    /// Several nodes failed.
     #[error("{}", each.join("; "))]
     Multiple {
-        /// A sentence each.
+        /// One message per node.
         each: Vec<String>,
     },
 }
 
 impl KubernetesError {
-    /// What an error of the client says about what was asked.
-    pub(super) fn from_kube(asked: ApiRequest, server: &str, namespace: &str, error: kube::Error) -> Self {
+    /// Converts an error of the client.
+    pub(super) fn from_kube(request: ApiRequest, server: &str, namespace: &str, error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.is_forbidden() => Self::Forbidden {
-                what: asked.to_string(),
+                what: request.to_string(),
                 namespace: namespace.to_owned(),
-                rule: asked.rule(),
+                rule: request.rule(),
             },
             kube::Error::Api(status) if budget_refusal(&status).is_some() => {
                 let pod = status.details.as_ref().map(|details| details.name.clone()).unwrap_or_default();
@@ -254,17 +252,19 @@ impl KubernetesError {
             }
             kube::Error::Api(status) if status.code == 401 => Self::Unauthorized,
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict,
-            kube::Error::Api(status) => Self::Api { what: asked.to_string(), said: status.message.clone() },
+            kube::Error::Api(status) => {
+                Self::Api { what: request.to_string(), message: status.message.clone() }
+            }
             kube::Error::Auth(_) => Self::Unauthorized,
             other => Self::Unreachable { server: server.to_owned(), source: Box::new(other) },
         }
     }
 
-    pub(super) fn invalid_answer(pod: &str, source: FactsParseError) -> Self {
-        Self::InvalidAnswer { pod: pod.to_owned(), source: Box::new(source) }
+    pub(super) fn invalid_response(pod: &str, source: FactsParseError) -> Self {
+        Self::InvalidResponse { pod: pod.to_owned(), source: Box::new(source) }
     }
 
-    /// Whether it may be of a pod that is about to be replaced, or of an API server that is started anew.
+    /// Whether the error may disappear without intervention: the pod may be about to be replaced, or the API server restarted.
     pub(super) fn is_transient(&self) -> bool {
         matches!(
             self,
@@ -272,13 +272,13 @@ impl KubernetesError {
                 | Self::Conflict
                 | Self::Unreachable { .. }
                 | Self::Pod { .. }
-                | Self::InvalidAnswer { .. }
+                | Self::InvalidResponse { .. }
                 | Self::ConnectionLost { .. }
                 | Self::Multiple { .. }
         )
     }
 
-    /// Whether it concerns everything that is asked, and not only one pod.
+    /// Whether the error concerns all requests, and not one pod.
     pub(super) fn is_cluster_wide(&self) -> bool {
         matches!(self, Self::Forbidden { .. } | Self::Unauthorized | Self::Unreachable { .. })
     }
@@ -294,23 +294,23 @@ impl From<KubernetesError> for DeploymentError {
     }
 }
 
-/// What the cluster says where a disruption budget does not allow an eviction (429). Other refusals with that status ask for patience.
+/// The message of a status 429 by which a disruption budget does not allow an eviction. With other messages, 429 asks to retry.
 pub(super) fn budget_refusal(status: &kube::core::Status) -> Option<&str> {
     let causes = status.details.iter().filter(|_| status.code == 429).flat_map(|details| &details.causes);
-    let mut of_budget = causes.filter(|cause| cause.reason == "DisruptionBudget");
-    of_budget.next().map(|cause| cause.message.as_str())
+    let mut budget_causes = causes.filter(|cause| cause.reason == "DisruptionBudget");
+    budget_causes.next().map(|cause| cause.message.as_str())
 }
 
-/// As in "The disruption budget NAME needs 3 healthy pods and has 3 currently".
-fn budget_name(said: &str) -> String {
-    let name = said.strip_prefix("The disruption budget ").and_then(|rest| rest.split_whitespace().next());
+/// Parses "The disruption budget NAME needs 3 healthy pods and has 3 currently".
+fn budget_name(message: &str) -> String {
+    let name = message.strip_prefix("The disruption budget ").and_then(|rest| rest.split_whitespace().next());
     name.unwrap_or("of the pods").to_owned()
 }
 
 fn listed(found: &[String]) -> String {
     let mut text = String::new();
     if !found.is_empty() {
-        let _ = write!(text, " (there is {})", found.join(", "));
+        let _ = write!(text, " (found: {})", found.join(", "));
     }
     text
 }
@@ -322,7 +322,7 @@ mod tests {
     use super::*;
     use crate::rbac::RBAC_RULES;
 
-    /// Every request there is.
+    /// All requests.
     const ALL_REQUESTS: [ApiRequest; 14] = [
         ApiRequest::GET_LOG,
         ApiRequest::GET_STATEFULSET,
@@ -340,18 +340,18 @@ mod tests {
         ApiRequest::UPDATE_LEASE,
     ];
 
-    /// The Role that the manifests make lets everything through that is asked here, and nothing else.
+    /// The Role in the manifests allows these requests, and no others.
     #[test]
-    fn what_is_asked_is_what_the_table_of_rights_allows() {
-        let asked: BTreeSet<_> = ALL_REQUESTS
+    fn the_requests_are_those_that_the_rbac_rules_allow() {
+        let requested: BTreeSet<_> = ALL_REQUESTS
             .iter()
-            .flat_map(|asked| asked.verb.split(", ").map(|verb| (asked.group, asked.resource, verb)))
+            .flat_map(|request| request.verb.split(", ").map(|verb| (request.group, request.resource, verb)))
             .collect();
         let allowed: BTreeSet<_> = RBAC_RULES
             .iter()
-            .flat_map(|right| right.verbs.iter().map(|verb| (right.group, right.resource, *verb)))
+            .flat_map(|rule| rule.verbs.iter().map(|verb| (rule.group, rule.resource, *verb)))
             .collect();
-        assert_eq!(asked, allowed);
+        assert_eq!(requested, allowed);
     }
 
     #[test]
@@ -365,14 +365,14 @@ mod tests {
         );
         assert_eq!(
             error.to_string(),
-            "the cluster does not allow to create, get pods/exec in the namespace vault; this rule of a Role there does: \
+            "not allowed to create, get pods/exec in the namespace vault; add this rule to a Role in it: \
              {apiGroups: [\"\"], resources: [\"pods/exec\"], verbs: [create, get]}"
         );
         assert!(error.is_cluster_wide() && !error.is_transient());
     }
 
     #[test]
-    fn what_could_be_meant_is_listed() {
+    fn the_candidates_are_listed() {
         let error = KubernetesError::Ambiguous {
             what: "StatefulSet",
             namespace: "vault".into(),
@@ -381,7 +381,7 @@ mod tests {
         };
         assert_eq!(
             error.to_string(),
-            "it is not clear which StatefulSet in the namespace vault is meant (there is a, b); name it with --statefulset"
+            "several objects of the namespace vault could be the StatefulSet (found: a, b); set it with --statefulset"
         );
     }
 }

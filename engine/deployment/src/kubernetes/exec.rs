@@ -1,4 +1,4 @@
-//! Runs a program in a container, with bytes that go in and bytes that come out.
+//! Runs a command in a container, with its standard input and output.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
 
-/// What a program said.
+/// The output of a command.
 #[derive(Debug)]
 pub(super) struct ExecOutput {
     pub(super) stdout: String,
@@ -24,44 +24,44 @@ pub(super) struct ExecOutput {
 }
 
 impl ExecOutput {
-    /// CRI-O passes on what the runtime writes to the standard error of a program that it cannot start, and the runtime's exit code as
-    /// the program's. A program that has begun to answer was started.
+    /// If CRI-O cannot start a command, it returns the standard error and the exit code of the container runtime as those of the command.
+    /// A command with standard output was started.
     fn detect_missing_program(self) -> Self {
-        let is_runtimes = self.exit == ExitKind::Failure
+        let is_of_runtime = self.exit == ExitKind::Failure
             && self.stdout.is_empty()
             && self.stderr.lines().any(is_missing_program_error);
-        if is_runtimes { Self { exit: ExitKind::NoSuchProgram, ..self } } else { self }
+        if is_of_runtime { Self { exit: ExitKind::NoSuchProgram, ..self } } else { self }
     }
 }
 
-/// How a program ended.
+/// How a command ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ExitKind {
     Success,
     Failure,
-    /// It was never started: there is none.
+    /// The program does not exist, so the command was not started.
     NoSuchProgram,
 }
 
-/// What goes in, and who is told how much of it has gone.
+/// Standard input, and a callback that gets the number of bytes sent.
 pub(super) struct Input<'a> {
     pub(super) bytes: &'a Bytes,
     pub(super) progress: &'a (dyn Fn(usize) + Sync),
 }
 
-/// An honest answer is some kilobytes; a pod that never stops to speak is not listened to.
+/// Limit of the output. Our scripts write some kilobytes.
 const MAX_OUTPUT_BYTES: usize = 1 << 20;
 
-/// Bytes in one message, which is what all on the way handle at once, and between two words about progress.
+/// Bytes in one message, and between two progress reports.
 const CHUNK_SIZE: usize = 128 * 1024;
 
-/// Nothing that is run takes so long but for its input.
+/// Timeout of a command without its input.
 const EXEC_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What the slowest connection that is any use carries.
+/// Minimum speed of a usable connection, for the timeout of the input.
 const MIN_BYTES_PER_SECOND: usize = 64 * 1024;
 
-/// The first byte of a message says what it is of (`v5.channel.k8s.io`, Kubernetes 1.30 and later; `v4` has not the last).
+/// The first byte of a message is its channel (`v5.channel.k8s.io`, Kubernetes 1.30 and later; `v4` does not have the last one).
 mod channel {
     pub(super) const STDIN: u8 = 0;
     pub(super) const STDOUT: u8 = 1;
@@ -89,31 +89,31 @@ pub(super) async fn exec(
     };
     let connection = cluster.retry(ApiRequest::EXEC, connect).await?;
     let bytes = input.as_ref().map_or(0, |input| input.bytes.len());
-    let most = EXEC_TIMEOUT + Duration::from_secs((bytes / MIN_BYTES_PER_SECOND) as u64);
-    let cut = || KubernetesError::ConnectionLost { pod: pod.to_owned() };
-    tokio::time::timeout(most, run_streams(connection, input)).await.map_err(|_| cut())?.ok_or_else(cut)
+    let timeout = EXEC_TIMEOUT + Duration::from_secs((bytes / MIN_BYTES_PER_SECOND) as u64);
+    let lost = || KubernetesError::ConnectionLost { pod: pod.to_owned() };
+    tokio::time::timeout(timeout, run_streams(connection, input)).await.map_err(|_| lost())?.ok_or_else(lost)
 }
 
-/// `None` when the connection ends before the program does, and for what is too long or no text.
+/// Returns `None` if the connection ends before the command does, and if the output is too long or not UTF-8.
 async fn run_streams(connection: Connection, input: Option<Input<'_>>) -> Option<ExecOutput> {
-    let knows_ends = connection.supports_stream_close();
+    let supports_close = connection.supports_stream_close();
     let (mut send, mut receive) = connection.into_stream().split();
     let write = async {
         let Some(input) = input else { return };
         for (at, chunk) in input.bytes.chunks(CHUNK_SIZE).enumerate() {
-            // A program that ends early says itself why.
+            // A command that ends early reports the reason in its output.
             if send.send(channel_message(channel::STDIN, chunk)).await.is_err() {
                 return;
             }
             (input.progress)(at * CHUNK_SIZE + chunk.len());
         }
-        if knows_ends {
-            let _ended = send.send(channel_message(channel::CLOSE, &[channel::STDIN])).await;
+        if supports_close {
+            let _closed = send.send(channel_message(channel::CLOSE, &[channel::STDIN])).await;
         }
     };
     tokio::pin!(write);
     let (mut written, mut out, mut err) = (false, Vec::new(), Vec::new());
-    // What is not taken in is never told: the status ends it all.
+    // The status ends the loop, also if the command has not read all of its input.
     loop {
         let bytes = tokio::select! {
             received = receive.next() => match received?.ok()? {
@@ -153,25 +153,25 @@ fn channel_message(channel: u8, bytes: &[u8]) -> Message {
     Message::Binary(message.freeze())
 }
 
-/// Whether a line is of runc or of crun, about a program that is not there.
+/// Whether a line is the message of runc or crun about a program that does not exist.
 fn is_missing_program_error(line: &str) -> bool {
     let of_runc = line.contains("exec failed:") && mentions_missing_program(line);
     let of_crun = line.contains("executable file `") && line.contains("not found");
     of_runc || of_crun || line.trim_end().ends_with("open executable: No such file or directory")
 }
 
-fn mentions_missing_program(said: &str) -> bool {
-    let said = said.to_lowercase();
-    ["executable file not found", "no such file or directory"].iter().any(|words| said.contains(words))
+fn mentions_missing_program(message: &str) -> bool {
+    let message = message.to_lowercase();
+    ["executable file not found", "no such file or directory"].iter().any(|text| message.contains(text))
 }
 
-/// Runtimes differ in their words for a program that is not there; all of them quote the kernel or the search of the path.
+/// Runtimes have different messages for a program that does not exist. All of them quote the kernel or the lookup in `PATH`.
 fn exit_kind(status: &Status) -> ExitKind {
-    let said = status.message.as_deref().unwrap_or_default();
+    let message = status.message.as_deref().unwrap_or_default();
     let has_run = status.reason.as_deref() == Some("NonZeroExitCode");
     match status.status.as_deref() {
         Some("Success") => ExitKind::Success,
-        _ if !has_run && mentions_missing_program(said) => ExitKind::NoSuchProgram,
+        _ if !has_run && mentions_missing_program(message) => ExitKind::NoSuchProgram,
         _ => ExitKind::Failure,
     }
 }
@@ -204,15 +204,15 @@ mod tests {
     }
 
     #[test]
-    fn a_runtime_that_speaks_on_the_standard_error_of_the_program_is_understood() {
-        // CRI-O passes on what runc and crun write there, and their exit code as that of the program.
+    fn an_error_of_the_runtime_on_the_standard_error_of_the_program_is_recognized() {
+        // CRI-O returns what runc and crun write there, and their exit code as that of the program.
         let status = Status {
             status: Some("Failure".into()),
             reason: Some("NonZeroExitCode".into()),
             message: Some("command terminated with non-zero exit code".into()),
             ..Status::default()
         };
-        let said = |out: &str, err: &str| {
+        let output = |out: &str, err: &str| {
             ExecOutput { stdout: out.into(), stderr: err.into(), exit: exit_kind(&status) }
                 .detect_missing_program()
         };
@@ -223,7 +223,7 @@ mod tests {
             "2026-03-01T12:00:00.000000Z: executable file `/vault-token-plugin` not found: No such file or directory\n",
             "open executable: No such file or directory\n",
         ] {
-            assert_eq!(said("", err).exit, ExitKind::NoSuchProgram, "{err}");
+            assert_eq!(output("", err).exit, ExitKind::NoSuchProgram, "{err}");
         }
         for (out, err) in [
             ("", "sh: can't open '/vault/plugins/custom': No such file or directory\n"),
@@ -231,7 +231,7 @@ mod tests {
             ("files\n", "exec failed: executable file not found in $PATH\n"),
             ("", ""),
         ] {
-            assert_eq!(said(out, err).exit, ExitKind::Failure, "{err}");
+            assert_eq!(output(out, err).exit, ExitKind::Failure, "{err}");
         }
     }
 }

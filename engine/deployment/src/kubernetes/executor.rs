@@ -1,4 +1,4 @@
-//! Who does the work in a pod: its own shell, or this program in a container beside it.
+//! Runs our commands in a pod: with the shell of its image, or with this program in an ephemeral container.
 
 use std::path::Path;
 use std::time::Duration;
@@ -20,13 +20,13 @@ const FACTS_SCRIPT: &str = include_str!("facts.sh");
 const PLACE_SCRIPT: &str = include_str!("place.sh");
 const REMOVE_SCRIPT: &str = "rm -f \"$1/$2\" && echo removed";
 
-/// Names of the containers that we put beside a server begin so.
+/// Name prefix of our ephemeral containers.
 const HELPER_CONTAINER_PREFIX: &str = "vault-token-plugin-";
 
-/// Names of the containers that only pull an image begin so.
+/// Name prefix of the ephemeral containers that only pull an image.
 const PULL_CONTAINER_PREFIX: &str = "pull-for-vault-token-plugin-";
 
-/// What the kubelet says of an image that it does not have.
+/// Reasons of the kubelet for a container whose image could not be pulled.
 const IMAGE_PULL_ERRORS: [&str; 6] = [
     "ErrImagePull",
     "ErrImageNeverPull",
@@ -36,41 +36,41 @@ const IMAGE_PULL_ERRORS: [&str; 6] = [
     "RegistryUnavailable",
 ];
 
-/// What it says of a container that it cannot start from an image that it has.
+/// Reasons of the kubelet for a container that could not be started from a pulled image.
 const CONTAINER_START_ERRORS: [&str; 3] =
     ["CreateContainerError", "CreateContainerConfigError", "RunContainerError"];
 
-/// An image is pulled first.
+/// Timeout of the start of an ephemeral container, which includes pulling its image.
 const CONTAINER_START_TIMEOUT: Duration = Duration::from_secs(120);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Who does the work in a pod.
+/// The program that runs our commands in a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NodeExecutor {
-    /// The shell of the server's image.
+    /// The shell of the server's container.
     Shell { container: String },
-    /// This program, in a container beside the server.
+    /// This program, in an ephemeral container.
     Program { container: String },
 }
 
-/// What a node is asked about itself.
+/// Arguments of the facts script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FactsRequest {
     pub(super) directory: String,
-    /// A dynamic linker that is needed, or nothing.
+    /// Path of the required dynamic linker, or empty.
     pub(super) linker: String,
-    /// Or nothing, for all.
+    /// Name of the plugin, or empty for all plugins.
     pub(super) plugin: String,
-    /// Files whose content matters, with blanks between them; or nothing, for all.
+    /// Files to hash, separated by spaces; or empty for all files.
     pub(super) needed: String,
 }
 
-/// What is put onto a node.
+/// A file to copy to a node.
 pub(super) struct Upload<'a> {
     pub(super) directory: &'a Path,
     pub(super) file: &'a str,
     pub(super) sha256: &'a str,
-    /// Compressed.
+    /// Compressed content.
     pub(super) bytes: &'a Bytes,
     pub(super) mode: u32,
     pub(super) owner: Option<u32>,
@@ -83,7 +83,7 @@ impl NodeExecutor {
         }
     }
 
-    /// The container in which this program does the work.
+    /// The ephemeral container, if one is used.
     pub(super) fn helper_container(&self) -> Option<&str> {
         match self {
             Self::Shell { .. } => None,
@@ -91,77 +91,76 @@ impl NodeExecutor {
         }
     }
 
-    fn argv(&self, word: &str, script: &str, args: &[String]) -> Vec<String> {
-        let first: Vec<&str> = match self {
+    fn argv(&self, subcommand: &str, script: &str, args: &[String]) -> Vec<String> {
+        let program: Vec<&str> = match self {
             Self::Shell { .. } => vec!["sh", "-c", script, "sh"],
-            Self::Program { .. } => vec![PROGRAM_PATH, "node", word, "--"],
+            Self::Program { .. } => vec![PROGRAM_PATH, "node", subcommand, "--"],
         };
-        first.into_iter().map(str::to_owned).chain(args.iter().cloned()).collect()
+        program.into_iter().map(str::to_owned).chain(args.iter().cloned()).collect()
     }
 
-    /// Asks what the node is. `None` when there is nobody who could answer.
+    /// Reads the facts of a node. Returns `None` if the container does not have the program.
     pub(super) async fn facts(
         &self,
         cluster: &Cluster,
         pod: &str,
-        asking: &FactsRequest,
+        request: &FactsRequest,
         known: &str,
     ) -> Result<Option<Facts>, KubernetesError> {
-        let FactsRequest { directory, linker, plugin, needed } = asking;
+        let FactsRequest { directory, linker, plugin, needed } = request;
         let mut args: Vec<String> = [directory, linker, plugin, known].map(str::to_owned).into();
-        // Our own program may be older than we are. It hashes quickly, and hashes all.
+        // This program in the image may be older, and not know the argument. It hashes all files, which is fast.
         if let Self::Shell { .. } = self {
             args.push(needed.clone());
         }
-        let said =
+        let output =
             exec(cluster, pod, self.container(), &self.argv("facts", FACTS_SCRIPT, &args), None).await?;
-        match said.exit {
+        match output.exit {
             ExitKind::NoSuchProgram => Ok(None),
-            ExitKind::Failure => Err(pod_error(pod, "say what it is", &said)),
+            ExitKind::Failure => Err(pod_error(pod, "read its plugin directory", &output)),
             ExitKind::Success => {
-                let answer = facts::parse(&said.stdout)
-                    .map_err(|source| KubernetesError::invalid_answer(pod, source))?;
-                Ok(Some(answer))
+                let facts = facts::parse(&output.stdout)
+                    .map_err(|source| KubernetesError::invalid_response(pod, source))?;
+                Ok(Some(facts))
             }
         }
     }
 
-    /// Puts a file onto the node, verified there. Returns what cannot stay the same when its content changes,
-    /// where that is said.
+    /// Copies a file to the node and verifies it there. Returns the cache key of the file, if the script reports one.
     pub(super) async fn place(
         &self,
         cluster: &Cluster,
         pod: &str,
-        parcel: &Upload<'_>,
+        upload: &Upload<'_>,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<Option<String>, KubernetesError> {
         let args = [
-            parcel.directory.display().to_string(),
-            parcel.file.to_owned(),
-            parcel.sha256.to_owned(),
-            parcel.bytes.len().to_string(),
-            format!("{:o}", parcel.mode),
-            parcel.owner.map(|owner| owner.to_string()).unwrap_or_default(),
+            upload.directory.display().to_string(),
+            upload.file.to_owned(),
+            upload.sha256.to_owned(),
+            upload.bytes.len().to_string(),
+            format!("{:o}", upload.mode),
+            upload.owner.map(|owner| owner.to_string()).unwrap_or_default(),
             format!("{:016x}", rand::random::<u64>()),
         ];
-        let input = Input { bytes: parcel.bytes, progress };
-        let said =
+        let input = Input { bytes: upload.bytes, progress };
+        let output =
             exec(cluster, pod, self.container(), &self.argv("place", PLACE_SCRIPT, &args), Some(input))
                 .await?;
-        let last = said.stdout.lines().last().unwrap_or_default();
-        let (word, there) = last.split_once(' ').unwrap_or((last, ""));
-        let (pod, file, there) = (pod.to_owned(), parcel.file.to_owned(), there.to_owned());
-        match (&said.exit, word) {
+        let last = output.stdout.lines().last().unwrap_or_default();
+        let (result, there) = last.split_once(' ').unwrap_or((last, ""));
+        let (pod, file, there) = (pod.to_owned(), upload.file.to_owned(), there.to_owned());
+        match (&output.exit, result) {
             (ExitKind::Success, "placed") => Ok(Some(there).filter(|key| facts::is_cache_key(key, &file))),
             (ExitKind::Success, "taken") => Err(KubernetesError::FileConflict { pod, file, there }),
             (ExitKind::Success, "corrupt") => {
-                Err(KubernetesError::Corrupt { pod, file, there, wanted: parcel.sha256.to_owned() })
+                Err(KubernetesError::Corrupt { pod, file, there, wanted: upload.sha256.to_owned() })
             }
-            _ => Err(pod_error(&pod, "take the file", &said)),
+            _ => Err(pod_error(&pod, "store the file", &output)),
         }
     }
 
-    /// Takes a file away from the node.
+    /// Removes a file from the node.
     pub(super) async fn remove(
         &self,
         cluster: &Cluster,
@@ -170,22 +169,26 @@ impl NodeExecutor {
         file: &str,
     ) -> Result<(), KubernetesError> {
         let args = [directory.display().to_string(), file.to_owned()];
-        let said =
+        let output =
             exec(cluster, pod, self.container(), &self.argv("remove", REMOVE_SCRIPT, &args), None).await?;
-        if said.exit == ExitKind::Success { Ok(()) } else { Err(pod_error(pod, "remove the file", &said)) }
+        if output.exit == ExitKind::Success {
+            Ok(())
+        } else {
+            Err(pod_error(pod, "remove the file", &output))
+        }
     }
 }
 
-/// How much of a program's words is shown.
+/// Limit of the output that is quoted in an error.
 const MAX_MESSAGE_LENGTH: usize = 200;
 
-/// The last words of a program.
-fn pod_error(pod: &str, what: &'static str, said: &ExecOutput) -> KubernetesError {
-    let words = said.stderr.trim().lines().last().or(said.stdout.lines().last()).unwrap_or("it said nothing");
-    KubernetesError::Pod { pod: pod.to_owned(), what, said: printable_line(words, MAX_MESSAGE_LENGTH) }
+/// An error that quotes the last line of the output.
+fn pod_error(pod: &str, what: &'static str, output: &ExecOutput) -> KubernetesError {
+    let last = output.stderr.trim().lines().last().or(output.stdout.lines().last()).unwrap_or("no output");
+    KubernetesError::Pod { pod: pod.to_owned(), what, message: printable_line(last, MAX_MESSAGE_LENGTH) }
 }
 
-/// This program in a container beside the server, on the same volume: one that runs already, or a new one.
+/// Returns an ephemeral container with this program on the volume of the plugins: the running one, or a new one.
 pub(super) async fn ensure_helper_container(
     cluster: &Cluster,
     pod: &Pod,
@@ -212,31 +215,31 @@ pub(super) async fn ensure_helper_container(
         }
         let stuck = now.as_ref().and_then(|pod| start_failure(pod, &container));
         if stuck.is_some() || poll.timed_out() {
-            let said = stuck.unwrap_or_else(|| format!("the container {container} does not start"));
-            return Err(KubernetesError::Pod { pod: name, what: "run this program", said });
+            let message = stuck.unwrap_or_else(|| format!("the container {container} does not start"));
+            return Err(KubernetesError::Pod { pod: name, what: "run this program", message });
         }
         poll.pause().await;
     }
 }
 
-/// Has the node of a pod pull an image as the init container `filler` would, in an ephemeral container that ends at once. Returns why that
-/// could not be tried; `None` when it is proven.
+/// Makes the node of a pod pull an image as the given init container would, in an ephemeral container that ends immediately. Returns `None` if
+/// the node has pulled it, else why that could not be tested.
 pub(super) async fn verify_image_pull(
     cluster: &Cluster,
     pod: &str,
-    filler: &Container,
+    init_container: &Container,
     image: &str,
 ) -> Result<Option<String>, KubernetesError> {
     let container = format!("{PULL_CONTAINER_PREFIX}{:08x}", rand::random::<u32>());
-    // Whether the image has this program does not matter: what cannot be started was pulled.
-    let described = json!({
+    // The image need not contain this program: a container that cannot be started was pulled.
+    let spec = json!({
         "name": container,
         "image": image,
-        "imagePullPolicy": filler.image_pull_policy,
+        "imagePullPolicy": init_container.image_pull_policy,
         "command": [PROGRAM_PATH, "version"],
-        "securityContext": filler.security_context,
+        "securityContext": init_container.security_context,
     });
-    match add_ephemeral_container(cluster, pod, described).await {
+    match add_ephemeral_container(cluster, pod, spec).await {
         Err(error @ KubernetesError::Forbidden { .. }) => return Ok(Some(error.to_string())),
         added => added?,
     }
@@ -245,16 +248,16 @@ pub(super) async fn verify_image_pull(
         let now = cluster.pod(pod).await?;
         match now.as_ref().and_then(|pod| container_state(pod, &container)).map(pull_state) {
             Some(PullState::Pulled) => return Ok(None),
-            Some(PullState::Failed { said }) => {
-                let said = format!("{image}: {said}");
-                return Err(KubernetesError::Pod { pod: pod.to_owned(), what: "pull the image", said });
+            Some(PullState::Failed { message }) => {
+                let message = format!("{image}: {message}");
+                return Err(KubernetesError::Pod { pod: pod.to_owned(), what: "pull the image", message });
             }
             Some(PullState::Pending) | None if !poll.timed_out() => {
                 poll.pause().await;
             }
             Some(PullState::Pending) | None => {
                 return Ok(Some(format!(
-                    "{pod} has not pulled it in {} seconds",
+                    "{pod} has not pulled it within {} seconds",
                     CONTAINER_START_TIMEOUT.as_secs()
                 )));
             }
@@ -267,10 +270,10 @@ pub(super) async fn verify_image_pull(
 enum PullState {
     Pulled,
     Pending,
-    Failed { said: String },
+    Failed { message: String },
 }
 
-/// What the state of a container says of its image.
+/// Derives from the state of a container whether its image was pulled.
 fn pull_state(state: &ContainerState) -> PullState {
     let Some(waiting) = &state.waiting else {
         let has_begun = state.running.is_some() || state.terminated.is_some();
@@ -278,14 +281,14 @@ fn pull_state(state: &ContainerState) -> PullState {
     };
     match waiting.reason.as_deref() {
         Some(reason) if IMAGE_PULL_ERRORS.contains(&reason) => {
-            PullState::Failed { said: waiting_message(reason, waiting) }
+            PullState::Failed { message: waiting_message(reason, waiting) }
         }
         Some(reason) if CONTAINER_START_ERRORS.contains(&reason) => PullState::Pulled,
         Some(_) | None => PullState::Pending,
     }
 }
 
-/// Puts an ephemeral container into a pod.
+/// Adds an ephemeral container to a pod.
 async fn add_ephemeral_container(
     cluster: &Cluster,
     pod: &str,
@@ -299,7 +302,7 @@ async fn add_ephemeral_container(
     added.await.map(drop)
 }
 
-/// It runs as the server's user, so that it may do what that may and no more.
+/// Describes the ephemeral container. It runs as the server's user, with the same permissions.
 fn helper_container_spec(
     container: &str,
     pod: &str,
@@ -307,16 +310,16 @@ fn helper_container_spec(
     directory: &Path,
     image: &str,
 ) -> Result<Value, KubernetesError> {
-    let impossible = |said: &str| KubernetesError::Pod {
+    let impossible = |message: &str| KubernetesError::Pod {
         pod: pod.to_owned(),
-        what: "run this program beside its server",
-        said: said.to_owned(),
+        what: "run this program in an ephemeral container",
+        message: message.to_owned(),
     };
     let mount = volume_mount_of(server, directory)
-        .ok_or_else(|| impossible("the plugin directory lies on no volume"))?;
+        .ok_or_else(|| impossible("the plugin directory is not on a volume"))?;
     if mount.sub_path.is_some() || mount.sub_path_expr.is_some() {
         return Err(impossible(
-            "the plugin directory is a part of a volume (subPath), which is not possible there",
+            "the plugin directory is part of a volume (subPath), which ephemeral containers do not support",
         ));
     }
     Ok(json!({
@@ -339,12 +342,12 @@ fn running_helper_container(pod: &Pod) -> Option<String> {
     statuses.iter().find(runs).map(|it| it.name.clone())
 }
 
-/// Why a container beside the server will not run.
+/// Returns why an ephemeral container will not run.
 fn start_failure(pod: &Pod, container: &str) -> Option<String> {
     let state = container_state(pod, container)?;
     if let Some(ended) = &state.terminated {
         let why = ended.message.as_ref().or(ended.reason.as_ref());
-        return Some(format!("it has ended: {}", why.map_or("no reason is known", String::as_str)));
+        return Some(format!("it has ended: {}", why.map_or("unknown reason", String::as_str)));
     }
     let waiting = state.waiting.as_ref()?;
     let reason = waiting.reason.as_deref()?;
@@ -379,22 +382,25 @@ mod tests {
     use rollout::hex_sha256;
 
     #[test]
-    fn what_cannot_be_started_was_pulled_all_the_same() {
+    fn an_image_whose_container_cannot_be_started_was_pulled() {
         let of = |state: Value| pull_state(&serde_json::from_value(state).expect("a state"));
-        let waits = |reason: &str| of(json!({"waiting": {"reason": reason, "message": "why"}}));
+        let waiting = |reason: &str| of(json!({"waiting": {"reason": reason, "message": "why"}}));
         assert_eq!(of(json!({"running": {}})), PullState::Pulled);
         assert_eq!(of(json!({"terminated": {"exitCode": 128, "reason": "StartError"}})), PullState::Pulled);
-        assert_eq!(waits("CreateContainerError"), PullState::Pulled);
-        assert_eq!(waits("RunContainerError"), PullState::Pulled);
-        assert_eq!(waits("ErrImagePull"), PullState::Failed { said: "ErrImagePull: why".into() });
-        assert_eq!(waits("ErrImageNeverPull"), PullState::Failed { said: "ErrImageNeverPull: why".into() });
+        assert_eq!(waiting("CreateContainerError"), PullState::Pulled);
+        assert_eq!(waiting("RunContainerError"), PullState::Pulled);
+        assert_eq!(waiting("ErrImagePull"), PullState::Failed { message: "ErrImagePull: why".into() });
+        assert_eq!(
+            waiting("ErrImageNeverPull"),
+            PullState::Failed { message: "ErrImageNeverPull: why".into() }
+        );
         for state in [json!({}), json!({"waiting": {"reason": "ContainerCreating"}})] {
             assert_eq!(of(state), PullState::Pending);
         }
     }
 
     #[test]
-    fn a_binary_is_placed_piece_by_piece_also_where_sync_takes_no_file() {
+    fn a_binary_is_placed_in_parts_also_where_sync_accepts_no_file() {
         let folder = tempfile::tempdir().expect("a directory");
         let (tools, plugins) = (folder.path().join("tools"), folder.path().join("plugins"));
         for directory in [&tools, &plugins] {
@@ -406,21 +412,21 @@ mod tests {
         let path = format!("{}:{}", tools.display(), std::env::var("PATH").expect("a path"));
 
         let content = b"a plugin".repeat(1024 * 1024);
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(&content).expect("memory");
-        let packed = packed.finish().expect("memory");
+        let mut compressed = GzEncoder::new(Vec::new(), Compression::fast());
+        compressed.write_all(&content).expect("memory");
+        let compressed = compressed.finish().expect("memory");
         let mut shell = Command::new("sh")
             .args(["-c", PLACE_SCRIPT, "place", plugins.to_str().expect("text"), "custom-1.2.3"])
-            .args([&hex_sha256(&content), &packed.len().to_string(), "755", "", "n1"])
+            .args([&hex_sha256(&content), &compressed.len().to_string(), "755", "", "n1"])
             .env("PATH", path)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("a shell");
-        shell.stdin.take().expect("piped").write_all(&packed).expect("taken in");
+        shell.stdin.take().expect("piped").write_all(&compressed).expect("taken in");
         let output = shell.wait_with_output().expect("ended");
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.starts_with("placed ") && output.status.success(), "{said}");
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        assert!(stdout.starts_with("placed ") && output.status.success(), "{stdout}");
         assert!(fs::read(plugins.join("custom-1.2.3")).expect("there") == content);
     }
 }

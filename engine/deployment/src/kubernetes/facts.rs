@@ -1,4 +1,4 @@
-//! What a node says of itself, a line each: the answer of `facts.sh`, and of this program where a node has no shell.
+//! Parses the facts of a node: the output of `facts.sh`, or of this program where a node has no shell. One fact per line.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -10,12 +10,12 @@ use rollout::{
 
 use crate::exposure::{exposure_of_ancestor, exposure_of_directory};
 
-/// What a node says.
+/// The facts of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Facts {
-    /// Who asks there.
+    /// User of the process that read the facts.
     pub(super) user: u32,
-    /// As whom the server runs, where it was found.
+    /// User of the server, if its process was found.
     pub(super) server: Option<u32>,
     machine: Architecture,
     linker_present: bool,
@@ -26,7 +26,7 @@ pub(super) struct Facts {
 enum DirectoryFacts {
     Missing,
     NotADirectory,
-    /// The server may not look into it.
+    /// The server cannot read it.
     NotAccessible,
     Present(Box<DirectoryContents>),
 }
@@ -36,8 +36,8 @@ struct DirectoryContents {
     mode: u32,
     owner: u32,
     real: PathBuf,
-    /// The directories of its volume that lead to it, the nearest first.
-    above: Vec<Above>,
+    /// Its parent directories on the same volume, the nearest first.
+    parents: Vec<ParentDirectory>,
     writable: bool,
     free_bytes: Option<u64>,
     mount: String,
@@ -45,14 +45,14 @@ struct DirectoryContents {
     processes: Vec<Process>,
     /// Dynamic linkers of the image.
     linkers: BTreeSet<PathBuf>,
-    /// Files that lie elsewhere.
+    /// Files that are links, with their targets.
     links: BTreeMap<String, PathBuf>,
-    /// Copies that were cut.
-    leftovers: Vec<String>,
+    /// Partial files of killed copies.
+    partial_files: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Above {
+struct ParentDirectory {
     mode: u32,
     owner: u32,
     path: PathBuf,
@@ -62,65 +62,65 @@ struct Above {
 struct FileFacts {
     mode: u32,
     hash: ContentHash,
-    /// What its first bytes tell; `None` when nobody said them.
+    /// What its first bytes show; `None` if they were not reported.
     prefix: Option<FilePrefix>,
-    /// What cannot stay the same when the content changes.
+    /// A key that changes with the content.
     cache_key: String,
-    /// When that was, or its name, its place or its mode: in seconds.
+    /// Time of the last change of content, name or mode, in seconds.
     changed: i64,
     name: String,
 }
 
-/// An answer that is none: cut off, or of something else.
+/// Output that is truncated, or of another program.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this was not understood: {line:?}")]
+#[error("unexpected line: {line:?}")]
 pub(super) struct FactsParseError {
     line: String,
 }
 
-/// What is said of a content.
+/// The reported checksum of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ContentHash {
     Sha256(String),
-    /// It is what was known of its key.
+    /// Unchanged since it was read under the same key.
     Cached,
-    /// It cannot be read.
+    /// The file cannot be read.
     Unreadable,
 }
 
-/// Contents of files by what cannot stay the same when they change.
+/// Contents of files by their cache keys.
 pub(super) type ContentCache = BTreeMap<String, Content>;
 
-/// A content that was told once.
+/// A content that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     pub(super) sha256: String,
     pub(super) prefix: Option<FilePrefix>,
 }
 
-/// Whom a server allows to write to its plugins.
+/// Which write permissions a server accepts on its plugins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WriterPolicy {
-    /// It looks at permissions, and accepts none for the group and for others.
+    /// Those of the owner only.
     OwnerOnly,
-    /// It does not look.
+    /// Any; it does not check them.
     Anybody,
 }
 
-/// Enough of a wrong line to know where it comes from.
+/// Limit of a line that is quoted in an error.
 const MAX_QUOTED_LINE: usize = 120;
 
-/// Reads an answer. Every line has to be one that is known, and the last has to be there.
+/// Parses the facts of a node. Every line must be a known fact, and the end marker must be present.
 pub(super) fn parse(text: &str) -> Result<Facts, FactsParseError> {
     let wrong = |line: &str| FactsParseError { line: line.chars().take(MAX_QUOTED_LINE).collect() };
     let body =
         text.strip_prefix("facts 1\n").ok_or_else(|| wrong(text.lines().next().unwrap_or_default()))?;
     let body = body.strip_suffix("end\n").ok_or_else(|| wrong(body.lines().last().unwrap_or_default()))?;
-    let mut reader = FactsParser::default();
+    let mut parser = FactsParser::default();
     for line in body.lines() {
-        reader.parse_line(line).ok_or_else(|| wrong(line))?;
+        parser.parse_line(line).ok_or_else(|| wrong(line))?;
     }
-    reader.finish().ok_or_else(|| wrong("end"))
+    parser.finish().ok_or_else(|| wrong("end"))
 }
 
 #[derive(Default)]
@@ -139,7 +139,7 @@ impl FactsParser {
             "user" if self.user.is_none() => self.user = Some(rest.parse().ok()?),
             "machine" if self.machine.is_none() => self.machine = Some(parse_architecture(rest)),
             "linker" if rest.is_empty() => self.linker = true,
-            // Its process, and the process that waits for it: the first is the older.
+            // The server and its parent process: the first is the older.
             "server" => {
                 let (pid, owner) = rest.split_once(' ')?;
                 pid.parse::<u32>().ok()?;
@@ -156,9 +156,9 @@ impl FactsParser {
                 self.directory = Some(DirectoryFacts::NotAccessible);
             }
             "directory" if self.directory.is_none() => {
-                let Above { mode, owner, path: real } = directory(rest)?;
-                let there = DirectoryContents { mode, owner, real, ..DirectoryContents::default() };
-                self.directory = Some(DirectoryFacts::Present(Box::new(there)));
+                let ParentDirectory { mode, owner, path: real } = parse_directory(rest)?;
+                let contents = DirectoryContents { mode, owner, real, ..DirectoryContents::default() };
+                self.directory = Some(DirectoryFacts::Present(Box::new(contents)));
             }
             _ => self.parse_directory_line(key, rest)?,
         }
@@ -166,12 +166,12 @@ impl FactsParser {
     }
 
     fn parse_directory_line(&mut self, key: &str, rest: &str) -> Option<()> {
-        let Some(DirectoryFacts::Present(there)) = &mut self.directory else { return None };
+        let Some(DirectoryFacts::Present(contents)) = &mut self.directory else { return None };
         match key {
-            "writable" if rest.is_empty() => there.writable = true,
-            "free" => there.free_bytes = Some(rest.parse::<u64>().ok()?.saturating_mul(1024)),
-            "mount" => rest.clone_into(&mut there.mount),
-            "above" => there.above.push(directory(rest)?),
+            "writable" if rest.is_empty() => contents.writable = true,
+            "free" => contents.free_bytes = Some(rest.parse::<u64>().ok()?.saturating_mul(1024)),
+            "mount" => rest.clone_into(&mut contents.mount),
+            "above" => contents.parents.push(parse_directory(rest)?),
             "file" => {
                 let mut words = rest.split(' ');
                 let mode = parse_mode(words.next()?)?;
@@ -187,25 +187,36 @@ impl FactsParser {
                 if words.next().is_some() {
                     return None;
                 }
-                there.files.push(FileFacts { mode, hash: sum, prefix: None, cache_key: key, changed, name });
+                contents.files.push(FileFacts {
+                    mode,
+                    hash: sum,
+                    prefix: None,
+                    cache_key: key,
+                    changed,
+                    name,
+                });
             }
-            // Of the file before.
+            // The first bytes of the file in the previous line.
             "start" => {
                 let (name, bytes) = rest.split_once(' ').unwrap_or((rest, ""));
                 let file =
-                    there.files.last_mut().filter(|file| file.name == name && file.prefix.is_none())?;
+                    contents.files.last_mut().filter(|file| file.name == name && file.prefix.is_none())?;
                 file.prefix = Some(parse_prefix(&parse_hex_bytes(bytes)?));
             }
             "link" => {
                 let (file, target) = rest.split_once(' ')?;
                 let target = PathBuf::from(target);
-                there.links.insert(safe_file_name(file)?.to_owned(), target.is_absolute().then_some(target)?);
+                contents
+                    .links
+                    .insert(safe_file_name(file)?.to_owned(), target.is_absolute().then_some(target)?);
             }
-            "part" => there.leftovers.push(safe_file_name(rest)?.to_owned()),
+            "part" => contents.partial_files.push(safe_file_name(rest)?.to_owned()),
             "has" => {
-                let (folder, file) = rest.rsplit_once('/')?;
+                let (directory, file) = rest.rsplit_once('/')?;
                 safe_file_name(file)?;
-                there.linkers.insert(["/lib", "/lib64"].contains(&folder).then(|| PathBuf::from(rest))?);
+                contents
+                    .linkers
+                    .insert(["/lib", "/lib64"].contains(&directory).then(|| PathBuf::from(rest))?);
             }
             "process" => {
                 let mut words = rest.splitn(3, ' ');
@@ -213,7 +224,7 @@ impl FactsParser {
                 let sha256 = parse_sha256(words.next()?)?;
                 let file = words.next()?;
                 safe_file_name(file.strip_suffix(" (deleted)").unwrap_or(file))?;
-                there.processes.push(Process { pid, file: file.to_owned(), sha256 });
+                contents.processes.push(Process { pid, file: file.to_owned(), sha256 });
             }
             _ => return None,
         }
@@ -227,14 +238,14 @@ impl FactsParser {
 }
 
 impl Facts {
-    /// Remembers the contents that were told, and fills in those that were known.
-    pub(super) fn update_cache(&mut self, known: &mut ContentCache) {
-        let DirectoryFacts::Present(there) = &mut self.directory else { return };
-        for file in &mut there.files {
-            match (&file.hash, known.get(&file.cache_key)) {
+    /// Adds the reported contents to the cache, and fills in those that were not read again.
+    pub(super) fn update_cache(&mut self, cache: &mut ContentCache) {
+        let DirectoryFacts::Present(contents) = &mut self.directory else { return };
+        for file in &mut contents.files {
+            match (&file.hash, cache.get(&file.cache_key)) {
                 (ContentHash::Sha256(sha256), _) => {
                     let content = Content { sha256: sha256.clone(), prefix: file.prefix.clone() };
-                    known.insert(file.cache_key.clone(), content);
+                    cache.insert(file.cache_key.clone(), content);
                 }
                 (ContentHash::Cached, Some(content)) => {
                     file.hash = ContentHash::Sha256(content.sha256.clone());
@@ -245,26 +256,28 @@ impl Facts {
         }
     }
 
-    /// Files that are as they were at that second.
+    /// Files that have not changed since that time.
     pub(super) fn unchanged_since(&self, second: i64) -> BTreeSet<String> {
-        let DirectoryFacts::Present(there) = &self.directory else { return BTreeSet::new() };
-        let older = there.files.iter().filter(|file| file.changed <= second);
-        older.map(|file| file.name.clone()).collect()
+        let DirectoryFacts::Present(contents) = &self.directory else { return BTreeSet::new() };
+        let unchanged = contents.files.iter().filter(|file| file.changed <= second);
+        unchanged.map(|file| file.name.clone()).collect()
     }
 
-    /// The first directory on the way from the root of the volume to the plugins that others than root and the server's user can change.
-    /// What leads to the volume is in the image of each container, and not shared.
+    /// Returns the first directory on the path from the root of the volume to the plugins that users other than root and the server's user can
+    /// change. Directories above the volume are part of each container's image, and not shared.
     pub(super) fn exposed(&self) -> Option<(PathBuf, Exposure)> {
-        let DirectoryFacts::Present(there) = &self.directory else { return None };
-        let trusted = [0, self.user, self.server.unwrap_or(there.owner)];
-        let above = there.above.iter().rev().find_map(|above| {
-            Some((above.path.clone(), exposure_of_ancestor(above.mode, above.owner, &trusted)?))
+        let DirectoryFacts::Present(contents) = &self.directory else { return None };
+        let trusted = [0, self.user, self.server.unwrap_or(contents.owner)];
+        let parent = contents.parents.iter().rev().find_map(|parent| {
+            Some((parent.path.clone(), exposure_of_ancestor(parent.mode, parent.owner, &trusted)?))
         });
-        above
-            .or_else(|| Some((there.real.clone(), exposure_of_directory(there.mode, there.owner, &trusted)?)))
+        parent.or_else(|| {
+            Some((contents.real.clone(), exposure_of_directory(contents.mode, contents.owner, &trusted)?))
+        })
     }
 
-    /// The node without its server. `directory` is the server's own; files are those of which `is_version` holds.
+    /// Converts the facts to a node without its server. `directory` is the one configured in the server; files are those that `is_version`
+    /// accepts.
     pub(super) fn into_node(
         self,
         directory: &Path,
@@ -273,26 +286,26 @@ impl Facts {
         is_version: impl Fn(&str) -> bool,
     ) -> NodeObserved {
         let state = self.directory_state(directory, writers);
-        let there = match self.directory {
-            DirectoryFacts::Present(there) => *there,
+        let contents = match self.directory {
+            DirectoryFacts::Present(contents) => *contents,
             DirectoryFacts::Missing | DirectoryFacts::NotADirectory | DirectoryFacts::NotAccessible => {
                 DirectoryContents::default()
             }
         };
-        let known = |name: &str| {
-            let file = there.files.iter().find(|file| file.name == name);
+        let sha256_of = |name: &str| {
+            let file = contents.files.iter().find(|file| file.name == name);
             file.and_then(|file| file.sha256().map(str::to_owned))
         };
-        let processes = there.processes.iter().map(|process| Process {
-            sha256: process.sha256.clone().or_else(|| known(&process.file)),
+        let processes = contents.processes.iter().map(|process| Process {
+            sha256: process.sha256.clone().or_else(|| sha256_of(&process.file)),
             ..process.clone()
         });
         let processes = processes.collect();
-        let files: Vec<&FileFacts> = there.files.iter().filter(|file| is_version(&file.name)).collect();
-        let oddities = there.file_issues(&files, self.machine);
+        let files: Vec<&FileFacts> = contents.files.iter().filter(|file| is_version(&file.name)).collect();
+        let issues = contents.file_issues(&files, self.machine);
         let files = files.into_iter().map(|file| PluginFile {
             name: file.name.clone(),
-            // What cannot be read is not what is wanted, whatever it is.
+            // Empty matches no required checksum.
             sha256: file.sha256().unwrap_or_default().to_owned(),
             mode: file.mode,
         });
@@ -302,33 +315,33 @@ impl Facts {
             helper_container: None,
             directory: state,
             architecture: self.machine,
-            free_bytes: there.free_bytes,
+            free_bytes: contents.free_bytes,
             interpreter_present: !needs_linker || self.linker_present,
             files: files.collect(),
             links: BTreeSet::new(),
             processes,
-            file_issues: oddities,
+            file_issues: issues,
             server: None,
         }
     }
 
     fn directory_state(&self, directory: &Path, writers: WriterPolicy) -> DirectoryState {
-        let there = match &self.directory {
+        let contents = match &self.directory {
             DirectoryFacts::Missing => return DirectoryState::Missing,
             DirectoryFacts::NotADirectory => return DirectoryState::NotADirectory,
             DirectoryFacts::NotAccessible => return DirectoryState::NotAccessible,
-            DirectoryFacts::Present(there) => there,
+            DirectoryFacts::Present(contents) => contents,
         };
-        let has = |wanted: &str| there.mount.split(',').any(|option| option == wanted);
-        if there.real != *directory {
-            DirectoryState::Symlinked { target: there.real.clone() }
-        } else if has("ro") {
+        let has_option = |wanted: &str| contents.mount.split(',').any(|option| option == wanted);
+        if contents.real != *directory {
+            DirectoryState::Symlinked { target: contents.real.clone() }
+        } else if has_option("ro") {
             DirectoryState::ReadOnly
-        } else if has("noexec") {
+        } else if has_option("noexec") {
             DirectoryState::NoExec
-        } else if !there.writable {
+        } else if !contents.writable {
             DirectoryState::NotWritable
-        } else if writers == WriterPolicy::OwnerOnly && there.mode & 0o022 != 0 {
+        } else if writers == WriterPolicy::OwnerOnly && contents.mode & 0o022 != 0 {
             DirectoryState::WorldWritable
         } else {
             DirectoryState::Usable
@@ -337,24 +350,24 @@ impl Facts {
 }
 
 impl DirectoryContents {
-    /// A process that its server has left behind does not outlive the container, so there is none.
+    /// There are no orphans: the processes of a server end with its container.
     fn file_issues(&self, files: &[&FileFacts], machine: Architecture) -> FileIssues {
-        let mut oddities = FileIssues { partial_files: self.leftovers.clone(), ..FileIssues::default() };
+        let mut issues = FileIssues { partial_files: self.partial_files.clone(), ..FileIssues::default() };
         for file in files {
             if let Some(target) = self.links.get(&file.name) {
-                oddities.outside_links.insert(file.name.clone(), target.clone());
+                issues.outside_links.insert(file.name.clone(), target.clone());
             }
             match &file.prefix {
                 None => {
-                    oddities.unchecked.insert(file.name.clone());
+                    issues.unchecked.insert(file.name.clone());
                 }
                 Some(start) => {
                     let why = self.not_executable_reason(start, machine);
-                    oddities.not_executable.extend(why.map(|why| (file.name.clone(), why)));
+                    issues.not_executable.extend(why.map(|why| (file.name.clone(), why)));
                 }
             }
         }
-        oddities
+        issues
     }
 
     fn not_executable_reason(&self, start: &FilePrefix, node: Architecture) -> Option<NotExecutable> {
@@ -366,10 +379,10 @@ impl DirectoryContents {
             }
             FilePrefix::Elf { architecture: _, interpreter } => {
                 let linker = interpreter.as_ref()?;
-                // Others than these are not looked for.
-                let usual =
-                    ["/lib", "/lib64"].iter().any(|folder| linker.parent() == Some(Path::new(folder)));
-                (usual && !self.linkers.contains(linker))
+                // Only these directories are reported.
+                let is_reported =
+                    ["/lib", "/lib64"].iter().any(|directory| linker.parent() == Some(Path::new(directory)));
+                (is_reported && !self.linkers.contains(linker))
                     .then(|| NotExecutable::MissingInterpreter(linker.clone()))
             }
         }
@@ -385,20 +398,20 @@ impl FileFacts {
     }
 }
 
-/// Whether it is what is said of a file of that name, so that it cannot stay the same when the content changes.
+/// Whether a text is a cache key of a file with this name.
 pub(super) fn is_cache_key(text: &str, file: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     let is_number = |part: &&str| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit());
     parts.len() == 4 && parts[..3].iter().all(is_number) && parts[3] == file
 }
 
-/// Bytes with a blank between each two.
+/// Parses hexadecimal bytes, separated by spaces.
 fn parse_hex_bytes(text: &str) -> Option<Vec<u8>> {
     let byte = |word: &str| (word.len() == 2).then(|| u8::from_str_radix(word, 16).ok()).flatten();
     text.split_ascii_whitespace().map(byte).collect()
 }
 
-/// The words of `uname -m`.
+/// Parses the output of `uname -m`.
 fn parse_architecture(text: &str) -> Architecture {
     match text {
         "x86_64" => Architecture::X86_64,
@@ -409,20 +422,20 @@ fn parse_architecture(text: &str) -> Architecture {
     }
 }
 
-/// Mode, owner and absolute path of a directory.
-fn directory(text: &str) -> Option<Above> {
+/// Parses mode, owner and absolute path of a directory.
+fn parse_directory(text: &str) -> Option<ParentDirectory> {
     let mut words = text.splitn(3, ' ');
     let mode = parse_mode(words.next()?)?;
     let owner = words.next()?.parse().ok()?;
     let path = PathBuf::from(words.next()?);
-    Some(Above { mode, owner, path: path.is_absolute().then_some(path)? })
+    Some(ParentDirectory { mode, owner, path: path.is_absolute().then_some(path)? })
 }
 
 fn parse_mode(text: &str) -> Option<u32> {
     u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o7777)
 }
 
-/// `None` when it is no checksum; `Some(None)` when none is said.
+/// `None` if it is not a checksum; `Some(None)` if none is reported.
 fn parse_sha256(text: &str) -> Option<Option<String>> {
     let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
     match text {
@@ -431,10 +444,10 @@ fn parse_sha256(text: &str) -> Option<Option<String>> {
     }
 }
 
-/// A name that means nothing to a shell and leads nowhere else.
+/// Accepts file names that need no quoting in a shell, and are not paths.
 pub(super) fn safe_file_name(name: &str) -> Option<&str> {
-    let fine = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
-    (!name.is_empty() && name.chars().all(fine) && name != "." && name != "..").then_some(name)
+    let is_safe = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
+    (!name.is_empty() && name.chars().all(is_safe) && name != "." && name != "..").then_some(name)
 }
 
 #[cfg(test)]
@@ -443,7 +456,7 @@ mod tests {
 
     const SHA: &str = "75a50405f7bd45a9791842308f962f01dbda7a7c7f2d6738b47361a464c90615";
 
-    fn answer() -> String {
+    fn output() -> String {
         format!(
             "facts 1\nuser 100\nmachine x86_64\nserver 7 100\nserver 8 0\ndirectory 2777 0 /vault/plugins\nwritable\n\
              free 1024\nmount rw,relatime\nfile 755 100 {SHA} 1:3:9:custom-1.0.0\nfile 755 100 - 2:3:9:other-tool\n\
@@ -452,14 +465,14 @@ mod tests {
     }
 
     fn node(text: &str, writers: WriterPolicy) -> NodeObserved {
-        let mut facts = parse(text).expect("an answer");
+        let mut facts = parse(text).expect("facts");
         facts.update_cache(&mut ContentCache::new());
         facts.into_node(Path::new("/vault/plugins"), true, writers, |name| name.starts_with("custom-"))
     }
 
     #[test]
-    fn an_answer_is_a_node() {
-        let node = node(&answer(), WriterPolicy::Anybody);
+    fn the_facts_of_a_node_become_a_node() {
+        let node = node(&output(), WriterPolicy::Anybody);
         assert_eq!(node.directory, DirectoryState::Usable);
         assert_eq!(node.architecture, Architecture::X86_64);
         assert_eq!(node.free_bytes, Some(1 << 20));
@@ -467,12 +480,12 @@ mod tests {
         assert_eq!(node.files, [PluginFile { name: "custom-1.0.0".into(), sha256: SHA.into(), mode: 0o755 }]);
         let of = |pid: u32, file: &str| Process { pid, file: file.into(), sha256: Some(SHA.into()) };
         assert_eq!(node.processes, [of(31, "custom-1.0.0"), of(32, "custom-0.9.0 (deleted)")]);
-        assert_eq!(parse(&answer()).expect("an answer").server, Some(100));
+        assert_eq!(parse(&output()).expect("facts").server, Some(100));
     }
 
     #[test]
-    fn what_a_directory_is() {
-        let with = |from: &str, to: &str| node(&answer().replace(from, to), WriterPolicy::Anybody).directory;
+    fn the_state_of_the_directory_is_derived() {
+        let with = |from: &str, to: &str| node(&output().replace(from, to), WriterPolicy::Anybody).directory;
         assert_eq!(with("rw,relatime", "ro,relatime"), DirectoryState::ReadOnly);
         assert_eq!(with("rw,relatime", "rw,noexec"), DirectoryState::NoExec);
         assert_eq!(with("writable\n", ""), DirectoryState::NotWritable);
@@ -480,7 +493,7 @@ mod tests {
             with(" /vault/plugins", " /data/p"),
             DirectoryState::Symlinked { target: "/data/p".into() }
         );
-        assert_eq!(node(&answer(), WriterPolicy::OwnerOnly).directory, DirectoryState::WorldWritable);
+        assert_eq!(node(&output(), WriterPolicy::OwnerOnly).directory, DirectoryState::WorldWritable);
         let without = |state: &str| format!("facts 1\nuser 0\nmachine aarch64\n{state}\nend\n");
         assert_eq!(node(&without("nothing"), WriterPolicy::Anybody).directory, DirectoryState::Missing);
         assert_eq!(
@@ -490,79 +503,76 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_of_the_volume_that_others_can_change_is_seen() {
+    fn a_directory_of_the_volume_that_other_users_can_change_is_reported() {
         let exposed = |directory: &str, above: &str| {
-            let text = answer().replace("2777 0 /vault/plugins", directory);
-            parse(&text.replace("mount rw", &format!("{above}mount rw"))).expect("an answer").exposed()
+            let text = output().replace("2777 0 /vault/plugins", directory);
+            parse(&text.replace("mount rw", &format!("{above}mount rw"))).expect("facts").exposed()
         };
         let mode = |path: &str, mode| Some((PathBuf::from(path), Exposure::Mode { mode }));
         assert_eq!(exposed("755 0 /vault/plugins", ""), None);
         assert_eq!(exposed("755 100 /vault/plugins", ""), None);
         assert_eq!(exposed("777 0 /vault/plugins", ""), mode("/vault/plugins", 0o777));
-        // As fsGroup leaves it.
+        // As fsGroup sets it.
         assert_eq!(exposed("2775 0 /vault/plugins", ""), mode("/vault/plugins", 0o2775));
         let user = Some(("/vault/plugins".into(), Exposure::Owner { user: 7 }));
         assert_eq!(exposed("755 7 /vault/plugins", ""), user);
-        let (near, far) = ("above 755 0 /vault\n", "above 777 0 /vault\n");
-        assert_eq!(exposed("755 0 /vault/plugins", near), None);
-        assert_eq!(exposed("755 0 /vault/plugins", far), mode("/vault", 0o777));
+        let (safe, writable) = ("above 755 0 /vault\n", "above 777 0 /vault\n");
+        assert_eq!(exposed("755 0 /vault/plugins", safe), None);
+        assert_eq!(exposed("755 0 /vault/plugins", writable), mode("/vault", 0o777));
         assert_eq!(exposed("755 0 /vault/plugins", "above 1777 0 /vault\n"), None);
-        assert_eq!(
-            parse("facts 1\nuser 0\nmachine x86_64\nnothing\nend\n").expect("an answer").exposed(),
-            None
-        );
+        assert_eq!(parse("facts 1\nuser 0\nmachine x86_64\nnothing\nend\n").expect("facts").exposed(), None);
     }
 
     #[test]
-    fn what_only_a_closer_look_shows() {
-        let told = |more: &str| answer().replace("file 755 100 -", &format!("{more}\nfile 755 100 -"));
-        let odd = |more: &str| node(&told(more), WriterPolicy::Anybody).file_issues;
-        assert!(odd("part .custom-2.0.0.n1.vtp-part").partial_files.len() == 1);
-        assert_eq!(odd("part .x-part").unchecked.len(), 1, "its first bytes were not said");
-        let unfit =
-            |more: &str| odd(&format!("start custom-1.0.0 {more}")).not_executable.into_values().next();
-        assert_eq!(unfit("3c 68 74 6d 6c"), Some(NotExecutable::NotABinary));
-        assert_eq!(unfit("23 21 2f 62"), None);
-        let link = odd("link custom-1.0.0 /opt/with blank").outside_links;
+    fn a_deep_observation_finds_problems_of_files() {
+        let with_line = |line: &str| output().replace("file 755 100 -", &format!("{line}\nfile 755 100 -"));
+        let issues = |line: &str| node(&with_line(line), WriterPolicy::Anybody).file_issues;
+        assert!(issues("part .custom-2.0.0.n1.vtp-part").partial_files.len() == 1);
+        assert_eq!(issues("part .x-part").unchecked.len(), 1, "its first bytes were not reported");
+        let not_executable =
+            |bytes: &str| issues(&format!("start custom-1.0.0 {bytes}")).not_executable.into_values().next();
+        assert_eq!(not_executable("3c 68 74 6d 6c"), Some(NotExecutable::NotABinary));
+        assert_eq!(not_executable("23 21 2f 62"), None);
+        let link = issues("link custom-1.0.0 /opt/with blank").outside_links;
         assert_eq!(link["custom-1.0.0"], Path::new("/opt/with blank"));
-        let unreadable = answer().replace(SHA, "?").replace("process 32 ?", "process 32 -");
+        let unreadable = output().replace(SHA, "?").replace("process 32 ?", "process 32 -");
         assert_eq!(node(&unreadable, WriterPolicy::Anybody).files[0].sha256, "");
         let closed = "facts 1\nuser 100\nmachine x86_64\nclosed\nend\n";
         assert_eq!(node(closed, WriterPolicy::Anybody).directory, DirectoryState::NotAccessible);
     }
 
     #[test]
-    fn a_dynamic_linker_is_looked_for_where_linkers_are() {
+    fn a_dynamic_linker_is_searched_in_the_usual_directories() {
         let linker = |path: &str| {
             let start =
                 FilePrefix::Elf { architecture: Architecture::X86_64, interpreter: Some(path.into()) };
-            let there = DirectoryContents {
+            let contents = DirectoryContents {
                 linkers: ["/lib/ld-musl-x86_64.so.1".into()].into(),
                 ..DirectoryContents::default()
             };
-            there.not_executable_reason(&start, Architecture::X86_64)
+            contents.not_executable_reason(&start, Architecture::X86_64)
         };
         assert_eq!(linker("/lib/ld-musl-x86_64.so.1"), None);
         let glibc = "/lib64/ld-linux-x86-64.so.2";
         assert_eq!(linker(glibc), Some(NotExecutable::MissingInterpreter(glibc.into())));
-        assert_eq!(linker("/nix/store/x/ld-linux-x86-64.so.2"), None, "nobody has looked there");
+        assert_eq!(linker("/nix/store/x/ld-linux-x86-64.so.2"), None, "other directories are not reported");
     }
 
     #[test]
-    fn a_content_that_is_known_is_not_told_again() {
+    fn a_known_content_is_not_reported_again() {
         let mut known = ContentCache::new();
-        parse(&answer()).expect("an answer").update_cache(&mut known);
+        parse(&output()).expect("facts").update_cache(&mut known);
         let content = Content { sha256: SHA.to_owned(), prefix: None };
         assert_eq!(known, ContentCache::from([("1:3:9:custom-1.0.0".to_owned(), content)]));
-        let mut again = parse(&answer().replace(&format!("{SHA} 1:"), "- 1:")).expect("an answer");
+        let mut again = parse(&output().replace(&format!("{SHA} 1:"), "- 1:")).expect("facts");
         again.update_cache(&mut known);
         let node = again.into_node(Path::new("/vault/plugins"), false, WriterPolicy::Anybody, |_| true);
         assert_eq!(node.files[0].sha256, SHA);
-        assert_eq!(node.files[1].sha256, "", "never told, so never taken for anything");
+        assert_eq!(node.files[1].sha256, "", "never reported, so it is unknown");
     }
 
     #[test]
-    fn what_tells_a_file_is_not_taken_for_another() {
+    fn a_cache_key_is_valid_for_its_file_only() {
         assert!(is_cache_key("1:3:9:custom-1.0.0", "custom-1.0.0"));
         for other in
             ["", "1:3:9:other", "1:3:custom-1.0.0", "1:3:-9:custom-1.0.0", "1:3:9: 2:3:9:custom-1.0.0"]
@@ -572,17 +582,17 @@ mod tests {
     }
 
     #[test]
-    fn what_has_changed_since_is_not_what_was_there() {
-        let answer = answer().replace("2:3:9:other-tool", "2:3:10:other-tool");
-        let there = |second: i64| parse(&answer).expect("an answer").unchanged_since(second);
-        assert_eq!(there(8), BTreeSet::new());
-        assert_eq!(there(9), ["custom-1.0.0".to_owned()].into());
-        assert_eq!(there(10).len(), 2);
+    fn files_changed_later_are_left_out() {
+        let output = output().replace("2:3:9:other-tool", "2:3:10:other-tool");
+        let unchanged = |second: i64| parse(&output).expect("facts").unchanged_since(second);
+        assert_eq!(unchanged(8), BTreeSet::new());
+        assert_eq!(unchanged(9), ["custom-1.0.0".to_owned()].into());
+        assert_eq!(unchanged(10).len(), 2);
     }
 
     #[test]
-    fn an_answer_of_something_else_is_refused() {
-        let whole = answer();
+    fn other_output_is_rejected() {
+        let whole = output();
         let changed = |from: &str, to: &str| whole.replacen(from, to, 1);
         for text in [
             String::new(),
@@ -619,9 +629,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_understood_cannot_speak_to_a_terminal() {
-        let error = parse("\u{1b}[2J\u{7}boo\n").expect_err("not an answer");
-        assert_eq!(error.to_string(), "this was not understood: \"\\u{1b}[2J\\u{7}boo\"");
-        assert!(parse(&"x".repeat(10_000)).expect_err("no answer").line.len() <= MAX_QUOTED_LINE);
+    fn an_error_quotes_no_escape_sequences() {
+        let error = parse("\u{1b}[2J\u{7}boo\n").expect_err("not facts");
+        assert_eq!(error.to_string(), "unexpected line: \"\\u{1b}[2J\\u{7}boo\"");
+        assert!(parse(&"x".repeat(10_000)).expect_err("not facts").line.len() <= MAX_QUOTED_LINE);
     }
 }

@@ -1,5 +1,5 @@
-# Says what a node is, a line each. Arguments: plugin directory, dynamic linker or nothing, plugin or nothing, the files
-# whose content is known, as <inode>:<size>:<change>:<name> between spaces, and those whose content matters, or nothing for all.
+# Prints the facts of a node, one per line. Arguments: plugin directory, dynamic linker or empty, plugin or empty, the cache keys
+# <inode>:<size>:<change>:<name> of files whose content is known, and the files to hash, or empty for all; lists separated by spaces.
 LC_ALL=C
 export LC_ALL
 directory=$1 linker=$2 plugin=$3 known=" $4 " needed=${5:+ $5 }
@@ -24,7 +24,7 @@ for comm in /proc/[0-9]*/comm; do
 	owner=$(stat -c %u "/proc/$pid") && echo "server $pid $owner"
 done 2>/dev/null
 
-# The first bytes of a file tell what it is; not every image can say them.
+# The first bytes of a file, which contain its headers. Not every image has these tools.
 start() {
 	bytes=$(head -c 4096 <"$1" | od -An -v -tx1) && echo "start $2" $bytes
 } 2>/dev/null
@@ -48,7 +48,7 @@ else
 		case $real/ in "$above"/*) [ ${#point} -ge ${#at} ] && at=$point options=$these ;; esac
 	done </proc/self/mounts
 	echo "mount $options"
-	# The directories of the volume that lead to it.
+	# Its parent directories on the same volume.
 	path=$real
 	while [ "$path" != "$at" ] && [ "$path" != / ]; do
 		path=${path%/*} path=${path:-/}

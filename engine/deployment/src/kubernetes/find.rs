@@ -1,4 +1,4 @@
-//! Which pods are meant.
+//! Finds the StatefulSet, its pods, and the container of the server.
 
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
@@ -8,26 +8,26 @@ use rollout::NodeName;
 use super::cluster::Cluster;
 use super::error::KubernetesError;
 
-/// Which pods are meant. What is missing is found by the labels of the official charts.
+/// Which pods. Without a StatefulSet or labels, the labels of the official charts are used.
 #[derive(Clone, Debug, Default)]
 pub struct PodSelector {
     /// Name of a StatefulSet.
     pub statefulset: Option<String>,
-    /// Labels of its pods, as in `kubectl get pods -l`.
+    /// Label selector of its pods, as in `kubectl get pods -l`.
     pub selector: Option<String>,
     /// The container in which the server runs.
     pub container: Option<String>,
 }
 
-/// Products, as the official charts and images name them.
+/// Names of the products in the official charts.
 const PRODUCTS: [&str; 2] = ["vault", "openbao"];
 
-/// The StatefulSet that is meant.
+/// Finds the StatefulSet.
 pub(super) async fn find_statefulset(
     cluster: &Cluster,
-    choice: &PodSelector,
+    selector: &PodSelector,
 ) -> Result<StatefulSet, KubernetesError> {
-    if let Some(name) = &choice.statefulset {
+    if let Some(name) = &selector.statefulset {
         return match cluster.statefulset(name).await? {
             Some(found) => Ok(found),
             None => {
@@ -36,21 +36,21 @@ pub(super) async fn find_statefulset(
         };
     }
     let all = cluster.all_statefulsets().await?;
-    let (meant, what): (Vec<StatefulSet>, _) = match &choice.selector {
-        Some(selector) => {
-            let pods = cluster.pods_with(selector).await?;
+    let (candidates, what): (Vec<StatefulSet>, _) = match &selector.selector {
+        Some(labels) => {
+            let pods = cluster.pods_with(labels).await?;
             let owns = |it: &StatefulSet| pods.iter().any(|pod| is_owned(pod, it));
             (
                 all.iter().filter(|it| owns(it)).cloned().collect(),
-                format!("StatefulSet with pods of {selector}"),
+                format!("StatefulSet with pods of {labels}"),
             )
         }
         None => {
-            let meant = all.iter().filter(|it| is_from_official_chart(it)).cloned().collect();
-            (meant, "StatefulSet with the labels of Vault's or OpenBao's chart".to_owned())
+            let candidates = all.iter().filter(|it| is_from_official_chart(it)).cloned().collect();
+            (candidates, "StatefulSet with the labels of Vault's or OpenBao's chart".to_owned())
         }
     };
-    match <[StatefulSet; 1]>::try_from(meant) {
+    match <[StatefulSet; 1]>::try_from(candidates) {
         Ok([found]) => Ok(found),
         Err(none) if none.is_empty() => Err(not_found(cluster, what, &all)),
         Err(several) => Err(KubernetesError::Ambiguous {
@@ -67,7 +67,7 @@ fn not_found(cluster: &Cluster, what: String, all: &[StatefulSet]) -> Kubernetes
     KubernetesError::NotFound { what, namespace: cluster.namespace.clone(), found }
 }
 
-/// The charts also make StatefulSets of an injector and a secrets provider, which say so in `component`.
+/// Whether it is a server of an official chart. The charts also have StatefulSets of other components.
 fn is_from_official_chart(statefulset: &StatefulSet) -> bool {
     let template = statefulset.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
     let Some(labels) = template.and_then(|metadata| metadata.labels.as_ref()) else { return false };
@@ -99,19 +99,19 @@ pub(super) fn find_server_container<'a>(
     })
 }
 
-/// The pods that there should be, by their names, and those that are there too many.
+/// The pods of the StatefulSet by name, also those that do not exist yet and those that are to be removed.
 pub(super) fn nodes(statefulset: &StatefulSet, pods: Vec<Pod>) -> Vec<(NodeName, Option<Pod>)> {
-    let mut there: Vec<Pod> = pods.into_iter().filter(|pod| is_owned(pod, statefulset)).collect();
+    let mut existing: Vec<Pod> = pods.into_iter().filter(|pod| is_owned(pod, statefulset)).collect();
     let spec = statefulset.spec.as_ref();
     let first = spec.and_then(|spec| spec.ordinals.as_ref()).and_then(|ordinals| ordinals.start).unwrap_or(0);
-    let wanted = spec.and_then(|spec| spec.replicas).unwrap_or(1);
+    let replicas = spec.and_then(|spec| spec.replicas).unwrap_or(1);
     let mut nodes = Vec::new();
-    for ordinal in first..first.saturating_add(wanted) {
+    for ordinal in first..first.saturating_add(replicas) {
         let name = format!("{}-{ordinal}", statefulset.name_any());
-        let at = there.iter().position(|pod| pod.name_any() == name);
-        nodes.push((NodeName::new(name), at.map(|at| there.swap_remove(at))));
+        let at = existing.iter().position(|pod| pod.name_any() == name);
+        nodes.push((NodeName::new(name), at.map(|at| existing.swap_remove(at))));
     }
-    nodes.extend(there.into_iter().map(|pod| (NodeName::new(pod.name_any()), Some(pod))));
+    nodes.extend(existing.into_iter().map(|pod| (NodeName::new(pod.name_any()), Some(pod))));
     nodes
 }
 
@@ -119,7 +119,7 @@ fn is_owned(pod: &Pod, statefulset: &StatefulSet) -> bool {
     pod.owner_references().iter().any(|owner| Some(&owner.uid) == statefulset.metadata.uid.as_ref())
 }
 
-/// The labels of its pods, as a selector.
+/// The label selector of its pods.
 pub(super) fn label_selector(statefulset: &StatefulSet) -> String {
     let labels = statefulset.spec.as_ref().and_then(|spec| spec.selector.match_labels.clone());
     let labels = labels.unwrap_or_default();
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_charts_server_is_known_and_its_helpers_are_not() {
+    fn the_server_of_a_chart_is_recognized_and_its_other_components_are_not() {
         let of = |labels| is_from_official_chart(&statefulset(labels, 1));
         assert!(of(json!({"app.kubernetes.io/name": "vault", "component": "server"})));
         assert!(of(json!({"app.kubernetes.io/name": "openbao"})));

@@ -1,37 +1,36 @@
-//! What an init container brings, seen from what it has brought: its image is not read.
+//! The files of an init container's image, derived from the files in the pods that it has filled. The image itself is not read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::core::v1::{Container, ContainerStatus, Pod};
 
-/// What one pod shows of what an init container brings.
+/// The files that an init container has copied in one pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct InitContainerFiles {
-    /// What ran: pods with the same were brought the same.
+    /// Digest of the image. Pods with the same digest got the same files.
     pub(super) image_id: String,
-    /// What lay there when it had ended.
+    /// Files in the directory when the init container had ended.
     pub(super) files: BTreeSet<String>,
 }
 
-/// An init container that has done its work in a pod.
+/// The run of an init container in a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PopulatedVolume {
     pub(super) image_id: String,
-    /// When it had ended, in seconds. Its volume came empty, so what has not been changed since then is from before the
-    /// server, which is from it.
+    /// End of the run, in seconds. The volume was empty at the start, so a file that has not been changed since then was copied by the init
+    /// container.
     pub(super) finished_at: i64,
 }
 
-/// When the volume of a pod was filled as it would be today. `None` where that is not known: of a pod that is from before a
-/// change of `described`, of a container that is at work beside the server, and of one that ran again, as it found
-/// what was brought since.
-pub(super) fn populated_volume(pod: &Pod, described: &Container) -> Option<PopulatedVolume> {
-    let name = &described.name;
-    let of_pod = pod.spec.as_ref()?.init_containers.iter().flatten().find(|it| it.name == *name)?;
-    let is_same = of_pod.image == described.image
-        && of_pod.command == described.command
-        && of_pod.args == described.args
-        && of_pod.env == described.env;
+/// Returns the run of an init container, if it would have the same result today. Returns `None` if the pod was created before a change of
+/// `template`, if the container runs beside the server, and if it ran again, because it found files that were copied later.
+pub(super) fn populated_volume(pod: &Pod, template: &Container) -> Option<PopulatedVolume> {
+    let name = &template.name;
+    let container = pod.spec.as_ref()?.init_containers.iter().flatten().find(|it| it.name == *name)?;
+    let is_same = container.image == template.image
+        && container.command == template.command
+        && container.args == template.args
+        && container.env == template.env;
     let status = pod.status.as_ref()?.init_container_statuses.iter().flatten().find(|it| it.name == *name)?;
     if !is_same || status.restart_count != 0 {
         return None;
@@ -44,8 +43,8 @@ fn finished_at(status: &ContainerStatus) -> Option<i64> {
     Some(terminated.finished_at.as_ref()?.0.as_second())
 }
 
-/// What every pod that can show it was brought. One pod may have lost a file and got it back since, which another
-/// with the same image still shows; where a name stands for several images, only what all of them have is certain.
+/// Returns the files that every pod got. Pods with the same image are combined, because a file may have been changed in one of them. If pods
+/// have different images under one name, only their common files are certain.
 pub(super) fn common_files(pods: impl IntoIterator<Item = InitContainerFiles>) -> Option<BTreeSet<String>> {
     let mut images = BTreeMap::<String, BTreeSet<String>>::new();
     for InitContainerFiles { image_id, files } in pods {
@@ -59,23 +58,23 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn described() -> Value {
+    fn template() -> Value {
         json!({"name": "plugins", "image": "plugins:1", "args": ["loader"]})
     }
 
-    /// A pod as the API server tells of it, with one thing changed.
+    /// A pod as the API server returns it, with one change.
     fn pod(change: impl FnOnce(&mut Value)) -> Pod {
         let ended =
             json!({"exitCode": 0, "startedAt": "2026-03-01T12:00:00Z", "finishedAt": "2026-03-01T12:00:05Z"});
         let mut pod = json!({
             "metadata": {},
-            "spec": {"containers": [], "initContainers": [described()]},
+            "spec": {"containers": [], "initContainers": [template()]},
             "status": {"initContainerStatuses": [{
                 "name": "plugins", "image": "plugins:1", "imageID": "sha256:1", "ready": true, "restartCount": 0,
                 "state": {"terminated": ended},
             }]},
         });
-        // What the cluster adds by itself.
+        // As the cluster adds it.
         pod["spec"]["initContainers"][0]["volumeMounts"] =
             json!([{"name": "token", "mountPath": "/var/run"}]);
         change(&mut pod);
@@ -84,8 +83,11 @@ mod tests {
 
     #[track_caller]
     fn check(change: impl FnOnce(&mut Value), expected: Option<i64>) {
-        let described = serde_json::from_value(described()).expect("a container");
-        assert_eq!(populated_volume(&pod(change), &described).map(|filled| filled.finished_at), expected);
+        let template = serde_json::from_value(template()).expect("a container");
+        assert_eq!(
+            populated_volume(&pod(change), &template).map(|populated| populated.finished_at),
+            expected
+        );
     }
 
     #[test]
@@ -95,13 +97,13 @@ mod tests {
         check(|pod| pod["spec"]["initContainers"][0]["args"] = json!(["loader", "--only", "a"]), None);
         check(|pod| pod["spec"]["initContainers"][0]["name"] = json!("another"), None);
         check(|pod| pod["status"]["initContainerStatuses"][0]["restartCount"] = json!(1), None);
-        let at_work = json!({"running": {"startedAt": "2026-03-01T12:00:00Z"}});
-        check(|pod| pod["status"]["initContainerStatuses"][0]["state"] = at_work, None);
+        let running = json!({"running": {"startedAt": "2026-03-01T12:00:00Z"}});
+        check(|pod| pod["status"]["initContainerStatuses"][0]["state"] = running, None);
         check(|pod| pod["status"] = json!({}), None);
     }
 
     #[test]
-    fn what_an_image_brings_is_what_its_pods_were_brought() {
+    fn the_files_of_an_image_are_those_that_its_pods_got() {
         let of = |image: &str, files: &[&str]| InitContainerFiles {
             image_id: image.to_owned(),
             files: files.iter().map(|&file| file.to_owned()).collect(),

@@ -1,4 +1,4 @@
-//! One operator at a time: a Lease of the cluster, renewed while it is held.
+//! The lock that allows one operator at a time: a Lease, renewed while it is held.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -16,46 +16,44 @@ use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
 use crate::processes;
 
-/// Who holds it.
+/// The identity of a holder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// For people, and different for every run.
+    /// Readable name, unique for every run.
     name: String,
-    /// Tells on the same machine whether the process still lives.
+    /// Shows on the same machine whether the process still runs.
     process: ProcessId,
 }
 
-/// A process of a machine that was started once.
+/// A process, unique across machines and restarts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ProcessId {
-    /// Machine and its start, and the space that process ids are counted in.
+    /// Boot id of the machine, and its pid namespace.
     machine: String,
     pid: u32,
-    /// When it was started: process ids come again.
+    /// Start time, because process ids are reused.
     start_time: String,
 }
 
-/// For how long a Lease that is not renewed is still its holder's. Long enough for an API server that is restarted, short
-/// enough to wait for after a machine has died.
+/// How long a Lease is valid without a renewal: longer than a restart of an API server, and short enough to wait for after a machine has failed.
 const LEASE_DURATION: Duration = Duration::from_secs(30);
 
-/// After this time without a renewal the holder stops by itself: before anybody else may take the Lease, also when what
-/// others see is older by a request.
+/// How long a holder continues without a renewal. It stops before others may take the Lease, even if their view is older by one request.
 const RENEW_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How often it is renewed, or tried to.
+/// Interval between renewals.
 const RETRY_PERIOD: Duration = Duration::from_secs(5);
 
-/// How long one request about a Lease may take: a connection that is open on this side alone never answers.
+/// Timeout of a request. A half-open connection never responds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How often somebody else's Lease is looked at, to see whether it is renewed.
+/// Interval at which another holder's Lease is read, to see whether it is renewed.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The annotation with a [`ProcessId`].
 const PROCESS_ANNOTATION: &str = "vault-token-plugin/process";
 
-/// How a Lease stands to a caller.
+/// The state of a Lease for one operator.
 #[derive(Debug, PartialEq, Eq)]
 enum LockState {
     Free,
@@ -63,22 +61,22 @@ enum LockState {
     HeldByOther(LockHolder),
 }
 
-/// What was seen of a Lease, on the clock of this machine. Times that are written in it are of other clocks, and are only
-/// compared with each other.
+/// Remembers the last state of a Lease and when it was read, by the clock of this machine. Times in the Lease are from other clocks, and are
+/// only compared with each other.
 #[derive(Debug, Default)]
 pub(super) struct LockObserver(Mutex<Option<LeaseRecord>>);
 
 #[derive(Clone, Debug)]
 struct LeaseRecord {
     spec: LeaseSpec,
-    /// When it was first seen as it is.
+    /// When this state was first read.
     first_seen: Instant,
-    /// Whether its holder has renewed it while it was looked at.
+    /// Whether its holder has renewed it since the first read.
     renewed: bool,
 }
 
 impl LeaseRecord {
-    /// What is known of a Lease that is read `now`, when this was known before.
+    /// Combines a Lease that is read `now` with the previous record.
     fn observe(before: Option<&LeaseRecord>, spec: &LeaseSpec, now: Instant) -> LeaseRecord {
         match before {
             Some(before) if before.spec == *spec => before.clone(),
@@ -90,7 +88,7 @@ impl LeaseRecord {
         }
     }
 
-    /// Whether it is free, as far as this machine has seen: a holder that lives renews it before its time is over.
+    /// Whether the Lease is free. A running holder renews it before it expires.
     fn lock_state(&self, process: &HolderProcess, own: &Identity, now: Instant) -> LockState {
         let Some(holder) = self.spec.holder_identity.clone().filter(|holder| !holder.is_empty()) else {
             return LockState::Free;
@@ -98,39 +96,39 @@ impl LeaseRecord {
         if holder == own.name {
             return LockState::Ours;
         }
-        let lasts = u64::try_from(self.spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
-        let lasts = Duration::from_secs(lasts);
-        let is_over = now.saturating_duration_since(self.first_seen) >= lasts;
-        let evidence = match process {
+        let seconds = u64::try_from(self.spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
+        let duration = Duration::from_secs(seconds);
+        let is_expired = now.saturating_duration_since(self.first_seen) >= duration;
+        let liveness = match process {
             HolderProcess::Exited => return LockState::Free,
             HolderProcess::Running => HolderLiveness::Confirmed,
-            HolderProcess::Unknown if is_over => return LockState::Free,
-            HolderProcess::Unknown if self.renewed || lasts > LEASE_DURATION => HolderLiveness::Confirmed,
+            HolderProcess::Unknown if is_expired => return LockState::Free,
+            HolderProcess::Unknown if self.renewed || duration > LEASE_DURATION => HolderLiveness::Confirmed,
             HolderProcess::Unknown => HolderLiveness::Unconfirmed,
         };
-        LockState::HeldByOther(LockHolder { name: holder, liveness: evidence })
+        LockState::HeldByOther(LockHolder { name: holder, liveness })
     }
 }
 
 impl LockObserver {
-    /// How a Lease stands that was just read.
+    /// Returns the state of a Lease that was just read.
     fn lock_state(&self, lease: &Lease, own: &Identity) -> LockState {
         let Some(spec) = &lease.spec else { return LockState::Free };
         let now = Instant::now();
         let mut record = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = LeaseRecord::observe(record.as_ref(), spec, now);
-        let standing = seen.lock_state(&HolderProcess::of(lease), own, now);
-        *record = Some(seen);
-        standing
+        let current = LeaseRecord::observe(record.as_ref(), spec, now);
+        let state = current.lock_state(&HolderProcess::of(lease), own, now);
+        *record = Some(current);
+        state
     }
 }
 
-/// What this machine knows of the process that holds a Lease.
+/// What this machine knows about the process that holds a Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HolderProcess {
     Running,
     Exited,
-    /// It is another machine's, or hidden from this user.
+    /// The process is on another machine, or hidden from this user.
     Unknown,
 }
 
@@ -139,7 +137,7 @@ impl HolderProcess {
         let process = lease.metadata.annotations.as_ref().and_then(|all| all.get(PROCESS_ANNOTATION));
         let process = process.and_then(|text| ProcessId::parse(text));
         let holder = lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
-        // Whoever writes no annotation leaves that of the holder before.
+        // A client that does not know the annotation leaves that of the previous holder.
         match process.filter(|process| holder.ends_with(&process.identity_suffix())) {
             Some(process) => process.process_state(),
             None => Self::Unknown,
@@ -148,11 +146,11 @@ impl HolderProcess {
 }
 
 impl Identity {
-    /// Of this process.
+    /// The identity of this process.
     pub(super) fn of_this_process() -> Self {
         let process = ProcessId::of_this_process();
         let user =
-            std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "somebody".into());
+            std::env::var("USER").ok().filter(|user| !user.is_empty()).unwrap_or_else(|| "unknown".into());
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
         Self { name: format!("{user}@{} {}", host.trim(), process.identity_suffix()), process }
     }
@@ -162,17 +160,17 @@ impl ProcessId {
     fn of_this_process() -> Self {
         let pid = std::process::id();
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-        let space = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
-        let machine = format!("{} {}", boot.trim(), space.display());
+        let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+        let machine = format!("{} {}", boot.trim(), namespace.display());
         Self { machine, pid, start_time: processes::start_time(pid).unwrap_or_default() }
     }
 
-    /// What the name of a holder ends with.
+    /// Suffix of a holder's name.
     fn identity_suffix(&self) -> String {
         format!("({}, {})", self.pid, self.start_time)
     }
 
-    /// Machine, process id and start, the last two without blanks.
+    /// Parses machine, process id and start time; the last two contain no spaces.
     fn parse(text: &str) -> Option<Self> {
         let (rest, started) = text.rsplit_once(' ')?;
         let (machine, pid) = rest.rsplit_once(' ')?;
@@ -184,16 +182,16 @@ impl ProcessId {
             return HolderProcess::Unknown;
         }
         let start = processes::start_time(self.pid);
-        let is_there = || processes::exists(self.pid);
-        self.process_state_from(start.as_deref(), is_there)
+        self.process_state_from(start.as_deref(), || processes::exists(self.pid))
     }
 
-    /// By the start of the process that has its number now, which `/proc` mounted with `hidepid` shows of other users' to nobody.
-    fn process_state_from(&self, start: Option<&str>, is_there: impl Fn() -> bool) -> HolderProcess {
+    /// Compares with the start time of the process that has this id now. With the mount option `hidepid`, `/proc` hides processes of other
+    /// users.
+    fn process_state_from(&self, start: Option<&str>, exists: impl Fn() -> bool) -> HolderProcess {
         match start {
             Some(start) if start == self.start_time => HolderProcess::Running,
             Some(_) => HolderProcess::Exited,
-            None if is_there() => HolderProcess::Unknown,
+            None if exists() => HolderProcess::Unknown,
             None => HolderProcess::Exited,
         }
     }
@@ -205,40 +203,33 @@ impl std::fmt::Display for ProcessId {
     }
 }
 
-/// Whoever else holds the Lease of a StatefulSet.
+/// Returns another operator that holds the Lease of a StatefulSet.
 pub(super) async fn other_holder(
     cluster: &Cluster,
     statefulset: &str,
     own: &Identity,
-    sight: &LockObserver,
+    observer: &LockObserver,
 ) -> Result<Option<LockHolder>, KubernetesError> {
     let lease = get_lease(cluster, &lease_name(statefulset)).await?;
-    Ok(match lease.map(|lease| sight.lock_state(&lease, own)) {
+    Ok(match lease.map(|lease| observer.lock_state(&lease, own)) {
         Some(LockState::HeldByOther(holder)) => Some(holder),
         Some(LockState::Free | LockState::Ours) | None => None,
     })
 }
 
-/// Holds the Lease of a StatefulSet.
+/// Acquires the Lease of a StatefulSet.
 pub(super) async fn acquire_lock(
     cluster: &Cluster,
     statefulset: &str,
     own: &Identity,
-    sight: &LockObserver,
+    observer: &LockObserver,
 ) -> Result<LeaseLock, KubernetesError> {
     let name = lease_name(statefulset);
-    let (held, renewed) = acquire_lease(cluster, &name, own, sight).await?;
+    let (lease, renewed_at) = acquire_lease(cluster, &name, own, observer).await?;
     let (stop, stopped) = oneshot::channel();
     let (lose, lost) = watch::channel(None);
-    let keeper = LeaseRenewer {
-        cluster: cluster.clone(),
-        name,
-        identity: own.clone(),
-        lease: held,
-        renewed_at: renewed,
-    };
-    let keeper = keeper.run(stopped, lose);
-    Ok(LeaseLock::with_renew_task(tokio::spawn(keeper), stop, lost))
+    let renewer = LeaseRenewer { cluster: cluster.clone(), name, identity: own.clone(), lease, renewed_at };
+    Ok(LeaseLock::with_renew_task(tokio::spawn(renewer.run(stopped, lose)), stop, lost))
 }
 
 fn lease_name(statefulset: &str) -> String {
@@ -250,28 +241,28 @@ async fn get_lease(cluster: &Cluster, name: &str) -> Result<Option<Lease>, Kuber
     cluster.retry(ApiRequest::GET_LEASE, || api.get_opt(name)).await
 }
 
-/// Whoever writes second learns it from the cluster, which compares what each has seen; the look after that says who was
-/// first. Returns the Lease, and when it was asked for.
+/// Acquires the Lease with optimistic concurrency: of two operators, the second gets a conflict, and reads the Lease again. Returns the Lease
+/// and the time of the request.
 async fn acquire_lease(
     cluster: &Cluster,
     name: &str,
     own: &Identity,
-    sight: &LockObserver,
+    observer: &LockObserver,
 ) -> Result<(Lease, Instant), KubernetesError> {
     let (api, params) = (cluster.leases(), PostParams::default());
     let until = Instant::now() + LEASE_DURATION + RETRY_PERIOD;
     loop {
-        let there = get_lease(cluster, name).await?;
-        let asked = Instant::now();
-        let written = match &there {
+        let current = get_lease(cluster, name).await?;
+        let requested_at = Instant::now();
+        let written = match &current {
             None => {
-                let fresh = lease_held_by(None, name, own);
-                cluster.retry(ApiRequest::CREATE_LEASE, || api.create(&params, &fresh)).await
+                let new = lease_held_by(None, name, own);
+                cluster.retry(ApiRequest::CREATE_LEASE, || api.create(&params, &new)).await
             }
-            Some(lease) => match sight.lock_state(lease, own) {
-                // It shows within its time whether it is renewed.
+            Some(lease) => match observer.lock_state(lease, own) {
+                // A running holder renews it before it expires.
                 LockState::HeldByOther(LockHolder { liveness: HolderLiveness::Unconfirmed, .. })
-                    if asked < until =>
+                    if requested_at < until =>
                 {
                     tokio::time::sleep(POLL_INTERVAL).await;
                     continue;
@@ -287,7 +278,7 @@ async fn acquire_lease(
         };
         match written {
             Err(KubernetesError::Conflict) => {}
-            other => return Ok((other?, asked)),
+            other => return Ok((other?, requested_at)),
         }
     }
 }
@@ -298,19 +289,19 @@ struct LeaseRenewer {
     name: String,
     identity: Identity,
     lease: Lease,
-    /// When the latest renewal that was answered was sent: nobody has seen it later than that.
+    /// Send time of the last successful renewal. Other clients have read it after that.
     renewed_at: Instant,
 }
 
 impl LeaseRenewer {
-    /// Renews until it is told to stop, and then gives the Lease back. One that somebody else has taken is lost, and so is one
-    /// that could not be renewed in time: whoever looks may take it.
+    /// Renews the Lease until it is stopped, and then releases it. The lock is lost if another holder has taken the Lease, or if it could not be
+    /// renewed in time.
     async fn run(mut self, mut stop: oneshot::Receiver<()>, lose: watch::Sender<Option<LockLost>>) {
         loop {
             let deadline = self.renewed_at + RENEW_DEADLINE;
             let next = deadline.min(Instant::now() + RETRY_PERIOD);
             tokio::select! {
-                _told_or_dropped = &mut stop => break,
+                _stopped_or_dropped = &mut stop => break,
                 () = tokio::time::sleep_until(next) => {}
             }
             if let Err(lost) = self.renew(deadline).await {
@@ -318,33 +309,33 @@ impl LeaseRenewer {
                 return;
             }
         }
-        let mut free = self.lease.clone();
-        if let Some(spec) = &mut free.spec {
+        let mut released = self.lease.clone();
+        if let Some(spec) = &mut released.spec {
             spec.holder_identity = None;
             spec.renew_time = None;
         }
         let (api, params) = (self.cluster.leases(), PostParams::default());
-        // One that cannot be given back ends by itself.
-        let _given_back = timeout(REQUEST_TIMEOUT, api.replace(&self.name, &params, &free)).await;
+        // If this fails, the Lease expires.
+        let _released = timeout(REQUEST_TIMEOUT, api.replace(&self.name, &params, &released)).await;
     }
 
-    /// One try. What is not answered is tried again until `deadline`.
+    /// One attempt. A request without a response is repeated until `deadline`.
     async fn renew(&mut self, deadline: Instant) -> Result<(), LockLost> {
         let (api, params) = (self.cluster.leases(), PostParams::default());
         let renewed = lease_held_by(Some(&self.lease), &self.name, &self.identity);
-        let asked = Instant::now();
-        let end = deadline.min(asked + REQUEST_TIMEOUT);
+        let requested_at = Instant::now();
+        let end = deadline.min(requested_at + REQUEST_TIMEOUT);
         if let Ok(Ok(lease)) = timeout_at(end, api.replace(&self.name, &params, &renewed)).await {
-            (self.lease, self.renewed_at) = (lease, asked);
+            (self.lease, self.renewed_at) = (lease, requested_at);
             return Ok(());
         }
         let end = deadline.min(Instant::now() + REQUEST_TIMEOUT);
         match timeout_at(end, api.get(&self.name)).await {
-            Ok(Ok(there)) => {
-                let holder = there.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
+            Ok(Ok(current)) => {
+                let holder = current.spec.as_ref().and_then(|spec| spec.holder_identity.clone());
                 match holder.filter(|holder| !holder.is_empty()) {
-                    // It was renewed though that was not answered, or somebody has labelled it.
-                    Some(holder) if holder == self.identity.name => self.lease = there,
+                    // The response of the renewal was lost, or another client has changed its metadata.
+                    Some(holder) if holder == self.identity.name => self.lease = current,
                     Some(holder) => return Err(LockLost::Taken { holder }),
                     None => return Err(LockLost::Gone { lease: self.name.clone() }),
                 }
@@ -361,12 +352,12 @@ impl LeaseRenewer {
     }
 }
 
-/// The Lease as held by `own` from now on.
-fn lease_held_by(there: Option<&Lease>, name: &str, own: &Identity) -> Lease {
+/// The Lease with `own` as its holder.
+fn lease_held_by(current: Option<&Lease>, name: &str, own: &Identity) -> Lease {
     let now = MicroTime(Timestamp::now());
-    let before = there.and_then(|lease| lease.spec.clone()).unwrap_or_default();
-    let goes_on = before.holder_identity.as_ref() == Some(&own.name);
-    let metadata = there.map(|lease| lease.metadata.clone()).unwrap_or_default();
+    let before = current.and_then(|lease| lease.spec.clone()).unwrap_or_default();
+    let is_renewal = before.holder_identity.as_ref() == Some(&own.name);
+    let metadata = current.map(|lease| lease.metadata.clone()).unwrap_or_default();
     let mut annotations: BTreeMap<String, String> = metadata.annotations.clone().unwrap_or_default();
     annotations.insert(PROCESS_ANNOTATION.to_owned(), own.process.to_string());
     Lease {
@@ -379,9 +370,9 @@ fn lease_held_by(there: Option<&Lease>, name: &str, own: &Identity) -> Lease {
         spec: Some(LeaseSpec {
             holder_identity: Some(own.name.clone()),
             lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
-            acquire_time: before.acquire_time.filter(|_| goes_on).or(Some(now.clone())),
+            acquire_time: before.acquire_time.filter(|_| is_renewal).or(Some(now.clone())),
             renew_time: Some(now),
-            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!goes_on)),
+            lease_transitions: Some(before.lease_transitions.unwrap_or(0) + i32::from(!is_renewal)),
             ..before
         }),
     }
@@ -402,24 +393,24 @@ mod tests {
         Identity { name: name.into(), process }
     }
 
-    /// What is known of a Lease that is seen at these seconds, each time as it is written there.
-    fn observe_lease(looks: &[(u64, &Lease)], now: u64) -> LockState {
+    /// The state of a Lease that was read at these times, in seconds.
+    fn observe_lease(reads: &[(u64, &Lease)], now: u64) -> LockState {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut record: Option<LeaseRecord> = None;
-        for (seconds, lease) in looks {
+        for (seconds, lease) in reads {
             record = Some(LeaseRecord::observe(
                 record.as_ref(),
                 lease.spec.as_ref().expect("a spec"),
                 at(*seconds),
             ));
         }
-        let process = HolderProcess::of(looks.last().expect("a look").1);
-        record.expect("a look").lock_state(&process, &Identity::of_this_process(), at(now))
+        let process = HolderProcess::of(reads.last().expect("a read").1);
+        record.expect("a read").lock_state(&process, &Identity::of_this_process(), at(now))
     }
 
-    fn held_by_other(name: &str, evidence: HolderLiveness) -> LockState {
-        LockState::HeldByOther(LockHolder { name: name.into(), liveness: evidence })
+    fn held_by_other(name: &str, liveness: HolderLiveness) -> LockState {
+        LockState::HeldByOther(LockHolder { name: name.into(), liveness })
     }
 
     /// As `lease`, written by a clock that is so many seconds ahead.
@@ -445,7 +436,7 @@ mod tests {
         use HolderLiveness::{Confirmed, Unconfirmed};
         let lease = lease_held_by(None, "l", &remote_identity("alice"));
         let renewed = by_a_clock_ahead(&lease, 5);
-        // Whatever the other clock says.
+        // The clock of the holder makes no difference.
         for skew in [-86_400, 0, 86_400] {
             let (lease, renewed) = (by_a_clock_ahead(&lease, skew), by_a_clock_ahead(&renewed, skew));
             assert_eq!(observe_lease(&[(0, &lease)], 0), held_by_other("alice", Unconfirmed));
@@ -454,22 +445,22 @@ mod tests {
             assert_eq!(observe_lease(&[(0, &lease), (5, &renewed)], 34), held_by_other("alice", Confirmed));
             assert_eq!(observe_lease(&[(0, &lease), (5, &renewed), (35, &renewed)], 35), LockState::Free);
         }
-        // Another holder has shown nothing yet.
+        // A new holder has not renewed it yet.
         let taken = lease_held_by(Some(&lease), "l", &remote_identity("bob"));
         assert_eq!(observe_lease(&[(0, &lease), (5, &taken)], 5), held_by_other("bob", Unconfirmed));
     }
 
     #[test]
-    fn what_nobody_holds_is_free_and_ones_own_is_ones_own() {
+    fn a_lease_without_a_holder_is_free_and_the_own_lease_is_held() {
         let own = Identity::of_this_process();
         assert_eq!(observe_lease(&[(0, &lease_held_by(None, "l", &own))], 99), LockState::Ours);
-        let mut given_back = lease_held_by(None, "l", &remote_identity("alice"));
-        given_back.spec.as_mut().expect("a spec").holder_identity = None;
-        assert_eq!(observe_lease(&[(0, &given_back)], 0), LockState::Free);
+        let mut released = lease_held_by(None, "l", &remote_identity("alice"));
+        released.spec.as_mut().expect("a spec").holder_identity = None;
+        assert_eq!(observe_lease(&[(0, &released)], 0), LockState::Free);
     }
 
     #[test]
-    fn a_lease_that_lasts_longer_than_is_waited_is_held() {
+    fn a_lease_with_a_long_duration_is_held() {
         let mut lease = lease_held_by(None, "l", &remote_identity("alice"));
         lease.spec.as_mut().expect("a spec").lease_duration_seconds = Some(3600);
         assert_eq!(observe_lease(&[(0, &lease)], 0), held_by_other("alice", HolderLiveness::Confirmed));
@@ -483,15 +474,15 @@ mod tests {
         let alive = Identity { name: format!("me too {}", own.process.identity_suffix()), ..own };
         let lease = lease_held_by(None, "l", &alive);
         assert_eq!(observe_lease(&[(0, &lease)], 99), held_by_other(&alive.name, HolderLiveness::Confirmed));
-        // The annotation is of the holder before.
+        // The annotation is of the previous holder.
         let taken = Identity { name: "alice".into(), ..alive };
         let taken = lease_held_by(None, "l", &taken);
         assert_eq!(observe_lease(&[(0, &taken)], 0), held_by_other("alice", HolderLiveness::Unconfirmed));
     }
 
-    /// A holder stops before anybody else may begin, however late its last renewal arrived.
+    /// A holder stops before another one may start, even if its last renewal was delayed.
     #[test]
-    fn a_holder_gives_up_before_its_lease_is_over() {
+    fn a_holder_stops_before_its_lease_expires() {
         assert!(RENEW_DEADLINE + REQUEST_TIMEOUT < LEASE_DURATION);
         assert!(RETRY_PERIOD * 2 < RENEW_DEADLINE);
     }

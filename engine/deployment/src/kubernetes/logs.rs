@@ -1,4 +1,4 @@
-//! What the servers of the pods have logged.
+//! Reads the logs of the servers.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,13 @@ use tokio::task::JoinSet;
 use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
 
-/// Lines of each container: hours of a server that is well, and the start of one that is not.
+/// Lines per container: hours of a healthy server, and the whole start of one that fails.
 const TAIL_LINES: i64 = 5_000;
 
-/// More than these lines take as a rule; a line has no bound of its own.
+/// Limit of the size, because lines can be long.
 const LIMIT_BYTES: i64 = 4 << 20;
 
-/// The latest lines of all at once. What concerns one pod is its answer.
+/// Reads the logs of all pods in parallel. An error of one pod is part of the result.
 pub(super) async fn read_all(
     cluster: &Cluster,
     nodes: Vec<(NodeName, Option<Pod>)>,
@@ -42,7 +42,7 @@ pub(super) async fn read_all(
     Ok(logs)
 }
 
-/// A container that was started anew says why in the log of the one before.
+/// Reads the log of a container, after that of its previous run: a container that was restarted has logged the reason there.
 async fn read_pod(cluster: &Cluster, pod: &Pod, container: &str) -> Result<String, KubernetesError> {
     let (api, name) = (cluster.pods(), pod.name_any());
     let lines = |previous| LogParams {
@@ -54,7 +54,7 @@ async fn read_pod(cluster: &Cluster, pod: &Pod, container: &str) -> Result<Strin
     };
     let before = if was_restarted(pod, container) {
         let before = lines(true);
-        // It is gone when the machine has cleared it away.
+        // The node may have removed it.
         cluster.retry(ApiRequest::GET_LOG, || api.logs(&name, &before)).await.unwrap_or_default()
     } else {
         String::new()

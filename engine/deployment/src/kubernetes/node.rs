@@ -1,5 +1,5 @@
-//! This program in a container beside a server, where it does what the scripts do in a shell. What it says is read by the
-//! same reader.
+//! The commands that this program runs in an ephemeral container beside a server without a shell. Their output has the format of the shell
+//! scripts.
 
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
@@ -11,35 +11,35 @@ use flate2::read::GzDecoder;
 use rustix::fs::Access;
 
 use super::facts::safe_file_name;
-use crate::local::file_issues::leftovers;
+use crate::local::file_issues::partial_files;
 use crate::local::sha256_of_file;
 use crate::processes;
 use crate::syncing_writer::SyncingWriter;
 
-/// Names of files that are not whole yet end so; so do those of the script.
+/// Suffix of partial files, the same as in the script.
 const PART_SUFFIX: &str = ".vtp-part";
 
-/// As many bytes of a file as tell what it is: headers and the name of the dynamic linker.
+/// Bytes at the beginning of a file that contain its headers and the path of its dynamic linker.
 const PREFIX_LENGTH: u64 = 4096;
 
-/// Work on a node that could not be done.
+/// A command that failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// Called with something else than what it is called with by itself.
-    #[error("this is for this program itself, which gives it other {what}")]
+    /// Invalid arguments. Only this program calls these commands.
+    #[error("invalid {what}: this command is internal to this program")]
     Arguments {
-        /// What is not as it should be.
+        /// What is invalid.
         what: &'static str,
     },
-    /// The file system said no.
+    /// A file operation failed.
     #[error("could not {what} {path}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
-        /// On which file.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -47,18 +47,18 @@ pub enum NodeError {
 
 const INVALID_ARGUMENTS: NodeError = NodeError::Arguments { what: "arguments" };
 
-/// Says what this node is. Blocks. Arguments: plugin directory, dynamic linker or nothing, plugin or nothing, and the keys of
-/// files whose content is known.
+/// Prints the facts of this node. Blocks. Arguments: plugin directory, dynamic linker or empty, plugin or empty, and the cache keys of known
+/// files.
 ///
 /// # Errors
-/// When there are others.
+/// If the arguments are invalid.
 pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
     let [directory, linker, plugin, known] = args else { return Err(INVALID_ARGUMENTS) };
     let machine = if cfg!(target_arch = "x86") { "i686" } else { std::env::consts::ARCH };
     let user = rustix::process::geteuid().as_raw();
     let mut text = format!("facts 1\nuser {user}\nmachine {machine}\n");
     let servers = processes::server_processes();
-    // The linker has to be in the image of the server, which is another one.
+    // The linker must be in the image of the server, not in this one.
     let in_image = |(pid, _): &(u32, u32)| Path::new(&format!("/proc/{pid}/root{linker}")).exists();
     if !linker.is_empty() && servers.iter().any(in_image) {
         text += "linker\n";
@@ -67,9 +67,9 @@ pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
         let _ = writeln!(text, "server {pid} {owner}");
     }
     let directory = Path::new(directory);
-    let may_look = || rustix::fs::access(directory, Access::READ_OK | Access::EXEC_OK).is_ok();
+    let is_readable = || rustix::fs::access(directory, Access::READ_OK | Access::EXEC_OK).is_ok();
     match (fs::metadata(directory), fs::canonicalize(directory)) {
-        (Ok(metadata), Ok(real)) if metadata.is_dir() && may_look() => {
+        (Ok(metadata), Ok(real)) if metadata.is_dir() && is_readable() => {
             let _ = writeln!(
                 text,
                 "directory {:o} {} {}",
@@ -79,7 +79,7 @@ pub fn node_facts(args: &[String]) -> Result<String, NodeError> {
             );
             write_directory(&mut text, &real);
             write_files(&mut text, &real, plugin, &known.split(' ').collect::<Vec<_>>());
-            write_leftovers(&mut text, &real);
+            write_partial_files(&mut text, &real);
             write_linkers(&mut text, servers.first().map(|(pid, _)| *pid));
             write_processes(&mut text, &real);
         }
@@ -98,15 +98,15 @@ fn write_directory(text: &mut String, real: &Path) {
         let _ = writeln!(text, "free {}", stat.f_bavail.saturating_mul(stat.f_frsize) / 1024);
     }
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let around = mounts.lines().filter_map(|line| {
+    let mounts_above = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         let (point, options) = (words.next()?, words.nth(1)?);
         real.starts_with(point).then_some((point, options))
     });
-    // Of two at the same point the later one is on top.
-    let (point, options) = around.max_by_key(|(point, _)| point.len()).unwrap_or_default();
+    // Of two mounts at the same point, the later one hides the other.
+    let (point, options) = mounts_above.max_by_key(|(point, _)| point.len()).unwrap_or_default();
     let _ = writeln!(text, "mount {options}");
-    // The directories of the volume that lead to it.
+    // Its parent directories on the same volume.
     for above in real.ancestors().skip(1).take_while(|above| above.starts_with(point)) {
         if let Ok(metadata) = fs::metadata(above) {
             let (mode, user) = (metadata.mode() & 0o7777, metadata.uid());
@@ -125,9 +125,9 @@ fn write_files(text: &mut String, real: &Path, plugin: &str, known: &[&str]) {
         }
         let key = cache_key(&metadata, name);
         let sum = if known.contains(&&*key) { Ok("-".to_owned()) } else { sha256_of_file(&path) };
-        let told = sum.as_deref().unwrap_or("?");
-        let _ = writeln!(text, "file {:o} {} {told} {key}", metadata.mode() & 0o7777, metadata.uid());
-        if let Some(start) = (told.len() > 1).then(|| first_bytes(&path).ok()).flatten() {
+        let shown = sum.as_deref().unwrap_or("?");
+        let _ = writeln!(text, "file {:o} {} {shown} {key}", metadata.mode() & 0o7777, metadata.uid());
+        if let Some(start) = (shown.len() > 1).then(|| first_bytes(&path).ok()).flatten() {
             let _ = write!(text, "start {name}");
             start.iter().for_each(|byte| {
                 let _ = write!(text, " {byte:02x}");
@@ -148,9 +148,9 @@ fn first_bytes(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// What copies that were cut have left.
-fn write_leftovers(text: &mut String, real: &Path) {
-    for name in leftovers(real).iter().filter_map(|name| safe_file_name(name)) {
+/// Partial files of killed copies.
+fn write_partial_files(text: &mut String, real: &Path) {
+    for name in partial_files(real).iter().filter_map(|name| safe_file_name(name)) {
         let _ = writeln!(text, "part {name}");
     }
 }
@@ -167,7 +167,7 @@ fn write_linkers(text: &mut String, server: Option<u32>) {
     }
 }
 
-/// The volume has the same path in the server's container as here, and so has what runs from it.
+/// Processes that run from the directory. The volume is mounted at the same path in the server's container.
 fn write_processes(text: &mut String, real: &Path) {
     for (pid, process) in processes::list() {
         let link = process.join("exe");
@@ -181,17 +181,17 @@ fn write_processes(text: &mut String, real: &Path) {
     }
 }
 
-/// Puts what comes in, compressed, into a directory, verified. Blocks. Arguments: directory, file, sha256, bytes that come
-/// in, permission bits, owner or nothing, and a word that no other run has. The answer says how it ended.
+/// Stores compressed standard input as a file, and verifies it. Blocks. Arguments: directory, file, sha256, size of the input, permission
+/// bits, owner or empty, and a nonce. The output is the result.
 ///
 /// # Errors
-/// When there are others, and when the file system says no.
+/// If the arguments are invalid, or a file operation fails.
 pub fn node_place(args: &[String], input: impl Read) -> Result<String, NodeError> {
     let [directory, file, wanted, bytes, mode, owner, nonce] = args else { return Err(INVALID_ARGUMENTS) };
     let mut input = input.take(bytes.parse().map_err(|_| INVALID_ARGUMENTS)?);
     let placed = place([directory, file, wanted, mode, owner, nonce], &mut input);
-    // The other side cannot hear anything while it waits to be rid of what it sends, so all of it is taken in.
-    let _cut_or_read = io::copy(&mut input, &mut io::sink());
+    // The sender reads the result only after it has sent everything.
+    let _read_or_lost = io::copy(&mut input, &mut io::sink());
     placed
 }
 
@@ -211,57 +211,57 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
             return Ok(format!("taken {there}\n"));
         }
         set_mode_and_owner(&target, mode, owner)?;
-        return placed_answer(&target, file);
+        return placed_result(&target, file);
     }
     let part = PartialFile(directory.join(format!(".{file}.{nonce}{PART_SUFFIX}")));
     let (content, there) = part.fill(input)?;
     if there != *wanted {
         return Ok(format!("corrupt {there}\n"));
     }
-    // By its descriptor: where others may write to the directory, the name may lead elsewhere by now.
+    // Through the file descriptor: users that can write to the directory may have replaced the file.
     content
         .set_permissions(fs::Permissions::from_mode(mode))
         .map_err(io_error("set the mode of", &part.0))?;
     if owner.is_some() {
-        fchown(&content, owner, None).map_err(io_error("give away", &part.0))?;
+        fchown(&content, owner, None).map_err(io_error("change the owner of", &part.0))?;
     }
     fs::rename(&part.0, &target).map_err(io_error("rename", &part.0))?;
     let synced = File::open(directory).and_then(|directory| directory.sync_all());
     synced.map_err(io_error("sync", directory))?;
-    placed_answer(&target, file)
+    placed_result(&target, file)
 }
 
-fn placed_answer(target: &Path, file: &str) -> Result<String, NodeError> {
-    let metadata = fs::metadata(target).map_err(io_error("look at", target))?;
+fn placed_result(target: &Path, file: &str) -> Result<String, NodeError> {
+    let metadata = fs::metadata(target).map_err(io_error("read the metadata of", target))?;
     Ok(format!("placed {}\n", cache_key(&metadata, file)))
 }
 
-/// What cannot stay the same when the content changes.
+/// A key that changes with the content.
 fn cache_key(metadata: &fs::Metadata, name: &str) -> String {
     format!("{}:{}:{}:{name}", metadata.ino(), metadata.size(), metadata.ctime())
 }
 
-/// Gives a file or a directory a mode. Arguments: permission bits, or `go-w` for what it has without the right of others to write;
-/// and the path.
+/// Sets the mode of a file or directory. Arguments: permission bits, or `go-w` to remove the write permission of group and others; and the
+/// path.
 ///
 /// # Errors
-/// When there are others, and when the file system says no.
+/// If the arguments are invalid, or a file operation fails.
 pub fn node_mode(args: &[String]) -> Result<String, NodeError> {
     let [mode, path] = args else { return Err(INVALID_ARGUMENTS) };
     let path = Path::new(path);
     let mode = if mode == "go-w" {
-        fs::metadata(path).map_err(io_error("look at", path))?.mode() & 0o7777 & !0o022
+        fs::metadata(path).map_err(io_error("read the metadata of", path))?.mode() & 0o7777 & !0o022
     } else {
         u32::from_str_radix(mode, 8).map_err(|_| INVALID_ARGUMENTS)?
     };
     set_mode_and_owner(path, mode, None)?;
-    Ok("given\n".to_owned())
+    Ok("set\n".to_owned())
 }
 
-/// Takes a file away. Arguments: directory and file.
+/// Removes a file. Arguments: directory and file.
 ///
 /// # Errors
-/// When there are others, and when the file system says no.
+/// If the arguments are invalid, or a file operation fails.
 pub fn node_remove(args: &[String]) -> Result<String, NodeError> {
     let [directory, file] = args else { return Err(INVALID_ARGUMENTS) };
     let path = Path::new(directory).join(safe_file_name(file).ok_or(INVALID_ARGUMENTS)?);
@@ -271,16 +271,16 @@ pub fn node_remove(args: &[String]) -> Result<String, NodeError> {
     }
 }
 
-/// A file that is not whole yet; gone when it is dropped under this name.
+/// A file that is being written; removed on drop, unless it was renamed.
 struct PartialFile(PathBuf);
 
 impl PartialFile {
-    /// The file, and the sha256 of what is on the disk when everything has come.
-    fn fill(&self, packed: impl Read) -> Result<(File, String), NodeError> {
+    /// Writes the file, and returns it with the sha256 read back from disk.
+    fn fill(&self, compressed: impl Read) -> Result<(File, String), NodeError> {
         let path = &self.0;
         let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
         let mut file = file.map_err(io_error("create", path))?;
-        io::copy(&mut GzDecoder::new(packed), &mut SyncingWriter::new(&file))
+        io::copy(&mut GzDecoder::new(compressed), &mut SyncingWriter::new(&file))
             .and_then(|_| file.sync_all())
             .map_err(io_error("write", path))?;
         let there = file.rewind().and_then(|()| rollout::sha256_of_reader(&mut file));
@@ -295,7 +295,7 @@ impl Drop for PartialFile {
     }
 }
 
-/// What a run that was cut has left: names that nothing else has.
+/// Removes the partial files of killed copies. No other program uses these names.
 fn remove_partial_files(directory: &Path) -> Result<(), NodeError> {
     for entry in fs::read_dir(directory).map_err(io_error("list", directory))?.flatten() {
         let name = entry.file_name();
@@ -310,7 +310,7 @@ fn remove_partial_files(directory: &Path) -> Result<(), NodeError> {
 fn set_mode_and_owner(path: &Path, mode: u32, owner: Option<u32>) -> Result<(), NodeError> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(io_error("set the mode of", path))?;
     match owner {
-        Some(_) => chown(path, owner, None).map_err(io_error("give away", path)),
+        Some(_) => chown(path, owner, None).map_err(io_error("change the owner of", path)),
         None => Ok(()),
     }
 }
@@ -332,9 +332,9 @@ mod tests {
     use rollout::{DirectoryState, hex_sha256};
 
     fn compressed(content: &[u8]) -> Vec<u8> {
-        let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-        packed.write_all(content).expect("memory");
-        packed.finish().expect("memory")
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(content).expect("memory");
+        encoder.finish().expect("memory")
     }
 
     fn args(directory: &Path, sha256: &str, bytes: usize) -> Vec<String> {
@@ -349,46 +349,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_placed_is_told_of() {
+    fn a_placed_file_is_in_the_facts() {
         let directory = tempfile::tempdir().expect("a directory");
         let real = fs::canonicalize(directory.path()).expect("a path");
         let (content, sha256) = (b"a plugin".as_slice(), hex_sha256(b"a plugin"));
-        let packed = compressed(content);
-        fs::write(real.join(".custom-1.0.0.n0.vtp-part"), "left by a run that was cut").expect("written");
-        let args = args(&real, &sha256, packed.len());
-        let placed = node_place(&args, packed.as_slice()).expect("placed");
+        let input = compressed(content);
+        fs::write(real.join(".custom-1.0.0.n0.vtp-part"), "left by a killed run").expect("written");
+        let args = args(&real, &sha256, input.len());
+        let placed = node_place(&args, input.as_slice()).expect("placed");
         let key = placed.strip_prefix("placed ").expect("placed").trim_end().to_owned();
         assert_eq!(node_place(&args, io::empty()).expect("there already"), placed);
         assert_eq!(names(&real), ["custom-1.2.3"]);
-        let asked = [real.display().to_string(), String::new(), "custom".into(), key.clone()];
-        let mut facts = parse(&node_facts(&asked).expect("facts")).expect("understood");
-        // Its content need not be read again, as it is known by the key.
-        let mut known = ContentCache::from([(key, Content { sha256: sha256.clone(), prefix: None })]);
-        facts.update_cache(&mut known);
+        let request = [real.display().to_string(), String::new(), "custom".into(), key.clone()];
+        let mut facts = parse(&node_facts(&request).expect("facts")).expect("parsed");
+        // Its content is cached under the key, and not read again.
+        let mut cache = ContentCache::from([(key, Content { sha256: sha256.clone(), prefix: None })]);
+        facts.update_cache(&mut cache);
         let node = facts.into_node(&real, false, WriterPolicy::OwnerOnly, |_| true);
         assert_eq!((node.directory, node.files.len()), (DirectoryState::Usable, 1));
         assert_eq!((&*node.files[0].sha256, node.files[0].mode), (&*sha256, 0o755));
     }
 
     #[test]
-    fn what_is_cut_or_wrong_leaves_nothing() {
+    fn a_truncated_or_wrong_file_leaves_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
-        let packed = compressed(&[7; 4096]);
+        let input = compressed(&[7; 4096]);
         let sha256 = hex_sha256(&[7; 4096]);
-        let args = |sha256: &str| args(directory.path(), sha256, packed.len());
-        assert!(node_place(&args(&sha256), &packed[..packed.len() / 2]).is_err());
-        let other = node_place(&args("00"), packed.as_slice()).expect("an answer");
+        let args = |sha256: &str| args(directory.path(), sha256, input.len());
+        assert!(node_place(&args(&sha256), &input[..input.len() / 2]).is_err());
+        let other = node_place(&args("00"), input.as_slice()).expect("a result");
         assert_eq!(other, format!("corrupt {sha256}\n"));
         assert_eq!(names(directory.path()), Vec::<String>::new());
         fs::write(directory.path().join("custom-1.2.3"), "other").expect("written");
-        let taken = node_place(&args(&sha256), packed.as_slice()).expect("an answer");
+        let taken = node_place(&args(&sha256), input.as_slice()).expect("a result");
         assert_eq!(taken, format!("taken {}\n", hex_sha256(b"other")));
     }
 
     #[test]
-    fn it_goes_nowhere_else() {
-        let asked = ["/tmp".to_owned(), "../etc/passwd".to_owned()];
-        assert!(node_remove(&asked).is_err());
+    fn a_path_outside_the_directory_is_rejected() {
+        let args = ["/tmp".to_owned(), "../etc/passwd".to_owned()];
+        assert!(node_remove(&args).is_err());
         assert!(node_facts(&[]).is_err());
     }
 }

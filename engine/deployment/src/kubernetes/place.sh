@@ -1,5 +1,5 @@
-# Puts what comes in, compressed, into a directory, verified. Arguments: directory, file, sha256, bytes that come in,
-# permission bits, owner or nothing, and a word that no other run has. The last line says how it ended.
+# Stores compressed standard input as a file, and verifies it. Arguments: directory, file, sha256, size of the input,
+# permission bits, owner or empty, and a nonce. The last line is the result.
 LC_ALL=C
 export LC_ALL
 directory=$1 file=$2 wanted=$3 bytes=$4 mode=$5 owner=$6 nonce=$7
@@ -10,12 +10,12 @@ hash() {
 	sum=$(sha256sum <"$1") && echo "${sum%% *}"
 }
 
-give() {
+set_mode_and_owner() {
 	chmod "$mode" "$1" && if [ -n "$owner" ]; then chown "$owner" "$1"; fi
 }
 
-# The other side cannot hear anything while it waits to be rid of what it sends, so all of it is taken in, come what may.
-unread() {
+# The sender reads the result only after it has sent everything.
+discard_input() {
 	head -c "$bytes" >/dev/null
 }
 
@@ -24,25 +24,25 @@ ended() {
 	exit 0
 }
 
-# With what cannot stay the same when the content changes, as facts.sh says it.
+# With the cache key of the file, as in facts.sh.
 placed() {
 	key=$(stat -Lc '%i:%s:%Z' "$target"):$file && ended "placed $key"
 	exit 1
 }
 
-# In pieces, each of them on the disk before the next one comes. What is written at once, a Vault that shares the disk waits for
-# with each entry of its own, and its clients with it.
+# Writes and syncs small parts. Otherwise a Vault on the same disk, which syncs each of its entries, would wait until the whole
+# binary is on disk, and so would its clients.
 store() {
-	# Never what somebody else has put there, nor what a link leads to.
+	# Must not overwrite a file or follow a link that another user has created.
 	(set -C && : >"$part") || return 1
 	size=
 	while reached=$(stat -c %s "$part") && [ "$reached" != "$size" ]; do
 		size=$reached
-		said=$(dd bs=65536 count=64 2>&1 >>"$part") || {
-			echo "$said" >&2
+		output=$(dd bs=65536 count=64 2>&1 >>"$part") || {
+			echo "$output" >&2
 			return 1
 		}
-		# Not every sync takes a file.
+		# Not every sync accepts a file.
 		sync "$part" 2>/dev/null || true
 	done
 }
@@ -50,24 +50,24 @@ store() {
 umask 077
 trap 'rm -f "$part"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
-# What a run that was cut has left: names that nothing else has.
+# Remove the partial files of killed copies. No other program uses these names.
 rm -f "$directory"/.*.vtp-part
 
 if [ -e "$target" ]; then
-	unread
+	discard_input
 	there=$(hash "$target") || exit 1
 	[ "$there" = "$wanted" ] || ended "taken $there"
-	give "$target" || exit 1
+	set_mode_and_owner "$target" || exit 1
 	placed
 fi
-# Not every server tells when there is no more to come, so what comes is counted.
+# Not every API server closes standard input, so read the given number of bytes.
 head -c "$bytes" | {
 	gzip -dc
 	cat >/dev/null
 } | store || exit 1
 there=$(hash "$part") || exit 1
 [ "$there" = "$wanted" ] || ended "corrupt $there"
-give "$part" || exit 1
+set_mode_and_owner "$part" || exit 1
 sync "$part" 2>/dev/null || sync
 mv "$part" "$target" || exit 1
 sync "$directory" 2>/dev/null || sync

@@ -1,4 +1,4 @@
-//! What a description of pods says: where plugins lie, what keeps them, and who starts pods anew.
+//! Derives from the pod template where the plugins are stored, what a restart keeps, and how the server is reached.
 
 use std::path::Path;
 
@@ -8,24 +8,24 @@ use rollout::{PluginStorage, PodUpdateStrategy};
 
 use super::facts::WriterPolicy;
 
-/// The argument with which this program fills a plugin directory.
+/// The subcommand of this program that fills a plugin directory.
 const LOADER_ARG: &str = "loader";
 
-/// The mount of a container that a directory lies on.
+/// The volume mount of a container that contains a directory.
 pub(super) fn volume_mount_of<'a>(container: &'a Container, directory: &Path) -> Option<&'a VolumeMount> {
     let mounts = container.volume_mounts.as_deref().unwrap_or_default();
-    let around = mounts.iter().filter(|mount| directory.starts_with(&mount.mount_path));
-    around.max_by_key(|mount| Path::new(&mount.mount_path).components().count())
+    let parents = mounts.iter().filter(|mount| directory.starts_with(&mount.mount_path));
+    parents.max_by_key(|mount| Path::new(&mount.mount_path).components().count())
 }
 
-/// What keeps the files of a directory when a pod is made again.
+/// Returns what keeps the files of a directory when a pod is recreated.
 pub(super) fn plugin_storage(
     statefulset: &StatefulSetSpec,
     container: &Container,
     directory: &Path,
 ) -> PluginStorage {
     let Some(pod) = &statefulset.template.spec else {
-        return PluginStorage::Unknown { reason: "the StatefulSet describes no pod".into() };
+        return PluginStorage::Unknown { reason: "the StatefulSet has no pod template".into() };
     };
     let Some(mount) = volume_mount_of(container, directory) else {
         return PluginStorage::ContainerImage {
@@ -61,12 +61,12 @@ fn storage_of_volume(pod: &PodSpec, volume: &Volume) -> PluginStorage {
     if let Some(image) = &volume.image {
         return PluginStorage::ImageVolume { image: image.reference.clone().unwrap_or_default() };
     }
-    // A claim that is made with the pod goes with it.
+    // A generic ephemeral volume is deleted with the pod.
     if volume.empty_dir.is_some() || volume.ephemeral.is_some() {
         return match populating_init_container(pod, name) {
-            Some(filler) => PluginStorage::InitContainer {
-                name: filler.name.clone(),
-                image: filler.image.clone().unwrap_or_default(),
+            Some(container) => PluginStorage::InitContainer {
+                name: container.name.clone(),
+                image: container.image.clone().unwrap_or_default(),
                 files: None,
             },
             None => PluginStorage::Ephemeral { description: format!("emptyDir {name}") },
@@ -75,33 +75,33 @@ fn storage_of_volume(pod: &PodSpec, volume: &Volume) -> PluginStorage {
     if volume.nfs.is_some() || volume.csi.is_some() || volume.iscsi.is_some() {
         return PluginStorage::PersistentVolume { description: format!("volume {name}") };
     }
-    PluginStorage::Unknown { reason: format!("the volume {name} is of a kind that is not known") }
+    PluginStorage::Unknown { reason: format!("the volume {name} has an unknown type") }
 }
 
-/// The container that fills a volume before the server starts: the only one that can write to it, or the one that is
-/// this program.
+/// Returns the init container that fills a volume before the server starts: the one that runs this program, or the only one that can write
+/// to it.
 fn populating_init_container<'a>(pod: &'a PodSpec, volume: &str) -> Option<&'a Container> {
-    let fills = |container: &&Container| {
+    let can_write = |container: &&Container| {
         let mounts = container.volume_mounts.as_deref().unwrap_or_default();
         mounts.iter().any(|mount| mount.name == volume && mount.read_only != Some(true))
     };
-    let fillers: Vec<&Container> = pod.init_containers.iter().flatten().filter(fills).collect();
-    let ours = fillers.iter().find(|container| is_loader(container));
-    ours.or(if let [only] = fillers.as_slice() { Some(only) } else { None }).copied()
+    let candidates: Vec<&Container> = pod.init_containers.iter().flatten().filter(can_write).collect();
+    let ours = candidates.iter().find(|container| is_loader(container));
+    ours.or(if let [only] = candidates.as_slice() { Some(only) } else { None }).copied()
 }
 
-/// Whether a container is this program at its work of filling a directory.
+/// Whether a container runs this program to fill a directory.
 pub(super) fn is_loader(container: &Container) -> bool {
-    let words = container.command.iter().chain(&container.args).flatten();
-    words.into_iter().any(|word| word == LOADER_ARG)
+    let argv = container.command.iter().chain(&container.args).flatten();
+    argv.into_iter().any(|arg| arg == LOADER_ARG)
 }
 
-/// Who can write to the volume of a directory beside the server: containers that run as long as it does, and whoever reaches a
-/// directory of the machine. This program is trusted.
+/// Returns who else can write to the volume of a directory: containers that run beside the server, and everything with access to a host
+/// directory. This program is trusted.
 pub(super) fn others_on_volume(pod: &PodSpec, server: &Container, directory: &Path) -> Vec<String> {
     let Some(mount) = volume_mount_of(server, directory) else { return Vec::new() };
-    let below = directory.strip_prefix(&mount.mount_path).unwrap_or(Path::new(""));
-    let on_volume = Path::new(mount.sub_path.as_deref().unwrap_or_default()).join(below);
+    let path_in_mount = directory.strip_prefix(&mount.mount_path).unwrap_or(Path::new(""));
+    let on_volume = Path::new(mount.sub_path.as_deref().unwrap_or_default()).join(path_in_mount);
     let reaches = |other: &VolumeMount| {
         other.name == mount.name
             && other.read_only != Some(true)
@@ -115,11 +115,11 @@ pub(super) fn others_on_volume(pod: &PodSpec, server: &Container, directory: &Pa
     let writing = others.filter(|container| container.volume_mounts.iter().flatten().any(reaches));
     let writing = writing.map(|container| format!("the container {}", container.name));
     let volume = pod.volumes.iter().flatten().find(|volume| volume.name == mount.name);
-    let machine = volume.and_then(|volume| volume.host_path.as_ref());
-    writing.chain(machine.map(|path| format!("the machine, whose directory {} it is", path.path))).collect()
+    let host_path = volume.and_then(|volume| volume.host_path.as_ref());
+    writing.chain(host_path.map(|host| format!("the machine, in its directory {}", host.path))).collect()
 }
 
-/// Who starts pods anew when their description changes.
+/// Whether a change of the pod template restarts pods.
 pub(super) fn update_strategy(statefulset: &StatefulSet) -> PodUpdateStrategy {
     let Some(spec) = &statefulset.spec else { return PodUpdateStrategy::Unknown };
     let strategy = spec.update_strategy.as_ref();
@@ -128,7 +128,7 @@ pub(super) fn update_strategy(statefulset: &StatefulSet) -> PodUpdateStrategy {
         Some("RollingUpdate") | None => {
             let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
             let partition = rolling.and_then(|rolling| rolling.partition).unwrap_or(0);
-            // Above the last pod nothing is left that would be started.
+            // A partition above the last pod excludes all pods.
             if partition >= spec.replicas.unwrap_or(1) {
                 PodUpdateStrategy::OnDelete
             } else {
@@ -139,7 +139,7 @@ pub(super) fn update_strategy(statefulset: &StatefulSet) -> PodUpdateStrategy {
     }
 }
 
-/// Whether the server looks at the permissions of plugins.
+/// Whether the server checks the permissions of plugins.
 pub(super) fn writer_policy(container: &Container) -> WriterPolicy {
     let checks = ["VAULT_ENABLE_FILE_PERMISSIONS_CHECK", "BAO_ENABLE_FILE_PERMISSIONS_CHECK"];
     let set = container.env.iter().flatten().any(|variable| {
@@ -152,25 +152,24 @@ pub(super) fn writer_policy(container: &Container) -> WriterPolicy {
     if set { WriterPolicy::OwnerOnly } else { WriterPolicy::Anybody }
 }
 
-/// How the server is spoken to in its pod.
+/// Scheme and port of the server in its pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct VaultEndpoint {
     pub(super) scheme: &'static str,
     pub(super) port: u16,
 }
 
-/// Vault's own.
+/// Default port of Vault and OpenBao.
 const DEFAULT_PORT: u16 = 8200;
 
-/// How the server is spoken to: as its own command line in the pod does, else as the probe of its pod does, else by the name
-/// of its port.
+/// Derives scheme and port of the server from the address for its own command line, else from the readiness probe and the name of its port.
 pub(super) fn vault_endpoint(container: &Container) -> VaultEndpoint {
     let variables = container.env.iter().flatten();
     let address = variables
         .filter(|variable| ["BAO_ADDR", "VAULT_ADDR"].contains(&&*variable.name))
         .find_map(|variable| variable.value.as_deref().and_then(parse_endpoint));
-    if let Some(door) = address {
-        return door;
+    if let Some(endpoint) = address {
+        return endpoint;
     }
     let ports = container.ports.as_deref().unwrap_or_default();
     let named = ports.iter().find(|port| {
@@ -255,7 +254,7 @@ mod tests {
         check(json!({"emptyDir": {}}), json!([one]), by("copy", "r/p:1"));
         check(json!({"emptyDir": {}}), json!([one, loader]), by("plugins", "r/p:2"));
         check(json!({"emptyDir": {}}), json!([one, init_container_json("b", "r/b", &[])]), nothing);
-        let why = "the volume plugins is of a kind that is not known".to_owned();
+        let why = "the volume plugins has an unknown type".to_owned();
         check(json!({"configMap": {"name": "c"}}), none, PluginStorage::Unknown { reason: why });
     }
 
@@ -296,26 +295,26 @@ mod tests {
             json!({"name": "audit", "args": args, "volumeMounts": [mount]})
         };
         let beside = |container: Value| others(json!({ "container": container }), json!({"emptyDir": {}}));
-        let nobody: [&str; 0] = [];
-        assert_eq!(beside(Value::Null), nobody);
+        let none: [&str; 0] = [];
+        assert_eq!(beside(Value::Null), none);
         assert_eq!(beside(with(json!({}), &[])), ["the container audit"]);
         assert_eq!(beside(with(json!({"subPath": "of"}), &[])), ["the container audit"]);
-        assert_eq!(beside(with(json!({"subPath": "of/audit"}), &[])), nobody);
-        assert_eq!(beside(with(json!({"readOnly": true}), &[])), nobody);
-        assert_eq!(beside(with(json!({"name": "logs"}), &[])), nobody);
-        assert_eq!(beside(with(json!({}), &["loader", "--watch"])), nobody, "that is this program");
+        assert_eq!(beside(with(json!({"subPath": "of/audit"}), &[])), none);
+        assert_eq!(beside(with(json!({"readOnly": true}), &[])), none);
+        assert_eq!(beside(with(json!({"name": "logs"}), &[])), none);
+        assert_eq!(beside(with(json!({}), &["loader", "--watch"])), none, "it is this program");
 
-        // One that ends before the server starts, and one that goes on beside it.
+        // An init container, and a sidecar.
         let mut init = with(json!({}), &[]);
-        assert_eq!(others(json!({"init": init}), json!({"emptyDir": {}})), nobody);
+        assert_eq!(others(json!({"init": init}), json!({"emptyDir": {}})), none);
         init["restartPolicy"] = json!("Always");
         assert_eq!(others(json!({"init": init}), json!({"emptyDir": {}})), ["the container audit"]);
         let machine = others(json!({}), json!({"hostPath": {"path": "/p"}}));
-        assert_eq!(machine, ["the machine, whose directory /p it is"]);
+        assert_eq!(machine, ["the machine, in its directory /p"]);
     }
 
     #[test]
-    fn who_starts_pods_anew() {
+    fn a_change_of_the_template_restarts_pods_or_not() {
         let of = |strategy: Value| {
             let spec = spec(json!({ "updateStrategy": strategy }));
             update_strategy(&StatefulSet { spec: Some(spec), ..StatefulSet::default() })

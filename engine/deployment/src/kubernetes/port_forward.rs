@@ -1,4 +1,4 @@
-//! A port of this machine's loopback that leads to a server in a pod.
+//! Forwards a loopback port of this machine to the server in a pod.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::cluster::{Cluster, with_timeout};
 use super::error::KubernetesError;
 
-/// A port that leads to a pod for as long as it lives. Which pod can be changed; connections to the one before then end.
+/// A forwarded port; closed on drop. The pod can be changed, which closes the connections to the previous pod.
 #[derive(Debug)]
 pub(super) struct PortForward {
     address: SocketAddr,
@@ -20,15 +20,15 @@ pub(super) struct PortForward {
     task: AbortHandle,
 }
 
-/// How long a caller's connection waits for a pod that is being replaced.
+/// How long a client's connection waits for a pod that is being replaced.
 const POD_WAIT_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// How long a way to a pod may take to open.
+/// Timeout of opening a connection to a pod.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl PortForward {
-    /// Opens a port. Nothing is connected to before somebody connects to it.
+    /// Opens a local port. Connects to the pod only when a client connects.
     pub(super) async fn open(
         cluster: Cluster,
         port: u16,
@@ -38,15 +38,15 @@ impl PortForward {
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(KubernetesError::Loopback)?;
         let address = listener.local_addr().map_err(KubernetesError::Loopback)?;
         let (target, _) = watch::channel(pod);
-        let serving = tokio::spawn(serve(listener, cluster, port, target.clone())).abort_handle();
-        Ok(Self { address, target, task: serving })
+        let task = tokio::spawn(serve(listener, cluster, port, target.clone())).abort_handle();
+        Ok(Self { address, target, task })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Leads to another pod from now on.
+    /// Sets the pod for new connections.
     pub(super) fn retarget(&self, pod: &str) {
         self.target.send_if_modified(|target| {
             let changes = target.as_deref() != Some(pod);
@@ -64,15 +64,15 @@ impl Drop for PortForward {
     }
 }
 
-/// Its connections end with it.
+/// Accepts connections. They end with this task.
 async fn serve(listener: TcpListener, cluster: Cluster, port: u16, target: watch::Sender<Option<String>>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((local, _)) = accepted {
-                    // Slower without, and no worse.
-                    let _quick = local.set_nodelay(true);
+                    // Only an optimization.
+                    let _set = local.set_nodelay(true);
                     connections.spawn(bridge(local, cluster.clone(), port, target.subscribe()));
                 }
             }
@@ -81,7 +81,7 @@ async fn serve(listener: TcpListener, cluster: Cluster, port: u16, target: watch
     }
 }
 
-/// A connection that cannot be made, or that breaks, is closed: that is what its caller understands.
+/// Connects a client to the pod. Closes the client's connection if the pod cannot be reached, or its connection breaks.
 async fn bridge(
     mut local: TcpStream,
     cluster: Cluster,
@@ -101,12 +101,12 @@ async fn bridge(
         if Instant::now() >= until {
             return;
         }
-        let _led_elsewhere = tokio::time::timeout(POLL_INTERVAL, target.changed()).await;
+        let _retargeted = tokio::time::timeout(POLL_INTERVAL, target.changed()).await;
     };
     let refused = forwarder.take_error(port);
     let refused = async {
         match refused {
-            // The end of the channel without a word is the end of the connection, which the copy sees.
+            // Without an error, the end of this channel is the end of the connection, which the copy detects.
             Some(refused) => {
                 if refused.await.is_none() {
                     std::future::pending::<()>().await;
@@ -118,7 +118,7 @@ async fn bridge(
     tokio::select! {
         _ended = copy_bidirectional(&mut local, &mut remote) => {}
         () = refused => {}
-        _led_elsewhere = target.changed() => {}
+        _retargeted = target.changed() => {}
     }
     forwarder.abort();
 }

@@ -1,22 +1,25 @@
-//! By which proxy the API server is reached, chosen as kubectl chooses it: what the kubeconfig says of the cluster, else the
-//! environment.
+//! Selects the proxy to the API server as kubectl does: from the cluster in the kubeconfig, else from the environment.
 
 use http::Uri;
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use kube::config::Kubeconfig;
 use vault_api::Proxies;
 
-/// The proxy for `server`, if it is reached by one. `of_cluster` is the kubeconfig's.
-pub(super) fn proxy_for(server: &Uri, of_cluster: Option<&str>, environment: &Proxies) -> Option<Intercept> {
-    let of_environment = || environment.proxy_for(server.scheme_str()?, server.host()?, server.port_u16());
-    let url = match of_cluster {
+/// Returns the proxy to `server`, if there is one. `cluster_proxy` is that of the kubeconfig.
+pub(super) fn proxy_for(
+    server: &Uri,
+    cluster_proxy: Option<&str>,
+    environment: &Proxies,
+) -> Option<Intercept> {
+    let from_environment = || environment.proxy_for(server.scheme_str()?, server.host()?, server.port_u16());
+    let url = match cluster_proxy {
         Some(url) => url,
-        None => of_environment()?.expose(),
+        None => from_environment()?.expose(),
     };
     Matcher::builder().all(url).build().intercept(server)
 }
 
-/// What a kubeconfig says of the cluster of a context, or of the current one.
+/// Returns the `proxy-url` of the cluster of a context, or of the current context.
 pub(super) fn kubeconfig_proxy(kubeconfig: &Kubeconfig, context: Option<&str>) -> Option<String> {
     let context = context.or(kubeconfig.current_context.as_deref())?;
     let context = kubeconfig.contexts.iter().find(|named| named.name == context)?.context.as_ref()?;
@@ -29,11 +32,11 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(server: &str, of_cluster: Option<&str>, variables: &[(&str, &str)], expected: Option<&str>) {
+    fn check(server: &str, cluster_proxy: Option<&str>, variables: &[(&str, &str)], expected: Option<&str>) {
         let variable =
             |name: &str| variables.iter().find(|(set, _)| *set == name).map(|(_, value)| (*value).to_owned());
         let environment = Proxies::from_env(&variable);
-        let found = proxy_for(&server.parse().expect("an address"), of_cluster, &environment);
+        let found = proxy_for(&server.parse().expect("an address"), cluster_proxy, &environment);
         assert_eq!(found.map(|found| found.uri().to_string()).as_deref(), expected, "{server} {variables:?}");
     }
 

@@ -1,4 +1,4 @@
-//! Restarts a pod, by evicting it.
+//! Restarts a pod by evicting it.
 
 use k8s_openapi::api::policy::v1::Eviction;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions};
@@ -10,7 +10,8 @@ use super::cluster::Cluster;
 use super::error::{ApiRequest, KubernetesError};
 use super::readiness;
 
-/// Evicts the pod with this uid, which respects disruption budgets. Whatever becomes of an answer, no other pod is restarted.
+/// Evicts the pod with this uid, which respects disruption budgets. Safe to repeat after a lost response: a pod with another uid is not
+/// restarted.
 pub(super) async fn restart_pod(
     cluster: &Cluster,
     node: &NodeName,
@@ -25,7 +26,7 @@ pub(super) async fn restart_pod(
             ..DeleteOptions::default()
         }),
     };
-    // kube's own call names the options as the API does not, which then ignores them.
+    // The call of kube sends the options under a wrong name, so the API ignores them.
     let (api, params) = (cluster.pods(), PostParams::default());
     let evict = || api.create_subresource::<Eviction, Status>("eviction", node.as_str(), &params, &eviction);
     let error = match cluster.retry(ApiRequest::EVICT_POD, evict).await {
@@ -46,7 +47,7 @@ pub(super) async fn restart_pod(
         ..DeleteParams::default()
     };
     match cluster.retry(ApiRequest::DELETE_POD, || api.delete(node.as_str(), &params)).await {
-        // It was recreated in this moment.
+        // It has just been recreated.
         Ok(_) | Err(KubernetesError::Conflict) => Ok(()),
         Err(error) => Err(error),
     }

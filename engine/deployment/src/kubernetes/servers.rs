@@ -1,4 +1,4 @@
-//! The servers of the pods, each by a port of this machine's loopback, and one port for whichever is active.
+//! Clients of the servers, each through a forwarded port, and one for the active server.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,95 +30,95 @@ pub(super) struct Servers {
     by_node: Mutex<BTreeMap<NodeName, Tunnel>>,
 }
 
-/// A way to a server. The port stays the same when the pod behind it is made anew.
+/// A connection to a server. The local port stays the same when the pod is recreated.
 #[derive(Clone, Debug)]
 struct Tunnel {
     forward: Arc<PortForward>,
     client: Client,
 }
 
-/// Another node takes over within seconds.
+/// How long an election may take.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// A server that takes longer to say what it is does not serve either.
+/// Timeout of a health request. A server that takes longer does not serve either.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(15);
 
 impl Servers {
     pub(super) async fn new(
         cluster: Cluster,
-        door: VaultEndpoint,
-        vault: ClientConfig,
+        endpoint: VaultEndpoint,
+        client_config: ClientConfig,
     ) -> Result<Self, KubernetesError> {
-        let active = open_tunnel(&cluster, door, &vault, None).await?;
-        Ok(Self { cluster, endpoint: door, client_config: vault, active, by_node: Mutex::default() })
+        let active = open_tunnel(&cluster, endpoint, &client_config, None).await?;
+        Ok(Self { cluster, endpoint, client_config, active, by_node: Mutex::default() })
     }
 
-    /// Of the active server.
+    /// The client of the active server.
     pub(super) fn client(&self) -> &Client {
         &self.active.client
     }
 
     pub(super) async fn node_client(&self, node: &NodeName) -> Result<Client, KubernetesError> {
-        let mut each = self.by_node.lock().await;
-        if let Some(way) = each.get(node) {
-            return Ok(way.client.clone());
+        let mut by_node = self.by_node.lock().await;
+        if let Some(tunnel) = by_node.get(node) {
+            return Ok(tunnel.client.clone());
         }
-        let way =
+        let tunnel =
             open_tunnel(&self.cluster, self.endpoint, &self.client_config, Some(node.to_string())).await?;
-        let client = way.client.clone();
-        each.insert(node.clone(), way);
+        let client = tunnel.client.clone();
+        by_node.insert(node.clone(), tunnel);
         Ok(client)
     }
 
-    /// Opens a way to a pod once, for it is only said here what is missing when the cluster does not allow it.
+    /// Opens a port-forward to a pod once, to report a missing permission. Later connections can only fail.
     pub(super) async fn check_port_forward(&self, node: &NodeName) -> Result<(), KubernetesError> {
         let (api, ports) = (self.cluster.pods(), [self.endpoint.port]);
         match self.cluster.retry(ApiRequest::PORT_FORWARD, || api.portforward(node.as_str(), &ports)).await {
             Err(error) if error.is_cluster_wide() => Err(error),
-            // What concerns this pod alone is seen when it is looked at.
+            // A problem of this pod is reported when it is observed.
             Ok(_) | Err(_) => Ok(()),
         }
     }
 
-    /// Leads to the active server; while there is none, to the first that may become it, which says so. One that is sealed
-    /// says nothing else.
+    /// Connects the active client to the active server. While there is none, to a server that can become active, and reports that it is not;
+    /// a sealed server is the last choice.
     pub(super) async fn find_active(&self, nodes: Vec<NodeName>) -> Result<(), KubernetesError> {
-        let mut asking = JoinSet::new();
+        let mut requests = JoinSet::new();
         for node in nodes {
             let client = self.node_client(&node).await?;
-            asking.spawn(async move { (node, read_health(&client).await) });
+            requests.spawn(async move { (node, read_health(&client).await) });
         }
-        let mut answers: BTreeMap<NodeName, Health> = BTreeMap::new();
-        for (node, answer) in asking.join_all().await {
-            if let Ok(answer) = answer {
-                answers.insert(node, answer);
+        let mut healths: BTreeMap<NodeName, Health> = BTreeMap::new();
+        for (node, health) in requests.join_all().await {
+            if let Ok(health) = health {
+                healths.insert(node, health);
             }
         }
-        let active = answers.iter().min_by_key(|(_, health)| (!is_active(health), health.sealed));
+        let active = healths.iter().min_by_key(|(_, health)| (!is_active(health), health.sealed));
         if let Some((node, _)) = active {
             self.active.forward.retarget(node.as_str());
         }
         Ok(())
     }
 
-    /// What a server says of itself, or why it says nothing.
+    /// Reads the state of one server, or why it could not be read.
     pub(super) async fn read_node_server(&self, node: &NodeName) -> Result<NodeServer, String> {
         let client = self.node_client(node).await.map_err(|error| error_chain(&error))?;
         let health = read_health(&client).await?;
         let runs_plugins =
             is_active(&health) || health.performance_standby || health.product == Product::OpenBao;
         let (mut running, mut seal, mut applied_index) = (BTreeMap::new(), SealType::Unknown, None);
-        // Others would pass the question on, and the answer would be of the active one.
+        // Other servers would forward the request to the active one.
         if runs_plugins && !health.sealed {
-            let asked = async {
+            let requests = async {
                 tokio::join!(
                     client.send(&mounts::List),
                     client.send(&seal_status::Read),
                     client.send(&leader::Read)
                 )
             };
-            if let Ok((listed, status, log)) = tokio::time::timeout(HEALTH_TIMEOUT, asked).await {
+            if let Ok((listed, status, log)) = tokio::time::timeout(HEALTH_TIMEOUT, requests).await {
                 seal = match status {
                     Ok(status) if status.is_shamir() => SealType::Shamir,
                     Ok(_) => SealType::Auto,
@@ -147,11 +147,11 @@ impl Servers {
         })
     }
 
-    /// Where the server says that its plugins are. While no node is active it says nothing of the kind, so it is asked again.
+    /// Reads the plugin directory from the server. Waits while no node is active.
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
         let until = Instant::now() + ELECTION_TIMEOUT;
         loop {
-            // One that is not active is not shown the token.
+            // The token is not sent to a server that is not active.
             let shown = match self.active.client.send(&health::Read).await {
                 Ok(health) if is_active(&health) => self.active.client.send(&ReadSanitized).await.map(Some),
                 Ok(_) => Ok(None),
@@ -177,22 +177,22 @@ impl Servers {
     async fn retry_find_active(&self) {
         tokio::time::sleep(POLL_INTERVAL).await;
         let nodes = self.by_node.lock().await.keys().cloned().collect();
-        // Whether one was found is seen by the next question.
-        let _led = self.find_active(nodes).await;
+        // The next request shows whether one was found.
+        let _found = self.find_active(nodes).await;
     }
 }
 
 async fn open_tunnel(
     cluster: &Cluster,
-    door: VaultEndpoint,
-    vault: &ClientConfig,
+    endpoint: VaultEndpoint,
+    client_config: &ClientConfig,
     pod: Option<String>,
 ) -> Result<Tunnel, KubernetesError> {
-    let forward = PortForward::open(cluster.clone(), door.port, pod).await?;
+    let forward = PortForward::open(cluster.clone(), endpoint.port, pod).await?;
     let config = ClientConfig {
-        address: format!("{}://{}", door.scheme, forward.address()),
+        address: format!("{}://{}", endpoint.scheme, forward.address()),
         redirects: RedirectPolicy::Refuse,
-        ..vault.clone()
+        ..client_config.clone()
     };
     let client = Client::new(&config).map_err(KubernetesError::Client)?;
     Ok(Tunnel { forward: Arc::new(forward), client })
@@ -200,8 +200,8 @@ async fn open_tunnel(
 
 async fn read_health(client: &Client) -> Result<Health, String> {
     match tokio::time::timeout(HEALTH_TIMEOUT, client.send(&health::Read)).await {
-        Ok(answer) => answer.map_err(|error| error_chain(&error)),
-        Err(_) => Err(format!("it took more than {} s", HEALTH_TIMEOUT.as_secs())),
+        Ok(health) => health.map_err(|error| error_chain(&error)),
+        Err(_) => Err(format!("no response within {} s", HEALTH_TIMEOUT.as_secs())),
     }
 }
 

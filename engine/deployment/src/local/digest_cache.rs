@@ -1,4 +1,4 @@
-//! What the files of a directory hash to. A file that has not changed is read once, however often a run looks at it.
+//! Checksums of files, cached as long as the files do not change.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -10,12 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use rollout::sha256_of_reader;
 
-/// What is known, for all clones of a site.
+/// The cache, shared by all clones.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DigestCache(Arc<Mutex<HashMap<FileStamp, String>>>);
 
-/// Which file it is, and what of it changes when its content does. A time can be set back, but not that of the last change of
-/// the file's own record.
+/// Identity of a file and of its content. The modification time can be set back, the change time (`ctime`) cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct FileStamp {
     device: u64,
@@ -25,11 +24,11 @@ struct FileStamp {
     ctime: (i64, i64),
 }
 
-/// The kernel's clock for files goes in steps of up to 10 ms: two writes in one step look like one.
+/// The kernel's clock for file times advances in steps of up to 10 ms: two writes within one step get the same time.
 const TIMESTAMP_GRANULARITY: Duration = Duration::from_millis(20);
 
 impl DigestCache {
-    /// What a file hashes to, in hex.
+    /// Returns the hex sha256 of a file.
     pub(super) fn sha256_of(&self, path: &Path) -> io::Result<String> {
         let mut file = File::open(path)?;
         let began = SystemTime::now();
@@ -44,8 +43,8 @@ impl DigestCache {
         Ok(sha256)
     }
 
-    /// Notes what was read of a file that nobody else wrote to, and that has been given its name since: this changes its record,
-    /// and nothing of its content.
+    /// Records the checksum of a file that was renamed after it was read. Renaming changes `ctime`, and not the content; no other process
+    /// may have written to the file.
     pub(super) fn record_renamed(&self, file: &File, read: &HashedFile) -> io::Result<()> {
         let now = FileStamp::of_file(file)?;
         if (FileStamp { ctime: read.stamp.ctime, ..now }) == read.stamp {
@@ -59,14 +58,14 @@ impl DigestCache {
     }
 }
 
-/// A file that was read, and what it was then.
+/// The checksum of an open file, and the file's identity at that time.
 pub(super) struct HashedFile {
     pub(super) sha256: String,
     stamp: FileStamp,
 }
 
 impl HashedFile {
-    /// Reads an open file from its beginning, whatever is known of it.
+    /// Reads an open file from the beginning, without the cache.
     pub(super) fn new(file: &mut File) -> io::Result<HashedFile> {
         file.rewind()?;
         let stamp = FileStamp::of_file(file)?;
@@ -87,12 +86,12 @@ impl FileStamp {
     }
 }
 
-/// Whether what is changed after `moment` gets another time than `time`.
+/// Whether a change after `moment` gets a time other than `time`.
 fn is_settled((seconds, nanoseconds): (i64, i64), moment: SystemTime) -> bool {
     let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds)) else {
         return false;
     };
-    // A file system that keeps whole seconds steps by them, or by two.
+    // Some file systems store whole seconds, or even numbers of seconds.
     let step = if nanoseconds == 0 { Duration::from_secs(2) } else { TIMESTAMP_GRANULARITY };
     let time = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
     moment.duration_since(time).is_ok_and(|since| since >= step)
@@ -106,7 +105,7 @@ mod tests {
     use super::*;
     use rollout::hex_sha256;
 
-    /// A file whose last change is old enough to be remembered, as far as its times tell.
+    /// A new file.
     fn file(content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("plugin");

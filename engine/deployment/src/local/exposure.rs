@@ -1,4 +1,4 @@
-//! Whether anybody but the server's user and root can put another file in the place of a plugin.
+//! Whether users other than root and the server's user can replace a plugin.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,12 +9,13 @@ use rollout::Exposure;
 use crate::exposure::{exposure_of_ancestor, exposure_of_directory};
 use crate::processes;
 
-/// The first directory on the way to `directory`, from the root on, that others can change, and how. `directory` is a real path.
+/// Returns the first directory on the path to `directory`, from the root, that other users can change, and how they can. `directory` must be
+/// a canonical path.
 pub(super) fn find_exposure(directory: &Path) -> Option<(PathBuf, Exposure)> {
     let trusted = trusted_users(directory);
-    let way: Vec<&Path> = directory.ancestors().collect();
-    for at in way.into_iter().rev() {
-        // What may not be looked at is not judged.
+    let ancestors: Vec<&Path> = directory.ancestors().collect();
+    for at in ancestors.into_iter().rev() {
+        // Unknown if it cannot be read.
         let metadata = fs::metadata(at).ok()?;
         let (mode, owner) = (metadata.mode() & 0o7777, metadata.uid());
         let exposure = if at == directory {
@@ -26,14 +27,14 @@ pub(super) fn find_exposure(directory: &Path) -> Option<(PathBuf, Exposure)> {
             return Some((at.to_owned(), exposure));
         }
         if mode & 0o011 == 0 {
-            // Others get no further.
+            // Other users cannot go further down.
             return None;
         }
     }
     None
 }
 
-/// Root, this user, and the users of the servers that run here; where none is seen, the owner of the directory is taken for one.
+/// Root, this user, and the users of the servers on this machine. If no server is visible, the owner of the directory.
 fn trusted_users(directory: &Path) -> Vec<u32> {
     let mut servers: Vec<u32> = processes::server_processes().into_iter().map(|(_, user)| user).collect();
     if servers.is_empty() {
@@ -68,10 +69,10 @@ mod tests {
         assert_eq!(of(0o755, 0o755, 0o755), None);
         assert_eq!(of(0o755, 0o755, 0o775), writable(&plugins, 0o775));
         assert_eq!(of(0o755, 0o775, 0o755), writable(&above, 0o775));
-        // As in /tmp, others can make files there; those in it stay.
+        // As in /tmp: other users can create files, but not replace these.
         assert_eq!(of(0o755, 0o1777, 0o755), None);
         assert_eq!(of(0o755, 0o755, 0o1777), writable(&plugins, 0o1777));
-        // Nobody else comes that far.
+        // Other users cannot reach it.
         assert_eq!(of(0o700, 0o777, 0o777), None);
         set(&base, 0o700);
     }

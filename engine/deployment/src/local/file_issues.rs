@@ -1,4 +1,4 @@
-//! What only a closer look at a directory shows: what was left behind, and what could not be started.
+//! Problems of files that only a deep observation finds: leftovers, and files that cannot be started.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -9,30 +9,30 @@ use rollout::{Architecture, FileIssues, Format, Linkage, NotExecutable, PluginFi
 
 use crate::processes;
 
-/// Looks. Blocks: it reads the files. What cannot be read is left to those who report unreadable files.
+/// Examines the files. Blocks. Skips files that cannot be read; they are reported as unreadable elsewhere.
 pub(super) fn find_file_issues(directory: &Path, files: &[PluginFile]) -> FileIssues {
     let Ok(real) = fs::canonicalize(directory) else { return FileIssues::default() };
-    let mut links = BTreeMap::new();
-    let mut unfit = BTreeMap::new();
+    let mut outside_links = BTreeMap::new();
+    let mut not_executable = BTreeMap::new();
     for file in files {
         let path = real.join(&file.name);
         if let Ok(target) = fs::canonicalize(&path)
             && !target.starts_with(&real)
         {
-            links.insert(file.name.clone(), target);
+            outside_links.insert(file.name.clone(), target);
         }
-        if let Some(why) = Format::read(&path).ok().and_then(|format| not_executable_reason(&path, &format)) {
-            unfit.insert(file.name.clone(), why);
+        let reason = Format::read(&path).ok().and_then(|format| not_executable_reason(&path, &format));
+        if let Some(reason) = reason {
+            not_executable.insert(file.name.clone(), reason);
         }
     }
-    let (leftovers, orphans) = (leftovers(&real), orphans(&real));
-    // Who else can write to a directory of this machine is what the state of the directory says.
     FileIssues {
-        partial_files: leftovers,
-        outside_links: links,
-        not_executable: unfit,
+        partial_files: partial_files(&real),
+        outside_links,
+        not_executable,
         unchecked: BTreeSet::new(),
-        orphans,
+        orphans: orphans(&real),
+        // Write access of other users is part of the directory's state.
         shared: None,
     }
 }
@@ -48,7 +48,7 @@ fn not_executable_reason(path: &Path, format: &Format) -> Option<NotExecutable> 
             }
             Linkage::Dynamic { .. } | Linkage::Static => None,
         },
-        // A script is started by the program that its first line names.
+        // A script is started by the interpreter in its first line.
         Format::Other => {
             let mut first = [0; 2];
             let read = File::open(path).and_then(|mut file| file.read_exact(&mut first));
@@ -58,23 +58,23 @@ fn not_executable_reason(path: &Path, format: &Format) -> Option<NotExecutable> 
     }
 }
 
-/// What a copy that was killed leaves: a name that begins with a dot and ends in `part`, in a pod in `.vtp-part`.
-pub(crate) fn leftovers(directory: &Path) -> Vec<String> {
+/// Files that a killed copy has left. Their names begin with a dot and end in `part`, or in `.vtp-part` in a pod.
+pub(crate) fn partial_files(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    let mut left: Vec<String> =
+    let mut partial: Vec<String> =
         names.filter(|name| name.starts_with('.') && name.ends_with("part")).collect();
-    left.sort();
-    left
+    partial.sort();
+    partial
 }
 
-/// Processes from the directory that no server is the parent of.
+/// Processes that run from the directory and whose parent is not a server.
 fn orphans(directory: &Path) -> BTreeSet<u32> {
     let pids = processes::list().into_iter().map(|(pid, _)| pid);
     pids.filter(|pid| is_orphan(*pid, directory) == Some(true)).collect()
 }
 
-/// `None` for what is no process of the directory, or ended just now.
+/// `None` if the process does not run from the directory, or has just ended.
 fn is_orphan(pid: u32, directory: &Path) -> Option<bool> {
     let executable = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
     executable.strip_prefix(directory).ok()?;

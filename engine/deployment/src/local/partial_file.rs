@@ -1,4 +1,4 @@
-//! A file that is not whole yet, under a name of its own that nobody could have put there before.
+//! Files that are being written, under a new random name that nobody else can have prepared.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -8,39 +8,39 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// Ends the name of every such file, by which `doctor` knows what a run that was killed has left.
+/// Suffix of their names, by which `doctor` recognizes what a killed run has left.
 const PART_SUFFIX: &str = "part";
 
-/// A new file beside the one that it becomes; it is removed when it is dropped before that.
+/// A new file in the directory of its target. It is removed on drop, unless it was renamed.
 pub(super) struct PartialFile {
     pub(super) file: File,
     pub(super) path: PathBuf,
     renamed: bool,
 }
 
-/// Why there is none.
+/// Why it could not be created.
 pub(super) enum PartialFileError {
-    /// Another run places the same file.
+    /// Another run writes the same file.
     Busy,
-    /// The file system said no.
+    /// A file operation failed.
     Io(io::Error),
 }
 
 impl PartialFile {
-    /// Creates one for `file`, and removes what runs that were killed have left of the same file.
+    /// Creates a partial file for `file`, and removes those that killed runs have left of it.
     pub(super) fn create(directory: &Path, file: &str) -> Result<PartialFile, PartialFileError> {
         let path = directory
             .join(format!(".{file}.{:08x}.{PART_SUFFIX}", random_suffix().map_err(PartialFileError::Io)?));
         let created = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path);
         let part = PartialFile { file: created.map_err(PartialFileError::Io)?, path, renamed: false };
-        // A run that looks for what is left takes one without a lock for that.
+        // Another run removes files that are not locked.
         flock(&part.file, FlockOperation::NonBlockingLockExclusive).map_err(|_| PartialFileError::Busy)?;
         for other in partial_files_of(directory, file).map_err(PartialFileError::Io)? {
             if other != part.path && is_locked(&other) {
                 return Err(PartialFileError::Busy);
             }
             if other != part.path {
-                // One of another user stays: `doctor` names it.
+                // A file of another user cannot be removed; `doctor` reports it.
                 let _ = fs::remove_file(&other);
             }
         }
@@ -51,8 +51,8 @@ impl PartialFile {
         }
     }
 
-    /// Gives it its name. Whether what has that name now is this file: where others may write to the directory, they can have put
-    /// another one in its place.
+    /// Renames it to `target`, and checks that the target is this file: users that can write to the directory may have replaced the partial
+    /// file.
     pub(super) fn rename(mut self, target: &Path) -> io::Result<(File, RenamedFile)> {
         fs::rename(&self.path, target)?;
         self.renamed = true;
@@ -62,7 +62,7 @@ impl PartialFile {
     }
 }
 
-/// From the kernel itself: a static binary that is run in a root without `/dev` has no other source.
+/// Reads from the kernel directly: there may be no `/dev` in the root file system of a static binary.
 fn random_suffix() -> io::Result<u32> {
     let mut bytes = [0; 4];
     match getrandom(&mut bytes, GetRandomFlags::empty())? {
@@ -71,7 +71,7 @@ fn random_suffix() -> io::Result<u32> {
     }
 }
 
-/// Whether a name leads to the file that was given it.
+/// Whether a target is the file that was renamed to it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RenamedFile {
     Ours,
@@ -81,19 +81,19 @@ pub(super) enum RenamedFile {
 impl Drop for PartialFile {
     fn drop(&mut self) {
         if !self.renamed {
-            // What cannot be removed now is removed by the next run.
+            // The next run removes it, if this fails.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// Files of this kind for `file`, of this version of the program and of those before, which named them all alike.
+/// The partial files of `file`. Older versions of this program used one fixed name.
 fn partial_files_of(directory: &Path, file: &str) -> io::Result<Vec<PathBuf>> {
     let is_one = |name: &str| {
-        let word = name.strip_prefix(&format!(".{file}.")).and_then(|rest| rest.strip_suffix(PART_SUFFIX));
-        word.is_some_and(|word| {
-            let hex = word.strip_suffix('.').unwrap_or(word);
-            hex.is_empty() || (hex.len() == 8 && hex.bytes().all(|sign| sign.is_ascii_hexdigit()))
+        let middle = name.strip_prefix(&format!(".{file}.")).and_then(|rest| rest.strip_suffix(PART_SUFFIX));
+        middle.is_some_and(|middle| {
+            let hex = middle.strip_suffix('.').unwrap_or(middle);
+            hex.is_empty() || (hex.len() == 8 && hex.bytes().all(|digit| digit.is_ascii_hexdigit()))
         })
     };
     let names =

@@ -1,4 +1,4 @@
-//! The environment that a catalog entry gives its plugin. No server shows it, so it is read from a process that runs.
+//! The environment in a catalog entry. Servers do not show it, so it is read from a running process of the plugin.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,43 +9,43 @@ use zeroize::Zeroizing;
 
 use crate::processes;
 
-/// An environment that could not be read, or not be given to another version.
+/// An environment that could not be read, or cannot be registered with another version.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the fields are the words of the sentence above them")]
+#[expect(missing_docs, reason = "the fields are named in the message above them")]
 #[non_exhaustive]
 pub enum PluginEnvError {
-    /// Nothing runs it here.
-    #[error("no process of {file} runs on this machine as a server's plugin")]
+    /// The plugin does not run on this machine.
+    #[error("no server on this machine runs {file}")]
     NoProcess { file: String },
-    /// Two registrations have the same file, with an environment each.
+    /// Two catalog entries run the same file with different environments.
     #[error("the processes {one} and {other} of {file} have different environments")]
     Ambiguous { file: String, one: u32, other: u32 },
-    /// It is another user's, or has ended.
-    #[error("the environment of process {pid} could not be read")]
+    /// The process belongs to another user, or has ended.
+    #[error("could not read the environment of process {pid}")]
     NotReadable {
         pid: u32,
         #[source]
         source: std::io::Error,
     },
-    /// A registration is JSON, which holds text only.
-    #[error("process {pid} has variables that are no text: {}", names.join(", "))]
+    /// A registration is JSON, which cannot contain other bytes.
+    #[error("process {pid} has environment variables that are not UTF-8: {}", names.join(", "))]
     NotText { pid: u32, names: Vec<String> },
 }
 
-/// What a plugin from `directory` has in its environment that its server has not: what its catalog entry gives it.
+/// Returns the variables of a running plugin that its server does not have: those of its catalog entry.
 ///
 /// # Errors
-/// When no server's process of `file` is to be seen, what it has cannot be read, or two have different environments.
+/// If no server runs `file`, if its environment cannot be read, or if two processes have different environments.
 pub fn read_plugin_env(
     directory: &Path,
     file: &str,
 ) -> Result<BTreeMap<String, SecretString>, PluginEnvError> {
-    let none = || PluginEnvError::NoProcess { file: file.to_owned() };
-    let program = fs::canonicalize(directory.join(file)).map_err(|_| none())?;
-    let mut last = none();
+    let no_process = || PluginEnvError::NoProcess { file: file.to_owned() };
+    let program = fs::canonicalize(directory.join(file)).map_err(|_| no_process())?;
+    let mut last = no_process();
     let mut found: Option<(u32, BTreeMap<String, SecretString>)> = None;
     for (pid, process) in processes::list() {
-        // Of a process of another user not even this can be seen.
+        // Processes of other users cannot be read.
         let is_of_file = fs::read_link(process.join("exe")).is_ok_and(|executable| executable == program);
         if !is_of_file || processes::has_plugin_host(pid) != Some(true) {
             continue;
@@ -54,20 +54,13 @@ pub fn read_plugin_env(
             (Err(error @ PluginEnvError::NotReadable { .. }), _) => last = error,
             (Err(error), _) => return Err(error),
             (Ok(environment), None) => found = Some((pid, environment)),
-            (Ok(environment), Some((one, first))) if !is_same_env(&environment, first) => {
+            (Ok(environment), Some((one, first))) if environment != *first => {
                 return Err(PluginEnvError::Ambiguous { file: file.to_owned(), one: *one, other: pid });
             }
             (Ok(_), Some(_)) => {}
         }
     }
     found.map(|(_, environment)| environment).ok_or(last)
-}
-
-fn is_same_env(one: &BTreeMap<String, SecretString>, other: &BTreeMap<String, SecretString>) -> bool {
-    one.len() == other.len()
-        && one
-            .iter()
-            .all(|(name, value)| other.get(name).is_some_and(|other| other.expose() == value.expose()))
 }
 
 fn env_of_process(pid: u32) -> Result<BTreeMap<String, SecretString>, PluginEnvError> {
@@ -80,11 +73,11 @@ fn env_of_process(pid: u32) -> Result<BTreeMap<String, SecretString>, PluginEnvE
     added_variables(&own, &servers).map_err(|names| PluginEnvError::NotText { pid, names })
 }
 
-/// The variables of `own` that `servers` has not, or has with another value, without those by which a server speaks to any
-/// plugin. An error names those that are no text.
+/// Returns the variables of `own` that `servers` does not have, or has with another value, except those that a server sets for every plugin.
+/// The error contains the names of variables that are not UTF-8.
 fn added_variables(own: &[u8], servers: &[u8]) -> Result<BTreeMap<String, SecretString>, Vec<String>> {
     let servers: BTreeSet<&[u8]> = servers.split(|byte| *byte == 0).collect();
-    let (mut added, mut unreadable) = (BTreeMap::new(), Vec::new());
+    let (mut added, mut not_text) = (BTreeMap::new(), Vec::new());
     for line in own.split(|byte| *byte == 0).filter(|line| !servers.contains(line)) {
         let Some(at) = line.iter().position(|byte| *byte == b'=') else { continue };
         let name = String::from_utf8_lossy(&line[..at]).into_owned();
@@ -95,13 +88,13 @@ fn added_variables(own: &[u8], servers: &[u8]) -> Result<BTreeMap<String, Secret
             Ok(text) => {
                 added.insert(name, SecretString::new(&text[at + 1..]));
             }
-            Err(_) => unreadable.push(name),
+            Err(_) => not_text.push(name),
         }
     }
-    if unreadable.is_empty() { Ok(added) } else { Err(unreadable) }
+    if not_text.is_empty() { Ok(added) } else { Err(not_text) }
 }
 
-/// What go-plugin and servers set for every plugin. The directory of a plugin's socket is its server's to say, and goes with it.
+/// Whether go-plugin or the server sets a variable for every plugin. `TMPDIR` is the server's directory for the socket of this process.
 fn is_protocol_variable(name: &str) -> bool {
     let of_go_plugin = [
         "PLUGIN_CLIENT_CERT",

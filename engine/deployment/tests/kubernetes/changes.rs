@@ -1,4 +1,4 @@
-//! One operator at a time, copies that are cut, and the image of an init container.
+//! The lock, interrupted copies, restarts, and the image of an init container.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use harness::{FaultyProxy, UpdateStrategy, eventually, within_timeout};
 use k8s_openapi::api::core::v1::Container;
 use rollout::{
     CancelFlag, ConnectionMode, Deployment, DeploymentError, Environment, Event, Goal, NodeName, Outcome,
-    PluginStorage, ReloadGoal, ReloadTarget, RestartConsent, ThisRun, UnreadyPodPolicy, apply, observe, plan,
+    PluginStorage, ReloadGoal, ReloadTarget, RestartConsent, UnreadyPodPolicy, apply, observe, plan,
 };
 use serde_json::json;
 use tokio::sync::mpsc::unbounded_channel;
@@ -18,28 +18,28 @@ use vault_api::Client;
 use crate::lab::{FILE, Lab, kubernetes_error, observe_pods, place, plugin};
 
 #[tokio::test]
-async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
+async fn one_operator_holds_the_lease_and_the_other_gets_its_name() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
     let (first, second) = (lab.deployment().await, lab.deployment().await);
-    let held = first.acquire_lock().await.unwrap();
-    assert_eq!(observe_pods(&first).await.lock_holder, None, "one's own lease is nobody else's");
-    // The same process is the same holder, so somebody else is another name.
+    let lock = first.acquire_lock().await.unwrap();
+    assert_eq!(observe_pods(&first).await.lock_holder, None, "its own lock is not reported");
+    // This process is one holder, so another operator is simulated.
     let leases: Leases = kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
-    assert_eq!(held.lost_reason(), None);
-    held.release().await;
+    assert_eq!(lock.lost_reason(), None);
+    lock.release().await;
     let free = leases.get("vault-token-plugin-vault").await.unwrap();
     assert_eq!(free.spec.unwrap().holder_identity, None);
 
     write_lease(&leases, "alice@laptop", 600, 0).await;
     let refused = second.acquire_lock().await;
     let Some(KubernetesError::LockHeld { holder, .. }) = kubernetes_error(&refused) else {
-        panic!("two hold it: {refused:?}");
+        panic!("two operators hold it: {refused:?}");
     };
     assert_eq!(holder, "alice@laptop");
     write_lease(&leases, "", 600, 0).await;
-    let taken = second.acquire_lock().await.unwrap();
-    drop(taken);
-    eventually("a lease that is dropped is given back", async || {
+    let lock = second.acquire_lock().await.unwrap();
+    drop(lock);
+    eventually("a dropped lock is released", async || {
         let lease = leases.get("vault-token-plugin-vault").await.ok()?;
         lease.spec?.holder_identity.is_none().then_some(())
     })
@@ -48,24 +48,24 @@ async fn one_operator_holds_the_lease_and_the_other_is_told_who() {
 
 type Leases = kube::Api<k8s_openapi::api::coordination::v1::Lease>;
 
-/// Writes the Lease as a holder does whose clock is `ahead` of this one by so many seconds.
-async fn write_lease(leases: &Leases, holder: &str, lasts: u32, ahead: i64) {
+/// Writes the Lease as a holder whose clock is `ahead` by some seconds.
+async fn write_lease(leases: &Leases, holder: &str, duration: u32, ahead: i64) {
     let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(ahead);
     let spec = json!({
-        "spec": {"holderIdentity": holder, "leaseDurationSeconds": lasts, "renewTime": format!("{now:.6}")},
+        "spec": {"holderIdentity": holder, "leaseDurationSeconds": duration, "renewTime": format!("{now:.6}")},
     });
     let patch = kube::api::Patch::Merge(&spec);
     leases.patch("vault-token-plugin-vault", &kube::api::PatchParams::default(), &patch).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_lease_is_judged_by_whether_it_is_renewed_and_by_no_clock_of_another_machine() {
+async fn a_lease_is_valid_while_it_is_renewed_whatever_the_clock_of_its_holder() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
-    let site = lab.deployment().await;
-    site.acquire_lock().await.unwrap().release().await;
+    let deployment = lab.deployment().await;
+    deployment.acquire_lock().await.unwrap().release().await;
     let leases: Leases = kube::Api::namespaced(lab.pods.client(), lab.pods.namespace());
 
-    // A holder that lives, on a machine whose clock is an hour behind.
+    // A running holder whose clock is an hour behind.
     write_lease(&leases, "alice@laptop", 5, -3600).await;
     let renewing = async {
         loop {
@@ -74,14 +74,14 @@ async fn a_lease_is_judged_by_whether_it_is_renewed_and_by_no_clock_of_another_m
         }
     };
     let refused = tokio::select! {
-        held = site.acquire_lock() => held,
+        lock = deployment.acquire_lock() => lock,
         () = renewing => unreachable!(),
     };
     assert!(matches!(kubernetes_error(&refused), Some(KubernetesError::LockHeld { .. })), "{refused:?}");
 
-    // One that has died, on a machine whose clock is an hour ahead.
+    // A dead holder whose clock is an hour ahead.
     write_lease(&leases, "bob@laptop", 2, 3600).await;
-    let taken = within_timeout("the Lease of a holder that has died", site.acquire_lock()).await;
+    let taken = within_timeout("the Lease of a dead holder", deployment.acquire_lock()).await;
     taken.unwrap().release().await;
 }
 
@@ -89,12 +89,12 @@ async fn a_lease_is_judged_by_whether_it_is_renewed_and_by_no_clock_of_another_m
 async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
     let folder = tempfile::tempdir().unwrap();
-    let gate = FaultyProxy::start(lab.pods.cluster().kubeconfig(), folder.path()).await;
-    let mut choice = lab.options();
-    choice.cluster.kubeconfig = Some(gate.kubeconfig().to_owned());
-    let site = lab.connect(choice).await.unwrap();
+    let proxy = FaultyProxy::start(lab.pods.cluster().kubeconfig(), folder.path()).await;
+    let mut options = lab.options();
+    options.cluster.kubeconfig = Some(proxy.kubeconfig().to_owned());
+    let deployment = lab.connect(options).await.unwrap();
     let binary = plugin().await;
-    place(&site, &binary).await.unwrap();
+    place(&deployment, &binary).await.unwrap();
     let entry = json!({"sha256": binary.sha256, "command": FILE, "version": "v1.0.0"});
     lab.pods.request("vault-0", "PUT", "sys/plugins/catalog/secret/kv-go", Some(entry)).await.success();
     for mount in ["first", "second"] {
@@ -102,12 +102,12 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
         lab.pods.request("vault-0", "POST", &format!("sys/mounts/{mount}"), Some(mounted)).await.success();
     }
 
-    // The server is reached without the API server.
+    // Connect to the server without the API server.
     let mut config = lab.client_config();
     config.address = lab.pods.url("vault-0");
-    let world = Environment {
+    let environment = Environment {
         client: Client::new(&config).unwrap(),
-        deployment: Some(Arc::new(site)),
+        deployment: Some(Arc::new(deployment)),
         connection_mode: ConnectionMode::Address,
     };
     let paths = ["first", "second"].map(|path| path.parse().unwrap());
@@ -115,19 +115,19 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
         target: ReloadTarget::Mounts(paths.to_vec()),
         restart_consent: RestartConsent::default(),
     });
-    let observed = observe(&world, Some(&goal), &ThisRun::default()).await.unwrap();
+    let observed = observe(&environment, Some(&goal)).await.unwrap();
     let plan = plan(&observed, &goal).unwrap();
     assert_eq!(plan.steps.len(), 2);
-    let mut fall_silent = |event: &Event| {
+    let mut on_event = |event: &Event| {
         if let Event::StepDone { number: 1, .. } = event {
-            gate.black_hole();
+            proxy.black_hole();
         }
     };
     let cancel = CancelFlag::new();
-    let run = apply(&world, &goal, &plan, &mut fall_silent, &cancel);
-    let ended = tokio::time::timeout(Duration::from_secs(180), run).await.expect("it stops");
-    let Outcome::ManualIntervention { done, remaining_effects, error, .. } = ended else {
-        panic!("{ended:?}")
+    let run = apply(&environment, &goal, &plan, &mut on_event, &cancel);
+    let outcome = tokio::time::timeout(Duration::from_secs(180), run).await.expect("it stops");
+    let Outcome::ManualIntervention { done, remaining_effects, error, .. } = outcome else {
+        panic!("{outcome:?}")
     };
     assert_eq!(done, plan.steps[..1]);
     assert!(error.contains("the Lease vault-token-plugin-vault could not be renewed for"), "{error}");
@@ -139,41 +139,41 @@ async fn long_a_run_stops_before_its_next_step_when_its_lease_cannot_be_renewed(
 }
 
 #[tokio::test]
-async fn a_copy_that_is_cut_leaves_nothing_that_the_next_does_not_clear() {
+async fn an_interrupted_copy_leaves_nothing_that_the_next_one_does_not_remove() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
-    let site = lab.deployment().await;
+    let deployment = lab.deployment().await;
     let (binary, pod) = (plugin().await, NodeName::new("vault-0"));
-    observe_pods(&site).await;
+    observe_pods(&deployment).await;
     {
-        let (progress, mut told) = unbounded_channel();
-        let copying = site.place(&binary, FILE, std::slice::from_ref(&pod), progress);
+        let (progress, mut reports) = unbounded_channel();
+        let copying = deployment.place(&binary, FILE, std::slice::from_ref(&pod), progress);
         tokio::select! {
-            ended = copying => panic!("it was too fast to be cut: {ended:?}"),
-            copied = told.recv() => assert!(copied.unwrap().done < binary.size),
+            ended = copying => panic!("it ended before it could be interrupted: {ended:?}"),
+            copied = reports.recv() => assert!(copied.unwrap().done < binary.size),
         }
     }
-    eventually("the pod has noticed", async || {
+    eventually("the partial file is removed", async || {
         let files = lab.files("vault-0").await;
-        assert!(!files.contains(&FILE.to_owned()), "half a file is not placed");
+        assert!(!files.contains(&FILE.to_owned()), "a partial file is not renamed");
         files.is_empty().then_some(())
     })
     .await;
-    // Of one that was killed with its pod, say, the file is still there.
+    // A copy that was killed with its pod leaves its partial file.
     let left = lab.pods.plugin_directory("vault-0").await.join(".kv-1.0.0.0123.vtp-part");
     std::fs::write(left, "half").unwrap();
-    place(&site, &binary).await.unwrap();
+    place(&deployment, &binary).await.unwrap();
     assert_eq!(lab.files("vault-0").await, [FILE]);
 
     let directory = lab.pods.plugin_directory("vault-0").await;
     std::fs::write(directory.join(FILE), "something else").unwrap();
-    let taken = place(&site, &binary).await;
+    let taken = place(&deployment, &binary).await;
     assert!(matches!(kubernetes_error(&taken), Some(KubernetesError::FileConflict { .. })), "{taken:?}");
 }
 
-/// One that every node has.
+/// An image that every node has.
 pub(crate) const IMAGE: &str = "localhost/vault:1.21.4";
 
-/// An init container that does this with the plugin directory below `/to`.
+/// An init container that runs a script with the plugin directory at `/to`.
 pub(crate) fn init_container(image: &str, script: &str) -> Container {
     let mounts = json!([{"name": "plugins", "mountPath": "/to"}]);
     let command = json!(["/bin/sh", "-c", script]);
@@ -184,55 +184,55 @@ pub(crate) fn init_container(image: &str, script: &str) -> Container {
 }
 
 #[tokio::test]
-async fn what_an_init_container_brings_is_seen_in_the_pods() {
-    const BROUGHT: &str = "kv-0.9.0";
-    let fill = init_container(IMAGE, &format!("echo an older version > /to/{BROUGHT}"));
+async fn the_files_of_an_init_container_are_derived_from_the_pods() {
+    const BUNDLED: &str = "kv-0.9.0";
+    let fill = init_container(IMAGE, &format!("echo an older version > /to/{BUNDLED}"));
     let lab = Lab::new(|pods| pods.replicas(2).init_container(fill)).await;
-    let site = lab.deployment().await;
-    let brings = async || match observe_pods(&site).await.plugin_storage {
+    let deployment = lab.deployment().await;
+    let bundled_files = async || match observe_pods(&deployment).await.plugin_storage {
         PluginStorage::InitContainer { files, .. } => files.unwrap(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(brings().await, [BROUGHT.to_owned()].into());
+    assert_eq!(bundled_files().await, [BUNDLED.to_owned()].into());
 
-    place(&site, &plugin().await).await.unwrap();
-    assert_eq!(lab.files("vault-0").await, [BROUGHT, FILE]);
-    assert_eq!(brings().await, [BROUGHT.to_owned()].into(), "what was put there since is not in the image");
+    place(&deployment, &plugin().await).await.unwrap();
+    assert_eq!(lab.files("vault-0").await, [BUNDLED, FILE]);
+    assert_eq!(bundled_files().await, [BUNDLED.to_owned()].into(), "a file copied later is not in the image");
 
-    // One that was changed in one pod is as it was in the other.
+    // A file changed in one pod is unchanged in the other.
     let directory = lab.pods.plugin_directory("vault-0").await;
-    std::fs::write(directory.join(BROUGHT), "something else").unwrap();
-    assert_eq!(brings().await, [BROUGHT.to_owned()].into());
+    std::fs::write(directory.join(BUNDLED), "something else").unwrap();
+    assert_eq!(bundled_files().await, [BUNDLED.to_owned()].into());
 }
 
 #[tokio::test]
-async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
+async fn an_image_is_set_for_the_next_start_and_nothing_is_restarted() {
     let by_hand = Lab::new(|pods| pods.replicas(1).init_container(init_container(IMAGE, ":"))).await;
-    let site = by_hand.deployment().await;
+    let deployment = by_hand.deployment().await;
     let before = by_hand.pods.uid("vault-0").await;
     let of = |image: &str, files: Option<BTreeSet<String>>| PluginStorage::InitContainer {
         name: "fill".into(),
         image: image.into(),
         files,
     };
-    assert_eq!(observe_pods(&site).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
-    assert_eq!(site.verify_image_pull(IMAGE).await.unwrap(), None);
-    let unpulled = site.verify_image_pull("localhost/plugins:2").await.unwrap_err().to_string();
+    assert_eq!(observe_pods(&deployment).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
+    assert_eq!(deployment.verify_image_pull(IMAGE).await.unwrap(), None);
+    let unpulled = deployment.verify_image_pull("localhost/plugins:2").await.unwrap_err().to_string();
     assert!(unpulled.contains("ErrImageNeverPull"), "{unpulled}");
     let files = BTreeSet::from(["custom-1.0.0".to_owned()]);
-    site.set_init_image("localhost/plugins:2", Some(&files)).await.unwrap();
-    site.set_init_image("localhost/plugins:2", Some(&files)).await.unwrap();
+    deployment.set_init_image("localhost/plugins:2", Some(&files)).await.unwrap();
+    deployment.set_init_image("localhost/plugins:2", Some(&files)).await.unwrap();
     assert_eq!(
-        observe_pods(&site).await.plugin_storage,
+        observe_pods(&deployment).await.plugin_storage,
         of("localhost/plugins:2", Some(files)),
-        "no pod has that image yet, and what is in it was said"
+        "no pod has the image yet, and its files were recorded"
     );
-    // Of another image nothing is known. The cluster may be writing down what it thinks of the one before.
-    eventually("another image is named", async || {
-        site.set_init_image("localhost/plugins:3", None).await.map_err(|error| error.to_string())
+    // The files of another image are unknown. The cluster may be updating the status at the same time.
+    eventually("another image is set", async || {
+        deployment.set_init_image("localhost/plugins:3", None).await.map_err(|error| error.to_string())
     })
     .await;
-    assert_eq!(observe_pods(&site).await.plugin_storage, of("localhost/plugins:3", None));
+    assert_eq!(observe_pods(&deployment).await.plugin_storage, of("localhost/plugins:3", None));
     assert_eq!(by_hand.pods.uid("vault-0").await, before);
 
     let rolling = Lab::new(|pods| {
@@ -241,13 +241,13 @@ async fn an_image_is_named_for_the_next_start_and_never_by_starting_anything() {
             .update_strategy(UpdateStrategy::RollingUpdate)
     })
     .await;
-    let site = rolling.deployment().await;
-    let refused = site.set_init_image("localhost/plugins:2", None).await;
+    let deployment = rolling.deployment().await;
+    let refused = deployment.set_init_image("localhost/plugins:2", None).await;
     assert!(matches!(kubernetes_error(&refused), Some(KubernetesError::WouldRestart { .. })), "{refused:?}");
-    assert_eq!(observe_pods(&site).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
+    assert_eq!(observe_pods(&deployment).await.plugin_storage, of(IMAGE, Some(BTreeSet::new())));
 }
 
-/// One pod with a container beside the server that is not ready while a file is there.
+/// A pod with a sidecar that is not ready while a file exists.
 async fn unready_pod() -> Lab {
     let probe = json!(["/bin/busybox", "test", "!", "-e", "/vault/audit/not-ready"]);
     let sidecar = json!({
@@ -263,9 +263,9 @@ async fn unready_pod() -> Lab {
 #[tokio::test]
 async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_anyway() {
     let lab = unready_pod().await;
-    let mut choice = lab.options();
-    choice.pods.container = Some("vault".into());
-    let site = lab.connect(choice).await.unwrap();
+    let mut options = lab.options();
+    options.pods.container = Some("vault".into());
+    let deployment = lab.connect(options).await.unwrap();
     let (pods, name) = (&lab.pods, NodeName::new("vault-0"));
     let recreated = async |before: &str| {
         eventually("the pod is recreated", async || {
@@ -274,18 +274,18 @@ async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_a
         })
         .await;
         pods.wait_all_ready().await;
-        observe_pods(&site).await.nodes[&name].uid.clone().unwrap()
+        observe_pods(&deployment).await.nodes[&name].uid.clone().unwrap()
     };
-    let first = observe_pods(&site).await.nodes[&name].uid.clone().unwrap();
-    site.restart_node(&name, &first, UnreadyPodPolicy::Evict).await.unwrap();
+    let first = observe_pods(&deployment).await.nodes[&name].uid.clone().unwrap();
+    deployment.restart_node(&name, &first, UnreadyPodPolicy::Evict).await.unwrap();
     let second = recreated(&first).await;
-    // As a retry whose first answer was lost.
-    site.restart_node(&name, &first, UnreadyPodPolicy::Delete).await.unwrap();
+    // A repeated request whose first response was lost.
+    deployment.restart_node(&name, &first, UnreadyPodPolicy::Delete).await.unwrap();
     assert_eq!(pods.uid("vault-0").await.as_ref(), Some(&second), "the new pod is left alone");
 
     pods.set_disruption_budget(1).await;
     for unready in [UnreadyPodPolicy::Evict, UnreadyPodPolicy::Delete] {
-        let refused = site.restart_node(&name, &second, unready).await;
+        let refused = deployment.restart_node(&name, &second, unready).await;
         let Err(DeploymentError::DisruptionBudget(refused)) = refused else {
             panic!("{refused:?}");
         };
@@ -298,8 +298,8 @@ async fn a_pod_is_evicted_once_and_against_a_budget_only_where_it_is_not_ready_a
         conditions.iter().any(|it| it.type_ == "Ready" && it.status == "False").then_some(())
     })
     .await;
-    assert!(site.restart_node(&name, &second, UnreadyPodPolicy::Evict).await.is_err());
-    site.restart_node(&name, &second, UnreadyPodPolicy::Delete).await.unwrap();
+    assert!(deployment.restart_node(&name, &second, UnreadyPodPolicy::Evict).await.is_err());
+    deployment.restart_node(&name, &second, UnreadyPodPolicy::Delete).await.unwrap();
     eventually("the pod is recreated", async || {
         let now = pods.uid("vault-0").await;
         (now.is_some() && now.as_ref() != Some(&second)).then_some(())

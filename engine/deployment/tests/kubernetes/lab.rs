@@ -1,4 +1,4 @@
-//! Vaults in pods, and the site that they are.
+//! Vaults in pods, and the deployment of them.
 
 use std::path::{Path, PathBuf};
 
@@ -19,7 +19,7 @@ pub(crate) struct Lab {
 }
 
 impl Lab {
-    /// Pods with what `choose` changes of the usual.
+    /// Starts pods with the options that `choose` sets.
     pub(crate) async fn new(choose: impl FnOnce(VaultPodsBuilder) -> VaultPodsBuilder) -> Lab {
         Lab { pods: choose(VaultPods::builder(Cluster::shared().await)).start().await }
     }
@@ -49,12 +49,12 @@ impl Lab {
 
     pub(crate) async fn connect(
         &self,
-        choice: KubernetesOptions,
+        options: KubernetesOptions,
     ) -> Result<StatefulSetDeployment, KubernetesError> {
-        StatefulSetDeployment::connect(choice, self.client_config()).await
+        StatefulSetDeployment::connect(options, self.client_config()).await
     }
 
-    /// What the host sees in the plugin directory of a pod.
+    /// The files in the plugin directory of a pod, read from the host.
     pub(crate) async fn files(&self, pod: &str) -> Vec<String> {
         let directory = self.pods.plugin_directory(pod).await;
         let entries = std::fs::read_dir(directory).unwrap();
@@ -73,7 +73,7 @@ pub(crate) fn kubernetes_error<T>(result: &Result<T, DeploymentError>) -> Option
     }
 }
 
-/// A real plugin, linked statically.
+/// A real, statically linked plugin.
 pub(crate) async fn plugin() -> Binary {
     let path: PathBuf = build::go_kv("v1.0.0").await;
     Binary::read(&path, &mut |_, _| ()).unwrap()
@@ -90,24 +90,24 @@ pub(crate) fn query() -> Query {
     }
 }
 
-pub(crate) async fn observe_pods(site: &StatefulSetDeployment) -> DeploymentObserved {
-    site.observe(&query()).await.unwrap()
+pub(crate) async fn observe_pods(deployment: &StatefulSetDeployment) -> DeploymentObserved {
+    deployment.observe(&query()).await.unwrap()
 }
 
-pub(crate) fn node<'a>(seen: &'a DeploymentObserved, pod: &str) -> &'a NodeObserved {
-    &seen.nodes[&NodeName::new(pod)]
+pub(crate) fn node<'a>(observed: &'a DeploymentObserved, pod: &str) -> &'a NodeObserved {
+    &observed.nodes[&NodeName::new(pod)]
 }
 
-/// Places on all nodes that were seen. Returns the last that was told of each.
+/// Copies a binary to all nodes. Returns the last progress of each.
 pub(crate) async fn place(
-    site: &StatefulSetDeployment,
+    deployment: &StatefulSetDeployment,
     binary: &Binary,
 ) -> Result<Vec<CopyProgress>, DeploymentError> {
-    let nodes: Vec<NodeName> = observe_pods(site).await.nodes.into_keys().collect();
-    let (progress, mut told) = unbounded_channel();
-    site.place(binary, FILE, &nodes, progress).await?;
+    let nodes: Vec<NodeName> = observe_pods(deployment).await.nodes.into_keys().collect();
+    let (progress, mut reports) = unbounded_channel();
+    deployment.place(binary, FILE, &nodes, progress).await?;
     let mut last = Vec::<CopyProgress>::new();
-    while let Ok(copied) = told.try_recv() {
+    while let Ok(copied) = reports.try_recv() {
         last.retain(|known| known.node != copied.node);
         last.push(copied);
     }

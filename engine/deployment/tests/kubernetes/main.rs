@@ -1,4 +1,4 @@
-//! The site `kubernetes` on a real cluster with real Vaults.
+//! The deployment on Kubernetes, on a real cluster with real Vaults.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something does not hold")]
 

@@ -1,4 +1,4 @@
-//! What a site shows of pods of every kind.
+//! Observations of pods of every kind.
 
 use harness::{
     ImageArchive, ImageContent, PluginVolume, RunsAs, Transport, UpdateStrategy, build, eventually,
@@ -16,8 +16,8 @@ use crate::lab::{FILE, Lab, node, observe_pods, place, plugin};
 #[tokio::test]
 async fn three_plain_pods_are_seen_as_they_are_and_given_a_file_at_once() {
     let lab = Lab::new(|pods| pods).await;
-    let site = lab.deployment().await;
-    let seen = observe_pods(&site).await;
+    let deployment = lab.deployment().await;
+    let seen = observe_pods(&deployment).await;
     let kind = DeploymentKind::Kubernetes {
         namespace: lab.pods.namespace().to_owned(),
         statefulset: "vault".to_owned(),
@@ -43,44 +43,47 @@ async fn three_plain_pods_are_seen_as_they_are_and_given_a_file_at_once() {
     }
 
     let binary = plugin().await;
-    let told = place(&site, &binary).await.unwrap();
-    assert_eq!(told.len(), 3);
-    assert!(told.iter().all(|copied| (copied.done, copied.total) == (binary.size, binary.size)), "{told:?}");
-    let seen = observe_pods(&site).await;
+    let progress = place(&deployment, &binary).await.unwrap();
+    assert_eq!(progress.len(), 3);
+    assert!(
+        progress.iter().all(|copied| (copied.done, copied.total) == (binary.size, binary.size)),
+        "{progress:?}"
+    );
+    let seen = observe_pods(&deployment).await;
     for pod in lab.pods.names() {
         let [file] = &node(&seen, pod).files[..] else { panic!("{:?}", node(&seen, pod).files) };
         assert_eq!((&*file.name, &file.sha256, file.mode), (FILE, &binary.sha256, 0o755));
         assert_eq!(lab.files(pod).await, [FILE]);
     }
-    // What is there already is as wanted.
-    place(&site, &binary).await.unwrap();
+    // Existing files are kept.
+    place(&deployment, &binary).await.unwrap();
 
     let all: Vec<NodeName> = seen.nodes.keys().cloned().collect();
-    site.remove(FILE, &all).await.unwrap();
-    site.remove(FILE, &all).await.unwrap();
-    assert!(observe_pods(&site).await.nodes.values().all(|node| node.files.is_empty()));
+    deployment.remove(FILE, &all).await.unwrap();
+    deployment.remove(FILE, &all).await.unwrap();
+    assert!(observe_pods(&deployment).await.nodes.values().all(|node| node.files.is_empty()));
 }
 
 #[tokio::test]
-async fn the_way_to_the_server_lasts_and_finds_the_active_pod_anew() {
+async fn the_connection_survives_and_follows_the_active_pod() {
     let lab = Lab::new(|pods| pods.transport(Transport::Tls)).await;
-    let site = lab.deployment().await;
-    let client = site.client();
+    let deployment = lab.deployment().await;
+    let client = deployment.client();
     for _ in 0..200 {
         assert!(!client.send(&health::Read).await.unwrap().standby);
     }
     let active = lab.pods.active().await;
-    let direct = site.node_client(&NodeName::new(active)).await.unwrap().unwrap();
+    let direct = deployment.node_client(&NodeName::new(active)).await.unwrap().unwrap();
     assert!(!direct.send(&health::Read).await.unwrap().standby);
 
-    // The pod behind a way is replaced: the same way leads to the next one.
+    // The pod is replaced: the same client reaches the next one.
     lab.pods.delete(active).await;
-    eventually("the pod that was made again answers", async || {
+    eventually("the recreated pod responds", async || {
         direct.send(&health::Read).await.ok().filter(|health| !health.sealed)
     })
     .await;
-    eventually("the active pod answers", async || {
-        site.find_active().await.unwrap();
+    eventually("the active pod responds", async || {
+        deployment.find_active().await.unwrap();
         client.send(&health::Read).await.ok().filter(|health| !health.standby && !health.sealed)
     })
     .await;
@@ -96,20 +99,20 @@ async fn a_pod_that_is_restricted_and_keeps_its_files_is_seen_so() {
             .transport(Transport::Tls)
     })
     .await;
-    let site = lab.deployment().await;
-    let seen = observe_pods(&site).await;
+    let deployment = lab.deployment().await;
+    let seen = observe_pods(&deployment).await;
     let description = "persistent volume claim plugins of each pod".to_owned();
     assert_eq!(
         (seen.plugin_storage, seen.update_strategy),
         (PluginStorage::PersistentVolume { description }, PodUpdateStrategy::RollingUpdate)
     );
-    place(&site, &plugin().await).await.unwrap();
+    place(&deployment, &plugin().await).await.unwrap();
 
     lab.pods.delete("vault-0").await;
-    let away = observe_pods(&site).await;
+    let away = observe_pods(&deployment).await;
     assert!(matches!(node(&away, "vault-0").readiness, Readiness::NotReady { .. }), "{away:?}");
     lab.pods.wait_all_ready().await;
-    let back = observe_pods(&site).await;
+    let back = observe_pods(&deployment).await;
     assert_eq!(node(&back, "vault-0").readiness, Readiness::Ready, "{back:?}");
     assert_eq!(node(&back, "vault-0").files.len(), 1);
 }
@@ -117,24 +120,24 @@ async fn a_pod_that_is_restricted_and_keeps_its_files_is_seen_so() {
 #[tokio::test]
 async fn a_read_only_directory_and_a_missing_pod_are_named() {
     let mut lab = Lab::new(|pods| pods.replicas(1).plugin_volume(PluginVolume::ReadOnly)).await;
-    let site = lab.deployment().await;
-    assert_eq!(node(&observe_pods(&site).await, "vault-0").directory, DirectoryState::ReadOnly);
-    let refused = place(&site, &plugin().await).await.unwrap_err().to_string();
-    assert!(refused.starts_with("vault-0 could not take the file: "), "{refused}");
+    let deployment = lab.deployment().await;
+    assert_eq!(node(&observe_pods(&deployment).await, "vault-0").directory, DirectoryState::ReadOnly);
+    let refused = place(&deployment, &plugin().await).await.unwrap_err().to_string();
+    assert!(refused.starts_with("vault-0 could not store the file: "), "{refused}");
 
-    // A claim that nothing can be bound to: the pod is described, and stays Pending.
+    // A claim that cannot be bound: the pod stays Pending.
     lab.pods.scale(1).await;
     let patch = Patch::Merge(serde_json::json!({"spec": {"replicas": 2}}));
     let sets = lab.pods.stateful_sets();
     sets.patch("vault", &PatchParams::default(), &patch).await.unwrap();
-    let seen = observe_pods(&site).await;
+    let seen = observe_pods(&deployment).await;
     assert!(matches!(node(&seen, "vault-1").readiness, Readiness::NotReady { .. }), "{seen:?}");
 }
 
 #[tokio::test]
-async fn why_a_pod_does_not_start_is_told_in_the_words_of_its_init_container() {
+async fn a_pod_that_does_not_start_is_reported_with_the_message_of_its_init_container() {
     let lab = Lab::new(|pods| pods.replicas(1)).await;
-    let site = lab.deployment().await;
+    let deployment = lab.deployment().await;
     let folder = tempfile::tempdir().unwrap();
     let foreign = folder.path().join("loader");
     std::fs::write(&foreign, of_another_machine()).unwrap();
@@ -145,7 +148,7 @@ async fn why_a_pod_does_not_start_is_told_in_the_words_of_its_init_container() {
     let full = ["/bin/sh", "-c", "echo 'Error: /vault/plugins is too small' >&2; exit 1"];
     for (image, command, words) in [
         ("localhost/vault:1.21.4", &full[..], "Error: /vault/plugins is too small"),
-        ("localhost/foreign:1", &["/loader"], "`package --platform` makes it for several"),
+        ("localhost/foreign:1", &["/loader"], "`package --platform` builds it for several"),
     ] {
         let loader = json!({
             "name": "loader", "image": image, "imagePullPolicy": "Never", "command": command,
@@ -154,7 +157,7 @@ async fn why_a_pod_does_not_start_is_told_in_the_words_of_its_init_container() {
         let patch = Patch::Strategic(json!({"spec": {"template": {"spec": {"initContainers": [loader]}}}}));
         lab.pods.stateful_sets().patch("vault", &PatchParams::default(), &patch).await.unwrap();
         lab.pods.kill("vault-0").await;
-        eventually(words, async || match &node(&observe_pods(&site).await, "vault-0").readiness {
+        eventually(words, async || match &node(&observe_pods(&deployment).await, "vault-0").readiness {
             Readiness::NotReady { reason } => reason.contains(words).then_some(()),
             Readiness::Ready => None,
         })

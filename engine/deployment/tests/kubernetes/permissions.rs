@@ -1,4 +1,4 @@
-//! An operator who may not do everything is told which rule is missing.
+//! An operator without enough permissions gets the missing rule.
 
 use std::path::PathBuf;
 
@@ -26,7 +26,7 @@ fn rules() -> Vec<Value> {
     .collect()
 }
 
-/// The administrator's kubeconfig, who asks in the name of somebody with a role only.
+/// The kubeconfig of the administrator, impersonating a user with a role.
 fn kubeconfig(lab: &Lab, folder: &tempfile::TempDir) -> PathBuf {
     let mut config = kube::config::Kubeconfig::read_from(lab.pods.cluster().kubeconfig()).unwrap();
     config.auth_infos[0].auth_info.as_mut().unwrap().impersonate = Some("operator".into());
@@ -35,11 +35,11 @@ fn kubeconfig(lab: &Lab, folder: &tempfile::TempDir) -> PathBuf {
     path
 }
 
-async fn run_everything(lab: &Lab, choice: KubernetesOptions) -> Result<(), String> {
-    let site = lab.connect(choice).await.map_err(|error| error.to_string())?;
-    site.observe(&query()).await.map_err(|error| error.to_string())?;
-    site.acquire_lock().await.map_err(|error| error.to_string())?.release().await;
-    place(&site, &plugin().await).await.map_err(|error| error.to_string())?;
+async fn run_everything(lab: &Lab, options: KubernetesOptions) -> Result<(), String> {
+    let deployment = lab.connect(options).await.map_err(|error| error.to_string())?;
+    deployment.observe(&query()).await.map_err(|error| error.to_string())?;
+    deployment.acquire_lock().await.map_err(|error| error.to_string())?.release().await;
+    place(&deployment, &plugin().await).await.map_err(|error| error.to_string())?;
     Ok(())
 }
 
@@ -49,7 +49,7 @@ async fn each_rule_that_is_missing_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let kubeconfig = kubeconfig(&lab, &folder);
     let namespace = lab.pods.namespace().to_owned();
-    let choice = || KubernetesOptions {
+    let options = || KubernetesOptions {
         cluster: ClusterOptions {
             kubeconfig: Some(kubeconfig.clone()),
             namespace: Some(namespace.clone()),
@@ -83,9 +83,9 @@ async fn each_rule_that_is_missing_is_named() {
         let patch = Patch::Merge(json!({"rules": others}));
         roles.patch("operator", &PatchParams::default(), &patch).await.unwrap();
         let resource = missing["resources"][0].as_str().unwrap();
-        // The cluster's own view of its rules follows a moment later.
+        // The API server applies changed rules with a delay.
         let error = harness::eventually(&format!("{resource} is refused"), async || {
-            run_everything(&lab, choice())
+            run_everything(&lab, options())
                 .await
                 .err()
                 .filter(|error| error.contains(&format!("resources: [\"{resource}\"]")))
@@ -95,11 +95,13 @@ async fn each_rule_that_is_missing_is_named() {
     }
     let patch = Patch::Merge(json!({"rules": rules}));
     roles.patch("operator", &PatchParams::default(), &patch).await.unwrap();
-    harness::eventually("with all rules all is done", async || run_everything(&lab, choice()).await.ok())
-        .await;
+    harness::eventually("everything works with all rules", async || {
+        run_everything(&lab, options()).await.ok()
+    })
+    .await;
 
-    // What only proves something is left out, and said.
-    let site = lab.connect(choice()).await.unwrap();
-    let unproven = site.verify_image_pull(IMAGE).await.unwrap().unwrap();
+    // A test that is not allowed is skipped and reported.
+    let deployment = lab.connect(options()).await.unwrap();
+    let unproven = deployment.verify_image_pull(IMAGE).await.unwrap().unwrap();
     assert!(unproven.contains("resources: [\"pods/ephemeralcontainers\"]"), "{unproven}");
 }
