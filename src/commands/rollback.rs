@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, ThisRun,
-    UpgradeGoal, Version, observe, rollback_version,
+    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, UpgradeGoal,
+    Version, observe, rollback_version,
 };
 use vault_api::catalog::PluginType;
 
@@ -89,7 +89,7 @@ async fn resolve(args: RollbackArgs, context: &Context) -> Result<(Environment, 
         consent: _,
     } = args;
     let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-    let observed = observe(&world, None, &ThisRun::default()).await?;
+    let observed = observe(&world, None).await?;
     let name = match name {
         Some(name) => name,
         None => only_plugin(&observed, "Name it: `vault-token-plugin rollback NAME`.")?,

@@ -226,7 +226,9 @@ fn deciding_is_pure() {
     files.push(room.join("diagnose.rs"));
 
     let decide = code(&room.join("decide.rs"));
-    assert!(decide.contains("pub fn decide(observed: &Observed, goal: &Goal) -> Decision"));
+    assert!(
+        decide.contains("pub fn decide(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision")
+    );
 
     let room = repository().join("engine/lease-keeper/src");
     files.extend(["decide.rs", "lease_term.rs"].map(|file| room.join(file)));

@@ -20,8 +20,9 @@ use crate::event::Event;
 use crate::goal::Goal;
 use crate::mount_path::MountPath;
 use crate::observe::{Environment, observe, observe_cached};
+use crate::observed::Observed;
 use crate::observed::deployment::NodeName;
-use crate::observed::{Observed, ThisRun};
+use crate::progress::Progress;
 use crate::smoke::{revoke_and_verify, revoke_hint};
 use crate::step::Step;
 use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL, Poll};
@@ -96,7 +97,7 @@ pub async fn apply_and_hold(
         environment,
         goal,
         listener,
-        this_run: ThisRun::default(),
+        progress: Progress::default(),
         total_steps: plan.steps.len(),
         done: Vec::new(),
         remaining: plan.steps.iter().cloned().collect(),
@@ -132,7 +133,7 @@ struct Run<'a> {
     environment: &'a Environment,
     goal: &'a Goal,
     listener: &'a mut dyn FnMut(&Event),
-    this_run: ThisRun,
+    progress: Progress,
     total_steps: usize,
     done: Vec<Step>,
     remaining: VecDeque<Step>,
@@ -195,7 +196,7 @@ impl Run<'_> {
                     return Outcome::Interrupted { done: self.done, remaining: self.remaining.into() };
                 }
                 Decision::Wait(on) => {
-                    let due = due_restart(&observed, self.goal);
+                    let due = due_restart(&observed, self.goal, &self.decision_progress());
                     return self.failed_between_steps(due, on.to_string(), StepEffect::None).await;
                 }
             };
@@ -245,7 +246,7 @@ impl Run<'_> {
             if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
                 self.switched = VersionSwitch::unreloaded(&observed, upgrade);
             }
-            let decision = decide(&observed, self.goal);
+            let decision = decide(&observed, self.goal, &self.decision_progress());
             self.report_read_back_mismatch(&observed);
             self.last_observed = Some(observed.clone());
             match decision {
@@ -270,14 +271,11 @@ impl Run<'_> {
     async fn observe_with_retry(&mut self) -> Result<Observed, String> {
         let poll = Poll::new(FAILOVER_TIMEOUT);
         let mut told = false;
-        // A node that was lost during the first step is waited for as after it.
-        let steps = self.this_run.steps + usize::from(self.interrupted_step.is_some());
-        let this_run = ThisRun { steps, ..self.this_run.clone() };
         loop {
             let looked = if std::mem::replace(&mut self.nodes_are_fresh, false) {
-                observe_cached(self.environment, Some(self.goal), &this_run).await
+                observe_cached(self.environment, Some(self.goal)).await
             } else {
-                observe(self.environment, Some(self.goal), &this_run).await
+                observe(self.environment, Some(self.goal)).await
             };
             let error = match looked {
                 Ok(observed) => {
@@ -295,6 +293,13 @@ impl Run<'_> {
             }
             poll.pause().await;
         }
+    }
+
+    /// The progress on which the next step is decided. An interrupted step counts: a node that was lost during the first one is waited
+    /// for as after it.
+    fn decision_progress(&self) -> Progress {
+        let steps = self.progress.steps + usize::from(self.interrupted_step.is_some());
+        Progress { steps, ..self.progress.clone() }
     }
 
     fn has_other_nodes(&self) -> bool {
@@ -461,7 +466,7 @@ impl Run<'_> {
     fn mark_done(&mut self, step: &Step) {
         self.refused_since = None;
         self.remaining.pop_front();
-        self.this_run = std::mem::take(&mut self.this_run).with_step(step);
+        self.progress = std::mem::take(&mut self.progress).with_step(step);
         self.done.push(step.clone());
     }
 

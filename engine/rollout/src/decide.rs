@@ -21,6 +21,7 @@ use crate::goal::{
 use crate::mount_path::MountPath;
 use crate::observed::deployment::{HolderLiveness, LockHolder, NodeName, PluginFile, Readiness};
 use crate::observed::{MountObserved, Observed, ReadState};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, UnreadyPodPolicy, VersionFrom};
 
@@ -193,9 +194,9 @@ impl Plan {
 }
 
 /// The next step. Everything that would be refused later is refused now, before anything has changed.
-pub fn decide(observed: &Observed, goal: &Goal) -> Decision {
-    match decide_next(observed, goal) {
-        Decision::Do(step) => match plan(observed, goal) {
+pub fn decide(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
+    match decide_next(observed, goal, progress) {
+        Decision::Do(step) => match remaining_plan(observed, goal, progress) {
             Ok(_) => Decision::Do(step),
             Err(PlanError::Refused(refusal)) => Decision::Refuse(refusal),
             Err(PlanError::Waiting(on)) => Decision::Wait(on),
@@ -204,17 +205,29 @@ pub fn decide(observed: &Observed, goal: &Goal) -> Decision {
     }
 }
 
-/// All steps, found by deciding again on what each step would lead to.
+/// Plans all steps of a run, by deciding again on the state that each step would lead to.
+///
+/// # Errors
+/// [`PlanError`] if the goal is refused, or has to wait.
 pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, PlanError> {
+    remaining_plan(observed, goal, &Progress::default())
+}
+
+/// Plans the remaining steps of a run.
+fn remaining_plan(observed: &Observed, goal: &Goal, progress: &Progress) -> Result<Plan, PlanError> {
     let mut steps = Vec::new();
-    let mut then = observed.clone();
+    let (mut then, mut made) = (observed.clone(), progress.clone());
     loop {
         // What is waited for between later steps is seen when they are due.
-        let decision =
-            if steps.is_empty() { decide_next(&then, goal) } else { decide_ignoring_waits(&then, goal) };
+        let decision = if steps.is_empty() {
+            decide_next(&then, goal, &made)
+        } else {
+            decide_ignoring_waits(&then, goal, &made)
+        };
         match decision {
             Decision::Do(step) => {
-                then = then.after(&step);
+                then = then.after(&step, &made);
+                made = made.with_step(&step);
                 steps.push(step);
             }
             Decision::Done => break,
@@ -228,31 +241,31 @@ pub fn plan(observed: &Observed, goal: &Goal) -> Result<Plan, PlanError> {
     if let Some(refusal) = permission::refuse_missing_capabilities(observed, &steps) {
         return Err(PlanError::Refused(refusal));
     }
-    if let Some(on) = nodes::in_the_way(observed, goal, &steps).filter(|_| !goal.is_rollback()) {
+    if let Some(on) = nodes::in_the_way(observed, goal, progress, &steps).filter(|_| !goal.is_rollback()) {
         return Err(PlanError::Waiting(on));
     }
-    let notices = notices(observed, goal, &steps);
+    let notices = notices(observed, goal, progress, &steps);
     Ok(Plan { steps, notices })
 }
 
 /// What is due, once the nodes are in a state for it.
-fn decide_next(observed: &Observed, goal: &Goal) -> Decision {
-    let decision = decide_ignoring_waits(observed, goal);
-    match nodes::pending_wait(observed, goal, &decision) {
+fn decide_next(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
+    let decision = decide_ignoring_waits(observed, goal, progress);
+    match nodes::pending_wait(observed, goal, progress, &decision) {
         Some(on) => Decision::Wait(on),
         None => decision,
     }
 }
 
 /// The restart that is due whatever it waits for, so that the active node is proven.
-pub(crate) fn due_restart(observed: &Observed, goal: &Goal) -> Option<Step> {
-    match decide_ignoring_waits(observed, goal) {
+pub(crate) fn due_restart(observed: &Observed, goal: &Goal, progress: &Progress) -> Option<Step> {
+    match decide_ignoring_waits(observed, goal, progress) {
         Decision::Do(step @ Step::RestartNode { .. }) => Some(step),
         _ => None,
     }
 }
 
-fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
+fn decide_ignoring_waits(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
     if observed.is_failing_over() {
         return Decision::Wait(WaitingOn::ActiveNode);
     }
@@ -274,23 +287,22 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
     if let Err(refusal) = nodes::check_readiness(observed, goal) {
         return match refusal {
             // What was there when the run began may come back.
-            Refusal::OnNode { node, why } if observed.this_run.steps > 0 => {
+            Refusal::OnNode { node, why } if progress.steps > 0 => {
                 Decision::Wait(WaitingOn::Node { node, reason: why.to_string() })
             }
             refusal => Decision::Refuse(refusal),
         };
     }
     let step = match goal {
-        Goal::Register(register) => {
-            check::register(observed, register).map(|()| register_step(observed, register))
-        }
-        Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade),
-        Goal::Reload(reload) => reload_step(observed, reload),
+        Goal::Register(register) => check::register(observed, register, progress)
+            .map(|()| register_step(observed, register, progress)),
+        Goal::Upgrade(upgrade) => upgrade::step(observed, upgrade, progress),
+        Goal::Reload(reload) => reload_step(observed, reload, progress),
         Goal::Deregister(deregister) => removal::deregister_step(observed, deregister),
         Goal::GarbageCollect(collect) => removal::garbage_collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, &step) {
+        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, progress, &step) {
             Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },
@@ -299,7 +311,7 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal) -> Decision {
     }
 }
 
-fn register_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
+fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progress) -> Option<Step> {
     place_step(observed, &register.plugin)
         .or_else(|| register_version_step(observed, &register.plugin))
         .or_else(|| register.mounts.iter().find_map(|mount| enable_step(observed, register, mount)))
@@ -307,14 +319,14 @@ fn register_step(observed: &Observed, register: &RegisterGoal) -> Option<Step> {
         .or_else(|| reload_stale_step(observed, register))
         .or_else(|| {
             let mounts = register.mounts.iter().map(|mount| &mount.path);
-            nodes::restart_stale_standby(observed, mounts, UnreadyPodPolicy::Evict)
+            nodes::restart_stale_standby(observed, progress, mounts, UnreadyPodPolicy::Evict)
         })
         .or_else(|| {
             register
                 .mounts
                 .iter()
                 .flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)))
-                .find_map(|(mount, write)| write_step(observed, register, mount, write))
+                .find_map(|(mount, write)| write_step(observed, register, progress, mount, write))
         })
 }
 
@@ -390,11 +402,12 @@ fn runs_version(mount: &MountObserved, register: &RegisterGoal) -> bool {
 fn write_step(
     observed: &Observed,
     register: &RegisterGoal,
+    progress: &Progress,
     mount: &DesiredMount,
     write: &DesiredWrite,
 ) -> Option<Step> {
     let path = mount.path.join(&write.path);
-    if observed.this_run.written.contains(&path) {
+    if progress.written.contains(&path) {
         return None;
     }
     // A path may be written in several parts.
@@ -405,7 +418,7 @@ fn write_step(
         None | Some(ReadState::Absent | ReadState::NotRead) => true,
         Some(ReadState::Present | ReadState::Unreadable) => {
             // What a mount answers that nobody has configured is a default, not a setting.
-            observed.this_run.enabled.contains(&mount.path)
+            progress.enabled.contains(&mount.path)
                 || has(Comparison::Differs)
                 || (register.rewrite == RewritePolicy::Unreadable && has(Comparison::Unreadable))
         }
@@ -413,7 +426,11 @@ fn write_step(
     needed.then(|| Step::Write { path, data: parts.flat_map(|part| part.data.clone()).collect() })
 }
 
-fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>, Refusal> {
+fn reload_step(
+    observed: &Observed,
+    reload: &ReloadGoal,
+    progress: &Progress,
+) -> Result<Option<Step>, Refusal> {
     let paths = match &reload.target {
         ReloadTarget::Mounts(paths) => paths.clone(),
         ReloadTarget::Plugin { kind, name } => {
@@ -427,16 +444,16 @@ fn reload_step(observed: &Observed, reload: &ReloadGoal) -> Result<Option<Step>,
         }
     };
     for path in &paths {
-        check::reloaded(observed, path)?;
+        check::reloaded(observed, progress, path)?;
     }
-    let next = paths.iter().find(|path| !observed.this_run.reloaded.contains(*path));
+    let next = paths.iter().find(|path| !progress.reloaded.contains(*path));
     Ok(match next {
         Some(path) => Some(Step::ReloadMount { path: path.clone() }),
-        None => nodes::restart_stale_standby(observed, paths.iter(), UnreadyPodPolicy::Evict),
+        None => nodes::restart_stale_standby(observed, progress, paths.iter(), UnreadyPodPolicy::Evict),
     })
 }
 
-fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
+fn notices(observed: &Observed, goal: &Goal, progress: &Progress, steps: &[Step]) -> Vec<Notice> {
     let mut notices = Vec::new();
     if let Some(plugin) = goal.provided_plugin() {
         if let ProbeOutcome::NotRun { reason: why } = &plugin.probe {
@@ -460,7 +477,7 @@ fn notices(observed: &Observed, goal: &Goal, steps: &[Step]) -> Vec<Notice> {
         notices.push(Notice::RaftStateUnknown);
     }
     // A node that cannot be looked at is named above.
-    let on = nodes::in_the_way(observed, goal, steps)
+    let on = nodes::in_the_way(observed, goal, progress, steps)
         .filter(|on| !matches!(on, WaitingOn::Node { node, .. } if is_not_seen(&notices, node)));
     notices.extend(on.map(|on| Notice::Unsettled { on }));
     notices.extend(follows_latest(observed, goal, steps));

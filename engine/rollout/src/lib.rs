@@ -18,6 +18,7 @@ mod observe;
 mod observed;
 mod plugin_file_name;
 mod printable;
+mod progress;
 mod refusal;
 mod required_permissions;
 mod shell;
@@ -69,10 +70,11 @@ pub use observed::deployment::{
 pub use observed::other_nodes::{OtherNode, OtherNodes};
 pub use observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
-    Server, ThisRun, WriteObserved,
+    Server, WriteObserved,
 };
 pub use plugin_file_name::{is_version_file_of, parse_plugin_file_name};
 pub use printable::{printable, printable_line};
+pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;

@@ -25,7 +25,7 @@ use crate::observed::deployment::DeploymentKind;
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
-    Server, ThisRun, WriteObserved,
+    Server, WriteObserved,
 };
 use crate::smoke::is_unrevocable_data_lease;
 use crate::timeouts::Poll;
@@ -111,31 +111,26 @@ const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Takes a snapshot of what concerns `goal`, or of everything.
 ///
 /// A sealed server, a missing permission and a directory that is not there are part of the snapshot, not errors.
-pub async fn observe(
-    environment: &Environment,
-    goal: Option<&Goal>,
-    this_run: &ThisRun,
-) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::of(goal), Freshness::Now, this_run).await
+pub async fn observe(environment: &Environment, goal: Option<&Goal>) -> Result<Observed, ObserveError> {
+    take_snapshot(environment, ObserveScope::of(goal), Freshness::Now).await
 }
 
 /// As [`observe`], where nothing has been done to nodes since they were looked at: what is known of them may be some seconds old.
 pub async fn observe_cached(
     environment: &Environment,
     goal: Option<&Goal>,
-    this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::of(goal), Freshness::MayBeCached, this_run).await
+    take_snapshot(environment, ObserveScope::of(goal), Freshness::MayBeCached).await
 }
 
 /// Takes a snapshot of the server alone, as if there were no site.
 pub async fn observe_server(environment: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::Server, Freshness::Now, &ThisRun::default()).await
+    take_snapshot(environment, ObserveScope::Server, Freshness::Now).await
 }
 
 /// Takes a snapshot of everything, and asks each external mount whether it answers.
 pub async fn observe_health(environment: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::Health, Freshness::Now, &ThisRun::default()).await
+    take_snapshot(environment, ObserveScope::Health, Freshness::Now).await
 }
 
 /// As [`observe_health`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
@@ -143,8 +138,7 @@ pub async fn observe_health(environment: &Environment) -> Result<Observed, Obser
 pub async fn observe_deep(environment: &Environment) -> Result<Observed, ObserveError> {
     let poll = Poll::new(ELECTION_TIMEOUT);
     loop {
-        let observed =
-            take_snapshot(environment, ObserveScope::Deep, Freshness::Now, &ThisRun::default()).await;
+        let observed = take_snapshot(environment, ObserveScope::Deep, Freshness::Now).await;
         let is_election = match &observed {
             Ok(observed) => observed.is_failing_over(),
             Err(error) => {
@@ -163,7 +157,6 @@ async fn take_snapshot(
     environment: &Environment,
     scope: ObserveScope<'_>,
     freshness: Freshness,
-    this_run: &ThisRun,
 ) -> Result<Observed, ObserveError> {
     if let Some(site) = &environment.deployment {
         site.find_active().await.map_err(ObserveError::Deployment)?;
@@ -207,7 +200,6 @@ async fn take_snapshot(
         scope,
         server,
         denied: BTreeSet::new(),
-        this_run: this_run.clone(),
         has_namespaces,
         raft,
     };
@@ -249,7 +241,6 @@ async fn take_snapshot(
         irrevocable_leases: seen.irrevocable_leases,
         raft: seen.raft,
         writes: seen.writes,
-        this_run: observer.this_run,
     })
 }
 
@@ -258,7 +249,6 @@ struct Observer<'a> {
     scope: ObserveScope<'a>,
     server: Server,
     denied: BTreeSet<String>,
-    this_run: ThisRun,
     raft: RaftQuery,
     has_namespaces: bool,
 }

@@ -17,6 +17,7 @@ use vault_api::raft::RaftServer;
 use crate::binary::BINARY_MODE;
 use crate::compare::Comparison;
 use crate::mount_path::MountPath;
+use crate::progress::Progress;
 use crate::step::Step;
 use crate::version::Version;
 use deployment::{
@@ -54,8 +55,6 @@ pub struct Observed {
     pub raft: Raft,
     /// What stands at the paths that the goal writes to.
     pub writes: Vec<WriteObserved>,
-    /// What this run has done already, as no server can tell it.
-    pub this_run: ThisRun,
 }
 
 /// A server.
@@ -219,79 +218,6 @@ pub enum ReadState {
     NotRead,
 }
 
-/// What a run has done.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct ThisRun {
-    /// Mounts it made.
-    pub enabled: BTreeSet<MountPath>,
-    /// Mounts it moved to another version.
-    pub tuned: BTreeSet<MountPath>,
-    /// Names of plugins that it moved by their pin.
-    pub pinned: BTreeSet<String>,
-    /// Mounts it reloaded.
-    pub reloaded: BTreeSet<MountPath>,
-    /// Full paths it wrote.
-    pub written: BTreeSet<String>,
-    /// Files that it placed.
-    pub placed: BTreeSet<String>,
-    /// Names of plugins that it registered a version of.
-    pub registered: BTreeSet<String>,
-    /// Mounts and full paths that it tried.
-    pub smoke_tested: BTreeSet<String>,
-    /// Nodes that it started anew.
-    pub restarted: BTreeSet<NodeName>,
-    /// How often it made another node the active one.
-    pub step_downs: usize,
-    /// How many steps it has done.
-    pub steps: usize,
-}
-
-impl ThisRun {
-    /// With one more step done.
-    #[must_use]
-    pub fn with_step(mut self, step: &Step) -> Self {
-        self.steps += 1;
-        match step {
-            Step::EnableMount { path, .. } | Step::MountCanary { path, .. } => {
-                self.enabled.insert(path.clone());
-            }
-            Step::RegisterVersion { name, .. } => {
-                self.registered.insert(name.clone());
-            }
-            Step::VerifyCanary { path, .. } => {
-                self.smoke_tested.insert(path.to_string());
-            }
-            Step::SmokeTestMount { path } => {
-                self.smoke_tested.insert(path.clone());
-            }
-            Step::RestartNode { node, .. } => {
-                self.restarted.insert(node.clone());
-            }
-            Step::StepDown { .. } => self.step_downs += 1,
-            Step::ReloadMount { path } => {
-                self.reloaded.insert(path.clone());
-            }
-            Step::Write { path, .. } => {
-                self.written.insert(path.clone());
-            }
-            Step::TuneMount { path, .. } => {
-                self.tuned.insert(path.clone());
-            }
-            Step::SetPin { name, .. } => {
-                self.pinned.insert(name.clone());
-            }
-            Step::PlaceBinary { file, .. } => {
-                self.placed.insert(file.clone());
-            }
-            Step::RemoveCanary { .. }
-            | Step::DeregisterVersion { .. }
-            | Step::RemoveBinary { .. }
-            | Step::PatchInitImage { .. } => {}
-        }
-        self
-    }
-}
-
 impl Observed {
     /// Whether a node is about to become active: none is, or the one that was is sealed, and another takes over from it.
     pub fn is_failing_over(&self) -> bool {
@@ -314,11 +240,10 @@ impl Observed {
         self.catalog.iter().find(|entry| entry.kind == kind && entry.name == name && entry.version == version)
     }
 
-    /// What would be seen when `step` has been done as it should.
+    /// The state after `step` has succeeded, in a run that has made `progress` before it.
     #[must_use]
-    pub fn after(&self, step: &Step) -> Self {
+    pub fn after(&self, step: &Step, progress: &Progress) -> Self {
         let mut next = self.clone();
-        next.this_run = next.this_run.with_step(step);
         match step {
             Step::PlaceBinary { nodes, file, binary, .. } => {
                 let site = next.deployment.iter_mut().flat_map(|site| &mut site.nodes);
@@ -375,7 +300,7 @@ impl Observed {
                     node.files.retain(|known| known.name != *file);
                 }
             }
-            Step::RestartNode { node, .. } => next.simulate_restart(node),
+            Step::RestartNode { node, .. } => next.simulate_restart(node, progress),
             Step::PatchInitImage { to, files, .. } => {
                 if let Some(DeploymentObserved {
                     plugin_storage: PluginStorage::InitContainer { image, files: brings, .. },
@@ -452,11 +377,11 @@ impl Observed {
     }
 
     /// Why a restart of a node takes a file from it; `None` where it is kept, or where that is not known.
-    pub(crate) fn lost_at_restart(&self, file: &str) -> Option<String> {
+    pub(crate) fn lost_at_restart(&self, file: &str, progress: &Progress) -> Option<String> {
         let keeping = &self.deployment.as_ref()?.plugin_storage;
         // Which files came with the image of the container is not seen; what this run has placed did not.
         let may_return =
-            matches!(keeping, PluginStorage::ContainerImage { .. }) && !self.this_run.placed.contains(file);
+            matches!(keeping, PluginStorage::ContainerImage { .. }) && !progress.placed.contains(file);
         if may_return { None } else { keeping.loss_reason(file) }
     }
 
@@ -467,11 +392,11 @@ impl Observed {
     }
 
     /// The node comes back with the files that are kept, and runs what they are enough for.
-    fn simulate_restart(&mut self, node: &NodeName) {
+    fn simulate_restart(&mut self, node: &NodeName, progress: &Progress) {
         let Some(there) = self.deployment.as_ref().and_then(|site| site.nodes.get(node)) else { return };
         let names = there.files.iter().map(|file| &file.name);
         let lost: BTreeSet<String> =
-            names.filter(|file| self.lost_at_restart(file).is_some()).cloned().collect();
+            names.filter(|file| self.lost_at_restart(file, progress).is_some()).cloned().collect();
         let starts = |mount: &MountObserved| self.file_of(mount).is_none_or(|file| !lost.contains(&file));
         let running = |mount: &MountObserved| RunningVersion {
             version: mount.running_version.clone(),

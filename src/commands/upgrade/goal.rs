@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
     Canary, DesiredMount, DesiredWrite, DowngradePolicy, Environment, FailoverTest, MountPath, Observed,
-    Plugin, SmokeTest, Target, ThisRun, UpgradeGoal, Version, observe, observe_server,
+    Plugin, SmokeTest, Target, UpgradeGoal, Version, observe, observe_server,
 };
 use vault_api::catalog::{self, PluginDetails, PluginRef, PluginType};
 
@@ -120,7 +120,7 @@ pub(super) async fn resolve(
     let mut world = deployment::connect(context, yaml.site.as_ref(), flags.plugin_dir.as_ref()).await?;
     // What is in an image is chosen by the machines of the nodes.
     let observed = match &image {
-        Some(_) => observe(&world, None, &ThisRun::default()).await?,
+        Some(_) => observe(&world, None).await?,
         None => observe_server(&world).await?,
     };
     let name = match flags.name.or_else(|| yaml.plugin.name.clone()) {

@@ -265,7 +265,7 @@ impl Run<'_> {
         let poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
             // Connections may be refused as well while the way to the active node changes.
-            match observe(self.environment, Some(self.goal), &self.this_run).await {
+            match observe(self.environment, Some(self.goal)).await {
                 Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
                     self.last_observed = Some(observed);
                     return Ok(());

@@ -15,7 +15,7 @@ use vault_api::{Client, ClientConfig};
 use super::*;
 use crate::binary::Binary;
 use crate::decide::plan;
-use crate::decide::samples::{SHA, old_fleet, restart_step, upgrade};
+use crate::decide::samples::{SHA, old_fleet, restart_step, simulate, upgrade};
 use crate::deployment::{CopyProgress, Deployment, DeploymentError, Query};
 use crate::goal::{Canary, SmokeTest, UpgradeGoal};
 use crate::observe::ConnectionMode;
@@ -61,8 +61,7 @@ impl FakeCluster {
         observed.server.product = Product::OpenBao;
         observed.mounts.remove("team/");
         let planned = plan(&observed, &goal()).expect("a plan");
-        let brought = planned.steps.iter().take(2).fold(observed, |then, step| then.after(step));
-        let observed = Observed { this_run: ThisRun::default(), ..brought };
+        let observed = simulate(&observed, &planned.steps[..2]).observed;
         let (changes, unheld) = (Vec::new(), Vec::new());
         let (lease, lost_after) = (None, None);
         let state = FakeState {
@@ -146,7 +145,7 @@ impl FakeState {
     }
 
     fn apply_step(&mut self, step: &Step) {
-        self.observed = self.observed.after(step);
+        self.observed = self.observed.after(step, &Progress::default());
     }
 
     fn respond(&mut self, method: &str, path: &str, body: &Value) -> Option<(u16, Value)> {
@@ -353,11 +352,11 @@ async fn a_raft_server_that_has_no_vote_while_autopilot_is_off_is_not_waited_for
     cluster.with_state(|state| state.raft = Some(servers(false)));
     let goal = upgrade_with_smoke_tests(Vec::new());
     let environment = cluster.environment();
-    let observed = observe(&environment, Some(&goal), &ThisRun::default()).await.expect("seen");
+    let observed = observe(&environment, Some(&goal)).await.expect("seen");
     assert_eq!(crate::decide::failover_blocker(&observed), None);
     let stop = |observed: &Observed| plan(observed, &goal).expect_err("two voters are left").to_string();
     assert!(stop(&observed).contains("it is one of 2 voters of raft"), "it does not count as one");
     cluster.with_state(|state| state.raft = Some(servers(true)));
-    let observed = observe(&environment, Some(&goal), &ThisRun::default()).await.expect("seen");
+    let observed = observe(&environment, Some(&goal)).await.expect("seen");
     assert!(plan(&observed, &goal).is_ok());
 }

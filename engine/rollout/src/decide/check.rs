@@ -8,6 +8,7 @@ use crate::goal::{DesiredMount, DowngradePolicy, Plugin, RegisterGoal};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::{DeploymentObserved, DirectoryState, NodeObserved, Readiness};
 use crate::observed::{Observed, PluginDirectory};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::version::Version;
 
@@ -22,7 +23,11 @@ pub(super) fn server(observed: &Observed) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub(super) fn register(observed: &Observed, register: &RegisterGoal) -> Result<(), Refusal> {
+pub(super) fn register(
+    observed: &Observed,
+    register: &RegisterGoal,
+    progress: &Progress,
+) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     provided_binary(observed, plugin)?;
     // What is registered already is not made worse.
@@ -30,7 +35,7 @@ pub(super) fn register(observed: &Observed, register: &RegisterGoal) -> Result<(
         nodes::check_durability_unchanged(observed, &plugin.file_name(), &register.durability)?;
     }
     pin(observed, plugin)?;
-    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, mount))
+    register.mounts.iter().try_for_each(|mount| self::mount(observed, register, progress, mount))
 }
 
 /// A binary that the caller brings fits every node, and takes no other's place.
@@ -46,13 +51,14 @@ pub(super) fn provided_binary(observed: &Observed, plugin: &Plugin) -> Result<()
 /// What this run has mounted for a trial must run what it was mounted for.
 pub(super) fn canary(
     observed: &Observed,
+    progress: &Progress,
     path: &MountPath,
     tagged: &str,
     sha256: &str,
 ) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
     let runs = mount.running_version == tagged && mount.running_sha256 == sha256;
-    if runs || !observed.this_run.enabled.contains(path) {
+    if runs || !progress.enabled.contains(path) {
         return Ok(());
     }
     Err(Refusal::RunningVersionMismatch {
@@ -63,10 +69,10 @@ pub(super) fn canary(
 }
 
 /// After its reload a mount's version has a process that executes the file of the catalog, where processes can be seen.
-pub(super) fn has_process(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+pub(super) fn has_process(observed: &Observed, progress: &Progress, path: &MountPath) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else { return Ok(()) };
     let entry = observed.catalog_entry(PluginType::Secret, &mount.plugin, &mount.running_version);
-    let (true, Some(entry)) = (observed.this_run.reloaded.contains(path), entry) else { return Ok(()) };
+    let (true, Some(entry)) = (progress.reloaded.contains(path), entry) else { return Ok(()) };
     let mut processes =
         observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.processes);
     if processes.next().is_none() {
@@ -81,11 +87,11 @@ pub(super) fn has_process(observed: &Observed, path: &MountPath) -> Result<(), R
 }
 
 /// After its reload a mount must run what it is configured to run.
-pub(super) fn reloaded(observed: &Observed, path: &MountPath) -> Result<(), Refusal> {
+pub(super) fn reloaded(observed: &Observed, progress: &Progress, path: &MountPath) -> Result<(), Refusal> {
     let Some(mount) = observed.mounts.get(path.as_str()) else {
         return Err(Refusal::MountNotFound { path: path.clone() });
     };
-    if !observed.this_run.reloaded.contains(path) {
+    if !progress.reloaded.contains(path) {
         return Ok(());
     }
     let expected = observed.effective_version(mount);
@@ -247,7 +253,12 @@ fn pin(observed: &Observed, plugin: &Plugin) -> Result<(), Refusal> {
     }
 }
 
-fn mount(observed: &Observed, register: &RegisterGoal, goal: &DesiredMount) -> Result<(), Refusal> {
+fn mount(
+    observed: &Observed,
+    register: &RegisterGoal,
+    progress: &Progress,
+    goal: &DesiredMount,
+) -> Result<(), Refusal> {
     let plugin = &register.plugin;
     let path = goal.path.clone();
     if plugin.kind != PluginType::Secret {
@@ -269,5 +280,5 @@ fn mount(observed: &Observed, register: &RegisterGoal, goal: &DesiredMount) -> R
     if let (Some(newer), DowngradePolicy::Refuse) = (newer, register.downgrade) {
         return Err(Refusal::Downgrade { path, there: newer.clone(), wanted: plugin.version.clone() });
     }
-    reloaded(observed, &path)
+    reloaded(observed, progress, &path)
 }

@@ -8,14 +8,14 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, old_fleet, upgrade};
+use super::samples::{SHA, Simulation, decide, old_fleet, plan, simulate, upgrade};
 use super::*;
 use crate::goal::{
     Canary, DeregisterGoal, DowngradePolicy, FailoverTest, GarbageCollectGoal, SmokeTest, Target,
     UpgradeGoal, VersionSelector,
 };
 use crate::observed::deployment::{NodeName, Process, RunningVersion};
-use crate::observed::{CatalogEntry, Pins, ThisRun};
+use crate::observed::{CatalogEntry, Pins};
 
 const VERSIONS: [&str; 5] = ["0.9.0", "1.0.0", "1.2.3", "1.3.0-rc.1", "2.0.0"];
 const CANARY_MOUNT: &str = "vault-token-plugin-canary/custom-1.2.3/";
@@ -162,7 +162,8 @@ fn any_goal() -> impl Strategy<Value = Goal> {
 }
 
 /// What a step takes away must be needed by no mount that people use.
-fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
+fn check_harmless(state: &Simulation, step: &Step) -> Result<(), TestCaseError> {
+    let before = &state.observed;
     let mounts = || before.mounts_of(PluginType::Secret, "custom");
     match step {
         Step::RemoveCanary { path } => prop_assert!(path.is_canary(), "{step}"),
@@ -183,8 +184,8 @@ fn check_harmless(before: &Observed, step: &Step) -> Result<(), TestCaseError> {
         }
         _ => {}
     }
-    let gone: Vec<&String> =
-        before.mounts.keys().filter(|path| !before.after(step).mounts.contains_key(*path)).collect();
+    let after = simulate(state, [step]).observed;
+    let gone: Vec<&String> = before.mounts.keys().filter(|path| !after.mounts.contains_key(*path)).collect();
     let canaries = gone.iter().all(|path| path.parse::<MountPath>().is_ok_and(|path| path.is_canary()));
     prop_assert!(canaries, "{step} removes {gone:?}");
     Ok(())
@@ -215,14 +216,14 @@ proptest! {
         observed in fleet(), goal in any_goal()
     ) {
         if let Ok(made) = plan(&observed, &goal) {
-            let mut then = observed;
+            let mut then = simulate(&observed, []);
             for step in &made.steps {
                 prop_assert_eq!(decide(&then, &goal), Decision::Do(step.clone()));
                 check_harmless(&then, step)?;
-                then = then.after(step);
+                then = simulate(&then, [step]);
             }
             prop_assert_eq!(decide(&then, &goal), Decision::Done);
-            check_end(&then, &goal)?;
+            check_end(&then.observed, &goal)?;
         }
     }
 
@@ -231,16 +232,15 @@ proptest! {
         let Ok(made) = plan(&observed, &goal) else { return Ok(()) };
         let mut killed = observed;
         for step in &made.steps {
-            killed = killed.after(step);
-            killed.this_run = ThisRun::default();
+            killed = simulate(&killed, [step]).observed;
             let again = plan(&killed, &goal);
             prop_assert!(again.is_ok(), "after {step}: {again:?}");
-            let mut then = killed.clone();
+            let mut then = simulate(&killed, []);
             for step in again.expect("looked at above").steps {
                 check_harmless(&then, &step)?;
-                then = then.after(&step);
+                then = simulate(&then, [&step]);
             }
-            check_end(&then, &goal)?;
+            check_end(&then.observed, &goal)?;
         }
     }
 

@@ -14,6 +14,7 @@ use crate::observed::deployment::{
 };
 use crate::observed::other_nodes::{OtherNode, OtherNodes};
 use crate::observed::{MountObserved, Observed, Raft};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, UnreadyPodPolicy};
 use std::collections::{BTreeMap, BTreeSet};
@@ -238,6 +239,7 @@ pub(super) fn check_durability_unchanged(
 pub(super) fn step<'a>(
     observed: &Observed,
     upgrade: &UpgradeGoal,
+    progress: &Progress,
     mounts: impl Iterator<Item = &'a MountPath>,
 ) -> Option<Step> {
     let site = observed.deployment.as_ref();
@@ -247,14 +249,15 @@ pub(super) fn step<'a>(
     };
     // A standby gets its files from the image that is named when it is restarted.
     site.and_then(|site| patch_init_image_step(site, upgrade))
-        .or_else(|| restart_stale_standby(observed, mounts, unready))
-        .or_else(|| step_down_step(observed, upgrade))
+        .or_else(|| restart_stale_standby(observed, progress, mounts, unready))
+        .or_else(|| step_down_step(observed, upgrade, progress))
 }
 
 /// A standby that serves reads goes on with what it has started, whatever the active node runs, until it is started anew
 /// itself.
 pub(super) fn restart_stale_standby<'a>(
     observed: &Observed,
+    progress: &Progress,
     mut mounts: impl Iterator<Item = &'a MountPath>,
     unready: UnreadyPodPolicy,
 ) -> Option<Step> {
@@ -267,7 +270,7 @@ pub(super) fn restart_stale_standby<'a>(
             })
         };
         let mut stale = nodes.iter().filter(|(_, node)| is_stale(node));
-        stale.find(|(name, _)| !observed.this_run.restarted.contains(*name))
+        stale.find(|(name, _)| !progress.restarted.contains(*name))
     };
     let (name, node) = mounts.find_map(stale)?;
     Some(Step::RestartNode { node: name.clone(), uid: node.uid.clone(), unready })
@@ -278,9 +281,14 @@ fn runs_same_version(there: &RunningVersion, active: &MountObserved) -> bool {
 }
 
 /// What forbids the restart of a node, unless somebody has agreed to it.
-pub(super) fn refuse_restart(observed: &Observed, goal: &Goal, step: &Step) -> Option<Refusal> {
+pub(super) fn refuse_restart(
+    observed: &Observed,
+    goal: &Goal,
+    progress: &Progress,
+    step: &Step,
+) -> Option<Refusal> {
     refuse_staying_sealed(observed, goal, step)
-        .or_else(|| refuse_losing_file(observed, step))
+        .or_else(|| refuse_losing_file(observed, progress, step))
         .or_else(|| quorum::refuse_losing_quorum(observed, goal, step))
 }
 
@@ -294,24 +302,29 @@ fn refuse_staying_sealed(observed: &Observed, goal: &Goal, step: &Step) -> Optio
 
 /// Refuses to restart a node that would come back without the file of a mount: OpenBao does not try again to start the plugin of a
 /// mount that has failed when it was unsealed.
-fn refuse_losing_file(observed: &Observed, step: &Step) -> Option<Refusal> {
+fn refuse_losing_file(observed: &Observed, progress: &Progress, step: &Step) -> Option<Refusal> {
     let Step::RestartNode { node, .. } = step else { return None };
     let files = &observed.deployment.as_ref()?.nodes.get(node)?.files;
     observed.mounts.iter().chain(&observed.child_namespace_mounts).find_map(|(path, mount)| {
         let file = observed.file_of(mount).filter(|file| files.iter().any(|there| there.name == *file))?;
-        let what = observed.lost_at_restart(&file)?;
+        let what = observed.lost_at_restart(&file, progress)?;
         Some(Refusal::LostAtRestart { file, path: path.clone(), what }.on_node(node))
     })
 }
 
 /// What has to be waited for before a decision is carried out: two nodes that are away at the same time can cost the cluster
 /// its quorum, and a node without a vote cannot become active.
-pub(super) fn pending_wait(observed: &Observed, goal: &Goal, decision: &Decision) -> Option<WaitingOn> {
-    let restarted = &observed.this_run.restarted;
+pub(super) fn pending_wait(
+    observed: &Observed,
+    goal: &Goal,
+    progress: &Progress,
+    decision: &Decision,
+) -> Option<WaitingOn> {
+    let restarted = &progress.restarted;
     match decision {
         Decision::Do(Step::RestartNode { node, .. }) => unavailable_node(observed, |_| true)
             .or_else(|| unknown_seal(observed, goal, node))
-            .or_else(|| unverified_restart(observed, goal))
+            .or_else(|| unverified_restart(observed, goal, progress))
             .or_else(|| unreporting_standby(observed))
             .or_else(|| failover_blocker(observed)),
         Decision::Do(Step::StepDown { .. }) => {
@@ -319,15 +332,13 @@ pub(super) fn pending_wait(observed: &Observed, goal: &Goal, decision: &Decision
         }
         Decision::Do(_) | Decision::Done if !restarted.is_empty() => {
             unavailable_node(observed, |name| restarted.contains(name))
-                .or_else(|| unverified_restart(observed, goal))
+                .or_else(|| unverified_restart(observed, goal, progress))
                 .or_else(|| unreporting_standby(observed).filter(|_| *decision == Decision::Done))
                 .or_else(|| failover_blocker(observed))
         }
         Decision::Done if goal.may_restart_nodes() => unreporting_standby(observed),
         // What a plan does not know of is unplanned later. In the hour in which things are broken, mounts come first.
-        Decision::Do(_)
-            if goal.may_restart_nodes() && observed.this_run.steps == 0 && !goal.is_rollback() =>
-        {
+        Decision::Do(_) if goal.may_restart_nodes() && progress.steps == 0 && !goal.is_rollback() => {
             unreporting_standby(observed)
         }
         Decision::Do(_) | Decision::Done | Decision::Wait(_) | Decision::Refuse(_) => None,
@@ -374,10 +385,10 @@ fn unknown_seal(observed: &Observed, goal: &Goal, node: &NodeName) -> Option<Wai
 }
 
 /// A node that this run has restarted and that does not run what the active one runs.
-fn unverified_restart(observed: &Observed, goal: &Goal) -> Option<WaitingOn> {
+fn unverified_restart(observed: &Observed, goal: &Goal, progress: &Progress) -> Option<WaitingOn> {
     let site = observed.deployment.as_ref()?;
     let paths = mounts_of_goal(observed, goal);
-    observed.this_run.restarted.iter().find_map(|name| {
+    progress.restarted.iter().find_map(|name| {
         let vault = site.nodes.get(name)?.server.as_ref().filter(|vault| vault.role == NodeRole::Standby)?;
         let why = paths.iter().find_map(|path| {
             let active = observed.mounts.get(path.as_str())?;
@@ -426,12 +437,17 @@ pub(super) fn raft_is_hidden(observed: &Observed) -> bool {
 
 /// What keeps nodes from being restarted, or made active, after the last of the mounts: before the first change a plan that does so
 /// waits for it. A rollback moves its mounts all the same.
-pub(super) fn in_the_way(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<WaitingOn> {
+pub(super) fn in_the_way(
+    observed: &Observed,
+    goal: &Goal,
+    progress: &Progress,
+    steps: &[Step],
+) -> Option<WaitingOn> {
     let is_of_mounts = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
     let moves_nodes = |step: &Step| matches!(step, Step::RestartNode { .. } | Step::StepDown { .. });
     // What was cut off between a switch and its reload is finished first.
     let is_half = matches!(goal, Goal::Upgrade(upgrade) if !unreloaded_mounts(observed, upgrade).is_empty());
-    let is_first = observed.this_run.steps == 0 && goal.may_restart_nodes() && !is_half;
+    let is_first = progress.steps == 0 && goal.may_restart_nodes() && !is_half;
     if !is_first || !steps.iter().any(is_of_mounts) || !steps.iter().any(moves_nodes) {
         return None;
     }
@@ -491,11 +507,11 @@ fn patch_init_image_step(site: &DeploymentObserved, upgrade: &UpgradeGoal) -> Op
     }
 }
 
-fn step_down_step(observed: &Observed, upgrade: &UpgradeGoal) -> Option<Step> {
+fn step_down_step(observed: &Observed, upgrade: &UpgradeGoal, progress: &Progress) -> Option<Step> {
     if upgrade.failover_test == FailoverTest::None {
         return None;
     }
     let of = observed.deployment.as_ref().map_or(1, |site| site.nodes.len());
-    let turn = observed.this_run.step_downs + 1;
+    let turn = progress.step_downs + 1;
     (turn <= of).then_some(Step::StepDown { turn, total: of })
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, goal, register, server_with};
+use super::samples::{SHA, bare_server, decide, goal, plan, register, server_with, simulate};
 use super::*;
 use crate::goal::{DowngradePolicy, RegisterGoal};
 use crate::observed::{CatalogEntry, Pins};
@@ -82,12 +82,12 @@ proptest! {
     #[test]
     fn steps_end_and_lead_to_what_is_wanted(observed in any_observed(), wish in any_register_goal()) {
         let goal = goal(wish);
-        let mut then = observed;
+        let mut then = simulate(&observed, []);
         for _ in 0..=MAX_STEPS {
             match decide(&then, &goal) {
-                Decision::Do(step) => then = then.after(&step),
+                Decision::Do(step) => then = simulate(&then, [&step]),
                 Decision::Done => {
-                    let mount = &then.mounts["custom/"];
+                    let mount = &then.observed.mounts["custom/"];
                     prop_assert_eq!(mount.running_version.as_str(), "v1.2.3");
                     prop_assert_eq!(mount.running_sha256.as_str(), SHA);
                     return Ok(());
@@ -104,8 +104,7 @@ proptest! {
         let rewrites = wish.rewrite == RewritePolicy::Unreadable;
         let goal = goal(wish);
         if let Ok(made) = plan(&observed, &goal) {
-            let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
-            then.this_run = crate::observed::ThisRun::default();
+            let then = simulate(&observed, &made.steps).observed;
             let again = plan(&then, &goal).expect("what was possible stays possible");
             prop_assert!(again.is_empty() || rewrites, "{again:?}");
         }
@@ -115,10 +114,10 @@ proptest! {
     fn what_is_refused_is_refused_before_anything_is_done(observed in any_observed(), wish in any_register_goal()) {
         let goal = goal(wish);
         if let Ok(made) = plan(&observed, &goal) {
-            let mut then = observed;
+            let mut then = simulate(&observed, []);
             for step in made.steps {
                 prop_assert_eq!(decide(&then, &goal), Decision::Do(step.clone()));
-                then = then.after(&step);
+                then = simulate(&then, [&step]);
             }
         }
     }

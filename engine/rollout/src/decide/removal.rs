@@ -190,9 +190,9 @@ fn find_use(observed: &Observed, named: &PluginVersion) -> Option<InUse> {
 mod tests {
     use vault_api::pins::Pin;
 
-    use super::super::samples::old_fleet;
+    use super::super::samples::{decide, old_fleet, plan};
     use super::*;
-    use crate::decide::{Decision, decide, plan};
+    use crate::decide::Decision;
     use crate::goal::Goal;
     use crate::observed::deployment::{PluginFile, Process};
     use crate::observed::{MountObserved, Pins};

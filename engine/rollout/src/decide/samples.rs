@@ -20,12 +20,67 @@ use crate::observed::deployment::{
 };
 use crate::observed::other_nodes::OtherNodes;
 use crate::observed::{
-    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server, ThisRun,
+    Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server,
     WriteObserved,
 };
+use crate::progress::Progress;
 use crate::step::{Step, UnreadyPodPolicy};
 
+use super::{Decision, Plan, PlanError};
+
 pub(crate) const SHA: &str = "aa";
+
+/// What a decision is made on: an observed state, before a run or during it.
+pub(crate) trait State {
+    fn observed(&self) -> &Observed;
+
+    /// None before a run.
+    fn progress(&self) -> Progress {
+        Progress::default()
+    }
+}
+
+impl State for Observed {
+    fn observed(&self) -> &Observed {
+        self
+    }
+}
+
+/// A state during a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Simulation {
+    pub(crate) observed: Observed,
+    pub(crate) progress: Progress,
+}
+
+impl State for Simulation {
+    fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    fn progress(&self) -> Progress {
+        self.progress.clone()
+    }
+}
+
+/// The state after `steps`.
+pub(crate) fn simulate<'a>(state: &impl State, steps: impl IntoIterator<Item = &'a Step>) -> Simulation {
+    let start = Simulation { observed: state.observed().clone(), progress: state.progress() };
+    steps.into_iter().fold(start, |Simulation { observed, progress }, step| Simulation {
+        observed: observed.after(step, &progress),
+        progress: progress.with_step(step),
+    })
+}
+
+/// As [`super::decide`], at any point of a run.
+pub(crate) fn decide(state: &impl State, goal: &Goal) -> Decision {
+    super::decide(state.observed(), goal, &state.progress())
+}
+
+/// As [`super::plan`], at any point of a run.
+pub(crate) fn plan(state: &impl State, goal: &Goal) -> Result<Plan, PlanError> {
+    super::remaining_plan(state.observed(), goal, &state.progress())
+}
 
 /// Somebody else who changes plugins.
 pub(crate) fn lock_holder(name: &str) -> LockHolder {
@@ -63,7 +118,6 @@ pub(crate) fn bare_server() -> Observed {
                 ("api_key".into(), Comparison::Unreadable),
             ]),
         }],
-        this_run: ThisRun::default(),
     }
 }
 

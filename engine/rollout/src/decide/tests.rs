@@ -2,7 +2,9 @@ use vault_api::capabilities::Capabilities;
 use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
-use super::samples::{SHA, bare_server, empty_node, goal, lock_holder, register, server_with};
+use super::samples::{
+    SHA, bare_server, decide, empty_node, goal, lock_holder, plan, register, server_with, simulate,
+};
 use super::*;
 use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
 use crate::goal::{
@@ -151,10 +153,10 @@ fn a_reload_happens_once_and_is_proven() {
     });
     let observed = server_with("1.2.3", SHA);
     let Decision::Do(step) = decide(&observed, &goal) else { panic!("nothing to do") };
-    let after = observed.after(&step);
+    let after = simulate(&observed, [&step]);
     assert_eq!(decide(&after, &goal), Decision::Done);
     let mut old_one = after;
-    old_one.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
+    old_one.observed.mounts.get_mut("custom/").expect("a mount").running_version = "v1.0.0".into();
     assert!(matches!(decide(&old_one, &goal), Decision::Refuse(Refusal::RunningVersionMismatch { .. })));
 }
 
@@ -399,7 +401,7 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
         restart_consent: RestartConsent::default(),
     });
     let observed = latest("1.2.3", SHA);
-    let reloaded = observed.after(&Step::ReloadMount { path: "custom".parse().expect("a path") });
+    let reloaded = simulate(&observed, [&Step::ReloadMount { path: "custom".parse().expect("a path") }]);
     assert_eq!(decide(&reloaded, &reload), Decision::Done);
     let (findings, _) = crate::diagnose::diagnose(&observed);
     assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), Vec::<&str>::new());

@@ -9,22 +9,27 @@ use crate::goal::{Canary, DowngradePolicy, Target, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::deployment::NodeRole;
 use crate::observed::{MountObserved, Observed};
+use crate::progress::Progress;
 use crate::refusal::Refusal;
 use crate::step::{Step, VersionFrom};
 use crate::version::Version;
 
 /// The next step, if there is one and nothing forbids it.
-pub(super) fn step(observed: &Observed, upgrade: &UpgradeGoal) -> Result<Option<Step>, Refusal> {
+pub(super) fn step(
+    observed: &Observed,
+    upgrade: &UpgradeGoal,
+    progress: &Progress,
+) -> Result<Option<Step>, Refusal> {
     let view = UpgradeView::new(observed, upgrade);
-    view.check()?;
+    view.check(progress)?;
     Ok(view
-        .clean_up()
+        .clean_up(progress)
         .or_else(|| view.place())
-        .or_else(|| view.canary())
+        .or_else(|| view.canary(progress))
         .or_else(|| view.switch())
         .or_else(|| view.reload())
-        .or_else(|| view.smoke_test())
-        .or_else(|| view.nodes()))
+        .or_else(|| view.smoke_test(progress))
+        .or_else(|| view.nodes(progress)))
 }
 
 /// The version that a rollback goes to: the newest one that is registered, in place everywhere, and older than what runs. Where a
@@ -68,7 +73,7 @@ fn newest_on_standbys(observed: &Observed, kind: PluginType, name: &str) -> Opti
 
 impl UpgradeView<'_> {
     /// What forbids the next step, whichever it is.
-    fn check(&self) -> Result<(), Refusal> {
+    fn check(&self, progress: &Progress) -> Result<(), Refusal> {
         let Self { observed, upgrade, .. } = self;
         match &upgrade.target {
             Target::Provided(plugin) => check::provided_binary(observed, plugin)?,
@@ -107,10 +112,10 @@ impl UpgradeView<'_> {
         }
         for (path, mount) in self.mounts() {
             self.check_downgrade(&path, mount)?;
-            check::reloaded(observed, &path)?;
-            check::has_process(observed, &path)?;
+            check::reloaded(observed, progress, &path)?;
+            check::has_process(observed, progress, &path)?;
         }
-        check::canary(observed, &upgrade.canary_path(), &self.version_tag, self.sha256())
+        check::canary(observed, progress, &upgrade.canary_path(), &self.version_tag, self.sha256())
     }
 
     /// A pin holds the mounts of every namespace, and only those of this one are moved, proven and undone.
@@ -158,12 +163,12 @@ impl UpgradeView<'_> {
     }
 
     /// What an earlier run has left, and what this one needs no more.
-    fn clean_up(&self) -> Option<Step> {
+    fn clean_up(&self, progress: &Progress) -> Option<Step> {
         let (observed, upgrade) = (self.observed, self.upgrade);
-        let run = &observed.this_run;
         let (own, alias) = (upgrade.name(), upgrade.canary_plugin_name());
-        let at_work =
-            |path: &MountPath| run.enabled.contains(path) && !run.smoke_tested.contains(path.as_str());
+        let at_work = |path: &MountPath| {
+            progress.enabled.contains(path) && !progress.smoke_tested.contains(path.as_str())
+        };
         let mut canaries = observed.mounts.iter().filter_map(|(path, mount)| {
             let path: MountPath = path.parse().ok()?;
             let ours = path.is_canary() && (mount.plugin == own || mount.plugin == alias);
@@ -172,8 +177,8 @@ impl UpgradeView<'_> {
         if let Some(path) = canaries.find(|path| !at_work(path)) {
             return Some(Step::RemoveCanary { path });
         }
-        let waits =
-            run.registered.contains(&alias) && !run.smoke_tested.contains(upgrade.canary_path().as_str());
+        let waits = progress.registered.contains(&alias)
+            && !progress.smoke_tested.contains(upgrade.canary_path().as_str());
         let mut entries = observed.catalog.iter().filter(|entry| entry.name == alias);
         entries.find(|_| !waits).map(|entry| Step::DeregisterVersion {
             kind: entry.kind,
@@ -190,13 +195,12 @@ impl UpgradeView<'_> {
         }
     }
 
-    fn canary(&self) -> Option<Step> {
+    fn canary(&self, progress: &Progress) -> Option<Step> {
         let Canary::Mount { writes, source_mount: live, smoke_path: read } = &self.upgrade.canary else {
             return None;
         };
         let path = self.upgrade.canary_path();
-        let run = &self.observed.this_run;
-        if run.smoke_tested.contains(path.as_str()) || !self.needs_switch() {
+        if progress.smoke_tested.contains(path.as_str()) || !self.needs_switch() {
             return None;
         }
         if self.observed.mounts.contains_key(path.as_str()) {
@@ -269,20 +273,20 @@ impl UpgradeView<'_> {
 
     /// Only what this run has moved or started anew: the rest was tried by whoever did. What was moved may have been started
     /// by a failover, and then needs no reload.
-    fn smoke_test(&self) -> Option<Step> {
-        let run = &self.observed.this_run;
-        let by_pin = run.pinned.contains(self.upgrade.name());
-        let is_new = |mount: &MountPath| by_pin || run.tuned.contains(mount) || run.reloaded.contains(mount);
+    fn smoke_test(&self, progress: &Progress) -> Option<Step> {
+        let by_pin = progress.pinned.contains(self.upgrade.name());
+        let is_new =
+            |mount: &MountPath| by_pin || progress.tuned.contains(mount) || progress.reloaded.contains(mount);
         let is_there = |mount: &MountPath| self.observed.mounts.contains_key(mount.as_str());
         let due =
             self.upgrade.smoke_tests.iter().filter(|trial| is_new(&trial.mount) && is_there(&trial.mount));
         let mut paths = due.map(|trial| trial.mount.join(&trial.path));
-        paths.find(|path| !run.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
+        paths.find(|path| !progress.smoke_tested.contains(path)).map(|path| Step::SmokeTestMount { path })
     }
 
-    fn nodes(&self) -> Option<Step> {
+    fn nodes(&self, progress: &Progress) -> Option<Step> {
         let mounts: Vec<MountPath> = self.mounts().map(|(path, _)| path).collect();
-        nodes::step(self.observed, self.upgrade, mounts.iter())
+        nodes::step(self.observed, self.upgrade, progress, mounts.iter())
     }
 }
 

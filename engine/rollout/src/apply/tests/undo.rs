@@ -37,7 +37,7 @@ async fn fail_after(cluster: &FakeCluster, done: Vec<Step>, step: Option<Step>) 
         environment: &environment,
         goal: &goal,
         listener: &mut |_| (),
-        this_run: done.iter().fold(ThisRun::default(), ThisRun::with_step),
+        progress: done.iter().fold(Progress::default(), Progress::with_step),
         total_steps: done.len() + 1,
         switched: done.iter().filter_map(|step| VersionSwitch::from_step(step, &[])).collect(),
         done,

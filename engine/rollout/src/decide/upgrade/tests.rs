@@ -2,9 +2,12 @@ use vault_api::catalog::PluginType;
 use vault_api::health::Product;
 use vault_api::pins::Pin;
 
-use super::super::samples::{SHA, lock_holder, old_fleet, register, restart_step, server_with, upgrade};
+use super::super::samples::{
+    SHA, Simulation, State, decide, lock_holder, old_fleet, plan, register, restart_step, server_with,
+    simulate, upgrade,
+};
 use super::*;
-use crate::decide::{Decision, Notice, WaitingOn, decide, plan, unreloaded_mounts};
+use crate::decide::{Decision, Notice, WaitingOn, unreloaded_mounts};
 use crate::goal::{
     Durability, FailoverTest, Goal, Placement, QuorumLoss, ReloadGoal, ReloadTarget, RestartConsent,
     SealedRestart, SmokeTest,
@@ -12,7 +15,7 @@ use crate::goal::{
 use crate::observed::deployment::{
     NodeName, NodeObserved, NodeRole, PluginStorage, PodUpdateStrategy, Readiness, RunningVersion,
 };
-use crate::observed::{CatalogEntry, Pins, ThisRun};
+use crate::observed::{CatalogEntry, Pins};
 
 mod restarts;
 mod restarts_from_image;
@@ -21,12 +24,12 @@ fn goal(upgrade: UpgradeGoal) -> Goal {
     Goal::Upgrade(Box::new(upgrade))
 }
 
-fn step_texts(observed: &Observed, upgrade: UpgradeGoal) -> Vec<String> {
-    plan(observed, &goal(upgrade)).expect("a plan").steps.iter().map(ToString::to_string).collect()
+fn step_texts(state: &impl State, upgrade: UpgradeGoal) -> Vec<String> {
+    plan(state, &goal(upgrade)).expect("a plan").steps.iter().map(ToString::to_string).collect()
 }
 
-fn refusal_of(observed: &Observed, upgrade: UpgradeGoal) -> Refusal {
-    match decide(observed, &goal(upgrade)) {
+fn refusal_of(state: &impl State, upgrade: UpgradeGoal) -> Refusal {
+    match decide(state, &goal(upgrade)) {
         Decision::Refuse(refusal) => refusal,
         other => panic!("not refused but {other:?}"),
     }
@@ -158,17 +161,17 @@ fn a_mount_that_was_moved_and_not_reloaded_is_known_with_what_it_runs() {
 
 #[test]
 fn a_canary_or_a_mount_that_runs_something_else_is_refused() {
-    let (goal, mut then) = (goal(upgrade()), old_fleet());
+    let (goal, mut then) = (goal(upgrade()), simulate(&old_fleet(), []));
     let mut lies = 0;
     for step in plan(&then, &goal).expect("a plan").steps {
-        then = then.after(&step);
+        then = simulate(&then, [&step]);
         let path = match &step {
             Step::MountCanary { path, .. } => path,
             Step::ReloadMount { path } => path,
             _ => continue,
         };
         let mut lying = then.clone();
-        lying.mounts.get_mut(path.as_str()).expect("a mount").running_sha256 = "cc".into();
+        lying.observed.mounts.get_mut(path.as_str()).expect("a mount").running_sha256 = "cc".into();
         let decision = decide(&lying, &goal);
         assert!(matches!(decision, Decision::Refuse(Refusal::RunningVersionMismatch { .. })), "{decision:?}");
         lies += 1;
@@ -178,12 +181,10 @@ fn a_canary_or_a_mount_that_runs_something_else_is_refused() {
 
 #[test]
 fn a_version_that_no_process_executes_is_not_proven() {
-    let (goal, mut then) = (goal(without_canary()), old_fleet());
-    for step in plan(&then, &goal).expect("a plan").steps {
-        then = then.after(&step);
-    }
+    let goal = goal(without_canary());
+    let mut then = simulate(&old_fleet(), &plan(&old_fleet(), &goal).expect("a plan").steps);
     assert_eq!(decide(&then, &goal), Decision::Done);
-    for node in then.deployment.as_mut().expect("a site").nodes.values_mut() {
+    for node in then.observed.deployment.as_mut().expect("a site").nodes.values_mut() {
         node.processes.retain(|process| process.file == "custom-1.0.0");
     }
     assert!(matches!(decide(&then, &goal), Decision::Refuse(Refusal::NoProcess { .. })));
@@ -216,8 +217,7 @@ fn a_reload_starts_standbys_anew_that_went_on_with_another_version() {
     observed.server.product = Product::OpenBao;
     let made = plan(&observed, &goal(without_canary())).expect("a plan");
     // As somebody leaves it who stops after the reload.
-    let mut by_hand = made.steps[..5].iter().fold(observed, |then, step| then.after(step));
-    by_hand.this_run = ThisRun::default();
+    let by_hand = simulate(&observed, &made.steps[..5]).observed;
     let reload = reload(SealedRestart::Refuse);
     let steps: Vec<String> =
         plan(&by_hand, &reload).expect("a plan").steps.iter().map(ToString::to_string).collect();
@@ -322,8 +322,7 @@ fn an_image_that_lacks_a_version_which_the_one_before_brings_is_refused() {
         }
         let kept = UpgradeGoal { durability: Durability::NotRequired, ..without_canary() };
         let steps = plan(&brought, &goal(kept)).expect("a plan").steps;
-        let mut running = steps.iter().fold(brought.clone(), |then, step| then.after(step));
-        running.this_run = ThisRun::default();
+        let running = simulate(&brought, &steps).observed;
         for observed in [brought, running] {
             let refusal = refusal_of(&observed, to(Some(&["custom-1.0.0", "custom-1.2.3"])));
             assert_eq!(refusal.to_string(), "plugins:2 does not bring other-1.0.0");
@@ -385,8 +384,7 @@ fn a_rollback_knows_what_the_image_brings_that_no_pod_has_run() {
     let steps = plan(&observed, &goal(UpgradeGoal { durability: survival, ..without_canary() }))
         .expect("a plan")
         .steps;
-    let mut then = steps.iter().fold(observed, |then, step| then.after(step));
-    then.this_run = ThisRun::default();
+    let then = simulate(&observed, &steps).observed;
     assert_eq!(step_texts(&then, rollback()).len(), 4);
 }
 
@@ -395,8 +393,9 @@ fn a_node_that_goes_away_amid_a_run_is_waited_for() {
     let mut observed = old_fleet();
     *node(&mut observed, "vault-2") = NodeObserved::not_ready("pending");
     assert_eq!(refusal_of(&observed, upgrade()).to_string(), "on vault-2: the node is not ready: pending");
-    observed.this_run.steps = 1;
-    let waiting = decide(&observed, &goal(upgrade()));
+    let mut begun = simulate(&observed, []);
+    begun.progress.steps = 1;
+    let waiting = decide(&begun, &goal(upgrade()));
     assert!(matches!(waiting, Decision::Wait(WaitingOn::Node { .. })), "{waiting:?}");
 }
 
@@ -464,19 +463,19 @@ fn what_a_failover_starts_before_the_reload_is_tried_as_well() {
         let moves = |step: &Step| matches!(step, Step::TuneMount { .. } | Step::SetPin { .. });
         let steps = plan(&observed, &goal).expect("a plan").steps;
         let moved = steps.iter().rposition(moves).expect("it moves mounts");
-        observed = steps[..=moved].iter().fold(observed, |observed, step| observed.after(step));
-        for mount in observed.mounts.values_mut() {
+        let mut moved = simulate(&observed, &steps[..=moved]);
+        for mount in moved.observed.mounts.values_mut() {
             mount.running_version = "v1.2.3".into();
             mount.running_sha256 = SHA.into();
         }
         let left: Vec<String> =
-            plan(&observed, &goal).expect("a plan").steps.iter().map(ToString::to_string).collect();
+            plan(&moved, &goal).expect("a plan").steps.iter().map(ToString::to_string).collect();
         // Then the standbys, which serve reads of their own.
         assert_eq!(left[..2], ["try custom/creds/dev", "try team/creds/dev"]);
 
         // What somebody removes meanwhile needs no trial.
-        observed.mounts.remove("custom/");
-        let Decision::Do(next) = decide(&observed, &goal) else { panic!("it ended without a trial") };
+        moved.observed.mounts.remove("custom/");
+        let Decision::Do(next) = decide(&moved, &goal) else { panic!("it ended without a trial") };
         assert_eq!(next.to_string(), "try team/creds/dev");
     }
 }
@@ -541,12 +540,8 @@ fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_
 #[test]
 fn a_rollback_goes_to_the_newest_version_before_that_is_in_place_everywhere() {
     let before = |observed: &Observed| rollback_version(observed, PluginType::Secret, "custom");
-    let mut observed = plan(&old_fleet(), &goal(upgrade()))
-        .expect("a plan")
-        .steps
-        .iter()
-        .fold(old_fleet(), |then, step| then.after(step));
-    observed.this_run = ThisRun::default();
+    let steps = plan(&old_fleet(), &goal(upgrade())).expect("a plan").steps;
+    let mut observed = simulate(&old_fleet(), &steps).observed;
     assert_eq!(before(&observed).expect("a version").to_string(), "1.0.0");
     assert_eq!(
         step_texts(&observed, rollback()),
@@ -610,15 +605,14 @@ fn a_rollback_that_was_cut_off_between_restarts_goes_to_the_same_version_again()
     let made = plan(&observed, &goal(rollback_to("2.0.0"))).expect("a plan");
     let restart = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
     for done in [restart, restart + 1] {
-        let mut cut_off = made.steps[..done].iter().fold(observed.clone(), |then, step| then.after(step));
-        cut_off.this_run = ThisRun::default();
+        let mut cut_off = simulate(&observed, &made.steps[..done]).observed;
         assert_eq!(before(&cut_off), Ok("2.0.0".to_owned()), "{done}");
         // Whatever lies between.
         let between = CatalogEntry { version: "v2.5.0".into(), ..cut_off.catalog[0].clone() };
         cut_off.catalog.push(between);
         assert_eq!(before(&cut_off), Ok("2.0.0".to_owned()), "{done}");
     }
-    let done = made.steps.iter().fold(observed.clone(), |then, step| then.after(step));
+    let done = simulate(&observed, &made.steps).observed;
     assert_eq!(before(&done), Ok("1.0.0".to_owned()));
     // Standbys that lag behind an upgrade are not on their way back.
     for name in ["vault-1", "vault-2"] {
@@ -633,7 +627,7 @@ fn every_node_says_what_it_runs_after_a_restart() {
     let mut observed = old_fleet();
     observed.server.product = Product::OpenBao;
     let made = plan(&observed, &goal(without_canary())).expect("a plan");
-    let mut then = made.steps.iter().fold(observed, |then, step| then.after(step));
+    let mut then = simulate(&observed, &made.steps).observed;
     for name in ["vault-0", "vault-1", "vault-2"] {
         let vault = node(&mut then, name).server.as_ref().expect("a server");
         let wanted = RunningVersion { version: "v1.2.3".into(), sha256: SHA.into() };

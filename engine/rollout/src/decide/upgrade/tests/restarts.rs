@@ -5,6 +5,7 @@ use vault_api::raft::{RaftServer, Suffrage};
 use super::*;
 use crate::observed::Raft;
 use crate::observed::deployment::SealType;
+use crate::progress::Progress;
 
 #[test]
 fn a_standby_is_restarted_only_while_every_other_node_serves() {
@@ -13,20 +14,20 @@ fn a_standby_is_restarted_only_while_every_other_node_serves() {
     let made = plan(&observed, &goal(without_canary())).expect("a plan");
     let first = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
     // Also for whoever continues what was interrupted.
-    for this_run in [None, Some(ThisRun::default())] {
-        let mut restarted = made.steps[..=first].iter().fold(observed.clone(), |then, step| then.after(step));
-        restarted.this_run = this_run.unwrap_or(restarted.this_run);
+    for progress in [None, Some(Progress::default())] {
+        let mut restarted = simulate(&observed, &made.steps[..=first]);
+        restarted.progress = progress.unwrap_or(restarted.progress);
         let reload = reload(SealedRestart::Refuse);
-        let restarting = |observed: &Observed| {
-            let mut then = observed.clone();
-            then.this_run.reloaded.insert(path("custom"));
+        let restarting = |state: &Simulation| {
+            let mut then = state.clone();
+            then.progress.reloaded.insert(path("custom"));
             decide(&then, &reload)
         };
         assert_eq!(restarting(&restarted), Decision::Do(made.steps[first + 1].clone()));
 
         let waits_for = |change: &dyn Fn(&mut NodeObserved)| {
             let mut absent = restarted.clone();
-            change(node(&mut absent, "vault-1"));
+            change(node(&mut absent.observed, "vault-1"));
             match restarting(&absent) {
                 Decision::Wait(WaitingOn::Node { node, .. }) => assert_eq!(node.as_str(), "vault-1"),
                 other => panic!("{other:?}"),
@@ -45,12 +46,12 @@ fn a_standby_that_does_not_say_what_it_runs_is_waited_for_before_anything_is_don
     observed.server.product = Product::OpenBao;
     let goal = goal(without_canary());
     let made = plan(&observed, &goal).expect("a plan");
-    let mut at_the_end = made.steps.iter().fold(observed.clone(), |then, step| then.after(step));
+    let mut at_the_end = simulate(&observed, &made.steps);
     // It was not known that it had to be.
-    at_the_end.this_run.restarted.remove(&NodeName::new("vault-2"));
+    at_the_end.progress.restarted.remove(&NodeName::new("vault-2"));
     assert_eq!(decide(&at_the_end, &goal), Decision::Done);
-    for mut silent in [observed, at_the_end] {
-        node(&mut silent, "vault-2").server.as_mut().expect("a server").running.clear();
+    for mut silent in [simulate(&observed, []), at_the_end] {
+        node(&mut silent.observed, "vault-2").server.as_mut().expect("a server").running.clear();
         match decide(&silent, &goal) {
             Decision::Wait(on) => {
                 assert_eq!(on.to_string(), "waiting for vault-2: it does not say what it runs");
@@ -61,12 +62,12 @@ fn a_standby_that_does_not_say_what_it_runs_is_waited_for_before_anything_is_don
 }
 
 /// After the first of two standbys was restarted, while the second is stale.
-fn with_one_standby_restarted() -> Observed {
+fn with_one_standby_restarted() -> Simulation {
     let mut observed = old_fleet();
     observed.server.product = Product::OpenBao;
     let made = plan(&observed, &goal(without_canary())).expect("a plan");
     let first = made.steps.iter().position(|step| matches!(step, Step::RestartNode { .. })).expect("there");
-    made.steps[..=first].iter().fold(observed, |then, step| then.after(step))
+    simulate(&observed, &made.steps[..=first])
 }
 
 fn raft(servers: &[(&str, Suffrage, Option<bool>)]) -> Raft {
@@ -80,17 +81,17 @@ const HEALTHY_VOTER: (Suffrage, Option<bool>) = (Suffrage::Voter, Some(true));
 
 #[test]
 fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_up_and_runs_the_version() {
-    let observed = with_one_standby_restarted();
+    let state = with_one_standby_restarted();
     let restart = Decision::Do(restart_step("vault-2"));
     let waits = |change: &dyn Fn(&mut Observed)| {
-        let mut changed = observed.clone();
-        change(&mut changed);
+        let mut changed = state.clone();
+        change(&mut changed.observed);
         match decide(&changed, &goal(without_canary())) {
             Decision::Wait(on) => on.to_string(),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(decide(&observed, &goal(without_canary())), restart);
+    assert_eq!(decide(&state, &goal(without_canary())), restart);
 
     let with = |third: (Suffrage, Option<bool>)| {
         raft(&[
@@ -141,35 +142,33 @@ fn the_next_standby_is_restarted_once_the_one_before_is_a_voter_that_has_caught_
     for (third, fourth) in
         [(HEALTHY_VOTER, None), ((Suffrage::Voter, None), None), (permanent, Some(HEALTHY_VOTER))]
     {
-        let mut settled = observed.clone();
-        settled.raft = with(third);
-        if let (Raft::Servers(servers), Some(fourth)) = (&mut settled.raft, fourth) {
+        let mut settled = state.clone();
+        settled.observed.raft = with(third);
+        if let (Raft::Servers(servers), Some(fourth)) = (&mut settled.observed.raft, fourth) {
             let (suffrage, healthy) = fourth;
             servers.insert("d".into(), RaftServer { address: String::new(), suffrage, healthy });
         }
-        index(&mut settled, "vault-0", 5000);
-        index(&mut settled, "vault-1", 4900);
+        index(&mut settled.observed, "vault-0", 5000);
+        index(&mut settled.observed, "vault-1", 4900);
         assert_eq!(decide(&settled, &goal(without_canary())), restart, "{third:?}");
     }
 }
 
 #[test]
 fn a_run_ends_when_the_last_standby_is_back() {
-    let mut observed = with_one_standby_restarted();
-    observed = observed.after(&restart_step("vault-2"));
+    let mut state = simulate(&with_one_standby_restarted(), [&restart_step("vault-2")]);
     for goal in [goal(without_canary()), goal(rollback_to("1.2.3")), reload(SealedRestart::Refuse)] {
-        observed.this_run.reloaded.insert(path("custom"));
-        assert_eq!(decide(&observed, &goal), Decision::Done);
-        let mut away = observed.clone();
-        *node(&mut away, "vault-2") = NodeObserved::not_ready("the pod is being deleted");
+        state.progress.reloaded.insert(path("custom"));
+        assert_eq!(decide(&state, &goal), Decision::Done);
+        let mut away = state.clone();
+        *node(&mut away.observed, "vault-2") = NodeObserved::not_ready("the pod is being deleted");
         assert!(matches!(decide(&away, &goal), Decision::Wait(WaitingOn::Node { .. })), "{goal:?}");
     }
 }
 
 #[test]
 fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
-    let mut observed = with_one_standby_restarted().after(&restart_step("vault-2"));
-    observed.this_run = ThisRun::default();
+    let mut observed = simulate(&with_one_standby_restarted(), [&restart_step("vault-2")]).observed;
     *node(&mut observed, "vault-1") = NodeObserved::not_ready("unreachable");
     let steps: Vec<String> = plan(&observed, &goal(rollback_to("1.0.0")))
         .expect("a plan")
@@ -183,8 +182,7 @@ fn what_is_waited_for_between_restarts_does_not_keep_mounts_from_going_back() {
 
 #[test]
 fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
-    let mut observed = with_one_standby_restarted();
-    observed.this_run = ThisRun::default();
+    let mut observed = with_one_standby_restarted().observed;
     node(&mut observed, "vault-2").server.as_mut().expect("a server").seal_type = SealType::Shamir;
     // Before anything has changed.
     let Decision::Refuse(refusal) = decide(&observed, &reload(SealedRestart::Refuse)) else {
@@ -195,9 +193,9 @@ fn a_standby_that_people_unseal_is_restarted_only_with_consent() {
         "on vault-2: its server does not unseal itself (Shamir seal), so a restart leaves it sealed"
     );
     assert!(refusal.hint().contains("--allow-sealed-restart"));
-    let mut unknown = observed.clone();
-    unknown.this_run.reloaded.insert(path("custom"));
-    node(&mut unknown, "vault-2").server.as_mut().expect("a server").seal_type = SealType::Unknown;
+    let mut unknown = simulate(&observed, []);
+    unknown.progress.reloaded.insert(path("custom"));
+    node(&mut unknown.observed, "vault-2").server.as_mut().expect("a server").seal_type = SealType::Unknown;
     assert!(matches!(
         decide(&unknown, &reload(SealedRestart::Refuse)),
         Decision::Wait(WaitingOn::Node { .. })
@@ -219,8 +217,7 @@ fn reload_without_quorum() -> Goal {
 
 #[test]
 fn a_voter_is_restarted_only_while_the_others_are_a_majority_or_with_consent() {
-    let mut observed = with_one_standby_restarted();
-    observed.this_run = ThisRun::default();
+    let observed = with_one_standby_restarted().observed;
     let decides = |raft: Raft, nodes: usize| {
         let mut observed = Observed { raft, ..observed.clone() };
         node(&mut observed, "vault-0").server.as_mut().expect("a server").applied_index = Some(7);
@@ -268,7 +265,7 @@ fn a_failover_is_rehearsed_when_every_node_has_a_vote() {
     let rehearsing = UpgradeGoal { failover_test: FailoverTest::EveryNode, ..without_canary() };
     let made = plan(&old_fleet(), &goal(rehearsing.clone())).expect("a plan");
     let first = made.steps.iter().position(|step| matches!(step, Step::StepDown { .. })).expect("there");
-    let mut then = made.steps[..first].iter().fold(old_fleet(), |then, step| then.after(step));
+    let mut then = simulate(&old_fleet(), &made.steps[..first]);
     let servers = |third| {
         raft(&[
             ("a", HEALTHY_VOTER.0, HEALTHY_VOTER.1),
@@ -276,17 +273,16 @@ fn a_failover_is_rehearsed_when_every_node_has_a_vote() {
             ("c", third, Some(true)),
         ])
     };
-    then.raft = servers(Suffrage::NonVoter);
+    then.observed.raft = servers(Suffrage::NonVoter);
     let waiting = decide(&then, &goal(rehearsing.clone()));
     assert!(matches!(waiting, Decision::Wait(WaitingOn::RaftServer { .. })), "{waiting:?}");
-    then.raft = servers(Suffrage::Voter);
+    then.observed.raft = servers(Suffrage::Voter);
     assert_eq!(decide(&then, &goal(rehearsing)), Decision::Do(made.steps[first].clone()));
 }
 
 #[test]
 fn a_token_that_may_not_see_the_servers_of_raft_is_said_where_it_matters() {
-    let mut observed = with_one_standby_restarted();
-    observed.this_run = ThisRun::default();
+    let mut observed = with_one_standby_restarted().observed;
     observed.raft = Raft::NotShown;
     let made = plan(&observed, &reload(SealedRestart::Refuse)).expect("a plan");
     assert!(made.notices.contains(&Notice::RaftStateUnknown), "{:?}", made.notices);
@@ -330,8 +326,8 @@ fn a_raft_server_that_would_stop_the_restarts_stops_an_upgrade_before_its_first_
         }
     }
     // Whom it does not stop: what has begun, and standbys of Vault, which are not restarted.
-    let mut begun = untouched(three_servers((Suffrage::Voter, Some(false))));
-    begun.this_run.steps = 1;
+    let mut begun = simulate(&untouched(three_servers((Suffrage::Voter, Some(false)))), []);
+    begun.progress.steps = 1;
     assert!(matches!(decide(&begun, &goal(without_canary())), Decision::Do(_)));
     let mut vault = untouched(three_servers((Suffrage::Voter, Some(false))));
     vault.server.product = Product::Vault;
@@ -340,8 +336,7 @@ fn a_raft_server_that_would_stop_the_restarts_stops_an_upgrade_before_its_first_
 
 #[test]
 fn a_rollback_says_before_its_first_change_what_will_stop_the_restarts_and_goes_on() {
-    let mut observed = with_one_standby_restarted().after(&restart_step("vault-2"));
-    observed.this_run = ThisRun::default();
+    let mut observed = simulate(&with_one_standby_restarted(), [&restart_step("vault-2")]).observed;
     let back = goal(rollback_to("1.0.0"));
     let said = |observed: &Observed| {
         let made = plan(observed, &back).expect("a plan");

@@ -47,8 +47,7 @@ fn the_image_is_named_before_a_standby_is_restarted_from_it() {
 fn a_run_that_was_killed_around_the_naming_of_the_image_is_continued() {
     let mut killed = openbao(init_container(&["custom-1.0.0"]));
     for step in plan(&killed, &goal(upgrade_by_image())).expect("a plan").steps {
-        killed = killed.after(&step);
-        killed.this_run = ThisRun::default();
+        killed = simulate(&killed, [&step]).observed;
         let again = plan(&killed, &goal(upgrade_by_image())).expect("a plan").steps;
         let at = |is: fn(&Step) -> bool| again.iter().position(is);
         let (named, restarted) = (
@@ -58,7 +57,7 @@ fn a_run_that_was_killed_around_the_naming_of_the_image_is_continued() {
         if let (Some(named), Some(restarted)) = (named, restarted) {
             assert!(named < restarted, "after {step}: {again:?}");
         }
-        let then = again.iter().fold(killed.clone(), |then, step| then.after(step));
+        let then = simulate(&killed, &again);
         assert_eq!(decide(&then, &goal(upgrade_by_image())), Decision::Done, "after {step}");
     }
 }
@@ -67,17 +66,17 @@ fn a_run_that_was_killed_around_the_naming_of_the_image_is_continued() {
 fn a_restarted_node_has_what_its_image_brings_and_runs_nothing_else() {
     let observed = openbao(init_container(&["custom-1.0.0"]));
     let steps = plan(&observed, &goal(upgrade_by_image())).expect("a plan").steps;
-    let moved = steps[..6].iter().fold(observed, |then, step| then.after(step));
+    let moved = simulate(&observed, &steps[..6]);
     let restart = restart_step("vault-1");
     let files = |observed: &Observed| -> Vec<String> {
         let site = observed.deployment.as_ref().expect("a site");
         site.nodes[&NodeName::new("vault-1")].files.iter().map(|file| file.name.clone()).collect()
     };
-    let mut too_early = moved.after(&restart);
+    let mut too_early = simulate(&moved, [&restart]).observed;
     assert_eq!(files(&too_early), ["custom-1.0.0"]);
     let vault = node(&mut too_early, "vault-1").server.as_ref().expect("a server");
     assert!(!vault.running.contains_key("custom/"), "its file is not there: {:?}", vault.running);
-    assert_eq!(files(&moved.after(&steps[6]).after(&restart)), ["custom-1.0.0", "custom-1.2.3"]);
+    assert_eq!(files(&simulate(&moved, [&steps[6], &restart]).observed), ["custom-1.0.0", "custom-1.2.3"]);
 }
 
 #[test]
