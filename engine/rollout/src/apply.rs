@@ -10,8 +10,6 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::time::Instant;
-
 use crate::compare::Comparison;
 use crate::decide::{Decision, Plan, WaitingOn, decide, due_restart};
 use crate::deployment::{DeploymentError, LeaseLock, LockLost};
@@ -22,10 +20,11 @@ use crate::mount_path::MountPath;
 use crate::observe::{Environment, observe, observe_cached};
 use crate::observed::Observed;
 use crate::observed::deployment::NodeName;
+use crate::poll::Poll;
 use crate::progress::Progress;
 use crate::smoke::{revoke_and_verify, revoke_hint};
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, POLL_INTERVAL, Poll};
+use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT};
 use crate::undo::VersionSwitch;
 use execute_step::StepError;
 pub use outcome::Outcome;
@@ -105,7 +104,7 @@ pub async fn apply_and_hold(
         last_observed: None,
         led_nodes: BTreeSet::new(),
         unrevoked_leases: Vec::new(),
-        refused_since: None,
+        refusal: None,
         interrupted_step: None,
         nodes_are_fresh: false,
         lock: &held,
@@ -144,8 +143,8 @@ struct Run<'a> {
     led_nodes: BTreeSet<NodeName>,
     /// Leases of trials that may live on.
     unrevoked_leases: Vec<String>,
-    /// Since when a step is refused by what passes by itself.
-    refused_since: Option<Instant>,
+    /// The wait for the end of a temporary refusal of a step.
+    refusal: Option<Poll>,
     /// The step that the loss of a node cut off, and how often: it may have been carried out.
     interrupted_step: Option<(Step, usize)>,
     /// Nothing was done to nodes since they were looked at.
@@ -212,13 +211,12 @@ impl Run<'_> {
             if let Err(error) = self.run_step(&step).await {
                 if error.is_node_loss() && self.has_other_nodes() && self.may_retry_interrupted_step(&step) {
                     (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    Poll::new(FAILOVER_TIMEOUT).pause().await;
                     continue;
                 }
                 if let Some(on) = error.wait_condition()
-                    && self.may_retry_refused_step(on)
+                    && self.pause_before_retry(on).await
                 {
-                    tokio::time::sleep(POLL_INTERVAL).await;
                     continue;
                 }
                 let effect =
@@ -239,8 +237,8 @@ impl Run<'_> {
 
     /// The decision on a fresh look, once what it needs is there.
     async fn next_decision(&mut self, cancel: &CancelFlag) -> Result<(Decision, Observed), String> {
-        let started = Instant::now();
-        let mut told = None;
+        let mut poll = Poll::new(NODE_RETURN_TIMEOUT);
+        let mut reported = None;
         loop {
             let observed = self.observe_with_retry().await?;
             if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
@@ -251,16 +249,16 @@ impl Run<'_> {
             self.last_observed = Some(observed.clone());
             match decision {
                 Decision::Wait(on)
-                    if started.elapsed() < wait_timeout(&on)
+                    if poll.elapsed() < wait_timeout(&on)
                         && (!cancel.is_cancelled() || self.must_not_interrupt())
                         && self.lock_lost().is_none() =>
                 {
-                    if told.as_ref() != Some(&on) {
+                    if reported.as_ref() != Some(&on) {
                         (self.listener)(&Event::Waiting { reason: on.clone() });
-                        told = Some(on);
+                        reported = Some(on);
                     }
                     self.nodes_are_fresh = false;
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    poll.pause().await;
                 }
                 decision => return Ok((decision, observed)),
             }
@@ -269,7 +267,7 @@ impl Run<'_> {
 
     /// Takes a snapshot. Where there are other nodes, it waits until one has taken over from a lost one.
     async fn observe_with_retry(&mut self) -> Result<Observed, String> {
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         let mut told = false;
         loop {
             let looked = if std::mem::replace(&mut self.nodes_are_fresh, false) {
@@ -353,7 +351,7 @@ impl Run<'_> {
 
     /// Nothing can be undone on a node that is lost; another takes over in seconds.
     async fn wait_for_failover(&mut self) {
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         while self.has_other_nodes() && !poll.timed_out() && self.lock_lost().is_none() {
             match self.observe_with_retry().await {
                 Ok(seen) if seen.is_failing_over() => {}
@@ -418,7 +416,7 @@ impl Run<'_> {
 
     async fn run_step(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
-        if self.refused_since.is_none() {
+        if self.refusal.is_none() {
             (self.listener)(&Event::StepStarted {
                 number,
                 total_steps: self.total_steps,
@@ -464,7 +462,7 @@ impl Run<'_> {
     }
 
     fn mark_done(&mut self, step: &Step) {
-        self.refused_since = None;
+        self.refusal = None;
         self.remaining.pop_front();
         self.progress = std::mem::take(&mut self.progress).with_step(step);
         self.done.push(step.clone());

@@ -17,6 +17,7 @@ mod mount_path;
 mod observe;
 mod observed;
 mod plugin_file_name;
+mod poll;
 mod printable;
 mod progress;
 mod refusal;
@@ -73,6 +74,7 @@ pub use observed::{
     Server, WriteObserved,
 };
 pub use plugin_file_name::{is_version_file_of, parse_plugin_file_name};
+pub use poll::Poll;
 pub use printable::{printable, printable_line};
 pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
@@ -80,7 +82,6 @@ pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
 pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
 pub use step::{Step, UnreadyPodPolicy, VersionFrom};
-pub use timeouts::Poll;
 pub use transient::is_transient;
 pub use undo::{Failover, roll_back};
 pub use version::{Version, VersionError};

@@ -27,8 +27,8 @@ use crate::observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, WriteObserved,
 };
+use crate::poll::Poll;
 use crate::smoke::is_unrevocable_data_lease;
-use crate::timeouts::Poll;
 use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
 use other_nodes::LookedAt;
 use query::{ObserveScope, build_query, deep_capability_paths, needs_entry_detail};
@@ -136,7 +136,7 @@ pub async fn observe_health(environment: &Environment) -> Result<Observed, Obser
 /// As [`observe_health`], and looks closely at files, permissions and leases. During an election, which ends by itself, there is no
 /// snapshot, or one of a server that serves nothing: another is taken until a node is active, or none is for too long.
 pub async fn observe_deep(environment: &Environment) -> Result<Observed, ObserveError> {
-    let poll = Poll::new(ELECTION_TIMEOUT);
+    let mut poll = Poll::new(ELECTION_TIMEOUT);
     loop {
         let observed = take_snapshot(environment, ObserveScope::Deep, Freshness::Now).await;
         let is_election = match &observed {

@@ -17,8 +17,9 @@ use crate::mount_path::MountPath;
 use crate::observe::Environment;
 use crate::observed::deployment::{NodeName, Readiness};
 use crate::observed::{Observed, PluginDirectory};
+use crate::poll::Poll;
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, Poll};
+use crate::timeouts::FAILOVER_TIMEOUT;
 use crate::transient::is_node_loss;
 
 /// Whether another node takes over when the active one is lost.
@@ -316,7 +317,7 @@ impl UndoContext<'_> {
             freshness: Freshness::Now,
         };
         let partial = format!(".{file}.");
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             let observed = site.observe(&question).await.map_err(|error| error_chain(&error))?;
             let there = observed.nodes.iter().filter(|(name, _)| nodes.contains(name));
@@ -371,7 +372,7 @@ impl UndoContext<'_> {
         endpoint: &E,
         allowed: impl Fn() -> Result<(), LockLost>,
     ) -> Result<E::Response, UndoError> {
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             allowed()?;
             match self.client.send(endpoint).await {

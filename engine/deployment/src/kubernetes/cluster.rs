@@ -22,7 +22,7 @@ use kube::api::{Api, ListParams};
 use kube::client::{Body, ClientBuilder, ConfigExt};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
-use tokio::time::Instant;
+use rollout::Poll;
 use tower::{BoxError, Service, ServiceBuilder};
 use vault_api::Proxies;
 
@@ -37,7 +37,7 @@ pub(super) struct Cluster {
     api_server: String,
     pub(super) namespace: String,
     /// Whether the API server has ever responded.
-    has_answered: Arc<AtomicBool>,
+    has_responded: Arc<AtomicBool>,
 }
 
 /// Which cluster and namespace. Missing values are taken from the kubeconfig, or from the pod in which this program runs.
@@ -57,8 +57,8 @@ const API_SERVER_TIMEOUT: Duration = Duration::from_secs(45);
 /// The same for an API server that has never responded, whose address is probably wrong.
 const FIRST_CONTACT_TIMEOUT: Duration = Duration::from_secs(5);
 
-const INITIAL_BACKOFF: Duration = Duration::from_millis(100);
-const MAX_BACKOFF: Duration = Duration::from_secs(2);
+const MIN_BACKOFF: Duration = Duration::from_millis(50);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
 
 /// Timeout of a TCP connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ impl Cluster {
         let namespace = options.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let server = config.cluster_url.to_string();
         let client = build_client(config, proxy).map_err(|error| KubernetesError::Config(Box::new(error)))?;
-        Ok(Self { client, api_server: server, namespace, has_answered: Arc::default() })
+        Ok(Self { client, api_server: server, namespace, has_responded: Arc::default() })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -153,20 +153,17 @@ impl Cluster {
     where
         Response: Future<Output = Result<T, kube::Error>>,
     {
-        let met = self.has_answered.load(Ordering::Relaxed);
-        let until = Instant::now() + if met { API_SERVER_TIMEOUT } else { FIRST_CONTACT_TIMEOUT };
-        let mut pause = INITIAL_BACKOFF;
+        let is_known = self.has_responded.load(Ordering::Relaxed);
+        let timeout = if is_known { API_SERVER_TIMEOUT } else { FIRST_CONTACT_TIMEOUT };
+        let mut poll = Poll::with_backoff(MIN_BACKOFF, MAX_BACKOFF, timeout);
         loop {
             let response = with_timeout(REQUEST_TIMEOUT, send()).await;
             if !matches!(&response, Err(error) if is_unavailable(error)) {
-                self.has_answered.store(true, Ordering::Relaxed);
+                self.has_responded.store(true, Ordering::Relaxed);
             }
             match response {
                 Ok(response) => return Ok(response),
-                Err(error) if is_unavailable(&error) && Instant::now() < until => {
-                    tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-                    pause = (pause * 2).min(MAX_BACKOFF);
-                }
+                Err(error) if is_unavailable(&error) && !poll.timed_out() => poll.pause().await,
                 Err(error) => {
                     return Err(KubernetesError::from_kube(
                         request,

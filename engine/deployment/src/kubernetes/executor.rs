@@ -207,7 +207,7 @@ pub(super) async fn ensure_helper_container(
         helper_container_spec(&container, &name, server, directory, image)?,
     )
     .await?;
-    let poll = Poll::every(POLL_INTERVAL, CONTAINER_START_TIMEOUT);
+    let mut poll = Poll::every(POLL_INTERVAL, CONTAINER_START_TIMEOUT);
     loop {
         let now = cluster.pod(&name).await?;
         if now.as_ref().and_then(running_helper_container).is_some_and(|running| running == container) {
@@ -243,7 +243,7 @@ pub(super) async fn verify_image_pull(
         Err(error @ KubernetesError::Forbidden { .. }) => return Ok(Some(error.to_string())),
         added => added?,
     }
-    let poll = Poll::every(POLL_INTERVAL, CONTAINER_START_TIMEOUT);
+    let mut poll = Poll::every(POLL_INTERVAL, CONTAINER_START_TIMEOUT);
     loop {
         let now = cluster.pod(pod).await?;
         match now.as_ref().and_then(|pod| container_state(pod, &container)).map(pull_state) {

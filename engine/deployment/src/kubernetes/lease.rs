@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
-use rollout::{HolderLiveness, LeaseLock, LockHolder, LockLost};
+use rollout::{HolderLiveness, LeaseLock, LockHolder, LockLost, Poll};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -250,7 +250,7 @@ async fn acquire_lease(
     observer: &LockObserver,
 ) -> Result<(Lease, Instant), KubernetesError> {
     let (api, params) = (cluster.leases(), PostParams::default());
-    let until = Instant::now() + LEASE_DURATION + RETRY_PERIOD;
+    let mut poll = Poll::every(POLL_INTERVAL, LEASE_DURATION + RETRY_PERIOD);
     loop {
         let current = get_lease(cluster, name).await?;
         let requested_at = Instant::now();
@@ -262,9 +262,9 @@ async fn acquire_lease(
             Some(lease) => match observer.lock_state(lease, own) {
                 // A running holder renews it before it expires.
                 LockState::HeldByOther(LockHolder { liveness: HolderLiveness::Unconfirmed, .. })
-                    if requested_at < until =>
+                    if !poll.timed_out() =>
                 {
-                    tokio::time::sleep(POLL_INTERVAL).await;
+                    poll.pause().await;
                     continue;
                 }
                 LockState::HeldByOther(LockHolder { name: holder, .. }) => {

@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use rollout::Poll;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::Instant;
 
 use super::cluster::{Cluster, with_timeout};
 use super::error::KubernetesError;
@@ -88,7 +88,7 @@ async fn bridge(
     port: u16,
     mut target: watch::Receiver<Option<String>>,
 ) {
-    let until = Instant::now() + POD_WAIT_TIMEOUT;
+    let mut poll = Poll::every(POLL_INTERVAL, POD_WAIT_TIMEOUT);
     let (mut forwarder, mut remote) = loop {
         let pod = target.borrow_and_update().clone();
         if let Some(pod) = pod
@@ -98,10 +98,10 @@ async fn bridge(
         {
             break (forwarder, remote);
         }
-        if Instant::now() >= until {
+        if poll.timed_out() {
             return;
         }
-        let _retargeted = tokio::time::timeout(POLL_INTERVAL, target.changed()).await;
+        poll.pause_unless(target.changed()).await;
     };
     let refused = forwarder.take_error(port);
     let refused = async {

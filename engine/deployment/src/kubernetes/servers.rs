@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rollout::{
-    NodeName, NodeRole, NodeServer, PluginDirectory, RunningVersion, SealType, error_chain, is_transient,
+    NodeName, NodeRole, NodeServer, PluginDirectory, Poll, RunningVersion, SealType, error_chain,
+    is_transient,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use vault_api::config_state::{ConfigState, ReadSanitized};
 use vault_api::health::{Health, Product};
 use vault_api::{Client, ClientConfig, RedirectPolicy, health, leader, mounts, seal_status};
@@ -149,7 +149,7 @@ impl Servers {
 
     /// Reads the plugin directory from the server. Waits while no node is active.
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
-        let until = Instant::now() + ELECTION_TIMEOUT;
+        let mut poll = Poll::every(POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
             // The token is not sent to a server that is not active.
             let shown = match self.active.client.send(&health::Read).await {
@@ -165,20 +165,15 @@ impl Servers {
                     return PluginDirectory::At(PathBuf::from(config.plugin_directory));
                 }
                 Ok(Some(_)) => return PluginDirectory::NotVisible,
-                Ok(None) if Instant::now() < until => self.retry_find_active().await,
-                Err(error) if is_transient(&error) && Instant::now() < until => {
-                    self.retry_find_active().await;
-                }
+                Ok(None) if !poll.timed_out() => {}
+                Err(error) if is_transient(&error) && !poll.timed_out() => {}
                 Ok(None) | Err(_) => return PluginDirectory::NotVisible,
             }
+            poll.pause().await;
+            let nodes = self.by_node.lock().await.keys().cloned().collect();
+            // The next request shows whether an active node was found.
+            let _found = self.find_active(nodes).await;
         }
-    }
-
-    async fn retry_find_active(&self) {
-        tokio::time::sleep(POLL_INTERVAL).await;
-        let nodes = self.by_node.lock().await.keys().cloned().collect();
-        // The next request shows whether one was found.
-        let _found = self.find_active(nodes).await;
     }
 }
 

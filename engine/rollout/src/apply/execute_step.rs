@@ -20,9 +20,10 @@ use crate::goal::{DesiredValue, DesiredWrite};
 use crate::mount_path::MountPath;
 use crate::observe::{ObserveError, observe};
 use crate::observed::deployment::{NodeName, NodeRole};
+use crate::poll::Poll;
 use crate::smoke::{SmokeError, run_smoke_test};
 use crate::step::{Step, VersionFrom};
-use crate::timeouts::{NODE_RETURN_TIMEOUT, Poll};
+use crate::timeouts::NODE_RETURN_TIMEOUT;
 use crate::transient::is_node_loss;
 
 /// A step that failed.
@@ -230,7 +231,7 @@ impl Run<'_> {
 
     /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
-        let poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
+        let mut poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
         let mut told = None;
         loop {
             self.wait_for_active_node().await?;
@@ -262,7 +263,7 @@ impl Run<'_> {
 
     /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
+        let mut poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
             // Connections may be refused as well while the way to the active node changes.
             match observe(self.environment, Some(self.goal)).await {

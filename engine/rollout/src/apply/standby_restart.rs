@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::Instant;
 use vault_api::health::Product;
 
 use super::{Outcome, Run, StepEffect, effect};
@@ -12,9 +11,10 @@ use crate::goal::{Goal, UpgradeGoal};
 use crate::mount_path::MountPath;
 use crate::observed::Observed;
 use crate::observed::deployment::{NodeName, NodeRole, NodeServer};
+use crate::poll::Poll;
 use crate::smoke::revoke_hint;
 use crate::step::Step;
-use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT, Poll};
+use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT};
 use crate::undo::VersionSwitch;
 
 /// How long something is waited for.
@@ -32,12 +32,16 @@ pub(super) fn wait_timeout(on: &WaitingOn) -> Duration {
 impl Run<'_> {
     /// Whether a step that was refused by what passes by itself is tried again: for as long as one request may take. Everything is
     /// looked at before that, so what has become undue meanwhile is not done.
-    pub(super) fn may_retry_refused_step(&mut self, on: WaitingOn) -> bool {
-        let since = *self.refused_since.get_or_insert_with(|| {
+    pub(super) async fn pause_before_retry(&mut self, on: WaitingOn) -> bool {
+        let poll = self.refusal.get_or_insert_with(|| {
             (self.listener)(&Event::Waiting { reason: on });
-            Instant::now()
+            Poll::new(self.environment.client.timeout())
         });
-        since.elapsed() < self.environment.client.timeout()
+        if poll.timed_out() {
+            return false;
+        }
+        poll.pause().await;
+        true
     }
 
     /// Whether the active node is proven, and either a standby was restarted and runs the new version, or `step`, which failed or
@@ -115,7 +119,7 @@ impl Run<'_> {
     /// started, and one may have been restarted by others. `None` where that cannot be seen, also after a while.
     async fn standbys_running(&mut self, upgrade: &UpgradeGoal) -> Option<Vec<NodeName>> {
         let version = upgrade.version().v_prefixed();
-        let poll = Poll::new(FAILOVER_TIMEOUT);
+        let mut poll = Poll::new(FAILOVER_TIMEOUT);
         loop {
             self.nodes_are_fresh = false;
             let seen = self.observe_with_retry().await.ok()?;
