@@ -130,17 +130,17 @@ pub enum Notice {
     },
     /// The token may not see the servers of raft.
     RaftStateUnknown,
-    /// Nodes that somebody vouches for, or has left out.
+    /// Nodes whose plugin directories cannot be observed.
     OtherNodes {
-        /// Which ones.
+        /// The nodes.
         nodes: Vec<String>,
-        /// Whether the binary is said to be there.
-        confirmed_by_flag: bool,
+        /// Whether the user has confirmed that they have the binary.
+        confirmed: bool,
     },
-    /// Nodes that the server does not name.
+    /// The server has other nodes, and does not list them.
     UnnamedNodes {
-        /// Those that somebody says have the binary.
-        said_to_have_it: Vec<String>,
+        /// Nodes that have the binary, as the user has confirmed.
+        confirmed_nodes: Vec<String>,
     },
     /// Nobody has looked whether a file is in place: the active node proves it by starting it, and no other does.
     ActiveNodeAlone {
@@ -537,27 +537,27 @@ impl fmt::Display for Notice {
             Self::NodeUnobserved { node, reason: why } => {
                 write!(f, "{node} cannot be looked at ({why}); it runs what is configured once it is active")
             }
-            Self::OtherNodes { nodes, confirmed_by_flag: true } => write!(
+            Self::OtherNodes { nodes, confirmed: true } => write!(
                 f,
                 "not proven: {} {} the binary, as --placed-on says. It is proven once each has been the active node \
                  (`vault operator step-down`) and `vault-token-plugin status` shows what runs",
                 nodes.join(", "),
                 if nodes.len() == 1 { "has" } else { "have" }
             ),
-            Self::OtherNodes { nodes, confirmed_by_flag: false } => write!(
+            Self::OtherNodes { nodes, confirmed: false } => write!(
                 f,
                 "nothing is placed on {}: the plugin's mounts fail when one of them becomes active",
                 nodes.join(", ")
             ),
-            Self::UnnamedNodes { said_to_have_it } if said_to_have_it.is_empty() => f.write_str(
+            Self::UnnamedNodes { confirmed_nodes } if confirmed_nodes.is_empty() => f.write_str(
                 "the server is one of several nodes and does not name the others: nothing is placed on them, and the plugin's mounts \
                  fail when one of them becomes active",
             ),
-            Self::UnnamedNodes { said_to_have_it } => write!(
+            Self::UnnamedNodes { confirmed_nodes } => write!(
                 f,
                 "the server is one of several nodes and does not name the others, so it is not known whether {} {} all that need the binary",
-                said_to_have_it.join(", "),
-                if said_to_have_it.len() == 1 { "is" } else { "are" }
+                confirmed_nodes.join(", "),
+                if confirmed_nodes.len() == 1 { "is" } else { "are" }
             ),
             Self::ActiveNodeAlone { nodes, file } => {
                 write!(f, "the plugin directory was not looked at: that {file} is in place is proven on the active node alone, by the \

@@ -30,7 +30,7 @@ use crate::observed::{
 use crate::poll::Poll;
 use crate::smoke::is_unrevocable_data_lease;
 use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
-use other_nodes::LookedAt;
+use other_nodes::ObservedDirectory;
 use query::{ObserveScope, build_query, deep_capability_paths, needs_entry_detail};
 use raft::{RaftQuery, needs_raft_servers};
 
@@ -205,24 +205,24 @@ async fn take_snapshot(
     };
     let mut seen =
         if observer.is_unsealed() { observer.read_server().await? } else { ServerSnapshot::default() };
-    let site = match &environment.deployment {
+    let deployment = match &environment.deployment {
         Some(_) if matches!(scope, ObserveScope::Server) => None,
-        Some(site) => {
+        Some(deployment) => {
             let query = build_query(&seen, scope, freshness);
-            Some(site.observe(&query).await.map_err(ObserveError::Deployment)?)
+            Some(deployment.observe(&query).await.map_err(ObserveError::Deployment)?)
         }
         None => None,
     };
-    let looked_at = match &site {
-        Some(site) if site.kind == DeploymentKind::Local && scope.needs_other_nodes() => {
-            Some(LookedAt::Directory)
+    let directory = match &deployment {
+        Some(deployment) if deployment.kind == DeploymentKind::Local && scope.needs_other_nodes() => {
+            Some(ObservedDirectory::ThisMachine)
         }
-        // What is brought needs a directory; what is there already need not be seen.
-        None if scope.goal().is_some_and(Goal::is_rollback) => Some(LookedAt::Nothing),
+        // A rollback copies nothing, so it needs no directory.
+        None if scope.goal().is_some_and(Goal::is_rollback) => Some(ObservedDirectory::None),
         _ => None,
     };
-    let other_nodes = match looked_at.filter(|_| observer.can_serve()) {
-        Some(looked_at) => observer.other_nodes(scope.goal().and_then(Goal::placement), looked_at).await?,
+    let other_nodes = match directory.filter(|_| observer.can_serve()) {
+        Some(directory) => observer.other_nodes(scope.goal().and_then(Goal::placement), directory).await?,
         None => OtherNodes::NotAsked,
     };
     seen.mounts.retain(|path, _| path != "sys/" && path != "identity/" && path != "cubbyhole/");
@@ -231,7 +231,7 @@ async fn take_snapshot(
         server: observer.server,
         caller,
         plugin_directory: seen.plugin_directory,
-        deployment: site,
+        deployment,
         other_nodes,
         catalog: seen.catalog,
         pins: seen.pins,

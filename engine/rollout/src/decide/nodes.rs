@@ -12,7 +12,7 @@ use crate::observed::deployment::{
     DeploymentObserved, NodeName, NodeObserved, NodeRole, NodeServer, PluginStorage, PodUpdateStrategy,
     Readiness, RunningVersion, SealType,
 };
-use crate::observed::other_nodes::{OtherNode, OtherNodes};
+use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 use crate::observed::{MountObserved, Observed, Raft};
 use crate::progress::Progress;
 use crate::refusal::Refusal;
@@ -41,59 +41,54 @@ pub(super) fn check_readiness(observed: &Observed, goal: &Goal) -> Result<(), Re
     Ok(())
 }
 
-/// What is placed here is on every other node too, or somebody has said that it need not be.
+/// Refuses to change what other nodes run after a failover, unless the user has confirmed that they have the binary, or accepts that they
+/// do not.
 pub(super) fn refuse_unplaced_nodes(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Refusal> {
-    let (placement, site) = (goal.placement()?, observed.deployment.as_ref()?);
+    let (placement, deployment) = (goal.placement()?, observed.deployment.as_ref()?);
     if !steps.iter().any(changes_running_binary) {
         return None;
     }
-    let vouched: &[String] = match placement {
-        Placement::PlacedOn(names) => names,
-        Placement::ThisNodeOnly => &[],
+    let (confirmed, is_accepted): (&[String], bool) = match placement {
+        Placement::PlacedOn(names) => (names, false),
+        Placement::ThisNodeOnly => (&[], true),
     };
-    let left = observed.other_nodes.clone().without(vouched);
-    if left == OtherNodes::Unnamed {
-        let (directory, file) = (site.directory.clone(), target_file_name(observed, goal)?);
-        let is_accepted = *placement == Placement::ThisNodeOnly;
-        return (!is_accepted).then_some(Refusal::UnnamedNodes { directory, file });
-    }
-    if left.nodes().is_empty() {
+    let OtherNodes::Found { server, nodes } = observed.other_nodes.clone().without(confirmed) else {
         return None;
-    }
-    let (nodes, directory) = (node_names(left.nodes()), site.directory.clone());
-    match (left, placement) {
-        (OtherNodes::Remote(_), _) => {
-            Some(Refusal::RemoteServer { address: observed.server.address.clone(), nodes, directory })
+    };
+    let (directory, file) = (deployment.directory.clone(), target_file_name(observed, goal)?);
+    match (server, nodes) {
+        (_, NodeList::Named(nodes)) if nodes.is_empty() => None,
+        (ServerLocation::OtherMachine, NodeList::Named(nodes)) => {
+            let address = observed.server.address.clone();
+            Some(Refusal::RemoteServer { address, nodes: node_names(&nodes), directory })
         }
-        (_, Placement::ThisNodeOnly) => None,
-        (_, Placement::PlacedOn(_)) => {
-            Some(Refusal::OtherNodes { nodes, directory, file: target_file_name(observed, goal)? })
+        (_, NodeList::Unnamed) => (!is_accepted).then_some(Refusal::UnnamedNodes { directory, file }),
+        (_, NodeList::Named(nodes)) => {
+            (!is_accepted).then(|| Refusal::OtherNodes { nodes: node_names(&nodes), directory, file })
         }
     }
 }
 
-/// What is to be known of other nodes before the plan is confirmed.
+/// The notice about other nodes that the user should read before the plan is confirmed.
 pub(super) fn other_nodes_notice(observed: &Observed, goal: &Goal, steps: &[Step]) -> Option<Notice> {
     let placement = goal.placement()?;
     if !steps.iter().any(changes_running_binary) {
         return None;
     }
-    let said_to_have_it = *placement != Placement::ThisNodeOnly;
-    let vouched = if let Placement::PlacedOn(names) = placement { names.clone() } else { Vec::new() };
-    let nodes = node_names(observed.other_nodes.nodes());
-    match &observed.other_nodes {
-        OtherNodes::NotAsked => None,
-        OtherNodes::Unnamed => Some(Notice::UnnamedNodes { said_to_have_it: vouched }),
-        OtherNodes::UnnamedBesideActive => {
-            Some(Notice::ActiveNodeAlone { nodes: None, file: target_file_name(observed, goal)? })
-        }
-        OtherNodes::BesideActive(_) => {
-            let nodes = node_names(observed.other_nodes.clone().without(&vouched).nodes());
+    let OtherNodes::Found { server, nodes } = &observed.other_nodes else { return None };
+    let confirmed_nodes = if let Placement::PlacedOn(names) = placement { names.clone() } else { Vec::new() };
+    match (server, nodes) {
+        (ServerLocation::NotDetermined, nodes) => {
+            let left = observed.other_nodes.clone().without(&confirmed_nodes);
+            let nodes = (*nodes != NodeList::Unnamed).then(|| node_names(left.nodes()));
             let file = target_file_name(observed, goal)?;
-            (!nodes.is_empty()).then_some(Notice::ActiveNodeAlone { nodes: Some(nodes), file })
+            let is_needed = nodes.as_ref().is_none_or(|nodes| !nodes.is_empty());
+            is_needed.then_some(Notice::ActiveNodeAlone { nodes, file })
         }
-        OtherNodes::Local(_) | OtherNodes::Remote(_) => {
-            (!nodes.is_empty()).then_some(Notice::OtherNodes { nodes, confirmed_by_flag: said_to_have_it })
+        (_, NodeList::Unnamed) => Some(Notice::UnnamedNodes { confirmed_nodes }),
+        (_, NodeList::Named(nodes)) => {
+            let confirmed = *placement != Placement::ThisNodeOnly;
+            (!nodes.is_empty()).then(|| Notice::OtherNodes { nodes: node_names(nodes), confirmed })
         }
     }
 }

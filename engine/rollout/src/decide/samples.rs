@@ -18,7 +18,7 @@ use crate::observed::deployment::{
     DeploymentObserved, DirectoryState, FileIssues, HolderLiveness, LockHolder, NodeName, NodeObserved,
     NodeRole, NodeServer, PluginFile, Process, Readiness, RunningVersion, SealType,
 };
-use crate::observed::other_nodes::OtherNodes;
+use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 use crate::observed::{
     Caller, CatalogEntry, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState, Server,
     WriteObserved,
@@ -102,7 +102,7 @@ pub(crate) fn bare_server() -> Observed {
         caller: Caller::default(),
         plugin_directory: PluginDirectory::At("/vault/plugins".into()),
         deployment: Some(DeploymentObserved::local(Path::new("/vault/plugins"), empty_node())),
-        other_nodes: OtherNodes::Local(Vec::new()),
+        other_nodes: other_nodes(ServerLocation::ThisMachine, Vec::new()),
         catalog: Vec::new(),
         pins: Pins::Set(Vec::new()),
         mounts: BTreeMap::new(),
@@ -119,6 +119,11 @@ pub(crate) fn bare_server() -> Observed {
             ]),
         }],
     }
+}
+
+/// Other nodes that the server lists.
+pub(crate) fn other_nodes(server: ServerLocation, nodes: Vec<OtherNode>) -> OtherNodes {
+    OtherNodes::Found { server, nodes: NodeList::Named(nodes) }
 }
 
 /// A node on which nothing was placed.

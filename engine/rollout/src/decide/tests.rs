@@ -3,7 +3,8 @@ use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
 use super::samples::{
-    SHA, bare_server, decide, empty_node, goal, lock_holder, plan, register, server_with, simulate,
+    SHA, bare_server, decide, empty_node, goal, lock_holder, other_nodes, plan, register, server_with,
+    simulate,
 };
 use super::*;
 use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
@@ -11,7 +12,7 @@ use crate::goal::{
     DeregisterGoal, DowngradePolicy, Placement, RegisterGoal, RestartConsent, VersionSelector,
 };
 use crate::observed::deployment::{DeploymentKind, DirectoryState, Exposure, NodeName, NodeObserved};
-use crate::observed::other_nodes::{OtherNode, OtherNodes};
+use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 use crate::observed::{CatalogEntry, Pins, PluginDirectory};
 
 fn step_texts(observed: &Observed, goal: &Goal) -> Vec<String> {
@@ -332,7 +333,7 @@ fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done()
     let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
     let also = |names: &[&str]| Placement::PlacedOn(names.iter().map(|&name| name.to_owned()).collect());
     let mut observed = bare_server();
-    observed.other_nodes = OtherNodes::Local(vec![node("b"), node("c")]);
+    observed.other_nodes = other_nodes(ServerLocation::ThisMachine, vec![node("b"), node("c")]);
     for (placement, left) in
         [(also(&[]), vec!["b", "c"]), (also(&["b"]), vec!["c"]), (also(&["d", "c"]), vec!["b"])]
     {
@@ -341,14 +342,14 @@ fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done()
         };
         assert_eq!(nodes, left);
     }
-    for (placement, said) in [(also(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
+    for (placement, confirmed) in [(also(&["c", "b"]), true), (Placement::ThisNodeOnly, false)] {
         let made = plan(&observed, &with(placement)).expect("a plan");
         let nodes = vec!["b".to_owned(), "c".to_owned()];
-        assert_eq!(made.notices, [Notice::OtherNodes { nodes, confirmed_by_flag: said }]);
+        assert_eq!(made.notices, [Notice::OtherNodes { nodes, confirmed }]);
     }
 
     // A directory of that name on another machine is never the server's.
-    observed.other_nodes = OtherNodes::Remote(vec![node("a")]);
+    observed.other_nodes = other_nodes(ServerLocation::OtherMachine, vec![node("a")]);
     for placement in [also(&[]), Placement::ThisNodeOnly] {
         let decision = decide(&observed, &with(placement));
         assert!(matches!(decision, Decision::Refuse(Refusal::RemoteServer { .. })), "{decision:?}");
@@ -365,7 +366,8 @@ fn nodes_that_this_machine_cannot_look_at_are_accounted_for_or_nothing_is_done()
 fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them() {
     let with = |placement: Placement| goal(RegisterGoal { placement, ..register() });
     let mut observed = bare_server();
-    observed.other_nodes = OtherNodes::Unnamed;
+    observed.other_nodes =
+        OtherNodes::Found { server: ServerLocation::ThisMachine, nodes: NodeList::Unnamed };
     let Decision::Refuse(refusal) = decide(&observed, &with(Placement::default())) else {
         panic!("not refused");
     };
@@ -373,14 +375,14 @@ fn a_server_of_several_nodes_that_names_none_is_refused_as_one_that_names_them()
         assert!(refusal.hint().contains(words), "{words:?} is not in: {}", refusal.hint());
     }
     let vouched = vec!["b".to_owned()];
-    for (placement, said_to_have_it) in
+    for (placement, confirmed_nodes) in
         [(Placement::PlacedOn(vouched.clone()), vouched), (Placement::ThisNodeOnly, Vec::new())]
     {
         let made = plan(&observed, &with(placement)).expect("a plan");
-        assert_eq!(made.notices, [Notice::UnnamedNodes { said_to_have_it }]);
+        assert_eq!(made.notices, [Notice::UnnamedNodes { confirmed_nodes }]);
     }
     let mut done = server_with("1.2.3", SHA);
-    done.other_nodes = OtherNodes::Unnamed;
+    done.other_nodes = OtherNodes::Found { server: ServerLocation::ThisMachine, nodes: NodeList::Unnamed };
     assert_eq!(decide(&done, &with(Placement::default())), Decision::Done);
 }
 

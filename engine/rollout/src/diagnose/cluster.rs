@@ -8,7 +8,7 @@ use crate::observed::Observed;
 use crate::observed::deployment::{
     DeploymentKind, DeploymentObserved, PluginStorage, PodUpdateStrategy, Readiness,
 };
-use crate::observed::other_nodes::OtherNodes;
+use crate::observed::other_nodes::{NodeList, OtherNodes};
 use crate::shell::shell_quote;
 
 const NOT_READY: FindingKind = FindingKind {
@@ -118,7 +118,7 @@ fn other_nodes(observed: &Observed) -> Vec<Finding> {
     }
     let names: Vec<&str> = observed.other_nodes.nodes().iter().map(|node| node.name.as_str()).collect();
     let evidence = match &observed.other_nodes {
-        OtherNodes::Unnamed => {
+        OtherNodes::Found { nodes: NodeList::Unnamed, .. } => {
             "sys/leader reports high availability, but the server lists no nodes".to_owned()
         }
         _ if names.is_empty() => return Vec::new(),

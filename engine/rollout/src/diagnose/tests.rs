@@ -13,6 +13,7 @@ use crate::observed::deployment::{
     DeploymentKind, DirectoryState, Exposure, NodeObserved, NotExecutable, PluginStorage, PodUpdateStrategy,
     Readiness, SharedDirectory,
 };
+use crate::observed::other_nodes::{NodeList, OtherNodes, ServerLocation};
 use crate::observed::{MountHealth, Pins, PluginDirectory};
 
 /// A server without findings.
@@ -121,7 +122,10 @@ fn a_plugin_directory_that_another_container_can_write_to_is_named_with_both() {
 
 #[test]
 fn a_server_of_several_nodes_that_names_none_is_said() {
-    check(&["VTP-807"], |seen| seen.other_nodes = crate::observed::other_nodes::OtherNodes::Unnamed);
+    check(&["VTP-807"], |seen| {
+        let server = ServerLocation::ThisMachine;
+        seen.other_nodes = OtherNodes::Found { server, nodes: NodeList::Unnamed };
+    });
 }
 
 /// The helper container can do what a shell would do, except for a copy from another node.

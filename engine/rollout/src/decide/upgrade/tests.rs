@@ -508,7 +508,8 @@ fn rollback_to(version: &str) -> UpgradeGoal {
 
 #[test]
 fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_not_proven() {
-    use crate::observed::other_nodes::{OtherNode, OtherNodes};
+    use crate::decide::samples::other_nodes as named;
+    use crate::observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 
     let mut observed = server_with("1.2.3", SHA);
     let before = CatalogEntry {
@@ -526,15 +527,16 @@ fn a_rollback_from_a_machine_that_sees_no_plugin_directory_says_which_nodes_are_
     };
     let nobody = Vec::<String>::new();
     let node = |name: &str| OtherNode { name: name.into(), names: [name.to_owned()].into() };
-    let others = || OtherNodes::BesideActive(vec![node("b"), node("c")]);
+    let server = ServerLocation::NotDetermined;
+    let others = || named(server, vec![node("b"), node("c")]);
     let notices = said(others(), Placement::default());
     assert!(notices[0].contains("custom-1.0.0") && notices[0].contains("Where b, c lack it"), "{notices:?}");
     let notices = said(others(), Placement::PlacedOn(vec!["c".into()]));
     assert!(notices[0].contains("Where b lacks it"), "{notices:?}");
     assert_eq!(said(others(), Placement::PlacedOn(vec!["b".into(), "c".into()])), nobody);
-    let notices = said(OtherNodes::UnnamedBesideActive, Placement::default());
+    let notices = said(OtherNodes::Found { server, nodes: NodeList::Unnamed }, Placement::default());
     assert!(notices[0].contains("another node, which the server does not name"), "{notices:?}");
-    assert_eq!(said(OtherNodes::BesideActive(Vec::new()), Placement::default()), nobody);
+    assert_eq!(said(named(server, Vec::new()), Placement::default()), nobody);
 }
 
 #[test]
