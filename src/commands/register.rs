@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::Args;
 use rollout::{
     Environment, Failover, Goal, LeaseLock, MountObserved, MountPath, Plugin, RegisterGoal, SmokeError,
-    SmokeReport, Step, Version, revoke_hint, roll_back, run_smoke_test,
+    SmokeReport, Step, Version, revoke_and_verify, revoke_hint, roll_back, run_smoke_test,
 };
 use serde::Serialize;
 
@@ -122,8 +122,12 @@ async fn roll_back_after_failed_smoke_test(
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
+    // Before the mounts go back: the previous version may not be able to revoke it.
+    let lease = match error.unrevoked_lease() {
+        Some(lease) => revoke_and_verify(&world.client, lease).await.is_err().then(|| lease.to_owned()),
+        None => None,
+    };
     let back = roll_back(world, held, failover, done, &message, &mut |event| ui.show_event(event)).await;
-    let lease = error.unrevoked_lease().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {
             let stays = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);

@@ -68,7 +68,7 @@ pub use observed::deployment::{
     NodeName, NodeObserved, NodeRole, NodeServer, NotExecutable, PluginFile, PluginStorage,
     PodUpdateStrategy, Process, Readiness, RunningVersion, SealType, SharedDirectory,
 };
-pub use observed::other_nodes::{OtherNode, OtherNodes};
+pub use observed::other_nodes::{NodeList, OtherNode, OtherNodes, ServerLocation};
 pub use observed::{
     Caller, CatalogEntry, MountHealth, MountObserved, Observed, Pins, PluginDirectory, Raft, ReadState,
     Server, WriteObserved,
@@ -80,7 +80,7 @@ pub use progress::Progress;
 pub use refusal::{InUse, Refusal};
 pub use required_permissions::{PolicyRule, policy_rules};
 pub use shell::shell_quote;
-pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_hint, run_smoke_test};
+pub use smoke::{SmokeError, SmokeLease, SmokeReport, revoke_and_verify, revoke_hint, run_smoke_test};
 pub use step::{Step, UnreadyPodPolicy, VersionFrom};
 pub use transient::is_transient;
 pub use undo::{Failover, roll_back};

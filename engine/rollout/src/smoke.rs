@@ -168,7 +168,7 @@ async fn verify_lease(
 }
 
 /// Revokes a lease and looks it up, as the server may have said too early that it is revoked.
-pub(crate) async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
+pub async fn revoke_and_verify(client: &Client, lease_id: &str) -> Result<(), SmokeError> {
     let left = |source| SmokeError::RevokeFailed { lease_id: lease_id.to_owned(), source };
     client.send(&Revoke { lease_id: lease_id.to_owned() }).await.map_err(left)?;
     match client.send(&Lookup { lease_id: lease_id.to_owned() }).await.map_err(left)? {

@@ -61,6 +61,8 @@ impl<'a> Run<'a> {
             return self.stop_without_undo(step, format!("{error}; {lost}"), effect).await;
         }
         self.wait_for_failover().await;
+        // Before an undo: the previous version may not be able to revoke them.
+        self.revoke_left_leases().await;
         if self.is_restarting_standbys(step.as_ref()) {
             return self.stop_at_standby_restart(step, error, effect).await;
         }
@@ -118,12 +120,13 @@ impl<'a> Run<'a> {
     /// Ends a run whose right to change was lost: somebody else may be changing the same things, so nothing is undone here.
     /// Everything that is there now is named; the same command, run again, goes on or undoes it.
     pub(super) async fn stop_without_undo(
-        self,
+        mut self,
         step: Option<Step>,
         error: String,
         effect: StepEffect,
     ) -> Outcome {
-        let mut left = Vec::new();
+        self.revoke_left_leases().await;
+        let mut left: Vec<String> = self.unrevoked_leases.iter().map(|lease| revoke_hint(lease)).collect();
         for done in &self.done {
             left.extend(effect::describe_effect(done).or_else(|| effect::describe_unused_effect(done)));
         }

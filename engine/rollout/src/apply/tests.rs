@@ -50,6 +50,8 @@ struct FakeState {
     leases: Option<BTreeSet<String>>,
     /// How many requests about leases reach the node that was lost, which is back and still sealed.
     sealed_responses: usize,
+    /// How many revocations fail.
+    failing_revocations: usize,
     /// The servers of raft while autopilot is off; none where the storage is not raft.
     raft: Option<Value>,
 }
@@ -75,6 +77,7 @@ impl FakeCluster {
             absent_observations: 0,
             leases: None,
             sealed_responses: 0,
+            failing_revocations: 0,
             raft: None,
         };
         Self(Arc::new(Mutex::new(state)))
@@ -200,6 +203,10 @@ impl FakeState {
                 }
                 json!({"data": {"id": body["lease_id"], "ttl": 60}})
             }
+            ("POST", "sys/leases/revoke") if self.failing_revocations > 0 => {
+                self.failing_revocations -= 1;
+                return Some((500, json!({"errors": ["the upstream does not respond"]})));
+            }
             ("POST", "sys/leases/revoke") => {
                 self.leases.as_mut()?.remove(body["lease_id"].as_str()?);
                 return Some((204, Value::Null));
@@ -324,6 +331,10 @@ impl Deployment for FakeCluster {
     ) -> Result<(), DeploymentError> {
         Err(DeploymentError::Unsupported { deployment: "a simulated cluster", operation: "name an image" })
     }
+}
+
+fn running_version(cluster: &FakeCluster) -> String {
+    cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone())
 }
 
 fn custom_mount() -> MountPath {

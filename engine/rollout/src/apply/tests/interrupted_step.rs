@@ -11,10 +11,6 @@ async fn run_with_dropped_response(cluster: &FakeCluster, trials: Vec<SmokeTest>
     apply(&cluster.environment(), &goal, &plan, &mut |_| (), &CancelFlag::new()).await
 }
 
-fn running_version(cluster: &FakeCluster) -> String {
-    cluster.with_state(|state| state.observed.mounts["custom/"].running_version.clone())
-}
-
 #[tokio::test]
 async fn a_mount_that_the_successor_has_started_with_the_version_goes_back_when_it_does_not_work() {
     let cluster = FakeCluster::new();

@@ -123,6 +123,31 @@ async fn what_no_node_runs_is_undone() {
     assert!(!is_installed(&cluster));
 }
 
+/// The version that runs after the mount has gone back may not be able to revoke it.
+#[tokio::test]
+async fn a_credential_that_a_smoke_test_has_left_is_revoked_before_its_mount_goes_back() {
+    for failing in [1, 2] {
+        let cluster = FakeCluster::new();
+        cluster.with_state(|state| {
+            state.leases = Some(BTreeSet::new());
+            state.failing_revocations = failing;
+        });
+        let plan = plan(&cluster.with_state(|state| state.observed.clone()), &goal()).expect("a plan");
+        let outcome = apply(&cluster.environment(), &goal(), &plan, &mut |_| (), &CancelFlag::new()).await;
+        let changes = cluster.with_state(|state| state.changes.clone());
+        let last = |text: &str| changes.iter().rposition(|change| change.contains(text)).expect(text);
+        assert!(last("sys/leases/revoke") < last("sys/mounts/custom/tune"), "{changes:#?}");
+        assert_eq!(running_version(&cluster), "v1.0.0");
+        if failing == 1 {
+            assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+            assert_eq!(cluster.with_state(|state| state.leases.clone()), Some(BTreeSet::new()));
+        } else {
+            let left = remaining_effects(outcome);
+            assert!(left.contains("creds revoke custom/creds/dev/0"), "{left}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let cluster = FakeCluster::new();
