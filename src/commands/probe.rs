@@ -32,9 +32,9 @@ pub(crate) async fn probe_for_deployment(
         }
         Ok(()) => Ok(probe(plugin).await),
         // The nodes of a cluster say themselves what they are.
-        Err(Refusal::WrongArchitecture { binary, site, .. }) if world.deployment.is_some() => {
+        Err(Refusal::WrongArchitecture { binary, node, .. }) if world.deployment.is_some() => {
             Ok(ProbeOutcome::NotRun {
-                reason: format!("it is built for {binary} and this machine is {site}"),
+                reason: format!("it is built for {binary} and this machine is {node}"),
             })
         }
         Err(refusal) => Err(refusal),

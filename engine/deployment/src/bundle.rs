@@ -81,8 +81,8 @@ pub enum LoadError {
     #[error("the image does not contain a file of its SHA256SUMS")]
     Unreadable(#[source] BinaryError),
     /// A plugin differs from its checksum.
-    #[error("sha256 mismatch of {path}: SHA256SUMS has {wanted}, the file has {read}")]
-    ChecksumMismatch { path: PathBuf, read: String, wanted: String },
+    #[error("sha256 mismatch of {path}: SHA256SUMS has {expected}, the file has {found}")]
+    ChecksumMismatch { path: PathBuf, found: String, expected: String },
     /// The plugin directory does not exist.
     #[error("the plugin directory {directory} does not exist")]
     DirectoryMissing { directory: PathBuf },
@@ -102,8 +102,8 @@ pub enum LoadError {
     #[error("{directory} has {free_bytes} bytes free, {needed_bytes} are required")]
     InsufficientSpace { directory: PathBuf, free_bytes: u64, needed_bytes: u64 },
     /// Another build has the name.
-    #[error("{path} exists with a different content (sha256 {there}, in the image {wanted})")]
-    FileConflict { path: PathBuf, there: String, wanted: String },
+    #[error("{path} exists with a different content (sha256 {found}, in the image {expected})")]
+    FileConflict { path: PathBuf, found: String, expected: String },
     /// A directory or a link has the name.
     #[error("{path} exists and is not a regular file")]
     NotARegularFile { path: PathBuf },
@@ -141,18 +141,18 @@ impl BundledPlugins {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<Vec<LoadedPlugin>, LoadError> {
         let volume = stat_volume(deployment.directory())?;
-        let mut wanted = Vec::new();
+        let mut planned = Vec::new();
         for (file, sha256) in self.checksums.iter() {
             let binary = self.verified_binary(file, sha256)?;
             let action =
                 load_action(&binary, &deployment.directory().join(file), deployment.owner(), existing)?;
-            wanted.push((file, binary, action));
+            planned.push((file, binary, action));
         }
-        let missing = wanted.iter().filter(|(_, _, action)| *action != LoadAction::Kept);
+        let missing = planned.iter().filter(|(_, _, action)| *action != LoadAction::Kept);
         let needed_bytes = missing.map(|(_, binary, _)| binary.size).sum();
         check_volume(deployment.directory(), &volume, needed_bytes)?;
         let mut loaded = Vec::new();
-        for (file, binary, action) in wanted {
+        for (file, binary, action) in planned {
             match action {
                 LoadAction::Kept => Ok(()),
                 LoadAction::Placed => deployment.place(&binary, file, progress),
@@ -182,7 +182,7 @@ impl BundledPlugins {
         if binary.sha256 == sha256 {
             Ok(binary)
         } else {
-            Err(LoadError::ChecksumMismatch { path, read: binary.sha256, wanted: sha256.to_owned() })
+            Err(LoadError::ChecksumMismatch { path, found: binary.sha256, expected: sha256.to_owned() })
         }
     }
 }
@@ -276,7 +276,7 @@ fn load_action(
     let path = || target.to_owned();
     let unreadable = |source| LoadError::Deployment {
         file: target.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        source: LocalError::Io { what: "read", path: path(), source },
+        source: LocalError::Io { action: "read", path: path(), source },
     };
     let metadata = match fs::symlink_metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadAction::Placed),
@@ -284,23 +284,25 @@ fn load_action(
         Ok(metadata) if !metadata.is_file() => return Err(LoadError::NotARegularFile { path: path() }),
         Ok(metadata) => metadata,
     };
-    let there = Binary::read(target, &mut |_, _| ()).map_err(LoadError::Unreadable)?;
-    if there.sha256 == binary.sha256 {
+    let current = Binary::read(target, &mut |_, _| ()).map_err(LoadError::Unreadable)?;
+    if current.sha256 == binary.sha256 {
         let is_owners = owner.is_none_or(|Owner { user, group }| {
             metadata.uid() == user && group.is_none_or(|group| metadata.gid() == group)
         });
         let fits = metadata.mode() & 0o7777 == BINARY_MODE && is_owners;
         return Ok(if fits { LoadAction::Kept } else { LoadAction::PermissionsFixed });
     }
-    if there.size < binary.size && is_prefix_of(target, &binary.path).map_err(unreadable)? {
+    if current.size < binary.size && is_prefix_of(target, &binary.path).map_err(unreadable)? {
         return Ok(LoadAction::ReplacedTruncated);
     }
-    match (&there.format, existing) {
+    match (&current.format, existing) {
         (Format::Other, _) => Ok(LoadAction::ReplacedNotExecutable),
         (Format::Elf(_), OverwritePolicy::Replace) => Ok(LoadAction::Overwritten),
-        (Format::Elf(_), OverwritePolicy::Refuse) => {
-            Err(LoadError::FileConflict { path: path(), there: there.sha256, wanted: binary.sha256.clone() })
-        }
+        (Format::Elf(_), OverwritePolicy::Refuse) => Err(LoadError::FileConflict {
+            path: path(),
+            found: current.sha256,
+            expected: binary.sha256.clone(),
+        }),
     }
 }
 

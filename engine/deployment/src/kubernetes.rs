@@ -53,7 +53,7 @@ use self::init_container_files::InitContainerFiles;
 use self::lease::{Identity, LockObserver};
 use self::servers::Servers;
 
-/// Which pods, and how to work in them.
+/// The pods, and how commands run in them.
 #[derive(Clone, Debug, Default)]
 pub struct KubernetesOptions {
     /// The cluster.
@@ -155,7 +155,7 @@ impl Inner {
     async fn statefulset(&self) -> Result<StatefulSet, KubernetesError> {
         let found = self.cluster.statefulset(&self.statefulset).await?;
         found.ok_or_else(|| KubernetesError::NotFound {
-            what: format!("StatefulSet {}", self.statefulset),
+            object: format!("StatefulSet {}", self.statefulset),
             namespace: self.cluster.namespace.clone(),
             found: Vec::new(),
         })
@@ -328,7 +328,7 @@ impl Inner {
         // A pod that was created since then has not been checked.
         found.ok_or_else(|| KubernetesError::Pod {
             pod: node.to_string(),
-            what: "be changed",
+            action: "be changed",
             message: "it was recreated since it was observed".to_owned(),
         })
     }
@@ -372,7 +372,7 @@ impl Inner {
     async fn current_directory(&self) -> Result<PathBuf, KubernetesError> {
         let shown = self.servers.plugin_directory().await;
         let unknown = || KubernetesError::Api {
-            what: "read the plugin directory of the server".to_owned(),
+            action: "read the plugin directory of the server".to_owned(),
             message: "the server does not show its configuration to this token".to_owned(),
         };
         self.effective_directory(&shown).ok_or_else(unknown)
@@ -421,7 +421,7 @@ fn server_container<'a>(
 ) -> Result<&'a Container, KubernetesError> {
     let pod = statefulset.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     let pod = pod.ok_or_else(|| KubernetesError::NotFound {
-        what: format!("pod template of {}", statefulset.name_any()),
+        object: format!("pod template of {}", statefulset.name_any()),
         namespace: cluster.namespace.clone(),
         found: Vec::new(),
     })?;

@@ -150,9 +150,9 @@ impl LocalDeployment {
     ) -> Result<(), LocalError> {
         let target = self.directory.join(file);
         match sha256_of_file(&target) {
-            Ok(there) if there != binary.sha256 => Err(LocalError::FileConflict { path: target }),
+            Ok(existing) if existing != binary.sha256 => Err(LocalError::FileConflict { path: target }),
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(LocalError::Io { what: "read", path: target, source })
+                Err(LocalError::Io { action: "read", path: target, source })
             }
             Ok(_) | Err(_) => self.replace(binary, file, progress),
         }
@@ -169,16 +169,16 @@ impl LocalDeployment {
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<(), LocalError> {
         let target = self.directory.join(file);
-        let io_error = |path: &Path, what| {
+        let io_error = |path: &Path, action| {
             let path = path.to_owned();
-            move |source: std::io::Error| LocalError::Io { what, path, source }
+            move |source: std::io::Error| LocalError::Io { action, path, source }
         };
         let mut part = PartialFile::create(&self.directory, file).map_err(|error| match error {
             PartialFileError::Busy => LocalError::Busy { path: target.clone() },
             PartialFileError::Io(source) => io_error(&target, "create a file for")(source),
         })?;
         let path = part.path.clone();
-        let failed = |what| io_error(&path, what);
+        let failed = |action| io_error(&path, action);
         let copied = match self.persistence {
             Persistence::Durable => copy_binary(binary, &mut SyncingWriter::new(&part.file), progress),
             Persistence::Scratch => copy_binary(binary, &mut part.file, progress),
@@ -189,8 +189,8 @@ impl LocalDeployment {
             .map_err(failed("set the mode of"))?;
         let read_back = digest_cache::HashedFile::new(&mut part.file).map_err(failed("read back"))?;
         if read_back.sha256 != binary.sha256 {
-            let wanted = binary.sha256.clone();
-            return Err(LocalError::Corrupt { path, read_back: read_back.sha256, wanted });
+            let expected = binary.sha256.clone();
+            return Err(LocalError::Corrupt { path, found: read_back.sha256, expected });
         }
         if let Some(Owner { user, group }) = self.owner {
             std::os::unix::fs::fchown(&part.file, Some(user), group)
@@ -267,7 +267,7 @@ impl LocalDeployment {
     }
 
     fn files(&self, query: &Query) -> Result<Vec<PluginFile>, LocalError> {
-        let failed = |source| LocalError::Io { what: "list", path: self.directory.clone(), source };
+        let failed = |source| LocalError::Io { action: "list", path: self.directory.clone(), source };
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
@@ -278,7 +278,7 @@ impl LocalDeployment {
             if !is_needed || !path.is_file() {
                 continue;
             }
-            let unreadable = |source| LocalError::Io { what: "read", path: path.clone(), source };
+            let unreadable = |source| LocalError::Io { action: "read", path: path.clone(), source };
             let mode = fs::metadata(&path).map_err(unreadable)?.permissions().mode() & 0o7777;
             let sha256 = self.digest_cache.sha256_of(&path).map_err(unreadable)?;
             files.push(PluginFile { name, sha256, mode });
@@ -356,7 +356,7 @@ impl Deployment for LocalDeployment {
         let path = self.directory.join(file);
         match fs::remove_file(&path) {
             Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(LocalError::Io { what: "remove", path, source }.into())
+                Err(LocalError::Io { action: "remove", path, source }.into())
             }
             _ => Ok(()),
         }
@@ -497,12 +497,12 @@ mod tests {
         assert!(matches!(place(), Err(LocalError::Busy { .. })));
         drop(running);
         place().expect("placed");
-        let mut there: Vec<_> = fs::read_dir(to.path())
+        let mut files: Vec<_> = fs::read_dir(to.path())
             .expect("listed")
             .map(|entry| entry.expect("an entry").file_name().into_string().expect("text"))
             .collect();
-        there.sort();
-        assert_eq!(there, [other, "custom-1.2.3"]);
+        files.sort();
+        assert_eq!(files, [other, "custom-1.2.3"]);
     }
 
     #[test]

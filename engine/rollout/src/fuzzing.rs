@@ -1,4 +1,4 @@
-//! The readers of external bytes that `fuzz` calls, each with the properties that hold for any input.
+//! The parsers of external bytes that `fuzz` calls, each with the properties that hold for any input.
 //!
 //! Compiled for tests and with the feature `fuzzing`, which is never enabled in a release.
 

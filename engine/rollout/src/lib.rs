@@ -1,7 +1,67 @@
-//! Rolls plugins out: what is observed, what is wanted, the next step, and doing it.
+//! Installs, upgrades, rolls back and diagnoses the external plugins of a Vault or OpenBao server.
 //!
-//! [`decide`] is the only place with rules. The plan that is shown is its simulated run, and [`apply`] asks it again
-//! before each step, so what is done is what was shown or nothing.
+//! The crate works in a loop of pure decisions: [`observe()`] reads the state of the server and its nodes, [`decide()`] compares it with
+//! a [`Goal`] and returns the next [`Step`], and [`apply()`] executes the step and observes again. [`plan()`] runs the same decisions on
+//! the state that each step would lead to. A run therefore applies the plan that the user has confirmed, or stops with a [`Refusal`].
+//! [`roll_back()`] and the undo of a failed run move mounts back.
+//!
+//! The nodes are reached through the trait [`Deployment`], which the crate `deployment` implements. The server is reached with
+//! `vault-api`.
+//!
+//! # Example
+//!
+//! Reload every mount of a plugin, and print each step:
+//!
+//! ```no_run
+//! use rollout::{
+//!     CancelFlag, ConnectionMode, Environment, Event, Goal, Outcome, ReloadGoal, ReloadTarget, RestartConsent,
+//! };
+//! use vault_api::catalog::PluginType;
+//! use vault_api::{Client, ClientConfig};
+//!
+//! # async fn reload() -> Result<(), Box<dyn std::error::Error>> {
+//! let environment = Environment {
+//!     client: Client::new(&ClientConfig::new("http://127.0.0.1:8200"))?,
+//!     deployment: None,
+//!     connection_mode: ConnectionMode::Address,
+//! };
+//! let goal = Goal::Reload(ReloadGoal {
+//!     target: ReloadTarget::Plugin { kind: PluginType::Secret, name: "custom".into() },
+//!     restart_consent: RestartConsent::default(),
+//! });
+//! let observed = rollout::observe(&environment, Some(&goal)).await?;
+//! let plan = rollout::plan(&observed, &goal)?;
+//! let mut listener = |event: &Event| {
+//!     if let Event::StepDone { step, .. } = event {
+//!         println!("{step}");
+//!     }
+//! };
+//! let outcome = rollout::apply(&environment, &goal, &plan, &mut listener, &CancelFlag::new()).await;
+//! assert!(matches!(outcome, Outcome::Done { .. }));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Map
+//!
+//! In reading order:
+//!
+//! | Module | Content |
+//! |---|---|
+//! | `goal` | desired states: [`RegisterGoal`], [`UpgradeGoal`], [`ReloadGoal`], [`DeregisterGoal`], [`GarbageCollectGoal`] |
+//! | `observed` | the observed state of a server ([`Observed`]), its nodes ([`NodeObserved`]) and the nodes that cannot be observed ([`OtherNodes`]) |
+//! | `observe` | reads the state, and repeats reads that fail in a failover |
+//! | `deployment` | the trait [`Deployment`], its errors and its lock |
+//! | `decide` | the only rules: preconditions (`check`), the order of an upgrade (`upgrade`), restarts (`nodes`), removals (`removal`), permissions (`permission`) |
+//! | `step`, `refusal`, `progress` | the results and the third input of a decision |
+//! | `apply` | executes a plan: `execute_step`, `effect` (what a failed step may have changed), `standby_restart`, `failure`, `outcome` |
+//! | `undo` | moves mounts back and removes what a failed run has installed |
+//! | `smoke` | reads a credential, looks up its lease, renews and revokes it |
+//! | `diagnose` | findings about an observed state: problem, evidence, consequence and remediation |
+//! | `required_permissions` | the policy that an operator needs |
+//! | `binary`, `digest`, `compare`, `mount_path`, `plugin_file_name`, `version` | values and their formats |
+//! | `poll`, `timeouts`, `transient` | waiting, and errors that disappear in a failover |
+//! | `error_chain`, `printable`, `shell` | texts for people |
 
 mod apply;
 mod binary;

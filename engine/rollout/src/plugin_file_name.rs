@@ -12,10 +12,10 @@ pub fn parse_plugin_file_name(file: &str) -> Option<(&str, Version)> {
 
 /// Whether a file has the name of a version of `plugin`, or of any plugin.
 pub fn is_version_file_of(file: &str, plugin: Option<&str>) -> bool {
-    let is_bare = |text: &str| !text.starts_with('v') && text.parse::<Version>().is_ok();
+    let is_version = |text: &str| !text.starts_with('v') && text.parse::<Version>().is_ok();
     match plugin {
         Some(plugin) => {
-            file.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_bare)
+            file.strip_prefix(plugin).and_then(|rest| rest.strip_prefix('-')).is_some_and(is_version)
         }
         None => parse_plugin_file_name(file).is_some(),
     }
@@ -26,7 +26,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn file_names_tell_plugin_and_version() {
+    fn a_file_name_contains_plugin_and_version() {
         for (file, plugin, is) in [
             ("custom-1.2.3", Some("custom"), true),
             ("custom-plugin-1.2.3-rc.1", Some("custom-plugin"), true),

@@ -195,8 +195,8 @@ fn input_version(
     let path = binary.path.clone();
     let reported = match probed {
         ProbeOutcome::Ran(probe) => probe.version,
-        ProbeOutcome::Failed { output: said } | ProbeOutcome::NotRun { reason: said } => {
-            return Err(Refusal::ProbeFailed { path, said }.into());
+        ProbeOutcome::Failed { output } | ProbeOutcome::NotRun { reason: output } => {
+            return Err(Refusal::ProbeFailed { path, output }.into());
         }
     };
     match (reported, named) {

@@ -104,22 +104,22 @@ async fn compare(
         }
         error => DriftError::Unreachable { object: shown.clone(), source: error.into() },
     };
-    let there = api.get_opt(&name).await.map_err(refused)?;
+    let current = api.get_opt(&name).await.map_err(refused)?;
     let params = PatchParams::apply(FIELD_MANAGER).force().dry_run();
     let mut after = api.patch(&name, &params, &Patch::Apply(object)).await;
     // Defaults set by the API server have no field manager, so server-side apply does not remove them where an object has `null`; a patch
     // does.
-    if there.is_some() && matches!(&after, Err(kube::Error::Api(status)) if status.code == 422) {
+    if current.is_some() && matches!(&after, Err(kube::Error::Api(status)) if status.code == 422) {
         let params = PatchParams { dry_run: true, ..PatchParams::default() };
         after = api.patch(&name, &params, &Patch::Strategic(object)).await.or(after);
     }
-    let drift = match (there, after) {
+    let drift = match (current, after) {
         (None, Ok(_)) => Drift::Missing,
         // The namespace does not exist either, so the object cannot be tested.
         (None, Err(kube::Error::Api(status))) if status.code == 404 => Drift::Missing,
         (_, Err(error)) => return Err(refused(error)),
-        (Some(there), Ok(after)) => {
-            let fields = differences(&comparable(there), &comparable(after));
+        (Some(current), Ok(after)) => {
+            let fields = differences(&comparable(current), &comparable(after));
             if fields.is_empty() { Drift::None } else { Drift::Different { fields } }
         }
     };

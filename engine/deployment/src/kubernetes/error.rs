@@ -61,10 +61,10 @@ pub enum KubernetesError {
     #[error("could not load the kubeconfig")]
     Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
     /// An RBAC rule is missing.
-    #[error("not allowed to {what} in the namespace {namespace}; add this rule to a Role in it: {rule}")]
+    #[error("not allowed to {action} in the namespace {namespace}; add this rule to a Role in it: {rule}")]
     Forbidden {
         /// Verb and resource.
-        what: String,
+        action: String,
         /// The namespace.
         namespace: String,
         /// The missing rule.
@@ -74,10 +74,10 @@ pub enum KubernetesError {
     #[error("the cluster rejected the credentials of the kubeconfig")]
     Unauthorized,
     /// The cluster rejected a request.
-    #[error("could not {what}: {message}")]
+    #[error("could not {action}: {message}")]
     Api {
         /// Verb and resource.
-        what: String,
+        action: String,
         /// Message of the cluster or of the program in the pod.
         message: String,
     },
@@ -93,10 +93,10 @@ pub enum KubernetesError {
         source: Box<kube::Error>,
     },
     /// An object does not exist.
-    #[error("no {what} in the namespace {namespace}{}", listed(found))]
+    #[error("no {object} in the namespace {namespace}{}", listed(found))]
     NotFound {
         /// The object.
-        what: String,
+        object: String,
         /// The namespace.
         namespace: String,
         /// The objects that exist.
@@ -104,12 +104,12 @@ pub enum KubernetesError {
     },
     /// Several objects match.
     #[error(
-        "several objects of the namespace {namespace} could be the {what}{}; set it with {flag}",
+        "several objects of the namespace {namespace} could be the {object}{}; set it with {flag}",
         listed(found)
     )]
     Ambiguous {
         /// The object.
-        what: &'static str,
+        object: &'static str,
         /// The namespace.
         namespace: String,
         /// The candidates.
@@ -118,12 +118,12 @@ pub enum KubernetesError {
         flag: &'static str,
     },
     /// A command in a pod failed.
-    #[error("{pod} could not {what}: {message}")]
+    #[error("{pod} could not {action}: {message}")]
     Pod {
         /// The pod.
         pod: String,
         /// The operation.
-        what: &'static str,
+        action: &'static str,
         /// Message of the cluster or of the program in the pod.
         message: String,
     },
@@ -149,26 +149,26 @@ pub enum KubernetesError {
         pod: String,
     },
     /// Another build has the name.
-    #[error("{file} exists on {pod} with a different content (sha256 {there})")]
+    #[error("{file} exists on {pod} with a different content (sha256 {found})")]
     FileConflict {
         /// The pod.
         pod: String,
         /// The file.
         file: String,
         /// The sha256 of the existing file.
-        there: String,
+        found: String,
     },
     /// The copy differs from the binary.
-    #[error("sha256 mismatch of {file} on {pod}: expected {wanted}, got {there}")]
+    #[error("sha256 mismatch of {file} on {pod}: expected {expected}, got {found}")]
     Corrupt {
         /// The pod.
         pod: String,
         /// The file.
         file: String,
-        /// As read back.
-        there: String,
-        /// Of the binary.
-        wanted: String,
+        /// The sha256 that was read back.
+        found: String,
+        /// The sha256 of the binary.
+        expected: String,
     },
     /// Another operator holds the lock.
     #[error(
@@ -186,7 +186,7 @@ pub enum KubernetesError {
          set updateStrategy.type to OnDelete, or change the image in its manifest when a restart is convenient"
     )]
     WouldRestart {
-        /// The pod.
+        /// Name of the StatefulSet.
         statefulset: String,
     },
     /// The disruption budget of the pods does not allow an eviction.
@@ -197,7 +197,7 @@ pub enum KubernetesError {
         "no init container of the StatefulSet {statefulset} fills the plugin directory, so no image can be set"
     )]
     NoInitContainer {
-        /// The pod.
+        /// Name of the StatefulSet.
         statefulset: String,
     },
     /// The local end of a port-forward could not be opened.
@@ -209,7 +209,7 @@ pub enum KubernetesError {
     /// The binary could not be read.
     #[error("could not read {path}")]
     ReadBinary {
-        /// The pod.
+        /// Its path.
         path: std::path::PathBuf,
         /// The cause.
         #[source]
@@ -238,7 +238,7 @@ impl KubernetesError {
     pub(super) fn from_kube(request: ApiRequest, server: &str, namespace: &str, error: kube::Error) -> Self {
         match error {
             kube::Error::Api(status) if status.is_forbidden() => Self::Forbidden {
-                what: request.to_string(),
+                action: request.to_string(),
                 namespace: namespace.to_owned(),
                 rule: request.rule(),
             },
@@ -253,7 +253,7 @@ impl KubernetesError {
             kube::Error::Api(status) if status.code == 401 => Self::Unauthorized,
             kube::Error::Api(status) if status.is_conflict() || status.is_already_exists() => Self::Conflict,
             kube::Error::Api(status) => {
-                Self::Api { what: request.to_string(), message: status.message.clone() }
+                Self::Api { action: request.to_string(), message: status.message.clone() }
             }
             kube::Error::Auth(_) => Self::Unauthorized,
             other => Self::Unreachable { server: server.to_owned(), source: Box::new(other) },
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn the_candidates_are_listed() {
         let error = KubernetesError::Ambiguous {
-            what: "StatefulSet",
+            object: "StatefulSet",
             namespace: "vault".into(),
             found: vec!["a".into(), "b".into()],
             flag: "--statefulset",

@@ -148,13 +148,13 @@ impl NodeExecutor {
             exec(cluster, pod, self.container(), &self.argv("place", PLACE_SCRIPT, &args), Some(input))
                 .await?;
         let last = output.stdout.lines().last().unwrap_or_default();
-        let (result, there) = last.split_once(' ').unwrap_or((last, ""));
-        let (pod, file, there) = (pod.to_owned(), upload.file.to_owned(), there.to_owned());
+        let (result, detail) = last.split_once(' ').unwrap_or((last, ""));
+        let (pod, file, detail) = (pod.to_owned(), upload.file.to_owned(), detail.to_owned());
         match (&output.exit, result) {
-            (ExitKind::Success, "placed") => Ok(Some(there).filter(|key| facts::is_cache_key(key, &file))),
-            (ExitKind::Success, "taken") => Err(KubernetesError::FileConflict { pod, file, there }),
+            (ExitKind::Success, "placed") => Ok(Some(detail).filter(|key| facts::is_cache_key(key, &file))),
+            (ExitKind::Success, "taken") => Err(KubernetesError::FileConflict { pod, file, found: detail }),
             (ExitKind::Success, "corrupt") => {
-                Err(KubernetesError::Corrupt { pod, file, there, wanted: upload.sha256.to_owned() })
+                Err(KubernetesError::Corrupt { pod, file, found: detail, expected: upload.sha256.to_owned() })
             }
             _ => Err(pod_error(&pod, "store the file", &output)),
         }
@@ -183,9 +183,9 @@ impl NodeExecutor {
 const MAX_MESSAGE_LENGTH: usize = 200;
 
 /// An error that quotes the last line of the output.
-fn pod_error(pod: &str, what: &'static str, output: &ExecOutput) -> KubernetesError {
+fn pod_error(pod: &str, action: &'static str, output: &ExecOutput) -> KubernetesError {
     let last = output.stderr.trim().lines().last().or(output.stdout.lines().last()).unwrap_or("no output");
-    KubernetesError::Pod { pod: pod.to_owned(), what, message: printable_line(last, MAX_MESSAGE_LENGTH) }
+    KubernetesError::Pod { pod: pod.to_owned(), action, message: printable_line(last, MAX_MESSAGE_LENGTH) }
 }
 
 /// Returns an ephemeral container with this program on the volume of the plugins: the running one, or a new one.
@@ -216,7 +216,7 @@ pub(super) async fn ensure_helper_container(
         let stuck = now.as_ref().and_then(|pod| start_failure(pod, &container));
         if stuck.is_some() || poll.timed_out() {
             let message = stuck.unwrap_or_else(|| format!("the container {container} does not start"));
-            return Err(KubernetesError::Pod { pod: name, what: "run this program", message });
+            return Err(KubernetesError::Pod { pod: name, action: "run this program", message });
         }
         poll.pause().await;
     }
@@ -250,7 +250,7 @@ pub(super) async fn verify_image_pull(
             Some(PullState::Pulled) => return Ok(None),
             Some(PullState::Failed { message }) => {
                 let message = format!("{image}: {message}");
-                return Err(KubernetesError::Pod { pod: pod.to_owned(), what: "pull the image", message });
+                return Err(KubernetesError::Pod { pod: pod.to_owned(), action: "pull the image", message });
             }
             Some(PullState::Pending) | None if !poll.timed_out() => {
                 poll.pause().await;
@@ -312,7 +312,7 @@ fn helper_container_spec(
 ) -> Result<Value, KubernetesError> {
     let impossible = |message: &str| KubernetesError::Pod {
         pod: pod.to_owned(),
-        what: "run this program in an ephemeral container",
+        action: "run this program in an ephemeral container",
         message: message.to_owned(),
     };
     let mount = volume_mount_of(server, directory)

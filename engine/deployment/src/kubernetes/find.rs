@@ -36,7 +36,7 @@ pub(super) async fn find_statefulset(
         };
     }
     let all = cluster.all_statefulsets().await?;
-    let (candidates, what): (Vec<StatefulSet>, _) = match &selector.selector {
+    let (candidates, object): (Vec<StatefulSet>, _) = match &selector.selector {
         Some(labels) => {
             let pods = cluster.pods_with(labels).await?;
             let owns = |it: &StatefulSet| pods.iter().any(|pod| is_owned(pod, it));
@@ -52,9 +52,9 @@ pub(super) async fn find_statefulset(
     };
     match <[StatefulSet; 1]>::try_from(candidates) {
         Ok([found]) => Ok(found),
-        Err(none) if none.is_empty() => Err(not_found(cluster, what, &all)),
+        Err(none) if none.is_empty() => Err(not_found(cluster, object, &all)),
         Err(several) => Err(KubernetesError::Ambiguous {
-            what: "StatefulSet",
+            object: "StatefulSet",
             namespace: cluster.namespace.clone(),
             found: several.iter().map(ResourceExt::name_any).collect(),
             flag: "--statefulset",
@@ -62,9 +62,9 @@ pub(super) async fn find_statefulset(
     }
 }
 
-fn not_found(cluster: &Cluster, what: String, all: &[StatefulSet]) -> KubernetesError {
+fn not_found(cluster: &Cluster, object: String, all: &[StatefulSet]) -> KubernetesError {
     let found = all.iter().map(ResourceExt::name_any).collect();
-    KubernetesError::NotFound { what, namespace: cluster.namespace.clone(), found }
+    KubernetesError::NotFound { object, namespace: cluster.namespace.clone(), found }
 }
 
 /// Whether it is a server of an official chart. The charts also have StatefulSets of other components.
@@ -80,22 +80,22 @@ fn is_from_official_chart(statefulset: &StatefulSet) -> bool {
 pub(super) fn find_server_container<'a>(
     namespace: &str,
     spec: &'a PodSpec,
-    wanted: Option<&str>,
+    name: Option<&str>,
 ) -> Result<&'a Container, KubernetesError> {
     let found = || spec.containers.iter().map(|container| container.name.clone()).collect();
     let named = |name: &str| spec.containers.iter().find(|container| container.name == name);
-    if let Some(name) = wanted {
-        let what = format!("container {name}");
+    if let Some(name) = name {
+        let object = format!("container {name}");
         return named(name).ok_or_else(|| KubernetesError::NotFound {
-            what,
+            object,
             namespace: namespace.to_owned(),
             found: found(),
         });
     }
     let only = if let [only] = spec.containers.as_slice() { Some(only) } else { None };
     only.or_else(|| PRODUCTS.iter().find_map(|product| named(product))).ok_or_else(|| {
-        let (what, flag) = ("container", "--container");
-        KubernetesError::Ambiguous { what, namespace: namespace.to_owned(), found: found(), flag }
+        let (object, flag) = ("container", "--container");
+        KubernetesError::Ambiguous { object, namespace: namespace.to_owned(), found: found(), flag }
     })
 }
 
@@ -177,9 +177,9 @@ mod tests {
             let containers: Vec<Value> = names.iter().map(|name| json!({"name": name})).collect();
             serde_json::from_value(json!({"containers": containers})).expect("a spec")
         };
-        let chosen = |names: &[&str], wanted| {
+        let chosen = |names: &[&str], name| {
             let spec = spec(names);
-            find_server_container("ns", &spec, wanted).map(|container| container.name.clone())
+            find_server_container("ns", &spec, name).map(|container| container.name.clone())
         };
         assert_eq!(chosen(&["server"], None).expect("one"), "server");
         assert_eq!(chosen(&["istio-proxy", "vault"], None).expect("one"), "vault");

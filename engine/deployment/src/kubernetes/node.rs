@@ -27,16 +27,16 @@ const PREFIX_LENGTH: u64 = 4096;
 #[non_exhaustive]
 pub enum NodeError {
     /// Invalid arguments. Only this program calls these commands.
-    #[error("invalid {what}: this command is internal to this program")]
+    #[error("invalid {argument}: this command is internal to this program")]
     Arguments {
         /// What is invalid.
-        what: &'static str,
+        argument: &'static str,
     },
     /// A file operation failed.
-    #[error("could not {what} {path}")]
+    #[error("could not {action} {path}")]
     Io {
         /// The operation.
-        what: &'static str,
+        action: &'static str,
         /// The file.
         path: PathBuf,
         /// The cause.
@@ -45,7 +45,7 @@ pub enum NodeError {
     },
 }
 
-const INVALID_ARGUMENTS: NodeError = NodeError::Arguments { what: "arguments" };
+const INVALID_ARGUMENTS: NodeError = NodeError::Arguments { argument: "arguments" };
 
 /// Prints the facts of this node. Blocks. Arguments: plugin directory, dynamic linker or empty, plugin or empty, and the cache keys of known
 /// files.
@@ -187,16 +187,16 @@ fn write_processes(text: &mut String, real: &Path) {
 /// # Errors
 /// If the arguments are invalid, or a file operation fails.
 pub fn node_place(args: &[String], input: impl Read) -> Result<String, NodeError> {
-    let [directory, file, wanted, bytes, mode, owner, nonce] = args else { return Err(INVALID_ARGUMENTS) };
+    let [directory, file, sha256, bytes, mode, owner, nonce] = args else { return Err(INVALID_ARGUMENTS) };
     let mut input = input.take(bytes.parse().map_err(|_| INVALID_ARGUMENTS)?);
-    let placed = place([directory, file, wanted, mode, owner, nonce], &mut input);
+    let placed = place([directory, file, sha256, mode, owner, nonce], &mut input);
     // The sender reads the result only after it has sent everything.
     let _read_or_lost = io::copy(&mut input, &mut io::sink());
     placed
 }
 
 fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
-    let [directory, file, wanted, mode, owner, nonce] = args;
+    let [directory, file, sha256, mode, owner, nonce] = args;
     let mode = u32::from_str_radix(mode, 8).map_err(|_| INVALID_ARGUMENTS)?;
     let owner = if owner.is_empty() { None } else { Some(owner.parse().map_err(|_| INVALID_ARGUMENTS)?) };
     if safe_file_name(file).is_none() || safe_file_name(nonce).is_none() {
@@ -206,17 +206,17 @@ fn place(args: [&String; 6], input: impl Read) -> Result<String, NodeError> {
     remove_partial_files(directory)?;
     let target = directory.join(file);
     if target.exists() {
-        let there = sha256_of_file(&target).map_err(io_error("read", &target))?;
-        if there != *wanted {
-            return Ok(format!("taken {there}\n"));
+        let found = sha256_of_file(&target).map_err(io_error("read", &target))?;
+        if found != *sha256 {
+            return Ok(format!("taken {found}\n"));
         }
         set_mode_and_owner(&target, mode, owner)?;
         return placed_result(&target, file);
     }
     let part = PartialFile(directory.join(format!(".{file}.{nonce}{PART_SUFFIX}")));
-    let (content, there) = part.fill(input)?;
-    if there != *wanted {
-        return Ok(format!("corrupt {there}\n"));
+    let (content, found) = part.fill(input)?;
+    if found != *sha256 {
+        return Ok(format!("corrupt {found}\n"));
     }
     // Through the file descriptor: users that can write to the directory may have replaced the file.
     content
@@ -283,9 +283,9 @@ impl PartialFile {
         io::copy(&mut GzDecoder::new(compressed), &mut SyncingWriter::new(&file))
             .and_then(|_| file.sync_all())
             .map_err(io_error("write", path))?;
-        let there = file.rewind().and_then(|()| rollout::sha256_of_reader(&mut file));
-        let there = there.map_err(io_error("read back", path))?;
-        Ok((file, there))
+        let sha256 = file.rewind().and_then(|()| rollout::sha256_of_reader(&mut file));
+        let sha256 = sha256.map_err(io_error("read back", path))?;
+        Ok((file, sha256))
     }
 }
 
@@ -315,9 +315,9 @@ fn set_mode_and_owner(path: &Path, mode: u32, owner: Option<u32>) -> Result<(), 
     }
 }
 
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
+fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> NodeError {
     let path = path.to_owned();
-    move |source| NodeError::Io { what, path, source }
+    move |source| NodeError::Io { action, path, source }
 }
 
 #[cfg(test)]

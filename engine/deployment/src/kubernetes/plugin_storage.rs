@@ -233,7 +233,7 @@ mod tests {
     #[test]
     fn what_keeps_the_files_of_a_pod() {
         let none = json!([]);
-        let volume = |what: &str| PluginStorage::PersistentVolume { description: what.into() };
+        let volume = |description: &str| PluginStorage::PersistentVolume { description: description.into() };
         let by = |name: &str, image: &str| PluginStorage::InitContainer {
             name: name.into(),
             image: image.into(),

@@ -10,10 +10,10 @@ use rollout::DeploymentError;
 #[non_exhaustive]
 pub enum LocalError {
     /// An operation on a file failed.
-    #[error("could not {what} {path}")]
+    #[error("could not {action} {path}")]
     Io {
         /// The operation.
-        what: &'static str,
+        action: &'static str,
         /// The file.
         path: PathBuf,
         /// The cause.
@@ -27,14 +27,14 @@ pub enum LocalError {
         path: PathBuf,
     },
     /// What was read back differs from what was written.
-    #[error("{path} was read back with the sha256 {read_back}, expected {wanted}")]
+    #[error("{path} was read back with the sha256 {found}, expected {expected}")]
     Corrupt {
         /// The file.
         path: PathBuf,
         /// As read back.
-        read_back: String,
+        found: String,
         /// As written.
-        wanted: String,
+        expected: String,
     },
     /// Another file has the name.
     #[error("{path} exists with a different content")]

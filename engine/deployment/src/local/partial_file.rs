@@ -1,4 +1,4 @@
-//! Files that are being written, under a new random name that nobody else can have prepared.
+//! Files that are being written, under a new random name, so that no other user can have prepared them.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};

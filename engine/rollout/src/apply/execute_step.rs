@@ -1,4 +1,4 @@
-//! Does one step.
+//! Applies one step.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,26 +29,26 @@ use crate::transient::is_node_loss;
 /// A step that failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StepError {
-    #[error("the server did not do it")]
+    #[error("the request to the server failed")]
     Call(#[from] CallError),
-    #[error("the nodes did not do it")]
+    #[error("the change of the nodes failed")]
     Deployment(#[from] DeploymentError),
-    #[error("there is no plugin directory to place it in")]
+    #[error("no plugin directory is known")]
     NoDeployment,
-    #[error("it does not work")]
+    #[error("the smoke test failed")]
     Smoke(#[from] SmokeError),
     #[error("no other node became active")]
     NoNewActiveNode,
-    #[error("not every node can become active: {0}")]
+    #[error("some nodes cannot become active: {0}")]
     NotReadyForFailover(WaitingOn),
-    #[error("{0} was not seen as a pod, so it cannot be restarted")]
+    #[error("{0} was not observed as a pod, so it cannot be restarted")]
     NoPod(NodeName),
-    #[error("the nodes cannot be looked at")]
+    #[error("the nodes could not be observed")]
     Observe(#[from] ObserveError),
 }
 
 impl StepError {
-    /// Whether it is of a node that another one takes over from. The step may have been carried out.
+    /// Whether the active node was lost, so that another one takes over. The step may have been applied.
     pub(super) fn is_node_loss(&self) -> bool {
         match self {
             Self::Call(call) => is_node_loss(call),
@@ -57,12 +57,12 @@ impl StepError {
         }
     }
 
-    /// Whether the step may have been carried out: its answer was lost, or tells of an error of the server's own.
+    /// Whether the step may have been applied: its response was lost, or is an error of the server itself.
     pub(super) fn may_have_been_applied(&self) -> bool {
         match self {
             Self::Call(CallError::Api(answer)) => answer.status.is_server_error(),
-            Self::Call(CallError::Transport { kind: trouble, .. }) => {
-                matches!(trouble, TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost)
+            Self::Call(CallError::Transport { kind, .. }) => {
+                matches!(kind, TransportErrorKind::TimedOut | TransportErrorKind::ConnectionLost)
             }
             Self::Call(_) => false,
             Self::Deployment(DeploymentError::DisruptionBudget(_)) | Self::NotReadyForFailover(_) => false,
@@ -71,14 +71,14 @@ impl StepError {
         }
     }
 
-    /// What passes by itself, after which the step can be done.
+    /// The temporary condition after which the step can be applied.
     pub(super) fn wait_condition(&self) -> Option<WaitingOn> {
         let Self::Deployment(DeploymentError::DisruptionBudget(refused)) = self else { return None };
         let DisruptionBudget { budget, pod, message } = refused.clone();
         Some(WaitingOn::DisruptionBudget { budget, pod, message })
     }
 
-    /// The lease that may live on.
+    /// The lease that may not be revoked.
     pub(super) fn unrevoked_lease(&self) -> Option<&str> {
         match self {
             Self::Smoke(error) => error.unrevoked_lease(),
@@ -87,10 +87,10 @@ impl StepError {
     }
 }
 
-/// How often nodes are asked to step down until one becomes active that was not: who wins an election is chance.
+/// Limit of step-downs until another node becomes active: the result of an election is random.
 const MAX_STEP_DOWNS: usize = 6;
 
-/// How long an election may take; servers give up their own after some ten seconds.
+/// Timeout of an election; servers abort theirs after about ten seconds.
 const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
 const ELECTION_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
@@ -140,14 +140,14 @@ impl Run<'_> {
                 client.send(&Deregister(PluginRef { kind: *kind, name: name.clone(), version })).await?
             }
             Step::RemoveBinary { nodes, file, .. } => {
-                let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
-                site.remove(file, nodes).await?;
+                let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                deployment.remove(file, nodes).await?;
                 Vec::new()
             }
             Step::RestartNode { node, uid, unready } => {
                 let uid = uid.as_deref().ok_or_else(|| StepError::NoPod(node.clone()))?;
-                let site = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
-                site.restart_node(node, uid, *unready).await?;
+                let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
+                deployment.restart_node(node, uid, *unready).await?;
                 Vec::new()
             }
             Step::PatchInitImage { to, files, .. } => {
@@ -157,9 +157,9 @@ impl Run<'_> {
                     .ok_or(StepError::NoDeployment)?
                     .set_init_image(to, files.as_ref())
                     .await?;
-                let unproven = self.unproven_pull.take();
-                unproven
-                    .map(|why| format!("it is not proven that a node can pull {to}: {why}"))
+                let untested = self.untested_pull.take();
+                untested
+                    .map(|reason| format!("it was not tested whether a node can pull {to}: {reason}"))
                     .into_iter()
                     .collect()
             }
@@ -179,14 +179,14 @@ impl Run<'_> {
     ) -> Result<(), StepError> {
         let deployment = self.environment.deployment.as_ref().ok_or(StepError::NoDeployment)?;
         let (sender, mut progress) = mpsc::unbounded_channel();
-        let placing = deployment.place(binary, file, nodes, sender);
+        let copying = deployment.place(binary, file, nodes, sender);
         let reporting = async {
             while let Some(CopyProgress { node, done, total }) = progress.recv().await {
                 (self.listener)(&Event::CopyProgress { node, done, total });
             }
         };
-        let (placed, ()) = tokio::join!(placing, reporting);
-        Ok(placed?)
+        let (copied, ()) = tokio::join!(copying, reporting);
+        Ok(copied?)
     }
 
     /// Writes to the canary mount, and runs its smoke test.
@@ -206,21 +206,22 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Has nodes step down until one is active that was not active in this run.
+    /// Makes nodes step down until one is active that was not active in this run.
     async fn step_down(&mut self) -> Result<(), StepError> {
         for _ in 0..MAX_STEP_DOWNS {
             let active = self.active_node();
             self.led_nodes.extend(active);
-            let alone = self
+            let is_single_node = self
                 .last_observed
                 .as_ref()
-                .and_then(|seen| seen.deployment.as_ref())
-                .is_none_or(|site| site.nodes.len() < 2);
+                .and_then(|observed| observed.deployment.as_ref())
+                .is_none_or(|deployment| deployment.nodes.len() < 2);
             self.environment.client.send(&StepDown).await?;
             self.wait_for_active_node().await?;
-            let everybody_has = self.all_nodes_have_led();
+            let all_have_led = self.all_nodes_have_led();
             let now = self.active_node();
-            if alone || everybody_has || now.as_ref().is_some_and(|now| !self.led_nodes.contains(now)) {
+            if is_single_node || all_have_led || now.as_ref().is_some_and(|now| !self.led_nodes.contains(now))
+            {
                 self.led_nodes.extend(now);
                 return Ok(());
             }
@@ -229,19 +230,19 @@ impl Run<'_> {
         Err(StepError::NoNewActiveNode)
     }
 
-    /// Waits until every node has a vote and a log that is close to the leader's, as before the first step-down.
+    /// Waits until every node has a vote and a log close to that of the leader.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
         let mut poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
-        let mut told = None;
+        let mut reported = None;
         loop {
             self.wait_for_active_node().await?;
             let Some(on) = self.last_observed.as_ref().and_then(failover_blocker) else { return Ok(()) };
             if poll.timed_out() || self.lock_lost().is_some() {
                 return Err(StepError::NotReadyForFailover(on));
             }
-            if told.as_ref() != Some(&on) {
+            if reported.as_ref() != Some(&on) {
                 (self.listener)(&Event::Waiting { reason: on.clone() });
-                told = Some(on);
+                reported = Some(on);
             }
             poll.pause().await;
         }
@@ -256,16 +257,19 @@ impl Run<'_> {
     }
 
     fn all_nodes_have_led(&self) -> bool {
-        let nodes =
-            self.last_observed.as_ref().and_then(|seen| seen.deployment.as_ref()).map(|site| &site.nodes);
+        let nodes = self
+            .last_observed
+            .as_ref()
+            .and_then(|observed| observed.deployment.as_ref())
+            .map(|deployment| &deployment.nodes);
         nodes.is_some_and(|nodes| nodes.keys().all(|name| self.led_nodes.contains(name)))
     }
 
-    /// A node that has just stepped down answers that it is a standby, and for a while none is anything else.
+    /// Waits until a node is active: after a step-down, all are standbys for a while.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
         let mut poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
         loop {
-            // Connections may be refused as well while the way to the active node changes.
+            // Connections may be refused while the port-forward changes to the new active node.
             match observe(self.environment, Some(self.goal)).await {
                 Ok(observed) if observed.server.has_active_node && !observed.server.sealed => {
                     self.last_observed = Some(observed);

@@ -1,4 +1,4 @@
-//! A world and a goal to vary in tests.
+//! Observed states and goals that tests vary.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,12 +82,12 @@ pub(crate) fn plan(state: &impl State, goal: &Goal) -> Result<Plan, PlanError> {
     super::remaining_plan(state.observed(), goal, &state.progress())
 }
 
-/// Somebody else who changes plugins.
+/// Another operator, who holds the lock.
 pub(crate) fn lock_holder(name: &str) -> LockHolder {
     LockHolder { name: name.into(), liveness: HolderLiveness::Confirmed }
 }
 
-/// A server that has never seen the plugin.
+/// A server on which the plugin was never installed.
 pub(crate) fn bare_server() -> Observed {
     Observed {
         server: Server {
@@ -126,7 +126,7 @@ pub(crate) fn other_nodes(server: ServerLocation, nodes: Vec<OtherNode>) -> Othe
     OtherNodes::Found { server, nodes: NodeList::Named(nodes) }
 }
 
-/// A node on which nothing was placed.
+/// A node without plugins.
 pub(crate) fn empty_node() -> NodeObserved {
     NodeObserved {
         readiness: Readiness::Ready,
@@ -144,26 +144,26 @@ pub(crate) fn empty_node() -> NodeObserved {
     }
 }
 
-/// A server where `version` is in place, registered, mounted at `custom/` and configured.
+/// A server on which `version` is installed, registered, and mounted at `custom/` with its configuration.
 pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     let mut observed = bare_server();
-    let tagged = format!("v{version}");
+    let v_prefixed = format!("v{version}");
     let name = format!("custom-{version}");
-    for node in observed.deployment.iter_mut().flat_map(|site| site.nodes.values_mut()) {
+    for node in observed.deployment.iter_mut().flat_map(|deployment| deployment.nodes.values_mut()) {
         node.files.push(PluginFile { name: name.clone(), sha256: sha256.into(), mode: 0o755 });
     }
     observed.catalog.push(CatalogEntry {
         kind: PluginType::Secret,
         name: "custom".into(),
-        version: tagged.clone(),
+        version: v_prefixed.clone(),
         sha256: sha256.into(),
         command: Some(name),
         args: Some(Vec::new()),
     });
     let mount = MountObserved {
         plugin: "custom".into(),
-        configured_version: tagged.clone(),
-        running_version: tagged,
+        configured_version: v_prefixed.clone(),
+        running_version: v_prefixed,
         running_sha256: sha256.into(),
         ..MountObserved::default()
     };
@@ -175,7 +175,7 @@ pub(crate) fn server_with(version: &str, sha256: &str) -> Observed {
     observed
 }
 
-/// `custom` 1.2.3 at `custom/`, configured.
+/// Registers `custom` 1.2.3, mounted at `custom/` with its configuration.
 pub(crate) fn register() -> RegisterGoal {
     let data = BTreeMap::from([
         ("api_endpoint".into(), DesiredValue::Plain(json!("https://api.example.com"))),
@@ -224,10 +224,10 @@ pub(crate) fn old_fleet() -> Observed {
     let mut observed = server_with("1.0.0", "bb");
     let mount = observed.mounts["custom/"].clone();
     observed.mounts.insert("team/".into(), mount.clone());
-    let site = observed.deployment.as_mut().expect("a site");
+    let deployment = observed.deployment.as_mut().expect("a deployment");
     let running = RunningVersion { version: mount.running_version, sha256: mount.running_sha256 };
     let running = BTreeMap::from(["custom/", "team/"].map(|path| (path.to_owned(), running.clone())));
-    let local = site.nodes.remove(&NodeName::local()).expect("a node");
+    let local = deployment.nodes.remove(&NodeName::local()).expect("a node");
     for (name, role) in
         [("vault-0", NodeRole::Active), ("vault-1", NodeRole::Standby), ("vault-2", NodeRole::Standby)]
     {
@@ -247,7 +247,7 @@ pub(crate) fn old_fleet() -> Observed {
         };
         let uid = Some(format!("uid of {name}"));
         let node = NodeObserved { processes, uid, server: Some(vault), ..local.clone() };
-        site.nodes.insert(NodeName::new(name), node);
+        deployment.nodes.insert(NodeName::new(name), node);
     }
     observed
 }
@@ -258,7 +258,7 @@ pub(crate) fn restart_step(node: &str) -> Step {
     Step::RestartNode { node: NodeName::new(node), uid, unready: UnreadyPodPolicy::Evict }
 }
 
-/// Every mount of `custom` to 1.2.3, after a canary.
+/// Upgrades every mount of `custom` to 1.2.3, after a canary.
 pub(crate) fn upgrade() -> UpgradeGoal {
     UpgradeGoal {
         target: Target::Provided(Box::new(register().plugin)),
