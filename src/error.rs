@@ -218,7 +218,8 @@ impl From<ObserveError> for CommandError {
                  VAULT_TOKEN, else from ~/.vault-token.",
             ),
             ObserveError::NoNamespaces { address: _, namespace: _ } => Self::failed(text)
-                .hint("Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server."),
+                .hint("Leave out --namespace and VAULT_NAMESPACE, or name a Vault Enterprise or OpenBao server.")
+                .hint("The Kubernetes namespace of the server's pods is given with -n/--kube-namespace."),
             _ => Self::failed(text),
         }
     }

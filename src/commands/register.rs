@@ -2,8 +2,6 @@
 
 mod goal;
 
-pub(crate) use goal::{durability, mounts_from_file};
-
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
@@ -22,10 +20,13 @@ use crate::ui::{Report, Ui};
 
 /// What to register, and what to do with it.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Only missing steps are executed, so a second run has nothing to do. On a terminal, missing values are asked for."
+)]
 pub struct RegisterArgs {
     #[command(flatten)]
     flags: goal::RegisterFlags,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = None::<&'static str>)]
     consent: ConsentArgs,
 }
 
@@ -47,7 +48,7 @@ pub struct RegisterReport {
 /// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
     let RegisterArgs { flags: wanted, consent } = args;
-    let (world, register) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
+    let (world, register, _extracted) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
     let (carried, held) = carry_out_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
@@ -165,7 +166,7 @@ fn changes_not_rolled_back(
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
         Step::RestartNode { node, .. } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
         Step::RestartNode { node, .. } => Some(format!(
-            "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload --plugin {plugin}` restarts it \
+            "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload {plugin}` restarts it \
              again."
         )),
         _ => None,
@@ -184,10 +185,10 @@ impl Report for RegisterReport {
             let MountObserved { running_version, running_sha256, .. } = mount;
             lines.push(format!("{path} runs {} {running_version} (sha256 {running_sha256})", mount.plugin));
         }
-        for trial in &self.smoke {
-            lines.push(match &trial.lease {
-                Some(_) => format!("{} works: issued, looked up and revoked", trial.path),
-                None => format!("{} works: {}", trial.path, trial.fields.join(", ")),
+        for test in &self.smoke {
+            lines.push(match &test.lease {
+                Some(_) => format!("{} works: issued, looked up and revoked", test.path),
+                None => format!("{} works: {}", test.path, test.fields.join(", ")),
             });
         }
         lines.join("\n") + "\n"
@@ -218,7 +219,7 @@ mod tests {
         assert_eq!(
             changes_not_rolled_back("ldap-x", &version, &done, &custom),
             [
-                "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload --plugin ldap-x` restarts it again."
+                "bao-1 was restarted before, and runs ldap-x 1.2.3 until `vault-token-plugin reload ldap-x` restarts it again."
             ]
         );
         assert_eq!(changes_not_rolled_back("ldap-x", &version, &done, &[]), ["bao-1 was restarted."]);

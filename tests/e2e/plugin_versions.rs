@@ -64,7 +64,7 @@ async fn a_builtin_that_runs_under_the_name_and_version_of_a_plugin_is_not_taken
 /// The description of a real Go plugin, without mounts.
 async fn go_plugin(lab: &Lab, name: &str) -> String {
     format!(
-        "plugin: {{name: {name}, type: secret, binary: {}}}\nsite: {{local: {{plugin_dir: {}}}}}\n",
+        "plugin: {{name: {name}, type: secret, binary: {}}}\ndeployment: {{local: {{plugin_dir: {}}}}}\n",
         build::go_kv("v0.25.0").await.display(),
         lab.vault.plugin_directory().display(),
     )

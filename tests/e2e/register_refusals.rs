@@ -48,7 +48,7 @@ async fn assert_refused(lab: &Lab, flags: &[&str], code: i32, says: &[&str]) {
 }
 
 async fn register(lab: &Lab, flags: &[&str]) -> Output {
-    lab.program.run(["register", "--name", NAME, "--mount", "custom", "--yes"].iter().chain(flags)).await
+    lab.program.run(["register", NAME, "--mount", "custom", "--yes"].iter().chain(flags)).await
 }
 
 #[track_caller]
@@ -126,10 +126,8 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
     let lab = Lab::new().await;
     let busybox = build::busybox().await.display().to_string();
     let of = |kind| {
-        let plugin =
-            ["--binary", &busybox, "--args", "sh", "--args", "-c", "--args", COOKIE_MISMATCH_MESSAGE];
-        [&["register", "--name", "db", "--type", kind, "--version", "1.0.0", "--dry-run"], &plugin[..]]
-            .concat()
+        let plugin = ["--binary", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
+        [&["register", "db", "--type", kind, "--version", "1.0.0", "--dry-run"], &plugin[..]].concat()
     };
     let as_database = lab.program.run(of("database")).await;
     assert_eq!(as_database.code, Some(3), "{as_database:?}");
@@ -137,7 +135,8 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
 
     let as_secret = lab.program.run(of("secret")).await;
     assert_output(&as_secret, 1, &["of another kind", "--type database"]);
-    let judged = ["doctor", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
+    let judged =
+        ["doctor", "--binary", &busybox, "--arg", "sh", "--arg", "-c", "--arg", COOKIE_MISMATCH_MESSAGE];
     let judged = lab.program.run(judged).await;
     assert!(judged.stdout.contains("of another kind"), "{judged:?}");
     for said in [&as_secret.stderr, &judged.stdout, &judged.stderr] {
@@ -149,9 +148,13 @@ async fn a_database_plugin_is_not_said_to_have_been_started_by_hand() {
 async fn no_flag_is_named_that_the_command_does_not_have() {
     let lab = Lab::new().await;
     let rollback = lab.program.run(["rollback"]).await;
-    assert_output(&rollback, 2, &["the name of the plugin is missing", "rollback NAME"]);
+    assert_output(
+        &rollback,
+        2,
+        &["the name of the plugin is missing", "`vault-token-plugin rollback PLUGIN`"],
+    );
     let upgrade = lab.program.run(["upgrade"]).await;
-    assert_output(&upgrade, 2, &["the name of the plugin is missing", "--name"]);
+    assert_output(&upgrade, 2, &["the name of the plugin is missing", "`vault-token-plugin upgrade PLUGIN`"]);
     for said in [rollback.stderr, upgrade.stderr] {
         assert!(!said.contains("asked for"), "{said}");
     }
@@ -220,7 +223,7 @@ async fn a_token_that_may_not_do_it_is_told_the_policy_that_lets_it() {
         .env("VAULT_ADDR", lab.vault.address())
         .env("VAULT_TOKEN", token["auth"]["client_token"].as_str().unwrap());
     let directory = lab.vault.plugin_directory().display().to_string();
-    let command = ["register", "--name", NAME, "--mount", "custom", "--plugin-dir", &directory];
+    let command = ["register", NAME, "--mount", "custom", "--plugin-dir", &directory];
 
     let before = take_snapshot(&lab).await;
     let output = limited.run(command).await;
@@ -260,7 +263,7 @@ async fn a_plugin_directory_that_will_not_do_is_refused() {
     mode(0o755);
 
     let before = take_snapshot(&lab).await;
-    let output = as_nobody(&lab, &["register", "--name", NAME, "--mount", "custom"]).await;
+    let output = as_nobody(&lab, &["register", NAME, "--mount", "custom"]).await;
     assert_output(
         &output,
         1,

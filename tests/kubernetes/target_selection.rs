@@ -12,7 +12,7 @@ async fn start_servers(change: impl FnOnce(&mut Value, &str)) -> (VaultPods, Pro
     let cluster = Cluster::shared().await;
     let pods = VaultPods::builder(cluster).replicas(1).start().await;
     let mut kubeconfig: Value =
-        serde_norway::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
+        serde_saphyr::from_str(&fs::read_to_string(cluster.kubeconfig()).unwrap()).unwrap();
     change(&mut kubeconfig, pods.namespace());
     let program = Program::new(BINARY).pods(&pods);
     let file = program.home().join("kubeconfig");
@@ -56,6 +56,22 @@ async fn an_address_that_leads_to_a_standby_is_as_good_as_any() {
     let reload = program.run(["reload", "--mount", "nowhere", "-n", pods.namespace()]).await;
     assert_eq!(reload.code, Some(1), "{reload:?}");
     assert!(reload.stderr.contains("nowhere"), "{reload:?}");
+}
+
+/// `-n` is kubectl's, and `--namespace` is Vault's.
+#[tokio::test]
+async fn a_wrong_kind_of_namespace_is_said() {
+    let (pods, program) = start_servers(|_, _| {}).await;
+    let mistaken = program.run(["status", "-n", "team"]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["in the namespace team", "-n team is a Kubernetes namespace", "give it with --namespace"] {
+        assert!(mistaken.stderr.contains(words), "{mistaken:?}");
+    }
+    let mistaken = program.run(["status", "-n", pods.namespace(), "--namespace", pods.namespace()]).await;
+    assert_eq!(mistaken.code, Some(1), "{mistaken:?}");
+    for words in ["has no namespaces", "-n/--kube-namespace"] {
+        assert!(mistaken.stderr.contains(words), "{mistaken:?}");
+    }
 }
 
 /// Only the root namespace of OpenBao answers for the servers of raft.

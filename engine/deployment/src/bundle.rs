@@ -216,7 +216,7 @@ impl LoadError {
             }
             Self::FileConflict { path, .. } => format!(
                 "The file is a complete executable, so a server may run it as another build of the same version. The content of a version must not \
-                 change: give this build another version, or replace the file with --replace if no server runs {}.",
+                 change: give this build another version, or replace the file with --overwrite if no server runs {}.",
                 path.display()
             ),
             Self::NotARegularFile { path } => format!("Remove {}: a server does not start a plugin that is a link.", path.display()),
@@ -392,7 +392,7 @@ mod tests {
         fs::write(case.target(), &other).expect("written");
         let error = case.load(OverwritePolicy::Refuse).expect_err("another build");
         assert!(matches!(error, LoadError::FileConflict { .. }), "{error}");
-        assert!(error.hint().contains("--replace"), "{}", error.hint());
+        assert!(error.hint().contains("--overwrite"), "{}", error.hint());
         assert_eq!(fs::read(case.target()).expect("there"), other);
         assert_eq!(case.load(OverwritePolicy::Replace).expect("loaded"), LoadAction::Overwritten);
     }

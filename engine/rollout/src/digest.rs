@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 
 /// Size of a read.
@@ -26,11 +27,10 @@ pub fn hex_sha256(content: &[u8]) -> String {
 
 /// Returns `bytes` in lowercase hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(bytes)
 }
 
-/// Decodes hexadecimal text.
-pub(crate) fn decode_hex(text: &str) -> Option<Vec<u8>> {
-    let bytes = text.as_bytes().chunks(2);
-    bytes.map(|pair| u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()).collect()
+/// Decodes hexadecimal text in upper or lower case; `None` if it is not hexadecimal.
+pub fn decode_hex(text: &str) -> Option<Vec<u8>> {
+    HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()
 }

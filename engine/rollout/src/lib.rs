@@ -109,7 +109,7 @@ pub use diagnose::{
     ExplainedLine, Finding, FindingKind, Severity, Unobserved, VerifiedBy, diagnose, diagnose_binary,
     explain, explain_log, finding_kinds,
 };
-pub use digest::{hex, hex_sha256, sha256_of_reader};
+pub use digest::{decode_hex, hex, hex_sha256, sha256_of_reader};
 pub use error_chain::error_chain;
 pub use event::Event;
 pub use goal::{

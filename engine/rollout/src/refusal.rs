@@ -311,13 +311,13 @@ impl Refusal {
                 "The version did not start: read the output of the plugin in the server's log.".into()
             }
             Self::NotRegistered { .. } => {
-                "`vault-token-plugin status` shows the registered versions; `upgrade BINARY` registers a new one.".into()
+                "`vault-token-plugin status` shows the registered versions; `upgrade --binary FILE` installs another one.".into()
             }
             Self::FileMissing { .. } => {
-                "Install it with `upgrade BINARY` or `register`, or select another version with --to.".into()
+                "Install it with `upgrade --binary FILE` or `register --binary FILE`, or select another version with --version.".into()
             }
             Self::NoRollbackVersion { .. } => {
-                "Install the older version with `vault-token-plugin upgrade BINARY --allow-downgrade`.".into()
+                "Install the older version with `vault-token-plugin upgrade --binary FILE --allow-downgrade`.".into()
             }
             Self::BreakingChange { .. } => {
                 "Change the clients first, then allow it with --allow-breaking.".into()

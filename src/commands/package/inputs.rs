@@ -46,7 +46,7 @@ impl PackageInputs {
         context: &Context,
         ui: &mut Ui,
     ) -> Result<Self, CommandError> {
-        let env = mount_data::parse_env(BTreeMap::new(), &args.env)?;
+        let env = mount_data::parse_env(BTreeMap::new(), &args.launch.env)?;
         let mut inputs = Vec::new();
         for path in built.iter().chain(&args.binaries) {
             inputs.push(load_input(path, args, &env, context, ui).await?);
@@ -174,7 +174,7 @@ async fn load_input(
         input_version(
             &binary,
             named,
-            probe(untrusted_launch(&binary.path, &args.args, env, context, ui)).await,
+            probe(untrusted_launch(&binary.path, &args.launch.args, env, context, ui)).await,
         )?
     } else {
         ui.warn(&format!(

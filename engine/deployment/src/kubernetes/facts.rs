@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rollout::{
     Architecture, DirectoryState, Exposure, FileIssues, FilePrefix, NodeObserved, NotExecutable, PluginFile,
-    Process, Readiness, parse_prefix,
+    Process, Readiness, decode_hex, parse_prefix,
 };
 
 use crate::exposure::{exposure_of_ancestor, exposure_of_directory};
@@ -407,7 +407,10 @@ pub(super) fn is_cache_key(text: &str, file: &str) -> bool {
 
 /// Parses hexadecimal bytes, separated by spaces.
 fn parse_hex_bytes(text: &str) -> Option<Vec<u8>> {
-    let byte = |word: &str| (word.len() == 2).then(|| u8::from_str_radix(word, 16).ok()).flatten();
+    let byte = |word| match decode_hex(word)?[..] {
+        [byte] => Some(byte),
+        _ => None,
+    };
     text.split_ascii_whitespace().map(byte).collect()
 }
 
@@ -619,6 +622,7 @@ mod tests {
             "facts 1\nwritable\nend\n".to_owned(),
             changed("process 31", "start other 7f\nprocess 31"),
             changed("process 31", "start other-tool 7\nprocess 31"),
+            changed("process 31", "start other-tool +7\nprocess 31"),
             changed("process 31", "has /etc/ld-x.so\nprocess 31"),
             changed("process 31", "above 755 0 vault\nprocess 31"),
             changed("process 31", "above 755 /vault\nprocess 31"),

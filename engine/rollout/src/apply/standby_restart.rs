@@ -109,7 +109,7 @@ impl Run<'_> {
         match before.next().and_then(|from| from.strip_prefix('v')) {
             Some(from) if !self.goal.is_rollback() => {
                 format!(
-                    "; `vault-token-plugin rollback {} --to {from}` moves everything back",
+                    "; `vault-token-plugin rollback {} --version {from}` moves everything back",
                     upgrade.name()
                 )
             }
@@ -168,7 +168,7 @@ impl Run<'_> {
             None => "it is unknown whether standbys still run".to_owned(),
         };
         Some(format!(
-            "{which} {name} {version}, so it stays installed. `vault-token-plugin reload --plugin {name}` restarts them, and then \
+            "{which} {name} {version}, so it stays installed. `vault-token-plugin reload {name}` restarts them, and then \
              `vault-token-plugin deregister {name} --version {version}` removes it."
         ))
     }

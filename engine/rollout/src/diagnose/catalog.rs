@@ -263,12 +263,12 @@ fn register_commands(observed: &Observed, entry: &CatalogEntry) -> Vec<String> {
         _ => return Vec::new(),
     }
     let mut command =
-        format!("register --name {} --version {}", shell_quote(&entry.name), shell_quote(&entry.version));
+        format!("register {} --version {}", shell_quote(&entry.name), shell_quote(&entry.version));
     if entry.kind != PluginType::Secret {
         command += &format!(" --type {}", entry.kind);
     }
     for arg in entry.args.iter().flatten() {
-        command += &format!(" --args={}", shell_quote(arg));
+        command += &format!(" --arg={}", shell_quote(arg));
     }
     let is_local =
         observed.deployment.as_ref().is_some_and(|deployment| deployment.kind == DeploymentKind::Local);

@@ -187,8 +187,7 @@ fn commands(observed: &Observed) -> Vec<String> {
 
 #[test]
 fn what_is_not_as_registered_is_put_there_by_register() {
-    let register =
-        "vault-token-plugin register --name custom --version v1.0.0 --args=serve --binary FILE --yes";
+    let register = "vault-token-plugin register custom --version v1.0.0 --arg=serve --binary FILE --yes";
     let mut observed = healthy();
     observed.catalog[0].args = Some(vec!["serve".into()]);
     node(&mut observed).files[0].sha256 = "cc".into();
@@ -217,7 +216,7 @@ fn wrong_files_of_all_pods_are_removed_before_one_register() {
     let commands = commands(&observed);
     let removals = commands.iter().filter(|command| command.contains(" -- rm -f "));
     assert_eq!((removals.count(), commands.len()), (3, 4), "{commands:#?}");
-    assert!(commands[3].contains(" register --name custom "), "{commands:#?}");
+    assert!(commands[3].contains(" register custom "), "{commands:#?}");
 }
 
 #[test]

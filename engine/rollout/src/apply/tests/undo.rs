@@ -86,7 +86,7 @@ async fn nothing_is_undone_once_a_standby_was_restarted_with_the_new_version() {
         let cluster = FakeCluster::new();
         let outcome = fail_after(&cluster, [moved_steps(), later].concat(), step.clone()).await;
         let left = remaining_effects(outcome);
-        for words in ["vault-1", "the same command", "vault-token-plugin rollback custom --to 1.0.0"] {
+        for words in ["vault-1", "the same command", "vault-token-plugin rollback custom --version 1.0.0"] {
             assert!(left.to_lowercase().contains(words), "{step:?}: {words:?} is not in: {left}");
         }
         assert_eq!(cluster.with_state(|state| state.changes.clone()), Vec::<String>::new(), "{step:?}");
@@ -104,7 +104,7 @@ async fn a_version_that_a_standby_still_runs_stays_registered_and_in_place() {
     cluster.with_state(|state| done.iter().for_each(|step| state.apply_step(step)));
     let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
-    for words in ["vault-1 still run", "1.2.3", "vault-token-plugin reload --plugin custom"] {
+    for words in ["vault-1 still run", "1.2.3", "vault-token-plugin reload custom"] {
         assert!(left.contains(words), "{words:?} is not in: {left}");
     }
     assert!(is_installed(&cluster));

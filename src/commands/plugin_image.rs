@@ -1,51 +1,59 @@
-//! The new version out of an image: of a registry, or of a directory that `package --layout` has written.
+//! A plugin in an image: of a registry, or of a directory that `package --layout` has written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use deployment::Sha256Sums;
 use oci_image::{FetchError, FetchedPlugins, ImageReference, ImageSource, Platform, RegistryProtocol, fetch};
-use rollout::{Architecture, Observed, Version, parse_plugin_file_name};
+use rollout::{Architecture, Observed, Version, parse_plugin_file_name, shell_quote};
 
 use crate::commands::registry;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// An image that is brought.
-pub(super) struct UpgradeImage {
+/// An image that contains the plugin.
+pub(crate) struct PluginImage {
     source: ImageSource,
     /// Without tag and digest, where it is in a registry.
     repository: Option<String>,
 }
 
-/// A version that was taken out of an image. The file goes with this value.
-pub(super) struct ExtractedBinary {
+/// A version that was taken out of an image. The file is removed with this value.
+pub(crate) struct ExtractedBinary {
     fetched: FetchedPlugins,
     file: String,
     bundled_files: BTreeMap<String, String>,
     repository: Option<String>,
 }
 
-impl UpgradeImage {
-    /// `None` for what is a file, or would be one. A name of Docker Hub has to be written out, as it could be a path.
-    pub(super) fn parse(text: &Path, context: &Context) -> Result<Option<Self>, CommandError> {
-        if text.is_dir() {
-            return Ok(Some(Self { source: ImageSource::Layout(text.to_owned()), repository: None }));
+impl PluginImage {
+    /// Reads `--image`: the directory of a layout, or the name of an image with its registry.
+    ///
+    /// # Errors
+    /// For a file, for what is no such name, and when the credentials of the registry cannot be read.
+    pub(crate) fn parse(text: &str, context: &Context) -> Result<Self, CommandError> {
+        let path = Path::new(text);
+        if path.is_dir() {
+            return Ok(Self { source: ImageSource::Layout(path.to_owned()), repository: None });
         }
-        let Some(target) = text.to_str().filter(|_| !text.exists()).and_then(ImageReference::parse_qualified)
-        else {
-            return Ok(None);
+        if path.is_file() {
+            return Err(CommandError::usage(format!("{text} is a file, not an image"))
+                .hint(format!("Give a plugin binary with --binary {}.", shell_quote(text))));
+        }
+        let Some(target) = ImageReference::parse_qualified(text) else {
+            return Err(CommandError::usage(format!("{text} names no image of a registry"))
+                .hint("Write HOST/NAME:TAG, such as registry.example.com/team/custom-plugin:1.2.3, or the directory of an OCI layout."));
         };
         let docker_config = context.docker_config();
         let access =
             registry::registry_access(&target, RegistryProtocol::Https, docker_config.as_deref(), None)?;
         let repository = Some(format!("{}/{}", target.registry(), target.repository()));
-        Ok(Some(Self { source: ImageSource::Registry { target, access: Box::new(access) }, repository }))
+        Ok(Self { source: ImageSource::Registry { target, access: Box::new(access) }, repository })
     }
 
     /// Loads the version of a plugin that is asked for, else the newest one, for the machines of the nodes.
-    pub(super) async fn extract(
+    pub(crate) async fn extract(
         self,
         plugin: &str,
         version: Option<&Version>,
@@ -85,17 +93,17 @@ impl UpgradeImage {
 
 impl ExtractedBinary {
     /// Where the binary lies.
-    pub(super) fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.fetched.path(&self.file)
     }
 
     /// The files that a node gets from it, each with its hex sha256.
-    pub(super) fn bundled_files(&self) -> &BTreeMap<String, String> {
+    pub(crate) fn bundled_files(&self) -> &BTreeMap<String, String> {
         &self.bundled_files
     }
 
     /// The image by its digest, so that what a node is started with later is what was proven.
-    pub(super) fn reference(&self) -> Option<String> {
+    pub(crate) fn reference(&self) -> Option<String> {
         self.repository.as_ref().map(|repository| format!("{repository}@{}", self.fetched.digest))
     }
 }
