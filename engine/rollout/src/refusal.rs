@@ -285,7 +285,7 @@ impl Refusal {
                 "Build a static binary (Go: CGO_ENABLED=0; Rust: a musl target), or build for the libc of the node.".into()
             }
             Self::ProbeFailed { path, .. } => format!(
-                "Start it as a server does with `vault-token-plugin inspect {}`, and the plugin's arguments (--arg). It must print nothing before its handshake line.",
+                "Start it as a server does: `vault-token-plugin inspect {}`, with the plugin's arguments (--arg). It must print nothing before its handshake line.",
                 shell_quote(&path.display().to_string())
             ),
             Self::VersionMismatch { reported, .. } => {
