@@ -130,7 +130,7 @@ impl LocalDeployment {
             processes: self.processes(&files),
             links: self.links(&files),
             files,
-            file_issues: file_issues,
+            file_issues,
             server: None,
         })
     }

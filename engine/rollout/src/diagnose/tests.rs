@@ -87,7 +87,7 @@ fn directories() {
     check(&["VTP-212"], directory(DirectoryState::Exposed { directory: "/opt".into(), by }));
     check(&["VTP-205"], directory(DirectoryState::Symlinked { target: "/data/p".into() }));
     check(&["VTP-206"], |observed| {
-        node(observed).file_issues.partial_files.push(".custom-1.0.0.part".into())
+        node(observed).file_issues.partial_files.push(".custom-1.0.0.part".into());
     });
     check(&["VTP-207"], |observed| node(observed).free_bytes = Some(1000));
     check(&["VTP-208"], |observed| {
@@ -305,7 +305,7 @@ fn processes_leases_server_and_cluster() {
     check_fleet(&["VTP-802"], |observed| node(observed).server.as_mut().expect("a server").sealed = true);
     let store = |storage| {
         move |observed: &mut Observed| {
-            observed.deployment.as_mut().expect("a deployment").plugin_storage = storage
+            observed.deployment.as_mut().expect("a deployment").plugin_storage = storage;
         }
     };
     let init = |files: &[&str]| PluginStorage::InitContainer {
