@@ -211,7 +211,7 @@ impl From<ObserveError> for CommandError {
     fn from(error: ObserveError) -> Self {
         let text = error.to_string();
         match error {
-            ObserveError::Call { what: _, source } => Self::failed(text).caused_by(source),
+            ObserveError::Call { subject: _, source } => Self::failed(text).caused_by(source),
             ObserveError::Deployment(source) => Self::failed(text).caused_by(source),
             ObserveError::InvalidToken { address: _ } => Self::failed(text).hint(
                 "It is wrong, expired or revoked, or of another server: log in again with `vault login`. It is taken from \

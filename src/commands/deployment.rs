@@ -3,10 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{
-    ClusterOptions, ConnectionMode, DeploymentError, Environment, KubernetesError, KubernetesOptions,
-    PodSelector, StatefulSetDeployment,
-};
+use deployment::{ClusterOptions, KubernetesError, KubernetesOptions, PodSelector, StatefulSetDeployment};
+use rollout::{ConnectionMode, Environment};
 
 use crate::config::{DeploymentSection, KubernetesSection};
 use crate::context::{Context, KubernetesArgs};
@@ -72,11 +70,11 @@ fn kubernetes_choice(
 }
 
 /// The namespaces of Vault and of Kubernetes are easily mistaken for each other. Says which one was given, where it holds no servers.
-fn namespace_hint(error: &DeploymentError, context: &Context) -> Option<String> {
-    let DeploymentError::Kubernetes(KubernetesError::NotFound { what, namespace, .. }) = error else {
+fn namespace_hint(error: &KubernetesError, context: &Context) -> Option<String> {
+    let KubernetesError::NotFound { object, namespace, .. } = error else {
         return None;
     };
-    if !what.starts_with("StatefulSet") {
+    if !object.starts_with("StatefulSet") {
         return None;
     }
     let kubernetes = context.kubernetes().kube_namespace.as_deref();
@@ -111,16 +109,16 @@ mod tests {
 
     #[test]
     fn a_namespace_without_servers_is_answered_with_the_other_kind_of_namespace() {
-        let not_found = |what: &str| {
-            let (what, namespace, found) = (what.to_owned(), "team".to_owned(), Vec::new());
-            DeploymentError::Kubernetes(KubernetesError::NotFound { what, namespace, found })
+        let not_found = |object: &str| {
+            let (object, namespace, found) = (object.to_owned(), "team".to_owned(), Vec::new());
+            KubernetesError::NotFound { object, namespace, found }
         };
-        let hint = |kubernetes: Option<&str>, vault: Option<&str>, what: &str| {
+        let hint = |kubernetes: Option<&str>, vault: Option<&str>, object: &str| {
             let kube_namespace = kubernetes.map(str::to_owned);
             let kubernetes = KubernetesArgs { kube_namespace, ..KubernetesArgs::default() };
             let namespace = vault.map(str::to_owned);
             let context = Context::new(GlobalArgs { namespace, kubernetes, ..GlobalArgs::default() });
-            namespace_hint(&not_found(what), &context)
+            namespace_hint(&not_found(object), &context)
         };
         let wrong = hint(Some("team"), None, "StatefulSet vault").expect("a hint");
         assert!(wrong.contains("-n team is a Kubernetes namespace"), "{wrong}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use rollout::{
     Environment, Event, Goal, LeaseLock, Observed, Outcome, Plan, PlanError, QuorumLoss, RestartConsent,
-    SealedRestart, Step, ThisRun, apply_and_hold, observe, plan,
+    SealedRestart, Step, apply_and_hold, observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -175,7 +175,7 @@ async fn plan_when_ready(
     let started = Instant::now();
     let mut told = false;
     loop {
-        let observed = observe(world, Some(goal), &ThisRun::default()).await?;
+        let observed = observe(world, Some(goal)).await?;
         match plan(&observed, goal) {
             Ok(plan) => return Ok((observed, plan)),
             Err(PlanError::Waiting(on)) if started.elapsed() < MAX_ELECTION_TIME => {

@@ -9,12 +9,12 @@ use clap::Args;
 use rollout::{Binary, Format, Linkage, printable_line};
 use serde::Serialize;
 use vault_api::SecretString;
+use vault_api::catalog::PluginType;
 use vault_plugin::host::{self, Difference, Inspection, PathInfo, ShutdownBehavior};
-use vault_plugin::logical::BackendType;
 
 use crate::commands::mount_data;
 use crate::commands::plugin_args::LaunchArgs;
-use crate::commands::probe::{inspect_error_hint, untrusted_launch};
+use crate::commands::probe::{inspect_error_hint, plugin_type, untrusted_launch};
 use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
@@ -60,7 +60,7 @@ pub struct InspectedPlugin {
     #[serde(flatten)]
     binary: Binary,
     version: String,
-    kind: &'static str,
+    kind: PluginType,
     protocol_version: u32,
     multiplexed: bool,
     handshake_milliseconds: f64,
@@ -153,15 +153,11 @@ impl InspectedPlugin {
             help,
             paths,
         } = inspection;
-        let kind = match kind {
-            BackendType::Secrets => "secret",
-            BackendType::Credential => "auth",
-        };
         let handshake_milliseconds = (handshake_time.as_secs_f64() * 1e4).round() / 10.0;
         InspectedPlugin {
             binary,
             version,
-            kind,
+            kind: plugin_type(kind),
             protocol_version,
             multiplexed,
             handshake_milliseconds,
@@ -293,7 +289,7 @@ mod tests {
                 format: Format::Elf(elf),
             },
             version: "v1\n  type       auth".into(),
-            kind: "secret",
+            kind: PluginType::Secret,
             protocol_version: 5,
             multiplexed: true,
             handshake_milliseconds: 1.0,

@@ -6,9 +6,10 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args};
-use rollout::{
-    Binary, BundledPlugins, LoadAction, LoadError, LoadedPlugin, LocalDeployment, OverwritePolicy, Owner,
+use deployment::{
+    BundledPlugins, LoadAction, LoadError, LoadedPlugin, LocalDeployment, OverwritePolicy, Owner,
 };
+use rollout::Binary;
 use serde::Serialize;
 
 use crate::commands::owner;

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
-use rollout::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
+use deployment::{ClusterConnection, Drift, ObjectDrift, compare_with_cluster};
 use serde::Serialize;
 
 use crate::context::Context;

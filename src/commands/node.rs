@@ -5,7 +5,7 @@ use std::io::stdin;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use rollout::{NodeError, node_facts, node_mode, node_place, node_remove};
+use deployment::{NodeError, node_facts, node_mode, node_place, node_remove};
 use serde::Serialize;
 
 use crate::error::CommandError;

@@ -9,8 +9,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgGroup, Args};
+use deployment::{Owner, Sha256Sums};
 use oci_image::{EntryContent, Image, Layer, LayerEntry, Layout, PackError, Platform};
-use rollout::{Binary, CancelFlag, Owner, Sha256Sums};
+use rollout::{Binary, CancelFlag};
 
 use self::inputs::{PackageInput, PackageInputs};
 use self::outputs::{Output, Outputs};

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rollout::{Deployment, Environment, LocalDeployment, PluginDirectory, is_local_address, observe_server};
+use ::deployment::LocalDeployment;
+use rollout::{Deployment, Environment, PluginDirectory, is_local_address, observe_server};
 
 use crate::commands::deployment;
 use crate::context::Context;

@@ -3,8 +3,7 @@
 use std::path::PathBuf;
 
 use rollout::{
-    DesiredMount, DowngradePolicy, Durability, Environment, Observed, Plugin, ThisRun, observe,
-    observe_server,
+    DesiredMount, DowngradePolicy, Durability, Environment, Observed, Plugin, observe, observe_server,
 };
 use vault_api::SecretString;
 use vault_api::catalog::PluginType;
@@ -90,7 +89,7 @@ impl<'a> PluginRequest<'a> {
         let world = deployment::connect(self.context, self.yaml.deployment.as_ref(), directory).await?;
         let observed = match self.source {
             // The architecture of the nodes chooses what is taken out of the image.
-            PluginSource::Image(_) => observe(&world, None, &ThisRun::default()).await?,
+            PluginSource::Image(_) => observe(&world, None).await?,
             PluginSource::File(_) | PluginSource::ThisProgram(_) => observe_server(&world).await?,
         };
         Ok((world, observed))

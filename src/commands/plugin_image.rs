@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use deployment::Sha256Sums;
 use oci_image::{FetchError, FetchedPlugins, ImageReference, ImageSource, Platform, RegistryProtocol, fetch};
-use rollout::{Architecture, Observed, Sha256Sums, Version, parse_plugin_file_name, shell_quote};
+use rollout::{Architecture, Observed, Version, parse_plugin_file_name, shell_quote};
 
 use crate::commands::registry;
 use crate::context::Context;

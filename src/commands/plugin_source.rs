@@ -74,8 +74,8 @@ pub(crate) fn plugin_version(
         None => yaml.plugin.version.clone().or(reported).or(own),
     };
     let text = text.ok_or_else(|| match probed {
-        ProbeOutcome::Failed { output: said } => {
-            Refusal::ProbeFailed { path: program.to_owned(), said: said.clone() }.into()
+        ProbeOutcome::Failed { output } => {
+            Refusal::ProbeFailed { path: program.to_owned(), output: output.clone() }.into()
         }
         ProbeOutcome::Ran(_) | ProbeOutcome::NotRun { .. } => {
             missing_value("the version, which the binary does not report", "--version")

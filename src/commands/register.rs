@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use rollout::{
     Environment, Failover, Goal, LeaseLock, MountObserved, MountPath, Plugin, RegisterGoal, SmokeError,
-    SmokeReport, Step, Version, revoke_hint, roll_back, run_smoke_test,
+    SmokeReport, Step, Version, revoke_and_verify, revoke_hint, roll_back, run_smoke_test,
 };
 use serde::Serialize;
 
@@ -123,8 +123,12 @@ async fn roll_back_after_failed_smoke_test(
 ) -> CommandError {
     let message = format!("{path} does not work");
     let (done, failover) = (&carried.done, Failover::of(&carried.observed));
+    // Before the mounts go back: the previous version may not be able to revoke it.
+    let lease = match error.unrevoked_lease() {
+        Some(lease) => revoke_and_verify(&world.client, lease).await.is_err().then(|| lease.to_owned()),
+        None => None,
+    };
     let back = roll_back(world, held, failover, done, &message, &mut |event| ui.show_event(event)).await;
-    let lease = error.unrevoked_lease().map(str::to_owned);
     let (kind, hints) = match back {
         Ok(mounts) => {
             let stays = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);
@@ -160,8 +164,8 @@ fn changes_not_rolled_back(
         Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
         Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
-        Step::RestartNode { node } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
-        Step::RestartNode { node } => Some(format!(
+        Step::RestartNode { node, .. } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
+        Step::RestartNode { node, .. } => Some(format!(
             "{node} was restarted before, and runs {plugin} {version} until `vault-token-plugin reload {plugin}` restarts it \
              again."
         )),
@@ -201,14 +205,15 @@ impl Report for RegisterReport {
 
 #[cfg(test)]
 mod tests {
-    use rollout::NodeName;
+    use rollout::{NodeName, UnreadyPodPolicy};
 
     use super::*;
 
     #[test]
     fn a_standby_that_was_restarted_with_the_version_that_does_not_work_is_named_with_the_command_that_restarts_it()
      {
-        let done = [Step::RestartNode { node: NodeName::new("bao-1") }];
+        let unready = UnreadyPodPolicy::Evict;
+        let done = [Step::RestartNode { node: NodeName::new("bao-1"), uid: None, unready }];
         let version = "1.2.3".parse().unwrap();
         let custom = ["custom".parse().unwrap()];
         assert_eq!(

@@ -2,8 +2,8 @@
 
 use clap::{Args, ValueHint};
 use rollout::{
-    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, ThisRun,
-    UpgradeGoal, Version, observe, rollback_version,
+    Canary, DowngradePolicy, Environment, FailoverTest, Goal, MountPath, SmokeTest, Target, UpgradeGoal,
+    Version, observe, rollback_version,
 };
 use vault_api::catalog::PluginType;
 
@@ -88,7 +88,7 @@ async fn resolve(
     } = args;
     durability.check_only_named()?;
     let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
-    let observed = observe(&world, None, &ThisRun::default()).await?;
+    let observed = observe(&world, None).await?;
     let name = match plugin {
         Some(name) => name,
         None => plugin_name::only_mounted(&observed, "rollback", ui)?,

@@ -141,7 +141,11 @@ async fn a_configuration_that_was_half_written_is_left_to_a_person() {
     let data = ["--config", "metrics_prefix=other", "--role", "developer:ttl=soon"];
     let output = lab.program.run([&command[..], &data].concat()).await;
     assert_eq!(output.code, Some(5), "{output:?}");
-    assert!(output.stderr.contains("what was written to custom/config stays"), "{}", output.stderr);
+    assert!(
+        output.stderr.contains("the values written to custom/config were not reverted"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[tokio::test]

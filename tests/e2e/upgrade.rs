@@ -135,7 +135,7 @@ async fn the_trial_mount_gets_the_configuration_of_the_live_one_unless_it_is_tol
         written.filter(|path| path.starts_with("vault-token-plugin-canary/")).collect::<Vec<_>>()
     };
     let plan = lab.program.run([upgrade(&file), vec!["--dry-run"]].concat()).await;
-    let said = "copy config, roles/developer of first/ to it and try creds/developer";
+    let said = "copy config, roles/developer from first/, then smoke-test creds/developer";
     assert!(plan.stderr.contains(said), "{plan:?}");
 
     let output = lab.program.run([upgrade(&file), vec!["--canary-config", "none"]].concat()).await;
@@ -245,7 +245,7 @@ async fn a_version_that_fails_on_its_trial_mount_never_reaches_a_real_one() {
     lab.upstream.fail(Operation::Mint, Fault::Status(401));
     let output = lab.program.run(upgrade(&file)).await;
     assert_eq!(output.code, Some(1), "{output:?}");
-    assert!(output.stderr.contains("could not prove vault-token-plugin-canary/"), "{}", output.stderr);
+    assert!(output.stderr.contains("could not verify vault-token-plugin-canary/"), "{}", output.stderr);
     assert_eq!(events(&output.stdout).last().unwrap()["event"], "failed");
     assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
@@ -286,9 +286,9 @@ async fn what_would_break_clients_is_of_another_machine_or_is_older_is_refused_b
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     for (args, words) in [
         (vec![text(&other_machine)], "is built for"),
-        (vec![text(&cut)], "is not a plugin that works"),
+        (vec![text(&cut)], "is not a working plugin"),
         (vec![text(&other_field)], "clients of custom-plugin would fail with this version"),
-        (vec![text(&binary), "--version".into(), "8.0.0".into()], "reports version"),
+        (vec![text(&binary), "--version".into(), "8.0.0".into()], "version mismatch: "),
         (vec![text(&binary), "nothing".into()], "no mount runs the secret plugin nothing"),
         (vec![text(&binary), "--mount".into(), "sys".into()], "nothing is mounted at sys/"),
     ] {
@@ -326,13 +326,13 @@ async fn a_go_plugin_with_data_in_it_moves_on_and_back_and_old_versions_are_coll
 
     let needed = lab.program.run(["deregister", "go-kv", "--all"]).await;
     assert_eq!(needed.code, Some(1), "{needed:?}");
-    assert!(needed.stderr.contains("is still needed: notes/ runs it"), "{}", needed.stderr);
+    assert!(needed.stderr.contains("is in use: notes/ runs it"), "{}", needed.stderr);
 
     lab.program.run(["rollback", "--smoke", "kept"]).await.success();
     assert_eq!(configured_and_running(&lab, &["notes"]).await, only("2.0.0"));
     let last = lab.program.run(["rollback"]).await;
     assert_eq!(last.code, Some(1), "{last:?}");
-    assert!(last.stderr.contains("there is no version of go-kv before v2.0.0"), "{}", last.stderr);
+    assert!(last.stderr.contains("no version of go-kv before v2.0.0 is registered"), "{}", last.stderr);
     let older = lab.program.run(["upgrade", "--binary", &binary(0)]).await;
     assert!(older.stderr.contains("which is newer than 1.0.0"), "{}", older.stderr);
     lab.program.run(["upgrade", "--binary", &binary(0), "--allow-downgrade"]).await.success();
@@ -401,5 +401,5 @@ async fn where_the_environment_cannot_be_seen_that_is_said() {
     let output = lab.program.run(["upgrade", NAME, "--binary", next.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(0), "{output:?}");
     assert!(output.stderr.contains("--env"), "{}", output.stderr);
-    assert!(output.stderr.contains("no process of custom-plugin-"), "{}", output.stderr);
+    assert!(output.stderr.contains("no server on this machine runs custom-plugin-"), "{}", output.stderr);
 }

@@ -46,24 +46,24 @@ async fn an_upgrade_and_a_rollback_say_what_they_did() {
         said,
         "\
 Plan:
-  1. place vault-token-plugin-9.9.9 in DIRECTORY
+  1. copy vault-token-plugin-9.9.9 to DIRECTORY
   2. register secret plugin vault-token-plugin v9.9.9
   3. mount vault-token-plugin v9.9.9 as a canary at vault-token-plugin-canary/vault-token-plugin-9.9.9/
-  4. prove vault-token-plugin-canary/vault-token-plugin-9.9.9/
+  4. verify vault-token-plugin-canary/vault-token-plugin-9.9.9/
   5. remove vault-token-plugin-canary/vault-token-plugin-9.9.9/
   6. move custom/ from v0.0.0 to v9.9.9
   7. reload custom/
-  8. try custom/creds/developer
+  8. smoke-test custom/creds/developer
 Nothing was done: this was a dry run
 code 3
-Done: place vault-token-plugin-9.9.9 in DIRECTORY
+Done: copy vault-token-plugin-9.9.9 to DIRECTORY
 Done: register secret plugin vault-token-plugin v9.9.9
 Done: mount vault-token-plugin v9.9.9 as a canary at vault-token-plugin-canary/vault-token-plugin-9.9.9/
-Done: prove vault-token-plugin-canary/vault-token-plugin-9.9.9/
+Done: verify vault-token-plugin-canary/vault-token-plugin-9.9.9/
 Done: remove vault-token-plugin-canary/vault-token-plugin-9.9.9/
 Done: move custom/ from v0.0.0 to v9.9.9
 Done: reload custom/
-Done: try custom/creds/developer
+Done: smoke-test custom/creds/developer
 custom/ runs vault-token-plugin v9.9.9 (sha256 SHA256)
 code 0
 Nothing to do
@@ -105,17 +105,17 @@ code 0
 Done: deregister secret plugin vault-token-plugin v0.0.0
 Done: remove vault-token-plugin-0.0.0 from DIRECTORY
 code 0
-Error: vault-token-plugin v9.9.9 is still needed: custom/ runs it
+Error: vault-token-plugin v9.9.9 is in use: custom/ runs it
 
 Move the mounts to another version first (`upgrade`, `rollback`), or disable them.
 code 1
-Error: there is no version of vault-token-plugin before v9.9.9 that is registered and in place on every node
+Error: no version of vault-token-plugin before v9.9.9 is registered and installed on every node
 
-Bring the version to go to: `vault-token-plugin upgrade --binary FILE --allow-downgrade`.
+Install the older version with `vault-token-plugin upgrade --binary FILE --allow-downgrade`.
 code 1
 Error: vault-token-plugin 1.0.0 is not registered
 
-`vault-token-plugin status` shows what is registered; `upgrade --binary FILE` installs another version.
+`vault-token-plugin status` shows the registered versions; `upgrade --binary FILE` installs another one.
 code 1
 "
     );

@@ -74,7 +74,7 @@ async fn assert_image_content_known(shell: &Program) {
         next.display()
     );
     let said = with_token(shell, &[register]).await;
-    assert!(said.contains("does not bring it") && said.contains("refused with"), "{said}");
+    assert!(said.contains("does not contain it") && said.contains("refused with"), "{said}");
 }
 
 /// The token service, as a pod: what it is asked goes on to the one that this test looks into.

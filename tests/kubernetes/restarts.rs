@@ -104,8 +104,8 @@ async fn standbys_that_are_slow_to_return_are_restarted_one_at_a_time_and_never_
         Program::new(BINARY).pods(&lab.pods).env("VAULT_TOKEN", token_without_raft(&lab).await);
     let refused = without_raft.run([&reload[..], &["--timeout", "10s"]].concat()).await;
     assert_eq!(refused.code, Some(5), "{refused:?}");
-    let hidden = "the token may not read sys/storage/raft/autopilot/state";
-    for words in [hidden, "PodDisruptionBudget keep-quorum", "still run the version before", "--timeout"] {
+    let hidden = "the token has no permission to read sys/storage/raft/autopilot/state";
+    for words in [hidden, "PodDisruptionBudget keep-quorum", "still run the previous version", "--timeout"] {
         assert!(refused.stderr.contains(words), "{words:?} is not in: {}", refused.stderr);
     }
     assert_eq!(uids(&lab).await, before, "no pod was restarted");

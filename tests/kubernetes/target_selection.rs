@@ -102,9 +102,9 @@ async fn of_two_stateful_sets_the_one_that_is_named_or_owns_the_selected_pods_is
         async |chosen: &[&str]| program.run(["status", "-n", pods.namespace()].iter().chain(chosen)).await;
     let unclear = status(&[]).await;
     assert_eq!(unclear.code, Some(1), "{unclear:?}");
-    let asked = "it is not clear which StatefulSet in the namespace";
+    let asked = "could be the StatefulSet";
     assert!(
-        unclear.stderr.contains(asked) && unclear.stderr.contains("(there is other, vault)"),
+        unclear.stderr.contains(asked) && unclear.stderr.contains("(found: other, vault)"),
         "{unclear:?}"
     );
 

@@ -108,7 +108,7 @@ async fn an_upgrade_names_the_image_before_it_restarts_the_standbys_of_openbao()
     let lossy = program.run([&upgrade[..], &["--allow-ephemeral"]].concat()).await;
     assert_eq!(lossy.code, Some(1), "{lossy:?}");
     assert!(
-        lossy.stderr.contains("a restart would lose notes-2.0.0, which notes/ needs"),
+        lossy.stderr.contains("a restart would remove notes-2.0.0, which notes/ requires"),
         "{}",
         lossy.stderr
     );

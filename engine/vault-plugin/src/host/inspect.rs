@@ -8,6 +8,7 @@ use go_plugin::host::{PluginExit, ShutdownError, ShutdownOutcome};
 use serde::Serialize;
 use serde_json::json;
 
+use super::launch::QueryError;
 use super::openapi;
 use super::path_info::PathInfo;
 use super::{CallError, LaunchError, MountConfig, MountError, Plugin, PluginCommand, launch};
@@ -80,14 +81,8 @@ pub async fn inspect(
 ) -> Result<Inspection, InspectError> {
     let plugin = launch(plugin).await?;
     let inspection = query(&plugin, options).await;
-    if inspection.as_ref().is_err_and(InspectError::is_connection_lost)
-        && let Some(exited) = plugin.exit_after_disconnect().await
-    {
-        return Err(InspectError::Exited(exited));
-    }
-    let outcome = plugin.shutdown().await;
-    let inspection = inspection?;
-    let shutdown = match outcome? {
+    let (inspection, outcome) = plugin.finish(inspection).await?;
+    let shutdown = match outcome {
         ShutdownOutcome::Graceful(_) => ShutdownBehavior::Graceful,
         ShutdownOutcome::Killed => ShutdownBehavior::Killed,
     };
@@ -148,12 +143,16 @@ pub enum InspectError {
     Shutdown(#[from] ShutdownError),
 }
 
-impl InspectError {
+impl QueryError for InspectError {
     fn is_connection_lost(&self) -> bool {
         match self {
             InspectError::Mount(error) => error.is_connection_lost(),
             InspectError::Help(CallError::ConnectionLost) => true,
             _ => false,
         }
+    }
+
+    fn from_exit(exit: PluginExit) -> Self {
+        InspectError::Exited(exit)
     }
 }
