@@ -247,6 +247,10 @@ fn call_error_hint(error: &CallError) -> Option<&'static str> {
         CallError::Api(answer) if answer.is_permission_denied() => Some(
             "Is the token valid, and does its policy allow this path? It is taken from VAULT_TOKEN, else from ~/.vault-token.",
         ),
+        CallError::Api(answer) if answer.has_message("namespace not found") => Some(
+            "--namespace and VAULT_NAMESPACE name a namespace of Vault or OpenBao, and the server has none of that name. The Kubernetes \
+             namespace of the server's pods is given with -n/--kube-namespace.",
+        ),
         CallError::Api(answer) if answer.is_no_route() => {
             Some("Nothing is mounted there. `vault-token-plugin status` shows what is mounted.")
         }

@@ -151,7 +151,7 @@ async fn long_twenty_rollbacks_and_reloads_in_a_row_never_restart_two_standbys_a
 
 /// Raft gives a server that has joined a vote when it has been stable for a while; none without a vote can become active.
 #[tokio::test]
-async fn long_a_failover_rehearsed_right_after_a_pod_has_joined_waits_until_it_has_a_vote() {
+async fn long_a_failover_test_right_after_a_pod_has_joined_waits_until_it_has_a_vote() {
     let mut lab =
         Pods::new(|pods| pods.replicas(2).plugin_volume(PluginVolume::Persistent).stabilization_time("60s"))
             .await;
