@@ -12,6 +12,7 @@ use std::fmt;
 
 use serde::Serialize;
 use vault_api::catalog::PluginType;
+use vault_api::health::Product;
 
 use crate::binary::ProbeOutcome;
 use crate::compare::Comparison;
@@ -249,6 +250,13 @@ fn remaining_plan(observed: &Observed, goal: &Goal, progress: &Progress) -> Resu
     Ok(Plan { steps, notices })
 }
 
+/// Refuses a registration outside of the root namespace. OpenBao rejects it with "unsupported path", which does not mention namespaces.
+fn refuse_catalog_write(observed: &Observed, step: &Step) -> Option<Refusal> {
+    let Step::RegisterVersion { name, version, .. } = step else { return None };
+    let namespace = observed.namespace.clone().filter(|_| observed.server.product == Product::OpenBao)?;
+    Some(Refusal::CatalogOfRootNamespace { name: name.clone(), version: version.clone(), namespace })
+}
+
 /// Decides the next step, and waits until the nodes are ready for it.
 fn decide_next(observed: &Observed, goal: &Goal, progress: &Progress) -> Decision {
     let decision = decide_ignoring_waits(observed, goal, progress);
@@ -303,7 +311,9 @@ fn decide_ignoring_waits(observed: &Observed, goal: &Goal, progress: &Progress) 
         Goal::GarbageCollect(collect) => removal::garbage_collect_step(observed, collect),
     };
     match step {
-        Ok(Some(step)) => match nodes::refuse_restart(observed, goal, progress, &step) {
+        Ok(Some(step)) => match refuse_catalog_write(observed, &step)
+            .or_else(|| nodes::refuse_restart(observed, goal, progress, &step))
+        {
             Some(refusal) => Decision::Refuse(refusal),
             None => Decision::Do(step),
         },

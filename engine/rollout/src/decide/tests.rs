@@ -434,3 +434,26 @@ fn a_mount_that_follows_the_latest_version_is_told_to_run_that() {
     };
     assert_eq!(refusal.to_string(), "custom v1.10.0 is in use: custom/ is configured to run it");
 }
+
+/// OpenBao's own words for it are "unsupported path".
+#[test]
+fn a_version_is_not_registered_in_a_namespace_whose_server_has_one_catalog() {
+    let mut observed = bare_server();
+    observed.namespace = Some("team".into());
+    assert!(plan(&observed, &goal(register())).is_ok(), "what Vault Enterprise allows is its own affair");
+    observed.server.product = Product::OpenBao;
+    let Decision::Refuse(refusal) = decide(&observed, &goal(register())) else { panic!("it would not work") };
+    assert_eq!(
+        refusal.to_string(),
+        "custom 1.2.3 cannot be registered in the namespace team: the plugin catalog belongs to the root namespace"
+    );
+    assert!(
+        refusal.hint().contains("-namespace=team -path=PATH -plugin-version=v1.2.3 custom"),
+        "{}",
+        refusal.hint()
+    );
+    // What runs already needs no entry.
+    let there =
+        Observed { namespace: observed.namespace, server: observed.server, ..server_with("1.2.3", SHA) };
+    assert_eq!(decide(&there, &goal(register())), Decision::Done);
+}
