@@ -148,6 +148,41 @@ async fn a_credential_that_a_smoke_test_has_left_is_revoked_before_its_mount_goe
     }
 }
 
+/// Its server starts what is in the plugin directory when it is back.
+#[tokio::test]
+async fn a_node_that_is_away_while_files_are_removed_is_waited_for() {
+    let cluster = FakeCluster::new();
+    // The mount is moved back and reloaded, and the entry removed.
+    cluster.with_state(|state| (state.absent_after, state.absent_observations) = (3, 2));
+    let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+    let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    cluster.with_state(|state| {
+        assert_eq!(state.absent_observations, 0);
+        assert_eq!(state.observed.nodes_with_file("custom-1.2.3"), []);
+    });
+}
+
+#[tokio::test]
+async fn a_mount_that_does_not_run_the_version_before_after_its_reload_is_left_to_a_person() {
+    let cluster = FakeCluster::new();
+    cluster.with_state(|state| state.ignored_reloads = 1);
+    let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+    let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
+    assert_eq!(left, "custom/ runs \"v1.2.3\", expected v1.0.0");
+    assert!(is_installed(&cluster), "what runs keeps its file and its entry");
+}
+
+#[tokio::test]
+async fn an_undo_that_the_loss_of_the_active_node_cuts_off_goes_on_at_its_successor() {
+    let cluster = FakeCluster::new();
+    cluster.with_state(|state| state.dropped_responses = 1);
+    let step = Step::SmokeTestMount { path: "custom/creds/dev".into() };
+    let outcome = fail_after(&cluster, moved_steps(), Some(step)).await;
+    assert!(matches!(outcome, Outcome::RolledBack { .. }), "{outcome:?}");
+    assert!(!is_installed(&cluster));
+}
+
 #[tokio::test]
 async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let cluster = FakeCluster::new();
