@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use rollout::{
-    Environment, Event, Goal, LeaseLock, Observed, Outcome, Plan, PlanError, QuorumLoss, RestartConsent,
-    SealedRestart, Step, apply_and_hold, observe, plan,
+    Environment, Event, Goal, Observed, Outcome, Plan, PlanError, QuorumLoss, RestartConsent, SealedRestart,
+    Step, apply, observe, plan,
 };
 use serde::Serialize;
 use tokio::time::Instant;
@@ -119,28 +119,15 @@ pub(crate) async fn execute(
     interrupts: &mut Interrupts,
     ui: &mut Ui,
 ) -> Result<PlanResult, CommandError> {
-    let (carried, held) = carry_out_and_hold(world, goal, consent, interrupts, ui).await?;
-    held.release().await;
-    Ok(carried)
-}
-
-/// Like [`execute`], but leaves the Lease of the change to the caller, who releases it after the smoke test.
-pub(crate) async fn carry_out_and_hold(
-    world: &Environment,
-    goal: &Goal,
-    consent: Consent,
-    interrupts: &mut Interrupts,
-    ui: &mut Ui,
-) -> Result<(PlanResult, LeaseLock), CommandError> {
     let (observed, plan) = unless_interrupted(plan_when_ready(world, goal, ui)).await?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
     let ended = |result, plan, done, observed| PlanResult { result, plan, done, observed };
     if plan.is_empty() {
-        return Ok((ended(PlanStatus::NothingToDo, plan, Vec::new(), observed), LeaseLock::noop()));
+        return Ok(ended(PlanStatus::NothingToDo, plan, Vec::new(), observed));
     }
     ui.show_plan(&plan);
     if consent == Consent::DryRun {
-        return Ok((ended(PlanStatus::DryRun, plan, Vec::new(), observed), LeaseLock::noop()));
+        return Ok(ended(PlanStatus::DryRun, plan, Vec::new(), observed));
     }
     if consent == Consent::Ask && ui.is_interactive() {
         interrupts.exit_on_signal(ui.status_writer())?;
@@ -149,21 +136,17 @@ pub(crate) async fn carry_out_and_hold(
         }
     }
     interrupts.stop_after_step_on_signal(ui.status_writer())?;
-    let (outcome, held) =
-        apply_and_hold(world, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag()).await;
+    let outcome =
+        apply(world, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag()).await;
     ui.end_progress();
-    let carried = match outcome {
+    match outcome {
         // Of the look on which the run has ended: another one could fail after everything was done.
-        Outcome::Done { done, observed } => ended(PlanStatus::Done, plan, done, *observed),
+        Outcome::Done { done, observed } => Ok(ended(PlanStatus::Done, plan, done, *observed)),
         other => match CommandError::from_outcome(other) {
-            Some(error) => {
-                held.release().await;
-                return Err(error);
-            }
-            None => ended(PlanStatus::Done, plan, Vec::new(), observed),
+            Some(error) => Err(error),
+            None => Ok(ended(PlanStatus::Done, plan, Vec::new(), observed)),
         },
-    };
-    Ok((carried, held))
+    }
 }
 
 /// The plan, once a node is active and those that it needs are back: that takes seconds, and is no reason to be called again.

@@ -150,11 +150,6 @@ pub(crate) struct Interrupts {
 }
 
 impl Interrupts {
-    /// Whether the stop was asked for.
-    pub(crate) fn stop_requested(&self) -> bool {
-        self.cancel.is_cancelled()
-    }
-
     /// Set by the first signal after [`Interrupts::stop_after_step_on_signal`].
     pub(crate) fn cancel_flag(&self) -> &CancelFlag {
         &self.cancel

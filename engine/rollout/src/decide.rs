@@ -329,16 +329,26 @@ fn register_step(observed: &Observed, register: &RegisterGoal, progress: &Progre
         .or_else(|| register.mounts.iter().find_map(|mount| tune_step(observed, register, mount)))
         .or_else(|| reload_stale_step(observed, register))
         .or_else(|| {
-            let mounts = register.mounts.iter().map(|mount| &mount.path);
-            nodes::restart_stale_standby(observed, progress, mounts, UnreadyPodPolicy::Evict)
-        })
-        .or_else(|| {
             register
                 .mounts
                 .iter()
                 .flat_map(|mount| mount.writes.iter().map(move |write| (mount, write)))
                 .find_map(|(mount, write)| write_step(observed, register, progress, mount, write))
         })
+        .or_else(|| smoke_test_step(register, progress))
+        // Last, because a restarted standby would keep running a version that fails its smoke test.
+        .or_else(|| {
+            let mounts = register.mounts.iter().map(|mount| &mount.path);
+            nodes::restart_stale_standby(observed, progress, mounts, UnreadyPodPolicy::Evict)
+        })
+}
+
+/// The next smoke test. A run that has changed nothing before tests nothing.
+fn smoke_test_step(register: &RegisterGoal, progress: &Progress) -> Option<Step> {
+    let tests = register.mounts.iter().filter_map(DesiredMount::smoke_test);
+    let paths = tests.map(|test| test.full_path());
+    let mut due = paths.filter(|path| progress.steps > 0 && !progress.smoke_tested.contains(path));
+    due.next().map(|path| Step::SmokeTestMount { path })
 }
 
 fn place_step(observed: &Observed, plugin: &Plugin) -> Option<Step> {

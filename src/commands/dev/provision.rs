@@ -11,7 +11,10 @@ pub(super) async fn register_and_smoke_test(
     world: &Environment,
     register: &RegisterGoal,
 ) -> Result<Vec<SmokeReport>, CommandError> {
-    let goal = Goal::Register(Box::new(register.clone()));
+    // Not a step of the plan: its failure would describe what it leaves on a host that is about to end.
+    let mut untested = register.clone();
+    untested.mounts.iter_mut().for_each(|mount| mount.smoke = None);
+    let goal = Goal::Register(Box::new(untested));
     let observed = observe(world, Some(&goal)).await?;
     let plan = plan(&observed, &goal)?;
     let outcome = apply(world, &goal, &plan, &mut |_| {}, &CancelFlag::new()).await;

@@ -3,8 +3,8 @@ use vault_api::catalog::PluginType;
 use vault_api::pins::Pin;
 
 use super::samples::{
-    SHA, bare_server, decide, empty_node, goal, lock_holder, other_nodes, plan, register, server_with,
-    simulate,
+    SHA, bare_server, decide, empty_node, goal, lock_holder, old_fleet, other_nodes, plan, register,
+    server_with, simulate,
 };
 use super::*;
 use crate::binary::{Architecture, Elf, Format, Linkage, ProbedPlugin};
@@ -35,6 +35,28 @@ fn everything_from_nothing_in_order() {
             "write custom/config (api_endpoint, api_key)",
         ]
     );
+}
+
+#[test]
+fn mounts_are_smoke_tested_once_everything_is_done_and_only_if_there_was_anything_to_do() {
+    let mut register = register();
+    register.mounts[0].smoke = Some("creds/dev".into());
+    let goal = goal(register);
+    assert_eq!(step_texts(&bare_server(), &goal).last().expect("a step"), "smoke-test custom/creds/dev");
+    assert_eq!(decide(&server_with("1.2.3", SHA), &goal), Decision::Done);
+}
+
+/// A restarted standby would keep running a version that fails its smoke test.
+#[test]
+fn a_mount_is_smoke_tested_before_standbys_are_restarted() {
+    let mut register = register();
+    register.mounts[0].smoke = Some("creds/dev".into());
+    let mut fleet = old_fleet();
+    fleet.server.product = Product::OpenBao;
+    let steps = step_texts(&fleet, &goal(register));
+    let at = |text: &str| steps.iter().position(|step| step.starts_with(text));
+    let (reload, test, restart) = (at("reload custom/"), at("smoke-test"), at("restart"));
+    assert!(reload.is_some() && reload < test && test < restart, "{steps:?}");
 }
 
 #[test]

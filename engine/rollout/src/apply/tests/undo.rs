@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::decide::samples::register;
-use crate::undo::Failover;
 
 /// The steps of [`goal`] up to the reload, on a cluster without the version.
 fn moved_steps() -> Vec<Step> {
@@ -201,49 +200,6 @@ async fn an_undo_stops_when_the_right_to_change_is_lost() {
     let left = remaining_effects(fail_after(&cluster, moved_steps(), Some(step)).await);
     assert!(left.contains("could not be undone: copy custom-1.2.3"), "{left}");
     assert_eq!(cluster.with_state(|state| state.changes.len()), 3);
-}
-
-/// Moves back the mounts of a run that has ended and still holds its lock.
-async fn roll_back_steps(cluster: &FakeCluster, lock: &LeaseLock) -> Result<Vec<MountPath>, Vec<String>> {
-    cluster.with_state(|state| moved_steps().iter().for_each(|step| state.apply_step(step)));
-    let cause = "the smoke test of custom/creds/dev failed";
-    crate::roll_back(&cluster.environment(), lock, Failover::Possible, &moved_steps(), cause, &mut |_| ())
-        .await
-}
-
-#[tokio::test]
-async fn what_was_moved_is_moved_back_only_with_the_right_to_change() {
-    let cluster = FakeCluster::new();
-    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
-    assert_eq!(roll_back_steps(&cluster, &lock).await, Ok(vec![custom_mount()]));
-    cluster.with_state(|state| {
-        assert_eq!(state.changes.len(), 2, "{:?}", state.changes);
-        assert_eq!(state.changes_without_lock, Vec::<String>::new());
-    });
-
-    let cluster = FakeCluster::new();
-    let lock = cluster.acquire_lock().await.expect("no other operator holds it");
-    cluster.with_state(|state| {
-        let lost = LockLost::Taken { holder: "alice".into() };
-        state.lock.as_ref().expect("it is held").send_replace(Some(lost));
-    });
-    let left = roll_back_steps(&cluster, &lock).await.expect_err("the lock was lost").join("\n");
-    assert!(left.contains("alice") && left.contains("custom/"), "{left}");
-    assert_eq!(cluster.with_state(|state| state.changes.clone()), Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_run_that_has_ended_well_keeps_the_right_to_change_for_the_trial_of_what_it_has_done() {
-    let cluster = FakeCluster::new();
-    let goal = upgrade_with_smoke_tests(Vec::new());
-    let (environment, observed) = (cluster.environment(), cluster.with_state(|state| state.observed.clone()));
-    let planned = plan(&observed, &goal).expect("a plan");
-    let (outcome, lock) =
-        apply_and_hold(&environment, &goal, &planned, &mut |_| (), &CancelFlag::new()).await;
-    assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
-    assert!(cluster.with_state(|state| state.lock.is_some()), "the lock is released before the smoke test");
-    lock.release().await;
-    assert!(cluster.with_state(|state| state.lock.is_none()));
 }
 
 #[tokio::test]
