@@ -170,7 +170,7 @@ impl CommandError {
                 Some(
                     Self::new(CommandErrorKind::RolledBack, at(step))
                         .caused_by(OpaqueError(error))
-                        .hint(format!("Moved back to the version before: {}", mounts.join(", "))),
+                        .hint(format!("Moved back to the previous version: {}", mounts.join(", "))),
                 )
             }
             Outcome::ManualIntervention { done: _, step, error, remaining_effects: left } => {

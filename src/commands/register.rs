@@ -1,4 +1,4 @@
-//! `register`: a plugin on its mounts, as described by flags or a file; does only what is missing.
+//! `register`: installs, registers, mounts and configures a plugin as described by flags or a file. Steps that are done are skipped.
 
 mod goal;
 
@@ -12,13 +12,14 @@ use rollout::{
 };
 use serde::Serialize;
 
-use crate::commands::execute::{ConsentArgs, PlanResult, PlanStatus, carry_out_and_hold};
+use crate::commands::execute::{ConsentArgs, PlanResult, PlanStatus, execute_and_hold};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plan_summary::list_or_count;
 use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::{Report, Ui};
 
-/// What to register, and what to do with it.
+/// Arguments of `register`.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Only missing steps are executed, so a second run has nothing to do. On a terminal, missing values are asked for."
@@ -30,7 +31,7 @@ pub struct RegisterArgs {
     consent: ConsentArgs,
 }
 
-/// What was registered.
+/// Result of `register`.
 #[derive(Debug, Serialize)]
 pub struct RegisterReport {
     plugin: String,
@@ -42,66 +43,68 @@ pub struct RegisterReport {
     smoke: Vec<SmokeReport>,
 }
 
-/// Registers.
+/// Registers the plugin, and smoke-tests its mounts.
 ///
 /// # Errors
-/// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
+/// If a value is missing and there is no terminal to ask for it, or the registration is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
-    let RegisterArgs { flags: wanted, consent } = args;
-    let (world, register, _extracted) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
+    let RegisterArgs { flags, consent } = args;
+    let (world, register, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
-    let (carried, held) = carry_out_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
-    let smoke = match carried.result {
-        PlanStatus::Done => smoke_test_mounts(&world, &held, &register, &carried, &interrupts, ui).await,
+    let (result, lock) = execute_and_hold(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
+    let smoke = match result.result {
+        PlanStatus::Done => smoke_test_mounts(&world, &lock, &register, &result, &interrupts, ui).await,
         PlanStatus::DryRun | PlanStatus::NothingToDo => Ok(Vec::new()),
     };
-    held.release().await;
+    lock.release().await;
     let smoke = smoke?;
-    let mut mounts = carried.observed.mounts.clone();
+    let mut mounts = result.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
     let RegisterGoal { plugin, .. } = register;
     Ok(RegisterReport {
         plugin: plugin.name,
         version: plugin.version,
         sha256: plugin.binary.sha256,
-        plan_result: carried,
+        plan_result: result,
         mounts,
         smoke,
     })
 }
 
-/// Nobody else changes plugins while mounts are tried, and what fails is moved back.
+/// Smoke-tests the mounts while the Lease is held, and rolls back if a test fails.
 async fn smoke_test_mounts(
     world: &Environment,
-    held: &LeaseLock,
+    lock: &LeaseLock,
     register: &RegisterGoal,
-    carried: &PlanResult,
+    result: &PlanResult,
     interrupts: &Interrupts,
     ui: &mut Ui,
 ) -> Result<Vec<SmokeReport>, CommandError> {
     let mut reports = Vec::new();
     for mount in &register.mounts {
-        let Some(below) = &mount.smoke else { continue };
+        let Some(smoke_path) = &mount.smoke else { continue };
         if interrupts.stop_requested() {
-            return Err(CommandError::interrupted("after everything was done, before it was tried"));
+            return Err(CommandError::interrupted("after everything was done, before the smoke test"));
         }
-        let path = mount.path.join(below);
-        if let Some(lost) = held.lost_reason() {
-            let error =
-                CommandError::new(CommandErrorKind::ManualIntervention, format!("{path} was not tried"));
-            return Err(error.caused_by(lost).hint("Everything else was done."));
+        let path = mount.path.join(smoke_path);
+        if let Some(lost) = lock.lost_reason() {
+            let error = CommandError::new(
+                CommandErrorKind::ManualIntervention,
+                format!("the smoke test of {path} did not run"),
+            );
+            return Err(error.caused_by(lost).hint("All steps before it were applied."));
         }
         match run_smoke_test(&world.client, &path, &mut |event| ui.show_event(event)).await {
             Ok(report) => reports.push(report),
             Err(error) => {
                 return Err(roll_back_after_failed_smoke_test(
                     world,
-                    held,
+                    lock,
                     &register.plugin,
                     &path,
                     error,
-                    carried,
+                    result,
                     ui,
                 )
                 .await);
@@ -111,49 +114,50 @@ async fn smoke_test_mounts(
     Ok(reports)
 }
 
-/// Moves back what was moved to a version that does not do its work.
+/// Moves mounts back from a version that failed its smoke test.
 async fn roll_back_after_failed_smoke_test(
     world: &Environment,
-    held: &LeaseLock,
+    lock: &LeaseLock,
     plugin: &Plugin,
     path: &str,
     error: SmokeError,
-    carried: &PlanResult,
+    result: &PlanResult,
     ui: &mut Ui,
 ) -> CommandError {
-    let message = format!("{path} does not work");
-    let (done, failover) = (&carried.done, Failover::of(&carried.observed));
-    // Before the mounts go back: the previous version may not be able to revoke it.
-    let lease = match error.unrevoked_lease() {
+    let message = format!("the smoke test of {path} failed");
+    let (done, failover) = (&result.done, Failover::of(&result.observed));
+    // Revoked before the mounts are moved back, because the previous version may be unable to revoke it.
+    let unrevoked = match error.unrevoked_lease() {
         Some(lease) => revoke_and_verify(&world.client, lease).await.is_err().then(|| lease.to_owned()),
         None => None,
     };
-    let back = roll_back(world, held, failover, done, &message, &mut |event| ui.show_event(event)).await;
-    let (kind, hints) = match back {
+    let rolled_back =
+        roll_back(world, lock, failover, done, &message, &mut |event| ui.show_event(event)).await;
+    let (kind, hints) = match rolled_back {
         Ok(mounts) => {
-            let stays = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);
-            let kind = match (stays.is_empty(), mounts.is_empty()) {
+            let remaining = changes_not_rolled_back(&plugin.name, &plugin.version, done, &mounts);
+            let kind = match (remaining.is_empty(), mounts.is_empty()) {
                 (false, _) => CommandErrorKind::ManualIntervention,
                 (true, false) => CommandErrorKind::RolledBack,
                 (true, true) => CommandErrorKind::Failed,
             };
             let mounts: Vec<&str> = mounts.iter().map(MountPath::as_str).collect();
-            let moved = format!("Moved back to the version before: {}", mounts.join(", "));
-            let again = format!(
+            let moved_back = format!("Moved back to the previous version: {}", mounts.join(", "));
+            let retry = format!(
                 "The plugin is registered and mounted. Try it again with `vault-token-plugin creds get {path}`."
             );
-            let first = if mounts.is_empty() { again } else { moved };
-            (kind, std::iter::once(first).chain(stays).collect())
+            let first = if mounts.is_empty() { retry } else { moved_back };
+            (kind, std::iter::once(first).chain(remaining).collect())
         }
         Err(left) => (CommandErrorKind::ManualIntervention, left),
     };
-    let kind = if lease.is_some() { CommandErrorKind::ManualIntervention } else { kind };
+    let kind = if unrevoked.is_some() { CommandErrorKind::ManualIntervention } else { kind };
     let failed = CommandError::new(kind, message).caused_by(error);
-    let left = lease.as_deref().map(revoke_hint);
-    hints.into_iter().chain(left).fold(failed, CommandError::hint)
+    let revoke = unrevoked.as_deref().map(revoke_hint);
+    hints.into_iter().chain(revoke).fold(failed, CommandError::hint)
 }
 
-/// What was done that people use and that is not moved back, a sentence each.
+/// Changes that clients can see and that are not rolled back, one sentence each.
 fn changes_not_rolled_back(
     plugin: &str,
     version: &Version,
@@ -162,7 +166,7 @@ fn changes_not_rolled_back(
 ) -> Vec<String> {
     let change = |step: &Step| match step {
         Step::EnableMount { path, .. } => Some(format!("{path} stays mounted.")),
-        Step::Write { path, .. } => Some(format!("What was written to {path} stays.")),
+        Step::Write { path, .. } => Some(format!("The data written to {path} stays.")),
         Step::ReloadMount { path } if !moved_back.contains(path) => Some(format!("{path} was reloaded.")),
         Step::RestartNode { node, .. } if moved_back.is_empty() => Some(format!("{node} was restarted.")),
         Step::RestartNode { node, .. } => Some(format!(
@@ -176,15 +180,13 @@ fn changes_not_rolled_back(
 
 impl Report for RegisterReport {
     fn render(&self) -> String {
-        let mut lines = match self.plan_result.result {
-            PlanStatus::NothingToDo => vec!["Nothing to do".to_owned()],
-            PlanStatus::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
-            PlanStatus::Done => self.plan_result.done.iter().map(|step| format!("Done: {step}")).collect(),
+        let mounts: Vec<&str> = self.mounts.keys().map(String::as_str).collect();
+        let runs_on = match mounts.as_slice() {
+            [] => String::new(),
+            mounts => format!(" and runs on {}", list_or_count(mounts, "mounts")),
         };
-        for (path, mount) in &self.mounts {
-            let MountObserved { running_version, running_sha256, .. } = mount;
-            lines.push(format!("{path} runs {} {running_version} (sha256 {running_sha256})", mount.plugin));
-        }
+        let state = format!("{} {} is registered{runs_on}", self.plugin, self.version.v_prefixed());
+        let mut lines = vec![self.plan_result.summary(&state, Some(&state))];
         for test in &self.smoke {
             lines.push(match &test.lease {
                 Some(_) => format!("{} works: issued, looked up and revoked", test.path),

@@ -158,7 +158,7 @@ async fn a_version_that_was_moved_back_beside_a_configuration_that_stays_is_left
     let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(5), "{output:?}");
     for words in
-        ["Moved back to the version before: custom/", "What was written to custom/roles/developer stays."]
+        ["Moved back to the previous version: custom/", "The data written to custom/roles/developer stays."]
     {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }

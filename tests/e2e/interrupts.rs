@@ -131,7 +131,7 @@ async fn an_interrupt_while_a_mount_is_tried_revokes_what_was_issued() {
     run.interrupt();
     run.wait_for_line(STOPPING_MESSAGE).await;
     door.release();
-    run.assert_exits(130, &["Error: interrupted after everything was done, before it was tried"]).await;
+    run.assert_exits(130, &["Error: interrupted after everything was done, before the smoke test"]).await;
     assert_eq!((lab.upstream.issued().len(), lab.upstream.live().len()), (1, 0));
 }
 
@@ -152,7 +152,7 @@ async fn stop_during_switch(signal: Signal, says: &str, again: Option<Signal>) {
     door.release();
     run.assert_exits(
         130,
-        &["] reload custom/", "Error: interrupted after everything was done, before it was tried"],
+        &["] reload custom/", "Error: interrupted after everything was done, before the smoke test"],
     )
     .await;
     let mount = mount_state(&lab).await;
@@ -251,7 +251,7 @@ async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
     door.wait_paused().await;
     run.signal(Signal::HUP);
     door.release();
-    run.assert_exits(5, &["Error: custom/config does not work"]).await;
+    run.assert_exits(5, &["Error: the smoke test of custom/config failed"]).await;
 }
 
 #[tokio::test]
@@ -264,7 +264,7 @@ async fn a_switch_that_fails_is_undone_by_itself() {
     door.wait_paused().await;
     std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-2.0.0"))).unwrap();
     door.release();
-    run.assert_exits(4, &["Error: could not reload custom/", "Moved back to the version before: custom/"])
+    run.assert_exits(4, &["Error: could not reload custom/", "Moved back to the previous version: custom/"])
         .await;
     let mount = mount_state(&lab).await;
     assert_eq!(
@@ -306,7 +306,7 @@ async fn a_dry_run_says_by_number_whether_there_is_something_to_do() {
     let writes = lab.writes();
     let output = lab.program.run(command).await;
     assert_eq!(output.code, Some(3), "{output:?}");
-    assert!(output.stderr.contains("Plan:\n  1. place "), "{}", output.stderr);
+    assert!(output.stderr.contains("Plan:\n  1. copy "), "{}", output.stderr);
     assert_eq!(lab.writes(), writes);
     assert_eq!(std::fs::read_dir(lab.vault.plugin_directory()).unwrap().count(), 0);
     lab.program.run(&command[..4]).await.success();
@@ -347,9 +347,9 @@ async fn a_new_version_that_does_not_work_is_taken_back() {
     let output = lab.program.run([register_flags(&new), vec!["--smoke", "missing"]].concat()).await;
     assert_eq!(output.code, Some(4), "{output:?}");
     for words in [
-        "Error: custom/missing does not work",
+        "Error: the smoke test of custom/missing failed",
         "because: custom/missing returned neither a lease nor data",
-        "Moved back to the version before: custom/",
+        "Moved back to the previous version: custom/",
     ] {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }
@@ -378,7 +378,11 @@ async fn a_version_that_can_neither_work_nor_be_taken_back_is_left_to_a_person()
     door.release();
     run.assert_exits(
         5,
-        &["custom/missing does not work", "custom/ could not be moved back to v1.0.0 (", "is sealed"],
+        &[
+            "the smoke test of custom/missing failed",
+            "custom/ could not be moved back to v1.0.0 (",
+            "is sealed",
+        ],
     )
     .await;
 }
@@ -390,9 +394,11 @@ async fn a_first_version_that_does_not_work_says_why_and_stays_to_be_cured() {
     let file = lab.file("plugin.yaml", &lab.description(&["custom"], "1h"));
     let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(5), "{output:?}");
-    for words in
-        ["custom/creds/developer does not work", "set a valid api_key", "creds get custom/creds/developer"]
-    {
+    for words in [
+        "the smoke test of custom/creds/developer failed",
+        "set a valid api_key",
+        "creds get custom/creds/developer",
+    ] {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }
     lab.upstream.heal();
