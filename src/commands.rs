@@ -27,6 +27,7 @@ mod interrupts;
 mod mount_data;
 mod owner;
 mod placement;
+mod plan_summary;
 mod plugin_args;
 mod plugin_dir;
 mod plugin_goal;

@@ -37,6 +37,15 @@ pub enum Verbosity {
     Quiet,
 }
 
+/// Whether the steps of a plan are listed before it is applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanListing {
+    /// Listed, for confirmation or as the result of a dry run.
+    Shown,
+    /// Not listed, because each step is shown while it runs.
+    Omitted,
+}
+
 /// A second voice, for what runs beside a command. It says what it has to say below what is there.
 #[derive(Clone, Copy, Debug)]
 pub struct StatusWriter(Verbosity);
@@ -124,13 +133,16 @@ impl Ui {
         self.event_stream = self.format == Format::Json;
     }
 
-    /// Shows what will be done.
-    pub fn show_plan(&mut self, plan: &Plan) {
+    /// Writes a plan to the event stream, and lists its steps on standard error unless the listing is omitted.
+    pub fn show_plan(&mut self, plan: &Plan, listing: PlanListing) {
         self.write_event_line(&EventDocument {
             schema_version: SCHEMA_VERSION,
             event: "planned",
             content: plan,
         });
+        if listing == PlanListing::Omitted {
+            return;
+        }
         let steps: Vec<String> =
             plan.steps.iter().enumerate().map(|(at, step)| format!("  {}. {step}", at + 1)).collect();
         self.status(&format!("Plan:\n{}", steps.join("\n")));
@@ -273,10 +285,7 @@ impl Ui {
             Event::ReadBackMismatch { path, fields } => {
                 self.warn(&format!("{path} was written and reads back differently: {}", fields.join(", ")));
             }
-            Event::SmokeCredentialIssued { path } => self.status(&format!("issued a credential from {path}")),
-            Event::SmokeCredentialRevoked { path } => {
-                self.status(&format!("revoked the credential from {path}"));
-            }
+            // The step and the result report the smoke test.
             _ => {}
         }
     }

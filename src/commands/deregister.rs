@@ -6,6 +6,7 @@ use vault_api::catalog::PluginType;
 
 use crate::commands::execute::{ConsentArgs, PlanReport, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plan_summary::describe_removal;
 use crate::commands::plugin_args::PluginDirArgs;
 use crate::commands::{plugin_dir, plugin_name};
 use crate::context::Context;
@@ -55,6 +56,6 @@ pub async fn run(args: DeregisterArgs, context: &Context, ui: &mut Ui) -> Result
     .await?;
     let versions = if all { VersionSelector::All } else { VersionSelector::Only(versions) };
     let goal = Goal::Deregister(DeregisterGoal { kind, name, versions });
-    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(PlanReport::new(carried))
+    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(PlanReport::new(result, describe_removal))
 }

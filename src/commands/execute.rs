@@ -1,4 +1,4 @@
-//! From a goal to its end: look, plan, show, ask, do.
+//! Pursues a goal: observes, plans, asks for confirmation, applies the plan.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -12,30 +12,31 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plan_summary::format_duration;
 use crate::commands::plugin_args::SAFETY_HEADING;
 use crate::error::{CommandError, CommandErrorKind};
-use crate::ui::{Report, Ui};
+use crate::ui::{PlanListing, Report, Ui};
 
-/// Who agrees with a plan.
+/// How a plan is confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Consent {
-    /// Somebody at the terminal; without one, starting the command was the consent.
+    /// By a prompt. Without a terminal, starting the command is the consent.
     Ask,
-    /// Given beforehand.
+    /// By `--yes`.
     Given,
-    /// Nobody: only the plan is wanted.
+    /// Not at all: the plan is only shown.
     DryRun,
 }
 
-/// What became of the plan.
+/// Result of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PlanStatus {
-    /// It was empty.
+    /// The plan is empty.
     NothingToDo,
-    /// It was only shown.
+    /// The plan was only shown.
     DryRun,
-    /// It was carried out.
+    /// The plan was applied.
     Done,
 }
 
@@ -54,14 +55,33 @@ impl PlanStatus {
     }
 }
 
-/// A plan and what became of it.
+/// A plan and its result.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlanResult {
     pub(crate) result: PlanStatus,
     pub(crate) plan: Plan,
     pub(crate) done: Vec<Step>,
     #[serde(skip)]
+    pub(crate) elapsed: Duration,
+    #[serde(skip)]
     pub(crate) observed: Observed,
+}
+
+impl PlanResult {
+    /// One sentence about the result, followed by how long it took: `done` if the plan was applied, `unchanged` if it is empty.
+    pub(crate) fn summary(&self, done: &str, unchanged: Option<&str>) -> String {
+        match self.result {
+            PlanStatus::DryRun => "Nothing was done: this was a dry run".to_owned(),
+            PlanStatus::NothingToDo => match unchanged {
+                Some(unchanged) => format!("Nothing to do: {unchanged}"),
+                None => "Nothing to do".to_owned(),
+            },
+            PlanStatus::Done => {
+                let steps = if self.done.len() == 1 { "step" } else { "steps" };
+                format!("{done} ({} {steps}, {})", self.done.len(), format_duration(self.elapsed))
+            }
+        }
+    }
 }
 
 /// The flags of every command that changes something.
@@ -87,7 +107,7 @@ pub(crate) struct RestartArgs {
 }
 
 impl RestartArgs {
-    /// Which restarts of nodes somebody has agreed to.
+    /// Which restarts of nodes the user has accepted.
     pub(crate) fn consent(self) -> RestartConsent {
         RestartConsent {
             sealed: if self.allow_sealed_restart { SealedRestart::Allow } else { SealedRestart::Refuse },
@@ -97,7 +117,7 @@ impl RestartArgs {
 }
 
 impl ConsentArgs {
-    /// Who agrees.
+    /// How the plan is confirmed.
     pub(crate) fn consent(self) -> Consent {
         match self {
             Self { yes: _, dry_run: true } => Consent::DryRun,
@@ -107,11 +127,14 @@ impl ConsentArgs {
     }
 }
 
-/// How long no node may be active before it is an error.
+/// How long a command waits for an active node before it fails.
 const MAX_ELECTION_TIME: Duration = Duration::from_secs(60);
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Pursues a goal.
+///
+/// # Errors
+/// If the plan cannot be made, is declined, fails, or is interrupted.
 pub(crate) async fn execute(
     world: &Environment,
     goal: &Goal,
@@ -121,48 +144,58 @@ pub(crate) async fn execute(
 ) -> Result<PlanResult, CommandError> {
     let (observed, plan) = unless_interrupted(plan_when_ready(world, goal, ui)).await?;
     plan.notices.iter().for_each(|notice| ui.warn(&notice.to_string()));
-    let ended = |result, plan, done, observed| PlanResult { result, plan, done, observed };
+    let unapplied = |result, plan, observed| {
+        let result = PlanResult { result, plan, done: Vec::new(), elapsed: Duration::ZERO, observed };
+        Ok(result)
+    };
     if plan.is_empty() {
-        return Ok(ended(PlanStatus::NothingToDo, plan, Vec::new(), observed));
+        return unapplied(PlanStatus::NothingToDo, plan, observed);
     }
-    ui.show_plan(&plan);
+    let asks = consent == Consent::Ask && ui.is_interactive();
+    // Without a question the steps are listed once only, while they run.
+    let listing = if asks || consent == Consent::DryRun { PlanListing::Shown } else { PlanListing::Omitted };
+    ui.show_plan(&plan, listing);
     if consent == Consent::DryRun {
-        return Ok(ended(PlanStatus::DryRun, plan, Vec::new(), observed));
+        return unapplied(PlanStatus::DryRun, plan, observed);
     }
-    if consent == Consent::Ask && ui.is_interactive() {
+    if asks {
         interrupts.exit_on_signal(ui.status_writer())?;
         if !ui.confirm("Apply this plan?")? {
             return Err(CommandError::failed("nothing was done, as answered"));
         }
     }
     interrupts.stop_after_step_on_signal(ui.status_writer())?;
+    let started = Instant::now();
     let outcome =
         apply(world, goal, &plan, &mut |event| ui.show_event(event), interrupts.cancel_flag()).await;
     ui.end_progress();
+    let elapsed = started.elapsed();
+    let applied =
+        |plan, done, observed| PlanResult { result: PlanStatus::Done, plan, done, elapsed, observed };
     match outcome {
-        // Of the look on which the run has ended: another one could fail after everything was done.
-        Outcome::Done { done, observed } => Ok(ended(PlanStatus::Done, plan, done, *observed)),
+        // The last observation of the run. A new one could fail although everything is done.
+        Outcome::Done { done, observed } => Ok(applied(plan, done, *observed)),
         other => match CommandError::from_outcome(other) {
             Some(error) => Err(error),
-            None => Ok(ended(PlanStatus::Done, plan, Vec::new(), observed)),
+            None => Ok(applied(plan, Vec::new(), observed)),
         },
     }
 }
 
-/// The plan, once a node is active and those that it needs are back: that takes seconds, and is no reason to be called again.
+/// Returns the plan once a node is active and the nodes that it needs are ready, which takes seconds after a failover.
 async fn plan_when_ready(
     world: &Environment,
     goal: &Goal,
     ui: &mut Ui,
 ) -> Result<(Observed, Plan), CommandError> {
     let started = Instant::now();
-    let mut told = false;
+    let mut is_reported = false;
     loop {
         let observed = observe(world, Some(goal)).await?;
         match plan(&observed, goal) {
             Ok(plan) => return Ok((observed, plan)),
             Err(PlanError::Waiting(on)) if started.elapsed() < MAX_ELECTION_TIME => {
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut is_reported, true) {
                     ui.show_event(&Event::Waiting { reason: on });
                 }
                 tokio::time::sleep(POLL_INTERVAL).await;
@@ -172,30 +205,25 @@ async fn plan_when_ready(
     }
 }
 
-/// A plan and what became of it, where that is all that there is to say.
+/// The report of a command that has nothing to add to the result of its plan.
 #[derive(Debug, Serialize)]
 pub struct PlanReport {
     #[serde(flatten)]
     plan_result: PlanResult,
+    #[serde(skip)]
+    done: String,
 }
 
 impl PlanReport {
-    pub(crate) fn new(carried: PlanResult) -> PlanReport {
-        PlanReport { plan_result: carried }
+    /// `describe_done` describes the applied steps in one sentence.
+    pub(crate) fn new(plan_result: PlanResult, describe_done: fn(&[Step]) -> String) -> PlanReport {
+        PlanReport { done: describe_done(&plan_result.done), plan_result }
     }
 }
 
 impl Report for PlanReport {
     fn render(&self) -> String {
-        match self.plan_result.result {
-            PlanStatus::NothingToDo => "Nothing to do\n".to_owned(),
-            PlanStatus::DryRun => "Nothing was done: this was a dry run\n".to_owned(),
-            PlanStatus::Done => {
-                let done: Vec<String> =
-                    self.plan_result.done.iter().map(|step| format!("Done: {step}\n")).collect();
-                done.concat()
-            }
-        }
+        self.plan_result.summary(&self.done, None) + "\n"
     }
 
     fn made_changes(&self) -> bool {

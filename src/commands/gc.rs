@@ -5,6 +5,7 @@ use rollout::{GarbageCollectGoal, Goal};
 
 use crate::commands::execute::{ConsentArgs, PlanReport, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plan_summary::describe_removal;
 use crate::commands::plugin_args::PluginDirArgs;
 use crate::commands::{plugin_dir, plugin_name};
 use crate::context::Context;
@@ -36,6 +37,6 @@ pub async fn run(args: GcArgs, context: &Context, ui: &mut Ui) -> Result<PlanRep
     let GcArgs { plugin, keep, directory: PluginDirArgs { plugin_dir }, consent } = args;
     let world = unless_interrupted(plugin_dir::connect_with_plugin_dir(context, plugin_dir)).await?;
     let goal = Goal::GarbageCollect(GarbageCollectGoal { name: plugin, keep });
-    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(PlanReport::new(carried))
+    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(PlanReport::new(result, describe_removal))
 }

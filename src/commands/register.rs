@@ -1,4 +1,4 @@
-//! `register`: a plugin on its mounts, as described by flags or a file; does only what is missing.
+//! `register`: installs, registers, mounts and configures a plugin as described by flags or a file. Steps that are done are skipped.
 
 mod goal;
 
@@ -9,13 +9,14 @@ use clap::Args;
 use rollout::{Goal, MountObserved, RegisterGoal, Version};
 use serde::Serialize;
 
-use crate::commands::execute::{ConsentArgs, PlanResult, PlanStatus, execute};
+use crate::commands::execute::{ConsentArgs, PlanResult, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plan_summary::list_or_count;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// What to register, and what to do with it.
+/// Arguments of `register`.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Only missing steps are executed, so a second run has nothing to do. On a terminal, missing values are asked for."
@@ -27,7 +28,7 @@ pub struct RegisterArgs {
     consent: ConsentArgs,
 }
 
-/// What was registered.
+/// Result of `register`.
 #[derive(Debug, Serialize)]
 pub struct RegisterReport {
     plugin: String,
@@ -38,40 +39,37 @@ pub struct RegisterReport {
     mounts: BTreeMap<String, MountObserved>,
 }
 
-/// Registers.
+/// Registers the plugin, and smoke-tests its mounts.
 ///
 /// # Errors
-/// When something is missing and nobody can be asked, and when it is refused, fails, or is interrupted.
+/// If a value is missing and there is no terminal to ask for it, or the registration is refused, fails, or is interrupted.
 pub async fn run(args: RegisterArgs, context: &Context, ui: &mut Ui) -> Result<RegisterReport, CommandError> {
-    let RegisterArgs { flags: wanted, consent } = args;
-    let (world, register, _extracted) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
+    let RegisterArgs { flags, consent } = args;
+    let (world, register, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
     let goal = Goal::Register(Box::new(register.clone()));
     let mut interrupts = Interrupts::default();
-    let carried = execute(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
-    let mut mounts = carried.observed.mounts.clone();
+    let result = execute(&world, &goal, consent.consent(), &mut interrupts, ui).await?;
+    let mut mounts = result.observed.mounts.clone();
     mounts.retain(|path, _| register.mounts.iter().any(|mount| mount.path.as_str() == path));
     let RegisterGoal { plugin, .. } = register;
     Ok(RegisterReport {
         plugin: plugin.name,
         version: plugin.version,
         sha256: plugin.binary.sha256,
-        plan_result: carried,
+        plan_result: result,
         mounts,
     })
 }
 
 impl Report for RegisterReport {
     fn render(&self) -> String {
-        let mut lines = match self.plan_result.result {
-            PlanStatus::NothingToDo => vec!["Nothing to do".to_owned()],
-            PlanStatus::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
-            PlanStatus::Done => self.plan_result.done.iter().map(|step| format!("Done: {step}")).collect(),
+        let mounts: Vec<&str> = self.mounts.keys().map(String::as_str).collect();
+        let runs_on = match mounts.as_slice() {
+            [] => String::new(),
+            mounts => format!(" and runs on {}", list_or_count(mounts, "mounts")),
         };
-        for (path, mount) in &self.mounts {
-            let MountObserved { running_version, running_sha256, .. } = mount;
-            lines.push(format!("{path} runs {} {running_version} (sha256 {running_sha256})", mount.plugin));
-        }
-        lines.join("\n") + "\n"
+        let state = format!("{} {} is registered{runs_on}", self.plugin, self.version.v_prefixed());
+        self.plan_result.summary(&state, Some(&state)) + "\n"
     }
 
     fn made_changes(&self) -> bool {

@@ -7,6 +7,7 @@ use vault_api::catalog::PluginType;
 use crate::commands::deployment;
 use crate::commands::execute::{ConsentArgs, PlanReport, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
+use crate::commands::plan_summary::describe_reload;
 use crate::commands::plugin_name;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -43,8 +44,8 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Pla
     })
     .await?;
     let goal = Goal::Reload(ReloadGoal { target, restart_consent: restarts.consent() });
-    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(PlanReport::new(carried))
+    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(PlanReport::new(result, describe_reload))
 }
 
 /// Which mounts are reloaded. Mounts alone are reloaded whatever they run; beside a plugin, each must run it.

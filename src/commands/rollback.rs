@@ -1,4 +1,4 @@
-//! `rollback`: every mount of a plugin on the version before, or on one that is named.
+//! `rollback`: moves every mount of a plugin to the previous version, or to a given one.
 
 use clap::{Args, ValueHint};
 use rollout::{
@@ -11,13 +11,13 @@ use crate::commands::execute::{ConsentArgs, RestartArgs, execute};
 use crate::commands::interrupts::{Interrupts, unless_interrupted};
 use crate::commands::placement::PlacementArgs;
 use crate::commands::plugin_args::{DurabilityArgs, PluginDirArgs, SmokeArgs};
-use crate::commands::upgrade::VersionChangeReport;
+use crate::commands::upgrade::{VersionChange, VersionChangeReport};
 use crate::commands::{plugin_dir, plugin_name};
 use crate::context::Context;
 use crate::error::{CommandError, CommandErrorKind};
 use crate::ui::Ui;
 
-/// What to roll back, and to what.
+/// Arguments of `rollback`.
 #[derive(Debug, Args)]
 pub struct RollbackArgs {
     /// Name of the plugin in the catalog [default: the only one mounted]
@@ -45,10 +45,10 @@ pub struct RollbackArgs {
     consent: ConsentArgs,
 }
 
-/// Moves the mounts and proves what they run.
+/// Moves the mounts and verifies what they run.
 ///
 /// # Errors
-/// When there is no such version, and when it is refused, fails, or is interrupted.
+/// If there is no such version, or the rollback is refused, fails, or is interrupted.
 pub async fn run(
     args: RollbackArgs,
     context: &Context,
@@ -59,15 +59,15 @@ pub async fn run(
     let (world, upgrade) = unless_interrupted(resolve(args, context, ui)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
-    let carried = carried.map_err(|error| match error.kind() {
-        // The version before is another one once mounts have moved.
+    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await;
+    let result = result.map_err(|error| match error.kind() {
+        // Once mounts have moved, the default is another version.
         CommandErrorKind::Interrupted | CommandErrorKind::ManualIntervention => {
-            error.hint(format!("To go on with this version: --version {version}"))
+            error.hint(format!("Continue with the same version: --version {version}"))
         }
         _ => error,
     })?;
-    Ok(VersionChangeReport::new(plugin, version, carried))
+    Ok(VersionChangeReport::new(VersionChange::Rollback, plugin, version, result))
 }
 
 async fn resolve(

@@ -1,4 +1,4 @@
-//! `upgrade`: every mount of a plugin on another version, without anybody noticing.
+//! `upgrade`: moves every mount of a plugin to another version without failed requests.
 
 mod compatibility;
 mod goal;
@@ -14,9 +14,10 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
+pub(crate) use report::VersionChange;
 pub use report::VersionChangeReport;
 
-/// To what to upgrade, and how carefully.
+/// Arguments of `upgrade`.
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "PLUGIN can be left out if only one plugin is mounted. Without --arg and --env, the new version gets the arguments of the \
@@ -29,21 +30,21 @@ pub struct UpgradeArgs {
     consent: ConsentArgs,
 }
 
-/// Places the version on every node, registers it, tries it on a mount of its own, moves the mounts, and proves what they
-/// run. What fails after the switch is undone.
+/// Copies the version to every node, registers it, tests it on a canary mount, moves the mounts, and verifies what they run. A failure
+/// after the switch is undone.
 ///
 /// # Errors
-/// When something is missing, and when it is refused, fails, or is interrupted.
+/// If a value is missing, or the upgrade is refused, fails, or is interrupted.
 pub async fn run(
     args: UpgradeArgs,
     context: &Context,
     ui: &mut Ui,
 ) -> Result<VersionChangeReport, CommandError> {
-    let UpgradeArgs { flags: wanted, consent } = args;
+    let UpgradeArgs { flags, consent } = args;
     ui.enable_event_stream();
-    let (world, upgrade, _extracted) = unless_interrupted(goal::resolve(wanted, context, ui)).await?;
+    let (world, upgrade, _extracted) = unless_interrupted(goal::resolve(flags, context, ui)).await?;
     let (plugin, version) = (upgrade.name().to_owned(), upgrade.version().clone());
     let goal = Goal::Upgrade(Box::new(upgrade));
-    let carried = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
-    Ok(VersionChangeReport::new(plugin, version, carried))
+    let result = execute(&world, &goal, consent.consent(), &mut Interrupts::default(), ui).await?;
+    Ok(VersionChangeReport::new(VersionChange::Upgrade, plugin, version, result))
 }

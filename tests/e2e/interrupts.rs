@@ -247,7 +247,7 @@ async fn a_hang_up_that_the_caller_ignores_stays_ignored() {
     door.wait_paused().await;
     run.signal(Signal::HUP);
     door.release();
-    run.assert_exits(5, &["Error: could not smoke-test custom/config"]).await;
+    run.assert_exits(5, &["Error: the smoke test of custom/config failed"]).await;
 }
 
 #[tokio::test]
@@ -260,7 +260,7 @@ async fn a_switch_that_fails_is_undone_by_itself() {
     door.wait_paused().await;
     std::fs::remove_file(lab.vault.plugin_directory().join(format!("{NAME}-2.0.0"))).unwrap();
     door.release();
-    run.assert_exits(4, &["Error: could not reload custom/", "Moved back to the version before: custom/"])
+    run.assert_exits(4, &["Error: could not reload custom/", "Moved back to the previous version: custom/"])
         .await;
     let mount = mount_state(&lab).await;
     assert_eq!(
@@ -343,9 +343,9 @@ async fn a_new_version_that_does_not_work_is_taken_back() {
     let output = lab.program.run([register_flags(&new), vec!["--smoke", "missing"]].concat()).await;
     assert_eq!(output.code, Some(4), "{output:?}");
     for words in [
-        "Error: could not smoke-test custom/missing",
-        "because: the smoke test failed: custom/missing returned neither a lease nor data",
-        "Moved back to the version before: custom/",
+        "Error: the smoke test of custom/missing failed",
+        "because: custom/missing returned neither a lease nor data",
+        "Moved back to the previous version: custom/",
     ] {
         assert!(output.stderr.contains(words), "{}", output.stderr);
     }
@@ -374,7 +374,11 @@ async fn a_version_that_can_neither_work_nor_be_taken_back_is_left_to_a_person()
     door.release();
     run.assert_exits(
         5,
-        &["could not smoke-test custom/missing", "custom/ could not be moved back to v1.0.0 (", "is sealed"],
+        &[
+            "the smoke test of custom/missing failed",
+            "custom/ could not be moved back to v1.0.0 (",
+            "is sealed",
+        ],
     )
     .await;
 }
@@ -387,7 +391,7 @@ async fn a_first_version_that_does_not_work_says_why_and_stays_to_be_cured() {
     let output = lab.program.run(["register", "-f", file.to_str().unwrap()]).await;
     assert_eq!(output.code, Some(5), "{output:?}");
     for words in [
-        "could not smoke-test custom/creds/developer",
+        "the smoke test of custom/creds/developer failed",
         "set a valid api_key",
         "creds get custom/creds/developer",
     ] {

@@ -230,7 +230,7 @@ async fn a_version_that_fails_after_the_switch_is_undone_and_leaves_nothing() {
     }
     let output = run.wait().await;
     assert_eq!(output.code, Some(4), "{output:?}");
-    assert!(output.stderr.contains("Moved back to the version before: first/, second/"), "{output:?}");
+    assert!(output.stderr.contains("Moved back to the previous version: first/, second/"), "{output:?}");
     lab.upstream.heal();
     assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!((catalog(&lab).await, files(&lab)), (before, there));
@@ -261,7 +261,7 @@ async fn a_new_file_that_is_gone_when_the_server_starts_it_is_undone() {
     let program = Program::new(BINARY).vault(&lab.vault).env("VAULT_ADDR", recorder.address());
     let output = program.run(upgrade(&file)).await;
     assert_eq!(output.code, Some(4), "{output:?}");
-    assert!(output.stderr.contains("Moved back to the version before: first/, second/"), "{output:?}");
+    assert!(output.stderr.contains("Moved back to the previous version: first/, second/"), "{output:?}");
     assert_eq!(configured_and_running(&lab, &["first", "second"]).await, only(VERSION));
     assert_eq!(leftovers(&lab).await, Vec::<String>::new());
     lab.read_credential("first").await;

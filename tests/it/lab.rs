@@ -198,6 +198,7 @@ static REDACTIONS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b127\.0\.0\.1:\d+", "<address>"),
         (r#"("(?:pid|size|free_bytes|ready_milliseconds|handshake_milliseconds)": )[\d.]+"#, "${1}<number>"),
         (r"after \d+ ms", "after <number> ms"),
+        (r"(\d+ steps?), \d+\.\d s\b", "${1}, <time>"),
         (r"(handshake +)[\d.]+ ms", "${1}<number> ms"),
         (r"(size +)[\d.]+ MiB", "${1}<number> MiB"),
         // Of the machine that the tests run on.

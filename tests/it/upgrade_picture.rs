@@ -38,8 +38,11 @@ async fn the_picture_shows_what_an_upgrade_looks_like() {
     let rows = while_a_step_runs(&terminal).await;
     lab.upstream.heal();
     let ended = terminal.wait().await;
-    let running = format!("custom/ runs custom-plugin v{}", build::highest_version(VERSION));
-    assert!(ended.code == Some(0) && ended.text.contains(&running), "{ended:?}");
+    let result = format!(
+        "Upgraded custom-plugin from v{VERSION} to v{} on custom/ (8 steps, ",
+        build::highest_version(VERSION)
+    );
+    assert!(ended.code == Some(0) && ended.text.contains(&result), "{ended:?}");
 
     let directory = lab.plugins.path().canonicalize().unwrap().display().to_string();
     let picture = render_svg(

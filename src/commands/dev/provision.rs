@@ -1,4 +1,4 @@
-//! From an empty host to a plugin that is proven to work, by the same steps as on any server.
+//! Registers and smoke-tests a plugin on an empty host, by the same steps as on any server.
 
 use rollout::{
     CancelFlag, Environment, Goal, RegisterGoal, SmokeReport, apply, observe, plan, run_smoke_test,
@@ -6,7 +6,7 @@ use rollout::{
 
 use crate::error::CommandError;
 
-/// Registers, mounts and configures the plugin, and reads what proves it.
+/// Registers, mounts and configures the plugin, and runs its smoke tests.
 pub(super) async fn register_and_smoke_test(
     world: &Environment,
     register: &RegisterGoal,
@@ -21,14 +21,14 @@ pub(super) async fn register_and_smoke_test(
     if let Some(error) = CommandError::from_outcome(outcome) {
         return Err(error);
     }
-    let mut proof = Vec::new();
+    let mut reports = Vec::new();
     for mount in &register.mounts {
-        let Some(below) = &mount.smoke else { continue };
-        let path = mount.path.join(below);
-        let tried = run_smoke_test(&world.client, &path, &mut |_| {}).await;
-        proof.push(
-            tried.map_err(|error| CommandError::failed(format!("{path} does not work")).caused_by(error))?,
-        );
+        let Some(smoke_path) = &mount.smoke else { continue };
+        let path = mount.path.join(smoke_path);
+        let tested = run_smoke_test(&world.client, &path, &mut |_| {}).await;
+        reports.push(tested.map_err(|error| {
+            CommandError::failed(format!("the smoke test of {path} failed")).caused_by(error)
+        })?);
     }
-    Ok(proof)
+    Ok(reports)
 }

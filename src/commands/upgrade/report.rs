@@ -1,4 +1,4 @@
-//! What an upgrade or a rollback has come to.
+//! The report of `upgrade` and `rollback`.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -8,9 +8,19 @@ use serde::Serialize;
 use vault_api::catalog::PluginType;
 
 use crate::commands::execute::{PlanResult, PlanStatus};
+use crate::commands::plan_summary::{list_or_count, previous_versions};
 use crate::ui::Report;
 
-/// What became of the mounts of a plugin.
+/// In which direction the version changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum VersionChange {
+    /// To the version that was asked for.
+    Upgrade,
+    /// To the previous version.
+    Rollback,
+}
+
+/// The version and the mounts of a plugin after an upgrade or a rollback.
 #[derive(Debug, Serialize)]
 pub struct VersionChangeReport {
     plugin: String,
@@ -18,28 +28,61 @@ pub struct VersionChangeReport {
     #[serde(flatten)]
     plan_result: PlanResult,
     mounts: BTreeMap<MountPath, MountObserved>,
+    #[serde(skip)]
+    change: VersionChange,
 }
 
 impl VersionChangeReport {
-    pub(crate) fn new(plugin: String, version: Version, carried: PlanResult) -> VersionChangeReport {
-        let mounts = carried.observed.mounts_of(PluginType::Secret, &plugin);
+    pub(crate) fn new(
+        change: VersionChange,
+        plugin: String,
+        version: Version,
+        plan_result: PlanResult,
+    ) -> VersionChangeReport {
+        let mounts = plan_result.observed.mounts_of(PluginType::Secret, &plugin);
         let mounts = mounts.map(|(path, mount)| (path, mount.clone())).collect();
-        VersionChangeReport { plugin, version, plan_result: carried, mounts }
+        VersionChangeReport { plugin, version, plan_result, mounts, change }
+    }
+
+    /// `Upgraded ldap-x from v1.0.0 to v1.1.0 on custom/ and team-a/`.
+    fn describe_done(&self, version: &str, moved: &[&str]) -> String {
+        let Self { plugin, plan_result, .. } = self;
+        let verb = match self.change {
+            VersionChange::Upgrade => "Upgraded",
+            VersionChange::Rollback => "Rolled back",
+        };
+        let previous = previous_versions(&plan_result.done);
+        let from = if previous.is_empty() {
+            String::new()
+        } else {
+            format!(" from {}", list_or_count(&previous, "versions"))
+        };
+        let on =
+            if moved.is_empty() { String::new() } else { format!(" on {}", list_or_count(moved, "mounts")) };
+        format!("{verb} {plugin}{from} to {version}{on}")
     }
 }
 
 impl Report for VersionChangeReport {
     fn render(&self) -> String {
-        let mut lines = match self.plan_result.result {
-            PlanStatus::DryRun => return "Nothing was done: this was a dry run\n".to_owned(),
-            PlanStatus::NothingToDo => vec!["Nothing to do".to_owned()],
-            PlanStatus::Done => self.plan_result.done.iter().map(|step| format!("Done: {step}")).collect(),
+        let version = self.version.v_prefixed();
+        let is_moved = |mount: &MountObserved| mount.running_version == version;
+        let moved: Vec<&str> =
+            self.mounts.iter().filter(|(_, mount)| is_moved(mount)).map(|(path, _)| path.as_str()).collect();
+        let unchanged = match moved.as_slice() {
+            [] => None,
+            [mount] => Some(format!("{mount} runs {} {version}", self.plugin)),
+            mounts => Some(format!("{} run {} {version}", list_or_count(mounts, "mounts"), self.plugin)),
         };
-        lines.extend(self.mounts.iter().map(|(path, mount)| {
-            let MountObserved { plugin, running_version, running_sha256, .. } = mount;
-            format!("{path} runs {plugin} {running_version} (sha256 {running_sha256})")
-        }));
-        lines.join("\n") + "\n"
+        let done = self.describe_done(&version, &moved);
+        let mut text = self.plan_result.summary(&done, unchanged.as_deref()) + "\n";
+        // A dry run has moved nothing, and its plan was shown.
+        if self.plan_result.result != PlanStatus::DryRun {
+            for (path, mount) in self.mounts.iter().filter(|(_, mount)| !is_moved(mount)) {
+                text += &format!("{path} still runs {}\n", running_version(mount));
+            }
+        }
+        text
     }
 
     fn made_changes(&self) -> bool {
@@ -49,4 +92,8 @@ impl Report for VersionChangeReport {
     fn exit_code(&self) -> ExitCode {
         self.plan_result.result.exit_code()
     }
+}
+
+fn running_version(mount: &MountObserved) -> &str {
+    if mount.running_version.is_empty() { "an unversioned binary" } else { &mount.running_version }
 }
