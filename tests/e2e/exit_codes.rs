@@ -90,7 +90,11 @@ async fn a_reload_never_ends_as_if_nothing_had_been_done() {
         let output = through(&server).run(command).await;
         // The look on which it ends is the last one.
         assert_eq!(output.code, Some(5), "{at} {request}: {}", output.stderr);
-        assert!(output.stderr.contains("first/ may have been reloaded") || output.stderr.contains("first/ was"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("first/ may have been reloaded") || output.stderr.contains("first/ was"),
+            "{}",
+            output.stderr
+        );
     }
 }
 
