@@ -317,8 +317,8 @@ impl Inner {
         self.pod_cache.lock().await.get(&uid(pod)).cloned()
     }
 
-    /// Returns the uid of an observed pod, with what is known about it. It is about to be changed, so its facts are discarded.
-    async fn take_cached_pod(&self, node: &NodeName) -> Result<(String, PodCache), KubernetesError> {
+    /// Returns the uid of an observed pod, with what is known about it, and discards its facts, because it is about to be changed.
+    async fn begin_change(&self, node: &NodeName) -> Result<(String, PodCache), KubernetesError> {
         let uid = self.cluster.pod(node.as_str()).await?.as_ref().map(uid).unwrap_or_default();
         let mut cache = self.pod_cache.lock().await;
         let found = cache.get_mut(&uid).map(|cached| {
@@ -339,7 +339,7 @@ impl Inner {
         file: &BinaryPayload,
         progress: &(dyn Fn(usize) + Sync),
     ) -> Result<(), KubernetesError> {
-        let (uid, cached) = self.take_cached_pod(node).await?;
+        let (uid, cached) = self.begin_change(node).await?;
         let upload = Upload {
             directory: &file.directory,
             file: &file.file,
@@ -368,14 +368,32 @@ impl Inner {
         }
     }
 
-    /// The plugin directory that the server shows now.
-    async fn current_directory(&self) -> Result<PathBuf, KubernetesError> {
+    /// Reads the plugin directory from the server.
+    async fn read_plugin_directory(&self) -> Result<PathBuf, KubernetesError> {
         let shown = self.servers.plugin_directory().await;
         let unknown = || KubernetesError::Api {
             action: "read the plugin directory of the server".to_owned(),
             message: "the server does not show its configuration to this token".to_owned(),
         };
         self.effective_directory(&shown).ok_or_else(unknown)
+    }
+
+    /// Reads the StatefulSet, and the init container of its template that copies the plugins.
+    async fn read_init_container(&self) -> Result<(StatefulSet, Container), KubernetesError> {
+        let statefulset = self.statefulset().await?;
+        let server = server_container(&self.cluster, &statefulset, self.container.as_deref())?;
+        let directory = self.read_plugin_directory().await?;
+        let storage =
+            statefulset.spec.as_ref().map(|spec| plugin_storage::plugin_storage(spec, server, &directory));
+        let container = match storage {
+            Some(PluginStorage::InitContainer { name, .. }) => {
+                init_containers(&statefulset).find(|container| container.name == name).cloned()
+            }
+            _ => None,
+        };
+        let missing = || KubernetesError::NoInitContainer { statefulset: self.statefulset.clone() };
+        let container = container.ok_or_else(missing)?;
+        Ok((statefulset, container))
     }
 }
 
@@ -539,7 +557,7 @@ impl Deployment for StatefulSetDeployment {
         progress: UnboundedSender<CopyProgress>,
     ) -> Result<(), DeploymentError> {
         let Compressed { bytes, prefix } = compress::compress(binary.clone()).await?;
-        let directory = self.0.current_directory().await?;
+        let directory = self.0.read_plugin_directory().await?;
         let (file, sha256, total) = (file.to_owned(), binary.sha256.clone(), binary.size);
         let content = Content { sha256: sha256.clone(), prefix: Some(prefix) };
         let payload = Arc::new(BinaryPayload { directory, file, sha256, bytes, content });
@@ -569,13 +587,13 @@ impl Deployment for StatefulSetDeployment {
     }
 
     async fn remove(&self, file: &str, nodes: &[NodeName]) -> Result<(), DeploymentError> {
-        let directory = self.0.current_directory().await?;
+        let directory = self.0.read_plugin_directory().await?;
         let mut removals = JoinSet::new();
         for node in nodes {
             let (node, inner, directory, file) =
                 (node.clone(), Arc::clone(&self.0), directory.clone(), file.to_owned());
             removals.spawn(async move {
-                let (_, cached) = inner.take_cached_pod(&node).await?;
+                let (_, cached) = inner.begin_change(&node).await?;
                 cached.executor.remove(&inner.cluster, node.as_str(), &directory, &file).await
             });
         }
@@ -601,23 +619,11 @@ impl Deployment for StatefulSetDeployment {
     }
 
     async fn verify_image_pull(&self, image: &str) -> Result<Option<String>, DeploymentError> {
-        let statefulset = self.0.statefulset().await?;
-        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
-        let directory = self.0.current_directory().await?;
-        let plugin_storage =
-            statefulset.spec.as_ref().map(|spec| plugin_storage::plugin_storage(spec, server, &directory));
-        let init_container = match &plugin_storage {
-            Some(PluginStorage::InitContainer { name, .. }) => {
-                init_containers(&statefulset).find(|container| container.name == *name)
-            }
-            _ => None,
-        };
-        let Some(init_container) = init_container else {
-            return Err(KubernetesError::NoInitContainer { statefulset: self.0.statefulset.clone() }.into());
-        };
+        let (_, init_container) = self.0.read_init_container().await?;
         match self.0.running_nodes().await?.first() {
             Some(node) => {
-                Ok(executor::verify_image_pull(&self.0.cluster, node.as_str(), init_container, image).await?)
+                Ok(executor::verify_image_pull(&self.0.cluster, node.as_str(), &init_container, image)
+                    .await?)
             }
             None => Ok(Some("no pod is ready".to_owned())),
         }
@@ -628,21 +634,12 @@ impl Deployment for StatefulSetDeployment {
         image: &str,
         files: Option<&BTreeSet<String>>,
     ) -> Result<(), DeploymentError> {
-        let statefulset = self.0.statefulset().await?;
-        let server = server_container(&self.0.cluster, &statefulset, self.0.container.as_deref())?;
-        let directory = self.0.current_directory().await?;
-        let plugin_storage =
-            statefulset.spec.as_ref().map(|spec| plugin_storage::plugin_storage(spec, server, &directory));
-        let name = || self.0.statefulset.clone();
-        let Some(PluginStorage::InitContainer { name: container, image: current, .. }) = plugin_storage
-        else {
-            return Err(KubernetesError::NoInitContainer { statefulset: name() }.into());
-        };
-        if current == image {
+        let (statefulset, init_container) = self.0.read_init_container().await?;
+        if init_container.image.as_deref() == Some(image) {
             return Ok(());
         }
         if plugin_storage::update_strategy(&statefulset) != PodUpdateStrategy::OnDelete {
-            return Err(KubernetesError::WouldRestart { statefulset: name() }.into());
+            return Err(KubernetesError::WouldRestart { statefulset: self.0.statefulset.clone() }.into());
         }
         // The resource version makes the patch fail if the update strategy was changed since it was read.
         let patch = Patch::Strategic(json!({
@@ -650,7 +647,7 @@ impl Deployment for StatefulSetDeployment {
                 "resourceVersion": statefulset.metadata.resource_version,
                 "annotations": {IMAGE_FILES_ANNOTATION: files.map(|files| json!({"image": image, "files": files}).to_string())},
             },
-            "spec": {"template": {"spec": {"initContainers": [{"name": container, "image": image}]}}},
+            "spec": {"template": {"spec": {"initContainers": [{"name": init_container.name, "image": image}]}}},
         }));
         let (api, params) = (self.0.cluster.statefulsets(), PatchParams::default());
         let patched = self

@@ -104,11 +104,11 @@ struct WatchTask {
     event_sender: UnboundedSender<Event>,
 }
 
-/// The request that a shutdown cancelled.
+/// Whether a shutdown has cancelled a request that may have issued a secret.
 #[derive(Clone, Copy, PartialEq)]
-enum InterruptedCall {
-    Nothing,
-    Issuing,
+enum PendingIssue {
+    No,
+    Yes,
 }
 
 struct CommandQueue {
@@ -147,42 +147,40 @@ impl CommandQueue {
 }
 
 impl WatchTask {
-    async fn run(mut self, command_sender: UnboundedReceiver<WatcherCommand>) -> Vec<UnrevokedSecret> {
-        let mut command_sender = CommandQueue { receiver: command_sender, revoke_previous_requested: false };
-        match command_sender.until_shutdown(ISSUE_GRACE_PERIOD, self.issue_first()).await {
+    async fn run(mut self, receiver: UnboundedReceiver<WatcherCommand>) -> Vec<UnrevokedSecret> {
+        let mut commands = CommandQueue { receiver, revoke_previous_requested: false };
+        match commands.until_shutdown(ISSUE_GRACE_PERIOD, self.issue_first()).await {
             Some(Ok(())) => {}
             Some(Err(error)) => {
                 self.emit(Event::Failed { error });
-                command_sender.wait_for_shutdown().await;
-                return self.revoke_held(InterruptedCall::Nothing).await;
+                commands.wait_for_shutdown().await;
+                return self.revoke_held(PendingIssue::No).await;
             }
-            None => return self.revoke_held(InterruptedCall::Issuing).await,
+            None => return self.revoke_held(PendingIssue::Yes).await,
         }
         loop {
-            if std::mem::take(&mut command_sender.revoke_previous_requested) {
+            if std::mem::take(&mut commands.revoke_previous_requested) {
                 self.revoke_previous().await;
             }
             match decide(&self.held, self.now()) {
                 Decision::Do(action) => {
-                    let (grace, interrupted) = match action {
-                        Action::LogIn | Action::ReplaceCredential => {
-                            (ISSUE_GRACE_PERIOD, InterruptedCall::Issuing)
-                        }
-                        Action::RenewLogin | Action::RenewLease => (Duration::ZERO, InterruptedCall::Nothing),
+                    let (grace, pending) = match action {
+                        Action::LogIn | Action::ReplaceCredential => (ISSUE_GRACE_PERIOD, PendingIssue::Yes),
+                        Action::RenewLogin | Action::RenewLease => (Duration::ZERO, PendingIssue::No),
                     };
-                    if command_sender.until_shutdown(grace, self.execute(action)).await.is_none() {
-                        return self.revoke_held(interrupted).await;
+                    if commands.until_shutdown(grace, self.execute(action)).await.is_none() {
+                        return self.revoke_held(pending).await;
                     }
                 }
                 Decision::Wait(until) => {
                     tokio::select! {
                         () = sleep_until(self.started_at + until) => {}
-                        shutdown = command_sender.next() => if shutdown { return self.revoke_held(InterruptedCall::Nothing).await },
+                        shutdown = commands.next() => if shutdown { return self.revoke_held(PendingIssue::No).await },
                     }
                 }
                 Decision::Idle => {
-                    if command_sender.next().await {
-                        return self.revoke_held(InterruptedCall::Nothing).await;
+                    if commands.next().await {
+                        return self.revoke_held(PendingIssue::No).await;
                     }
                 }
             }
@@ -247,7 +245,7 @@ impl WatchTask {
     async fn renew_login(&mut self) {
         let now = self.now();
         let Some(LoginTerm::Own(term) | LoginTerm::Caller(term)) = &mut self.held.login else { return };
-        let outcome = match timeout(renewal_timeout(term, now), self.client.send(&RenewSelf)).await {
+        let error = match timeout(renewal_timeout(term, now), self.client.send(&RenewSelf)).await {
             Ok(Ok(granted)) => {
                 term.record_renewal(now, granted.duration, granted.renewable, jitter());
                 let expires_at = term.expires_at();
@@ -257,10 +255,10 @@ impl WatchTask {
                 self.emit(Event::LoginRenewed { ttl: granted.duration });
                 return;
             }
-            Ok(Err(source)) => failed_renewal(term, now, "renew the token".to_owned(), Some(source)),
-            Err(_) => failed_renewal(term, now, "renew the token".to_owned(), None),
+            Ok(Err(source)) => record_failed_renewal(term, now, "renew the token".to_owned(), Some(source)),
+            Err(_) => record_failed_renewal(term, now, "renew the token".to_owned(), None),
         };
-        self.emit(Event::RetryableError { operation: "renew the token", error: outcome });
+        self.emit(Event::RetryableError { operation: "renew the token", error });
     }
 
     async fn renew_lease(&mut self) {
@@ -276,8 +274,8 @@ impl WatchTask {
                 self.emit(Event::Renewed { lease_id, ttl });
                 return;
             }
-            Ok(Err(source)) => failed_renewal(term, now, operation(), Some(source)),
-            Err(_) => failed_renewal(term, now, operation(), None),
+            Ok(Err(source)) => record_failed_renewal(term, now, operation(), Some(source)),
+            Err(_) => record_failed_renewal(term, now, operation(), None),
         };
         self.invalidate_login_if_unknown(&error);
         self.emit(Event::RetryableError { operation: "renew the lease", error });
@@ -352,7 +350,7 @@ impl WatchTask {
         )
     }
 
-    async fn revoke_held(mut self, interrupted: InterruptedCall) -> Vec<UnrevokedSecret> {
+    async fn revoke_held(mut self, pending: PendingIssue) -> Vec<UnrevokedSecret> {
         let now = self.now();
         let (mut leases, mut tokens) = self.take_previous();
         let expired = self.held.lease.is_some_and(|term| term.expires_at() <= now);
@@ -363,7 +361,7 @@ impl WatchTask {
         let has_login = !tokens.is_empty();
         let mut unrevoked = revoke_all(leases, tokens).await;
         // Revoking the watcher's own login ends a lease with an unknown ID too.
-        if interrupted == InterruptedCall::Issuing && !(has_login && unrevoked.is_empty()) {
+        if pending == PendingIssue::Yes && !(has_login && unrevoked.is_empty()) {
             unrevoked.push(UnrevokedSecret {
                 subject: format!("a credential that {} may have issued", self.path),
                 revocation: RevocationStatus::Failed,
@@ -384,7 +382,7 @@ impl WatchTask {
 }
 
 /// Records a failed renewal in `term`. Without an `error` the renewal timed out.
-fn failed_renewal(
+fn record_failed_renewal(
     term: &mut LeaseTerm,
     now: Elapsed,
     operation: String,

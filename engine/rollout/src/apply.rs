@@ -1,7 +1,7 @@
 //! Applies a confirmed plan step by step and verifies each step by reading back.
 
+mod apply_step;
 mod effect;
-mod execute_step;
 mod failure;
 mod outcome;
 mod standby_restart;
@@ -26,7 +26,7 @@ use crate::smoke::{revoke_and_verify, revoke_hint};
 use crate::step::Step;
 use crate::timeouts::{FAILOVER_TIMEOUT, NODE_RETURN_TIMEOUT};
 use crate::undo::VersionSwitch;
-use execute_step::StepError;
+use apply_step::StepError;
 pub use outcome::Outcome;
 use standby_restart::wait_timeout;
 
@@ -51,7 +51,8 @@ impl CancelFlag {
     }
 }
 
-/// Applies `plan` step by step. Observes and decides again before each step, and applies no step that is not in the plan.
+/// Applies `plan` step by step. Observes and decides again before each step. Applies only steps of the plan, skips those that are no
+/// longer due, and copies the binary also to nodes that were added.
 ///
 /// Do not drop the future before it ends. Use `cancel`, which does not stop a run between the switch to a version and its reload.
 pub async fn apply(
@@ -85,13 +86,13 @@ pub async fn apply(
                 last_observed: None,
                 led_nodes: BTreeSet::new(),
                 unrevoked_leases: Vec::new(),
-                refusal: None,
+                retry_wait: None,
                 interrupted_step: None,
                 nodes_are_fresh: false,
                 lock: &lock,
                 untested_pull,
             };
-            run.execute(cancel).await
+            run.run(cancel).await
         }
         Err((step, error)) => {
             Outcome::Failed { done: Vec::new(), step: Some(step), error: error_chain(&error) }
@@ -131,7 +132,7 @@ struct Run<'a> {
     /// Leases of smoke tests that may not be revoked.
     unrevoked_leases: Vec<String>,
     /// The wait for the end of a temporary refusal of a step.
-    refusal: Option<Poll>,
+    retry_wait: Option<Poll>,
     /// The step that the loss of a node has interrupted, and how often. It may have been applied.
     interrupted_step: Option<(Step, usize)>,
     /// Whether no node was changed since the last observation.
@@ -156,7 +157,7 @@ async fn verify_image_pull(
 }
 
 impl Run<'_> {
-    async fn execute(mut self, cancel: &CancelFlag) -> Outcome {
+    async fn run(mut self, cancel: &CancelFlag) -> Outcome {
         loop {
             let (decision, observed) = match self.next_decision(cancel).await {
                 Ok(next) => next,
@@ -171,7 +172,7 @@ impl Run<'_> {
                     let observed = Box::new(observed);
                     return Outcome::Done { done: self.done, observed };
                 }
-                Decision::Refuse(refusal) if self.has_changed_nothing() => {
+                Decision::Refuse(refusal) if !self.has_changes() => {
                     return Outcome::Refused { refusal };
                 }
                 Decision::Refuse(refusal) => {
@@ -186,7 +187,7 @@ impl Run<'_> {
                     return self.failed_between_steps(due, on.to_string(), StepEffect::None).await;
                 }
             };
-            if !self.is_planned(&step) {
+            if !self.advance_to(&step) {
                 return self.stop_at_unplanned_step(step).await;
             }
             if cancel.is_cancelled() && !self.in_critical_section() {
@@ -195,8 +196,8 @@ impl Run<'_> {
             if let Some(lost) = self.lock_lost() {
                 return self.stop_without_undo(Some(step), lost.to_string(), StepEffect::None).await;
             }
-            if let Err(error) = self.run_step(&step).await {
-                if error.is_node_loss() && self.has_other_nodes() && self.may_retry_interrupted_step(&step) {
+            if let Err(error) = self.apply_and_report(&step).await {
+                if error.is_node_loss() && self.has_other_nodes() && self.record_interruption(&step) {
                     (self.listener)(&Event::Waiting { reason: WaitingOn::ActiveNode });
                     Poll::new(FAILOVER_TIMEOUT).pause().await;
                     continue;
@@ -228,7 +229,7 @@ impl Run<'_> {
         let mut reported = None;
         loop {
             let observed = self.observe_with_retry().await?;
-            if let (Goal::Upgrade(upgrade), true) = (self.goal, self.has_changed_nothing()) {
+            if let (Goal::Upgrade(upgrade), false) = (self.goal, self.has_changes()) {
                 self.switched = VersionSwitch::unreloaded(&observed, upgrade);
             }
             let decision = decide(&observed, self.goal, &self.decision_progress());
@@ -293,7 +294,7 @@ impl Run<'_> {
     }
 
     /// Records that `step` was interrupted. Another node takes over, and the next observation shows whether the step was applied.
-    fn may_retry_interrupted_step(&mut self, step: &Step) -> bool {
+    fn record_interruption(&mut self, step: &Step) -> bool {
         let times = match self.interrupted_step.take() {
             Some((interrupted, times)) if interrupted == *step => times + 1,
             _ => 1,
@@ -315,9 +316,9 @@ impl Run<'_> {
         true
     }
 
-    /// Whether no step was applied or interrupted.
-    fn has_changed_nothing(&self) -> bool {
-        self.done.is_empty() && self.interrupted_step.is_none()
+    /// Whether a step was applied or interrupted.
+    fn has_changes(&self) -> bool {
+        !self.done.is_empty() || self.interrupted_step.is_some()
     }
 
     /// Ends a run that cannot continue after an observation: at `step`, or at a step that was interrupted before.
@@ -349,9 +350,9 @@ impl Run<'_> {
         }
     }
 
-    /// Whether `step` is the next step of the plan. Skips steps that are no longer needed: a new version may show fields that the old one did
-    /// not, and a failover starts what a reload would have started.
-    fn is_planned(&mut self, step: &Step) -> bool {
+    /// Makes `step` the next one of the plan, and returns whether it belongs to it. Skips steps that are no longer due: a new version may show
+    /// fields that the old one did not, and a failover starts what a reload would have started.
+    fn advance_to(&mut self, step: &Step) -> bool {
         let may_skip = |step: &Step| match self.goal {
             Goal::Upgrade(_) | Goal::Deregister(_) | Goal::GarbageCollect(_) => !matches!(
                 step,
@@ -402,9 +403,9 @@ impl Run<'_> {
         canary || is_unreloaded || self.done.last().is_some_and(is_switch)
     }
 
-    async fn run_step(&mut self, step: &Step) -> Result<(), StepError> {
+    async fn apply_and_report(&mut self, step: &Step) -> Result<(), StepError> {
         let number = self.done.len() + 1;
-        if self.refusal.is_none() {
+        if self.retry_wait.is_none() {
             (self.listener)(&Event::StepStarted {
                 number,
                 total_steps: self.total_steps,
@@ -419,7 +420,7 @@ impl Run<'_> {
             self.switched.push(switched);
         }
         self.revoke_left_leases().await;
-        let result = self.execute_step(step).await;
+        let result = self.apply_step(step).await;
         self.nodes_are_fresh &= result.is_ok();
         self.unrevoked_leases
             .extend(result.as_ref().err().and_then(StepError::unrevoked_lease).map(str::to_owned));
@@ -450,7 +451,7 @@ impl Run<'_> {
     }
 
     fn mark_done(&mut self, step: &Step) {
-        self.refusal = None;
+        self.retry_wait = None;
         self.remaining.pop_front();
         self.progress = std::mem::take(&mut self.progress).with_step(step);
         self.done.push(step.clone());

@@ -1,4 +1,7 @@
 //! Derives findings from an [`Observed`]: the problem, its evidence, its consequence and its remediation.
+//!
+//! The ids are grouped by subject: 10x binaries, 15x and 16x messages of servers and kernels, 2xx files, 3xx catalog, 4xx pins, 5xx mounts,
+//! 6xx processes and leases, 7xx the server, 8xx the cluster, 9xx permissions.
 
 mod binary;
 mod catalog;
@@ -45,7 +48,7 @@ pub fn diagnose(observed: &Observed) -> (Vec<Finding>, Vec<Unobserved>) {
     (findings, permissions::unobserved(observed))
 }
 
-/// Most severe first; among equal severities, prerequisites first.
+/// Most severe first. Among equal severities a mount without a backend is last, because another finding may explain it.
 fn sort_key(finding: &Finding) -> (Severity, bool, &str, &str) {
     (finding.severity, finding.id == mounts::NO_BACKEND.id, finding.id, &finding.subject)
 }

@@ -2,7 +2,7 @@
 //!
 //! The crate works in a loop of pure decisions: [`observe()`] reads the state of the server and its nodes, [`decide()`] compares it with
 //! a [`Goal`] and returns the next [`Step`], and [`apply()`] executes the step and observes again. [`plan()`] runs the same decisions on
-//! the state that each step would lead to. A run therefore applies the plan that the user has confirmed, or stops with a [`Refusal`].
+//! the state that each step would lead to. A run therefore applies no other step than those that the user has confirmed, or stops with a [`Refusal`].
 //! A run that fails moves its mounts back.
 //!
 //! The nodes are reached through the trait [`Deployment`], which the crate `deployment` implements. The server is reached with
@@ -54,7 +54,7 @@
 //! | `deployment` | the trait [`Deployment`], its errors and its lock |
 //! | `decide` | the only rules: preconditions (`check`), the order of an upgrade (`upgrade`), restarts (`nodes`), removals (`removal`), permissions (`permission`) |
 //! | `step`, `refusal`, `progress` | the results and the third input of a decision |
-//! | `apply` | executes a plan: `execute_step`, `effect` (what a failed step may have changed), `standby_restart`, `failure`, `outcome` |
+//! | `apply` | executes a plan: `apply_step`, `effect` (what a failed step may have changed), `standby_restart`, `failure`, `outcome` |
 //! | `undo` | moves mounts back and removes what a failed run has installed |
 //! | `smoke` | reads a credential, looks up its lease, renews and revokes it |
 //! | `diagnose` | findings about an observed state: problem, evidence, consequence and remediation |

@@ -29,6 +29,7 @@ use crate::observed::{
 };
 use crate::poll::Poll;
 use crate::smoke::is_unrevocable_data_lease;
+use crate::timeouts::OBSERVE_ELECTION_TIMEOUT;
 use crate::transient::{NO_ACTIVE_NODE_ERRORS, is_transient};
 use other_nodes::ObservedDirectory;
 use query::{ObserveScope, StandbyRestarts, build_query, deep_capability_paths, needs_entry_detail};
@@ -105,40 +106,37 @@ const ROOT_NAMESPACE: [&str; 2] = ["", "root"];
 /// Timeout of a help request, which takes a healthy plugin some milliseconds.
 const MOUNT_HELP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Timeout of an election. With Vault's defaults, raft detects the loss of a leader within ten seconds, and elects another one within ten more.
-const ELECTION_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// Takes a snapshot of what `goal` depends on, or of everything.
+/// Observes what `goal` depends on, or everything.
 ///
-/// A sealed server, a missing permission and a missing directory are part of the snapshot, not errors.
+/// A sealed server, a missing permission and a missing directory are part of the result, not errors.
 pub async fn observe(environment: &Environment, goal: Option<&Goal>) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::of(goal), Freshness::Now).await
+    observe_scope(environment, ObserveScope::of(goal), Freshness::Now).await
 }
 
-/// As [`observe`], if no node was changed since the last snapshot: files and processes may be some seconds old.
+/// As [`observe`], if no node was changed since the last observation: files and processes may be some seconds old.
 pub async fn observe_cached(
     environment: &Environment,
     goal: Option<&Goal>,
 ) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::of(goal), Freshness::MayBeCached).await
+    observe_scope(environment, ObserveScope::of(goal), Freshness::MayBeCached).await
 }
 
-/// Takes a snapshot of the server, without its nodes.
+/// Observes the server, without its nodes.
 pub async fn observe_server(environment: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::Server, Freshness::Now).await
+    observe_scope(environment, ObserveScope::Server, Freshness::Now).await
 }
 
-/// Takes a snapshot of everything, and checks that each external mount responds.
+/// Observes everything, and checks that each external mount responds.
 pub async fn observe_health(environment: &Environment) -> Result<Observed, ObserveError> {
-    take_snapshot(environment, ObserveScope::Health, Freshness::Now).await
+    observe_scope(environment, ObserveScope::Health, Freshness::Now).await
 }
 
-/// As [`observe_health`], and examines files, permissions and leases in detail. Repeats the snapshot during an election, until a node is active
+/// As [`observe_health`], and examines files, permissions and leases in detail. Observes again during an election, until a node is active
 /// or the timeout has passed.
 pub async fn observe_deep(environment: &Environment) -> Result<Observed, ObserveError> {
-    let mut poll = Poll::new(ELECTION_TIMEOUT);
+    let mut poll = Poll::new(OBSERVE_ELECTION_TIMEOUT);
     loop {
-        let observed = take_snapshot(environment, ObserveScope::Deep, Freshness::Now).await;
+        let observed = observe_scope(environment, ObserveScope::Deep, Freshness::Now).await;
         let is_election = match &observed {
             Ok(observed) => observed.is_failing_over(),
             Err(error) => {
@@ -153,7 +151,7 @@ pub async fn observe_deep(environment: &Environment) -> Result<Observed, Observe
     }
 }
 
-async fn take_snapshot(
+async fn observe_scope(
     environment: &Environment,
     scope: ObserveScope<'_>,
     freshness: Freshness,

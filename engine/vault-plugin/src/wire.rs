@@ -1,4 +1,9 @@
 //! Converts between protobuf messages and the types of [`crate::logical`]. No other module depends on the wire format.
+//!
+//! - `service`: the server of a plugin, which a host calls.
+//! - `remote_storage`, `remote_system`, `remote_events`: a plugin's clients of its host.
+//! - `remote_backend`, `host_services`: the other side of both, for a host.
+//! - `from_wire`, `to_wire`: the conversions. `snapshot`: requests that read a loaded snapshot of a server's data.
 
 mod service;
 mod snapshot;
@@ -15,11 +20,11 @@ mod from_wire;
 mod to_wire;
 
 #[cfg(feature = "host")]
-mod backend;
-#[cfg(feature = "host")]
 mod call_error;
 #[cfg(feature = "host")]
 mod host_services;
+#[cfg(feature = "host")]
+mod remote_backend;
 mod remote_events;
 mod remote_storage;
 mod remote_system;
@@ -35,9 +40,9 @@ pub(crate) mod fuzzing;
 pub use call_error::{BackendError, CallError};
 
 #[cfg(feature = "host")]
-pub(crate) use backend::{RemoteBackend, supports_multiplexing};
-#[cfg(feature = "host")]
 pub(crate) use host_services::host_services;
+#[cfg(feature = "host")]
+pub(crate) use remote_backend::{RemoteBackend, supports_multiplexing};
 pub(crate) use service::routes;
 
 /// Go's zero time. Hosts reject a lease without an issue time.

@@ -37,8 +37,8 @@ struct Tunnel {
     client: Client,
 }
 
-/// How long an election may take.
-const ELECTION_TIMEOUT: Duration = Duration::from_secs(20);
+/// Timeout of an election, until an active server is found.
+const FIND_ACTIVE_TIMEOUT: Duration = Duration::from_secs(20);
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Timeout of a health request. A server that takes longer does not serve either.
@@ -149,7 +149,7 @@ impl Servers {
 
     /// Reads the plugin directory from the server. Waits while no node is active.
     pub(super) async fn plugin_directory(&self) -> PluginDirectory {
-        let mut poll = Poll::every(POLL_INTERVAL, ELECTION_TIMEOUT);
+        let mut poll = Poll::every(POLL_INTERVAL, FIND_ACTIVE_TIMEOUT);
         loop {
             // The token is not sent to a server that is not active.
             let shown = match self.active.client.send(&health::Read).await {

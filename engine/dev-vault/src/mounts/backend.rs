@@ -162,7 +162,7 @@ impl PluginBackend {
 
     async fn start(&self, entry: &RegisteredPlugin) -> Result<PluginInstance, SpawnError> {
         let (process, mount) = self.mount_in_process(&self.settings.get(), entry).await?;
-        if mount.kind() != BackendType::Secrets {
+        if mount.backend_type() != BackendType::Secrets {
             return Err(SpawnError::NotASecretsEngine { name: entry.name.clone() });
         }
         self.storage.allow_writes();

@@ -33,7 +33,7 @@ impl Run<'_> {
     /// Pauses before a step that was refused temporarily is tried again, and returns whether it is: for as long as the timeout of one request.
     /// The run observes again before that, so a step that is no longer due is not applied.
     pub(super) async fn pause_before_retry(&mut self, on: WaitingOn) -> bool {
-        let poll = self.refusal.get_or_insert_with(|| {
+        let poll = self.retry_wait.get_or_insert_with(|| {
             (self.listener)(&Event::Waiting { reason: on });
             Poll::new(self.environment.client.timeout())
         });

@@ -346,7 +346,7 @@ async fn roll_back_entry<S: Send + Sync + 'static>(
 
 #[async_trait]
 impl<S: Send + Sync + 'static> Backend for MountedBackend<S> {
-    fn kind(&self) -> BackendType {
+    fn backend_type(&self) -> BackendType {
         self.engine.kind
     }
 

@@ -100,7 +100,7 @@ async fn query(plugin: &Plugin, options: BTreeMap<String, String>) -> Result<Ins
     let text = help.get("help").and_then(|help| help.as_str()).unwrap_or_default().trim();
     let inspection = Inspection {
         version: mount.version().to_owned(),
-        kind: mount.kind(),
+        kind: mount.backend_type(),
         multiplexed: plugin.is_multiplexed(),
         protocol_version: plugin.protocol_version(),
         handshake_time: plugin.handshake_time(),

@@ -87,7 +87,7 @@ impl Plugin {
         let engine = RemoteBackend::new(self.process().channel());
         let setup = engine.setup(service_id, config.options, config.backend_uuid).await;
         setup.map_err(MountError::from_setup)?.map_err(MountError::Setup)?;
-        let kind = engine.kind().await?.map_err(MountError::Kind)?;
+        let kind = engine.backend_type().await?.map_err(MountError::Kind)?;
         let version = engine.version().await?;
         let special_paths = engine.special_paths().await?;
         Ok(RemoteMount { engine, kind, version, special_paths, slot })
@@ -102,7 +102,7 @@ impl Plugin {
 ///
 /// # async fn run(plugin: Plugin, config: MountConfig) -> Result<(), Box<dyn std::error::Error>> {
 /// let mount = plugin.mount(config).await?;
-/// assert_eq!((mount.kind(), mount.version()), (BackendType::Secrets, "v1.2.3"));
+/// assert_eq!((mount.backend_type(), mount.version()), (BackendType::Secrets, "v1.2.3"));
 /// mount.initialize().await?;
 /// let response = mount.handle_request(Request::new(Operation::Read, "config", Map::new())).await?;
 /// assert!(response.is_some());
@@ -130,7 +130,7 @@ impl fmt::Debug for RemoteMount {
 impl RemoteMount {
     /// Returns whether this is a secrets engine or an auth method.
     #[must_use]
-    pub fn kind(&self) -> BackendType {
+    pub fn backend_type(&self) -> BackendType {
         self.kind
     }
 

@@ -52,7 +52,7 @@ async fn query(plugin: &Plugin) -> Result<ProbeReport, MountError> {
     let mount = plugin.mount(MountConfig::new(Arc::new(NoHostServices), Arc::new(NoHostServices))).await?;
     let report = ProbeReport {
         version: mount.version().to_owned(),
-        kind: mount.kind(),
+        kind: mount.backend_type(),
         multiplexed: plugin.is_multiplexed(),
         protocol_version: plugin.protocol_version(),
         handshake_time: plugin.handshake_time(),

@@ -36,7 +36,7 @@ use super::{Error, EventSender, InFlight, Product, Request, Response, Storage, S
 /// # };
 /// let engine = Engine::new(|| ()).path(Path::new("hello").on(Operation::Read, "Greet.", hello));
 /// let backend = engine.build()?.mount(config);
-/// assert_eq!(backend.kind(), BackendType::Secrets);
+/// assert_eq!(backend.backend_type(), BackendType::Secrets);
 /// let response = backend.handle_request(Request::new(Operation::Read, "hello", Map::new())).await?;
 /// assert_eq!(response.unwrap().data.unwrap()["text"], "hello");
 /// # Ok(()) }
@@ -44,7 +44,7 @@ use super::{Error, EventSender, InFlight, Product, Request, Response, Storage, S
 #[async_trait]
 pub trait Backend: Send + Sync {
     /// Returns whether this is a secrets engine or an auth method.
-    fn kind(&self) -> BackendType;
+    fn backend_type(&self) -> BackendType;
     /// Returns the paths that the host treats specially.
     fn special_paths(&self) -> SpecialPaths;
     /// Called once, after the mount exists and storage is writable.

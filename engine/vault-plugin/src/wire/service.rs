@@ -32,7 +32,7 @@ pub(crate) fn routes(
     (broker, graceful_shutdown): (Broker, GracefulShutdown),
     logger: Logger,
 ) -> Routes {
-    let mounts = InstanceRegistry {
+    let registry = InstanceRegistry {
         factory,
         product,
         broker,
@@ -40,7 +40,7 @@ pub(crate) fn routes(
         logger,
         instances: RwLock::default(),
     };
-    let backend = BackendServer::new(mounts)
+    let backend = BackendServer::new(registry)
         .max_decoding_message_size(MESSAGE_SIZE_LIMIT)
         .max_encoding_message_size(MESSAGE_SIZE_LIMIT);
     let mut routes = tonic::service::RoutesBuilder::default();
@@ -50,7 +50,7 @@ pub(crate) fn routes(
     routes.routes()
 }
 
-/// The mounts of this process. The lock is held only to read or change the table, never while a handler runs, so that a slow
+/// The backend instances of this process, by the id of their connection. The lock is held only to read or change the table, never while a handler runs, so that a slow
 /// mount does not block the others.
 struct InstanceRegistry {
     factory: Factory,
@@ -63,8 +63,8 @@ struct InstanceRegistry {
 
 struct RegisteredInstance {
     backend: Arc<dyn Backend>,
-    /// Delays the exit of the process until requests that are on their way are answered. A mount that gets no requests, such as that of
-    /// a server that registers a version, does not register.
+    /// Delays the exit of the process until requests that are on their way are answered. An instance without requests, such as that of
+    /// a server that registers a version, does not delay it.
     registration: OnceLock<ShutdownGuard>,
     in_flight: InFlight,
 }
@@ -79,19 +79,20 @@ const SHUTDOWN_NOTICE_GRACE_PERIOD: Duration = Duration::from_millis(250);
 const CLEANUP_GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 impl InstanceRegistry {
-    fn instance(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
+    /// Returns the backend of a connection. Unlike [`Self::find_and_register`], it does not keep the process alive.
+    fn find(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.instances.read();
-        mounts.get(id).map(|mount| Arc::clone(&mount.backend)).ok_or_else(unknown_instance)
+        let instances = self.instances.read();
+        instances.get(id).map(|instance| Arc::clone(&instance.backend)).ok_or_else(unknown_instance)
     }
 
-    /// Returns the instance, and registers it for further requests.
-    fn acquire(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
+    /// Returns the backend of a connection for a request, and delays the exit of the process for its further requests.
+    fn find_and_register(&self, metadata: &MetadataMap) -> Result<Arc<dyn Backend>, Status> {
         let id = multiplex_id(metadata)?;
-        let mounts = self.instances.read();
-        let mount = mounts.get(id).ok_or_else(unknown_instance)?;
-        mount.registration.get_or_init(|| self.graceful_shutdown.register_instance());
-        Ok(Arc::clone(&mount.backend))
+        let instances = self.instances.read();
+        let instance = instances.get(id).ok_or_else(unknown_instance)?;
+        instance.registration.get_or_init(|| self.graceful_shutdown.register_instance());
+        Ok(Arc::clone(&instance.backend))
     }
 
     /// Runs the handler. If the host is shutting this process down because of another mount, returns the error on which the host
@@ -178,8 +179,8 @@ impl pb::backend_server::Backend for InstanceRegistry {
         &self,
         request: Request<pb::InitializeArgs>,
     ) -> Result<Response<pb::InitializeReply>, Status> {
-        let mount = self.acquire(request.metadata())?;
-        let err = mount.initialize().await.err();
+        let backend = self.find_and_register(request.metadata())?;
+        let err = backend.initialize().await.err();
         Ok(Response::new(pb::InitializeReply { err: err.as_ref().map(to_wire::error) }))
     }
 
@@ -187,11 +188,11 @@ impl pb::backend_server::Backend for InstanceRegistry {
         &self,
         request: Request<pb::HandleRequestArgs>,
     ) -> Result<Response<pb::HandleRequestReply>, Status> {
-        let mount = self.acquire(request.metadata())?;
+        let backend = self.find_and_register(request.metadata())?;
         let snapshot = snapshot::snapshot_id(request.metadata());
         let result = match from_wire::request(request.into_inner().request) {
             Ok(request) => {
-                snapshot::with_snapshot(snapshot, self.run_handler(mount.handle_request(request))).await
+                snapshot::with_snapshot(snapshot, self.run_handler(backend.handle_request(request))).await
             }
             Err(error) => Err(Error::internal(error.to_string())),
         };
@@ -205,9 +206,9 @@ impl pb::backend_server::Backend for InstanceRegistry {
         &self,
         request: Request<pb::HandleExistenceCheckArgs>,
     ) -> Result<Response<pb::HandleExistenceCheckReply>, Status> {
-        let mount = self.acquire(request.metadata())?;
+        let backend = self.find_and_register(request.metadata())?;
         let found = match from_wire::request(request.into_inner().request) {
-            Ok(request) => self.run_handler(mount.handle_existence_check(request)).await,
+            Ok(request) => self.run_handler(backend.handle_existence_check(request)).await,
             Err(error) => Err(Error::internal(error.to_string())),
         };
         Ok(Response::new(match found {
@@ -226,29 +227,29 @@ impl pb::backend_server::Backend for InstanceRegistry {
         &self,
         request: Request<pb::Empty>,
     ) -> Result<Response<pb::SpecialPathsReply>, Status> {
-        let paths = self.instance(request.metadata())?.special_paths();
+        let paths = self.find(request.metadata())?.special_paths();
         Ok(Response::new(pb::SpecialPathsReply { paths: Some(to_wire::special_paths(paths)) }))
     }
 
     async fn r#type(&self, request: Request<pb::Empty>) -> Result<Response<pb::TypeReply>, Status> {
-        let kind = self.instance(request.metadata())?.kind();
-        Ok(Response::new(pb::TypeReply { r#type: kind as u32 }))
+        let backend_type = self.find(request.metadata())?.backend_type();
+        Ok(Response::new(pb::TypeReply { r#type: backend_type as u32 }))
     }
 
     async fn invalidate_key(
         &self,
         request: Request<pb::InvalidateKeyArgs>,
     ) -> Result<Response<pb::Empty>, Status> {
-        let mount = self.instance(request.metadata())?;
-        mount.invalidate_key(&request.into_inner().key).await;
+        let backend = self.find(request.metadata())?;
+        backend.invalidate_key(&request.into_inner().key).await;
         Ok(Response::new(pb::Empty {}))
     }
 
     /// Removes the mount, and closes the connection to the host's storage, which the host waits for.
     async fn cleanup(&self, request: Request<pb::Empty>) -> Result<Response<pb::Empty>, Status> {
         let id = multiplex_id(request.metadata())?;
-        let mount = self.instances.write().remove(id);
-        if let Some(RegisteredInstance { backend, registration: _registration, in_flight }) = mount {
+        let instance = self.instances.write().remove(id);
+        if let Some(RegisteredInstance { backend, registration: _registration, in_flight }) = instance {
             // Work that takes longer has a write-ahead log entry.
             let _ = tokio::time::timeout(CLEANUP_GRACE_PERIOD, in_flight.wait_idle()).await;
             backend.cleanup().await;

@@ -34,7 +34,7 @@ async fn mount_ready(plugin: &Plugin) -> RemoteMount {
 async fn a_go_engine_is_written_read_patched_listed_and_deleted() {
     let plugin = launch_kv().await;
     let mount = mount_ready(&plugin).await;
-    assert_eq!((mount.version(), mount.kind()), ("v0.25.0", BackendType::Secrets));
+    assert_eq!((mount.version(), mount.backend_type()), ("v0.25.0", BackendType::Secrets));
     assert!(mount.special_paths().seal_wrap_storage.iter().any(|path| path.contains("policy")));
 
     let write = request(Operation::Create, "data/app", json!({"data": {"user": "ann", "word": "x"}}));

@@ -54,7 +54,7 @@ async fn an_engine_is_mounted_written_read_listed_and_deleted() {
     let plugin = launch(PluginCommand::new(greeter())).await.unwrap();
     let storage = Arc::default();
     let mount = mount(&plugin, &storage).await;
-    assert_eq!((mount.version(), mount.kind()), ("v1.2.3", BackendType::Secrets));
+    assert_eq!((mount.version(), mount.backend_type()), ("v1.2.3", BackendType::Secrets));
     assert_eq!(mount.special_paths().root, ["errors/*"]);
     assert!(plugin.is_multiplexed() && plugin.protocol_version() == 5);
 

@@ -44,7 +44,7 @@ async fn fail_after(cluster: &FakeCluster, done: Vec<Step>, step: Option<Step>) 
         last_observed: Some(cluster.with_state(|state| state.observed.clone())),
         led_nodes: BTreeSet::new(),
         unrevoked_leases: Vec::new(),
-        refusal: None,
+        retry_wait: None,
         interrupted_step: None,
         nodes_are_fresh: false,
         lock: &lock,

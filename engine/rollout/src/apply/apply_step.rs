@@ -23,7 +23,7 @@ use crate::observed::deployment::{NodeName, NodeRole};
 use crate::poll::Poll;
 use crate::smoke::{SmokeError, run_smoke_test};
 use crate::step::{Step, VersionFrom};
-use crate::timeouts::NODE_RETURN_TIMEOUT;
+use crate::timeouts::{NODE_RETURN_TIMEOUT, STEP_DOWN_TIMEOUT};
 use crate::transient::is_node_loss;
 
 /// A step that failed.
@@ -90,12 +90,11 @@ impl StepError {
 /// Limit of step-downs until another node becomes active: the result of an election is random.
 const MAX_STEP_DOWNS: usize = 6;
 
-/// Timeout of an election; servers abort theirs after about ten seconds.
-const ELECTION_TIMEOUT: Duration = Duration::from_secs(60);
-const ELECTION_POLL_INTERVAL: Duration = Duration::from_millis(250);
+/// Interval at which the active node is checked.
+const LEADER_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 impl Run<'_> {
-    pub(super) async fn execute_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
+    pub(super) async fn apply_step(&mut self, step: &Step) -> Result<Vec<String>, StepError> {
         let client = self.environment.client.clone();
         Ok(match step {
             Step::PlaceBinary { nodes, file, binary, .. } => {
@@ -232,7 +231,7 @@ impl Run<'_> {
 
     /// Waits until every node has a vote and a log close to that of the leader.
     async fn wait_until_failover_ready(&mut self) -> Result<(), StepError> {
-        let mut poll = Poll::every(ELECTION_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
+        let mut poll = Poll::every(LEADER_POLL_INTERVAL, NODE_RETURN_TIMEOUT);
         let mut reported = None;
         loop {
             self.wait_for_active_node().await?;
@@ -267,7 +266,7 @@ impl Run<'_> {
 
     /// Waits until a node is active: after a step-down, all are standbys for a while.
     async fn wait_for_active_node(&mut self) -> Result<(), StepError> {
-        let mut poll = Poll::every(ELECTION_POLL_INTERVAL, ELECTION_TIMEOUT);
+        let mut poll = Poll::every(LEADER_POLL_INTERVAL, STEP_DOWN_TIMEOUT);
         loop {
             // Connections may be refused while the port-forward changes to the new active node.
             match observe(self.environment, Some(self.goal)).await {

@@ -58,7 +58,7 @@ impl RemoteBackend {
     }
 
     /// Returns the type of the engine. The inner error is an unknown number.
-    pub(crate) async fn kind(&self) -> Result<Result<BackendType, u32>, CallError> {
+    pub(crate) async fn backend_type(&self) -> Result<Result<BackendType, u32>, CallError> {
         let reply = self.client().r#type(self.with_multiplex_id(pb::Empty {})).await.map_err(map_status)?;
         let kinds = [BackendType::Secrets, BackendType::Credential];
         let number = reply.into_inner().r#type;
@@ -250,7 +250,7 @@ mod tests {
         );
         let text = ask("text").await.to_string();
         assert!(text.contains("response data is not a JSON object") && !text.contains("hunter2"), "{text}");
-        assert_eq!(remote().await.kind().await.unwrap(), Err(7));
+        assert_eq!(remote().await.backend_type().await.unwrap(), Err(7));
     }
 
     #[tokio::test]
