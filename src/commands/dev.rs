@@ -1,4 +1,4 @@
-//! `dev`: a plugin at work in a development host: registered, mounted, configured, and tried.
+//! `dev`: runs a plugin on a development server: registers, mounts, configures and smoke-tests it.
 
 mod binary_watcher;
 mod dev_child;
@@ -33,7 +33,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// Which plugin, where, and for whom.
+/// Arguments of `dev`.
 #[derive(Debug, Args)]
 pub struct DevArgs {
     #[command(flatten)]
@@ -63,10 +63,10 @@ pub struct DevArgs {
     mount_data: MountDataArgs,
 }
 
-/// Starts the host, brings the plugin to work there, and stays until an interrupt or the end of the command.
+/// Starts the server, runs the plugin on it, and waits for an interrupt or the exit of the command.
 ///
 /// # Errors
-/// When the host cannot start, the plugin does not work, or the command cannot be started.
+/// If the server cannot start, the smoke test fails, or the command cannot be started.
 pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitReport, CommandError> {
     let started = Instant::now();
     let DevArgs { subject, listen, data, server, watch, command, mount_data } = args;
@@ -99,7 +99,7 @@ pub async fn run(args: DevArgs, context: &Context, ui: &mut Ui) -> Result<ExitRe
     Ok(ExitReport::new(code))
 }
 
-/// Says what has been logged so far.
+/// Prints the log lines received so far.
 fn print_pending_logs(log: &mut UnboundedReceiver<String>, ui: &mut Ui) {
     while let Ok(line) = log.try_recv() {
         ui.status(&line);
@@ -111,7 +111,7 @@ struct DevSession<'a> {
     subject: &'a DevPlugin,
     started: Instant,
     watch: bool,
-    /// Where the log comes from.
+    /// Sender of log lines.
     lines: UnboundedSender<String>,
     command: &'a [OsString],
 }
@@ -133,10 +133,10 @@ impl DevSession<'_> {
         let proof = tokio::select! {
             proof = provision::register_and_smoke_test(&world, self.subject.register()) => proof?,
             gone = server.wait_exited() => return Err(gone),
-            _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was at work")),
+            _ = interrupts.next() => return Err(CommandError::interrupted("before the plugin was running")),
         };
         print_pending_logs(log, ui);
-        // Who is told that it is at work may change the binary at once.
+        // Started before the ready message, because the user may change the binary right after it.
         let watch = match self.watch {
             true => Some(
                 BinaryWatcher::new(

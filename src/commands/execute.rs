@@ -174,7 +174,7 @@ pub(crate) async fn execute_and_hold(
     if asks {
         interrupts.exit_on_signal(ui.status_writer())?;
         if !ui.confirm("Apply this plan?")? {
-            return Err(CommandError::failed("nothing was done, as answered"));
+            return Err(CommandError::failed("the plan was declined, nothing was changed"));
         }
     }
     interrupts.stop_after_step_on_signal(ui.status_writer())?;

@@ -1,4 +1,4 @@
-//! `loader`: what an image that `package` made starts: its plugins into the plugin directory.
+//! `loader`: the entry point of an image made by `package`. It copies the plugins of the image into the plugin directory.
 
 mod watch;
 
@@ -16,7 +16,7 @@ use crate::commands::owner;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// What to copy, and where.
+/// Arguments of `loader`.
 #[derive(Debug, Args)]
 pub struct LoaderArgs {
     /// Directory of the versions and their SHA256SUMS
@@ -39,21 +39,21 @@ pub struct LoaderArgs {
     this_program: bool,
 }
 
-/// What is in place.
+/// Result of the loader.
 #[derive(Debug, Serialize)]
 pub struct LoaderReport {
     directory: PathBuf,
     plugins: Vec<LoadedPlugin>,
-    /// Versions that are there and not carried.
+    /// Versions in the directory that are not part of the image.
     others: Vec<String>,
     #[serde(skip)]
     already_printed: bool,
 }
 
-/// Loads once, and then stays if that is wanted.
+/// Copies the plugins once, and watches them with --watch.
 ///
 /// # Errors
-/// When a version cannot be put in place. A sidecar that has started once tries again instead.
+/// If a version cannot be copied. A sidecar retries instead, once it has started.
 pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandError> {
     let LoaderArgs { from, to, owner, overwrite, watch, this_program } = args;
     let site = LocalDeployment::new(&to);
@@ -63,7 +63,7 @@ pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandE
         return Ok(LoaderReport { directory: to, plugins, others: Vec::new(), already_printed: false });
     }
     let existing = if overwrite { OverwritePolicy::Replace } else { OverwritePolicy::Refuse };
-    // Before the first look: what changes from then on is seen.
+    // Started before the first check, so that no later change is missed.
     let watcher = if watch { Some(watch::PluginDirWatcher::new(&to)?) } else { None };
     let carried = BundledPlugins::read(&from).map_err(load_error)?;
     let loaded = carried.load(&site, existing, &mut |done, total| ui.progress("copying", done, total));
@@ -82,9 +82,9 @@ pub async fn run(args: LoaderArgs, ui: &mut Ui) -> Result<LoaderReport, CommandE
     Ok(report)
 }
 
-/// An application's container has the program beside its own, and nothing of the plugins.
+/// Copies only this program, without the plugins, into the container of an application.
 fn install_self(site: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, CommandError> {
-    let unplaced = || CommandError::failed("could not put this program into the directory");
+    let unplaced = || CommandError::failed("could not copy this program to the directory");
     let program = std::env::current_exe().map_err(|error| unplaced().caused_by(error))?;
     let binary = Binary::read(&program, &mut |_, _| ()).map_err(|error| unplaced().caused_by(error))?;
     let file = env!("CARGO_PKG_NAME");
@@ -101,20 +101,18 @@ fn install_self(site: &LocalDeployment, ui: &mut Ui) -> Result<LoadedPlugin, Com
 
 fn load_error(error: LoadError) -> CommandError {
     let cure = error.hint();
-    CommandError::failed("the plugin directory does not hold what the image carries")
-        .caused_by(error)
-        .hint(cure)
+    CommandError::failed("could not copy the plugins of the image").caused_by(error).hint(cure)
 }
 
-/// What was done, in words.
+/// Describes an action.
 fn describe_action(did: LoadAction) -> &'static str {
     match did {
-        LoadAction::Kept => "was there already",
-        LoadAction::Placed => "placed",
-        LoadAction::ReplacedTruncated => "placed again: the copy that was there was cut short",
-        LoadAction::ReplacedNotExecutable => "placed again: what was there could not be run",
-        LoadAction::Overwritten => "placed again: there was something else",
-        LoadAction::PermissionsFixed => "placed again: the mode or the owner was wrong",
+        LoadAction::Kept => "is up to date",
+        LoadAction::Placed => "copied",
+        LoadAction::ReplacedTruncated => "replaced: the existing copy was truncated",
+        LoadAction::ReplacedNotExecutable => "replaced: the existing copy was not executable",
+        LoadAction::Overwritten => "overwritten: the existing file differed",
+        LoadAction::PermissionsFixed => "replaced: its mode or owner differed",
     }
 }
 
@@ -135,12 +133,12 @@ impl Report for LoaderReport {
             );
         }
         for other in others {
-            let _ = writeln!(text, "{} is not in the image and stays", directory.join(other).display());
+            let _ = writeln!(text, "{} is not in the image, and is kept", directory.join(other).display());
         }
         text
     }
 
-    /// A sidecar shows it when it begins to watch, and nothing when it ends.
+    /// A sidecar prints the report when it starts to watch, and prints nothing when it exits.
     fn is_raw(&self) -> bool {
         self.already_printed
     }

@@ -1,4 +1,4 @@
-//! Where the plugins of the server lie, as far as it was said or can be seen.
+//! Determines the plugin directory of the server.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,17 +11,17 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// The plugin directory of this machine that was given.
+/// The plugin directory of this machine that was given by flag or file.
 pub(crate) struct DirectoryChoice {
     pub(crate) flag: Option<PathBuf>,
     pub(crate) file: Option<PathBuf>,
 }
 
 impl DirectoryChoice {
-    /// The flag before the file, the file before what the server says.
+    /// Selects the directory: the flag, then the file, then what the server reports.
     ///
     /// # Errors
-    /// When a prompt is not answered.
+    /// If a prompt is not answered.
     pub(crate) fn resolve(
         self,
         servers: &PluginDirectory,
@@ -40,11 +40,11 @@ impl DirectoryChoice {
     }
 }
 
-/// The server and its plugins: the pods that were spoken of; else the directory of the flag, else what the server says where that is a
-/// directory of this machine; else the catalog alone has to do.
+/// Connects to the server and its plugin directory: the selected pods, else the directory of the flag, else the directory that the server
+/// reports if it exists on this machine, else the catalog only.
 ///
 /// # Errors
-/// When the server does not answer, or the cluster does not.
+/// If the server or the cluster does not respond.
 pub(crate) async fn connect_with_plugin_dir(
     context: &Context,
     flag: Option<PathBuf>,
@@ -69,7 +69,7 @@ pub(crate) async fn connect_with_plugin_dir(
     Ok(world)
 }
 
-/// A directory of this machine as a site.
+/// A directory of this machine as a deployment.
 pub(crate) fn local_deployment(directory: Option<PathBuf>) -> Option<Arc<dyn Deployment>> {
     directory.map(|directory| Arc::new(LocalDeployment::new(directory)) as Arc<dyn Deployment>)
 }

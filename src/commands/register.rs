@@ -144,7 +144,7 @@ async fn roll_back_after_failed_smoke_test(
             let mounts: Vec<&str> = mounts.iter().map(MountPath::as_str).collect();
             let moved_back = format!("Moved back to the previous version: {}", mounts.join(", "));
             let retry = format!(
-                "The plugin is registered and mounted. Try it again with `vault-token-plugin creds get {path}`."
+                "The plugin is registered and mounted. Repeat the smoke test with `vault-token-plugin creds get {path}`."
             );
             let first = if mounts.is_empty() { retry } else { moved_back };
             (kind, std::iter::once(first).chain(remaining).collect())

@@ -1,4 +1,4 @@
-//! `reload`: the same version again, or the one that is configured, on mounts.
+//! `reload`: reloads mounts, with the same version or the configured one.
 
 use clap::{Args, ValueHint};
 use rollout::{Environment, Goal, MountPath, ReloadGoal, ReloadTarget, observe_server};
@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// What to reload.
+/// Arguments of `reload`.
 #[derive(Debug, Args)]
 pub struct ReloadArgs {
     /// Name of the plugin in the catalog [default: the only one mounted]
@@ -31,10 +31,10 @@ pub struct ReloadArgs {
     consent: ConsentArgs,
 }
 
-/// Reloads.
+/// Reloads the mounts.
 ///
 /// # Errors
-/// When it is refused, fails, or is interrupted.
+/// If the reload is refused, fails, or is interrupted.
 pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<PlanReport, CommandError> {
     let ReloadArgs { mounts, plugin, kind, restarts, consent } = args;
     let (world, target) = unless_interrupted(async {
@@ -48,7 +48,7 @@ pub async fn run(args: ReloadArgs, context: &Context, ui: &mut Ui) -> Result<Pla
     Ok(PlanReport::new(result, describe_reload))
 }
 
-/// Which mounts are reloaded. Mounts alone are reloaded whatever they run; beside a plugin, each must run it.
+/// Selects the mounts. With mounts only, each is reloaded whatever it runs; with a plugin, each must run it.
 async fn reload_target(
     world: &Environment,
     plugin: Option<String>,

@@ -1,4 +1,4 @@
-//! `status`: on disk, in the catalog, pinned, configured, running, and what a restart keeps.
+//! `status`: shows versions on disk, in the catalog, pinned, configured and running, and what a restart keeps.
 
 mod overview;
 
@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::{Report, Ui};
 
-/// What to look at.
+/// Arguments of `status`.
 #[derive(Debug, Args)]
 pub struct StatusArgs {
     /// Name of the plugin in the catalog [default: all plugins]
@@ -27,20 +27,20 @@ pub struct StatusArgs {
     watch: bool,
 }
 
-/// What is there.
+/// The observed state.
 #[derive(Debug, Serialize)]
 pub struct StatusReport {
     #[serde(flatten)]
     observed: Observed,
 }
 
-/// How often a watcher looks: what a node does takes about this long.
+/// Refresh interval; changes on a node take about this long.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Looks, once or until an interrupt.
+/// Observes once, or until it is interrupted.
 ///
 /// # Errors
-/// When the server does not answer or the directory cannot be read. A watcher says so and looks again.
+/// If the server does not respond, or the directory cannot be read. With --watch such an error is shown and the observation repeated.
 pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<StatusReport, CommandError> {
     let StatusArgs { plugin, directory: PluginDirArgs { plugin_dir }, watch } = args;
     let world = plugin_dir::connect_with_plugin_dir(context, plugin_dir).await?;
@@ -61,7 +61,7 @@ pub async fn run(args: StatusArgs, context: &Context, ui: &mut Ui) -> Result<Sta
         }
         match observe_status(&world, plugin.as_deref()).await {
             Ok(seen) => report = seen,
-            // Through a failover the server is away for a moment.
+            // The server is unavailable for a moment during a failover.
             Err(error) => ui.warn(&error.to_string()),
         }
     }

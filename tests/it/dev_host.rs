@@ -1,4 +1,4 @@
-//! What the embedded host does without being asked: leases that end, and who may do what.
+//! Behavior of the embedded server without a request: leases expire. And the permissions of tokens.
 
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ async fn the_audit_log_shows_every_request_and_no_secret() {
             .cloned()
             .collect::<Vec<_>>()
     };
-    // One is that of the smoke test.
+    // One of them is from the smoke test.
     for path in ["custom/creds/developer", "custom/config"] {
         assert!(!of("request", path).is_empty(), "{path}");
         assert_eq!(of("request", path).len(), of("response", path).len(), "{path}");

@@ -1,4 +1,4 @@
-//! `doctor`, and what packs and loads plugins, as people and programs see them.
+//! `doctor`, `package` and `loader`, as users and programs see them.
 
 use rustix::process::Signal;
 

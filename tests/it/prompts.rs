@@ -1,8 +1,8 @@
-//! What a person at a terminal is asked, and what an answer does.
+//! The prompts on a terminal, and the effect of an answer.
 
 use crate::lab::Lab;
 
-/// What the server has mounted.
+/// The mounts of the server.
 async fn mounts(lab: &Lab) -> Vec<String> {
     let status = lab.program.run(["status", "-o", "json"]).await.json();
     status["mounts"].as_object().expect("an object").keys().cloned().collect()
@@ -17,7 +17,7 @@ async fn enter_alone_is_no_consent_to_a_change_that_people_notice() {
     terminal.press("\r");
     let ended = terminal.wait().await;
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert!(ended.text.contains("nothing was done"), "{ended:?}");
+    assert!(ended.text.contains("the plan was declined"), "{ended:?}");
     assert!(!mounts(&lab).await.contains(&"custom/".to_owned()));
 
     let mut terminal = lab.program.start_on_terminal(register);

@@ -1,4 +1,4 @@
-//! The commands that bring a plugin to a server and operate it there.
+//! The commands that install a plugin on a server and operate it.
 
 use crate::lab::{Lab, assert_snapshot};
 

@@ -24,9 +24,9 @@ pub(super) struct ReadyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     upstream: Option<String>,
     smoke: Vec<SmokeReport>,
-    /// From the start of the command.
+    /// Since the start of the command.
     ready_milliseconds: u128,
-    /// To be pasted into another terminal.
+    /// Commands to paste into another terminal.
     commands: Vec<String>,
     #[serde(skip)]
     valid_in: ValidIn,
@@ -54,7 +54,7 @@ impl ReadyReport {
         if !elsewhere.is_empty() {
             commands.push(format!("unset {}", elsewhere.join(" ")));
         }
-        // The root token is shown on purpose: it is the credential of the development host.
+        // The root token is shown on purpose: it is the credential of the development server.
         commands.push(format!(
             "export VAULT_ADDR={} VAULT_TOKEN={}",
             server.address(),
@@ -82,7 +82,7 @@ impl ReadyReport {
     }
 }
 
-/// The official command-line client, if the user has one: that of the server, or any that is in `PATH`.
+/// The official command-line client, if it is installed: that of the server, or any in `PATH`.
 fn find_vault_cli(shell: &Shell, server: Option<&Path>) -> Option<Invocation> {
     let server = server.map(|program| shell.which(program).unwrap_or_else(|| program.to_owned()));
     let found = server.or_else(|| ["vault", "bao"].into_iter().find_map(|name| shell.which(name)))?;

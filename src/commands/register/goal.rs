@@ -1,4 +1,4 @@
-//! What is to be registered: flags before the file, the file before defaults, and the terminal for the rest.
+//! The goal of `register`. Flags take precedence over the file, and the file over defaults; on a terminal, missing values are asked for.
 
 use clap::{ArgAction, Args};
 use rollout::{
@@ -19,7 +19,7 @@ use crate::error::CommandError;
 use crate::key_value;
 use crate::ui::Ui;
 
-/// The flags of `register` that say what is wanted.
+/// The flags of `register` that describe the goal.
 #[derive(Debug, Args)]
 pub(super) struct RegisterFlags {
     #[command(flatten)]
@@ -46,8 +46,8 @@ pub(super) struct RegisterFlags {
 const DEFAULT_NAME: &str = "custom-plugin";
 const DEFAULT_MOUNT: &str = "custom";
 
-/// Puts everything together. Nothing is changed; the binary is started and ended. A binary that was taken out of an image goes with
-/// the last part of the answer.
+/// Combines flags, file and prompts. Changes nothing; the binary is started once. The last part of the result keeps a binary that was
+/// extracted from an image.
 pub(super) async fn resolve(
     flags: RegisterFlags,
     context: &Context,
@@ -62,7 +62,7 @@ pub(super) async fn resolve(
         None if ui.is_interactive() => ui.prompt("Name of the plugin", Some(DEFAULT_NAME))?,
         None => {
             return Err(CommandError::usage("the name of the plugin is missing")
-                .hint("Name it: `vault-token-plugin register PLUGIN`, or plugin.name in the file of -f. On a terminal it is asked for."));
+                .hint("Pass it as `vault-token-plugin register PLUGIN`, or as plugin.name in the file of -f. On a terminal it is asked for."));
         }
     };
     let kind = plugin_type(kind, &request.yaml)?;
@@ -77,7 +77,7 @@ pub(super) async fn resolve(
     let mount = match mount {
         Some(mount) => Some(mount),
         None if mounts.is_empty() && kind == PluginType::Secret && ui.is_interactive() => {
-            Some(parse_mount(&ui.prompt("Where to mount it", Some(&default_mount(&observed, &name)))?)?)
+            Some(parse_mount(&ui.prompt("Mount path", Some(&default_mount(&observed, &name)))?)?)
         }
         None if has_data && mounts.len() == 1 => mounts.first().map(|mount| mount.path.clone()),
         None if has_data => return Err(missing_value("the mount that the data is for", "--mount")),
@@ -105,7 +105,7 @@ pub(super) async fn resolve(
     Ok((world, register, extracted))
 }
 
-/// Flags change single fields of what the file says about the same path.
+/// Flags override single fields of the file for the same path.
 fn merge_mount_flags(
     mounts: &mut Vec<DesiredMount>,
     path: MountPath,
@@ -126,7 +126,7 @@ fn merge_mount_flags(
     mount.smoke = smoke.or(mount.smoke.take());
 }
 
-/// This plugin does nothing without a configuration, so a new mount of it gets one.
+/// The token engine needs a configuration, so a new mount of it gets one.
 fn prompt_for_config(
     observed: &Observed,
     path: &MountPath,

@@ -1,4 +1,4 @@
-//! The picture that `status` shows: versions against nodes and mounts, in eighty columns, however many there are of each.
+//! The overview of `status`: versions by node and mount. It fits into eighty columns, whatever the number of nodes and mounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -9,12 +9,12 @@ use rollout::{
 };
 use vault_api::catalog::PluginType;
 
-/// What most terminals have.
+/// Width of a usual terminal.
 const TERMINAL_WIDTH: usize = 80;
-/// What stands before each column.
+/// Separator before each column.
 const COLUMN_GAP: &str = "  ";
 
-/// The whole picture.
+/// Renders the overview.
 pub(super) fn render_status(observed: &Observed) -> String {
     let mut text = render_header(observed);
     for plugin in external_plugins(observed) {
@@ -27,7 +27,7 @@ pub(super) fn render_status(observed: &Observed) -> String {
     }
     let others = observed.mounts.values().filter(|mount| !is_external(observed, mount)).count();
     if others > 0 {
-        let _ = writeln!(text, "\n{} of engines that come with the server", pluralize(others, "mount"));
+        let _ = writeln!(text, "\n{} of built-in engines", pluralize(others, "mount"));
     }
     text
 }
@@ -46,7 +46,7 @@ fn render_header(observed: &Observed) -> String {
         "Plugins",
         match &observed.plugin_directory {
             PluginDirectory::At(directory) => directory.display().to_string(),
-            PluginDirectory::NotConfigured => "none: external plugins do not run here".to_owned(),
+            PluginDirectory::NotConfigured => "none: external plugins are disabled".to_owned(),
             PluginDirectory::NotVisible => match &observed.deployment {
                 Some(site) => site.directory.display().to_string(),
                 None => "not shown to this token".to_owned(),
@@ -71,14 +71,14 @@ fn describe_storage(site: &DeploymentObserved) -> String {
         PluginStorage::PersistentVolume { description: what } => format!("files stay in {what}"),
         PluginStorage::InitContainer { name, image, files: brings } => match brings {
             Some(brings) => {
-                format!("init container {name} brings {} from {image}", pluralize(brings.len(), "file"))
+                format!("init container {name} copies {} from {image}", pluralize(brings.len(), "file"))
             }
-            None => format!("init container {name} brings what is in {image}"),
+            None => format!("init container {name} copies the files of {image}"),
         },
-        PluginStorage::ImageVolume { image } => format!("files are those of {image}"),
+        PluginStorage::ImageVolume { image } => format!("files come from {image}"),
         PluginStorage::ContainerImage { description: what }
         | PluginStorage::Ephemeral { description: what } => format!("files are lost: {what}"),
-        PluginStorage::Unknown { reason: why } => format!("not known whether files stay: {why}"),
+        PluginStorage::Unknown { reason: why } => format!("unknown whether files stay: {why}"),
     }
 }
 
@@ -124,7 +124,7 @@ fn render_plugin(observed: &Observed, (kind, name): &(PluginType, String)) -> St
     text
 }
 
-/// All that anybody speaks of, oldest first.
+/// All versions of a plugin that are known from any source, oldest first.
 fn known_versions(
     observed: &Observed,
     kind: PluginType,
@@ -172,7 +172,7 @@ fn version_row(
     ]
 }
 
-/// The catalog's checksum, else that of the file; twelve characters are enough to compare by eye.
+/// The checksum in the catalog, or else that of the file; twelve characters suffice to compare them.
 fn short_sha256(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
     let registered = entry.map(|entry| entry.sha256.clone()).filter(|sha256| !sha256.is_empty());
     let files = observed.deployment.iter().flat_map(|site| site.nodes.values()).flat_map(|node| &node.files);
@@ -180,7 +180,7 @@ fn short_sha256(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
     registered.or(there).unwrap_or_default().chars().take(12).collect()
 }
 
-/// How many nodes have the file as the catalog has it, and how many have another.
+/// Number of nodes whose file matches the catalog, and of nodes whose file differs.
 fn count_nodes_with_file(
     site: &DeploymentObserved,
     entry: Option<&CatalogEntry>,
@@ -195,7 +195,7 @@ fn count_nodes_with_file(
     (count(true), count(false))
 }
 
-/// On how many nodes it lies as the catalog has it.
+/// Number of nodes whose file matches the catalog.
 fn on_disk_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
     let Some(site) = &observed.deployment else { return "?".to_owned() };
     match count_nodes_with_file(site, entry, file) {
@@ -206,7 +206,7 @@ fn on_disk_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
     }
 }
 
-/// What a restart makes of it.
+/// What a restart does to the version.
 fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -> String {
     let Some(site) = &observed.deployment else { return "?".to_owned() };
     if count_nodes_with_file(site, entry, file).1 > 0 {
@@ -230,7 +230,7 @@ fn restart_cell(observed: &Observed, entry: Option<&CatalogEntry>, file: &str) -
     }
 }
 
-/// Mounts by what they are told to run and run: what is not as it should be comes first.
+/// Mounts grouped by configured and running version; deviations come first.
 fn render_mount_groups(observed: &Observed, mounts: &[(&String, &MountObserved)]) -> String {
     let mut groups: BTreeMap<(bool, bool, &str, &str), Vec<&str>> = BTreeMap::new();
     for (path, mount) in mounts {
@@ -240,7 +240,7 @@ fn render_mount_groups(observed: &Observed, mounts: &[(&String, &MountObserved)]
     let mut text = String::new();
     for ((answers, same, told, runs), paths) in groups {
         let title = match (answers, same, told, runs) {
-            (false, ..) => format!("NOT ANSWERING, configured {}", or_none(told)),
+            (false, ..) => format!("NOT RESPONDING, configured {}", or_none(told)),
             (true, true, _, "") => "without a version".to_owned(),
             (true, true, _, runs) => runs.to_owned(),
             (true, false, told, "") => format!("NOT RUNNING, configured {}", or_none(told)),
@@ -289,8 +289,8 @@ fn pluralize(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
-/// Columns below each other, the first one narrower where all would be too wide; a row may be shorter than the heads, and
-/// then its last cell may be as wide as it likes.
+/// Renders aligned columns. The first column is narrowed if all are too wide. A row may be shorter than the headings; its last cell is not
+/// limited.
 fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let heads: Vec<String> = heads.iter().map(|&head| head.to_owned()).collect();
     let width = |column: usize| {
@@ -302,7 +302,7 @@ fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = (0..heads.len()).map(width).collect();
     let over =
         (widths.iter().sum::<usize>() + COLUMN_GAP.len() * widths.len()).saturating_sub(TERMINAL_WIDTH);
-    // Names give way: what follows them is short, and is what the table is for.
+    // Names are truncated, because the cells after them are short and are what the table is for.
     widths[0] = widths[0].saturating_sub(over).max(heads[0].chars().count());
     let lines = std::iter::once(&heads).chain(rows).map(|row| {
         let last = row.len() - 1;
@@ -317,7 +317,7 @@ fn render_table(heads: &[&str], rows: &[Vec<String>]) -> String {
     lines.collect()
 }
 
-/// A text that is too long ends in a sign of it.
+/// A text that is too long ends with an ellipsis.
 fn truncate(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
@@ -325,7 +325,7 @@ fn truncate(text: &str, width: usize) -> String {
     text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Words one after the other, in lines of the width, the later ones indented.
+/// Words wrapped to the width, with indented continuation lines.
 fn wrap_words(start: &str, indent: usize, words: impl Iterator<Item = String>) -> String {
     let mut text = start.to_owned();
     let mut at = start.chars().count();

@@ -1,4 +1,4 @@
-//! To what to upgrade: flags before the file, the file before what the server says of the running version.
+//! The goal of `upgrade`. Flags take precedence over the file, and the file over what the server reports about the running version.
 
 use clap::{ArgAction, Args, ValueEnum};
 use rollout::{
@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::ui::Ui;
 
-/// The flags of `upgrade` that say what is wanted.
+/// The flags of `upgrade` that describe the goal.
 #[derive(Debug, Args)]
 pub(super) struct UpgradeFlags {
     #[command(flatten)]
@@ -52,7 +52,7 @@ pub(super) struct UpgradeFlags {
     data: MountDataArgs,
 }
 
-/// Which configuration the canary mount gets.
+/// The configuration of the canary mount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum CanaryConfig {
     /// The data of the first mount of plugin.yaml that has any. Not for an engine that changes its root credential when it is configured:
@@ -64,8 +64,8 @@ enum CanaryConfig {
     None,
 }
 
-/// Puts everything together. Nothing is changed; the binary is started and ended. A binary that was taken out of an image goes with
-/// the last part of the answer.
+/// Combines flags, file and the observed state. Changes nothing; the binary is started once. The last part of the result keeps a binary
+/// that was extracted from an image.
 pub(super) async fn resolve(
     flags: UpgradeFlags,
     context: &Context,
@@ -138,7 +138,7 @@ pub(super) async fn resolve(
     Ok((world, upgrade, extracted))
 }
 
-/// What the server starts the running version with; `None` for what comes with the server.
+/// The command of the running version; `None` for a built-in plugin.
 async fn running_catalog_entry(
     world: &Environment,
     name: &str,
@@ -147,13 +147,12 @@ async fn running_catalog_entry(
     let version = Some(version.to_owned()).filter(|version| !version.is_empty());
     let name = PluginRef { kind: PluginType::Secret, name: name.to_owned(), version };
     let entry = world.client.send(&catalog::Read(name)).await.map_err(|error| {
-        CommandError::failed("could not read with which arguments the running version is started")
-            .caused_by(error)
+        CommandError::failed("could not read the arguments of the running version").caused_by(error)
     })?;
     Ok(entry.filter(|entry| !entry.builtin))
 }
 
-/// The file's of each mount, else the flag's on every mount that is moved.
+/// The smoke test of each mount: from the flag, or else from the file.
 fn smoke_tests(
     observed: &Observed,
     name: &str,
@@ -172,7 +171,7 @@ fn smoke_tests(
         .collect()
 }
 
-/// Configured by the flags, else as the file configures the first mount that it tries. Without data it can only be started.
+/// The canary configuration: from the flags, or else from the first mount in the file with data. Without data, the version is only started.
 fn canary(
     config: Option<CanaryConfig>,
     flagged: Vec<DesiredWrite>,
@@ -183,19 +182,19 @@ fn canary(
     let live = file.into_iter().find(|mount| !mount.writes.is_empty());
     match (config, live) {
         (Some(CanaryConfig::Own), _) if !has_flags => {
-            Err(CommandError::usage("there is no data for --canary-config own")
-                .hint("Give it with --config, --role or --write."))
+            Err(CommandError::usage("--canary-config own needs data")
+                .hint("Pass it with --config, --role or --write."))
         }
-        (Some(CanaryConfig::Live | CanaryConfig::None), _) if has_flags => Err(CommandError::usage(
-            "--config, --role and --write are data of the canary mount's own configuration",
-        )
-        .hint("Use them with --canary-config own.")),
+        (Some(CanaryConfig::Live | CanaryConfig::None), _) if has_flags => {
+            Err(CommandError::usage("--config, --role and --write configure the canary mount itself")
+                .hint("Use them with --canary-config own."))
+        }
         (Some(CanaryConfig::Own), _) | (None, _) if has_flags => {
             Ok(Canary::Mount { writes: flagged, source_mount: None, smoke_path: smoke })
         }
         (Some(CanaryConfig::Live), None) => {
-            Err(CommandError::usage("there is no configuration for --canary-config live")
-                .hint("No server shows secrets, so it comes from the file of -f that `register` takes."))
+            Err(CommandError::usage("--canary-config live needs a configuration")
+                .hint("A server does not show secrets. Pass the plugin.yaml of the live mount with -f."))
         }
         (Some(CanaryConfig::Live) | None, Some(DesiredMount { path, writes, smoke: own })) => {
             Ok(Canary::Mount { writes, source_mount: Some(path), smoke_path: smoke.or(own) })
@@ -248,22 +247,12 @@ mod tests {
             (None, &[], file(), "config custom/ true"),
             (None, &[], Vec::new(), " - false"),
             (Some(Live), &[], file(), "config custom/ true"),
-            (Some(Live), &[], Vec::new(), "there is no configuration for --canary-config live"),
-            (
-                Some(Live),
-                &flags,
-                file(),
-                "--config, --role and --write are data of the canary mount's own configuration",
-            ),
+            (Some(Live), &[], Vec::new(), "--canary-config live needs a configuration"),
+            (Some(Live), &flags, file(), "--config, --role and --write configure the canary mount itself"),
             (Some(Own), &flags, file(), "roles/a - true"),
-            (Some(Own), &[], file(), "there is no data for --canary-config own"),
+            (Some(Own), &[], file(), "--canary-config own needs data"),
             (Some(Nothing), &[], file(), " - false"),
-            (
-                Some(Nothing),
-                &flags,
-                file(),
-                "--config, --role and --write are data of the canary mount's own configuration",
-            ),
+            (Some(Nothing), &flags, file(), "--config, --role and --write configure the canary mount itself"),
         ] {
             assert_eq!(shown(config, flags, file), expected, "{config:?}");
         }

@@ -1,16 +1,16 @@
-//! No false alarm: on healthy clusters of every kind, doctor reports nothing.
+//! No false alarm: doctor reports nothing on healthy clusters of every kind.
 
 use harness::{ImageKind, PluginVolume, RunsAs, Transport, UpdateStrategy, VaultPodsBuilder};
 
 use super::plugin_storage::{IMAGE_WITH_ONE_VERSION, import_image, loader_container};
 use super::pods::{DoctorPods, PLUGIN_FILE};
 
-/// What brings the plugin into a pod.
+/// How the plugin gets into a pod.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum PluginDelivery {
     /// An init container, from an image into an emptyDir.
     InitContainer,
-    /// Somebody, onto this volume.
+    /// Copied by hand to this volume.
     CopiedTo(PluginVolume),
 }
 
@@ -27,7 +27,7 @@ struct Variant {
 const BY_HAND: PluginDelivery = PluginDelivery::CopiedTo(PluginVolume::Persistent);
 const READ_ONLY: PluginDelivery = PluginDelivery::CopiedTo(PluginVolume::ReadOnly);
 
-/// The others are told by what they change of this one.
+/// The other variants are described by their differences to this one.
 const DEFAULT_VARIANT: Variant = Variant {
     pods: 1,
     delivery: PluginDelivery::InitContainer,
