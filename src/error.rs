@@ -298,7 +298,7 @@ mod tests {
         };
         let error = CommandError::from_outcome(outcome).expect("an error");
         assert_eq!(error.kind(), CommandErrorKind::ManualIntervention);
-        assert!(error.render().contains("because: permission denied"), "{}", error.render());
+        assert!(error.render().contains("caused by: permission denied"), "{}", error.render());
         assert!(error.render().contains("custom/ runs v1.0.0"), "{}", error.render());
     }
 

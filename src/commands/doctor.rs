@@ -218,8 +218,7 @@ async fn diagnose_file(
     let path = std::path::absolute(path).map_err(unusable)?;
     let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    let binary =
-        binary.map_err(|error| CommandError::usage("could not read the plugin binary").caused_by(error))?;
+    let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
     let probed = match binary.check_runs_on(Architecture::host()) {
         Ok(()) => probe::probe(probe::untrusted_launch(&path, args, &env, context, ui)).await,
         Err(refusal) => ProbeOutcome::NotRun { reason: refusal.to_string() },

@@ -117,8 +117,7 @@ impl LaunchOptions<'_> {
         })?;
         let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
         ui.end_progress();
-        let binary = binary
-            .map_err(|error| CommandError::usage("could not read the plugin binary").caused_by(error))?;
+        let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
         let mut launch = untrusted_launch(&path, &self.args, &self.env, self.context, ui);
         launch.start_timeout = self.context.timeout().unwrap_or(launch.start_timeout);
         match host::inspect(launch, self.options.clone()).await {

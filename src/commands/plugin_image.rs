@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     /// The files of an image with the plugins `a-1.0.0` (content `A`) and `b-1.0.0`, and this checksum list.
-    async fn brought_by(sums: &[(&str, &str)]) -> Result<BTreeMap<String, String>, CommandError> {
+    async fn bundled_files(sums: &[(&str, &str)]) -> Result<BTreeMap<String, String>, CommandError> {
         let place = tempfile::tempdir().expect("a directory");
         let entry = |path: &str, text: &str| LayerEntry {
             path: format!("plugins/{path}"),
@@ -182,18 +182,18 @@ mod tests {
         let all = BTreeMap::from(
             [("a-1.0.0", &a), ("b-1.0.0", &b)].map(|(file, sum)| (file.to_owned(), sum.clone())),
         );
-        assert_eq!(brought_by(&[]).await.expect("it has no list"), all);
-        let listed = brought_by(&[("a-1.0.0", &a)]).await.expect("it lists one");
+        assert_eq!(bundled_files(&[]).await.expect("it has no list"), all);
+        let listed = bundled_files(&[("a-1.0.0", &a)]).await.expect("it lists one");
         assert_eq!(listed.keys().collect::<Vec<_>>(), ["a-1.0.0"]);
         for (sums, said) in [
             (
                 [("a-1.0.0", a.as_str()), ("b-1.0.0", a.as_str())],
-                format!("b-1.0.0 has sha256 {b} and its SHA256SUMS says {a}"),
+                format!("b-1.0.0 has sha256 {b}, but its SHA256SUMS lists {a}"),
             ),
-            ([("a-1.0.0", &a), ("c-1.0.0", &a)], "it lacks c-1.0.0, which its SHA256SUMS names".to_owned()),
+            ([("a-1.0.0", &a), ("c-1.0.0", &a)], "it lacks c-1.0.0, which its SHA256SUMS lists".to_owned()),
             ([("a-1.0.0", &a), ("../b-1.0.0", &b)], "its SHA256SUMS is invalid".to_owned()),
         ] {
-            let error = brought_by(&sums).await.expect_err("its loader would fail").to_string();
+            let error = bundled_files(&sums).await.expect_err("its loader would fail").to_string();
             assert!(error.contains(&said), "{error}");
         }
     }

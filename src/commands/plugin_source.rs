@@ -44,7 +44,7 @@ pub(crate) fn mounts_from_file(yaml: &PluginYaml) -> Result<Vec<DesiredMount>, C
 pub(crate) fn read_binary(program: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
     let binary = Binary::read(program, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    binary.map_err(|error| CommandError::usage("could not read the plugin binary").caused_by(error))
+    binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))
 }
 
 pub(crate) fn plugin_type(flag: Option<PluginType>, yaml: &PluginYaml) -> Result<PluginType, CommandError> {

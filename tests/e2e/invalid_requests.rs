@@ -42,7 +42,7 @@ async fn bad_input_is_refused_with_its_cause_and_nothing_changes() {
         ("POST", "custom/roles/developer", json!({"ttl": "soon"}), 400, "invalid duration"),
         ("POST", "custom/roles/developer", json!({"ttl": "1.5"}), 400, "missing unit in duration"),
         ("POST", "custom/roles/developer", json!({"ttl": [60]}), 400, "ttl"),
-        ("GET", "custom/creds/nobody", Value::Null, 400, "vault list custom/roles"),
+        ("GET", "custom/creds/missing", Value::Null, 400, "vault list custom/roles"),
         ("POST", "custom/roles/a/b", json!({"permissions": "read"}), 400, names),
         ("POST", "custom/roles/entwickler-\u{f6}", json!({"permissions": "read"}), 400, names),
         ("GET", "custom/creds/entwickler-\u{f6}", Value::Null, 400, names),

@@ -49,7 +49,7 @@ async fn catalog(lab: &Lab) -> Value {
 #[tokio::test]
 async fn a_binary_that_only_one_of_two_nodes_has_is_refused_until_the_other_is_accounted_for() {
     let (lab, second) = two_nodes().await;
-    for flags in [&[][..], &["--placed-on", "nobody"], &["--placed-on", host_and_port(&lab.vault)]] {
+    for flags in [&[][..], &["--placed-on", "unknown-host"], &["--placed-on", host_and_port(&lab.vault)]] {
         let output = register(&lab, flags).await;
         assert_eq!(output.code, Some(1), "{flags:?}: {output:?}");
         for words in [SECOND_NODE, "--placed-on", "--this-node-only"] {

@@ -16,8 +16,8 @@ async fn a_plugin_killed_under_load_serves_again_and_loses_no_token() {
     // Every client is at the worst moment: its token exists, and only the upstream knows it.
     lab.upstream.fail(Operation::Mint, Fault::Withheld);
     lab.upstream.wait_withheld(load.clients()).await;
-    let at_work = lab.wal_tokens("custom").await;
-    assert_eq!(at_work.len(), load.clients());
+    let in_flight = lab.wal_tokens("custom").await;
+    assert_eq!(in_flight.len(), load.clients());
     let killed = lab.kill_plugin().await;
     lab.upstream.heal();
 
@@ -26,7 +26,7 @@ async fn a_plugin_killed_under_load_serves_again_and_loses_no_token() {
     let account = load.stop().await;
     assert_eq!(account.wrong_responses, Vec::<String>::new());
     let (leased, announced) = (lab.leased_tokens("custom").await, lab.wal_tokens("custom").await);
-    assert!(announced.is_superset(&at_work), "what was at work is still announced");
+    assert!(announced.is_superset(&in_flight), "in-flight requests are still announced");
     assert!(
         leased.is_superset(&lab.token_names(account.open_leases.values())),
         "what a client got and kept is leased"

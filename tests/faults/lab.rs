@@ -222,7 +222,7 @@ impl Lab {
         LoadGenerator::start(&self.pods, &self.upstream, &MOUNTS)
     }
 
-    /// Sends the request to the active Vault, and to the next one if that is no longer active.
+    /// Sends the request to the active Vault, and to the next one if leadership has changed.
     pub(crate) async fn get(&self, path: &str) -> Value {
         eventually(&format!("an active Vault answers GET {path}"), async || {
             let reply = self.pods.request(self.pods.active().await, "GET", path, None).await;

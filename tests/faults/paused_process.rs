@@ -189,7 +189,7 @@ impl PipeTap {
         let (line, text) = (String::new(), String::new());
         #[expect(
             deprecated,
-            reason = "an owned descriptor stays open as long as it is registered; its successor is unsafe"
+            reason = "an owned descriptor stays open while it is registered; its successor is unsafe"
         )]
         let (pipe, copy) = (AsyncFd::new(reading).unwrap(), pipe().unwrap());
         (PipeTap { stream, pipe, copy, seen: 0, line, text, ended: false }, writing)

@@ -175,7 +175,7 @@ async fn a_lease_that_cannot_be_revoked_is_named_and_needs_a_person() {
     let (code, said) = wait_exited(lab.exec(&[], "exit 0")).await;
     assert_eq!(code, Some(5), "{said}");
     assert!(said.contains(&format!("lease {CREDENTIAL_PATH}/")) && said.contains("is still valid"), "{said}");
-    assert!(said.contains("ended with 0"), "{said}");
+    assert!(said.contains("exited with 0"), "{said}");
     lab.upstream.heal();
 }
 
@@ -183,7 +183,7 @@ async fn a_lease_that_cannot_be_revoked_is_named_and_needs_a_person() {
 async fn without_a_credential_no_command_runs() {
     let lab = Lab::with_mounted_plugin("1h", "2h").await;
     lab.upstream.fail(Operation::Mint, Fault::Status(403));
-    for path in ["custom/creds/nobody", CREDENTIAL_PATH, "nowhere/creds/a"] {
+    for path in ["custom/creds/missing", CREDENTIAL_PATH, "nowhere/creds/a"] {
         let output = lab.program.run(["creds", "exec", path, "--", "touch", "ran"]).await;
         assert_eq!(output.code, Some(1), "{path}: {}", output.stderr);
         assert!(output.stderr.contains(path), "{}", output.stderr);

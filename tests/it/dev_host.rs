@@ -75,9 +75,9 @@ async fn a_policy_grants_its_paths_and_no_more() {
         .env("VAULT_ADDR", lab.vault.address())
         .env("VAULT_TOKEN", "reader-token");
     program.run(["creds", "get", "custom/creds/developer"]).await.success();
-    assert_snapshot("status of one who may not ask", &lab.snapshot_text(&program.run(["status"]).await));
+    assert_snapshot("status without permission", &lab.snapshot_text(&program.run(["status"]).await));
     let reload = program.run(["reload", "--mount", "custom"]).await;
-    assert_snapshot("reload by one who may not do it", &lab.snapshot_text(&reload));
+    assert_snapshot("reload without permission", &lab.snapshot_text(&reload));
 }
 
 #[tokio::test]

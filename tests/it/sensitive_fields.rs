@@ -30,7 +30,12 @@ async fn a_sensitive_field_that_is_written_out_in_the_file_is_refused_before_any
     let lab = Lab::new().await;
     let output = register(&lab, SECRET).await;
     assert_eq!(output.code, Some(2), "{output:?}");
-    assert!(output.stderr.contains("password of greetings/ann is a secret, and must not be written out in the file"), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .contains("password of greetings/ann is a secret, and must not be written out in the file"),
+        "{output:?}"
+    );
     assert!(output.stderr.contains("{file: ./path}"), "{output:?}");
     assert!(!format!("{output:?}").contains(SECRET));
     let mounts = lab.program.run(["status", "--output", "json"]).await.success();
@@ -72,7 +77,12 @@ async fn a_mount_that_runs_says_which_fields_are_secrets_where_the_binary_does_n
 
     let output = register_binary(&lab, &mute, SECRET).await;
     assert_eq!(output.code, Some(2), "{output:?}");
-    assert!(output.stderr.contains("password of greetings/ann is a secret, and must not be written out in the file"), "{output:?}");
+    assert!(
+        output
+            .stderr
+            .contains("password of greetings/ann is a secret, and must not be written out in the file"),
+        "{output:?}"
+    );
     assert!(!format!("{output:?}").contains(SECRET));
 
     let data = format!("password={SECRET}");

@@ -113,7 +113,7 @@ async fn of_two_stateful_sets_the_one_that_is_named_or_owns_the_selected_pods_is
         let picture = status(&chosen).await.success();
         assert!(picture.contains(pod), "{chosen:?}: {picture}");
     }
-    let nobodys = status(&["--selector", "app.kubernetes.io/name=nobody"]).await;
-    assert_eq!(nobodys.code, Some(1), "{nobodys:?}");
-    assert!(nobodys.stderr.contains("pods of app.kubernetes.io/name=nobody"), "{nobodys:?}");
+    let unmatched = status(&["--selector", "app.kubernetes.io/name=unmatched"]).await;
+    assert_eq!(unmatched.code, Some(1), "{unmatched:?}");
+    assert!(unmatched.stderr.contains("pods of app.kubernetes.io/name=unmatched"), "{unmatched:?}");
 }

@@ -66,7 +66,7 @@ impl fmt::Display for Address {
 
 /// The line with which a plugin reports its address, version and certificate to its host.
 ///
-/// `Display` writes the line as it is sent on stdout, without the newline.
+/// `Display` writes the line for stdout, without the newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HandshakeLine {
     /// The application protocol version that the plugin chose.

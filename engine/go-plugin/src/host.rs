@@ -88,7 +88,7 @@ pub struct LaunchOptions {
     pub tls: TlsMode,
     /// How the plugin reaches the host's services.
     pub broker_transport: BrokerTransport,
-    /// Receives each line of the plugin's standard error as it is written.
+    /// Receives each line of the plugin's standard error without delay.
     pub log: LogSink,
     /// The time limit for the handshake and the connection together.
     pub start_timeout: Duration,

@@ -62,7 +62,7 @@ impl DevChild {
     }
 }
 
-/// Waits until the command exits, forever if there is none. As in a shell, the code after a signal is 128 plus the signal's number.
+/// Waits until the command exits; without a command, waits forever. As in a shell, the code after a signal is 128 plus the signal's number.
 pub(super) async fn wait_exited(child: &mut Option<DevChild>) -> Result<ExitCode, CommandError> {
     let Some(DevChild { process, name }) = child else { return std::future::pending().await };
     let status = process

@@ -88,8 +88,7 @@ impl DevPlugin {
         ui.end_progress();
         // Awaited before any return, because it owns a temporary directory.
         let probed = probing.await;
-        let binary = binary
-            .map_err(|error| CommandError::usage("could not read the plugin binary").caused_by(error))?;
+        let binary = binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))?;
         let probed = probed.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let version = probed_version(&probed, &program)?;
         let name = name.unwrap_or_else(|| catalog_name(&program, &version));

@@ -117,7 +117,7 @@ fn kustomization(bases: &[String], documents: &[ManifestFile]) -> Value {
     kustomization
 }
 
-/// Refuses files whose content is neither the last nor the next generated one: somebody has edited them.
+/// Refuses files whose content is neither the last nor the next generated one, because they were edited.
 fn refuse_modified_files<'a>(
     directory: &Path,
     files: impl Iterator<Item = &'a String>,

@@ -292,7 +292,7 @@ fn read_binary(path: &Path, ui: &mut Ui) -> Result<Binary, CommandError> {
     })?;
     let binary = Binary::read(&path, &mut |done, total| ui.progress("hashing", done, total));
     ui.end_progress();
-    binary.map_err(|error| CommandError::usage("could not read the plugin binary").caused_by(error))
+    binary.map_err(|error| CommandError::usage("invalid plugin binary").caused_by(error))
 }
 
 /// The name becomes that of a file and of an image.
@@ -390,7 +390,7 @@ mod tests {
         assert!(whole.check_complete(&[Platform::linux("arm")]).is_err());
         let gap = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.1"), input("arm64", "1.0.0")]);
         let error = gap.check_complete(&[]).expect_err("a gap");
-        assert!(error.render().contains("there is no custom-1.0.1 for linux/arm64"), "{}", error.render());
+        assert!(error.render().contains("custom-1.0.1 is missing for linux/arm64"), "{}", error.render());
         let twice = inputs(vec![input("amd64", "1.0.0"), input("amd64", "1.0.0")]);
         assert!(twice.check_complete(&[]).is_err());
         let highest =

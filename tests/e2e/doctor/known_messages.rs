@@ -171,15 +171,15 @@ fn vtp_164_a_running_plugin_is_overwritten() {
 
 #[tokio::test]
 async fn vtp_706_nothing_answers_at_the_address() {
-    let nobody = |program: &Path| {
+    let without_token = |program: &Path| {
         Program::new(program).env("VAULT_ADDR", "http://127.0.0.1:1").env("VAULT_TOKEN", "hvs.example")
     };
-    let said = nobody(&build::vault().await).run(["secrets", "list"]).await;
+    let said = without_token(&build::vault().await).run(["secrets", "list"]).await;
     let doctor = DoctorRunner::new(BINARY, &[], &[], |program| program);
     let told = doctor.assert_explains(&said.stderr, "VTP-706").await;
     assert!(told["remediation"].as_str().unwrap().contains("VAULT_ADDR"), "{told}");
-    let looked = nobody(BINARY.as_ref()).run(["doctor"]).await;
-    assert!(looked.code == Some(1) && looked.stderr.contains("VAULT_ADDR"), "{looked:?}");
+    let diagnosed = without_token(BINARY.as_ref()).run(["doctor"]).await;
+    assert!(diagnosed.code == Some(1) && diagnosed.stderr.contains("VAULT_ADDR"), "{diagnosed:?}");
 }
 
 /// Registers a file with this content, changes it with `then`, and requires that doctor knows the error of mounting it.

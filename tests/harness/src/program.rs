@@ -185,7 +185,7 @@ fn reset_ignored_signals() {
     });
 }
 
-/// The command line as it is typed, truncated if it is long.
+/// The command line, truncated if it is long.
 fn command_line(binary: &Path, args: &[impl AsRef<OsStr>]) -> String {
     const MAX_COMMAND_LINE: usize = 1000;
     let words = [binary.as_os_str()].into_iter().chain(args.iter().map(AsRef::as_ref)).map(|word| {

@@ -12,7 +12,7 @@ const TIMEOUT: Duration = Duration::from_secs(120);
 /// Polling interval.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Result of one poll: the value, or why there is none yet.
+/// Result of one poll: the value, or why it is missing.
 pub trait Observation {
     /// The awaited value.
     type Value;

@@ -115,11 +115,11 @@ async fn from_an_image_in_two_pods() {
 
 async fn assert_healthy(variant: Variant) {
     import_image(IMAGE_WITH_ONE_VERSION, &["1.0.0"]).await;
-    let Variant { pods: count, delivery: brought, image, update_strategy, transport, runs_as } = variant;
+    let Variant { pods: count, delivery, image, update_strategy, transport, runs_as } = variant;
     let choose = |pods: VaultPodsBuilder| {
         let pods = pods.replicas(count).image(image).update_strategy(update_strategy);
         let pods = pods.transport(transport).runs_as(runs_as);
-        match brought {
+        match delivery {
             PluginDelivery::CopiedTo(volume) => pods.plugin_volume(volume),
             PluginDelivery::InitContainer => {
                 pods.init_container(serde_json::from_value(loader_container(IMAGE_WITH_ONE_VERSION)).unwrap())
@@ -127,7 +127,7 @@ async fn assert_healthy(variant: Variant) {
         }
     };
     let pods = DoctorPods::new(&[], choose).await;
-    if let PluginDelivery::CopiedTo(_) = brought {
+    if let PluginDelivery::CopiedTo(_) = delivery {
         pods.place_everywhere(PLUGIN_FILE, "v1.0.0").await;
     }
     pods.register(PLUGIN_FILE, "v1.0.0").await;

@@ -132,7 +132,7 @@ async fn an_image_that_a_node_cannot_pull_is_refused_before_anything_is_done() {
     let pods = pods_filled_from(IMAGE_WITH_ONE_VERSION).await;
     let program = Program::new(BINARY).pods(&pods.pods);
     let binary = build::go_kv("v2.0.0").await;
-    let image = "localhost/plugins-that-nobody-has-made:2";
+    let image = "localhost/missing-plugins:2";
     let upgrade =
         ["upgrade", PLUGIN, "--binary", binary.to_str().unwrap(), "--version", "2.0.0", "--image", image];
     let refused = program.run([&upgrade[..], &["-n", pods.pods.namespace()]].concat()).await;

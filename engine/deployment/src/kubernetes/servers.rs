@@ -81,8 +81,8 @@ impl Servers {
         }
     }
 
-    /// Connects the active client to the active server. While there is none, to a server that can become active, and reports that it is not;
-    /// a sealed server is the last choice.
+    /// Connects the active client to the active server. Without an active server, connects to a server that can become active, and reports
+    /// that it is not active; a sealed server is the last choice.
     pub(super) async fn find_active(&self, nodes: Vec<NodeName>) -> Result<(), KubernetesError> {
         let mut requests = JoinSet::new();
         for node in nodes {

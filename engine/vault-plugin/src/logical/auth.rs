@@ -37,7 +37,7 @@ pub struct Auth {
     pub no_default_policy: bool,
     /// Metadata of the token, visible in token lookups and in the audit log.
     pub metadata: BTreeMap<String, String>,
-    /// The period of a periodic token, which does not expire as long as it is renewed within the period. Zero means none.
+    /// The period of a periodic token, which does not expire if it is renewed within the period. Zero means none.
     pub period: Duration,
     /// The maximum lifetime, which renewals cannot exceed. Zero means none.
     pub explicit_max_ttl: Duration,

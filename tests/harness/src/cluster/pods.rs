@@ -72,7 +72,7 @@ pub struct VaultPods {
     directory: TempDir,
 }
 
-/// A pod as it is planned before it is created.
+/// A planned pod.
 struct PodMember {
     name: String,
     address: Ipv4Addr,
@@ -505,7 +505,7 @@ impl VaultPods {
 
     fn member(&self, pod: &str) -> &PodMember {
         let found = self.members.iter().find(|member| member.name == pod);
-        found.unwrap_or_else(|| panic!("{pod} is none of {:?}", self.names()))
+        found.unwrap_or_else(|| panic!("{pod} is not one of {:?}", self.names()))
     }
 
     /// The folder on this machine that is a persistent volume of a pod.
